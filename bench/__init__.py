@@ -1,0 +1,1 @@
+"""Measurements of this server, alone and beside the reference server."""

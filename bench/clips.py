@@ -1,0 +1,156 @@
+"""Clips with a known truth: loading, cutting off the silence, scoring the text."""
+
+import json
+import random
+import re
+import wave
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import jiwer
+import numpy as np
+from faster_whisper.vad import VadOptions, get_speech_timestamps
+from numpy.typing import NDArray
+from whisper_normalizer.english import EnglishTextNormalizer
+
+SAMPLE_RATE = 16000
+WIDTH = 2  # bytes
+FRAME = SAMPLE_RATE // 100  # samples: 10 ms, the step in which an end is sought
+
+TEST_CLIPS = Path(__file__).resolve().parent.parent / "tests" / "data"
+
+
+@dataclass(frozen=True, slots=True)
+class Clip:
+    """What is played, and what should be understood.
+
+    The audio is PCM, 16-bit, 16 kHz, mono.
+    """
+
+    name: str
+    audio: bytes  # ends with the last spoken sample
+    tail: bytes  # what the recording held after that
+    text: str | None = None  # every word; for the word error rate
+    phrases: tuple[str, ...] = ()  # each must be in the text for it to be accepted
+
+    @property
+    def seconds(self) -> float:
+        return len(self.audio) / WIDTH / SAMPLE_RATE
+
+    def silence(self, seconds: float) -> bytes:
+        """The room after the speech, repeated as needed; zeros where none was recorded."""
+        size = round(seconds * SAMPLE_RATE) * WIDTH
+        room = self.tail or bytes(WIDTH)
+        return (room * (size // len(room) + 1))[:size]
+
+
+def load(folders: Iterable[Path], limit: int | None = None) -> list[Clip]:
+    """Load the clips of some folders, or the same random `limit` of them each time."""
+    found = [entry for folder in folders for entry in _entries(folder)]
+    if limit is not None and limit < len(found):
+        found = sorted(random.Random(0).sample(found, limit), key=lambda truth: truth.path)
+    return [_load(truth) for truth in found]
+
+
+@dataclass(frozen=True, slots=True)
+class Truth:
+    """A file and what is said in it."""
+
+    path: Path
+    text: str | None = None
+    phrases: tuple[str, ...] = ()
+
+
+def _entries(folder: Path) -> Iterator[Truth]:
+    """Find the WAV files of a folder, told by clips.json, labels.json or .txt files."""
+    if (folder / "clips.json").exists():
+        for name, clip in json.loads((folder / "clips.json").read_text()).items():
+            yield Truth(folder / name, clip["text"], tuple(clip["words"]))
+    elif (folder / "labels.json").exists():
+        for name, label in json.loads((folder / "labels.json").read_text()).items():
+            yield Truth(folder / name, phrases=tuple(label["slots"].values()))
+    else:
+        for path in sorted(folder.glob("*.wav")):
+            if path.with_suffix(".txt").exists():
+                yield Truth(path, path.with_suffix(".txt").read_text().strip())
+
+
+def _load(truth: Truth) -> Clip:
+    with wave.open(str(truth.path), "rb") as file:
+        shape = (file.getframerate(), file.getsampwidth(), file.getnchannels())
+        if shape != (SAMPLE_RATE, WIDTH, 1):
+            raise ValueError(f"{truth.path} is {shape}; it must be 16 kHz, 16-bit, mono")
+        audio = file.readframes(file.getnframes())
+    samples = np.frombuffer(audio, dtype="<i2").astype(np.float32) / np.float32(32768)
+    end = speech_end(samples) * WIDTH
+    return Clip(truth.path.name, audio[:end], audio[end:], truth.text, truth.phrases)
+
+
+def speech_end(samples: NDArray[np.float32]) -> int:
+    """The number of samples up to the end of the last word.
+
+    Silero says about where that is, the loudness near there says exactly. All
+    samples, where no speech is found.
+    """
+    options = VadOptions(min_silence_duration_ms=100, speech_pad_ms=0)
+    speech = get_speech_timestamps(samples, options)
+    if not speech:
+        return len(samples)
+    about = speech[-1]["end"]
+
+    frames = samples[: len(samples) // FRAME * FRAME].reshape(-1, FRAME)
+    loudness = 20 * np.log10(np.sqrt(np.mean(frames**2, axis=1)) + 1e-6)
+    room, voice = np.percentile(loudness, [10, 95])
+    # 10 dB over the room, but not so high that a soft last consonant is lost.
+    threshold = max(min(room + 10, voice - 20), voice - 40)
+
+    # Silero takes 32 ms windows and is late by several of them in an echoing room.
+    first = max(0, (about - SAMPLE_RATE // 2) // FRAME)
+    last = (about + SAMPLE_RATE // 5) // FRAME
+    loud = np.flatnonzero(loudness[first:last] > threshold)
+    return about if not len(loud) else int(first + loud[-1] + 1) * FRAME
+
+
+_normalise = EnglishTextNormalizer()
+
+
+def word_error_rate(truths: Sequence[str], texts: Sequence[str]) -> float:
+    """Wrong, missing and added words over the words that were said, all clips as one."""
+    return jiwer.wer(
+        [_normalise(truth) for truth in truths],
+        [_normalise(text) for text in texts],
+    )
+
+
+def accepted(clip: Clip, text: str) -> bool:
+    """Whether every phrase of the clip is in the text."""
+    heard = _plain(text)
+    return all(_plain(phrase) in heard for phrase in clip.phrases)
+
+
+def _plain(text: str) -> str:
+    """Small letters, numbers as words, "iced" as "ice", single blanks."""
+    text = re.sub(r"\d+", lambda number: f" {_number(int(number[0]))} ", text.lower())
+    words = re.sub(r"[^\w']+", " ", text).split()
+    return " ".join("ice" if word == "iced" else word for word in words)
+
+
+# fmt: off
+_SMALL = [
+    "zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine",
+    "ten", "eleven", "twelve", "thirteen", "fourteen", "fifteen", "sixteen", "seventeen",
+    "eighteen", "nineteen",
+]
+_TENS = ["twenty", "thirty", "forty", "fifty", "sixty", "seventy", "eighty", "ninety"]
+# fmt: on
+
+
+def _number(number: int) -> str:
+    """A number below 100 in words; greater ones, which no order holds, in digits."""
+    if number < 20:
+        return _SMALL[number]
+    if number < 100:
+        tens, ones = divmod(number, 10)
+        return f"{_TENS[tens - 2]} {_SMALL[ones]}" if ones else _TENS[tens - 2]
+    return str(number)

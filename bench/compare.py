@@ -1,0 +1,266 @@
+"""This server beside the reference server: same model, same clips, same threads.
+
+The servers run in turn, never together: A, B, A, B, as many rounds as asked.
+Prints a table; progress goes to stderr.
+"""
+
+import argparse
+import asyncio
+import json
+import os
+import platform
+import statistics
+import sys
+import time
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+from .clips import TEST_CLIPS, Clip, accepted, load, word_error_rate
+from .models import model_directory
+from .play import NoAnswer, play
+from .servers import Options, Server, reference_python, this_python
+
+PYTHONS: dict[str, Callable[[], Path]] = {
+    "this server": this_python,
+    "reference": reference_python,
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Utterance:
+    """One clip played to one server."""
+
+    clip: str
+    text: str  # empty when there was no answer
+    seconds: float | None  # audio-stop to transcript; None when there was no answer
+
+
+@dataclass(frozen=True, slots=True)
+class Round:
+    """One run of one server, from its start over all clips to its end."""
+
+    listening_after: float  # seconds from launch to the first connection taken
+    first_answer_after: float  # seconds from launch to the first transcript
+    cpu: float  # seconds of CPU time per utterance, once warm
+    memory: int  # bytes, the peak
+    utterances: list[Utterance]
+
+
+@dataclass(frozen=True, slots=True)
+class Figures:
+    """What the table shows of one server. None where no clip says it."""
+
+    latency_p50: float | None  # seconds from audio-stop to transcript
+    latency_p90: float | None
+    word_error_rate: float | None
+    accepted: float | None  # share of the orders
+    unanswered: float  # share of the utterances
+    cpu: float  # seconds per utterance
+    memory: float  # bytes
+    listening: float  # seconds
+    first_answer: float  # seconds
+
+
+# Field of Figures: (what the table calls it, what to multiply by, its format).
+ROWS: dict[str, tuple[str, float, str]] = {
+    "latency_p50": ("audio-stop to transcript, median", 1, "{:.3f} s"),
+    "latency_p90": ("audio-stop to transcript, p90", 1, "{:.3f} s"),
+    "word_error_rate": ("word error rate", 100, "{:.1f} %"),
+    "accepted": ("orders accepted", 100, "{:.1f} %"),
+    "unanswered": ("utterances without an answer", 100, "{:.1f} %"),
+    "cpu": ("CPU time per utterance", 1, "{:.2f} s"),
+    "memory": ("peak memory", 2**-20, "{:.0f} MiB"),
+    "listening": ("start to listening", 1, "{:.2f} s"),
+    "first_answer": ("start to first transcript", 1, "{:.2f} s"),
+}
+
+
+def main() -> None:
+    arguments = parse_arguments()
+    clips = load(arguments.recordings or [TEST_CLIPS], arguments.limit)
+    if not clips:
+        sys.exit("no clips found")
+    options = Options(
+        model=model_directory(arguments.model),
+        beam_size=arguments.beam_size,
+        cpu_threads=arguments.threads,
+    )
+    names = [name for name in PYTHONS if arguments.only in (None, name.split()[0])]
+    rounds = asyncio.run(run_rounds(names, options, clips, arguments.rounds, arguments.trailing))
+    figures = {name: summarise(rounds[name], clips) for name in names}
+
+    spoken = sum(clip.seconds for clip in clips)
+    print(
+        f"{arguments.model} int8, beam {arguments.beam_size}, {arguments.threads} threads;"
+        f" {len(clips)} clips, {spoken:.0f} s; rounds: {arguments.rounds}"
+    )
+    print(table(figures))
+    if arguments.json:
+        report = {
+            "machine": {"processor": processor(), "cores": os.cpu_count()},
+            "model": arguments.model,
+            "options": asdict(options) | {"model": arguments.model},
+            "trailing": arguments.trailing,
+            "clips": {clip.name: clip.seconds for clip in clips},
+            "figures": {name: asdict(figures[name]) for name in names},
+            "rounds": {name: [asdict(each) for each in rounds[name]] for name in names},
+        }
+        arguments.json.parent.mkdir(parents=True, exist_ok=True)
+        arguments.json.write_text(json.dumps(report, indent=1) + "\n")
+
+
+def parse_arguments() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(prog="bench.compare", description=__doc__)
+    parser.add_argument("--model", default="base", help="name or directory; never downloaded")
+    parser.add_argument("--beam-size", type=int, default=5)
+    parser.add_argument("--threads", type=int, default=2, help="CPU threads of each server")
+    parser.add_argument("--rounds", type=int, default=3, help="runs of each server")
+    parser.add_argument("--only", choices=["this", "reference"], help="run one server")
+    parser.add_argument(
+        "--recordings",
+        type=Path,
+        action="append",
+        metavar="DIR",
+        help="folder of WAV files with labels.json or .txt files (repeatable);"
+        " default: tests/data",
+    )
+    parser.add_argument("--limit", type=int, metavar="N", help="a fixed sample of N clips")
+    parser.add_argument(
+        "--trailing",
+        type=float,
+        default=0.0,
+        metavar="SECONDS",
+        help="silence between the last word and audio-stop",
+    )
+    parser.add_argument("--json", type=Path, metavar="FILE", help="write all figures here")
+    return parser.parse_args()
+
+
+async def run_rounds(
+    names: Sequence[str],
+    options: Options,
+    clips: Sequence[Clip],
+    count: int,
+    trailing: float,
+) -> dict[str, list[Round]]:
+    pythons = {name: PYTHONS[name]() for name in names}
+    rounds: dict[str, list[Round]] = {name: [] for name in names}
+    for number in range(1, count + 1):
+        for name in names:
+            label = f"round {number}/{count}, {name}"
+            async with Server(pythons[name], options) as server:
+                rounds[name].append(await run_round(server, clips, trailing, label))
+    return rounds
+
+
+async def run_round(server: Server, clips: Sequence[Clip], trailing: float, label: str) -> Round:
+    # The first answer waits for the model and finds cold caches: it counts for
+    # the start alone.
+    await play(server.port, clips[0].audio, silence=clips[0].silence(trailing))
+    first_answer_after = time.perf_counter() - server.launched
+
+    before = server.cpu_seconds()
+    utterances = []
+    for number, clip in enumerate(clips, start=1):
+        progress(f"{label}: {number}/{len(clips)}")
+        utterances.append(await run_clip(server, clip, trailing))
+    progress("")
+    return Round(
+        listening_after=server.listening_after,
+        first_answer_after=first_answer_after,
+        cpu=(server.cpu_seconds() - before) / len(clips),
+        memory=server.peak_memory(),
+        utterances=utterances,
+    )
+
+
+async def run_clip(server: Server, clip: Clip, trailing: float) -> Utterance:
+    try:
+        answer = await play(server.port, clip.audio, silence=clip.silence(trailing))
+    except NoAnswer as reason:
+        progress("")
+        print(f"{clip.name}: {reason}", file=sys.stderr)
+        return Utterance(clip.name, "", None)
+    # An answer that came before audio-stop kept nobody waiting.
+    return Utterance(clip.name, answer.text, answer.after_stop or 0.0)
+
+
+def progress(line: str) -> None:
+    """Show where a long run is: in one line of a terminal, line by line elsewhere."""
+    if sys.stderr.isatty():
+        print(f"\r\x1b[K{line}", end="", file=sys.stderr, flush=True)
+    elif line:
+        print(line, file=sys.stderr, flush=True)
+
+
+def summarise(rounds: Sequence[Round], clips: Sequence[Clip]) -> Figures:
+    """Medians over the rounds; the latencies are each clip's median over them."""
+    # Rounds of utterances, turned into clips of utterances.
+    played = list(zip(*(each.utterances for each in rounds), strict=True))
+    latencies = [
+        statistics.median(seconds)
+        for utterances in played
+        if (seconds := [u.seconds for u in utterances if u.seconds is not None])
+    ]
+    heard = [
+        (clip, utterance.text)
+        for clip, utterances in zip(clips, played, strict=True)
+        for utterance in utterances
+    ]
+    written = [(clip.text, text) for clip, text in heard if clip.text is not None]
+    orders = [accepted(clip, text) for clip, text in heard if clip.phrases]
+    answered = [u.seconds is not None for utterances in played for u in utterances]
+    return Figures(
+        latency_p50=percentile(latencies, 50),
+        latency_p90=percentile(latencies, 90),
+        word_error_rate=word_error_rate(*zip(*written, strict=True)) if written else None,
+        accepted=statistics.fmean(orders) if orders else None,
+        unanswered=1 - statistics.fmean(answered),
+        cpu=statistics.median(each.cpu for each in rounds),
+        memory=statistics.median(each.memory for each in rounds),
+        listening=statistics.median(each.listening_after for each in rounds),
+        first_answer=statistics.median(each.first_answer_after for each in rounds),
+    )
+
+
+def percentile(values: Iterable[float], percent: int) -> float | None:
+    """The smallest value that so many percent of the values do not exceed."""
+    ranked = sorted(values)
+    if not ranked:
+        return None
+    return ranked[max(0, -(-len(ranked) * percent // 100) - 1)]
+
+
+def table(figures: dict[str, Figures]) -> str:
+    """A row per figure, a column per server; with two, the first over the second."""
+    rows = [["", *figures, *(["ratio"] if len(figures) == 2 else [])]]
+    for field, (title, factor, form) in ROWS.items():
+        values: list[float | None] = [getattr(each, field) for each in figures.values()]
+        if all(value is None for value in values):
+            continue
+        cells = ["-" if value is None else form.format(value * factor) for value in values]
+        rows.append([title, *cells, *([ratio(*values)] if len(values) == 2 else [])])
+    widths = [max(len(cell) for cell in column) for column in zip(*rows, strict=True)]
+    return "\n".join(
+        "  ".join(
+            [row[0].ljust(widths[0])]
+            + [cell.rjust(width) for cell, width in zip(row[1:], widths[1:], strict=True)]
+        )
+        for row in rows
+    )
+
+
+def ratio(this: float | None, reference: float | None) -> str:
+    return f"{this / reference:.2f}" if this is not None and reference else "-"
+
+
+def processor() -> str:
+    for line in Path("/proc/cpuinfo").read_text().splitlines():
+        if line.startswith("model name"):
+            return line.partition(":")[2].strip()
+    return platform.machine()
+
+
+if __name__ == "__main__":
+    main()

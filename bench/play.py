@@ -1,0 +1,130 @@
+"""One clip, sent to a Wyoming server as Home Assistant sends it.
+
+A new connection per utterance, 10 ms chunks, one event each. The reply is read
+while the audio goes out; when it comes first, the rest is not sent.
+"""
+
+import asyncio
+import contextlib
+import time
+from dataclasses import dataclass
+
+from wyoming.asr import Transcribe, Transcript
+from wyoming.audio import AudioChunk, AudioStart, AudioStop
+from wyoming.client import AsyncClient, AsyncTcpClient
+from wyoming.error import Error
+
+SAMPLE_RATE = 16000
+WIDTH = 2  # bytes
+CHUNK_SECONDS = 0.01
+CHUNK_BYTES = round(SAMPLE_RATE * CHUNK_SECONDS) * WIDTH
+
+
+class NoAnswer(Exception):
+    """The server did not answer the utterance with a transcript."""
+
+
+@dataclass(slots=True)
+class Clock:
+    """When things happened to one utterance; seconds, monotonic."""
+
+    started: float = 0.0  # audio-start went out
+    spoken: float | None = None  # the last chunk of the clip went out
+    stopped: float | None = None  # audio-stop went out
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """A transcript and when it came.
+
+    The times after are None when the answer came before that moment, and the
+    sending was cut short.
+    """
+
+    text: str
+    seconds: float  # from audio-start
+    after_speech: float | None  # seconds from the clip's last chunk, silence not counted
+    after_stop: float | None  # seconds from audio-stop
+
+
+async def play(
+    port: int,
+    audio: bytes,
+    *,
+    silence: bytes = b"",
+    paced: bool = False,
+    language: str | None = "en",
+    timeout: float = 120,
+) -> Answer:
+    """Play one clip to the server on a local port and wait for its text.
+
+    Args:
+        port: TCP port on 127.0.0.1.
+        audio: PCM, 16-bit, 16 kHz, mono.
+        silence: PCM sent after the clip, before audio-stop.
+        paced: send in real time, one chunk each 10 ms; else all at once.
+        language: what transcribe asks for.
+        timeout: seconds for the whole exchange.
+
+    Raises:
+        NoAnswer: an error event, a closed connection, or nothing in time.
+    """
+    clock = Clock()
+    try:
+        async with asyncio.timeout(timeout), AsyncTcpClient("127.0.0.1", port) as client:
+            sending = asyncio.create_task(
+                _send(client, clock, audio, silence, paced=paced, language=language)
+            )
+            try:
+                text = await _transcript(client)
+                answered = time.perf_counter()
+            finally:
+                sending.cancel()
+                with contextlib.suppress(asyncio.CancelledError, OSError):
+                    await sending
+    except TimeoutError:
+        raise NoAnswer(f"no transcript within {timeout:g} s") from None
+    except (OSError, EOFError) as error:
+        raise NoAnswer(f"the connection broke: {error}") from error
+    return Answer(
+        text=text.strip(),
+        seconds=answered - clock.started,
+        after_speech=None if clock.spoken is None else answered - clock.spoken,
+        after_stop=None if clock.stopped is None else answered - clock.stopped,
+    )
+
+
+async def _send(
+    client: AsyncClient,
+    clock: Clock,
+    audio: bytes,
+    silence: bytes,
+    *,
+    paced: bool,
+    language: str | None,
+) -> None:
+    await client.write_event(Transcribe(language=language).event())
+    await client.write_event(AudioStart(SAMPLE_RATE, WIDTH, 1).event())
+    clock.started = time.perf_counter()
+    due = clock.started
+    for part, is_clip in ((audio, True), (silence, False)):
+        for start in range(0, len(part), CHUNK_BYTES):
+            if paced:
+                # A microphone has a chunk once its 10 ms are over.
+                due += CHUNK_SECONDS
+                await asyncio.sleep(due - time.perf_counter())
+            chunk = AudioChunk(SAMPLE_RATE, WIDTH, 1, part[start : start + CHUNK_BYTES])
+            await client.write_event(chunk.event())
+        if is_clip:
+            clock.spoken = time.perf_counter()
+    clock.stopped = time.perf_counter()
+    await client.write_event(AudioStop().event())
+
+
+async def _transcript(client: AsyncClient) -> str:
+    while (event := await client.read_event()) is not None:
+        if Transcript.is_type(event.type):
+            return Transcript.from_event(event).text
+        if Error.is_type(event.type):
+            raise NoAnswer(Error.from_event(event).text)
+    raise NoAnswer("the server closed the connection")

@@ -1,0 +1,235 @@
+"""This server and the reference server as child processes, and what they cost."""
+
+import asyncio
+import contextlib
+import os
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import tempfile
+import time
+from dataclasses import dataclass
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+
+ROOT = Path(__file__).resolve().parent.parent
+
+REFERENCE = "wyoming-faster-whisper"
+REFERENCE_VERSION = "3.8.1"
+REFERENCE_VENV = ROOT / ".venv-reference"
+
+START_TIMEOUT = 120  # seconds; a cold disk and a large model
+STOP_TIMEOUT = 10  # seconds between SIGTERM and SIGKILL
+
+CLOCK_TICKS = os.sysconf("SC_CLK_TCK")
+
+
+class ServerDied(Exception):
+    """A server ended, or never listened; the message ends with its log."""
+
+
+@dataclass(frozen=True, slots=True)
+class Options:
+    """What both servers are started with."""
+
+    model: Path
+    language: str = "en"
+    compute_type: str = "int8"
+    beam_size: int = 5
+    cpu_threads: int = 2
+    extra: tuple[str, ...] = ()  # further flags, for one server only
+
+
+def this_python() -> Path:
+    """The Python that has this server: the one that runs the benchmark."""
+    return Path(sys.executable)
+
+
+def reference_python() -> Path:
+    """The Python of the reference server's own environment, made when missing."""
+    python = REFERENCE_VENV / "bin" / "python"
+    if _reference_version(python) != REFERENCE_VERSION:
+        print(f"installing {REFERENCE} {REFERENCE_VERSION}", file=sys.stderr)
+        subprocess.run([sys.executable, "-m", "venv", "--clear", REFERENCE_VENV], check=True)
+        requirement = f"{REFERENCE}=={REFERENCE_VERSION}"
+        subprocess.run([python, "-m", "pip", "install", "--quiet", requirement], check=True)
+    return python
+
+
+def _reference_version(python: Path) -> str | None:
+    if not python.exists():
+        return None
+    code = f"from importlib.metadata import version; print(version({REFERENCE!r}))"
+    # Elsewhere than here: this repository holds a package of the same name.
+    found = subprocess.run(
+        [python, "-c", code], capture_output=True, text=True, cwd="/", check=False
+    )
+    return found.stdout.strip() if found.returncode == 0 else None
+
+
+class Server:
+    """A server for the length of an `async with`; it listens once entered."""
+
+    def __init__(self, python: Path, options: Options) -> None:
+        self.port = _free_port()
+        self.launched = 0.0  # seconds, monotonic
+        self.listening_after = 0.0  # seconds from launch until a connection was taken
+        self._python = python
+        self._options = options
+        self._process: asyncio.subprocess.Process | None = None
+        self._directory = Path(tempfile.mkdtemp(prefix="bench-server-"))
+
+    def __repr__(self) -> str:
+        state = "stopped" if self._process is None else f"pid {self._process.pid}"
+        return f"<Server {self._python} port {self.port} {state}>"
+
+    async def __aenter__(self) -> Self:
+        try:
+            await self._start()
+        except BaseException:
+            await self._stop()
+            raise
+        return self
+
+    async def __aexit__(
+        self,
+        exc_type: type[BaseException] | None,
+        exc: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        await self._stop()
+
+    @property
+    def pid(self) -> int:
+        assert self._process is not None
+        if self._process.returncode is not None:
+            raise ServerDied(f"exit status {self._process.returncode}\n{self.log()}")
+        return self._process.pid
+
+    def cpu_seconds(self) -> float:
+        """User and system time of the process and its children so far."""
+        return sum(_cpu_seconds(pid) for pid in _tree(self.pid))
+
+    def peak_memory(self) -> int:
+        """Bytes: the largest resident size so far, summed over the process tree."""
+        return sum(_peak_memory(pid) for pid in _tree(self.pid))
+
+    def log(self) -> str:
+        """What the server has written to stdout and stderr."""
+        return self._log_file.read_text(errors="replace")
+
+    @property
+    def _log_file(self) -> Path:
+        return self._directory / "server.log"
+
+    async def _start(self) -> None:
+        with self._log_file.open("wb") as log:
+            self.launched = time.perf_counter()
+            self._process = await asyncio.create_subprocess_exec(
+                self._python,
+                *self._arguments(),
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=subprocess.STDOUT,
+                # Not the repository: each Python is to find its own installed package.
+                cwd=self._directory,
+                env=_environment(),
+                start_new_session=True,
+            )
+        while not await self._accepts():
+            if self._process.returncode is not None:
+                raise ServerDied(f"exit status {self._process.returncode}\n{self.log()}")
+            if time.perf_counter() - self.launched > START_TIMEOUT:
+                raise ServerDied(f"not listening after {START_TIMEOUT} s\n{self.log()}")
+            await asyncio.sleep(0.01)
+        self.listening_after = time.perf_counter() - self.launched
+
+    def _arguments(self) -> list[str]:
+        options = self._options
+        return [
+            "-m",
+            "wyoming_faster_whisper",
+            f"--uri=tcp://127.0.0.1:{self.port}",
+            f"--data-dir={self._directory}",
+            f"--model={options.model}",
+            f"--language={options.language}",
+            f"--compute-type={options.compute_type}",
+            f"--beam-size={options.beam_size}",
+            f"--cpu-threads={options.cpu_threads}",
+            *options.extra,
+        ]
+
+    async def _accepts(self) -> bool:
+        try:
+            _, writer = await asyncio.open_connection("127.0.0.1", self.port)
+        except OSError:
+            return False
+        writer.close()
+        with contextlib.suppress(OSError):
+            await writer.wait_closed()
+        return True
+
+    async def _stop(self) -> None:
+        process = self._process
+        if process is not None and process.returncode is None:
+            with contextlib.suppress(ProcessLookupError):
+                process.terminate()
+            try:
+                await asyncio.wait_for(process.wait(), STOP_TIMEOUT)
+            except TimeoutError:
+                os.killpg(process.pid, signal.SIGKILL)
+                await process.wait()
+        self._process = None
+        shutil.rmtree(self._directory, ignore_errors=True)
+
+
+def _environment() -> dict[str, str]:
+    """Ours, less what would set the servers' options or reach for a hub."""
+    ours = {
+        name: value
+        for name, value in os.environ.items()
+        if not name.startswith(("WYO_WHISPER_", "PYTHON"))
+    }
+    return ours | {"HF_HUB_OFFLINE": "1"}
+
+
+def _free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port: int = probe.getsockname()[1]
+        return port
+
+
+def _tree(root: int) -> set[int]:
+    """The process and its descendants."""
+    parents = {}
+    for entry in Path("/proc").iterdir():
+        if entry.name.isdigit():
+            # A process may end between the listing and the reading.
+            with contextlib.suppress(OSError):
+                parents[int(entry.name)] = int(_stat(int(entry.name))[1])
+    tree = {root}
+    while grown := {pid for pid, parent in parents.items() if parent in tree} - tree:
+        tree |= grown
+    return tree
+
+
+def _cpu_seconds(pid: int) -> float:
+    # utime, stime, and the same of children that have ended.
+    return sum(int(field) for field in _stat(pid)[11:15]) / CLOCK_TICKS
+
+
+def _stat(pid: int) -> list[str]:
+    """Fields of /proc/PID/stat from the third, the state, on (see proc(5))."""
+    # The second field, the name in brackets, may hold blanks and brackets.
+    return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+
+
+def _peak_memory(pid: int) -> int:
+    for line in Path(f"/proc/{pid}/status").read_text().splitlines():
+        if line.startswith("VmHWM:"):
+            return int(line.split()[1]) * 1024
+    return 0

@@ -1,0 +1,280 @@
+"""A real zeroconf browser finds the server, and sees it go.
+
+Every test runs in a process of its own inside a network namespace that has its own
+interfaces, so nothing is announced to the network of whoever runs the tests.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import os
+import shutil
+import socket
+import subprocess
+import sys
+from collections.abc import AsyncIterator, Callable, Coroutine
+from contextlib import asynccontextmanager
+from functools import cache
+
+import pytest
+from blockbuster import blockbuster_ctx
+from zeroconf import ServiceListener, Zeroconf
+from zeroconf.asyncio import AsyncServiceInfo, AsyncZeroconf
+
+from wyoming_faster_whisper.discovery import SERVICE, Announcement
+
+Found = tuple[list[str], int]  # addresses, port
+DEADLINE = 8.0  # seconds; the slowest answer takes about 3
+
+
+class Browser(ServiceListener):
+    """What the network tells about wyoming services, as Home Assistant would hear it."""
+
+    def __init__(self) -> None:
+        self.found: dict[str, Found] = {}
+        self._changed = asyncio.Event()
+        self._asking: set[asyncio.Task[None]] = set()
+
+    def add_service(self, zc: Zeroconf, type_: str, name: str) -> None:
+        task = asyncio.get_running_loop().create_task(self._ask(zc, name))
+        self._asking.add(task)
+        task.add_done_callback(self._asking.discard)
+
+    update_service = add_service
+
+    def remove_service(self, zc: Zeroconf, type_: str, name: str) -> None:
+        self.found.pop(name.removesuffix(f".{SERVICE}"), None)
+        self._changed.set()
+
+    async def _ask(self, zc: Zeroconf, name: str) -> None:
+        info = AsyncServiceInfo(SERVICE, name)
+        if await info.async_request(zc, 3000):
+            assert info.port is not None
+            known = sorted(info.parsed_addresses()), info.port
+            self.found[name.removesuffix(f".{SERVICE}")] = known
+            self._changed.set()
+
+    async def until(self, expected: dict[str, Found]) -> None:
+        try:
+            async with asyncio.timeout(DEADLINE):
+                while self.found != expected:
+                    self._changed.clear()
+                    await self._changed.wait()
+        except TimeoutError:
+            raise AssertionError(f"found {self.found}, expected {expected}") from None
+
+
+@asynccontextmanager
+async def browser(at: str = "192.168.77.5") -> AsyncIterator[Browser]:
+    async with AsyncZeroconf(interfaces=[at]) as zc:
+        listener = Browser()
+        await zc.async_add_service_listener(SERVICE, listener)
+        yield listener
+
+
+class Warnings(logging.Handler):
+    """Lets a test wait for a warning of ours."""
+
+    def __init__(self) -> None:
+        super().__init__(logging.WARNING)
+        self._messages: asyncio.Queue[str] = asyncio.Queue()
+        logging.getLogger("wyoming_faster_whisper.discovery").addHandler(self)
+
+    def emit(self, record: logging.LogRecord) -> None:
+        self._messages.put_nowait(record.getMessage())
+
+    async def next(self) -> str:
+        async with asyncio.timeout(DEADLINE):
+            return await self._messages.get()
+
+
+def interfaces(*lines: str) -> None:
+    """Change the namespace's interfaces, one `ip` command a line."""
+    subprocess.run(["ip", "-batch", "-"], input="\n".join(lines), text=True, check=True)
+
+
+LINKS = (
+    "link set lo up",
+    # Nobody is at the far end, but it has to be up for packets to leave and come back to us.
+    "link add eth0 type veth peer name far",
+    "link set far up",
+    "link set eth0 up",
+)
+IPV4 = (
+    "addr add 192.168.77.5/24 dev eth0",
+    "addr add 169.254.7.7/16 dev eth0",
+)
+IPV6 = ("addr add fd77::5/64 dev eth0 nodad",)
+DOCKER = (
+    "link add docker0 type bridge",
+    "link set docker0 up",
+    "addr add 172.17.0.1/16 dev docker0",
+)
+
+
+def unshare(*command: str) -> subprocess.CompletedProcess[str]:
+    """Run a command in a new network namespace, for which only root needs no user namespace."""
+    user = [] if os.geteuid() == 0 else ["--map-root-user"]
+    return subprocess.run(
+        ["unshare", "--net", *user, *command],
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=40,
+    )
+
+
+@cache
+def why_not() -> str:
+    """Why this machine lets us have no such namespace; empty if it does."""
+    for tool in ("unshare", "ip"):
+        if shutil.which(tool) is None:
+            return f"{tool} is not installed"
+    commands = [f"ip {line}" for line in (*LINKS, *IPV4, *IPV6, *DOCKER)]
+    trial = unshare("sh", "-c", " && ".join(commands))
+    return "" if trial.returncode == 0 else f"no network namespace: {trial.stderr.strip()}"
+
+
+SCENARIOS: dict[str, Callable[[], Coroutine[None, None, None]]] = {}
+
+
+def in_namespace(scenario: Callable[[], Coroutine[None, None, None]]) -> Callable[[], None]:
+    """Make a test that runs this file as a script, see main(), in a namespace."""
+    name = scenario.__name__
+    SCENARIOS[name] = scenario
+
+    def test() -> None:
+        if reason := why_not():
+            pytest.skip(reason)
+        result = unshare(sys.executable, "-W", "error", __file__, name)
+        assert result.returncode == 0, result.stdout + result.stderr
+
+    return test
+
+
+@in_namespace
+async def test_every_reachable_address_is_found_and_withdrawn_on_close() -> None:
+    interfaces(*LINKS, *IPV4, *IPV6, *DOCKER)
+    async with browser() as network:
+        announcement = Announcement(name="kitchen", bound_host="::", port=10305)
+        announcement.start()
+        await network.until({"kitchen": (["192.168.77.5", "fd77::5"], 10305)})
+        await announcement.close()
+        await network.until({})
+
+
+@in_namespace
+async def test_a_server_on_ipv4_announces_no_ipv6() -> None:
+    interfaces(*LINKS, *IPV4, *IPV6, *DOCKER)
+    host = socket.gethostname().replace(".", "-")
+    async with browser() as network:
+        announcement = Announcement(name="faster-whisper", bound_host="0.0.0.0", port=10300)
+        announcement.start()
+        await network.until({f"faster-whisper on {host}": (["192.168.77.5"], 10300)})
+        await announcement.close()
+
+
+@in_namespace
+async def test_a_network_without_ipv4_is_enough() -> None:
+    interfaces(*LINKS, *IPV6)
+    async with browser(at="fd77::5") as network:
+        announcement = Announcement(name="kitchen", bound_host="::", port=10300)
+        announcement.start()
+        await network.until({"kitchen": (["fd77::5"], 10300)})
+        await announcement.close()
+        await network.until({})
+
+
+@in_namespace
+async def test_two_servers_with_one_name_do_not_clash() -> None:
+    interfaces(*LINKS, *IPV4)
+    warnings = Warnings()
+    async with browser() as network:
+        first = Announcement(name="kitchen", bound_host="0.0.0.0", port=10300)
+        first.start()
+        await network.until({"kitchen": (["192.168.77.5"], 10300)})
+        second = Announcement(
+            name="kitchen", bound_host="0.0.0.0", port=10301, advertise_host="192.168.77.9"
+        )
+        second.start()
+        assert "'kitchen' is taken" in await warnings.next()
+        await network.until(
+            {
+                "kitchen": (["192.168.77.5"], 10300),
+                "kitchen (2)": (["192.168.77.9"], 10301),
+            }
+        )
+        await first.close()
+        await network.until({"kitchen (2)": (["192.168.77.9"], 10301)})
+        await second.close()
+
+
+@in_namespace
+async def test_the_advertised_host_and_port_replace_our_own() -> None:
+    interfaces(*LINKS, *IPV4)
+    async with browser() as network:
+        announcement = Announcement(
+            name="faster-whisper",
+            bound_host="127.0.0.1",
+            port=10300,
+            advertise_host="203.0.113.9",
+            advertise_port=443,
+        )
+        announcement.start()
+        await network.until({"faster-whisper on 203-0-113-9:443": (["203.0.113.9"], 443)})
+        await announcement.close()
+
+
+@in_namespace
+async def test_a_network_that_comes_late_or_changes_is_followed() -> None:
+    interfaces("link set lo up")
+    warnings = Warnings()
+    announcement = Announcement(name="kitchen", bound_host="0.0.0.0", port=10300, recheck=0.05)
+    announcement.start()
+    assert "no network interface has an address" in await warnings.next()
+    interfaces(*LINKS, *IPV4)
+    async with browser() as network:
+        await network.until({"kitchen": (["192.168.77.5"], 10300)})
+        interfaces("addr add 192.168.77.6/24 dev eth0")
+        await network.until({"kitchen": (["192.168.77.5", "192.168.77.6"], 10300)})
+        await announcement.close()
+        await network.until({})
+
+
+@in_namespace
+async def test_a_multicast_socket_that_fails_is_a_warning_and_tried_again() -> None:
+    interfaces(*LINKS, *IPV4)
+    warnings = Warnings()
+    announcement = Announcement(name="kitchen", bound_host="0.0.0.0", port=10300, recheck=0.05)
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as greedy:
+        greedy.bind(("", 5353))
+        announcement.start()
+        assert "Address already in use" in await warnings.next()
+    async with browser() as network:
+        await network.until({"kitchen": (["192.168.77.5"], 10300)})
+        await announcement.close()
+
+
+@in_namespace
+async def test_a_host_nobody_can_reach_or_resolve_is_a_warning() -> None:
+    interfaces("link set lo up")
+    warnings = Warnings()
+    for host, sentence in {
+        "127.0.0.1": "others cannot reach 127.0.0.1; listen on 0.0.0.0",
+        "no-such-host.example": "gaierror",
+        "x" * 70 + ".example": "UnicodeError",
+    }.items():
+        announcement = Announcement(name="kitchen", bound_host=host, port=10300)
+        announcement.start()
+        assert sentence in await warnings.next()
+        await announcement.close()
+
+
+async def main(name: str) -> None:
+    with blockbuster_ctx("wyoming_faster_whisper"):
+        await SCENARIOS[name]()
+
+
+if __name__ == "__main__":
+    asyncio.run(main(sys.argv[1]), debug=True)

@@ -1,0 +1,95 @@
+"""The commands people type, and the status they end with.
+
+0  done
+1  it could not be done: no server, no model, no transcript
+2  it was asked for in a way that cannot be served
+130  interrupted
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import json
+import logging
+import os
+import sys
+from collections.abc import Sequence
+
+from . import __version__
+from .errors import ServerError, SettingError
+from .settings import default_data_dir, read_settings
+
+_LOGGER = logging.getLogger(__name__)
+
+
+def serve(argv: Sequence[str] | None = None) -> int:
+    """Run the server: python -m wyoming_faster_whisper."""
+    try:
+        given = read_settings(sys.argv[1:] if argv is None else argv, os.environ)
+        settings = given.settings
+        logging.basicConfig(
+            level=logging.DEBUG if settings.debug else logging.INFO,
+            format=settings.log_format,
+            stream=sys.stderr,  # standard output may be the wire
+        )
+        for warning in given.warnings:
+            _LOGGER.warning("%s", warning)
+        from .service import serve as run
+
+        asyncio.run(run(settings, default_data_dir=default_data_dir(os.environ)))
+    except SettingError as error:
+        return _fail(error, 2)
+    except ServerError as error:
+        return _fail(error, 1)
+    except (KeyboardInterrupt, asyncio.CancelledError):
+        return 130
+    return 0
+
+
+def client(argv: Sequence[str] | None = None) -> int:
+    """Talk to a server: wyoming-faster-whisper-client."""
+    parser = argparse.ArgumentParser(
+        prog="wyoming-faster-whisper-client", description="A client for Wyoming servers."
+    )
+    parser.add_argument("--version", action="version", version=__version__)
+    commands = parser.add_subparsers(dest="command", required=True)
+    transcribe = commands.add_parser("transcribe", help="print what is said in WAV files")
+    transcribe.add_argument("files", nargs="+", metavar="FILE.wav")
+    transcribe.add_argument(
+        "--uri", default="tcp://127.0.0.1:10300", help="server (default: %(default)s)"
+    )
+    transcribe.add_argument("--language", help="language of the speech, like en or de")
+    transcribe.add_argument("--json", action="store_true", help="one line of JSON per file")
+    args = parser.parse_args(argv)
+    try:
+        asyncio.run(_transcribe(args))
+    except ServerError as error:
+        return _fail(error, 1)
+    except KeyboardInterrupt:
+        return 130
+    return 0
+
+
+async def _transcribe(args: argparse.Namespace) -> None:
+    from .client import Client, read_wav
+
+    # All files are looked at before the first is sent.
+    clips = [read_wav(file) for file in args.files]
+    async with Client(args.uri) as server:
+        for file, clip in zip(args.files, clips, strict=True):
+            transcript = await server.transcribe(clip, language=args.language)
+            if args.json:
+                line = json.dumps(
+                    {"file": file, "text": transcript.text, "language": transcript.language},
+                    ensure_ascii=False,
+                )
+            else:
+                line = transcript.text
+            sys.stdout.write(line + "\n")
+            sys.stdout.flush()
+
+
+def _fail(error: Exception, status: int) -> int:
+    sys.stderr.write(f"error: {error}\n")
+    return status

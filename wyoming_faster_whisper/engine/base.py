@@ -1,0 +1,62 @@
+"""What the rest of the server knows of a model. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Protocol
+
+from ..audio import SAMPLE_RATE, Samples
+
+
+@dataclass(frozen=True, slots=True)
+class DecodeOptions:
+    """How to decode. Jobs with equal options can share a batch."""
+
+    language: str | None = None  # Whisper's code; None = detect
+    task: str = "transcribe"  # or "translate" (to English)
+    beam_size: int = 5  # 1 = greedy
+    prompt: str | None = None  # text that sets style and vocabulary
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Job:
+    """One utterance to decode. Two jobs are never equal, only identical."""
+
+    samples: Samples  # float32, shape (n,), 16 kHz mono
+    options: DecodeOptions = field(default_factory=DecodeOptions)
+    guess: bool = False  # may be dropped before it is used
+
+    @property
+    def seconds(self) -> float:
+        return len(self.samples) / SAMPLE_RATE
+
+
+@dataclass(frozen=True, slots=True)
+class Transcript:
+    """What was said."""
+
+    text: str  # stripped; "" = nothing
+    language: str | None = None  # Whisper's code, spoken or detected
+    logprob: float = 0.0  # mean over tokens, natural log
+
+
+class Engine(Protocol):
+    """Turns audio into text. Blocking: call it from the worker's thread only."""
+
+    max_batch: int  # jobs per decode, at least 1
+
+    def decode(self, jobs: Sequence[Job]) -> list[Transcript]:
+        """Decode 1 to max_batch jobs with equal options.
+
+        Returns:
+            One Transcript per job, in order.
+
+        Raises:
+            EngineError: the model failed; no job has an answer.
+        """
+        ...
+
+    def warm_up(self) -> None:
+        """Decode something once, so that the first speaker need not wait for it."""
+        ...

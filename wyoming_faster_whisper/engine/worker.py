@@ -1,0 +1,192 @@
+"""The queue before the model, and the thread that owns the model.
+
+All state lives in the event loop: dispatch is one synchronous pass that moves
+jobs from waiting to the thread, run after every arrival and every departure.
+The thread only loads, warms up and decodes what it is handed, one batch at a
+time, so there is no lock.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import queue
+import threading
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from ..errors import Busy, EngineError, ServerError
+from .base import Engine, Job, Transcript
+from .scheduler import next_batch
+
+_LOGGER = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class WorkerStatistics:
+    """What one asks about at night."""
+
+    ready: bool  # the model is loaded
+    waiting: int  # jobs in the queue
+    decoding: int  # jobs in the model now
+    decoded: int  # jobs answered since the start
+    withdrawn: int  # jobs whose client went before they were decoded
+
+
+class Worker:
+    """Owns one Engine; decodes the jobs of everybody.
+
+    Args:
+        load: builds the engine; runs in the worker's thread, may take minutes.
+        max_waiting: jobs that may wait; one more is refused with Busy.
+    """
+
+    def __init__(self, load: Callable[[], Engine], *, max_waiting: int = 64) -> None:
+        self._load = load
+        self._max_waiting = max_waiting
+        self._loop = asyncio.get_running_loop()
+        self._answers: dict[Job, asyncio.Future[Transcript]] = {}
+        self._waiting: list[Job] = []
+        self._decoding: list[Job] = []
+        self._decoded = self._withdrawn = 0
+        # To the thread: a batch to decode, or None to stop.
+        self._inbox: queue.SimpleQueue[list[Job] | None] = queue.SimpleQueue()
+        self._engine: Engine | None = None
+        self._ready: asyncio.Future[None] = self._loop.create_future()
+        self._thread = threading.Thread(target=self._run, name="worker", daemon=True)
+
+    def __repr__(self) -> str:
+        s = self.statistics()
+        state = "ready" if s.ready else "loading"
+        return f"<Worker {state}, {s.waiting} waiting, {s.decoding} decoding>"
+
+    def statistics(self) -> WorkerStatistics:
+        return WorkerStatistics(
+            ready=self._engine is not None,
+            waiting=len(self._waiting),
+            decoding=len(self._decoding),
+            decoded=self._decoded,
+            withdrawn=self._withdrawn,
+        )
+
+    def start(self) -> None:
+        """Begin to load the model."""
+        self._thread.start()
+
+    async def ready(self) -> None:
+        """Wait until the model is loaded.
+
+        Raises:
+            ServerError: it cannot be; there will never be an answer.
+        """
+        await asyncio.shield(self._ready)
+
+    async def submit(self, job: Job) -> Transcript:
+        """Decode a job. Cancel the call to withdraw it.
+
+        A job that has reached the model runs to its end there; its text is
+        then ignored.
+
+        Raises:
+            Busy: too many jobs wait already.
+            EngineError: the model failed on this job.
+        """
+        if len(self._waiting) >= self._max_waiting:
+            raise Busy(f"{len(self._waiting)} jobs are waiting already; try again later")
+        answer: asyncio.Future[Transcript] = self._loop.create_future()
+        self._answers[job] = answer
+        self._waiting.append(job)
+        self._dispatch()
+        try:
+            return await answer
+        finally:
+            del self._answers[job]
+            if job in self._waiting:
+                self._waiting.remove(job)
+                self._withdrawn += 1
+
+    def waits(self, job: Job) -> bool:
+        """True while a job has not reached the model."""
+        return job in self._waiting
+
+    async def close(self) -> None:
+        """Stop the thread after the batch it decodes; fail whoever still waits.
+
+        Does not wait for a batch that does not end: the thread is a daemon.
+        """
+        self._inbox.put(None)
+        for answer in self._answers.values():
+            if not answer.done():
+                answer.set_exception(EngineError("the server is stopping"))
+
+    def _dispatch(self) -> None:
+        if self._engine is None or self._decoding:
+            return
+        self._decoding = next_batch(self._waiting, self._engine.max_batch)
+        if self._decoding:
+            self._waiting = [job for job in self._waiting if job not in self._decoding]
+            self._inbox.put(self._decoding)
+
+    def _loaded(self, engine: Engine) -> None:
+        self._engine = engine
+        if not self._ready.done():
+            self._ready.set_result(None)
+        self._dispatch()
+
+    def _not_loaded(self, error: BaseException) -> None:
+        if not self._ready.done():
+            self._ready.set_exception(error)
+
+    def _finished(self, batch: list[Job], result: list[Transcript] | EngineError) -> None:
+        self._decoding = []
+        for at, job in enumerate(batch):
+            answer = self._answers.get(job)
+            if answer is None or answer.done():
+                continue  # withdrawn while it was decoded
+            if isinstance(result, EngineError):
+                answer.set_exception(result)
+            else:
+                self._decoded += 1
+                answer.set_result(result[at])
+        self._dispatch()
+
+    # From here on: the thread.
+
+    def _run(self) -> None:
+        try:
+            engine = self._load()
+        except ServerError as error:
+            self._tell(self._not_loaded, error)
+            return
+        except Exception as error:
+            _LOGGER.debug("loading the model", exc_info=True)
+            self._tell(self._not_loaded, EngineError(f"the model does not load: {error}"))
+            return
+        # Somebody who waits already warms the model up as well as we could.
+        if not self._waiting:
+            started = time.monotonic()
+            try:
+                engine.warm_up()
+            except Exception:
+                _LOGGER.warning("the model failed to warm up", exc_info=True)
+            _LOGGER.debug("warm-up took %.2f s", time.monotonic() - started)
+        self._tell(self._loaded, engine)
+        while (batch := self._inbox.get()) is not None:
+            self._tell(self._finished, batch, _decode(engine, batch))
+
+    def _tell(self, method: Callable[..., None], *args: object) -> None:
+        try:
+            self._loop.call_soon_threadsafe(method, *args)
+        except RuntimeError:  # the loop has closed: nobody is left to tell
+            _LOGGER.debug("the loop closed while the model was busy")
+
+
+def _decode(engine: Engine, batch: list[Job]) -> list[Transcript] | EngineError:
+    try:
+        return engine.decode(batch)
+    except EngineError as error:
+        return error
+    except Exception as error:
+        _LOGGER.exception("the model failed on %d job(s)", len(batch))
+        return EngineError(f"the model failed on this audio: {type(error).__name__}")

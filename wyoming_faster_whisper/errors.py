@@ -1,0 +1,69 @@
+"""What we raise on purpose. Every error knows the code that a client is told.
+
+    ServerError            "internal"   never raised itself
+    ├── ProtocolError      "protocol"   the peer's fault: error event, then close
+    ├── AudioError         "audio"      a format that we do not take
+    ├── Busy               "busy"       too much work is waiting already
+    ├── TooSlow            "timeout"    the peer kept us waiting too long
+    ├── EngineError        "engine"     the model failed on this audio; the server goes on
+    ├── ModelError         "model"      there is no model to serve with; exit status 1
+    └── SettingError       "setting"    exit status 2
+
+The sentence says what we got, what we take, and the option if there is one.
+"""
+
+from __future__ import annotations
+
+
+class ServerError(Exception):
+    """Base of all errors that are raised on purpose."""
+
+    code = "internal"
+
+
+class ProtocolError(ServerError):
+    """The peer sent something that is not the Wyoming protocol."""
+
+    code = "protocol"
+
+
+class AudioError(ServerError):
+    """The peer's audio has a format that we do not take."""
+
+    code = "audio"
+
+
+class Busy(ServerError):
+    """The queue is full: the client should come back later."""
+
+    code = "busy"
+
+
+class TooSlow(ServerError):
+    """The peer did not send or take what was due in time."""
+
+    code = "timeout"
+
+
+class EngineError(ServerError):
+    """The model failed on this audio."""
+
+    code = "engine"
+
+
+class ModelError(ServerError):
+    """No usable model: not found, not reachable, damaged or not loadable."""
+
+    code = "model"
+
+
+class SettingError(ServerError):
+    """An option has a value that we cannot serve."""
+
+    code = "setting"
+
+
+def printable(text: object, limit: int = 80) -> str:
+    """Cut and clean what a peer sent, so that it cannot disturb a log or a terminal."""
+    cleaned = "".join(c if c.isprintable() else "?" for c in str(text)[: limit + 1])
+    return cleaned if len(cleaned) <= limit else cleaned[:limit] + "..."

@@ -1,0 +1,82 @@
+"""Is the server well? python -m wyoming_faster_whisper.health_check, for containers.
+
+Asks for Info rather than only connecting: the kernel accepts connections for a
+server that has long stopped to answer.
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import os
+import sys
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+from .client import Client
+from .wire.listener import Address
+
+DEFAULT_URI = "tcp://127.0.0.1:10300"
+
+# What a server listens on to mean "everywhere" is no address to connect to.
+_LOOPBACK = {"0.0.0.0": "127.0.0.1", "::": "::1"}
+
+
+async def check(uri: str) -> None:
+    """Return if the server describes a speech-to-text program.
+
+    Raises:
+        ServerError: it does not.
+        RuntimeError: it is something else.
+    """
+    async with Client(uri) as client:
+        if not (await client.describe()).asr:
+            raise RuntimeError("the server has no speech-to-text program")
+
+
+def default_uri(environ: Mapping[str, str] | None = None) -> str:
+    """Where the server of this container listens, by its own WYO_WHISPER_URI(_FILE)."""
+    environ = os.environ if environ is None else environ
+    uri = environ.get("WYO_WHISPER_URI", "").strip()
+    if path := environ.get("WYO_WHISPER_URI_FILE"):
+        try:
+            uri = Path(path).read_text(encoding="utf-8").strip()
+        except OSError:
+            uri = ""  # the server says this better than we could
+    return _to_loopback(uri) if uri else DEFAULT_URI
+
+
+def _to_loopback(uri: str) -> str:
+    address = Address.parse(uri)
+    if address.scheme != "tcp":
+        return uri
+    return str(Address("tcp", host=_LOOPBACK.get(address.host, address.host), port=address.port))
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Exit status 0 = well, 1 = not; the reason goes to standard error."""
+    parser = argparse.ArgumentParser(description="Ask a Wyoming server whether it is well.")
+    parser.add_argument("--uri", help=f"server (default: WYO_WHISPER_URI or {DEFAULT_URI})")
+    parser.add_argument("--timeout", type=float, default=15.0, help="seconds (default: 15)")
+    args = parser.parse_args(argv)
+
+    async def run() -> None:
+        async with asyncio.timeout(args.timeout):
+            await check(args.uri or default_uri())
+
+    try:
+        asyncio.run(run())
+    except Exception as error:
+        # Docker shows this line; an empty one would help nobody.
+        reason = str(error) or (
+            f"no answer within {args.timeout:g} s"
+            if isinstance(error, TimeoutError)
+            else type(error).__name__
+        )
+        sys.stderr.write(f"unhealthy: {reason}\n")
+        return 1
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

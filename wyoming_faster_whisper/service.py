@@ -1,0 +1,270 @@
+"""The server as a whole: what is built, in which order it starts and stops.
+
+    choose the model ─► listen ─► announce ─► load the model ─► serve
+                                                                  │ SIGTERM, SIGINT
+    exit ◄─ stop the worker ◄─ let running utterances end ◄─ withdraw, stop accepting
+
+It listens before the model is there, so that clients never see a closed door:
+they are told at once what the server is, and their first answer waits.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import platform
+import signal
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from .engine.base import DecodeOptions, Engine
+from .engine.worker import Worker
+from .languages import means_detect, normalise
+from .models import Model, choose, data_folders, locate
+from .session import Shared, SpeechDetector, SpeechRules
+from .settings import Settings
+from .wire.info import build_info
+from .wire.listener import Address, Listener
+
+if TYPE_CHECKING:
+    from .discovery import Announcement
+
+_LOGGER = logging.getLogger(__name__)
+
+DRAIN_SECONDS = 8.0
+"""For running utterances at the end; Docker kills after 10."""
+
+
+class Service:
+    """One server from start to stop.
+
+    Args:
+        settings: all that the operator chose.
+        default_data_dir: holds models where settings name no folder.
+        load: replaces the real model; for tests.
+        load_vad: replaces the real VAD; for tests.
+
+    Raises:
+        ServerError: by the constructor and start(), where a setting cannot be served.
+    """
+
+    def __init__(
+        self,
+        settings: Settings,
+        *,
+        default_data_dir: Path,
+        load: Callable[[], Engine] | None = None,
+        load_vad: Callable[[], SpeechDetector] | None = None,
+    ) -> None:
+        self._settings = settings
+        self._folders = list(
+            data_folders(settings.data_dir or [str(default_data_dir)], settings.download_dir)
+        )
+        self.model = choose(
+            settings.model,
+            self._folders,
+            language=_default_language(settings),
+            gpu=settings.device.startswith("cuda"),
+        )
+        self._load = load or self._load_engine
+        self._load_vad = load_vad or _load_vad
+        self._asked = asyncio.Event()  # to stop
+        self._address = Address.parse(settings.uri)
+        self._worker: Worker | None = None
+        self._listener: Listener | None = None
+        self._announcement: Announcement | None = None
+
+    @property
+    def address(self) -> Address:
+        """Where the server listens; with the real port once it has started."""
+        return self._address
+
+    async def start(self) -> None:
+        """Listen, announce and begin to load the model."""
+        settings = self._settings
+        self._worker = Worker(self._load, max_waiting=settings.max_waiting)
+        self._vad = asyncio.ensure_future(asyncio.to_thread(self._load_vad))
+        self._listener = Listener(
+            self._shared(self._worker),
+            build_info(self.model).event(),
+            max_connections=settings.max_connections,
+        )
+        self._address = await self._listener.start(self._address)
+        _LOGGER.info("Listening on %s with model %s", self._address, self.model.name)
+        self._worker.start()
+        if settings.zeroconf is not None:
+            self._announce(settings.zeroconf)
+
+    async def run(self) -> None:
+        """Serve until stop() is called or standard input ends.
+
+        Raises:
+            ServerError: the model cannot be loaded.
+        """
+        assert self._worker is not None
+        assert self._listener is not None
+        started = time.monotonic()
+        ready = asyncio.ensure_future(self._worker.ready())
+        asked = asyncio.ensure_future(self._asked.wait())
+        ended = asyncio.ensure_future(self._listener.ended.wait())
+        try:
+            await asyncio.wait({ready, asked, ended}, return_when=asyncio.FIRST_COMPLETED)
+            if ready.done():
+                ready.result()
+                await asyncio.shield(self._vad)
+                _LOGGER.info("Ready (%.1f s)", time.monotonic() - started)
+                await asyncio.wait({asked, ended}, return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            for waiter in (ready, asked, ended):
+                waiter.cancel()
+
+    def stop(self) -> None:
+        """Ask the server to end; run() returns."""
+        self._asked.set()
+
+    async def close(self) -> None:
+        """Withdraw, let running utterances end, stop the worker."""
+        if self._announcement is not None:
+            await self._announcement.close()
+        if self._listener is not None:
+            await self._listener.stop(DRAIN_SECONDS)
+        if self._worker is not None:
+            await self._worker.close()
+
+    def _announce(self, name: str) -> None:
+        if self._address.scheme != "tcp":
+            _LOGGER.warning("--zeroconf is for tcp:// only; %s is not announced", self._address)
+            return
+        from .discovery import Announcement
+
+        self._announcement = Announcement(
+            name=name,
+            bound_host=self._address.host,
+            port=self._address.port,
+            advertise_host=self._settings.advertise_host,
+            advertise_port=self._settings.advertise_port,
+        )
+        self._announcement.start()
+
+    def _shared(self, worker: Worker) -> Shared:
+        settings = self._settings
+
+        async def vad() -> SpeechDetector:
+            return await asyncio.shield(self._vad)
+
+        return Shared(
+            worker=worker,
+            vad=vad,
+            languages=self.model.languages,
+            options=DecodeOptions(
+                language=self._language(),
+                task=settings.whisper_task,
+                beam_size=_beam_size(settings.beam_size),
+                prompt=settings.initial_prompt,
+            ),
+            rules=SpeechRules(
+                threshold=settings.vad_threshold,
+                min_speech=settings.vad_min_speech_ms / 1000,
+                min_silence=settings.vad_min_silence_ms / 1000,
+                clip_threshold=settings.vad_clip_threshold,
+                pad=settings.vad_clip_pad_ms / 1000,
+            ),
+            max_seconds=settings.max_audio_seconds,
+        )
+
+    def _language(self) -> str | None:
+        wanted = self._settings.language
+        if not self.model.multilingual:
+            only = self.model.languages[0]
+            if not means_detect(wanted) and normalise(wanted, self.model.languages) is None:
+                _LOGGER.warning(
+                    "--language is %s, but model %s knows %s only",
+                    wanted,
+                    self.model.name,
+                    only,
+                )
+            return only
+        if means_detect(wanted):
+            return None
+        code = normalise(wanted, self.model.languages)
+        if code is None:
+            _LOGGER.warning("--language is %s, which this model does not know", wanted)
+        return code
+
+    # From here on: the worker's thread.
+
+    def _load_engine(self) -> Engine:
+        settings = self._settings
+        directory = locate(
+            self.model, self._folders[0], local_files_only=settings.local_files_only
+        )
+        # Imported here because it takes longer than to begin to listen.
+        from .engine.whisper import WhisperEngine
+
+        engine = WhisperEngine(
+            directory,
+            device=settings.device,
+            compute_type=settings.compute_type,
+            cpu_threads=settings.cpu_threads,
+        )
+        _check_languages(self.model, engine.multilingual)
+        return engine
+
+
+def _check_languages(model: Model, multilingual: bool) -> None:
+    if model.multilingual != multilingual:
+        _LOGGER.warning(
+            "model %s is %s, unlike its name says; clients were told otherwise",
+            model.name,
+            "multilingual" if multilingual else "English-only",
+        )
+
+
+def _load_vad() -> SpeechDetector:
+    from .speech.vad import Vad
+
+    return Vad()
+
+
+def _default_language(settings: Settings) -> str | None:
+    return None if means_detect(settings.language) else settings.language.split("-")[0].lower()
+
+
+def _beam_size(wanted: int) -> int:
+    if wanted > 0:
+        return wanted
+    # The reference server's choice.
+    return 1 if platform.machine().lower().startswith(("arm", "aarch")) else 5
+
+
+async def serve(settings: Settings, *, default_data_dir: Path) -> None:
+    """Run a server until SIGTERM or SIGINT; a second one ends it at once.
+
+    Raises:
+        ServerError: it cannot serve; the sentence says why.
+    """
+    service = Service(settings, default_data_dir=default_data_dir)
+    loop = asyncio.get_running_loop()
+    main = asyncio.current_task()
+    assert main is not None
+    asked = False
+
+    def on_signal(name: str) -> None:
+        nonlocal asked
+        if asked:
+            _LOGGER.warning("%s again: stopping at once", name)
+            main.cancel()
+            return
+        asked = True
+        _LOGGER.info("%s: finishing what runs, then stopping", name)
+        service.stop()
+
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, on_signal, number.name)
+    try:
+        await service.start()
+        await service.run()
+    finally:
+        await service.close()

@@ -1,0 +1,234 @@
+"""One client's stream of speech, whichever transport carries it.
+
+A transport tells its Session what arrived (request, start, hear, stop) and is
+told the answers through send(). Calls return at once; what takes time runs in
+the transport's TaskGroup, so that it ends with the client.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass, field, replace
+from typing import Any, Protocol
+
+from .audio import SAMPLE_RATE, PcmFormat, PcmStream, Recording, Samples
+from .engine.base import DecodeOptions, Job, Transcript
+from .engine.worker import Worker
+from .errors import printable
+from .languages import means_detect, normalise
+from .speech.endpoint import stretches
+from .speech.vad import WINDOW, WINDOW_SECONDS, Probabilities
+
+_LOGGER = logging.getLogger(__name__)
+
+
+class SpeechDetector(Protocol):
+    """What a Session needs of the VAD."""
+
+    def probabilities(self, samples: Samples) -> Probabilities: ...
+
+
+@dataclass(frozen=True, slots=True)
+class SpeechRules:
+    """What counts as speech."""
+
+    threshold: float = 0.5  # probability from which somebody speaks at all
+    min_speech: float = 0.064  # seconds in all below which nobody spoke
+    min_silence: float = 0.32  # seconds that part two stretches
+    clip_threshold: float = 0.5  # probability up to which the ends are cut off
+    pad: float = 0.4  # seconds kept at both ends
+
+
+@dataclass(frozen=True, slots=True)
+class Shared:
+    """What all sessions have in common."""
+
+    worker: Worker
+    vad: Callable[[], Awaitable[SpeechDetector]]  # may have to wait for the model
+    languages: tuple[str, ...]  # that the model hears
+    options: DecodeOptions = field(default_factory=DecodeOptions)  # the request may differ
+    rules: SpeechRules = field(default_factory=SpeechRules)
+    max_seconds: float = 600.0  # of one utterance
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """What a client wants of its next utterance."""
+
+    language: str | None = None  # any tag
+    context: dict[str, Any] | None = None  # handed back with the answer
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """The transcript of one utterance, and the request's context."""
+
+    transcript: Transcript
+    context: dict[str, Any] | None = None
+
+
+@dataclass(slots=True)
+class _Utterance:
+    """What has been heard of one utterance."""
+
+    pcm: PcmFormat
+    stream: PcmStream
+    recording: Recording
+    full: bool = False  # the longest utterance is reached; the rest is drained
+
+
+class Session:
+    """One client's utterances, one after the other.
+
+    Args:
+        tasks: decodes run in it; a ServerError that leaves it is for the client.
+        send: hands an answer to the client.
+    """
+
+    def __init__(
+        self,
+        shared: Shared,
+        tasks: asyncio.TaskGroup,
+        send: Callable[[Answer], Awaitable[None]],
+        *,
+        name: str = "client",
+    ) -> None:
+        self._shared = shared
+        self._tasks = tasks
+        self._send = send
+        self._name = name
+        self._request = Request()
+        self._utterance: _Utterance | None = None
+        self._answering: asyncio.Task[None] | None = None
+        self._job: Job | None = None
+
+    def __repr__(self) -> str:
+        seconds = self._utterance.recording.seconds if self._utterance else 0.0
+        doing = "answering" if self.answering else "listening" if self.listening else "idle"
+        return f"<Session {self._name}, {doing}, {seconds:.1f} s heard>"
+
+    @property
+    def listening(self) -> bool:
+        """Inside an utterance."""
+        return self._utterance is not None
+
+    @property
+    def answering(self) -> bool:
+        """An answer is on its way."""
+        return self._answering is not None and not self._answering.done()
+
+    async def answered(self) -> None:
+        """Wait until the answer that is on its way has gone out."""
+        if self._answering is not None:
+            await asyncio.wait([self._answering])
+
+    def request(self, request: Request) -> None:
+        """Say how the utterance that runs, or else the next, is to be decoded."""
+        self._request = request
+
+    def start(self, pcm: PcmFormat) -> None:
+        """Begin an utterance; one that had not ended is forgotten."""
+        self._utterance = _Utterance(pcm, PcmStream(pcm), Recording())
+
+    def hear(self, pcm: PcmFormat, data: bytes) -> None:
+        """Take more sound, in the format that it says it has."""
+        if self._utterance is None:
+            self.start(pcm)
+        utterance = self._utterance
+        assert utterance is not None
+        if utterance.full:
+            return
+        if pcm != utterance.pcm:
+            utterance.recording.append(utterance.stream.finish())
+            utterance.pcm, utterance.stream = pcm, PcmStream(pcm)
+        utterance.recording.append(utterance.stream.feed(data))
+        if utterance.recording.seconds >= self._shared.max_seconds:
+            _LOGGER.warning(
+                "%s: %.0f s of audio is all we take; answering what was heard",
+                self._name,
+                self._shared.max_seconds,
+            )
+            utterance.full = True
+            self._answer(utterance)
+
+    def stop(self) -> None:
+        """End the utterance: its answer is sent as soon as it is known."""
+        utterance, self._utterance = self._utterance, None
+        if utterance is None:
+            utterance = _Utterance(PcmFormat(), PcmStream(PcmFormat()), Recording())
+        if not utterance.full:
+            self._answer(utterance)
+
+    def leave(self) -> None:
+        """The client has gone: withdraw what has not reached the model yet."""
+        self._utterance = None
+        if self._answering is not None and (
+            self._job is None or self._shared.worker.waits(self._job)
+        ):
+            self._answering.cancel()
+
+    def _answer(self, utterance: _Utterance) -> None:
+        request, self._request = self._request, Request()
+        utterance.recording.append(utterance.stream.finish())
+        self._answering = self._tasks.create_task(
+            self._decode_and_send(utterance.recording, request, after=self._answering)
+        )
+
+    async def _decode_and_send(
+        self, recording: Recording, request: Request, after: asyncio.Task[None] | None
+    ) -> None:
+        if after is not None:
+            await asyncio.wait([after])
+        transcript = await self._decode(recording, request)
+        await self._send(Answer(transcript, request.context))
+
+    async def _decode(self, recording: Recording, request: Request) -> Transcript:
+        options = replace(self._shared.options, language=self._language(request.language))
+        clip = await self._speech(recording)
+        if clip is None:
+            return Transcript("", options.language)
+        self._job = Job(clip, options)
+        try:
+            return await self._shared.worker.submit(self._job)
+        finally:
+            self._job = None
+
+    async def _speech(self, recording: Recording) -> Samples | None:
+        """Cut the silence off both ends. None = nobody spoke."""
+        rules = self._shared.rules
+        vad = await self._shared.vad()
+        samples = recording.samples()
+        probabilities = await asyncio.to_thread(vad.probabilities, samples)
+        spoken = sum(map(len, stretches(probabilities.tolist(), threshold=rules.threshold)))
+        if spoken * WINDOW_SECONDS < max(rules.min_speech, WINDOW_SECONDS):
+            return None
+        ends = stretches(probabilities.tolist(), threshold=rules.clip_threshold) or stretches(
+            probabilities.tolist(), threshold=rules.threshold
+        )
+        pad = round(rules.pad * SAMPLE_RATE)
+        start = max(0, ends[0].start * WINDOW - pad)
+        return samples[start : ends[-1].end * WINDOW + pad]
+
+    def _language(self, wanted: str | None) -> str | None:
+        """The code to decode with; None = detect."""
+        languages = self._shared.languages
+        if len(languages) == 1:
+            default: str | None = languages[0]
+        else:
+            default = self._shared.options.language
+        if not wanted:
+            return default
+        if means_detect(wanted):
+            return None if len(languages) > 1 else default
+        code = normalise(wanted, languages)
+        if code is None:
+            _LOGGER.warning(
+                "%s: the model knows no language %r; decoding as %s",
+                self._name,
+                printable(wanted, 20),
+                default or "whatever it hears",
+            )
+            return default
+        return code

@@ -1,0 +1,1 @@
+"""What to do with sound: is somebody speaking, since when, until when."""

@@ -1,0 +1,46 @@
+"""From probabilities of speech to stretches of speech. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+# Silero's own hysteresis: speech that has begun goes on until this much below
+# the threshold (snakers4/silero-vad: utils_vad.py, neg_threshold).
+_HYSTERESIS = 0.15
+
+
+@dataclass(frozen=True, slots=True)
+class Stretch:
+    """Windows start to end (exclusive) in which somebody speaks."""
+
+    start: int
+    end: int
+
+    def __len__(self) -> int:
+        return self.end - self.start
+
+
+def stretches(
+    probabilities: Sequence[float], *, threshold: float = 0.5, min_silence: int = 10
+) -> list[Stretch]:
+    """Find the stretches of speech, parted by at least min_silence quiet windows.
+
+    Args:
+        probabilities: of speech, one per window.
+        threshold: speech begins at it and ends 0.15 below it.
+        min_silence: windows; at least 1.
+    """
+    found: list[Stretch] = []
+    start: int | None = None
+    last = 0  # the last window of speech
+    for at, probability in enumerate(probabilities):
+        if probability >= (threshold if start is None else threshold - _HYSTERESIS):
+            start = at if start is None else start
+            last = at
+        elif start is not None and at - last >= min_silence:
+            found.append(Stretch(start, last + 1))
+            start = None
+    if start is not None:
+        found.append(Stretch(start, last + 1))
+    return found

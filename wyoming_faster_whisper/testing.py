@@ -1,0 +1,78 @@
+"""Fakes and sounds for tests, ours and those of people who build on this package.
+
+The fakes are real classes with the real interfaces; nothing is patched.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Sequence
+
+import numpy as np
+
+from .audio import SAMPLE_RATE, Samples
+from .engine.base import Job, Transcript
+from .speech.vad import WINDOW, Probabilities
+
+
+class FakeEngine:
+    """An engine that says how many seconds it was given, or what it is told to say.
+
+    Args:
+        say: the text for a job; may raise.
+        held: decodes wait until release() is called.
+    """
+
+    def __init__(
+        self,
+        say: Callable[[Job], str] = lambda job: f"{job.seconds:.1f} seconds",
+        *,
+        max_batch: int = 1,
+        held: bool = False,
+    ) -> None:
+        self.max_batch = max_batch
+        self.decoded: list[Job] = []
+        self.warmed_up = False
+        self.decoding = threading.Event()  # set once a decode has begun
+        self._say = say
+        self._go = threading.Event()
+        if not held:
+            self._go.set()
+
+    def release(self) -> None:
+        """Let held decodes go on, this one and all that follow."""
+        self._go.set()
+
+    def decode(self, jobs: Sequence[Job]) -> list[Transcript]:
+        self.decoding.set()
+        self._go.wait()
+        self.decoded.extend(jobs)
+        return [Transcript(self._say(job), job.options.language) for job in jobs]
+
+    def warm_up(self) -> None:
+        self.warmed_up = True
+
+
+class LoudnessVad:
+    """Takes every window that is not nearly silent for speech."""
+
+    def probabilities(self, samples: Samples) -> Probabilities:
+        windows = np.pad(samples, (0, -len(samples) % WINDOW)).reshape(-1, WINDOW)
+        loud = np.abs(windows).max(axis=1, initial=0.0) > 0.01
+        return loud.astype(np.float32)
+
+
+def tone(seconds: float, *, hertz: float = 440.0, rate: int = SAMPLE_RATE) -> Samples:
+    """A sine at half of full scale."""
+    at = np.arange(round(seconds * rate)) / rate
+    return (0.5 * np.sin(2 * np.pi * hertz * at)).astype(np.float32)
+
+
+def silence(seconds: float, *, rate: int = SAMPLE_RATE) -> Samples:
+    """Digital zero."""
+    return np.zeros(round(seconds * rate), np.float32)
+
+
+def pcm16(samples: Samples) -> bytes:
+    """Samples as Home Assistant sends them: 16-bit little-endian."""
+    return np.clip(np.rint(samples * 32768), -32768, 32767).astype("<i2").tobytes()

@@ -1,0 +1,1 @@
+"""The Wyoming protocol: bytes on one side, a Session on the other."""

@@ -1,0 +1,224 @@
+"""One Wyoming connection: events to the Session, answers to the client."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+from dataclasses import dataclass, field
+from typing import Any
+
+from wyoming.asr import Transcribe, Transcript
+from wyoming.audio import AudioChunk, AudioStart, AudioStop
+from wyoming.error import Error
+from wyoming.event import Event
+from wyoming.info import Describe, SelectProgram
+from wyoming.ping import Ping, Pong
+
+from ..audio import PcmFormat
+from ..errors import ProtocolError, ServerError, TooSlow, printable
+from ..session import Answer, Request, Session, Shared
+from .framing import FrameLimits, FrameReader, write_event
+from .info import PROGRAM
+
+_LOGGER = logging.getLogger(__name__)
+
+_READ = 64 * 1024  # bytes taken from the socket at once
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """How long and how much we bear with one client."""
+
+    frame: FrameLimits = field(default_factory=FrameLimits)
+    first_event: float = 10.0  # seconds; who connects wants something
+    between: float = 300.0  # seconds between two utterances
+    inside: float = 30.0  # seconds without sound inside an utterance
+    write: float = 10.0  # seconds that a client may take to read an answer
+
+
+class Connection:
+    """One client, from its first byte to its last."""
+
+    def __init__(
+        self,
+        reader: asyncio.StreamReader,
+        writer: asyncio.StreamWriter,
+        *,
+        shared: Shared,
+        info: Event,
+        limits: Limits,
+        peer: str,
+    ) -> None:
+        self._reader = reader
+        self._writer = writer
+        self._shared = shared
+        self._info = info
+        self._limits = limits
+        self._peer = peer
+        self._frames = FrameReader(limits.frame)
+        self._session: Session | None = None
+        self._heard_of = False  # an event has come
+        self._draining = False
+        self._patience: asyncio.Timeout | None = None  # with the read that runs
+
+    def __repr__(self) -> str:
+        return f"<Connection {self._peer}, {self._session!r}>"
+
+    @property
+    def busy(self) -> bool:
+        """Inside an utterance, or with an answer on its way."""
+        session = self._session
+        return session is not None and (session.listening or session.answering)
+
+    def drain(self) -> None:
+        """End the connection as soon as it is not busy."""
+        self._draining = True
+        if not self.busy and self._patience is not None:
+            self._patience.reschedule(0)
+
+    async def run(self) -> None:
+        """Serve the client until it leaves or misbehaves. Never raises but when cancelled."""
+        try:
+            await self._serve()
+        except* ServerError as group:
+            error = _first(group)
+            _LOGGER.warning("%s: %s", self._peer, error)
+            await self._give_up(str(error), getattr(error, "code", ServerError.code))
+        except* OSError as group:
+            _LOGGER.debug("%s: gone: %s", self._peer, _first(group))
+        except* Exception:
+            _LOGGER.exception("%s: a fault of ours; the connection is closed", self._peer)
+            await self._give_up("the server has a fault; see its log", ServerError.code)
+        finally:
+            self._writer.close()
+            # Whoever does not read for long gets no last words.
+            with contextlib.suppress(OSError, TimeoutError):
+                async with asyncio.timeout(self._limits.write):
+                    await self._writer.wait_closed()
+
+    async def _serve(self) -> None:
+        async with asyncio.TaskGroup() as tasks:
+            session = Session(self._shared, tasks, self._send_answer, name=self._peer)
+            self._session = session
+            while data := await self._read(session):
+                self._frames.feed(data)
+                while (event := self._frames.next_event()) is not None:
+                    self._heard_of = True
+                    await self._take(event, session)
+            if self._frames.mid_frame or session.listening:
+                _LOGGER.debug("%s: left in the middle of an utterance", self._peer)
+            session.leave()
+
+    async def _read(self, session: Session) -> bytes:
+        """Return the next bytes; none at the end of the stream, theirs or ours.
+
+        Raises:
+            TooSlow: they did not come in time.
+        """
+        if self._draining and not self.busy:
+            return b""
+        limits = self._limits
+        seconds: float | None = limits.between
+        if session.listening:
+            seconds = limits.inside
+        elif session.answering:
+            seconds = None  # the wait is ours
+        elif not self._heard_of or self._frames.mid_frame:
+            seconds = limits.first_event
+        try:
+            async with asyncio.timeout(seconds) as self._patience:
+                return await self._reader.read(_READ)
+        except TimeoutError:
+            if self._draining:
+                return b""
+            raise TooSlow(f"nothing came for {seconds:g} s; closing the connection") from None
+        finally:
+            self._patience = None
+
+    async def _take(self, event: Event, session: Session) -> None:
+        if AudioChunk.is_type(event.type):
+            session.hear(_pcm(event), event.payload or b"")
+        elif AudioStart.is_type(event.type):
+            session.start(_pcm(event))
+        elif AudioStop.is_type(event.type):
+            # One answer at a time: who sends faster than we decode waits.
+            await session.answered()
+            session.stop()
+        elif Transcribe.is_type(event.type):
+            session.request(_request(event))
+        elif Describe.is_type(event.type):
+            await self._write(self._info)
+        elif Ping.is_type(event.type):
+            text = event.data.get("text")
+            await self._write(Pong(text if isinstance(text, str) else None).event())
+        elif SelectProgram.is_type(event.type):
+            name = event.data.get("name")
+            if name != PROGRAM:
+                _LOGGER.warning(
+                    "%s: there is no program %r; %s serves",
+                    self._peer,
+                    printable(name, 40),
+                    PROGRAM,
+                )
+        else:
+            _LOGGER.debug("%s: dropped event %s", self._peer, printable(event.type, 40))
+
+    async def _send_answer(self, answer: Answer) -> None:
+        transcript = answer.transcript
+        await self._write(
+            Transcript(
+                transcript.text, context=answer.context, language=transcript.language
+            ).event()
+        )
+        if self._draining and self._patience is not None:
+            self._patience.reschedule(0)
+
+    async def _write(self, event: Event) -> None:
+        """Send an event.
+
+        Raises:
+            TooSlow: the client does not read.
+        """
+        self._writer.write(write_event(event))
+        try:
+            async with asyncio.timeout(self._limits.write):
+                await self._writer.drain()
+        except TimeoutError:
+            self._writer.transport.abort()
+            raise TooSlow(
+                f"the client read nothing for {self._limits.write:g} s; closing the connection"
+            ) from None
+
+    async def _give_up(self, text: str, code: str) -> None:
+        # A client that waits for a transcript takes an error or the end: it gets both.
+        with contextlib.suppress(OSError, TooSlow):
+            await self._write(Error(text, code=code).event())
+
+
+def _first(group: BaseExceptionGroup[Any]) -> BaseException:
+    error: BaseException = group
+    while isinstance(error, BaseExceptionGroup):
+        error = error.exceptions[0]
+    return error
+
+
+def _pcm(event: Event) -> PcmFormat:
+    values = []
+    for key in ("rate", "width", "channels"):
+        value = event.data.get(key)
+        if not isinstance(value, int) or isinstance(value, bool):
+            raise ProtocolError(
+                f"{key} of {event.type} is {printable(value, 20)!r}; it must be a whole number"
+            )
+        values.append(value)
+    return PcmFormat(*values)
+
+
+def _request(event: Event) -> Request:
+    language, context = event.data.get("language"), event.data.get("context")
+    if not isinstance(language, str | None):
+        raise ProtocolError("language of transcribe must be a string")
+    if not isinstance(context, dict | None):
+        raise ProtocolError("context of transcribe must be a JSON object")
+    return Request(language=language, context=context)

@@ -1,0 +1,155 @@
+"""Wyoming frames: bytes in, events out, and the other way. No I/O.
+
+    {"type": ..., "data": {...}, "data_length": n, "payload_length": n}\\n
+    <data_length bytes of JSON, merged over "data"><payload_length bytes>
+
+The protocol's own reader trusts every length it is told. This one believes
+nothing before it has checked it, and keeps at most one frame in memory.
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from typing import Any
+
+from wyoming import __version__ as WYOMING_VERSION
+from wyoming.event import Event
+
+from ..errors import ProtocolError
+
+
+@dataclass(frozen=True, slots=True)
+class FrameLimits:
+    """The largest parts of one frame that we take, in bytes.
+
+    A header of the wyoming library has about 100 bytes; audio comes in chunks
+    of 320 bytes (Home Assistant) to some 64 KiB; names to listen for can fill
+    a good deal of data.
+    """
+
+    header: int = 16 * 1024
+    data: int = 256 * 1024
+    payload: int = 1024 * 1024
+
+
+class FrameReader:
+    """Cuts a stream of bytes into events.
+
+    Call feed() with what arrived, then next_event() until it returns None.
+    After a ProtocolError the stream has no frames any more: close it.
+    """
+
+    def __init__(self, limits: FrameLimits | None = None) -> None:
+        self._limits = limits or FrameLimits()
+        self._buffer = bytearray()
+        self._searched = 0  # bytes of the buffer known to have no newline
+        self._header: _Header | None = None
+
+    @property
+    def mid_frame(self) -> bool:
+        """True while a frame has begun and not ended."""
+        return bool(self._buffer) or self._header is not None
+
+    def feed(self, data: bytes) -> None:
+        self._buffer += data
+
+    def next_event(self) -> Event | None:
+        """Return the next whole event, or None when more bytes are needed.
+
+        Raises:
+            ProtocolError: what arrived is no frame, or one over the limits.
+        """
+        if self._header is None:
+            self._header = self._read_header()
+            if self._header is None:
+                return None
+        header = self._header
+        end = header.data_length + header.payload_length
+        if len(self._buffer) < end:
+            return None
+        extra = bytes(self._buffer[: header.data_length])
+        payload = bytes(self._buffer[header.data_length : end])
+        del self._buffer[:end]
+        self._header = None
+        data = header.data
+        if extra:
+            data = data | _json_object(extra, "data")
+        return Event(type=header.type, data=data, payload=payload or None)
+
+    def _read_header(self) -> _Header | None:
+        newline = self._buffer.find(b"\n", self._searched)
+        if newline < 0:
+            self._searched = len(self._buffer)
+        if (newline if newline >= 0 else self._searched) > self._limits.header:
+            raise ProtocolError(
+                f"header is over {self._limits.header} bytes; "
+                "a Wyoming event starts with one line of JSON"
+            )
+        if newline < 0:
+            return None
+        line = bytes(self._buffer[:newline])
+        del self._buffer[: newline + 1]
+        self._searched = 0
+        header = _json_object(line, "header")
+        kind = header.get("type")
+        if not isinstance(kind, str):
+            raise ProtocolError("header has no type; it must be a string")
+        data = header.get("data")
+        if data is None:
+            data = {}
+        if not isinstance(data, dict):
+            raise ProtocolError("data in the header must be a JSON object")
+        return _Header(
+            type=kind,
+            data=data,
+            data_length=_length(header, "data_length", self._limits.data),
+            payload_length=_length(header, "payload_length", self._limits.payload),
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class _Header:
+    type: str
+    data: dict[str, Any]
+    data_length: int
+    payload_length: int
+
+
+def _length(header: dict[str, Any], key: str, limit: int) -> int:
+    value = header.get(key)
+    if value is None:
+        return 0
+    # bool is an int to Python, not to the protocol.
+    if not isinstance(value, int) or isinstance(value, bool) or value < 0:
+        raise ProtocolError(f"{key} must be a whole number from 0 to {limit}")
+    if value > limit:
+        raise ProtocolError(f"{key} is {value:.12g} bytes; the limit is {limit}")
+    return value
+
+
+def _json_object(text: bytes, what: str) -> dict[str, Any]:
+    try:
+        value = json.loads(text)
+    except (ValueError, RecursionError):
+        # ValueError covers bad JSON, bad UTF-8 and numbers of 5,000 digits.
+        raise ProtocolError(f"{what} is not JSON") from None
+    if not isinstance(value, dict):
+        raise ProtocolError(f"{what} must be a JSON object")
+    return value
+
+
+def write_event(event: Event) -> bytes:
+    """Return the bytes of one event, laid out as the wyoming library does."""
+    header: dict[str, Any] = {"type": event.type, "version": WYOMING_VERSION}
+    data = _json(event.data) if event.data else b""
+    if data:
+        header["data_length"] = len(data)
+    if event.payload:
+        header["payload_length"] = len(event.payload)
+    return b"".join((_json(header), b"\n", data, event.payload or b""))
+
+
+def _json(value: dict[str, Any]) -> bytes:
+    # What a peer wrote as "\\ud800" comes back to it as "?": UTF-8 has no lone surrogates.
+    return json.dumps(value, ensure_ascii=False).encode(errors="replace")

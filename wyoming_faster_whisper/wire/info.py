@@ -1,0 +1,47 @@
+"""What clients are told about this server."""
+
+from __future__ import annotations
+
+from wyoming.info import AsrModel, AsrProgram, Attribution, Info
+
+from .. import __version__
+from ..models import Model
+
+# Home Assistant names its entity after it, and the add-on's health check looks for it.
+PROGRAM = "faster-whisper"
+
+
+def build_info(model: Model) -> Info:
+    """Describe the one program we are and the model it serves.
+
+    Home Assistant makes its entity from the first program and reads languages
+    and flags once, so this is the same from the first answer to the last: the
+    model counts as installed although it may be loading still.
+    """
+    return Info(
+        asr=[
+            AsrProgram(
+                name=PROGRAM,
+                description="Whisper on CTranslate2",
+                attribution=Attribution(
+                    name="SYSTRAN", url="https://github.com/SYSTRAN/faster-whisper"
+                ),
+                installed=True,
+                version=__version__,
+                models=[
+                    AsrModel(
+                        name=model.name,
+                        description=f"Whisper {model.name}",
+                        attribution=Attribution(
+                            name="OpenAI", url="https://github.com/openai/whisper"
+                        ),
+                        installed=True,
+                        version=None,
+                        languages=sorted(model.languages),
+                    )
+                ],
+                supports_transcript_streaming=False,
+                requires_external_vad=True,
+            )
+        ]
+    )

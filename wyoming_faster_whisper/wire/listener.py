@@ -1,0 +1,210 @@
+"""Where Wyoming clients come in: TCP, a Unix socket, or standard input and output."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+import os
+import socket
+import stat
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+from urllib.parse import urlsplit
+
+from wyoming.error import Error
+from wyoming.event import Event
+
+from ..errors import Busy, SettingError
+from ..session import Shared
+from .connection import Connection, Limits
+from .framing import write_event
+
+_LOGGER = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class Address:
+    """A parsed --uri."""
+
+    scheme: str  # tcp, unix or stdio
+    host: str = ""
+    port: int = 0
+    path: str = ""
+
+    @staticmethod
+    def parse(uri: str) -> Address:
+        """Read tcp://HOST:PORT, unix://PATH or stdio://.
+
+        Raises:
+            SettingError: it is none of them.
+        """
+        try:
+            url = urlsplit(uri)
+            port = url.port
+        except ValueError as error:
+            raise SettingError(f"--uri is {uri!r}: {error}") from None
+        if url.scheme == "tcp" and port is not None:
+            return Address("tcp", host=url.hostname or "0.0.0.0", port=port)
+        if url.scheme == "unix" and (path := url.netloc + url.path):
+            return Address("unix", path=path)
+        if url.scheme == "stdio":
+            return Address("stdio")
+        raise SettingError(
+            f"--uri is {uri!r}; it must be tcp://HOST:PORT, unix://PATH or stdio://"
+        )
+
+    def __str__(self) -> str:
+        if self.scheme == "tcp":
+            host = f"[{self.host}]" if ":" in self.host else self.host
+            return f"tcp://{host}:{self.port}"
+        return f"{self.scheme}://{self.path}"
+
+
+class Listener:
+    """Takes connections and holds them until they end."""
+
+    def __init__(
+        self,
+        shared: Shared,
+        info: Event,
+        *,
+        limits: Limits | None = None,
+        max_connections: int = 256,
+    ) -> None:
+        self._shared = shared
+        self._info = info
+        self._limits = limits or Limits()
+        self._max_connections = max_connections
+        self._connections: dict[asyncio.Task[None], Connection] = {}
+        self._server: asyncio.Server | None = None
+        self._path: Path | None = None
+        self._stopping = False
+        self.ended = asyncio.Event()  # set when standard input ends
+
+    @property
+    def connections(self) -> int:
+        return len(self._connections)
+
+    async def start(self, address: Address) -> Address:
+        """Listen; return the address with the real port.
+
+        Raises:
+            SettingError: the address cannot be listened on.
+        """
+        try:
+            if address.scheme == "tcp":
+                if address.host == "::":
+                    # asyncio's own way listens on IPv6 alone.
+                    both = socket.create_server(
+                        ("::", address.port), family=socket.AF_INET6, dualstack_ipv6=True
+                    )
+                    self._server = await asyncio.start_server(
+                        self._accept, sock=both, backlog=256
+                    )
+                else:
+                    self._server = await asyncio.start_server(
+                        self._accept, address.host, address.port, backlog=256
+                    )
+                port = self._server.sockets[0].getsockname()[1]
+                return Address("tcp", host=address.host, port=port)
+            if address.scheme == "unix":
+                await self._listen_on_path(Path(address.path))
+            else:
+                await self._listen_on_stdio()
+        except OSError as error:
+            raise SettingError(
+                f"cannot listen on {address}: {error.strerror or error}; see --uri"
+            ) from None
+        return address
+
+    async def stop(self, seconds: float) -> None:
+        """Take nobody new, let running utterances end within seconds, then close all."""
+        self._stopping = True
+        if self._server is not None:
+            self._server.close()
+        if self._path is not None:
+            with contextlib.suppress(OSError):
+                self._path.unlink()
+        for connection in self._connections.values():
+            connection.drain()
+        if self._connections:
+            _, late = await asyncio.wait(self._connections, timeout=seconds)
+            for task in late:
+                _LOGGER.warning("%r did not end in time", self._connections[task])
+                task.cancel()
+            if late:
+                await asyncio.wait(late)
+
+    async def _listen_on_path(self, path: Path) -> None:
+        await asyncio.to_thread(_remove_stale_socket, path)
+        self._server = await asyncio.start_unix_server(self._accept, path, backlog=256)
+        self._path = path
+
+    async def _listen_on_stdio(self) -> None:
+        loop = asyncio.get_running_loop()
+        reader = asyncio.StreamReader()
+        try:
+            await loop.connect_read_pipe(
+                lambda: asyncio.StreamReaderProtocol(reader), sys.stdin.buffer
+            )
+            transport, protocol = await loop.connect_write_pipe(
+                lambda: asyncio.StreamReaderProtocol(asyncio.StreamReader()), sys.stdout.buffer
+            )
+        except ValueError as error:
+            raise SettingError(f"stdio:// takes pipes, sockets and terminals: {error}") from None
+        writer = asyncio.StreamWriter(transport, protocol, None, loop)
+        self._hold(reader, writer, "stdio").add_done_callback(lambda _: self.ended.set())
+
+    async def _accept(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        peer = _peer(writer)
+        if self._stopping or len(self._connections) >= self._max_connections:
+            _LOGGER.warning("%s: turned away, %d clients are here", peer, self.connections)
+            error = Busy(f"{self.connections} clients are connected already; try again later")
+            writer.write(write_event(Error(str(error), code=error.code).event()))
+            writer.close()
+            return
+        self._hold(reader, writer, peer)
+
+    def _hold(
+        self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, peer: str
+    ) -> asyncio.Task[None]:
+        connection = Connection(
+            reader,
+            writer,
+            shared=self._shared,
+            info=self._info,
+            limits=self._limits,
+            peer=peer,
+        )
+        task = asyncio.create_task(connection.run())
+        self._connections[task] = connection
+        task.add_done_callback(self._connections.pop)
+        return task
+
+
+def _peer(writer: asyncio.StreamWriter) -> str:
+    name = writer.get_extra_info("peername")
+    return f"{name[0]}:{name[1]}" if isinstance(name, tuple) else "unix"
+
+
+def _remove_stale_socket(path: Path) -> None:
+    """Remove a socket that a server left behind; nothing else.
+
+    Raises:
+        OSError: something else lies there, or somebody listens.
+    """
+    try:
+        if not stat.S_ISSOCK(os.lstat(path).st_mode):
+            raise FileExistsError(0, "a file that is no socket lies there")
+    except FileNotFoundError:
+        return
+    with socket.socket(socket.AF_UNIX) as probe:
+        probe.settimeout(1.0)
+        try:
+            probe.connect(str(path))
+        except ConnectionRefusedError:
+            path.unlink(missing_ok=True)
+            return
+    raise FileExistsError(0, "another server listens there")
