@@ -13,7 +13,7 @@ import numpy as np
 import numpy.typing as npt
 import soxr
 
-from .errors import AudioError
+from .errors import AudioError, printable
 
 SAMPLE_RATE = 16_000
 """Samples per second of all audio inside the server."""
@@ -52,7 +52,8 @@ class PcmFormat:
         ):
             if value not in allowed:
                 raise AudioError(
-                    f"audio has {value} {what}; we take {allowed[0]} to {allowed[-1]}"
+                    f"audio has {printable(value, 20)} {what}; "
+                    f"we take {allowed[0]} to {allowed[-1]}"
                 )
 
     @property

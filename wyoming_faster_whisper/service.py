@@ -12,19 +12,21 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import platform
 import signal
 import time
 from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from .engine.base import DecodeOptions, Engine
-from .engine.worker import Worker
+from .engine.worker import Worker, WorkerStatistics
 from .languages import means_detect, normalise
 from .models import Model, choose, data_folders, locate
-from .session import Shared, SpeechDetector, SpeechRules
+from .session import Shared, SpeechDetector
 from .settings import Settings
+from .speech.segment import SpeechRules
+from .wire.connection import Limits
 from .wire.info import build_info
 from .wire.listener import Address, Listener
 
@@ -37,6 +39,14 @@ DRAIN_SECONDS = 8.0
 """For running utterances at the end; Docker kills after 10."""
 
 
+@dataclass(frozen=True, slots=True)
+class ServiceStatistics:
+    """What one asks about at night."""
+
+    connections: int  # clients that are here
+    worker: WorkerStatistics
+
+
 class Service:
     """One server from start to stop.
 
@@ -45,6 +55,7 @@ class Service:
         default_data_dir: holds models where settings name no folder.
         load: replaces the real model; for tests.
         load_vad: replaces the real VAD; for tests.
+        limits: replace our patience with clients; for tests.
 
     Raises:
         ServerError: by the constructor and start(), where a setting cannot be served.
@@ -57,6 +68,7 @@ class Service:
         default_data_dir: Path,
         load: Callable[[], Engine] | None = None,
         load_vad: Callable[[], SpeechDetector] | None = None,
+        limits: Limits | None = None,
     ) -> None:
         self._settings = settings
         self._folders = list(
@@ -68,8 +80,9 @@ class Service:
             language=_default_language(settings),
             gpu=settings.device.startswith("cuda"),
         )
-        self._load = load or self._load_engine
+        self._make_engine = load
         self._load_vad = load_vad or _load_vad
+        self._limits = limits
         self._asked = asyncio.Event()  # to stop
         self._address = Address.parse(settings.uri)
         self._worker: Worker | None = None
@@ -81,14 +94,22 @@ class Service:
         """Where the server listens; with the real port once it has started."""
         return self._address
 
+    def statistics(self) -> ServiceStatistics:
+        """Tell what goes on; only after start()."""
+        assert self._worker is not None
+        assert self._listener is not None
+        return ServiceStatistics(self._listener.connections, self._worker.statistics())
+
     async def start(self) -> None:
         """Listen, announce and begin to load the model."""
         settings = self._settings
+        self._loop = asyncio.get_running_loop()
         self._worker = Worker(self._load, max_waiting=settings.max_waiting)
-        self._vad = asyncio.ensure_future(asyncio.to_thread(self._load_vad))
+        self._vad: asyncio.Future[SpeechDetector] = self._loop.create_future()
         self._listener = Listener(
             self._shared(self._worker),
             build_info(self.model).event(),
+            limits=self._limits,
             max_connections=settings.max_connections,
         )
         self._address = await self._listener.start(self._address)
@@ -113,7 +134,6 @@ class Service:
             await asyncio.wait({ready, asked, ended}, return_when=asyncio.FIRST_COMPLETED)
             if ready.done():
                 ready.result()
-                await asyncio.shield(self._vad)
                 _LOGGER.info("Ready (%.1f s)", time.monotonic() - started)
                 await asyncio.wait({asked, ended}, return_when=asyncio.FIRST_COMPLETED)
         finally:
@@ -161,7 +181,7 @@ class Service:
             options=DecodeOptions(
                 language=self._language(),
                 task=settings.whisper_task,
-                beam_size=_beam_size(settings.beam_size),
+                beam_size=max(0, settings.beam_size),
                 prompt=settings.initial_prompt,
             ),
             rules=SpeechRules(
@@ -195,22 +215,33 @@ class Service:
 
     # From here on: the worker's thread.
 
-    def _load_engine(self) -> Engine:
+    def _load(self) -> Engine:
+        if self._make_engine is not None:
+            self._set_up_vad()
+            return self._make_engine()
         settings = self._settings
         directory = locate(
             self.model, self._folders[0], local_files_only=settings.local_files_only
         )
         # Imported here because it takes longer than to begin to listen.
-        from .engine.whisper import WhisperEngine
+        from .engine.whisper import WhisperEngine, load_model
+        from .engine.window import size_of
 
-        engine = WhisperEngine(
+        model = load_model(
             directory,
             device=settings.device,
             compute_type=settings.compute_type,
             cpu_threads=settings.cpu_threads,
         )
-        _check_languages(self.model, engine.multilingual)
-        return engine
+        # Loading takes the most memory there ever is; what was there before it would come
+        # on top. After this, audio that waits goes through the VAD and into the queue, and
+        # may then serve as warm-up.
+        self._set_up_vad()
+        _check_languages(self.model, bool(model.is_multilingual))
+        return WhisperEngine(model, directory, size=size_of(self.model.name))
+
+    def _set_up_vad(self) -> None:
+        self._loop.call_soon_threadsafe(self._vad.set_result, self._load_vad())
 
 
 def _check_languages(model: Model, multilingual: bool) -> None:
@@ -230,13 +261,6 @@ def _load_vad() -> SpeechDetector:
 
 def _default_language(settings: Settings) -> str | None:
     return None if means_detect(settings.language) else settings.language.split("-")[0].lower()
-
-
-def _beam_size(wanted: int) -> int:
-    if wanted > 0:
-        return wanted
-    # The reference server's choice.
-    return 1 if platform.machine().lower().startswith(("arm", "aarch")) else 5
 
 
 async def serve(settings: Settings, *, default_data_dir: Path) -> None:

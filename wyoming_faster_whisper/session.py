@@ -13,13 +13,13 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field, replace
 from typing import Any, Protocol
 
-from .audio import SAMPLE_RATE, PcmFormat, PcmStream, Recording, Samples
+from .audio import PcmFormat, PcmStream, Recording, Samples
 from .engine.base import DecodeOptions, Job, Transcript
 from .engine.worker import Worker
 from .errors import printable
 from .languages import means_detect, normalise
-from .speech.endpoint import stretches
-from .speech.vad import WINDOW, WINDOW_SECONDS, Probabilities
+from .speech.endpoint import Probabilities
+from .speech.segment import Segment, SpeechRules, segments
 
 _LOGGER = logging.getLogger(__name__)
 
@@ -28,17 +28,6 @@ class SpeechDetector(Protocol):
     """What a Session needs of the VAD."""
 
     def probabilities(self, samples: Samples) -> Probabilities: ...
-
-
-@dataclass(frozen=True, slots=True)
-class SpeechRules:
-    """What counts as speech."""
-
-    threshold: float = 0.5  # probability from which somebody speaks at all
-    min_speech: float = 0.064  # seconds in all below which nobody spoke
-    min_silence: float = 0.32  # seconds that part two stretches
-    clip_threshold: float = 0.5  # probability up to which the ends are cut off
-    pad: float = 0.4  # seconds kept at both ends
 
 
 @dataclass(frozen=True, slots=True)
@@ -186,30 +175,24 @@ class Session:
 
     async def _decode(self, recording: Recording, request: Request) -> Transcript:
         options = replace(self._shared.options, language=self._language(request.language))
-        clip = await self._speech(recording)
-        if clip is None:
-            return Transcript("", options.language)
-        self._job = Job(clip, options)
-        try:
-            return await self._shared.worker.submit(self._job)
-        finally:
-            self._job = None
+        texts: list[str] = []
+        for segment in await self._segments(recording):
+            self._job = Job(
+                recording.samples(segment.start, segment.end), options, sure=segment.sure
+            )
+            try:
+                transcript = await self._shared.worker.submit(self._job)
+            finally:
+                self._job = None
+            texts.append(transcript.text)
+            # What was detected once holds for the rest.
+            options = replace(options, language=transcript.language)
+        return Transcript(" ".join(filter(None, texts)), options.language)
 
-    async def _speech(self, recording: Recording) -> Samples | None:
-        """Cut the silence off both ends. None = nobody spoke."""
-        rules = self._shared.rules
+    async def _segments(self, recording: Recording) -> list[Segment]:
         vad = await self._shared.vad()
-        samples = recording.samples()
-        probabilities = await asyncio.to_thread(vad.probabilities, samples)
-        spoken = sum(map(len, stretches(probabilities.tolist(), threshold=rules.threshold)))
-        if spoken * WINDOW_SECONDS < max(rules.min_speech, WINDOW_SECONDS):
-            return None
-        ends = stretches(probabilities.tolist(), threshold=rules.clip_threshold) or stretches(
-            probabilities.tolist(), threshold=rules.threshold
-        )
-        pad = round(rules.pad * SAMPLE_RATE)
-        start = max(0, ends[0].start * WINDOW - pad)
-        return samples[start : ends[-1].end * WINDOW + pad]
+        probabilities = await asyncio.to_thread(vad.probabilities, recording.samples())
+        return segments(probabilities.tolist(), self._shared.rules, len(recording))
 
     def _language(self, wanted: str | None) -> str | None:
         """The code to decode with; None = detect."""

@@ -162,7 +162,7 @@ class Settings:
         "transcribe what is said, or translate it to English",
         choices=("transcribe", "translate"),
     )
-    beam_size: int = option(0, "beam of the decoder; 0 chooses: 1 on ARM, 5 elsewhere")
+    beam_size: int = option(0, "beam of the decoder; 0 looks for more only where it is not sure")
     initial_prompt: str | None = option(
         None, "text that shows the model the style and the words to expect", metavar="TEXT"
     )
@@ -172,7 +172,7 @@ class Settings:
     )
     vad_min_speech_ms: int = option(64, "speech in all below which nobody spoke, in ms", least=0)
     vad_min_silence_ms: int = option(
-        320, "silence that parts two stretches of speech, in ms", least=0
+        2000, "silence in the middle that is not decoded, in ms", least=0
     )
     vad_clip_threshold: float = option(
         0.5,
@@ -419,3 +419,34 @@ def default_data_dir(environ: Mapping[str, str]) -> Path:
     return (Path(base) if base else Path("~/.local/share").expanduser()) / (
         "wyoming-faster-whisper"
     )
+
+
+def options_page() -> str:
+    """The page docs/options.md, as Markdown."""
+    lines = [
+        "# Options",
+        "",
+        "Made from `wyoming_faster_whisper/settings.py` by `script/options`.",
+        "",
+        f"Every option can also come from the environment: `--some-option` from "
+        f"`{ENV_PREFIX}SOME_OPTION`, or from the file that `{ENV_PREFIX}SOME_OPTION_FILE` names. "
+        "The command line wins over the file, the file over the variable. "
+        'An empty value and `null` mean "not given".',
+        "",
+        "| option | default | what it does |",
+        "|---|---|---|",
+    ]
+    for opt in options():
+        value = "" if opt.arity is Arity.FLAG else f" {opt.metavar or opt.type.__name__.upper()}"
+        if opt.arity is Arity.OPTIONAL:
+            value = f" [{value.strip()}]"
+        if opt.arity is Arity.MANY:
+            value = f" [{value.strip()} ...]"
+        default = "" if opt.default in (None, False, ()) else f"`{opt.default}`"
+        text = opt.help
+        if opt.choices and opt.arity is Arity.ONE:
+            text += f": {_or(opt.choices)}"
+        if opt.later:
+            text += " (not served yet: gives a warning)"
+        lines.append(f"| `{opt.flag}{value}` | {default} | {text} |")
+    return "\n".join([*lines, ""])

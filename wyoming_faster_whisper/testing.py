@@ -12,7 +12,7 @@ import numpy as np
 
 from .audio import SAMPLE_RATE, Samples
 from .engine.base import Job, Transcript
-from .speech.vad import WINDOW, Probabilities
+from .speech.endpoint import WINDOW, Probabilities
 
 
 class FakeEngine:
@@ -59,7 +59,7 @@ class LoudnessVad:
     def probabilities(self, samples: Samples) -> Probabilities:
         windows = np.pad(samples, (0, -len(samples) % WINDOW)).reshape(-1, WINDOW)
         loud = np.abs(windows).max(axis=1, initial=0.0) > 0.01
-        return loud.astype(np.float32)
+        return np.asarray(loud, np.float32)
 
 
 def tone(seconds: float, *, hertz: float = 440.0, rate: int = SAMPLE_RATE) -> Samples:

@@ -14,8 +14,9 @@ class DecodeOptions:
     """How to decode. Jobs with equal options can share a batch."""
 
     language: str | None = None  # Whisper's code; None = detect
+    among: tuple[str, ...] = ()  # languages that may be detected; () = all
     task: str = "transcribe"  # or "translate" (to English)
-    beam_size: int = 5  # 1 = greedy
+    beam_size: int = 0  # 1 = greedy, 0 = what the machine can afford
     prompt: str | None = None  # text that sets style and vocabulary
 
 
@@ -23,8 +24,9 @@ class DecodeOptions:
 class Job:
     """One utterance to decode. Two jobs are never equal, only identical."""
 
-    samples: Samples  # float32, shape (n,), 16 kHz mono
+    samples: Samples  # float32, shape (n,), 16 kHz mono, at most 30 s
     options: DecodeOptions = field(default_factory=DecodeOptions)
+    sure: bool = True  # the VAD heard speech, not only something that might be
     guess: bool = False  # may be dropped before it is used
 
     @property
@@ -39,6 +41,8 @@ class Transcript:
     text: str  # stripped; "" = nothing
     language: str | None = None  # Whisper's code, spoken or detected
     logprob: float = 0.0  # mean over tokens, natural log
+    passes: int = 0  # of the decoder, over one or two encodings
+    verdict: str = ""  # the gate's last word
 
 
 class Engine(Protocol):

@@ -1,25 +1,43 @@
-"""Whisper on CTranslate2: the only file that knows faster-whisper."""
+"""Whisper on CTranslate2: the only file that knows faster-whisper.
+
+One decode is: a spectrogram, one encoding of as much window as the clip needs
+(window.py), greedy decoding, a beam over the same encoding where greedy was not
+confident, and, where the gate does not believe the text (gate.py), all of it
+once more with the full window.
+"""
 
 from __future__ import annotations
 
+import json
 import logging
 import os
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import ctranslate2
-import faster_whisper
 import numpy as np
+import numpy.typing as npt
 
 from ..audio import SAMPLE_RATE
 from ..errors import EngineError, ModelError
 from .base import DecodeOptions, Job, Transcript
+from .gate import Decoded, Verdict, judge, token_budget
+from .window import window_frames
 
 _LOGGER = logging.getLogger(__name__)
 
+# Greedy text that the model is this sure of (mean log-probability) is what a beam finds
+# as well; measured by bench/accuracy.
+_SURE = -0.2
+_BEAM = 5
+_LONGEST_PROMPT = 223  # tokens: half of the decoder's 448, less one
 
-class WhisperEngine:
-    """One faster-whisper model.
+
+def load_model(
+    directory: Path, *, device: str, compute_type: str, cpu_threads: int
+) -> ctranslate2.models.Whisper:
+    """Load the weights; half a second for base, and twice its size in memory for a moment.
 
     Args:
         directory: with model.bin and what belongs to it.
@@ -30,41 +48,61 @@ class WhisperEngine:
     Raises:
         ModelError: the model or the device cannot be used.
     """
+    name, _, index = device.partition(":")
+    if name == "auto":
+        name = "cuda" if ctranslate2.get_cuda_device_count() else "cpu"
+    if compute_type == "default":
+        # CTranslate2's own default is the type the file was written in, float16 as a
+        # rule, which a CPU would turn into float32.
+        compute_type = "float16" if name == "cuda" else "int8"
+    try:
+        model = ctranslate2.models.Whisper(
+            str(directory),
+            device=name,
+            device_index=int(index or 0),
+            compute_type=compute_type,
+            intra_threads=cpu_threads_to_use(cpu_threads),
+        )
+    except (RuntimeError, ValueError) as error:
+        raise ModelError(
+            f"the model in {directory} does not load on {device} as {compute_type}: {error}"
+        ) from error
+    _LOGGER.info("Loaded %s on %s as %s", directory, name, model.compute_type)
+    return model
+
+
+class WhisperEngine:
+    """Decodes with a model that is loaded.
+
+    Args:
+        model: from load_model().
+        directory: it was loaded from; the tokenizer lies there.
+        size: of the model, as window.size_of() says.
+        full_window: never a shorter window than the model was trained on.
+
+    Raises:
+        ModelError: the tokenizer is missing or damaged.
+    """
 
     max_batch = 1
 
     def __init__(
         self,
+        model: ctranslate2.models.Whisper,
         directory: Path,
         *,
-        device: str = "cpu",
-        compute_type: str = "default",
-        cpu_threads: int = 0,
+        size: str = "",
+        full_window: bool = False,
     ) -> None:
-        name, _, index = device.partition(":")
-        if name == "auto":
-            name = "cuda" if ctranslate2.get_cuda_device_count() else "cpu"
-        if compute_type == "default":
-            # CTranslate2's own default is the type the file was written in,
-            # float16 as a rule, which a CPU would turn into float32.
-            compute_type = "float16" if name == "cuda" else "int8"
-        try:
-            self._model = faster_whisper.WhisperModel(
-                str(directory),
-                device=name,
-                device_index=int(index or 0),
-                compute_type=compute_type,
-                cpu_threads=cpu_threads_to_use(cpu_threads),
-            )
-        except (RuntimeError, ValueError, OSError) as error:
-            raise ModelError(
-                f"the model in {directory} does not load on {device} as {compute_type}: {error}"
-            ) from error
-        _LOGGER.info("Loaded %s on %s as %s", directory, name, self._model.model.compute_type)
+        # Here, not above: it takes 20 MB that would come on top of loading the weights.
+        from faster_whisper.feature_extractor import FeatureExtractor
 
-    @property
-    def multilingual(self) -> bool:
-        return bool(self._model.model.is_multilingual)
+        self._model = model
+        self._size = size
+        self._full_window = full_window
+        self._spectrogram = FeatureExtractor(**_feature_settings(directory))
+        self._tokenizer = _tokenizer(directory, multilingual=model.is_multilingual)
+        self._end = self._id("<|endoftext|>")
 
     def decode(self, jobs: Sequence[Job]) -> list[Transcript]:
         """See Engine.decode."""
@@ -76,26 +114,123 @@ class WhisperEngine:
     def warm_up(self) -> None:
         """Decode a second of silence: every allocation and thread is there then."""
         silence = np.zeros(SAMPLE_RATE, np.float32)
-        self._decode(Job(silence, DecodeOptions(language="en", beam_size=1)))
+        self._decode(Job(silence, DecodeOptions(language="en", beam_size=1), sure=False))
 
     def _decode(self, job: Job) -> Transcript:
         options = job.options
-        segments, info = self._model.transcribe(
-            job.samples,
-            language=options.language if self.multilingual else "en",
-            task=options.task,
-            beam_size=options.beam_size,
-            initial_prompt=options.prompt,
+        features = self._spectrogram(job.samples)
+        # The language decides on the window; before it is known, the cautious one will do.
+        known = options.language or ("" if self._model.is_multilingual else "en")
+        frames = window_frames(
+            job.seconds, size=self._size, language=known, full=self._full_window
         )
-        decoded = list(segments)
-        return Transcript(
-            text=" ".join(segment.text.strip() for segment in decoded).strip(),
-            language=info.language,
-            logprob=float(np.mean([s.avg_logprob for s in decoded])) if decoded else 0.0,
+        encoding = self._encode(features, frames)
+        language = known or self._detect(encoding, options.among)
+        prompt = self._prompt(options, language)
+        budget = token_budget(job.seconds)
+
+        beam = options.beam_size or 1
+        decoded = self._generate(encoding, prompt, beam, budget)
+        passes = 1
+        if not options.beam_size and decoded.logprob < _SURE:
+            decoded = self._generate(encoding, prompt, _BEAM, budget)
+            passes += 1
+        verdict = judge(decoded, sure=job.sure, last=False)
+        if verdict is Verdict.AGAIN:
+            full = window_frames(job.seconds, size="", language="", full=True)
+            if frames < full:
+                encoding = self._encode(features, full)
+            decoded = self._generate(encoding, prompt, max(beam, _BEAM), budget)
+            passes += 1
+            verdict = judge(decoded, sure=job.sure, last=True)
+        text = "" if verdict is Verdict.EMPTY else decoded.text
+        return Transcript(text, language, decoded.logprob, passes, verdict.value)
+
+    def _encode(self, features: npt.NDArray[np.float32], frames: int) -> ctranslate2.StorageView:
+        # Zeros behind the features, as faster-whisper pads: with zeros behind the samples
+        # short windows hear worse.
+        padded = np.zeros((1, features.shape[0], frames), np.float32)
+        width = min(frames, features.shape[1])
+        padded[0, :, :width] = features[:, :width]
+        return self._model.encode(ctranslate2.StorageView.from_array(padded))
+
+    def _detect(self, encoding: ctranslate2.StorageView, among: tuple[str, ...]) -> str:
+        """The likeliest language, of those that may be, by the encoding at hand."""
+        ranked: list[str] = [
+            token.strip("<|>") for token, _ in self._model.detect_language(encoding)[0]
+        ]
+        return next((code for code in ranked if not among or code in among), ranked[0])
+
+    def _prompt(self, options: DecodeOptions, language: str) -> list[int]:
+        """The tokens that the decoder continues."""
+        prompt: list[int] = []
+        if options.prompt:
+            text = " " + options.prompt.strip()
+            ids = self._tokenizer.encode(text, add_special_tokens=False).ids
+            prompt = [self._id("<|startofprev|>"), *ids[-_LONGEST_PROMPT:]]
+        prompt.append(self._id("<|startoftranscript|>"))
+        if self._model.is_multilingual:
+            prompt += [self._id(f"<|{language}|>"), self._id(f"<|{options.task}|>")]
+        return [*prompt, self._id("<|notimestamps|>")]
+
+    def _generate(
+        self, encoding: ctranslate2.StorageView, prompt: list[int], beam: int, budget: int
+    ) -> Decoded:
+        # CTranslate2 stops at min(max_length / 2, max_length - prompt).
+        longest = max(2 * budget, len(prompt) + budget)
+        result: Any = self._model.generate(
+            encoding,
+            [prompt],
+            beam_size=beam,
+            max_length=longest,
+            return_scores=True,
+            return_no_speech_prob=True,
+        )[0]
+        ids: list[int] = result.sequences_ids[0]
+        text: str = self._tokenizer.decode([i for i in ids if i < self._end]).strip()
+        return Decoded(
+            text=text,
+            tokens=len(ids),
+            # The score is the mean without the end-of-text token, which counts as well.
+            logprob=result.scores[0] * len(ids) / (len(ids) + 1),
+            no_speech=result.no_speech_prob,
+            budget=budget,
         )
+
+    def _id(self, token: str) -> int:
+        number = self._tokenizer.token_to_id(token)
+        if number is None:
+            raise EngineError(f"the model's tokenizer knows no {token}")
+        return int(number)
 
 
 def cpu_threads_to_use(wanted: int) -> int:
     """Never more threads than cores that we may use: they would only wait for each other."""
     cores = len(os.sched_getaffinity(0))
     return min(wanted, cores) if wanted > 0 else cores
+
+
+def _feature_settings(directory: Path) -> dict[str, Any]:
+    """What the spectrogram needs to know; large-v3 has 128 bands where others have 80."""
+    try:
+        settings = json.loads((directory / "preprocessor_config.json").read_text())
+    except FileNotFoundError:
+        return {}
+    except (OSError, ValueError) as error:
+        raise ModelError(f"{directory}/preprocessor_config.json is damaged: {error}") from None
+    wanted = ("feature_size", "sampling_rate", "hop_length", "chunk_length", "n_fft")
+    return {key: settings[key] for key in wanted if key in settings}
+
+
+def _tokenizer(directory: Path, *, multilingual: bool) -> Any:
+    import tokenizers
+
+    path = directory / "tokenizer.json"
+    try:
+        if path.is_file():
+            return tokenizers.Tokenizer.from_file(str(path))
+        # Some conversions came without; faster-whisper fetches it as well.
+        name = "openai/whisper-tiny" + ("" if multilingual else ".en")
+        return tokenizers.Tokenizer.from_pretrained(name)
+    except Exception as error:  # tokenizers raises nothing more specific
+        raise ModelError(f"no tokenizer: {path} is missing or damaged ({error})") from None

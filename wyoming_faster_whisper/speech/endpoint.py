@@ -5,6 +5,15 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+import numpy as np
+import numpy.typing as npt
+
+WINDOW = 512
+"""Samples that are judged at once, 32 ms: the only window that Silero takes at 16 kHz."""
+
+Probabilities = npt.NDArray[np.float32]
+"""Of speech, one per window, shape (n,), 0 to 1."""
+
 # Silero's own hysteresis: speech that has begun goes on until this much below
 # the threshold (snakers4/silero-vad: utils_vad.py, neg_threshold).
 _HYSTERESIS = 0.15

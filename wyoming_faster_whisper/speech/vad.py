@@ -11,19 +11,14 @@ import importlib.util
 from pathlib import Path
 
 import numpy as np
-import numpy.typing as npt
 import onnxruntime
 
-from ..audio import SAMPLE_RATE, Samples
+from ..audio import Samples
 from ..errors import ModelError
+from .endpoint import WINDOW, Probabilities
 
-WINDOW = 512  # samples, 32 ms: the only window that Silero takes at 16 kHz
-WINDOW_SECONDS = WINDOW / SAMPLE_RATE
 _CONTEXT = 64  # samples of the window before, in front of each
 _STATE = (1, 1, 128)  # shape of the LSTM's h and c
-
-Probabilities = npt.NDArray[np.float32]
-"""Of speech, one per window, shape (n,), 0 to 1."""
 
 
 class Vad:

@@ -35,6 +35,7 @@ class Limits:
     between: float = 300.0  # seconds between two utterances
     inside: float = 30.0  # seconds without sound inside an utterance
     write: float = 10.0  # seconds that a client may take to read an answer
+    linger: float = 1.0  # seconds that a client may take to read why we close
 
 
 class Connection:
@@ -61,6 +62,7 @@ class Connection:
         self._heard_of = False  # an event has come
         self._draining = False
         self._patience: asyncio.Timeout | None = None  # with the read that runs
+        self._seconds: float | None = None  # that it has; None = no limit
 
     def __repr__(self) -> str:
         return f"<Connection {self._peer}, {self._session!r}>"
@@ -74,8 +76,8 @@ class Connection:
     def drain(self) -> None:
         """End the connection as soon as it is not busy."""
         self._draining = True
-        if not self.busy and self._patience is not None:
-            self._patience.reschedule(0)
+        if not self.busy:
+            self._allow(0)
 
     async def run(self) -> None:
         """Serve the client until it leaves or misbehaves. Never raises but when cancelled."""
@@ -119,22 +121,30 @@ class Connection:
         if self._draining and not self.busy:
             return b""
         limits = self._limits
-        seconds: float | None = limits.between
+        self._seconds = limits.between
         if session.listening:
-            seconds = limits.inside
+            self._seconds = limits.inside
         elif session.answering:
-            seconds = None  # the wait is ours
+            self._seconds = None  # the wait is ours, until the answer has gone out
         elif not self._heard_of or self._frames.mid_frame:
-            seconds = limits.first_event
+            self._seconds = limits.first_event
         try:
-            async with asyncio.timeout(seconds) as self._patience:
+            async with asyncio.timeout(self._seconds) as self._patience:
                 return await self._reader.read(_READ)
         except TimeoutError:
             if self._draining:
                 return b""
-            raise TooSlow(f"nothing came for {seconds:g} s; closing the connection") from None
+            raise TooSlow(
+                f"nothing came for {self._seconds:g} s; closing the connection"
+            ) from None
         finally:
             self._patience = None
+
+    def _allow(self, seconds: float) -> None:
+        """Give the read that runs this long from now."""
+        if self._patience is not None and not self._patience.expired():
+            self._seconds = seconds
+            self._patience.reschedule(asyncio.get_running_loop().time() + seconds)
 
     async def _take(self, event: Event, session: Session) -> None:
         if AudioChunk.is_type(event.type):
@@ -171,8 +181,8 @@ class Connection:
                 transcript.text, context=answer.context, language=transcript.language
             ).event()
         )
-        if self._draining and self._patience is not None:
-            self._patience.reschedule(0)
+        if self._session is not None and not self._session.listening:
+            self._allow(0 if self._draining else self._limits.between)
 
     async def _write(self, event: Event) -> None:
         """Send an event.
@@ -192,8 +202,25 @@ class Connection:
 
     async def _give_up(self, text: str, code: str) -> None:
         # A client that waits for a transcript takes an error or the end: it gets both.
-        with contextlib.suppress(OSError, TooSlow):
-            await self._write(Error(text, code=code).event())
+        error = Error(text, code=code).event()
+        await last_words(self._reader, self._writer, error, self._limits.linger)
+
+
+async def last_words(
+    reader: asyncio.StreamReader, writer: asyncio.StreamWriter, event: Event, seconds: float
+) -> None:
+    """Send the event that ends a connection in such a way that the client can read it.
+
+    Closing while bytes of the client's are unread resets the connection, and the
+    reset overtakes the event. So what still comes is read and dropped until the
+    client has gone, for some seconds at most.
+    """
+    with contextlib.suppress(OSError, TimeoutError):
+        async with asyncio.timeout(seconds):
+            writer.write(write_event(event))
+            writer.write_eof()
+            while await reader.read(_READ):
+                pass
 
 
 def _first(group: BaseExceptionGroup[Any]) -> BaseException:

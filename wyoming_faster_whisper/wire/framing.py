@@ -16,7 +16,7 @@ from typing import Any
 from wyoming import __version__ as WYOMING_VERSION
 from wyoming.event import Event
 
-from ..errors import ProtocolError
+from ..errors import ProtocolError, printable
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,7 +124,7 @@ def _length(header: dict[str, Any], key: str, limit: int) -> int:
     if not isinstance(value, int) or isinstance(value, bool) or value < 0:
         raise ProtocolError(f"{key} must be a whole number from 0 to {limit}")
     if value > limit:
-        raise ProtocolError(f"{key} is {value:.12g} bytes; the limit is {limit}")
+        raise ProtocolError(f"{key} is {printable(value, 20)} bytes; the limit is {limit}")
     return value
 
 

@@ -18,8 +18,7 @@ from wyoming.event import Event
 
 from ..errors import Busy, SettingError
 from ..session import Shared
-from .connection import Connection, Limits
-from .framing import write_event
+from .connection import Connection, Limits, last_words
 
 _LOGGER = logging.getLogger(__name__)
 
@@ -126,7 +125,7 @@ class Listener:
             self._server.close()
         if self._path is not None:
             with contextlib.suppress(OSError):
-                self._path.unlink()
+                await asyncio.to_thread(self._path.unlink)
         for connection in self._connections.values():
             connection.drain()
         if self._connections:
@@ -162,8 +161,11 @@ class Listener:
         if self._stopping or len(self._connections) >= self._max_connections:
             _LOGGER.warning("%s: turned away, %d clients are here", peer, self.connections)
             error = Busy(f"{self.connections} clients are connected already; try again later")
-            writer.write(write_event(Error(str(error), code=error.code).event()))
-            writer.close()
+            event = Error(str(error), code=error.code).event()
+            try:
+                await last_words(reader, writer, event, self._limits.linger)
+            finally:
+                writer.close()
             return
         self._hold(reader, writer, peer)
 

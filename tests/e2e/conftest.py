@@ -1,0 +1,82 @@
+"""Servers for tests: in this process with a fake engine, or processes of their own."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import AsyncExitStack
+from pathlib import Path
+from typing import Any, Protocol
+
+import pytest
+
+from wyoming_faster_whisper.engine.base import Engine
+from wyoming_faster_whisper.session import SpeechDetector
+from wyoming_faster_whisper.settings import Settings
+from wyoming_faster_whisper.testing import FakeEngine, LoudnessVad
+from wyoming_faster_whisper.wire.connection import Limits
+
+from .processes import Process
+from .serving import Server, serving
+
+
+class Serve(Protocol):
+    """Starts a server that ends with the test. Options are those of Settings."""
+
+    async def __call__(
+        self,
+        engine: FakeEngine | None = None,
+        *,
+        load: Callable[[], Engine] | None = None,
+        load_vad: Callable[[], SpeechDetector] = LoudnessVad,
+        limits: Limits | None = None,
+        **options: Any,
+    ) -> Server: ...
+
+
+@pytest.fixture
+async def serve(tmp_path: Path) -> AsyncIterator[Serve]:
+    async with AsyncExitStack() as servers:
+
+        async def start(
+            engine: FakeEngine | None = None,
+            *,
+            load: Callable[[], Engine] | None = None,
+            load_vad: Callable[[], SpeechDetector] = LoudnessVad,
+            limits: Limits | None = None,
+            **options: Any,
+        ) -> Server:
+            settings = Settings(**{"uri": "tcp://127.0.0.1:0", "model": "base", **options})
+            return await servers.enter_async_context(
+                serving(
+                    settings,
+                    tmp_path,
+                    engine=engine,
+                    load=load,
+                    load_vad=load_vad,
+                    limits=limits,
+                )
+            )
+
+        yield start
+
+
+@pytest.fixture
+async def server(serve: Serve) -> Server:
+    """A server that says how many seconds it heard, and hears all sound as speech."""
+    return await serve()
+
+
+StartProcess = Callable[..., Awaitable[Process]]
+
+
+@pytest.fixture
+async def start_process(tmp_path: Path) -> AsyncIterator[StartProcess]:
+    """Start `python -m wyoming_faster_whisper` with options; it ends with the test."""
+    async with AsyncExitStack() as processes:
+
+        async def start(*options: str, **environ: str) -> Process:
+            return await processes.enter_async_context(
+                Process.started(*options, folder=tmp_path / "data", **environ)
+            )
+
+        yield start

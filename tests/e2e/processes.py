@@ -1,0 +1,129 @@
+"""A server in a process of its own, as an operator starts it."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import re
+import signal
+import sys
+from asyncio.subprocess import PIPE
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager, suppress
+from dataclasses import dataclass
+from pathlib import Path
+
+from .serving import Speaker, speaker
+
+DEADLINE = 30.0  # seconds; only a test that fails waits for so long
+# Nobody listens on the port "discard": the models that are here have to do.
+NO_HUB = "http://127.0.0.1:9"
+
+
+def environment(folder: Path, **more: str) -> dict[str, str]:
+    """The environment of this process, but no settings, no network and no home."""
+    ours = re.compile(r"WYO_WHISPER_|HF_|.*_proxy$", re.IGNORECASE)
+    kept = {name: value for name, value in os.environ.items() if not ours.match(name)}
+    return {**kept, "XDG_DATA_HOME": str(folder), "HF_ENDPOINT": NO_HUB, **more}
+
+
+class Process:
+    """A running server: its log, its end, and ways to reach it."""
+
+    def __init__(self, process: asyncio.subprocess.Process) -> None:
+        self.process = process
+        self.log = ""
+        self._silent = False  # no more of the log will come
+        self._more = asyncio.Condition()
+        self._reading = asyncio.create_task(self._read())
+
+    @staticmethod
+    @asynccontextmanager
+    async def started(*options: str, folder: Path, **environ: str) -> AsyncIterator[Process]:
+        process = Process(
+            await asyncio.create_subprocess_exec(
+                *(sys.executable, "-m", "wyoming_faster_whisper", *options),
+                stdin=PIPE,
+                stdout=PIPE,
+                stderr=PIPE,
+                env=environment(folder, **environ),
+            )
+        )
+        try:
+            yield process
+        finally:
+            with suppress(ProcessLookupError):
+                process.process.kill()
+            await process.ended()
+
+    async def logged(self, pattern: str) -> re.Match[str]:
+        """Wait until the log matches a pattern."""
+        async with asyncio.timeout(DEADLINE), self._more:
+            while (found := re.search(pattern, self.log)) is None:
+                assert not self._silent, f"{pattern!r} is not in the log:\n{self.log}"
+                await self._more.wait()
+        return found
+
+    async def uri(self) -> str:
+        """Wait until the server listens; return where."""
+        return (await self.logged(r"Listening on (\S+) with"))[1]
+
+    async def ready(self) -> None:
+        """Wait until the model is loaded."""
+        await self.logged(r"Ready \(")
+
+    @asynccontextmanager
+    async def client(self) -> AsyncIterator[Speaker]:
+        async with speaker(await self.uri()) as client:
+            yield client
+
+    def signal(self, number: signal.Signals) -> None:
+        self.process.send_signal(number)
+
+    async def ended(self) -> int:
+        """Wait until the process has ended; return its exit status."""
+        async with asyncio.timeout(DEADLINE):
+            await self._reading
+            assert self.process.stdin is not None
+            assert self.process.stdout is not None
+            self.process.stdin.close()
+            await self.process.stdout.read()
+            return await self.process.wait()
+
+    async def _read(self) -> None:
+        assert self.process.stderr is not None
+        while line := await self.process.stderr.readline():
+            async with self._more:
+                self.log += line.decode()
+                self._more.notify_all()
+        async with self._more:
+            self._silent = True
+            self._more.notify_all()
+
+
+@dataclass(frozen=True)
+class Ran:
+    """What a command that has ended left behind."""
+
+    status: int
+    out: str
+    err: str
+
+
+async def run(*command: str, folder: Path, given: str = "", **environ: str) -> Ran:
+    """Run a command to its end.
+
+    Args:
+        given: on standard input.
+    """
+    process = await asyncio.create_subprocess_exec(
+        *command, stdin=PIPE, stdout=PIPE, stderr=PIPE, env=environment(folder, **environ)
+    )
+    try:
+        async with asyncio.timeout(DEADLINE):
+            out, err = await process.communicate(given.encode())
+    finally:
+        with suppress(ProcessLookupError):
+            process.kill()
+    assert process.returncode is not None
+    return Ran(process.returncode, out.decode(), err.decode())

@@ -1,0 +1,275 @@
+"""A server inside the test: the real Service, with an engine that the test holds."""
+
+from __future__ import annotations
+
+import asyncio
+import socket
+import struct
+from collections.abc import AsyncIterator, Callable, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Self
+
+from wyoming.asr import Transcribe, Transcript
+from wyoming.audio import AudioChunk, AudioStart, AudioStop
+from wyoming.client import AsyncClient
+from wyoming.error import Error
+from wyoming.event import Event, async_read_event
+from wyoming.info import Describe, Info
+from wyoming.ping import Ping, Pong
+
+from wyoming_faster_whisper.audio import PcmFormat, Samples
+from wyoming_faster_whisper.engine.base import Engine
+from wyoming_faster_whisper.service import Service
+from wyoming_faster_whisper.session import SpeechDetector
+from wyoming_faster_whisper.settings import Settings
+from wyoming_faster_whisper.testing import FakeEngine, LoudnessVad, pcm16, tone
+from wyoming_faster_whisper.wire.connection import Limits
+
+DEADLINE = 15.0  # seconds; only a test that fails waits for so long
+PCM = PcmFormat()
+
+
+async def until(condition: Callable[[], bool]) -> None:
+    """Let the event loop turn until a condition holds that nobody reports."""
+    async with asyncio.timeout(DEADLINE):
+        while not condition():
+            await asyncio.sleep(0)  # noqa: ASYNC110
+
+
+@dataclass(frozen=True)
+class Server:
+    """A running server, and what a test may ask of it."""
+
+    service: Service
+    engine: FakeEngine
+    running: asyncio.Task[None]
+
+    @property
+    def uri(self) -> str:
+        return str(self.service.address)
+
+    @property
+    def connections(self) -> int:
+        return self.service.statistics().connections
+
+    @property
+    def waiting(self) -> int:
+        return self.service.statistics().worker.waiting
+
+    @property
+    def withdrawn(self) -> int:
+        return self.service.statistics().worker.withdrawn
+
+    @asynccontextmanager
+    async def client(self) -> AsyncIterator[Speaker]:
+        """Connect with the wyoming library's client."""
+        async with speaker(self.uri) as client:
+            yield client
+
+    @asynccontextmanager
+    async def peer(self) -> AsyncIterator[Peer]:
+        """Connect with something that need not speak the protocol."""
+        async with peer(self.uri) as connected:
+            yield connected
+
+    async def serves(self) -> None:
+        """Assert that the next client gets its answer."""
+        async with self.client() as client:
+            await client.say(tone(1.0))
+            assert await client.transcript() == "1.0 seconds"
+
+
+@asynccontextmanager
+async def serving(
+    settings: Settings,
+    folder: Path,
+    *,
+    engine: FakeEngine | None = None,
+    load: Callable[[], Engine] | None = None,
+    load_vad: Callable[[], SpeechDetector] = LoudnessVad,
+    limits: Limits | None = None,
+) -> AsyncIterator[Server]:
+    """Run a server until the block ends.
+
+    Args:
+        folder: for models; nothing is put there.
+        engine: decodes; released when the block ends.
+        load: loads something else, or later.
+    """
+    fake = engine or FakeEngine()
+    # In a thread because it looks for models in folders, and a test may not block.
+    service = await asyncio.to_thread(
+        Service,
+        settings,
+        default_data_dir=folder,
+        load=load or (lambda: fake),
+        load_vad=load_vad,
+        limits=limits,
+    )
+    await service.start()
+    running = asyncio.create_task(service.run())
+    try:
+        yield Server(service, fake, running)
+    finally:
+        fake.release()
+        service.stop()
+        await asyncio.wait([running])
+        await service.close()
+
+
+class Speaker:
+    """The wyoming library's client, and what one says with it."""
+
+    def __init__(self, client: AsyncClient) -> None:
+        self.client = client
+
+    async def send(self, *events: Event) -> None:
+        for event in events:
+            await self.client.write_event(event)
+
+    async def receive(self) -> Event:
+        event = await self.client.read_event()
+        assert event is not None, "the server closed the connection"
+        return event
+
+    async def say(
+        self,
+        samples: Samples,
+        *,
+        language: str | None = None,
+        context: dict[str, Any] | None = None,
+    ) -> None:
+        """Send an utterance as Home Assistant does."""
+        await self.send(*utterance(samples, language=language, context=context))
+
+    async def answer(self) -> Transcript:
+        event = await self.receive()
+        assert Transcript.is_type(event.type), event
+        return Transcript.from_event(event)
+
+    async def transcript(self) -> str:
+        return (await self.answer()).text
+
+    async def describe(self) -> Info:
+        await self.send(Describe().event())
+        return Info.from_event(await self.receive())
+
+    async def ping(self, text: str | None = None) -> str | None:
+        """Return the pong's text. All that was sent before has been taken then."""
+        await self.send(Ping(text).event())
+        event = await self.receive()
+        assert Pong.is_type(event.type), event
+        return Pong.from_event(event).text
+
+    async def leave(self) -> None:
+        await self.client.disconnect()
+
+
+@asynccontextmanager
+async def speaker(uri: str) -> AsyncIterator[Speaker]:
+    client = AsyncClient.from_uri(uri, connect_timeout=DEADLINE, read_timeout=DEADLINE)
+    await client.connect()
+    try:
+        yield Speaker(client)
+    finally:
+        await client.disconnect()
+
+
+def utterance(
+    samples: Samples,
+    *,
+    language: str | None = None,
+    context: dict[str, Any] | None = None,
+) -> list[Event]:
+    """All events of one utterance, its audio in chunks of 10 ms."""
+    return [
+        Transcribe(language=language, context=context).event(),
+        *recording(pcm16(samples), PCM, chunk=320),
+    ]
+
+
+def recording(data: bytes, pcm: PcmFormat, *, chunk: int) -> list[Event]:
+    """The audio events of one utterance, chunk bytes in each."""
+    shape = {"rate": pcm.rate, "width": pcm.width, "channels": pcm.channels}
+    return [
+        AudioStart(**shape).event(),
+        *chunks(data, pcm, chunk=chunk),
+        AudioStop().event(),
+    ]
+
+
+def chunks(data: bytes, pcm: PcmFormat, *, chunk: int = 320) -> Sequence[Event]:
+    shape = {"rate": pcm.rate, "width": pcm.width, "channels": pcm.channels}
+    return [
+        AudioChunk(**shape, audio=data[at : at + chunk]).event()
+        for at in range(0, len(data), chunk)
+    ]
+
+
+class Peer:
+    """A connection on which anything can be sent."""
+
+    def __init__(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        self._reader = reader
+        self._writer = writer
+
+    def send(self, data: bytes) -> Self:
+        """Send bytes, without waiting for the server to take them."""
+        self._writer.write(data)
+        return self
+
+    def half_close(self) -> None:
+        """Say that no more will come."""
+        self._writer.write_eof()
+
+    async def vanish(self, *, reset: bool) -> None:
+        """Go without a word: with a FIN, or with a RST as after a crash."""
+        if reset:
+            self._writer.get_extra_info("socket").setsockopt(
+                socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0)
+            )
+            self._writer.transport.abort()
+        self._writer.close()
+
+    async def receive(self) -> Event:
+        async with asyncio.timeout(DEADLINE):
+            event = await async_read_event(self._reader)
+        assert event is not None, "the server closed the connection"
+        return event
+
+    async def error(self) -> Error:
+        """Return the error that the server sends before it closes."""
+        event = await self.receive()
+        assert Error.is_type(event.type), event
+        assert await self.rest() == b""
+        return Error.from_event(event)
+
+    async def rest(self) -> bytes:
+        """Return all that comes before the server closes."""
+        async with asyncio.timeout(DEADLINE):
+            return await self._reader.read()
+
+
+@asynccontextmanager
+async def peer(uri: str) -> AsyncIterator[Peer]:
+    scheme, _, where = uri.partition("://")
+    if scheme == "unix":
+        reader, writer = await asyncio.open_unix_connection(where)
+    else:
+        host, _, port = where.rpartition(":")
+        reader, writer = await asyncio.open_connection(host, int(port))
+    try:
+        yield Peer(reader, writer)
+    finally:
+        writer.transport.abort()
+        writer.close()
+        await asyncio.wait([asyncio.ensure_future(_closed(writer))])
+
+
+async def _closed(writer: asyncio.StreamWriter) -> None:
+    try:
+        await writer.wait_closed()
+    except OSError:
+        return

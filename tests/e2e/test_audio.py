@@ -1,0 +1,104 @@
+"""Sound in every form that clients send becomes the same sound for the engine."""
+
+from __future__ import annotations
+
+import io
+import wave
+
+import numpy as np
+import pytest
+from wyoming.audio import AudioStart, AudioStop
+
+from wyoming_faster_whisper.audio import SAMPLE_RATE, PcmFormat, Samples
+from wyoming_faster_whisper.testing import pcm16, tone
+
+from .serving import PCM, Server, chunks, recording
+
+WIDEST = 2**31
+
+
+def pcm(samples: Samples, form: PcmFormat) -> bytes:
+    """Samples at the form's rate as its bytes, the same in every channel."""
+    wide = np.rint(samples.astype(np.float64) * (WIDEST - 1)).astype("<i4")
+    kept = wide.view(np.uint8).reshape(-1, 4)[:, 4 - form.width :]
+    if form.width == 1:
+        kept = kept ^ np.uint8(0x80)  # 8 bit is unsigned
+    return np.repeat(kept[:, np.newaxis], form.channels, axis=1).tobytes()
+
+
+def assert_tone(samples: Samples, *, seconds: float, hertz: float = 440.0) -> None:
+    """It is the tone() of these seconds, whatever it went through."""
+    assert len(samples) == pytest.approx(seconds * SAMPLE_RATE, abs=SAMPLE_RATE / 50)
+    spectrum = np.abs(np.fft.rfft(samples))
+    assert np.argmax(spectrum) * SAMPLE_RATE / len(samples) == pytest.approx(hertz, abs=2)
+    middle = samples[len(samples) // 4 : -len(samples) // 4]
+    assert np.abs(middle).max() == pytest.approx(0.5, abs=0.02)
+
+
+@pytest.mark.parametrize(
+    "form",
+    [
+        PcmFormat(16_000, 2, 1),
+        PcmFormat(48_000, 3, 2),
+        PcmFormat(8_000, 2, 1),
+        PcmFormat(8_000, 1, 1),
+        PcmFormat(44_100, 4, 1),
+        PcmFormat(192_000, 4, 8),
+    ],
+    ids=lambda form: f"{form.rate}Hz-{8 * form.width}bit-{form.channels}ch",
+)
+async def test_every_format_is_heard(server: Server, form: PcmFormat) -> None:
+    async with server.client() as client:
+        data = pcm(tone(1.0, rate=form.rate), form)
+        await client.send(*recording(data, form, chunk=10_000))
+        assert await client.transcript() == "1.0 seconds"
+    [job] = server.engine.decoded
+    assert_tone(job.samples, seconds=1.0)
+
+
+@pytest.mark.parametrize("chunk", [1, 320, 333, 4096, 100_000])
+async def test_chunks_may_have_any_length(server: Server, chunk: int) -> None:
+    said = tone(0.1)
+    async with server.client() as client:
+        await client.send(*recording(pcm16(said), PCM, chunk=chunk))
+        assert await client.transcript() == "0.1 seconds"
+    [job] = server.engine.decoded
+    assert np.array_equal(job.samples, np.rint(said * 32768) / np.float32(32768))
+
+
+async def test_a_wav_header_in_the_stream_is_skipped(server: Server) -> None:
+    file = io.BytesIO()
+    with wave.open(file, "wb") as wav:
+        wav.setframerate(16_000)
+        wav.setsampwidth(2)
+        wav.setnchannels(1)
+        wav.writeframes(pcm16(tone(0.5)))
+    async with server.client() as client:
+        await client.send(*recording(file.getvalue(), PCM, chunk=7))
+        assert await client.transcript() == "0.5 seconds"
+    [job] = server.engine.decoded
+    assert pcm16(job.samples) == pcm16(tone(0.5))
+
+
+async def test_riff_that_is_no_wav_is_sound(server: Server) -> None:
+    data = b"RIFF" + pcm16(tone(0.5))
+    async with server.client() as client:
+        await client.send(*recording(data, PCM, chunk=320))
+        assert await client.transcript() == "0.5 seconds"
+    [job] = server.engine.decoded
+    assert pcm16(job.samples) == data
+
+
+async def test_the_format_may_change_in_the_middle(server: Server) -> None:
+    wide = PcmFormat(48_000, 3, 2)
+    async with server.client() as client:
+        await client.send(
+            AudioStart(rate=PCM.rate, width=PCM.width, channels=PCM.channels).event(),
+            *chunks(pcm16(tone(0.5)), PCM),
+            *chunks(pcm(tone(0.5, rate=48_000), wide), wide, chunk=1000),
+            AudioStop().event(),
+        )
+        assert await client.transcript() == "1.0 seconds"
+    [job] = server.engine.decoded
+    assert_tone(job.samples[: SAMPLE_RATE // 2], seconds=0.5)
+    assert_tone(job.samples[SAMPLE_RATE // 2 :], seconds=0.5)

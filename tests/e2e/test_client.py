@@ -1,0 +1,163 @@
+"""The commands for people and containers, as processes of their own, against a server."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import shutil
+import sys
+import wave
+from pathlib import Path
+
+import pytest
+
+from wyoming_faster_whisper.audio import PcmFormat
+from wyoming_faster_whisper.client import Client, ClientError, Clip
+from wyoming_faster_whisper.testing import FakeEngine, pcm16, tone
+
+from .conftest import Serve
+from .processes import NO_HUB, Ran, run
+from .serving import Server, until
+
+NOBODY = NO_HUB.replace("http", "tcp")
+
+
+def clip(seconds: float) -> Clip:
+    return Clip(PcmFormat(), pcm16(tone(seconds)))
+
+
+def wav(path: Path, seconds: float) -> Path:
+    with wave.open(str(path), "wb") as file:
+        file.setframerate(16_000)
+        file.setsampwidth(2)
+        file.setnchannels(1)
+        file.writeframes(clip(seconds).data)
+    return path
+
+
+async def test_the_client_describes_and_transcribes_on_one_connection(server: Server) -> None:
+    async with Client(server.uri) as client:
+        assert (await client.describe()).asr[0].name == "faster-whisper"
+        assert (await client.transcribe(clip(1.0))).text == "1.0 seconds"
+        assert (await client.transcribe(clip(0.5), language="de")).language == "de"
+
+
+async def test_the_client_speaks_over_a_unix_socket(serve: Serve, tmp_path: Path) -> None:
+    server = await serve(uri=f"unix://{tmp_path}/socket")
+    async with Client(server.uri) as client:
+        assert (await client.transcribe(clip(0.5))).text == "0.5 seconds"
+
+
+async def test_the_client_says_what_the_server_says(serve: Serve) -> None:
+    server = await serve(max_connections=1)
+    async with Client(server.uri) as one:
+        await one.describe()
+        with pytest.raises(ClientError, match=r"the server says: 1 clients.*\(code busy\)"):
+            await Client(server.uri).transcribe(clip(60.0))
+
+
+async def test_the_client_connects_again_where_the_server_has_closed(serve: Serve) -> None:
+    server = await serve()
+    async with Client(server.uri) as client, server.peer() as first:
+        await client.describe()
+        first.half_close()
+        await until(lambda: server.connections == 1)
+        await client.close()
+        assert (await client.transcribe(clip(0.5))).text == "0.5 seconds"
+
+
+async def test_the_client_gives_a_silent_server_up(serve: Serve) -> None:
+    server = await serve(FakeEngine(held=True))
+    client = Client(server.uri, timeout=0.1)
+    with pytest.raises(ClientError, match=r"said nothing for 0\.1 s"):
+        await client.transcribe(clip(0.5))
+    await client.close()
+
+
+async def transcribe(folder: Path, *arguments: str) -> Ran:
+    call = "import sys; from wyoming_faster_whisper.cli import client; sys.exit(client())"
+    return await run(sys.executable, "-c", call, "transcribe", *arguments, folder=folder)
+
+
+async def test_transcribe_prints_a_line_for_each_file(server: Server, tmp_path: Path) -> None:
+    one, two = wav(tmp_path / "one.wav", 1.0), wav(tmp_path / "two.wav", 0.5)
+    ran = await transcribe(tmp_path, "--uri", server.uri, str(one), str(two))
+    assert (ran.out, ran.err, ran.status) == ("1.0 seconds\n0.5 seconds\n", "", 0)
+
+
+async def test_transcribe_prints_json_with_the_language(serve: Serve, tmp_path: Path) -> None:
+    server = await serve(FakeEngine(lambda job: 'zwölf "Uhr"'))
+    file = str(wav(tmp_path / "one.wav", 0.5))
+    ran = await transcribe(tmp_path, "--uri", server.uri, "--json", "--language", "de", file)
+    assert json.loads(ran.out) == {"file": file, "text": 'zwölf "Uhr"', "language": "de"}
+    assert (ran.err, ran.status) == ("", 0)
+
+
+async def test_transcribe_without_a_server_says_so(tmp_path: Path) -> None:
+    file = wav(tmp_path / "one.wav", 0.5)
+    ran = await transcribe(tmp_path, "--uri", NOBODY, str(file))
+    assert (ran.out, ran.status) == ("", 1)
+    assert ran.err.startswith(f"error: there is no server at {NOBODY}: ")
+    assert ran.err.count("\n") == 1
+
+
+@pytest.mark.parametrize("content", [None, b"", b"ID3\x04 music", b"RIFF\x04\0\0\0WAVE"])
+async def test_transcribe_names_a_file_it_cannot_read_before_it_connects(
+    server: Server, tmp_path: Path, content: bytes | None
+) -> None:
+    good, bad = wav(tmp_path / "good.wav", 0.5), tmp_path / "bad.wav"
+    if content is not None:
+        bad.write_bytes(content)
+    ran = await transcribe(tmp_path, "--uri", server.uri, str(good), str(bad))
+    assert (ran.out, ran.status) == ("", 1)
+    assert ran.err.startswith(f"error: cannot read {bad}: ")
+    assert ran.err.count("\n") == 1
+    assert server.engine.decoded == []
+
+
+async def health_check(folder: Path, *arguments: str, **environ: str) -> Ran:
+    module = "wyoming_faster_whisper.health_check"
+    return await run(sys.executable, "-m", module, *arguments, folder=folder, **environ)
+
+
+async def test_the_health_check_follows_the_servers_own_variable(
+    serve: Serve, tmp_path: Path
+) -> None:
+    server = await serve(uri="tcp://0.0.0.0:0")
+    assert server.uri.startswith("tcp://0.0.0.0:")
+    ran = await health_check(tmp_path, WYO_WHISPER_URI=server.uri)
+    assert (ran.err, ran.status) == ("", 0)
+
+
+async def test_the_health_check_follows_the_servers_own_file(
+    server: Server, tmp_path: Path
+) -> None:
+    (tmp_path / "uri").write_text(server.uri + "\n")
+    ran = await health_check(tmp_path, WYO_WHISPER_URI_FILE=str(tmp_path / "uri"))
+    assert (ran.err, ran.status) == ("", 0)
+
+
+async def test_the_health_check_fails_where_nobody_listens(tmp_path: Path) -> None:
+    ran = await health_check(tmp_path, WYO_WHISPER_URI=NOBODY)
+    assert ran.status == 1
+    assert ran.err.startswith(f"unhealthy: there is no server at {NOBODY}: ")
+
+
+async def test_the_health_check_fails_where_nobody_answers(tmp_path: Path) -> None:
+    connected: list[asyncio.StreamWriter] = []
+    silent = await asyncio.start_server(lambda _, writer: connected.append(writer), "127.0.0.1")
+    uri = "tcp://127.0.0.1:{}".format(silent.sockets[0].getsockname()[1])
+    ran = await health_check(tmp_path, "--uri", uri, "--timeout", "0.2")
+    assert (ran.err, ran.status) == ("unhealthy: no answer within 0.2 s\n", 1)
+    for writer in connected:
+        writer.close()
+    silent.close()
+
+
+async def test_the_add_ons_health_check_finds_the_program(server: Server, tmp_path: Path) -> None:
+    nc = shutil.which("nc")
+    if nc is None:
+        pytest.skip("nc (netcat-openbsd) is not installed")
+    host, port = server.service.address.host, str(server.service.address.port)
+    ran = await run(nc, "-w", "1", host, port, folder=tmp_path, given='{ "type": "describe" }\n')
+    assert "faster-whisper" in ran.out

@@ -1,0 +1,313 @@
+"""What goes wrong with one client is told to it, logged once, and no matter to the next."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import logging
+from pathlib import Path
+
+import pytest
+from wyoming.audio import AudioStart, AudioStop
+from wyoming.event import Event
+from wyoming.ping import Ping
+
+from wyoming_faster_whisper.engine.base import Job
+from wyoming_faster_whisper.testing import FakeEngine, pcm16, tone
+from wyoming_faster_whisper.wire.connection import Limits
+from wyoming_faster_whisper.wire.framing import write_event
+
+from .conftest import Serve
+from .serving import PCM, Peer, Server, chunks, recording, until, utterance
+
+PATIENCE = 0.5  # seconds; long enough for a client that has something to say
+
+
+def start(**shape: object) -> bytes:
+    """An audio-start in a strange form."""
+    return write_event(Event("audio-start", {"rate": 16000, "width": 2, "channels": 1, **shape}))
+
+
+def frames(events: list[Event]) -> bytes:
+    return b"".join(map(write_event, events))
+
+
+async def refused(server: Server, data: bytes, log: pytest.LogCaptureFixture) -> str:
+    """Send data, assert that it is refused and the next client served; return the code."""
+    async with server.peer() as peer:
+        error = await peer.send(data).error()
+    assert error.text
+    [line] = [r.getMessage() for r in log.records if r.levelno >= logging.WARNING]
+    assert error.text in line
+    await server.serves()
+    assert error.code is not None
+    return error.code
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        b"\x00\xff\xfe garbage \x80\n",
+        b"\x00" * 20_000,
+        b"GET / HTTP/1.1\r\nHost: localhost\r\nAccept: */*\r\n\r\n",
+        b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03\n",  # TLS
+        b"\n",
+        b"5\n",
+        b"[1, 2]\n",
+        b"{}\n",
+        b'{"type": 5}\n',
+        b'{"type": "describe", "data": [1]}\n',
+        b"[" * 10_000 + b"\n",
+        b'{"type": "transcribe", "data_length": 4}\nnull',
+        b'{"type": "transcribe", "data_length": "5"}\n',
+        b'{"type": "transcribe", "data_length": 2.5}\n',
+        b'{"type": "transcribe", "data_length": true}\n',
+        b'{"type": "transcribe", "data_length": 900000000000}\n',
+        b'{"type": "audio-chunk", "payload_length": 900000000000}\n',
+        b'{"type": "audio-chunk", "payload_length": -1}\n',
+        b'{"type": "transcribe", "data": {"language": 5}}\n',
+        b'{"type": "transcribe", "data": {"context": "kitchen"}}\n',
+        b'{"type": "audio-start"}\n',
+    ],
+    ids=lambda data: data[:60].decode("ascii", "replace").strip() or "empty line",
+)
+async def test_what_is_not_the_protocol_is_refused(
+    server: Server, data: bytes, caplog: pytest.LogCaptureFixture
+) -> None:
+    assert await refused(server, data, caplog) == "protocol"
+
+
+@pytest.mark.parametrize(
+    ("key", "value", "code"),
+    [
+        ("rate", 0, "audio"),
+        ("rate", 1, "audio"),
+        ("rate", -16000, "audio"),
+        ("rate", 10**30, "audio"),
+        ("width", 0, "audio"),
+        ("width", 7, "audio"),
+        ("channels", 0, "audio"),
+        ("channels", 9, "audio"),
+        ("rate", True, "protocol"),
+        ("width", True, "protocol"),
+        ("channels", True, "protocol"),
+        ("rate", 16000.0, "protocol"),
+        ("rate", "16000", "protocol"),
+        ("channels", None, "protocol"),
+    ],
+)
+async def test_a_format_that_is_none_is_refused(
+    server: Server, key: str, value: object, code: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    assert await refused(server, start(**{key: value}), caplog) == code
+
+
+async def test_a_chunk_in_a_format_that_is_none_is_refused(
+    server: Server, caplog: pytest.LogCaptureFixture
+) -> None:
+    *before, _ = utterance(tone(0.5))
+    chunk = Event("audio-chunk", {"rate": 0, "width": 2, "channels": 1}, b"\0\0")
+    assert await refused(server, frames([*before, chunk]), caplog) == "audio"
+    assert len(server.engine.decoded) == 1  # the next client's
+
+
+async def test_who_sends_on_after_a_fault_still_reads_why(server: Server) -> None:
+    rest = frames(recording(pcm16(tone(60.0)), PCM, chunk=320))
+    async with server.peer() as peer:
+        error = await peer.send(start(width=7) + rest).error()
+    assert error.code == "audio"
+    await server.serves()
+
+
+async def test_half_a_header_then_silence_is_not_waited_for(
+    serve: Serve, caplog: pytest.LogCaptureFixture
+) -> None:
+    server = await serve(limits=Limits(first_event=PATIENCE))
+    assert await refused(server, b'{"type": "desc', caplog) == "timeout"
+
+
+async def test_half_a_payload_then_silence_is_not_waited_for(
+    serve: Serve, caplog: pytest.LogCaptureFixture
+) -> None:
+    server = await serve(limits=Limits(first_event=PATIENCE, inside=PATIENCE))
+    data = frames(utterance(tone(0.5)))
+    assert await refused(server, data[: len(data) // 2], caplog) == "timeout"
+
+
+async def test_who_says_nothing_at_all_is_not_waited_for(
+    serve: Serve, caplog: pytest.LogCaptureFixture
+) -> None:
+    server = await serve(limits=Limits(first_event=PATIENCE))
+    assert await refused(server, b"", caplog) == "timeout"
+
+
+async def test_who_stays_silent_between_two_utterances_is_not_waited_for(serve: Serve) -> None:
+    server = await serve(limits=Limits(between=PATIENCE))
+    async with server.peer() as peer:
+        peer.send(frames(utterance(tone(0.5))))
+        assert (await peer.receive()).data["text"] == "0.5 seconds"
+        assert (await peer.error()).code == "timeout"
+    await server.serves()
+
+
+async def test_who_waits_for_the_model_is_waited_for(serve: Serve) -> None:
+    limits = Limits(first_event=PATIENCE, between=PATIENCE, inside=PATIENCE)
+    server = await serve(FakeEngine(held=True), limits=limits)
+    async with server.peer() as waiting:
+        waiting.send(frames(utterance(tone(0.5))))
+        await until(server.engine.decoding.is_set)
+        # A client that is not waited for measures the time.
+        async with server.peer() as silent:
+            assert (await silent.error()).code == "timeout"
+        server.engine.release()
+        assert (await waiting.receive()).data["text"] == "0.5 seconds"
+
+
+@pytest.mark.parametrize("reset", [False, True], ids=["FIN", "RST"])
+async def test_a_client_that_vanishes_mid_word_is_forgotten(
+    server: Server, reset: bool, caplog: pytest.LogCaptureFixture
+) -> None:
+    data = frames(utterance(tone(1.0)))
+    async with server.peer() as peer:
+        peer.send(write_event(Ping().event()))
+        await peer.receive()
+        assert server.connections == 1
+        peer.send(data[: len(data) // 2])
+        await peer.vanish(reset=reset)
+        await until(lambda: server.connections == 0)
+    await server.serves()
+    assert len(server.engine.decoded) == 1
+    assert [r for r in caplog.records if r.levelno >= logging.WARNING] == []
+
+
+@pytest.mark.parametrize("reset", [False, True], ids=["FIN", "RST"])
+async def test_a_client_that_leaves_while_its_job_waits_is_withdrawn(
+    serve: Serve, reset: bool
+) -> None:
+    server = await serve(FakeEngine(held=True))
+    async with server.client() as first, server.peer() as leaving:
+        await first.say(tone(0.5))
+        await until(server.engine.decoding.is_set)
+        leaving.send(frames(utterance(tone(2.0))))
+        await until(lambda: server.waiting == 1)
+        await leaving.vanish(reset=reset)
+        await until(lambda: server.withdrawn == 1)
+        server.engine.release()
+        assert await first.transcript() == "0.5 seconds"
+    await server.serves()
+    assert [job.seconds for job in server.engine.decoded] == [0.5, 1.0]
+
+
+async def test_a_client_that_leaves_while_it_is_decoded_holds_nobody_up(serve: Serve) -> None:
+    server = await serve(FakeEngine(held=True))
+    async with server.peer() as leaving, server.client() as patient:
+        leaving.send(frames(utterance(tone(2.0))))
+        await until(server.engine.decoding.is_set)
+        await leaving.vanish(reset=True)
+        await until(lambda: server.connections == 1)
+        await patient.say(tone(0.5))
+        server.engine.release()
+        assert await patient.transcript() == "0.5 seconds"
+
+
+async def test_who_half_closes_after_audio_stop_gets_the_transcript(server: Server) -> None:
+    async with server.peer() as peer:
+        peer.send(frames(utterance(tone(1.0)))).half_close()
+        assert (await peer.receive()).data["text"] == "1.0 seconds"
+        assert await peer.rest() == b""
+
+
+async def test_who_half_closes_after_describe_gets_info(server: Server) -> None:
+    async with server.peer() as peer:
+        peer.send(b'{"type": "describe"}\n').half_close()
+        assert (await peer.receive()).type == "info"
+        assert await peer.rest() == b""
+
+
+async def test_who_never_reads_is_dropped(serve: Serve, tmp_path: Path) -> None:
+    # A Unix socket, because less than a megabyte of answers fills it.
+    server = await serve(uri=f"unix://{tmp_path}/socket", limits=Limits(write=PATIENCE))
+    async with server.peer() as deaf:
+        deaf.send(write_event(Ping("x" * 200_000).event()) * 20)
+        await until(lambda: server.connections == 1)
+        await until(lambda: server.connections == 0)
+    await server.serves()
+
+
+async def test_more_clients_than_allowed_are_turned_away(serve: Serve) -> None:
+    server = await serve(max_connections=2)
+    async with server.client() as one:
+        await one.ping()
+        async with server.client() as two:
+            await two.ping()
+            async with server.peer() as third:
+                third.send(b'{"type": "describe"}\n')
+                assert (await third.error()).code == "busy"
+            await one.say(tone(0.5))
+            assert await one.transcript() == "0.5 seconds"
+        await until(lambda: server.connections == 1)
+        await server.serves()
+
+
+async def test_who_is_turned_away_while_speaking_still_reads_why(serve: Serve) -> None:
+    server = await serve(max_connections=1)
+    async with server.client() as one, server.peer() as second:
+        await one.ping()
+        second.send(frames(utterance(tone(60.0))))
+        assert (await second.error()).code == "busy"
+
+
+async def test_a_full_queue_refuses_one_more(serve: Serve) -> None:
+    server = await serve(FakeEngine(held=True), max_waiting=1)
+    async with server.client() as decoded, server.client() as queued, server.peer() as refused:
+        await decoded.say(tone(0.5))
+        await until(server.engine.decoding.is_set)
+        await queued.say(tone(1.0))
+        await until(lambda: server.waiting == 1)
+        refused.send(frames(utterance(tone(2.0))))
+        assert (await refused.error()).code == "busy"
+        server.engine.release()
+        assert await decoded.transcript() == "0.5 seconds"
+        assert await queued.transcript() == "1.0 seconds"
+    await server.serves()
+
+
+async def test_an_engine_that_fails_is_told_and_goes_on(
+    serve: Serve, caplog: pytest.LogCaptureFixture
+) -> None:
+    def say(job: Job) -> str:
+        if job.seconds > 1.5:
+            raise ValueError("secrets of the model")
+        return f"{job.seconds:.1f} seconds"
+
+    server = await serve(FakeEngine(say))
+    async with server.peer() as peer:
+        error = await peer.send(frames(utterance(tone(2.0)))).error()
+    assert error.code == "engine"
+    assert "secrets" not in error.text
+    assert "secrets of the model" in caplog.text  # for whoever has to mend it
+    await server.serves()
+
+
+async def test_a_fault_ends_one_connection_only(server: Server) -> None:
+    async with server.client() as speaking, server.peer() as broken:
+        *audio, stop = utterance(tone(1.0))
+        await speaking.send(*audio)
+        assert (await broken.send(start(rate=0)).error()).code == "audio"
+        await speaking.send(stop)
+        assert await speaking.transcript() == "1.0 seconds"
+
+
+async def test_a_crowd_of_broken_clients_is_survived(server: Server) -> None:
+    async def attack(number: int) -> None:
+        async with server.peer() as peer:
+            if number % 3 == 0:
+                assert (await peer.send(b"\xff\n").error()).code == "protocol"
+            elif number % 3 == 1:
+                await peer.send(start()).vanish(reset=True)
+            else:
+                peer.send(json.dumps({"type": "x" * number}).encode())
+
+    await asyncio.gather(*map(attack, range(60)))
+    await server.serves()
+    await until(lambda: server.connections == 0)

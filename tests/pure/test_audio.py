@@ -1,0 +1,263 @@
+"""PCM of every kind becomes float32, 16 kHz, mono, whatever the chunks."""
+
+from __future__ import annotations
+
+import io
+import tracemalloc
+import wave
+
+import numpy as np
+import numpy.typing as npt
+import pytest
+
+from wyoming_faster_whisper.audio import (
+    SAMPLE_RATE,
+    PcmFormat,
+    PcmStream,
+    Recording,
+    Samples,
+    decode_pcm,
+    riff_data_start,
+)
+from wyoming_faster_whisper.errors import AudioError
+from wyoming_faster_whisper.testing import pcm16, tone
+
+HERTZ = 440.0
+
+
+def encode(samples: Samples, width: int, channels: int = 1) -> bytes:
+    """PCM of the given width, with the same in every channel."""
+    scaled = np.rint(samples.astype(np.float64) * (2 ** (8 * width - 1) - 1)).astype(np.int64)
+    if width == 1:
+        scaled += 128
+    raw = scaled.astype("<i8").view(np.uint8).reshape(-1, 8)[:, :width]
+    return np.repeat(raw[:, None, :], channels, axis=1).tobytes()
+
+
+def heard(pcm: PcmFormat, *chunks: bytes) -> Samples:
+    stream = PcmStream(pcm)
+    return np.concatenate([*(stream.feed(chunk) for chunk in chunks), stream.finish()])
+
+
+def frequency(samples: Samples) -> float:
+    """The strongest one, in Hz."""
+    windowed = samples * np.hanning(len(samples))
+    spectrum: npt.NDArray[np.float64] = np.abs(np.fft.rfft(windowed, 1 << 16))
+    return float(spectrum.argmax()) * SAMPLE_RATE / (1 << 16)
+
+
+def level(samples: Samples) -> float:
+    """Amplitude of a sine, from its middle half."""
+    quarter = len(samples) // 4
+    return float(np.sqrt(2 * np.mean(np.square(samples[quarter : 3 * quarter]))))
+
+
+def assert_is_the_tone(samples: Samples, seconds: float) -> None:
+    assert samples.dtype == np.float32
+    assert len(samples) / SAMPLE_RATE == pytest.approx(seconds, abs=0.003)
+    assert frequency(samples) == pytest.approx(HERTZ, abs=1)
+    assert level(samples) == pytest.approx(0.5, rel=0.02)
+
+
+@pytest.mark.parametrize("width", [1, 2, 3, 4])
+@pytest.mark.parametrize("channels", [1, 2, 3, 4, 5, 6, 7, 8])
+def test_a_tone_survives_every_width_and_number_of_channels(width: int, channels: int) -> None:
+    data = encode(tone(0.25, hertz=HERTZ), width, channels)
+    assert_is_the_tone(heard(PcmFormat(SAMPLE_RATE, width, channels), data), 0.25)
+
+
+@pytest.mark.parametrize(
+    "rate", [8000, 11025, 16000, 22050, 24000, 32000, 44100, 48000, 96000, 192000]
+)
+@pytest.mark.parametrize("chunk", [160, 100_000])
+def test_a_tone_survives_every_rate_in_small_chunks_and_in_large(rate: int, chunk: int) -> None:
+    data = encode(tone(0.5, hertz=HERTZ, rate=rate), 2)
+    chunks = [data[at : at + chunk] for at in range(0, len(data), chunk)]
+    assert_is_the_tone(heard(PcmFormat(rate), *chunks), 0.5)
+
+
+def test_what_16_khz_cannot_carry_is_taken_out() -> None:
+    """An 11 kHz tone would come back as 5 kHz without a filter."""
+    data = encode(tone(0.5, hertz=11_000, rate=48_000), 2)
+    assert level(heard(PcmFormat(48_000), data)) < 0.001
+
+
+def test_channels_are_averaged() -> None:
+    left, right = tone(0.1), -tone(0.1)
+    both = np.stack((left, right), axis=1).reshape(-1)
+    assert np.abs(heard(PcmFormat(channels=2), pcm16(both))).max() == 0
+
+
+@pytest.mark.parametrize(
+    ("width", "lowest", "zero", "highest"),
+    [
+        (1, b"\x00", b"\x80", b"\xff"),
+        (2, b"\x00\x80", b"\x00\x00", b"\xff\x7f"),
+        (3, b"\x00\x00\x80", b"\x00\x00\x00", b"\xff\xff\x7f"),
+        (4, b"\x00\x00\x00\x80", b"\x00\x00\x00\x00", b"\xff\xff\xff\x7f"),
+    ],
+)
+def test_full_scale_is_one(width: int, lowest: bytes, zero: bytes, highest: bytes) -> None:
+    samples = decode_pcm(lowest + zero + highest, PcmFormat(width=width))
+    assert samples[0] == -1
+    assert samples[1] == 0
+    assert samples[2] == pytest.approx(1 - 2 ** (1 - 8 * width))
+
+
+@pytest.mark.parametrize(("width", "channels"), [(1, 1), (2, 1), (2, 2), (3, 2), (4, 3)])
+def test_a_frame_that_a_chunk_cuts_is_completed_by_the_next(width: int, channels: int) -> None:
+    pcm = PcmFormat(SAMPLE_RATE, width, channels)
+    data = encode(tone(0.002), width, channels)
+    whole = heard(pcm, data)
+    assert len(whole) == 32
+    for cut in range(len(data) + 1):
+        assert np.array_equal(heard(pcm, data[:cut], data[cut:]), whole)
+
+
+def test_single_bytes_are_chunks_too() -> None:
+    data = pcm16(tone(0.05, rate=48_000))
+    pcm = PcmFormat(48_000)
+    bytewise = heard(pcm, *(data[at : at + 1] for at in range(len(data))))
+    assert bytewise == pytest.approx(heard(pcm, data), abs=1e-6)
+
+
+def test_a_frame_that_is_never_completed_is_left_out() -> None:
+    assert len(heard(PcmFormat(), b"\x01\x02\x03")) == 1
+    assert len(heard(PcmFormat(), b"\x01")) == 0
+
+
+def test_nothing_in_nothing_out() -> None:
+    assert len(heard(PcmFormat())) == 0
+    assert len(heard(PcmFormat(44_100), b"", b"")) == 0
+
+
+# RIFF headers.
+
+SOUND = pcm16(tone(0.004))
+
+
+def wav(*, extra: bytes = b"") -> bytes:
+    """A WAV file with SOUND; extra chunks stand before its data."""
+    stream = io.BytesIO()
+    with wave.open(stream, "wb") as file:
+        file.setparams((1, 2, SAMPLE_RATE, 0, "NONE", ""))
+        file.writeframes(SOUND)
+    data = stream.getvalue()
+    return data[:36] + extra + data[36:]
+
+
+@pytest.mark.parametrize(
+    "extra",
+    [b"", b"LIST\x04\x00\x00\x00INFO", b"junk\x03\x00\x00\x00odd\x00LIST\x00\x00\x00\x00"],
+    ids=["plain", "with LIST", "with a chunk of odd length"],
+)
+def test_a_wav_header_is_skipped_wherever_it_is_cut(extra: bytes) -> None:
+    data = wav(extra=extra)
+    expected = decode_pcm(SOUND, PcmFormat())
+    assert np.array_equal(heard(PcmFormat(), data), expected)
+    for cut in range(len(data)):
+        assert np.array_equal(heard(PcmFormat(), data[:cut], data[cut:]), expected)
+
+
+def test_a_header_alone_in_its_chunk_gives_no_sample() -> None:
+    stream = PcmStream(PcmFormat())
+    assert len(stream.feed(wav()[:44])) == 0
+    assert len(stream.feed(SOUND)) == len(SOUND) // 2
+
+
+def test_a_header_in_the_middle_of_a_stream_is_sound() -> None:
+    data = SOUND + wav()
+    assert len(heard(PcmFormat(), SOUND, wav())) == len(data) // 2
+
+
+@pytest.mark.parametrize("data", [b"RIFF" + bytes(60), b"RIFF\x24\x00\x00\x00AVI " + bytes(50)])
+def test_riff_that_is_no_wave_is_pcm(data: bytes) -> None:
+    for cut in range(len(data)):
+        assert len(heard(PcmFormat(), data[:cut], data[cut:])) == len(data) // 2
+
+
+@pytest.mark.parametrize("data", [b"R", b"RIFF", b"RIFF\x00\x00\x00\x00WAVE", wav()[:43]])
+def test_a_header_that_never_ends_is_pcm_at_last(data: bytes) -> None:
+    assert riff_data_start(data) is None
+    assert len(heard(PcmFormat(), data)) == len(data) // 2
+
+
+@pytest.mark.parametrize(
+    "chunk", [b"junk\x00\x00\x00\x00", b"junk\xff\xff\xff\xff"], ids=["endless", "huge"]
+)
+def test_a_header_without_data_is_not_kept_for_ever(chunk: bytes) -> None:
+    stream = PcmStream(PcmFormat())
+    stream.feed(b"RIFF\x00\x00\x00\x00WAVE")
+    tracemalloc.start()
+    try:
+        samples = sum(len(stream.feed(chunk * 512)) for _ in range(100))  # 4 KiB each
+        _, peak = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert samples == 6 + 100 * 512 * len(chunk) // 2
+    assert peak < 200_000
+
+
+# What is not taken.
+
+
+@pytest.mark.parametrize(
+    ("pcm", "sentence"),
+    [
+        ((0, 2, 1), "audio has 0 Hz; we take 8000 to 192000"),
+        ((-16_000, 2, 1), "audio has -16000 Hz; we take 8000 to 192000"),
+        ((1, 2, 1), "audio has 1 Hz; we take 8000 to 192000"),
+        ((192_001, 2, 1), "audio has 192001 Hz; we take 8000 to 192000"),
+        ((16_000, 0, 1), "audio has 0 bytes per sample; we take 1 to 4"),
+        ((16_000, 7, 1), "audio has 7 bytes per sample; we take 1 to 4"),
+        ((16_000, 2, 0), "audio has 0 channels; we take 1 to 8"),
+        ((16_000, 2, 9), "audio has 9 channels; we take 1 to 8"),
+    ],
+)
+def test_a_format_we_do_not_take(pcm: tuple[int, int, int], sentence: str) -> None:
+    with pytest.raises(AudioError) as caught:
+        PcmFormat(*pcm)
+    assert str(caught.value) == sentence
+
+
+def test_a_number_of_thousands_of_digits_makes_no_long_sentence() -> None:
+    with pytest.raises(AudioError) as caught:
+        PcmFormat(rate=10**4000)
+    assert len(str(caught.value)) < 100
+
+
+# The recording.
+
+
+def test_16_bit_sound_comes_back_exactly() -> None:
+    every = np.arange(-32768, 32768).astype("<i2").tobytes()
+    recording = Recording()
+    recording.append(decode_pcm(every, PcmFormat()))
+    assert len(recording) == 65_536
+    assert np.array_equal(recording.samples(), decode_pcm(every, PcmFormat()))
+
+
+def test_a_part_of_a_recording() -> None:
+    recording = Recording()
+    sound = decode_pcm(pcm16(tone(0.1)), PcmFormat())
+    recording.append(sound[:700])
+    recording.append(sound[700:])
+    assert recording.seconds == pytest.approx(0.1)
+    assert np.array_equal(recording.samples(100, 900), sound[100:900])
+    assert np.array_equal(recording.samples(100), sound[100:])
+    assert len(recording.samples(5, 5)) == 0
+    assert repr(recording) == "<Recording 0.10 s>"
+
+
+def test_too_loud_is_cut_at_full_scale() -> None:
+    recording = Recording()
+    recording.append(np.array([1.5, -1.5, 1.0], np.float32))
+    assert recording.samples().tolist() == [32767 / 32768, -1, 32767 / 32768]
+
+
+def test_a_copy_does_not_change_when_more_is_heard() -> None:
+    recording = Recording()
+    recording.append(tone(0.01))
+    before = recording.samples()
+    recording.append(tone(0.01))
+    assert len(before) == 160

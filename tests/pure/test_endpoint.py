@@ -1,0 +1,62 @@
+"""Probabilities of speech become stretches of speech."""
+
+from __future__ import annotations
+
+import pytest
+
+from wyoming_faster_whisper.speech.endpoint import Stretch, stretches
+
+
+def found(picture: str, **rules: float) -> list[tuple[int, int]]:
+    """Stretches of windows: # is speech, - in between, and a dot is quiet."""
+    probabilities = [{"#": 0.9, "-": 0.4, ".": 0.1}[window] for window in picture]
+    options = {"min_silence": 3, **rules}
+    return [(s.start, s.end) for s in stretches(probabilities, **options)]  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("picture", ["", ".", "......", "------"])
+def test_silence_has_no_stretch(picture: str) -> None:
+    assert found(picture) == []
+
+
+def test_speech_from_the_first_window_to_the_last() -> None:
+    assert found("####") == [(0, 4)]
+    assert found("#") == [(0, 1)]
+
+
+def test_silence_around_speech_is_left_out() -> None:
+    assert found("..###....") == [(2, 5)]
+    assert found("..###.") == [(2, 5)]
+
+
+def test_a_short_pause_does_not_part() -> None:
+    assert found("##..##") == [(0, 6)]
+
+
+def test_a_pause_of_min_silence_parts() -> None:
+    assert found("##...##") == [(0, 2), (5, 7)]
+    assert found("##...##", min_silence=4) == [(0, 7)]
+    assert found("##.##", min_silence=1) == [(0, 2), (3, 5)]
+
+
+def test_speech_goes_on_a_little_below_the_threshold_but_does_not_begin_there() -> None:
+    assert found("--##--....") == [(2, 6)]
+
+
+def test_the_threshold_itself_is_speech() -> None:
+    assert stretches([0.5]) == [Stretch(0, 1)]
+    assert stretches([0.49]) == []
+    assert stretches([0.5, 0.35]) == [Stretch(0, 2)]
+    assert stretches([0.2], threshold=0.2) == [Stretch(0, 1)]
+
+
+def test_the_length_of_a_stretch_is_in_windows() -> None:
+    assert len(Stretch(3, 7)) == 4
+
+
+def test_silence_before_speech_is_no_pause() -> None:
+    assert found("...." + "#" + "....") == [(4, 5)]
+
+
+def test_an_uncertain_end_is_one_stretch() -> None:
+    assert found("#...-...#") == [(0, 1), (8, 9)]

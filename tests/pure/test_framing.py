@@ -1,0 +1,371 @@
+"""Frames: read as the wyoming library writes them, refused where they are none."""
+
+from __future__ import annotations
+
+import asyncio
+import io
+import json
+import tracemalloc
+
+import pytest
+from hypothesis import HealthCheck, example, given, settings
+from hypothesis import strategies as st
+from wyoming.asr import Transcribe, Transcript
+from wyoming.audio import AudioChunk, AudioStart, AudioStop
+from wyoming.event import Event, async_read_event, async_write_event, read_event
+from wyoming.event import write_event as library_writes
+from wyoming.info import Describe
+from wyoming.ping import Ping
+
+from wyoming_faster_whisper.errors import ProtocolError
+from wyoming_faster_whisper.wire.framing import FrameLimits, FrameReader, write_event
+
+EVENTS = [
+    Describe().event(),
+    Transcribe(language="de", context={"küche": "☕"}).event(),
+    AudioStart(rate=16000, width=2, channels=1).event(),
+    AudioChunk(rate=16000, width=2, channels=1, audio=b"\n{}\x00\xff" * 4).event(),
+    AudioChunk(rate=16000, width=2, channels=1, audio=b"").event(),
+    AudioStop().event(),
+    Transcript("Schalte das Licht in der Küche ein.").event(),
+]
+
+
+def by_library(*events: Event) -> bytes:
+    stream = io.BytesIO()
+    for event in events:
+        library_writes(event, stream)
+    return stream.getvalue()
+
+
+def read_all(*pieces: bytes, limits: FrameLimits | None = None) -> list[Event]:
+    reader = FrameReader(limits)
+    events = []
+    for piece in pieces:
+        reader.feed(piece)
+        while (event := reader.next_event()) is not None:
+            events.append(event)
+    return events
+
+
+def fault(data: bytes, limits: FrameLimits | None = None) -> str:
+    with pytest.raises(ProtocolError) as caught:
+        read_all(data, limits=limits)
+    return str(caught.value)
+
+
+def alike(events: list[Event]) -> list[tuple[str, object, bytes]]:
+    """Events to compare: no payload and an empty one are the same on the wire."""
+    return [(event.type, event.data, event.payload or b"") for event in events]
+
+
+# As the library has it.
+
+
+def test_what_the_library_writes_is_read_the_same_wherever_it_is_cut() -> None:
+    data = by_library(*EVENTS)
+    for cut in range(len(data) + 1):
+        assert alike(read_all(data[:cut], data[cut:])) == alike(EVENTS)
+
+
+def test_a_sender_of_single_bytes_is_understood() -> None:
+    data = by_library(*EVENTS)
+    assert alike(read_all(*(data[at : at + 1] for at in range(len(data))))) == alike(EVENTS)
+
+
+class Sink:
+    """As much of a StreamWriter as the library's async_write_event() needs."""
+
+    def __init__(self) -> None:
+        self.data = b""
+
+    def write(self, data: bytes) -> None:
+        self.data += data
+
+    def writelines(self, lines: tuple[bytes, ...]) -> None:
+        self.data += b"".join(lines)
+
+    async def drain(self) -> None:
+        pass
+
+
+async def test_what_the_library_writes_to_a_socket_is_read_the_same() -> None:
+    sink = Sink()
+    for event in EVENTS:
+        await async_write_event(event, sink)  # type: ignore[arg-type]
+    assert alike(read_all(sink.data)) == alike(EVENTS)
+
+
+def test_the_library_reads_what_we_write() -> None:
+    stream = io.BytesIO(b"".join(write_event(event) for event in EVENTS))
+    read = [read_event(stream) for _ in EVENTS]
+    assert alike([event for event in read if event]) == alike(EVENTS)
+    assert stream.read() == b""
+
+
+async def test_the_library_reads_what_we_write_from_a_socket() -> None:
+    reader = asyncio.StreamReader()
+    reader.feed_data(b"".join(write_event(event) for event in EVENTS))
+    reader.feed_eof()
+    read = [await async_read_event(reader) for _ in EVENTS]
+    assert alike([event for event in read if event]) == alike(EVENTS)
+
+
+@pytest.mark.parametrize("event", EVENTS, ids=lambda event: event.type)
+def test_our_bytes_are_those_of_the_library(event: Event) -> None:
+    assert write_event(event) == by_library(event)
+
+
+# What is allowed beyond that.
+
+
+def test_the_health_check_of_the_add_on_is_a_frame() -> None:
+    assert alike(read_all(b'{ "type": "describe" }\n')) == [("describe", {}, b"")]
+
+
+def test_data_beside_the_header_wins_over_data_in_it() -> None:
+    header = b'{"type": "ping", "data": {"text": "in", "more": 1}, "data_length": 17}\n'
+    assert read_all(header + b'{"text": "after"}')[0].data == {"text": "after", "more": 1}
+
+
+def test_a_line_that_ends_as_on_windows_is_a_frame() -> None:
+    assert [event.type for event in read_all(b'{"type": "describe"}\r\n')] == ["describe"]
+
+
+@pytest.mark.parametrize("key", ["data", "data_length", "payload_length"])
+def test_null_means_that_there_is_none(key: str) -> None:
+    frame = json.dumps({"type": "describe", key: None}).encode() + b"\n"
+    assert alike(read_all(frame)) == [("describe", {}, b"")]
+
+
+def test_data_that_is_null_can_be_followed_by_data() -> None:
+    frame = b'{"type": "ping", "data": null, "data_length": 13}\n{"text": "a"}'
+    assert read_all(frame)[0].data == {"text": "a"}
+
+
+def test_a_number_that_is_none_is_passed_on() -> None:
+    """JSON has no NaN, Python's has: whoever needs a number checks it."""
+    data = read_all(b'{"type": "audio-stop", "data": {"timestamp": NaN}}\n')[0].data
+    assert str(data["timestamp"]) == "nan"
+
+
+def test_half_a_surrogate_goes_back_as_a_question_mark() -> None:
+    ping = Ping.from_event(read_all(b'{"type": "ping", "data": {"text": "a\\ud800b"}}\n')[0])
+    assert ping.text == "a\ud800b"
+    answer = read_event(io.BytesIO(write_event(ping.event())))
+    assert answer is not None
+    assert answer.data == {"text": "a?b"}
+
+
+def test_half_a_surrogate_in_the_type_can_be_written() -> None:
+    assert write_event(Event("a\udfff")).startswith(b'{"type": "a?"')
+
+
+def test_a_frame_is_under_way_until_its_last_byte() -> None:
+    data = by_library(EVENTS[3])
+    reader = FrameReader()
+    assert not reader.mid_frame
+    for at in range(len(data)):
+        reader.feed(data[at : at + 1])
+        event = reader.next_event()
+        assert reader.mid_frame == (event is None)
+    assert event is not None
+
+
+# What is refused, and how.
+
+WRONG = {
+    b"[1,2]": "header must be a JSON object",
+    b"5": "header must be a JSON object",
+    b"null": "header must be a JSON object",
+    b"{}": "header has no type; it must be a string",
+    b'{"type": 5}': "header has no type; it must be a string",
+    b'{"type": null}': "header has no type; it must be a string",
+    b"": "header is not JSON",
+    b"hello": "header is not JSON",
+    b'{"type": "ping"': "header is not JSON",
+    b'{"type": "p\xffng"}': "header is not JSON",
+    b"[" * 10_000: "header is not JSON",
+    b'{"a":' * 3_000: "header is not JSON",
+    b'{"type": "a", "data": ' + b"[" * 8_000 + b"]" * 8_000 + b"}": "header is not JSON",
+    b'{"type": "a", "payload_length": ' + b"9" * 5_000 + b"}": "header is not JSON",
+    b'{"type": "a", "data": [1]}': "data in the header must be a JSON object",
+    b'{"type": "a", "data": "b"}': "data in the header must be a JSON object",
+}
+
+
+@pytest.mark.parametrize("line", WRONG, ids=lambda line: repr(line[:30]))
+def test_a_wrong_header_is_refused(line: bytes) -> None:
+    assert fault(line + b"\n") == WRONG[line]
+
+
+@pytest.mark.parametrize("key", ["data_length", "payload_length"])
+@pytest.mark.parametrize(
+    "value", ['"5"', "2.5", "5.0", "true", "false", "-1", "[5]", "{}", "NaN", "Infinity", "1e3"]
+)
+def test_a_length_that_is_no_whole_number_is_refused(key: str, value: str) -> None:
+    line = f'{{"type": "a", "{key}": {value}}}\n'.encode()
+    assert fault(line).startswith(f"{key} must be a whole number from 0 to ")
+
+
+def test_a_length_over_the_limit_is_refused_before_its_bytes_come() -> None:
+    assert fault(b'{"type": "a", "payload_length": 900000000000}\n') == (
+        "payload_length is 900000000000 bytes; the limit is 1048576"
+    )
+    assert fault(b'{"type": "a", "data_length": 262145}\n') == (
+        "data_length is 262145 bytes; the limit is 262144"
+    )
+
+
+def test_a_length_of_thousands_of_digits_makes_no_long_sentence() -> None:
+    line = b'{"type": "a", "payload_length": ' + b"9" * 4_000 + b"}\n"
+    assert len(fault(line)) < 100
+
+
+@pytest.mark.parametrize(
+    ("data", "sentence"),
+    [
+        (b"[1, 2]", "data must be a JSON object"),
+        (b'{"a": ]', "data is not JSON"),
+        (b"\xff\xfe\x00", "data is not JSON"),
+        (b"[" * 100_000, "data is not JSON"),
+    ],
+    ids=["list", "no JSON", "no UTF-8", "deep"],
+)
+def test_wrong_data_is_refused(data: bytes, sentence: str) -> None:
+    assert fault(b'{"type": "a", "data_length": %d}\n%s' % (len(data), data)) == sentence
+
+
+def test_a_browser_is_refused() -> None:
+    assert fault(b"GET / HTTP/1.1\r\nHost: kitchen:10300\r\n\r\n") == "header is not JSON"
+
+
+def test_what_was_whole_before_the_fault_is_still_read() -> None:
+    reader = FrameReader()
+    reader.feed(by_library(EVENTS[0]) + b"garbage\n")
+    assert reader.next_event() == EVENTS[0]
+    with pytest.raises(ProtocolError):
+        reader.next_event()
+
+
+# The limits.
+
+SMALL = FrameLimits(header=64, data=16, payload=8)
+
+
+def test_a_header_may_be_as_long_as_the_limit_and_no_longer() -> None:
+    line = b'{"type": "describe"}'
+    assert len(read_all(line.ljust(64) + b"\n", limits=SMALL)) == 1
+    assert fault(line.ljust(65) + b"\n", SMALL) == (
+        "header is over 64 bytes; a Wyoming event starts with one line of JSON"
+    )
+
+
+def test_a_header_without_an_end_is_refused_at_the_limit() -> None:
+    assert read_all(b"x" * 64, limits=SMALL) == []
+    assert fault(b"x" * 65, SMALL).startswith("header is over 64 bytes")
+
+
+def test_data_and_payload_may_be_as_long_as_their_limits() -> None:
+    frame = b'{"type": "a", "data_length": 16, "payload_length": 8}\n' + b'{"text": "12345"}'[:16]
+    frame = frame[:-2] + b'"}' + b"12345678"
+    assert alike(read_all(frame, limits=SMALL)) == [("a", {"text": "1234"}, b"12345678")]
+    for key, limit in (("data_length", 16), ("payload_length", 8)):
+        line = f'{{"type": "a", "{key}": {limit + 1}}}\n'.encode()
+        assert fault(line, SMALL) == f"{key} is {limit + 1} bytes; the limit is {limit}"
+
+
+def test_a_long_line_fed_in_small_pieces_is_not_searched_again_and_again() -> None:
+    """One pass: 16 KiB in single bytes would otherwise be 134 million bytes to look at."""
+    reader = FrameReader()
+    for _ in range(FrameLimits().header):
+        reader.feed(b"x")
+        assert reader.next_event() is None
+        assert reader._searched == len(reader._buffer)
+
+
+def test_memory_stays_at_one_frame_however_many_come() -> None:
+    frame = by_library(AudioChunk(16000, 2, 1, bytes(64 * 1024)).event())
+    reader = FrameReader()
+    tracemalloc.start()
+    try:
+        for _ in range(200):  # 13 MB
+            reader.feed(frame)
+            assert reader.next_event() is not None
+            assert reader.next_event() is None
+        _, peak = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert peak < 1024 * 1024
+    assert not reader.mid_frame
+
+
+# Only a ProtocolError may come out, whatever goes in.
+
+
+def survives(*pieces: bytes) -> None:
+    """What was read before a ProtocolError can be written and read again."""
+    reader = FrameReader()
+    for piece in pieces:
+        reader.feed(piece)
+        while True:
+            try:
+                event = reader.next_event()
+            except ProtocolError:
+                return
+            if event is None:
+                break
+            assert isinstance(event.type, str)
+            assert isinstance(event.data, dict)
+            assert len(read_all(write_event(event))) == 1
+
+
+FUZZ = settings(
+    max_examples=200,
+    deadline=None,
+    derandomize=True,
+    database=None,
+    suppress_health_check=[HealthCheck.too_slow],
+)
+JSON = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=8),
+    lambda inner: (
+        st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=5), inner, max_size=3)
+    ),
+    max_leaves=8,
+)
+HEADERS = st.fixed_dictionaries(
+    {},
+    optional={
+        "type": st.just("ping") | JSON,
+        "data": st.dictionaries(st.text(max_size=5), JSON, max_size=3) | JSON,
+        "data_length": st.integers(-2, 40) | JSON,
+        "payload_length": st.integers(-2, 40) | JSON,
+    },
+)
+
+
+@FUZZ
+@given(st.lists(st.binary(max_size=80), max_size=5))
+def test_random_bytes_do_no_harm(pieces: list[bytes]) -> None:
+    survives(*pieces)
+
+
+@FUZZ
+@given(HEADERS, st.binary(max_size=80))
+@example({"type": "a", "data_length": 2}, b"{}")
+def test_random_headers_do_no_harm(header: dict[str, object], rest: bytes) -> None:
+    survives(json.dumps(header).encode() + b"\n" + rest)
+
+
+@FUZZ
+@given(
+    st.integers(0, len(by_library(*EVENTS)) - 1),
+    st.integers(0, 12),
+    st.binary(max_size=12),
+    st.integers(0, len(by_library(*EVENTS))),
+)
+def test_mutated_frames_do_no_harm(at: int, removed: int, put: bytes, cut: int) -> None:
+    data = by_library(*EVENTS)
+    data = data[:at] + put + data[at + removed :]
+    survives(data[:cut], data[cut:])

@@ -1,0 +1,149 @@
+"""Imports point down only, as docs/architecture.md draws it."""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+import wyoming_faster_whisper
+
+PACKAGE = Path(wyoming_faster_whisper.__file__).parent
+FILES = {".".join(p.relative_to(PACKAGE).with_suffix("").parts): p for p in PACKAGE.rglob("*.py")}
+
+# What each file or folder may import of ours. The files of a folder may import one
+# another, except where a file has a line of its own.
+MAY_IMPORT = {
+    "__init__": "",
+    "__main__": "cli",
+    "cli": "client errors service settings",
+    "service": "discovery engine errors languages models session settings speech wire",
+    "settings": "errors languages models.SttLibrary",
+    "discovery": "errors",
+    "health_check": "client errors wire.listener",
+    "client": "audio errors wire.framing wire.listener",
+    "wire": "audio errors models.Model session",
+    "wire.framing": "errors",
+    "session": "audio engine.base engine.worker errors languages speech",
+    "speech": "audio errors",
+    "engine": "audio errors",
+    "models": "errors languages",
+    "audio": "errors",
+    "languages": "",
+    "errors": "",
+    "testing": "audio engine.base errors speech",
+}
+
+PURE = [
+    "audio",
+    "engine.base",
+    "engine.scheduler",
+    "errors",
+    "languages",
+    "speech.endpoint",
+    "wire.framing",
+]
+MODEL = {"faster_whisper", "ctranslate2"}  # known to engine/whisper.py alone
+IMPURE = MODEL | {
+    *("asyncio", "threading", "multiprocessing", "queue", "subprocess", "select", "selectors"),
+    *("socket", "ssl", "time", "datetime", "onnxruntime"),
+}
+
+
+def imports(source: str, module: str) -> Iterator[str]:
+    """Every name that is imported, in full; ours begin with a dot."""
+    package = module.split(".")[:-1]
+    for node in ast.walk(ast.parse(source)):
+        if isinstance(node, ast.Import):
+            yield from (_ours_with_a_dot(alias.name) for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            above = package[: len(package) - node.level + 1] if node.level else []
+            base = [*above, *(node.module or "").split(".")] if node.module else above
+            for alias in node.names:
+                name = ".".join([*base, alias.name])
+                yield f".{name}" if node.level else _ours_with_a_dot(name)
+
+
+def _ours_with_a_dot(name: str) -> str:
+    ours = "wyoming_faster_whisper"
+    return name.removeprefix(ours) or "." if name.split(".")[0] == ours else name
+
+
+def is_within(name: str, area: str) -> bool:
+    return name == area or name.startswith(f"{area}.")
+
+
+def forbidden(source: str, module: str) -> list[str]:
+    """What a file of ours imports against the rules."""
+    area = module if module in MAY_IMPORT else module.split(".")[0]
+    allowed = MAY_IMPORT[area].split()
+    if area != module:
+        allowed.append(area)  # the files of a folder may import one another
+    wrong = []
+    for name in imports(source, module):
+        top = name.split(".")[0]
+        if name.startswith("."):
+            ours = name[1:]
+            is_file = any(is_within(ours, file.removesuffix(".__init__")) for file in FILES)
+            if is_file and not any(is_within(ours, one) for one in allowed):
+                wrong.append(name)
+        elif top in (IMPURE if module in PURE else MODEL) and module != "engine.whisper":
+            wrong.append(name)
+    return wrong
+
+
+@pytest.mark.parametrize("module", sorted(FILES))
+def test_a_file_imports_only_what_lies_below_it(module: str) -> None:
+    assert forbidden(FILES[module].read_text(), module) == []
+
+
+def test_the_table_names_nothing_that_is_gone() -> None:
+    folders = {module.split(".")[0] for module in FILES}
+    assert set(MAY_IMPORT) <= folders | set(FILES)
+    assert folders <= set(MAY_IMPORT)
+    assert set(PURE) <= set(FILES)
+
+
+@pytest.mark.parametrize(
+    ("module", "line"),
+    [
+        ("audio", "from .engine import base"),
+        ("audio", "from .engine.base import Job"),
+        ("audio", "import wyoming_faster_whisper.engine.worker"),
+        ("audio", "from wyoming_faster_whisper.session import Session"),
+        ("audio", "from . import session"),
+        ("audio", "def f():\n    from .models import choose"),
+        ("languages", "from .errors import ServerError"),
+        ("settings", "from .models import choose"),
+        ("engine.worker", "from ..session import Session"),
+        ("speech.vad", "from ..engine.base import Job"),
+        ("session", "from .wire.connection import Connection"),
+        ("session", "from .engine.whisper import WhisperEngine"),
+        ("wire.framing", "from .connection import Connection"),
+        ("wire.connection", "from ..models import locate"),
+        ("engine.scheduler", "import asyncio"),
+        ("wire.framing", "from socket import create_connection"),
+        ("errors", "import os, time"),
+        ("session", "import ctranslate2"),
+        ("speech.vad", "from faster_whisper.vad import SileroVADModel"),
+    ],
+)
+def test_a_broken_rule_is_noticed(module: str, line: str) -> None:
+    assert forbidden(line, module) != []
+
+
+@pytest.mark.parametrize(
+    ("module", "line"),
+    [
+        ("audio", "from .errors import AudioError"),
+        ("wire.connection", "from .framing import FrameReader"),
+        ("wire.info", "from .. import __version__"),
+        ("wire.connection", "import asyncio"),
+        ("engine.whisper", "import faster_whisper"),
+        ("session", "from .engine.base import Job"),
+    ],
+)
+def test_a_rule_that_is_kept_is_not_complained_about(module: str, line: str) -> None:
+    assert forbidden(line, module) == []

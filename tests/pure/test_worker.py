@@ -1,0 +1,256 @@
+"""The queue before the model, with an engine that waits until it is told to go on."""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+import pytest
+
+from wyoming_faster_whisper.engine.base import DecodeOptions, Engine, Job, Transcript
+from wyoming_faster_whisper.engine.worker import Worker
+from wyoming_faster_whisper.errors import Busy, EngineError, ModelError
+from wyoming_faster_whisper.testing import FakeEngine, silence
+
+pytestmark = pytest.mark.timeout(20)
+
+
+def job(seconds: float = 1.0, *, guess: bool = False, language: str = "en") -> Job:
+    return Job(silence(seconds), DecodeOptions(language=language), guess=guess)
+
+
+@asynccontextmanager
+async def working(engine: FakeEngine, *, max_waiting: int = 64) -> AsyncIterator[Worker]:
+    """A worker whose model is loaded."""
+    worker = Worker(lambda: engine, max_waiting=max_waiting)
+    worker.start()
+    await worker.ready()
+    try:
+        yield worker
+    finally:
+        engine.release()
+        await worker.close()
+
+
+async def submitted(worker: Worker, *jobs: Job) -> list[asyncio.Task[Transcript]]:
+    """Submit in this order; all of them are in the queue or the model on return."""
+    tasks = [asyncio.create_task(worker.submit(one)) for one in jobs]
+    await asyncio.sleep(0)
+    return tasks
+
+
+async def test_a_job_is_answered() -> None:
+    async with working(FakeEngine()) as worker:
+        assert await worker.submit(job(1.5)) == Transcript("1.5 seconds", "en")
+        assert worker.statistics().decoded == 1
+
+
+async def test_finals_are_decoded_before_guesses() -> None:
+    engine = FakeEngine(held=True)
+    running, guess, final, later = job(), job(guess=True), job(), job()
+    async with working(engine) as worker:
+        tasks = await submitted(worker, running, guess, final, later)
+        engine.release()
+        await asyncio.gather(*tasks)
+    assert engine.decoded == [running, final, later, guess]
+
+
+async def test_jobs_that_waited_go_together() -> None:
+    engine = FakeEngine(held=True, max_batch=2)
+    async with working(engine) as worker:
+        tasks = await submitted(worker, job(1), job(2), job(3, language="de"), job(4))
+        assert (worker.statistics().decoding, worker.statistics().waiting) == (1, 3)
+        assert repr(worker) == "<Worker ready, 3 waiting, 1 decoding>"
+        engine.release()
+        answers = await asyncio.gather(*tasks)
+    assert [answer.text[0] for answer in answers] == ["1", "2", "3", "4"]
+    assert [one.seconds for one in engine.decoded] == [1, 2, 4, 3]
+
+
+async def test_one_job_too_many_is_refused() -> None:
+    engine = FakeEngine(held=True)
+    async with working(engine, max_waiting=2) as worker:
+        tasks = await submitted(worker, job(), job(), job())
+        with pytest.raises(Busy, match=r"^2 jobs are waiting already; try again later$"):
+            await worker.submit(job())
+        engine.release()
+        assert len(await asyncio.gather(*tasks)) == 3
+        await worker.submit(job())
+
+
+async def test_a_withdrawn_job_is_never_decoded() -> None:
+    engine = FakeEngine(held=True)
+    running, withdrawn, last = job(), job(), job()
+    async with working(engine) as worker:
+        tasks = await submitted(worker, running, withdrawn, last)
+        assert worker.waits(withdrawn)
+        assert not worker.waits(running)
+        tasks[1].cancel()
+        await asyncio.wait([tasks[1]])
+        assert not worker.waits(withdrawn)
+        engine.release()
+        await asyncio.gather(tasks[0], tasks[2])
+        assert worker.statistics().withdrawn == 1
+    assert engine.decoded == [running, last]
+
+
+async def test_the_text_of_a_job_withdrawn_in_the_model_is_dropped() -> None:
+    engine = FakeEngine(held=True)
+    async with working(engine) as worker:
+        tasks = await submitted(worker, job(), job(2))
+        tasks[0].cancel()
+        await asyncio.wait([tasks[0]])
+        engine.release()
+        assert (await tasks[1]).text == "2.0 seconds"
+        assert worker.statistics().decoded == 1
+        assert worker.statistics().withdrawn == 0
+    assert len(engine.decoded) == 2
+
+
+def say_or_fail(one: Job) -> str:
+    if one.seconds == 1:
+        raise EngineError("the model failed on this audio: out of memory")
+    if one.seconds == 2:
+        raise ZeroDivisionError("secret")
+    return "fine"
+
+
+@pytest.mark.parametrize(
+    ("seconds", "sentence"),
+    [
+        (1, "the model failed on this audio: out of memory"),
+        (2, "the model failed on this audio: ZeroDivisionError"),
+    ],
+)
+async def test_the_next_job_works_after_the_model_failed(seconds: float, sentence: str) -> None:
+    async with working(FakeEngine(say_or_fail)) as worker:
+        with pytest.raises(EngineError) as caught:
+            await worker.submit(job(seconds))
+        assert str(caught.value) == sentence
+        assert (await worker.submit(job(3))).text == "fine"
+
+
+async def test_a_failed_batch_fails_for_all_in_it() -> None:
+    engine = FakeEngine(say_or_fail, held=True, max_batch=2)
+    async with working(engine) as worker:
+        tasks = await submitted(worker, job(3), job(3), job(1), job(3))
+        engine.release()
+        answers = await asyncio.gather(*tasks, return_exceptions=True)
+    assert [isinstance(answer, EngineError) for answer in answers] == [False, True, True, False]
+
+
+# Loading and warming up.
+
+
+class Gate:
+    """Loads an engine when it is told to."""
+
+    def __init__(self, engine: Engine) -> None:
+        self._engine = engine
+        self._open = threading.Event()
+
+    def open(self) -> None:
+        self._open.set()
+
+    def load(self) -> Engine:
+        self._open.wait()
+        return self._engine
+
+
+async def test_who_comes_before_the_model_is_answered_after_it() -> None:
+    engine = FakeEngine()
+    gate = Gate(engine)
+    worker = Worker(gate.load)
+    worker.start()
+    tasks = await submitted(worker, job(1), job(2))
+    assert repr(worker) == "<Worker loading, 2 waiting, 0 decoding>"
+    assert not worker.statistics().ready
+    gate.open()
+    assert [answer.text for answer in await asyncio.gather(*tasks)] == [
+        "1.0 seconds",
+        "2.0 seconds",
+    ]
+    await worker.close()
+
+
+async def test_the_model_is_warmed_up_when_nobody_waits() -> None:
+    engine = FakeEngine()
+    async with working(engine):
+        assert engine.warmed_up
+
+
+async def test_nobody_waits_for_a_warm_up() -> None:
+    engine = FakeEngine()
+    gate = Gate(engine)
+    worker = Worker(gate.load)
+    worker.start()
+    (task,) = await submitted(worker, job())
+    gate.open()
+    await task
+    assert not engine.warmed_up
+    await worker.close()
+
+
+class ColdEngine(FakeEngine):
+    def warm_up(self) -> None:
+        raise RuntimeError("too cold")
+
+
+async def test_a_failed_warm_up_is_not_the_end(caplog: pytest.LogCaptureFixture) -> None:
+    async with working(ColdEngine()) as worker:
+        assert (await worker.submit(job())).text == "1.0 seconds"
+    assert "the model failed to warm up" in caplog.text
+
+
+def no_model() -> Engine:
+    raise ModelError("model 'base' is not to be had")
+
+
+def no_memory() -> Engine:
+    raise MemoryError("8 GB")
+
+
+async def test_a_model_that_is_not_to_be_had_is_told_to_who_waits_for_it() -> None:
+    worker = Worker(no_model)
+    worker.start()
+    with pytest.raises(ModelError, match="not to be had"):
+        await worker.ready()
+    with pytest.raises(ModelError, match="not to be had"):
+        await worker.ready()
+    assert not worker.statistics().ready
+
+
+async def test_a_surprise_while_loading_is_an_error_of_ours() -> None:
+    worker = Worker(no_memory)
+    worker.start()
+    with pytest.raises(EngineError, match=r"^the model does not load: 8 GB$"):
+        await worker.ready()
+
+
+async def test_giving_up_the_wait_for_the_model_does_not_stop_it() -> None:
+    engine = FakeEngine()
+    gate = Gate(engine)
+    worker = Worker(gate.load)
+    worker.start()
+    waiting = asyncio.create_task(worker.ready())
+    await asyncio.sleep(0)
+    waiting.cancel()
+    await asyncio.wait([waiting])
+    gate.open()
+    await worker.ready()
+    await worker.close()
+
+
+# The end.
+
+
+async def test_closing_fails_whoever_still_waits() -> None:
+    engine = FakeEngine(held=True)
+    async with working(engine) as worker:
+        tasks = await submitted(worker, job(), job())
+        await worker.close()
+        for task in tasks:
+            with pytest.raises(EngineError, match=r"^the server is stopping$"):
+                await task

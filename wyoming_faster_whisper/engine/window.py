@@ -1,0 +1,66 @@
+"""How much encoder a clip needs. Pure.
+
+Whisper was trained on windows of 30 s, and pads everything to that. A command
+lasts three seconds; most of the work goes into nothing. CTranslate2 takes
+shorter windows, and the model bears with them down to a floor: below it, it
+loops or invents. The floor depends on the model's size and on the language, so
+this is a table of what was measured; whatever was not gets a cautious window.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+FRAMES_PER_SECOND = 100  # the mel spectrogram's hop is 10 ms
+FULL_SECONDS = 30.0
+FULL_FRAMES = 3000
+
+
+@dataclass(frozen=True, slots=True)
+class Window:
+    """The shortest window that was as right as the full one."""
+
+    floor: float  # seconds, at least
+    margin: float  # seconds behind the speech
+
+
+_FULL = Window(FULL_SECONDS, 0.0)
+_CAUTIOUS = Window(20.0, 2.0)
+
+# Measured by bench/accuracy: word error rate and orders accepted, clean and with
+# kitchen noise at 20, 10 and 5 dB; docs/performance.md holds the tables.
+_MEASURED: dict[tuple[str, str], Window] = {
+    ("tiny", "en"): Window(10.0, 1.0),
+    ("base", "en"): Window(10.0, 1.0),
+}
+
+
+def window_frames(seconds: float, *, size: str, language: str, full: bool = False) -> int:
+    """Frames that the encoder is given for a clip; the rest of them is padding.
+
+    Args:
+        seconds: of the clip, 0 to 30.
+        size: of the model, as size_of() says.
+        language: Whisper's code.
+        full: always the window that Whisper was trained on.
+
+    Returns:
+        An even number (the encoder halves it), at most FULL_FRAMES.
+    """
+    window = _FULL if full else _MEASURED.get((size, language), _CAUTIOUS)
+    wanted = max(window.floor, seconds + window.margin)
+    return min(FULL_FRAMES, 2 * round(wanted * FRAMES_PER_SECOND / 2))
+
+
+def size_of(name: str) -> str:
+    """The size in a model's name: tiny, base, small, medium, large, or "" for others.
+
+    The distilled models have decoders of their own; none of them was measured.
+    """
+    lowered = name.lower()
+    if "distil" in lowered or "turbo" in lowered:
+        return ""
+    for size in ("tiny", "base", "small", "medium", "large"):
+        if size in lowered:
+            return size
+    return ""

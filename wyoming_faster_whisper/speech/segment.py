@@ -1,0 +1,87 @@
+"""Which parts of a recording the model is to hear. Pure.
+
+Silence at both ends is cut off, long silence in the middle as well. Speech that
+is longer than the model can hear at once is cut at pauses, where a sentence
+ends anyway: at 30 s sharp it would be in the middle of a word.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from ..audio import SAMPLE_RATE
+from .endpoint import WINDOW, Stretch, stretches
+
+LONGEST = 28.0
+"""Seconds of one segment: the model's 30, less room to notice the end."""
+
+_PAUSE = 4  # windows of silence, 0.13 s, at which long speech may be cut
+
+
+@dataclass(frozen=True, slots=True)
+class SpeechRules:
+    """What counts as speech."""
+
+    threshold: float = 0.5  # probability from which somebody speaks
+    # Probability from which somebody might: whispers stay below the threshold. Kitchen
+    # noise, clicks, tones and hum rarely get there; what does is for the gate to refuse.
+    doubt: float = 0.2
+    min_speech: float = 0.064  # seconds in all below which nobody surely speaks
+    min_silence: float = 2.0  # seconds that part two segments
+    clip_threshold: float = 0.5  # probability up to which both ends are cut off
+    pad: float = 0.4  # seconds kept at both ends
+
+
+@dataclass(frozen=True, slots=True)
+class Segment:
+    """Samples start to end (exclusive) that go to the model together."""
+
+    start: int
+    end: int
+    sure: bool  # somebody speaks; False: somebody might
+
+
+def segments(probabilities: Sequence[float], rules: SpeechRules, samples: int) -> list[Segment]:
+    """Say what of a recording is to be decoded; nothing if nobody spoke.
+
+    Args:
+        probabilities: of speech, one per window of the recording.
+        samples: of the recording.
+    """
+    speech = stretches(probabilities, threshold=rules.threshold, min_silence=_PAUSE)
+    sure = sum(map(len, speech)) * WINDOW >= max(rules.min_speech * SAMPLE_RATE, WINDOW)
+    if not sure:
+        threshold = min(rules.doubt, rules.threshold)
+        speech = stretches(probabilities, threshold=threshold, min_silence=_PAUSE)
+    elif rules.clip_threshold < rules.threshold:
+        speech = stretches(probabilities, threshold=rules.clip_threshold, min_silence=_PAUSE)
+    pad = round(rules.pad * SAMPLE_RATE)
+    longest = round(LONGEST * SAMPLE_RATE) - 2 * pad
+    return [
+        Segment(max(0, part.start * WINDOW - pad), min(samples, part.end * WINDOW + pad), sure)
+        for part in _joined(
+            speech,
+            longest=longest // WINDOW,
+            gap=round(rules.min_silence * SAMPLE_RATE / WINDOW),
+        )
+    ]
+
+
+def _joined(speech: Sequence[Stretch], *, longest: int, gap: int) -> list[Stretch]:
+    """Join stretches that are less than gap apart, up to longest windows.
+
+    A stretch that is longer than that by itself is cut, for want of a pause.
+    """
+    found: list[Stretch] = []
+    for stretch in speech:
+        start = stretch.start
+        while stretch.end - start > longest:
+            found.append(Stretch(start, start + longest))
+            start += longest
+        last = found[-1] if found and start == stretch.start else None
+        if last and start - last.end < gap and stretch.end - last.start <= longest:
+            found[-1] = Stretch(last.start, stretch.end)
+        else:
+            found.append(Stretch(start, stretch.end))
+    return found
