@@ -4,7 +4,7 @@ import json
 import random
 import re
 import wave
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -12,10 +12,13 @@ import jiwer
 import numpy as np
 from faster_whisper.vad import VadOptions, get_speech_timestamps
 from numpy.typing import NDArray
+from whisper_normalizer.basic import BasicTextNormalizer
 from whisper_normalizer.english import EnglishTextNormalizer
 
 SAMPLE_RATE = 16000
 WIDTH = 2  # bytes
+
+Samples = NDArray[np.float32]
 FRAME = SAMPLE_RATE // 100  # samples: 10 ms, the step in which an end is sought
 
 TEST_CLIPS = Path(__file__).resolve().parent.parent / "tests" / "data"
@@ -77,24 +80,52 @@ def _entries(folder: Path) -> Iterator[Truth]:
 
 
 def _load(truth: Truth) -> Clip:
-    with wave.open(str(truth.path), "rb") as file:
+    return cut(truth.path.name, read_wav(truth.path), truth.text, truth.phrases)
+
+
+def read_wav(path: Path) -> bytes:
+    """The PCM of a file.
+
+    Raises:
+        ValueError: it is in another format than ours.
+    """
+    with wave.open(str(path), "rb") as file:
         shape = (file.getframerate(), file.getsampwidth(), file.getnchannels())
         if shape != (SAMPLE_RATE, WIDTH, 1):
-            raise ValueError(f"{truth.path} is {shape}; it must be 16 kHz, 16-bit, mono")
-        audio = file.readframes(file.getnframes())
-    samples = np.frombuffer(audio, dtype="<i2").astype(np.float32) / np.float32(32768)
-    end = speech_end(samples) * WIDTH
-    return Clip(truth.path.name, audio[:end], audio[end:], truth.text, truth.phrases)
+            raise ValueError(f"{path} is {shape}; it must be 16 kHz, 16-bit, mono")
+        return file.readframes(file.getnframes())
 
 
-def speech_end(samples: NDArray[np.float32]) -> int:
+def to_samples(pcm: bytes) -> Samples:
+    return np.frombuffer(pcm, dtype="<i2").astype(np.float32) / np.float32(32768)
+
+
+def to_pcm(samples: Samples) -> bytes:
+    """16 bit; what is louder than that is cut off, as a microphone does."""
+    return np.clip(np.rint(samples * 32768), -32768, 32767).astype("<i2").tobytes()
+
+
+def cut(name: str, pcm: bytes, text: str | None = None, phrases: tuple[str, ...] = ()) -> Clip:
+    """A clip of a recording, cut at its last word."""
+    end = speech_end(to_samples(pcm)) * WIDTH
+    return Clip(name, pcm[:end], pcm[end:], text, phrases)
+
+
+def spoken(samples: Samples) -> NDArray[np.bool_]:
+    """For each sample, whether Silero hears speech; all, where it hears none."""
+    found = np.zeros(len(samples), np.bool_)
+    for part in _speech(samples):
+        found[part["start"] : part["end"]] = True
+    return found if found.any() else ~found
+
+
+def speech_end(samples: Samples) -> int:
     """The number of samples up to the end of the last word.
 
     Silero says about where that is, the loudness near there says exactly. All
     samples, where no speech is found.
     """
-    options = VadOptions(min_silence_duration_ms=100, speech_pad_ms=0)
-    speech = get_speech_timestamps(samples, options)
+    speech = _speech(samples)
     if not speech:
         return len(samples)
     about = speech[-1]["end"]
@@ -112,21 +143,37 @@ def speech_end(samples: NDArray[np.float32]) -> int:
     return about if not len(loud) else int(first + loud[-1] + 1) * FRAME
 
 
-_normalise = EnglishTextNormalizer()
+def _speech(samples: Samples) -> list[dict[str, int]]:
+    options = VadOptions(min_silence_duration_ms=100, speech_pad_ms=0)
+    found: list[dict[str, int]] = get_speech_timestamps(samples, options)
+    return found
 
 
-def word_error_rate(truths: Sequence[str], texts: Sequence[str]) -> float:
-    """Wrong, missing and added words over the words that were said, all clips as one."""
-    return jiwer.wer(
-        [_normalise(truth) for truth in truths],
-        [_normalise(text) for text in texts],
-    )
+_normalisers: dict[str, Callable[[str], str]] = {"en": EnglishTextNormalizer()}
+_basic = BasicTextNormalizer()
+
+
+def word_error_rate(
+    truths: Sequence[str], texts: Sequence[str], *, language: str = "en"
+) -> float:
+    """Wrong, missing and added words over the words that were said, all clips as one.
+
+    English goes through Whisper's normaliser for English, others through its basic one.
+    """
+    normalise = _normalisers.get(language, _basic)
+    return jiwer.wer([normalise(truth) for truth in truths], [normalise(text) for text in texts])
 
 
 def accepted(clip: Clip, text: str) -> bool:
     """Whether every phrase of the clip is in the text."""
     heard = _plain(text)
     return all(_plain(phrase) in heard for phrase in clip.phrases)
+
+
+def heard_words(clip: Clip, text: str) -> bool:
+    """The same by whole words: "no" is not in "now"."""
+    heard = f" {_plain(text)} "
+    return all(f" {_plain(phrase)} " in heard for phrase in clip.phrases)
 
 
 def _plain(text: str) -> str:

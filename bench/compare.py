@@ -6,19 +6,17 @@ Prints a table; progress goes to stderr.
 
 import argparse
 import asyncio
-import json
-import os
-import platform
 import statistics
 import sys
 import time
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from .clips import TEST_CLIPS, Clip, accepted, load, word_error_rate
 from .models import model_directory
 from .play import NoAnswer, play
+from .report import align, progress, warn, write_json
 from .servers import Options, Server, reference_python, this_python
 
 PYTHONS: dict[str, Callable[[], Path]] = {
@@ -81,39 +79,40 @@ def main() -> None:
     clips = load(arguments.recordings or [TEST_CLIPS], arguments.limit)
     if not clips:
         sys.exit("no clips found")
-    options = Options(
-        model=model_directory(arguments.model),
-        beam_size=arguments.beam_size,
-        cpu_threads=arguments.threads,
-    )
+    model = model_directory(arguments.model)
+    beams = {"this server": arguments.beam_size, "reference": arguments.reference_beam_size}
     names = [name for name in PYTHONS if arguments.only in (None, name.split()[0])]
-    rounds = asyncio.run(run_rounds(names, options, clips, arguments.rounds, arguments.trailing))
+    options = {
+        name: Options(model=model, beam_size=beams[name], cpu_threads=arguments.threads)
+        for name in names
+    }
+    rounds = asyncio.run(run_rounds(options, clips, arguments.rounds, arguments.trailing))
     figures = {name: summarise(rounds[name], clips) for name in names}
 
     spoken = sum(clip.seconds for clip in clips)
     print(
-        f"{arguments.model} int8, beam {arguments.beam_size}, {arguments.threads} threads;"
+        f"{arguments.model} int8, {beams_used(options)}, {arguments.threads} threads;"
         f" {len(clips)} clips, {spoken:.0f} s; rounds: {arguments.rounds}"
     )
     print(table(figures))
     if arguments.json:
         report = {
-            "machine": {"processor": processor(), "cores": os.cpu_count()},
             "model": arguments.model,
-            "options": asdict(options) | {"model": arguments.model},
+            "options": {
+                name: asdict(options[name]) | {"model": arguments.model} for name in names
+            },
             "trailing": arguments.trailing,
             "clips": {clip.name: clip.seconds for clip in clips},
             "figures": {name: asdict(figures[name]) for name in names},
             "rounds": {name: [asdict(each) for each in rounds[name]] for name in names},
         }
-        arguments.json.parent.mkdir(parents=True, exist_ok=True)
-        arguments.json.write_text(json.dumps(report, indent=1) + "\n")
+        write_json(arguments.json, report)
 
 
 def parse_arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="bench.compare", description=__doc__)
     parser.add_argument("--model", default="base", help="name or directory; never downloaded")
-    parser.add_argument("--beam-size", type=int, default=5)
+    add_beam_sizes(parser)
     parser.add_argument("--threads", type=int, default=2, help="CPU threads of each server")
     parser.add_argument("--rounds", type=int, default=3, help="runs of each server")
     parser.add_argument("--only", choices=["this", "reference"], help="run one server")
@@ -137,19 +136,37 @@ def parse_arguments() -> argparse.Namespace:
     return parser.parse_args()
 
 
+def add_beam_sizes(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--beam-size",
+        type=int,
+        default=0,
+        help="of this server; 0 (the default) = its own choice",
+    )
+    parser.add_argument(
+        "--reference-beam-size", type=int, default=5, help="of the reference (default: 5)"
+    )
+
+
+def beams_used(options: Mapping[str, Options]) -> str:
+    """The beam of each server, for the line above the table."""
+    return "beam " + ", ".join(
+        f"{each.beam_size or '0 (auto)'} ({name})" for name, each in options.items()
+    )
+
+
 async def run_rounds(
-    names: Sequence[str],
-    options: Options,
+    options: Mapping[str, Options],
     clips: Sequence[Clip],
     count: int,
     trailing: float,
 ) -> dict[str, list[Round]]:
-    pythons = {name: PYTHONS[name]() for name in names}
-    rounds: dict[str, list[Round]] = {name: [] for name in names}
+    pythons = {name: PYTHONS[name]() for name in options}
+    rounds: dict[str, list[Round]] = {name: [] for name in options}
     for number in range(1, count + 1):
-        for name in names:
+        for name in options:
             label = f"round {number}/{count}, {name}"
-            async with Server(pythons[name], options) as server:
+            async with Server(pythons[name], options[name]) as server:
                 rounds[name].append(await run_round(server, clips, trailing, label))
     return rounds
 
@@ -179,19 +196,10 @@ async def run_clip(server: Server, clip: Clip, trailing: float) -> Utterance:
     try:
         answer = await play(server.port, clip.audio, silence=clip.silence(trailing))
     except NoAnswer as reason:
-        progress("")
-        print(f"{clip.name}: {reason}", file=sys.stderr)
+        warn(f"{clip.name}: {reason}")
         return Utterance(clip.name, "", None)
     # An answer that came before audio-stop kept nobody waiting.
     return Utterance(clip.name, answer.text, answer.after_stop or 0.0)
-
-
-def progress(line: str) -> None:
-    """Show where a long run is: in one line of a terminal, line by line elsewhere."""
-    if sys.stderr.isatty():
-        print(f"\r\x1b[K{line}", end="", file=sys.stderr, flush=True)
-    elif line:
-        print(line, file=sys.stderr, flush=True)
 
 
 def summarise(rounds: Sequence[Round], clips: Sequence[Clip]) -> Figures:
@@ -241,25 +249,11 @@ def table(figures: dict[str, Figures]) -> str:
             continue
         cells = ["-" if value is None else form.format(value * factor) for value in values]
         rows.append([title, *cells, *([ratio(*values)] if len(values) == 2 else [])])
-    widths = [max(len(cell) for cell in column) for column in zip(*rows, strict=True)]
-    return "\n".join(
-        "  ".join(
-            [row[0].ljust(widths[0])]
-            + [cell.rjust(width) for cell, width in zip(row[1:], widths[1:], strict=True)]
-        )
-        for row in rows
-    )
+    return align(rows)
 
 
 def ratio(this: float | None, reference: float | None) -> str:
     return f"{this / reference:.2f}" if this is not None and reference else "-"
-
-
-def processor() -> str:
-    for line in Path("/proc/cpuinfo").read_text().splitlines():
-        if line.startswith("model name"):
-            return line.partition(":")[2].strip()
-    return platform.machine()
 
 
 if __name__ == "__main__":

@@ -125,7 +125,7 @@ class Client:
         Raises:
             ClientError: the server answers with an error, or not at all.
         """
-        if self._streams is not None and self._streams[0].at_eof():
+        if self._streams is not None and await _has_closed(self._streams[0]):
             await self.close()
         pcm = clip.pcm
         shape = {"rate": pcm.rate, "width": pcm.width, "channels": pcm.channels}
@@ -195,6 +195,19 @@ class Client:
             raise ClientError(f"there is no server at {self._uri}: {_why(error)}") from None
         self._frames = FrameReader(_LIMITS)
         return self._streams
+
+
+async def _has_closed(reader: asyncio.StreamReader) -> bool:
+    """True where the server has closed; drops what it said before it did."""
+    try:
+        async with asyncio.timeout(0):
+            while await reader.read(64 * 1024):
+                pass
+    except TimeoutError:
+        return False
+    except OSError:
+        return True
+    return True
 
 
 def _why(error: Exception) -> str:

@@ -16,17 +16,19 @@ import importlib.metadata
 import json
 import logging
 import os
-import platform
 import re
 import shutil
 import socket
 import tempfile
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
+from typing import Any
 from urllib.parse import urlsplit
 
+from . import auto
 from .errors import ModelError
 from .languages import ENGLISH, MULTILINGUAL, MULTILINGUAL_V3
 
@@ -71,7 +73,8 @@ _HUB_FILES = (
     "vocabulary.*",
 )
 _CONNECT_SECONDS = 5.0  # a hub that takes longer to say hello is not there
-_STALL_SECONDS = 10.0  # of silence in an answer
+_STALL_SECONDS = 10.0  # of silence, before an answer or in it
+_TRIES = 2  # of one request that nobody answers; the second is for a connection gone stale
 
 
 @dataclass(frozen=True, slots=True)
@@ -143,27 +146,16 @@ PACKAGED: dict[str, dict[str, PackagedFile]] = {
 _SAME_WEIGHTS = {"rhasspy/faster-whisper-base-int8": "Systran/faster-whisper-base"}
 
 
-def choose(
-    name: str,
-    folders: Sequence[Path],
-    *,
-    language: str | None = None,
-    gpu: bool = False,
-    machine: str | None = None,
-) -> Model:
+def choose(name: str, folders: Sequence[Path]) -> Model:
     """Say which model a name means. Reads folders, never the network.
 
     Args:
-        name: "auto", a name or alias of REPOSITORIES, a hub id, or a directory.
+        name: a name or alias of REPOSITORIES, a hub id, or a directory.
         folders: data folders that may hold models already.
-        language: the default language; lets "auto" take an English-only model.
-        machine: as platform.machine() says; tests pass others.
 
     Raises:
         ModelError: the name means nothing, or its directory holds no model.
     """
-    if name == AUTO:
-        return _choose_auto(folders, language, gpu, machine or platform.machine())
     path = Path(name).expanduser()
     if path.is_dir():
         if not _is_model(path):
@@ -171,40 +163,88 @@ def choose(
         return Model(path.name or name, _languages(path.name, path), directory=path)
     name = re.sub(r"\.int8$", "-int8", name)
     repository = REPOSITORIES.get(name, name)
-    if not re.fullmatch(r"[\w.-]+/[\w.-]+", repository, re.ASCII):
+    if not re.fullmatch(r"\w[\w.-]*/\w[\w.-]*", repository, re.ASCII):
         raise ModelError(
             f"there is no model {name!r}; give a directory, a hub id (owner/name) "
-            f"or one of {', '.join(sorted(REPOSITORIES))}"
+            f"or one of auto, {', '.join(sorted(REPOSITORIES))}"
         )
     directory = _find(name, repository, folders)
     return Model(name, _languages(name, directory), repository, directory)
 
 
-def _choose_auto(folders: Sequence[Path], language: str | None, gpu: bool, machine: str) -> Model:
-    """The best model for the hardware that is at hand, else the one to fetch.
+def choose_auto(
+    folders: Sequence[Path],
+    machine: auto.Machine,
+    *,
+    language: str | None = None,
+    download_budget: float = 300,
+) -> Model:
+    """Choose the best model that the machine can afford; auto.py says how.
 
-    The reference's choice: small on a GPU, tiny on ARM, base elsewhere. A model
-    of that size that is here already goes before a download, then a smaller.
+    Args:
+        folders: data folders; the first holds what was measured here before.
+        language: the default language, as Whisper's code; None = any.
+        download_budget: MB that a download may have.
     """
-    arm = machine.lower().startswith(("arm", "aarch"))
-    sizes = ["small", "base", "tiny"] if gpu else ["tiny", "base"] if arm else ["base", "tiny"]
-    names = []
-    for size in sizes:
-        names += [size] if gpu else [f"{size}-int8", size]
-        names += [f"{size}.en"] if language == "en" else []
-    for name in names:
+
+    def at_hand(name: str) -> bool:
         model = choose(name, folders)
-        if model.directory or _packaged_files(model.repository):
-            return model
-    return choose(names[0], folders)
+        return model.directory is not None or _packaged_files(model.repository) is not None
+
+    choice = auto.choose(
+        machine,
+        english=language == "en",
+        figures=Figures(folders[0]).read() if folders else {},
+        at_hand=at_hand,
+        download_budget=download_budget,
+    )
+    _LOGGER.info("auto chose %s (%s)", choice.name, choice.reason)
+    return choose(choice.name, folders)
+
+
+class Figures:
+    """How long models took on this machine, in a small file beside the models."""
+
+    def __init__(self, folder: Path) -> None:
+        self._path = folder / "decode-seconds.json"
+
+    def read(self) -> dict[str, float]:
+        """Seconds of a usual command by size; empty where nothing is known."""
+        try:
+            figures = json.loads(self._path.read_text())
+            return {str(size): float(seconds) for size, seconds in figures.items()}
+        except FileNotFoundError:
+            return {}
+        except (OSError, ValueError, TypeError, AttributeError) as error:
+            _LOGGER.warning("%s is not readable, ignored: %s", self._path, _first_line(error))
+            return {}
+
+    def write(self, size: str, seconds: float) -> None:
+        """Remember a figure for the next start."""
+        figures = self.read() | {size: round(seconds, 3)}
+        try:
+            self._path.parent.mkdir(parents=True, exist_ok=True)
+            scratch = self._path.with_suffix(".tmp")
+            scratch.write_text(json.dumps(figures, indent=1) + "\n")
+            scratch.replace(self._path)
+        except OSError as error:
+            _LOGGER.debug("cannot remember %s: %s", self._path, error)
 
 
 def locate(
-    model: Model, download_dir: Path, *, local_files_only: bool = False, hub: str | None = None
+    model: Model,
+    download_dir: Path,
+    *,
+    local_files_only: bool = False,
+    hub: str | None = None,
+    stall: float = _STALL_SECONDS,
 ) -> Path:
     """Return a directory with the model's files, downloading them if need be.
 
     Blocking, for as long as a download takes.
+
+    Args:
+        stall: seconds that the hub may be silent.
 
     Raises:
         ModelError: it is not to be had; the sentence says what was tried.
@@ -219,7 +259,8 @@ def locate(
             f"model {model.name!r} is not in the data folders and no installed package "
             "carries it; --local-files-only forbids to download it"
         )
-    return _download(model, download_dir, hub or os.environ.get("HF_ENDPOINT") or DEFAULT_HUB)
+    hub = hub or os.environ.get("HF_ENDPOINT") or DEFAULT_HUB
+    return _download(model, download_dir, hub, stall)
 
 
 def _is_model(path: Path) -> bool:
@@ -244,8 +285,7 @@ def _find(name: str, repository: str, folders: Sequence[Path]) -> Path | None:
 def _languages(name: str, directory: Path | None) -> tuple[str, ...]:
     """Which languages a model hears, by its files if they are here, else by its name."""
     lowered = name.lower()
-    if lowered.endswith(".en") or ".en-" in lowered or "distil" in lowered:
-        # The distil-whisper models were made from English speech alone.
+    if lowered.endswith(".en") or ".en-" in lowered or is_distilled(lowered):
         return ENGLISH
     if directory is not None:
         with contextlib.suppress(OSError, ValueError, TypeError, AttributeError):
@@ -285,23 +325,38 @@ def _from_packages(repository: str, files: dict[str, list[Path]], download_dir: 
     hashes = {file: packaged.sha256 for file, packaged in PACKAGED[repository].items()}
     if all(len(parts) == 1 for parts in files.values()):
         directory = files["model.bin"][0].parent  # whole: used where it lies
+        _verify(directory, hashes)
     else:
         directory = download_dir / repository.split("/")[-1]
-        if not _is_model(directory):
-            _join(files, directory)
+        if _is_model(directory):
+            _verify(directory, hashes)
+        else:
+            _join(files, hashes, directory)
+    _LOGGER.info("%s comes from an installed package", repository)
+    return directory
+
+
+def _verify(directory: Path, hashes: dict[str, str]) -> None:
     for file, sha256 in hashes.items():
-        got = _sha256(directory / file)
+        try:
+            got = _sha256(directory / file)
+        except OSError as error:
+            raise ModelError(
+                f"{directory / file} cannot be read: {error.strerror}; "
+                f"remove {directory} and install the model packages again"
+            ) from None
         if got != sha256:
             raise ModelError(
                 f"{directory / file} is damaged or not what it should be: its SHA-256 is "
                 f"{got}, expected {sha256}; remove it and install the model packages again"
             )
-    _LOGGER.info("%s comes from an installed package", repository)
-    return directory
 
 
-def _join(files: dict[str, list[Path]], directory: Path) -> None:
-    """Write each file from its parts; all of them appear at once or not at all."""
+def _join(files: dict[str, list[Path]], hashes: dict[str, str], directory: Path) -> None:
+    """Write each file from its parts; all of them appear at once, and right, or not at all.
+
+    What is once in the download folder is taken from there without another look.
+    """
     scratch: Path | None = None
     try:
         directory.parent.mkdir(parents=True, exist_ok=True)
@@ -311,17 +366,19 @@ def _join(files: dict[str, list[Path]], directory: Path) -> None:
                 for part in parts:
                     with part.open("rb") as source:
                         shutil.copyfileobj(source, joined, 1 << 20)
+        _verify(scratch, hashes)
         scratch.chmod(0o755)
         scratch.rename(directory)
     except OSError as error:
-        if scratch is not None:
-            shutil.rmtree(scratch, ignore_errors=True)
         if _is_model(directory):
             return  # another server of ours was faster
         raise ModelError(
             f"cannot write the model to {directory}: {error.strerror}; "
             "give a folder with --download-dir"
         ) from None
+    finally:
+        if scratch is not None:
+            shutil.rmtree(scratch, ignore_errors=True)  # it is elsewhere if all went well
 
 
 def _sha256(path: Path) -> str:
@@ -329,16 +386,13 @@ def _sha256(path: Path) -> str:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
-def _download(model: Model, download_dir: Path, hub: str) -> Path:
+def _download(model: Model, download_dir: Path, hub: str, stall: float) -> Path:
     tried = f"looked in the data folders, in installed packages and on {hub}"
     advice = (
         f"copy a model into {download_dir}, install the package extra 'models' "
         "(it carries base and tiny.en), or check the network"
     )
     _greet(model, hub, tried, advice)
-    # Read when huggingface_hub is first imported, which is here.
-    os.environ.setdefault("HF_HUB_DOWNLOAD_TIMEOUT", str(int(_STALL_SECONDS)))
-    os.environ.setdefault("HF_HUB_ETAG_TIMEOUT", str(int(_STALL_SECONDS)))
     import huggingface_hub
     from tqdm import tqdm
 
@@ -362,23 +416,23 @@ def _download(model: Model, download_dir: Path, hub: str) -> Path:
 
     _LOGGER.info("Downloading %s from %s into %s", model.repository, hub, download_dir)
     try:
-        path = Path(
-            huggingface_hub.snapshot_download(
-                model.repository or "",
-                cache_dir=str(download_dir),
-                allow_patterns=list(_HUB_FILES),
-                endpoint=hub,
-                etag_timeout=_STALL_SECONDS,
-                tqdm_class=LoggedProgress,
+        with _impatience(stall):
+            path = Path(
+                huggingface_hub.snapshot_download(
+                    model.repository or "",
+                    cache_dir=str(download_dir),
+                    allow_patterns=list(_HUB_FILES),
+                    endpoint=hub,
+                    tqdm_class=LoggedProgress,
+                )
             )
-        )
-    except OSError as error:  # huggingface_hub's and the HTTP client's are all of them
+    except huggingface_hub.errors.RepositoryNotFoundError as error:
+        raise ModelError(
+            f"there is no model {model.repository!r} on {hub}, or it needs a token in HF_TOKEN"
+        ) from error
+    except Exception as error:  # huggingface_hub's, the HTTP client's, the file system's
         raise ModelError(
             f"model {model.name!r} is not to be had ({_first_line(error)}); {tried}; {advice}"
-        ) from error
-    except Exception as error:
-        raise ModelError(
-            f"model {model.name!r} did not download ({_first_line(error)}); {tried}; {advice}"
         ) from error
     if not _is_model(path):
         raise ModelError(
@@ -387,9 +441,41 @@ def _download(model: Model, download_dir: Path, hub: str) -> Path:
     return path
 
 
+@contextlib.contextmanager
+def _impatience(stall: float) -> Iterator[None]:
+    """Bound huggingface_hub's waiting: some requests have no timeout, some have six tries."""
+    import huggingface_hub
+
+    unanswered: Counter[str] = Counter()
+
+    def asked(request: Any) -> None:
+        what = f"{request.method} {request.url}"
+        if unanswered[what] == _TRIES:
+            raise TimeoutError(f"{request.url.host} does not answer")
+        unanswered[what] += 1
+        request.extensions["timeout"] = {
+            **request.extensions["timeout"],
+            **{"connect": _CONNECT_SECONDS, "read": stall, "write": stall},
+        }
+
+    def answered(response: Any) -> None:
+        del unanswered[f"{response.request.method} {response.request.url}"]
+
+    hooks = huggingface_hub.get_session().event_hooks
+    hooks["request"].append(asked)
+    hooks["response"].append(answered)
+    try:
+        yield
+    finally:
+        hooks["request"].remove(asked)
+        hooks["response"].remove(answered)
+
+
 def _greet(model: Model, hub: str, tried: str, advice: str) -> None:
     """Find out quickly that a hub is not there; its own client tries for long."""
-    if any(os.environ.get(name) for name in ("HTTPS_PROXY", "https_proxy", "ALL_PROXY")):
+    if any(
+        os.environ.get(name) for name in ("HTTPS_PROXY", "https_proxy", "ALL_PROXY", "all_proxy")
+    ):
         return  # only the proxy can tell
     url = urlsplit(hub)
     address = (url.hostname or "", url.port or (80 if url.scheme == "http" else 443))
@@ -403,7 +489,27 @@ def _greet(model: Model, hub: str, tried: str, advice: str) -> None:
 
 
 def _first_line(error: BaseException) -> str:
-    return (str(error).strip() or type(error).__name__).splitlines()[0][:200]
+    line = (str(error).strip() or type(error).__name__).splitlines()[0][:200]
+    return line.removeprefix("Got: ")  # huggingface_hub's, before another error's sentence
+
+
+def size_of(name: str) -> str:
+    """The size in a model's name: tiny, base, small, medium, large, or "" for others.
+
+    Distilled and turbo models have a large encoder and a small decoder; they are others.
+    """
+    lowered = name.lower()
+    if is_distilled(lowered) or "turbo" in lowered:
+        return ""
+    for size in ("tiny", "base", "small", "medium", "large"):
+        if size in lowered:
+            return size
+    return ""
+
+
+def is_distilled(name: str) -> bool:
+    """True for the distil-whisper models: made from English alone, and without prompts."""
+    return "distil" in name.lower()
 
 
 class SttLibrary(StrEnum):

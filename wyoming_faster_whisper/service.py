@@ -16,16 +16,19 @@ import signal
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from .engine.base import DecodeOptions, Engine
 from .engine.worker import Worker, WorkerStatistics
-from .languages import means_detect, normalise
-from .models import Model, choose, data_folders, locate
+from .loading import choose_models, default_language, load_engines
+from .models import data_folders
+from .request import Offer
 from .session import Shared, SpeechDetector
 from .settings import Settings
 from .speech.segment import SpeechRules
+from .text import style
 from .wire.connection import Limits
 from .wire.info import build_info
 from .wire.listener import Address, Listener
@@ -74,12 +77,7 @@ class Service:
         self._folders = list(
             data_folders(settings.data_dir or [str(default_data_dir)], settings.download_dir)
         )
-        self.model = choose(
-            settings.model,
-            self._folders,
-            language=_default_language(settings),
-            gpu=settings.device.startswith("cuda"),
-        )
+        self.models = choose_models(settings, self._folders)
         self._make_engine = load
         self._load_vad = load_vad or _load_vad
         self._limits = limits
@@ -108,12 +106,13 @@ class Service:
         self._vad: asyncio.Future[SpeechDetector] = self._loop.create_future()
         self._listener = Listener(
             self._shared(self._worker),
-            build_info(self.model).event(),
+            build_info(self.models).event(),
             limits=self._limits,
             max_connections=settings.max_connections,
         )
         self._address = await self._listener.start(self._address)
-        _LOGGER.info("Listening on %s with model %s", self._address, self.model.name)
+        names = ", ".join(model.name for model in self.models)
+        _LOGGER.info("Listening on %s with model %s", self._address, names)
         self._worker.start()
         if settings.zeroconf is not None:
             self._announce(settings.zeroconf)
@@ -177,12 +176,15 @@ class Service:
         return Shared(
             worker=worker,
             vad=vad,
-            languages=self.model.languages,
-            options=DecodeOptions(
-                language=self._language(),
-                task=settings.whisper_task,
-                beam_size=max(0, settings.beam_size),
-                prompt=settings.initial_prompt,
+            offer=Offer(
+                self.models,
+                DecodeOptions(
+                    language=default_language(settings, self.models[0]),
+                    among=settings.languages,
+                    task=settings.whisper_task,
+                    beam_size=max(0, settings.beam_size),
+                    prompt=settings.initial_prompt,
+                ),
             ),
             rules=SpeechRules(
                 threshold=settings.vad_threshold,
@@ -191,27 +193,9 @@ class Service:
                 clip_threshold=settings.vad_clip_threshold,
                 pad=settings.vad_clip_pad_ms / 1000,
             ),
+            style=partial(style, settings.text_style),
             max_seconds=settings.max_audio_seconds,
         )
-
-    def _language(self) -> str | None:
-        wanted = self._settings.language
-        if not self.model.multilingual:
-            only = self.model.languages[0]
-            if not means_detect(wanted) and normalise(wanted, self.model.languages) is None:
-                _LOGGER.warning(
-                    "--language is %s, but model %s knows %s only",
-                    wanted,
-                    self.model.name,
-                    only,
-                )
-            return only
-        if means_detect(wanted):
-            return None
-        code = normalise(wanted, self.model.languages)
-        if code is None:
-            _LOGGER.warning("--language is %s, which this model does not know", wanted)
-        return code
 
     # From here on: the worker's thread.
 
@@ -219,48 +203,18 @@ class Service:
         if self._make_engine is not None:
             self._set_up_vad()
             return self._make_engine()
-        settings = self._settings
-        directory = locate(
-            self.model, self._folders[0], local_files_only=settings.local_files_only
-        )
-        # Imported here because it takes longer than to begin to listen.
-        from .engine.whisper import WhisperEngine, load_model
-        from .engine.window import size_of
-
-        model = load_model(
-            directory,
-            device=settings.device,
-            compute_type=settings.compute_type,
-            cpu_threads=settings.cpu_threads,
-        )
-        # Loading takes the most memory there ever is; what was there before it would come
-        # on top. After this, audio that waits goes through the VAD and into the queue, and
-        # may then serve as warm-up.
-        self._set_up_vad()
-        _check_languages(self.model, bool(model.is_multilingual))
-        return WhisperEngine(model, directory, size=size_of(self.model.name))
+        # The VAD comes after the weights: loading those takes the most memory there ever
+        # is. Audio that waits goes through it into the queue, and may serve as warm-up.
+        return load_engines(self.models, self._settings, self._folders, loaded=self._set_up_vad)
 
     def _set_up_vad(self) -> None:
         self._loop.call_soon_threadsafe(self._vad.set_result, self._load_vad())
-
-
-def _check_languages(model: Model, multilingual: bool) -> None:
-    if model.multilingual != multilingual:
-        _LOGGER.warning(
-            "model %s is %s, unlike its name says; clients were told otherwise",
-            model.name,
-            "multilingual" if multilingual else "English-only",
-        )
 
 
 def _load_vad() -> SpeechDetector:
     from .speech.vad import Vad
 
     return Vad()
-
-
-def _default_language(settings: Settings) -> str | None:
-    return None if means_detect(settings.language) else settings.language.split("-")[0].lower()
 
 
 async def serve(settings: Settings, *, default_data_dir: Path) -> None:

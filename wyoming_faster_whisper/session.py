@@ -14,10 +14,9 @@ from dataclasses import dataclass, field, replace
 from typing import Any, Protocol
 
 from .audio import PcmFormat, PcmStream, Recording, Samples
-from .engine.base import DecodeOptions, Job, Transcript
+from .engine.base import Job, Transcript
 from .engine.worker import Worker
-from .errors import printable
-from .languages import means_detect, normalise
+from .request import Offer, Request
 from .speech.endpoint import Probabilities
 from .speech.segment import Segment, SpeechRules, segments
 
@@ -36,18 +35,10 @@ class Shared:
 
     worker: Worker
     vad: Callable[[], Awaitable[SpeechDetector]]  # may have to wait for the model
-    languages: tuple[str, ...]  # that the model hears
-    options: DecodeOptions = field(default_factory=DecodeOptions)  # the request may differ
+    offer: Offer  # models and options to choose from
     rules: SpeechRules = field(default_factory=SpeechRules)
+    style: Callable[[str], str] = str  # the last word on the text
     max_seconds: float = 600.0  # of one utterance
-
-
-@dataclass(frozen=True, slots=True)
-class Request:
-    """What a client wants of its next utterance."""
-
-    language: str | None = None  # any tag
-    context: dict[str, Any] | None = None  # handed back with the answer
 
 
 @dataclass(frozen=True, slots=True)
@@ -174,7 +165,7 @@ class Session:
         await self._send(Answer(transcript, request.context))
 
     async def _decode(self, recording: Recording, request: Request) -> Transcript:
-        options = replace(self._shared.options, language=self._language(request.language))
+        options = self._shared.offer.accept(request, self._name)
         texts: list[str] = []
         for segment in await self._segments(recording):
             self._job = Job(
@@ -187,31 +178,10 @@ class Session:
             texts.append(transcript.text)
             # What was detected once holds for the rest.
             options = replace(options, language=transcript.language)
-        return Transcript(" ".join(filter(None, texts)), options.language)
+        text = " ".join(filter(None, texts))
+        return Transcript(self._shared.style(text), options.language)
 
     async def _segments(self, recording: Recording) -> list[Segment]:
         vad = await self._shared.vad()
         probabilities = await asyncio.to_thread(vad.probabilities, recording.samples())
         return segments(probabilities.tolist(), self._shared.rules, len(recording))
-
-    def _language(self, wanted: str | None) -> str | None:
-        """The code to decode with; None = detect."""
-        languages = self._shared.languages
-        if len(languages) == 1:
-            default: str | None = languages[0]
-        else:
-            default = self._shared.options.language
-        if not wanted:
-            return default
-        if means_detect(wanted):
-            return None if len(languages) > 1 else default
-        code = normalise(wanted, languages)
-        if code is None:
-            _LOGGER.warning(
-                "%s: the model knows no language %r; decoding as %s",
-                self._name,
-                printable(wanted, 20),
-                default or "whatever it hears",
-            )
-            return default
-        return code

@@ -27,6 +27,7 @@ from . import __version__
 from .errors import SettingError
 from .languages import MULTILINGUAL_V3, means_detect, normalise
 from .models import SttLibrary
+from .text import STYLES
 
 ENV_PREFIX = "WYO_WHISPER_"
 FILE_SUFFIX = "_FILE"
@@ -45,6 +46,7 @@ class Arity(Enum):
     OPTIONAL = "optional"  # a value, or a constant where there is none
     MANY = "many"  # any number of values after one flag; none = all
     REPEATED = "repeated"  # one value, the flag given again for more
+    LIST = "list"  # one value with commas
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,6 +64,7 @@ class Option:
     most: float | None = None
     above: float | None = None  # must be greater than this
     metavar: str | None = None
+    separator: str = os.pathsep  # of REPEATED values in a variable
     secret: bool = False  # never shown
     later: bool = False  # accepted; its feature has not come yet
 
@@ -72,6 +75,15 @@ class Option:
     @property
     def variable(self) -> str:
         return ENV_PREFIX + self.name.upper()
+
+    @property
+    def shows_default(self) -> bool:
+        return not (self.default is None or self.default is False or self.default == ())
+
+    @property
+    def shown_default(self) -> str:
+        several = isinstance(self.default, tuple)
+        return ",".join(self.default) if several else str(self.default)
 
     def parse(self, text: str, source: str) -> Any:
         """Turn one text into one value, checked.
@@ -132,11 +144,15 @@ class Settings:
         metavar="PORT",
     )
 
-    model: str = option(
-        "auto",
+    model: tuple[str, ...] = option(
+        ("auto",),
         "model: a name (base-int8, small.en, ...), a hub id (owner/name) or a directory; "
-        "auto chooses by hardware and by what is at hand",
+        "auto chooses by hardware and by what is at hand; given again for more models, of "
+        "which the first is the default (a variable separates them by commas)",
+        arity=Arity.REPEATED,
+        separator=",",
     )
+    model_budget: int = option(300, "MB that auto may download", least=0, metavar="MB")
     data_dir: tuple[str, ...] = option(
         (),
         "folder with models, in the layout of the hub's cache; can be given again "
@@ -157,14 +173,34 @@ class Settings:
     )
 
     language: str = option("auto", "default language, as Whisper's code or a tag like en-US")
+    languages: tuple[str, ...] = option(
+        (),
+        "languages that may be detected where none is asked for, like en,fr (default: all)",
+        arity=Arity.LIST,
+        metavar="CODES",
+    )
     whisper_task: str = option(
         "transcribe",
         "transcribe what is said, or translate it to English",
         choices=("transcribe", "translate"),
     )
-    beam_size: int = option(0, "beam of the decoder; 0 looks for more only where it is not sure")
+    beam_size: int = option(
+        0, "beam of the decoder; 0 looks for more only where it is not sure", least=0
+    )
     initial_prompt: str | None = option(
         None, "text that shows the model the style and the words to expect", metavar="TEXT"
+    )
+
+    audio_context: str = option(
+        "auto",
+        "how much the model hears of the silence behind the speech: auto as much as it "
+        "needs, full the 30 s that it was trained on",
+        choices=("auto", "full"),
+    )
+    text_style: str = option(
+        "plain",
+        "command leaves out the final period and commas, which keep intents from matching",
+        choices=STYLES,
     )
 
     vad_threshold: float = option(
@@ -296,7 +332,8 @@ def _parser(known: Sequence[Option]) -> argparse.ArgumentParser:
             Arity.FLAG: {"action": "store_const", "const": "true"},
             Arity.OPTIONAL: {"nargs": "?", "const": "", "metavar": opt.metavar},
             Arity.MANY: {"nargs": "*", "metavar": opt.metavar},
-            Arity.REPEATED: {"action": "append", "metavar": opt.metavar},
+            Arity.REPEATED: {"action": "append", "metavar": opt.metavar or "NAME"},
+            Arity.LIST: {"metavar": opt.metavar},
         }
         parser.add_argument(
             opt.flag,
@@ -322,8 +359,8 @@ def _help(opt: Option) -> str:
         text += " (not served yet)"
     if opt.choices and opt.arity is Arity.ONE:
         text += f": {_or(opt.choices)}"
-    if opt.default not in (None, False, ()):
-        text += f" (default: {opt.default})"
+    if opt.shows_default:
+        text += f" (default: {opt.shown_default})"
     return text.replace("%", "%%")
 
 
@@ -332,7 +369,8 @@ def _from_command_line(opt: Option, given: dict[str, Any]) -> Any:
         return None
     value = given[opt.name]
     if isinstance(value, list):
-        return tuple(opt.parse(text, opt.flag) for text in value if text not in _UNSET)
+        items = tuple(opt.parse(text, opt.flag) for text in value if text not in _UNSET)
+        return items or (None if opt.arity is Arity.REPEATED else items)
     return _from_text(opt, value, opt.flag)
 
 
@@ -348,7 +386,7 @@ def _from_environment(opt: Option, environ: Mapping[str, str]) -> Any:
     if text is None:
         return None
     if opt.arity is Arity.REPEATED:
-        items = [item for item in text.split(os.pathsep) if item not in _UNSET]
+        items = [item for item in text.split(opt.separator) if item not in _UNSET]
         return tuple(opt.parse(item, source) for item in items) or None
     if opt.arity is Arity.MANY:
         items = [item for item in re.split(r"[,\s]+", text) if item not in _UNSET]
@@ -367,6 +405,8 @@ def _from_text(opt: Option, text: str, source: str) -> Any:
         return opt.constant
     if text in _UNSET:
         return None
+    if opt.arity is Arity.LIST:
+        return tuple(opt.parse(item.strip(), source) for item in text.split(",") if item.strip())
     return opt.parse(text, source)
 
 
@@ -387,7 +427,11 @@ def _checked(settings: Settings) -> Settings:
         raise SettingError(
             f"--language is {language!r}; it must be auto or a language of Whisper's, like en"
         )
-    return settings
+    codes = [normalise(tag, MULTILINGUAL_V3) for tag in settings.languages]
+    if None in codes:
+        unknown = settings.languages[codes.index(None)]
+        raise SettingError(f"--languages has {unknown!r}; Whisper has no such language")
+    return dataclasses.replace(settings, languages=tuple(code for code in codes if code))
 
 
 def _remarks(known: Sequence[Option], values: Mapping[str, Any]) -> list[str]:
@@ -442,7 +486,7 @@ def options_page() -> str:
             value = f" [{value.strip()}]"
         if opt.arity is Arity.MANY:
             value = f" [{value.strip()} ...]"
-        default = "" if opt.default in (None, False, ()) else f"`{opt.default}`"
+        default = f"`{opt.shown_default}`" if opt.shows_default else ""
         text = opt.help
         if opt.choices and opt.arity is Arity.ONE:
             text += f": {_or(opt.choices)}"

@@ -11,7 +11,7 @@ import pytest
 
 from wyoming_faster_whisper.engine.base import Engine
 from wyoming_faster_whisper.session import SpeechDetector
-from wyoming_faster_whisper.settings import Settings
+from wyoming_faster_whisper.settings import read_settings
 from wyoming_faster_whisper.testing import FakeEngine, LoudnessVad
 from wyoming_faster_whisper.wire.connection import Limits
 
@@ -20,7 +20,7 @@ from .serving import Server, serving
 
 
 class Serve(Protocol):
-    """Starts a server that ends with the test. Options are those of Settings."""
+    """Starts a server that ends with the test. Options are those of the command line."""
 
     async def __call__(
         self,
@@ -45,10 +45,11 @@ async def serve(tmp_path: Path) -> AsyncIterator[Serve]:
             limits: Limits | None = None,
             **options: Any,
         ) -> Server:
-            settings = Settings(**{"uri": "tcp://127.0.0.1:0", "model": "base", **options})
+            given = {"uri": "tcp://127.0.0.1:0", "model": "base", **options}
+            flags = [f"--{name.replace('_', '-')}={value}" for name, value in given.items()]
             return await servers.enter_async_context(
                 serving(
-                    settings,
+                    read_settings(flags, {}).settings,
                     tmp_path,
                     engine=engine,
                     load=load,

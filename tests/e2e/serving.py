@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 import socket
 import struct
 from collections.abc import AsyncIterator, Callable, Sequence
@@ -11,6 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Self
 
+import pytest
 from wyoming.asr import Transcribe, Transcript
 from wyoming.audio import AudioChunk, AudioStart, AudioStop
 from wyoming.client import AsyncClient
@@ -34,8 +36,17 @@ PCM = PcmFormat()
 async def until(condition: Callable[[], bool]) -> None:
     """Let the event loop turn until a condition holds that nobody reports."""
     async with asyncio.timeout(DEADLINE):
-        while not condition():
-            await asyncio.sleep(0)  # noqa: ASYNC110
+        while not condition():  # noqa: ASYNC110
+            await asyncio.sleep(0)
+
+
+def warnings(log: pytest.LogCaptureFixture) -> list[str]:
+    """What our own loggers warned of; asyncio's warns of a busy machine."""
+    return [
+        record.getMessage()
+        for record in log.records
+        if record.levelno >= logging.WARNING and record.name.startswith("wyoming_faster_whisper")
+    ]
 
 
 @dataclass(frozen=True)

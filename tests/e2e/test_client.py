@@ -14,6 +14,7 @@ import pytest
 from wyoming_faster_whisper.audio import PcmFormat
 from wyoming_faster_whisper.client import Client, ClientError, Clip
 from wyoming_faster_whisper.testing import FakeEngine, pcm16, tone
+from wyoming_faster_whisper.wire.connection import Limits
 
 from .conftest import Serve
 from .processes import NO_HUB, Ran, run
@@ -50,28 +51,25 @@ async def test_the_client_speaks_over_a_unix_socket(serve: Serve, tmp_path: Path
 
 async def test_the_client_says_what_the_server_says(serve: Serve) -> None:
     server = await serve(max_connections=1)
-    async with Client(server.uri) as one:
+    async with Client(server.uri) as one, Client(server.uri) as two:
         await one.describe()
         with pytest.raises(ClientError, match=r"the server says: 1 clients.*\(code busy\)"):
-            await Client(server.uri).transcribe(clip(60.0))
+            await two.transcribe(clip(60.0))
 
 
-async def test_the_client_connects_again_where_the_server_has_closed(serve: Serve) -> None:
-    server = await serve()
-    async with Client(server.uri) as client, server.peer() as first:
-        await client.describe()
-        first.half_close()
-        await until(lambda: server.connections == 1)
-        await client.close()
+async def test_the_client_connects_again_where_the_server_closed(serve: Serve) -> None:
+    server = await serve(limits=Limits(between=0.0, linger=0.0))
+    async with Client(server.uri) as client:
         assert (await client.transcribe(clip(0.5))).text == "0.5 seconds"
+        await until(lambda: server.connections == 0)
+        assert (await client.transcribe(clip(1.0))).text == "1.0 seconds"
 
 
 async def test_the_client_gives_a_silent_server_up(serve: Serve) -> None:
     server = await serve(FakeEngine(held=True))
-    client = Client(server.uri, timeout=0.1)
-    with pytest.raises(ClientError, match=r"said nothing for 0\.1 s"):
-        await client.transcribe(clip(0.5))
-    await client.close()
+    async with Client(server.uri, timeout=0.1) as client:
+        with pytest.raises(ClientError, match=r"said nothing for 0\.1 s"):
+            await client.transcribe(clip(0.5))
 
 
 async def transcribe(folder: Path, *arguments: str) -> Ran:
@@ -146,7 +144,7 @@ async def test_the_health_check_fails_where_nobody_listens(tmp_path: Path) -> No
 async def test_the_health_check_fails_where_nobody_answers(tmp_path: Path) -> None:
     connected: list[asyncio.StreamWriter] = []
     silent = await asyncio.start_server(lambda _, writer: connected.append(writer), "127.0.0.1")
-    uri = "tcp://127.0.0.1:{}".format(silent.sockets[0].getsockname()[1])
+    uri = f"tcp://127.0.0.1:{silent.sockets[0].getsockname()[1]}"
     ran = await health_check(tmp_path, "--uri", uri, "--timeout", "0.2")
     assert (ran.err, ran.status) == ("unhealthy: no answer within 0.2 s\n", 1)
     for writer in connected:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 from pathlib import Path
 
 import pytest
@@ -15,7 +14,7 @@ from wyoming_faster_whisper import __version__
 from wyoming_faster_whisper.testing import FakeEngine, pcm16, silence, tone
 
 from .conftest import Serve
-from .serving import PCM, Server, chunks, recording, until, utterance
+from .serving import PCM, Server, chunks, recording, until, utterance, warnings
 
 
 @pytest.fixture(params=["tcp://127.0.0.1:0", "unix://{folder}/socket"], ids=["tcp", "unix"])
@@ -56,7 +55,8 @@ async def test_info_is_complete(any_server: Server) -> None:
     assert model.attribution.name
     assert model.attribution.url
     assert {"en", "de", "zh"} <= set(model.languages)
-    assert not (info.tts or info.handle or info.intent or info.wake or info.mic or info.snd)
+    others = [info.tts, info.handle, info.intent, info.wake, info.mic, info.snd]
+    assert not any(others)
 
 
 async def test_info_has_every_key_that_older_clients_require(server: Server) -> None:
@@ -162,7 +162,7 @@ async def test_an_unknown_language_is_warned_of_once_and_served(
         await client.say(tone(0.5), language="tlh\n\x1b[31m")
         answer = await client.answer()
     assert (answer.text, answer.language) == ("0.5 seconds", "nl")
-    [warning] = [r.getMessage() for r in caplog.records if r.levelno >= logging.WARNING]
+    [warning] = warnings(caplog)
     assert "'tlh??[31m'" in warning
     assert "nl" in warning
 

@@ -16,6 +16,7 @@ from wyoming_faster_whisper.settings import (
     Settings,
     default_data_dir,
     options,
+    options_page,
     read_settings,
 )
 
@@ -45,11 +46,11 @@ def option(flag: str) -> Option:
 
 
 # The reference server's options (its __main__.py, 3.8.1): arity, type, default.
-ONE, FLAG, OPTIONAL, MANY, REPEATED = Arity
+ONE, FLAG, OPTIONAL, MANY, REPEATED, LIST = Arity
 REFERENCE: dict[str, tuple[Arity, type, object]] = {
     "--uri": (ONE, str, None),
     "--zeroconf": (OPTIONAL, str, None),
-    "--model": (ONE, str, "auto"),
+    "--model": (REPEATED, str, ("auto",)),  # here several can be served
     "--data-dir": (REPEATED, str, None),
     "--download-dir": (ONE, str, None),
     "--device": (ONE, str, "cpu"),
@@ -124,10 +125,10 @@ def test_the_command_line_wins_over_the_file_and_the_file_over_the_variable(
     file.write_text("from-file\n")
     variable = {"MODEL": "from-variable"}
     both = {**variable, "MODEL_FILE": str(file)}
-    assert read("--model from-line", **both).model == "from-line"
-    assert read(**both).model == "from-file"
-    assert read(**variable).model == "from-variable"
-    assert read().model == "auto"
+    assert read("--model from-line", **both).model == ("from-line",)
+    assert read(**both).model == ("from-file",)
+    assert read(**variable).model == ("from-variable",)
+    assert read().model == ("auto",)
 
 
 def test_a_file_that_cannot_be_read_is_named(tmp_path: Path) -> None:
@@ -312,7 +313,7 @@ def test_the_command_line_of_the_add_on(flags: str) -> None:
 
 
 def test_the_add_on_without_a_custom_model_means_auto() -> None:
-    assert read("--model null --stt-library faster-whisper").model == "auto"
+    assert read("--model null --stt-library faster-whisper").model == ("auto",)
 
 
 def test_the_add_on_with_default_options_is_warned_about_nothing() -> None:
@@ -325,7 +326,7 @@ def test_the_command_line_of_the_linuxserver_container() -> None:
         "--data-dir /config --download-dir /config --debug --local-files-only"
     )
     settings = read(line)
-    assert (settings.model, settings.beam_size, settings.language) == ("tiny-int8", 1, "en")
+    assert (settings.model, settings.beam_size, settings.language) == (("tiny-int8",), 1, "en")
 
 
 # Help.
@@ -351,3 +352,22 @@ def test_version(capsys: pytest.CaptureFixture[str]) -> None:
 def test_models_have_a_folder_of_the_users() -> None:
     assert default_data_dir({"XDG_DATA_HOME": "/x"}) == Path("/x/wyoming-faster-whisper")
     assert default_data_dir({}).parts[-3:] == (".local", "share", "wyoming-faster-whisper")
+
+
+# Options of our own.
+
+
+def test_models_come_one_by_one_or_with_commas() -> None:
+    assert read("--model base --model tiny.en").model == ("base", "tiny.en")
+    assert read(MODEL="base,tiny.en").model == ("base", "tiny.en")
+
+
+def test_languages_to_detect_are_normalised() -> None:
+    assert read("--languages en-US,de").languages == ("en", "de")
+    assert read(LANGUAGES="fr").languages == ("fr",)
+    assert "klingon" in refusal("--languages en,klingon")
+
+
+def test_the_page_of_options_is_up_to_date() -> None:
+    page = Path(__file__).parents[2] / "docs" / "options.md"
+    assert page.read_text() == options_page(), "run script/options"

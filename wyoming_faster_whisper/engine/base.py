@@ -13,11 +13,13 @@ from ..audio import SAMPLE_RATE, Samples
 class DecodeOptions:
     """How to decode. Jobs with equal options can share a batch."""
 
+    model: str = ""  # its name, where there are several
     language: str | None = None  # Whisper's code; None = detect
     among: tuple[str, ...] = ()  # languages that may be detected; () = all
     task: str = "transcribe"  # or "translate" (to English)
     beam_size: int = 0  # 1 = greedy, 0 = what the machine can afford
     prompt: str | None = None  # text that sets style and vocabulary
+    names: tuple[str, ...] = ()  # words to expect, most important first
 
 
 @dataclass(frozen=True, slots=True, eq=False)

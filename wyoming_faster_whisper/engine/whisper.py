@@ -10,8 +10,8 @@ from __future__ import annotations
 
 import json
 import logging
-import os
-from collections.abc import Sequence
+import time
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +20,7 @@ import numpy as np
 import numpy.typing as npt
 
 from ..audio import SAMPLE_RATE
+from ..auto import BUDGET
 from ..errors import EngineError, ModelError
 from .base import DecodeOptions, Job, Transcript
 from .gate import Decoded, Verdict, judge, token_budget
@@ -32,10 +33,11 @@ _LOGGER = logging.getLogger(__name__)
 _SURE = -0.2
 _BEAM = 5
 _LONGEST_PROMPT = 223  # tokens: half of the decoder's 448, less one
+_HINTS = 200  # tokens of prompt and names; more and the model echoes them
 
 
 def load_model(
-    directory: Path, *, device: str, compute_type: str, cpu_threads: int
+    directory: Path, *, device: str, compute_type: str, threads: int
 ) -> ctranslate2.models.Whisper:
     """Load the weights; half a second for base, and twice its size in memory for a moment.
 
@@ -43,7 +45,7 @@ def load_model(
         directory: with model.bin and what belongs to it.
         device: cpu, cuda, cuda:N or auto.
         compute_type: CTranslate2's; "default" is int8 on a CPU, float16 on a GPU.
-        cpu_threads: that decode one batch; 0 = one per core.
+        threads: that decode one batch.
 
     Raises:
         ModelError: the model or the device cannot be used.
@@ -61,7 +63,7 @@ def load_model(
             device=name,
             device_index=int(index or 0),
             compute_type=compute_type,
-            intra_threads=cpu_threads_to_use(cpu_threads),
+            intra_threads=threads,
         )
     except (RuntimeError, ValueError) as error:
         raise ModelError(
@@ -77,8 +79,10 @@ class WhisperEngine:
     Args:
         model: from load_model().
         directory: it was loaded from; the tokenizer lies there.
-        size: of the model, as window.size_of() says.
+        size: of the model, as models.size_of() says.
         full_window: never a shorter window than the model was trained on.
+        takes_prompt: False for distilled models, which prompts harm.
+        measured: told, by warm_up(), how long a usual command takes, in seconds.
 
     Raises:
         ModelError: the tokenizer is missing or damaged.
@@ -93,6 +97,8 @@ class WhisperEngine:
         *,
         size: str = "",
         full_window: bool = False,
+        takes_prompt: bool = True,
+        measured: Callable[[float], None] = lambda seconds: None,
     ) -> None:
         # Here, not above: it takes 20 MB that would come on top of loading the weights.
         from faster_whisper.feature_extractor import FeatureExtractor
@@ -100,6 +106,9 @@ class WhisperEngine:
         self._model = model
         self._size = size
         self._full_window = full_window
+        self._takes_prompt = takes_prompt
+        self._measured = measured
+        self._fast = True  # a beam can be afforded; until measured we hope so
         self._spectrogram = FeatureExtractor(**_feature_settings(directory))
         self._tokenizer = _tokenizer(directory, multilingual=model.is_multilingual)
         self._end = self._id("<|endoftext|>")
@@ -112,9 +121,31 @@ class WhisperEngine:
             raise EngineError(f"the model failed on this audio: {error}") from error
 
     def warm_up(self) -> None:
-        """Decode a second of silence: every allocation and thread is there then."""
-        silence = np.zeros(SAMPLE_RATE, np.float32)
-        self._decode(Job(silence, DecodeOptions(language="en", beam_size=1), sure=False))
+        """Decode a usual command twice: every allocation and thread is there then.
+
+        The second time is measured. A machine that is slower than the silence
+        people leave decodes greedily only.
+        """
+        seconds = 0.0
+        for _ in range(2):
+            started = time.perf_counter()
+            self._usual_command()
+            seconds = time.perf_counter() - started
+        self._fast = seconds <= BUDGET
+        self._measured(seconds)
+
+    def _usual_command(self) -> None:
+        features = self._spectrogram(np.zeros(3 * SAMPLE_RATE, np.float32))
+        frames = window_frames(3.0, size=self._size, language="en", full=self._full_window)
+        prompt = self._prompt(DecodeOptions(), "en")
+        # Twelve tokens, whatever the model thinks of silence.
+        self._model.generate(
+            self._encode(features, frames),
+            [prompt],
+            beam_size=1,
+            max_length=len(prompt) + 12 + len(prompt) % 2,
+            suppress_tokens=[-1, self._end],
+        )
 
     def _decode(self, job: Job) -> Transcript:
         options = job.options
@@ -132,7 +163,7 @@ class WhisperEngine:
         beam = options.beam_size or 1
         decoded = self._generate(encoding, prompt, beam, budget)
         passes = 1
-        if not options.beam_size and decoded.logprob < _SURE:
+        if not options.beam_size and self._fast and decoded.logprob < _SURE:
             decoded = self._generate(encoding, prompt, _BEAM, budget)
             passes += 1
         verdict = judge(decoded, sure=job.sure, last=False)
@@ -164,14 +195,26 @@ class WhisperEngine:
     def _prompt(self, options: DecodeOptions, language: str) -> list[int]:
         """The tokens that the decoder continues."""
         prompt: list[int] = []
-        if options.prompt:
-            text = " " + options.prompt.strip()
-            ids = self._tokenizer.encode(text, add_special_tokens=False).ids
-            prompt = [self._id("<|startofprev|>"), *ids[-_LONGEST_PROMPT:]]
+        if self._takes_prompt and (text := self._hints(options)):
+            prompt = [self._id("<|startofprev|>"), *self._tokens(text)[-_LONGEST_PROMPT:]]
         prompt.append(self._id("<|startoftranscript|>"))
         if self._model.is_multilingual:
             prompt += [self._id(f"<|{language}|>"), self._id(f"<|{options.task}|>")]
         return [*prompt, self._id("<|notimestamps|>")]
+
+    def _hints(self, options: DecodeOptions) -> str:
+        """The text before the text: the operator's prompt, and as many names as fit."""
+        hints = options.prompt or ""
+        for name in options.names:
+            longer = f"{hints}, {name}" if hints else name
+            if len(self._tokens(longer)) > _HINTS:
+                break
+            hints = longer
+        return hints
+
+    def _tokens(self, text: str) -> list[int]:
+        ids: list[int] = self._tokenizer.encode(" " + text.strip(), add_special_tokens=False).ids
+        return ids
 
     def _generate(
         self, encoding: ctranslate2.StorageView, prompt: list[int], beam: int, budget: int
@@ -202,12 +245,6 @@ class WhisperEngine:
         if number is None:
             raise EngineError(f"the model's tokenizer knows no {token}")
         return int(number)
-
-
-def cpu_threads_to_use(wanted: int) -> int:
-    """Never more threads than cores that we may use: they would only wait for each other."""
-    cores = len(os.sched_getaffinity(0))
-    return min(wanted, cores) if wanted > 0 else cores
 
 
 def _feature_settings(directory: Path) -> dict[str, Any]:

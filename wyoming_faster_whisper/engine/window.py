@@ -40,7 +40,7 @@ def window_frames(seconds: float, *, size: str, language: str, full: bool = Fals
 
     Args:
         seconds: of the clip, 0 to 30.
-        size: of the model, as size_of() says.
+        size: of the model, as models.size_of() says.
         language: Whisper's code.
         full: always the window that Whisper was trained on.
 
@@ -50,17 +50,3 @@ def window_frames(seconds: float, *, size: str, language: str, full: bool = Fals
     window = _FULL if full else _MEASURED.get((size, language), _CAUTIOUS)
     wanted = max(window.floor, seconds + window.margin)
     return min(FULL_FRAMES, 2 * round(wanted * FRAMES_PER_SECOND / 2))
-
-
-def size_of(name: str) -> str:
-    """The size in a model's name: tiny, base, small, medium, large, or "" for others.
-
-    The distilled models have decoders of their own; none of them was measured.
-    """
-    lowered = name.lower()
-    if "distil" in lowered or "turbo" in lowered:
-        return ""
-    for size in ("tiny", "base", "small", "medium", "large"):
-        if size in lowered:
-            return size
-    return ""

@@ -53,6 +53,7 @@ class Worker:
         # To the thread: a batch to decode, or None to stop.
         self._inbox: queue.SimpleQueue[list[Job] | None] = queue.SimpleQueue()
         self._engine: Engine | None = None
+        self._ended: ServerError | None = None  # why there will be no more answers
         self._ready: asyncio.Future[None] = self._loop.create_future()
         self._thread = threading.Thread(target=self._run, name="worker", daemon=True)
 
@@ -90,8 +91,10 @@ class Worker:
 
         Raises:
             Busy: too many jobs wait already.
-            EngineError: the model failed on this job.
+            ServerError: the model failed on this job, or there is none.
         """
+        if self._ended is not None:
+            raise self._ended
         if len(self._waiting) >= self._max_waiting:
             raise Busy(f"{len(self._waiting)} jobs are waiting already; try again later")
         answer: asyncio.Future[Transcript] = self._loop.create_future()
@@ -116,9 +119,13 @@ class Worker:
         Does not wait for a batch that does not end: the thread is a daemon.
         """
         self._inbox.put(None)
+        self._end(EngineError("the server is stopping"))
+
+    def _end(self, error: ServerError) -> None:
+        self._ended = error
         for answer in self._answers.values():
             if not answer.done():
-                answer.set_exception(EngineError("the server is stopping"))
+                answer.set_exception(error)
 
     def _dispatch(self) -> None:
         if self._engine is None or self._decoding:
@@ -134,7 +141,8 @@ class Worker:
             self._ready.set_result(None)
         self._dispatch()
 
-    def _not_loaded(self, error: BaseException) -> None:
+    def _not_loaded(self, error: ServerError) -> None:
+        self._end(error)
         if not self._ready.done():
             self._ready.set_exception(error)
 

@@ -17,7 +17,8 @@ from wyoming.ping import Ping, Pong
 
 from ..audio import PcmFormat
 from ..errors import ProtocolError, ServerError, TooSlow, printable
-from ..session import Answer, Request, Session, Shared
+from ..request import LONGEST_NAME, MOST_NAMES, Request
+from ..session import Answer, Session, Shared
 from .framing import FrameLimits, FrameReader, write_event
 from .info import PROGRAM
 
@@ -243,9 +244,31 @@ def _pcm(event: Event) -> PcmFormat:
 
 
 def _request(event: Event) -> Request:
-    language, context = event.data.get("language"), event.data.get("context")
-    if not isinstance(language, str | None):
-        raise ProtocolError("language of transcribe must be a string")
-    if not isinstance(context, dict | None):
-        raise ProtocolError("context of transcribe must be a JSON object")
-    return Request(language=language, context=context)
+    data = event.data
+    for key, kind, what in (
+        ("language", str, "a string"),
+        ("name", str, "a string"),
+        ("context", dict, "a JSON object"),
+    ):
+        if not isinstance(data.get(key), kind | None):
+            raise ProtocolError(f"{key} of transcribe must be {what}")
+    return Request(
+        language=data.get("language"),
+        model=data.get("name"),
+        # Names go before terms, as the protocol has it.
+        names=(*_names(event, "transcript_names"), *_names(event, "transcript_terms")),
+        context=data.get("context"),
+    )
+
+
+def _names(event: Event, key: str) -> tuple[str, ...]:
+    names = event.data.get(key)
+    if names is None:
+        return ()
+    if not isinstance(names, list) or not all(isinstance(name, str) for name in names):
+        raise ProtocolError(f"{key} of transcribe must be a list of strings")
+    return tuple(
+        cleaned
+        for name in names[:MOST_NAMES]
+        if (cleaned := " ".join(name[:LONGEST_NAME].split()))
+    )

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from wyoming.info import AsrModel, AsrProgram, Attribution, Info
 
 from .. import __version__
@@ -11,8 +13,8 @@ from ..models import Model
 PROGRAM = "faster-whisper"
 
 
-def build_info(model: Model) -> Info:
-    """Describe the one program we are and the model it serves.
+def build_info(models: Sequence[Model]) -> Info:
+    """Describe the one program we are and the models it serves, the default first.
 
     Home Assistant makes its entity from the first program and reads languages
     and flags once, so this is the same from the first answer to the last: the
@@ -39,6 +41,7 @@ def build_info(model: Model) -> Info:
                         version=None,
                         languages=sorted(model.languages),
                     )
+                    for model in models
                 ],
                 supports_transcript_streaming=False,
                 requires_external_vad=True,

@@ -77,6 +77,7 @@ class Listener:
         self._limits = limits or Limits()
         self._max_connections = max_connections
         self._connections: dict[asyncio.Task[None], Connection] = {}
+        self._turned_away: set[asyncio.Task[None]] = set()  # being told why
         self._server: asyncio.Server | None = None
         self._path: Path | None = None
         self._stopping = False
@@ -135,6 +136,8 @@ class Listener:
                 task.cancel()
             if late:
                 await asyncio.wait(late)
+        if self._turned_away:
+            await asyncio.wait(self._turned_away)  # not for long: see Limits.linger
 
     async def _listen_on_path(self, path: Path) -> None:
         await asyncio.to_thread(_remove_stale_socket, path)
@@ -156,18 +159,25 @@ class Listener:
         writer = asyncio.StreamWriter(transport, protocol, None, loop)
         self._hold(reader, writer, "stdio").add_done_callback(lambda _: self.ended.set())
 
-    async def _accept(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    def _accept(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         peer = _peer(writer)
         if self._stopping or len(self._connections) >= self._max_connections:
             _LOGGER.warning("%s: turned away, %d clients are here", peer, self.connections)
-            error = Busy(f"{self.connections} clients are connected already; try again later")
-            event = Error(str(error), code=error.code).event()
-            try:
-                await last_words(reader, writer, event, self._limits.linger)
-            finally:
-                writer.close()
-            return
-        self._hold(reader, writer, peer)
+            task = asyncio.create_task(self._turn_away(reader, writer))
+            self._turned_away.add(task)
+            task.add_done_callback(self._turned_away.discard)
+        else:
+            self._hold(reader, writer, peer)
+
+    async def _turn_away(
+        self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter
+    ) -> None:
+        error = Busy(f"{self.connections} clients are connected already; try again later")
+        event = Error(str(error), code=error.code).event()
+        try:
+            await last_words(reader, writer, event, self._limits.linger)
+        finally:
+            writer.close()
 
     def _hold(
         self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, peer: str

@@ -1,0 +1,409 @@
+"""What this server and the reference server hear: right, wrong, not at all, or too much.
+
+Same model, same clips, same noise; the servers run in turn, never together.
+Prints a table; progress goes to stderr.
+"""
+
+import argparse
+import asyncio
+import random
+import statistics
+import sys
+import time
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+from typing import Any, TypeVar
+
+from . import voices
+from .clips import (
+    TEST_CLIPS,
+    Clip,
+    Samples,
+    accepted,
+    heard_words,
+    load,
+    read_wav,
+    to_samples,
+    word_error_rate,
+)
+from .compare import PYTHONS, add_beam_sizes, beams_used
+from .models import model_directory
+from .play import NoAnswer, play
+from .plot import Panel, bars, check_plotting
+from .report import align, progress, warn, write_json
+from .servers import ROOT, Options, Server
+from .sounds import degrade, kitchen_like, silence_set
+
+KITCHEN = ROOT.parent / "shared" / "speech" / "noise" / "kitchen.wav"
+
+POOLED = ("clean", "20dB", "10dB", "5dB")  # the conditions whose orders count together
+SPEECH = (*POOLED, "distant")
+CONDITIONS = (*SPEECH, "silence", "words")
+
+Item = TypeVar("Item")
+Row = tuple[str, int, dict[str, float]]  # label, clips, server: value
+
+
+@dataclass(frozen=True, slots=True)
+class Trial:
+    """One sound for both servers."""
+
+    part: str  # "speech", "silence", "words" or "language"
+    condition: str  # of SPEECH; a manner for words
+    clip: Clip
+    language: str = "en"
+
+    def pcm(self, trailing: float, noise: Samples) -> bytes:
+        if self.part == "silence":
+            return self.clip.audio
+        pcm = self.clip.audio + self.clip.silence(trailing)
+        condition = self.condition if self.condition in SPEECH else "clean"
+        return degrade(self.clip, pcm, condition, noise)
+
+
+@dataclass(frozen=True, slots=True)
+class Block:
+    """One measure, over some conditions."""
+
+    title: str
+    rows: list[Row]
+    share: bool = True  # shown in per cent; else a count
+
+
+Texts = dict[str, list[str]]  # server: a text per trial, "" where it gave none
+
+
+def main() -> None:
+    arguments = parse_arguments()
+    if arguments.plot:
+        check_plotting()
+    noise = to_samples(read_wav(arguments.noise)) if arguments.noise else kitchen_like()
+    trials = choose_trials(arguments, noise)
+    if not trials:
+        sys.exit("nothing to trial")
+    model = model_directory(arguments.model)
+    options = {
+        "this server": Options(
+            model, beam_size=arguments.beam_size, extra=tuple(arguments.flag or ())
+        ),
+        "reference": Options(model, beam_size=arguments.reference_beam_size),
+    }
+    options = {
+        name: replace(each, cpu_threads=arguments.threads)
+        for name, each in options.items()
+        if arguments.only in (None, name.split()[0])
+    }
+    texts = asyncio.run(run(options, trials, arguments.trailing, noise))
+    blocks = summarise(trials, texts)
+
+    title = f"{arguments.model} int8, {beams_used(options)}, {arguments.threads} threads"
+    source = arguments.noise.name if arguments.noise else "generated"
+    flags = " ".join(["", *(arguments.flag or [])])
+    print(f"{title};{flags} noise: {source}; {len(trials)} sounds")
+    print(table(blocks, list(options)))
+    for line in inventions(trials, texts):
+        print(line)
+    if arguments.json:
+        write_json(arguments.json, report(arguments, options, trials, texts, blocks))
+    if arguments.plot:
+        bars(title, [panel(block, list(options)) for block in blocks], arguments.plot)
+
+
+def parse_arguments() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(prog="bench.accuracy", description=__doc__)
+    parser.add_argument("--model", default="base", help="name or directory; never downloaded")
+    add_beam_sizes(parser)
+    parser.add_argument("--threads", type=int, default=2, help="CPU threads of each server")
+    parser.add_argument("--only", choices=["this", "reference"], help="run one server")
+    parser.add_argument(
+        "--flag",
+        action="append",
+        metavar="FLAG",
+        help="further flag of this server, as --flag=--audio-context=full (repeatable)",
+    )
+    parser.add_argument(
+        "--recordings",
+        type=Path,
+        action="append",
+        default=[],
+        metavar="DIR",
+        help="folder of WAV files with labels.json or .txt files (repeatable)",
+    )
+    parser.add_argument(
+        "--noise",
+        type=Path,
+        metavar="FILE",
+        default=KITCHEN if KITCHEN.exists() else None,
+        help="WAV file, 16 kHz, 16-bit, mono; default: %(default)s; None is generated",
+    )
+    parser.add_argument(
+        "--conditions",
+        type=_list_of((*CONDITIONS, "none")),
+        default=CONDITIONS,
+        metavar="A,B",
+        help=f"of {', '.join(CONDITIONS)}; default: all of them; none: only --languages",
+    )
+    parser.add_argument(
+        "--languages",
+        type=_list_of(tuple(voices.VOICES)),
+        default=(),
+        metavar="A,B",
+        help=f"of {', '.join(voices.VOICES)}: their word error rates (synthetic voices)",
+    )
+    parser.add_argument(
+        "--limit", type=int, metavar="N", help="a fixed sample of N of each set of clips"
+    )
+    parser.add_argument(
+        "--trailing",
+        type=float,
+        default=0.7,
+        metavar="SECONDS",
+        help="silence between the last word and audio-stop; default: 0.7, Home Assistant's",
+    )
+    parser.add_argument("--json", type=Path, metavar="FILE", help="write texts and figures here")
+    parser.add_argument("--plot", type=Path, metavar="FILE", help="draw the table here (PNG)")
+    arguments = parser.parse_args()
+    if arguments.languages and arguments.model.endswith(".en"):
+        parser.error(f"{arguments.model} knows no language but English")
+    return arguments
+
+
+def _list_of(known: tuple[str, ...]) -> Callable[[str], tuple[str, ...]]:
+    def parse(text: str) -> tuple[str, ...]:
+        chosen = tuple(text.split(","))
+        if unknown := [word for word in chosen if word not in known]:
+            raise argparse.ArgumentTypeError(f"{unknown[0]!r}; it must be of {','.join(known)}")
+        return chosen
+
+    return parse
+
+
+def choose_trials(arguments: argparse.Namespace, noise: Samples) -> list[Trial]:
+    """Everything to be played, in the order of the table."""
+    conditions, limit = arguments.conditions, arguments.limit
+    synthetic = voices.installed()
+    if not synthetic:
+        warn("espeak-ng is not installed: no synthetic sentences, words and languages")
+    trials: list[Trial] = []
+    if spoken := [condition for condition in SPEECH if condition in conditions]:
+        clips = load(arguments.recordings, limit)
+        if TEST_CLIPS not in [folder.resolve() for folder in arguments.recordings]:
+            # For the word error rate only: their phrases are those that are always heard.
+            clips += [replace(clip, phrases=()) for clip in load([TEST_CLIPS], limit)]
+        if synthetic:
+            clips += sample(voices.english(), limit)
+        trials += [Trial("speech", condition, clip) for condition in spoken for clip in clips]
+    if "silence" in conditions:
+        trials += [Trial("silence", "silence", c) for c in sample(silence_set(noise), limit)]
+    if "words" in conditions and synthetic:
+        trials += [
+            Trial("words", manner, clip)
+            for manner in voices.MANNERS
+            for clip in sample(voices.short_words(manner), limit)
+        ]
+    if synthetic:
+        trials += [
+            Trial("language", "clean", clip, language)
+            for language in arguments.languages
+            for clip in sample(voices.foreign(language), limit)
+        ]
+    return trials
+
+
+def sample(items: Sequence[Item], limit: int | None) -> list[Item]:
+    """All items, or the same random `limit` of them each time, in their order."""
+    if limit is None or limit >= len(items):
+        return list(items)
+    chosen = sorted(random.Random(0).sample(range(len(items)), limit))
+    return [items[number] for number in chosen]
+
+
+async def run(
+    options: Mapping[str, Options], trials: Sequence[Trial], trailing: float, noise: Samples
+) -> Texts:
+    pythons = {name: PYTHONS[name]() for name in options}
+    texts: Texts = {}
+    for name in options:
+        async with Server(pythons[name], options[name]) as server:
+            texts[name] = await run_server(server, name, trials, trailing, noise)
+    return texts
+
+
+async def run_server(
+    server: Server, name: str, trials: Sequence[Trial], trailing: float, noise: Samples
+) -> list[str]:
+    texts = []
+    began = time.perf_counter()
+    for number, each in enumerate(trials, start=1):
+        left = (time.perf_counter() - began) / max(1, number - 1) * (len(trials) - number + 1)
+        progress(f"{name}: {number}/{len(trials)}, {each.condition}, {left / 60:.0f} min left")
+        pcm = each.pcm(trailing, noise)
+        try:
+            answer = await play(server.port, pcm, language=each.language)
+            texts.append(answer.text)
+        except NoAnswer as reason:
+            _ = server.pid  # raises where the server has died: then nothing else has a meaning
+            warn(f"{name}: {each.clip.name}, {each.condition}: {reason}")
+            texts.append("")
+    progress("")
+    return texts
+
+
+def summarise(trials: Sequence[Trial], texts: Texts) -> list[Block]:
+    """All measures that the trials allow."""
+    heard = [
+        (trial, {name: texts[name][number] for name in texts})
+        for number, trial in enumerate(trials)
+    ]
+    speech = _groups(heard, lambda trial: trial.condition if trial.part == "speech" else None)
+    orders = {
+        condition: [(trial, said) for trial, said in group if trial.clip.phrases]
+        for condition, group in speech.items()
+    }
+    if pooled := [each for name, group in orders.items() if name in POOLED for each in group]:
+        orders[f"pooled, without {SPEECH[-1]}"] = pooled
+    written = {
+        condition: [(trial, said) for trial, said in group if trial.clip.text is not None]
+        for condition, group in speech.items()
+    }
+    languages = _groups(heard, lambda trial: trial.language if trial.part == "language" else None)
+    words = _groups(
+        heard, lambda trial: f"words, {trial.condition}" if trial.part == "words" else None
+    )
+    stops = {
+        label.replace("words", '"stop"'): [each for each in group if each[0].clip.text == "stop"]
+        for label, group in words.items()
+    }
+    silence = _groups(heard, lambda trial: "all sounds" if trial.part == "silence" else None)
+    blocks = [
+        Block("orders accepted", _rows(orders, _mean(accepted))),
+        Block("word error rate", _rows(written, _error_rate)),
+        Block("word error rate, other languages, synthetic", _rows(languages, _error_rate)),
+        Block("short words heard", _rows(words | stops, _mean(heard_words))),
+        Block("texts invented where nobody spoke", _rows(silence, _invented), share=False),
+    ]
+    if len(texts) == 2:
+        lost = _rows(speech | words, _lost)
+        blocks.insert(3, Block("answered with nothing, the other server with a text", lost))
+    return [block for block in blocks if block.rows]
+
+
+Heard = tuple[Trial, dict[str, str]]  # and what each server said
+Measure = Callable[[Sequence[Heard], str], float]  # of one server
+
+
+def _groups(
+    heard: Iterable[Heard], name: Callable[[Trial], str | None]
+) -> dict[str, list[Heard]]:
+    groups: dict[str, list[Heard]] = {}
+    for trial, said in heard:
+        if (key := name(trial)) is not None:
+            groups.setdefault(key, []).append((trial, said))
+    return groups
+
+
+def _rows(groups: Mapping[str, Sequence[Heard]], measure: Measure) -> list[Row]:
+    return [
+        (label, len(group), {server: measure(group, server) for server in group[0][1]})
+        for label, group in groups.items()
+        if group
+    ]
+
+
+def _mean(right: Callable[[Clip, str], bool]) -> Measure:
+    return lambda group, server: statistics.fmean(
+        right(trial.clip, said[server]) for trial, said in group
+    )
+
+
+def _error_rate(group: Sequence[Heard], server: str) -> float:
+    truths = [trial.clip.text or "" for trial, _ in group]
+    return word_error_rate(
+        truths, [said[server] for _, said in group], language=group[0][0].language
+    )
+
+
+def _lost(group: Sequence[Heard], server: str) -> float:
+    return statistics.fmean(
+        not said[server] and any(said[other] for other in said) for _, said in group
+    )
+
+
+def _invented(group: Sequence[Heard], server: str) -> float:
+    return sum(bool(said[server]) for _, said in group)
+
+
+def table(blocks: Sequence[Block], servers: Sequence[str]) -> str:
+    """A row per condition, a column per server; with two, the first less the second."""
+    rows = [["", "clips", *servers, *(["difference"] if len(servers) == 2 else [])]]
+    for block in blocks:
+        rows.append([block.title])
+        for label, clips, values in block.rows:
+            scaled = [100 * values[name] if block.share else values[name] for name in servers]
+            cells = [f"{value:.1f} %" if block.share else f"{value:.0f}" for value in scaled]
+            if len(scaled) == 2:
+                form = "{:+.1f}" if block.share else "{:+.0f}"
+                cells.append(form.format(scaled[0] - scaled[1]))
+            rows.append([f"  {label}", str(clips), *cells])
+    return align(rows)
+
+
+def panel(block: Block, servers: Sequence[str]) -> Panel:
+    factor = 100 if block.share else 1
+    return Panel(
+        title=block.title,
+        unit="%" if block.share else "sounds",
+        labels=[label for label, _, _ in block.rows],
+        series={name: [factor * row[2][name] for row in block.rows] for name in servers},
+    )
+
+
+def inventions(trials: Sequence[Trial], texts: Texts) -> list[str]:
+    """Which texts were invented, and from what."""
+    return [
+        f'{name} heard "{text}" in {trial.clip.name}'
+        for name in texts
+        for trial, text in zip(trials, texts[name], strict=True)
+        if trial.part == "silence" and text
+    ]
+
+
+def report(
+    arguments: argparse.Namespace,
+    options: Mapping[str, Options],
+    trials: Sequence[Trial],
+    texts: Texts,
+    blocks: Sequence[Block],
+) -> dict[str, Any]:
+    return {
+        "model": arguments.model,
+        "options": {
+            name: asdict(each) | {"model": arguments.model} for name, each in options.items()
+        },
+        "trailing": arguments.trailing,
+        "noise": str(arguments.noise or "generated"),
+        "figures": {
+            block.title: {
+                label: {"clips": clips, **values} for label, clips, values in block.rows
+            }
+            for block in blocks
+        },
+        "trials": [
+            {
+                "part": trial.part,
+                "condition": trial.condition,
+                "language": trial.language,
+                "clip": trial.clip.name,
+                "seconds": trial.clip.seconds,
+                "text": trial.clip.text,
+                "phrases": trial.clip.phrases,
+                "heard": {name: texts[name][number] for name in texts},
+            }
+            for number, trial in enumerate(trials)
+        ],
+    }
+
+
+if __name__ == "__main__":
+    main()

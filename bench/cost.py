@@ -1,0 +1,257 @@
+"""What a decode costs, part by part: spectrogram, VAD, encoder, decoder.
+
+In this process, with the parts of this server's own engine. Clips are spoken
+commands; every clip is put into every window, run after run, so that what else
+the machine does falls on all of them. Prints a table; progress goes to stderr.
+"""
+
+import argparse
+import statistics
+import sys
+import time
+from collections import defaultdict
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, dataclass
+from functools import partial
+from pathlib import Path
+from typing import TypeVar
+
+import numpy as np
+
+from wyoming_faster_whisper.engine.base import DecodeOptions
+from wyoming_faster_whisper.engine.gate import token_budget
+from wyoming_faster_whisper.engine.whisper import WhisperEngine, load_model
+from wyoming_faster_whisper.engine.window import FRAMES_PER_SECOND
+from wyoming_faster_whisper.speech.vad import Vad
+
+from .clips import SAMPLE_RATE, TEST_CLIPS, Samples, load, to_samples
+from .models import model_directory
+from .plot import Panel, bars, check_plotting
+from .report import align, progress, write_json
+
+WINDOWS = (30.0, 20.0, 15.0, 12.0, 10.0, 8.0, 5.0)  # seconds
+BEAMS = (1, 5)
+
+Result = TypeVar("Result")
+
+
+@dataclass(frozen=True, slots=True)
+class Cost:
+    """Medians over the runs and clips."""
+
+    seconds: float  # on the clock
+    cpu: float  # seconds, of all threads
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """What a window costs. All but tokens are of one clip."""
+
+    window: float  # seconds
+    full_vad: Cost  # of sound as long as the window
+    full_spectrogram: Cost
+    encoder: Cost
+    decoder: dict[int, Cost]  # by beam
+    tokens: dict[int, float]  # mean, by beam
+    total: dict[int, Cost]  # VAD and spectrogram of the clip, encoder, decoder
+
+
+class Stopwatch:
+    """Collects what each part cost, under its name."""
+
+    def __init__(self) -> None:
+        self._costs: defaultdict[tuple[object, ...], list[Cost]] = defaultdict(list)
+
+    def time(self, name: tuple[object, ...], work: Callable[[], Result]) -> Result:
+        seconds, cpu = time.perf_counter(), time.process_time()
+        result = work()
+        cost = Cost(time.perf_counter() - seconds, time.process_time() - cpu)
+        self._costs[name].append(cost)
+        return result
+
+    def median(self, *name: object) -> Cost:
+        costs = self._costs[name]
+        return Cost(
+            statistics.median(cost.seconds for cost in costs),
+            statistics.median(cost.cpu for cost in costs),
+        )
+
+
+def main() -> None:
+    arguments = parse_arguments()
+    if arguments.plot:
+        check_plotting()
+    clips = load(arguments.recordings or [TEST_CLIPS], arguments.limit)
+    sounds = [to_samples(clip.audio) for clip in clips]
+    # A clip that is longer than a window would be another one in it.
+    fitting = [sound for sound in sounds if len(sound) / SAMPLE_RATE <= min(arguments.windows)]
+    if not fitting:
+        sys.exit("no clips found that fit into the shortest window")
+
+    directory = model_directory(arguments.model)
+    model = load_model(directory, device="cpu", compute_type="int8", threads=arguments.threads)
+    engine = WhisperEngine(model, directory)
+    rows = measure(engine, fitting, arguments.windows, arguments.runs)
+
+    spoken = statistics.fmean(len(sound) / SAMPLE_RATE for sound in fitting)
+    title = (
+        f"{arguments.model} int8, {arguments.threads} threads; {len(fitting)} clips"
+        f" of {spoken:.1f} s on average; medians of {arguments.runs} runs"
+    )
+    print(title)
+    print(table("milliseconds", rows, lambda cost: cost.seconds))
+    print(table("CPU milliseconds", rows, lambda cost: cost.cpu))
+    if arguments.json:
+        write_json(
+            arguments.json,
+            {
+                "model": arguments.model,
+                "threads": arguments.threads,
+                "runs": arguments.runs,
+                "clips": len(fitting),
+                "clip_seconds": spoken,
+                "windows": [asdict(row) for row in rows],
+            },
+        )
+    if arguments.plot:
+        panels = [
+            panel("time of one clip", rows, lambda cost: cost.seconds),
+            panel("CPU time of one clip", rows, lambda cost: cost.cpu),
+        ]
+        bars(title, panels, arguments.plot)
+
+
+def parse_arguments() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(prog="bench.cost", description=__doc__)
+    parser.add_argument("--model", default="base", help="name or directory; never downloaded")
+    parser.add_argument("--threads", type=int, default=2, help="CPU threads")
+    parser.add_argument("--runs", type=int, default=5, help="of each clip in each window")
+    parser.add_argument(
+        "--windows",
+        type=lambda text: [float(window) for window in text.split(",")],
+        default=WINDOWS,
+        metavar="A,B",
+        help="seconds; default: " + ",".join(f"{window:g}" for window in WINDOWS),
+    )
+    parser.add_argument(
+        "--recordings",
+        type=Path,
+        action="append",
+        metavar="DIR",
+        help="folder of WAV files with labels.json or .txt files (repeatable);"
+        " default: tests/data; clips longer than the shortest window are left out",
+    )
+    parser.add_argument("--limit", type=int, metavar="N", help="a fixed sample of N clips")
+    parser.add_argument("--json", type=Path, metavar="FILE", help="write all figures here")
+    parser.add_argument("--plot", type=Path, metavar="FILE", help="draw the parts here (PNG)")
+    return parser.parse_args()
+
+
+def measure(
+    engine: WhisperEngine, sounds: Sequence[Samples], windows: Sequence[float], runs: int
+) -> list[Row]:
+    watch, vad = Stopwatch(), Vad()
+    tokens: defaultdict[tuple[float, int], list[int]] = defaultdict(list)
+    measure_once(engine, vad, Stopwatch(), sounds[0], max(windows), defaultdict(list))  # warm
+    for run in range(1, runs + 1):
+        for number, sound in enumerate(sounds, start=1):
+            for window in windows:
+                progress(f"run {run}/{runs}, clip {number}/{len(sounds)}, {window:g} s")
+                measure_once(engine, vad, watch, sound, window, tokens)
+    progress("")
+    return [row(watch, window, tokens) for window in windows]
+
+
+def measure_once(
+    engine: WhisperEngine,
+    vad: Vad,
+    watch: Stopwatch,
+    sound: Samples,
+    window: float,
+    tokens: defaultdict[tuple[float, int], list[int]],
+) -> None:
+    """One clip in one window, with each beam."""
+    # The engine's own steps, not its decode(): that would choose the window itself.
+    full = np.resize(sound, round(window * SAMPLE_RATE))
+    watch.time(("vad", window), lambda: vad.probabilities(full))
+    watch.time(("spectrogram", window), lambda: engine._spectrogram(full))
+
+    watch.time(("vad",), lambda: vad.probabilities(sound))
+    features = watch.time(("spectrogram",), lambda: engine._spectrogram(sound))
+    frames = round(window * FRAMES_PER_SECOND)
+    encoding = watch.time(("encoder", window), lambda: engine._encode(features, frames))
+    prompt = engine._prompt(DecodeOptions(), "en")
+    budget = token_budget(len(sound) / SAMPLE_RATE)
+    for beam in BEAMS:
+        generate = partial(engine._generate, encoding, prompt, beam, budget)
+        decoded = watch.time(("decoder", window, beam), generate)
+        tokens[window, beam].append(decoded.tokens)
+
+
+def row(
+    watch: Stopwatch, window: float, tokens: defaultdict[tuple[float, int], list[int]]
+) -> Row:
+    encoder = watch.median("encoder", window)
+    decoder = {beam: watch.median("decoder", window, beam) for beam in BEAMS}
+    before = [watch.median("vad"), watch.median("spectrogram"), encoder]
+    return Row(
+        window=window,
+        full_vad=watch.median("vad", window),
+        full_spectrogram=watch.median("spectrogram", window),
+        encoder=encoder,
+        decoder=decoder,
+        tokens={beam: statistics.fmean(tokens[window, beam]) for beam in BEAMS},
+        total={
+            beam: Cost(
+                sum(cost.seconds for cost in (*before, decoder[beam])),
+                sum(cost.cpu for cost in (*before, decoder[beam])),
+            )
+            for beam in BEAMS
+        },
+    )
+
+
+def table(unit: str, rows: Sequence[Row], value: Callable[[Cost], float]) -> str:
+    """A row per window, a column per part."""
+    titles = ["VAD*", "spectrogram*", "encoder"]
+    titles += [f"decoder, beam {beam}" for beam in BEAMS]
+    titles += [f"tokens, beam {beam}" for beam in BEAMS]
+    titles += [f"a clip, beam {beam}" for beam in BEAMS]
+    cells = [[unit, *titles]]
+    for each in rows:
+        costs = [each.full_vad, each.full_spectrogram, each.encoder, *each.decoder.values()]
+        cells.append(
+            [
+                f"{each.window:g} s",
+                *(f"{1000 * value(cost):.1f}" for cost in costs),
+                *(f"{count:.1f}" for count in each.tokens.values()),
+                *(f"{1000 * value(cost):.1f}" for cost in each.total.values()),
+            ]
+        )
+    return align([*cells, ["* of sound that fills the window; a clip has less of it"]])
+
+
+def panel(title: str, rows: Sequence[Row], value: Callable[[Cost], float]) -> Panel:
+    """The clip with the largest beam, in its parts."""
+    beam = max(BEAMS)
+    parts: dict[str, Callable[[Row], float]] = {
+        "VAD and spectrogram": lambda row: (
+            value(row.total[beam]) - value(row.encoder) - value(row.decoder[beam])
+        ),
+        "encoder": lambda row: value(row.encoder),
+        f"decoder, beam {min(BEAMS)}": lambda row: value(row.decoder[min(BEAMS)]),
+        f"beam {beam}, on top of that": lambda row: max(
+            0.0, value(row.decoder[beam]) - value(row.decoder[min(BEAMS)])
+        ),
+    }
+    return Panel(
+        title=title,
+        unit="ms",
+        labels=[f"{row.window:g} s" for row in rows],
+        series={name: [1000 * part(row) for row in rows] for name, part in parts.items()},
+        stacked=True,
+    )
+
+
+if __name__ == "__main__":
+    main()

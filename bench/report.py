@@ -1,0 +1,57 @@
+"""What all benchmarks print alike: progress, aligned tables, the machine."""
+
+import json
+import os
+import platform
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+
+def progress(line: str) -> None:
+    """Show where a long run is: in one line of a terminal, line by line elsewhere."""
+    if sys.stderr.isatty():
+        print(f"\r\x1b[K{line}", end="", file=sys.stderr, flush=True)
+    elif line:
+        print(line, file=sys.stderr, flush=True)
+
+
+def warn(line: str) -> None:
+    """Say something on stderr that is to stay there."""
+    progress("")
+    print(line, file=sys.stderr, flush=True)
+
+
+def align(rows: Sequence[Sequence[str]]) -> str:
+    """Columns side by side: the first to the left, the others to the right.
+
+    A row of one cell is a heading and does not widen its column.
+    """
+    full = [row for row in rows if len(row) > 1]
+    widths = [max(len(cell) for cell in column) for column in zip(*full, strict=True)]
+    lines = []
+    for row in rows:
+        if len(row) == 1:
+            lines.append(row[0])
+            continue
+        cells = [cell.rjust(width) for cell, width in zip(row[1:], widths[1:], strict=True)]
+        lines.append("  ".join([row[0].ljust(widths[0]), *cells]).rstrip())
+    return "\n".join(lines)
+
+
+def write_json(path: Path, report: dict[str, Any]) -> None:
+    """Write a report, with the machine that it was made on."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(json.dumps({"machine": machine()} | report, indent=1) + "\n")
+
+
+def machine() -> dict[str, Any]:
+    return {"processor": _processor(), "cores": os.cpu_count()}
+
+
+def _processor() -> str:
+    for line in Path("/proc/cpuinfo").read_text().splitlines():
+        if line.startswith("model name"):
+            return line.partition(":")[2].strip()
+    return platform.machine()

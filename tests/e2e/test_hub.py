@@ -1,0 +1,229 @@
+"""Downloads from a hub, which may be slow, silent, gone or wrong.
+
+The hub is a real HTTP server on 127.0.0.1 that answers what huggingface_hub asks.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import logging
+import socket
+import threading
+import time
+from collections import Counter
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+
+import pytest
+
+from wyoming_faster_whisper.errors import ModelError
+from wyoming_faster_whisper.models import choose, locate
+
+NAME = "kitchen/tiny-fake"
+COMMIT = "c0ffee" * 6 + "c0ff"
+FILES = {
+    "config.json": b'{"lang_ids": []}',
+    "model.bin": bytes(range(256)) * 8192,  # 2 MB
+    "tokenizer.json": b"{}",
+    "vocabulary.txt": b"a\nb\n",
+    "README.md": b"not wanted",
+}
+
+
+class Hub(ThreadingHTTPServer):
+    """Serves one repository.
+
+    Args:
+        files: of the repository; None = there is none.
+        silent: is asked for every path; where it says so, no answer ever comes.
+        half: of model.bin only the first half comes.
+    """
+
+    daemon_threads = True
+    block_on_close = False
+
+    def __init__(
+        self,
+        files: dict[str, bytes] | None = FILES,
+        *,
+        silent: Callable[[str], bool] = lambda path: False,
+        half: bool = False,
+    ) -> None:
+        super().__init__(("127.0.0.1", 0), Answers)
+        self.files = files
+        self.silent = silent
+        self.half = half
+        self.asked: list[str] = []
+        self.closing = threading.Event()
+
+    @property
+    def url(self) -> str:
+        return f"http://127.0.0.1:{self.server_port}"
+
+
+class Answers(BaseHTTPRequestHandler):
+    protocol_version = "HTTP/1.1"
+    server: Hub
+
+    def do_HEAD(self) -> None:
+        self._answer(body=False)
+
+    def do_GET(self) -> None:
+        self._answer(body=True)
+
+    def _answer(self, *, body: bool) -> None:
+        path = self.path.split("?")[0]
+        self.server.asked.append(path)
+        if self.server.silent(path):
+            self.server.closing.wait()
+            self.close_connection = True
+            return
+        files = self.server.files
+        resolve = f"/{NAME}/resolve/{COMMIT}/"
+        if files is None:
+            self._send(
+                404, b'{"error": "Repository not found"}', {"X-Error-Code": "RepoNotFound"}
+            )
+        elif path == f"/api/models/{NAME}/revision/main":
+            siblings = [{"rfilename": name} for name in files]
+            self._send_json({"id": NAME, "sha": COMMIT, "siblings": siblings})
+        elif path == f"/api/models/{NAME}/tree/{COMMIT}":
+            self._send_json(
+                [
+                    {"type": "file", "path": name, "size": len(data), "oid": etag(data)}
+                    for name, data in files.items()
+                ]
+            )
+        elif path.startswith(resolve) and (name := path.removeprefix(resolve)) in files:
+            data = files[name]
+            headers = {"ETag": f'"{etag(data)}"', "X-Repo-Commit": COMMIT}
+            self._send(200, data, headers, body=body)
+        else:
+            self._send(404, b"", {"X-Error-Code": "EntryNotFound"})
+
+    def _send_json(self, value: object) -> None:
+        self._send(200, json.dumps(value).encode(), {"Content-Type": "application/json"})
+
+    def _send(
+        self, status: int, data: bytes, headers: dict[str, str], *, body: bool = True
+    ) -> None:
+        self.send_response(status)
+        for name, value in headers.items():
+            self.send_header(name, value)
+        self.send_header("Content-Length", str(len(data)))
+        self.end_headers()
+        if not body:
+            return
+        if self.server.half and data is FILES["model.bin"]:
+            self.wfile.write(data[: len(data) // 2])
+            self.server.closing.wait()
+            self.close_connection = True
+            return
+        self.wfile.write(data)
+
+    def log_message(self, format: str, *args: object) -> None:
+        pass
+
+
+def etag(data: bytes) -> str:
+    return hashlib.sha1(data).hexdigest()
+
+
+@contextmanager
+def running(hub: Hub) -> Iterator[Hub]:
+    thread = threading.Thread(target=hub.serve_forever, kwargs={"poll_interval": 0.01})
+    thread.start()
+    try:
+        yield hub
+    finally:
+        hub.closing.set()
+        hub.shutdown()
+        thread.join()
+        hub.server_close()
+
+
+@pytest.fixture(autouse=True)
+def plain_environment(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """No proxy, token, cache or offline mode of whoever runs the tests."""
+    for name in ("HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY", "HF_TOKEN", "HF_HUB_OFFLINE"):
+        monkeypatch.delenv(name, raising=False)
+        monkeypatch.delenv(name.lower(), raising=False)
+    monkeypatch.setenv("NO_PROXY", "127.0.0.1")
+    monkeypatch.setenv("HF_HUB_DISABLE_TELEMETRY", "1")
+
+
+def fetched(hub: str, folder: Path) -> Path:
+    return locate(choose(NAME, [folder]), folder, hub=hub)
+
+
+def failure(hub: str, folder: Path) -> str:
+    with pytest.raises(ModelError) as caught:
+        locate(choose(NAME, [folder]), folder, hub=hub, stall=0.2)
+    return str(caught.value)
+
+
+def test_a_model_is_downloaded_with_its_progress_in_the_log(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    with running(Hub()) as hub, caplog.at_level(logging.INFO):
+        directory = fetched(hub.url, tmp_path)
+    for name in ("config.json", "model.bin", "tokenizer.json", "vocabulary.txt"):
+        assert (directory / name).read_bytes() == FILES[name]
+    assert not (directory / "README.md").exists()
+    assert f"Downloading {NAME} from {hub.url} into {tmp_path}" in caplog.text
+    assert f"Downloading {NAME}: 2 of 2 MB" in caplog.text
+
+
+def test_what_was_downloaded_is_found_without_the_hub(tmp_path: Path) -> None:
+    with running(Hub()) as hub:
+        directory = fetched(hub.url, tmp_path)
+    assert choose(NAME, [tmp_path]).directory == directory
+
+
+@pytest.mark.parametrize("what", ["/api/models/", "/tree/", "/resolve/"])
+def test_a_hub_that_falls_silent_is_given_up(tmp_path: Path, what: str) -> None:
+    """In at most two tries of 10 s and 3 s between them; here 0.2 s are enough."""
+    began = time.monotonic()
+    with running(Hub(silent=lambda path: what in path)) as hub:
+        sentence = failure(hub.url, tmp_path)
+    assert time.monotonic() - began < 10
+    assert max(Counter(hub.asked).values()) <= 2
+    assert f"model {NAME!r} is not to be had" in sentence
+    assert f"looked in the data folders, in installed packages and on {hub.url}" in sentence
+    assert f"copy a model into {tmp_path}" in sentence
+
+
+def test_a_hub_that_falls_silent_in_the_middle_of_a_file_is_given_up(tmp_path: Path) -> None:
+    """In six tries, each of which takes up what came before."""
+    began = time.monotonic()
+    with running(Hub(half=True)) as hub:
+        sentence = failure(hub.url, tmp_path)
+    assert time.monotonic() - began < 20
+    assert f"model {NAME!r} is not to be had" in sentence
+
+
+def test_a_hub_that_refuses_is_no_hub(tmp_path: Path) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as unused:
+        hub = f"http://127.0.0.1:{unused.getsockname()[1]}"
+    sentence = failure(hub, tmp_path)
+    assert f"model {NAME!r} is not here and the hub does not answer" in sentence
+    assert f"on {hub}" in sentence
+    assert f"copy a model into {tmp_path}" in sentence
+
+
+def test_a_repository_that_is_not_there(tmp_path: Path) -> None:
+    with running(Hub(files=None)) as hub:
+        assert failure(hub.url, tmp_path) == (
+            f"there is no model {NAME!r} on {hub.url}, or it needs a token in HF_TOKEN"
+        )
+
+
+def test_a_repository_that_is_no_model(tmp_path: Path) -> None:
+    files = {name: data for name, data in FILES.items() if name != "model.bin"}
+    with running(Hub(files)) as hub:
+        assert failure(hub.url, tmp_path) == (
+            f"{NAME} on {hub.url} is no CTranslate2 model: it has no model.bin"
+        )

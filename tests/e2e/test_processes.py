@@ -1,0 +1,329 @@
+"""Servers as operators start and end them: processes, signals, exit statuses."""
+
+from __future__ import annotations
+
+import asyncio
+import signal
+import sys
+from asyncio.subprocess import DEVNULL
+from collections.abc import AsyncIterator
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import pytest
+from wyoming.client import AsyncClient
+
+from wyoming_faster_whisper.testing import tone
+
+from ..clips import CLIPS
+from .conftest import StartProcess
+from .processes import DEADLINE, Process, environment
+from .serving import Speaker, peer, utterance
+
+HERE = ("--uri", "tcp://127.0.0.1:0")
+TINY = (*HERE, "--model", "tiny.en")
+SIGNALS = [signal.SIGTERM, signal.SIGINT]
+
+
+@dataclass
+class SilentHub:
+    """A model hub that takes connections and never says anything."""
+
+    url: str = ""
+    asked: asyncio.Event = field(default_factory=asyncio.Event)
+    connections: list[asyncio.StreamWriter] = field(default_factory=list)
+
+    server: asyncio.Server | None = None
+
+    async def start(self) -> None:
+        self.server = await asyncio.start_server(self._connected, "127.0.0.1")
+        self.url = f"http://127.0.0.1:{self.server.sockets[0].getsockname()[1]}"
+
+    def close(self) -> None:
+        """Break all connections and take no more."""
+        assert self.server is not None
+        self.server.close()
+        for writer in self.connections:
+            writer.transport.abort()
+
+    async def _connected(
+        self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter
+    ) -> None:
+        self.connections.append(writer)
+        if await reader.read(1):  # not only looking whether somebody is there
+            self.asked.set()
+
+    async def first_request(self) -> None:
+        """Wait until somebody wants a model."""
+        async with asyncio.timeout(DEADLINE):
+            await self.asked.wait()
+
+
+@pytest.fixture
+async def hub() -> AsyncIterator[SilentHub]:
+    hub = SilentHub()
+    await hub.start()
+    yield hub
+    hub.close()
+
+
+async def test_it_listens_and_says_what_it_is_before_the_model_is_there(
+    start_process: StartProcess, hub: SilentHub
+) -> None:
+    process = await start_process(*HERE, "--model", "small", HF_ENDPOINT=hub.url)
+    await hub.first_request()
+    async with process.client() as client:
+        [model] = (await client.describe()).asr[0].models
+    assert (model.name, model.installed) == ("small", True)
+    assert "Ready" not in process.log
+
+
+@pytest.mark.parametrize("number", SIGNALS)
+async def test_a_signal_ends_it_while_the_hub_is_silent(
+    start_process: StartProcess, hub: SilentHub, number: signal.Signals
+) -> None:
+    process = await start_process(*HERE, "--model", "small", HF_ENDPOINT=hub.url)
+    await process.uri()
+    await hub.first_request()
+    process.signal(number)
+    assert await process.ended() == 0
+    assert "Traceback" not in process.log
+
+
+async def test_two_servers_run_side_by_side(start_process: StartProcess, hub: SilentHub) -> None:
+    options = (*HERE, "--model", "small")
+    one = await start_process(*options, HF_ENDPOINT=hub.url)
+    two = await start_process(*options, HF_ENDPOINT=hub.url)
+    assert await one.uri() != await two.uri()
+    async with one.client() as to_one, two.client() as to_two:
+        assert await to_one.describe() == await to_two.describe()
+
+
+async def test_a_unix_socket_comes_and_goes_with_it(
+    start_process: StartProcess, hub: SilentHub, tmp_path: Path
+) -> None:
+    uri = f"unix://{tmp_path}/socket"
+    process = await start_process("--uri", uri, "--model", "small", HF_ENDPOINT=hub.url)
+    assert await process.uri() == uri
+    async with process.client() as client:
+        assert (await client.describe()).asr
+    process.signal(signal.SIGTERM)
+    assert await process.ended() == 0
+    assert not (tmp_path / "socket").exists()
+
+
+async def test_a_second_signal_ends_it_at_once(
+    start_process: StartProcess, hub: SilentHub
+) -> None:
+    process = await start_process(*HERE, "--model", "small", HF_ENDPOINT=hub.url)
+    async with process.client() as client:
+        await client.say(tone(0.5))
+        await client.ping()
+        process.signal(signal.SIGTERM)
+        await process.logged("SIGTERM: finishing")
+        process.signal(signal.SIGTERM)
+        await process.logged("SIGTERM again")
+        assert await process.ended() == 130
+    assert "Traceback" not in process.log
+
+
+def one_sentence(log: str) -> str:
+    """Return the log's only error, which must be its last line."""
+    assert "Traceback" not in log
+    *before, last = log.splitlines()
+    assert last.startswith("error: "), log
+    assert not any("error: " in line for line in before), log
+    return last
+
+
+async def test_a_model_that_is_nowhere_ends_it(start_process: StartProcess) -> None:
+    process = await start_process(*HERE, "--model", "small")
+    assert await process.ended() == 1
+    sentence = one_sentence(process.log)
+    for word in ("'small'", "http://127.0.0.1:9", "install the package extra 'models'"):
+        assert word in sentence
+
+
+async def test_who_waits_for_a_model_that_does_not_come_is_told(
+    start_process: StartProcess, hub: SilentHub
+) -> None:
+    process = await start_process(*HERE, "--model", "small", HF_ENDPOINT=hub.url)
+    async with process.client() as client:
+        await client.say(tone(0.5))
+        await client.ping()
+        await hub.first_request()
+        hub.close()
+        event = await client.receive()
+        assert event.type == "error"
+        assert event.data["code"] == "model"
+        assert await process.ended() == 1
+    assert "'small'" in one_sentence(process.log)
+
+
+async def test_a_model_that_may_not_be_downloaded_ends_it(
+    start_process: StartProcess, hub: SilentHub
+) -> None:
+    options = ("--model", "small", "--local-files-only")
+    process = await start_process(*HERE, *options, HF_ENDPOINT=hub.url)
+    assert await process.ended() == 1
+    assert "--local-files-only" in one_sentence(process.log)
+    assert hub.connections == []
+
+
+async def test_a_damaged_model_ends_it(start_process: StartProcess, tmp_path: Path) -> None:
+    damaged = tmp_path / "damaged"
+    damaged.mkdir()
+    (damaged / "config.json").write_text("{}")
+    (damaged / "model.bin").write_bytes(b"\0" * 1000)
+    process = await start_process(*HERE, "--model", str(damaged))
+    assert await process.ended() == 1
+    assert str(damaged) in one_sentence(process.log)
+
+
+@pytest.mark.parametrize(
+    ("options", "words"),
+    [
+        (["--beam-size", "many"], ["--beam-size", "'many'", "a whole number"]),
+        (["--max-waiting", "0"], ["--max-waiting", "0", "at least 1"]),
+        (["--whisper-task", "sing"], ["--whisper-task", "transcribe or translate"]),
+        (["--speed", "fast"], ["--speed", "--help"]),
+        (["--uri", "http://0.0.0.0:80"], ["--uri", "tcp://HOST:PORT"]),
+        (["--language", "klingon"], ["--language", "'klingon'"]),
+    ],
+    ids=lambda value: value[0] if isinstance(value, list) else None,
+)
+async def test_an_option_that_cannot_be_served_ends_it(
+    start_process: StartProcess, options: list[str], words: list[str]
+) -> None:
+    process = await start_process(*options)
+    assert await process.ended() == 2
+    assert process.log.count("\n") == 1
+    for word in words:
+        assert word in one_sentence(process.log)
+
+
+async def test_a_port_in_use_ends_it(start_process: StartProcess, hub: SilentHub) -> None:
+    taken = hub.url.replace("http", "tcp")
+    process = await start_process("--uri", taken, "--model", "small", HF_ENDPOINT=hub.url)
+    assert await process.ended() == 2
+    assert f"cannot listen on {taken}: " in one_sentence(process.log)
+    assert hub.connections == []
+
+
+class OverPipes(AsyncClient):
+    """The wyoming library's client, at the pipes of a server."""
+
+    def __init__(self, process: Process) -> None:
+        super().__init__(read_timeout=DEADLINE)
+        self._reader = process.process.stdout
+        self._writer = process.process.stdin
+
+
+async def test_it_speaks_over_pipes(start_process: StartProcess, hub: SilentHub) -> None:
+    process = await start_process("--uri", "stdio://", "--model", "small", HF_ENDPOINT=hub.url)
+    client = Speaker(OverPipes(process))
+    assert (await client.describe()).asr[0].name == "faster-whisper"
+    assert await client.ping("pipes") == "pipes"
+    assert process.process.stdin is not None
+    process.process.stdin.close()
+    assert await process.ended() == 0
+
+
+@pytest.mark.model
+async def test_it_transcribes_over_pipes(start_process: StartProcess) -> None:
+    process = await start_process("--uri", "stdio://", "--model", "tiny.en")
+    client = Speaker(OverPipes(process))
+    for name in ("time", "lights"):
+        await client.say(CLIPS[name].samples)
+    for name in ("time", "lights"):
+        assert CLIPS[name].heard_in(await client.transcript())
+
+
+async def test_stdio_without_pipes_is_refused(tmp_path: Path) -> None:
+    file = tmp_path / "file"
+    file.touch()
+    with file.open() as given:
+        process = await asyncio.create_subprocess_exec(
+            *(sys.executable, "-m", "wyoming_faster_whisper", "--uri", "stdio://"),
+            stdin=given,
+            stdout=DEVNULL,
+            stderr=asyncio.subprocess.PIPE,
+            env=environment(tmp_path),
+        )
+        _, log = await process.communicate()
+    assert process.returncode == 2
+    assert "stdio:// takes pipes" in one_sentence(log.decode())
+
+
+@pytest.mark.model
+@pytest.mark.parametrize("number", SIGNALS)
+async def test_a_signal_ends_it_when_nobody_speaks(
+    start_process: StartProcess, number: signal.Signals
+) -> None:
+    process = await start_process(*TINY)
+    await process.ready()
+    async with process.client() as idle:
+        await idle.ping()
+        process.signal(number)
+        assert await process.ended() == 0
+        assert await idle.client.read_event() is None
+    assert f"{number.name}: finishing what runs" in process.log
+
+
+@pytest.mark.model
+async def test_a_signal_lets_who_speaks_finish(start_process: StartProcess) -> None:
+    process = await start_process(*TINY)
+    async with process.client() as client:
+        *audio, stop = utterance(CLIPS["lights"].samples)
+        await client.send(*audio)
+        await client.ping()
+        process.signal(signal.SIGTERM)
+        await process.logged("SIGTERM: finishing what runs")
+        await client.send(stop)
+        assert CLIPS["lights"].heard_in(await client.transcript())
+        assert await process.ended() == 0
+
+
+@pytest.mark.model
+@pytest.mark.parametrize(
+    ("model", "library", "name"),
+    [("auto", "auto", "base-int8"), ("tiny.en", "faster-whisper", "tiny.en")],
+)
+async def test_the_add_ons_command_line_starts_it(
+    start_process: StartProcess, tmp_path: Path, model: str, library: str, name: str
+) -> None:
+    data = str(tmp_path / "data")
+    process = await start_process(
+        # The add-on listens on 0.0.0.0:10300. Here nothing is announced to the network of
+        # whoever runs the tests.
+        *("--uri", "tcp://127.0.0.1:0", "--zeroconf"),
+        *("--model", model, "--stt-library", library, "--beam-size", "0"),
+        *("--language", "en", "--initial-prompt", "null", "--whisper-task", "transcribe"),
+        *("--data-dir", data, "--download-dir", data),
+    )
+    async with process.client() as client:
+        [program] = (await client.describe()).asr
+        assert program.name == "faster-whisper"
+        assert [described.name for described in program.models] == [name]
+        await client.say(CLIPS["lights"].samples)
+        assert CLIPS["lights"].heard_in(await client.transcript())
+    process.signal(signal.SIGTERM)
+    assert await process.ended() == 0
+
+
+async def test_the_add_ons_flags_are_all_taken(
+    start_process: StartProcess, hub: SilentHub, tmp_path: Path
+) -> None:
+    process = await start_process(
+        *("--uri", "tcp://127.0.0.1:0", "--zeroconf", "--model", "small"),
+        *("--stt-library", "sherpa", "--beam-size", "5", "--language", "auto"),
+        *("--initial-prompt", "null", "--whisper-task", "translate"),
+        *("--data-dir", str(tmp_path), "--download-dir", str(tmp_path)),
+        *("--sherpa-streaming", "--vad-clip", "--debug"),
+        HF_ENDPOINT=hub.url,
+    )
+    async with peer(await process.uri()) as health_check:
+        info = await health_check.send(b'{ "type": "describe" }\n').receive()
+    assert info.data["asr"][0]["name"] == "faster-whisper"
+    for flag in ("--stt-library", "--sherpa-streaming", "--vad-clip"):
+        assert process.log.count(f"WARNING:wyoming_faster_whisper.cli:{flag} ") == 1

@@ -1,0 +1,59 @@
+"""Real speech through the real server becomes words."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from wyoming_faster_whisper.audio import SAMPLE_RATE, Samples
+from wyoming_faster_whisper.testing import silence
+
+from ..clips import CLIPS
+from ..e2e.serving import Speaker
+
+pytestmark = [pytest.mark.model, pytest.mark.asyncio(loop_scope="module")]
+
+
+async def test_info_says_that_it_hears_english_only(client: Speaker) -> None:
+    [model] = (await client.describe()).asr[0].models
+    assert model.name == "tiny.en"
+    assert model.languages == ["en"]
+
+
+@pytest.mark.parametrize("name", CLIPS)
+async def test_the_words_of_a_recording_are_heard(client: Speaker, name: str) -> None:
+    await client.say(CLIPS[name].samples)
+    answer = await client.answer()
+    assert CLIPS[name].heard_in(answer.text), answer.text
+    assert answer.text == answer.text.strip()
+    assert answer.language == "en"
+
+
+async def test_another_language_is_heard_as_english(client: Speaker) -> None:
+    await client.say(CLIPS["lights"].samples, language="de")
+    answer = await client.answer()
+    assert CLIPS["lights"].heard_in(answer.text), answer.text
+    assert answer.language == "en"
+
+
+async def test_more_than_one_window_of_speech_is_heard_to_its_end(client: Speaker) -> None:
+    pause = silence(2.5)
+    everything = np.concatenate(
+        [part for said in CLIPS.values() for part in (said.samples, pause)]
+    )
+    assert len(everything) > 32 * SAMPLE_RATE
+    await client.say(everything)
+    text = await client.transcript()
+    assert [name for name, said in CLIPS.items() if not said.heard_in(text)] == [], text
+
+
+def noise(seconds: float) -> Samples:
+    """A quiet hiss, the same each time."""
+    hiss = np.random.default_rng(0).normal(0.0, 0.003, round(seconds * SAMPLE_RATE))
+    return hiss.astype(np.float32)
+
+
+@pytest.mark.parametrize("sound", [silence(3.0), noise(3.0)], ids=["silence", "hiss"])
+async def test_where_nobody_speaks_nothing_is_heard(client: Speaker, sound: Samples) -> None:
+    await client.say(sound)
+    assert await client.transcript() == ""

@@ -1,0 +1,90 @@
+"""--model auto: the largest model that the machine can afford."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import pytest
+
+from wyoming_faster_whisper.auto import SIZES, Choice, Machine, choose, expected
+
+PLENTY = 16_000.0  # MB
+
+
+def pick(
+    *here: str,
+    memory: float = PLENTY,
+    arm: bool = False,
+    gpu: bool = False,
+    english: bool = False,
+    figures: Mapping[str, float] | None = None,
+    budget: float = 300,
+) -> Choice:
+    return choose(
+        Machine(memory, arm=arm, gpu=gpu),
+        english=english,
+        figures=figures or {},
+        at_hand=here.__contains__,
+        download_budget=budget,
+    )
+
+
+def test_an_unknown_machine_gets_the_reference_servers_choice() -> None:
+    assert pick().name == "base-int8"
+    assert pick(arm=True).name == "tiny-int8"
+    assert pick(gpu=True).name == "small"
+
+
+def test_a_model_that_is_here_goes_before_a_download() -> None:
+    assert pick("tiny").name == "tiny"
+    assert pick("tiny", "base").name == "base"
+    assert pick("tiny", "base", "base-int8").name == "base-int8"
+
+
+def test_a_fast_machine_gets_a_larger_model() -> None:
+    fast = {"base": 0.1}
+    assert pick("base", "small", figures=fast).name == "small"
+    assert pick("base", figures=fast).name == "base"
+    assert pick("base", "small", figures={"base": 0.3}).name == "base"
+
+
+def test_a_measured_figure_goes_before_an_expected_one() -> None:
+    assert pick("base", "small", figures={"base": 0.1, "small": 0.9}).name == "base"
+
+
+def test_a_slow_machine_gets_a_smaller_model() -> None:
+    assert pick("tiny", "base", figures={"base": 0.8}).name == "tiny"
+
+
+def test_a_model_that_is_too_slow_is_better_than_none() -> None:
+    assert pick("base", figures={"base": 2.0}).name == "base"
+
+
+def test_what_does_not_fit_into_memory_is_not_chosen() -> None:
+    assert pick("tiny", "base", memory=300).name == "tiny"
+    assert pick("small", memory=300).name == "tiny-int8"
+    assert pick(memory=10).name == "tiny-int8"
+
+
+def test_a_download_is_never_larger_than_the_budget() -> None:
+    fast = {"base": 0.05}
+    assert pick(figures=fast, budget=300).name == "small-int8"
+    assert pick(figures=fast, budget=100).name == "base-int8"
+    assert pick(figures=fast, budget=50).name == "tiny-int8"
+
+
+def test_an_english_model_is_for_who_speaks_english_and_has_no_other() -> None:
+    assert pick("base.en").name == "base-int8"
+    assert pick("base.en", english=True).name == "base.en"
+    assert pick("base.en", "base", english=True).name == "base"
+
+
+def test_the_reason_names_the_figure() -> None:
+    assert "measured at 0.30 s" in pick("base", figures={"base": 0.3}).reason
+    assert "not measured" in pick("base").reason
+
+
+def test_one_figure_tells_of_all() -> None:
+    sizes = {size.name: size for size in SIZES}
+    assert expected(sizes["small"], {"base": 0.2}) == pytest.approx(0.66)
+    assert expected(sizes["tiny"], {}) is None

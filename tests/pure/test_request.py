@@ -1,0 +1,75 @@
+"""What a client asks for, and what it gets."""
+
+from __future__ import annotations
+
+import logging
+
+import pytest
+
+from wyoming_faster_whisper.engine.base import DecodeOptions
+from wyoming_faster_whisper.languages import ENGLISH, MULTILINGUAL
+from wyoming_faster_whisper.models import Model
+from wyoming_faster_whisper.request import MOST_NAMES, Offer, Request
+
+BASE = Model("base", MULTILINGUAL)
+TINY_EN = Model("tiny.en", ENGLISH)
+
+
+def accepted(request: Request, *models: Model, **options: object) -> DecodeOptions:
+    return Offer(models or (BASE,), DecodeOptions(**options)).accept(request, "client")  # type: ignore[arg-type]
+
+
+def test_nothing_asked_is_the_default() -> None:
+    assert accepted(Request()) == DecodeOptions(model="base")
+    assert accepted(Request(), language="de").language == "de"
+
+
+def test_a_tag_becomes_whispers_code() -> None:
+    assert accepted(Request(language="en-US")).language == "en"
+    assert accepted(Request(language="nb")).language == "no"
+
+
+def test_auto_detects_whatever_the_default_is() -> None:
+    assert accepted(Request(language="auto"), language="de").language is None
+
+
+def test_an_english_model_always_hears_english() -> None:
+    assert accepted(Request(), TINY_EN).language == "en"
+    assert accepted(Request(language="auto"), TINY_EN).language == "en"
+
+
+def test_an_unknown_language_is_the_default_with_one_warning(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    with caplog.at_level(logging.WARNING):
+        assert accepted(Request(language="xx\n"), language="de").language == "de"
+    assert [record.getMessage() for record in caplog.records] == [
+        "client: model base knows no language 'xx?'; decoding as de"
+    ]
+
+
+def test_a_model_is_chosen_by_name() -> None:
+    assert accepted(Request(model="tiny.en"), BASE, TINY_EN).model == "tiny.en"
+
+
+def test_an_unknown_model_is_the_default_with_a_warning(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    with caplog.at_level(logging.WARNING):
+        assert accepted(Request(model="large"), BASE, TINY_EN).model == "base"
+    assert "no model 'large'" in caplog.text
+
+
+def test_a_language_finds_the_model_that_knows_it() -> None:
+    assert accepted(Request(language="de"), TINY_EN, BASE).model == "base"
+    assert accepted(Request(language="en"), TINY_EN, BASE).model == "tiny.en"
+
+
+def test_only_languages_of_the_model_may_be_detected() -> None:
+    assert accepted(Request(), among=("en", "de")).among == ("en", "de")
+    assert accepted(Request(), TINY_EN, among=("en", "de")).among == ("en",)
+
+
+def test_names_of_the_request_go_first_and_are_bounded() -> None:
+    assert accepted(Request(names=("Ecobee",)), names=("Nanit",)).names == ("Ecobee", "Nanit")
+    assert len(accepted(Request(names=("x",) * 10_000)).names) == MOST_NAMES

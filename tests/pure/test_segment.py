@@ -1,0 +1,90 @@
+"""Which parts of a recording the model is to hear."""
+
+from __future__ import annotations
+
+from itertools import pairwise
+
+from wyoming_faster_whisper.audio import SAMPLE_RATE
+from wyoming_faster_whisper.speech.endpoint import WINDOW
+from wyoming_faster_whisper.speech.segment import LONGEST, Segment, SpeechRules, segments
+
+
+def windows(seconds: float) -> int:
+    return round(seconds * SAMPLE_RATE / WINDOW)
+
+
+def found(*parts: tuple[float, float], rules: SpeechRules | None = None) -> list[Segment]:
+    """Segments of a recording with (seconds, probability) one after the other."""
+    probabilities = [p for seconds, p in parts for _ in range(windows(seconds))]
+    return segments(probabilities, rules or SpeechRules(), len(probabilities) * WINDOW)
+
+
+def test_silence_is_nothing() -> None:
+    assert found((10, 0.0)) == []
+    assert found() == []
+
+
+def test_both_ends_are_cut_off_up_to_the_pad() -> None:
+    (part,) = found((2, 0.0), (1, 0.9), (2, 0.0))
+    pad = round(0.4 * SAMPLE_RATE)
+    assert part == Segment(
+        windows(2) * WINDOW - pad, (windows(2) + windows(1)) * WINDOW + pad, True
+    )
+
+
+def test_the_pad_ends_with_the_recording() -> None:
+    assert found((1, 0.9)) == [Segment(0, windows(1) * WINDOW, True)]
+
+
+def test_a_word_of_two_tenths_of_a_second_is_heard() -> None:
+    (part,) = found((1, 0.0), (0.2, 0.9), (1, 0.0))
+    assert part.sure
+
+
+def test_what_might_be_speech_is_heard_and_doubted() -> None:
+    (part,) = found((1, 0.0), (0.3, 0.3), (1, 0.0))
+    assert not part.sure
+    assert found((1, 0.0), (0.3, 0.1), (1, 0.0)) == []
+
+
+def test_a_click_is_no_sure_speech() -> None:
+    (part,) = found((1, 0.0), (0.032, 0.9), (1, 0.0))
+    assert not part.sure
+
+
+def test_a_pause_in_a_sentence_stays_in_it() -> None:
+    assert len(found((1, 0.9), (1.5, 0.0), (1, 0.9))) == 1
+
+
+def test_a_long_silence_in_the_middle_is_left_out() -> None:
+    first, second = found((1, 0.9), (5, 0.0), (1, 0.9))
+    assert second.start - first.end > 4 * SAMPLE_RATE
+
+
+def test_long_speech_is_cut_at_a_pause() -> None:
+    first, second = found((20, 0.9), (0.5, 0.0), (20, 0.9))
+    pause = windows(20) * WINDOW
+    assert first.end - pause == round(0.4 * SAMPLE_RATE)
+    assert second.start < pause + windows(0.5) * WINDOW
+
+
+def test_no_segment_is_longer_than_the_model_hears() -> None:
+    parts = found(*[(7.3, 0.9), (0.3, 0.0)] * 20, (100, 0.9))
+    assert max(part.end - part.start for part in parts) <= LONGEST * SAMPLE_RATE
+    assert parts[0].start == 0
+
+
+def test_speech_without_a_pause_loses_nothing() -> None:
+    parts = found((100, 0.9))
+    assert parts[0].start == 0
+    assert parts[-1].end == windows(100) * WINDOW
+    assert all(later.start <= earlier.end for earlier, later in pairwise(parts))
+
+
+def test_the_operators_rules_are_obeyed() -> None:
+    strict = SpeechRules(threshold=0.8, doubt=0.8)
+    assert found((1, 0.7), rules=strict) == []
+    assert found((1, 0.9), rules=SpeechRules(min_speech=2.0))[0].sure is False
+    assert len(found((1, 0.9), (1, 0.0), (1, 0.9), rules=SpeechRules(min_silence=0.5))) == 2
+    wide = found((1, 0.3), (1, 0.9), (1, 0.0), rules=SpeechRules(clip_threshold=0.25))
+    assert wide[0].start == 0

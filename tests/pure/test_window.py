@@ -1,0 +1,36 @@
+"""How much encoder a clip needs."""
+
+from __future__ import annotations
+
+import pytest
+
+from wyoming_faster_whisper.engine.window import FULL_FRAMES, window_frames
+
+
+def test_a_command_gets_the_floor() -> None:
+    assert window_frames(2.0, size="base", language="en") == 1000
+
+
+def test_longer_speech_gets_its_length_and_a_margin() -> None:
+    assert window_frames(14.0, size="base", language="en") == 1500
+
+
+def test_what_was_not_measured_gets_a_cautious_window() -> None:
+    assert window_frames(2.0, size="small", language="en") == 2000
+    assert window_frames(2.0, size="base", language="ko") == 2000
+    assert window_frames(2.0, size="base", language="") == 2000
+    assert window_frames(25.0, size="", language="") == 2700
+
+
+def test_nobody_gets_more_than_the_model_was_trained_on() -> None:
+    assert window_frames(29.9, size="base", language="en") == FULL_FRAMES
+    assert window_frames(29.9, size="", language="") == FULL_FRAMES
+
+
+def test_full_is_full() -> None:
+    assert window_frames(1.0, size="base", language="en", full=True) == FULL_FRAMES
+
+
+@pytest.mark.parametrize("hundredths", range(0, 3000, 37))
+def test_the_encoder_can_halve_it(hundredths: int) -> None:
+    assert window_frames(hundredths / 100, size="base", language="en") % 2 == 0

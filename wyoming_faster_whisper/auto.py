@@ -1,0 +1,119 @@
+"""--model auto: the best model that this machine can afford. Pure.
+
+Best is largest. Affordable is what fits into memory and decodes a usual command
+within the silence that Home Assistant waits for anyway. How long a model takes
+is measured at its warm-up and remembered for the next start; from one model's
+figure those of the others follow roughly. A machine of which nothing is known
+gets the reference server's choice: tiny on ARM, base elsewhere, small on a GPU.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+
+BUDGET = 0.45
+"""Seconds for a usual command: of the 0.7 s that Home Assistant waits, less room to be late."""
+
+
+@dataclass(frozen=True, slots=True)
+class Size:
+    """A size of Whisper's."""
+
+    name: str
+    cost: float  # seconds of a decode, relative to base; by parameters and layers
+    memory: float  # MB at most, loading it as int8 included
+    download: float  # MB, quantised before upload
+
+
+SIZES = (
+    Size("tiny", 0.5, 250, 42),
+    Size("base", 1.0, 350, 80),
+    Size("small", 3.3, 900, 250),
+    Size("medium", 10.0, 2500, 785),
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Machine:
+    """What the choice depends on."""
+
+    memory: float  # MB available
+    arm: bool = False
+    gpu: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Choice:
+    """A model's name, and the sentence that says why."""
+
+    name: str
+    reason: str
+
+
+def choose(
+    machine: Machine,
+    *,
+    english: bool,
+    figures: Mapping[str, float],
+    at_hand: Callable[[str], bool],
+    download_budget: float,
+) -> Choice:
+    """Choose a model.
+
+    Args:
+        english: English is the default language, so an English-only model will do.
+        figures: seconds of a usual command by size, as measured on this machine.
+        at_hand: says whether a model of that name is here already.
+        download_budget: MB that may be downloaded where none is at hand.
+    """
+    fitting = [size for size in SIZES if size.memory < machine.memory] or [SIZES[0]]
+    affordable = [size for size in fitting if _affordable(size, machine, figures)]
+    for size in reversed(affordable):
+        for name in _names(size, machine, english):
+            if at_hand(name):
+                return Choice(name, _reason(size, figures, "at hand"))
+    # Rather one that is too slow than none.
+    for size in fitting:
+        for name in _names(size, machine, english):
+            if at_hand(name):
+                return Choice(name, _reason(size, figures, "at hand, nothing faster is"))
+    small_enough = [size for size in affordable if size.download <= download_budget]
+    size = (small_enough or [SIZES[0]])[-1]
+    return Choice(
+        _names(size, machine, english)[0],
+        _reason(size, figures, "to be downloaded, none is here"),
+    )
+
+
+def expected(size: Size, figures: Mapping[str, float]) -> float | None:
+    """Seconds of a usual command, measured or by another size's figure."""
+    if size.name in figures:
+        return figures[size.name]
+    for other in SIZES:
+        if other.name in figures:
+            return figures[other.name] * size.cost / other.cost
+    return None
+
+
+def _affordable(size: Size, machine: Machine, figures: Mapping[str, float]) -> bool:
+    seconds = expected(size, figures)
+    if seconds is not None:
+        return seconds <= BUDGET
+    usual = "small" if machine.gpu else "tiny" if machine.arm else "base"
+    return size.cost <= next(other.cost for other in SIZES if other.name == usual)
+
+
+def _names(size: Size, machine: Machine, english: bool) -> list[str]:
+    """Best first: int8 files are smaller; an English-only model if there is nothing else,
+    for a home may have a second language."""
+    names = [size.name] if machine.gpu else [f"{size.name}-int8", size.name]
+    return [*names, f"{size.name}.en"] if english else names
+
+
+def _reason(size: Size, figures: Mapping[str, float], where: str) -> str:
+    seconds = expected(size, figures)
+    if seconds is None:
+        return f"{where}; not measured on this machine yet"
+    how = "measured" if size.name in figures else "expected"
+    return f"{where}; {how} at {seconds:.2f} s for a usual command, {BUDGET} s is the limit"

@@ -1,0 +1,46 @@
+"""What this machine has for us: cores and memory, limits of a container included."""
+
+from __future__ import annotations
+
+import os
+import platform
+from pathlib import Path
+
+_CGROUP = Path("/sys/fs/cgroup")
+
+
+def cores() -> int:
+    """Cores that we may use, at least 1: by affinity, and by the cgroup's quota."""
+    count = len(os.sched_getaffinity(0))
+    try:
+        quota, period = (_CGROUP / "cpu.max").read_text().split()
+        if quota != "max":
+            count = min(count, max(1, round(int(quota) / int(period))))
+    except (OSError, ValueError):
+        pass  # no cgroup v2, no quota
+    return count
+
+
+def threads_to_use(wanted: int) -> int:
+    """Never more threads than cores: they would only wait for each other. 0 = all cores."""
+    return min(wanted, cores()) if wanted > 0 else cores()
+
+
+def available_memory() -> float:
+    """MB that can be taken without swapping, at most what the cgroup leaves."""
+    available = float("inf")
+    try:
+        for line in Path("/proc/meminfo").read_text().splitlines():
+            if line.startswith("MemAvailable:"):
+                available = int(line.split()[1]) / 1000
+        limit = (_CGROUP / "memory.max").read_text().strip()
+        if limit != "max":
+            used = int((_CGROUP / "memory.current").read_text())
+            available = min(available, (int(limit) - used) / 1e6)
+    except (OSError, ValueError, IndexError):
+        pass  # no Linux, no cgroup v2
+    return available
+
+
+def is_arm() -> bool:
+    return platform.machine().lower().startswith(("arm", "aarch"))

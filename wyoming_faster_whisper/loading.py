@@ -1,0 +1,127 @@
+"""From the names of models to engines that decode: choose now, load later."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+from . import auto, hardware
+from .engine.base import Engine
+from .engine.several import SeveralEngines
+from .errors import SettingError
+from .languages import ENGLISH, means_detect, normalise
+from .models import AUTO, Figures, Model, choose, choose_auto, is_distilled, locate, size_of
+from .settings import Settings
+
+_LOGGER = logging.getLogger(__name__)
+
+
+def choose_models(settings: Settings, folders: Sequence[Path]) -> list[Model]:
+    """Say which models will serve, the default first. Quick; never goes out.
+
+    Raises:
+        ModelError: a name means nothing.
+        SettingError: the same model twice.
+    """
+    models: list[Model] = []
+    for name in settings.model:
+        if name == AUTO:
+            model = choose_auto(
+                folders,
+                auto.Machine(
+                    memory=hardware.available_memory(),
+                    arm=hardware.is_arm(),
+                    gpu=settings.device.startswith("cuda"),
+                ),
+                language=_spoken(settings),
+                download_budget=0 if settings.local_files_only else settings.model_budget,
+            )
+        else:
+            model = choose(name, folders)
+        if model.name in (other.name for other in models):
+            raise SettingError(f"--model {model.name} is given twice")
+        models.append(model)
+        if is_distilled(model.name) and (settings.initial_prompt or settings.hass_token):
+            _LOGGER.warning(
+                "Model %s is distilled: prompts and names make it hear worse; it gets none",
+                model.name,
+            )
+    return models
+
+
+def default_language(settings: Settings, model: Model) -> str | None:
+    """The language that is decoded when a request names none; None = detect."""
+    wanted = settings.language
+    if means_detect(wanted):
+        return None if model.multilingual else model.languages[0]
+    code = normalise(wanted, model.languages)
+    if code is None:
+        _LOGGER.warning("--language is %s, which model %s does not know", wanted, model.name)
+        return None if model.multilingual else model.languages[0]
+    return code
+
+
+def load_engines(
+    models: Sequence[Model],
+    settings: Settings,
+    folders: Sequence[Path],
+    *,
+    loaded: Callable[[], None],
+) -> Engine:
+    """Load all models. Blocking, for as long as a download takes.
+
+    Args:
+        loaded: called when the weights are there and the most memory has been taken;
+            what is left then takes half a second.
+
+    Raises:
+        ModelError: one of them cannot be had or loaded.
+    """
+    directories = [
+        locate(model, folders[0], local_files_only=settings.local_files_only) for model in models
+    ]
+    # Imported here because it takes longer than to begin to listen.
+    from .engine.whisper import WhisperEngine, load_model
+
+    weights = [
+        load_model(
+            directory,
+            device=settings.device,
+            compute_type=settings.compute_type,
+            threads=hardware.threads_to_use(settings.cpu_threads),
+        )
+        for directory in directories
+    ]
+    loaded()
+    engines: dict[str, Engine] = {}
+    for model, directory, loaded_weights in zip(models, directories, weights, strict=True):
+        if model.multilingual != bool(loaded_weights.is_multilingual):
+            _LOGGER.warning(
+                "Model %s is not what its name says of its languages; clients were told %s",
+                model.name,
+                "English only" if model.languages == ENGLISH else "all languages",
+            )
+        size = size_of(model.name)
+        engines[model.name] = WhisperEngine(
+            loaded_weights,
+            directory,
+            size=size,
+            full_window=settings.audio_context == "full",
+            takes_prompt=not is_distilled(model.name),
+            measured=_remember(Figures(folders[0]), size, model.name),
+        )
+    return SeveralEngines(engines) if len(engines) > 1 else next(iter(engines.values()))
+
+
+def _remember(figures: Figures, size: str, name: str) -> Callable[[float], None]:
+    def measured(seconds: float) -> None:
+        _LOGGER.info("Model %s decodes a usual command in %.2f s", name, seconds)
+        if size:
+            figures.write(size, seconds)
+
+    return measured
+
+
+def _spoken(settings: Settings) -> str | None:
+    return None if means_detect(settings.language) else settings.language.split("-")[0].lower()
