@@ -81,7 +81,7 @@ def main() -> None:
     noise = to_samples(read_wav(arguments.noise)) if arguments.noise else kitchen_like()
     trials = choose_trials(arguments, noise)
     if not trials:
-        sys.exit("nothing to trial")
+        sys.exit("nothing to play")
     model = model_directory(arguments.model)
     options = {
         "this server": Options(

@@ -74,6 +74,7 @@ class Service:
         limits: Limits | None = None,
     ) -> None:
         self._settings = settings
+        self._address = Address.parse(settings.uri)
         self._folders = list(
             data_folders(settings.data_dir or [str(default_data_dir)], settings.download_dir)
         )
@@ -82,7 +83,6 @@ class Service:
         self._load_vad = load_vad or _load_vad
         self._limits = limits
         self._asked = asyncio.Event()  # to stop
-        self._address = Address.parse(settings.uri)
         self._worker: Worker | None = None
         self._listener: Listener | None = None
         self._announcement: Announcement | None = None
@@ -132,6 +132,7 @@ class Service:
         try:
             await asyncio.wait({ready, asked, ended}, return_when=asyncio.FIRST_COMPLETED)
             if ready.done():
+                self._tell_who_waits(ready.exception())
                 ready.result()
                 _LOGGER.info("Ready (%.1f s)", time.monotonic() - started)
                 await asyncio.wait({asked, ended}, return_when=asyncio.FIRST_COMPLETED)
@@ -151,6 +152,12 @@ class Service:
             await self._listener.stop(DRAIN_SECONDS)
         if self._worker is not None:
             await self._worker.close()
+
+    def _tell_who_waits(self, error: BaseException | None) -> None:
+        """Where the model did not load: nobody need wait for the VAD that comes with it."""
+        if error is not None and not self._vad.done():
+            self._vad.set_exception(error)
+            self._vad.exception()  # seen, though nobody may have waited
 
     def _announce(self, name: str) -> None:
         if self._address.scheme != "tcp":

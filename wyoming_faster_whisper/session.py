@@ -144,9 +144,12 @@ class Session:
     def leave(self) -> None:
         """The client has gone: withdraw what has not reached the model yet."""
         self._utterance = None
-        if self._answering is not None and (
-            self._job is None or self._shared.worker.waits(self._job)
-        ):
+        if self._answering is None:
+            return
+        # A client may only have closed its half, and still read: what the model has begun,
+        # or can begin at once, is answered.
+        worker = self._shared.worker
+        if worker.waits(self._job) if self._job is not None else not worker.idle:
             self._answering.cancel()
 
     def _answer(self, utterance: _Utterance) -> None:

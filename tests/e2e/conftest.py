@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AsyncExitStack
 from pathlib import Path
@@ -47,9 +48,11 @@ async def serve(tmp_path: Path) -> AsyncIterator[Serve]:
         ) -> Server:
             given = {"uri": "tcp://127.0.0.1:0", "model": "base", **options}
             flags = [f"--{name.replace('_', '-')}={value}" for name, value in given.items()]
+            # In a thread because argparse looks for translations, and a test may not block.
+            read = await asyncio.to_thread(read_settings, flags, {})
             return await servers.enter_async_context(
                 serving(
-                    read_settings(flags, {}).settings,
+                    read.settings,
                     tmp_path,
                     engine=engine,
                     load=load,

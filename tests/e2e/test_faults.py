@@ -208,11 +208,6 @@ async def test_a_client_that_leaves_while_it_is_decoded_holds_nobody_up(serve: S
         assert await patient.transcript() == "0.5 seconds"
 
 
-@pytest.mark.xfail(
-    strict=True,
-    raises=AssertionError,
-    reason="Session.leave() cancels an answer that is with the VAD, though nothing is in its way",
-)
 async def test_who_half_closes_after_audio_stop_gets_the_transcript(server: Server) -> None:
     async with server.peer() as peer:
         peer.send(frames(utterance(tone(1.0)))).half_close()

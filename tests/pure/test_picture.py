@@ -47,6 +47,8 @@ PURE = [
     "engine.base",
     "engine.gate",
     "engine.scheduler",
+    "engine.several",
+    "engine.spectrogram",
     "engine.window",
     "errors",
     "languages",

@@ -1,4 +1,4 @@
-"""Whisper on CTranslate2: the only file that knows faster-whisper.
+"""Whisper on CTranslate2: the only file that knows either.
 
 One decode is: a spectrogram, one encoding of as much window as the clip needs
 (window.py), greedy decoding, a beam over the same encoding where greedy was not
@@ -8,7 +8,6 @@ once more with the full window.
 
 from __future__ import annotations
 
-import json
 import logging
 import time
 from collections.abc import Callable, Sequence
@@ -17,13 +16,13 @@ from typing import Any
 
 import ctranslate2
 import numpy as np
-import numpy.typing as npt
 
 from ..audio import SAMPLE_RATE
 from ..auto import BUDGET
 from ..errors import EngineError, ModelError
 from .base import DecodeOptions, Job, Transcript
 from .gate import Decoded, Verdict, judge, token_budget
+from .spectrogram import Features, Spectrogram
 from .window import window_frames
 
 _LOGGER = logging.getLogger(__name__)
@@ -100,16 +99,13 @@ class WhisperEngine:
         takes_prompt: bool = True,
         measured: Callable[[float], None] = lambda seconds: None,
     ) -> None:
-        # Here, not above: it takes 20 MB that would come on top of loading the weights.
-        from faster_whisper.feature_extractor import FeatureExtractor
-
         self._model = model
         self._size = size
         self._full_window = full_window
         self._takes_prompt = takes_prompt
         self._measured = measured
         self._fast = True  # a beam can be afforded; until measured we hope so
-        self._spectrogram = FeatureExtractor(**_feature_settings(directory))
+        self._spectrogram = Spectrogram(model.n_mels)
         self._tokenizer = _tokenizer(directory, multilingual=model.is_multilingual)
         self._end = self._id("<|endoftext|>")
 
@@ -177,7 +173,7 @@ class WhisperEngine:
         text = "" if verdict is Verdict.EMPTY else decoded.text
         return Transcript(text, language, decoded.logprob, passes, verdict.value)
 
-    def _encode(self, features: npt.NDArray[np.float32], frames: int) -> ctranslate2.StorageView:
+    def _encode(self, features: Features, frames: int) -> ctranslate2.StorageView:
         # Zeros behind the features, as faster-whisper pads: with zeros behind the samples
         # short windows hear worse.
         padded = np.zeros((1, features.shape[0], frames), np.float32)
@@ -245,18 +241,6 @@ class WhisperEngine:
         if number is None:
             raise EngineError(f"the model's tokenizer knows no {token}")
         return int(number)
-
-
-def _feature_settings(directory: Path) -> dict[str, Any]:
-    """What the spectrogram needs to know; large-v3 has 128 bands where others have 80."""
-    try:
-        settings = json.loads((directory / "preprocessor_config.json").read_text())
-    except FileNotFoundError:
-        return {}
-    except (OSError, ValueError) as error:
-        raise ModelError(f"{directory}/preprocessor_config.json is damaged: {error}") from None
-    wanted = ("feature_size", "sampling_rate", "hop_length", "chunk_length", "n_fft")
-    return {key: settings[key] for key in wanted if key in settings}
 
 
 def _tokenizer(directory: Path, *, multilingual: bool) -> Any:

@@ -109,6 +109,11 @@ class Worker:
                 self._waiting.remove(job)
                 self._withdrawn += 1
 
+    @property
+    def idle(self) -> bool:
+        """A job that came now would be decoded at once."""
+        return self._engine is not None and not self._decoding and not self._waiting
+
     def waits(self, job: Job) -> bool:
         """True while a job has not reached the model."""
         return job in self._waiting

@@ -1,0 +1,25 @@
+"""The spectrogram is faster-whisper's, number by number."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from faster_whisper.feature_extractor import FeatureExtractor
+
+from wyoming_faster_whisper.engine.spectrogram import Spectrogram
+from wyoming_faster_whisper.testing import silence, tone
+
+
+@pytest.mark.parametrize("bands", [80, 128])
+@pytest.mark.parametrize("samples", [400, 1000, 16_000, 48_123])
+def test_noise_sounds_the_same(bands: int, samples: int) -> None:
+    noise = 0.1 * np.random.default_rng(0).standard_normal(samples).astype(np.float32)
+    noise[samples // 2 :] *= 1e-3
+    ours, theirs = Spectrogram(bands)(noise), FeatureExtractor(feature_size=bands)(noise)
+    assert ours.dtype == np.float32
+    np.testing.assert_allclose(ours, theirs, atol=1e-5)
+
+
+def test_silence_and_tones_sound_the_same() -> None:
+    for sound in (silence(1.0), tone(1.0), tone(0.5, hertz=3000.0)):
+        np.testing.assert_allclose(Spectrogram()(sound), FeatureExtractor()(sound), atol=1e-4)
