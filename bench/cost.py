@@ -181,7 +181,7 @@ def measure_once(
     frames = round(window * FRAMES_PER_SECOND)
     encoding = watch.time(("encoder", window), lambda: engine._encode(features, frames))
     prompt = engine._prompt(DecodeOptions(), "en")
-    budget = token_budget(len(sound) / SAMPLE_RATE)
+    budget = token_budget(len(sound) / SAMPLE_RATE, "en")
     for beam in BEAMS:
         generate = partial(engine._generate, encoding, prompt, beam, budget)
         decoded = watch.time(("decoder", window, beam), generate)

@@ -30,7 +30,7 @@ MAY_IMPORT = {
     "session": "audio engine.base engine.worker request speech",
     "request": "engine.base errors languages",
     "speech": "audio errors",
-    "engine": "audio auto.BUDGET errors",
+    "engine": "audio auto.BUDGET errors hardware",
     "models": "auto errors languages",
     "audio": "errors",
     "auto": "",

@@ -26,7 +26,7 @@ class SpeechRules:
     threshold: float = 0.5  # probability from which somebody speaks
     # Probability from which somebody might: whispers stay below the threshold. Kitchen
     # noise, clicks, tones and hum rarely get there; what does is for the gate to refuse.
-    doubt: float = 0.2
+    doubt: float = 0.15
     min_speech: float = 0.064  # seconds in all below which nobody surely speaks
     min_silence: float = 2.0  # seconds that part two segments
     clip_threshold: float = 0.5  # probability up to which both ends are cut off

@@ -1,0 +1,133 @@
+"""Is this text to be believed?"""
+
+from __future__ import annotations
+
+import pytest
+
+from wyoming_faster_whisper.engine.gate import (
+    Decoded,
+    Verdict,
+    better,
+    judge,
+    loops,
+    token_budget,
+)
+
+
+def decoded(
+    text: str = "turn on the light",
+    *,
+    tokens: int = 5,
+    logprob: float = -0.3,
+    no_speech: float = 0.05,
+    budget: int = 30,
+) -> Decoded:
+    return Decoded(text, tokens, logprob, no_speech, budget)
+
+
+def test_a_confident_text_is_believed() -> None:
+    assert judge(decoded(), sure=True) is Verdict.BELIEVE
+    assert judge(decoded(), sure=False) is Verdict.BELIEVE
+
+
+def test_an_unlikely_text_is_decoded_again() -> None:
+    assert judge(decoded(logprob=-0.75), sure=True) is Verdict.AGAIN
+    assert judge(decoded(logprob=-0.65), sure=True) is Verdict.BELIEVE
+
+
+def test_a_text_that_did_not_end_is_decoded_again() -> None:
+    assert judge(decoded(tokens=30), sure=True) is Verdict.AGAIN
+    assert judge(decoded(tokens=30), sure=False) is Verdict.EMPTY
+
+
+def test_a_loop_is_decoded_again() -> None:
+    loop = "turn on the light turn on the light"
+    assert judge(decoded(loop), sure=True) is Verdict.AGAIN
+    assert judge(decoded(loop), sure=False) is Verdict.EMPTY
+
+
+def test_no_words_are_nothing() -> None:
+    for text in ("", "...", " ♪ ", "!"):
+        assert judge(decoded(text), sure=True) is Verdict.EMPTY
+
+
+# Measured: (text, mean log-probability, probability of no speech).
+NOISE = [
+    ("You're", -2.40, 0.78),  # hum
+    ("So.", -1.91, 0.76),  # chirp
+    ("Thank you.", -1.16, 0.69),  # kitchen
+    ("All right, four rounds.", -1.02, 0.63),  # kitchen, loud
+    ("No! No!", -1.06, 0.55),  # kitchen, loud
+]
+WHISPERS = [
+    ("Stop!", -0.72, 0.51),
+    ("Yes.", -0.89, 0.55),
+    ("No!", -1.07, 0.50),
+    ("Lights off!", -1.03, 0.36),
+]
+
+
+@pytest.mark.parametrize(("text", "logprob", "no_speech"), NOISE)
+def test_noise_that_might_be_speech_is_nothing(
+    text: str, logprob: float, no_speech: float
+) -> None:
+    heard = decoded(text, tokens=3, logprob=logprob, no_speech=no_speech)
+    assert judge(heard, sure=False) is Verdict.EMPTY
+
+
+@pytest.mark.parametrize(("text", "logprob", "no_speech"), WHISPERS)
+def test_a_whisper_is_believed(text: str, logprob: float, no_speech: float) -> None:
+    heard = decoded(text, tokens=3, logprob=logprob, no_speech=no_speech)
+    assert judge(heard, sure=False) is Verdict.BELIEVE
+
+
+def test_noise_that_fooled_the_vad_is_nothing() -> None:
+    kitchen = decoded("Oh no, what's that?", logprob=-1.21, no_speech=0.51)
+    assert judge(kitchen, sure=True) is Verdict.EMPTY
+
+
+def test_speech_in_noise_is_not_lost() -> None:
+    order = decoded("a small latte", logprob=-1.3, no_speech=0.4)
+    assert judge(order, sure=True) is Verdict.AGAIN
+
+
+def test_the_second_pass_must_be_better() -> None:
+    first, second = decoded(logprob=-0.9), decoded(logprob=-0.7)
+    assert better(first, second) is second
+    assert better(second, first) is second
+    derailed = decoded("go go go go go", logprob=-0.1)
+    assert better(first, derailed) is first
+    assert better(derailed, first) is first
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "Star, Star, Star, Star",
+        "turn on turn on turn on",
+        "Can I have an iced mocha? Can I have an iced mocha?",
+        "la" * 60,
+    ],
+)
+def test_loops(text: str) -> None:
+    assert loops(text)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "",
+        "No, no, no.",
+        "Stop it, stop it!",
+        "Turn on the lights in the kitchen and the lights in the hall.",
+        "Set a timer for ten minutes and another timer for twenty minutes.",
+    ],
+)
+def test_what_people_say_is_no_loop(text: str) -> None:
+    assert not loops(text)
+
+
+def test_the_budget_grows_with_the_clip_and_the_script() -> None:
+    assert token_budget(3.0, "en") == 28
+    assert token_budget(3.0, "ko") == 58
+    assert token_budget(30.0, "ko") == 224
