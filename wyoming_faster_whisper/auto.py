@@ -16,6 +16,9 @@ BUDGET = 0.45
 """Seconds for a usual command: of the 0.7 s that Home Assistant waits, less room to be late."""
 
 
+_SLOW = 0.3  # seconds that one thread may take alone
+
+
 @dataclass(frozen=True, slots=True)
 class Size:
     """A size of Whisper's."""
@@ -32,6 +35,14 @@ SIZES = (
     Size("small", 3.3, 900, 250),
     Size("medium", 10.0, 2500, 785),
 )
+
+
+@dataclass(frozen=True, slots=True)
+class Figure:
+    """What was measured of a model on this machine."""
+
+    seconds: float  # of a usual command
+    threads: int  # that decoded it together
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,7 +66,7 @@ def choose(
     machine: Machine,
     *,
     english: bool,
-    figures: Mapping[str, float],
+    figures: Mapping[str, Figure],
     at_hand: Callable[[str], bool],
     download_budget: float,
 ) -> Choice:
@@ -63,7 +74,7 @@ def choose(
 
     Args:
         english: English is the default language, so an English-only model will do.
-        figures: seconds of a usual command by size, as measured on this machine.
+        figures: what was measured on this machine, by size.
         at_hand: says whether a model of that name is here already.
         download_budget: MB that may be downloaded where none is at hand.
     """
@@ -86,17 +97,33 @@ def choose(
     )
 
 
-def expected(size: Size, figures: Mapping[str, float]) -> float | None:
+def expected(size: Size, figures: Mapping[str, Figure]) -> float | None:
     """Seconds of a usual command, measured or by another size's figure."""
     if size.name in figures:
-        return figures[size.name]
+        return figures[size.name].seconds
     for other in SIZES:
         if other.name in figures:
-            return figures[other.name] * size.cost / other.cost
+            return figures[other.name].seconds * size.cost / other.cost
     return None
 
 
-def _affordable(size: Size, machine: Machine, figures: Mapping[str, float]) -> bool:
+def threads_together(size: str, threads: int, *, arm: bool, figures: Mapping[str, Figure]) -> int:
+    """How many threads should decode one utterance together; the rest serve others meanwhile.
+
+    Threads that work together wait for each other: on a fast machine two of them decode a
+    command hardly sooner than one, in twice the CPU time. On a slow one they are needed.
+
+    Args:
+        size: of the model.
+        threads: that there are.
+    """
+    figure = figures.get(size)
+    if figure is not None and (figure.threads > 1 or figure.seconds > _SLOW):
+        return threads
+    return 1 if size in ("tiny", "base") and not (arm and figure is None) else threads
+
+
+def _affordable(size: Size, machine: Machine, figures: Mapping[str, Figure]) -> bool:
     seconds = expected(size, figures)
     if seconds is not None:
         return seconds <= BUDGET
@@ -111,7 +138,7 @@ def _names(size: Size, machine: Machine, english: bool) -> list[str]:
     return [*names, f"{size.name}.en"] if english else names
 
 
-def _reason(size: Size, figures: Mapping[str, float], where: str) -> str:
+def _reason(size: Size, figures: Mapping[str, Figure], where: str) -> str:
     seconds = expected(size, figures)
     if seconds is None:
         return f"{where}; not measured on this machine yet"

@@ -35,6 +35,9 @@ def serve(argv: Sequence[str] | None = None) -> int:
         )
         for warning in given.warnings:
             _LOGGER.warning("%s", warning)
+        # NumPy's BLAS threads go on spinning for 0.1 s after a spectrogram, in the way of the
+        # decoder. Must be said before NumPy is imported, which is here.
+        os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
         from .service import serve as run
 
         asyncio.run(run(settings, default_data_dir=default_data_dir(os.environ)))

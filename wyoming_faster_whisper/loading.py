@@ -84,18 +84,29 @@ def load_engines(
     # Imported here because it takes longer than to begin to listen.
     from .engine.whisper import WhisperEngine, load_model
 
+    figures = Figures(folders[0])
+    threads = hardware.threads_to_use(settings.cpu_threads)
+    together = [
+        auto.threads_together(
+            size_of(model.name), threads, arm=hardware.is_arm(), figures=figures.read()
+        )
+        for model in models
+    ]
     weights = [
         load_model(
             directory,
             device=settings.device,
             compute_type=settings.compute_type,
-            threads=hardware.threads_to_use(settings.cpu_threads),
+            threads=some,
+            workers=threads // some,
         )
-        for directory in directories
+        for directory, some in zip(directories, together, strict=True)
     ]
     loaded()
     engines: dict[str, Engine] = {}
-    for model, directory, loaded_weights in zip(models, directories, weights, strict=True):
+    for model, directory, loaded_weights, some in zip(
+        models, directories, weights, together, strict=True
+    ):
         if model.multilingual != bool(loaded_weights.is_multilingual):
             _LOGGER.warning(
                 "Model %s is not what its name says of its languages; clients were told %s",
@@ -109,16 +120,18 @@ def load_engines(
             size=size,
             full_window=settings.audio_context == "full",
             takes_prompt=not is_distilled(model.name),
-            measured=_remember(Figures(folders[0]), size, model.name),
+            measured=_remember(figures, size, model.name, some),
         )
     return SeveralEngines(engines) if len(engines) > 1 else next(iter(engines.values()))
 
 
-def _remember(figures: Figures, size: str, name: str) -> Callable[[float], None]:
+def _remember(figures: Figures, size: str, name: str, threads: int) -> Callable[[float], None]:
     def measured(seconds: float) -> None:
-        _LOGGER.info("Model %s decodes a usual command in %.2f s", name, seconds)
+        _LOGGER.info(
+            "Model %s decodes a usual command in %.2f s on %d thread(s)", name, seconds, threads
+        )
         if size:
-            figures.write(size, seconds)
+            figures.write(size, auto.Figure(seconds, threads))
 
     return measured
 

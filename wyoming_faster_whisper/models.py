@@ -208,20 +208,25 @@ class Figures:
     def __init__(self, folder: Path) -> None:
         self._path = folder / "decode-seconds.json"
 
-    def read(self) -> dict[str, float]:
-        """Seconds of a usual command by size; empty where nothing is known."""
+    def read(self) -> dict[str, auto.Figure]:
+        """What was measured, by size; empty where nothing is known."""
         try:
-            figures = json.loads(self._path.read_text())
-            return {str(size): float(seconds) for size, seconds in figures.items()}
+            return {
+                str(size): auto.Figure(float(figure["seconds"]), int(figure["threads"]))
+                for size, figure in json.loads(self._path.read_text()).items()
+            }
         except FileNotFoundError:
             return {}
-        except (OSError, ValueError, TypeError, AttributeError) as error:
+        except (OSError, ValueError, TypeError, AttributeError, KeyError) as error:
             _LOGGER.warning("%s is not readable, ignored: %s", self._path, _first_line(error))
             return {}
 
-    def write(self, size: str, seconds: float) -> None:
+    def write(self, size: str, figure: auto.Figure) -> None:
         """Remember a figure for the next start."""
-        figures = self.read() | {size: round(seconds, 3)}
+        figures = {
+            name: {"seconds": round(one.seconds, 3), "threads": one.threads}
+            for name, one in (self.read() | {size: figure}).items()
+        }
         try:
             self._path.parent.mkdir(parents=True, exist_ok=True)
             scratch = self._path.with_suffix(".tmp")

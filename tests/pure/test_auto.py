@@ -6,7 +6,15 @@ from collections.abc import Mapping
 
 import pytest
 
-from wyoming_faster_whisper.auto import SIZES, Choice, Machine, choose, expected
+from wyoming_faster_whisper.auto import (
+    SIZES,
+    Choice,
+    Figure,
+    Machine,
+    choose,
+    expected,
+    threads_together,
+)
 
 PLENTY = 16_000.0  # MB
 
@@ -23,7 +31,7 @@ def pick(
     return choose(
         Machine(memory, arm=arm, gpu=gpu),
         english=english,
-        figures=figures or {},
+        figures={size: Figure(seconds, 1) for size, seconds in (figures or {}).items()},
         at_hand=here.__contains__,
         download_budget=budget,
     )
@@ -86,5 +94,22 @@ def test_the_reason_names_the_figure() -> None:
 
 def test_one_figure_tells_of_all() -> None:
     sizes = {size.name: size for size in SIZES}
-    assert expected(sizes["small"], {"base": 0.2}) == pytest.approx(0.66)
+    assert expected(sizes["small"], {"base": Figure(0.2, 1)}) == pytest.approx(0.66)
     assert expected(sizes["tiny"], {}) is None
+
+
+def test_threads_work_together_only_where_one_is_too_slow() -> None:
+    def together(size: str = "base", *, arm: bool = False, figure: Figure | None = None) -> int:
+        figures = {size: figure} if figure else {}
+        return threads_together(size, 4, arm=arm, figures=figures)
+
+    assert together() == 1
+    assert together(arm=True) == 4
+    assert together("small") == 4
+    assert together(figure=Figure(0.2, 1)) == 1
+    assert together(arm=True, figure=Figure(0.2, 1)) == 1
+    assert together(figure=Figure(0.8, 1)) == 4
+
+
+def test_what_needed_all_threads_keeps_them() -> None:
+    assert threads_together("base", 4, arm=False, figures={"base": Figure(0.2, 4)}) == 4

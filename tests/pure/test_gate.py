@@ -11,6 +11,7 @@ from wyoming_faster_whisper.engine.gate import (
     judge,
     loops,
     token_budget,
+    unlooped,
 )
 
 
@@ -131,3 +132,21 @@ def test_the_budget_grows_with_the_clip_and_the_script() -> None:
     assert token_budget(3.0, "en") == 28
     assert token_budget(3.0, "ko") == 58
     assert token_budget(30.0, "ko") == 224
+
+
+def test_what_was_said_twice_in_the_time_of_once_was_said_once() -> None:
+    loop = decoded("May I have a latte? May I have a", tokens=16, budget=28)
+    assert unlooped(loop, 3.0).text == "May I have a latte?"
+    whole = decoded("May I have a latte? May I have a latte?", tokens=18)
+    assert unlooped(whole, 3.0).text == "May I have a latte?"
+    assert not unlooped(whole, 3.0).derailed
+
+
+def test_who_repeats_a_sentence_in_twice_the_time_is_heard_twice() -> None:
+    twice = decoded("turn off the light turn off the light", tokens=9)
+    assert unlooped(twice, 4.0).text == twice.text
+
+
+def test_words_that_come_again_are_no_loop() -> None:
+    text = "lights off in the hall and lights off in the bath"
+    assert unlooped(decoded(text, tokens=14), 3.0).text == text

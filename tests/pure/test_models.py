@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from wyoming_faster_whisper.auto import Machine
+from wyoming_faster_whisper.auto import Figure, Machine
 from wyoming_faster_whisper.errors import ModelError
 from wyoming_faster_whisper.languages import ENGLISH, MULTILINGUAL, MULTILINGUAL_V3
 from wyoming_faster_whisper.models import (
@@ -221,9 +221,9 @@ def test_auto_goes_by_what_was_measured_here(tmp_path: Path) -> None:
     for size in ("tiny", "base", "small"):
         put_model(tmp_path / size)
     assert choose_auto([tmp_path], Machine(memory=4000)).name == "base"
-    Figures(tmp_path).write("base", 0.1)
+    Figures(tmp_path).write("base", Figure(0.1, 1))
     assert choose_auto([tmp_path], Machine(memory=4000)).name == "small"
-    Figures(tmp_path).write("base", 0.8)
+    Figures(tmp_path).write("base", Figure(0.8, 1))
     assert choose_auto([tmp_path], Machine(memory=4000)).name == "tiny"
 
 
@@ -231,8 +231,8 @@ def test_figures_that_are_damaged_are_ignored(tmp_path: Path) -> None:
     for content in ("{", "[1]", '{"base": "fast"}'):
         (tmp_path / "decode-seconds.json").write_text(content)
         assert Figures(tmp_path).read() == {}
-    Figures(tmp_path).write("base", 0.25)
-    assert Figures(tmp_path).read() == {"base": 0.25}
+    Figures(tmp_path).write("base", Figure(0.25, 2))
+    assert Figures(tmp_path).read() == {"base": Figure(0.25, 2)}
 
 
 # Packages.

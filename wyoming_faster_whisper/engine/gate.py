@@ -9,7 +9,7 @@ model's own word that nobody spoke.
 from __future__ import annotations
 
 import zlib
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import Enum
 
 
@@ -57,6 +57,8 @@ _NO_SPEECH_SURE = 0.45
 # orders' phrases heard there, the full window finds half again as many.
 _CARE = -0.7
 
+_FASTEST_REPEAT = 4.0  # tokens a second; people say 3.5, and no faster when they repeat it
+
 _COMPRESSION = 2.4  # Whisper's own threshold (openai/whisper: transcribe.py)
 
 # Languages in Latin script; others take up to three tokens a letter.
@@ -96,6 +98,30 @@ def loops(text: str) -> bool:
             ):
                 return True
     return False
+
+
+def unlooped(decoded: Decoded, seconds: float) -> Decoded:
+    """Take back what the decoder said twice in the time of once.
+
+    In a short window it likes to fill the time behind the speech by saying the whole sentence
+    again, as far as it gets. The first time it was right. Who does repeat a sentence takes
+    twice the time for it; such a text stays as it is.
+
+    Args:
+        seconds: of the clip.
+    """
+    if decoded.tokens < _FASTEST_REPEAT * seconds:
+        return decoded
+    words = decoded.text.split()
+    plain = [word.strip(".,!?;:").lower() for word in words]
+    for size in range(3, len(words) - 2):
+        if all(plain[at] == plain[at % size] for at in range(size, len(plain))):
+            return replace(
+                decoded,
+                text=" ".join(words[:size]),
+                tokens=decoded.tokens * size // len(words),
+            )
+    return decoded
 
 
 def judge(decoded: Decoded, *, sure: bool) -> Verdict:

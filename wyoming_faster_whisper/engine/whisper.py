@@ -22,7 +22,7 @@ from ..auto import BUDGET
 from ..errors import EngineError, ModelError
 from ..hardware import release_memory
 from .base import DecodeOptions, Job, Transcript
-from .gate import Decoded, Verdict, better, judge, token_budget
+from .gate import Decoded, Verdict, better, judge, token_budget, unlooped
 from .spectrogram import Features, Spectrogram
 from .window import window_frames
 
@@ -39,7 +39,7 @@ _HINTS = 200  # tokens of prompt and names; more and the model echoes them
 
 
 def load_model(
-    directory: Path, *, device: str, compute_type: str, threads: int
+    directory: Path, *, device: str, compute_type: str, threads: int, workers: int = 1
 ) -> ctranslate2.models.Whisper:
     """Load the weights; half a second for base, and twice its size in memory for a moment.
 
@@ -47,7 +47,8 @@ def load_model(
         directory: with model.bin and what belongs to it.
         device: cpu, cuda, cuda:N or auto.
         compute_type: CTranslate2's; "default" is int8 on a CPU, float16 on a GPU.
-        threads: that decode one batch.
+        threads: that decode one utterance together.
+        workers: utterances that are decoded at the same time, with the same weights.
 
     Raises:
         ModelError: the model or the device cannot be used.
@@ -66,6 +67,7 @@ def load_model(
             device_index=int(index or 0),
             compute_type=compute_type,
             intra_threads=threads,
+            inter_threads=workers,
         )
     except (RuntimeError, ValueError) as error:
         raise ModelError(
@@ -160,9 +162,13 @@ class WhisperEngine:
         budget = token_budget(job.seconds, language)
 
         decoded = self._generate(encoding, prompt, options.beam_size or 1, budget)
+        decoded = unlooped(decoded, job.seconds)
         passes = 1
-        if not options.beam_size and self._fast and decoded.logprob < _SURE:
+        # Greedy decoding is what runs in circles, and is sure of itself then.
+        hesitant = decoded.logprob < _SURE or decoded.derailed
+        if not options.beam_size and self._fast and hesitant:
             decoded = self._generate(encoding, prompt, _BEAM, budget)
+            decoded = unlooped(decoded, job.seconds)
             passes += 1
         verdict = judge(decoded, sure=job.sure)
         if verdict is Verdict.AGAIN:
