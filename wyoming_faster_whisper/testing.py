@@ -28,9 +28,11 @@ class FakeEngine:
         say: Callable[[Job], str] = lambda job: f"{job.seconds:.1f} seconds",
         *,
         max_batch: int = 1,
+        parallel: int = 1,
         held: bool = False,
     ) -> None:
         self.max_batch = max_batch
+        self.parallel = parallel
         self.decoded: list[Job] = []
         self.warmed_up = False
         self.decoding = threading.Event()  # set once a decode has begun

@@ -12,7 +12,7 @@ import pytest
 from wyoming_faster_whisper.engine.base import DecodeOptions, Engine, Job, Transcript
 from wyoming_faster_whisper.engine.worker import Worker
 from wyoming_faster_whisper.errors import Busy, EngineError, ModelError
-from wyoming_faster_whisper.testing import FakeEngine, silence
+from wyoming_faster_whisper.testing import FakeEngine, silence, silence
 
 pytestmark = pytest.mark.timeout(20)
 
@@ -254,3 +254,17 @@ async def test_closing_fails_whoever_still_waits() -> None:
         for task in tasks:
             with pytest.raises(EngineError, match=r"^the server is stopping$"):
                 await task
+
+
+async def test_an_engine_that_can_decodes_for_two_at_the_same_time() -> None:
+    engine = FakeEngine(parallel=2, held=True)
+    worker = Worker(lambda: engine)
+    worker.start()
+    await worker.ready()
+    jobs = [asyncio.ensure_future(worker.submit(Job(silence(n)))) for n in (1, 2, 3)]
+    await asyncio.sleep(0)
+    assert (worker.statistics().decoding, worker.statistics().waiting) == (2, 1)
+    assert not worker.idle
+    engine.release()
+    assert [(await job).text for job in jobs] == ["1.0 seconds", "2.0 seconds", "3.0 seconds"]
+    await worker.close()

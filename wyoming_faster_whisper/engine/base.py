@@ -48,9 +48,10 @@ class Transcript:
 
 
 class Engine(Protocol):
-    """Turns audio into text. Blocking: call it from the worker's thread only."""
+    """Turns audio into text. Blocking: call it from the worker's threads only."""
 
     max_batch: int  # jobs per decode, at least 1
+    parallel: int  # decodes at the same time, at least 1
 
     def decode(self, jobs: Sequence[Job]) -> list[Transcript]:
         """Decode 1 to max_batch jobs with equal options.

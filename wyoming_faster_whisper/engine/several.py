@@ -17,6 +17,7 @@ class SeveralEngines:
     def __init__(self, engines: Mapping[str, Engine]) -> None:
         self._engines = engines
         self._default = next(iter(engines.values()))
+        self.parallel = max(engine.parallel for engine in engines.values())
         self.max_batch = min(engine.max_batch for engine in engines.values())
 
     def decode(self, jobs: Sequence[Job]) -> list[Transcript]:

@@ -1,9 +1,9 @@
-"""The queue before the model, and the thread that owns the model.
+"""The queue before the model, and the threads that use the model.
 
 All state lives in the event loop: dispatch is one synchronous pass that moves
-jobs from waiting to the thread, run after every arrival and every departure.
-The thread only loads, warms up and decodes what it is handed, one batch at a
-time, so there is no lock.
+jobs from waiting to the threads, run after every arrival and every departure.
+The threads only load, warm up and decode what they are handed, a batch at a
+time each, so there is no lock.
 """
 
 from __future__ import annotations
@@ -48,7 +48,7 @@ class Worker:
         self._loop = asyncio.get_running_loop()
         self._answers: dict[Job, asyncio.Future[Transcript]] = {}
         self._waiting: list[Job] = []
-        self._decoding: list[Job] = []
+        self._decoding: list[list[Job]] = []
         self._decoded = self._withdrawn = 0
         # To the thread: a batch to decode, or None to stop.
         self._inbox: queue.SimpleQueue[list[Job] | None] = queue.SimpleQueue()
@@ -66,7 +66,7 @@ class Worker:
         return WorkerStatistics(
             ready=self._engine is not None,
             waiting=len(self._waiting),
-            decoding=len(self._decoding),
+            decoding=sum(map(len, self._decoding)),
             decoded=self._decoded,
             withdrawn=self._withdrawn,
         )
@@ -112,16 +112,17 @@ class Worker:
     @property
     def idle(self) -> bool:
         """A job that came now would be decoded at once."""
-        return self._engine is not None and not self._decoding and not self._waiting
+        free = self._engine is not None and len(self._decoding) < self._engine.parallel
+        return free and not self._waiting
 
     def waits(self, job: Job) -> bool:
         """True while a job has not reached the model."""
         return job in self._waiting
 
     async def close(self) -> None:
-        """Stop the thread after the batch it decodes; fail whoever still waits.
+        """Stop the threads after the batches they decode; fail whoever still waits.
 
-        Does not wait for a batch that does not end: the thread is a daemon.
+        Does not wait for a batch that does not end: the threads are daemons.
         """
         self._inbox.put(None)
         self._end(EngineError("the server is stopping"))
@@ -133,12 +134,13 @@ class Worker:
                 answer.set_exception(error)
 
     def _dispatch(self) -> None:
-        if self._engine is None or self._decoding:
-            return
-        self._decoding = next_batch(self._waiting, self._engine.max_batch)
-        if self._decoding:
-            self._waiting = [job for job in self._waiting if job not in self._decoding]
-            self._inbox.put(self._decoding)
+        while self._engine is not None and len(self._decoding) < self._engine.parallel:
+            batch = next_batch(self._waiting, self._engine.max_batch)
+            if not batch:
+                return
+            self._waiting = [job for job in self._waiting if job not in batch]
+            self._decoding.append(batch)
+            self._inbox.put(batch)
 
     def _loaded(self, engine: Engine) -> None:
         self._engine = engine
@@ -152,7 +154,7 @@ class Worker:
             self._ready.set_exception(error)
 
     def _finished(self, batch: list[Job], result: list[Transcript] | EngineError) -> None:
-        self._decoding = []
+        self._decoding.remove(batch)
         for at, job in enumerate(batch):
             answer = self._answers.get(job)
             if answer is None or answer.done():
@@ -164,7 +166,7 @@ class Worker:
                 answer.set_result(result[at])
         self._dispatch()
 
-    # From here on: the thread.
+    # From here on: the threads.
 
     def _run(self) -> None:
         try:
@@ -185,8 +187,16 @@ class Worker:
                 _LOGGER.warning("the model failed to warm up", exc_info=True)
             _LOGGER.debug("warm-up took %.2f s", time.monotonic() - started)
         self._tell(self._loaded, engine)
+        for number in range(2, engine.parallel + 1):
+            threading.Thread(
+                target=self._serve, args=(engine,), name=f"worker-{number}", daemon=True
+            ).start()
+        self._serve(engine)
+
+    def _serve(self, engine: Engine) -> None:
         while (batch := self._inbox.get()) is not None:
             self._tell(self._finished, batch, _decode(engine, batch))
+        self._inbox.put(None)  # for the next thread
 
     def _tell(self, method: Callable[..., None], *args: object) -> None:
         try:
