@@ -14,6 +14,7 @@ import json
 import logging
 import os
 import sys
+import threading
 from collections.abc import Sequence
 
 from . import __version__
@@ -25,8 +26,20 @@ _LOGGER = logging.getLogger(__name__)
 
 def serve(argv: Sequence[str] | None = None) -> int:
     """Run the server: python -m wyoming_faster_whisper."""
+    status = _serve(sys.argv[1:] if argv is None else argv)
+    if threading.active_count() > 1:
+        # A decode or a download still runs in a thread that cannot be stopped. Python's own
+        # end would wait for it, or pull the interpreter away from under it and crash.
+        logging.shutdown()
+        sys.stdout.flush()
+        sys.stderr.flush()
+        os._exit(status)
+    return status
+
+
+def _serve(argv: Sequence[str]) -> int:
     try:
-        given = read_settings(sys.argv[1:] if argv is None else argv, os.environ)
+        given = read_settings(argv, os.environ)
         settings = given.settings
         logging.basicConfig(
             level=logging.DEBUG if settings.debug else logging.INFO,
@@ -40,7 +53,9 @@ def serve(argv: Sequence[str] | None = None) -> int:
         os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
         from .service import serve as run
 
-        asyncio.run(run(settings, default_data_dir=default_data_dir(os.environ)))
+        # Not asyncio.run(), which waits for threads of its pool at the end.
+        loop = asyncio.new_event_loop()
+        loop.run_until_complete(run(settings, default_data_dir=default_data_dir(os.environ)))
     except SettingError as error:
         return _fail(error, 2)
     except ServerError as error:

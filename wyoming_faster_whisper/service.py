@@ -1,7 +1,7 @@
 """The server as a whole: what is built, in which order it starts and stops.
 
-    choose the model ─► listen ─► announce ─► load the model ─► serve
-                                                                  │ SIGTERM, SIGINT
+    choose the model ─► listen ─► load the model, announce ─► serve
+                                                                 │ SIGTERM, SIGINT
     exit ◄─ stop the worker ◄─ let running utterances end ◄─ withdraw, stop accepting
 
 It listens before the model is there, so that clients never see a closed door:

@@ -10,6 +10,7 @@ from collections.abc import AsyncIterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
+import numpy as np
 import pytest
 from wyoming.client import AsyncClient
 
@@ -282,6 +283,24 @@ async def test_a_signal_lets_who_speaks_finish(start_process: StartProcess) -> N
         await client.send(stop)
         assert CLIPS["lights"].heard_in(await client.transcript())
         assert await process.ended() == 0
+
+
+@pytest.mark.model
+async def test_a_second_signal_in_the_middle_of_a_decode_ends_it_without_a_crash(
+    start_process: StartProcess,
+) -> None:
+    process = await start_process(*TINY)
+    await process.ready()
+    async with process.client() as client:
+        await client.send(*utterance(np.tile(CLIPS["weather"].samples, 60)))
+        # The first answer is far away; the one to a ping comes when all has been taken.
+        await client.ping()
+        process.signal(signal.SIGTERM)
+        await process.logged("SIGTERM: finishing")
+        process.signal(signal.SIGTERM)
+        assert await process.ended() == 130
+    assert "Traceback" not in process.log
+    assert "terminate called" not in process.log
 
 
 @pytest.mark.model

@@ -34,7 +34,8 @@ _SURE = -0.25
 # Of 2, 3 and 5, the narrowest that hears as well as the widest; each beam has its own copy of
 # what the decoder attends to, 12 MB for base and ten seconds.
 _BEAM = 3
-_LONGEST_PROMPT = 223  # tokens: half of the decoder's 448, less one
+_POSITIONS = 448  # tokens that the decoder has places for, the prompt included
+_LONGEST_PROMPT = _POSITIONS // 2 - 1  # tokens, as Whisper cuts it
 _HINTS = 200  # tokens of prompt and names; more and the model echoes them
 
 
@@ -222,14 +223,15 @@ class WhisperEngine:
         return hints
 
     def _tokens(self, text: str) -> list[int]:
-        ids: list[int] = self._tokenizer.encode(" " + text.strip(), add_special_tokens=False).ids
-        return ids
+        ids = self._tokenizer.encode(" " + text.strip(), add_special_tokens=False).ids
+        # "<|startoftranscript|>" in a name is no command to the decoder.
+        return [i for i in ids if i < self._end]
 
     def _generate(
         self, encoding: ctranslate2.StorageView, prompt: list[int], beam: int, budget: int
     ) -> Decoded:
         # CTranslate2 stops at min(max_length / 2, max_length - prompt).
-        longest = max(2 * budget, len(prompt) + budget)
+        longest = min(_POSITIONS, max(2 * budget, len(prompt) + budget))
         result: Any = self._model.generate(
             encoding,
             [prompt],

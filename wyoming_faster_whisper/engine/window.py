@@ -11,7 +11,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-FRAMES_PER_SECOND = 100  # the mel spectrogram's hop is 10 ms
+from ..audio import SAMPLE_RATE
+from .spectrogram import HOP
+
+FRAMES_PER_SECOND = SAMPLE_RATE // HOP
 FULL_SECONDS = 30.0
 FULL_FRAMES = 3000
 
@@ -27,8 +30,8 @@ class Window:
 _FULL = Window(FULL_SECONDS, 0.0)
 _CAUTIOUS = Window(20.0, 2.0)
 
-# Measured by bench/accuracy: word error rate and orders accepted, clean and with
-# kitchen noise at 20, 10 and 5 dB; docs/performance.md holds the tables.
+# Measured by bench.accuracy beside the reference server's full window: orders accepted, clean
+# and with kitchen noise at 20, 10 and 5 dB, and word error rate; docs/performance.md has it.
 _MEASURED: dict[tuple[str, str], Window] = {
     ("tiny", "en"): Window(10.0, 1.0),
     ("base", "en"): Window(10.0, 1.0),

@@ -57,15 +57,22 @@ def segments(probabilities: Sequence[float], rules: SpeechRules, samples: int) -
     elif rules.clip_threshold < rules.threshold:
         speech = stretches(probabilities, threshold=rules.clip_threshold, min_silence=_PAUSE)
     pad = round(rules.pad * SAMPLE_RATE)
-    longest = round(LONGEST * SAMPLE_RATE) - 2 * pad
-    return [
-        Segment(max(0, part.start * WINDOW - pad), min(samples, part.end * WINDOW + pad), sure)
-        for part in _joined(
-            speech,
-            longest=longest // WINDOW,
-            gap=round(rules.min_silence * SAMPLE_RATE / WINDOW),
-        )
-    ]
+    # However wide the pad, some speech must fit between two of them.
+    longest = max(SAMPLE_RATE, round(LONGEST * SAMPLE_RATE) - 2 * pad)
+    parts = _joined(
+        speech,
+        longest=longest // WINDOW,
+        gap=round(rules.min_silence * SAMPLE_RATE / WINDOW),
+    )
+    found: list[Segment] = []
+    for at, part in enumerate(parts):
+        # Neighbours share the silence between them: what both heard would be said twice.
+        before = (part.start - parts[at - 1].end) * WINDOW // 2 if at else pad
+        after = (parts[at + 1].start - part.end) * WINDOW // 2 if parts[at + 1 :] else pad
+        start = max(0, part.start * WINDOW - min(pad, before))
+        end = min(samples, part.end * WINDOW + min(pad, after))
+        found.append(Segment(start, end, sure))
+    return found
 
 
 def _joined(speech: Sequence[Stretch], *, longest: int, gap: int) -> list[Stretch]:
