@@ -5,17 +5,25 @@ within the silence that Home Assistant waits for anyway. How long a model takes
 is measured at its warm-up and remembered for the next start; from one model's
 figure those of the others follow roughly. A machine of which nothing is known
 gets the reference server's choice: tiny on ARM, base elsewhere, small on a GPU.
+
+A warm-up may be slow because the machine was busy. So the best figure of a week is
+kept, and one that is too slow is believed for a week: then its size is tried, and
+measured, again, unless the figures of others say that it is hopeless. A start between
+the two takes a smaller model, which is measured as well.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 BUDGET = 0.45
 """Seconds for a usual command: of the 0.7 s that Home Assistant waits, less room to be late."""
 
+BELIEVED_DAYS = 7
+"""How long a figure stands, against a better machine and against a busy hour."""
 
+_HOPELESS = 2.0  # times BUDGET
 _SLOW = 0.3  # seconds that one thread may take alone
 
 
@@ -43,6 +51,12 @@ class Figure:
 
     seconds: float  # of a usual command
     threads: int  # that decoded it together
+    age: float = field(default=0.0, compare=False)  # days since then
+
+    @property
+    def outdated(self) -> bool:
+        """Too slow, but no longer believed."""
+        return self.seconds > BUDGET and self.age > BELIEVED_DAYS
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,9 +138,11 @@ def threads_together(size: str, threads: int, *, arm: bool, figures: Mapping[str
 
 
 def _affordable(size: Size, machine: Machine, figures: Mapping[str, Figure]) -> bool:
-    seconds = expected(size, figures)
+    believed = {name: figure for name, figure in figures.items() if not figure.outdated}
+    seconds = expected(size, believed)
     if seconds is not None:
-        return seconds <= BUDGET
+        again = size.name in figures and size.name not in believed
+        return seconds <= BUDGET * (_HOPELESS if again else 1.0)
     usual = "small" if machine.gpu else "tiny" if machine.arm else "base"
     return size.cost <= next(other.cost for other in SIZES if other.name == usual)
 
@@ -142,5 +158,9 @@ def _reason(size: Size, figures: Mapping[str, Figure], where: str) -> str:
     seconds = expected(size, figures)
     if seconds is None:
         return f"{where}; not measured on this machine yet"
+    if size.name in figures and figures[size.name].outdated:
+        return (
+            f"{where}; tried again: its {seconds:.2f} s are from {BELIEVED_DAYS} days ago or more"
+        )
     how = "measured" if size.name in figures else "expected"
     return f"{where}; {how} at {seconds:.2f} s for a usual command, {BUDGET} s is the limit"

@@ -8,6 +8,7 @@ import platform
 from pathlib import Path
 
 _CGROUP = Path("/sys/fs/cgroup")
+_MEMINFO = Path("/proc/meminfo")
 
 
 def cores() -> int:
@@ -31,16 +32,25 @@ def available_memory() -> float:
     """MB that can be taken without swapping, at most what the cgroup leaves."""
     available = float("inf")
     try:
-        for line in Path("/proc/meminfo").read_text().splitlines():
+        for line in _MEMINFO.read_text().splitlines():
             if line.startswith("MemAvailable:"):
                 available = int(line.split()[1]) / 1000
         limit = (_CGROUP / "memory.max").read_text().strip()
         if limit != "max":
-            used = int((_CGROUP / "memory.current").read_text())
+            used = int((_CGROUP / "memory.current").read_text()) - _reclaimable()
             available = min(available, (int(limit) - used) / 1e6)
     except (OSError, ValueError, IndexError):
         pass  # no Linux, no cgroup v2
     return available
+
+
+def _reclaimable() -> int:
+    """Bytes of files in the cgroup's memory that the kernel gives up for whoever needs them."""
+    for line in (_CGROUP / "memory.stat").read_text().splitlines():
+        name, value = line.split()
+        if name == "inactive_file":
+            return int(value)
+    return 0
 
 
 def is_arm() -> bool:

@@ -10,7 +10,7 @@ from . import auto, hardware
 from .engine.base import Engine
 from .engine.several import SeveralEngines
 from .errors import SettingError
-from .languages import ENGLISH, means_detect, normalise
+from .languages import ENGLISH, MULTILINGUAL_V3, means_detect, normalise
 from .models import AUTO, Figures, Model, choose, choose_auto, is_distilled, locate, size_of
 from .settings import Settings
 
@@ -32,8 +32,11 @@ def choose_models(settings: Settings, folders: Sequence[Path]) -> list[Model]:
                 auto.Machine(
                     memory=hardware.available_memory(),
                     arm=hardware.is_arm(),
+                    # Only CTranslate2 knows what "auto" will be, and it is imported later. It
+                    # counts as a CPU: a model for one does on a GPU, but not the other way round.
                     gpu=settings.device.startswith("cuda"),
                 ),
+                device=settings.device,
                 language=_spoken(settings),
                 download_budget=0 if settings.local_files_only else settings.model_budget,
             )
@@ -42,9 +45,10 @@ def choose_models(settings: Settings, folders: Sequence[Path]) -> list[Model]:
         if model.name in (other.name for other in models):
             raise SettingError(f"--model {model.name} is given twice")
         models.append(model)
-        if is_distilled(model.name) and (settings.initial_prompt or settings.hass_token):
+        if is_distilled(model.name):
             _LOGGER.warning(
-                "Model %s is distilled: prompts and names make it hear worse; it gets none",
+                "Model %s is distilled: prompts and names to expect make it hear worse; "
+                "it is given none",
                 model.name,
             )
     return models
@@ -84,7 +88,7 @@ def load_engines(
     # Imported here because it takes longer than to begin to listen.
     from .engine.whisper import WhisperEngine, load_model
 
-    figures = Figures(folders[0])
+    figures = Figures(folders[0], settings.device)
     threads = hardware.threads_to_use(settings.cpu_threads)
     together = [
         auto.threads_together(
@@ -137,4 +141,6 @@ def _remember(figures: Figures, size: str, name: str, threads: int) -> Callable[
 
 
 def _spoken(settings: Settings) -> str | None:
-    return None if means_detect(settings.language) else settings.language.split("-")[0].lower()
+    return (
+        None if means_detect(settings.language) else normalise(settings.language, MULTILINGUAL_V3)
+    )

@@ -11,15 +11,18 @@ model and languages they will get; locate() may download, for minutes.
 from __future__ import annotations
 
 import contextlib
+import fcntl
 import hashlib
 import importlib.metadata
 import json
 import logging
+import math
 import os
 import re
 import shutil
 import socket
 import tempfile
+import time
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -75,6 +78,15 @@ _HUB_FILES = (
 _CONNECT_SECONDS = 5.0  # a hub that takes longer to say hello is not there
 _STALL_SECONDS = 10.0  # of silence, before an answer or in it
 _TRIES = 2  # of one request that nobody answers; the second is for a connection gone stale
+_CHATTY = ("httpx", "httpx2", "httpcore", "httpcore2", "huggingface_hub")
+_JOINING = ".joining-"  # begins the names of folders that are not complete
+_DAY = 86_400.0  # seconds
+
+# Whatever reading JSON that somebody else wrote can raise.
+_UNREADABLE = (
+    *(OSError, ValueError, TypeError, AttributeError, KeyError),
+    *(OverflowError, RecursionError),
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -150,7 +162,8 @@ def choose(name: str, folders: Sequence[Path]) -> Model:
     """Say which model a name means. Reads folders, never the network.
 
     Args:
-        name: a name or alias of REPOSITORIES, a hub id, or a directory.
+        name: a name or alias of REPOSITORIES, a hub id, or a directory. A directory that
+            happens to have a model's name, and is none, is not meant.
         folders: data folders that may hold models already.
 
     Raises:
@@ -158,10 +171,15 @@ def choose(name: str, folders: Sequence[Path]) -> Model:
     """
     path = Path(name).expanduser()
     if path.is_dir():
-        if not _is_model(path):
+        if _is_model(path):
+            return Model(path.name or name, _languages(path.name, path), directory=path)
+        if _canonical(name) not in REPOSITORIES:
             raise ModelError(f"{path} holds no model: model.bin or config.json is missing")
-        return Model(path.name or name, _languages(path.name, path), directory=path)
-    name = re.sub(r"\.int8$", "-int8", name)
+    return _choose_named(name, folders)
+
+
+def _choose_named(name: str, folders: Sequence[Path]) -> Model:
+    name = _canonical(name)
     repository = REPOSITORIES.get(name, name)
     if not re.fullmatch(r"\w[\w.-]*/\w[\w.-]*", repository, re.ASCII):
         raise ModelError(
@@ -172,10 +190,15 @@ def choose(name: str, folders: Sequence[Path]) -> Model:
     return Model(name, _languages(name, directory), repository, directory)
 
 
+def _canonical(name: str) -> str:
+    return re.sub(r"\.int8$", "-int8", name)
+
+
 def choose_auto(
     folders: Sequence[Path],
     machine: auto.Machine,
     *,
+    device: str = "cpu",
     language: str | None = None,
     download_budget: float = 300,
 ) -> Model:
@@ -183,57 +206,90 @@ def choose_auto(
 
     Args:
         folders: data folders; the first holds what was measured here before.
+        device: whose figures count, as in --device.
         language: the default language, as Whisper's code; None = any.
         download_budget: MB that a download may have.
     """
 
     def at_hand(name: str) -> bool:
-        model = choose(name, folders)
+        model = _choose_named(name, folders)
         return model.directory is not None or _packaged_files(model.repository) is not None
 
     choice = auto.choose(
         machine,
         english=language == "en",
-        figures=Figures(folders[0]).read() if folders else {},
+        figures=Figures(folders[0], device).read() if folders else {},
         at_hand=at_hand,
         download_budget=download_budget,
     )
     _LOGGER.info("auto chose %s (%s)", choice.name, choice.reason)
-    return choose(choice.name, folders)
+    return _choose_named(choice.name, folders)
 
 
 class Figures:
-    """How long models took on this machine, in a small file beside the models."""
+    """How long models took on this machine, in a small file beside the models.
 
-    def __init__(self, folder: Path) -> None:
-        self._path = folder / "decode-seconds.json"
+    Args:
+        folder: that holds the file.
+        device: as in --device; each kind has a file of its own.
+    """
+
+    def __init__(self, folder: Path, device: str = "cpu") -> None:
+        kind = device.partition(":")[0]
+        self._path = folder / f"decode-seconds{'' if kind == 'cpu' else '-' + kind}.json"
 
     def read(self) -> dict[str, auto.Figure]:
         """What was measured, by size; empty where nothing is known."""
         try:
-            return {
-                str(size): auto.Figure(float(figure["seconds"]), int(figure["threads"]))
+            figures = {
+                str(size): auto.Figure(
+                    float(figure["seconds"]),
+                    int(figure["threads"]),
+                    # A clock that was wrong, then or now, must not make it young for ever.
+                    age=abs(time.time() - float(figure.get("measured", 0))) / _DAY,
+                )
                 for size, figure in json.loads(self._path.read_text()).items()
             }
         except FileNotFoundError:
             return {}
-        except (OSError, ValueError, TypeError, AttributeError, KeyError) as error:
+        except _UNREADABLE as error:
             _LOGGER.warning("%s is not readable, ignored: %s", self._path, _first_line(error))
             return {}
+        return {size: figure for size, figure in figures.items() if _possible(figure)}
 
     def write(self, size: str, figure: auto.Figure) -> None:
-        """Remember a figure for the next start."""
-        figures = {
-            name: {"seconds": round(one.seconds, 3), "threads": one.threads}
-            for name, one in (self.read() | {size: figure}).items()
+        """Remember a figure for the next start; a better one of this week stays."""
+        figures = self.read()
+        last = figures.get(size)
+        if not _possible(figure) or (
+            last is not None
+            and last.threads == figure.threads
+            and last.seconds <= figure.seconds
+            and last.age <= auto.BELIEVED_DAYS
+        ):
+            return
+        rows = {
+            name: {
+                "seconds": round(one.seconds, 4),
+                "threads": one.threads,
+                "measured": round(time.time() - one.age * _DAY),
+            }
+            for name, one in (figures | {size: figure}).items()
         }
+        scratch = self._path.with_suffix(".tmp")
         try:
             self._path.parent.mkdir(parents=True, exist_ok=True)
-            scratch = self._path.with_suffix(".tmp")
-            scratch.write_text(json.dumps(figures, indent=1) + "\n")
+            scratch.write_text(json.dumps(rows, indent=1) + "\n")
             scratch.replace(self._path)
         except OSError as error:
             _LOGGER.debug("cannot remember %s: %s", self._path, error)
+            with contextlib.suppress(OSError):
+                scratch.unlink(missing_ok=True)
+
+
+def _possible(figure: auto.Figure) -> bool:
+    finite = math.isfinite(figure.seconds) and math.isfinite(figure.age)
+    return finite and figure.seconds > 0 and figure.threads > 0
 
 
 def locate(
@@ -293,7 +349,7 @@ def _languages(name: str, directory: Path | None) -> tuple[str, ...]:
     if lowered.endswith(".en") or ".en-" in lowered or is_distilled(lowered):
         return ENGLISH
     if directory is not None:
-        with contextlib.suppress(OSError, ValueError, TypeError, AttributeError):
+        with contextlib.suppress(*_UNREADABLE):
             ids = json.loads((directory / "config.json").read_text()).get("lang_ids")
             # 99 languages, 100 with Cantonese; the English-only models list 98,
             # one less than their tokenizer has ids for.
@@ -363,9 +419,12 @@ def _join(files: dict[str, list[Path]], hashes: dict[str, str], directory: Path)
     What is once in the download folder is taken from there without another look.
     """
     scratch: Path | None = None
+    lock = -1
     try:
         directory.parent.mkdir(parents=True, exist_ok=True)
-        scratch = Path(tempfile.mkdtemp(prefix=".joining-", dir=directory.parent))
+        lock = os.open(directory.parent, os.O_RDONLY)
+        _remove_leftovers(directory.parent, lock)
+        scratch = Path(tempfile.mkdtemp(prefix=_JOINING, dir=directory.parent))
         for name, parts in files.items():
             with (scratch / name).open("wb") as joined:
                 for part in parts:
@@ -384,6 +443,21 @@ def _join(files: dict[str, list[Path]], hashes: dict[str, str], directory: Path)
     finally:
         if scratch is not None:
             shutil.rmtree(scratch, ignore_errors=True)  # it is elsewhere if all went well
+        if lock >= 0:
+            os.close(lock)
+
+
+def _remove_leftovers(folder: Path, lock: int) -> None:
+    """Remove what servers that were stopped while they joined left behind.
+
+    Who joins keeps the folder locked, if it can be, until lock is closed or the process ends.
+    """
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError:
+        return  # another server of ours is joining, or the file system has no locks
+    for leftover in folder.glob(f"{_JOINING}*"):
+        shutil.rmtree(leftover, ignore_errors=True)
 
 
 def _sha256(path: Path) -> str:
@@ -421,7 +495,7 @@ def _download(model: Model, download_dir: Path, hub: str, stall: float) -> Path:
 
     _LOGGER.info("Downloading %s from %s into %s", model.repository, hub, download_dir)
     try:
-        with _impatience(stall):
+        with _impatience(stall), _quiet_libraries():
             path = Path(
                 huggingface_hub.snapshot_download(
                     model.repository or "",
@@ -474,6 +548,20 @@ def _impatience(stall: float) -> Iterator[None]:
     finally:
         hooks["request"].remove(asked)
         hooks["response"].remove(answered)
+
+
+@contextlib.contextmanager
+def _quiet_libraries() -> Iterator[None]:
+    """Keep a line for every request out of the log."""
+    loggers = [logging.getLogger(name) for name in _CHATTY]
+    levels = [logger.level for logger in loggers]
+    for logger in loggers:
+        logger.setLevel(logging.WARNING)
+    try:
+        yield
+    finally:
+        for logger, level in zip(loggers, levels, strict=True):
+            logger.setLevel(level)
 
 
 def _greet(model: Model, hub: str, tried: str, advice: str) -> None:

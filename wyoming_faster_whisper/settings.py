@@ -152,7 +152,9 @@ class Settings:
         arity=Arity.REPEATED,
         separator=",",
     )
-    model_budget: int = option(300, "MB that auto may download", least=0, metavar="MB")
+    model_budget: int = option(
+        300, "MB that auto may download", least=0, most=100_000, metavar="MB"
+    )
     data_dir: tuple[str, ...] = option(
         (),
         "folder with models, in the layout of the hub's cache; can be given again "
@@ -169,7 +171,10 @@ class Settings:
         "default", "CTranslate2's compute type; default is int8 on a CPU, float16 on a GPU"
     )
     cpu_threads: int = option(
-        4, "threads that decode; 0 or more than there are cores: all cores", least=0
+        4,
+        "threads that decode; 0 or more than there are cores: all cores",
+        least=0,
+        most=1024,
     )
 
     language: str = option("auto", "default language, as Whisper's code or a tag like en-US")
@@ -185,7 +190,7 @@ class Settings:
         choices=("transcribe", "translate"),
     )
     beam_size: int = option(
-        0, "beam of the decoder; 0 looks for more only where it is not sure", least=0
+        0, "beam of the decoder; 0 or less looks for more only where it is not sure", most=100
     )
     initial_prompt: str | None = option(
         None, "text that shows the model the style and the words to expect", metavar="TEXT"
@@ -206,9 +211,11 @@ class Settings:
     vad_threshold: float = option(
         0.5, "probability from which a sound is speech", least=0.0, most=1.0
     )
-    vad_min_speech_ms: int = option(64, "speech in all below which nobody spoke, in ms", least=0)
+    vad_min_speech_ms: int = option(
+        64, "speech in all below which nobody spoke, in ms", least=0, most=60_000
+    )
     vad_min_silence_ms: int = option(
-        2000, "silence in the middle that is not decoded, in ms", least=0
+        2000, "silence in the middle that is not decoded, in ms", least=0, most=600_000
     )
     vad_clip_threshold: float = option(
         0.5,
@@ -216,7 +223,7 @@ class Settings:
         least=0.0,
         most=1.0,
     )
-    vad_clip_pad_ms: int = option(400, "sound kept around speech, in ms", least=0)
+    vad_clip_pad_ms: int = option(400, "sound kept around speech, in ms", least=0, most=5000)
     vad_filter: bool = option(False, "always on here: silence is never decoded")
     vad_clip: tuple[str, ...] | None = option(
         None,
@@ -230,6 +237,7 @@ class Settings:
         "answer after this many seconds of silence, without audio-stop",
         type=float,
         above=0,
+        most=600,
         metavar="SECONDS",
         later=True,
     )
@@ -257,19 +265,23 @@ class Settings:
         later=True,
     )
     hass_refresh_seconds: float = option(
-        0.0, "least seconds between two fetches of the names", least=0, later=True
+        0.0,
+        "least seconds between two fetches of the names",
+        least=0,
+        most=604_800,
+        later=True,
     )
     hass_prompt_max_tokens: int = option(
-        200, "tokens of the prompt for names", least=0, later=True
+        200, "tokens of the prompt for names", least=0, most=10_000, later=True
     )
     hass_prompt_timeout: float = option(
-        1.0, "seconds that an utterance waits for names", least=0, later=True
+        1.0, "seconds that an utterance waits for names", least=0, most=600, later=True
     )
 
-    max_connections: int = option(256, "clients connected at the same time", least=1)
-    max_waiting: int = option(64, "utterances that wait for the model", least=1)
+    max_connections: int = option(256, "clients connected at the same time", least=1, most=65535)
+    max_waiting: int = option(64, "utterances that wait for the model", least=1, most=65535)
     max_audio_seconds: float = option(
-        600.0, "longest utterance; what was heard until then is answered", above=0
+        600.0, "longest utterance; what was heard until then is answered", above=0, most=14_400
     )
 
     debug: bool = option(False, "log more")
@@ -370,7 +382,8 @@ def _from_command_line(opt: Option, given: dict[str, Any]) -> Any:
     value = given[opt.name]
     if isinstance(value, list):
         items = tuple(opt.parse(text, opt.flag) for text in value if text not in _UNSET)
-        return items or (None if opt.arity is Arity.REPEATED else items)
+        nothing_but_the_flag = opt.arity is Arity.MANY and not value
+        return items if items or nothing_but_the_flag else None
     return _from_text(opt, value, opt.flag)
 
 
@@ -389,6 +402,8 @@ def _from_environment(opt: Option, environ: Mapping[str, str]) -> Any:
         items = [item for item in text.split(opt.separator) if item not in _UNSET]
         return tuple(opt.parse(item, source) for item in items) or None
     if opt.arity is Arity.MANY:
+        if text.strip() == "null":
+            return None
         items = [item for item in re.split(r"[,\s]+", text) if item not in _UNSET]
         return tuple(opt.parse(item, source) for item in items)
     return _from_text(opt, text.strip(), source)
@@ -422,6 +437,12 @@ def _checked(settings: Settings) -> Settings:
         raise SettingError(
             f"--device is {settings.device!r}; it must be cpu, cuda, cuda:N or auto"
         )
+    try:
+        logging.Formatter(settings.log_format).format(logging.makeLogRecord({}))
+    except (ValueError, TypeError, OverflowError) as error:
+        raise SettingError(
+            f"--log-format is {settings.log_format!r}, which logging cannot use: {error}"
+        ) from None
     language = settings.language
     if not means_detect(language) and normalise(language, MULTILINGUAL_V3) is None:
         raise SettingError(

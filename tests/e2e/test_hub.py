@@ -177,6 +177,15 @@ def test_a_model_is_downloaded_with_its_progress_in_the_log(
     assert f"Downloading {NAME}: 2 of 2 MB" in caplog.text
 
 
+def test_requests_are_not_in_the_log(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    client = logging.getLogger("httpx2")
+    before = client.level
+    with running(Hub()) as hub, caplog.at_level(logging.INFO):
+        fetched(hub.url, tmp_path)
+    assert {record.name for record in caplog.records} == {"wyoming_faster_whisper.models"}
+    assert client.level == before
+
+
 def test_what_was_downloaded_is_found_without_the_hub(tmp_path: Path) -> None:
     with running(Hub()) as hub:
         directory = fetched(hub.url, tmp_path)

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 import pytest
 
 from wyoming_faster_whisper.auto import (
+    BELIEVED_DAYS,
     SIZES,
     Choice,
     Figure,
@@ -26,12 +27,17 @@ def pick(
     gpu: bool = False,
     english: bool = False,
     figures: Mapping[str, float] | None = None,
+    old: Mapping[str, float] | None = None,
     budget: float = 300,
 ) -> Choice:
     return choose(
         Machine(memory, arm=arm, gpu=gpu),
         english=english,
-        figures={size: Figure(seconds, 1) for size, seconds in (figures or {}).items()},
+        figures={size: Figure(seconds, 1) for size, seconds in (figures or {}).items()}
+        | {
+            size: Figure(seconds, 1, age=BELIEVED_DAYS + 1)
+            for size, seconds in (old or {}).items()
+        },
         at_hand=here.__contains__,
         download_budget=budget,
     )
@@ -62,6 +68,24 @@ def test_a_measured_figure_goes_before_an_expected_one() -> None:
 
 def test_a_slow_machine_gets_a_smaller_model() -> None:
     assert pick("tiny", "base", figures={"base": 0.8}).name == "tiny"
+
+
+def test_one_slow_start_is_not_held_against_a_size_for_good() -> None:
+    assert pick("tiny", "base", figures={"base": 0.46, "tiny": 0.23}).name == "tiny"
+    again = pick("tiny", "base", figures={"tiny": 0.23}, old={"base": 0.46})
+    assert again.name == "base"
+    assert "tried again: its 0.46 s are from" in again.reason
+    assert pick("tiny", "base", figures={"tiny": 0.15}, old={"base": 1.5}).name == "base"
+    assert pick("tiny", "base", old={"base": 0.46}).name == "base"
+
+
+def test_what_others_say_is_hopeless_is_not_tried_again() -> None:
+    assert pick("tiny", "base", figures={"tiny": 0.6}, old={"base": 1.2}).name == "tiny"
+    assert pick("base", "small", figures={"base": 0.3}, old={"small": 1.0}).name == "base"
+
+
+def test_an_old_figure_that_is_fast_enough_stands() -> None:
+    assert pick("base", "small", old={"base": 0.1}).name == "small"
 
 
 def test_a_model_that_is_too_slow_is_better_than_none() -> None:

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import fcntl
 import hashlib
 import importlib
 import json
 import logging
+import os
+import time
 from pathlib import Path
 
 import pytest
@@ -161,6 +164,29 @@ def test_a_directory_without_a_model(tmp_path: Path, missing: str) -> None:
     )
 
 
+@pytest.mark.parametrize("name", ["base", "base.int8", "tiny"])
+def test_a_folder_with_a_models_name_that_is_none_is_not_meant(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str
+) -> None:
+    (tmp_path / name).mkdir()
+    monkeypatch.chdir(tmp_path)
+    assert choose(name, []) == choose(name, [Path("elsewhere")])
+    assert choose(name, []).directory is None
+    with pytest.raises(ModelError, match="holds no model"):
+        choose(f"./{name}", [])
+
+
+def test_auto_looks_at_no_folder_but_the_data_folders(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "work" / "tiny").mkdir(parents=True)
+    put_model(tmp_path / "work" / "base-int8")
+    put_model(tmp_path / "data" / "tiny")
+    monkeypatch.chdir(tmp_path / "work")
+    model = choose_auto([tmp_path / "data"], Machine(memory=4000))
+    assert model.directory == tmp_path / "data" / "tiny"
+
+
 def test_the_cache_of_the_reference_server_is_read_as_it_is(tmp_path: Path) -> None:
     snapshot = put_in_cache(tmp_path, "rhasspy/faster-whisper-base-int8")
     model = choose("base.int8", [tmp_path / "empty", tmp_path])
@@ -223,12 +249,89 @@ def test_auto_goes_by_what_was_measured_here(tmp_path: Path) -> None:
     assert choose_auto([tmp_path], Machine(memory=4000)).name == "base"
     Figures(tmp_path).write("base", Figure(0.1, 1))
     assert choose_auto([tmp_path], Machine(memory=4000)).name == "small"
+    (tmp_path / "decode-seconds.json").unlink()
     Figures(tmp_path).write("base", Figure(0.8, 1))
     assert choose_auto([tmp_path], Machine(memory=4000)).name == "tiny"
 
 
+def test_a_size_that_was_slow_once_is_measured_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for size in ("tiny", "base"):
+        put_model(tmp_path / size)
+    Figures(tmp_path).write("base", Figure(0.46, 1))
+    Figures(tmp_path).write("tiny", Figure(0.23, 1))
+    assert choose_auto([tmp_path], Machine(memory=4000)).name == "tiny"
+    later(monkeypatch, days=8)
+    Figures(tmp_path).write("tiny", Figure(0.23, 1))  # ages no other figure, and makes none young
+    assert choose_auto([tmp_path], Machine(memory=4000)).name == "base"
+    Figures(tmp_path).write("base", Figure(0.3, 1))
+    later(monkeypatch, days=30)
+    assert choose_auto([tmp_path], Machine(memory=4000)).name == "base"
+
+
+def test_what_was_remembered_without_a_date_is_old(tmp_path: Path) -> None:
+    file = tmp_path / "decode-seconds.json"
+    file.write_text('{"base": {"seconds": 0.46, "threads": 1}}')
+    assert Figures(tmp_path).read()["base"].outdated
+
+
+def test_the_best_figure_of_a_week_is_kept(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    figures = Figures(tmp_path)
+    for seconds, best in ((0.3, 0.3), (0.46, 0.3), (0.25, 0.25)):
+        figures.write("base", Figure(seconds, 1))
+        assert figures.read() == {"base": Figure(best, 1)}
+    figures.write("base", Figure(0.27, 2))
+    assert figures.read() == {"base": Figure(0.27, 2)}
+    later(monkeypatch, days=8)
+    figures.write("base", Figure(0.4, 2))
+    assert figures.read() == {"base": Figure(0.4, 2)}
+
+
+def test_each_kind_of_device_has_its_own_figures(tmp_path: Path) -> None:
+    for size in ("base", "small"):
+        put_model(tmp_path / size)
+    Figures(tmp_path, "cuda:1").write("base", Figure(0.01, 1))
+    assert Figures(tmp_path, "cuda").read() == {"base": Figure(0.01, 1)}
+    assert Figures(tmp_path, "cpu").read() == Figures(tmp_path, "auto").read() == {}
+    assert choose_auto([tmp_path], Machine(memory=4000)).name == "base"
+    assert choose_auto([tmp_path], Machine(memory=4000), device="cuda").name == "small"
+
+
+@pytest.mark.parametrize("seconds", [0.0, -1.0, float("nan"), float("inf")])
+def test_a_figure_that_cannot_be_is_ignored(tmp_path: Path, seconds: float) -> None:
+    rows = {
+        "tiny": {"seconds": seconds, "threads": 1},
+        "base": {"seconds": 0.2, "threads": 1},
+    }
+    (tmp_path / "decode-seconds.json").write_text(json.dumps(rows))
+    Figures(tmp_path).write("medium", Figure(seconds, 1))
+    assert Figures(tmp_path).read() == {"base": Figure(0.2, 1)}
+
+
+def test_a_date_that_cannot_be_is_ignored(tmp_path: Path) -> None:
+    rows = '{"base": {"seconds": 0.2, "threads": 1, "measured": NaN}}'
+    (tmp_path / "decode-seconds.json").write_text(rows)
+    assert Figures(tmp_path).read() == {}
+
+
+def test_what_could_not_be_remembered_leaves_nothing_behind(tmp_path: Path) -> None:
+    (tmp_path / "decode-seconds.json").mkdir()  # cannot be replaced by a file
+    Figures(tmp_path).write("base", Figure(0.2, 1))
+    assert [file.name for file in tmp_path.iterdir()] == ["decode-seconds.json"]
+
+
+def later(monkeypatch: pytest.MonkeyPatch, *, days: float) -> None:
+    now = time.time() + days * 86_400
+    monkeypatch.setattr("wyoming_faster_whisper.models.time.time", lambda: now)
+
+
 def test_figures_that_are_damaged_are_ignored(tmp_path: Path) -> None:
-    for content in ("{", "[1]", '{"base": "fast"}'):
+    nested = "[" * 200_000
+    huge = '{"base": {"seconds": 1' + "0" * 400 + ', "threads": 1}}'
+    for content in ("{", "[1]", '{"base": "fast"}', nested, huge):
         (tmp_path / "decode-seconds.json").write_text(content)
         assert Figures(tmp_path).read() == {}
     Figures(tmp_path).write("base", Figure(0.25, 2))
@@ -294,6 +397,33 @@ def test_parts_are_joined_into_the_download_folder(
     assert {file.name: file.read_bytes() for file in directory.iterdir()} == CONTENT
     assert list(data.iterdir()) == [directory]
     assert f"{BASE} comes from an installed package" in caplog.text
+
+
+def test_what_a_stopped_server_left_half_joined_is_removed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    install(tmp_path, monkeypatch)
+    data = tmp_path / "data"
+    leftover = data / ".joining-abc"
+    leftover.mkdir(parents=True)
+    (leftover / "model.bin").write_bytes(b"half")
+    directory = locate(choose("base", []), data)
+    assert list(data.iterdir()) == [directory]
+
+
+def test_what_another_server_is_joining_is_left_alone(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    install(tmp_path, monkeypatch)
+    data = tmp_path / "data"
+    (data / ".joining-abc").mkdir(parents=True)
+    lock = os.open(data, os.O_RDONLY)
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        directory = locate(choose("base", []), data)
+    finally:
+        os.close(lock)
+    assert {*data.iterdir()} == {directory, data / ".joining-abc"}
 
 
 def test_parts_are_joined_only_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -27,7 +27,7 @@ MAY_IMPORT = {
     "client": "audio errors wire.framing wire.listener",
     "wire": "audio errors models.Model request session",
     "wire.framing": "errors",
-    "session": "audio engine.base engine.worker request speech",
+    "session": "audio engine.base engine.worker errors request speech",
     "request": "engine.base errors languages",
     "speech": "audio errors",
     "engine": "audio auto.BUDGET errors hardware",

@@ -27,13 +27,12 @@ def test_silence_is_nothing() -> None:
 def test_both_ends_are_cut_off_up_to_the_pad() -> None:
     (part,) = found((2, 0.0), (1, 0.9), (2, 0.0))
     pad = round(0.4 * SAMPLE_RATE)
-    assert part == Segment(
-        windows(2) * WINDOW - pad, (windows(2) + windows(1)) * WINDOW + pad, True
-    )
+    first, last = windows(2), windows(2) + windows(1)
+    assert part == Segment(first * WINDOW - pad, last * WINDOW + pad, True, (first, last))
 
 
 def test_the_pad_ends_with_the_recording() -> None:
-    assert found((1, 0.9)) == [Segment(0, windows(1) * WINDOW, True)]
+    assert found((1, 0.9)) == [Segment(0, windows(1) * WINDOW, True, (0, windows(1)))]
 
 
 def test_a_word_of_two_tenths_of_a_second_is_heard() -> None:

@@ -209,6 +209,9 @@ def test_vad_clip_takes_any_number_of_libraries() -> None:
     assert read("--vad-clip sherpa faster-whisper").vad_clip == ("sherpa", "faster-whisper")
     assert read(VAD_CLIP="sherpa, funasr qwen3-asr").vad_clip == ("sherpa", "funasr", "qwen3-asr")
     assert read(VAD_CLIP="").vad_clip == ()
+    assert read(VAD_CLIP="null").vad_clip is None
+    assert read("--vad-clip null").vad_clip is None
+    assert read("--vad-clip null", VAD_CLIP="sherpa").vad_clip == ("sherpa",)
     assert refusal("--vad-clip auto").startswith("--vad-clip is 'auto'; it must be ")
 
 
@@ -232,13 +235,19 @@ def test_a_variable_parts_data_dirs_with_a_colon() -> None:
     [
         ("--beam-size wide", "--beam-size is 'wide'; it must be a whole number"),
         ("--beam-size 2.5", "--beam-size is '2.5'; it must be a whole number"),
-        ("--beam-size=-1", "--beam-size is -1; it must be at least 0"),
+        ("--beam-size 101", "--beam-size is 101; it must be at most 100"),
         ("--cpu-threads=-1", "--cpu-threads is -1; it must be at least 0"),
         ("--vad-threshold loud", "--vad-threshold is 'loud'; it must be a number"),
         ("--vad-threshold 1.5", "--vad-threshold is 1.5; it must be at most 1"),
         ("--vad-threshold=-0.1", "--vad-threshold is -0.1; it must be at least 0"),
         ("--vad-threshold nan", "--vad-threshold is nan; it must be at least 0"),
         ("--vad-min-speech-ms=-1", "--vad-min-speech-ms is -1; it must be at least 0"),
+        ("--vad-clip-pad-ms 5001", "--vad-clip-pad-ms is 5001; it must be at most 5000"),
+        ("--cpu-threads 1025", "--cpu-threads is 1025; it must be at most 1024"),
+        ("--max-audio-seconds inf", "--max-audio-seconds is inf; it must be at most 14400"),
+        ("--log-format {", "--log-format is '{', which logging cannot use: Invalid format"),
+        ("--log-format %(foo)s", "--log-format is '%(foo)s', which logging cannot use: Format"),
+        ("--log-format %(message)d", "--log-format is '%(message)d', which logging cannot use: "),
         ("--vad-clip-pad-ms=-1", "--vad-clip-pad-ms is -1; it must be at least 0"),
         ("--vad-endpointing 0", "--vad-endpointing is 0; it must be more than 0"),
         ("--advertise-port 65536", "--advertise-port is 65536; it must be at most 65535"),
@@ -261,6 +270,17 @@ def test_a_variable_parts_data_dirs_with_a_colon() -> None:
 )
 def test_a_value_we_cannot_serve_is_refused(line: str, sentence: str) -> None:
     assert refusal(line).startswith(sentence)
+
+
+@pytest.mark.parametrize("opt", [opt for opt in options() if opt.type in (int, float)])
+def test_no_number_is_without_end(opt: Option) -> None:
+    assert opt.most is not None
+
+
+@pytest.mark.parametrize("beam", ["-1", "-5"])
+def test_a_beam_below_zero_is_auto_as_in_the_reference(beam: str) -> None:
+    assert read(f"--beam-size {beam}").beam_size < 0
+    assert read(BEAM_SIZE=beam).beam_size < 0
 
 
 @pytest.mark.parametrize("device", ["cpu", "cuda", "cuda:1", "auto"])

@@ -12,7 +12,7 @@ import pytest
 from wyoming_faster_whisper.engine.base import DecodeOptions, Engine, Job, Transcript
 from wyoming_faster_whisper.engine.worker import Worker
 from wyoming_faster_whisper.errors import Busy, EngineError, ModelError
-from wyoming_faster_whisper.testing import FakeEngine, silence, silence
+from wyoming_faster_whisper.testing import FakeEngine, silence
 
 pytestmark = pytest.mark.timeout(20)
 

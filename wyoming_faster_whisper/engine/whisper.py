@@ -106,6 +106,7 @@ class WhisperEngine:
         measured: Callable[[float], None] = lambda seconds: None,
     ) -> None:
         self.parallel: int = model.num_workers
+        self.directory = directory
         self._model = model
         self._size = size
         self._full_window = full_window

@@ -40,6 +40,7 @@ class Segment:
     start: int
     end: int
     sure: bool  # somebody speaks; False: somebody might
+    speech: tuple[int, int] = (0, 0)  # its windows, without the silence kept around them
 
 
 def segments(probabilities: Sequence[float], rules: SpeechRules, samples: int) -> list[Segment]:
@@ -71,7 +72,7 @@ def segments(probabilities: Sequence[float], rules: SpeechRules, samples: int) -
         after = (parts[at + 1].start - part.end) * WINDOW // 2 if parts[at + 1 :] else pad
         start = max(0, part.start * WINDOW - min(pad, before))
         end = min(samples, part.end * WINDOW + min(pad, after))
-        found.append(Segment(start, end, sure))
+        found.append(Segment(start, end, sure, (part.start, part.end)))
     return found
 
 

@@ -1,0 +1,89 @@
+"""What a request can ask of the real multilingual model."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from wyoming_faster_whisper.engine.base import DecodeOptions, Job, Transcript
+from wyoming_faster_whisper.engine.whisper import WhisperEngine, load_model
+from wyoming_faster_whisper.models import choose, locate
+from wyoming_faster_whisper.testing import silence
+
+from ..clips import CLIPS
+
+pytestmark = pytest.mark.model
+
+
+@pytest.fixture(scope="module")
+def engine(tmp_path_factory: pytest.TempPathFactory) -> Iterator[WhisperEngine]:
+    folder: Path = tmp_path_factory.mktemp("models")
+    directory = locate(choose("base", [folder]), folder, local_files_only=True)
+    model = load_model(directory, device="cpu", compute_type="int8", threads=1)
+    yield WhisperEngine(model, directory, size="base")
+    model.unload_model()
+
+
+def decode(engine: WhisperEngine, clip: str = "lights", **options: object) -> Transcript:
+    job = Job(CLIPS[clip].samples, DecodeOptions(**options))  # type: ignore[arg-type]
+    return engine.decode([job])[0]
+
+
+def test_the_language_is_detected(engine: WhisperEngine) -> None:
+    transcript = decode(engine)
+    assert transcript.language == "en"
+    assert CLIPS["lights"].heard_in(transcript.text)
+
+
+def test_only_allowed_languages_are_detected(engine: WhisperEngine) -> None:
+    assert decode(engine, among=("de", "fr")).language in ("de", "fr")
+
+
+def test_a_fixed_language_is_not_detected(engine: WhisperEngine) -> None:
+    assert decode(engine, language="nl").language == "nl"
+
+
+def test_a_translation_is_english(engine: WhisperEngine) -> None:
+    assert CLIPS["lights"].heard_in(decode(engine, language="en", task="translate").text)
+
+
+def test_a_greedy_decode_is_one_pass(engine: WhisperEngine) -> None:
+    assert decode(engine, language="en", beam_size=1).passes == 1
+
+
+def test_a_name_to_expect_changes_what_is_heard(engine: WhisperEngine) -> None:
+    plain = decode(engine, "weather", language="en").text
+    spelt = decode(engine, "weather", language="en", names=("WEATHER", "TOMORROW")).text
+    assert plain.lower().strip("?.") == spelt.lower().strip("?.")
+    hints = DecodeOptions(names=("Ecobee", "Nanit"), prompt="Home.")
+    assert len(engine._prompt(hints, "en")) > len(engine._prompt(DecodeOptions(), "en")) + 5
+
+
+def test_any_number_of_names_leaves_room_for_the_text(engine: WhisperEngine) -> None:
+    names = tuple(f"Lamp number {number}" for number in range(500))
+    text = decode(engine, language="en", names=names).text
+    assert CLIPS["lights"].heard_in(text)
+
+
+def test_names_are_no_commands_to_the_decoder(engine: WhisperEngine) -> None:
+    text = decode(engine, language="en", names=("<|endoftext|>",) * 20).text
+    assert CLIPS["lights"].heard_in(text)
+
+
+def test_silence_that_might_be_speech_is_nothing(engine: WhisperEngine) -> None:
+    job = Job(silence(3.0), DecodeOptions(language="en"), sure=False)
+    assert engine.decode([job])[0].text == ""
+
+
+def test_half_a_minute_is_decoded_whole(engine: WhisperEngine) -> None:
+    samples = np.concatenate([CLIPS[name].samples for name in CLIPS] * 2)[: 28 * 16_000]
+    transcript = engine.decode([Job(samples, DecodeOptions(language="en"))])[0]
+    assert CLIPS["lights"].heard_in(transcript.text)
+
+
+def test_a_full_window_hears_the_same(engine: WhisperEngine) -> None:
+    full = WhisperEngine(engine._model, Path(engine.directory), size="base", full_window=True)
+    assert CLIPS["lights"].heard_in(decode(full, language="en").text)

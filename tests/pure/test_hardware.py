@@ -1,0 +1,36 @@
+"""Memory: what the machine has, and what the cgroup leaves of it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from wyoming_faster_whisper import hardware
+
+
+@pytest.fixture
+def cgroup(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    (tmp_path / "meminfo").write_text("MemTotal: 8000000 kB\nMemAvailable: 4000000 kB\n")
+    monkeypatch.setattr(hardware, "_MEMINFO", tmp_path / "meminfo")
+    monkeypatch.setattr(hardware, "_CGROUP", tmp_path)
+    return tmp_path
+
+
+def limit(cgroup: Path, most: str) -> None:
+    (cgroup / "memory.max").write_text(most + "\n")
+    (cgroup / "memory.current").write_text("900000000\n")
+    (cgroup / "memory.stat").write_text("anon 100000000\ninactive_file 700000000\n")
+
+
+def test_files_that_the_kernel_keeps_at_hand_take_no_memory(cgroup: Path) -> None:
+    limit(cgroup, "1000000000")
+    assert hardware.available_memory() == 800
+
+
+def test_never_more_than_the_machine_has(cgroup: Path) -> None:
+    assert hardware.available_memory() == 4000
+    limit(cgroup, "max")
+    assert hardware.available_memory() == 4000
+    limit(cgroup, "64000000000")
+    assert hardware.available_memory() == 4000
