@@ -74,11 +74,7 @@ class PcmStream:
         self.pcm = pcm
         self._rest = b""  # an incomplete frame, or an undecided header
         self._header = True  # until we know whether a header leads
-        self._resampler: soxr.ResampleStream | None = None
-        if pcm.rate != SAMPLE_RATE:
-            self._resampler = soxr.ResampleStream(
-                pcm.rate, SAMPLE_RATE, 1, dtype="float32", quality="HQ"
-            )
+        self._resampler: soxr.ResampleStream | None = None  # from the first sample on
 
     def feed(self, data: bytes) -> Samples:
         """Take more bytes; return the samples that are complete now."""
@@ -102,8 +98,12 @@ class PcmStream:
         whole = len(data) - len(data) % self.pcm.frame_bytes
         self._rest = data[whole:]
         samples = decode_pcm(data[:whole], self.pcm)
-        if self._resampler is None:
+        if self.pcm.rate == SAMPLE_RATE or (self._resampler is None and not len(samples)):
             return samples
+        if self._resampler is None:
+            self._resampler = soxr.ResampleStream(
+                self.pcm.rate, SAMPLE_RATE, 1, dtype="float32", quality="HQ"
+            )
         out: Samples = self._resampler.resample_chunk(samples, last=last)
         return out
 

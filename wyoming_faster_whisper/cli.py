@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import argparse
 import asyncio
+import contextlib
 import json
 import logging
 import os
@@ -18,7 +19,7 @@ import threading
 from collections.abc import Sequence
 
 from . import __version__
-from .errors import ServerError, SettingError
+from .errors import ServerError, SettingError, visible
 from .settings import default_data_dir, read_settings
 
 _LOGGER = logging.getLogger(__name__)
@@ -31,8 +32,10 @@ def serve(argv: Sequence[str] | None = None) -> int:
         # A decode or a download still runs in a thread that cannot be stopped. Python's own
         # end would wait for it, or pull the interpreter away from under it and crash.
         logging.shutdown()
-        sys.stdout.flush()
-        sys.stderr.flush()
+        for stream in (sys.stdout, sys.stderr):
+            # Closed where the wire was standard output, or by who read it.
+            with contextlib.suppress(ValueError, OSError, AttributeError):
+                stream.flush()
         os._exit(status)
     return status
 
@@ -84,6 +87,10 @@ def client(argv: Sequence[str] | None = None) -> int:
         asyncio.run(_transcribe(args))
     except ServerError as error:
         return _fail(error, 1)
+    except BrokenPipeError:
+        # Whoever read has enough. Python would complain when it flushes at the end.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 1
     except KeyboardInterrupt:
         return 130
     return 0
@@ -97,13 +104,12 @@ async def _transcribe(args: argparse.Namespace) -> None:
     async with Client(args.uri) as server:
         for file, clip in zip(args.files, clips, strict=True):
             transcript = await server.transcribe(clip, language=args.language)
+            line = visible(transcript.text)
             if args.json:
+                language = visible(transcript.language or "") or None
                 line = json.dumps(
-                    {"file": file, "text": transcript.text, "language": transcript.language},
-                    ensure_ascii=False,
+                    {"file": file, "text": line, "language": language}, ensure_ascii=False
                 )
-            else:
-                line = transcript.text
             sys.stdout.write(line + "\n")
             sys.stdout.flush()
 

@@ -18,7 +18,7 @@ from wyoming.event import Event, Eventable
 from wyoming.info import Describe, Info
 
 from .audio import PcmFormat
-from .errors import AudioError, ServerError
+from .errors import AudioError, ServerError, printable
 from .wire.framing import FrameLimits, FrameReader, write_event
 from .wire.listener import Address
 
@@ -117,7 +117,10 @@ class Client:
         while True:
             event = await self.receive()
             if Info.is_type(event.type):
-                return Info.from_event(event)
+                try:
+                    return Info.from_event(event)
+                except (KeyError, TypeError, ValueError, AttributeError):
+                    raise ClientError(f"the server at {self._uri} sent an odd info") from None
 
     async def transcribe(self, clip: Clip, *, language: str | None = None) -> Transcript:
         """Have a clip transcribed.
@@ -142,6 +145,9 @@ class Client:
         while True:
             event = await self.receive()
             if Transcript.is_type(event.type):
+                text, language = event.data.get("text"), event.data.get("language")
+                if not isinstance(text, str) or not isinstance(language, str | None):
+                    raise ClientError(f"the server at {self._uri} sent an odd transcript")
                 return Transcript.from_event(event)
 
     async def send(self, event: Eventable) -> None:
@@ -175,8 +181,10 @@ class Client:
                 raise ClientError(f"the server at {self._uri} closed without an answer")
             self._frames.feed(data)
         if Error.is_type(event.type):
-            said = Error.from_event(event)
-            raise ClientError(f"the server says: {said.text} (code {said.code})")
+            text, code = event.data.get("text"), event.data.get("code")
+            raise ClientError(
+                f"the server says: {printable(text, 500)} (code {printable(code, 40)})"
+            )
         return event
 
     async def _connect(self) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:

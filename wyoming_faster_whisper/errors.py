@@ -68,3 +68,12 @@ def printable(text: object, limit: int = 80) -> str:
     """Cut and clean what a peer sent, so that it cannot disturb a log or a terminal."""
     cleaned = "".join(c if c.isprintable() else "?" for c in str(text)[: limit + 1])
     return cleaned if len(cleaned) <= limit else cleaned[:limit] + "..."
+
+
+# Persian and the scripts of India do not spell without them.
+_JOINERS = "\u200c\u200d"
+
+
+def visible(text: str) -> str:
+    """Drop what cannot be printed, half surrogates too; white space becomes single spaces."""
+    return "".join(c for c in " ".join(text.split()) if c.isprintable() or c in _JOINERS)

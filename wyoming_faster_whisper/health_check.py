@@ -18,6 +18,8 @@ from .wire.listener import Address
 
 DEFAULT_URI = "tcp://127.0.0.1:10300"
 
+_UNSET = ("", "null")  # as for the server
+
 # What a server listens on to mean "everywhere" is no address to connect to.
 _LOOPBACK = {"0.0.0.0": "127.0.0.1", "::": "::1"}
 
@@ -38,12 +40,13 @@ def default_uri(environ: Mapping[str, str] | None = None) -> str:
     """Where the server of this container listens, by its own WYO_WHISPER_URI(_FILE)."""
     environ = os.environ if environ is None else environ
     uri = environ.get("WYO_WHISPER_URI", "").strip()
-    if path := environ.get("WYO_WHISPER_URI_FILE"):
+    path = environ.get("WYO_WHISPER_URI_FILE", "")
+    if path not in _UNSET:
         try:
             uri = Path(path).read_text(encoding="utf-8").strip()
         except OSError:
             uri = ""  # the server says this better than we could
-    return _to_loopback(uri) if uri else DEFAULT_URI
+    return DEFAULT_URI if uri in _UNSET else _to_loopback(uri)
 
 
 def _to_loopback(uri: str) -> str:

@@ -45,14 +45,18 @@ class Offer:
     models: Sequence[Served]  # the default first; not empty
     options: DecodeOptions = field(default_factory=DecodeOptions)
 
-    def accept(self, request: Request, client: str) -> DecodeOptions:
+    def accept(
+        self, request: Request, client: str, warned: set[str] | None = None
+    ) -> DecodeOptions:
         """Turn a request into options; what cannot be had is logged and left out.
 
         Args:
             client: its name, for the log.
+            warned: kinds of warnings it had already; they are not logged again.
         """
-        model = self._model(request, client)
-        language = self._language(request.language, model, client)
+        warned = set() if warned is None else warned
+        model = self._model(request, client, warned)
+        language = self._language(request.language, model, client, warned)
         among = tuple(code for code in self.options.among if code in model.languages)
         return replace(
             self.options,
@@ -62,24 +66,28 @@ class Offer:
             names=(*request.names[:MOST_NAMES], *self.options.names),
         )
 
-    def _model(self, request: Request, client: str) -> Served:
+    def _model(self, request: Request, client: str, warned: set[str]) -> Served:
         named = [model for model in self.models if model.name == request.model]
         if named:
             return named[0]
         if request.model:
-            _LOGGER.warning(
-                "%s: there is no model %r here; %s serves",
-                client,
-                printable(request.model, 40),
-                self.models[0].name,
-            )
+            if "model" not in warned:
+                _LOGGER.warning(
+                    "%s: there is no model %r here; %s serves",
+                    client,
+                    printable(request.model, 40),
+                    self.models[0].name,
+                )
+            warned.add("model")
         elif request.language and not means_detect(request.language):
             for model in self.models:
                 if normalise(request.language, model.languages) is not None:
                     return model
         return self.models[0]
 
-    def _language(self, wanted: str | None, model: Served, client: str) -> str | None:
+    def _language(
+        self, wanted: str | None, model: Served, client: str, warned: set[str]
+    ) -> str | None:
         """The code to decode with; None = detect."""
         if len(model.languages) == 1:
             default: str | None = model.languages[0]
@@ -91,12 +99,14 @@ class Offer:
             return None if len(model.languages) > 1 else default
         code = normalise(wanted, model.languages)
         if code is None:
-            _LOGGER.warning(
-                "%s: model %s knows no language %r; decoding as %s",
-                client,
-                model.name,
-                printable(wanted, 20),
-                default or "whatever it hears",
-            )
+            if "language" not in warned:
+                _LOGGER.warning(
+                    "%s: model %s knows no language %r; decoding as %s",
+                    client,
+                    model.name,
+                    printable(wanted, 20),
+                    default or "whatever it hears",
+                )
+            warned.add("language")
             return default
         return code

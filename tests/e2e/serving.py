@@ -24,10 +24,11 @@ from wyoming.ping import Ping, Pong
 from wyoming_faster_whisper.audio import PcmFormat, Samples
 from wyoming_faster_whisper.engine.base import Engine
 from wyoming_faster_whisper.service import Service
-from wyoming_faster_whisper.session import SpeechDetector
+from wyoming_faster_whisper.session import Memory, SpeechDetector
 from wyoming_faster_whisper.settings import Settings
 from wyoming_faster_whisper.testing import FakeEngine, LoudnessVad, pcm16, tone
 from wyoming_faster_whisper.wire.connection import Limits
+from wyoming_faster_whisper.wire.listener import Listener
 
 DEADLINE = 15.0  # seconds; only a test that fails waits for so long
 PCM = PcmFormat()
@@ -72,6 +73,15 @@ class Server:
     @property
     def withdrawn(self) -> int:
         return self.service.statistics().worker.withdrawn
+
+    @property
+    def listener(self) -> Listener:
+        assert self.service._listener is not None
+        return self.service._listener
+
+    @property
+    def memory(self) -> Memory:
+        return self.listener._shared.memory
 
     @asynccontextmanager
     async def client(self) -> AsyncIterator[Speaker]:

@@ -4,17 +4,21 @@ from __future__ import annotations
 
 import asyncio
 import json
+import os
 import shutil
 import sys
 import wave
 from pathlib import Path
 
 import pytest
+from wyoming.event import Event
 
 from wyoming_faster_whisper.audio import PcmFormat
 from wyoming_faster_whisper.client import Client, ClientError, Clip
+from wyoming_faster_whisper.health_check import DEFAULT_URI, default_uri
 from wyoming_faster_whisper.testing import FakeEngine, pcm16, tone
 from wyoming_faster_whisper.wire.connection import Limits
+from wyoming_faster_whisper.wire.framing import write_event
 
 from .conftest import Serve
 from .processes import NO_HUB, Ran, run
@@ -72,6 +76,33 @@ async def test_the_client_gives_a_silent_server_up(serve: Serve) -> None:
             await client.transcribe(clip(0.5))
 
 
+@pytest.mark.parametrize(
+    ("event", "sentence"),
+    [
+        (Event("transcript"), "sent an odd transcript"),
+        (Event("transcript", {"text": 5}), "sent an odd transcript"),
+        (Event("transcript", {"text": "a", "language": []}), "sent an odd transcript"),
+        (Event("error"), r"the server says: None \(code None\)"),
+        (Event("error", {"text": "\x1b[2J"}), r"the server says: \?\[2J \(code None\)"),
+        (Event("info", {"asr": [5]}), "sent an odd info"),
+        (Event("info", {"asr": 5}), "sent an odd info"),
+    ],
+)
+async def test_an_odd_server_is_a_client_error(event: Event, sentence: str) -> None:
+    async def answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.readline()
+        writer.write(write_event(event))
+        await reader.read()
+        writer.close()
+
+    odd = await asyncio.start_server(answer, "127.0.0.1")
+    uri = f"tcp://127.0.0.1:{odd.sockets[0].getsockname()[1]}"
+    async with Client(uri) as client:
+        with pytest.raises(ClientError, match=sentence):
+            await (client.describe() if event.type == "info" else client.transcribe(clip(0.1)))
+    odd.close()
+
+
 async def transcribe(folder: Path, *arguments: str) -> Ran:
     call = "import sys; from wyoming_faster_whisper.cli import client; sys.exit(client())"
     return await run(sys.executable, "-c", call, "transcribe", *arguments, folder=folder)
@@ -89,6 +120,32 @@ async def test_transcribe_prints_json_with_the_language(serve: Serve, tmp_path: 
     ran = await transcribe(tmp_path, "--uri", server.uri, "--json", "--language", "de", file)
     assert json.loads(ran.out) == {"file": file, "text": 'zwölf "Uhr"', "language": "de"}
     assert (ran.err, ran.status) == ("", 0)
+
+
+async def test_transcribe_prints_letters_of_all_scripts_and_no_escapes(
+    serve: Serve, tmp_path: Path
+) -> None:
+    said = "\x1b[2J\x9b1mمی\u200cخواهم हिन्दी 日本\nvoilà\u00a0!\ud800"
+    server = await serve(FakeEngine(lambda job: said))
+    file = str(wav(tmp_path / "one.wav", 0.5))
+    ran = await transcribe(tmp_path, "--uri", server.uri, file)
+    assert ran.out == "[2J1mمی\u200cخواهم हिन्दी 日本 voilà !?\n"
+    assert ran.status == 0
+
+
+async def test_transcribe_ends_quietly_where_nobody_reads(server: Server, tmp_path: Path) -> None:
+    call = "import sys; from wyoming_faster_whisper.cli import client; sys.exit(client())"
+    file = str(wav(tmp_path / "one.wav", 0.5))
+    theirs, ours = os.pipe()
+    os.close(theirs)
+    process = await asyncio.create_subprocess_exec(
+        *(sys.executable, "-c", call, "transcribe", "--uri", server.uri, file),
+        stdout=ours,
+        stderr=asyncio.subprocess.PIPE,
+    )
+    os.close(ours)
+    _, log = await process.communicate()
+    assert (log, process.returncode) == (b"", 1)
 
 
 async def test_transcribe_without_a_server_says_so(tmp_path: Path) -> None:
@@ -133,6 +190,12 @@ async def test_the_health_check_follows_the_servers_own_file(
     (tmp_path / "uri").write_text(server.uri + "\n")
     ran = await health_check(tmp_path, WYO_WHISPER_URI_FILE=str(tmp_path / "uri"))
     assert (ran.err, ran.status) == ("", 0)
+
+
+@pytest.mark.parametrize("unset", ["", "null", " null\n"])
+def test_the_health_check_takes_null_for_nothing(unset: str) -> None:
+    given = {"WYO_WHISPER_URI": unset, "WYO_WHISPER_URI_FILE": unset.strip()}
+    assert default_uri(given) == DEFAULT_URI
 
 
 async def test_the_health_check_fails_where_nobody_listens(tmp_path: Path) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import pytest
@@ -12,6 +13,7 @@ from wyoming.info import SelectProgram
 
 from wyoming_faster_whisper import __version__
 from wyoming_faster_whisper.testing import FakeEngine, pcm16, silence, tone
+from wyoming_faster_whisper.wire.framing import write_event
 
 from .conftest import Serve
 from .serving import PCM, Server, chunks, recording, until, utterance, warnings
@@ -122,6 +124,17 @@ async def test_unknown_events_are_dropped(server: Server) -> None:
         for event in utterance(tone(0.1)):
             await client.send(stranger, event)
         assert await client.transcript() == "0.1 seconds"
+
+
+async def test_names_come_to_the_model_without_what_cannot_be_printed(server: Server) -> None:
+    names = ["Eco\x1b[1mbee", "a\ud800b", " Küche\n\t", "\x00", "می\u200cخواهم"]
+    *audio, stop = recording(pcm16(tone(0.5)), PCM, chunk=320)
+    request = json.dumps({"type": "transcribe", "data": {"transcript_names": names}})
+    async with server.peer() as peer:
+        peer.send(request.encode() + b"\n" + b"".join(map(write_event, [*audio, stop])))
+        await peer.receive()
+    [job] = server.engine.decoded
+    assert job.options.names == ("Eco[1mbee", "ab", "Küche", "می\u200cخواهم")
 
 
 async def test_the_context_of_a_request_comes_back_once(server: Server) -> None:

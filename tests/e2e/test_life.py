@@ -132,6 +132,20 @@ async def test_a_server_that_stops_hears_out_who_speaks_again(serve: Serve) -> N
         await closing
 
 
+async def test_a_server_that_stops_answers_what_was_cut_too(serve: Serve) -> None:
+    server = await serve(FakeEngine(held=True), max_audio_seconds=1.0)
+    async with server.client() as client:
+        await client.say(tone(0.5))
+        await client.say(tone(2.0))
+        await until(server.engine.decoding.is_set)
+        await until(lambda: server.memory.held == 48_000)
+        closing = await stopping(server)
+        server.engine.release()
+        assert await client.transcript() == "0.5 seconds"
+        assert await client.transcript() == "1.0 seconds"
+        await closing
+
+
 async def test_a_server_that_stops_waits_for_no_idle_client(serve: Serve) -> None:
     server = await serve()
     async with server.client() as idle, server.client() as silent:
@@ -180,6 +194,15 @@ async def test_a_unix_socket_goes_with_its_server(serve: Serve, tmp_path: Path) 
     assert path.is_socket()
     await (await stopping(server))
     assert not path.exists()
+
+
+async def test_a_unix_socket_of_somebody_else_stays(serve: Serve, tmp_path: Path) -> None:
+    path = tmp_path / "socket"
+    one = await serve(uri=f"unix://{path}")
+    path.unlink()
+    two = await serve(uri=f"unix://{path}")
+    await (await stopping(one))
+    await two.serves()
 
 
 async def test_a_unix_socket_left_behind_is_replaced(serve: Serve, tmp_path: Path) -> None:

@@ -240,6 +240,21 @@ async def test_it_transcribes_over_pipes(start_process: StartProcess) -> None:
         assert CLIPS[name].heard_in(await client.transcript())
 
 
+@pytest.mark.parametrize("given", ["<&-", ">&-", "</dev/null"])
+async def test_stdio_that_is_closed_or_nothing_is_refused(tmp_path: Path, given: str) -> None:
+    command = f'exec "{sys.executable}" -m wyoming_faster_whisper --uri stdio:// {given}'
+    process = await asyncio.create_subprocess_exec(
+        *("sh", "-c", command),
+        stdin=asyncio.subprocess.PIPE,
+        stdout=asyncio.subprocess.PIPE,
+        stderr=asyncio.subprocess.PIPE,
+        env=environment(tmp_path),
+    )
+    _, log = await process.communicate()
+    assert process.returncode == 2
+    assert "stdio:// takes pipes" in one_sentence(log.decode())
+
+
 async def test_stdio_without_pipes_is_refused(tmp_path: Path) -> None:
     file = tmp_path / "file"
     file.touch()

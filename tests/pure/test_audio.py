@@ -261,3 +261,9 @@ def test_a_copy_does_not_change_when_more_is_heard() -> None:
     before = recording.samples()
     recording.append(tone(0.01))
     assert len(before) == 160
+
+
+def test_a_stream_without_sound_makes_no_resampler() -> None:
+    stream = PcmStream(PcmFormat(rate=8_000))
+    assert len(stream.feed(b"")) == len(stream.finish()) == 0
+    assert stream._resampler is None

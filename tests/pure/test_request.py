@@ -73,3 +73,10 @@ def test_only_languages_of_the_model_may_be_detected() -> None:
 def test_names_of_the_request_go_first_and_are_bounded() -> None:
     assert accepted(Request(names=("Ecobee",)), names=("Nanit",)).names == ("Ecobee", "Nanit")
     assert len(accepted(Request(names=("x",) * 10_000)).names) == MOST_NAMES
+
+
+def test_who_has_been_warned_is_not_warned_again(caplog: pytest.LogCaptureFixture) -> None:
+    warned: set[str] = set()
+    for name in ("large", "huge"):
+        Offer([BASE]).accept(Request(model=name, language=name), "client", warned)
+    assert len(caplog.records) == 2

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
+import select
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -16,7 +17,7 @@ from wyoming.info import Describe, SelectProgram
 from wyoming.ping import Ping, Pong
 
 from ..audio import PcmFormat
-from ..errors import ProtocolError, ServerError, TooSlow, printable
+from ..errors import ProtocolError, ServerError, TooSlow, printable, visible
 from ..request import LONGEST_NAME, MOST_NAMES, Request
 from ..session import Answer, Session, Shared
 from .framing import FrameLimits, FrameReader, write_event
@@ -24,7 +25,9 @@ from .info import PROGRAM
 
 _LOGGER = logging.getLogger(__name__)
 
-_READ = 64 * 1024  # bytes taken from the socket at once
+_READ = 64 * 1024  # bytes taken from the socket, and converted, at once
+_TURN = 0.005  # seconds of work on what one client sent, then the others' turn
+_LOOK = 0.5  # seconds between two looks whether a client that waits is still there
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,9 +35,9 @@ class Limits:
     """How long and how much we bear with one client."""
 
     frame: FrameLimits = field(default_factory=FrameLimits)
-    first_event: float = 10.0  # seconds; who connects wants something
+    first_event: float = 10.0  # seconds for a whole event; who connects wants something
     between: float = 300.0  # seconds between two utterances
-    inside: float = 30.0  # seconds without sound inside an utterance
+    inside: float = 30.0  # seconds without sound inside an utterance, and for a whole event there
     write: float = 10.0  # seconds that a client may take to read an answer
     linger: float = 1.0  # seconds that a client may take to read why we close
 
@@ -61,6 +64,9 @@ class Connection:
         self._frames = FrameReader(limits.frame)
         self._session: Session | None = None
         self._heard_of = False  # an event has come
+        self._due: float | None = None  # when the event that has begun must be whole
+        self._turn_ends = 0.0
+        self._warned = False  # of a program that we are not
         self._draining = False
         self._patience: asyncio.Timeout | None = None  # with the read that runs
         self._seconds: float | None = None  # that it has; None = no limit
@@ -83,6 +89,19 @@ class Connection:
     async def run(self) -> None:
         """Serve the client until it leaves or misbehaves. Never raises but when cancelled."""
         try:
+            await self._serve_and_explain()
+            self._writer.close()
+            # Whoever does not read for long gets no last words.
+            async with asyncio.timeout(self._limits.write):
+                await self._writer.wait_closed()
+        except OSError:  # TimeoutError is one
+            self._writer.transport.abort()
+        except asyncio.CancelledError:
+            self._writer.transport.abort()
+            raise
+
+    async def _serve_and_explain(self) -> None:
+        try:
             await self._serve()
         except* ServerError as group:
             error = _first(group)
@@ -93,25 +112,24 @@ class Connection:
         except* Exception:
             _LOGGER.exception("%s: a fault of ours; the connection is closed", self._peer)
             await self._give_up("the server has a fault; see its log", ServerError.code)
-        finally:
-            self._writer.close()
-            # Whoever does not read for long gets no last words.
-            with contextlib.suppress(OSError, TimeoutError):
-                async with asyncio.timeout(self._limits.write):
-                    await self._writer.wait_closed()
 
     async def _serve(self) -> None:
         async with asyncio.TaskGroup() as tasks:
             session = Session(self._shared, tasks, self._send_answer, name=self._peer)
             self._session = session
-            while data := await self._read(session):
-                self._frames.feed(data)
-                while (event := self._frames.next_event()) is not None:
-                    self._heard_of = True
-                    await self._take(event, session)
-            if self._frames.mid_frame or session.listening:
-                _LOGGER.debug("%s: left in the middle of an utterance", self._peer)
-            session.leave()
+            try:
+                while data := await self._read(session):
+                    self._frames.feed(data)
+                    while (event := self._frames.next_event()) is not None:
+                        self._heard_of = True
+                        self._due = None
+                        await self._take(event, session)
+                        await self._breathe()
+                if self._frames.mid_frame or session.listening:
+                    _LOGGER.debug("%s: left in the middle of an utterance", self._peer)
+            finally:
+                session.leave()
+            await self._answered(session)
 
     async def _read(self, session: Session) -> bytes:
         """Return the next bytes; none at the end of the stream, theirs or ours.
@@ -122,6 +140,7 @@ class Connection:
         if self._draining and not self.busy:
             return b""
         limits = self._limits
+        now = asyncio.get_running_loop().time()
         self._seconds = limits.between
         if session.listening:
             self._seconds = limits.inside
@@ -129,12 +148,21 @@ class Connection:
             self._seconds = None  # the wait is ours, until the answer has gone out
         elif not self._heard_of or self._frames.mid_frame:
             self._seconds = limits.first_event
+        if self._due is None and (self._frames.mid_frame or not self._heard_of):
+            self._due = now + (self._seconds or limits.first_event)
         try:
-            async with asyncio.timeout(self._seconds) as self._patience:
-                return await self._reader.read(_READ)
+            async with asyncio.timeout_at(self._until(self._seconds)) as self._patience:
+                data = await self._reader.read(_READ)
+                self._turn_ends = asyncio.get_running_loop().time() + _TURN
+                return data
         except TimeoutError:
             if self._draining:
                 return b""
+            if self._due is not None:
+                seconds = limits.inside if session.listening else limits.first_event
+                raise TooSlow(
+                    f"no whole event came within {seconds:g} s; closing the connection"
+                ) from None
             raise TooSlow(
                 f"nothing came for {self._seconds:g} s; closing the connection"
             ) from None
@@ -145,16 +173,52 @@ class Connection:
         """Give the read that runs this long from now."""
         if self._patience is not None and not self._patience.expired():
             self._seconds = seconds
-            self._patience.reschedule(asyncio.get_running_loop().time() + seconds)
+            self._patience.reschedule(self._until(seconds))
+
+    def _until(self, seconds: float | None) -> float | None:
+        """The time when the seconds have passed, or the event that has begun is due."""
+        if seconds is None:
+            return self._due
+        end = asyncio.get_running_loop().time() + seconds
+        return end if self._due is None else min(end, self._due)
+
+    async def _breathe(self) -> None:
+        """Let the other clients have their turn when this one's is over."""
+        loop = asyncio.get_running_loop()
+        if loop.time() >= self._turn_ends:
+            await asyncio.sleep(0)
+            self._turn_ends = loop.time() + _TURN
+
+    async def _answered(self, session: Session) -> None:
+        """Wait until the answer that is on its way has gone out.
+
+        Raises:
+            ConnectionResetError: there is nobody to take it any more.
+        """
+        # asyncio notices a reset only while it reads, and a wait here stops its reading.
+        while session.answering:
+            if _has_vanished(self._writer):
+                raise ConnectionResetError("reset while it waited for an answer")
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(_LOOK):
+                    await session.answered()
+
+    async def _hear(self, pcm: PcmFormat, data: bytes, session: Session) -> None:
+        for at in range(0, len(data) or 1, _READ):
+            session.hear(pcm, data[at : at + _READ])
+            await self._breathe()
+        if session.full:
+            await self._answered(session)
+            session.cut()
 
     async def _take(self, event: Event, session: Session) -> None:
         if AudioChunk.is_type(event.type):
-            session.hear(_pcm(event), event.payload or b"")
+            await self._hear(_pcm(event), event.payload or b"", session)
         elif AudioStart.is_type(event.type):
             session.start(_pcm(event))
         elif AudioStop.is_type(event.type):
             # One answer at a time: who sends faster than we decode waits.
-            await session.answered()
+            await self._answered(session)
             session.stop()
         elif Transcribe.is_type(event.type):
             session.request(_request(event))
@@ -165,7 +229,8 @@ class Connection:
             await self._write(Pong(text if isinstance(text, str) else None).event())
         elif SelectProgram.is_type(event.type):
             name = event.data.get("name")
-            if name != PROGRAM:
+            if name != PROGRAM and not self._warned:
+                self._warned = True
                 _LOGGER.warning(
                     "%s: there is no program %r; %s serves",
                     self._peer,
@@ -224,6 +289,18 @@ async def last_words(
                 pass
 
 
+def _has_vanished(writer: asyncio.StreamWriter) -> bool:
+    """The connection is closed in both directions, or reset."""
+    if writer.transport.is_closing():
+        return True
+    connection = writer.get_extra_info("socket")
+    if connection is None:  # a pipe, whose transport looks itself
+        return False
+    look = select.poll()
+    look.register(connection, 0)  # for POLLERR and POLLHUP, which need no asking
+    return bool(look.poll(0))
+
+
 def _first(group: BaseExceptionGroup[Any]) -> BaseException:
     error: BaseException = group
     while isinstance(error, BaseExceptionGroup):
@@ -268,7 +345,5 @@ def _names(event: Event, key: str) -> tuple[str, ...]:
     if not isinstance(names, list) or not all(isinstance(name, str) for name in names):
         raise ProtocolError(f"{key} of transcribe must be a list of strings")
     return tuple(
-        cleaned
-        for name in names[:MOST_NAMES]
-        if (cleaned := " ".join(name[:LONGEST_NAME].split()))
+        cleaned for name in names[:MOST_NAMES] if (cleaned := visible(name[:LONGEST_NAME]))
     )

@@ -10,6 +10,7 @@ nothing before it has checked it, and keeps at most one frame in memory.
 from __future__ import annotations
 
 import json
+import math
 from dataclasses import dataclass
 from typing import Any
 
@@ -17,6 +18,8 @@ from wyoming import __version__ as WYOMING_VERSION
 from wyoming.event import Event
 
 from ..errors import ProtocolError, printable
+
+_DEPTH = 32  # of objects and lists in one another
 
 
 @dataclass(frozen=True, slots=True)
@@ -130,13 +133,40 @@ def _length(header: dict[str, Any], key: str, limit: int) -> int:
 
 def _json_object(text: bytes, what: str) -> dict[str, Any]:
     try:
-        value = json.loads(text)
-    except (ValueError, RecursionError):
-        # ValueError covers bad JSON, bad UTF-8 and numbers of 5,000 digits.
+        value = json.loads(text, parse_float=_finite, parse_constant=_finite)
+    except RecursionError:
+        raise ProtocolError(_TOO_DEEP.format(what)) from None
+    except ValueError:
+        # Bad JSON, bad UTF-8, NaN, Infinity and numbers of 5,000 digits.
         raise ProtocolError(f"{what} is not JSON") from None
     if not isinstance(value, dict):
         raise ProtocolError(f"{what} must be a JSON object")
+    # Most of what comes has fewer brackets than it may be deep.
+    if text.count(b"{") + text.count(b"[") > _DEPTH and _is_deep(value):
+        raise ProtocolError(_TOO_DEEP.format(what))
     return value
+
+
+_TOO_DEEP = f"{{}} is nested deeper than {_DEPTH} levels"
+
+
+def _finite(text: str) -> float:
+    value = float(text)
+    if not math.isfinite(value):
+        raise ValueError(f"{text} is no number in JSON")
+    return value
+
+
+def _is_deep(value: object) -> bool:
+    level = [value]
+    for _ in range(_DEPTH):
+        level = [
+            inner
+            for outer in level
+            for inner in (outer.values() if isinstance(outer, dict) else outer)  # type: ignore[attr-defined]
+            if isinstance(inner, dict | list)
+        ]
+    return bool(level)
 
 
 def write_event(event: Event) -> bytes:

@@ -22,6 +22,10 @@ from .connection import Connection, Limits, last_words
 
 _LOGGER = logging.getLogger(__name__)
 
+_MOST_TURNED_AWAY = 64  # told why at a time; more are dropped
+
+_Inode = tuple[int, int]  # of which device
+
 
 @dataclass(frozen=True, slots=True)
 class Address:
@@ -78,8 +82,10 @@ class Listener:
         self._max_connections = max_connections
         self._connections: dict[asyncio.Task[None], Connection] = {}
         self._turned_away: set[asyncio.Task[None]] = set()  # being told why
+        self._untold = 0  # turned away since the last line in the log
+        self._telling: asyncio.TimerHandle | None = None
         self._server: asyncio.Server | None = None
-        self._path: Path | None = None
+        self._path: tuple[Path, _Inode] | None = None  # of the socket that we made
         self._stopping = False
         self.ended = asyncio.Event()  # set when standard input ends
 
@@ -122,11 +128,13 @@ class Listener:
     async def stop(self, seconds: float) -> None:
         """Take nobody new, let running utterances end within seconds, then close all."""
         self._stopping = True
+        if self._path is not None:
+            # Before it closes: until then nobody else can be given its inode.
+            await asyncio.to_thread(_remove_own_socket, *self._path)
         if self._server is not None:
             self._server.close()
-        if self._path is not None:
-            with contextlib.suppress(OSError):
-                await asyncio.to_thread(self._path.unlink)
+        if self._telling is not None:
+            self._telling.cancel()
         for connection in self._connections.values():
             connection.drain()
         if self._connections:
@@ -142,19 +150,24 @@ class Listener:
     async def _listen_on_path(self, path: Path) -> None:
         await asyncio.to_thread(_remove_stale_socket, path)
         self._server = await asyncio.start_unix_server(self._accept, path, backlog=256)
-        self._path = path
+        self._path = path, await asyncio.to_thread(_inode, path)
 
     async def _listen_on_stdio(self) -> None:
+        if sys.stdin is None or sys.stdout is None:
+            raise SettingError("stdio:// takes pipes, sockets and terminals: one is closed")
         loop = asyncio.get_running_loop()
         reader = asyncio.StreamReader()
         try:
+            # /dev/null passes for a terminal until somebody waits for it.
+            loop.add_reader(sys.stdin.fileno(), _nothing)
+            loop.remove_reader(sys.stdin.fileno())
             await loop.connect_read_pipe(
                 lambda: asyncio.StreamReaderProtocol(reader), sys.stdin.buffer
             )
             transport, protocol = await loop.connect_write_pipe(
                 lambda: asyncio.StreamReaderProtocol(asyncio.StreamReader()), sys.stdout.buffer
             )
-        except ValueError as error:
+        except (PermissionError, ValueError) as error:
             raise SettingError(f"stdio:// takes pipes, sockets and terminals: {error}") from None
         writer = asyncio.StreamWriter(transport, protocol, None, loop)
         self._hold(reader, writer, "stdio").add_done_callback(lambda _: self.ended.set())
@@ -162,12 +175,28 @@ class Listener:
     def _accept(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         peer = _peer(writer)
         if self._stopping or len(self._connections) >= self._max_connections:
-            _LOGGER.warning("%s: turned away, %d clients are here", peer, self.connections)
+            self._untold += 1
+            if self._telling is None:
+                self._tell_turned_away()
+            if len(self._turned_away) >= _MOST_TURNED_AWAY:
+                writer.transport.abort()
+                return
             task = asyncio.create_task(self._turn_away(reader, writer))
             self._turned_away.add(task)
             task.add_done_callback(self._turned_away.discard)
         else:
             self._hold(reader, writer, peer)
+
+    def _tell_turned_away(self) -> None:
+        """Log how many, at most once a second."""
+        self._telling = None
+        if self._untold:
+            _LOGGER.warning(
+                "turned away: %d; %d clients are here", self._untold, self.connections
+            )
+            self._untold = 0
+            loop = asyncio.get_running_loop()
+            self._telling = loop.call_later(1.0, self._tell_turned_away)
 
     async def _turn_away(
         self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter
@@ -177,7 +206,7 @@ class Listener:
         try:
             await last_words(reader, writer, event, self._limits.linger)
         finally:
-            writer.close()
+            writer.transport.abort()
 
     def _hold(
         self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, peer: str
@@ -199,6 +228,21 @@ class Listener:
 def _peer(writer: asyncio.StreamWriter) -> str:
     name = writer.get_extra_info("peername")
     return f"{name[0]}:{name[1]}" if isinstance(name, tuple) else "unix"
+
+
+def _nothing() -> None:
+    pass
+
+
+def _inode(path: Path) -> _Inode:
+    status = path.lstat()
+    return status.st_dev, status.st_ino
+
+
+def _remove_own_socket(path: Path, inode: _Inode) -> None:
+    with contextlib.suppress(OSError):
+        if _inode(path) == inode:
+            path.unlink()
 
 
 def _remove_stale_socket(path: Path) -> None:
