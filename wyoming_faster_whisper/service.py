@@ -200,6 +200,7 @@ class Service:
                 clip_threshold=settings.vad_clip_threshold,
                 pad=settings.vad_clip_pad_ms / 1000,
             ),
+            pause=settings.guess_after,
             style=partial(style, settings.text_style),
             max_seconds=settings.max_audio_seconds,
         )

@@ -224,6 +224,14 @@ class Settings:
         most=1.0,
     )
     vad_clip_pad_ms: int = option(400, "sound kept around speech, in ms", least=0, most=5000)
+    guess_after: float = option(
+        0.19,
+        "silence after which what was said so far is decoded ahead, to be the answer if "
+        "nothing more comes; 0 = never",
+        least=0,
+        most=10,
+        metavar="SECONDS",
+    )
     vad_filter: bool = option(False, "always on here: silence is never decoded")
     vad_clip: tuple[str, ...] | None = option(
         None,

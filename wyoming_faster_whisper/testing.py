@@ -58,8 +58,12 @@ class FakeEngine:
 class LoudnessVad:
     """Takes every window that is not nearly silent for speech."""
 
-    def probabilities(self, samples: Samples) -> Probabilities:
-        windows = np.pad(samples, (0, -len(samples) % WINDOW)).reshape(-1, WINDOW)
+    def stream(self) -> LoudnessVad:
+        return self
+
+    def feed(self, samples: Samples) -> Probabilities:
+        """Judge whole windows."""
+        windows = samples.reshape(-1, WINDOW)
         loud = np.abs(windows).max(axis=1, initial=0.0) > 0.01
         return np.asarray(loud, np.float32)
 

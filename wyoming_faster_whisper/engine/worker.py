@@ -50,6 +50,7 @@ class Worker:
         self._waiting: list[Job] = []
         self._decoding: list[list[Job]] = []
         self._decoded = self._withdrawn = 0
+        self.seconds = 0.0  # that the last decode took
         # To the thread: a batch to decode, or None to stop.
         self._inbox: queue.SimpleQueue[list[Job] | None] = queue.SimpleQueue()
         self._engine: Engine | None = None
@@ -195,7 +196,10 @@ class Worker:
 
     def _serve(self, engine: Engine) -> None:
         while (batch := self._inbox.get()) is not None:
-            self._tell(self._finished, batch, _decode(engine, batch))
+            started = time.monotonic()
+            result = _decode(engine, batch)
+            self.seconds = time.monotonic() - started
+            self._tell(self._finished, batch, result)
         self._inbox.put(None)  # for the next thread
 
     def _tell(self, method: Callable[..., None], *args: object) -> None:
