@@ -8,15 +8,16 @@ from wyoming_faster_whisper.engine.window import FULL_FRAMES, window_frames
 
 
 def test_a_command_gets_the_floor() -> None:
-    assert window_frames(2.0, size="base", language="en") == 1000
+    assert window_frames(2.0, size="base", language="en") == 1500
 
 
 def test_longer_speech_gets_its_length_and_a_margin() -> None:
-    assert window_frames(14.0, size="base", language="en") == 1500
+    assert window_frames(17.0, size="base", language="en") == 1800
 
 
 def test_what_was_not_measured_gets_a_cautious_window() -> None:
     assert window_frames(2.0, size="small", language="en") == 2000
+    assert window_frames(2.0, size="tiny", language="en") == 2000
     assert window_frames(2.0, size="base", language="ko") == 2000
     assert window_frames(2.0, size="base", language="") == 2000
     assert window_frames(25.0, size="", language="") == 2700

@@ -1,0 +1,376 @@
+"""What else the same machine could do with the same Whisper: other engines beside ours.
+
+Each engine runs in a process of its own with the same weights, and every clip goes
+through all of them before the next one starts, so that what else the machine does falls
+on all. Prints a table, after Ctrl-C that of the clips so far; progress goes to stderr.
+
+whisper.cpp needs the package pywhispercpp, ONNX Runtime the packages onnx-asr and onnx;
+an engine whose package is missing is left out, with a sentence. Their model files are
+made from the one at hand (ggml.py, onnx_whisper.py).
+"""
+
+import argparse
+import importlib.util
+import os
+import signal
+import statistics
+import sys
+import time
+from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import ProcessPoolExecutor
+from contextlib import ExitStack, suppress
+from dataclasses import asdict, dataclass, field
+from functools import partial
+from multiprocessing import get_context
+from pathlib import Path
+from typing import Any
+
+from wyoming_faster_whisper.engine.base import DecodeOptions, Job
+from wyoming_faster_whisper.engine.window import window_frames
+from wyoming_faster_whisper.models import size_of
+
+from .clips import (
+    SAMPLE_RATE,
+    TEST_CLIPS,
+    Clip,
+    Samples,
+    accepted,
+    load,
+    to_samples,
+    word_error_rate,
+)
+from .ggml import ggml_file
+from .models import model_directory
+from .report import align, progress, warn, write_json
+
+ROOM = 0.3  # seconds of its own silence behind each clip; a cut consonant is hard to hear
+
+Decode = Callable[[Samples], str]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Candidate:
+    """An engine and the options that matter for its cost."""
+
+    name: str
+    window: str  # what the encoder is given
+    beam: str
+    threads: int
+    load: Callable[[], Decode]  # called in the engine's own process
+    needs: tuple[str, ...] = ()  # modules that not everyone has
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    text: str
+    seconds: float
+    cpu: float  # seconds, of all threads
+
+
+@dataclass(slots=True)
+class Row:
+    """What an engine made of the clips."""
+
+    engine: str
+    window: str
+    beam: str
+    threads: int
+    seconds: float  # median
+    cpu: float  # seconds, mean
+    slowest: float  # seconds
+    accepted: float | None  # share of the clips with phrases
+    word_error_rate: float | None  # of the clips whose every word is known
+    texts: dict[str, str] = field(default_factory=dict)  # by clip
+
+
+def main() -> None:
+    arguments = parse_arguments()
+    clips = load(arguments.recordings or [TEST_CLIPS], arguments.limit)
+    if not clips:
+        sys.exit("no clips found")
+    candidates = at_hand(candidates_for(arguments.model, arguments.threads), arguments.only)
+    busy = os.getloadavg()[0]
+    if not candidates:
+        sys.exit("no engine is left")
+    answers = measure(candidates, clips)
+    clips = clips[: len(answers[0])]
+    if not clips:
+        sys.exit("interrupted before the first clip was through")
+    rows = [row(candidate, clips, answers[number]) for number, candidate in enumerate(candidates)]
+
+    spoken = statistics.fmean(clip.seconds for clip in clips)
+    load_average = (busy, os.getloadavg()[0])
+    print(
+        f"{arguments.model}; {len(clips)} clips of {spoken:.1f} s on average, each once;"
+        f" load average {load_average[0]:.1f} before, {load_average[1]:.1f} after"
+    )
+    print(table(rows))
+    if arguments.json:
+        write_json(
+            arguments.json,
+            {
+                "model": arguments.model,
+                "clips": len(clips),
+                "clip_seconds": spoken,
+                "load_average": load_average,
+                "engines": [asdict(each) for each in rows],
+            },
+        )
+
+
+def parse_arguments() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(
+        prog="bench.engines",
+        description=__doc__,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument("--model", default="base", help="name or directory; never downloaded")
+    parser.add_argument("--threads", type=int, default=2, help="CPU threads")
+    parser.add_argument(
+        "--recordings",
+        type=Path,
+        action="append",
+        metavar="DIR",
+        help="folder of WAV files with labels.json or .txt files (repeatable);"
+        " default: tests/data",
+    )
+    parser.add_argument("--limit", type=int, metavar="N", help="a fixed sample of N clips")
+    parser.add_argument(
+        "--only",
+        action="append",
+        default=[],
+        metavar="WORD",
+        help="engines so named (repeatable)",
+    )
+    parser.add_argument("--json", type=Path, metavar="FILE", help="write all figures here")
+    return parser.parse_args()
+
+
+def candidates_for(model: str, threads: int) -> list[Candidate]:
+    directory = model_directory(model)
+    size = size_of(model)
+    found = [
+        Candidate(
+            name="this server, int8",
+            window="as needed",
+            beam="1, then 3",
+            threads=some,
+            load=partial(load_ours, directory, size, some),
+        )
+        for some in sorted({threads, 1}, reverse=True)
+    ]
+    found.append(
+        Candidate(
+            name="faster-whisper, int8",
+            window="30 s",
+            beam="5",
+            threads=threads,
+            load=partial(load_faster_whisper, directory, threads),
+        )
+    )
+    found += [
+        Candidate(
+            name="whisper.cpp, q8_0",
+            window="30 s" if full else "as needed",
+            beam=str(beam),
+            threads=some,
+            load=partial(load_whisper_cpp, model, size, full, beam, some),
+            needs=("pywhispercpp",),
+        )
+        for full, beam, some in (
+            (False, 1, 1),
+            (False, 1, threads),
+            (False, 5, threads),
+            (True, 1, threads),
+        )
+    ]
+    found.append(
+        Candidate(
+            name="ONNX Runtime, int8",
+            window="30 s",
+            beam="1",
+            threads=threads,
+            load=partial(load_onnx, model, threads),
+            needs=("onnx_asr", "onnx"),
+        )
+    )
+    return found
+
+
+def at_hand(candidates: Sequence[Candidate], only: Sequence[str]) -> list[Candidate]:
+    """Those that were asked for and whose package is there; of the others, say why not."""
+    wanted = [each for each in candidates if not only or any(w in each.name for w in only)]
+    for module in sorted({module for each in wanted for module in each.needs}):
+        if importlib.util.find_spec(module) is None:
+            names = sorted({each.name for each in wanted if module in each.needs})
+            warn(f"{', '.join(names)}: left out, for no module {module} is installed")
+            wanted = [each for each in wanted if module not in each.needs]
+    return wanted
+
+
+def load_ours(directory: Path, size: str, threads: int) -> Decode:
+    from wyoming_faster_whisper.engine.whisper import WhisperEngine, load_model
+
+    model = load_model(directory, device="cpu", compute_type="int8", threads=threads)
+    engine = WhisperEngine(model, directory, size=size)
+    engine.warm_up()
+    options = DecodeOptions(language="en")
+    return lambda samples: engine.decode([Job(samples, options)])[0].text
+
+
+def load_faster_whisper(directory: Path, threads: int) -> Decode:
+    """With the options of the reference server."""
+    from faster_whisper import WhisperModel
+
+    model = WhisperModel(str(directory), device="cpu", compute_type="int8", cpu_threads=threads)
+
+    def decode(samples: Samples) -> str:
+        segments, _ = model.transcribe(samples, language="en", beam_size=5)
+        return " ".join(segment.text.strip() for segment in segments)
+
+    return decode
+
+
+def load_whisper_cpp(model: str, size: str, full: bool, beam: int, threads: int) -> Decode:
+    from pywhispercpp.model import Model
+
+    parameters: dict[str, Any] = {
+        "n_threads": threads,
+        "language": "en",
+        "no_timestamps": True,
+        "single_segment": True,
+        "print_progress": False,
+        "temperature_inc": 0.0,  # one pass: how often it would try again is another question
+    }
+    if beam > 1:
+        parameters["beam_search"] = {"beam_size": beam, "patience": -1.0}
+    engine = Model(
+        str(ggml_file(model, "q8_0")),
+        params_sampling_strategy=int(beam > 1),
+        redirect_whispercpp_logs_to=None,
+        **parameters,
+    )
+
+    def decode(samples: Samples) -> str:
+        seconds = len(samples) / SAMPLE_RATE
+        frames = window_frames(seconds, size=size, language="en", full=full)
+        segments = engine.transcribe(samples, audio_ctx=frames // 2)
+        return " ".join(segment.text.strip() for segment in segments)
+
+    return decode
+
+
+def load_onnx(model: str, threads: int) -> Decode:
+    import onnx_asr
+    import onnxruntime
+
+    from .onnx_whisper import onnx_folder
+
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads = threads
+    engine = onnx_asr.load_model(
+        "whisper",
+        onnx_folder(model),
+        quantization="int8",
+        sess_options=options,
+        providers=["CPUExecutionProvider"],
+    )
+    return lambda samples: str(engine.recognize(samples, language="en"))
+
+
+_decode: Decode | None = None  # in an engine's own process
+
+
+def _start(load_engine: Callable[[], Decode]) -> None:
+    global _decode
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent's to answer
+    _decode = load_engine()
+
+
+def _answer(samples: Samples) -> Answer:
+    assert _decode is not None
+    seconds, cpu = time.perf_counter(), time.process_time()
+    text = _decode(samples)
+    return Answer(text, time.perf_counter() - seconds, time.process_time() - cpu)
+
+
+def measure(candidates: Sequence[Candidate], clips: Sequence[Clip]) -> list[list[Answer]]:
+    """For each candidate, its answer to each clip, or to those before a Ctrl-C."""
+    sounds = [to_samples(clip.audio + clip.silence(ROOM)) for clip in clips]
+    answers: list[list[Answer]] = [[] for _ in candidates]
+    with ExitStack() as stack:
+        pools = []
+        for candidate in candidates:
+            progress(f"loading {candidate.name}")
+            pool = ProcessPoolExecutor(
+                1, get_context("spawn"), initializer=_start, initargs=(candidate.load,)
+            )
+            pools.append(stack.enter_context(pool))
+            pool.submit(_answer, sounds[0]).result()  # loaded and warm
+        with suppress(KeyboardInterrupt):
+            for number, sound in enumerate(sounds, start=1):
+                for candidate, pool, kept in zip(candidates, pools, answers, strict=True):
+                    progress(f"clip {number}/{len(sounds)}, {candidate.name}")
+                    kept.append(pool.submit(_answer, sound).result())
+    progress("")
+    complete = min(map(len, answers))
+    return [kept[:complete] for kept in answers]
+
+
+def row(candidate: Candidate, clips: Sequence[Clip], answers: Sequence[Answer]) -> Row:
+    texts = {clip.name: answer.text for clip, answer in zip(clips, answers, strict=True)}
+    return Row(
+        engine=candidate.name,
+        window=candidate.window,
+        beam=candidate.beam,
+        threads=candidate.threads,
+        seconds=statistics.median(answer.seconds for answer in answers),
+        cpu=statistics.fmean(answer.cpu for answer in answers),
+        slowest=max(answer.seconds for answer in answers),
+        accepted=_accepted(clips, texts),
+        word_error_rate=_word_error_rate(clips, texts),
+        texts=texts,
+    )
+
+
+def _accepted(clips: Sequence[Clip], texts: Mapping[str, str]) -> float | None:
+    orders = [clip for clip in clips if clip.phrases]
+    if not orders:
+        return None
+    return statistics.fmean(accepted(clip, texts[clip.name]) for clip in orders)
+
+
+def _word_error_rate(clips: Sequence[Clip], texts: Mapping[str, str]) -> float | None:
+    known = [(clip.text, texts[clip.name]) for clip in clips if clip.text]
+    if not known:
+        return None
+    truths, heard = zip(*known, strict=True)
+    return word_error_rate(truths, heard)
+
+
+def table(rows: Sequence[Row]) -> str:
+    titles = ["window", "beam", "threads", "median s", "slowest s", "CPU s", "accepted", "WER"]
+    cells = [["engine", *titles]]
+    cells += [
+        [
+            each.engine,
+            each.window,
+            each.beam,
+            str(each.threads),
+            f"{each.seconds:.2f}",
+            f"{each.slowest:.2f}",
+            f"{each.cpu:.2f}",
+            _percent(each.accepted),
+            _percent(each.word_error_rate),
+        ]
+        for each in rows
+    ]
+    return align(cells)
+
+
+def _percent(share: float | None) -> str:
+    return "-" if share is None else f"{100 * share:.1f}%"
+
+
+if __name__ == "__main__":
+    main()
