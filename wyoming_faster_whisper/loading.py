@@ -101,8 +101,8 @@ def load_engines(
             directory,
             device=settings.device,
             compute_type=settings.compute_type,
+            # One worker: a second, for another client's utterance meanwhile, takes 30 MB.
             threads=some,
-            workers=threads // some,
         )
         for directory, some in zip(directories, together, strict=True)
     ]

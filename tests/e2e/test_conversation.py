@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
+import numpy as np
 import pytest
 from wyoming.asr import Transcribe
 from wyoming.audio import AudioStart, AudioStop
@@ -251,3 +252,31 @@ async def test_clients_do_not_hear_each_other(server: Server) -> None:
             await other.send(*shorter[at : at + 1])
         assert await one.transcript() == "1.0 seconds"
         assert await other.transcript() == "0.5 seconds"
+
+
+# Guessing in the silence.
+
+
+async def test_what_was_decoded_in_the_silence_is_the_answer(server: Server) -> None:
+    async with server.client() as client:
+        *audio, stop = utterance(np.concatenate([tone(1.0), silence(0.7)]))
+        await client.send(*audio)
+        await until(lambda: len(server.engine.decoded) == 1)
+        await client.send(stop)
+        assert await client.transcript() != ""
+    (job,) = server.engine.decoded
+    assert job.guess
+
+
+async def test_a_guess_is_dropped_when_the_speaker_goes_on(server: Server) -> None:
+    async with server.client() as client:
+        *audio, stop = utterance(np.concatenate([tone(1.0), silence(0.5)]))
+        await client.send(*audio)
+        await until(lambda: len(server.engine.decoded) == 1)
+        _, *more, stop = utterance(tone(1.0))
+        await client.send(*more, stop)
+        assert await client.transcript() != ""
+    guess, final = server.engine.decoded
+    assert guess.guess
+    assert not final.guess
+    assert final.seconds > guess.seconds
