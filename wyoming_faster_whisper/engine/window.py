@@ -4,7 +4,8 @@ Whisper was trained on windows of 30 s, and pads everything to that. A command
 lasts three seconds; most of the work goes into nothing. CTranslate2 takes
 shorter windows, and the model bears with them down to a floor: below it, it
 loops or invents. The floor depends on the model's size and on the language, so
-this is a table of what was measured; whatever was not gets a cautious window.
+this is a table of what was measured; whatever was not gets a cautious window
+(docs/performance.md).
 """
 
 from __future__ import annotations
