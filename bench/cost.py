@@ -179,12 +179,12 @@ def measure_once(
     watch.time(("vad",), lambda: vad.probabilities(sound))
     features = watch.time(("spectrogram",), lambda: engine._spectrogram(sound))
     frames = round(window * FRAMES_PER_SECOND)
-    encoding = watch.time(("encoder", window), lambda: engine._encode(features, frames))
+    encoding = watch.time(("encoder", window), lambda: engine._encode([features], frames))
     prompt = engine._prompt(DecodeOptions(), "en")
     budget = token_budget(len(sound) / SAMPLE_RATE, "en")
     for beam in BEAMS:
-        generate = partial(engine._generate, encoding, prompt, beam, budget)
-        decoded = watch.time(("decoder", window, beam), generate)
+        generate = partial(engine._generate, encoding, [prompt], beam, [budget])
+        [decoded] = watch.time(("decoder", window, beam), generate)
         tokens[window, beam].append(decoded.tokens)
 
 

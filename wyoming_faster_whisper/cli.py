@@ -20,6 +20,7 @@ from collections.abc import Sequence
 
 from . import __version__
 from .errors import ServerError, SettingError, visible
+from .hardware import share_one_heap
 from .settings import default_data_dir, read_settings
 
 _LOGGER = logging.getLogger(__name__)
@@ -54,6 +55,7 @@ def _serve(argv: Sequence[str]) -> int:
         # NumPy's BLAS threads go on spinning for 0.1 s after a spectrogram, in the way of the
         # decoder. Must be said before NumPy is imported, which is here.
         os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
+        share_one_heap()
         from .service import serve as run
 
         # Not asyncio.run(), which waits for threads of its pool at the end.

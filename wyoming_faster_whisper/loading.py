@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import Protocol
 
 from . import auto, hardware
 from .engine.base import Engine
@@ -15,6 +16,18 @@ from .models import AUTO, Figures, Model, choose, choose_auto, is_distilled, loc
 from .settings import Settings
 
 _LOGGER = logging.getLogger(__name__)
+
+_MOST_WORKERS = 4
+_BATCH_ON_GPU = 32
+
+
+class CTranslate2Model(Protocol):
+    """What is asked of loaded weights here."""
+
+    @property
+    def device(self) -> str: ...
+    @property
+    def num_workers(self) -> int: ...
 
 
 def choose_models(settings: Settings, folders: Sequence[Path]) -> list[Model]:
@@ -101,8 +114,8 @@ def load_engines(
             directory,
             device=settings.device,
             compute_type=settings.compute_type,
-            # One worker: a second, for another client's utterance meanwhile, takes 30 MB.
             threads=some,
+            workers=workers_for(threads, some),
         )
         for directory, some in zip(directories, together, strict=True)
     ]
@@ -124,9 +137,25 @@ def load_engines(
             size=size,
             full_window=settings.audio_context == "full",
             takes_prompt=not is_distilled(model.name),
+            largest_batch=largest_batch(settings.max_batch, loaded_weights),
             measured=_remember(figures, size, model.name, some),
         )
     return SeveralEngines(engines) if len(engines) > 1 else next(iter(engines.values()))
+
+
+def workers_for(threads: int, together: int) -> int:
+    """Decodes at the same time: each takes some 30 MB with base, so there is an end to it."""
+    return max(1, min(threads // together, _MOST_WORKERS))
+
+
+def largest_batch(wanted: int | str, weights: CTranslate2Model) -> int:
+    """Jobs that may be decoded together: what the operator says, or what memory allows."""
+    if isinstance(wanted, int):
+        return wanted
+    if weights.device == "cuda":
+        return _BATCH_ON_GPU
+    # Each job of a batch takes as much memory as a worker of its own.
+    return max(1, _MOST_WORKERS // weights.num_workers)
 
 
 def _remember(figures: Figures, size: str, name: str, threads: int) -> Callable[[float], None]:

@@ -60,6 +60,7 @@ class Option:
     arity: Arity = Arity.ONE
     constant: str | None = None  # OPTIONAL's value where none is given
     choices: tuple[str, ...] = ()
+    words: tuple[str, ...] = ()  # values that are no number
     least: float | None = None
     most: float | None = None
     above: float | None = None  # must be greater than this
@@ -91,10 +92,12 @@ class Option:
         Raises:
             SettingError: it is none; source says where it came from.
         """
+        if text in self.words:
+            return text
         try:
             value = self.type(text)
         except ValueError:
-            kind = {int: "a whole number", float: "a number"}[self.type]
+            kind = _or((*self.words, {int: "a whole number", float: "a number"}[self.type]))
             raise SettingError(f"{source} is {text!r}; it must be {kind}") from None
         if self.choices and value not in self.choices:
             raise SettingError(f"{source} is {text!r}; it must be {_or(self.choices)}")
@@ -175,6 +178,16 @@ class Settings:
         "threads that decode; 0 or more than there are cores: all cores",
         least=0,
         most=1024,
+    )
+    max_batch: int | str = option(
+        "auto",
+        "utterances that are decoded together while others wait; auto: as many as is faster, by "
+        "a measurement at the start",
+        type=int,
+        words=("auto",),
+        least=1,
+        most=256,
+        metavar="NUMBER|auto",
     )
 
     language: str = option("auto", "default language, as Whisper's code or a tag like en-US")
@@ -483,7 +496,7 @@ def _remarks(known: Sequence[Option], values: Mapping[str, Any]) -> list[str]:
 
 
 def _or(choices: Sequence[str]) -> str:
-    return ", ".join(choices[:-1]) + f" or {choices[-1]}"
+    return " or ".join(filter(None, (", ".join(choices[:-1]), choices[-1])))
 
 
 def default_data_dir(environ: Mapping[str, str]) -> Path:

@@ -6,7 +6,7 @@ The fakes are real classes with the real interfaces; nothing is patched.
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Hashable, Sequence
 
 import numpy as np
 
@@ -44,6 +44,9 @@ class FakeEngine:
     def release(self) -> None:
         """Let held decodes go on, this one and all that follow."""
         self._go.set()
+
+    def kind(self, job: Job) -> Hashable:
+        return job.options
 
     def decode(self, jobs: Sequence[Job]) -> list[Transcript]:
         self.decoding.set()

@@ -1,4 +1,4 @@
-"""Memory: what the machine has, and what the cgroup leaves of it."""
+"""Cores and memory: what the machine has, and what the cgroup leaves of it."""
 
 from __future__ import annotations
 
@@ -34,3 +34,18 @@ def test_never_more_than_the_machine_has(cgroup: Path) -> None:
     assert hardware.available_memory() == 4000
     limit(cgroup, "64000000000")
     assert hardware.available_memory() == 4000
+
+
+def test_two_threads_of_one_core_count_as_one(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(hardware, "_CPUS", tmp_path)
+    monkeypatch.setattr(hardware, "_CGROUP", tmp_path)
+    monkeypatch.setattr("os.sched_getaffinity", lambda process: {0, 1, 2, 3, 9})
+    for thread, siblings in enumerate(("0,2", "1,3", "0,2", "1,3")):
+        topology = tmp_path / f"cpu{thread}" / "topology"
+        topology.mkdir(parents=True)
+        (topology / "thread_siblings_list").write_text(siblings + "\n")
+    assert hardware.cores() == 3  # nothing is known of the last
+    (tmp_path / "cpu.max").write_text("200000 100000\n")
+    assert hardware.cores() == 2

@@ -18,7 +18,7 @@ FILES = {".".join(p.relative_to(PACKAGE).with_suffix("").parts): p for p in PACK
 MAY_IMPORT = {
     "__init__": "",
     "__main__": "cli",
-    "cli": "client errors service settings",
+    "cli": "client errors hardware service settings",
     "service": "discovery engine errors loading models request session settings speech text wire",
     "loading": "auto engine errors hardware languages models settings",
     "settings": "errors languages models.SttLibrary text",

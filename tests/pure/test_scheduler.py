@@ -2,48 +2,87 @@
 
 from __future__ import annotations
 
+from collections.abc import Hashable
+
 from wyoming_faster_whisper.engine.base import DecodeOptions, Job
-from wyoming_faster_whisper.engine.scheduler import next_batch
+from wyoming_faster_whisper.engine.scheduler import Waiting, next_batch
 from wyoming_faster_whisper.testing import silence
 
 
-def job(language: str = "en", *, guess: bool = False) -> Job:
-    return Job(silence(0.1), DecodeOptions(language=language), guess=guess)
+def job(
+    language: str = "en", *, seconds: float = 1.0, guess: bool = False, owner: Hashable = None
+) -> Job:
+    return Job(silence(seconds), DecodeOptions(language=language), guess=guess, owner=owner)
+
+
+def chosen(*waiting: Job | tuple[float, Job], batch: int = 1) -> list[Job]:
+    """Choose among jobs that came one after the other, at once or at their times."""
+    arrived = [
+        Waiting(one[1], one[0]) if isinstance(one, tuple) else Waiting(one, 0.0)
+        for one in waiting
+    ]
+    return next_batch(arrived, batch, lambda one: one.options)
 
 
 def test_where_nobody_waits_nobody_goes() -> None:
-    assert next_batch([], 4) == []
+    assert chosen(batch=4) == []
 
 
 def test_the_first_to_come_is_the_first_to_go() -> None:
     waiting = [job() for _ in range(3)]
-    assert next_batch(waiting, 1) == waiting[:1]
+    assert chosen(*waiting) == waiting[:1]
 
 
 def test_finals_go_before_guesses() -> None:
     guess, final = job(guess=True), job()
-    assert next_batch([guess, final], 1) == [final]
-    assert next_batch([guess, final], 2) == [final, guess]
+    assert chosen((0.0, guess), (9.0, final)) == [final]
 
 
-def test_a_batch_has_one_kind_of_options() -> None:
+def test_a_final_does_not_share_its_batch_with_a_guess() -> None:
+    guess, final = job(guess=True), job()
+    assert chosen(guess, final, batch=2) == [final]
+
+
+def test_guesses_share_a_batch() -> None:
+    guesses = [job(guess=True), job(guess=True)]
+    assert chosen(*guesses, batch=2) == guesses
+
+
+def test_a_batch_has_one_kind() -> None:
     first, german, third = job(), job("de"), job()
-    assert next_batch([first, german, third], 8) == [first, third]
-    assert next_batch([german, first, third], 8) == [german]
+    assert chosen(first, german, third, batch=8) == [first, third]
+    assert chosen(german, first, third, batch=8) == [german]
 
 
 def test_a_batch_is_no_larger_than_allowed() -> None:
     waiting = [job() for _ in range(10)]
-    assert next_batch(waiting, 4) == waiting[:4]
+    assert chosen(*waiting, batch=4) == waiting[:4]
+
+
+def test_a_command_goes_before_a_long_segment_that_came_a_little_earlier() -> None:
+    segment, command = job(seconds=28), job(seconds=2)
+    assert chosen((0.0, segment), (2.5, command)) == [command]
+
+
+def test_a_long_segment_is_not_put_off_for_ever() -> None:
+    segment, command = job(seconds=28), job(seconds=2)
+    assert chosen((0.0, segment), (2.7, command)) == [segment]
+
+
+def test_one_client_with_many_jobs_lets_others_between() -> None:
+    many = [job(owner="a") for _ in range(3)]
+    other = job(owner="b")
+    waiting = [*((0.0, one) for one in many), (1.0, other)]
+    assert chosen(*waiting, batch=8) == [many[0], other, many[1], many[2]]
 
 
 def test_the_queue_is_left_as_it_was() -> None:
-    waiting = [job(guess=True), job()]
+    waiting = [Waiting(job(guess=True), 0.0), Waiting(job(), 0.0)]
     before = list(waiting)
-    next_batch(waiting, 2)
+    next_batch(waiting, 2, lambda one: one.options)
     assert waiting == before
 
 
 def test_jobs_are_told_apart_by_identity() -> None:
     assert job() != job()
-    assert job().seconds == 0.1
+    assert job().seconds == 1.0

@@ -8,11 +8,17 @@ from wyoming_faster_whisper.engine.window import FULL_FRAMES, window_frames
 
 
 def test_a_command_gets_the_floor() -> None:
-    assert window_frames(2.0, size="base", language="en") == 1500
+    assert window_frames(2.0, size="base", language="en") == 1000
 
 
 def test_longer_speech_gets_its_length_and_a_margin() -> None:
     assert window_frames(17.0, size="base", language="en") == 1800
+
+
+def test_a_second_look_gets_more() -> None:
+    assert window_frames(2.0, size="base", language="en", second=True) == 2000
+    assert window_frames(22.0, size="base", language="en", second=True) == 2300
+    assert window_frames(2.0, size="small", language="en", second=True) == FULL_FRAMES
 
 
 def test_what_was_not_measured_gets_a_cautious_window() -> None:
@@ -33,5 +39,5 @@ def test_full_is_full() -> None:
 
 
 @pytest.mark.parametrize("hundredths", range(0, 3000, 37))
-def test_the_encoder_can_halve_it(hundredths: int) -> None:
-    assert window_frames(hundredths / 100, size="base", language="en") % 2 == 0
+def test_clips_of_about_the_same_length_share_a_window(hundredths: int) -> None:
+    assert window_frames(hundredths / 100, size="base", language="en") % 100 == 0

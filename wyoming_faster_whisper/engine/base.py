@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Hashable, Sequence
 from dataclasses import dataclass, field
 from typing import Protocol
 
@@ -30,6 +30,7 @@ class Job:
     options: DecodeOptions = field(default_factory=DecodeOptions)
     sure: bool = True  # the VAD heard speech, not only something that might be
     guess: bool = False  # may be dropped before it is used
+    owner: Hashable = None  # whose it is; for fairness
 
     @property
     def seconds(self) -> float:
@@ -50,11 +51,22 @@ class Transcript:
 class Engine(Protocol):
     """Turns audio into text. Blocking: call it from the worker's threads only."""
 
-    max_batch: int  # jobs per decode, at least 1
-    parallel: int  # decodes at the same time, at least 1
+    @property
+    def max_batch(self) -> int:
+        """Jobs per decode, at least 1."""
+        ...
+
+    @property
+    def parallel(self) -> int:
+        """Decodes at the same time, at least 1."""
+        ...
+
+    def kind(self, job: Job) -> Hashable:
+        """What jobs must have in common to be decoded together: their options at least."""
+        ...
 
     def decode(self, jobs: Sequence[Job]) -> list[Transcript]:
-        """Decode 1 to max_batch jobs with equal options.
+        """Decode 1 to max_batch jobs of one kind.
 
         Returns:
             One Transcript per job, in order.

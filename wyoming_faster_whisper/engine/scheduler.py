@@ -2,23 +2,52 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections import Counter
+from collections.abc import Callable, Hashable, Sequence
+from dataclasses import dataclass
 
 from .base import Job
 
+# A job may be overtaken by shorter ones that come later, but only by so much later: a command
+# does not wait behind a film, and a film waits for no more than a few commands.
+_PER_SECOND = 0.1  # seconds of handicap per second of sound
+_PER_JOB = 2.0  # seconds of handicap per job of the same owner ahead of it
 
-def next_batch(waiting: Sequence[Job], max_batch: int) -> list[Job]:
+
+@dataclass(frozen=True, slots=True)
+class Waiting:
+    """A job, and when it came."""
+
+    job: Job
+    since: float  # seconds, on any clock
+
+
+def next_batch(
+    waiting: Sequence[Waiting], max_batch: int, kind: Callable[[Job], Hashable]
+) -> list[Job]:
     """Choose the next batch; the caller removes it from waiting.
 
-    Finals go before guesses, then in the order of arrival. The first job
-    chosen sets the options; others with the same fill the batch.
+    Finals go before guesses, and never wait for one in their batch. Among equals the
+    oldest goes first; long jobs, and the second and third of one owner, have a handicap
+    that grows no more while they wait, so that everybody's turn comes.
 
     Args:
         waiting: in order of arrival.
         max_batch: at least 1.
+        kind: of a job; only jobs of one kind go together.
     """
-    ranked = sorted(waiting, key=lambda job: job.guess)  # stable: arrival order stays
-    if not ranked:
+    ahead: Counter[tuple[bool, Hashable]] = Counter()
+    ranks: list[tuple[bool, float]] = []
+    for one in waiting:
+        job = one.job
+        handicap = _PER_SECOND * job.seconds + _PER_JOB * ahead[job.guess, job.owner]
+        ranks.append((job.guess, one.since + handicap))
+        if job.owner is not None:
+            ahead[job.guess, job.owner] += 1
+    order = sorted(range(len(waiting)), key=ranks.__getitem__)  # stable: arrival order stays
+    jobs = [waiting[at].job for at in order]
+    if not jobs:
         return []
-    first = ranked[0]
-    return [job for job in ranked if job.options == first.options][:max_batch]
+    first = jobs[0]
+    wanted = kind(first)
+    return [job for job in jobs if job.guess == first.guess and kind(job) == wanted][:max_batch]

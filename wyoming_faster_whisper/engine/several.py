@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Hashable, Mapping, Sequence
 
 from .base import Engine, Job, Transcript
 
@@ -18,12 +18,23 @@ class SeveralEngines:
         self._engines = engines
         self._default = next(iter(engines.values()))
         self.parallel = max(engine.parallel for engine in engines.values())
-        self.max_batch = min(engine.max_batch for engine in engines.values())
+
+    @property
+    def max_batch(self) -> int:
+        """What every engine takes; known after warm_up()."""
+        return min(engine.max_batch for engine in self._engines.values())
+
+    def kind(self, job: Job) -> Hashable:
+        """See Engine.kind; equal options name the same model."""
+        return self._of(job).kind(job)
 
     def decode(self, jobs: Sequence[Job]) -> list[Transcript]:
-        """See Engine.decode; jobs of one batch have the same options, so the same model."""
-        return self._engines.get(jobs[0].options.model, self._default).decode(jobs)
+        """See Engine.decode."""
+        return self._of(jobs[0]).decode(jobs)
 
     def warm_up(self) -> None:
         for engine in self._engines.values():
             engine.warm_up()
+
+    def _of(self, job: Job) -> Engine:
+        return self._engines.get(job.options.model, self._default)

@@ -1,16 +1,17 @@
 """Whisper on CTranslate2: the only file that knows either.
 
 One decode is: a spectrogram, one encoding of as much window as the clip needs
-(window.py), greedy decoding, a beam over the same encoding where greedy was not
-confident, and, where the gate does not believe the text (gate.py), all of it
-once more with the full window.
+(window.py), a beam over it, and, where the gate does not believe the text
+(gate.py), all of it once more with a longer window. Jobs that need the same
+window go through together: a step of the decoder spends its time on fetching
+the weights, which serve a batch as well as one.
 """
 
 from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Hashable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -28,12 +29,11 @@ from .window import window_frames
 
 _LOGGER = logging.getLogger(__name__)
 
-# Greedy text that the model is this sure of (mean log-probability) is what a beam finds
-# as well: 175 clips at three levels of noise are understood no worse than by a beam for all.
-_SURE = -0.25
-# Of 2, 3 and 5, the narrowest that hears as well as the widest; each beam has its own copy of
-# what the decoder attends to, 12 MB for base and ten seconds.
-_BEAM = 3
+# As Whisper's own. Greedy decoding hears clearly worse and saves a fifth of the decoder's time
+# at most, for a step costs the fetching of the weights whatever its width.
+_BEAM = 5
+# A batch must save this share of the time per job to be worth the wait for its slowest.
+_BATCH_GAIN = 0.9
 _POSITIONS = 448  # tokens that the decoder has places for, the prompt included
 _LONGEST_PROMPT = _POSITIONS // 2 - 1  # tokens, as Whisper cuts it
 _HINTS = 200  # tokens of prompt and names; more and the model echoes them
@@ -87,13 +87,12 @@ class WhisperEngine:
         size: of the model, as models.size_of() says.
         full_window: never a shorter window than the model was trained on.
         takes_prompt: False for distilled models, which prompts harm.
+        largest_batch: jobs that may be decoded together, where warm_up() finds it faster.
         measured: told, by warm_up(), how long a usual command takes, in seconds.
 
     Raises:
         ModelError: the tokenizer is missing or damaged.
     """
-
-    max_batch = 1
 
     def __init__(
         self,
@@ -103,105 +102,148 @@ class WhisperEngine:
         size: str = "",
         full_window: bool = False,
         takes_prompt: bool = True,
+        largest_batch: int = 1,
         measured: Callable[[float], None] = lambda seconds: None,
     ) -> None:
         self.parallel: int = model.num_workers
+        self.max_batch = 1  # until measured
         self.directory = directory
         self._model = model
         self._size = size
         self._full_window = full_window
         self._takes_prompt = takes_prompt
+        self._largest_batch = largest_batch
         self._measured = measured
         self._fast = True  # a beam can be afforded; until measured we hope so
         self._spectrogram = Spectrogram(model.n_mels)
         self._tokenizer = _tokenizer(directory, multilingual=model.is_multilingual)
         self._end = self._id("<|endoftext|>")
 
+    def kind(self, job: Job) -> Hashable:
+        """See Engine.kind."""
+        return job.options, self._frames(job)
+
     def decode(self, jobs: Sequence[Job]) -> list[Transcript]:
         """See Engine.decode."""
         try:
-            return [self._decode(job) for job in jobs]
+            return self._decode(jobs)
         except RuntimeError as error:  # CTranslate2's only kind
             raise EngineError(f"the model failed on this audio: {error}") from error
 
     def warm_up(self) -> None:
         """Decode a usual command a few times: every allocation and thread is there then.
 
-        The fastest time counts, for others may be busy on the machine just now. One that is
-        slower than the silence people leave decodes greedily only.
+        The fastest time counts, for others may be busy on the machine just now. A machine on
+        which it is slower than the silence people leave decodes greedily only. Batches grow
+        for as long as the time per command falls.
         """
-        times = []
-        for _ in range(3):
-            started = time.perf_counter()
-            self._usual_command()
-            times.append(time.perf_counter() - started)
-        self._fast = min(times) <= 2 * BUDGET
-        self._measured(min(times))
+        alone = min(self._usual_commands(1) for _ in range(3))
+        self._fast = alone <= 2 * BUDGET
+        self._measured(alone)
+        each = alone
+        while 2 * self.max_batch <= self._largest_batch:
+            batch = 2 * self.max_batch
+            together = min(self._usual_commands(batch) for _ in range(2)) / batch
+            if together > _BATCH_GAIN * each:
+                break
+            self.max_batch, each = batch, together
+        if self.max_batch > 1:
+            _LOGGER.info(
+                "%d commands together take %.2f s each, one alone %.2f s",
+                self.max_batch,
+                each,
+                alone,
+            )
 
-    def _usual_command(self) -> None:
-        features = self._spectrogram(np.zeros(3 * SAMPLE_RATE, np.float32))
-        frames = window_frames(3.0, size=self._size, language="en", full=self._full_window)
-        prompt = self._prompt(DecodeOptions(), "en")
+    def _usual_commands(self, count: int) -> float:
+        """The seconds that some commands of three seconds take together."""
+        job = Job(np.zeros(3 * SAMPLE_RATE, np.float32), DecodeOptions(language="en"))
+        started = time.perf_counter()
+        encoding = self._encode([self._spectrogram(job.samples)] * count, self._frames(job))
+        prompt = self._prompt(job.options, "en")
         # Twelve tokens, whatever the model thinks of silence.
         self._model.generate(
-            self._encode(features, frames),
-            [prompt],
-            beam_size=1,
+            encoding,
+            [prompt] * count,
+            beam_size=_BEAM if self._fast else 1,
             max_length=len(prompt) + 12 + len(prompt) % 2,
             suppress_tokens=[-1, self._end],
         )
+        return time.perf_counter() - started
 
-    def _decode(self, job: Job) -> Transcript:
-        options = job.options
-        features = self._spectrogram(job.samples)
+    def _known_language(self, options: DecodeOptions) -> str:
+        """What will be spoken, "" where that is to be detected."""
+        return options.language or ("" if self._model.is_multilingual else "en")
+
+    def _frames(self, job: Job, *, second: bool = False) -> int:
         # The language decides on the window; before it is known, the cautious one will do.
-        known = options.language or ("" if self._model.is_multilingual else "en")
-        frames = window_frames(
-            job.seconds, size=self._size, language=known, full=self._full_window
+        return window_frames(
+            job.seconds,
+            size=self._size,
+            language=self._known_language(job.options),
+            full=self._full_window,
+            second=second,
         )
-        encoding = self._encode(features, frames)
-        language = known or self._detect(encoding, options.among)
-        prompt = self._prompt(options, language)
-        budget = token_budget(job.seconds, language)
 
-        decoded = self._generate(encoding, prompt, options.beam_size or 1, budget)
-        decoded = unlooped(decoded, job.seconds)
-        passes = 1
-        # Greedy decoding is what runs in circles, and is sure of itself then.
-        hesitant = decoded.logprob < _SURE or decoded.derailed
-        if not options.beam_size and self._fast and hesitant:
-            decoded = self._generate(encoding, prompt, _BEAM, budget)
+    def _decode(self, jobs: Sequence[Job]) -> list[Transcript]:
+        options = jobs[0].options
+        features = [self._spectrogram(job.samples) for job in jobs]
+        encoding = self._encode(features, max(map(self._frames, jobs)))
+        if known := self._known_language(options):
+            languages = [known] * len(jobs)
+        else:
+            languages = self._detect(encoding, options.among)
+        prompts = [self._prompt(options, language) for language in languages]
+        budgets = [
+            token_budget(job.seconds, language)
+            for job, language in zip(jobs, languages, strict=True)
+        ]
+        beam = options.beam_size or (_BEAM if self._fast else 1)
+        first = self._generate(encoding, prompts, beam, budgets)
+        # It takes more memory than all else after loading, and a second look needs its own.
+        del encoding
+        found: list[Transcript] = []
+        for job, some, language, prompt, decoded in zip(
+            jobs, features, languages, prompts, first, strict=True
+        ):
             decoded = unlooped(decoded, job.seconds)
-            passes += 1
-        verdict = judge(decoded, sure=job.sure)
-        if verdict is Verdict.AGAIN:
-            full = window_frames(job.seconds, size="", language="", full=True)
-            if frames < full:
-                # What short windows left behind in the heap does not fit the full one, which
-                # takes more memory than all else after loading.
-                del encoding
-                release_memory()
-                encoding = self._encode(features, full)
-            again = self._generate(encoding, prompt, max(options.beam_size, _BEAM), 2 * budget)
-            decoded = better(decoded, again)
-            passes += 1
-        text = "" if verdict is Verdict.EMPTY else decoded.text
-        return Transcript(text, language, decoded.logprob, passes, verdict.value)
+            verdict = judge(decoded, sure=job.sure)
+            passes = 1
+            if verdict is Verdict.AGAIN and (again := self._again(job, some, prompt, decoded)):
+                decoded = better(decoded, again)
+                passes += 1
+            text = "" if verdict is Verdict.EMPTY else decoded.text
+            found.append(Transcript(text, language, decoded.logprob, passes, verdict.value))
+        return found
 
-    def _encode(self, features: Features, frames: int) -> ctranslate2.StorageView:
+    def _again(
+        self, job: Job, features: Features, prompt: list[int], first: Decoded
+    ) -> Decoded | None:
+        """A second look, with more window and room for more words."""
+        frames = self._frames(job, second=True)
+        if frames == self._frames(job):
+            return None
+        # What short windows left behind in the heap does not fit the longer one.
+        release_memory()
+        encoding = self._encode([features], frames)
+        return self._generate(encoding, [prompt], _BEAM, [2 * first.budget])[0]
+
+    def _encode(self, features: Sequence[Features], frames: int) -> ctranslate2.StorageView:
         # Zeros behind the features, as faster-whisper pads: with zeros behind the samples
         # short windows hear worse.
-        padded = np.zeros((1, features.shape[0], frames), np.float32)
-        width = min(frames, features.shape[1])
-        padded[0, :, :width] = features[:, :width]
+        padded = np.zeros((len(features), self._spectrogram.bands, frames), np.float32)
+        for row, some in zip(padded, features, strict=True):
+            width = min(frames, some.shape[1])
+            row[:, :width] = some[:, :width]
         return self._model.encode(ctranslate2.StorageView.from_array(padded))
 
-    def _detect(self, encoding: ctranslate2.StorageView, among: tuple[str, ...]) -> str:
-        """The likeliest language, of those that may be, by the encoding at hand."""
-        ranked: list[str] = [
-            token.strip("<|>") for token, _ in self._model.detect_language(encoding)[0]
-        ]
-        return next((code for code in ranked if not among or code in among), ranked[0])
+    def _detect(self, encoding: ctranslate2.StorageView, among: tuple[str, ...]) -> list[str]:
+        """The likeliest languages, of those that may be, by the encoding at hand."""
+        found: list[str] = []
+        for ranked in self._model.detect_language(encoding):
+            codes = [token.strip("<|>") for token, _ in ranked]
+            found.append(next((code for code in codes if not among or code in among), codes[0]))
+        return found
 
     def _prompt(self, options: DecodeOptions, language: str) -> list[int]:
         """The tokens that the decoder continues."""
@@ -229,18 +271,28 @@ class WhisperEngine:
         return [i for i in ids if i < self._end]
 
     def _generate(
-        self, encoding: ctranslate2.StorageView, prompt: list[int], beam: int, budget: int
-    ) -> Decoded:
+        self,
+        encoding: ctranslate2.StorageView,
+        prompts: Sequence[list[int]],
+        beam: int,
+        budgets: Sequence[int],
+    ) -> list[Decoded]:
+        prompt = max(map(len, prompts))
         # CTranslate2 stops at min(max_length / 2, max_length - prompt).
-        longest = min(_POSITIONS, max(2 * budget, len(prompt) + budget))
-        result: Any = self._model.generate(
+        longest = min(_POSITIONS, max(2 * max(budgets), prompt + max(budgets)))
+        results: Any = self._model.generate(
             encoding,
-            [prompt],
+            list(prompts),
             beam_size=beam,
             max_length=longest,
             return_scores=True,
             return_no_speech_prob=True,
-        )[0]
+        )
+        return [
+            self._decoded(result, budget) for result, budget in zip(results, budgets, strict=True)
+        ]
+
+    def _decoded(self, result: Any, budget: int) -> Decoded:
         ids: list[int] = result.sequences_ids[0]
         text: str = self._tokenizer.decode([i for i in ids if i < self._end]).strip()
         return Decoded(

@@ -11,6 +11,7 @@ this is a table of what was measured; whatever was not gets a cautious window
 from __future__ import annotations
 
 from dataclasses import dataclass
+from math import ceil
 
 from ..audio import SAMPLE_RATE
 from .spectrogram import HOP
@@ -26,19 +27,21 @@ class Window:
 
     floor: float  # seconds, at least
     margin: float  # seconds behind the speech
+    second: float = FULL_SECONDS  # the floor of a second look
 
 
 _FULL = Window(FULL_SECONDS, 0.0)
 _CAUTIOUS = Window(20.0, 2.0)
 
-# Of 120 recorded orders, clean and with kitchen noise at 20 dB, base accepts as many with 15 s
-# as with the full window (75.0% and 70.8%); with 10 s it is 70.0% of both.
+# python -m bench.windows; docs/performance.md has its tables.
 _MEASURED: dict[tuple[str, str], Window] = {
-    ("base", "en"): Window(15.0, 1.0),
+    ("base", "en"): Window(10.0, 1.0, second=20.0),
 }
 
 
-def window_frames(seconds: float, *, size: str, language: str, full: bool = False) -> int:
+def window_frames(
+    seconds: float, *, size: str, language: str, full: bool = False, second: bool = False
+) -> int:
     """Frames that the encoder is given for a clip; the rest of them is padding.
 
     Args:
@@ -46,10 +49,12 @@ def window_frames(seconds: float, *, size: str, language: str, full: bool = Fals
         size: of the model, as models.size_of() says.
         language: Whisper's code.
         full: always the window that Whisper was trained on.
+        second: for a second look, at what a first one did not make sense of.
 
     Returns:
-        An even number (the encoder halves it), at most FULL_FRAMES.
+        A multiple of a second, so that clips of about the same length can be decoded
+        together, at most FULL_FRAMES.
     """
     window = _FULL if full else _MEASURED.get((size, language), _CAUTIOUS)
-    wanted = max(window.floor, seconds + window.margin)
-    return min(FULL_FRAMES, 2 * round(wanted * FRAMES_PER_SECOND / 2))
+    wanted = max(window.second if second else window.floor, seconds + window.margin)
+    return min(FULL_FRAMES, ceil(wanted) * FRAMES_PER_SECOND)

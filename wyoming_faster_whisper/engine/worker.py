@@ -15,10 +15,11 @@ import threading
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
+from math import inf
 
 from ..errors import Busy, EngineError, ServerError
 from .base import Engine, Job, Transcript
-from .scheduler import next_batch
+from .scheduler import Waiting, next_batch
 
 _LOGGER = logging.getLogger(__name__)
 
@@ -47,7 +48,7 @@ class Worker:
         self._max_waiting = max_waiting
         self._loop = asyncio.get_running_loop()
         self._answers: dict[Job, asyncio.Future[Transcript]] = {}
-        self._waiting: list[Job] = []
+        self._waiting: dict[Job, Waiting] = {}  # in order of arrival
         self._decoding: list[list[Job]] = []
         self._decoded = self._withdrawn = 0
         self.seconds = 0.0  # that the last decode took
@@ -100,15 +101,22 @@ class Worker:
             raise Busy(f"{len(self._waiting)} jobs are waiting already; try again later")
         answer: asyncio.Future[Transcript] = self._loop.create_future()
         self._answers[job] = answer
-        self._waiting.append(job)
+        self._waiting[job] = Waiting(job, self._loop.time())
         self._dispatch()
         try:
             return await answer
         finally:
             del self._answers[job]
-            if job in self._waiting:
-                self._waiting.remove(job)
+            if self._waiting.pop(job, None):
                 self._withdrawn += 1
+
+    @property
+    def ready_in(self) -> float:
+        """Seconds after which a job that came now would be decoded, about; inf before loading."""
+        if self._engine is None:
+            return inf
+        ahead = len(self._waiting) + len(self._decoding)
+        return self.seconds * (1 + ahead // self._engine.parallel)
 
     @property
     def idle(self) -> bool:
@@ -136,10 +144,12 @@ class Worker:
 
     def _dispatch(self) -> None:
         while self._engine is not None and len(self._decoding) < self._engine.parallel:
-            batch = next_batch(self._waiting, self._engine.max_batch)
+            engine = self._engine
+            batch = next_batch(list(self._waiting.values()), engine.max_batch, engine.kind)
             if not batch:
                 return
-            self._waiting = [job for job in self._waiting if job not in batch]
+            for job in batch:
+                del self._waiting[job]
             self._decoding.append(batch)
             self._inbox.put(batch)
 
