@@ -8,6 +8,7 @@ from __future__ import annotations
 import hashlib
 import json
 import logging
+import resource
 import socket
 import threading
 import time
@@ -38,6 +39,7 @@ class Hub(ThreadingHTTPServer):
 
     Args:
         files: of the repository; None = there is none.
+        code: of the error then, as the real hub gives it; None = any server that answers 404.
         silent: is asked for every path; where it says so, no answer ever comes.
         half: of model.bin only the first half comes.
     """
@@ -49,11 +51,13 @@ class Hub(ThreadingHTTPServer):
         self,
         files: dict[str, bytes] | None = FILES,
         *,
+        code: str | None = "RepoNotFound",
         silent: Callable[[str], bool] = lambda path: False,
         half: bool = False,
     ) -> None:
         super().__init__(("127.0.0.1", 0), Answers)
         self.files = files
+        self.code = code
         self.silent = silent
         self.half = half
         self.asked: list[str] = []
@@ -84,9 +88,8 @@ class Answers(BaseHTTPRequestHandler):
         files = self.server.files
         resolve = f"/{NAME}/resolve/{COMMIT}/"
         if files is None:
-            self._send(
-                404, b'{"error": "Repository not found"}', {"X-Error-Code": "RepoNotFound"}
-            )
+            said = {"X-Error-Code": self.server.code} if self.server.code else {}
+            self._send(404, b'{"error": "Repository not found"}', said)
         elif path == f"/api/models/{NAME}/revision/main":
             siblings = [{"rfilename": name} for name in files]
             self._send_json({"id": NAME, "sha": COMMIT, "siblings": siblings})
@@ -182,7 +185,7 @@ def test_requests_are_not_in_the_log(tmp_path: Path, caplog: pytest.LogCaptureFi
     before = client.level
     with running(Hub()) as hub, caplog.at_level(logging.INFO):
         fetched(hub.url, tmp_path)
-    assert {record.name for record in caplog.records} == {"wyoming_faster_whisper.models"}
+    assert {record.name for record in caplog.records} == {"wyoming_faster_whisper.models.hub"}
     assert client.level == before
 
 
@@ -223,11 +226,33 @@ def test_a_hub_that_refuses_is_no_hub(tmp_path: Path) -> None:
     assert f"copy a model into {tmp_path}" in sentence
 
 
-def test_a_repository_that_is_not_there(tmp_path: Path) -> None:
-    with running(Hub(files=None)) as hub:
+@pytest.mark.parametrize("code", ["RepoNotFound", None], ids=["hub", "other server"])
+def test_a_repository_that_is_not_there(tmp_path: Path, code: str | None) -> None:
+    with running(Hub(files=None, code=code)) as hub:
         assert failure(hub.url, tmp_path) == (
-            f"there is no model {NAME!r} on {hub.url}, or it needs a token in HF_TOKEN"
+            f"{hub.url} has no model {NAME!r}, or does not show it; check the name given with "
+            "--model, and HF_ENDPOINT and HF_TOKEN if you use them"
         )
+
+
+def test_a_disk_that_is_full(tmp_path: Path) -> None:
+    with running(Hub()) as hub, largest_file(1_000_000):
+        sentence = failure(hub.url, tmp_path)
+    assert sentence == (
+        f"cannot write the model to {tmp_path}: File too large; make room there, or give "
+        "another folder with --download-dir"
+    )
+
+
+@contextmanager
+def largest_file(size: int) -> Iterator[None]:
+    """No file of this process may grow over size bytes: a disk that is full, for one."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (size, hard))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
 
 
 def test_a_repository_that_is_no_model(tmp_path: Path) -> None:

@@ -20,7 +20,7 @@ def chosen(tmp_path: Path, language: str = "auto", device: str = "cpu") -> str:
 def plain_machine(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("wyoming_faster_whisper.hardware.available_memory", lambda: 8000.0)
     monkeypatch.setattr("wyoming_faster_whisper.hardware.is_arm", lambda: False)
-    monkeypatch.setattr("wyoming_faster_whisper.models.PACKAGED", {})
+    monkeypatch.setattr("wyoming_faster_whisper.models.packages.PACKAGED", {})
 
 
 @pytest.mark.parametrize("language", ["en", "en_GB", " EN-us"])

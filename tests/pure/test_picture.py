@@ -52,6 +52,7 @@ PURE = [
     "engine.window",
     "errors",
     "languages",
+    "models.names",
     "request",
     "speech.endpoint",
     "speech.segment",

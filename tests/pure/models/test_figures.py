@@ -1,0 +1,122 @@
+"""Which model auto takes, and what it remembers of this machine."""
+
+from __future__ import annotations
+
+import json
+import time
+from pathlib import Path
+
+import pytest
+
+from wyoming_faster_whisper.auto import Figure, Machine
+from wyoming_faster_whisper.models import (
+    Figures,
+    choose_auto,
+    locate,
+)
+
+from .made import install, put_model
+
+
+def test_auto_takes_a_model_from_a_package(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    install(tmp_path, monkeypatch)
+    model = choose_auto([tmp_path / "data"], Machine(memory=4000))
+    assert model.name == "base-int8"
+    assert locate(model, tmp_path / "data") == tmp_path / "data" / "faster-whisper-base"
+
+
+def test_auto_goes_by_what_was_measured_here(tmp_path: Path) -> None:
+    for size in ("tiny", "base", "small"):
+        put_model(tmp_path / size)
+    assert choose_auto([tmp_path], Machine(memory=4000)).name == "base"
+    Figures(tmp_path).write("base", Figure(0.1, 1))
+    assert choose_auto([tmp_path], Machine(memory=4000)).name == "small"
+    (tmp_path / "decode-seconds.json").unlink()
+    Figures(tmp_path).write("base", Figure(0.8, 1))
+    assert choose_auto([tmp_path], Machine(memory=4000)).name == "tiny"
+
+
+def test_a_size_that_was_slow_once_is_measured_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for size in ("tiny", "base"):
+        put_model(tmp_path / size)
+    Figures(tmp_path).write("base", Figure(0.46, 1))
+    Figures(tmp_path).write("tiny", Figure(0.23, 1))
+    assert choose_auto([tmp_path], Machine(memory=4000)).name == "tiny"
+    later(monkeypatch, days=8)
+    Figures(tmp_path).write("tiny", Figure(0.23, 1))  # ages no other figure, and makes none young
+    assert choose_auto([tmp_path], Machine(memory=4000)).name == "base"
+    Figures(tmp_path).write("base", Figure(0.3, 1))
+    later(monkeypatch, days=30)
+    assert choose_auto([tmp_path], Machine(memory=4000)).name == "base"
+
+
+def test_what_was_remembered_without_a_date_is_old(tmp_path: Path) -> None:
+    file = tmp_path / "decode-seconds.json"
+    file.write_text('{"base": {"seconds": 0.46, "threads": 1}}')
+    assert Figures(tmp_path).read()["base"].outdated
+
+
+def test_the_best_figure_of_a_week_is_kept(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    figures = Figures(tmp_path)
+    for seconds, best in ((0.3, 0.3), (0.46, 0.3), (0.25, 0.25)):
+        figures.write("base", Figure(seconds, 1))
+        assert figures.read() == {"base": Figure(best, 1)}
+    figures.write("base", Figure(0.27, 2))
+    assert figures.read() == {"base": Figure(0.27, 2)}
+    later(monkeypatch, days=8)
+    figures.write("base", Figure(0.4, 2))
+    assert figures.read() == {"base": Figure(0.4, 2)}
+
+
+def test_each_kind_of_device_has_its_own_figures(tmp_path: Path) -> None:
+    for size in ("base", "small"):
+        put_model(tmp_path / size)
+    Figures(tmp_path, "cuda:1").write("base", Figure(0.01, 1))
+    assert Figures(tmp_path, "cuda").read() == {"base": Figure(0.01, 1)}
+    assert Figures(tmp_path, "cpu").read() == Figures(tmp_path, "auto").read() == {}
+    assert choose_auto([tmp_path], Machine(memory=4000)).name == "base"
+    assert choose_auto([tmp_path], Machine(memory=4000), device="cuda").name == "small"
+
+
+@pytest.mark.parametrize("seconds", [0.0, -1.0, float("nan"), float("inf")])
+def test_a_figure_that_cannot_be_is_ignored(tmp_path: Path, seconds: float) -> None:
+    rows = {
+        "tiny": {"seconds": seconds, "threads": 1},
+        "base": {"seconds": 0.2, "threads": 1},
+    }
+    (tmp_path / "decode-seconds.json").write_text(json.dumps(rows))
+    Figures(tmp_path).write("medium", Figure(seconds, 1))
+    assert Figures(tmp_path).read() == {"base": Figure(0.2, 1)}
+
+
+def test_a_date_that_cannot_be_is_ignored(tmp_path: Path) -> None:
+    rows = '{"base": {"seconds": 0.2, "threads": 1, "measured": NaN}}'
+    (tmp_path / "decode-seconds.json").write_text(rows)
+    assert Figures(tmp_path).read() == {}
+
+
+def test_what_could_not_be_remembered_leaves_nothing_behind(tmp_path: Path) -> None:
+    (tmp_path / "decode-seconds.json").mkdir()  # cannot be replaced by a file
+    Figures(tmp_path).write("base", Figure(0.2, 1))
+    assert [file.name for file in tmp_path.iterdir()] == ["decode-seconds.json"]
+
+
+def later(monkeypatch: pytest.MonkeyPatch, *, days: float) -> None:
+    now = time.time() + days * 86_400
+    monkeypatch.setattr("wyoming_faster_whisper.models.figures.time.time", lambda: now)
+
+
+def test_figures_that_are_damaged_are_ignored(tmp_path: Path) -> None:
+    nested = "[" * 200_000
+    huge = '{"base": {"seconds": 1' + "0" * 400 + ', "threads": 1}}'
+    for content in ("{", "[1]", '{"base": "fast"}', nested, huge):
+        (tmp_path / "decode-seconds.json").write_text(content)
+        assert Figures(tmp_path).read() == {}
+    Figures(tmp_path).write("base", Figure(0.25, 2))
+    assert Figures(tmp_path).read() == {"base": Figure(0.25, 2)}

@@ -1,0 +1,113 @@
+"""Which model is meant, and where its files are found. No network."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from wyoming_faster_whisper.auto import Machine
+from wyoming_faster_whisper.errors import ModelError
+from wyoming_faster_whisper.languages import MULTILINGUAL
+from wyoming_faster_whisper.models import (
+    Model,
+    choose,
+    choose_auto,
+    data_folders,
+    locate,
+)
+
+from .made import BASE, put_in_cache, put_model
+
+
+def test_a_directory_is_a_model(tmp_path: Path) -> None:
+    directory = put_model(tmp_path / "mine")
+    assert choose(str(directory), []) == Model("mine", MULTILINGUAL, directory=directory)
+    assert locate(choose(str(directory), []), tmp_path / "unused") == directory
+
+
+@pytest.mark.parametrize("missing", ["model.bin", "config.json"])
+def test_a_directory_without_a_model(tmp_path: Path, missing: str) -> None:
+    directory = put_model(tmp_path / "mine")
+    (directory / missing).unlink()
+    with pytest.raises(ModelError) as caught:
+        choose(str(directory), [])
+    assert str(caught.value) == (
+        f"{directory} holds no model: model.bin or config.json is missing"
+    )
+
+
+@pytest.mark.parametrize("name", ["base", "base.int8", "tiny"])
+def test_a_folder_with_a_models_name_that_is_none_is_not_meant(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str
+) -> None:
+    (tmp_path / name).mkdir()
+    monkeypatch.chdir(tmp_path)
+    assert choose(name, []) == choose(name, [Path("elsewhere")])
+    assert choose(name, []).directory is None
+    with pytest.raises(ModelError, match="holds no model"):
+        choose(f"./{name}", [])
+
+
+def test_auto_looks_at_no_folder_but_the_data_folders(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "work" / "tiny").mkdir(parents=True)
+    put_model(tmp_path / "work" / "base-int8")
+    put_model(tmp_path / "data" / "tiny")
+    monkeypatch.chdir(tmp_path / "work")
+    model = choose_auto([tmp_path / "data"], Machine(memory=4000))
+    assert model.directory == tmp_path / "data" / "tiny"
+
+
+def test_the_cache_of_the_reference_server_is_read_as_it_is(tmp_path: Path) -> None:
+    snapshot = put_in_cache(tmp_path, "rhasspy/faster-whisper-base-int8")
+    model = choose("base.int8", [tmp_path / "empty", tmp_path])
+    assert model.directory == snapshot
+    assert locate(model, tmp_path / "unused") == snapshot
+
+
+def test_the_main_revision_goes_before_others(tmp_path: Path) -> None:
+    put_in_cache(tmp_path, BASE, "aaa", main="bbb")
+    main = put_in_cache(tmp_path, BASE, "bbb", main="bbb")
+    assert choose("base", [tmp_path]).directory == main
+
+
+def test_a_download_that_was_cut_off_is_passed_over(tmp_path: Path) -> None:
+    whole = put_in_cache(tmp_path, BASE, "aaa")
+    cut_off = put_in_cache(tmp_path, BASE, "bbb", main="bbb")
+    (cut_off / "model.bin").unlink()
+    assert choose("base", [tmp_path]).directory == whole
+
+
+@pytest.mark.parametrize("name", ["base", "faster-whisper-base"])
+def test_a_plain_folder_is_found_by_either_name(tmp_path: Path, name: str) -> None:
+    directory = put_model(tmp_path / name)
+    assert choose("base", [tmp_path]).directory == directory
+
+
+def test_the_first_folder_wins(tmp_path: Path) -> None:
+    first = put_model(tmp_path / "a" / "base")
+    put_model(tmp_path / "b" / "base")
+    assert choose("base", [tmp_path / "a", tmp_path / "b"]).directory == first
+
+
+def test_a_folder_that_is_a_file_holds_nothing(tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    assert choose("base", [tmp_path / "file"]).directory is None
+
+
+def test_the_download_folder_comes_first() -> None:
+    assert list(data_folders(["/a", "/b"], "/c")) == [Path("/c"), Path("/a"), Path("/b")]
+    assert list(data_folders(["/a", "/b"], "/b")) == [Path("/b"), Path("/a")]
+    assert list(data_folders(["/a"], None)) == [Path("/a")]
+    assert list(data_folders(["~/x"], None)) == [Path.home() / "x"]
+
+
+def test_local_files_only_never_goes_out(tmp_path: Path) -> None:
+    with pytest.raises(ModelError) as caught:
+        locate(choose("small", [tmp_path]), tmp_path, local_files_only=True)
+    assert str(caught.value) == (
+        "model 'small' is not in the data folders and no installed package carries it; "
+        "--local-files-only forbids to download it"
+    )

@@ -1,0 +1,99 @@
+"""What the names of models mean."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from wyoming_faster_whisper.errors import ModelError
+from wyoming_faster_whisper.languages import ENGLISH, MULTILINGUAL, MULTILINGUAL_V3
+from wyoming_faster_whisper.models import (
+    SttLibrary,
+    choose,
+    guess_stt_library,
+)
+from wyoming_faster_whisper.models.names import REPOSITORIES
+
+from .made import BASE, TINY_EN, put_model
+
+
+@pytest.mark.parametrize(
+    ("name", "repository"),
+    [
+        ("tiny-int8", "rhasspy/faster-whisper-tiny-int8"),
+        ("base.int8", "rhasspy/faster-whisper-base-int8"),
+        ("small-int8", "rhasspy/faster-whisper-small-int8"),
+        ("medium.int8", "rhasspy/faster-whisper-medium-int8"),
+        ("base", BASE),
+        ("tiny.en", TINY_EN),
+        ("large", "Systran/faster-whisper-large-v3"),
+        ("turbo", "mobiuslabsgmbh/faster-whisper-large-v3-turbo"),
+        ("distil-small.en", "Systran/faster-distil-whisper-small.en"),
+        ("owner/some.model-2", "owner/some.model-2"),
+    ],
+)
+def test_a_name_means_a_repository(name: str, repository: str) -> None:
+    model = choose(name, [])
+    assert model.repository == repository
+    assert model.directory is None
+
+
+def test_every_model_of_the_add_on_has_a_name() -> None:
+    names = (
+        "tiny-int8 tiny tiny.en base-int8 base base.en small-int8 distil-small.en small small.en "
+        "distil-medium.en medium-int8 medium medium.en large large-v1 distil-large-v2 large-v2 "
+        "distil-large-v3 large-v3 turbo"
+    )
+    assert set(names.split()) <= set(REPOSITORIES)
+
+
+@pytest.mark.parametrize(
+    "name", ["huge", "a/b/c", "../x", "./x", "owner/", "büro/modell", "a b/c"]
+)
+def test_a_name_that_means_nothing(name: str) -> None:
+    with pytest.raises(ModelError, match=r"there is no model .*; give a directory, a hub id"):
+        choose(name, [])
+
+
+@pytest.mark.parametrize(
+    ("name", "languages"),
+    [
+        ("tiny.en", ENGLISH),
+        ("distil-small.en", ENGLISH),
+        ("distil-large-v3", ENGLISH),
+        ("someone/whisper-small.en-int8", ENGLISH),
+        ("base", MULTILINGUAL),
+        ("base-int8", MULTILINGUAL),
+        ("large-v2", MULTILINGUAL),
+        ("large", MULTILINGUAL_V3),
+        ("large-v3", MULTILINGUAL_V3),
+        ("turbo", MULTILINGUAL_V3),
+        ("someone/faster-whisper-large-v3-german", MULTILINGUAL_V3),
+    ],
+)
+def test_a_name_says_the_languages(name: str, languages: tuple[str, ...]) -> None:
+    assert choose(name, []).languages == languages
+    assert choose(name, []).multilingual == (len(languages) > 1)
+
+
+@pytest.mark.parametrize(
+    ("count", "languages"), [(98, ENGLISH), (99, MULTILINGUAL), (100, MULTILINGUAL_V3)]
+)
+def test_the_files_know_the_languages_better(
+    tmp_path: Path, count: int, languages: tuple[str, ...]
+) -> None:
+    directory = put_model(tmp_path / "my-model", count)
+    assert choose(str(directory), []).languages == languages
+
+
+@pytest.mark.parametrize("config", ["[]", "null", "nonsense", '{"lang_ids": 5}'])
+def test_a_strange_config_falls_back_to_the_name(tmp_path: Path, config: str) -> None:
+    directory = put_model(tmp_path / "my-large-v3")
+    (directory / "config.json").write_text(config)
+    assert choose(str(directory), []).languages == MULTILINGUAL_V3
+
+
+def test_the_add_on_is_told_that_faster_whisper_serves() -> None:
+    for library in SttLibrary:
+        assert guess_stt_library(library, "base", "en") == "faster-whisper"

@@ -1,0 +1,26 @@
+"""Models: what their names mean, and the directories that hold them.
+
+choosing ──► names, folders      which model, and is it here
+    ├──────► packages            installed packages that carry one
+    ├──────► hub                 only then the network
+    └──────► figures             what was measured on this machine, for auto
+"""
+
+from .choosing import choose, choose_auto, locate
+from .figures import Figures
+from .folders import data_folders
+from .names import AUTO, Model, SttLibrary, guess_stt_library, is_distilled, size_of
+
+__all__ = [
+    "AUTO",
+    "Figures",
+    "Model",
+    "SttLibrary",
+    "choose",
+    "choose_auto",
+    "data_folders",
+    "guess_stt_library",
+    "is_distilled",
+    "locate",
+    "size_of",
+]

