@@ -87,6 +87,8 @@ def client(argv: Sequence[str] | None = None) -> int:
     args = parser.parse_args(argv)
     try:
         asyncio.run(_transcribe(args))
+    except SettingError as error:
+        return _fail(error, 2)
     except ServerError as error:
         return _fail(error, 1)
     except BrokenPipeError:

@@ -18,7 +18,7 @@ from wyoming.event import Event, Eventable
 from wyoming.info import Describe, Info
 
 from .audio import PcmFormat
-from .errors import AudioError, ServerError, printable
+from .errors import AudioError, ServerError, SettingError, printable, reason
 from .wire.framing import FrameLimits, FrameReader, write_event
 from .wire.listener import Address
 
@@ -80,12 +80,15 @@ class Client:
         timeout: seconds for the server to accept, and for each event of its.
 
     Raises:
+        SettingError: by the constructor: the uri is none.
         ClientError: by every method, where the server is not there or goes away.
     """
 
     def __init__(self, uri: str, *, timeout: float = 300.0, connect_timeout: float = 5.0) -> None:
         self._uri = uri
         self._address = Address.parse(uri)
+        if self._address.scheme == "stdio":
+            raise SettingError(f"--uri is {uri!r}; a client takes tcp://HOST:PORT or unix://PATH")
         self._timeout = timeout
         self._connect_timeout = connect_timeout
         self._streams: tuple[asyncio.StreamReader, asyncio.StreamWriter] | None = None
@@ -158,7 +161,7 @@ class Client:
             async with asyncio.timeout(self._timeout):
                 await writer.drain()
         except (OSError, TimeoutError) as error:
-            raise ClientError(f"the server at {self._uri} went away: {_why(error)}") from None
+            raise ClientError(f"the server at {self._uri} went away: {reason(error)}") from None
 
     async def receive(self) -> Event:
         """Return the next event.
@@ -176,7 +179,9 @@ class Client:
                     f"the server at {self._uri} said nothing for {self._timeout:g} s"
                 ) from None
             except OSError as error:
-                raise ClientError(f"the server at {self._uri} went away: {_why(error)}") from None
+                raise ClientError(
+                    f"the server at {self._uri} went away: {reason(error)}"
+                ) from None
             if not data:
                 raise ClientError(f"the server at {self._uri} closed without an answer")
             self._frames.feed(data)
@@ -195,12 +200,10 @@ class Client:
             async with asyncio.timeout(self._connect_timeout):
                 if address.scheme == "tcp":
                     self._streams = await asyncio.open_connection(address.host, address.port)
-                elif address.scheme == "unix":
-                    self._streams = await asyncio.open_unix_connection(address.path)
                 else:
-                    raise ClientError(f"cannot connect to {self._uri}; give tcp:// or unix://")
+                    self._streams = await asyncio.open_unix_connection(address.path)
         except (OSError, TimeoutError) as error:
-            raise ClientError(f"there is no server at {self._uri}: {_why(error)}") from None
+            raise ClientError(f"there is no server at {self._uri}: {reason(error)}") from None
         self._frames = FrameReader(_LIMITS)
         return self._streams
 
@@ -216,9 +219,3 @@ async def _has_closed(reader: asyncio.StreamReader) -> bool:
     except OSError:
         return True
     return True
-
-
-def _why(error: Exception) -> str:
-    if isinstance(error, TimeoutError):
-        return "it did not answer in time"
-    return getattr(error, "strerror", None) or str(error) or type(error).__name__

@@ -15,6 +15,8 @@ The sentence says what we got, what we take, and the option if there is one.
 
 from __future__ import annotations
 
+import os
+
 
 class ServerError(Exception):
     """Base of all errors that are raised on purpose."""
@@ -68,6 +70,15 @@ def printable(text: object, limit: int = 80) -> str:
     """Cut and clean what a peer sent, so that it cannot disturb a log or a terminal."""
     cleaned = "".join(c if c.isprintable() else "?" for c in str(text)[: limit + 1])
     return cleaned if len(cleaned) <= limit else cleaned[:limit] + "..."
+
+
+def reason(error: OSError) -> str:
+    """Why a call of the system failed, without the address, which asyncio adds."""
+    if isinstance(error, TimeoutError):
+        return "it did not answer in time"
+    if error.errno is not None and error.errno > 0:
+        return os.strerror(error.errno)
+    return error.strerror or str(error) or type(error).__name__
 
 
 # Persian and the scripts of India do not spell without them.

@@ -33,6 +33,13 @@ ENV_PREFIX = "WYO_WHISPER_"
 FILE_SUFFIX = "_FILE"
 DEFAULT_URI = "tcp://0.0.0.0:10300"
 
+# CTranslate2's names (docs/quantization.md there), so that a misspelt one is refused before
+# it is imported, which takes longer than to begin to listen.
+COMPUTE_TYPES = (
+    *("default", "auto", "int8", "int8_float32", "int8_float16", "int8_bfloat16"),
+    *("int16", "float16", "bfloat16", "float32"),
+)
+
 _TRUE = frozenset({"1", "true", "yes", "y", "on"})
 _FALSE = frozenset({"0", "false", "no", "n", "off", ""})
 _UNSET = frozenset({"", "null"})
@@ -154,6 +161,7 @@ class Settings:
         "which the first is the default (a variable separates them by commas)",
         arity=Arity.REPEATED,
         separator=",",
+        metavar="MODEL",
     )
     model_budget: int = option(
         300, "MB that auto may download", least=0, most=100_000, metavar="MB"
@@ -171,7 +179,9 @@ class Settings:
     local_files_only: bool = option(False, "never download a model")
     device: str = option("cpu", "cpu, cuda, cuda:N or auto")
     compute_type: str = option(
-        "default", "CTranslate2's compute type; default is int8 on a CPU, float16 on a GPU"
+        "default",
+        "CTranslate2's compute type; default is int8 on a CPU, float16 on a GPU",
+        choices=COMPUTE_TYPES,
     )
     cpu_threads: int = option(
         4,

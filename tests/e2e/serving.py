@@ -28,6 +28,7 @@ from wyoming_faster_whisper.session import Memory, SpeechDetector
 from wyoming_faster_whisper.settings import Settings
 from wyoming_faster_whisper.testing import FakeEngine, LoudnessVad, pcm16, tone
 from wyoming_faster_whisper.wire.connection import Limits
+from wyoming_faster_whisper.wire.framing import write_event
 from wyoming_faster_whisper.wire.listener import Listener
 
 DEADLINE = 15.0  # seconds; only a test that fails waits for so long
@@ -227,6 +228,11 @@ def chunks(data: bytes, pcm: PcmFormat, *, chunk: int = 320) -> Sequence[Event]:
         AudioChunk(**shape, audio=data[at : at + chunk]).event()
         for at in range(0, len(data), chunk)
     ]
+
+
+def frames(events: Sequence[Event]) -> bytes:
+    """The bytes of events."""
+    return b"".join(map(write_event, events))
 
 
 class Peer:

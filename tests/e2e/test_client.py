@@ -152,8 +152,23 @@ async def test_transcribe_without_a_server_says_so(tmp_path: Path) -> None:
     file = wav(tmp_path / "one.wav", 0.5)
     ran = await transcribe(tmp_path, "--uri", NOBODY, str(file))
     assert (ran.out, ran.status) == ("", 1)
-    assert ran.err.startswith(f"error: there is no server at {NOBODY}: ")
-    assert ran.err.count("\n") == 1
+    assert ran.err == f"error: there is no server at {NOBODY}: Connection refused\n"
+
+
+@pytest.mark.parametrize(
+    ("uri", "sentence"),
+    [
+        ("http://kitchen:80", "it must be tcp://HOST:PORT, unix://PATH or stdio://"),
+        ("tcp://kitchen", "it must be tcp://HOST:PORT, unix://PATH or stdio://"),
+        ("stdio://", "a client takes tcp://HOST:PORT or unix://PATH"),
+    ],
+)
+async def test_transcribe_refuses_an_address_that_is_none(
+    tmp_path: Path, uri: str, sentence: str
+) -> None:
+    ran = await transcribe(tmp_path, "--uri", uri, str(wav(tmp_path / "one.wav", 0.5)))
+    assert (ran.out, ran.status) == ("", 2)
+    assert ran.err == f"error: --uri is {uri!r}; {sentence}\n"
 
 
 @pytest.mark.parametrize("content", [None, b"", b"ID3\x04 music", b"RIFF\x04\0\0\0WAVE"])
@@ -201,7 +216,7 @@ def test_the_health_check_takes_null_for_nothing(unset: str) -> None:
 async def test_the_health_check_fails_where_nobody_listens(tmp_path: Path) -> None:
     ran = await health_check(tmp_path, WYO_WHISPER_URI=NOBODY)
     assert ran.status == 1
-    assert ran.err.startswith(f"unhealthy: there is no server at {NOBODY}: ")
+    assert ran.err.startswith(f"unhealthy: there is no server at {NOBODY}: Connection refused")
 
 
 async def test_the_health_check_fails_where_nobody_answers(tmp_path: Path) -> None:

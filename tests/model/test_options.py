@@ -5,12 +5,14 @@ from __future__ import annotations
 from collections.abc import Iterator
 from pathlib import Path
 
+import ctranslate2
 import numpy as np
 import pytest
 
 from wyoming_faster_whisper.engine.base import DecodeOptions, Job, Transcript
 from wyoming_faster_whisper.engine.whisper import WhisperEngine, load_model
 from wyoming_faster_whisper.models import choose, locate
+from wyoming_faster_whisper.settings import COMPUTE_TYPES
 from wyoming_faster_whisper.testing import silence
 
 from ..clips import CLIPS
@@ -25,6 +27,11 @@ def engine(tmp_path_factory: pytest.TempPathFactory) -> Iterator[WhisperEngine]:
     model = load_model(directory, device="cpu", compute_type="int8", threads=1)
     yield WhisperEngine(model, directory, size="base")
     model.unload_model()
+
+
+def test_every_compute_type_of_ctranslate2_may_be_asked_for() -> None:
+    """Those that it can do here; on a GPU there are more."""
+    assert ctranslate2.get_supported_compute_types("cpu") <= set(COMPUTE_TYPES)
 
 
 def decode(engine: WhisperEngine, clip: str = "lights", **options: object) -> Transcript:

@@ -16,7 +16,7 @@ from urllib.parse import urlsplit
 from wyoming.error import Error
 from wyoming.event import Event
 
-from ..errors import Busy, SettingError
+from ..errors import Busy, SettingError, reason
 from ..session import Shared
 from .connection import Connection, Limits, last_words
 
@@ -121,7 +121,7 @@ class Listener:
                 await self._listen_on_stdio()
         except OSError as error:
             raise SettingError(
-                f"cannot listen on {address}: {error.strerror or error}; see --uri"
+                f"cannot listen on {address}: {reason(error)}; see --uri"
             ) from None
         return address
 
