@@ -23,7 +23,7 @@ from .wire.framing import FrameLimits, FrameReader, write_event
 from .wire.listener import Address
 
 # The Info of a server that speaks for many voices and languages is large.
-_LIMITS = FrameLimits(header=1024 * 1024, data=16 * 1024 * 1024)
+_LIMITS = FrameLimits(header=1024 * 1024, data=16 * 1024 * 1024, values=1_000_000)
 _CHUNK_SECONDS = 0.1
 
 

@@ -8,8 +8,6 @@ import json
 import tracemalloc
 
 import pytest
-from hypothesis import HealthCheck, example, given, settings
-from hypothesis import strategies as st
 from wyoming.asr import Transcribe, Transcript
 from wyoming.audio import AudioChunk, AudioStart, AudioStop
 from wyoming.event import Event, async_read_event, async_write_event, read_event
@@ -159,7 +157,7 @@ def nested(depth: int) -> bytes:
 
 
 def test_data_may_be_nested_as_deep_as_the_limit_and_no_deeper() -> None:
-    for depth, deep in ((32, False), (33, True), (900, True), (20_000, True)):
+    for depth, deep in ((32, False), (33, True), (900, True), (9_000, True)):
         frame = b'{"type": "a", "data_length": %d}\n' % len(nested(depth)) + nested(depth)
         if deep:
             assert fault(frame) == "data is nested deeper than 32 levels"
@@ -274,7 +272,7 @@ def test_what_was_whole_before_the_fault_is_still_read() -> None:
         reader.next_event()
 
 
-@pytest.mark.parametrize("line", [b"[" * 16_000, b'{"a":' * 3_000], ids=["lists", "objects"])
+@pytest.mark.parametrize("line", [b"[" * 9_000, b'{"a":' * 3_000], ids=["lists", "objects"])
 def test_brackets_without_end_are_refused(line: bytes) -> None:
     assert fault(line + b"\n").startswith("header is n")  # what Python says first differs
 
@@ -306,6 +304,21 @@ def test_data_and_payload_may_be_as_long_as_their_limits() -> None:
         assert fault(line, SMALL) == f"{key} is {limit + 1} bytes; the limit is {limit}"
 
 
+@pytest.mark.parametrize(
+    "data", [b"[" + b"[]," * 7_000 + b"[]]", b"[" * 5_000 + b"1," * 5_001], ids=["flat", "deep"]
+)
+def test_more_values_than_can_be_read_quickly_are_refused(data: bytes) -> None:
+    count = len(data) - len(data.replace(b"[", b"").replace(b",", b""))
+    assert count > 10_000
+    frame = b'{"type": "a", "data_length": %d}\n%s' % (len(data), data)
+    assert fault(frame) == f"data has {count} brackets and commas; the limit is 10000"
+
+
+def test_as_many_names_as_we_take_are_no_matter() -> None:
+    names = {"transcript_names": ["Lamp [left], kitchen"] * 1_000}
+    assert read_all(write_event(Event("transcribe", names)))[0].data == names
+
+
 def test_a_long_line_fed_in_small_pieces_is_not_searched_again_and_again() -> None:
     """One pass: 16 KiB in single bytes would otherwise be 134 million bytes to look at."""
     reader = FrameReader()
@@ -329,74 +342,3 @@ def test_memory_stays_at_one_frame_however_many_come() -> None:
         tracemalloc.stop()
     assert peak < 1024 * 1024
     assert not reader.mid_frame
-
-
-# Only a ProtocolError may come out, whatever goes in.
-
-
-def survives(*pieces: bytes) -> None:
-    """What was read before a ProtocolError can be written and read again."""
-    reader = FrameReader()
-    for piece in pieces:
-        reader.feed(piece)
-        while True:
-            try:
-                event = reader.next_event()
-            except ProtocolError:
-                return
-            if event is None:
-                break
-            assert isinstance(event.type, str)
-            assert isinstance(event.data, dict)
-            assert len(read_all(write_event(event))) == 1
-
-
-FUZZ = settings(
-    max_examples=200,
-    deadline=None,
-    derandomize=True,
-    database=None,
-    suppress_health_check=[HealthCheck.too_slow],
-)
-JSON = st.recursive(
-    st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=8),
-    lambda inner: (
-        st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=5), inner, max_size=3)
-    ),
-    max_leaves=8,
-)
-HEADERS = st.fixed_dictionaries(
-    {},
-    optional={
-        "type": st.just("ping") | JSON,
-        "data": st.dictionaries(st.text(max_size=5), JSON, max_size=3) | JSON,
-        "data_length": st.integers(-2, 40) | JSON,
-        "payload_length": st.integers(-2, 40) | JSON,
-    },
-)
-
-
-@FUZZ
-@given(st.lists(st.binary(max_size=80), max_size=5))
-def test_random_bytes_do_no_harm(pieces: list[bytes]) -> None:
-    survives(*pieces)
-
-
-@FUZZ
-@given(HEADERS, st.binary(max_size=80))
-@example({"type": "a", "data_length": 2}, b"{}")
-def test_random_headers_do_no_harm(header: dict[str, object], rest: bytes) -> None:
-    survives(json.dumps(header).encode() + b"\n" + rest)
-
-
-@FUZZ
-@given(
-    st.integers(0, len(by_library(*EVENTS)) - 1),
-    st.integers(0, 12),
-    st.binary(max_size=12),
-    st.integers(0, len(by_library(*EVENTS))),
-)
-def test_mutated_frames_do_no_harm(at: int, removed: int, put: bytes, cut: int) -> None:
-    data = by_library(*EVENTS)
-    data = data[:at] + put + data[at + removed :]
-    survives(data[:cut], data[cut:])
