@@ -9,13 +9,11 @@ import pytest
 
 from wyoming_faster_whisper import __version__
 from wyoming_faster_whisper.errors import SettingError
+from wyoming_faster_whisper.options import Arity, Option, options
 from wyoming_faster_whisper.settings import (
-    Arity,
     Given,
-    Option,
     Settings,
     default_data_dir,
-    options,
     options_page,
     read_settings,
 )
@@ -42,7 +40,7 @@ def refusal(line: str = "", **environ: str) -> str:
 
 
 def option(flag: str) -> Option:
-    return next(opt for opt in options() if opt.flag == flag)
+    return next(opt for opt in options(Settings) if opt.flag == flag)
 
 
 # The reference server's options (its __main__.py, 3.8.1): arity, type, default.
@@ -160,7 +158,7 @@ def test_a_misspelt_variable_is_warned_about() -> None:
 
 
 @pytest.mark.parametrize("blank", ["null", ""])
-@pytest.mark.parametrize("opt", [opt for opt in options() if opt.arity is Arity.ONE])
+@pytest.mark.parametrize("opt", [opt for opt in options(Settings) if opt.arity is Arity.ONE])
 def test_an_option_left_blank_is_unset(opt: Option, blank: str, tmp_path: Path) -> None:
     assert read_settings([opt.flag, blank], {}) == Given(Settings(), ())
     assert read_settings([], {opt.variable: blank}) == Given(Settings(), ())
@@ -277,7 +275,7 @@ def test_a_value_we_cannot_serve_is_refused(line: str, sentence: str) -> None:
     assert refusal(line).startswith(sentence)
 
 
-@pytest.mark.parametrize("opt", [opt for opt in options() if opt.type in (int, float)])
+@pytest.mark.parametrize("opt", [opt for opt in options(Settings) if opt.type in (int, float)])
 def test_no_number_is_without_end(opt: Option) -> None:
     assert opt.most is not None
 
@@ -362,7 +360,7 @@ def test_help_shows_every_option(capsys: pytest.CaptureFixture[str]) -> None:
         given("--help")
     assert caught.value.code == 0
     text = capsys.readouterr().out
-    for opt in options():
+    for opt in options(Settings):
         assert opt.flag in text
     assert "%(levelname)s:%(name)s:%(message)s" in "".join(text.split())
 

@@ -1,0 +1,275 @@
+"""Options that are fields of a dataclass: their flags, variables, help and checks.
+
+What a field says is all there is to an option: the flag, the environment
+variable, the file that may hold the value, the line of the help and the row of
+the documentation follow from it. settings.py has the fields.
+"""
+
+from __future__ import annotations
+
+import argparse
+import dataclasses
+import os
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from enum import Enum
+from pathlib import Path
+from typing import Any, NoReturn
+
+from . import __version__
+from .errors import SettingError
+
+ENV_PREFIX = "WYO_WHISPER_"
+FILE_SUFFIX = "_FILE"
+
+_TRUE = frozenset({"1", "true", "yes", "y", "on"})
+_FALSE = frozenset({"0", "false", "no", "n", "off", ""})
+_UNSET = frozenset({"", "null"})
+
+
+class Arity(Enum):
+    """How many values an option takes."""
+
+    ONE = "one"
+    FLAG = "flag"  # no value: being there is the value
+    OPTIONAL = "optional"  # a value, or a constant where there is none
+    MANY = "many"  # any number of values after one flag; none = all
+    REPEATED = "repeated"  # one value, the flag given again for more
+    LIST = "list"  # one value with commas
+
+
+@dataclass(frozen=True, slots=True)
+class Option:
+    """What an option is, apart from its value."""
+
+    name: str  # the field's; the flag has dashes
+    default: Any
+    help: str
+    type: type = str
+    arity: Arity = Arity.ONE
+    constant: str | None = None  # OPTIONAL's value where none is given
+    choices: tuple[str, ...] = ()
+    words: tuple[str, ...] = ()  # values that are no number
+    least: float | None = None
+    most: float | None = None
+    above: float | None = None  # must be greater than this
+    metavar: str | None = None
+    separator: str = os.pathsep  # of REPEATED values in a variable
+    secret: bool = False  # never shown
+    later: bool = False  # accepted; its feature has not come yet
+
+    @property
+    def flag(self) -> str:
+        return "--" + self.name.replace("_", "-")
+
+    @property
+    def variable(self) -> str:
+        return ENV_PREFIX + self.name.upper()
+
+    @property
+    def shows_default(self) -> bool:
+        return not (self.default is None or self.default is False or self.default == ())
+
+    @property
+    def shown_default(self) -> str:
+        several = isinstance(self.default, tuple)
+        return ",".join(self.default) if several else str(self.default)
+
+    def parse(self, text: str, source: str) -> Any:
+        """Turn one text into one value, checked.
+
+        Raises:
+            SettingError: it is none; source says where it came from.
+        """
+        if text in self.words:
+            return text
+        try:
+            value = self.type(text)
+        except ValueError:
+            kind = _or((*self.words, {int: "a whole number", float: "a number"}[self.type]))
+            raise SettingError(f"{source} is {text!r}; it must be {kind}") from None
+        if self.choices and value not in self.choices:
+            raise SettingError(f"{source} is {text!r}; it must be {_or(self.choices)}")
+        # Written so that NaN fails as well.
+        if self.least is not None and not value >= self.least:
+            raise SettingError(f"{source} is {text}; it must be at least {self.least:g}")
+        if self.most is not None and not value <= self.most:
+            raise SettingError(f"{source} is {text}; it must be at most {self.most:g}")
+        if self.above is not None and not value > self.above:
+            raise SettingError(f"{source} is {text}; it must be more than {self.above:g}")
+        return value
+
+
+def option(default: Any, help: str, **more: Any) -> Any:
+    """A field of Settings. The default says the type, unless type= does."""
+    if isinstance(default, bool):
+        more.setdefault("arity", Arity.FLAG)
+    elif isinstance(default, int | float):
+        more.setdefault("type", type(default))
+    return dataclasses.field(default=default, metadata={"help": help, **more})
+
+
+def options(settings: type) -> list[Option]:
+    """Every option of a dataclass, in the order of the documentation."""
+    return [
+        Option(name=field.name, default=field.default, **field.metadata)
+        for field in dataclasses.fields(settings)
+    ]
+
+
+def read_options(
+    known: Sequence[Option], argv: Sequence[str], environ: Mapping[str, str]
+) -> dict[str, Any]:
+    """The values that were given, by the options' names; checked one by one.
+
+    Raises:
+        SettingError: a value is none of those that the option takes.
+        SystemExit: by argparse, for --help and --version.
+    """
+    given = vars(_parser(known).parse_args(argv))
+    values: dict[str, Any] = {}
+    for opt in known:
+        value = _from_command_line(opt, given)
+        if value is None:
+            value = _from_environment(opt, environ)
+        if value is not None:
+            values[opt.name] = value
+    return values
+
+
+def _parser(known: Sequence[Option]) -> argparse.ArgumentParser:
+    parser = _Parser(
+        prog="wyoming-faster-whisper",
+        description="Speech-to-text for the home: Whisper over the Wyoming protocol.",
+        epilog="Every option can come from the environment: --some-option from "
+        f"{ENV_PREFIX}SOME_OPTION, or from the file that {ENV_PREFIX}SOME_OPTION{FILE_SUFFIX} "
+        "names. The command line wins over the file, the file over the variable.",
+    )
+    for opt in known:
+        shapes: dict[Arity, dict[str, Any]] = {
+            Arity.ONE: {"metavar": opt.metavar or opt.type.__name__.upper()},
+            Arity.FLAG: {"action": "store_const", "const": "true"},
+            Arity.OPTIONAL: {"nargs": "?", "const": "", "metavar": opt.metavar},
+            Arity.MANY: {"nargs": "*", "metavar": opt.metavar},
+            Arity.REPEATED: {"action": "append", "metavar": opt.metavar or "NAME"},
+            Arity.LIST: {"metavar": opt.metavar},
+        }
+        parser.add_argument(
+            opt.flag,
+            dest=opt.name,
+            default=argparse.SUPPRESS,
+            help=_help(opt),
+            **shapes[opt.arity],
+        )
+    parser.add_argument("--version", action="version", version=__version__)
+    return parser
+
+
+class _Parser(argparse.ArgumentParser):
+    """Says its errors the way all our errors are said."""
+
+    def error(self, message: str) -> NoReturn:
+        raise SettingError(f"{message}; --help lists what there is")
+
+
+def _help(opt: Option) -> str:
+    text = opt.help
+    if opt.later:
+        text += " (not served yet)"
+    if opt.choices and opt.arity is Arity.ONE:
+        text += f": {_or(opt.choices)}"
+    if opt.shows_default:
+        text += f" (default: {opt.shown_default})"
+    return text.replace("%", "%%")
+
+
+def _from_command_line(opt: Option, given: dict[str, Any]) -> Any:
+    if opt.name not in given:
+        return None
+    value = given[opt.name]
+    if isinstance(value, list):
+        items = tuple(opt.parse(text, opt.flag) for text in value if text not in _UNSET)
+        nothing_but_the_flag = opt.arity is Arity.MANY and not value
+        return items if items or nothing_but_the_flag else None
+    return _from_text(opt, value, opt.flag)
+
+
+def _from_environment(opt: Option, environ: Mapping[str, str]) -> Any:
+    source = opt.variable
+    text = environ.get(source)
+    if path := environ.get(source + FILE_SUFFIX):
+        source += FILE_SUFFIX
+        try:
+            text = Path(path).read_text(encoding="utf-8").strip()
+        except (OSError, UnicodeDecodeError) as error:
+            raise SettingError(f"{source} names {path}, which cannot be read: {error}") from None
+    if text is None:
+        return None
+    if opt.arity is Arity.REPEATED:
+        items = [item for item in text.split(opt.separator) if item not in _UNSET]
+        return tuple(opt.parse(item, source) for item in items) or None
+    if opt.arity is Arity.MANY:
+        if text.strip() == "null":
+            return None
+        items = [item for item in re.split(r"[,\s]+", text) if item not in _UNSET]
+        return tuple(opt.parse(item, source) for item in items)
+    return _from_text(opt, text.strip(), source)
+
+
+def _from_text(opt: Option, text: str, source: str) -> Any:
+    if opt.arity is Arity.FLAG:
+        if text.lower() in _TRUE:
+            return True
+        if text.lower() in _FALSE or text == "null":
+            return None  # like not giving the flag
+        raise SettingError(f"{source} is {text!r}; it must be true or false")
+    if opt.arity is Arity.OPTIONAL and text == "":
+        return opt.constant
+    if text in _UNSET:
+        return None
+    if opt.arity is Arity.LIST:
+        return tuple(opt.parse(item.strip(), source) for item in text.split(",") if item.strip())
+    return opt.parse(text, source)
+
+
+def unknown_variables(known: Sequence[Option], environ: Mapping[str, str]) -> list[str]:
+    """Variables that look like ours and are not."""
+    names = {opt.variable for opt in known}
+    names |= {name + FILE_SUFFIX for name in names}
+    return sorted(n for n in environ if n.startswith(ENV_PREFIX) and n not in names)
+
+
+def _or(choices: Sequence[str]) -> str:
+    return " or ".join(filter(None, (", ".join(choices[:-1]), choices[-1])))
+
+
+def page(known: Sequence[Option]) -> str:
+    """The options as a page of Markdown."""
+    lines = [
+        "# Options",
+        "",
+        "Made from `wyoming_faster_whisper/settings.py` by `script/options`.",
+        "",
+        f"Every option can also come from the environment: `--some-option` from "
+        f"`{ENV_PREFIX}SOME_OPTION`, or from the file that `{ENV_PREFIX}SOME_OPTION_FILE` names. "
+        "The command line wins over the file, the file over the variable. "
+        'An empty value and `null` mean "not given".',
+        "",
+        "| option | default | what it does |",
+        "|---|---|---|",
+    ]
+    for opt in known:
+        value = "" if opt.arity is Arity.FLAG else f" {opt.metavar or opt.type.__name__.upper()}"
+        if opt.arity is Arity.OPTIONAL:
+            value = f" [{value.strip()}]"
+        if opt.arity is Arity.MANY:
+            value = f" [{value.strip()} ...]"
+        default = f"`{opt.shown_default}`" if opt.shows_default else ""
+        text = opt.help
+        if opt.choices and opt.arity is Arity.ONE:
+            text += f": {_or(opt.choices)}"
+        if opt.later:
+            text += " (not served yet: gives a warning)"
+        lines.append(f"| `{opt.flag}{value}` | {default} | {text} |")
+    return "\n".join([*lines, ""])
