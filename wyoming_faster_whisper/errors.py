@@ -4,6 +4,7 @@
     ├── ProtocolError      "protocol"   the peer's fault: error event, then close
     ├── AudioError         "audio"      a format that we do not take
     ├── Busy               "busy"       too much work is waiting already
+    ├── NotAllowed     "forbidden"  who connects is in no network that is let in
     ├── TooSlow            "timeout"    the peer kept us waiting too long
     ├── EngineError        "engine"     the model failed on this audio; the server goes on
     ├── ModelError         "model"      there is no model to serve with; exit status 1
@@ -40,6 +41,12 @@ class Busy(ServerError):
     """The queue is full: the client should come back later."""
 
     code = "busy"
+
+
+class NotAllowed(ServerError):
+    """The client's address is in no network that is let in."""
+
+    code = "forbidden"
 
 
 class TooSlow(ServerError):

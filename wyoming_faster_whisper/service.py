@@ -17,6 +17,7 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
+from ipaddress import ip_network
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -25,11 +26,13 @@ from .engine.worker import Worker, WorkerStatistics
 from .loading import choose_models, default_language, load_engines
 from .models import data_folders
 from .request import Offer
-from .session import Shared, SpeechDetector
+from .session import Memory, Shared, SpeechDetector
 from .settings import Settings
 from .speech.segment import SpeechRules
 from .text import style
+from .tls import server_context
 from .wire.connection import Limits
+from .wire.door import Door
 from .wire.info import build_info
 from .wire.listener import Address, Listener
 
@@ -75,6 +78,11 @@ class Service:
     ) -> None:
         self._settings = settings
         self._address = Address.parse(settings.uri)
+        self._tls = (
+            server_context(settings.tls_cert, settings.tls_key, settings.tls_ca)
+            if settings.tls_cert
+            else None
+        )
         self._folders = list(
             data_folders(settings.data_dir or [str(default_data_dir)], settings.download_dir)
         )
@@ -107,8 +115,14 @@ class Service:
         self._listener = Listener(
             self._shared(self._worker),
             build_info(self.models).event(),
-            limits=self._limits,
-            max_connections=settings.max_connections,
+            limits=self._limits or _limits(settings),
+            door=Door(
+                settings.max_connections,
+                settings.max_per_address,
+                tuple(map(ip_network, settings.allow)),
+            ),
+            socket_mode=int(settings.socket_mode, 8),
+            tls=self._tls,
         )
         self._address = await self._listener.start(self._address)
         names = ", ".join(model.name for model in self.models)
@@ -203,6 +217,7 @@ class Service:
             pause=settings.guess_after,
             style=partial(style, settings.text_style),
             max_seconds=settings.max_audio_seconds,
+            memory=Memory(limit=settings.max_audio_memory * 1_000_000),
         )
 
     # From here on: the worker's thread.
@@ -217,6 +232,15 @@ class Service:
 
     def _set_up_vad(self) -> None:
         self._loop.call_soon_threadsafe(self._vad.set_result, self._load_vad())
+
+
+def _limits(settings: Settings) -> Limits:
+    return Limits(
+        first_event=settings.event_timeout,
+        between=settings.idle_timeout,
+        inside=settings.audio_timeout,
+        write=settings.write_timeout,
+    )
 
 
 def _load_vad() -> SpeechDetector:

@@ -13,6 +13,7 @@ command lines and containers go on working; docs/migrating.md lists the rest.
 from __future__ import annotations
 
 import dataclasses
+import ipaddress
 import logging
 import re
 from collections.abc import Mapping, Sequence
@@ -218,10 +219,52 @@ class Settings:
         1.0, "seconds that an utterance waits for names", least=0, most=600, later=True
     )
 
+    allow: tuple[str, ...] = option(
+        (),
+        "network whose clients are let in, like 192.168.0.0/16; given again for more; this "
+        "machine itself always is (default: all networks)",
+        arity=Arity.REPEATED,
+        separator=",",
+        metavar="NETWORK",
+    )
+    tls_cert: str | None = option(
+        None, "certificate to show over TLS, a PEM file; clients then need TLS", metavar="FILE"
+    )
+    tls_key: str | None = option(
+        None, "private key, a PEM file (default: it is in --tls-cert)", metavar="FILE"
+    )
+    tls_ca: str | None = option(
+        None, "whose certificates clients must show one of, a PEM file", metavar="FILE"
+    )
+    socket_mode: str = option("0600", "permissions of a unix:// socket, in octal", metavar="MODE")
+
+    event_timeout: float = option(
+        10.0,
+        "time for a client's first event, for the rest of one that has begun, and for a "
+        "TLS handshake",
+        above=0,
+        most=86_400,
+        metavar="SECONDS",
+    )
+    idle_timeout: float = option(
+        300.0, "time between two utterances", above=0, most=604_800, metavar="SECONDS"
+    )
+    audio_timeout: float = option(
+        30.0, "time without sound inside an utterance", above=0, most=86_400, metavar="SECONDS"
+    )
+    write_timeout: float = option(
+        10.0, "time to read what we send", above=0, most=86_400, metavar="SECONDS"
+    )
     max_connections: int = option(256, "clients connected at the same time", least=1, most=65535)
+    max_per_address: int = option(
+        0, "of them from one address; 0 = as many as in all", least=0, most=65535
+    )
     max_waiting: int = option(64, "utterances that wait for the model", least=1, most=65535)
     max_audio_seconds: float = option(
         600.0, "longest utterance; what was heard until then is answered", above=0, most=14_400
+    )
+    max_audio_memory: int = option(
+        256, "sound that all clients together may have us hold", least=1, most=65535, metavar="MB"
     )
 
     debug: bool = option(False, "log more")
@@ -267,6 +310,7 @@ def _checked(settings: Settings) -> Settings:
         raise SettingError(
             f"--log-format is {settings.log_format!r}, which logging cannot use: {error}"
         ) from None
+    _check_access(settings)
     language = settings.language
     if not means_detect(language) and normalise(language, MULTILINGUAL_V3) is None:
         raise SettingError(
@@ -277,6 +321,25 @@ def _checked(settings: Settings) -> Settings:
         unknown = settings.languages[codes.index(None)]
         raise SettingError(f"--languages has {unknown!r}; Whisper has no such language")
     return dataclasses.replace(settings, languages=tuple(code for code in codes if code))
+
+
+def _check_access(settings: Settings) -> None:
+    for network in settings.allow:
+        try:
+            ipaddress.ip_network(network)
+        except ValueError as error:
+            raise SettingError(
+                f"--allow is {network!r}: {error}; it must be like 192.168.0.0/16 or fd00::/8"
+            ) from None
+    if not re.fullmatch(r"0?[0-7]{3}", settings.socket_mode):
+        raise SettingError(
+            f"--socket-mode is {settings.socket_mode!r}; it must be octal, like 0660"
+        )
+    for name in ("key", "ca"):
+        if getattr(settings, f"tls_{name}") and not settings.tls_cert:
+            raise SettingError(f"--tls-{name} is given, but no --tls-cert")
+    if settings.tls_cert and not settings.uri.startswith("tcp:"):
+        raise SettingError(f"--tls-cert is for tcp:// only, and --uri is {settings.uri!r}")
 
 
 def _remarks(known: Sequence[Option], values: Mapping[str, Any]) -> list[str]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 from pathlib import Path
+from typing import Any
 
 import pytest
 from wyoming.event import Event
@@ -114,6 +115,24 @@ async def test_who_sends_on_after_a_fault_still_reads_why(server: Server) -> Non
     await server.serves()
 
 
+@pytest.mark.parametrize(
+    ("option", "said"),
+    [
+        ("event_timeout", b""),
+        ("event_timeout", b'{"type": "desc'),
+        ("idle_timeout", write_event(SelectProgram("faster-whisper").event())),
+        ("audio_timeout", start()),
+    ],
+)
+async def test_patience_is_the_operators_choice(serve: Serve, option: str, said: bytes) -> None:
+    chosen: dict[str, Any] = {option: PATIENCE}
+    server = await serve(**chosen)
+    async with server.peer() as peer:
+        error = await peer.send(said).error()
+    assert error.code == "timeout"
+    assert f"{PATIENCE:g} s" in error.text
+
+
 async def test_half_a_header_then_silence_is_not_waited_for(
     serve: Serve, caplog: pytest.LogCaptureFixture
 ) -> None:
@@ -221,7 +240,7 @@ async def test_who_half_closes_after_describe_gets_info(server: Server) -> None:
 
 async def test_who_never_reads_is_dropped(serve: Serve, tmp_path: Path) -> None:
     # A Unix socket, because less than a megabyte of answers fills it.
-    server = await serve(uri=f"unix://{tmp_path}/socket", limits=Limits(write=PATIENCE))
+    server = await serve(uri=f"unix://{tmp_path}/socket", write_timeout=PATIENCE)
     async with server.peer() as deaf:
         deaf.send(write_event(Ping("x" * 200_000).event()) * 20)
         await until(lambda: server.connections == 1)
@@ -246,10 +265,11 @@ async def test_more_clients_than_allowed_are_turned_away(serve: Serve) -> None:
 
 async def test_who_is_turned_away_while_speaking_still_reads_why(serve: Serve) -> None:
     server = await serve(max_connections=1)
-    async with server.client() as one, server.peer() as second:
+    async with server.client() as one:
         await one.ping()
-        second.send(frames(utterance(tone(60.0))))
-        assert (await second.error()).code == "busy"
+        async with server.peer() as second:
+            second.send(frames(utterance(tone(60.0))))
+            assert (await second.error()).code == "busy"
 
 
 async def test_a_full_queue_refuses_one_more(serve: Serve) -> None:

@@ -59,6 +59,14 @@ async def test_more_audio_than_there_is_memory_for_is_refused(server: Server) ->
     assert server.memory.held == 0
 
 
+async def test_how_much_sound_is_held_is_the_operators_choice(serve: Serve) -> None:
+    server = await serve(max_audio_memory=1)  # MB: 31 s
+    async with server.peer() as refused:
+        error = await refused.send(frames(utterance(tone(40.0)))).error()
+    assert error.code == "busy"
+    await server.serves()
+
+
 async def test_the_rest_of_a_long_recording_is_not_decoded_for_who_left(serve: Serve) -> None:
     server = await serve(FakeEngine(held=True))
     async with server.peer() as leaving, server.client() as other:
@@ -124,5 +132,7 @@ async def test_a_crowd_that_is_turned_away_is_one_line_in_the_log(
         late = await crowd.enter_async_context(server.peer())
         assert await late.rest() == b""
     told = [line for line in warnings(caplog) if line.startswith("turned away: ")]
-    assert told[0] == "turned away: 1; 1 clients are here"
+    assert told[0] == (
+        "turned away: 1; 1 clients are connected already; try again later; 1 are here"
+    )
     assert len(told) < 10

@@ -19,7 +19,8 @@ MAY_IMPORT = {
     "__init__": "",
     "__main__": "cli",
     "cli": "client errors hardware service settings",
-    "service": "discovery engine errors loading models request session settings speech text wire",
+    "service": "discovery engine errors loading models request session settings speech text "
+    "tls wire",
     "loading": "auto engine errors hardware languages models settings",
     "settings": "errors languages models.SttLibrary options text",
     "options": "errors",
@@ -36,6 +37,7 @@ MAY_IMPORT = {
     "audio": "errors",
     "auto": "",
     "hardware": "",
+    "tls": "errors",
     "text": "",
     "languages": "",
     "errors": "",
@@ -58,6 +60,7 @@ PURE = [
     "speech.endpoint",
     "speech.segment",
     "text",
+    "wire.door",
     "wire.framing",
 ]
 MODEL = {"faster_whisper", "ctranslate2"}  # known to engine/whisper.py alone

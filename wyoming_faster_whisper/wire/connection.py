@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 import logging
 import select
+import ssl
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -43,7 +44,14 @@ class Limits:
 
 
 class Connection:
-    """One client, from its first byte to its last."""
+    """One client, from its first byte to its last.
+
+    Args:
+        peer: what the log calls it.
+        host: its address; "" where there is none.
+        tls: with which to shake hands first. Here and not in the server, so that who never
+            does counts, and is let in, like anybody else.
+    """
 
     def __init__(
         self,
@@ -54,6 +62,8 @@ class Connection:
         info: Event,
         limits: Limits,
         peer: str,
+        host: str = "",
+        tls: ssl.SSLContext | None = None,
     ) -> None:
         self._reader = reader
         self._writer = writer
@@ -61,6 +71,8 @@ class Connection:
         self._info = info
         self._limits = limits
         self._peer = peer
+        self.host = host
+        self._tls = tls
         self._frames = FrameReader(limits.frame)
         self._session: Session | None = None
         self._heard_of = False  # an event has come
@@ -73,6 +85,11 @@ class Connection:
 
     def __repr__(self) -> str:
         return f"<Connection {self._peer}, {self._session!r}>"
+
+    @property
+    def silent(self) -> bool:
+        """No whole event has ever come."""
+        return not self._heard_of
 
     @property
     def busy(self) -> bool:
@@ -89,11 +106,18 @@ class Connection:
     async def run(self) -> None:
         """Serve the client until it leaves or misbehaves. Never raises but when cancelled."""
         try:
+            if self._tls is not None:
+                await self._writer.start_tls(
+                    self._tls, ssl_handshake_timeout=self._limits.first_event
+                )
             await self._serve_and_explain()
             self._writer.close()
             # Whoever does not read for long gets no last words.
             async with asyncio.timeout(self._limits.write):
                 await self._writer.wait_closed()
+        except ssl.SSLError as error:
+            _LOGGER.warning("%s: no TLS: %s", self._peer, printable(error.reason or error))
+            self._writer.transport.abort()
         except OSError:  # TimeoutError is one
             self._writer.transport.abort()
         except asyncio.CancelledError:
@@ -284,7 +308,8 @@ async def last_words(
     with contextlib.suppress(OSError, TimeoutError):
         async with asyncio.timeout(seconds):
             writer.write(write_event(event))
-            writer.write_eof()
+            if writer.can_write_eof():  # TLS cannot
+                writer.write_eof()
             while await reader.read(_READ):
                 pass
 

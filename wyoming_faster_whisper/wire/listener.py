@@ -7,8 +7,10 @@ import contextlib
 import logging
 import os
 import socket
+import ssl
 import stat
 import sys
+from collections import Counter
 from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import urlsplit
@@ -16,9 +18,10 @@ from urllib.parse import urlsplit
 from wyoming.error import Error
 from wyoming.event import Event
 
-from ..errors import Busy, SettingError, reason
+from ..errors import Busy, NotAllowed, SettingError, reason
 from ..session import Shared
 from .connection import Connection, Limits, last_words
+from .door import Door, plain_host
 
 _LOGGER = logging.getLogger(__name__)
 
@@ -66,7 +69,13 @@ class Address:
 
 
 class Listener:
-    """Takes connections and holds them until they end."""
+    """Takes connections and holds them until they end.
+
+    Args:
+        door: decides who is let in.
+        socket_mode: permissions of a Unix socket.
+        tls: with which tcp clients shake hands.
+    """
 
     def __init__(
         self,
@@ -74,15 +83,19 @@ class Listener:
         info: Event,
         *,
         limits: Limits | None = None,
-        max_connections: int = 256,
+        door: Door | None = None,
+        socket_mode: int = 0o600,
+        tls: ssl.SSLContext | None = None,
     ) -> None:
         self._shared = shared
         self._info = info
         self._limits = limits or Limits()
-        self._max_connections = max_connections
+        self._door = door or Door()
+        self._socket_mode = socket_mode
+        self._tls = tls
         self._connections: dict[asyncio.Task[None], Connection] = {}
-        self._turned_away: set[asyncio.Task[None]] = set()  # being told why
-        self._untold = 0  # turned away since the last line in the log
+        self._turned_away: set[asyncio.Task[None]] = set()  # on their way out
+        self._untold: Counter[str] = Counter()  # since the last line in the log
         self._telling: asyncio.TimerHandle | None = None
         self._server: asyncio.Server | None = None
         self._path: tuple[Path, _Inode] | None = None  # of the socket that we made
@@ -148,9 +161,9 @@ class Listener:
             await asyncio.wait(self._turned_away)  # not for long: see Limits.linger
 
     async def _listen_on_path(self, path: Path) -> None:
-        await asyncio.to_thread(_remove_stale_socket, path)
-        self._server = await asyncio.start_unix_server(self._accept, path, backlog=256)
+        unix = await asyncio.to_thread(_bind, path, self._socket_mode)
         self._path = path, await asyncio.to_thread(_inode, path)
+        self._server = await asyncio.start_unix_server(self._accept, sock=unix, backlog=256)
 
     async def _listen_on_stdio(self) -> None:
         if sys.stdin is None or sys.stdout is None:
@@ -173,35 +186,56 @@ class Listener:
         self._hold(reader, writer, "stdio").add_done_callback(lambda _: self.ended.set())
 
     def _accept(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        peer = _peer(writer)
-        if self._stopping or len(self._connections) >= self._max_connections:
-            self._untold += 1
-            if self._telling is None:
-                self._tell_turned_away()
-            if len(self._turned_away) >= _MOST_TURNED_AWAY:
+        peer, host = _peer(writer)
+        try:
+            if self._stopping:
+                raise Busy("the server is stopping")
+            gives_way = self._door.admit(host, self._connections.values())
+        except NotAllowed as error:
+            writer.transport.abort()
+            self._count(str(error))
+        except Busy as error:
+            self._count(str(error))
+            # Before TLS there is no way to tell, and after it is for who may come in.
+            if self._tls is not None or len(self._turned_away) >= _MOST_TURNED_AWAY:
                 writer.transport.abort()
-                return
-            task = asyncio.create_task(self._turn_away(reader, writer))
-            self._turned_away.add(task)
-            task.add_done_callback(self._turned_away.discard)
+            else:
+                self._see_out(asyncio.create_task(self._turn_away(reader, writer, error)))
         else:
-            self._hold(reader, writer, peer)
+            if gives_way is not None:
+                self._count(f"{gives_way.host or 'unix'} never sent an event and gave way")
+                [task] = [t for t, held in self._connections.items() if held is gives_way]
+                del self._connections[task]
+                task.cancel()
+                self._see_out(task)
+            if self._tls is not None:
+                # What is read before the handshake begins would be lost to it.
+                writer.transport.pause_reading()  # type: ignore[attr-defined]
+            self._hold(reader, writer, peer, host)
+
+    def _see_out(self, task: asyncio.Task[None]) -> None:
+        self._turned_away.add(task)
+        task.add_done_callback(self._turned_away.discard)
+
+    def _count(self, why: str) -> None:
+        """Log who was turned away, at most once a second."""
+        self._untold[why] += 1
+        if self._telling is None:
+            self._tell_turned_away()
 
     def _tell_turned_away(self) -> None:
-        """Log how many, at most once a second."""
         self._telling = None
         if self._untold:
-            _LOGGER.warning(
-                "turned away: %d; %d clients are here", self._untold, self.connections
-            )
-            self._untold = 0
+            count = self._untold.total()
+            [(most, _)] = self._untold.most_common(1)
+            _LOGGER.warning("turned away: %d; %s; %d are here", count, most, self.connections)
+            self._untold.clear()
             loop = asyncio.get_running_loop()
             self._telling = loop.call_later(1.0, self._tell_turned_away)
 
     async def _turn_away(
-        self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter
+        self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, error: Busy
     ) -> None:
-        error = Busy(f"{self.connections} clients are connected already; try again later")
         event = Error(str(error), code=error.code).event()
         try:
             await last_words(reader, writer, event, self._limits.linger)
@@ -209,7 +243,11 @@ class Listener:
             writer.transport.abort()
 
     def _hold(
-        self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, peer: str
+        self,
+        reader: asyncio.StreamReader,
+        writer: asyncio.StreamWriter,
+        peer: str,
+        host: str = "",
     ) -> asyncio.Task[None]:
         connection = Connection(
             reader,
@@ -218,16 +256,21 @@ class Listener:
             info=self._info,
             limits=self._limits,
             peer=peer,
+            host=host,
+            tls=self._tls,
         )
         task = asyncio.create_task(connection.run())
         self._connections[task] = connection
-        task.add_done_callback(self._connections.pop)
+        task.add_done_callback(lambda done: self._connections.pop(done, None))
         return task
 
 
-def _peer(writer: asyncio.StreamWriter) -> str:
+def _peer(writer: asyncio.StreamWriter) -> tuple[str, str]:
+    """What the log calls a client, and its address."""
     name = writer.get_extra_info("peername")
-    return f"{name[0]}:{name[1]}" if isinstance(name, tuple) else "unix"
+    if not isinstance(name, tuple):
+        return "unix", ""
+    return f"{name[0]}:{name[1]}", plain_host(name[0])
 
 
 def _nothing() -> None:
@@ -245,15 +288,35 @@ def _remove_own_socket(path: Path, inode: _Inode) -> None:
             path.unlink()
 
 
+def _bind(path: Path, mode: int) -> socket.socket:
+    """Make a Unix socket with these permissions. Who connects before it listens is refused.
+
+    Raises:
+        OSError: something else lies there, or somebody listens.
+    """
+    _remove_stale_socket(path)
+    unix = socket.socket(socket.AF_UNIX)
+    try:
+        unix.bind(str(path))
+        path.chmod(mode)
+    except OSError:
+        unix.close()
+        raise
+    return unix
+
+
 def _remove_stale_socket(path: Path) -> None:
-    """Remove a socket that a server left behind; nothing else.
+    """Remove a socket that a server of this user left behind; nothing else.
 
     Raises:
         OSError: something else lies there, or somebody listens.
     """
     try:
-        if not stat.S_ISSOCK(os.lstat(path).st_mode):
+        status = os.lstat(path)
+        if not stat.S_ISSOCK(status.st_mode):
             raise FileExistsError(0, "a file that is no socket lies there")
+        if status.st_uid != os.geteuid():
+            raise FileExistsError(0, "a socket of another user lies there")
     except FileNotFoundError:
         return
     with socket.socket(socket.AF_UNIX) as probe:

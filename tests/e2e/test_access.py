@@ -1,0 +1,222 @@
+"""Who may connect: networks, addresses, TLS, the permissions of a socket."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import socket
+import ssl
+import stat
+from contextlib import AsyncExitStack, suppress
+from pathlib import Path
+from typing import Any
+
+import ifaddr
+import pytest
+import trustme
+from wyoming.info import Describe
+
+from wyoming_faster_whisper.errors import SettingError
+from wyoming_faster_whisper.tls import client_context
+from wyoming_faster_whisper.wire.connection import Limits
+from wyoming_faster_whisper.wire.framing import write_event
+
+from .conftest import Serve
+from .serving import DEADLINE, Peer, Server, until, warnings
+
+PATIENCE = 0.5  # seconds
+DESCRIBE = write_event(Describe().event())
+
+
+async def test_idle_connections_shut_nobody_out(
+    serve: Serve, caplog: pytest.LogCaptureFixture
+) -> None:
+    server = await serve(max_connections=4)
+    async with server.client() as speaking, AsyncExitStack() as crowd:
+        await speaking.ping()
+        for _ in range(20):
+            await crowd.enter_async_context(server.peer())
+        await until(lambda: server.connections == 4)
+        await server.serves()
+        assert await speaking.ping("still here") == "still here"
+        assert server.connections <= 4
+    assert "never sent an event and gave way" in caplog.text
+
+
+async def test_one_address_may_be_held_to_fewer(serve: Serve) -> None:
+    server = await serve(max_connections=9, max_per_address=1)
+    async with server.client() as one:
+        await one.ping()
+        async with server.peer() as two:
+            error = await two.error()
+            assert error.code == "busy"
+            assert "1 clients of 127.0.0.1 are connected already" in error.text
+    await until(lambda: server.connections == 0)
+    await server.serves()
+
+
+async def test_this_machine_is_let_in_where_another_network_is_named(serve: Serve) -> None:
+    server = await serve(allow="192.168.0.0/16")
+    await server.serves()
+
+
+async def test_who_is_in_no_network_that_is_let_in_is_dropped_unheard(
+    serve: Serve, caplog: pytest.LogCaptureFixture
+) -> None:
+    address = await asyncio.to_thread(own_address)
+    server = await serve(uri="tcp://0.0.0.0:0", allow="203.0.113.0/24")
+    reader, writer = await asyncio.open_connection(address, server.service.address.port)
+    try:
+        writer.write(DESCRIBE)
+        async with asyncio.timeout(DEADLINE):
+            assert await reader.read() == b""
+    except ConnectionResetError:
+        pass  # closed, with what we sent unread
+    finally:
+        writer.close()
+    [line] = warnings(caplog)
+    assert f"{address} is in none of the networks of --allow" in line
+
+
+def own_address() -> str:
+    """An address of this machine that is not its loopback."""
+    for adapter in ifaddr.get_adapters():
+        for ip in adapter.ips:
+            if isinstance(ip.ip, str) and not ip.ip.startswith(("127.", "169.254.")):
+                return ip.ip
+    pytest.skip("this machine has no address but its loopback")
+
+
+# TLS.
+
+
+@pytest.fixture
+def authority() -> trustme.CA:
+    return trustme.CA()
+
+
+@pytest.fixture
+def certificates(authority: trustme.CA, tmp_path: Path) -> Path:
+    """A folder with ca.pem, server.pem and server.key, client.pem and client.key."""
+    folder = tmp_path / "tls"
+    folder.mkdir()
+    authority.cert_pem.write_to_path(str(folder / "ca.pem"))
+    for name, subject in (("server", "127.0.0.1"), ("client", "kitchen.local")):
+        made = authority.issue_cert(subject)
+        made.private_key_pem.write_to_path(str(folder / f"{name}.key"))
+        for part in made.cert_chain_pems:
+            part.write_to_path(str(folder / f"{name}.pem"), append=True)
+    return folder
+
+
+async def describe(server: Server, context: ssl.SSLContext) -> bytes:
+    """Ask over TLS; return the first line of the answer."""
+    address = server.service.address
+    reader, writer = await asyncio.open_connection(address.host, address.port, ssl=context)
+    try:
+        writer.write(DESCRIBE)
+        async with asyncio.timeout(DEADLINE):
+            return await reader.readline()
+    finally:
+        writer.close()
+
+
+async def test_a_server_with_a_certificate_speaks_tls(serve: Serve, certificates: Path) -> None:
+    server = await serve(
+        tls_cert=certificates / "server.pem", tls_key=certificates / "server.key"
+    )
+    context = await asyncio.to_thread(client_context, str(certificates / "ca.pem"))
+    assert b'"type": "info"' in await describe(server, context)
+
+
+async def test_a_fault_is_told_over_tls_too(serve: Serve, certificates: Path) -> None:
+    server = await serve(
+        tls_cert=certificates / "server.pem", tls_key=certificates / "server.key"
+    )
+    context = await asyncio.to_thread(client_context, str(certificates / "ca.pem"))
+    address = server.service.address
+    reader, writer = await asyncio.open_connection(address.host, address.port, ssl=context)
+    error = await Peer(reader, writer).send(b"garbage\n").error()
+    assert error.code == "protocol"
+    writer.close()
+    await until(lambda: server.connections == 0)
+
+
+async def test_who_has_no_certificate_is_refused_where_one_is_asked_for(
+    serve: Serve, certificates: Path
+) -> None:
+    server = await serve(
+        tls_cert=certificates / "server.pem",
+        tls_key=certificates / "server.key",
+        tls_ca=certificates / "ca.pem",
+    )
+    ca, cert, key = (str(certificates / name) for name in ("ca.pem", "client.pem", "client.key"))
+    nobody = await asyncio.to_thread(client_context, ca)
+    # An alert, a reset or the end, as it happens.
+    with suppress(OSError):
+        assert await describe(server, nobody) == b""
+    known = await asyncio.to_thread(client_context, ca, cert, key)
+    assert b'"type": "info"' in await describe(server, known)
+
+
+async def test_who_never_shakes_hands_is_not_waited_for_and_counts(
+    serve: Serve, certificates: Path
+) -> None:
+    server = await serve(
+        limits=Limits(first_event=PATIENCE),
+        tls_cert=certificates / "server.pem",
+        tls_key=certificates / "server.key",
+    )
+    async with server.peer() as silent, server.peer() as plain:
+        await until(lambda: server.connections == 2)
+        plain.send(DESCRIBE)
+        await plain.rest()
+        assert await silent.rest() == b""
+    await until(lambda: server.connections == 0)
+
+
+@pytest.mark.parametrize(
+    ("options", "sentence"),
+    [
+        ({"tls_cert": "nowhere.pem"}, "No such file"),
+        ({"tls_cert": "server.pem"}, "cannot be used"),  # the key is missing
+        ({"tls_cert": "server.pem", "tls_key": "client.key"}, "key values mismatch"),
+        ({"tls_cert": "server.pem", "tls_key": "server.key", "tls_ca": "server.key"}, "--tls-ca"),
+    ],
+)
+async def test_files_that_are_no_certificates_are_refused(
+    serve: Serve, certificates: Path, options: dict[str, str], sentence: str
+) -> None:
+    paths: dict[str, Any] = {name: certificates / file for name, file in options.items()}
+    with pytest.raises(SettingError, match=sentence):
+        await serve(**paths)
+
+
+# Unix sockets.
+
+
+@pytest.mark.parametrize(("options", "mode"), [({}, 0o600), ({"socket_mode": "0660"}, 0o660)])
+async def test_a_unix_socket_is_for_its_owner_unless_it_is_said_otherwise(
+    serve: Serve, tmp_path: Path, options: dict[str, Any], mode: int
+) -> None:
+    server = await serve(uri=f"unix://{tmp_path}/socket", **options)
+    assert stat.S_IMODE((tmp_path / "socket").stat().st_mode) == mode
+    await server.serves()
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can give files away")
+async def test_a_stale_socket_of_somebody_else_is_left_alone(
+    serve: Serve, tmp_path: Path
+) -> None:
+    path = tmp_path / "socket"
+    leave_behind(path)
+    os.chown(path, 1234, -1)
+    with pytest.raises(SettingError, match="a socket of another user lies there"):
+        await serve(uri=f"unix://{path}")
+    assert path.exists()
+
+
+def leave_behind(path: Path) -> None:
+    """A socket whose server is gone."""
+    with socket.socket(socket.AF_UNIX) as gone:
+        gone.bind(str(path))

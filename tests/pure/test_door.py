@@ -1,0 +1,86 @@
+"""Who is let in, who is not, and who has to give way."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from ipaddress import ip_network
+
+import pytest
+
+from wyoming_faster_whisper.errors import Busy, NotAllowed
+from wyoming_faster_whisper.wire.door import Door, plain_host
+
+
+@dataclass
+class Visitor:
+    host: str
+    silent: bool = False
+
+
+KITCHEN, HALL = "192.168.1.10", "192.168.1.11"
+
+
+def test_who_comes_while_there_is_room_is_let_in() -> None:
+    assert Door(most=2).admit(KITCHEN, [Visitor(KITCHEN, silent=True)]) is None
+
+
+def test_who_has_been_silent_for_longest_gives_way() -> None:
+    speaking, first, second = Visitor(KITCHEN), Visitor(HALL, True), Visitor(HALL, True)
+    assert Door(most=3).admit(KITCHEN, [speaking, first, second]) is first
+
+
+def test_nobody_who_ever_spoke_gives_way() -> None:
+    with pytest.raises(Busy, match=r"^2 clients are connected already; try again later$"):
+        Door(most=2).admit(HALL, [Visitor(KITCHEN), Visitor(KITCHEN)])
+
+
+def test_one_address_may_have_all_places_unless_it_is_said_otherwise() -> None:
+    assert Door(most=3).admit(KITCHEN, [Visitor(KITCHEN)] * 2) is None
+    with pytest.raises(Busy, match=f"^2 clients of {KITCHEN} are connected already"):
+        Door(most=3, most_of_one=2).admit(KITCHEN, [Visitor(KITCHEN)] * 2)
+    assert Door(most=3, most_of_one=2).admit(HALL, [Visitor(KITCHEN)] * 2) is None
+
+
+def test_who_has_too_many_makes_room_among_its_own() -> None:
+    other, own = Visitor(HALL, silent=True), Visitor(KITCHEN, silent=True)
+    assert Door(most=9, most_of_one=1).admit(KITCHEN, [other, own]) is own
+    with pytest.raises(Busy):
+        Door(most=9, most_of_one=1).admit(KITCHEN, [other, Visitor(KITCHEN)])
+
+
+def test_clients_without_an_address_are_no_kin() -> None:
+    assert Door(most=3, most_of_one=1).admit("", [Visitor(""), Visitor("")]) is None
+
+
+@pytest.mark.parametrize(
+    ("host", "let_in"),
+    [
+        (KITCHEN, True),
+        ("192.169.0.1", False),
+        ("fd00::1", True),
+        ("2001:db8::1", False),
+        ("127.0.0.1", True),
+        ("::1", True),
+        ("", True),
+    ],
+)
+def test_only_networks_that_are_named_are_let_in(host: str, let_in: bool) -> None:
+    door = Door(networks=(ip_network("192.168.0.0/16"), ip_network("fd00::/8")))
+    if let_in:
+        assert door.admit(host, []) is None
+    else:
+        with pytest.raises(NotAllowed, match=f"^{host} is in none of the networks of --allow$"):
+            door.admit(host, [])
+
+
+@pytest.mark.parametrize(
+    ("host", "plain"),
+    [
+        ("::ffff:192.168.1.10", KITCHEN),
+        ("fe80::1%eth0", "fe80::1"),
+        ("FD00:0::1", "fd00::1"),
+        (KITCHEN, KITCHEN),
+    ],
+)
+def test_an_address_is_compared_in_one_form(host: str, plain: str) -> None:
+    assert plain_host(host) == plain

@@ -1,0 +1,84 @@
+"""Who is let in: by network, by how many are here, by how many come from one address. Pure."""
+
+from __future__ import annotations
+
+import ipaddress
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Protocol, TypeVar
+
+from ..errors import Busy, NotAllowed
+
+Network = ipaddress.IPv4Network | ipaddress.IPv6Network
+
+
+class Guest(Protocol):
+    """What the door knows of somebody who is here."""
+
+    @property
+    def host(self) -> str: ...  # address as plain_host() has it; "" where there is none
+
+    @property
+    def silent(self) -> bool: ...  # has never sent a whole event
+
+
+G = TypeVar("G", bound=Guest)
+
+
+@dataclass(frozen=True, slots=True)
+class Door:
+    """Decides who is let in.
+
+    Args:
+        most: clients at the same time.
+        most_of_one: of them from one address; 0 = as many. Home Assistant brings every
+            microphone from one address.
+        networks: whose clients are let in; () = all. This machine itself always is,
+            or its health check would fail.
+    """
+
+    most: int = 256
+    most_of_one: int = 0
+    networks: tuple[Network, ...] = ()
+
+    def admit(self, host: str, here: Iterable[G]) -> G | None:
+        """Let somebody in; return who has to give way for it, if anybody has to.
+
+        Who never sent an event gives way, the one that came first before others: so
+        no crowd that only holds connections open shuts anybody out.
+
+        Args:
+            host: of who knocks; "" where there is none.
+            here: everybody who is here, in the order in which they came.
+
+        Raises:
+            NotAllowed: no network that is let in has this address.
+            Busy: there is no room, and nobody who could give way.
+        """
+        if not self._knows(host):
+            raise NotAllowed(f"{host} is in none of the networks of --allow")
+        everybody = list(here)
+        kin = [guest for guest in everybody if guest.host == host]
+        if host and self.most_of_one and len(kin) >= self.most_of_one:
+            crowd, room = kin, f"{len(kin)} clients of {host} are connected already"
+        elif len(everybody) >= self.most:
+            crowd, room = everybody, f"{len(everybody)} clients are connected already"
+        else:
+            return None
+        gives_way = next((guest for guest in crowd if guest.silent), None)
+        if gives_way is None:
+            raise Busy(f"{room}; try again later")
+        return gives_way
+
+    def _knows(self, host: str) -> bool:
+        if not self.networks or not host:
+            return True
+        address = ipaddress.ip_address(host)
+        return address.is_loopback or any(address in network for network in self.networks)
+
+
+def plain_host(host: str) -> str:
+    """An address as it is compared: IPv4 as such where IPv6 carries it, no zone."""
+    address = ipaddress.ip_address(host.partition("%")[0])
+    mapped = getattr(address, "ipv4_mapped", None)
+    return str(mapped or address)
