@@ -110,7 +110,12 @@ class Service:
         """Listen, announce and begin to load the model."""
         settings = self._settings
         self._loop = asyncio.get_running_loop()
-        self._worker = Worker(self._load, max_waiting=settings.max_waiting)
+        self._worker = Worker(
+            self._load,
+            max_waiting=settings.max_waiting,
+            patience=settings.decode_timeout,
+            unload_after=settings.unload_after,
+        )
         self._vad: asyncio.Future[SpeechDetector] = self._loop.create_future()
         self._listener = Listener(
             self._shared(self._worker),
@@ -140,18 +145,24 @@ class Service:
         assert self._worker is not None
         assert self._listener is not None
         started = time.monotonic()
-        ready = asyncio.ensure_future(self._worker.ready())
-        asked = asyncio.ensure_future(self._asked.wait())
-        ended = asyncio.ensure_future(self._listener.ended.wait())
+        waiters = {
+            ready := asyncio.ensure_future(self._worker.ready()),
+            asked := asyncio.ensure_future(self._asked.wait()),
+            ended := asyncio.ensure_future(self._listener.ended.wait()),
+        }
         try:
-            await asyncio.wait({ready, asked, ended}, return_when=asyncio.FIRST_COMPLETED)
+            await asyncio.wait(waiters, return_when=asyncio.FIRST_COMPLETED)
             if ready.done():
                 self._tell_who_waits(ready.exception())
                 ready.result()
                 _LOGGER.info("Ready (%.1f s)", time.monotonic() - started)
-                await asyncio.wait({asked, ended}, return_when=asyncio.FIRST_COMPLETED)
+                # From here on only a model that hangs, or cannot be loaded again, ends it.
+                waiters.add(failed := asyncio.ensure_future(self._worker.failed()))
+                await asyncio.wait({failed, asked, ended}, return_when=asyncio.FIRST_COMPLETED)
+                if failed.done():
+                    failed.result()
         finally:
-            for waiter in (ready, asked, ended):
+            for waiter in waiters:
                 waiter.cancel()
 
     def stop(self) -> None:
@@ -231,6 +242,8 @@ class Service:
         return load_engines(self.models, self._settings, self._folders, loaded=self._set_up_vad)
 
     def _set_up_vad(self) -> None:
+        if self._vad.done():
+            return  # this is not the first model
         self._loop.call_soon_threadsafe(self._vad.set_result, self._load_vad())
 
 

@@ -180,6 +180,7 @@ class Session:
     def start(self, pcm: PcmFormat) -> None:
         """Begin an utterance; one that had not ended is forgotten."""
         self._forget()
+        self._shared.worker.wake()
         self._heard = self._begin(pcm)
 
     def hear(self, pcm: PcmFormat, data: bytes) -> None:

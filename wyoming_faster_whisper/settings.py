@@ -255,6 +255,23 @@ class Settings:
     write_timeout: float = option(
         10.0, "time to read what we send", above=0, most=86_400, metavar="SECONDS"
     )
+    unload_after: float = option(
+        0.0,
+        "free the model's memory when nobody has spoken for so long, and load it again when "
+        "somebody does; 0 = never",
+        least=0,
+        most=604_800,
+        metavar="SECONDS",
+    )
+    decode_timeout: float = option(
+        120.0,
+        "time after which a decode is taken for one that never ends: its model is abandoned, "
+        "and another loaded, once; 0 = never",
+        least=0,
+        most=86_400,
+        metavar="SECONDS",
+    )
+
     max_connections: int = option(256, "clients connected at the same time", least=1, most=65535)
     max_per_address: int = option(
         0, "of them from one address; 0 = as many as in all", least=0, most=65535

@@ -35,6 +35,7 @@ class FakeEngine:
         self.parallel = parallel
         self.decoded: list[Job] = []
         self.warmed_up = False
+        self.unloaded = threading.Event()  # set while it is
         self.decoding = threading.Event()  # set once a decode has begun
         self._say = say
         self._go = threading.Event()
@@ -50,12 +51,19 @@ class FakeEngine:
 
     def decode(self, jobs: Sequence[Job]) -> list[Transcript]:
         self.decoding.set()
+        assert not self.unloaded.is_set()
         self._go.wait()
         self.decoded.extend(jobs)
         return [Transcript(self._say(job), job.options.language) for job in jobs]
 
     def warm_up(self) -> None:
         self.warmed_up = True
+
+    def unload(self) -> None:
+        self.unloaded.set()
+
+    def load(self) -> None:
+        self.unloaded.clear()
 
 
 class LoudnessVad:

@@ -79,3 +79,15 @@ class Engine(Protocol):
     def warm_up(self) -> None:
         """Decode something once, so that the first speaker need not wait for it."""
         ...
+
+    def unload(self) -> None:
+        """Free what load() can bring back. Called only while nothing is decoded."""
+        ...
+
+    def load(self) -> None:
+        """Undo unload().
+
+        Raises:
+            ModelError: the weights are not there any more, or there is no memory.
+        """
+        ...

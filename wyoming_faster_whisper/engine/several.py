@@ -36,5 +36,13 @@ class SeveralEngines:
         for engine in self._engines.values():
             engine.warm_up()
 
+    def unload(self) -> None:
+        for engine in self._engines.values():
+            engine.unload()
+
+    def load(self) -> None:
+        for engine in self._engines.values():
+            engine.load()
+
     def _of(self, job: Job) -> Engine:
         return self._engines.get(job.options.model, self._default)

@@ -155,6 +155,18 @@ class WhisperEngine:
                 alone,
             )
 
+    def unload(self) -> None:
+        """See Engine.unload."""
+        self._model.unload_model()
+        release_memory()
+
+    def load(self) -> None:
+        """See Engine.load."""
+        try:
+            self._model.load_model()
+        except (RuntimeError, ValueError) as error:
+            raise ModelError(f"the model in {self.directory} does not load: {error}") from error
+
     def _usual_commands(self, count: int) -> float:
         """The seconds that some commands of three seconds take together."""
         job = Job(np.zeros(3 * SAMPLE_RATE, np.float32), DecodeOptions(language="en"))

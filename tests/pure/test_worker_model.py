@@ -1,0 +1,153 @@
+"""What becomes of the model: one that hangs is left behind, one that nobody needs sleeps."""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+
+import pytest
+
+from wyoming_faster_whisper.engine.base import Engine
+from wyoming_faster_whisper.engine.worker import Worker
+from wyoming_faster_whisper.errors import EngineError, ModelError, ServerError
+from wyoming_faster_whisper.testing import FakeEngine
+
+from .test_worker import job, submitted
+
+pytestmark = pytest.mark.timeout(20)
+
+PATIENCE = 0.5  # seconds; long enough for an engine that does nothing
+SOON = 0.01  # seconds
+
+
+class Engines:
+    """Loads one engine after the other; after the last there is no memory."""
+
+    def __init__(self, *engines: FakeEngine) -> None:
+        self.engines = list(engines)
+
+    def __call__(self) -> Engine:
+        if not self.engines:
+            raise ModelError("900 MB are needed, 100 MB are available")
+        return self.engines.pop(0)
+
+
+async def failure(worker: Worker) -> ServerError:
+    with pytest.raises(ServerError) as caught:
+        await worker.failed()
+    return caught.value
+
+
+async def test_a_hung_decode_is_told_and_the_next_model_serves() -> None:
+    hung = FakeEngine(held=True, parallel=2)
+    worker = Worker(Engines(hung, FakeEngine()), patience=PATIENCE)
+    worker.start()
+    await worker.ready()
+    one, other, waiting = await submitted(worker, job(1.0), job(2.0), job(3.0))
+    for lost in (one, other):
+        with pytest.raises(EngineError, match=r"did not answer within 0\.5 s"):
+            await lost
+    assert (await waiting).text == "3.0 seconds"
+    hung.release()  # what it says now is for nobody
+    assert (await worker.submit(job(4.0))).text == "4.0 seconds"
+    await worker.close()
+
+
+async def test_two_models_that_hang_are_no_accident() -> None:
+    engines = [FakeEngine(held=True), FakeEngine(held=True)]
+    worker = Worker(Engines(*engines), patience=SOON)
+    worker.start()
+    await worker.ready()
+    one, other = await submitted(worker, job(), job())
+    await asyncio.wait([one, other])
+    assert "for the second time" in str(await failure(worker))
+    with pytest.raises(EngineError, match="for the second time"):
+        await worker.submit(job())
+    for engine in engines:
+        engine.release()
+    await worker.close()
+
+
+async def test_without_memory_for_another_model_there_is_an_end() -> None:
+    hung = FakeEngine(held=True)
+    worker = Worker(Engines(hung), patience=SOON)
+    worker.start()
+    await worker.ready()
+    one, waiting = await submitted(worker, job(), job())
+    with pytest.raises(EngineError, match="did not answer"):
+        await one
+    assert str(await failure(worker)) == "900 MB are needed, 100 MB are available"
+    with pytest.raises(ModelError):
+        await waiting
+    hung.release()
+    await worker.close()
+
+
+async def seen(event: threading.Event) -> None:
+    assert await asyncio.to_thread(event.wait, 10)
+
+
+async def test_a_model_that_nobody_needs_is_unloaded_and_comes_back() -> None:
+    engine = FakeEngine()
+    worker = Worker(lambda: engine, unload_after=SOON)
+    worker.start()
+    await worker.ready()
+    for _ in range(3):
+        await seen(engine.unloaded)
+        assert worker.statistics().asleep
+        assert (await worker.submit(job(1.0))).text == "1.0 seconds"
+    await worker.close()
+
+
+async def test_a_model_that_is_needed_soon_is_loaded_before_there_is_a_job() -> None:
+    class Watched(FakeEngine):
+        def __init__(self) -> None:
+            super().__init__()
+            self.back = threading.Event()
+
+        def load(self) -> None:
+            super().load()
+            self.back.set()
+
+    engine = Watched()
+    worker = Worker(lambda: engine, unload_after=PATIENCE)
+    worker.start()
+    await worker.ready()
+    await seen(engine.unloaded)
+    worker.wake()
+    await seen(engine.back)
+    assert engine.decoded == []
+    await worker.close()
+
+
+async def test_a_model_does_not_sleep_while_it_decodes() -> None:
+    engine = FakeEngine(held=True)
+    worker = Worker(lambda: engine, unload_after=SOON)
+    worker.start()
+    await worker.ready()
+    [one] = await submitted(worker, job(1.0))
+    await seen(engine.decoding)
+    # Ten times as long as it takes to fall asleep, measured by the loop itself.
+    passed = asyncio.get_running_loop().create_future()
+    asyncio.get_running_loop().call_later(10 * SOON, passed.set_result, None)
+    await passed
+    assert not engine.unloaded.is_set()
+    engine.release()
+    assert (await one).text == "1.0 seconds"
+    await worker.close()
+
+
+async def test_a_model_that_cannot_be_loaded_again_is_the_end() -> None:
+    class Gone(FakeEngine):
+        def load(self) -> None:
+            raise ModelError("the model in /models does not load: it is gone")
+
+    engine = Gone()
+    worker = Worker(lambda: engine, unload_after=SOON)
+    worker.start()
+    await worker.ready()
+    await seen(engine.unloaded)
+    with pytest.raises(ModelError, match="it is gone"):
+        await worker.submit(job())
+    assert "it is gone" in str(await failure(worker))
+    await worker.close()
