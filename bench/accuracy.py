@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from . import voices
+from .arguments import SERVERS, add, headline, listed, parser, servers
 from .clips import (
     TEST_CLIPS,
     Clip,
@@ -27,12 +28,10 @@ from .clips import (
     to_samples,
     word_error_rate,
 )
-from .compare import PYTHONS, add_beam_sizes, beams_used
-from .models import model_directory
 from .play import NoAnswer, play
 from .plot import Panel, bars, check_plotting
 from .report import align, progress, warn, write_json
-from .servers import ROOT, Options, Server
+from .servers import PYTHONS, ROOT, Options, Server
 from .sounds import degrade, kitchen_like, silence_set
 
 KITCHEN = ROOT.parent / "shared" / "speech" / "noise" / "kitchen.wav"
@@ -82,25 +81,13 @@ def main() -> None:
     trials = choose_trials(arguments, noise)
     if not trials:
         sys.exit("nothing to play")
-    model = model_directory(arguments.model)
-    options = {
-        "this server": Options(
-            model, beam_size=arguments.beam_size, extra=tuple(arguments.flag or ())
-        ),
-        "reference": Options(model, beam_size=arguments.reference_beam_size),
-    }
-    options = {
-        name: replace(each, cpu_threads=arguments.threads)
-        for name, each in options.items()
-        if arguments.only in (None, name.split()[0])
-    }
+    options = servers(arguments)
     texts = asyncio.run(run(options, trials, arguments.trailing, noise))
     blocks = summarise(trials, texts)
 
-    title = f"{arguments.model} int8, {beams_used(options)}, {arguments.threads} threads"
+    title = headline(arguments, options)
     source = arguments.noise.name if arguments.noise else "generated"
-    flags = " ".join(["", *(arguments.flag or [])])
-    print(f"{title};{flags} noise: {source}; {len(trials)} sounds")
+    print(f"{title}; noise: {source}; {len(trials)} sounds")
     print(table(blocks, list(options)))
     for line in inventions(trials, texts):
         print(line)
@@ -111,72 +98,35 @@ def main() -> None:
 
 
 def parse_arguments() -> argparse.Namespace:
-    parser = argparse.ArgumentParser(prog="bench.accuracy", description=__doc__)
-    parser.add_argument("--model", default="base", help="name or directory; never downloaded")
-    add_beam_sizes(parser)
-    parser.add_argument("--threads", type=int, default=2, help="CPU threads of each server")
-    parser.add_argument("--only", choices=["this", "reference"], help="run one server")
-    parser.add_argument(
-        "--flag",
-        action="append",
-        metavar="FLAG",
-        help="further flag of this server, as --flag=--audio-context=full (repeatable)",
-    )
-    parser.add_argument(
-        "--recordings",
-        type=Path,
-        action="append",
-        default=[],
-        metavar="DIR",
-        help="folder of WAV files with labels.json or .txt files (repeatable)",
-    )
-    parser.add_argument(
+    flags = parser("accuracy", __doc__)
+    add(flags, *SERVERS, "--recordings", "--json", "--plot")
+    add(flags, "--limit", help="a fixed sample of N of each set of clips")
+    add(flags, "--trailing", default=0.7)
+    flags.add_argument(
         "--noise",
         type=Path,
         metavar="FILE",
         default=KITCHEN if KITCHEN.exists() else None,
         help="WAV file, 16 kHz, 16-bit, mono; default: %(default)s; None is generated",
     )
-    parser.add_argument(
+    flags.add_argument(
         "--conditions",
-        type=_list_of((*CONDITIONS, "none")),
+        type=listed((*CONDITIONS, "none")),
         default=CONDITIONS,
         metavar="A,B",
         help=f"of {', '.join(CONDITIONS)}; default: all of them; none: only --languages",
     )
-    parser.add_argument(
+    flags.add_argument(
         "--languages",
-        type=_list_of(tuple(voices.VOICES)),
+        type=listed(tuple(voices.VOICES)),
         default=(),
         metavar="A,B",
         help=f"of {', '.join(voices.VOICES)}: their word error rates (synthetic voices)",
     )
-    parser.add_argument(
-        "--limit", type=int, metavar="N", help="a fixed sample of N of each set of clips"
-    )
-    parser.add_argument(
-        "--trailing",
-        type=float,
-        default=0.7,
-        metavar="SECONDS",
-        help="silence between the last word and audio-stop; default: 0.7, Home Assistant's",
-    )
-    parser.add_argument("--json", type=Path, metavar="FILE", help="write texts and figures here")
-    parser.add_argument("--plot", type=Path, metavar="FILE", help="draw the table here (PNG)")
-    arguments = parser.parse_args()
+    arguments = flags.parse_args()
     if arguments.languages and arguments.model.endswith(".en"):
-        parser.error(f"{arguments.model} knows no language but English")
+        flags.error(f"{arguments.model} knows no language but English")
     return arguments
-
-
-def _list_of(known: tuple[str, ...]) -> Callable[[str], tuple[str, ...]]:
-    def parse(text: str) -> tuple[str, ...]:
-        chosen = tuple(text.split(","))
-        if unknown := [word for word in chosen if word not in known]:
-            raise argparse.ArgumentTypeError(f"{unknown[0]!r}; it must be of {','.join(known)}")
-        return chosen
-
-    return parse
 
 
 def choose_trials(arguments: argparse.Namespace, noise: Samples) -> list[Trial]:

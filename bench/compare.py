@@ -9,20 +9,14 @@ import asyncio
 import statistics
 import sys
 import time
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
-from pathlib import Path
 
+from .arguments import RECORDINGS, SERVERS, add, headline, parser, servers
 from .clips import TEST_CLIPS, Clip, accepted, load, word_error_rate
-from .models import model_directory
 from .play import NoAnswer, play
-from .report import align, progress, warn, write_json
-from .servers import Options, Server, reference_python, this_python
-
-PYTHONS: dict[str, Callable[[], Path]] = {
-    "this server": this_python,
-    "reference": reference_python,
-}
+from .report import beside, percentile, progress, warn, write_json
+from .servers import PYTHONS, Options, Server
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,80 +73,37 @@ def main() -> None:
     clips = load(arguments.recordings or [TEST_CLIPS], arguments.limit)
     if not clips:
         sys.exit("no clips found")
-    model = model_directory(arguments.model)
-    beams = {"this server": arguments.beam_size, "reference": arguments.reference_beam_size}
-    names = [name for name in PYTHONS if arguments.only in (None, name.split()[0])]
-    options = {
-        name: Options(model=model, beam_size=beams[name], cpu_threads=arguments.threads)
-        for name in names
-    }
+    options = servers(arguments)
     rounds = asyncio.run(run_rounds(options, clips, arguments.rounds, arguments.trailing))
-    figures = {name: summarise(rounds[name], clips) for name in names}
+    figures = {name: summarise(rounds[name], clips) for name in options}
 
     spoken = sum(clip.seconds for clip in clips)
     print(
-        f"{arguments.model} int8, {beams_used(options)}, {arguments.threads} threads;"
-        f" {len(clips)} clips, {spoken:.0f} s; rounds: {arguments.rounds}"
+        f"{headline(arguments, options)}; {len(clips)} clips, {spoken:.0f} s;"
+        f" rounds: {arguments.rounds}"
     )
     print(table(figures))
     if arguments.json:
         report = {
             "model": arguments.model,
             "options": {
-                name: asdict(options[name]) | {"model": arguments.model} for name in names
+                name: asdict(each) | {"model": arguments.model} for name, each in options.items()
             },
             "trailing": arguments.trailing,
             "clips": {clip.name: clip.seconds for clip in clips},
-            "figures": {name: asdict(figures[name]) for name in names},
-            "rounds": {name: [asdict(each) for each in rounds[name]] for name in names},
+            "figures": {name: asdict(each) for name, each in figures.items()},
+            "rounds": {name: [asdict(each) for each in rounds[name]] for name in options},
         }
         write_json(arguments.json, report)
 
 
 def parse_arguments() -> argparse.Namespace:
-    parser = argparse.ArgumentParser(prog="bench.compare", description=__doc__)
-    parser.add_argument("--model", default="base", help="name or directory; never downloaded")
-    add_beam_sizes(parser)
-    parser.add_argument("--threads", type=int, default=2, help="CPU threads of each server")
-    parser.add_argument("--rounds", type=int, default=3, help="runs of each server")
-    parser.add_argument("--only", choices=["this", "reference"], help="run one server")
-    parser.add_argument(
-        "--recordings",
-        type=Path,
-        action="append",
-        metavar="DIR",
-        help="folder of WAV files with labels.json or .txt files (repeatable);"
-        " default: tests/data",
-    )
-    parser.add_argument("--limit", type=int, metavar="N", help="a fixed sample of N clips")
-    parser.add_argument(
-        "--trailing",
-        type=float,
-        default=0.0,
-        metavar="SECONDS",
-        help="silence between the last word and audio-stop",
-    )
-    parser.add_argument("--json", type=Path, metavar="FILE", help="write all figures here")
-    return parser.parse_args()
-
-
-def add_beam_sizes(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument(
-        "--beam-size",
-        type=int,
-        default=0,
-        help="of this server; 0 (the default) = its own choice",
-    )
-    parser.add_argument(
-        "--reference-beam-size", type=int, default=5, help="of the reference (default: 5)"
-    )
-
-
-def beams_used(options: Mapping[str, Options]) -> str:
-    """The beam of each server, for the line above the table."""
-    return "beam " + ", ".join(
-        f"{each.beam_size or '0 (auto)'} ({name})" for name, each in options.items()
-    )
+    flags = parser("compare", __doc__)
+    add(flags, *SERVERS, "--limit", "--json")
+    add(flags, "--recordings", help=RECORDINGS)
+    add(flags, "--trailing", default=0.0)
+    flags.add_argument("--rounds", type=int, default=3, help="runs of each server")
+    return flags.parse_args()
 
 
 async def run_rounds(
@@ -232,28 +183,12 @@ def summarise(rounds: Sequence[Round], clips: Sequence[Clip]) -> Figures:
     )
 
 
-def percentile(values: Iterable[float], percent: int) -> float | None:
-    """The smallest value that so many percent of the values do not exceed."""
-    ranked = sorted(values)
-    if not ranked:
-        return None
-    return ranked[max(0, -(-len(ranked) * percent // 100) - 1)]
-
-
 def table(figures: dict[str, Figures]) -> str:
-    """A row per figure, a column per server; with two, the first over the second."""
-    rows = [["", *figures, *(["ratio"] if len(figures) == 2 else [])]]
-    for field, (title, factor, form) in ROWS.items():
-        values: list[float | None] = [getattr(each, field) for each in figures.values()]
-        if all(value is None for value in values):
-            continue
-        cells = ["-" if value is None else form.format(value * factor) for value in values]
-        rows.append([title, *cells, *([ratio(*values)] if len(values) == 2 else [])])
-    return align(rows)
-
-
-def ratio(this: float | None, reference: float | None) -> str:
-    return f"{this / reference:.2f}" if this is not None and reference else "-"
+    rows = {
+        title: ([getattr(each, field) for each in figures.values()], factor, form)
+        for field, (title, factor, form) in ROWS.items()
+    }
+    return beside(list(figures), rows)
 
 
 if __name__ == "__main__":

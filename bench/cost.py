@@ -13,7 +13,6 @@ from collections import defaultdict
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
 from functools import partial
-from pathlib import Path
 from typing import TypeVar
 
 import numpy as np
@@ -24,6 +23,7 @@ from wyoming_faster_whisper.engine.whisper import WhisperEngine, load_model
 from wyoming_faster_whisper.engine.window import FRAMES_PER_SECOND
 from wyoming_faster_whisper.speech.vad import Vad
 
+from .arguments import RECORDINGS, add, parser
 from .clips import SAMPLE_RATE, TEST_CLIPS, Samples, load, to_samples
 from .models import model_directory
 from .plot import Panel, bars, check_plotting
@@ -122,29 +122,22 @@ def main() -> None:
 
 
 def parse_arguments() -> argparse.Namespace:
-    parser = argparse.ArgumentParser(prog="bench.cost", description=__doc__)
-    parser.add_argument("--model", default="base", help="name or directory; never downloaded")
-    parser.add_argument("--threads", type=int, default=2, help="CPU threads")
-    parser.add_argument("--runs", type=int, default=5, help="of each clip in each window")
-    parser.add_argument(
+    flags = parser("cost", __doc__)
+    add(flags, "--model", "--threads", "--limit", "--json", "--plot")
+    add(
+        flags,
+        "--recordings",
+        help=f"{RECORDINGS}; clips longer than the shortest window are left out",
+    )
+    flags.add_argument("--runs", type=int, default=5, help="of each clip in each window")
+    flags.add_argument(
         "--windows",
         type=lambda text: [float(window) for window in text.split(",")],
         default=WINDOWS,
         metavar="A,B",
         help="seconds; default: " + ",".join(f"{window:g}" for window in WINDOWS),
     )
-    parser.add_argument(
-        "--recordings",
-        type=Path,
-        action="append",
-        metavar="DIR",
-        help="folder of WAV files with labels.json or .txt files (repeatable);"
-        " default: tests/data; clips longer than the shortest window are left out",
-    )
-    parser.add_argument("--limit", type=int, metavar="N", help="a fixed sample of N clips")
-    parser.add_argument("--json", type=Path, metavar="FILE", help="write all figures here")
-    parser.add_argument("--plot", type=Path, metavar="FILE", help="draw the parts here (PNG)")
-    return parser.parse_args()
+    return flags.parse_args()
 
 
 def measure(

@@ -29,6 +29,7 @@ from wyoming_faster_whisper.engine.base import DecodeOptions, Job
 from wyoming_faster_whisper.engine.window import window_frames
 from wyoming_faster_whisper.models import size_of
 
+from .arguments import RECORDINGS, add, parser
 from .clips import (
     SAMPLE_RATE,
     TEST_CLIPS,
@@ -119,31 +120,17 @@ def main() -> None:
 
 
 def parse_arguments() -> argparse.Namespace:
-    parser = argparse.ArgumentParser(
-        prog="bench.engines",
-        description=__doc__,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
-    parser.add_argument("--model", default="base", help="name or directory; never downloaded")
-    parser.add_argument("--threads", type=int, default=2, help="CPU threads")
-    parser.add_argument(
-        "--recordings",
-        type=Path,
-        action="append",
-        metavar="DIR",
-        help="folder of WAV files with labels.json or .txt files (repeatable);"
-        " default: tests/data",
-    )
-    parser.add_argument("--limit", type=int, metavar="N", help="a fixed sample of N clips")
-    parser.add_argument(
+    flags = parser("engines", __doc__)
+    add(flags, "--model", "--threads", "--limit", "--json")
+    add(flags, "--recordings", help=RECORDINGS)
+    flags.add_argument(
         "--only",
         action="append",
         default=[],
         metavar="WORD",
         help="engines so named (repeatable)",
     )
-    parser.add_argument("--json", type=Path, metavar="FILE", help="write all figures here")
-    return parser.parse_args()
+    return flags.parse_args()
 
 
 def candidates_for(model: str, threads: int) -> list[Candidate]:

@@ -4,7 +4,7 @@ import json
 import os
 import platform
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -38,6 +38,38 @@ def align(rows: Sequence[Sequence[str]]) -> str:
         cells = [cell.rjust(width) for cell, width in zip(row[1:], widths[1:], strict=True)]
         lines.append("  ".join([row[0].ljust(widths[0]), *cells]).rstrip())
     return "\n".join(lines)
+
+
+Row = tuple[Sequence[float | None], float, str]  # a value per column, factor, format
+
+
+def beside(names: Sequence[str], rows: Mapping[str, Row | None]) -> str:
+    """A row per figure, a column per server; with two, the first over the second.
+
+    A row without values is left out; None in place of a row makes it a heading.
+    """
+    cells = [["", *names, *(["ratio"] if len(names) == 2 else [])]]
+    for title, row in rows.items():
+        if row is None:
+            cells.append([title])
+            continue
+        values, factor, form = row
+        if any(value is not None for value in values):
+            shown = ["-" if value is None else form.format(value * factor) for value in values]
+            cells.append([title, *shown, *([_ratio(*values)] if len(values) == 2 else [])])
+    return align(cells)
+
+
+def _ratio(this: float | None, reference: float | None) -> str:
+    return f"{this / reference:.2f}" if this is not None and reference else "-"
+
+
+def percentile(values: Iterable[float], percent: int) -> float | None:
+    """The smallest value that so many percent of the values do not exceed."""
+    ranked = sorted(values)
+    if not ranked:
+        return None
+    return ranked[max(0, -(-len(ranked) * percent // 100) - 1)]
 
 
 def write_json(path: Path, report: dict[str, Any]) -> None:

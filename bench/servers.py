@@ -10,6 +10,7 @@ import subprocess
 import sys
 import tempfile
 import time
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
@@ -57,6 +58,13 @@ def reference_python() -> Path:
         requirement = f"{REFERENCE}=={REFERENCE_VERSION}"
         subprocess.run([python, "-m", "pip", "install", "--quiet", requirement], check=True)
     return python
+
+
+PYTHONS: dict[str, Callable[[], Path]] = {
+    "this server": this_python,
+    "reference": reference_python,
+}
+"""The servers that a benchmark can run: where the Python of each is."""
 
 
 def _reference_version(python: Path) -> str | None:

@@ -1,0 +1,107 @@
+"""The flags that the benchmarks share, each written once.
+
+A benchmark takes those it needs by their names, and may change what is said of one.
+"""
+
+import argparse
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+from .models import model_directory
+from .servers import PYTHONS, Options
+
+RECORDINGS = (
+    "folder of WAV files with labels.json or .txt files (repeatable); default: tests/data"
+)
+
+_FLAGS: dict[str, dict[str, Any]] = {
+    "--model": {"default": "base", "help": "name or directory; never downloaded"},
+    "--beam-size": {
+        "type": int,
+        "default": 0,
+        "help": "of this server; 0 (the default) = its own choice",
+    },
+    "--reference-beam-size": {
+        "type": int,
+        "default": 5,
+        "help": "of the reference (default: %(default)s)",
+    },
+    "--threads": {"type": int, "default": 2, "help": "CPU threads (default: %(default)s)"},
+    "--only": {"choices": ["this", "reference"], "help": "run one server"},
+    "--flag": {
+        "action": "append",
+        "default": [],
+        "metavar": "FLAG",
+        "help": "further flag of this server, as --flag=--audio-context=full (repeatable)",
+    },
+    "--recordings": {
+        "type": Path,
+        "action": "append",
+        "default": [],
+        "metavar": "DIR",
+        "help": "folder of WAV files with labels.json or .txt files (repeatable)",
+    },
+    "--limit": {"type": int, "metavar": "N", "help": "a fixed sample of N clips"},
+    "--trailing": {
+        "type": float,
+        "metavar": "SECONDS",
+        "help": "silence between the last word and audio-stop; default: %(default)s",
+    },
+    "--json": {"type": Path, "metavar": "FILE", "help": "write all figures here"},
+    "--plot": {"type": Path, "metavar": "FILE", "help": "draw the figures here (PNG)"},
+}
+
+SERVERS = ("--model", "--beam-size", "--reference-beam-size", "--threads", "--only", "--flag")
+"""What servers() reads."""
+
+
+def parser(name: str, description: str | None) -> argparse.ArgumentParser:
+    return argparse.ArgumentParser(
+        prog=f"bench.{name}",
+        description=description,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+
+
+def add(to: argparse.ArgumentParser, *flags: str, **changes: Any) -> None:
+    """Add shared flags; changes replace what one benchmark has otherwise, as default="x"."""
+    for flag in flags:
+        to.add_argument(flag, **_FLAGS[flag] | changes)
+
+
+def listed(known: tuple[str, ...]) -> Callable[[str], tuple[str, ...]]:
+    """The type of a flag that takes some of these words, with commas between."""
+
+    def parse(text: str) -> tuple[str, ...]:
+        chosen = tuple(text.split(","))
+        if unknown := [word for word in chosen if word not in known]:
+            raise argparse.ArgumentTypeError(f"{unknown[0]!r}; it must be of {','.join(known)}")
+        return chosen
+
+    return parse
+
+
+def servers(arguments: argparse.Namespace) -> dict[str, Options]:
+    """The servers to run, by name, with what the flags say of each."""
+    model = model_directory(arguments.model)
+    threads = arguments.threads
+    options = {
+        "this server": Options(
+            model,
+            beam_size=arguments.beam_size,
+            cpu_threads=threads,
+            extra=tuple(arguments.flag),
+        ),
+        "reference": Options(model, beam_size=arguments.reference_beam_size, cpu_threads=threads),
+    }
+    return {name: options[name] for name in PYTHONS if arguments.only in (None, name.split()[0])}
+
+
+def headline(arguments: argparse.Namespace, options: Mapping[str, Options]) -> str:
+    """What the servers were started with, for the line above a table."""
+    beams = ", ".join(
+        f"{each.beam_size or '0 (auto)'} ({name})" for name, each in options.items()
+    )
+    flags = "".join(f", {flag}" for flag in arguments.flag)
+    return f"{arguments.model} int8, beam {beams}, {arguments.threads} threads{flags}"
