@@ -3,6 +3,7 @@
 import asyncio
 import contextlib
 import os
+import re
 import shutil
 import signal
 import socket
@@ -24,6 +25,8 @@ REFERENCE_VENV = ROOT / ".venv-reference"
 
 START_TIMEOUT = 120  # seconds; a cold disk and a large model
 STOP_TIMEOUT = 10  # seconds between SIGTERM and SIGKILL
+
+DECODES = re.compile(r", (\d+) decodes, ")  # in a line of record.py
 
 CLOCK_TICKS = os.sysconf("SC_CLK_TCK")
 
@@ -123,7 +126,21 @@ class Server:
 
     def peak_memory(self) -> int:
         """Bytes: the largest resident size so far, summed over the process tree."""
-        return sum(_peak_memory(pid) for pid in _tree(self.pid))
+        return sum(_memory(pid, "VmHWM") for pid in _tree(self.pid))
+
+    def memory(self) -> int:
+        """Bytes: the resident size now, summed over the process tree."""
+        return sum(_memory(pid, "VmRSS") for pid in _tree(self.pid))
+
+    def decodes(self) -> int | None:
+        """Decodes begun for all utterances answered so far; None where none is logged.
+
+        This server says with each utterance how many, those of dropped guesses included;
+        the reference says nothing. A second look within one decode is not counted: it
+        shows in the CPU time.
+        """
+        told = DECODES.findall(self.log())
+        return sum(map(int, told)) if told else None
 
     def log(self) -> str:
         """What the server has written to stdout and stderr."""
@@ -236,8 +253,9 @@ def _stat(pid: int) -> list[str]:
     return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
 
 
-def _peak_memory(pid: int) -> int:
+def _memory(pid: int, field: str) -> int:
+    """Bytes, as a line of /proc/PID/status has them; 0 where the process has ended."""
     for line in Path(f"/proc/{pid}/status").read_text().splitlines():
-        if line.startswith("VmHWM:"):
+        if line.startswith(f"{field}:"):
             return int(line.split()[1]) * 1024
     return 0
