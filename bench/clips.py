@@ -129,18 +129,33 @@ def speech_end(samples: Samples) -> int:
     if not speech:
         return len(samples)
     about = speech[-1]["end"]
+    # Silero takes 32 ms windows and is late by several of them in an echoing room.
+    loud = _loud(samples, about - SAMPLE_RATE // 2, about + SAMPLE_RATE // 5)
+    return (loud[-1] + 1) * FRAME if loud else about
 
+
+def speech_start(samples: Samples) -> int:
+    """The number of samples before the first word; 0, where no speech is found."""
+    speech = _speech(samples)
+    if not speech:
+        return 0
+    about = speech[0]["start"]
+    loud = _loud(samples, about - SAMPLE_RATE // 5, about + SAMPLE_RATE // 5)
+    return loud[0] * FRAME if loud else about
+
+
+def _loud(samples: Samples, first: int, last: int) -> list[int]:
+    """The frames from one sample to another that are louder than the room."""
     frames = samples[: len(samples) // FRAME * FRAME].reshape(-1, FRAME)
     loudness = 20 * np.log10(np.sqrt(np.mean(frames**2, axis=1)) + 1e-6)
     room, voice = np.percentile(loudness, [10, 95])
     # 10 dB over the room, but not so high that a soft last consonant is lost.
     threshold = max(min(room + 10, voice - 20), voice - 40)
-
-    # Silero takes 32 ms windows and is late by several of them in an echoing room.
-    first = max(0, (about - SAMPLE_RATE // 2) // FRAME)
-    last = (about + SAMPLE_RATE // 5) // FRAME
-    loud = np.flatnonzero(loudness[first:last] > threshold)
-    return about if not len(loud) else int(first + loud[-1] + 1) * FRAME
+    start = max(0, first // FRAME)
+    found: list[int] = (
+        start + np.flatnonzero(loudness[start : last // FRAME] > threshold)
+    ).tolist()
+    return found
 
 
 def _speech(samples: Samples) -> list[dict[str, int]]:

@@ -184,10 +184,10 @@ def summarise(rounds: Sequence[Round], clips: Sequence[Clip]) -> Figures:
 
 
 def table(figures: dict[str, Figures]) -> str:
-    rows = {
-        title: ([getattr(each, field) for each in figures.values()], factor, form)
+    rows = [
+        (title, ([getattr(each, field) for each in figures.values()], factor, form))
         for field, (title, factor, form) in ROWS.items()
-    }
+    ]
     return beside(list(figures), rows)
 
 

@@ -1,14 +1,17 @@
 """The plots of the benchmarks; the only file that knows matplotlib."""
 
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
+_SOONEST = 0.001  # seconds: what came sooner is drawn there; no log of nothing
+_LATEST = 30.0  # seconds
 _WIDTH = 0.8  # of a group of bars, of the space that it has
 
 
@@ -23,6 +26,15 @@ class Panel:
     stacked: bool = False  # the series are parts of a whole
 
 
+@dataclass(frozen=True, slots=True)
+class Curves:
+    """One diagram of how values are spread: the share of them that is not above x."""
+
+    title: str
+    quantity: str  # along the bottom, in seconds
+    series: Mapping[str, Sequence[float]]  # name: seconds
+
+
 def check_plotting() -> None:
     """End now, not after an hour, where no plot can be drawn."""
     try:
@@ -33,20 +45,44 @@ def check_plotting() -> None:
 
 def bars(title: str, panels: Sequence[Panel], path: Path) -> None:
     """Draw the panels side by side, two in a row, into one PNG."""
+    _figure(title, [partial(_draw, panel) for panel in panels], path)
+
+
+def distributions(title: str, curves: Sequence[Curves], path: Path) -> None:
+    """Draw the curves side by side, two in a row, into one PNG."""
+    _figure(title, [partial(_draw_curves, each) for each in curves], path)
+
+
+def _figure(title: str, draw: "Sequence[Callable[[Axes], None]]", path: Path) -> None:
     # Not pyplot: it keeps every figure, and looks for a display.
     from matplotlib.figure import Figure
 
-    columns = min(2, len(panels))
-    rows = -(-len(panels) // columns)
+    columns = min(2, len(draw))
+    rows = -(-len(draw) // columns)
     figure = Figure(figsize=(6.5 * columns, 3.6 * rows), layout="constrained")
     figure.suptitle(title)
-    for number, panel in enumerate(panels, start=1):
-        _draw(figure.add_subplot(rows, columns, number), panel)
+    for number, into in enumerate(draw, start=1):
+        into(figure.add_subplot(rows, columns, number))
     path.parent.mkdir(parents=True, exist_ok=True)
     figure.savefig(path, dpi=120, format="png")
 
 
-def _draw(axes: "Axes", panel: Panel) -> None:
+def _draw_curves(curves: Curves, axes: "Axes") -> None:
+    for number, (name, values) in enumerate(curves.series.items()):
+        if values:
+            seen = [max(value, _SOONEST) for value in values]
+            axes.ecdf(seen, label=name, color=f"C{number}")
+    axes.set_xscale("log")
+    axes.set_xlim(_SOONEST, _LATEST)
+    axes.set_ylim(0, 1)
+    axes.set_title(curves.title)
+    axes.set_xlabel(f"{curves.quantity}, seconds")
+    axes.set_ylabel("share of the utterances")
+    axes.grid(alpha=0.3)
+    axes.legend(fontsize="small")
+
+
+def _draw(panel: Panel, axes: "Axes") -> None:
     width = _WIDTH if panel.stacked else _WIDTH / max(1, len(panel.series))
     below = [0.0] * len(panel.labels)
     for number, (name, values) in enumerate(panel.series.items()):

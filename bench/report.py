@@ -4,7 +4,7 @@ import json
 import os
 import platform
 import sys
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -43,13 +43,13 @@ def align(rows: Sequence[Sequence[str]]) -> str:
 Row = tuple[Sequence[float | None], float, str]  # a value per column, factor, format
 
 
-def beside(names: Sequence[str], rows: Mapping[str, Row | None]) -> str:
+def beside(names: Sequence[str], rows: Iterable[tuple[str, Row | None]]) -> str:
     """A row per figure, a column per server; with two, the first over the second.
 
     A row without values is left out; None in place of a row makes it a heading.
     """
     cells = [["", *names, *(["ratio"] if len(names) == 2 else [])]]
-    for title, row in rows.items():
+    for title, row in rows:
         if row is None:
             cells.append([title])
             continue

@@ -54,11 +54,16 @@ def this_python() -> Path:
 
 def reference_python() -> Path:
     """The Python of the reference server's own environment, made when missing."""
-    python = REFERENCE_VENV / "bin" / "python"
-    if _reference_version(python) != REFERENCE_VERSION:
-        print(f"installing {REFERENCE} {REFERENCE_VERSION}", file=sys.stderr)
-        subprocess.run([sys.executable, "-m", "venv", "--clear", REFERENCE_VENV], check=True)
-        requirement = f"{REFERENCE}=={REFERENCE_VERSION}"
+    return python_with(REFERENCE_VENV, REFERENCE, REFERENCE_VERSION)
+
+
+def python_with(folder: Path, package: str, version: str) -> Path:
+    """The Python of an environment with one package in it, made when missing."""
+    python = folder / "bin" / "python"
+    if _version(python, package) != version:
+        print(f"installing {package} {version}", file=sys.stderr)
+        subprocess.run([sys.executable, "-m", "venv", "--clear", folder], check=True)
+        requirement = f"{package}=={version}"
         subprocess.run([python, "-m", "pip", "install", "--quiet", requirement], check=True)
     return python
 
@@ -70,10 +75,10 @@ PYTHONS: dict[str, Callable[[], Path]] = {
 """The servers that a benchmark can run: where the Python of each is."""
 
 
-def _reference_version(python: Path) -> str | None:
+def _version(python: Path, package: str) -> str | None:
     if not python.exists():
         return None
-    code = f"from importlib.metadata import version; print(version({REFERENCE!r}))"
+    code = f"from importlib.metadata import version; print(version({package!r}))"
     # Elsewhere than here: this repository holds a package of the same name.
     found = subprocess.run(
         [python, "-c", code], capture_output=True, text=True, cwd="/", check=False

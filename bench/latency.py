@@ -1,0 +1,380 @@
+"""How long one waits for the text after speaking, as Home Assistant's microphones speak.
+
+Every clip is cut at its last spoken sample, gets its silence as room tone, and goes out
+in chunks of 10 ms in real time. This server and the reference run in turn, never
+together. Prints a table; progress goes to stderr.
+
+A run takes --minutes, 15 unless said otherwise, with a sample of the clips; --full takes
+them all, which is hours.
+"""
+
+import argparse
+import asyncio
+import contextlib
+import statistics
+import sys
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass, replace
+from typing import Any
+
+from .arguments import RECORDINGS, SERVERS, add, headline, listed, parser, servers
+from .clips import TEST_CLIPS, accepted, load, word_error_rate
+from .pauses import PAUSES, pause_set
+from .play import NoAnswer, play
+from .plot import Curves, check_plotting, distributions
+from .report import Row, align, beside, percentile, progress, warn, write_json
+from .servers import PYTHONS, Options, Server, ServerDied
+from .streams import (
+    REST,
+    SETUPS,
+    TURN,
+    TURN_PAUSES,
+    UNPACED,
+    USUAL,
+    Play,
+    Setup,
+    block_seconds,
+    plan,
+    seconds,
+)
+
+QUIET_REFERENCE = 0.7
+"""Seconds in which the reference answers on the box that the targets are meant for, unpaced."""
+
+
+@dataclass(frozen=True, slots=True)
+class Heard:
+    """One utterance and what became of it."""
+
+    scenario: str
+    clip: str
+    text: str | None  # None when there was no answer
+    wait: float | None  # seconds to the text, since what the scenario says; None when cut off
+    cut: bool  # answered before the last word was over
+    pause: float | None  # seconds put in between two words
+    cpu: float  # seconds, from the start of this utterance to that of the next
+    decodes: int | None  # the same; None where the server does not tell
+
+
+@dataclass(frozen=True, slots=True)
+class Figures:
+    """What the table shows of one scenario and server. None where no clip says it."""
+
+    utterances: int
+    wait_p50: float | None  # seconds
+    wait_p90: float | None
+    wait_p95: float | None
+    word_error_rate: float | None
+    accepted: float | None  # share of the orders
+    empty: float  # share of the utterances whose text is ""
+    unanswered: float  # share of the utterances
+    cut: float  # share of the utterances
+    cut_by_pause: dict[float, float]  # the same, by the length of the pause
+    decodes: float | None  # per utterance
+    cpu: float  # seconds per utterance
+
+
+# Field of Figures: (what the table calls it, what to multiply by, its format).
+ROWS: dict[str, tuple[str, float, str]] = {
+    "wait_p50": ("median", 1, "{:.3f} s"),
+    "wait_p90": ("90th percentile", 1, "{:.3f} s"),
+    "wait_p95": ("95th percentile", 1, "{:.3f} s"),
+    "word_error_rate": ("word error rate", 100, "{:.1f} %"),
+    "accepted": ("orders accepted", 100, "{:.1f} %"),
+    "empty": ("answered with nothing", 100, "{:.1f} %"),
+    "unanswered": ("without an answer", 100, "{:.1f} %"),
+    "cut": ("cut off", 100, "{:.1f} %"),
+    "decodes": ("decodes per utterance", 1, "{:.2f}"),
+    "cpu": ("CPU time per utterance", 1, "{:.2f} s"),
+    "utterances": ("utterances", 1, "{:.0f}"),
+}
+RARE = ("empty", "unanswered", "cut")  # not shown where it happened to nobody
+WAIT = {"stop": "audio-stop to text", "speech": "last spoken sample to text"}
+
+Results = dict[str, dict[str, list[Heard]]]  # setup: server: all that was played
+Summary = dict[str, dict[str, dict[str, Figures]]]  # setup: scenario: server
+
+
+def main() -> None:
+    arguments = parse_arguments()
+    if arguments.plot:
+        check_plotting()
+    clips = load(arguments.recordings or [TEST_CLIPS], arguments.limit)
+    if not clips:
+        sys.exit("no clips found")
+    options = servers(arguments)
+    setups = [SETUPS[name] for name in arguments.setups]
+    minutes = None if arguments.full else arguments.minutes
+    model = next(iter(options.values())).model
+    paused = pause_set(clips, model)
+    chosen = plan(setups, list(options), clips, paused, minutes)
+    took = seconds(setups, list(options), chosen)
+    progress(f"{sum(map(len, chosen.values()))} utterances; about {took / 60:.0f} min")
+
+    results = asyncio.run(run(options, setups, chosen, minutes))
+    summary = {setup.name: summarise(setup, chosen, results[setup.name]) for setup in setups}
+    title = headline(arguments, options)
+    print(f"{title}; {len(clips)} clips, {len(paused)} with a pause put in")
+    for setup in setups:
+        if not summary[setup.name]:
+            continue  # no server runs with these flags
+        print(f"\n{setup.name}\n{table(setup, summary[setup.name])}")
+    if goals := targets(summary):
+        print(f"\n{goals}")
+    if arguments.json:
+        write_json(arguments.json, report(arguments, options, summary, results))
+    if arguments.plot:
+        distributions(title, list(curves(setups, results)), arguments.plot)
+
+
+def parse_arguments() -> argparse.Namespace:
+    flags = parser("latency", __doc__)
+    add(flags, *SERVERS, "--limit", "--json", "--plot")
+    add(flags, "--recordings", help=RECORDINGS)
+    flags.add_argument(
+        "--minutes", type=float, default=15.0, help="for everything (default: %(default)s)"
+    )
+    flags.add_argument("--full", action="store_true", help="all clips in all scenarios")
+    flags.add_argument(
+        "--setups",
+        type=listed(tuple(SETUPS)),
+        default=tuple(SETUPS),
+        metavar="A,B",
+        help=f"of {', '.join(SETUPS)}: who ends the turn; default: all of them",
+    )
+    return flags.parse_args()
+
+
+async def run(
+    options: Mapping[str, Options],
+    setups: Sequence[Setup],
+    chosen: Mapping[str, Sequence[Play]],
+    minutes: float | None,
+) -> Results:
+    pythons = {name: PYTHONS[name]() for name in options}
+    results: Results = {setup.name: {} for setup in setups}
+    began, planned = time.monotonic(), seconds(setups, list(options), chosen)
+    done = 0.0  # seconds of the plan
+    for setup in setups:
+        # The reference first: its figure says how fast this box is.
+        for name in sorted(options, key=list(PYTHONS).index, reverse=True):
+            if name not in setup.flags:
+                continue
+            plays = chosen[setup.name]
+            done += block_seconds(plays)
+            # What another took longer is left out here, and told.
+            end = began + 60 * minutes * done / planned if minutes is not None else None
+            flags = (*options[name].extra, *setup.flags[name])
+            if name == "this server":
+                flags = (*flags, "--debug")
+            try:
+                async with Server(pythons[name], replace(options[name], extra=flags)) as server:
+                    label = f"{setup.name}, {name}"
+                    results[setup.name][name] = await play_all(server, plays, end, label)
+            except ServerDied as death:
+                warn(f"{setup.name}: {name} does not run: {death}")
+    return results
+
+
+async def play_all(
+    server: Server, plays: Sequence[Play], end: float | None, label: str
+) -> list[Heard]:
+    """Play one stream after the other, as far as there is time until `end` (monotonic)."""
+    # The first answer waits for the model and finds cold caches.
+    warm = plays[0].stream
+    with contextlib.suppress(NoAnswer):
+        await play(server.port, warm.clip.audio, silence=warm.silence)
+    heard: list[Heard] = []
+    for number, each in enumerate(plays, start=1):
+        if end is not None and time.monotonic() + each.seconds > end:
+            warn(f"{label}: no time for {len(plays) - number + 1} of {len(plays)} utterances")
+            break
+        progress(f"{label}: {number}/{len(plays)}, {each.scenario.name}")
+        heard.append(await play_one(server, each))
+    progress("")
+    return heard
+
+
+async def play_one(server: Server, each: Play) -> Heard:
+    scenario, stream = each.scenario, each.stream
+    cpu, decodes = server.cpu_seconds(), server.decodes()
+    text, wait, cut = None, None, False
+    try:
+        answer = await play(
+            server.port, stream.audio, silence=stream.silence, paced=scenario.paced
+        )
+        text, cut = answer.text, answer.after_speech is None
+        # An answer that came before audio-stop kept nobody waiting.
+        wait = answer.after_speech if scenario.since == "speech" else answer.after_stop or 0.0
+    except NoAnswer as reason:
+        _ = server.pid  # raises where the server has died: then nothing else has a meaning
+        warn(f"{scenario.name}: {stream.clip.name}: {reason}")
+    # What it still does for this utterance is counted for it.
+    await asyncio.sleep(REST)
+    now = server.decodes()
+    return Heard(
+        scenario.name,
+        stream.clip.name,
+        text,
+        None if cut else wait,
+        cut,
+        stream.pause,
+        server.cpu_seconds() - cpu,
+        None if now is None or decodes is None else now - decodes,
+    )
+
+
+def summarise(
+    setup: Setup, chosen: Mapping[str, Sequence[Play]], results: Mapping[str, Sequence[Heard]]
+) -> dict[str, dict[str, Figures]]:
+    """The figures of each scenario and server."""
+    clips = {play.stream.clip.name: play.stream.clip for play in chosen[setup.name]}
+    summary: dict[str, dict[str, Figures]] = {}
+    for scenario in setup.scenarios:
+        for name, everything in results.items():
+            heard = [each for each in everything if each.scenario == scenario.name]
+            if not heard:
+                continue
+            waits = [each.wait for each in heard if each.wait is not None]
+            texts = [(clips[each.clip], each.text or "") for each in heard]
+            written = [(clip.text, text) for clip, text in texts if clip.text is not None]
+            orders = [accepted(clip, text) for clip, text in texts if clip.phrases]
+            decodes = [each.decodes for each in heard if each.decodes is not None]
+            by_pause = {
+                pause: statistics.fmean(each.cut for each in heard if each.pause == pause)
+                for pause in PAUSES
+                if any(each.pause == pause for each in heard)
+            }
+            summary.setdefault(scenario.name, {})[name] = Figures(
+                utterances=len(heard),
+                wait_p50=percentile(waits, 50),
+                wait_p90=percentile(waits, 90),
+                wait_p95=percentile(waits, 95),
+                word_error_rate=word_error_rate(*zip(*written, strict=True)) if written else None,
+                accepted=statistics.fmean(orders) if orders else None,
+                empty=statistics.fmean(each.text == "" for each in heard),
+                unanswered=statistics.fmean(each.text is None for each in heard),
+                cut=statistics.fmean(each.cut for each in heard),
+                cut_by_pause=by_pause,
+                decodes=statistics.fmean(decodes) if decodes else None,
+                cpu=statistics.fmean(each.cpu for each in heard),
+            )
+    return summary
+
+
+def table(setup: Setup, summary: Mapping[str, Mapping[str, Figures]]) -> str:
+    """A block per scenario: a row per figure, a column per server."""
+    names = [name for name in setup.flags if any(name in each for each in summary.values())]
+    rows: list[tuple[str, Row | None]] = []
+    for scenario in setup.scenarios:
+        figures = summary.get(scenario.name, {})
+        if not figures:
+            continue
+        columns = [figures.get(name) for name in names]
+        rows.append((f"{scenario.name}: {WAIT[scenario.since]}", None))
+        for field, (title, factor, form) in ROWS.items():
+            values = [getattr(each, field) if each else None for each in columns]
+            if field in RARE and not any(values) and not (field == "cut" and scenario.pauses):
+                continue
+            rows.append((f"  {title}", (values, factor, form)))
+        for pause in PAUSES:
+            shares = [each.cut_by_pause.get(pause) if each else None for each in columns]
+            rows.append((f"  cut off at a pause of {pause:g} s", (shares, 100, "{:.1f} %")))
+    return beside(names, rows)
+
+
+def targets(summary: Summary) -> str:
+    """What we want of this server, as stated for a quiet box and as it is on this one.
+
+    Empty where the reference did not tell how fast this box is.
+    """
+    home = summary.get(SETUPS["home"].name, {})
+    reference = home.get(UNPACED.name, {}).get("reference")
+    if reference is None or reference.wait_p50 is None:
+        return ""
+    scale = reference.wait_p50 / QUIET_REFERENCE
+    rows: list[list[str]] = [["", "this server", "target", "on this box", ""]]
+
+    def add(title: str, value: float | None, target: float, here: float, form: str) -> None:
+        if value is not None:
+            verdict = "met" if value <= here else "missed"
+            rows.append([title, *(form.format(each) for each in (value, target, here)), verdict])
+
+    usual = home.get(USUAL.name, {})
+    if ours := usual.get("this server"):
+        add("audio-stop to text, median", ours.wait_p50, 0.025, 0.025 * scale, "{:.3f} s")
+        add("audio-stop to text, p90", ours.wait_p90, 0.25, 0.25 * scale, "{:.3f} s")
+        add("decodes per utterance", ours.decodes, 1.3, 1.3, "{:.2f}")
+        if theirs := usual.get("reference"):
+            add("CPU time, of the reference's", ours.cpu / theirs.cpu, 0.45, 0.45, "{:.2f}")
+    auto = {
+        name: figures["this server"]
+        for name, figures in summary.get(SETUPS["auto"].name, {}).items()
+    }
+    if TURN.name in auto and UNPACED.name in auto:
+        # The median decode of the same clips, as the wait for it where nothing was guessed.
+        decode = auto[UNPACED.name].wait_p50 or 0.0
+        turn = auto[TURN.name]
+        add(
+            "auto: last sample to text, median",
+            turn.wait_p50,
+            0.2 + decode / scale,
+            0.2 * scale + decode,
+            "{:.3f} s",
+        )
+        add("auto: last sample to text, p95", turn.wait_p95, 0.9, 0.9 * scale, "{:.3f} s")
+        add("auto: orders cut off", 100 * turn.cut, 1.0, 1.0, "{:.1f} %")
+    if TURN_PAUSES.name in auto:
+        add("auto: pauses cut off", 100 * auto[TURN_PAUSES.name].cut, 1.0, 1.0, "{:.1f} %")
+    told = (
+        f"the reference answers in {reference.wait_p50:.2f} s all at once, "
+        f"{scale:.2f} times what it takes on a quiet box; times are scaled by that"
+    )
+    return f"{told}\n{align(rows)}"
+
+
+def report(
+    arguments: argparse.Namespace,
+    options: Mapping[str, Options],
+    summary: Summary,
+    results: Results,
+) -> dict[str, Any]:
+    return {
+        "model": arguments.model,
+        "options": {
+            name: asdict(each) | {"model": arguments.model} for name, each in options.items()
+        },
+        "figures": {
+            setup: {
+                scenario: {name: asdict(figures) for name, figures in by_server.items()}
+                for scenario, by_server in scenarios.items()
+            }
+            for setup, scenarios in summary.items()
+        },
+        "utterances": {
+            setup: {name: [asdict(each) for each in heard] for name, heard in by_server.items()}
+            for setup, by_server in results.items()
+        },
+    }
+
+
+def curves(setups: Sequence[Setup], results: Results) -> Iterator[Curves]:
+    """How the waits of each scenario are spread."""
+    for setup in setups:
+        for scenario in setup.scenarios:
+            waits = {
+                name: [
+                    each.wait
+                    for each in results[setup.name].get(name, [])
+                    if each.scenario == scenario.name and each.wait is not None
+                ]
+                for name in PYTHONS
+            }
+            if any(waits.values()):
+                ends = "" if setup is SETUPS["home"] else f" ({setup.name.split('--')[1]})"
+                yield Curves(f"{scenario.name}{ends}", WAIT[scenario.since], waits)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,118 @@
+"""Speakers who stop to think: room tone between two words of a clip.
+
+Where words meet is told by faster-whisper's word timestamps, exactly where by the
+quietest moment near there. What was found is kept, because it takes a second a clip.
+"""
+
+import hashlib
+import json
+from collections.abc import Sequence
+from itertools import pairwise
+from pathlib import Path
+
+import numpy as np
+
+from .clips import SAMPLE_RATE, Clip, Samples, to_pcm, to_samples
+from .models import cache_directory
+from .report import progress
+from .sounds import coloured
+
+PAUSES = (0.3, 0.5, 0.7, 1.0)  # seconds
+PER_CLIP = 2  # pauses of different length that each clip gets, one at a time
+
+_REACH = 0.08  # seconds: how far off the timestamps are
+_FRAME = SAMPLE_RATE // 100  # samples: the step in which a quiet moment is sought
+_EDGE = 0.25  # seconds of speech that there must be on both sides
+_FADE = 80  # samples: 5 ms, so that nothing clicks
+_LEAST_TAIL = 0.3  # seconds of room that a recording must hold to be repeated
+_QUIET_ROOM = 10 ** (-70 / 20)  # of full scale
+
+
+def room(clip: Clip, seconds: float) -> bytes:
+    """Room tone: what the recording held after the speech, to and fro; else soft noise."""
+    count = round(seconds * SAMPLE_RATE)
+    tail = to_samples(clip.tail)
+    if len(tail) < _LEAST_TAIL * SAMPLE_RATE or not tail.any():
+        return to_pcm(_QUIET_ROOM * coloured(max(count, SAMPLE_RATE), 0.5, clip.name)[:count])
+    # Mirrored, so that it does not jump where it begins anew.
+    there_and_back = np.concatenate([tail, tail[::-1]])
+    return to_pcm(np.resize(there_and_back, count))
+
+
+def pause_set(clips: Sequence[Clip], model: Path) -> list[tuple[float, Clip]]:
+    """Each clip with a pause between two of its words, PER_CLIP times; and the pauses' length.
+
+    The lengths take turns; neighbours in the list have different ones. A clip of one word
+    has no pause and is left out.
+    """
+    gaps = _all_gaps(clips, model)
+    paused = []
+    for turn in range(PER_CLIP):
+        for number, clip in enumerate(clip for clip in clips if gaps[clip.name]):
+            seconds = PAUSES[(number + turn * len(PAUSES) // PER_CLIP) % len(PAUSES)]
+            places = gaps[clip.name]
+            paused.append((seconds, with_pause(clip, places[turn % len(places)], seconds)))
+    return paused
+
+
+def with_pause(clip: Clip, at: int, seconds: float) -> Clip:
+    """The clip with room tone put in before sample `at`."""
+    before, after = np.split(to_samples(clip.audio), [at])
+    tone = to_samples(room(clip, seconds))
+    fade = np.linspace(0, 1, _FADE, dtype=np.float32)
+    tone[:_FADE] = tone[:_FADE] * fade + before[-1] * (1 - fade)
+    tone[-_FADE:] = tone[-_FADE:] * fade[::-1] + after[0] * fade
+    return Clip(
+        f"{clip.name}, {seconds:g} s at {at / SAMPLE_RATE:.2f} s",
+        to_pcm(np.concatenate([before, tone, after])),
+        clip.tail,
+        clip.text,
+        clip.phrases,
+    )
+
+
+def quietest(samples: Samples, first: int, last: int) -> tuple[int, float]:
+    """The middle of the quietest 10 ms from first to last, and its power."""
+    first, last = max(0, first), min(len(samples), last)
+    frames = samples[first : first + (last - first) // _FRAME * _FRAME].reshape(-1, _FRAME)
+    power = np.mean(frames**2, axis=1)
+    number = int(power.argmin())
+    return first + number * _FRAME + _FRAME // 2, float(power[number])
+
+
+def _all_gaps(clips: Sequence[Clip], model: Path) -> dict[str, list[int]]:
+    """Where words meet in each clip, in samples, the quietest place first."""
+    kept = cache_directory() / "words.json"
+    known: dict[str, list[tuple[float, float]]] = (
+        json.loads(kept.read_text()) if kept.exists() else {}
+    )
+    keys = {clip.name: hashlib.sha256(clip.audio).hexdigest()[:32] for clip in clips}
+    missing = [clip for clip in clips if keys[clip.name] not in known]
+    if missing:
+        from faster_whisper import WhisperModel
+
+        whisper = WhisperModel(str(model), device="cpu", compute_type="int8")
+        for number, clip in enumerate(missing, start=1):
+            progress(f"looking for words: {number}/{len(missing)}")
+            parts, _ = whisper.transcribe(
+                to_samples(clip.audio), language="en", word_timestamps=True
+            )
+            words = [word for part in parts for word in part.words]
+            known[keys[clip.name]] = [
+                (one.end, following.start) for one, following in pairwise(words)
+            ]
+        progress("")
+        kept.parent.mkdir(parents=True, exist_ok=True)
+        kept.write_text(json.dumps(known))
+    return {clip.name: _places(clip, known[keys[clip.name]]) for clip in clips}
+
+
+def _places(clip: Clip, gaps: Sequence[tuple[float, float]]) -> list[int]:
+    samples = to_samples(clip.audio)
+    reach, edge = round(_REACH * SAMPLE_RATE), round(_EDGE * SAMPLE_RATE)
+    found = {
+        quietest(samples, round(end * SAMPLE_RATE) - reach, round(start * SAMPLE_RATE) + reach)
+        for end, start in gaps
+        if end <= start and edge < end * SAMPLE_RATE and start * SAMPLE_RATE < len(samples) - edge
+    }
+    return [at for at, _ in sorted(found, key=lambda place: place[1])]

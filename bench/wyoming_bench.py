@@ -1,0 +1,85 @@
+"""Somebody else's measure: wyoming-bench (PyPI) against this server and the reference.
+
+Runs it from an environment of its own, in both of its modes, with the clips whose every
+word is known. The servers run in turn, never together. Prints what it prints.
+"""
+
+import argparse
+import asyncio
+import sys
+import tempfile
+import wave
+from collections.abc import Sequence
+from pathlib import Path
+
+from .arguments import RECORDINGS, SERVERS, add, headline, parser, servers
+from .clips import SAMPLE_RATE, TEST_CLIPS, WIDTH, Clip, load
+from .report import progress
+from .servers import PYTHONS, ROOT, Options, Server, python_with
+
+VERSION = "2026.10.0"
+
+
+def main() -> None:
+    arguments = parse_arguments()
+    folders = [*arguments.recordings, TEST_CLIPS]
+    clips = [clip for clip in load(folders, arguments.limit) if clip.text is not None]
+    if not clips:
+        sys.exit("no clips found whose every word is known")
+    options = servers(arguments)
+    program = bench_python().parent / "wyoming-bench"
+    print(f"{headline(arguments, options)}; wyoming-bench {VERSION}, {len(clips)} clips")
+    with tempfile.TemporaryDirectory(prefix="wyoming-bench-") as folder:
+        corpus = Path(folder)
+        write_corpus(clips, corpus)
+        for name, each in options.items():
+            progress(f"{name}: {arguments.rounds} rounds")
+            said = asyncio.run(measure(program, name, each, corpus, arguments.rounds))
+            print(f"\n{name}\n{said}")
+
+
+def parse_arguments() -> argparse.Namespace:
+    flags = parser("wyoming_bench", __doc__)
+    add(flags, *SERVERS, "--limit")
+    add(flags, "--recordings", help=f"{RECORDINGS}, which is always there")
+    flags.add_argument("--rounds", type=int, default=3, help="of each clip in each mode")
+    return flags.parse_args()
+
+
+def bench_python() -> Path:
+    """The Python that has wyoming-bench; installed when missing."""
+    return python_with(ROOT / ".venv-wyoming-bench", "wyoming-bench", VERSION)
+
+
+def write_corpus(clips: Sequence[Clip], folder: Path) -> None:
+    """The clips as wyoming-bench takes them: data.wav beside data.txt."""
+    for number, clip in enumerate(clips, start=1):
+        path = folder / f"{number:03}.wav"
+        with wave.open(str(path), "wb") as file:
+            file.setframerate(SAMPLE_RATE)
+            file.setsampwidth(WIDTH)
+            file.setnchannels(1)
+            file.writeframes(clip.audio)
+        path.with_suffix(".txt").write_text(clip.text or "")
+
+
+async def measure(program: Path, name: str, options: Options, corpus: Path, rounds: int) -> str:
+    """Start a server, and return what wyoming-bench says of it."""
+    async with Server(PYTHONS[name](), options) as server:
+        bench = await asyncio.create_subprocess_exec(
+            program,
+            "stt",
+            f"127.0.0.1:{server.port}",
+            f"--corpus={corpus}",
+            '--config={"language": "en"}',
+            "--mode=both",
+            f"--rounds={rounds}",
+            stdout=asyncio.subprocess.PIPE,
+            stderr=asyncio.subprocess.STDOUT,
+        )
+        said, _ = await bench.communicate()
+        return said.decode(errors="replace").strip()
+
+
+if __name__ == "__main__":
+    main()
