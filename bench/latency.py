@@ -23,7 +23,7 @@ from .clips import TEST_CLIPS, accepted, load, word_error_rate
 from .pauses import PAUSES, pause_set
 from .play import NoAnswer, play
 from .plot import Curves, check_plotting, distributions
-from .report import Row, align, beside, percentile, progress, warn, write_json
+from .report import Row, Target, against, beside, percentile, progress, warn, write_json
 from .servers import PYTHONS, Options, Server, ServerDied
 from .streams import (
     REST,
@@ -294,44 +294,40 @@ def targets(summary: Summary) -> str:
     if reference is None or reference.wait_p50 is None:
         return ""
     scale = reference.wait_p50 / QUIET_REFERENCE
-    rows: list[list[str]] = [["", "this server", "target", "on this box", ""]]
-
-    def add(title: str, value: float | None, target: float, here: float, form: str) -> None:
-        if value is not None:
-            verdict = "met" if value <= here else "missed"
-            rows.append([title, *(form.format(each) for each in (value, target, here)), verdict])
-
+    wanted: list[Target] = []
     usual = home.get(USUAL.name, {})
     if ours := usual.get("this server"):
-        add("audio-stop to text, median", ours.wait_p50, 0.025, 0.025 * scale, "{:.3f} s")
-        add("audio-stop to text, p90", ours.wait_p90, 0.25, 0.25 * scale, "{:.3f} s")
-        add("decodes per utterance", ours.decodes, 1.3, 1.3, "{:.2f}")
+        stop = "audio-stop to text"
+        wanted += [
+            Target(f"{stop}, median", ours.wait_p50, 0.025, "{:.3f} s", 0.025 * scale),
+            Target(f"{stop}, p90", ours.wait_p90, 0.25, "{:.3f} s", 0.25 * scale),
+            Target("decodes per utterance", ours.decodes, 1.3, "{:.2f}"),
+        ]
         if theirs := usual.get("reference"):
-            add("CPU time, of the reference's", ours.cpu / theirs.cpu, 0.45, 0.45, "{:.2f}")
+            part = ours.cpu / theirs.cpu
+            wanted.append(Target("CPU time, of the reference's", part, 0.45, "{:.2f}"))
     auto = {
         name: figures["this server"]
         for name, figures in summary.get(SETUPS["auto"].name, {}).items()
     }
     if TURN.name in auto and UNPACED.name in auto:
-        # The median decode of the same clips, as the wait for it where nothing was guessed.
+        turn, last = auto[TURN.name], "auto: last sample to text"
+        # The wait where nothing was said ahead is the median decode of the same clips.
         decode = auto[UNPACED.name].wait_p50 or 0.0
-        turn = auto[TURN.name]
-        add(
-            "auto: last sample to text, median",
-            turn.wait_p50,
-            0.2 + decode / scale,
-            0.2 * scale + decode,
-            "{:.3f} s",
-        )
-        add("auto: last sample to text, p95", turn.wait_p95, 0.9, 0.9 * scale, "{:.3f} s")
-        add("auto: orders cut off", 100 * turn.cut, 1.0, 1.0, "{:.1f} %")
+        soon = (0.2 + decode / scale, "{:.3f} s", 0.2 * scale + decode)
+        wanted += [
+            Target(f"{last}, median", turn.wait_p50, *soon),
+            Target(f"{last}, p95", turn.wait_p95, 0.9, "{:.3f} s", 0.9 * scale),
+            Target("auto: orders cut off", 100 * turn.cut, 1.0, "{:.1f} %"),
+        ]
     if TURN_PAUSES.name in auto:
-        add("auto: pauses cut off", 100 * auto[TURN_PAUSES.name].cut, 1.0, 1.0, "{:.1f} %")
+        cut = 100 * auto[TURN_PAUSES.name].cut
+        wanted.append(Target("auto: pauses cut off", cut, 1.0, "{:.1f} %"))
     told = (
         f"the reference answers in {reference.wait_p50:.2f} s all at once, "
         f"{scale:.2f} times what it takes on a quiet box; times are scaled by that"
     )
-    return f"{told}\n{align(rows)}"
+    return f"{told}\n{shown}" if (shown := against(wanted)) else ""
 
 
 def report(

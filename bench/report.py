@@ -5,6 +5,7 @@ import os
 import platform
 import sys
 from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -62,6 +63,34 @@ def beside(names: Sequence[str], rows: Iterable[tuple[str, Row | None]]) -> str:
 
 def _ratio(this: float | None, reference: float | None) -> str:
     return f"{this / reference:.2f}" if this is not None and reference else "-"
+
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    """What we want of this server. Nothing is shown of one without a value."""
+
+    title: str
+    value: float | None
+    most: float  # as stated, for a quiet box
+    form: str
+    here: float | None = None  # what that comes to on this box; None = the same
+    least: bool = False  # the value is to be at least, not at most, that
+
+
+def against(targets: Iterable[Target]) -> str:
+    """A row per target: what was measured, what was wanted, and whether it was met.
+
+    Empty where nothing was measured.
+    """
+    rows = [["", "this server", "target", "on this box", ""]]
+    for each in targets:
+        if each.value is None:
+            continue
+        here = each.most if each.here is None else each.here
+        met = each.value >= here if each.least else each.value <= here
+        shown = [each.form.format(value) for value in (each.value, each.most, here)]
+        rows.append([each.title, *shown, "met" if met else "missed"])
+    return align(rows) if len(rows) > 1 else ""
 
 
 def percentile(values: Iterable[float], percent: int) -> float | None:
