@@ -1,0 +1,1 @@
+"""What must hold whatever comes over the wire, tried on inputs that coverage guides."""

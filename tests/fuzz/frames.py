@@ -1,0 +1,50 @@
+"""Framing: any bytes, in any pieces."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+
+from wyoming.event import Event
+
+from tests.fuzz.conversation import conversation
+from wyoming_faster_whisper.errors import ProtocolError
+from wyoming_faster_whisper.wire.framing import FrameLimits, FrameReader, write_event
+
+# Small, so that inputs of some kilobytes come up to them.
+LIMITS = FrameLimits(header=512, data=512, payload=2048)
+
+
+def read(pieces: Iterator[bytes]) -> tuple[list[Event], bool]:
+    """The events in some bytes, and whether they ended in a ProtocolError."""
+    reader, events = FrameReader(LIMITS), []
+    try:
+        for piece in pieces:
+            reader.feed(piece)
+            while (event := reader.next_event()) is not None:
+                events.append(event)
+    except ProtocolError:
+        return events, True
+    return events, False
+
+
+def try_one(data: bytes) -> None:
+    """Nothing but ProtocolError comes out, and the pieces in which bytes come do not matter."""
+    sent = conversation(data)
+    size = 1 + len(sent) // (1 + len(data) % 64)  # at most 64 pieces
+    whole = read(iter([sent]))
+    pieces = read(sent[at : at + size] for at in range(0, len(sent), size))
+    assert pieces == whole, (pieces, whole)
+    for event in whole[0]:
+        assert len(event.payload or b"") <= LIMITS.payload
+        written = write_event(event)
+        again = FrameReader()
+        again.feed(written)
+        copy = again.next_event()
+        assert copy is not None
+        assert not again.mid_frame
+        # Not the event itself: a lone surrogate becomes "?".
+        assert write_event(copy) == written
+
+
+def start() -> Callable[[bytes], None]:
+    return try_one
