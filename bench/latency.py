@@ -98,6 +98,7 @@ Summary = dict[str, dict[str, dict[str, Figures]]]  # setup: scenario: server
 
 def main() -> None:
     arguments = parse_arguments()
+    began = time.monotonic()
     if arguments.plot:
         check_plotting()
     clips = load(arguments.recordings or [TEST_CLIPS], arguments.limit)
@@ -105,9 +106,10 @@ def main() -> None:
         sys.exit("no clips found")
     options = servers(arguments)
     setups = [SETUPS[name] for name in arguments.setups]
-    minutes = None if arguments.full else arguments.minutes
-    model = next(iter(options.values())).model
-    paused = pause_set(clips, model)
+    paused = pause_set(clips, next(iter(options.values())).model)
+    # Looking for words takes a while the first time; that is part of the run.
+    spent = (time.monotonic() - began) / 60
+    minutes = None if arguments.full else max(1.0, arguments.minutes - spent)
     chosen = plan(setups, list(options), clips, paused, minutes)
     took = seconds(setups, list(options), chosen)
     progress(f"{sum(map(len, chosen.values()))} utterances; about {took / 60:.0f} min")
@@ -166,8 +168,6 @@ async def run(
             # What another took longer is left out here, and told.
             end = began + 60 * minutes * done / planned if minutes is not None else None
             flags = (*options[name].extra, *setup.flags[name])
-            if name == "this server":
-                flags = (*flags, "--debug")
             try:
                 async with Server(pythons[name], replace(options[name], extra=flags)) as server:
                     label = f"{setup.name}, {name}"

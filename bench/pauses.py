@@ -7,6 +7,7 @@ quietest moment near there. What was found is kept, because it takes a second a 
 import hashlib
 import json
 from collections.abc import Sequence
+from functools import lru_cache
 from itertools import pairwise
 from pathlib import Path
 
@@ -30,13 +31,17 @@ _QUIET_ROOM = 10 ** (-70 / 20)  # of full scale
 
 def room(clip: Clip, seconds: float) -> bytes:
     """Room tone: what the recording held after the speech, to and fro; else soft noise."""
-    count = round(seconds * SAMPLE_RATE)
     tail = to_samples(clip.tail)
     if len(tail) < _LEAST_TAIL * SAMPLE_RATE or not tail.any():
-        return to_pcm(_QUIET_ROOM * coloured(max(count, SAMPLE_RATE), 0.5, clip.name)[:count])
+        tail = _soft_noise(clip.name)
     # Mirrored, so that it does not jump where it begins anew.
     there_and_back = np.concatenate([tail, tail[::-1]])
-    return to_pcm(np.resize(there_and_back, count))
+    return to_pcm(np.resize(there_and_back, round(seconds * SAMPLE_RATE)))
+
+
+@lru_cache(maxsize=1024)
+def _soft_noise(seed: str) -> Samples:
+    return np.asarray(_QUIET_ROOM * coloured(2 * SAMPLE_RATE, 0.5, seed), np.float32)
 
 
 def pause_set(clips: Sequence[Clip], model: Path) -> list[tuple[float, Clip]]:

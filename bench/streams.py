@@ -7,6 +7,7 @@ and plan() which clips there is time for.
 import random
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from itertools import zip_longest
 from typing import Literal
 
 from .clips import SAMPLE_RATE, WIDTH, Clip, speech_start, to_samples
@@ -16,6 +17,8 @@ COMMAND_CAP = 15.0  # seconds after which Home Assistant ends a command that see
 NEVER = 4.0  # seconds of silence that a server that ends turns itself is given at most
 
 ANSWER = 1.2  # seconds that an answer may take, for the plan; no limit
+_MOST_TIMES = 8.0  # as many as their share, where few scenarios run and there is time for more
+
 START = 8.0  # seconds that a server takes to its first answer, for the plan
 REST = 0.3  # seconds between two utterances, for what a server does on the side
 
@@ -145,23 +148,23 @@ def plan(
         Plays by the name of the setup, mixed, the same each time.
     """
     sets = {
-        (setup.name, scenario.name): _streams(scenario, clips, paused)
+        (setup.name, scenario.name): _plays(scenario, clips, paused, minutes)
         for setup in setups
         for scenario in setup.scenarios
     }
-    share = 1.0
+    many = _MOST_TIMES
     while True:
         chosen = {
             setup.name: [
                 play
                 for scenario in setup.scenarios
-                for play in _some(scenario, sets[setup.name, scenario.name], share, minutes)
+                for play in sets[setup.name, scenario.name][: _wanted(scenario, minutes, many)]
             ]
             for setup in setups
         }
-        if minutes is None or share < 0.05 or seconds(setups, servers, chosen) <= 60 * minutes:
+        if minutes is None or many < 0.05 or seconds(setups, servers, chosen) <= 60 * minutes:
             break
-        share *= 0.95
+        many *= 0.95
     for plays in chosen.values():
         random.Random(0).shuffle(plays)
         # What says how fast the box is comes first: it is not to fall to a lack of time.
@@ -184,33 +187,37 @@ def block_seconds(plays: Iterable[Play]) -> float:
     return START + sum(play.seconds for play in plays)
 
 
-def _streams(
-    scenario: Scenario, clips: Sequence[Clip], paused: Sequence[tuple[float, Clip]]
+def _plays(
+    scenario: Scenario,
+    clips: Sequence[Clip],
+    paused: Sequence[tuple[float, Clip]],
+    minutes: float | None,
 ) -> list[Play]:
-    """All streams of a scenario, in the order in which they are chosen."""
+    """What may be played of a scenario, in the order in which it is chosen."""
+    wanted = _wanted(scenario, minutes, _MOST_TIMES)
     if not scenario.pauses:
         mixed = random.Random(0).sample(list(clips), len(clips))
-        return [Play(scenario, scenario.stream(clip)) for clip in mixed]
+        return [Play(scenario, scenario.stream(clip)) for clip in mixed[:wanted]]
     # Pauses of each length in turn, so that a few of them are of all lengths.
-    by_length = {
-        length: random.Random(0).sample(found, len(found))
+    columns = [
+        random.Random(0).sample(found, len(found))
         for length in PAUSES
-        if (found := [clip for seconds, clip in paused if seconds == length])
-    }
+        if (found := [each for each in paused if each[0] == length])
+    ]
+    mixed_pauses = [each for row in zip_longest(*columns) for each in row if each is not None]
     return [
-        Play(scenario, replace(scenario.stream(by_length[length][turn]), pause=length))
-        for turn in range(max(map(len, by_length.values()), default=0))
-        for length in by_length
-        if turn < len(by_length[length])
+        Play(scenario, replace(scenario.stream(clip), pause=length))
+        for length, clip in mixed_pauses[:wanted]
     ]
 
 
-def _some(
-    scenario: Scenario, plays: Sequence[Play], share: float, minutes: float | None
-) -> Sequence[Play]:
-    wanted = len(plays)
-    if minutes is not None:
-        wanted = max(1, round(scenario.share * minutes / 15 * share))
-    if scenario.most is not None:
-        wanted = min(wanted, scenario.most)
-    return plays[:wanted]
+def _wanted(scenario: Scenario, minutes: float | None, many: float) -> int | None:
+    """How many utterances of a scenario; None = all.
+
+    Args:
+        many: times its share.
+    """
+    if minutes is None:
+        return scenario.most
+    count = max(1, round(scenario.share * minutes / 15 * many))
+    return count if scenario.most is None else min(count, scenario.most)

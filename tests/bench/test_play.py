@@ -1,0 +1,58 @@
+"""One utterance as a microphone sends it: what counts as the wait, and what as cut off."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+
+from wyoming.asr import Transcript
+from wyoming.event import Event, async_read_event, async_write_event
+
+from bench.play import play
+from wyoming_faster_whisper.testing import pcm16, silence, tone
+
+SPOKEN, ROOM = pcm16(tone(0.1)), pcm16(silence(0.1))
+
+
+@asynccontextmanager
+async def server(answers_at: Callable[[Event, int], bool]) -> AsyncIterator[int]:
+    """Answers at the first event of which it is told to, with the number of its chunks."""
+
+    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        chunks = 0
+        while (event := await async_read_event(reader)) is not None:
+            chunks += event.type == "audio-chunk"
+            if answers_at(event, chunks):
+                await async_write_event(Transcript("heard").event(), writer)
+                break
+        while await reader.read(1000):
+            pass
+        writer.close()
+
+    listening = await asyncio.start_server(serve, "127.0.0.1", 0)
+    async with listening:
+        yield listening.sockets[0].getsockname()[1]
+
+
+async def test_an_answer_after_audio_stop_has_both_waits() -> None:
+    async with server(lambda event, _: event.type == "audio-stop") as port:
+        answer = await play(port, SPOKEN, silence=ROOM, paced=True)
+    assert answer.text == "heard"
+    assert answer.after_stop is not None
+    assert answer.after_speech is not None
+    assert answer.after_speech >= answer.after_stop + 0.09
+
+
+async def test_an_answer_in_the_silence_kept_nobody_waiting_for_audio_stop() -> None:
+    async with server(lambda _, chunks: chunks == 12) as port:
+        answer = await play(port, SPOKEN, silence=ROOM * 100, paced=True)
+    assert answer.after_stop is None
+    assert answer.after_speech is not None
+    assert answer.after_speech > 0
+
+
+async def test_an_answer_before_the_last_word_is_cut_off() -> None:
+    async with server(lambda _, chunks: chunks == 5) as port:
+        answer = await play(port, SPOKEN * 100, silence=ROOM, paced=True)
+    assert answer.after_speech is None

@@ -1,0 +1,91 @@
+"""What the latency benchmark plays: cut, paused, and as much as there is time for."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from bench.clips import SAMPLE_RATE, WIDTH, Clip, to_pcm, to_samples
+from bench.pauses import PAUSES, quietest, room, with_pause
+from bench.streams import SETUPS, plan, seconds
+from wyoming_faster_whisper.testing import silence, tone
+
+SERVERS = ["this server", "reference"]
+
+
+def clip(name: str = "order", *, tail: float = 0.0, spoken: float = 2.0) -> Clip:
+    room = np.full(round(tail * SAMPLE_RATE), 0.01, np.float32)
+    return Clip(name, to_pcm(tone(spoken)), to_pcm(room), "turn on the light", ("light",))
+
+
+def seconds_of(pcm: bytes) -> float:
+    return len(pcm) / WIDTH / SAMPLE_RATE
+
+
+def test_the_room_is_what_was_recorded_behind_the_speech() -> None:
+    assert np.allclose(to_samples(room(clip(tail=0.5), 3.0)), 0.01, atol=1e-4)
+
+
+def test_a_room_that_was_not_recorded_is_soft_but_not_silent() -> None:
+    made = to_samples(room(clip(), 3.0))
+    assert len(made) == 3 * SAMPLE_RATE
+    assert 0 < np.abs(made).max() < 0.005
+
+
+@pytest.mark.parametrize("length", PAUSES)
+def test_a_pause_keeps_the_words_and_has_its_length(length: float) -> None:
+    before = clip(tail=0.5)
+    after = with_pause(before, SAMPLE_RATE, length)
+    assert seconds_of(after.audio) == pytest.approx(before.seconds + length)
+    assert after.audio[: SAMPLE_RATE * WIDTH] == before.audio[: SAMPLE_RATE * WIDTH]
+    assert after.audio[-SAMPLE_RATE * WIDTH :] == before.audio[-SAMPLE_RATE * WIDTH :]
+    middle = to_samples(after.audio)[SAMPLE_RATE + 800 : -SAMPLE_RATE - 800]
+    assert np.abs(middle).max() < 0.02
+    assert (after.text, after.phrases) == (before.text, before.phrases)
+
+
+def test_the_quietest_moment_is_between_the_words() -> None:
+    samples = np.concatenate([tone(0.5), silence(0.05), tone(0.5)])
+    at, power = quietest(samples, 4000, 12000)
+    assert 8000 <= at <= 8800
+    assert power < 1e-6
+
+
+def test_a_plan_takes_as_long_as_it_may() -> None:
+    clips = [clip(str(number)) for number in range(60)]
+    paused = [(PAUSES[number % 4], each) for number, each in enumerate(clips)]
+    setups = list(SETUPS.values())
+    for minutes in (5.0, 15.0, 40.0):
+        chosen = plan(setups, SERVERS, clips, paused, minutes)
+        assert 0.8 < seconds(setups, SERVERS, chosen) / 60 / minutes <= 1
+
+
+def test_a_plan_for_one_server_and_setup_has_more_of_it() -> None:
+    clips = [clip(str(number)) for number in range(60)]
+    setups = [SETUPS["home"]]
+    chosen = plan(setups, SERVERS[:1], clips, [(0.3, each) for each in clips], 15.0)
+    assert 0.8 < seconds(setups, SERVERS[:1], chosen) / 60 / 15 <= 1
+
+
+def test_everything_is_played_where_time_does_not_matter() -> None:
+    clips = [clip(str(number)) for number in range(50)]
+    chosen = plan([SETUPS["home"]], SERVERS, clips, [(0.3, each) for each in clips], None)
+    counts = {
+        scenario.name: sum(play.scenario is scenario for play in chosen[SETUPS["home"].name])
+        for scenario in SETUPS["home"].scenarios
+    }
+    assert counts == {scenario.name: scenario.most or 50 for scenario in SETUPS["home"].scenarios}
+
+
+def test_a_few_pauses_are_of_all_lengths() -> None:
+    clips = [clip(str(number)) for number in range(40)]
+    paused = [(PAUSES[number % 4], each) for number, each in enumerate(clips)]
+    chosen = plan([SETUPS["auto"]], SERVERS, clips, paused, 5)
+    lengths = {play.stream.pause for play in chosen[SETUPS["auto"].name]}
+    assert lengths == {None, *PAUSES}
+
+
+def test_no_words_are_expected_where_nobody_speaks() -> None:
+    nobody = SETUPS["home"].scenarios[-1].stream(clip())
+    assert (nobody.clip.text, nobody.clip.phrases, nobody.audio) == (None, (), b"")
+    assert nobody.seconds == 15.0
