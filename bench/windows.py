@@ -1,0 +1,173 @@
+"""How much window and beam a model needs, the trial behind engine/window.py's table.
+
+In this process, with the parts of this server's own engine: each clip is cut to its speech as
+the server cuts it, and decoded in every window with every beam. Orders count as accepted or
+not, sentences of other languages (espeak-ng) by their words. Prints a table; progress goes to
+stderr.
+"""
+
+import argparse
+import sys
+import time
+from collections.abc import Iterator, Sequence
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+
+from wyoming_faster_whisper.engine.base import DecodeOptions
+from wyoming_faster_whisper.engine.gate import token_budget, unlooped
+from wyoming_faster_whisper.engine.whisper import WhisperEngine, load_model
+from wyoming_faster_whisper.engine.window import FRAMES_PER_SECOND, FULL_SECONDS
+from wyoming_faster_whisper.speech.segment import SpeechRules, segments
+from wyoming_faster_whisper.speech.vad import Vad
+
+from . import voices
+from .accuracy import KITCHEN, POOLED
+from .arguments import RECORDINGS, add, listed, parser
+from .clips import (
+    SAMPLE_RATE,
+    TEST_CLIPS,
+    Clip,
+    Samples,
+    accepted,
+    load,
+    read_wav,
+    to_samples,
+    word_error_rate,
+)
+from .models import model_directory
+from .report import align, progress, write_json
+from .sounds import degrade, kitchen_like
+
+WINDOWS = (10.0, 12.0, 15.0, 20.0, 30.0)  # seconds
+BEAMS = (1, 5)
+MARGIN = 1.0  # seconds behind the speech, at least
+
+
+@dataclass(slots=True)
+class Heard:
+    """What one window and beam made of the clips of one condition."""
+
+    condition: str
+    window: float  # seconds
+    beam: int
+    accepted: int = 0
+    orders: int = 0
+    texts: list[str] = field(default_factory=list)  # of the clips whose every word is known
+    truths: list[str] = field(default_factory=list)
+    cpu: float = 0.0  # seconds, of all clips
+    clips: int = 0
+
+
+def main() -> None:
+    arguments = parse_arguments()
+    noise = to_samples(read_wav(arguments.noise)) if arguments.noise else kitchen_like()
+    clips = load(arguments.recordings or [TEST_CLIPS], arguments.limit)
+    directory = model_directory(arguments.model)
+    model = load_model(directory, device="cpu", compute_type="int8", threads=arguments.threads)
+    engine = WhisperEngine(model, directory)
+    vad = Vad()
+    found: dict[tuple[str, float, int], Heard] = {}
+    sounds = list(trials(arguments, clips))
+    for number, (condition, language, clip) in enumerate(sounds, start=1):
+        progress(f"{number}/{len(sounds)}, {condition}")
+        pcm = clip.audio + clip.silence(arguments.trailing)
+        if condition in POOLED:
+            pcm = degrade(clip, pcm, condition, noise)
+        sound = speech(to_samples(pcm), vad)
+        for window in arguments.windows:
+            for beam, text, cpu in decoded(engine, sound, window, arguments.beams, language):
+                row = found.setdefault((condition, window, beam), Heard(condition, window, beam))
+                row.cpu, row.clips = row.cpu + cpu, row.clips + 1
+                if clip.phrases:
+                    row.orders, row.accepted = row.orders + 1, row.accepted + accepted(clip, text)
+                if clip.text is not None:
+                    row.truths.append(clip.text)
+                    row.texts.append(text)
+    progress("")
+    if not found:
+        sys.exit("no clips found")
+    print(f"{arguments.model} int8, {arguments.threads} thread(s); {len(sounds)} sounds")
+    print(table(list(found.values())))
+    if arguments.json:
+        write_json(arguments.json, {"rows": [asdict(row) for row in found.values()]})
+
+
+def parse_arguments() -> argparse.Namespace:
+    flags = parser("windows", __doc__)
+    add(flags, "--model", "--limit", "--json")
+    add(flags, "--threads", default=1)
+    add(flags, "--recordings", help=RECORDINGS)
+    add(flags, "--trailing", default=0.7)
+    flags.add_argument("--noise", type=Path, default=KITCHEN if KITCHEN.exists() else None)
+    flags.add_argument("--conditions", type=listed(POOLED), default=("clean", "20dB"))
+    flags.add_argument("--languages", type=listed(tuple(voices.VOICES)), default=())
+    flags.add_argument(
+        "--windows", type=lambda text: tuple(map(float, text.split(","))), default=WINDOWS
+    )
+    flags.add_argument(
+        "--beams", type=lambda text: tuple(map(int, text.split(","))), default=BEAMS
+    )
+    return flags.parse_args()
+
+
+def trials(
+    arguments: argparse.Namespace, clips: Sequence[Clip]
+) -> Iterator[tuple[str, str, Clip]]:
+    """Condition or language, language, clip."""
+    for condition in arguments.conditions:
+        for clip in clips:
+            yield condition, "en", clip
+    for language in arguments.languages:
+        for clip in voices.foreign(language)[: arguments.limit]:
+            yield language, language, clip
+
+
+def speech(sound: Samples, vad: Vad) -> Samples:
+    """What the server would decode of it, pauses inside included."""
+    found = segments(vad.probabilities(sound).tolist(), SpeechRules(), len(sound))
+    return sound[found[0].start : found[-1].end] if found else sound
+
+
+def decoded(
+    engine: WhisperEngine, sound: Samples, window: float, beams: Sequence[int], language: str
+) -> Iterator[tuple[int, str, float]]:
+    """Beam, text, CPU seconds; by the engine's own steps, for decode() chooses the window."""
+    seconds = len(sound) / SAMPLE_RATE
+    began = time.process_time()
+    frames = round(min(FULL_SECONDS, max(window, seconds + MARGIN)) * FRAMES_PER_SECOND)
+    encoding = engine._encode([engine._spectrogram(sound)], frames // 2 * 2)
+    encoder = time.process_time() - began
+    prompt = engine._prompt(DecodeOptions(), language)
+    for beam in beams:
+        began = time.process_time()
+        budget = token_budget(seconds, language)
+        [first] = engine._generate(encoding, [prompt], beam, [budget])
+        text = unlooped(first, seconds).text
+        yield beam, text, encoder + time.process_time() - began
+
+
+def table(rows: Sequence[Heard]) -> str:
+    lines = [["", "window", "beam", "accepted", "of", "WER", "of", "CPU s"]]
+    for row in rows:
+        share = f"{100 * row.accepted / row.orders:.1f}%" if row.orders else ""
+        language = row.condition if row.condition in voices.VOICES else "en"
+        wer = ""
+        if row.truths:
+            wer = f"{100 * word_error_rate(row.truths, row.texts, language=language):.1f}%"
+        lines.append(
+            [
+                row.condition,
+                f"{row.window:g} s",
+                str(row.beam),
+                share,
+                str(row.orders or ""),
+                wer,
+                str(len(row.truths) or ""),
+                f"{row.cpu / row.clips:.2f}",
+            ]
+        )
+    return align(lines)
+
+
+if __name__ == "__main__":
+    main()
