@@ -26,7 +26,7 @@ MAY_IMPORT = {
     "options": "errors",
     "discovery": "errors",
     "health_check": "client errors wire.listener",
-    "client": "audio errors wire.framing wire.listener",
+    "client": "audio discovery errors speech wire.framing wire.listener",
     "wire": "audio errors models.Model request session",
     "wire.framing": "errors",
     "session": "audio engine.base engine.worker errors request speech",
