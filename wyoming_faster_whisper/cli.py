@@ -8,19 +8,15 @@
 
 from __future__ import annotations
 
-import argparse
 import asyncio
 import contextlib
-import json
 import logging
 import os
 import sys
 import threading
 from collections.abc import Sequence
 
-from . import __version__
-from .errors import ServerError, SettingError, visible
-from .hardware import share_one_heap
+from .errors import ServerError, SettingError
 from .settings import default_data_dir, read_settings
 
 _LOGGER = logging.getLogger(__name__)
@@ -72,50 +68,9 @@ def _serve(argv: Sequence[str]) -> int:
 
 def client(argv: Sequence[str] | None = None) -> int:
     """Talk to a server: wyoming-faster-whisper-client."""
-    parser = argparse.ArgumentParser(
-        prog="wyoming-faster-whisper-client", description="A client for Wyoming servers."
-    )
-    parser.add_argument("--version", action="version", version=__version__)
-    commands = parser.add_subparsers(dest="command", required=True)
-    transcribe = commands.add_parser("transcribe", help="print what is said in WAV files")
-    transcribe.add_argument("files", nargs="+", metavar="FILE.wav")
-    transcribe.add_argument(
-        "--uri", default="tcp://127.0.0.1:10300", help="server (default: %(default)s)"
-    )
-    transcribe.add_argument("--language", help="language of the speech, like en or de")
-    transcribe.add_argument("--json", action="store_true", help="one line of JSON per file")
-    args = parser.parse_args(argv)
-    try:
-        asyncio.run(_transcribe(args))
-    except SettingError as error:
-        return _fail(error, 2)
-    except ServerError as error:
-        return _fail(error, 1)
-    except BrokenPipeError:
-        # Whoever read has enough. Python would complain when it flushes at the end.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return 1
-    except KeyboardInterrupt:
-        return 130
-    return 0
+    from .client.command import main
 
-
-async def _transcribe(args: argparse.Namespace) -> None:
-    from .client import Client, read_wav
-
-    # All files are looked at before the first is sent.
-    clips = [read_wav(file) for file in args.files]
-    async with Client(args.uri) as server:
-        for file, clip in zip(args.files, clips, strict=True):
-            transcript = await server.transcribe(clip, language=args.language)
-            line = visible(transcript.text)
-            if args.json:
-                language = visible(transcript.language or "") or None
-                line = json.dumps(
-                    {"file": file, "text": line, "language": language}, ensure_ascii=False
-                )
-            sys.stdout.write(line + "\n")
-            sys.stdout.flush()
+    return main(argv)
 
 
 def _fail(error: Exception, status: int) -> int:

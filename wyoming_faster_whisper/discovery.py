@@ -160,7 +160,7 @@ class Announcement:
 
     async def _announce_until_changed(self, addresses: list[Address]) -> None:
         # Leaving the block sends the goodbyes, also when the task is cancelled.
-        async with AsyncZeroconf(ip_version=_ip_version(ifaddr.get_adapters())) as mdns:
+        async with AsyncZeroconf(ip_version=usable_ip_version(ifaddr.get_adapters())) as mdns:
             await self._register(mdns, addresses)
             now = addresses
             while now == addresses:
@@ -196,7 +196,8 @@ class Announcement:
         raise zeroconf.NonUniqueNameException(f"{names[0]!r} to {names[-1]!r} are taken")
 
 
-def _ip_version(adapters: Iterable[ifaddr.Adapter]) -> zeroconf.IPVersion:
+def usable_ip_version(adapters: Iterable[ifaddr.Adapter]) -> zeroconf.IPVersion:
+    """The kind of sockets that mDNS can be spoken over with these adapters."""
     # IPv6 addresses are announced over IPv4 as well, so one kind of socket is enough; IPv6
     # sockets cannot even be opened where the kernel has it switched off.
     if any(not own.is_loopback for own in _interface_addresses(adapters) if own.version == 4):

@@ -5,8 +5,9 @@ The fakes are real classes with the real interfaces; nothing is patched.
 
 from __future__ import annotations
 
+import asyncio
 import threading
-from collections.abc import Callable, Hashable, Sequence
+from collections.abc import AsyncIterator, Callable, Hashable, Sequence
 
 import numpy as np
 
@@ -77,6 +78,26 @@ class LoudnessVad:
         windows = samples.reshape(-1, WINDOW)
         loud = np.abs(windows).max(axis=1, initial=0.0) > 0.01
         return np.asarray(loud, np.float32)
+
+
+class FakeMicrophone:
+    """Hears what it is given, a window at a time, as fast as it is listened to.
+
+    Args:
+        samples: what it hears, filled up with silence to whole windows.
+        stays: it then hears nothing more but is there still; else it is unplugged.
+    """
+
+    def __init__(self, samples: Samples, *, stays: bool = False) -> None:
+        self._samples = np.pad(samples, (0, -len(samples) % WINDOW))
+        self._stays = stays
+
+    async def blocks(self) -> AsyncIterator[Samples]:
+        for block in self._samples.reshape(-1, WINDOW):
+            yield block
+            await asyncio.sleep(0)
+        if self._stays:
+            await asyncio.Event().wait()
 
 
 def tone(seconds: float, *, hertz: float = 440.0, rate: int = SAMPLE_RATE) -> Samples:

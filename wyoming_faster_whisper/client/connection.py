@@ -17,7 +17,7 @@ from wyoming.event import Event, Eventable
 from wyoming.info import Describe, Info
 from wyoming.vad import VoiceStopped
 
-from ..errors import ProtocolError, ServerError, printable
+from ..errors import ProtocolError, ServerError, SettingError, printable
 from ..wire.framing import FrameLimits, FrameReader, write_event
 from ..wire.listener import Address
 from .spoken import Clip, Spoken
@@ -72,12 +72,15 @@ class Client:
         timeout: seconds for the server to accept, and for each event of its.
 
     Raises:
+        SettingError: by the constructor: the uri is none.
         ClientError: by every method, where the server is not there or goes away.
     """
 
     def __init__(self, uri: str, *, timeout: float = 300.0, connect_timeout: float = 5.0) -> None:
         self._uri = uri
         self._address = Address.parse(uri)
+        if self._address.scheme == "stdio":
+            raise SettingError(f"--uri is {uri!r}; a client takes tcp://HOST:PORT or unix://PATH")
         self._timeout = timeout
         self._connect_timeout = connect_timeout
         self._streams: tuple[asyncio.StreamReader, asyncio.StreamWriter] | None = None
@@ -249,10 +252,8 @@ class Client:
             async with asyncio.timeout(self._connect_timeout):
                 if address.scheme == "tcp":
                     self._streams = await asyncio.open_connection(address.host, address.port)
-                elif address.scheme == "unix":
-                    self._streams = await asyncio.open_unix_connection(address.path)
                 else:
-                    raise ClientError(f"cannot connect to {self._uri}; give tcp:// or unix://")
+                    self._streams = await asyncio.open_unix_connection(address.path)
         except (OSError, TimeoutError) as error:
             raise Unreachable(f"there is no server at {self._uri}: {_why(error)}") from None
         self._frames = FrameReader(_LIMITS)

@@ -62,7 +62,7 @@ class Spoken:
         self._more.set()
 
     async def chunks(self) -> AsyncIterator[bytes]:
-        """All of it from the start, in pieces of at most CHUNK; waits for what is not said yet."""
+        """All of it from the start, in pieces of CHUNK; waits for what is not said yet."""
         size = max(1, round(CHUNK * self.pcm.rate)) * self.pcm.frame_bytes
         at = 0
         while True:

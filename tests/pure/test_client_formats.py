@@ -1,0 +1,58 @@
+"""How a transcription is written."""
+
+from __future__ import annotations
+
+import json
+
+from wyoming_faster_whisper.client.formats import FORMATS, Line, Transcription
+
+SAID = Transcription(
+    "film.mkv",
+    3725.5,
+    "en",
+    (
+        Line(0.25, 1.5, "Bread & <butter>."),
+        Line(2.0, 3.0, ""),
+        Line(3723.9996, 3725.0, "Good night."),
+    ),
+)
+
+
+def test_text_is_one_line() -> None:
+    assert FORMATS["text"](SAID) == "Bread & <butter>. Good night.\n"
+
+
+def test_json_is_one_line_with_the_times_of_what_was_said() -> None:
+    line = FORMATS["json"](SAID)
+    assert line.count("\n") == 1
+    assert json.loads(line) == {
+        "file": "film.mkv",
+        "text": "Bread & <butter>. Good night.",
+        "language": "en",
+        "seconds": 3725.5,
+        "segments": [
+            {"start": 0.25, "end": 1.5, "text": "Bread & <butter>."},
+            {"start": 3724.0, "end": 3725.0, "text": "Good night."},
+        ],
+    }
+
+
+def test_srt_counts_what_was_said() -> None:
+    assert FORMATS["srt"](SAID) == (
+        "1\n00:00:00,250 --> 00:00:01,500\nBread & <butter>.\n\n"
+        "2\n01:02:04,000 --> 01:02:05,000\nGood night.\n"
+    )
+
+
+def test_vtt_escapes_what_it_would_take_for_a_tag() -> None:
+    assert FORMATS["vtt"](SAID) == (
+        "WEBVTT\n\n00:00:00.250 --> 00:00:01.500\nBread &amp; &lt;butter&gt;.\n\n"
+        "01:02:04.000 --> 01:02:05.000\nGood night.\n"
+    )
+
+
+def test_nothing_said_is_a_file_all_the_same() -> None:
+    nothing = Transcription("a.wav", 1.0, None, ())
+    written = {name: write(nothing) for name, write in FORMATS.items()}
+    assert (written["text"], written["srt"], written["vtt"]) == ("\n", "", "WEBVTT\n")
+    assert json.loads(written["json"])["segments"] == []

@@ -1,0 +1,232 @@
+"""The commands `info`, `ping` and `discover`: which servers are there, and what they are."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import statistics
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from ipaddress import ip_address
+
+import ifaddr
+import zeroconf
+from wyoming.event import Eventable
+from wyoming.info import Describe, Info
+from wyoming.ping import Ping, Pong
+from zeroconf.asyncio import AsyncServiceBrowser, AsyncServiceInfo, AsyncZeroconf
+
+from ..discovery import SERVICE, usable_ip_version
+from ..errors import printable
+from ..wire.listener import Address
+from . import screen
+from .connection import Client, ClientError, Unreachable
+
+_MOST_LANGUAGES = 8  # in a cell; Whisper has a hundred
+
+# What a server may offer, as the protocol calls it and as people do.
+_DOMAINS = {
+    "asr": "speech to text",
+    "tts": "text to speech",
+    "wake": "wake word",
+    "intent": "intents",
+    "handle": "handling",
+    "mic": "microphone",
+    "snd": "speaker",
+}
+
+
+async def info(client: Client, *, as_json: bool) -> None:
+    """Print what a server says it is.
+
+    Raises:
+        ClientError: there is none, or it is something else.
+    """
+    async with client:
+        told = await client.describe()
+    if as_json:
+        screen.say(json.dumps(told.event().data, ensure_ascii=False))
+        return
+    rows = [
+        (_DOMAINS[domain], *map(_cell, (program.name, program.version)), model, languages, how)
+        for domain in _DOMAINS
+        for program in getattr(told, domain)
+        for model, languages, how in _offers(domain, program)
+    ]
+    screen.table(("for", "program", "version", "model", "languages", "how"), rows)
+
+
+def _offers(domain: str, program: object) -> list[tuple[str, str, str]]:
+    """A row for each model, or one where the program has none."""
+    how = []
+    if domain == "asr":
+        how.append(
+            "ends when told" if getattr(program, "requires_external_vad", True) else "ends itself"
+        )
+        if getattr(program, "supports_transcript_streaming", False):
+            how.append("text as it comes")
+    models = getattr(program, "models", None) or getattr(program, "voices", None) or [None]
+    return [
+        (_cell(getattr(model, "name", None)), _languages(model), ", ".join(how))
+        for model in models
+    ]
+
+
+def _languages(model: object) -> str:
+    codes = [printable(code, 20) for code in getattr(model, "languages", None) or []]
+    shown = " ".join(codes[:_MOST_LANGUAGES])
+    more = len(codes) - _MOST_LANGUAGES
+    return f"{shown} and {more} more" if more > 0 else shown
+
+
+def _cell(value: object) -> str:
+    return "" if value is None else printable(value, 60)
+
+
+@dataclass(frozen=True, slots=True)
+class Pinged:
+    """How one ping went."""
+
+    connected: float  # seconds until the connection was there
+    answered: float  # seconds until the answer after that
+    with_pong: bool  # False: the server knows no ping, and described itself
+
+
+async def ping_once(new_client: Callable[[], Client]) -> Pinged:
+    """Connect and ask whether anybody is there.
+
+    Many servers know no ping, but all of them describe themselves. Both are asked for at
+    once, so nobody has to wait to find out which it is: events are answered in order.
+    """
+    started = time.perf_counter()
+    async with new_client() as client:
+        connected = time.perf_counter()
+        asks: tuple[Eventable, ...] = (Ping(), Describe())
+        for ask in asks:
+            await client.send(ask)
+        while True:
+            event = await client.receive()
+            answered = time.perf_counter()
+            if Pong.is_type(event.type) or Info.is_type(event.type):
+                with_pong = Pong.is_type(event.type)
+                return Pinged(connected - started, answered - connected, with_pong)
+
+
+async def ping(new_client: Callable[[], Client], uri: str, *, count: int, every: float) -> int:
+    """Ping a server so many times, so many seconds apart; print each and a summary.
+
+    Returns:
+        How many went unanswered.
+
+    Raises:
+        Unreachable: there never was a server.
+    """
+    times: list[float] = []
+    for number in range(count):
+        if number:
+            await asyncio.sleep(every)
+        try:
+            one = await ping_once(new_client)
+        except ClientError as error:
+            if not times and isinstance(error, Unreachable):
+                raise
+            screen.note(f"error: {error}")
+            continue
+        times.append(one.connected + one.answered)
+        what = "pong" if one.with_pong else "info (it knows no ping)"
+        screen.say(
+            f"{what} from {uri}: connected in {_ms(one.connected)}, answered in "
+            f"{_ms(one.answered)}"
+        )
+    if count > 1:
+        line = f"{len(times)} of {count} answered"
+        if times:
+            line += (
+                f"; fastest {_ms(min(times))}, median {_ms(statistics.median(times))}, "
+                f"slowest {_ms(max(times))}"
+            )
+        screen.say(line)
+    return count - len(times)
+
+
+def _ms(seconds: float) -> str:
+    return f"{seconds * 1000:.1f} ms"
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """A server that announced itself."""
+
+    name: str
+    uri: str
+    what: str  # it offers; empty where it did not tell
+
+
+async def discover(seconds: float, new_client: Callable[[str], Client]) -> list[Found]:
+    """Listen for announcements, then ask each server what it is.
+
+    Raises:
+        ClientError: the network does not let us listen.
+    """
+    names: set[str] = set()
+
+    def changed(
+        zeroconf: zeroconf.Zeroconf,
+        service_type: str,
+        name: str,
+        state_change: zeroconf.ServiceStateChange,
+    ) -> None:
+        if state_change.name == "Removed":
+            names.discard(name)
+        else:
+            names.add(name)
+
+    try:
+        adapters = await asyncio.to_thread(ifaddr.get_adapters)
+        async with AsyncZeroconf(ip_version=usable_ip_version(adapters)) as mdns:
+            browser = AsyncServiceBrowser(mdns.zeroconf, SERVICE, handlers=[changed])
+            await asyncio.sleep(seconds)
+            known = [AsyncServiceInfo(SERVICE, name) for name in sorted(names)]
+            await asyncio.gather(*(one.async_request(mdns.zeroconf, 3000) for one in known))
+            await browser.async_cancel()
+    except (OSError, RuntimeError, zeroconf.Error) as error:
+        raise ClientError(f"cannot listen for announcements: {error}") from None
+    there = [(one.name, uri) for one in known if (uri := _uri(one))]
+    offers = await asyncio.gather(*(_offer(new_client(uri)) for _, uri in there))
+    return [
+        Found(printable(name.removesuffix(f".{SERVICE}"), 80), uri, what)
+        for (name, uri), what in zip(there, offers, strict=True)
+    ]
+
+
+def _uri(service: AsyncServiceInfo) -> str | None:
+    """The first address, an IPv4 one if there is any."""
+    addresses = sorted(map(ip_address, service.parsed_addresses()), key=lambda a: a.version)
+    if not addresses or service.port is None:
+        return None
+    return str(Address("tcp", host=str(addresses[0]), port=service.port))
+
+
+async def _offer(client: Client) -> str:
+    try:
+        async with client:
+            told = await client.describe()
+    except ClientError:
+        return "(does not answer)"
+    return "; ".join(
+        f"{_DOMAINS[domain]}: {', '.join(names)}"
+        for domain in _DOMAINS
+        if (names := _programs(getattr(told, domain)))
+    )
+
+
+def _programs(programs: list[object]) -> list[str]:
+    """Each with its first model."""
+    return [
+        _cell(getattr(program, "name", None))
+        + "".join(
+            f" ({_cell(model.name)})" for model in (getattr(program, "models", None) or [])[:1]
+        )
+        for program in programs
+    ]

@@ -1,0 +1,261 @@
+"""The command `listen`: what is said into a microphone, as text.
+
+Everything that happens comes through one queue: sound, a key, the answer, the
+microphone's end. One place reads it and decides.
+
+    vad     waits for speech, and ends it when the client hears silence
+    server  sends all it hears; the server ends it by answering
+    key     sends all it hears until a key is pressed
+
+A key ends an utterance in all three.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import math
+from collections import deque
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from enum import Enum
+
+import numpy as np
+from wyoming.asr import Transcript
+
+from ..audio import SAMPLE_RATE, PcmFormat, Samples
+from ..errors import visible
+from . import screen
+from .connection import Client, ClientError, Watch
+from .cutting import SpeechDetector
+from .keyboard import keys
+from .microphone import Microphone
+from .retry import Retry
+from .spoken import Spoken
+from .turn import SILENCE, Phase, Turn
+
+_LEAD = 0.5  # seconds kept from before the first word: it is noticed when it has begun
+_QUIETEST = 60.0  # dB below full scale where the level meter begins
+_QUIT = "q\x04"  # and control-D
+_BACKLOG = 60.0  # seconds that are kept while the last answer is awaited
+
+
+class End(Enum):
+    """Who says that an utterance is over."""
+
+    AUTO = "auto"  # the server if it can, else VAD
+    SERVER = "server"
+    VAD = "vad"
+    KEY = "key"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Manner:
+    """How to listen."""
+
+    end: End = End.AUTO
+    silence: float = SILENCE  # seconds of it that end an utterance (VAD)
+    longest: float = 60.0  # seconds of an utterance, and to wait for its first word
+    loop: bool = False  # again and again
+    language: str | None = None
+    model: str | None = None
+    retry: Retry = field(default_factory=Retry)
+
+
+class _Answered:
+    pass
+
+
+class _Unplugged:
+    pass
+
+
+@dataclass(frozen=True, slots=True)
+class _Key:
+    char: str
+
+
+_Fact = Samples | _Key | _Answered | _Unplugged
+
+
+async def listen(
+    manner: Manner,
+    client: Client,
+    microphone: Microphone,
+    new_vad: Callable[[], SpeechDetector],
+) -> int:
+    """Print what is said.
+
+    Returns:
+        How many utterances had text.
+
+    Raises:
+        ClientError: there is no server, or no microphone.
+    """
+    try:
+        info = await manner.retry.run(client, client.describe, tell=screen.note)
+        if not info.asr:
+            raise ClientError("the server has no speech-to-text program; see info")
+        end = manner.end
+        if end is End.AUTO:
+            end = End.VAD if info.asr[0].requires_external_vad else End.SERVER
+        vad = await asyncio.to_thread(new_vad)
+        facts: asyncio.Queue[_Fact] = asyncio.Queue()
+        with keys(lambda char: facts.put_nowait(_Key(char))) as keyboard:
+            if end is End.KEY and not keyboard:
+                raise ClientError("--end key needs a keyboard; standard input is no terminal")
+            hearing = asyncio.create_task(_hear(microphone, facts))
+            try:
+                with screen.meter() as meter:
+                    heard = await _take_turns(manner, end, client, vad, facts, meter)
+                if hearing.done():
+                    hearing.result()  # why there is no microphone
+            finally:
+                hearing.cancel()
+                await asyncio.wait([hearing])
+    finally:
+        await client.close()
+    return heard
+
+
+async def _take_turns(
+    manner: Manner,
+    end: End,
+    client: Client,
+    vad: SpeechDetector,
+    facts: asyncio.Queue[_Fact],
+    meter: screen.Meter,
+) -> int:
+    heard = 0
+    while True:
+        ear = _Ear(manner, end, client, vad, facts, meter)
+        if text := await ear.utterance():
+            heard += 1
+            screen.say(text)
+        if ear.last or not manner.loop:
+            return heard
+
+
+async def _hear(microphone: Microphone, facts: asyncio.Queue[_Fact]) -> None:
+    try:
+        async for block in microphone.blocks():
+            # Nobody reads for long only while an answer is late; what is old is dropped.
+            if facts.qsize() * max(1, len(block)) < _BACKLOG * SAMPLE_RATE:
+                facts.put_nowait(block)
+    finally:
+        facts.put_nowait(_Unplugged())
+
+
+class _Ear(Watch):
+    """One utterance, from the first sound to its text."""
+
+    def __init__(
+        self,
+        manner: Manner,
+        end: End,
+        client: Client,
+        vad: SpeechDetector,
+        facts: asyncio.Queue[_Fact],
+        meter: screen.Meter,
+    ) -> None:
+        self.last = False  # the microphone is gone, or q was pressed
+        self._manner = manner
+        self._client = client
+        self._facts = facts
+        self._meter = meter
+        self._vad = vad.stream()
+        self._turn = Turn(manner.silence) if end is End.VAD else None
+        self._lead: deque[Samples] = deque()
+        self._over = False  # nothing of what comes now belongs to it
+        self._waited = 0.0  # seconds of sound before the first word
+        self._spoken: Spoken | None = None  # from its first word on
+        self._answer: asyncio.Task[Transcript] | None = None
+        self._text = ""
+
+    def partial(self, text: str) -> None:
+        self._text = visible(text)
+        self._show(0.0)
+
+    def speech_ended(self) -> None:
+        self._end()
+
+    async def utterance(self) -> str:
+        """Listen until it is over; return its text, "" where nobody spoke."""
+        try:
+            while not self._over:
+                match await self._facts.get():
+                    case _Answered():
+                        self._over = self._answer is not None and self._answer.done()
+                    case _Unplugged():
+                        self.last = True
+                        self._end()
+                    case _Key(char=char):
+                        self.last = self.last or char in _QUIT
+                        self._end()
+                    case block:
+                        self._hear(block)
+            return visible((await self._answer).text) if self._answer else ""
+        finally:
+            if self._answer is not None:
+                self._answer.cancel()
+                await asyncio.wait([self._answer])
+            if self._turn is None:
+                # Some servers that end it themselves would answer the rest of it once more.
+                await self._client.close()
+
+    def _hear(self, block: Samples) -> None:
+        if self._spoken is None and self._turn is None:
+            self._begin()
+        if self._spoken is None:
+            self._lead.append(block)
+            self._waited += len(block) / SAMPLE_RATE
+            while sum(map(len, self._lead)) - len(self._lead[0]) >= _LEAD * SAMPLE_RATE:
+                self._lead.popleft()
+        else:
+            self._spoken.add(to_pcm16(block))
+        if self._turn is not None:
+            phase = self._turn.hear(self._vad.feed(block).tolist())
+            if phase is not Phase.WAITING and self._spoken is None:
+                self._begin()
+            if phase is Phase.DONE:
+                self._end()
+        seconds = self._waited if self._spoken is None else self._spoken.seconds
+        if seconds >= self._manner.longest:
+            self._end()
+        self._show(level(block))
+
+    def _begin(self) -> None:
+        spoken = self._spoken = Spoken(PcmFormat())
+        for block in self._lead:
+            spoken.add(to_pcm16(block))
+        manner = self._manner
+        answer = self._answer = asyncio.create_task(
+            manner.retry.run(
+                self._client,
+                lambda: self._client.transcribe(
+                    spoken, language=manner.language, model=manner.model, watch=self
+                ),
+                tell=screen.note,
+            )
+        )
+        answer.add_done_callback(lambda _: self._facts.put_nowait(_Answered()))
+
+    def _end(self) -> None:
+        self._over = True
+        if self._spoken is not None:
+            self._spoken.end()
+        self._show(0.0)
+
+    def _show(self, loud: float) -> None:
+        state = "thinking" if self._over else "waiting" if self._spoken is None else "listening"
+        self._meter.show(state, loud, self._text)
+
+
+def level(block: Samples) -> float:
+    """How loud it is: 0 at 60 dB below full scale or less, 1 at full scale."""
+    power = float(np.mean(np.square(block))) if len(block) else 0.0
+    return min(1.0, max(0.0, 1.0 + 10 * math.log10(power + 1e-12) / _QUIETEST))
+
+
+def to_pcm16(samples: Samples) -> bytes:
+    """As it goes over the wire: 16-bit little-endian."""
+    return np.clip(np.rint(samples * 32768), -32768, 32767).astype("<i2").tobytes()

@@ -1,0 +1,125 @@
+"""The microphone. The only file that knows sounddevice (extra "mic")."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from dataclasses import dataclass
+from types import ModuleType
+from typing import Any, Protocol
+
+from ..audio import PcmFormat, PcmStream, Samples
+from ..errors import printable
+from .connection import ClientError
+
+_BLOCK = 0.032  # seconds: one window of the VAD
+
+
+class MicrophoneError(ClientError):
+    """There is no microphone, or it cannot be used."""
+
+
+class Microphone(Protocol):
+    """Something to listen to."""
+
+    def blocks(self) -> AsyncIterator[Samples]:
+        """What it hears from now on, in blocks of any length; ends when it is unplugged.
+
+        Raises:
+            MicrophoneError: it is not there, or cannot be used.
+        """
+
+
+class SoundDevice:
+    """A real microphone, as PortAudio knows it.
+
+    Args:
+        name: a part of its name or its number; None = the system's default.
+    """
+
+    def __init__(self, name: str | None = None) -> None:
+        self._name = int(name) if name is not None and name.isdigit() else name
+
+    async def blocks(self) -> AsyncIterator[Samples]:
+        loop = asyncio.get_running_loop()
+        heard: asyncio.Queue[bytes | None] = asyncio.Queue()
+
+        def put(data: bytes | None) -> None:
+            loop.call_soon_threadsafe(heard.put_nowait, data)
+
+        stream, rate = await asyncio.to_thread(self._open, put)
+        # Its own rate, which always works; the server's is made of it here.
+        pcm = PcmStream(PcmFormat(rate))
+        try:
+            while (data := await heard.get()) is not None:
+                yield pcm.feed(data)
+        finally:
+            await asyncio.to_thread(stream.close)
+
+    def _open(self, put: Any) -> tuple[Any, int]:
+        sounddevice = _sounddevice()
+        try:
+            device = sounddevice.query_devices(self._name, "input")
+            rate = int(device["default_samplerate"])
+            stream = sounddevice.RawInputStream(
+                samplerate=rate,
+                blocksize=round(rate * _BLOCK),
+                device=self._name,
+                channels=1,
+                dtype="int16",
+                callback=lambda data, *_: put(bytes(data)),
+                finished_callback=lambda: put(None),
+            )
+            stream.start()
+        except (sounddevice.PortAudioError, ValueError) as error:
+            which = "no microphone" if self._name is None else f"no microphone {self._name!r}"
+            raise MicrophoneError(
+                f"{which} can be used: {printable(error, 200)}; see listen --devices"
+            ) from None
+        return stream, rate
+
+
+@dataclass(frozen=True, slots=True)
+class Device:
+    """A microphone that is there."""
+
+    number: int
+    name: str
+    rate: float  # Hz
+    default: bool
+
+
+def devices() -> list[Device]:
+    """All microphones. Blocking.
+
+    Raises:
+        MicrophoneError: they cannot be listed.
+    """
+    sounddevice = _sounddevice()
+    try:
+        default = sounddevice.default.device[0]
+        return [
+            Device(
+                number, printable(one["name"], 80), one["default_samplerate"], number == default
+            )
+            for number, one in enumerate(sounddevice.query_devices())
+            if one["max_input_channels"] > 0
+        ]
+    except sounddevice.PortAudioError as error:
+        raise MicrophoneError(f"cannot list microphones: {printable(error, 200)}") from None
+
+
+def _sounddevice() -> ModuleType:
+    try:
+        import sounddevice
+    except ModuleNotFoundError:
+        raise MicrophoneError(
+            "the microphone needs sounddevice; pip install 'wyoming-faster-whisper[mic]'"
+        ) from None
+    except OSError:
+        # Its packages for Linux come without PortAudio.
+        raise MicrophoneError(
+            "the microphone needs PortAudio; on Debian: apt install libportaudio2"
+        ) from None
+    module: ModuleType = sounddevice
+    return module

@@ -1,0 +1,57 @@
+"""The plot of a benchmark. The only file of the client that knows matplotlib (extra "bench")."""
+
+from __future__ import annotations
+
+import importlib.util
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+from ..errors import SettingError
+
+
+def check_plotting() -> None:
+    """Say before an hour of measuring, not after, that nothing can be drawn.
+
+    Raises:
+        SettingError: the extra is missing.
+    """
+    if importlib.util.find_spec("matplotlib") is None:
+        raise SettingError("--plot needs: pip install 'wyoming-faster-whisper[bench]'")
+
+
+def draw(
+    waits: Mapping[str, Sequence[float]], wrong: Mapping[str, float | None], path: Path
+) -> None:
+    """Draw how long the answers took and how many words were wrong, into one PNG.
+
+    Args:
+        waits: seconds of every answer, by server.
+        wrong: share of words, by server; None where it is not known.
+    """
+    # Not pyplot: it keeps every figure, and looks for a display.
+    from matplotlib.figure import Figure
+
+    known = {name: share for name, share in wrong.items() if share is not None}
+    panels = 2 if known else 1
+    figure = Figure(figsize=(6.5 * panels, 4.0), layout="constrained")
+    left = figure.add_subplot(1, panels, 1)
+    for name, seconds in waits.items():
+        ordered = sorted(seconds)
+        shares = [100 * (at + 1) / len(ordered) for at in range(len(ordered))]
+        left.step([0.0, *ordered], [0.0, *shares], where="post", label=name)
+    left.set_xlabel("seconds from audio-stop to text")
+    left.set_ylabel("% of answers there")
+    left.set_xlim(left=0)
+    left.set_ylim(0, 102)
+    left.grid(alpha=0.3)
+    left.legend(fontsize="small")
+    if known:
+        right = figure.add_subplot(1, panels, 2)
+        right.bar(range(len(known)), [100 * share for share in known.values()], 0.5)
+        right.set_xticks(range(len(known)), list(known))
+        right.set_xlim(-1, len(known))
+        right.set_ylabel("% of words wrong")
+        right.grid(axis="y", alpha=0.3)
+        right.set_axisbelow(True)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    figure.savefig(path, dpi=120, format="png")

@@ -1,0 +1,85 @@
+"""The same for a terminal, in colour. The only file that knows rich (extra "client")."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Sequence
+from typing import Self
+
+from rich.console import Console
+from rich.live import Live
+from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+from rich.table import Table
+from rich.text import Text
+
+from .screen import Bar, Meter
+
+_BLOCKS = " ▁▂▃▄▅▆▇█"
+_CELLS = 10  # of the level meter
+
+
+class RichBar(Bar):
+    """Progress through so many equal things."""
+
+    def __init__(self, total: int, what: str) -> None:
+        self._progress = Progress(
+            TextColumn("{task.description}"),
+            BarColumn(),
+            TextColumn("{task.percentage:3.0f}%"),
+            TimeElapsedColumn(),
+            TimeRemainingColumn(),
+            console=Console(stderr=True),
+            # What is printed meanwhile goes above the bar; but a pipe is to get its text.
+            redirect_stdout=sys.stdout.isatty(),
+            transient=True,
+        )
+        self._task = self._progress.add_task(what, total=total)
+
+    def __enter__(self) -> Self:
+        self._progress.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._progress.stop()
+
+    def advance(self, share: float) -> None:
+        self._progress.advance(self._task, share)
+
+
+class RichMeter(Meter):
+    """A line that shows how loud it is and what was understood so far."""
+
+    def __init__(self) -> None:
+        self._live = Live(
+            console=Console(stderr=True),
+            refresh_per_second=15,
+            redirect_stdout=sys.stdout.isatty(),
+            transient=True,
+        )
+
+    def __enter__(self) -> Self:
+        self._live.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._live.stop()
+
+    def show(self, state: str, level: float, text: str) -> None:
+        self._live.update(
+            Text.assemble((f"{state:<10}", "bold cyan"), (level_bar(level), "green"), " ", text)
+        )
+
+
+def level_bar(level: float) -> str:
+    """Ten cells that fill from the left; the last that is not empty is filled by eighths."""
+    eighths = round(min(1.0, max(0.0, level)) * 8 * _CELLS)
+    return "".join(_BLOCKS[min(8, max(0, eighths - 8 * cell))] for cell in range(_CELLS))
+
+
+def print_table(columns: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
+    shown = Table(header_style="bold cyan")
+    for column in columns:
+        shown.add_column(column, overflow="fold")
+    for row in rows:
+        shown.add_row(*map(Text, row))  # not markup: a server's name may have brackets in it
+    Console().print(shown)

@@ -1,0 +1,268 @@
+"""The command `transcribe`: files → text, several at a time, in the order they were named."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import Counter, deque
+from collections.abc import Callable, Coroutine, Iterable, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from wyoming.asr import Transcript
+
+from ..audio import SAMPLE_RATE, PcmFormat
+from ..errors import AudioError, SettingError, visible
+from . import media, screen
+from .connection import Client, ClientError, Refused
+from .cutting import CAPTION_LONGEST, CAPTION_PAUSE, Cut, Part, SpeechDetector, judge, parts
+from .formats import FORMATS, SUFFIXES, TIMED, Line, Transcription
+from .retry import Retry
+from .spoken import Clip
+
+# Seconds: what a server that finds the end of speech by itself might take for the end.
+_ENDPOINT_PAUSE = 0.3
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Wish:
+    """What is to be transcribed, and how."""
+
+    files: Sequence[str]
+    language: str | None = None
+    model: str | None = None
+    format: str = "text"
+    output: Path | None = None
+    pause: float | None = None  # seconds of silence to cut at; None = as the format needs
+    jobs: int = 1
+
+    def cut(self, *, server_ends: bool) -> Cut:
+        """How to cut the sound.
+
+        Args:
+            server_ends: the server answers at the first end of speech and would leave out
+                what is said after it, so no part may have one in it.
+        """
+        timed = self.format in TIMED
+        pause = self.pause
+        if pause is None:
+            pause = CAPTION_PAUSE if timed else None
+        if server_ends:
+            pause = min(_ENDPOINT_PAUSE, pause or _ENDPOINT_PAUSE)
+        return Cut(pause, CAPTION_LONGEST) if timed else Cut(pause)
+
+
+@dataclass
+class Pool:
+    """So many connections to a server; who wants to talk takes one."""
+
+    new_client: Callable[[], Client]
+    size: int
+    retry: Retry
+    _free: asyncio.Queue[Client] = field(default_factory=asyncio.Queue, init=False)
+    _all: list[Client] = field(default_factory=list, init=False)
+
+    async def __aenter__(self) -> Pool:
+        for _ in range(self.size):
+            client = self.new_client()
+            self._all.append(client)
+            self._free.put_nowait(client)
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        for client in self._all:
+            await client.close()
+
+    async def server_ends(self) -> bool:
+        """Whether the server finds the end of speech by itself.
+
+        Raises:
+            ClientError: it is not there, or transcribes nothing.
+        """
+        client = await self._free.get()
+        try:
+            info = await self.retry.run(client, client.describe, tell=screen.note)
+        finally:
+            self._free.put_nowait(client)
+        if not info.asr:
+            raise ClientError("the server has no speech-to-text program; see info")
+        return not info.asr[0].requires_external_vad
+
+    async def transcribe(self, data: bytes, wish: Wish) -> Transcript:
+        client = await self._free.get()
+        clip = Clip(PcmFormat(), data)
+        try:
+            return await self.retry.run(
+                client,
+                lambda: client.transcribe(clip, language=wish.language, model=wish.model),
+                tell=screen.note,
+            )
+        finally:
+            self._free.put_nowait(client)
+
+
+async def transcribe(wish: Wish, pool: Pool, new_vad: Callable[[], SpeechDetector]) -> int:
+    """Transcribe all files and write what is said in them.
+
+    Returns:
+        How many could not be read, or were refused by the server. They are told and do not
+        stop the others.
+
+    Raises:
+        ClientError: the server is not there, or went away for good.
+        SettingError: what is wished for does not fit together.
+    """
+    files = await asyncio.to_thread(media.find_files, wish.files)
+    targets = plan_output(files, wish)
+    async with pool:
+        reader = _Reader(wish, pool, wish.cut(server_ends=await pool.server_ends()), new_vad)
+        with screen.bar(len(files), "transcribing") as bar:
+            return await _in_order(reader, files, targets, bar.advance, wish)
+
+
+def plan_output(files: Sequence[tuple[str, Path]], wish: Wish) -> list[Path | None]:
+    """Say where each file's text goes; None is standard output.
+
+    Players look for film.srt beside film.mkv, so the text has the name of the file but
+    for its end; files that would get the same keep theirs in front (film.mkv.srt).
+
+    Raises:
+        SettingError: several files' captions would run into one another.
+    """
+    if wish.output is None:
+        if wish.format in TIMED and len(files) > 1:
+            raise SettingError(
+                f"{len(files)} files as {wish.format} need a folder to go to; give --output DIR"
+            )
+        return [None] * len(files)
+    suffix = SUFFIXES[wish.format]
+    short = [below.with_suffix(suffix) for _, below in files]
+    taken = Counter(short)
+    long = [below.with_name(below.name + suffix) for _, below in files]
+    chosen = [a if taken[a] == 1 else b for a, b in zip(short, long, strict=True)]
+    if twice := [path for path, times in Counter(chosen).items() if times > 1]:
+        raise SettingError(f"two files would be written as {wish.output / twice[0]}; name one")
+    return [wish.output / path for path in chosen]
+
+
+async def _in_order(
+    reader: _Reader,
+    files: Sequence[tuple[str, Path]],
+    targets: Sequence[Path | None],
+    advance: Callable[[float], None],
+    wish: Wish,
+) -> int:
+    """Read as many files at a time as there are jobs; write them in their order."""
+    failed = 0
+    running: deque[tuple[str, Path | None, asyncio.Task[Transcription]]] = deque()
+    waiting = deque(zip(files, targets, strict=True))
+    try:
+        while waiting or running:
+            while waiting and len(running) < wish.jobs:
+                (name, _), target = waiting.popleft()
+                task = asyncio.create_task(reader.read(name, advance))
+                running.append((name, target, task))
+            name, target, task = running[0]
+            try:
+                said = await task
+            except AudioError as error:
+                screen.note(f"error: {error}")
+                failed += 1
+            except Refused as error:
+                screen.note(f"error: {name}: {error}")
+                failed += 1
+            else:
+                await _write(FORMATS[wish.format](said), target)
+            running.popleft()
+    finally:
+        tasks = [task for *_, task in running]
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+    return failed
+
+
+async def _write(text: str, target: Path | None) -> None:
+    if target is None:
+        screen.say(text.removesuffix("\n"))
+        return
+
+    def write() -> None:
+        try:
+            target.parent.mkdir(parents=True, exist_ok=True)
+            target.write_text(text, encoding="utf-8")
+        except OSError as error:
+            raise ClientError(f"cannot write {target}: {error.strerror or error}") from None
+
+    await asyncio.to_thread(write)
+
+
+class _Reader:
+    """Files → what is said in them."""
+
+    def __init__(
+        self, wish: Wish, pool: Pool, cut: Cut, new_vad: Callable[[], SpeechDetector]
+    ) -> None:
+        self._wish = wish
+        self._pool = pool
+        self._cut = cut
+        self._new_vad = new_vad
+        self._vad: SpeechDetector | None = None  # loaded when it is first needed
+        self._loading = asyncio.Lock()
+
+    async def read(self, name: str, advance: Callable[[float], None]) -> Transcription:
+        """Transcribe one file.
+
+        Args:
+            advance: is told what share of it is done now.
+        """
+        blocks = media.decode(name)
+        data = bytearray()
+        # Block by block, so that an interrupt need not wait for the end of a film.
+        while block := await asyncio.to_thread(next, blocks, None):
+            data += block
+        sound = bytes(data)
+        seconds = len(sound) / 2 / SAMPLE_RATE
+        pieces = await self._pieces(sound, seconds)
+        total = sum(len(part.data) for part in pieces)
+
+        async def send(part: Part) -> Transcript:
+            transcript = await self._pool.transcribe(part.data, self._wish)
+            advance(len(part.data) / total)
+            return transcript
+
+        answers = await _all(send(part) for part in pieces)
+        if not pieces:
+            advance(1.0)
+        languages = Counter(a.language for a in answers if a.language)
+        return Transcription(
+            name,
+            seconds,
+            visible(languages.most_common(1)[0][0]) if languages else None,
+            tuple(
+                Line(part.start, part.end, visible(answer.text))
+                for part, answer in zip(pieces, answers, strict=True)
+            ),
+        )
+
+    async def _pieces(self, sound: bytes, seconds: float) -> list[Part]:
+        if self._cut.leaves_whole(seconds):
+            return [Part(sound, 0.0, seconds)]
+        async with self._loading:
+            if self._vad is None:
+                self._vad = await asyncio.to_thread(self._new_vad)
+        judged = judge(sound, self._vad.stream())
+        probabilities: list[float] = []
+        while (more := await asyncio.to_thread(next, judged, None)) is not None:
+            probabilities += more.tolist()
+        return await asyncio.to_thread(parts, sound, probabilities, self._cut)
+
+
+async def _all(wanted: Iterable[Coroutine[None, None, Transcript]]) -> list[Transcript]:
+    """All answers; the first error ends the others."""
+    tasks = [asyncio.create_task(one) for one in wanted]
+    try:
+        return await asyncio.gather(*tasks)
+    finally:
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)

@@ -1,0 +1,55 @@
+"""When a speaker is done, as the client hears it itself. Pure.
+
+WAITING --speech--> SPEAKING --silence--> DONE
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from enum import Enum, auto
+
+from ..audio import SAMPLE_RATE
+from ..speech.endpoint import WINDOW
+
+SILENCE = 0.8
+"""Seconds of silence that end an utterance: between Home Assistant's 0.7 (its default)
+and 1.25 (relaxed)."""
+
+_THRESHOLD = 0.5  # probability from which somebody speaks
+_HYSTERESIS = 0.15  # speech that has begun goes on until so much below (snakers4/silero-vad)
+_BEGIN = 3  # windows of speech in a row, 0.1 s, that no click or cough fills
+
+
+class Phase(Enum):
+    """Where a turn is."""
+
+    WAITING = auto()
+    SPEAKING = auto()
+    DONE = auto()
+
+
+class Turn:
+    """One speaker's turn: from the first word until the silence after the last.
+
+    Args:
+        silence: seconds of it that end the turn.
+    """
+
+    def __init__(self, silence: float = SILENCE) -> None:
+        self.phase = Phase.WAITING
+        self._enough = max(1, round(silence * SAMPLE_RATE / WINDOW))
+        self._run = 0  # windows of speech in a row before, of silence after it began
+
+    def hear(self, probabilities: Iterable[float]) -> Phase:
+        """Take more windows, and say where the turn is then."""
+        for probability in probabilities:
+            if self.phase is Phase.WAITING:
+                self._run = self._run + 1 if probability >= _THRESHOLD else 0
+                if self._run == _BEGIN:
+                    self.phase, self._run = Phase.SPEAKING, 0
+            elif self.phase is Phase.SPEAKING:
+                quiet = probability < _THRESHOLD - _HYSTERESIS
+                self._run = self._run + 1 if quiet else 0
+                if self._run == self._enough:
+                    self.phase = Phase.DONE
+        return self.phase
