@@ -7,6 +7,7 @@ interfaces, so nothing is announced to the network of whoever runs the tests.
 from __future__ import annotations
 
 import asyncio
+import json
 import logging
 import os
 import shutil
@@ -269,6 +270,75 @@ async def test_a_host_nobody_can_reach_or_resolve_is_a_warning() -> None:
         announcement.start()
         assert sentence in await warnings.next()
         await announcement.close()
+
+
+# By hand: the wyoming library's import warns, and here warnings are errors.
+PROGRAM = {
+    "name": "whisper",
+    "attribution": {"name": "", "url": ""},
+    "installed": True,
+    "description": None,
+    "version": None,
+    "models": [],
+}
+
+
+async def discover(*options: str) -> tuple[str, str, int | None]:
+    """Run the client's command; return its output, its errors and its status."""
+    call = "import sys; from wyoming_faster_whisper.cli import client; sys.exit(client())"
+    process = await asyncio.create_subprocess_exec(
+        *(sys.executable, "-c", call, "discover", *options),
+        stdout=asyncio.subprocess.PIPE,
+        stderr=asyncio.subprocess.PIPE,
+    )
+    out, err = await process.communicate()
+    return out.decode(), err.decode(), process.returncode
+
+
+@in_namespace
+async def test_the_client_finds_servers_and_asks_what_they_are() -> None:
+    interfaces(*LINKS, *IPV4)
+
+    async def describe(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        assert b'"describe"' in await reader.readline()
+        writer.write(json.dumps({"type": "info", "data": {"asr": [PROGRAM]}}).encode() + b"\n")
+        await reader.read()
+        writer.close()
+
+    server = await asyncio.start_server(describe, "192.168.77.5", 10300)
+    announced = [
+        Announcement(name="kitchen", bound_host="0.0.0.0", port=10300),
+        Announcement(name="nobody [1]", bound_host="0.0.0.0", port=10301),
+    ]
+    async with browser() as network:
+        for one in announced:
+            one.start()
+        await network.until({one.name: (["192.168.77.5"], one.port) for one in announced})
+        out, err, status = await discover("--seconds", "1.5")
+        lines, _, _ = await discover("--seconds", "1.5", "--json")
+        for one in announced:
+            await one.close()
+    server.close()
+    assert out == (
+        "name        uri                       what\n"
+        "kitchen     tcp://192.168.77.5:10300  speech to text: whisper\n"
+        "nobody [1]  tcp://192.168.77.5:10301  (does not answer)\n"
+    )
+    assert (err, status) == ("", 0)
+    assert json.loads(lines.split("\n")[0])["uri"] == "tcp://192.168.77.5:10300"
+
+
+@in_namespace
+async def test_the_client_says_where_there_is_nothing_to_find() -> None:
+    interfaces(*LINKS, *IPV4)
+    out, err, status = await discover("--seconds", "0.1")
+    assert (out, err, status) == ("", "no server announced itself within 0.1 s\n", 1)
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as greedy:
+        greedy.bind(("", 5353))
+        out, err, status = await discover("--seconds", "0.1")
+    assert (out, status) == ("", 1)
+    assert err.startswith("error: cannot listen for announcements: "), err
+    assert "Address already in use" in err
 
 
 async def main(name: str) -> None:

@@ -1,0 +1,16 @@
+"""The client's commands, as people type them."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+from .processes import Ran, run
+
+CALL = "import sys; from wyoming_faster_whisper.cli import client; sys.exit(client())"
+
+
+async def client(folder: Path, *arguments: str, given: str = "", **environ: str) -> Ran:
+    """Run one command to its end."""
+    command = (sys.executable, "-c", CALL, *arguments)
+    return await run(*command, folder=folder, given=given, **environ)

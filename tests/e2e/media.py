@@ -1,0 +1,55 @@
+"""Sound and video files, made here."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import av
+import numpy as np
+
+from wyoming_faster_whisper.audio import Samples
+from wyoming_faster_whisper.testing import pcm16
+
+CODECS = {
+    ".wav": "pcm_s16le",
+    ".flac": "flac",
+    ".mp3": "libmp3lame",
+    ".ogg": "libopus",
+    ".opus": "libopus",
+    ".m4a": "aac",
+    ".mp4": "aac",
+    ".mkv": "libopus",
+    ".webm": "libopus",
+}
+
+
+def write_media(path: Path, samples: Samples | None) -> Path:
+    """Write a file as its name says; .mp4 and .mkv get a picture, without samples alone."""
+    with av.open(str(path), "w") as file:
+        if path.suffix in (".mp4", ".mkv"):
+            picture = file.add_stream("mpeg4", rate=10)
+            picture.width = picture.height = 64
+            picture.pix_fmt = "yuv420p"
+        sound = None
+        if samples is not None:
+            sound = file.add_stream(CODECS[path.suffix], rate=48_000, layout="mono")
+            assert isinstance(sound, av.AudioStream)
+        if path.suffix in (".mp4", ".mkv"):
+            black = av.VideoFrame.from_ndarray(np.zeros((64, 64, 3), np.uint8), format="rgb24")
+            for _ in range(10):
+                file.mux(picture.encode(black))
+            file.mux(picture.encode(None))
+        if sound is not None and samples is not None:
+            data = np.frombuffer(pcm16(samples), np.int16).reshape(1, -1)
+            frame = av.AudioFrame.from_ndarray(data, format="s16", layout="mono")
+            frame.sample_rate = 16_000
+            resampler = av.AudioResampler(
+                format=sound.format.name,
+                layout="mono",
+                rate=48_000,
+                frame_size=sound.frame_size or None,
+            )
+            for part in (*resampler.resample(frame), *resampler.resample(None)):
+                file.mux(sound.encode(part))
+            file.mux(sound.encode(None))
+    return path

@@ -1,0 +1,249 @@
+"""The client's `transcribe`: all kinds of files, and all kinds of text."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import sys
+from functools import partial
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from wyoming_faster_whisper.audio import Samples
+from wyoming_faster_whisper.client import Client, Retry, media
+from wyoming_faster_whisper.client.transcribe import Pool, Wish, plan_output, transcribe
+from wyoming_faster_whisper.errors import AudioError, SettingError
+from wyoming_faster_whisper.testing import FakeEngine, LoudnessVad, silence, tone
+
+from .commands import CALL, client
+from .conftest import Serve
+from .media import CODECS, write_media
+from .plain import Plain, plain_server
+from .serving import Server
+
+
+def duologue() -> Samples:
+    """A second of sound after one of silence, and two more after one more."""
+    return np.concatenate((silence(1.024), tone(1.024), silence(1.024), tone(2.048)))
+
+
+async def written(uri: str, *files: Path, jobs: int = 1, **wish: object) -> int:
+    """Transcribe in this process, with an ear that takes all sound for speech."""
+    wanted = Wish(files=[str(file) for file in files], jobs=jobs, **wish)  # type: ignore[arg-type]
+    pool = Pool(partial(Client, uri), jobs, Retry(3, first=0.0))
+    return await transcribe(wanted, pool, LoudnessVad)
+
+
+@pytest.mark.parametrize("suffix", CODECS)
+def test_a_file_becomes_the_sound_that_is_in_it(suffix: str, tmp_path: Path) -> None:
+    path = write_media(tmp_path / f"a{suffix}", tone(2.0))
+    data = b"".join(media.decode(str(path)))
+    samples = np.frombuffer(data, np.int16).astype(np.float32) / 32768
+    assert 2.0 <= len(samples) / 16_000 < 2.15  # AAC and Opus add a little
+    spectrum = np.abs(np.fft.rfft(samples[8000:24_000]))
+    assert np.argmax(spectrum) == 440
+
+
+def test_a_long_file_comes_in_blocks(tmp_path: Path) -> None:
+    path = write_media(tmp_path / "long.flac", tone(70.0))
+    sizes = [len(block) / 32_000 for block in media.decode(str(path))]
+    assert len(sizes) == 3
+    assert sum(sizes) == pytest.approx(70.0, abs=0.01)
+
+
+def broken(folder: Path) -> dict[str, tuple[Path, str]]:
+    """Files that cannot be heard, and what is said of them."""
+    sound = write_media(folder / "sound.mp3", tone(1.0))
+    (folder / "empty.wav").touch()
+    (folder / "text.wav").write_text("turn on the light\n" * 99)
+    (folder / "playlist.m3u8").write_text(
+        f"#EXTM3U\n#EXT-X-TARGETDURATION:9\n#EXTINF:9,\nfile://{sound}\n#EXT-X-ENDLIST\n"
+    )
+    write_media(folder / "silent.mp4", None)
+    return {
+        "empty": (folder / "empty.wav", "invalid data found"),
+        "text": (folder / "text.wav", "invalid data found"),
+        "missing": (folder / "missing.wav", "No such file or directory"),
+        "playlist": (folder / "playlist.m3u8", "invalid data found"),  # opens no other file
+        "video": (folder / "silent.mp4", "there is no sound in it"),
+    }
+
+
+@pytest.mark.parametrize("kind", ["empty", "text", "missing", "playlist", "video"])
+def test_what_cannot_be_heard_is_told(kind: str, tmp_path: Path) -> None:
+    path, reason = broken(tmp_path)[kind]
+    with pytest.raises(AudioError, match=f"^cannot read {path}: {reason}"):
+        list(media.decode(str(path)))
+
+
+def test_a_file_that_is_cut_off_is_heard_as_far_as_it_goes(tmp_path: Path) -> None:
+    path = write_media(tmp_path / "a.mp3", tone(4.0))
+    path.write_bytes(path.read_bytes()[: path.stat().st_size // 2])
+    assert sum(map(len, media.decode(str(path)))) / 32_000 == pytest.approx(2.0, abs=0.2)
+
+
+def test_a_folder_stands_for_the_media_in_it(tmp_path: Path) -> None:
+    for name in ("b.MP3", "a.wav", "deep/c.ogg", ".hidden/d.wav", "notes.txt"):
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).touch()
+    found = media.find_files([str(tmp_path), "-", "x.dat"])
+    assert [str(below) for _, below in found] == [
+        "a.wav",
+        "b.MP3",
+        "deep/c.ogg",
+        "stdin",
+        "x.dat",
+    ]
+    (tmp_path / "none").mkdir()
+    with pytest.raises(SettingError, match="without sound or video files"):
+        media.find_files([str(tmp_path / "none")])
+
+
+def test_texts_are_named_after_their_files() -> None:
+    wish = Wish(files=[], format="srt", output=Path("out"))
+    files = [("", Path(name)) for name in ("film.mkv", "a.wav", "a.mp3", "deep/a.wav")]
+    assert [str(path) for path in plan_output(files, wish)] == [
+        *("out/film.srt", "out/a.wav.srt", "out/a.mp3.srt", "out/deep/a.srt")
+    ]
+    with pytest.raises(SettingError, match=r"two files would be written as out/a\.wav\.srt"):
+        plan_output([("x/a.wav", Path("a.wav")), ("y/a.wav", Path("a.wav"))], wish)
+    with pytest.raises(SettingError, match="give --output DIR"):
+        plan_output(files, Wish(files=[], format="srt"))
+
+
+async def test_captions_have_the_times_of_what_was_said(
+    server: Server, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = write_media(tmp_path / "film.mkv", duologue())
+    assert await written(server.uri, path, format="srt") == 0
+    first, second = (job.seconds for job in server.engine.decoded)
+    assert capsys.readouterr().out.split("\n") == [
+        *("1", "00:00:01,024 --> 00:00:02,080", f"{first:.1f} seconds", ""),
+        *("2", "00:00:03,072 --> 00:00:05,120", f"{second:.1f} seconds", ""),
+    ]
+
+
+async def test_a_folder_is_written_into_a_folder(
+    server: Server, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "in" / "deep").mkdir(parents=True)
+    for name in ("one.wav", "deep/two.flac"):
+        write_media(tmp_path / "in" / name, duologue())
+    out = tmp_path / "out"
+    assert await written(server.uri, tmp_path / "in", format="vtt", output=out, jobs=2) == 0
+    for name in ("one.vtt", "deep/two.vtt"):
+        assert (out / name).read_text().startswith("WEBVTT\n\n00:00:01.024 --> ")
+    assert capsys.readouterr().out == ""
+
+
+async def test_texts_come_in_the_order_of_their_files(
+    serve: Serve, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    server = await serve(FakeEngine(parallel=3))
+    lengths = [3.0, 1.0, 2.0, 0.5, 4.0]
+    files = [write_media(tmp_path / f"{at}.wav", tone(s)) for at, s in enumerate(lengths)]
+    assert await written(server.uri, *files, jobs=3) == 0
+    assert capsys.readouterr().out.split("\n")[:-1] == [f"{s:.1f} seconds" for s in lengths]
+
+
+async def test_a_bad_file_does_not_stop_the_others(
+    server: Server, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    bad = [path for path, _ in broken(tmp_path).values()]
+    good = write_media(tmp_path / "good.wav", tone(1.0))
+    assert await written(server.uri, bad[0], good, *bad[1:]) == len(bad)
+    out, told = capsys.readouterr()
+    assert out == "1.0 seconds\n"
+    assert told.count("error: cannot read ") == len(bad)
+
+
+async def test_a_pause_that_is_named_cuts_text_too(
+    server: Server, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = write_media(tmp_path / "a.wav", duologue())
+    assert await written(server.uri, path, format="json", pause=0.5) == 0
+    about = json.loads(capsys.readouterr().out)
+    assert [(one["start"], one["end"]) for one in about["segments"]] == [
+        (1.024, 2.048),
+        (3.072, 5.12),
+    ]
+
+
+async def test_nothing_said_is_an_empty_text(
+    server: Server, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = write_media(tmp_path / "a.wav", silence(1.0))
+    assert await written(server.uri, path, format="vtt") == 0
+    assert capsys.readouterr().out == "WEBVTT\n"
+    assert server.engine.decoded == []
+
+
+async def test_a_server_that_answers_at_the_first_pause_gets_parts_without_one(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = write_media(tmp_path / "a.wav", duologue())
+    async with plain_server(Plain(ends_after=10**9), tmp_path) as server:
+        assert await written(server.uri, path) == 0
+    assert len(server.heard) == 2
+    assert capsys.readouterr().out == "{} bytes {} bytes\n".format(*server.heard)
+
+
+async def test_a_connection_that_breaks_in_the_middle_costs_nothing(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    files = [write_media(tmp_path / f"{at}.wav", tone(1.0)) for at in range(3)]
+    async with plain_server(Plain(breaks=2), tmp_path) as server:
+        assert await written(server.uri, *files, jobs=2) == 0
+    assert capsys.readouterr().out == "32000 bytes\n" * 3
+
+
+async def test_what_the_server_refuses_is_told_and_the_rest_goes_on(
+    serve: Serve, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def say(job: object) -> str:
+        engine_calls.append(job)
+        if len(engine_calls) == 1:
+            raise RuntimeError("out of memory")
+        return "fine"
+
+    engine_calls: list[object] = []
+    server = await serve(FakeEngine(say))
+    files = [write_media(tmp_path / f"{at}.wav", tone(1.0)) for at in range(2)]
+    assert await written(server.uri, *files) == 1
+    out, told = capsys.readouterr()
+    assert (out, told.count("the server says")) == ("fine\n", 1)
+    assert told.startswith(f"error: {files[0]}: the server says: ")
+
+
+async def test_standard_input_is_a_file_too(server: Server, tmp_path: Path) -> None:
+    path = write_media(tmp_path / "a.mp4", tone(1.0))
+    command = (sys.executable, "-c", CALL, "transcribe", "--uri", server.uri, "-")
+    process = await asyncio.create_subprocess_exec(
+        *command, stdin=asyncio.subprocess.PIPE, stdout=asyncio.subprocess.PIPE
+    )
+    out, _ = await process.communicate(await asyncio.to_thread(path.read_bytes))
+    assert (out, process.returncode) in [(b"1.0 seconds\n", 0), (b"1.1 seconds\n", 0)]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "status", "sentence"),
+    [
+        (["--uri", "http://a", "a.wav"], 2, "it must be tcp://HOST:PORT"),
+        (["--uri", "stdio://", "a.wav"], 2, "a client takes tcp://HOST:PORT or unix://PATH"),
+        (["--uri", "tcp://127.0.0.1:9", "a.wav"], 1, "say with --uri where it is"),
+        (["--format", "srt", "a.wav", "b.wav"], 2, "give --output DIR"),
+        (["--jobs", "0", "a.wav"], 2, "0 is less than 1"),
+        (["--pause", "nan", "a.wav"], 2, "nan is not 0.1 or more"),
+        (["--format", "doc", "a.wav"], 2, "invalid choice"),
+        ([], 2, "required"),
+    ],
+)
+async def test_what_cannot_be_done_is_said_and_counted(
+    arguments: list[str], status: int, sentence: str, tmp_path: Path
+) -> None:
+    ran = await client(tmp_path, "transcribe", *arguments)
+    assert (ran.out, ran.status) == ("", status)
+    assert sentence in ran.err
+    assert "Traceback" not in ran.err
