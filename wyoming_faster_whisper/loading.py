@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Protocol
 
@@ -109,8 +110,9 @@ def load_engines(
         )
         for model in models
     ]
-    weights = [
-        load_model(
+    load = [
+        partial(
+            load_model,
             directory,
             device=settings.device,
             compute_type=settings.compute_type,
@@ -119,10 +121,11 @@ def load_engines(
         )
         for directory, some in zip(directories, together, strict=True)
     ]
+    weights = [load_one() for load_one in load]
     loaded()
     engines: dict[str, Engine] = {}
-    for model, directory, loaded_weights, some in zip(
-        models, directories, weights, together, strict=True
+    for model, directory, loaded_weights, load_one, some in zip(
+        models, directories, weights, load, together, strict=True
     ):
         if model.multilingual != bool(loaded_weights.is_multilingual):
             _LOGGER.warning(
@@ -138,6 +141,7 @@ def load_engines(
             full_window=settings.audio_context == "full",
             takes_prompt=not is_distilled(model.name),
             largest_batch=largest_batch(settings.max_batch, loaded_weights),
+            reload=load_one,
             measured=_remember(figures, size, model.name, some),
         )
     return SeveralEngines(engines) if len(engines) > 1 else next(iter(engines.values()))

@@ -59,7 +59,7 @@ async def test_two_models_that_hang_are_no_accident() -> None:
     worker.start()
     await worker.ready()
     one, other = await submitted(worker, job(), job())
-    await asyncio.wait([one, other])
+    await asyncio.gather(one, other, return_exceptions=True)
     assert "for the second time" in str(await failure(worker))
     with pytest.raises(EngineError, match="for the second time"):
         await worker.submit(job())

@@ -88,6 +88,7 @@ class WhisperEngine:
         full_window: never a shorter window than the model was trained on.
         takes_prompt: False for distilled models, which prompts harm.
         largest_batch: jobs that may be decoded together, where warm_up() finds it faster.
+        reload: loads the model again after unload(); None = it is never unloaded.
         measured: told, by warm_up(), how long a usual command takes, in seconds.
 
     Raises:
@@ -103,6 +104,7 @@ class WhisperEngine:
         full_window: bool = False,
         takes_prompt: bool = True,
         largest_batch: int = 1,
+        reload: Callable[[], ctranslate2.models.Whisper] | None = None,
         measured: Callable[[float], None] = lambda seconds: None,
     ) -> None:
         self.parallel: int = model.num_workers
@@ -113,6 +115,7 @@ class WhisperEngine:
         self._full_window = full_window
         self._takes_prompt = takes_prompt
         self._largest_batch = largest_batch
+        self._reload = reload
         self._measured = measured
         self._fast = True  # a beam can be afforded; until measured we hope so
         self._spectrogram = Spectrogram(model.n_mels)
@@ -157,15 +160,15 @@ class WhisperEngine:
 
     def unload(self) -> None:
         """See Engine.unload."""
-        self._model.unload_model()
-        release_memory()
+        if self._reload is not None:
+            # CTranslate2's own unload_model() leaves the weights in memory now and then.
+            del self._model
+            release_memory()
 
     def load(self) -> None:
         """See Engine.load."""
-        try:
-            self._model.load_model()
-        except (RuntimeError, ValueError) as error:
-            raise ModelError(f"the model in {self.directory} does not load: {error}") from error
+        if self._reload is not None:
+            self._model = self._reload()
 
     def _usual_commands(self, count: int) -> float:
         """The seconds that some commands of three seconds take together."""
