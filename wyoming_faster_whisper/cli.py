@@ -17,6 +17,7 @@ import threading
 from collections.abc import Sequence
 
 from .errors import ServerError, SettingError
+from .hardware import share_one_heap
 from .settings import default_data_dir, read_settings
 
 _LOGGER = logging.getLogger(__name__)

@@ -30,10 +30,11 @@ def write_media(path: Path, samples: Samples | None) -> Path:
             picture = file.add_stream("mpeg4", rate=10)
             picture.width = picture.height = 64
             picture.pix_fmt = "yuv420p"
-        sound = None
+        sound: av.AudioStream | None = None
         if samples is not None:
-            sound = file.add_stream(CODECS[path.suffix], rate=48_000, layout="mono")
-            assert isinstance(sound, av.AudioStream)
+            stream = file.add_stream(CODECS[path.suffix], rate=48_000, layout="mono")
+            assert isinstance(stream, av.AudioStream)
+            sound = stream
         if path.suffix in (".mp4", ".mkv"):
             black = av.VideoFrame.from_ndarray(np.zeros((64, 64, 3), np.uint8), format="rgb24")
             for _ in range(10):
