@@ -31,10 +31,22 @@ class Job:
     sure: bool = True  # the VAD heard speech, not only something that might be
     guess: bool = False  # may be dropped before it is used
     owner: Hashable = None  # whose it is; for fairness
+    said: str = ""  # text that the decode goes on from: it has been sent already
+    closing: bool = False  # say what the decoder thought of the end of the text
 
     @property
     def seconds(self) -> float:
         return len(self.samples) / SAMPLE_RATE
+
+
+@dataclass(frozen=True, slots=True)
+class Closing:
+    """What the decoder thought of the end of a text: probabilities, as natural logs."""
+
+    stop: float  # a mark that ends a sentence, behind the last word
+    cut: float  # one that breaks it off: "..." or "-"
+    comma: float
+    after: float  # nothing behind the mark that it would write; 0 where it would write none
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,6 +58,8 @@ class Transcript:
     logprob: float = 0.0  # mean over tokens, natural log
     passes: int = 0  # of the decoder, over one or two encodings
     verdict: str = ""  # the gate's last word
+    closing: Closing | None = None  # where it was asked for, and the engine says
+    queued: float = field(default=0.0, compare=False)  # seconds that it waited for the model
 
 
 class Engine(Protocol):

@@ -17,12 +17,13 @@ from typing import Any
 
 import ctranslate2
 import numpy as np
+import numpy.typing as npt
 
 from ..audio import SAMPLE_RATE
 from ..auto import BUDGET
 from ..errors import EngineError, ModelError
 from ..hardware import release_memory
-from .base import DecodeOptions, Job, Transcript
+from .base import Closing, DecodeOptions, Job, Transcript
 from .gate import Decoded, Verdict, better, judge, token_budget, unlooped
 from .spectrogram import Features, Spectrogram
 from .window import window_frames
@@ -121,10 +122,13 @@ class WhisperEngine:
         self._spectrogram = Spectrogram(model.n_mels)
         self._tokenizer = _tokenizer(directory, multilingual=model.is_multilingual)
         self._end = self._id("<|endoftext|>")
+        self._stops = [self._mark(mark) for mark in (".", "?", "!")]
+        self._cuts = [self._mark(mark) for mark in ("...", "-")]
+        self._comma = self._mark(",")
 
     def kind(self, job: Job) -> Hashable:
         """See Engine.kind."""
-        return job.options, self._frames(job)
+        return job.options, self._frames(job), job.said
 
     def decode(self, jobs: Sequence[Job]) -> list[Transcript]:
         """See Engine.decode."""
@@ -208,13 +212,19 @@ class WhisperEngine:
             languages = [known] * len(jobs)
         else:
             languages = self._detect(encoding, options.among)
-        prompts = [self._prompt(options, language) for language in languages]
+        # What was said is the same in all of them, as kind() has it.
+        said = self._tokens(jobs[0].said) if jobs[0].said else []
+        prompts = [[*self._prompt(options, language), *said] for language in languages]
         budgets = [
             token_budget(job.seconds, language)
             for job, language in zip(jobs, languages, strict=True)
         ]
         beam = options.beam_size or (_BEAM if self._fast else 1)
-        first = self._generate(encoding, prompts, beam, budgets)
+        first = self._generate(encoding, prompts, said, beam, budgets)
+        closing = None
+        if len(jobs) == 1 and jobs[0].closing and first[0].text:
+            prompt = self._prompt(options, languages[0])
+            closing = self._closing(encoding, prompt, first[0].text)
         # It takes more memory than all else after loading, and a second look needs its own.
         del encoding
         found: list[Transcript] = []
@@ -224,15 +234,21 @@ class WhisperEngine:
             decoded = unlooped(decoded, job.seconds)
             verdict = judge(decoded, sure=job.sure)
             passes = 1
-            if verdict is Verdict.AGAIN and (again := self._again(job, some, prompt, decoded)):
+            if verdict is Verdict.AGAIN and (
+                again := self._again(job, some, prompt, said, decoded)
+            ):
                 decoded = better(decoded, again)
                 passes += 1
             text = "" if verdict is Verdict.EMPTY else decoded.text
-            found.append(Transcript(text, language, decoded.logprob, passes, verdict.value))
+            if not text.startswith(job.said):
+                text = job.said  # it has been sent, and is not taken back
+            found.append(
+                Transcript(text, language, decoded.logprob, passes, verdict.value, closing)
+            )
         return found
 
     def _again(
-        self, job: Job, features: Features, prompt: list[int], first: Decoded
+        self, job: Job, features: Features, prompt: list[int], said: list[int], first: Decoded
     ) -> Decoded | None:
         """A second look, with more window and room for more words."""
         frames = self._frames(job, second=True)
@@ -241,7 +257,32 @@ class WhisperEngine:
         # What short windows left behind in the heap does not fit the longer one.
         release_memory()
         encoding = self._encode([features], frames)
-        return self._generate(encoding, [prompt], _BEAM, [2 * first.budget])[0]
+        return self._generate(encoding, [prompt], said, _BEAM, [2 * first.budget])[0]
+
+    def _closing(
+        self, encoding: ctranslate2.StorageView, prompt: list[int], text: str
+    ) -> Closing | None:
+        """What the decoder would write behind a text: a mark perhaps, and then?"""
+        words = self._tokens(text.rstrip(".,!?… -。？！"))
+        prompt = [*prompt, *words]
+        if not words or len(prompt) + 2 > _POSITIONS:
+            return None
+        result: Any = self._model.generate(
+            encoding,
+            [prompt],
+            beam_size=1,
+            max_length=len(prompt) + 2,
+            return_logits_vocab=True,
+        )[0]
+        behind = _log_probabilities(result.logits[0][0])
+        token = int(behind.argmax())
+        marked = token in (*self._stops, *self._cuts, self._comma) and len(result.logits[0]) > 1
+        return Closing(
+            stop=float(np.logaddexp.reduce(behind[self._stops])),
+            cut=float(np.logaddexp.reduce(behind[self._cuts])),
+            comma=float(behind[self._comma]),
+            after=float(_log_probabilities(result.logits[0][1])[self._end]) if marked else 0.0,
+        )
 
     def _encode(self, features: Sequence[Features], frames: int) -> ctranslate2.StorageView:
         # Zeros behind the features, as faster-whisper pads: with zeros behind the samples
@@ -289,6 +330,7 @@ class WhisperEngine:
         self,
         encoding: ctranslate2.StorageView,
         prompts: Sequence[list[int]],
+        said: list[int],
         beam: int,
         budgets: Sequence[int],
     ) -> list[Decoded]:
@@ -304,26 +346,37 @@ class WhisperEngine:
             return_no_speech_prob=True,
         )
         return [
-            self._decoded(result, budget) for result, budget in zip(results, budgets, strict=True)
+            self._decoded(result, said, budget)
+            for result, budget in zip(results, budgets, strict=True)
         ]
 
-    def _decoded(self, result: Any, budget: int) -> Decoded:
+    def _decoded(self, result: Any, said: list[int], budget: int) -> Decoded:
         ids: list[int] = result.sequences_ids[0]
-        text: str = self._tokenizer.decode([i for i in ids if i < self._end]).strip()
+        text: str = self._tokenizer.decode([*said, *(i for i in ids if i < self._end)]).strip()
         return Decoded(
             text=text,
-            tokens=len(ids),
+            tokens=len(said) + len(ids),
             # The score is the mean without the end-of-text token, which counts as well.
             logprob=result.scores[0] * len(ids) / (len(ids) + 1),
             no_speech=result.no_speech_prob,
             budget=budget,
         )
 
+    def _mark(self, mark: str) -> int:
+        """The token of a mark right behind a word."""
+        return int(self._tokenizer.encode(mark, add_special_tokens=False).ids[0])
+
     def _id(self, token: str) -> int:
         number = self._tokenizer.token_to_id(token)
         if number is None:
             raise EngineError(f"the model's tokenizer knows no {token}")
         return int(number)
+
+
+def _log_probabilities(logits: Any) -> npt.NDArray[np.float32]:
+    row = np.asarray(logits, np.float32).reshape(-1)
+    out: npt.NDArray[np.float32] = row - np.logaddexp.reduce(row)
+    return out
 
 
 def _tokenizer(directory: Path, *, multilingual: bool) -> Any:

@@ -14,10 +14,12 @@ from __future__ import annotations
 import asyncio
 import logging
 import queue
+import statistics
 import threading
 import time
+from collections import deque
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from math import inf
 
 from ..errors import Busy, EngineError, ServerError
@@ -25,6 +27,9 @@ from .base import Engine, Job, Transcript
 from .scheduler import Waiting, next_batch
 
 _LOGGER = logging.getLogger(__name__)
+
+_COMMAND = 10.0  # seconds of sound; what is longer is none
+_TIMES = 3  # one slow decode, with a second look or on a busy machine, is no slow engine
 
 # To the threads of one engine: a batch to decode, or None to stop.
 _Inbox = queue.SimpleQueue[list[Job] | None]
@@ -67,11 +72,12 @@ class Worker:
         self._loop = asyncio.get_running_loop()
         self._answers: dict[Job, asyncio.Future[Transcript]] = {}
         self._waiting: dict[Job, Waiting] = {}  # in order of arrival
+        self._queued: dict[Job, float] = {}  # seconds that those waited that do no more
         self._decoding: list[list[Job]] = []
         self._deadlines: dict[int, asyncio.TimerHandle] = {}  # by id() of a batch
         self._abandoned = 0  # models that hung
         self._decoded = self._withdrawn = 0
-        self.seconds = 0.0  # that the last decode took
+        self._took: deque[float] = deque(maxlen=_TIMES)  # seconds, by decodes of commands
         self._inbox: _Inbox = queue.SimpleQueue()
         self._engine: Engine | None = None
         self._ended: ServerError | None = None  # why there will be no more answers
@@ -147,8 +153,14 @@ class Worker:
             return await answer
         finally:
             del self._answers[job]
+            self._queued.pop(job, None)
             if self._waiting.pop(job, None):
                 self._withdrawn += 1
+
+    @property
+    def seconds(self) -> float:
+        """That a command took to decode lately; 0 before the first."""
+        return statistics.median(self._took) if self._took else 0.0
 
     @property
     def ready_in(self) -> float:
@@ -194,7 +206,7 @@ class Worker:
             if not batch:
                 return
             for job in batch:
-                del self._waiting[job]
+                self._queued[job] = self._loop.time() - self._waiting.pop(job).since
             self._decoding.append(batch)
             if self._patience:
                 self._deadlines[id(batch)] = self._loop.call_later(self._patience, self._abandon)
@@ -215,10 +227,15 @@ class Worker:
             self._failed.set_exception(error)
             self._failed.exception()  # seen, though nobody may wait for it
 
-    def _finished(self, batch: list[Job], result: list[Transcript] | EngineError) -> None:
+    def _finished(
+        self, batch: list[Job], result: list[Transcript] | EngineError, seconds: float
+    ) -> None:
         if batch not in self._decoding:
             return  # it was given up
         self._decoding.remove(batch)
+        # The parts of a dictation take longer, and say nothing about commands.
+        if max(job.seconds for job in batch) <= _COMMAND:
+            self._took.append(seconds)
         self._settle(batch, result)
         self._stay_awake()
         self._dispatch()
@@ -234,7 +251,7 @@ class Worker:
                 answer.set_exception(result)
             else:
                 self._decoded += 1
-                answer.set_result(result[at])
+                answer.set_result(replace(result[at], queued=self._queued[job]))
 
     def _abandon(self) -> None:
         """A decode does not end: leave the model behind, and all that it decodes."""
@@ -313,10 +330,9 @@ class Worker:
 
     def _serve(self, engine: Engine, inbox: _Inbox) -> None:
         while (batch := inbox.get()) is not None:
-            started = time.monotonic()
+            started = self._loop.time()
             result = _decode(engine, batch)
-            self.seconds = time.monotonic() - started
-            self._tell(self._finished, batch, result)
+            self._tell(self._finished, batch, result, self._loop.time() - started)
         inbox.put(None)  # for the next thread
 
     def _tell(self, method: Callable[..., None], *args: object) -> None:
