@@ -8,6 +8,8 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
+from ..audio import SAMPLE_RATE
+
 WINDOW = 512
 """Samples that are judged at once, 32 ms: the only window that Silero takes at 16 kHz."""
 
@@ -16,7 +18,12 @@ Probabilities = npt.NDArray[np.float32]
 
 # Silero's own hysteresis: speech that has begun goes on until this much below
 # the threshold (snakers4/silero-vad: utils_vad.py, neg_threshold).
-_HYSTERESIS = 0.15
+HYSTERESIS = 0.15
+
+
+def windows(seconds: float) -> int:
+    """Seconds as whole windows."""
+    return round(seconds * SAMPLE_RATE / WINDOW)
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,7 +51,7 @@ def stretches(
     start: int | None = None
     last = 0  # the last window of speech
     for at, probability in enumerate(probabilities):
-        if probability >= (threshold if start is None else threshold - _HYSTERESIS):
+        if probability >= (threshold if start is None else threshold - HYSTERESIS):
             start = at if start is None else start
             last = at
         elif start is not None and at - last >= min_silence:

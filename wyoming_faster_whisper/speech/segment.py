@@ -11,12 +11,19 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from ..audio import SAMPLE_RATE
-from .endpoint import WINDOW, Stretch, stretches
+from .endpoint import WINDOW, Stretch, stretches, windows
 
 LONGEST = 28.0
 """Seconds of one segment: the model's 30, less room to notice the end."""
 
-_PAUSE = 4  # windows of silence, 0.13 s, at which long speech may be cut
+PAUSE = 4
+"""Windows of silence, 0.13 s, at which long speech may be cut."""
+
+# What is closed is decoded while the speaker goes on, so that only the tail is left at the
+# end. From ENOUGH on a part is cut at a pause between sentences, at TOO_MUCH at any pause.
+ENOUGH = 10.0  # seconds
+TOO_MUCH = 20.0  # seconds
+_SENTENCE = 16  # windows, 0.5 s
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,21 +57,17 @@ def segments(probabilities: Sequence[float], rules: SpeechRules, samples: int) -
         probabilities: of speech, one per window of the recording.
         samples: of the recording.
     """
-    speech = stretches(probabilities, threshold=rules.threshold, min_silence=_PAUSE)
+    speech = stretches(probabilities, threshold=rules.threshold, min_silence=PAUSE)
     sure = sum(map(len, speech)) * WINDOW >= max(rules.min_speech * SAMPLE_RATE, WINDOW)
     if not sure:
         threshold = min(rules.doubt, rules.threshold)
-        speech = stretches(probabilities, threshold=threshold, min_silence=_PAUSE)
+        speech = stretches(probabilities, threshold=threshold, min_silence=PAUSE)
     elif rules.clip_threshold < rules.threshold:
-        speech = stretches(probabilities, threshold=rules.clip_threshold, min_silence=_PAUSE)
+        speech = stretches(probabilities, threshold=rules.clip_threshold, min_silence=PAUSE)
     pad = round(rules.pad * SAMPLE_RATE)
     # However wide the pad, some speech must fit between two of them.
     longest = max(SAMPLE_RATE, round(LONGEST * SAMPLE_RATE) - 2 * pad)
-    parts = _joined(
-        speech,
-        longest=longest // WINDOW,
-        gap=round(rules.min_silence * SAMPLE_RATE / WINDOW),
-    )
+    parts = _joined(speech, longest=longest // WINDOW, rules=rules)
     found: list[Segment] = []
     for at, part in enumerate(parts):
         # Neighbours share the silence between them: what both heard would be said twice.
@@ -76,8 +79,18 @@ def segments(probabilities: Sequence[float], rules: SpeechRules, samples: int) -
     return found
 
 
-def _joined(speech: Sequence[Stretch], *, longest: int, gap: int) -> list[Stretch]:
-    """Join stretches that are less than gap apart, up to longest windows.
+def parting(length: int, rules: SpeechRules) -> int:
+    """Windows of silence that close a part which is that many windows long."""
+    gap = max(1, windows(rules.min_silence))
+    seconds = length * WINDOW / SAMPLE_RATE
+    if seconds < ENOUGH:
+        return gap
+    share = min(1.0, (seconds - ENOUGH) / (TOO_MUCH - ENOUGH))
+    return min(gap, round(_SENTENCE + share * (PAUSE - _SENTENCE)))
+
+
+def _joined(speech: Sequence[Stretch], *, longest: int, rules: SpeechRules) -> list[Stretch]:
+    """Join stretches that no silence parts, up to longest windows.
 
     A stretch that is longer than that by itself is cut, for want of a pause.
     """
@@ -88,7 +101,8 @@ def _joined(speech: Sequence[Stretch], *, longest: int, gap: int) -> list[Stretc
             found.append(Stretch(start, start + longest))
             start += longest
         last = found[-1] if found and start == stretch.start else None
-        if last and start - last.end < gap and stretch.end - last.start <= longest:
+        close = last is not None and start - last.end < parting(len(last), rules)
+        if last and close and stretch.end - last.start <= longest:
             found[-1] = Stretch(last.start, stretch.end)
         else:
             found.append(Stretch(start, stretch.end))

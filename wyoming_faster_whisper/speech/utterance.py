@@ -1,17 +1,21 @@
-"""One utterance: what to decode, when to guess, when to answer. Pure.
+"""One utterance: what to decode, when to guess, when it is over. Pure.
 
     LISTENING --pause--> GUESSING --speech--> LISTENING
         |                    |
-      stop()               stop()
+        |      stop(), or a silence that ends the turn
         v                    v
       ENDED                ENDED
 
 What is decoded are segments. At a pause, every segment of what was said so far
-that is not being decoded is begun as a guess. Speech that goes on makes the last
-segment longer, so its guess is dropped; the segments before it are closed and
-stay. At the end those that are there already are the answer, and only what is
-missing is decoded: nothing at all after a pause, the tail of a dictation, all of
-what was said without a pause.
+that is not being decoded is begun. Speech that goes on makes the last segment
+longer, so its guess is dropped, unless the silence was long enough to close it;
+the segments before it are closed and stay. At the end those that are there
+already are the answer, and only what is missing is decoded: nothing at all after
+a pause, the tail of a dictation, all of what was said without a pause.
+
+Where the server ends the turn (Ending), what was said is read before the silence
+counts: nothing, the gate's word for noise, ends no turn, and a sentence that is
+finished may end it sooner than one that is not.
 """
 
 from __future__ import annotations
@@ -20,8 +24,15 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from enum import Enum, auto
 
-from .endpoint import WINDOW
-from .segment import Segment, SpeechRules, segments
+from ..audio import SAMPLE_RATE
+from .ending import Ended, Ending, Reading
+from .endpoint import HYSTERESIS, WINDOW, windows
+from .segment import PAUSE, Segment, SpeechRules, parting, segments
+
+# Who has paused and gone on is likely to do so again: each dropped guess asks for this many
+# windows more of silence before the next, up to so many in all.
+_MORE = 3
+_LONGEST_PAUSE = 20
 
 
 class Phase(Enum):
@@ -34,10 +45,10 @@ class Phase(Enum):
 
 @dataclass(frozen=True, slots=True)
 class Decode:
-    """Begin to decode a segment. A guess may be dropped before it is used."""
+    """Begin to decode a segment; if that was begun as a guess, it is none any more."""
 
     segment: Segment
-    guess: bool
+    guess: bool  # nobody waits for it yet; the speaker may go on and have it dropped
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,13 +59,34 @@ class Drop:
 
 
 @dataclass(frozen=True, slots=True)
+class Close:
+    """Nothing more can come to a segment: its text is certain."""
+
+    segment: Segment
+
+
+@dataclass(frozen=True, slots=True)
+class Started:
+    """Somebody began to speak; once in an utterance."""
+
+    seconds: float  # since the first sample
+
+
+@dataclass(frozen=True, slots=True)
+class End:
+    """The turn is over: answer it as if the client had stopped."""
+
+    why: Ended
+
+
+@dataclass(frozen=True, slots=True)
 class Answer:
     """Send the texts of these segments, in this order; none means that nobody spoke."""
 
     segments: tuple[Segment, ...]
 
 
-Action = Decode | Drop | Answer
+Action = Decode | Drop | Close | Started | End | Answer
 
 
 class Utterance:
@@ -62,15 +94,27 @@ class Utterance:
 
     Args:
         pause: windows of silence behind speech after which to guess; 0 = never guess.
+        ending: when it is over by itself; both may be changed while it runs.
     """
 
-    def __init__(self, rules: SpeechRules, *, pause: int) -> None:
+    def __init__(self, rules: SpeechRules, *, pause: int, ending: Ending | None = None) -> None:
         self.phase = Phase.LISTENING
+        self.ending = ending or Ending()
+        self.dropped = 0  # guesses
         self._rules = rules
-        self._pause = pause
+        self.pause = pause
+        self._least = max(1, windows(rules.min_speech))  # windows of speech, in all
         self._probabilities: list[float] = []
+        self._first: int | None = None  # window of speech; None before it, and after noise
+        self._spoken = 0  # windows of speech since then
+        self._last = 0  # the window after the last of speech
         self._quiet = 0  # windows since the last of speech; 0 before the first too
-        self._spoken = False
+        self._started = False
+        self._due = False  # what was said is being decoded for whoever waits for it
+        self._closes = 0  # windows of silence that close what is being said; 0 = none do
+        self._is_closed = False  # this silence has closed it
+        self._reading: Reading | None = None  # of what was said, as long as silence follows
+        self._may_end = True
         self._decoding: dict[tuple[int, int], Segment] = {}  # by their windows of speech
 
     def __repr__(self) -> str:
@@ -79,26 +123,56 @@ class Utterance:
             f"{len(self._decoding)} segments>"
         )
 
-    def heard(self, probabilities: Iterable[float], *, guess: bool) -> list[Action]:
+    @property
+    def samples(self) -> int:
+        """That were judged. Once the turn is over no more are."""
+        return len(self._probabilities) * WINDOW
+
+    @property
+    def spoken_until(self) -> float:
+        """The second at which the last speech ended; 0 before the first."""
+        return self._last * WINDOW / SAMPLE_RATE
+
+    @property
+    def speaking(self) -> bool:
+        """Somebody speaks just now."""
+        return self._first is not None and not self._quiet
+
+    def heard(
+        self, probabilities: Iterable[float], *, guess: bool, may_end: bool = True
+    ) -> list[Action]:
         """Take more windows.
 
         Args:
             guess: whether there is time for a guess now.
+            may_end: whether silence may end the turn now.
         """
+        self._may_end = may_end
         actions: list[Action] = []
         for probability in probabilities:
+            if self.phase is Phase.ENDED:
+                break
             self._probabilities.append(probability)
-            if probability >= self._rules.threshold - (0.15 if self._spoken else 0.0):
-                self._spoken, self._quiet = True, 0
-                if self.phase is Phase.GUESSING:
-                    self.phase = Phase.LISTENING
-                    actions += self._drop_open()
-            elif self._spoken:
-                self._quiet += 1
-                if self._quiet == self._pause and guess:
-                    self.phase = Phase.GUESSING
-                    actions += self._decode(self._now(), guess=True)
+            # As in stretches(): speech goes on at less than it takes to begin.
+            begun = self._first is not None and self._quiet < PAUSE
+            if probability >= self._rules.threshold - (HYSTERESIS if begun else 0.0):
+                actions += self._speech()
+            else:
+                actions += self._silence(guess=guess)
+            actions += self._over()
         return actions
+
+    def read(self, segment: Segment, reading: Reading) -> list[Action]:
+        """Take what the decode of a segment says."""
+        is_open = self._decoding and self._decoding[max(self._decoding)] is segment
+        if not is_open or self.phase is not Phase.GUESSING:
+            return []
+        if reading is Reading.NOTHING:
+            self._first, self._spoken, self._quiet = None, 0, 0
+            self.phase = Phase.LISTENING
+            return []
+        self._reading = reading
+        return self._over()
 
     def stop(self, samples: int) -> list[Action]:
         """End the utterance.
@@ -106,15 +180,106 @@ class Utterance:
         Args:
             samples: of the whole recording.
         """
+        if self.phase is Phase.ENDED:  # by itself: what came after that is not part of it
+            samples = min(samples, self.samples)
         self.phase = Phase.ENDED
         parts = segments(self._probabilities, self._rules, samples)
         actions = self._decode(parts, guess=False)
         answer = tuple(self._decoding[part.speech] for part in parts)
         return [*actions, Answer(answer)]
 
+    def open(self) -> Segment | None:
+        """What is being said, and may go on; None where nobody surely speaks."""
+        parts = self._now()
+        return parts[-1] if parts else None
+
+    def _speech(self) -> list[Action]:
+        self._quiet = 0
+        self._reading, self._due = None, False
+        if self._first is None:
+            self._first = len(self._probabilities) - 1
+        self._spoken += 1
+        self._last = len(self._probabilities)
+        actions: list[Action] = []
+        if self._spoken == self._least and not self._started:
+            self._started = True
+            actions.append(Started(self._first * WINDOW / SAMPLE_RATE))
+        if self.phase is Phase.GUESSING:
+            self.phase = Phase.LISTENING
+            last = max(self._decoding)
+            if not self._is_closed:
+                self.dropped += 1
+                actions.append(self._drop(self._decoding[last]))
+        self._is_closed = False
+        return actions
+
+    def _silence(self, *, guess: bool) -> list[Action]:
+        if self._first is None:
+            return []
+        self._quiet += 1
+        due = self.ending.silence and self._quiet >= self.ending.needed(Reading.UNSURE)
+        if due and self._may_end and not self._due:
+            # Somebody waits for it now; where there was no time for a guess it begins here.
+            self._due = True
+            return self._begin(guess=False)
+        if self.phase is Phase.GUESSING:
+            return self._closed()
+        if not self.pause or self._quiet < self.pause:
+            return []
+        actions: list[Action] = []
+        if self._quiet == self.pause:
+            # What is closed is decoded in any case, now or at the end.
+            parts = self._now()
+            actions = self._decode(parts[:-1], guess=True)
+            self._closes = parting(_length(parts[-1].speech), self._rules) if parts else 0
+        pause = min(self.pause + self.dropped * _MORE, max(self.pause, _LONGEST_PAUSE))
+        if (guess and self._quiet >= pause) or 0 < self._closes <= self._quiet:
+            actions += self._begin(guess=True)
+        return [*actions, *self._closed()]
+
+    def _begin(self, *, guess: bool) -> list[Action]:
+        """Decode all that was said, the last segment included."""
+        parts = self._now()
+        if not parts:
+            return []
+        self.phase = Phase.GUESSING
+        actions = self._decode(parts, guess=True)
+        if not guess:
+            actions.append(Decode(self._decoding[parts[-1].speech], guess=False))
+        return actions
+
+    def _closed(self) -> list[Action]:
+        """Where what is being decoded is closed by now: say so, once."""
+        if self.phase is not Phase.GUESSING or self._is_closed:
+            return []
+        last = max(self._decoding)
+        self._is_closed = self._quiet >= parting(_length(last), self._rules)
+        return [Close(self._decoding[last])] if self._is_closed else []
+
+    def _over(self) -> list[Action]:
+        why = self._why_over()
+        if why is None:
+            return []
+        self.phase = Phase.ENDED
+        return [End(why)]
+
+    def _why_over(self) -> Ended | None:
+        ending, heard = self.ending, len(self._probabilities)
+        if self.phase is Phase.ENDED:
+            return None
+        if self._spoken < self._least:
+            nobody = ending.no_speech and heard >= windows(ending.no_speech)
+            return Ended.NO_SPEECH if nobody and not self.speaking else None
+        assert self._first is not None
+        if ending.longest and heard - self._first >= windows(ending.longest):
+            return Ended.LONGEST
+        late = ending.within and heard > windows(ending.within)
+        if not ending.silence or late or not self._may_end or self._reading is None:
+            return None
+        return Ended.SILENCE if self._quiet >= ending.needed(self._reading) else None
+
     def _now(self) -> list[Segment]:
-        samples = len(self._probabilities) * WINDOW
-        parts = segments(self._probabilities, self._rules, samples)
+        parts = segments(self._probabilities, self._rules, self.samples)
         return [part for part in parts if part.sure]
 
     def _decode(self, parts: list[Segment], *, guess: bool) -> list[Action]:
@@ -127,12 +292,10 @@ class Utterance:
                 actions.append(Decode(part, guess))
         return actions
 
-    def _drop_open(self) -> list[Action]:
-        """The last segment goes on, so what was begun of it is of no use."""
-        if not self._decoding:
-            return []
-        return [self._drop(self._decoding[max(self._decoding)])]
-
     def _drop(self, part: Segment) -> Drop:
         del self._decoding[part.speech]
         return Drop(part)
+
+
+def _length(speech: tuple[int, int]) -> int:
+    return speech[1] - speech[0]

@@ -1,0 +1,57 @@
+"""Is it Home Assistant that speaks, live?"""
+
+from __future__ import annotations
+
+import pytest
+
+from wyoming_faster_whisper.audio import PcmFormat
+from wyoming_faster_whisper.speech.pace import Pace
+
+PCM = PcmFormat()
+
+
+def stream(*parts: tuple[float, float], pcm: PcmFormat = PCM, size: int = 320) -> Pace:
+    """Chunks of 10 ms: so many seconds of sound, each of which takes so many."""
+    pace, now = Pace(), 100.0
+    for sound, took in parts:
+        for _ in range(round(sound * 100)):
+            now += took / 100
+            pace.chunk(pcm, size, now)
+    return pace
+
+
+def test_real_time_is_live() -> None:
+    assert stream((3.0, 1.0)).live
+
+
+def test_what_was_heard_before_the_wake_word_may_come_at_once() -> None:
+    assert stream((2.0, 0.0), (3.0, 1.0)).live
+
+
+def test_too_little_to_tell_is_not_live() -> None:
+    assert not stream((0.9, 1.0)).live
+    assert not Pace().live
+
+
+@pytest.mark.parametrize("took", [0.0, 0.5, 0.8, 1.5, 2.0])
+def test_a_file_is_not_live(took: float) -> None:
+    assert not stream((5.0, took)).live
+
+
+def test_a_network_that_stumbles_is_live_again_once_it_has_caught_up() -> None:
+    late = [(2.0, 1.0), (0.01, 60.0)]  # 0.6 s for a chunk
+    assert not stream(*late).live
+    assert stream(*late, (0.59, 0.0), (1.0, 1.0)).live
+
+
+def test_who_was_once_too_fast_is_never_live() -> None:
+    assert not stream((2.0, 1.0), (1.0, 0.0), (1.0, 2.0), (5.0, 1.0)).live
+
+
+@pytest.mark.parametrize("size", [318, 322, 640, 4096])
+def test_other_chunks_are_not_home_assistants(size: int) -> None:
+    assert not stream((3.0, size / 320), size=size).live
+
+
+def test_another_format_is_not_home_assistants() -> None:
+    assert not stream((3.0, 1.0), pcm=PcmFormat(rate=8000)).live

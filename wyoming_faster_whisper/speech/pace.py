@@ -1,0 +1,58 @@
+"""Does a stream come as Home Assistant sends it, live? Pure.
+
+10 ms of 16 kHz, 16 bit, mono in every chunk, and as much sound a second as a
+second has. What was heard before the wake word was understood may come in a
+burst at the start.
+"""
+
+from __future__ import annotations
+
+from ..audio import SAMPLE_RATE, PcmFormat
+
+_FORMAT = PcmFormat()
+_CHUNK = SAMPLE_RATE // 100 * _FORMAT.frame_bytes  # bytes
+_BURST = 1.0  # seconds at the start in which sound may come faster
+# Sound may be this much early or late for what was usual at the start. A network that held
+# it up sends it faster afterwards, and is late until then.
+_TOLERANCE = 0.25  # seconds
+
+
+class Pace:
+    """One stream's chunks and when they came."""
+
+    def __init__(self) -> None:
+        self._begun: float | None = None  # when the first chunk came
+        self._heard = 0.0  # seconds of sound
+        self._lead = 0.0  # seconds that the sound was ahead of the clock, after the burst
+        self._other = False  # it was not as Home Assistant sends it
+        self._now = 0.0
+
+    def chunk(self, pcm: PcmFormat, size: int, now: float) -> None:
+        """Take note of a chunk.
+
+        Args:
+            size: bytes.
+            now: seconds, monotonic.
+        """
+        if self._begun is None:
+            self._begun = now
+        self._now = now
+        if pcm != _FORMAT or size != _CHUNK:
+            self._other = True
+        self._heard += size / _CHUNK / 100
+        if now - self._begun <= _BURST:
+            self._lead = max(self._lead, self._ahead)
+        elif self._ahead > self._lead + _TOLERANCE:
+            self._other = True
+
+    @property
+    def live(self) -> bool:
+        """It does, and has for longer than a burst lasts."""
+        if self._other or self._begun is None or self._now - self._begun <= _BURST:
+            return False
+        return self._ahead >= self._lead - _TOLERANCE
+
+    @property
+    def _ahead(self) -> float:
+        assert self._begun is not None
+        return self._heard - (self._now - self._begun)
