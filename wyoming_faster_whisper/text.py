@@ -1,10 +1,16 @@
-"""The last word on a text: how it is written. Pure."""
+"""The last word on a text: how it is written, and how it grows. Pure."""
 
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 
 STYLES = ("plain", "command")
+
+# Written without blanks between the words.
+_UNSPACED = frozenset("zh yue ja th lo my km bo".split())
+_END = re.compile(r"[\s.,;:!?…。、，！？-]*$")
+_BEGINNING = re.compile(r"[\s.,;:!?…。、，！？-]*")
 
 
 def command_style(text: str) -> str:
@@ -23,3 +29,85 @@ def command_style(text: str) -> str:
 def style(name: str, text: str) -> str:
     """Write a text in one of the STYLES."""
     return command_style(text) if name == "command" else text
+
+
+class GrowingText:
+    """A text that goes out piece by piece, and of which nothing is ever taken back.
+
+    The end of a piece waits until it is known what follows: a final period may go, or become
+    a comma.
+
+    Args:
+        write: the last word on each piece: corrects and styles it.
+    """
+
+    def __init__(self, write: Callable[[str], str] = str) -> None:
+        self.sent = ""
+        self._write = write
+        self._held = ""  # as decoded, not sent yet
+
+    def append(self, text: str, language: str | None) -> None:
+        """Take the next words, without blanks around them."""
+        if text and (self._held or self.sent) and language not in _UNSPACED:
+            text = f" {text}"
+        self._held += text
+
+    def go_on(self, text: str) -> None:
+        """Take what follows the last words to the letter: "s", ", please" or " please"."""
+        self._held += text
+
+    def certain(self) -> str:
+        """Return the piece that can go out now: all but punctuation at the end."""
+        body = self._held[: _end(self._held)]
+        self._held = self._held[len(body) :]
+        return self._send(body)
+
+    def end(self) -> str:
+        """Return the last piece. All pieces together are sent."""
+        body, self._held = self._held, ""
+        return self._send(body)
+
+    def _send(self, body: str) -> str:
+        piece = self._write(body)
+        lead = _BEGINNING.match(body)
+        if self.sent and piece and lead and lead[0] != lead[0].rstrip():
+            # Writing it may have taken the blank that parts it from the piece before.
+            piece = piece if piece[0] in ".,;:!?…-" else f" {piece.lstrip()}"
+        self.sent += piece
+        return piece
+
+
+def _end(text: str) -> int:
+    found = _END.search(text)
+    assert found is not None  # it matches the empty end
+    return found.start()
+
+
+def rest(text: str, said: str) -> str:
+    """What follows in a text whose beginning has been said, to the letter."""
+    if text.startswith(said):
+        return text[len(said) :]
+    # Whoever decoded it did not go on from there; word by word it may fit.
+    return "".join(f" {word}" for word in text.split()[len(said.split()) :])
+
+
+def agreed(before: str, after: str) -> str:
+    """The words at the beginning on which two decodes of growing sound agree.
+
+    The last word of the longer sound may be cut in the middle, and does not count.
+
+    Returns:
+        As the second one writes them, without punctuation at the end.
+    """
+    words = after.split()
+    same = 0
+    for one, other in zip(before.split(), words[:-1], strict=False):
+        if _plain(one) != _plain(other):
+            break
+        same += 1
+    text = " ".join(words[:same])
+    return text[: _end(text)]
+
+
+def _plain(word: str) -> str:
+    return word[: _end(word)].lower()

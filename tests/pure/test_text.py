@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 import pytest
 
-from wyoming_faster_whisper.text import style
+from wyoming_faster_whisper.text import GrowingText, agreed, rest
+from wyoming_faster_whisper.text import style as write
 
 
 @pytest.mark.parametrize(
@@ -20,8 +23,76 @@ from wyoming_faster_whisper.text import style
     ],
 )
 def test_command_style(said: str, written: str) -> None:
-    assert style("command", said) == written
+    assert write("command", said) == written
 
 
 def test_plain_style_changes_nothing() -> None:
-    assert style("plain", "Turn off, kitchen sink.") == "Turn off, kitchen sink."
+    assert write("plain", "Turn off, kitchen sink.") == "Turn off, kitchen sink."
+
+
+# A text that goes out piece by piece.
+
+
+def grown(*texts: str, language: str = "en", style: str = "plain") -> list[str]:
+    """The pieces of a text; each of these goes out as soon as it is certain."""
+    growing = GrowingText(partial(write, style))
+    pieces = []
+    for text in texts:
+        growing.append(text, language)
+        pieces.append(growing.certain())
+    pieces.append(growing.end())
+    assert "".join(pieces) == growing.sent
+    return pieces
+
+
+def test_the_mark_at_the_end_of_a_piece_waits_for_what_follows() -> None:
+    assert grown("Turn it on.", "Now!") == ["Turn it on", ". Now", "!"]
+
+
+def test_a_command_ends_without_its_period_however_it_went_out() -> None:
+    assert grown("Turn it on.", style="command") == ["Turn it on", ""]
+    assert grown("Turn it on.", "Now.", style="command") == ["Turn it on", ". Now", ""]
+
+
+def test_a_comma_that_is_left_out_leaves_its_blank() -> None:
+    assert grown("Stop,", "please.", style="command") == ["Stop", " please", ""]
+
+
+def test_languages_without_blanks_are_joined_without() -> None:
+    assert grown("打开灯。", "关上门。", language="zh") == ["打开灯", "。关上门", "。"]
+
+
+def test_nothing_is_nothing() -> None:
+    assert grown() == [""]
+    assert grown("", "") == ["", "", ""]
+
+
+@pytest.mark.parametrize("rest", ["s", ", please", " please"])
+def test_what_follows_to_the_letter_is_joined_to_the_letter(rest: str) -> None:
+    growing = GrowingText()
+    growing.append("the light", "en")
+    assert growing.certain() == "the light"
+    growing.go_on(rest)
+    growing.certain()
+    growing.end()
+    assert growing.sent == f"the light{rest}"
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "words"),
+    [
+        ("", "turn on", ""),
+        ("turn on", "turn on the light", "turn on"),
+        ("Turn on, the", "turn on the light in", "turn on the"),
+        ("turn off the light", "turn on the light in", "turn"),
+        ("turn on", "turn on", "turn"),  # the last word may be cut
+        ("a b.", "a b. c", "a b"),
+    ],
+)
+def test_words_on_which_two_decodes_agree(before: str, after: str, words: str) -> None:
+    assert agreed(before, after) == words
+
+
+def test_who_does_not_go_on_from_what_was_said_is_followed_word_by_word() -> None:
+    assert rest("turn on the light", "turn on") == " the light"
+    assert rest("Turn up the light", "turn on") == " the light"

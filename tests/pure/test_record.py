@@ -1,0 +1,74 @@
+"""One line for every utterance, and what was said only where it is asked for."""
+
+from __future__ import annotations
+
+import json
+import logging
+
+import pytest
+
+from wyoming_faster_whisper.log import JsonFormatter, UtteranceLog
+from wyoming_faster_whisper.record import UtteranceRecord
+
+RECORD = UtteranceRecord(
+    client="127.0.0.1:50000",
+    ended="audio-stop",
+    heard=3.25,
+    wait=0.7123456,
+    queued=0.0,
+    decodes=2,
+    guess="used",
+    verdict="believe",
+    model="base",
+    language="en",
+    text="open the\nsafe",
+)
+
+
+@pytest.fixture
+def lines(caplog: pytest.LogCaptureFixture) -> pytest.LogCaptureFixture:
+    caplog.set_level(logging.INFO)
+    return caplog
+
+
+def test_the_line_says_what_happened_and_not_what_was_said(
+    lines: pytest.LogCaptureFixture,
+) -> None:
+    UtteranceLog(text=False)(RECORD)
+    (line,) = lines.messages
+    for part in ("127.0.0.1:50000", "3.2 s", "audio-stop", "0.71 s", "guess used", "believe"):
+        assert part in line
+    assert "safe" not in line
+
+
+def test_what_was_said_is_there_for_who_asks_on_one_line(
+    lines: pytest.LogCaptureFixture,
+) -> None:
+    UtteranceLog(text=True)(RECORD)
+    (line,) = lines.messages
+    assert "safe" in line
+    assert "\n" not in line
+
+
+@pytest.mark.parametrize("text", [False, True])
+def test_as_json_it_has_fields(lines: pytest.LogCaptureFixture, text: bool) -> None:
+    UtteranceLog(text=text)(RECORD)
+    (record,) = lines.records
+    entry = json.loads(JsonFormatter().format(record))
+    assert entry["heard"] == 3.25
+    assert entry["wait"] == 0.712
+    assert entry["guess"] == "used"
+    assert entry["level"] == "INFO"
+    assert entry.get("text") == ("open the safe" if text else None)
+    assert ("safe" in json.dumps(entry)) == text
+
+
+def test_every_other_line_is_json_too() -> None:
+    try:
+        raise ValueError("why")
+    except ValueError as error:
+        info = (ValueError, error, error.__traceback__)
+    record = logging.LogRecord("here", logging.ERROR, "", 0, "it %s", ("broke",), info)
+    entry = json.loads(JsonFormatter().format(record))
+    assert entry["message"] == "it broke"
+    assert "ValueError: why" in entry["error"]

@@ -1,0 +1,52 @@
+"""How the log is written: lines for people, or one JSON object a line."""
+
+from __future__ import annotations
+
+import json
+import logging
+from datetime import UTC, datetime
+
+from . import record
+from .errors import printable, visible
+
+_UTTERANCES = logging.getLogger("wyoming_faster_whisper.utterance")
+_LONGEST_TEXT = 10_000  # characters
+
+
+class JsonFormatter(logging.Formatter):
+    """One line of JSON for each record of the log."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        entry: dict[str, object] = {
+            "time": datetime.fromtimestamp(record.created, UTC).isoformat(
+                timespec="milliseconds"
+            ),
+            "level": record.levelname,
+            "logger": record.name,
+            "message": record.getMessage(),
+        }
+        if record.exc_info:
+            entry["error"] = self.formatException(record.exc_info)
+        entry |= getattr(record, "fields", {})
+        return json.dumps(entry, ensure_ascii=False)
+
+
+class UtteranceLog:
+    """Writes one line per utterance.
+
+    Args:
+        text: also what was said.
+    """
+
+    def __init__(self, *, text: bool) -> None:
+        self._text = text
+
+    def __call__(self, utterance: record.UtteranceRecord) -> None:
+        fields = record.fields(utterance, text=self._text)
+        if self._text:
+            fields["text"] = visible(utterance.text[:_LONGEST_TEXT])
+        _UTTERANCES.info(
+            "%s",
+            printable(record.line(utterance, text=self._text), _LONGEST_TEXT),
+            extra={"fields": fields},
+        )
