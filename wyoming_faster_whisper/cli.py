@@ -18,6 +18,7 @@ from collections.abc import Sequence
 
 from .errors import ServerError, SettingError
 from .hardware import share_one_heap
+from .log import JsonFormatter
 from .settings import default_data_dir, read_settings
 
 _LOGGER = logging.getLogger(__name__)
@@ -47,6 +48,8 @@ def _serve(argv: Sequence[str]) -> int:
             format=settings.log_format,
             stream=sys.stderr,  # standard output may be the wire
         )
+        if settings.log_json:
+            logging.getLogger().handlers[0].setFormatter(JsonFormatter())
         for warning in given.warnings:
             _LOGGER.warning("%s", warning)
         # NumPy's BLAS threads go on spinning for 0.1 s after a spectrogram, in the way of the

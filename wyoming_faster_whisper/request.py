@@ -35,6 +35,7 @@ class Request:
     language: str | None = None  # any tag
     model: str | None = None  # by the name in Info
     names: tuple[str, ...] = ()  # to expect, most important first
+    vad_sensitivity: str | None = None  # how soon silence ends the turn; None: not said
     context: dict[str, Any] | None = field(default=None, hash=False)  # handed back
 
 

@@ -24,10 +24,12 @@ from typing import TYPE_CHECKING
 from .engine.base import DecodeOptions, Engine
 from .engine.worker import Worker, WorkerStatistics
 from .loading import choose_models, default_language, load_engines
+from .log import UtteranceLog
 from .models import data_folders
 from .request import Offer
 from .session import Memory, Shared, SpeechDetector
 from .settings import Settings
+from .speech.ending import TurnRules
 from .speech.segment import SpeechRules
 from .text import style
 from .tls import server_context
@@ -119,7 +121,11 @@ class Service:
         self._vad: asyncio.Future[SpeechDetector] = self._loop.create_future()
         self._listener = Listener(
             self._shared(self._worker),
-            build_info(self.models).event(),
+            build_info(
+                self.models,
+                endpointing=turn_rules(settings).endpointing(None),
+                partials=settings.partials != "off",
+            ).event(),
             limits=self._limits or _limits(settings),
             door=Door(
                 settings.max_connections,
@@ -225,10 +231,13 @@ class Service:
                 clip_threshold=settings.vad_clip_threshold,
                 pad=settings.vad_clip_pad_ms / 1000,
             ),
+            turns=turn_rules(settings),
             pause=settings.guess_after,
+            partials=settings.partials,
             style=partial(style, settings.text_style),
             max_seconds=settings.max_audio_seconds,
             memory=Memory(limit=settings.max_audio_memory * 1_000_000),
+            observe=UtteranceLog(text=settings.log_text),
         )
 
     # From here on: the worker's thread.
@@ -245,6 +254,18 @@ class Service:
         if self._vad.done():
             return  # this is not the first model
         self._loop.call_soon_threadsafe(self._vad.set_result, self._load_vad())
+
+
+def turn_rules(settings: Settings) -> TurnRules:
+    """When the server ends a turn by itself."""
+    given = settings.vad_endpointing
+    return TurnRules(
+        silence=given if isinstance(given, float) else 0.0,
+        auto=given == "auto",
+        no_speech=settings.no_speech_timeout,
+        longest=settings.longest_command,
+        early=settings.early_answer,
+    )
 
 
 def _limits(settings: Settings) -> Limits:

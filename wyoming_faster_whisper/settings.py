@@ -173,14 +173,44 @@ class Settings:
         choices=tuple(library for library in SttLibrary if library != SttLibrary.AUTO),
         metavar="STT_LIBRARY",
     )
-    vad_endpointing: float | None = option(
+    vad_endpointing: float | str | None = option(
         None,
-        "answer after this many seconds of silence, without audio-stop",
+        "answer after this many seconds of silence without waiting for audio-stop; auto "
+        "waits as long as the text asks for, less behind a finished sentence",
         type=float,
+        words=("auto",),
         above=0,
         most=600,
+        metavar="SECONDS|auto",
+    )
+    no_speech_timeout: float = option(
+        8.0,
+        "where the server ends the turn: seconds without a word after which it ends; 0 = never",
+        least=0,
+        most=600,
         metavar="SECONDS",
-        later=True,
+    )
+    longest_command: float = option(
+        30.0,
+        "where the server ends the turn: seconds from the first word after which it ends at "
+        "the latest; 0 = never",
+        least=0,
+        most=14_400,
+        metavar="SECONDS",
+    )
+    early_answer: float = option(
+        2.0,
+        "silence after which a stream that comes live from Home Assistant is answered although "
+        "its own VAD has not ended it; 0 = never",
+        least=0,
+        most=15,
+        metavar="SECONDS",
+    )
+    partials: str = option(
+        "off",
+        "send text before the speaker has ended; auto decodes what is being spoken only while "
+        "the model is idle, on also while others wait",
+        choices=("off", "auto", "on"),
     )
 
     stt_library: str = option(
@@ -284,6 +314,8 @@ class Settings:
         256, "sound that all clients together may have us hold", least=1, most=65535, metavar="MB"
     )
 
+    log_text: bool = option(False, "log also what was said")
+    log_json: bool = option(False, "one JSON object for each line of the log")
     debug: bool = option(False, "log more")
     log_format: str = option(
         logging.BASIC_FORMAT, "format of log lines, as Python's logging takes it"

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+import threading
 from contextlib import AsyncExitStack
 from pathlib import Path
 
 import pytest
 from wyoming.ping import Ping
 
+from wyoming_faster_whisper.engine.base import Job
 from wyoming_faster_whisper.testing import FakeEngine, pcm16, tone
 from wyoming_faster_whisper.wire.connection import Limits
 from wyoming_faster_whisper.wire.framing import write_event
@@ -68,7 +70,14 @@ async def test_how_much_sound_is_held_is_the_operators_choice(serve: Serve) -> N
 
 
 async def test_the_rest_of_a_long_recording_is_not_decoded_for_who_left(serve: Serve) -> None:
-    server = await serve(FakeEngine(held=True))
+    left = threading.Event()
+
+    def say(job: Job) -> str:
+        if job.seconds < 1.0:
+            left.wait(DEADLINE)
+        return f"{job.seconds:.1f} seconds"
+
+    server = await serve(FakeEngine(say, held=True))
     async with server.peer() as leaving, server.client() as other:
         leaving.send(frames(utterance(tone(100.0)))).half_close()
         await until(server.engine.decoding.is_set)
@@ -76,8 +85,9 @@ async def test_the_rest_of_a_long_recording_is_not_decoded_for_who_left(serve: S
         await other.say(tone(0.5))
         await until(lambda: server.waiting == 1)
         server.engine.release()
-        assert await other.transcript() == "0.5 seconds"
         assert await leaving.rest() == b""
+        left.set()
+        assert await other.transcript() == "0.5 seconds"
     assert len(server.engine.decoded) == 2
 
 

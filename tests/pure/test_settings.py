@@ -297,9 +297,11 @@ def test_languages(language: str) -> None:
 
 
 def test_what_we_do_not_serve_is_a_warning_that_says_what_happens() -> None:
-    line = "--stt-library sherpa --sherpa-streaming --vad-filter --vad-clip --vad-endpointing 1"
+    line = (
+        "--stt-library sherpa --sherpa-streaming --vad-filter --vad-clip --hass-prompt-timeout 2"
+    )
     assert given(line).warnings == (
-        "--vad-endpointing does nothing yet: this version has no such feature",
+        "--hass-prompt-timeout does nothing yet: this version has no such feature",
         "--stt-library sherpa is not served here; faster-whisper serves",
         "--sherpa-streaming is not served here; faster-whisper serves",
         "--vad-filter is always on here; it need not be given",

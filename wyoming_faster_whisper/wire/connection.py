@@ -10,17 +10,26 @@ import ssl
 from dataclasses import dataclass, field
 from typing import Any
 
-from wyoming.asr import Transcribe, Transcript
+from wyoming.asr import (
+    Transcribe,
+    Transcript,
+    TranscriptChunk,
+    TranscriptStart,
+    TranscriptStop,
+)
 from wyoming.audio import AudioChunk, AudioStart, AudioStop
 from wyoming.error import Error
 from wyoming.event import Event
 from wyoming.info import Describe, SelectProgram
 from wyoming.ping import Ping, Pong
+from wyoming.vad import VoiceStarted, VoiceStopped
 
+from .. import answer
+from ..answer import Answer, Notice
 from ..audio import PcmFormat
 from ..errors import ProtocolError, ServerError, TooSlow, printable, visible
 from ..request import LONGEST_NAME, MOST_NAMES, Request
-from ..session import Answer, Session, Shared
+from ..session import Session, Shared
 from .framing import FrameLimits, FrameReader, write_event
 from .info import PROGRAM
 
@@ -139,7 +148,9 @@ class Connection:
 
     async def _serve(self) -> None:
         async with asyncio.TaskGroup() as tasks:
-            session = Session(self._shared, tasks, self._send_answer, name=self._peer)
+            session = Session(
+                self._shared, tasks, self._send_answer, tell=self._tell, name=self._peer
+            )
             self._session = session
             try:
                 while data := await self._read(session):
@@ -228,6 +239,8 @@ class Connection:
                     await session.answered()
 
     async def _hear(self, pcm: PcmFormat, data: bytes, session: Session) -> None:
+        if session.crowded:
+            await self._answered(session)
         for at in range(0, len(data) or 1, _READ):
             session.hear(pcm, data[at : at + _READ])
             await self._breathe()
@@ -239,6 +252,8 @@ class Connection:
         if AudioChunk.is_type(event.type):
             await self._hear(_pcm(event), event.payload or b"", session)
         elif AudioStart.is_type(event.type):
+            if session.crowded:
+                await self._answered(session)
             session.start(_pcm(event))
         elif AudioStop.is_type(event.type):
             # One answer at a time: who sends faster than we decode waits.
@@ -273,6 +288,21 @@ class Connection:
         )
         if self._session is not None and not self._session.listening:
             self._allow(0 if self._draining else self._limits.between)
+
+    def _tell(self, notice: Notice) -> None:
+        # Not waited for: there are few of them and they are small; the answer waits.
+        match notice:
+            case answer.VoiceStarted(seconds=seconds):
+                event = VoiceStarted(timestamp=round(1000 * seconds)).event()
+            case answer.VoiceStopped(seconds=seconds):
+                event = VoiceStopped(timestamp=round(1000 * seconds)).event()
+            case answer.TextStarted(language=language, context=context):
+                event = TranscriptStart(language=language, context=context).event()
+            case answer.TextPiece(text=text):
+                event = TranscriptChunk(text=text).event()
+            case answer.TextStopped():
+                event = TranscriptStop().event()
+        self._writer.write(write_event(event))
 
     async def _write(self, event: Event) -> None:
         """Send an event.
@@ -350,6 +380,7 @@ def _request(event: Event) -> Request:
     for key, kind, what in (
         ("language", str, "a string"),
         ("name", str, "a string"),
+        ("vad_sensitivity", str, "a string"),
         ("context", dict, "a JSON object"),
     ):
         if not isinstance(data.get(key), kind | None):
@@ -358,6 +389,7 @@ def _request(event: Event) -> Request:
         language=data.get("language"),
         model=data.get("name"),
         # Names go before terms, as the protocol has it.
+        vad_sensitivity=data.get("vad_sensitivity"),
         names=(*_names(event, "transcript_names"), *_names(event, "transcript_terms")),
         context=data.get("context"),
     )

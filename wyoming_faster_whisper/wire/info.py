@@ -13,12 +13,18 @@ from ..models import Model
 PROGRAM = "faster-whisper"
 
 
-def build_info(models: Sequence[Model]) -> Info:
+def build_info(
+    models: Sequence[Model], *, endpointing: bool = False, partials: bool = False
+) -> Info:
     """Describe the one program we are and the models it serves, the default first.
 
     Home Assistant makes its entity from the first program and reads languages
     and flags once, so this is the same from the first answer to the last: the
     model counts as installed although it may be loading still.
+
+    Args:
+        endpointing: the server ends every turn; nobody else need watch for silence.
+        partials: text is sent before the transcript.
     """
     return Info(
         asr=[
@@ -43,8 +49,8 @@ def build_info(models: Sequence[Model]) -> Info:
                     )
                     for model in models
                 ],
-                supports_transcript_streaming=False,
-                requires_external_vad=True,
+                supports_transcript_streaming=partials,
+                requires_external_vad=not endpointing,
             )
         ]
     )

@@ -1,0 +1,240 @@
+"""Time that passes only when nothing else happens: hours of listening in a second.
+
+The event loop's clock jumps to the next timer as soon as nobody has anything to do.
+A decode "takes" its time on the same clock, although it sits in the worker's thread.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import selectors
+import threading
+from collections.abc import Callable, Coroutine, Hashable, Sequence
+from dataclasses import dataclass, field
+from typing import Any, TypeVar
+
+import numpy as np
+
+from wyoming_faster_whisper.answer import Answer, Notice
+from wyoming_faster_whisper.audio import PcmFormat, Samples
+from wyoming_faster_whisper.engine.base import DecodeOptions, Job, Transcript
+from wyoming_faster_whisper.engine.worker import Worker
+from wyoming_faster_whisper.record import UtteranceRecord
+from wyoming_faster_whisper.request import Offer, Request
+from wyoming_faster_whisper.session import Session, Shared
+from wyoming_faster_whisper.testing import LoudnessVad, pcm16
+
+T = TypeVar("T")
+PCM = PcmFormat()
+CHUNK = 320  # bytes, 10 ms: as Home Assistant sends it
+
+
+class _Selector(selectors.DefaultSelector):
+    """Waits for what is ready; where nothing is, lets the clock jump instead."""
+
+    loop: VirtualLoop
+
+    def select(self, timeout: float | None = None) -> Any:
+        loop = self.loop
+        ready = super().select(0)
+        if timeout == 0:
+            return ready
+        while not ready and (timeout is None or loop.decoding() > loop.asleep):
+            ready = super().select(1.0)  # a thread is about to say something
+        if not ready:
+            loop.now += timeout or 0.0
+        return ready
+
+
+class VirtualLoop(asyncio.SelectorEventLoop):
+    """An event loop with a clock of its own."""
+
+    def __init__(self) -> None:
+        selector = _Selector()
+        selector.loop = self
+        self.now = 0.0
+        self.asleep = 0  # decodes whose end is a timer of this loop
+        self.decoding: Callable[[], int] = lambda: 0
+        super().__init__(selector)
+
+    def time(self) -> float:
+        return self.now
+
+    def run_in_executor(  # type: ignore[override]
+        self, executor: Any, func: Callable[..., T], *args: Any
+    ) -> asyncio.Future[T]:
+        """At once, on the spot: another thread would be another clock."""
+        done: asyncio.Future[T] = self.create_future()
+        done.set_result(func(*args))
+        return done
+
+
+def run(test: Coroutine[Any, Any, T]) -> T:
+    """Run a coroutine on a clock of its own."""
+    loop = VirtualLoop()
+    try:
+        return loop.run_until_complete(test)
+    finally:
+        loop.close()
+
+
+class SlowEngine:
+    """Takes its time, on the loop's clock.
+
+    Args:
+        seconds: that a decode takes.
+        say: the text for a job.
+    """
+
+    max_batch = 1
+    parallel = 1
+
+    def __init__(
+        self,
+        seconds: Callable[[Job], float],
+        say: Callable[[Job], Transcript] = lambda job: Transcript(f"{job.seconds:.1f} seconds"),
+    ) -> None:
+        loop = asyncio.get_running_loop()
+        assert isinstance(loop, VirtualLoop)
+        self.decoded: list[Job] = []
+        self._loop = loop
+        self._seconds = seconds
+        self._say = say
+
+    def decode(self, jobs: Sequence[Job]) -> list[Transcript]:
+        (job,) = jobs
+        awake = threading.Event()
+        self._loop.call_soon_threadsafe(self._sleep, self._seconds(job), awake)
+        awake.wait()
+        self.decoded.append(job)
+        return [self._say(job)]
+
+    def _sleep(self, seconds: float, awake: threading.Event) -> None:
+        self._loop.asleep += 1
+        self._loop.call_later(seconds, self._wake, awake)
+
+    def _wake(self, awake: threading.Event) -> None:
+        self._loop.asleep -= 1
+        awake.set()
+
+    def kind(self, job: Job) -> Hashable:
+        return job.options
+
+    def warm_up(self) -> None:
+        pass
+
+    def unload(self) -> None:
+        pass
+
+    def load(self) -> None:
+        pass
+
+
+@dataclass(frozen=True)
+class _Model:
+    name: str = "base"
+    languages: tuple[str, ...] = ("de", "en")
+
+
+@dataclass
+class Said:
+    """What a client was told, and when; seconds of the loop's clock."""
+
+    answers: list[tuple[float, Answer]] = field(default_factory=list)
+    notices: list[Notice] = field(default_factory=list)
+    records: list[UtteranceRecord] = field(default_factory=list)
+
+    @property
+    def text(self) -> str:
+        ((_, answer),) = self.answers
+        return answer.transcript.text
+
+
+class House:
+    """Sessions on one worker, in virtual time. Inside run() only.
+
+    Args:
+        seconds: that a decode takes.
+        shared: fields of Shared.
+    """
+
+    def __init__(
+        self,
+        seconds: Callable[[Job], float] = lambda _: 0.2,
+        *,
+        say: Callable[[Job], Transcript] | None = None,
+        language: str | None = "en",
+        **shared: Any,
+    ) -> None:
+        loop = asyncio.get_running_loop()
+        assert isinstance(loop, VirtualLoop)
+        self.loop = loop
+        self.engine = SlowEngine(seconds, say) if say else SlowEngine(seconds)
+        self.worker = Worker(lambda: self.engine)
+        self.shared = {"pause": 0.19, **shared}
+        self.offer = Offer([_Model()], DecodeOptions(language=language))
+
+    async def __aenter__(self) -> House:
+        self.worker.start()
+        await self.worker.ready()
+        self.loop.decoding = lambda: self.worker.statistics().decoding
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        await self.worker.close()
+
+    async def listen(
+        self,
+        samples: Samples,
+        *,
+        begin: float = 0.0,
+        requests: Sequence[tuple[float, Request]] = ((0.0, Request()),),
+        chunk: int = CHUNK,
+        pace: float = 1.0,
+    ) -> Said:
+        """Play a recording to a session of its own, and wait for the answer.
+
+        Args:
+            begin: seconds from now.
+            requests: each with the second of the recording before which it is sent.
+            chunk: bytes.
+            pace: seconds that a second of sound takes; 0 = all at once.
+        """
+        said = Said()
+
+        async def vad() -> LoudnessVad:
+            return LoudnessVad()
+
+        async def send(answer: Answer) -> None:
+            said.answers.append((self.loop.time(), answer))
+
+        shared = Shared(
+            worker=self.worker,
+            vad=vad,
+            offer=self.offer,
+            observe=said.records.append,
+            **self.shared,
+        )
+        await asyncio.sleep(begin)
+        data, started = pcm16(samples), self.loop.time()
+        waiting = list(requests)
+        async with asyncio.TaskGroup() as tasks:
+            session = Session(shared, tasks, send, tell=said.notices.append)
+            session.start(PCM)
+            for at in range(0, len(data), chunk):
+                while waiting and waiting[0][0] * 32_000 <= at:
+                    session.request(waiting.pop(0)[1])
+                # A microphone has a chunk once its time is over.
+                due = started + pace * (at + chunk) / 32_000
+                await asyncio.sleep(max(0.0, due - self.loop.time()))
+                session.hear(PCM, data[at : at + chunk])
+            await session.answered()
+            session.stop()
+            await session.answered()
+            session.leave()
+        return said
+
+
+def joined(*parts: Samples) -> Samples:
+    whole: Samples = np.concatenate(parts)
+    return whole

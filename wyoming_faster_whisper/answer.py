@@ -1,0 +1,58 @@
+"""What a client is told of its utterance, whichever transport tells it. Pure.
+
+In this order: VoiceStarted, TextStarted, TextPiece ..., VoiceStopped, the Answer,
+TextStopped. The answer always comes; voices where the server ends the turn, texts
+where partial text is on.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from .engine.base import Transcript
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """The transcript of one utterance, and the request's context."""
+
+    transcript: Transcript
+    context: dict[str, Any] | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class VoiceStarted:
+    """Somebody began to speak."""
+
+    seconds: float  # since the first sample
+
+
+@dataclass(frozen=True, slots=True)
+class VoiceStopped:
+    """And has stopped; only after VoiceStarted."""
+
+    seconds: float  # since the first sample
+
+
+@dataclass(frozen=True, slots=True)
+class TextStarted:
+    """Text will come, a piece at a time; at the latest before the answer."""
+
+    language: str | None = None  # None: not known yet
+    context: dict[str, Any] | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class TextPiece:
+    """More text. All pieces together are the answer's text."""
+
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class TextStopped:
+    """The answer was sent: no more text comes."""
+
+
+Notice = VoiceStarted | VoiceStopped | TextStarted | TextPiece | TextStopped

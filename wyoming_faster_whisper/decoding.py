@@ -1,0 +1,231 @@
+"""The decodes of one utterance: guesses, closed segments, and what is missing at the end.
+
+One at a time, in the order of speech: a long dictation may not fill the queue,
+and what was detected in one segment (the language) holds for the next.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+
+from .audio import Recording
+from .engine.base import DecodeOptions, Job, Transcript
+from .engine.worker import Worker
+from .errors import ServerError
+from .speech.segment import Segment
+
+_LOGGER = logging.getLogger(__name__)
+
+
+@dataclass(slots=True, eq=False)
+class _Part:
+    """One segment and its decode."""
+
+    segment: Segment
+    options: DecodeOptions  # as they were asked for when it was begun
+    guess: bool  # nobody waits for it yet
+    before: _Part | None  # is decoded first
+    task: asyncio.Task[Transcript | None] | None = None  # None: it failed
+    job: Job | None = None  # once it was its turn
+    was_guess: bool = False  # begun before anybody waited for it
+    closed: bool = False  # no more can come to it
+    told: bool = False
+
+    @property
+    def text(self) -> Transcript | None:
+        """What it says, if that is known."""
+        task = self.task
+        if task is None or not task.done() or task.cancelled() or task.exception():
+            return None
+        return task.result()
+
+
+class Decoding:
+    """Begins, drops and awaits the decodes of one recording.
+
+    Args:
+        wanted: how to decode; may change while the utterance runs.
+        read: is told what every decode of the last segment so far says; None: it failed.
+        certain: is told the text of every segment, in order, once no more can come to it.
+        closing: ask also how the end of what was said looked to the decoder.
+        said: the text with which the decode of a segment has to begin, and its language.
+    """
+
+    def __init__(
+        self,
+        worker: Worker,
+        tasks: asyncio.TaskGroup,
+        recording: Recording,
+        *,
+        wanted: Callable[[], DecodeOptions],
+        read: Callable[[Segment, Transcript | None], None],
+        certain: Callable[[Transcript], None],
+        said: Callable[[Segment], tuple[str, str | None]],
+        closing: bool,
+        name: str,
+    ) -> None:
+        self.begun = 0  # decodes
+        self.alone = False  # the client has left: go on only while nobody waits
+        self._worker = worker
+        self._tasks = tasks
+        self._recording = recording
+        self._wanted = wanted
+        self._read = read
+        self._certain = certain
+        self._said = said
+        self._closing = closing
+        self._name = name
+        self._parts: dict[Segment, _Part] = {}  # in the order of speech
+
+    def __repr__(self) -> str:
+        return f"<Decoding {len(self._parts)} segments, {self.begun} decodes begun>"
+
+    @property
+    def waiting(self) -> bool:
+        """What would be decoded next has not reached the model, and cannot at once."""
+        for part in self._parts.values():
+            if part.task is not None and not part.task.done():
+                if part.job is not None:
+                    return self._worker.waits(part.job)
+                return not self._worker.idle
+        return not self._parts and not self._worker.idle
+
+    def begin(self, segment: Segment, *, guess: bool) -> None:
+        """Decode a segment, which follows those that were begun before.
+
+        Args:
+            guess: nobody waits for it yet. Begin it again without, once somebody does.
+        """
+        part = self._parts.get(segment)
+        if part is None:
+            before = [one for one in self._parts.values() if one.segment.start < segment.start]
+            for one in before:
+                one.closed = True
+            part = _Part(segment, self._wanted(), guess, before[-1] if before else None)
+            part.was_guess = guess
+            self._parts[segment] = part
+            self._parts = dict(sorted(self._parts.items(), key=lambda item: item[0].start))
+            self._start(part)
+            self._tell_certain()
+        elif not guess:
+            self._hurry(part)
+
+    def drop(self, segment: Segment) -> None:
+        """Withdraw a decode: there is more to the segment."""
+        part = self._parts.pop(segment, None)
+        if part is not None and part.task is not None:
+            part.task.cancel()
+
+    def close(self, segment: Segment) -> None:
+        """Nothing more can come to a segment."""
+        part = self._parts.get(segment)
+        if part is not None:
+            part.closed = True
+            self._tell_certain()
+
+    def forget(self) -> None:
+        """Withdraw everything."""
+        for segment in list(self._parts):
+            self.drop(segment)
+
+    async def answer(self, segments: Sequence[Segment]) -> list[Transcript]:
+        """Return the text of each segment; all of them have been begun.
+
+        Raises:
+            ServerError: the model failed.
+        """
+        wanted = self._wanted()
+        for segment in segments:
+            part = self._parts[segment]
+            # What is sent already cannot be decoded in another way any more.
+            if part.options != wanted and not part.told:
+                part.options = wanted
+                self._restart(part)
+            self._hurry(part)
+        texts = []
+        for segment in segments:
+            part = self._parts[segment]
+            texts.append(text := await self._text(part))
+            if not part.told:
+                part.told = True
+                self._certain(text)
+        return texts
+
+    def guessed(self, segment: Segment) -> bool:
+        """The text of this segment was begun before anybody waited for it."""
+        part = self._parts.get(segment)
+        return part is not None and part.was_guess
+
+    async def _text(self, part: _Part) -> Transcript:
+        assert part.task is not None
+        text = await part.task
+        if text is None:  # a guess that fails is forgotten, what somebody waits for is not
+            text = await self._submit(part)
+        return text
+
+    def _start(self, part: _Part) -> None:
+        part.job = None
+        part.task = self._tasks.create_task(self._decode(part))
+
+    def _restart(self, part: _Part) -> None:
+        if part.task is not None:
+            part.task.cancel()
+        part.was_guess = False
+        self._start(part)
+
+    def _hurry(self, part: _Part) -> None:
+        """Somebody waits for a part, and so for all before it."""
+        while True:
+            part.guess = False
+            if part.job is not None and part.job.guess and self._worker.waits(part.job):
+                self._restart(part)  # in front of the guesses
+            if part.before is None:
+                return
+            part = part.before
+
+    async def _decode(self, part: _Part) -> Transcript | None:
+        text: Transcript | None = None
+        try:
+            if part.before is not None and part.before.task is not None:
+                await asyncio.wait([part.before.task])
+            text = await self._submit(part)
+        except ServerError as error:
+            _LOGGER.debug("%s: a decode failed: %s", self._name, error)
+        if self._parts.get(part.segment) is part and not part.closed:
+            self._read(part.segment, text)
+        # After this task is done, for its text is asked for.
+        asyncio.get_running_loop().call_soon(self._tell_certain)
+        return text
+
+    async def _submit(self, part: _Part) -> Transcript:
+        if self.alone and not self._worker.idle:
+            raise asyncio.CancelledError  # others wait, and this may be for nobody
+        segment, options = part.segment, part.options
+        said, language = self._said(segment)
+        before = part.before.text if part.before else None
+        if before is not None or said:
+            # What was detected once holds for the rest.
+            options = replace(options, language=before.language if before else language)
+        part.job = Job(
+            self._recording.samples(segment.start, segment.end),
+            options,
+            sure=segment.sure,
+            guess=part.guess,
+            said=said,
+            closing=part.guess and self._closing,
+            owner=self._recording,
+        )
+        self.begun += 1
+        return await self._worker.submit(part.job)
+
+    def _tell_certain(self) -> None:
+        for part in self._parts.values():
+            text = part.text
+            if not part.closed or text is None:
+                return
+            if not part.told:
+                part.told = True
+                self._certain(text)

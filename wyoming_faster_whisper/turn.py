@@ -1,0 +1,286 @@
+"""One turn: an utterance from its first sample to its answer.
+
+Sound goes to Hearing, what it hears to the Utterance, and what that decides is
+performed here: decodes by Decoding, text that is certain by Partials.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass, field
+
+from .answer import (
+    Answer,
+    Notice,
+    TextPiece,
+    TextStarted,
+    TextStopped,
+    VoiceStarted,
+    VoiceStopped,
+)
+from .audio import SAMPLE_RATE, PcmFormat
+from .decoding import Decoding
+from .engine.base import DecodeOptions, Transcript
+from .engine.worker import Worker
+from .hearing import Hearing, Memory, SpeechDetector
+from .partials import Partials
+from .record import Observer, UtteranceRecord
+from .request import Offer, Request
+from .speech import utterance
+from .speech.ending import Ended, Reading, TurnRules
+from .speech.endpoint import WINDOW, Probabilities, windows
+from .speech.finished import fall, reading
+from .speech.pace import Pace
+from .speech.segment import Segment, SpeechRules
+from .speech.utterance import Action, Close, Decode, Drop, End, Started, Utterance
+from .text import GrowingText
+
+_LOGGER = logging.getLogger(__name__)
+
+_USUAL_SILENCE = 0.7  # seconds that Home Assistant waits; a slower decode is no use as a guess
+_AUTO_PAUSE = 0.128  # seconds; where the text decides on the end it is needed sooner
+
+
+@dataclass(frozen=True, slots=True)
+class Shared:
+    """What all sessions have in common."""
+
+    worker: Worker
+    vad: Callable[[], Awaitable[SpeechDetector]]  # may have to wait for the model
+    offer: Offer  # models and options to choose from
+    rules: SpeechRules = field(default_factory=SpeechRules)
+    turns: TurnRules = field(default_factory=TurnRules)
+    pause: float = 0.0  # seconds of silence after which to guess; 0 = never
+    partials: str = "off"  # text before the answer: off; auto, while the model is idle; on
+    style: Callable[[str], str] = str  # the last word on each piece of text before it goes out
+    max_seconds: float = 600.0  # of one utterance
+    memory: Memory = field(default_factory=Memory)
+    observe: Observer = lambda _: None  # is told of every answer, in the event loop
+
+
+class Turn:
+    """One utterance as it is heard, decoded and answered.
+
+    Args:
+        tasks: decodes run in it.
+        request: may be replaced while the turn goes on.
+        warned: what the client was warned of already.
+        tell: hands a notice to the client; at once, without waiting.
+        over: the turn is over by itself, and to be answered.
+        name: of the client, for the log.
+    """
+
+    def __init__(
+        self,
+        shared: Shared,
+        tasks: asyncio.TaskGroup,
+        pcm: PcmFormat,
+        request: Request,
+        *,
+        warned: set[str],
+        tell: Callable[[Notice], None],
+        over: Callable[[Turn, Ended], None],
+        name: str,
+    ) -> None:
+        self._shared = shared
+        self._warned = warned
+        self._tell = tell
+        self._over = over
+        self._name = name
+        self._clock = asyncio.get_running_loop().time
+        self._spoke: float | None = None  # when the last speech came, by the clock
+        self._looked = self._clock()  # when windows came last
+        self._started = False  # VoiceStarted went out
+        self._texts = False  # TextStarted went out
+        self._pace = Pace()
+        self._utterance = Utterance(shared.rules, pause=0)
+        self._hearing = Hearing(
+            pcm, memory=shared.memory, vad=shared.vad, tasks=tasks, judged=self._listen
+        )
+        self._partials = Partials(
+            shared.worker,
+            tasks,
+            self._hearing.recording,
+            wanted=self._options,
+            text=GrowingText(shared.style),
+            look=shared.partials != "off",
+            eager=shared.partials == "on",
+            tell=self._tell_piece,
+        )
+        self._decoding = Decoding(
+            shared.worker,
+            tasks,
+            self._hearing.recording,
+            wanted=self._options,
+            read=self._read,
+            certain=self._partials.certain,
+            said=self._partials.said,
+            closing=shared.turns.auto,
+            name=name,
+        )
+        self.request = request
+
+    @property
+    def pcm(self) -> PcmFormat:
+        return self._hearing.pcm
+
+    @property
+    def seconds(self) -> float:
+        """Of sound, so far."""
+        return self._hearing.recording.seconds
+
+    @property
+    def waiting(self) -> bool:
+        """What it needs for an answer has not reached the model, and cannot at once."""
+        return self._decoding.waiting
+
+    @property
+    def request(self) -> Request:
+        return self._request
+
+    @request.setter
+    def request(self, request: Request) -> None:
+        self._request = request
+        turns, sensitivity = self._shared.turns, request.vad_sensitivity
+        self._endpointing = turns.endpointing(sensitivity)
+        pause = self._shared.pause
+        if turns.auto and sensitivity is None:
+            pause = min(pause, _AUTO_PAUSE)
+        self._utterance.pause = windows(pause)
+        self._utterance.ending = turns.ending(sensitivity)
+
+    def hear(self, pcm: PcmFormat, data: bytes) -> None:
+        """Take more sound.
+
+        Raises:
+            AudioError: the format changes again and again.
+            Busy: the memory for sound is used up.
+        """
+        self._pace.chunk(pcm, len(data), self._clock())
+        self._hearing.take(pcm, data)
+
+    def leave(self) -> None:
+        """The client has gone; it may still read."""
+        self._decoding.alone = True
+
+    def forget(self) -> None:
+        """Give back all that the turn holds."""
+        self._partials.pause()
+        self._decoding.forget()
+        self._hearing.forget()
+
+    def stop(self) -> None:
+        """Take no more sound."""
+        self._hearing.stop()
+
+    async def answer(self, why: Ended) -> Answer:
+        """Decode what is missing, and say what was said.
+
+        Raises:
+            ServerError: the model failed.
+        """
+        await self._hearing.all_judged()
+        parts: tuple[Segment, ...] = ()
+        for action in self._utterance.stop(len(self._hearing.recording)):
+            if isinstance(action, utterance.Answer):
+                parts = action.segments
+            else:
+                self._perform(action)
+        if self._started:
+            self._tell(VoiceStopped(self._utterance.spoken_until))
+        self._partials.pause()
+        texts = await self._decoding.answer(parts)
+        language = texts[-1].language if texts else self._options().language
+        self._start_text(language)
+        answer = Answer(Transcript(self._partials.end(), language), self.request.context)
+        self._record(why, parts, texts, answer.transcript)
+        return answer
+
+    def answered(self) -> None:
+        """The answer has gone out."""
+        if self._texts:
+            self._tell(TextStopped())
+
+    def _options(self) -> DecodeOptions:
+        return self._shared.offer.accept(self.request, self._name, self._warned)
+
+    def _listen(self, probabilities: Probabilities) -> None:
+        worker, said = self._shared.worker, self._utterance
+        actions = said.heard(
+            probabilities.tolist(),
+            # A guess must not make anybody wait, and must be ready when the silence is over.
+            guess=worker.idle and worker.seconds <= _USUAL_SILENCE,
+            may_end=self._endpointing or self._pace.live,
+        )
+        now = self._clock()
+        silent = said.samples / SAMPLE_RATE - said.spoken_until
+        if silent * SAMPLE_RATE < len(probabilities) * WINDOW:
+            # The last speech came with the sound that came since the last look.
+            self._spoke = max(self._looked, now - silent)
+        self._looked = now
+        self._perform(*actions)
+        if said.speaking:
+            self._partials.listen(said.open)
+
+    def _perform(self, *actions: Action) -> None:
+        for action in actions:
+            match action:
+                case Decode(segment=segment, guess=guess):
+                    self._partials.pause()
+                    self._decoding.begin(segment, guess=guess)
+                case Drop(segment=segment):
+                    self._decoding.drop(segment)
+                case Close(segment=segment):
+                    self._decoding.close(segment)
+                case Started(seconds=seconds) if self._endpointing:
+                    self._started = True
+                    self._tell(VoiceStarted(seconds))
+                case End(why=why):
+                    self._over(self, why)
+
+    def _read(self, segment: Segment, text: Transcript | None) -> None:
+        if text is None:
+            said = Reading.FAILED
+        else:
+            samples = self._hearing.recording.samples(segment.start, segment.end)
+            said = reading(text.text, text.logprob, text.closing, fall(samples))
+        self._perform(*self._utterance.read(segment, said))
+
+    def _tell_piece(self, piece: str) -> None:
+        if self._shared.partials != "off":
+            self._start_text(self._options().language)
+            self._tell(TextPiece(piece))
+
+    def _start_text(self, language: str | None) -> None:
+        if not self._texts and self._shared.partials != "off":
+            self._texts = True
+            self._tell(TextStarted(language, self.request.context))
+
+    def _record(
+        self,
+        why: Ended,
+        parts: tuple[Segment, ...],
+        texts: list[Transcript],
+        transcript: Transcript,
+    ) -> None:
+        guess = "dropped" if self._utterance.dropped else "none"
+        if parts and self._decoding.guessed(parts[-1]):
+            guess = "used"
+        waited = None if self._spoke is None or not parts else self._clock() - self._spoke
+        self._shared.observe(
+            UtteranceRecord(
+                client=self._name,
+                ended=why.value,
+                heard=self.seconds,
+                wait=waited,
+                queued=max((text.queued for text in texts), default=0.0),
+                decodes=self._decoding.begun + self._partials.begun,
+                guess=guess,
+                verdict=texts[-1].verdict if texts else "silence",
+                model=self._options().model,
+                language=transcript.language,
+                text=transcript.text,
+            )
+        )
