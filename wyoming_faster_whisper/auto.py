@@ -121,6 +121,21 @@ def expected(size: Size, figures: Mapping[str, Figure]) -> float | None:
     return None
 
 
+def memory_needed(file: float, compute_type: str) -> float:
+    """MB that loading a model on a CPU and decoding with it take at most.
+
+    Measured with tiny.en and base: while weights are turned into int8 both forms are there,
+    and float32 is twice what most files have.
+
+    Args:
+        file: MB of model.bin.
+        compute_type: as in --compute-type.
+    """
+    if compute_type in ("default", "auto") or compute_type.startswith("int8"):
+        return 1.55 * file + 60
+    return 2 * file + 165
+
+
 def threads_together(size: str, threads: int, *, arm: bool, figures: Mapping[str, Figure]) -> int:
     """How many threads should decode one utterance together; the rest serve others meanwhile.
 

@@ -9,6 +9,7 @@ from pathlib import Path
 
 _CGROUP = Path("/sys/fs/cgroup")
 _CPUS = Path("/sys/devices/system/cpu")
+_DEVICES = Path("/dev")
 _MEMINFO = Path("/proc/meminfo")
 
 
@@ -64,6 +65,11 @@ def _reclaimable() -> int:
         if name == "inactive_file":
             return int(value)
     return 0
+
+
+def may_have_gpu() -> bool:
+    """A driver of NVIDIA's has been loaded; Windows's has another device."""
+    return any(_DEVICES.glob("nvidia[0-9]*")) or (_DEVICES / "dxg").exists()
 
 
 def is_arm() -> bool:

@@ -11,9 +11,10 @@ from typing import Protocol
 from . import auto, hardware
 from .engine.base import Engine
 from .engine.several import SeveralEngines
-from .errors import SettingError
+from .errors import ModelError, SettingError
 from .languages import ENGLISH, MULTILINGUAL_V3, means_detect, normalise
 from .models import AUTO, Figures, Model, choose, choose_auto, is_distilled, locate, size_of
+from .probe import check_backend
 from .settings import Settings
 
 _LOGGER = logging.getLogger(__name__)
@@ -48,7 +49,7 @@ def choose_models(settings: Settings, folders: Sequence[Path]) -> list[Model]:
                     arm=hardware.is_arm(),
                     # Only CTranslate2 knows what "auto" will be, and it is imported later. It
                     # counts as a CPU: a model for one does on a GPU, but not the other way round.
-                    gpu=settings.device.startswith("cuda"),
+                    gpu=settings.device.startswith("cuda") and hardware.may_have_gpu(),
                 ),
                 device=settings.device,
                 language=_spoken(settings),
@@ -99,6 +100,8 @@ def load_engines(
     directories = [
         locate(model, folders[0], local_files_only=settings.local_files_only) for model in models
     ]
+    _make_sure_of_memory(models, directories, settings)
+    check_backend(folders[0])
     # Imported here because it takes longer than to begin to listen.
     from .engine.whisper import WhisperEngine, load_model
 
@@ -160,6 +163,28 @@ def largest_batch(wanted: int | str, weights: CTranslate2Model) -> int:
         return _BATCH_ON_GPU
     # Each job of a batch takes as much memory as a worker of its own.
     return max(1, _MOST_WORKERS // weights.num_workers)
+
+
+def _make_sure_of_memory(
+    models: Sequence[Model], directories: Sequence[Path], settings: Settings
+) -> None:
+    """Refuse before the kernel would end us, in the middle of somebody's sentence.
+
+    Raises:
+        ModelError: the models need more than there is.
+    """
+    if settings.device != "cpu":
+        return  # what a GPU has is CTranslate2's to know
+    needed = sum(
+        auto.memory_needed((directory / "model.bin").stat().st_size / 1e6, settings.compute_type)
+        for directory in directories
+    )
+    available = hardware.available_memory()
+    if needed > available:
+        raise ModelError(
+            f"{' and '.join(model.name for model in models)} needs about {needed:.0f} MB of "
+            f"memory and {available:.0f} MB are available; choose a smaller one with --model"
+        )
 
 
 def _remember(figures: Figures, size: str, name: str, threads: int) -> Callable[[float], None]:

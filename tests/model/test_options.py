@@ -34,6 +34,20 @@ def test_every_compute_type_of_ctranslate2_may_be_asked_for() -> None:
     assert ctranslate2.get_supported_compute_types("cpu") <= set(COMPUTE_TYPES)
 
 
+@pytest.mark.parametrize("device", ["cuda", "cuda:3"])
+def test_without_a_gpu_the_cpu_serves_and_says_so_once(
+    tmp_path: Path, device: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    if ctranslate2.get_cuda_device_count():
+        pytest.skip("this machine has a GPU")
+    directory = locate(choose("tiny.en", [tmp_path]), tmp_path, local_files_only=True)
+    model = load_model(directory, device=device, compute_type="float16", threads=1)
+    assert model.device == "cpu"
+    assert model.compute_type == "int8_float32"
+    [warning] = [r.getMessage() for r in caplog.records if r.levelname == "WARNING"]
+    assert warning.startswith(f"--device {device} cannot be used, the CPU serves: ")
+
+
 def decode(engine: WhisperEngine, clip: str = "lights", **options: object) -> Transcript:
     job = Job(CLIPS[clip].samples, DecodeOptions(**options))  # type: ignore[arg-type]
     return engine.decode([job])[0]

@@ -14,6 +14,7 @@ from wyoming_faster_whisper.auto import (
     Machine,
     choose,
     expected,
+    memory_needed,
     threads_together,
 )
 
@@ -137,3 +138,14 @@ def test_threads_work_together_only_where_one_is_too_slow() -> None:
 
 def test_what_needed_all_threads_keeps_them() -> None:
     assert threads_together("base", 4, arm=False, figures={"base": Figure(0.2, 4)}) == 4
+
+
+@pytest.mark.parametrize(
+    ("file", "compute_type", "measured"),
+    [(76, "int8", 177), (76, "float32", 292), (145, "default", 269), (145, "float32", 454)],
+)
+def test_the_memory_needed_is_what_was_measured(
+    file: float, compute_type: str, measured: float
+) -> None:
+    needed = memory_needed(file, compute_type)
+    assert measured <= needed <= 1.1 * measured

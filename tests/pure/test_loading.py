@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import os
 from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
 
-from wyoming_faster_whisper.loading import choose_models, largest_batch, workers_for
+from wyoming_faster_whisper.errors import ModelError
+from wyoming_faster_whisper.loading import choose_models, largest_batch, load_engines, workers_for
 from wyoming_faster_whisper.settings import Settings
 
 
@@ -35,9 +37,47 @@ def test_others_may_not(tmp_path: Path, language: str) -> None:
     assert chosen(tmp_path, language) == "base-int8"
 
 
-def test_only_a_gpu_that_was_asked_for_counts_as_one(tmp_path: Path) -> None:
-    assert chosen(tmp_path, device="cuda") == "small"
-    assert chosen(tmp_path, device="auto") == "base-int8"
+@pytest.mark.parametrize(
+    ("device", "there", "name"),
+    [
+        ("cuda", True, "small"),
+        ("cuda:1", True, "small"),
+        ("cuda", False, "base-int8"),  # the CPU will serve
+        ("auto", True, "base-int8"),
+        ("cpu", True, "base-int8"),
+    ],
+)
+def test_only_a_gpu_that_is_there_and_was_asked_for_counts_as_one(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, device: str, there: bool, name: str
+) -> None:
+    monkeypatch.setattr("wyoming_faster_whisper.hardware.may_have_gpu", lambda: there)
+    assert chosen(tmp_path, device=device) == name
+
+
+def test_a_model_that_does_not_fit_is_refused_with_both_figures(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    put_model(tmp_path / "medium")
+    os.truncate(tmp_path / "medium" / "model.bin", 1_500_000_000)  # takes no room on the disk
+    monkeypatch.setattr("wyoming_faster_whisper.hardware.available_memory", lambda: 1000.0)
+    settings = Settings(model=("medium",))
+    models = choose_models(settings, [tmp_path])
+    with pytest.raises(ModelError) as caught:
+        load_engines(models, settings, [tmp_path], loaded=lambda: None)
+    assert str(caught.value) == (
+        "medium needs about 2385 MB of memory and 1000 MB are available; choose a smaller one "
+        "with --model"
+    )
+
+
+def test_auto_goes_smaller_where_memory_is_short(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("tiny", "base"):
+        put_model(tmp_path / name)
+    assert chosen(tmp_path) == "base"
+    monkeypatch.setattr("wyoming_faster_whisper.hardware.available_memory", lambda: 300.0)
+    assert chosen(tmp_path) == "tiny"
 
 
 @dataclass(frozen=True)

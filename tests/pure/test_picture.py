@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import re
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -21,7 +22,8 @@ MAY_IMPORT = {
     "cli": "client errors hardware log service settings",
     "service": "discovery engine errors loading log models request session settings speech text "
     "tls wire",
-    "loading": "auto engine errors hardware languages models settings",
+    "loading": "auto engine errors hardware languages models probe settings",
+    "probe": "audio engine errors speech",
     "settings": "errors languages models.SttLibrary options text",
     "options": "errors",
     "discovery": "errors",
@@ -136,6 +138,13 @@ def test_the_table_names_nothing_that_is_gone() -> None:
     assert set(MAY_IMPORT) <= folders | set(FILES)
     assert folders <= set(MAY_IMPORT)
     assert set(PURE) <= set(FILES)
+
+
+def test_only_what_is_kept_for_another_day_reads_the_wall_clock() -> None:
+    """All else goes by clocks that nobody sets: a jump moves no time-out."""
+    wall = re.compile(r"\btime\.time\(|datetime\.(now|today)|\butcnow\(")
+    readers = {module for module, path in FILES.items() if wall.search(path.read_text())}
+    assert readers == {"models.figures"}
 
 
 @pytest.mark.parametrize(

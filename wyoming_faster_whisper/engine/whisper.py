@@ -45,6 +45,8 @@ def load_model(
 ) -> ctranslate2.models.Whisper:
     """Load the weights; half a second for base, and twice its size in memory for a moment.
 
+    Where the GPU cannot be used, the CPU is, and one line in the log says why.
+
     Args:
         directory: with model.bin and what belongs to it.
         device: cpu, cuda, cuda:N or auto.
@@ -53,30 +55,55 @@ def load_model(
         workers: utterances that are decoded at the same time, with the same weights.
 
     Raises:
-        ModelError: the model or the device cannot be used.
+        ModelError: the model cannot be used.
     """
     name, _, index = device.partition(":")
-    if name == "auto":
-        name = "cuda" if ctranslate2.get_cuda_device_count() else "cpu"
-    if compute_type == "default":
-        # CTranslate2's own default is the type the file was written in, float16 as a
-        # rule, which a CPU would turn into float32.
-        compute_type = "float16" if name == "cuda" else "int8"
-    try:
+
+    def load(name: str, compute_type: str) -> ctranslate2.models.Whisper:
+        if compute_type == "default":
+            # CTranslate2's own default is the type the file was written in, float16 as a
+            # rule, which a CPU would turn into float32.
+            compute_type = "float16" if name == "cuda" else "int8"
         model = ctranslate2.models.Whisper(
             str(directory),
             device=name,
-            device_index=int(index or 0),
+            device_index=int(index or 0) if name == "cuda" else 0,
             compute_type=compute_type,
             intra_threads=threads,
             inter_threads=workers,
         )
+        if name == "cuda":
+            # Some of CUDA's libraries are looked for only when they are first needed.
+            model.encode(_nothing_heard(model))
+        _LOGGER.info("Loaded %s on %s as %s", directory, name, model.compute_type)
+        return model
+
+    if name == "cuda" or (name == "auto" and ctranslate2.get_cuda_device_count()):
+        try:
+            return load("cuda", compute_type)
+        except (RuntimeError, ValueError) as error:
+            _LOGGER.warning("--device %s cannot be used, the CPU serves: %s", device, error)
+            if compute_type not in ctranslate2.get_supported_compute_types("cpu"):
+                compute_type = "default"
+    try:
+        return load("cpu", compute_type)
     except (RuntimeError, ValueError) as error:
         raise ModelError(
-            f"the model in {directory} does not load on {device} as {compute_type}: {error}"
+            f"the model in {directory} does not load as {compute_type}: {error}"
         ) from error
-    _LOGGER.info("Loaded %s on %s as %s", directory, name, model.compute_type)
-    return model
+
+
+def _nothing_heard(model: ctranslate2.models.Whisper) -> ctranslate2.StorageView:
+    return ctranslate2.StorageView.from_array(np.zeros((1, model.n_mels, 100), np.float32))
+
+
+def use_backend() -> None:
+    """Ask the libraries that only this file knows for something that needs no model."""
+    import tokenizers
+
+    ctranslate2.get_supported_compute_types("cpu")
+    ctranslate2.StorageView.from_array(np.zeros((4, 4), np.float32))
+    tokenizers.Tokenizer(tokenizers.models.BPE())
 
 
 class WhisperEngine:

@@ -1,0 +1,67 @@
+"""Whether this CPU runs the backend is found out in a child process, once."""
+
+from __future__ import annotations
+
+import platform
+import sys
+from pathlib import Path
+
+import pytest
+
+from wyoming_faster_whisper.errors import ModelError
+from wyoming_faster_whisper.probe import check_backend
+
+
+def command(code: str) -> tuple[str, ...]:
+    return sys.executable, "-c", code
+
+
+WORKS = command("pass")
+ILLEGAL = command("import os, signal; os.kill(os.getpid(), signal.SIGILL)")
+
+
+def counted(folder: Path) -> tuple[str, ...]:
+    """Works, and leaves a line behind each time."""
+    return command(f"open({str(folder / 'runs')!r}, 'a').write('.')")
+
+
+def test_this_machine_runs_it(tmp_path: Path) -> None:
+    check_backend(tmp_path)
+    check_backend(tmp_path, ILLEGAL)  # not asked again
+
+
+def test_an_illegal_instruction_becomes_a_sentence(tmp_path: Path) -> None:
+    for _ in range(2):  # what did not work is tried again
+        with pytest.raises(ModelError) as caught:
+            check_backend(tmp_path / "data", ILLEGAL)
+        assert str(caught.value).startswith(f"this CPU ({platform.machine()}) cannot run ctr")
+        assert "a trial ended with SIGILL" in str(caught.value)
+
+
+def test_a_library_that_is_missing_is_named(tmp_path: Path) -> None:
+    with pytest.raises(ModelError, match=r"do not run here: ImportError: libfoo\.so\.1$"):
+        check_backend(tmp_path, command("raise ImportError('libfoo.so.1')"))
+
+
+def test_what_worked_is_tried_again_with_another_library_or_cpu(tmp_path: Path) -> None:
+    for _ in range(2):
+        check_backend(tmp_path, counted(tmp_path))
+    assert (tmp_path / "runs").read_text() == "."
+    kept = tmp_path / "backend-works"
+    kept.write_text(kept.read_text().replace("ctranslate2 ", "ctranslate2 0."))
+    check_backend(tmp_path, counted(tmp_path))
+    assert (tmp_path / "runs").read_text() == ".."
+
+
+def test_where_nothing_can_be_kept_it_is_tried_each_time(tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    for _ in range(2):
+        check_backend(tmp_path / "file" / "data", counted(tmp_path))
+    assert (tmp_path / "runs").read_text() == ".."
+
+
+def test_a_trial_that_cannot_be_made_is_no_reason_to_stop(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    check_backend(tmp_path, (str(tmp_path / "no-such-python"),))
+    assert "could not be tried" in caplog.text
