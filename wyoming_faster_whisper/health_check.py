@@ -9,11 +9,13 @@ from __future__ import annotations
 import argparse
 import asyncio
 import os
+import ssl
 import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from .client import Client
+from .tls import own_context
 from .wire.listener import Address
 
 DEFAULT_URI = "tcp://127.0.0.1:10300"
@@ -24,29 +26,41 @@ _UNSET = ("", "null")  # as for the server
 _LOOPBACK = {"0.0.0.0": "127.0.0.1", "::": "::1"}
 
 
-async def check(uri: str) -> None:
+async def check(uri: str, tls: ssl.SSLContext | None = None) -> None:
     """Return if the server describes a speech-to-text program.
 
     Raises:
         ServerError: it does not.
         RuntimeError: it is something else.
     """
-    async with Client(uri) as client:
+    async with Client(uri, tls=tls) as client:
         if not (await client.describe()).asr:
             raise RuntimeError("the server has no speech-to-text program")
 
 
 def default_uri(environ: Mapping[str, str] | None = None) -> str:
     """Where the server of this container listens, by its own WYO_WHISPER_URI(_FILE)."""
+    uri = _value("URI", environ)
+    return DEFAULT_URI if uri is None else _to_loopback(uri)
+
+
+def default_tls(environ: Mapping[str, str] | None = None) -> ssl.SSLContext | None:
+    """TLS where the server of this container speaks it, by its own WYO_WHISPER_TLS_CERT."""
+    cert = _value("TLS_CERT", environ)
+    return None if cert is None else own_context(cert, _value("TLS_KEY", environ))
+
+
+def _value(name: str, environ: Mapping[str, str] | None) -> str | None:
+    """An option of the server, by its variable or the file that this names."""
     environ = os.environ if environ is None else environ
-    uri = environ.get("WYO_WHISPER_URI", "").strip()
-    path = environ.get("WYO_WHISPER_URI_FILE", "")
+    value = environ.get(f"WYO_WHISPER_{name}", "").strip()
+    path = environ.get(f"WYO_WHISPER_{name}_FILE", "")
     if path not in _UNSET:
         try:
-            uri = Path(path).read_text(encoding="utf-8").strip()
+            value = Path(path).read_text(encoding="utf-8").strip()
         except OSError:
-            uri = ""  # the server says this better than we could
-    return DEFAULT_URI if uri in _UNSET else _to_loopback(uri)
+            value = ""  # the server says this better than we could
+    return None if value in _UNSET else value
 
 
 def _to_loopback(uri: str) -> str:
@@ -63,12 +77,12 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser.add_argument("--timeout", type=float, default=15.0, help="seconds (default: 15)")
     args = parser.parse_args(argv)
 
-    async def run() -> None:
+    async def run(tls: ssl.SSLContext | None) -> None:
         async with asyncio.timeout(args.timeout):
-            await check(args.uri or default_uri())
+            await check(args.uri or default_uri(), tls)
 
     try:
-        asyncio.run(run())
+        asyncio.run(run(default_tls()))
     except Exception as error:
         # Docker shows this line; an empty one would help nobody.
         reason = str(error) or (

@@ -48,6 +48,19 @@ def client_context(
     return context
 
 
+def own_context(cert: str, key: str | None = None) -> ssl.SSLContext:
+    """How a server asks itself whether it is well: it need not ask who it is.
+
+    Raises:
+        SettingError: a file is not there, or not what it should be.
+    """
+    context = ssl.create_default_context()
+    context.check_hostname = False
+    context.verify_mode = ssl.CERT_NONE
+    _show(context, cert, key)  # for the case that it asks its clients for one
+    return context
+
+
 def _show(context: ssl.SSLContext, cert: str, key: str | None) -> None:
     try:
         # Without the empty password OpenSSL would ask for one at the terminal.

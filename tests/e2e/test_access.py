@@ -7,6 +7,7 @@ import os
 import socket
 import ssl
 import stat
+import sys
 from contextlib import AsyncExitStack, suppress
 from pathlib import Path
 from typing import Any
@@ -22,6 +23,7 @@ from wyoming_faster_whisper.wire.connection import Limits
 from wyoming_faster_whisper.wire.framing import write_event
 
 from .conftest import Serve
+from .processes import run
 from .serving import DEADLINE, Peer, Server, until, warnings
 
 PATIENCE = 0.5  # seconds
@@ -173,6 +175,30 @@ async def test_who_never_shakes_hands_is_not_waited_for_and_counts(
         await plain.rest()
         assert await silent.rest() == b""
     await until(lambda: server.connections == 0)
+
+
+async def test_our_client_and_our_health_check_speak_tls(
+    serve: Serve, certificates: Path, tmp_path: Path
+) -> None:
+    paths = {name: str(certificates / name) for name in os.listdir(certificates)}
+    server = await serve(
+        tls_cert=paths["server.pem"], tls_key=paths["server.key"], tls_ca=paths["ca.pem"]
+    )
+    call = "import sys; from wyoming_faster_whisper.cli import client; sys.exit(client())"
+    ask = (sys.executable, "-c", call, "ping", "--count=1", "--uri", server.uri)
+    ours = (f"--tls-cert={paths['client.pem']}", f"--tls-key={paths['client.key']}")
+    ran = await run(*ask, f"--tls-ca={paths['ca.pem']}", *ours, folder=tmp_path)
+    assert ran.status == 0, ran.err
+    ran = await run(*ask, "--tls", *ours, folder=tmp_path)
+    assert ran.status == 1
+    assert "no TLS with it: self-signed certificate" in ran.out + ran.err
+    well = (sys.executable, "-m", "wyoming_faster_whisper.health_check", "--uri", server.uri)
+    environ = {
+        "WYO_WHISPER_TLS_CERT": paths["server.pem"],
+        "WYO_WHISPER_TLS_KEY": paths["server.key"],
+    }
+    ran = await run(*well, folder=tmp_path, **environ)
+    assert (ran.err, ran.status) == ("", 0)
 
 
 @pytest.mark.parametrize(

@@ -56,10 +56,11 @@ async def test_the_client_speaks_over_a_unix_socket(serve: Serve, tmp_path: Path
 
 async def test_the_client_says_what_the_server_says(serve: Serve) -> None:
     server = await serve(max_connections=1)
-    async with Client(server.uri) as one, Client(server.uri) as two:
+    async with Client(server.uri) as one:
         await one.describe()
-        with pytest.raises(ClientError, match=r"the server says: 1 clients.*\(code busy\)"):
-            await two.transcribe(clip(60.0))
+        async with Client(server.uri) as two:
+            with pytest.raises(ClientError, match=r"the server says: 1 clients.*\(code busy\)"):
+                await two.transcribe(clip(60.0))
 
 
 async def test_the_client_connects_again_where_the_server_closed(serve: Serve) -> None:
@@ -153,7 +154,10 @@ async def test_transcribe_without_a_server_says_so(tmp_path: Path) -> None:
     file = wav(tmp_path / "one.wav", 0.5)
     ran = await transcribe(tmp_path, "--uri", NOBODY, str(file))
     assert (ran.out, ran.status) == ("", 1)
-    assert ran.err == f"error: there is no server at {NOBODY}: Connection refused\n"
+    assert ran.err == (
+        f"error: there is no server at {NOBODY}: Connection refused; "
+        "say with --uri where it is, or look for it with discover\n"
+    )
 
 
 @pytest.mark.parametrize(

@@ -12,6 +12,7 @@ import argparse
 import asyncio
 import json
 import os
+import ssl
 import sys
 from collections.abc import Callable, Coroutine, Sequence
 from dataclasses import asdict
@@ -19,6 +20,7 @@ from functools import partial
 
 from ..errors import ServerError, SettingError
 from ..speech.vad import Vad
+from ..tls import client_context
 from . import asking, bench, listen, media, microphone, screen, transcribe
 from .connection import Client, Unreachable
 from .options import DEFAULT_URI, PROGRAM, build_parser
@@ -32,6 +34,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         _complete(parser)
     args = parser.parse_args(argv)
     try:
+        args.context = _context(args)
         done = asyncio.run(_COMMANDS[args.command](args))
         sys.stdout.flush()
     except SettingError as error:
@@ -111,7 +114,7 @@ async def _ping(args: argparse.Namespace) -> bool:
 
 
 async def _discover(args: argparse.Namespace) -> bool:
-    found = await asking.discover(args.seconds, lambda uri: Client(uri, timeout=args.timeout))
+    found = await asking.discover(args.seconds, partial(_client_of, args))
     if args.json:
         for one in found:
             screen.say(json.dumps(asdict(one), ensure_ascii=False))
@@ -135,7 +138,7 @@ async def _bench(args: argparse.Namespace) -> bool:
         json=args.json,
         plot=args.plot,
     )
-    results = await bench.bench(plan, lambda uri: Client(uri, timeout=args.timeout))
+    results = await bench.bench(plan, partial(_client_of, args))
     return not any(result.failed for result in results)
 
 
@@ -151,7 +154,17 @@ async def _completion(args: argparse.Namespace) -> bool:
 
 
 def _client(args: argparse.Namespace) -> Client:
-    return Client(args.uri, timeout=args.timeout)
+    return _client_of(args, args.uri)
+
+
+def _client_of(args: argparse.Namespace, uri: str) -> Client:
+    return Client(uri, timeout=args.timeout, tls=args.context)
+
+
+def _context(args: argparse.Namespace) -> ssl.SSLContext | None:
+    """How to speak TLS; None = do not. Reads files: not for the event loop."""
+    given = [getattr(args, f"tls_{name}", None) for name in ("ca", "cert", "key")]
+    return client_context(*given) if any(given) or getattr(args, "tls", False) else None
 
 
 _COMMANDS: dict[str, Callable[[argparse.Namespace], Coroutine[None, None, bool]]] = {

@@ -7,6 +7,7 @@ import contextlib
 import os
 import re
 import socket
+import ssl
 from types import TracebackType
 from typing import Self
 
@@ -70,17 +71,28 @@ class Client:
     Args:
         uri: tcp://HOST:PORT or unix://PATH.
         timeout: seconds for the server to accept, and for each event of its.
+        tls: from tls.client_context(), for a server that wants it.
 
     Raises:
         SettingError: by the constructor: the uri is none.
         ClientError: by every method, where the server is not there or goes away.
     """
 
-    def __init__(self, uri: str, *, timeout: float = 300.0, connect_timeout: float = 5.0) -> None:
+    def __init__(
+        self,
+        uri: str,
+        *,
+        timeout: float = 300.0,
+        connect_timeout: float = 5.0,
+        tls: ssl.SSLContext | None = None,
+    ) -> None:
         self._uri = uri
         self._address = Address.parse(uri)
         if self._address.scheme == "stdio":
             raise SettingError(f"--uri is {uri!r}; a client takes tcp://HOST:PORT or unix://PATH")
+        if tls is not None and self._address.scheme != "tcp":
+            raise SettingError(f"--uri is {uri!r}; TLS is for tcp://HOST:PORT")
+        self._tls = tls
         self._timeout = timeout
         self._connect_timeout = connect_timeout
         self._streams: tuple[asyncio.StreamReader, asyncio.StreamWriter] | None = None
@@ -251,7 +263,9 @@ class Client:
         try:
             async with asyncio.timeout(self._connect_timeout):
                 if address.scheme == "tcp":
-                    self._streams = await asyncio.open_connection(address.host, address.port)
+                    self._streams = await asyncio.open_connection(
+                        address.host, address.port, ssl=self._tls
+                    )
                 else:
                     self._streams = await asyncio.open_unix_connection(address.path)
         except (OSError, TimeoutError) as error:
@@ -277,6 +291,9 @@ async def _has_closed(reader: asyncio.StreamReader) -> bool:
 def _why(error: Exception) -> str:
     if isinstance(error, TimeoutError) and not error.args:  # asyncio's, not the kernel's
         return "it did not answer in time"
+    if isinstance(error, ssl.SSLError):
+        why = getattr(error, "verify_message", None) or error.reason or "it is refused"
+        return f"no TLS with it: {why.replace('_', ' ').lower()}"
     if isinstance(error, socket.gaierror):
         return "no such host is known"
     # asyncio says "Connect call failed ('127.0.0.1', 9)", and joins several into one text.

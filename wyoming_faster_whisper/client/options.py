@@ -200,6 +200,15 @@ def _timeout(parser: argparse.ArgumentParser, seconds: float) -> None:
         metavar="SECONDS",
         help="that the server may be silent when it is its turn (default: %(default)g)",
     )
+    parser.add_argument(
+        "--tls", action="store_true", help="speak TLS with a server whose certificate is known"
+    )
+    for name, what in (
+        ("ca", "whose certificates are believed, a PEM file (default: whom this system trusts)"),
+        ("cert", "our own certificate, a PEM file, for a server that asks for one"),
+        ("key", "its private key, a PEM file (default: it is in --tls-cert)"),
+    ):
+        parser.add_argument(f"--tls-{name}", metavar="FILE", help=f"{what}; means --tls")
 
 
 def _speech(parser: argparse.ArgumentParser) -> None:
