@@ -37,9 +37,13 @@ def _core(thread: int) -> str:
         return str(thread)
 
 
-def threads_to_use(wanted: int) -> int:
-    """Never more threads than cores: they would only wait for each other. 0 = all cores."""
-    return min(wanted, cores()) if wanted > 0 else cores()
+def threads_to_use(wanted: int | str) -> int:
+    """Never more threads than cores: they would only wait for each other.
+
+    Args:
+        wanted: as in --cpu-threads; 0 and "auto" = all cores.
+    """
+    return min(wanted, cores()) if isinstance(wanted, int) and wanted > 0 else cores()
 
 
 def available_memory() -> float:

@@ -93,11 +93,13 @@ class Settings:
         "CTranslate2's compute type; default is int8 on a CPU, float16 on a GPU",
         choices=COMPUTE_TYPES,
     )
-    cpu_threads: int = option(
+    cpu_threads: int | str = option(
         4,
-        "threads that decode; 0 or more than there are cores: all cores",
+        "threads that decode; auto, 0 or more than there are cores: all cores",
+        words=("auto",),
         least=0,
         most=1024,
+        metavar="NUMBER|auto",
     )
     max_batch: int | str = option(
         "auto",

@@ -49,3 +49,10 @@ def test_two_threads_of_one_core_count_as_one(
     assert hardware.cores() == 3  # nothing is known of the last
     (tmp_path / "cpu.max").write_text("200000 100000\n")
     assert hardware.cores() == 2
+
+
+def test_threads_are_never_more_than_cores() -> None:
+    cores = hardware.cores()
+    for wanted in ("auto", 0, cores, cores + 1):
+        assert hardware.threads_to_use(wanted) == cores
+    assert hardware.threads_to_use(1) == 1

@@ -239,6 +239,7 @@ def test_a_variable_parts_data_dirs_with_a_colon() -> None:
             "--compute-type is 'int4'; it must be default, auto, int8, int8_float32, "
             "int8_float16, int8_bfloat16, int16, float16, bfloat16 or float32",
         ),
+        ("--cpu-threads all", "--cpu-threads is 'all'; it must be auto or a whole number"),
         ("--cpu-threads=-1", "--cpu-threads is -1; it must be at least 0"),
         ("--vad-threshold loud", "--vad-threshold is 'loud'; it must be a number"),
         ("--vad-threshold 1.5", "--vad-threshold is 1.5; it must be at most 1"),
