@@ -8,7 +8,6 @@ from __future__ import annotations
 import hashlib
 import json
 import logging
-import resource
 import socket
 import threading
 import time
@@ -22,6 +21,8 @@ import pytest
 
 from wyoming_faster_whisper.errors import ModelError
 from wyoming_faster_whisper.models import choose, locate
+
+from ..disk import largest_file
 
 NAME = "kitchen/tiny-fake"
 COMMIT = "c0ffee" * 6 + "c0ff"
@@ -242,17 +243,6 @@ def test_a_disk_that_is_full(tmp_path: Path) -> None:
         f"cannot write the model to {tmp_path}: File too large; make room there, or give "
         "another folder with --download-dir"
     )
-
-
-@contextmanager
-def largest_file(size: int) -> Iterator[None]:
-    """No file of this process may grow over size bytes: a disk that is full, for one."""
-    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
-    resource.setrlimit(resource.RLIMIT_FSIZE, (size, hard))
-    try:
-        yield
-    finally:
-        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
 
 
 def test_a_repository_that_is_no_model(tmp_path: Path) -> None:

@@ -16,6 +16,7 @@ from wyoming_faster_whisper.models import (
     locate,
 )
 
+from ...disk import largest_file
 from .made import BASE, CONTENT, install
 
 
@@ -120,6 +121,21 @@ def test_half_of_the_packages_is_no_model(
     (site / "two" / "model.bin.part2").unlink()
     with pytest.raises(ModelError, match="no installed package carries it"):
         locate(choose("base", []), tmp_path / "data", local_files_only=True)
+
+
+def test_a_disk_that_is_full_leaves_nothing_behind(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    install(tmp_path, monkeypatch)
+    data = tmp_path / "data"
+    with largest_file(10), pytest.raises(ModelError) as caught:
+        locate(choose("base", []), data)
+    assert str(caught.value) == (
+        f"cannot write the model to {data / 'faster-whisper-base'}: File too large; "
+        "make room there, or give another folder with --download-dir"
+    )
+    assert list(data.iterdir()) == []
+    assert locate(choose("base", []), data) == data / "faster-whisper-base"
 
 
 def test_a_download_folder_that_cannot_be_written(
