@@ -9,7 +9,7 @@
     ├── EngineError        "engine"     the model failed on this audio; the server goes on
     ├── ModelError         "model"      there is no model to serve with; exit status 1
     ├── SettingError       "setting"    exit status 2
-    └── ClientError        "client"     client.py's own: no server, or no answer
+    └── ClientError        "client"     the client's own: no server, or no answer
 
 The sentence says what we got, what we take, and the option if there is one.
 """
