@@ -85,16 +85,16 @@ async def vanishing(port: int, pcm: bytes, chance: random.Random) -> None:
 
 
 async def never_reading(port: int, pcm: bytes, chance: random.Random) -> None:
-    """Questions without end whose answers nobody takes; no answer is buffered for ever."""
+    """Questions without end whose answers nobody takes."""
     async with connected(port, receive_buffer=4096) as (_, writer):
         writer.transport.pause_reading()  # type: ignore[attr-defined]
-        questions = frame("describe", {}) * 100
         async with asyncio.timeout(PATIENCE):
-            for _ in range(FLOOD):
-                writer.write(questions)
+            writer.write(frame("describe", {}) * 100 * FLOOD)
+            while not writer.is_closing():
                 await writer.drain()
-                if writer.is_closing():
-                    return
+                # A reset is noticed by who writes.
+                await asyncio.sleep(0.1)
+                writer.write(frame("describe", {}))
 
 
 async def flood(port: int, pcm: bytes, chance: random.Random) -> None:
