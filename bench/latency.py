@@ -26,6 +26,8 @@ from .plot import Curves, check_plotting, distributions
 from .report import Row, Target, against, beside, percentile, progress, warn, write_json
 from .servers import PYTHONS, Options, Server, ServerDied
 from .streams import (
+    BRIEF,
+    DICTATION,
     REST,
     SETUPS,
     TURN,
@@ -39,6 +41,7 @@ from .streams import (
     seconds,
 )
 
+PATIENCE = 120.0  # seconds for an answer
 QUIET_REFERENCE = 0.7
 """Seconds in which the reference answers on the box that the targets are meant for, unpaced."""
 
@@ -141,9 +144,9 @@ def parse_arguments() -> argparse.Namespace:
     flags.add_argument(
         "--setups",
         type=listed(tuple(SETUPS)),
-        default=tuple(SETUPS),
+        default=BRIEF,
         metavar="A,B",
-        help=f"of {', '.join(SETUPS)}: who ends the turn; default: all of them",
+        help=f"of {', '.join(SETUPS)}: who ends the turn; default: {','.join(BRIEF)}",
     )
     return flags.parse_args()
 
@@ -202,7 +205,11 @@ async def play_one(server: Server, each: Play) -> Heard:
     text, wait, cut = None, None, False
     try:
         answer = await play(
-            server.port, stream.audio, silence=stream.silence, paced=scenario.paced
+            server.port,
+            stream.audio,
+            silence=stream.silence,
+            paced=scenario.paced,
+            timeout=stream.seconds + PATIENCE,
         )
         text, cut = answer.text, answer.after_speech is None
         # An answer that came before audio-stop kept nobody waiting.
@@ -275,7 +282,11 @@ def table(setup: Setup, summary: Mapping[str, Mapping[str, Figures]]) -> str:
         rows.append((f"{scenario.name}: {WAIT[scenario.since]}", None))
         for field, (title, factor, form) in ROWS.items():
             values = [getattr(each, field) if each else None for each in columns]
-            if field in RARE and not any(values) and not (field == "cut" and scenario.pauses):
+            if (
+                field in RARE
+                and not any(values)
+                and not (field == "cut" and scenario.of == "pauses")
+            ):
                 continue
             rows.append((f"  {title}", (values, factor, form)))
         for pause in PAUSES:
@@ -290,7 +301,8 @@ def targets(summary: Summary) -> str:
     Empty where the reference did not tell how fast this box is.
     """
     home = summary.get(SETUPS["home"].name, {})
-    reference = home.get(UNPACED.name, {}).get("reference")
+    dictation = summary.get(SETUPS["dictation"].name, {})
+    reference = (home or dictation).get(UNPACED.name, {}).get("reference")
     if reference is None or reference.wait_p50 is None:
         return ""
     scale = reference.wait_p50 / QUIET_REFERENCE
@@ -323,6 +335,9 @@ def targets(summary: Summary) -> str:
     if TURN_PAUSES.name in auto:
         cut = 100 * auto[TURN_PAUSES.name].cut
         wanted.append(Target("auto: pauses cut off", cut, 1.0, "{:.1f} %"))
+    if ours := dictation.get(DICTATION.name, {}).get("this server"):
+        soon = (0.5, "{:.3f} s", 0.5 * scale)
+        wanted.append(Target("dictation: audio-stop to text, median", ours.wait_p50, *soon))
     told = (
         f"the reference answers in {reference.wait_p50:.2f} s all at once, "
         f"{scale:.2f} times what it takes on a quiet box; times are scaled by that"
@@ -368,7 +383,7 @@ def curves(setups: Sequence[Setup], results: Results) -> Iterator[Curves]:
                 for name in PYTHONS
             }
             if any(waits.values()):
-                ends = "" if setup is SETUPS["home"] else f" ({setup.name.split('--')[1]})"
+                ends = f" ({setup.name.partition('--')[2]})" if "--" in setup.name else ""
                 yield Curves(f"{scenario.name}{ends}", WAIT[scenario.since], waits)
 
 

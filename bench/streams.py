@@ -17,6 +17,9 @@ COMMAND_CAP = 15.0  # seconds after which Home Assistant ends a command that see
 NEVER = 4.0  # seconds of silence that a server that ends turns itself is given at most
 
 ANSWER = 1.2  # seconds that an answer may take, for the plan; no limit
+DICTATIONS = (120, 180, 300)  # seconds, about
+BETWEEN = (0.3, 1.5)  # seconds of room tone between two sentences
+
 _MOST_TIMES = 8.0  # as many as their share, where few scenarios run and there is time for more
 
 START = 8.0  # seconds that a server takes to its first answer, for the plan
@@ -46,7 +49,7 @@ class Scenario:
     stream: Callable[[Clip], Stream]
     since: Literal["stop", "speech"] = "stop"  # from where the wait for the text counts
     paced: bool = True  # in real time; else all at once
-    pauses: bool = False  # plays the pause set
+    of: Literal["clips", "pauses", "dictations"] = "clips"  # what is played
     most: int | None = None  # utterances, even where there is time for all
 
 
@@ -104,14 +107,16 @@ HOME = (
     Scenario("0.25 s of silence (aggressive)", 4, _trailing(0.25)),
     Scenario("1.25 s of silence (relaxed)", 4, _trailing(1.25)),
     Scenario("0.1 s of silence (after pauses)", 4, _trailing(0.1)),
-    Scenario("a pause inside", 8, _trailing(0.7), pauses=True),
+    Scenario("a pause inside", 8, _trailing(0.7), of="pauses"),
     Scenario("speech from the first sample", 4, _early),
     Scenario("speech after 2 s", 4, _late),
     Scenario("silence until the cap of 15 s", 2, _until_the_cap, since="speech", most=40),
     Scenario("nobody for 15 s", 1, _nobody, most=20),
 )
 TURN = Scenario("orders", 12, _trailing(NEVER), since="speech")
-TURN_PAUSES = Scenario("a pause inside", 16, _trailing(NEVER), since="speech", pauses=True)
+TURN_PAUSES = Scenario("a pause inside", 16, _trailing(NEVER), since="speech", of="pauses")
+
+DICTATION = Scenario("dictation of 2 to 5 minutes", 1, _trailing(0.7), of="dictations")
 
 SETUPS = {
     "home": Setup("Home Assistant ends the turn", {"this server": (), "reference": ()}, HOME),
@@ -128,7 +133,34 @@ SETUPS = {
         {"this server": ("--vad-endpointing=auto",)},
         (UNPACED, TURN, TURN_PAUSES),
     ),
+    "dictation": Setup("dictation", {"this server": (), "reference": ()}, (UNPACED, DICTATION)),
 }
+BRIEF = ("home", "seconds", "auto")
+"""The setups that a run of 15 minutes has time for."""
+
+
+def dictations(clips: Sequence[Clip]) -> list[Clip]:
+    """Clips whose every word is known, said one after the other as in a dictation.
+
+    Between them is room tone of a breath, or as long as one thinks. None, where there
+    is no such clip.
+    """
+    known = [clip for clip in clips if clip.text is not None]
+    if not known:
+        return []
+    return [_dictation(known, seconds) for seconds in DICTATIONS]
+
+
+def _dictation(known: Sequence[Clip], seconds: int) -> Clip:
+    chance = random.Random(seconds)
+    said = [chance.choice(known)]
+    audio = said[0].audio
+    while len(audio) < seconds * SAMPLE_RATE * WIDTH:
+        audio += room(said[-1], chance.uniform(*BETWEEN))
+        said.append(chance.choice(known))
+        audio += said[-1].audio
+    text = " ".join(clip.text or "" for clip in said)
+    return Clip(f"dictation of {seconds} s", audio, said[-1].tail, text)
 
 
 def plan(
@@ -195,7 +227,9 @@ def _plays(
 ) -> list[Play]:
     """What may be played of a scenario, in the order in which it is chosen."""
     wanted = _wanted(scenario, minutes, _MOST_TIMES)
-    if not scenario.pauses:
+    if scenario.of == "dictations":
+        return [Play(scenario, scenario.stream(clip)) for clip in dictations(clips)[:wanted]]
+    if scenario.of == "clips":
         mixed = random.Random(0).sample(list(clips), len(clips))
         return [Play(scenario, scenario.stream(clip)) for clip in mixed[:wanted]]
     # Pauses of each length in turn, so that a few of them are of all lengths.

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
 from bench.clips import SAMPLE_RATE, WIDTH, Clip, to_pcm, to_samples
 from bench.pauses import PAUSES, quietest, room, with_pause
-from bench.streams import SETUPS, plan, seconds
+from bench.streams import BRIEF, SETUPS, dictations, plan, seconds
 from wyoming_faster_whisper.testing import silence, tone
 
 SERVERS = ["this server", "reference"]
@@ -54,7 +56,7 @@ def test_the_quietest_moment_is_between_the_words() -> None:
 def test_a_plan_takes_as_long_as_it_may() -> None:
     clips = [clip(str(number)) for number in range(60)]
     paused = [(PAUSES[number % 4], each) for number, each in enumerate(clips)]
-    setups = list(SETUPS.values())
+    setups = [SETUPS[name] for name in BRIEF]
     for minutes in (5.0, 15.0, 40.0):
         chosen = plan(setups, SERVERS, clips, paused, minutes)
         assert 0.8 < seconds(setups, SERVERS, chosen) / 60 / minutes <= 1
@@ -89,3 +91,14 @@ def test_no_words_are_expected_where_nobody_speaks() -> None:
     nobody = SETUPS["home"].scenarios[-1].stream(clip())
     assert (nobody.clip.text, nobody.clip.phrases, nobody.audio) == (None, (), b"")
     assert nobody.seconds == 15.0
+
+
+def test_a_dictation_says_whole_sentences_of_known_words() -> None:
+    made = dictations([clip(tail=0.5), replace(clip("order"), text=None)])
+    assert [round(each.seconds) // 10 for each in made] == [12, 18, 30]
+    sentences = (made[0].text or "").split("turn on the light")
+    assert len(sentences) - 1 == pytest.approx(120 / (2.0 + 0.9), rel=0.2)
+
+
+def test_without_known_words_there_is_no_dictation() -> None:
+    assert dictations([replace(clip(), text=None)]) == []
