@@ -109,7 +109,8 @@ def main() -> None:
         sys.exit("no clips found")
     options = servers(arguments)
     setups = [SETUPS[name] for name in arguments.setups]
-    paused = pause_set(clips, next(iter(options.values())).model)
+    needed = any(scenario.of == "pauses" for setup in setups for scenario in setup.scenarios)
+    paused = pause_set(clips, next(iter(options.values())).model) if needed else []
     # Looking for words takes a while the first time; that is part of the run.
     spent = (time.monotonic() - began) / 60
     minutes = None if arguments.full else max(1.0, arguments.minutes - spent)
