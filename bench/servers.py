@@ -26,7 +26,7 @@ REFERENCE_VENV = ROOT / ".venv-reference"
 START_TIMEOUT = 120  # seconds; a cold disk and a large model
 STOP_TIMEOUT = 10  # seconds between SIGTERM and SIGKILL
 
-DECODES = re.compile(r", (\d+) decodes, ")  # in a line of record.py
+DECODES = re.compile(r", (\d+) decodes?, ")  # in a line of record.py
 
 CLOCK_TICKS = os.sysconf("SC_CLK_TCK")
 
