@@ -1,0 +1,27 @@
+"""What the benchmarks read in this server's log."""
+
+from __future__ import annotations
+
+import pytest
+
+from bench.servers import DECODES
+from wyoming_faster_whisper.record import UtteranceRecord, line
+
+
+@pytest.mark.parametrize("decodes", [0, 1, 12])
+@pytest.mark.parametrize("wait", [None, 0.2])
+def test_the_decodes_of_an_utterance_are_found(decodes: int, wait: float | None) -> None:
+    record = UtteranceRecord(
+        client="127.0.0.1:4000",
+        ended="audio-stop",
+        heard=3.0,
+        wait=wait,
+        queued=0.0,
+        decodes=decodes,
+        guess="used",
+        verdict="believe",
+        model="base",
+        language="en",
+        text="",
+    )
+    assert DECODES.findall(line(record, text=False)) == [str(decodes)]
