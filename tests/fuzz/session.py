@@ -17,6 +17,9 @@ from wyoming_faster_whisper.wire.framing import FrameReader
 
 DEADLINE = 10.0  # seconds for the server to answer and to close
 
+SERVERS = ((), ("--vad-endpointing=auto", "--partials=on"))
+"""The flags of each: as Home Assistant has it, and as much as there is."""
+
 ANSWERS = {
     *("info", "pong", "error", "voice-started", "voice-stopped"),
     *("transcript", "transcript-start", "transcript-chunk", "transcript-stop"),
@@ -55,10 +58,17 @@ class Target:
             finally:
                 writer.close()
             await until(lambda: not self._server.connections)
-        frames, kinds = FrameReader(), []
+        frames, kinds, partial = FrameReader(), [], ""
         frames.feed(answer)
         while (event := frames.next_event()) is not None:
             kinds.append(event.type)
+            if event.type == "transcript-start":
+                partial = ""
+            elif event.type == "transcript-chunk":
+                partial += event.data["text"]
+            elif event.type == "transcript":
+                # Nothing that was sent before is taken back.
+                assert partial in ("", event.data["text"]), answer
         assert not frames.mid_frame, answer
         assert set(kinds) <= ANSWERS, kinds
         assert "error" not in kinds[:-1], kinds
@@ -67,15 +77,15 @@ class Target:
 
 
 @asynccontextmanager
-async def target(engine: FakeEngine | None = None) -> AsyncIterator[Target]:
-    """Start the server."""
+async def target(*flags: str, engine: FakeEngine | None = None) -> AsyncIterator[Target]:
+    """Start a server with these flags."""
     faults = Faults()
     logger = logging.getLogger("wyoming_faster_whisper")
     logger.addHandler(faults)
     try:
         with tempfile.TemporaryDirectory() as folder:
-            flags = [f"--uri=unix://{folder}/socket", "--model=base"]
-            settings = (await asyncio.to_thread(read_settings, flags, {})).settings
+            given = [f"--uri=unix://{folder}/socket", "--model=base", *flags]
+            settings = (await asyncio.to_thread(read_settings, given, {})).settings
             async with serving(settings, Path(folder), engine=engine) as server:
                 yield Target(server, faults)
     finally:
@@ -83,15 +93,16 @@ async def target(engine: FakeEngine | None = None) -> AsyncIterator[Target]:
 
 
 class Running:
-    """A server that runs until the process ends; takes one input per call."""
+    """Servers that run until the process ends; takes one input per call, for one of them."""
 
     def __init__(self) -> None:
         self._runner = asyncio.Runner()
-        self._life = target()  # held, because the server ends when this is collected
-        self._target = self._runner.run(self._life.__aenter__())
+        # Held, because a server ends when this is collected.
+        self._lives = [target(*flags) for flags in SERVERS]
+        self._targets = [self._runner.run(life.__aenter__()) for life in self._lives]
 
     def __call__(self, data: bytes) -> None:
-        self._runner.run(self._target.try_one(data))
+        self._runner.run(self._targets[len(data) % len(self._targets)].try_one(data))
 
 
 def start() -> Callable[[bytes], None]:

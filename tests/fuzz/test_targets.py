@@ -17,9 +17,9 @@ INPUTS = seeds() | {
 }
 
 
-@pytest.fixture
-async def target() -> AsyncIterator[session.Target]:
-    async with session.target() as started:
+@pytest.fixture(params=session.SERVERS, ids=" ".join)
+async def target(request: pytest.FixtureRequest) -> AsyncIterator[session.Target]:
+    async with session.target(*request.param) as started:
         yield started
 
 
@@ -37,7 +37,7 @@ async def test_a_fault_of_ours_is_found() -> None:
     def say(job: Job) -> str:
         raise KeyError("text")
 
-    async with session.target(FakeEngine(say)) as broken:
+    async with session.target(engine=FakeEngine(say)) as broken:
         with pytest.raises(AssertionError, match="KeyError"):
             await broken.try_one(seeds()["utterance"])
 
