@@ -8,13 +8,14 @@ import re
 import signal
 import sys
 from asyncio.subprocess import PIPE
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
 from .serving import Speaker, speaker
 
+SERVER = (sys.executable, "-m", "wyoming_faster_whisper")
 DEADLINE = 30.0  # seconds; only a test that fails waits for so long
 # Nobody listens on the port "discard": the models that are here have to do.
 NO_HUB = "http://127.0.0.1:9"
@@ -39,10 +40,12 @@ class Process:
 
     @staticmethod
     @asynccontextmanager
-    async def started(*options: str, folder: Path, **environ: str) -> AsyncIterator[Process]:
+    async def started(
+        *options: str, folder: Path, command: Sequence[str] = SERVER, **environ: str
+    ) -> AsyncIterator[Process]:
         process = Process(
             await asyncio.create_subprocess_exec(
-                *(sys.executable, "-m", "wyoming_faster_whisper", *options),
+                *(*command, *options),
                 stdin=PIPE,
                 stdout=PIPE,
                 stderr=PIPE,

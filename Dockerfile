@@ -1,0 +1,48 @@
+# syntax=docker/dockerfile:1
+# The server in a container: no torch, no compiler, no root; amd64 and arm64.
+#
+#   docker build -t wyoming-faster-whisper .
+#   docker build -t wyoming-faster-whisper:gpu --build-arg EXTRAS=gpu .      (amd64, NVIDIA)
+#
+# EXTRAS are extras of pyproject.toml, separated by commas. `script/image` carries these
+# instructions out without Docker and has a sentence transcribed by what comes out.
+
+FROM debian:trixie-slim AS build
+# hadolint ignore=DL3008
+RUN apt-get update \
+    && apt-get install --yes --no-install-recommends python3 python3-venv \
+    && rm -rf /var/lib/apt/lists/*
+WORKDIR /src
+COPY pyproject.toml README.md LICENSE ./
+COPY wyoming_faster_whisper ./wyoming_faster_whisper
+ARG EXTRAS=""
+RUN python3 -m venv /opt/server \
+    && /opt/server/bin/python -m pip install --no-cache-dir ".[${EXTRAS}]" \
+    && /opt/server/bin/python -m pip uninstall --yes pip
+
+FROM debian:trixie-slim
+# hadolint ignore=DL3008
+RUN apt-get update \
+    && apt-get install --yes --no-install-recommends python3 \
+    && rm -rf /var/lib/apt/lists/* \
+    && useradd --system --uid 10300 --user-group --no-create-home --home-dir /data whisper \
+    && install --directory --owner=whisper --group=whisper /data
+COPY --from=build /opt/server /opt/server
+
+# Variables, not arguments of the entry point: whoever runs the container can change them, and
+# the health check asks where WYO_WHISPER_URI says. HOME is where libraries put their caches.
+ENV PATH=/opt/server/bin:$PATH \
+    PYTHONUNBUFFERED=1 \
+    HOME=/data \
+    WYO_WHISPER_DATA_DIR=/data \
+    WYO_WHISPER_DOWNLOAD_DIR=/data \
+    LD_LIBRARY_PATH=/opt/server/lib/python3.13/site-packages/nvidia/cublas/lib \
+    NVIDIA_VISIBLE_DEVICES=all \
+    NVIDIA_DRIVER_CAPABILITIES=compute,utility
+
+USER 10300:10300
+VOLUME ["/data"]
+EXPOSE 10300
+HEALTHCHECK --interval=30s --timeout=20s --start-period=60s \
+    CMD ["python3", "-m", "wyoming_faster_whisper.health_check"]
+ENTRYPOINT ["python3", "-m", "wyoming_faster_whisper"]

@@ -1,0 +1,185 @@
+"""Build an image from its Dockerfile without Docker, and try it.
+
+debootstrap makes the base, which is what debian:*-slim is made of; chroot carries out RUN. The
+image is then run as Docker would run it with --read-only, as its user, in a network of its own:
+only its volume can be written to. For root; the machine needs debootstrap and unshare.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import re
+import shutil
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+
+from wyoming_faster_whisper.models import choose, locate
+
+from .dockerfile import ROOT, Instruction, Stage, read
+
+MIRROR = "http://deb.debian.org/debian"
+BASES = ROOT / "build" / "debian"  # kept for the next time
+
+# $1 the image, $2 its volume, $3 its user, $4 its start, $5 its health check. The variables of
+# the image are in the environment already.
+_TRY = r"""
+set -eu
+root=$1 data=$2 user=$3 start=$4 check=$5
+ip link set lo up
+mount --bind "$root" "$root"
+mkdir -p "$root/data"
+mount --bind "$data" "$root/data"
+mount -t proc proc "$root/proc"
+mount --rbind /dev "$root/dev"
+mount -o remount,bind,ro "$root"
+in_image() { chroot --userspec="$user" "$root" /bin/sh -c "$1"; }
+if in_image "touch /written /tmp/written" 2>/dev/null; then
+  echo "the image can be written to" >&2
+  exit 1
+fi
+in_image "exec $start" &
+server=$!
+trap 'kill $server 2>/dev/null || true' EXIT
+tries=0
+until in_image "exec $check" 2>/dev/null; do
+  kill -0 $server
+  tries=$((tries + 1))
+  [ $tries -lt 60 ]
+  sleep 1
+done
+in_image "exec wyoming-faster-whisper-client transcribe /data/kitchen.wav"
+kill $server
+wait $server
+"""
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description="Build an image without Docker, and try it.")
+    parser.add_argument("dockerfile", nargs="?", default="Dockerfile")
+    parser.add_argument("--arch", default="amd64", help="Debian's name (default: %(default)s)")
+    args = parser.parse_args()
+    dockerfile = ROOT / args.dockerfile
+    of_the_addon = dockerfile.parent.name == "addon"
+    context = ROOT / "dist" / "addon" / "faster_whisper" if of_the_addon else ROOT
+    with tempfile.TemporaryDirectory() as folder:
+        roots: dict[str, Path] = {}
+        for number, stage in enumerate(read(dockerfile)):
+            root = Path(folder, f"stage-{number}")
+            subprocess.run(["cp", "-a", base(stage.base, args.arch), root], check=True)
+            build(stage, root, context, roots)
+            roots[stage.name] = root
+        size = subprocess.run(["du", "-sm", root], capture_output=True, text=True, check=True)
+        said(f"{args.dockerfile} for {args.arch}: {size.stdout.split()[0]} MB")
+        try_out(stage, root, Path(folder, "data"))
+
+
+def said(line: str) -> None:
+    sys.stderr.write(f"== {line}\n")
+
+
+def base(name: str, arch: str) -> Path:
+    """A tree of Debian like that of the image debian:SUITE-slim."""
+    found = re.fullmatch(r"debian:(\w+)-slim", name)
+    assert found is not None, f"{name} is no base that we can make"
+    tree = BASES / f"{found[1]}-{arch}"
+    if not tree.exists():
+        said(f"debootstrap {found[1]} for {arch}")
+        BASES.mkdir(parents=True, exist_ok=True)
+        unfinished = tree.with_suffix(".unfinished")
+        shutil.rmtree(unfinished, ignore_errors=True)
+        subprocess.run(
+            ["debootstrap", "--variant=minbase", f"--arch={arch}", found[1], unfinished, MIRROR],
+            check=True,
+            stdout=subprocess.DEVNULL,
+        )
+        unfinished.rename(tree)
+    return tree
+
+
+def build(stage: Stage, root: Path, context: Path, others: dict[str, Path]) -> None:
+    """Carry out the instructions that put something into the image."""
+    environ: dict[str, str] = {"PATH": "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin"}
+    folder = "/"
+    for instruction in stage.instructions:
+        match instruction.name:
+            case "WORKDIR":
+                folder = instruction.text
+                (root / folder[1:]).mkdir(parents=True, exist_ok=True)
+            case "ARG":
+                environ |= dict(word.split("=", 1) for word in instruction.arguments)
+            case "COPY":
+                copy(instruction, root, folder, context, others)
+            case "RUN":
+                said(f"RUN {instruction.text[:70]} ...")
+                run(instruction.text, root, folder, environ)
+
+
+def copy(
+    instruction: Instruction, root: Path, folder: str, context: Path, others: dict[str, Path]
+) -> None:
+    *sources, target = instruction.arguments
+    place = root / os.path.join(folder, target)[1:]
+    origin = others[instruction.flags["from"]] if "from" in instruction.flags else context
+    for pattern in sources:
+        matches = list(origin.glob(pattern.lstrip("/")))
+        assert matches, f"COPY: there is no {pattern} in {origin}"
+        for match in matches:
+            # As Docker: a folder's content goes into the target, a file into the folder.
+            command = ["cp", "-a", f"{match}/." if match.is_dir() else match, place]
+            (place if match.is_dir() or target.endswith("/") else place.parent).mkdir(
+                parents=True, exist_ok=True
+            )
+            subprocess.run(command, check=True)
+
+
+def run(command: str, root: Path, folder: str, environ: dict[str, str]) -> None:
+    shutil.copy("/etc/resolv.conf", root / "etc" / "resolv.conf")
+    # The certificates and the proxy of the house, as a builder would be given them.
+    for name in ("PIP_CERT", "http_proxy", "https_proxy"):
+        if name in os.environ:
+            environ[name] = os.environ[name]
+    mounts = 'mount -t proc proc "$1/proc"'
+    if certificates := environ.get("PIP_CERT"):
+        place = root / "build-certificates.pem"
+        shutil.copy(certificates, place)
+        environ["PIP_CERT"] = f"/{place.name}"
+    subprocess.run(
+        ["unshare", "--mount", "sh", "-c"]
+        + [f'{mounts} && exec chroot "$1" /bin/sh -ec "cd {folder}; $2"', "run", root, command],
+        env=environ,
+        check=True,
+        stdout=subprocess.DEVNULL,
+    )
+    (root / "build-certificates.pem").unlink(missing_ok=True)
+
+
+def try_out(image: Stage, root: Path, data: Path) -> None:
+    """Serve tiny.en from the volume, in a container, and transcribe a sentence."""
+    model = data / "models--Systran--faster-whisper-tiny.en" / "snapshots" / "1"
+    model.parent.mkdir(parents=True)
+    shutil.copytree(locate(choose("tiny.en", []), data), model)
+    shutil.copy(ROOT / "tests" / "data" / "kitchen.wav", data)
+    names = {one.name for one in image.instructions}
+    start = image.last("ENTRYPOINT" if "ENTRYPOINT" in names else "CMD").arguments
+    user = image.last("USER").text if "USER" in names else "0:0"
+    if "ENTRYPOINT" in names:
+        start += ["--model", "tiny.en", "--language", "en"]
+    else:
+        options = '{"model": "tiny.en", "language": "en", "beam_size": 0}'
+        (data / "options.json").write_text(options)
+    subprocess.run(["chown", "-R", user, data], check=True)
+    path = image.environment["PATH"].replace("$PATH", "/usr/local/bin:/usr/bin:/usr/sbin:/bin")
+    said(f"as user {user}: {' '.join(start)}")
+    subprocess.run(
+        ["unshare", "--mount", "--net", "--pid", "--fork", "sh", "-c", _TRY, "try"]
+        + [root, data, user, " ".join(start), " ".join(image.health_check)],
+        env={**image.environment, "PATH": path},
+        check=True,
+    )
+
+
+if __name__ == "__main__":
+    main()
