@@ -17,7 +17,7 @@ COPY pyproject.toml README.md LICENSE ./
 COPY wyoming_faster_whisper ./wyoming_faster_whisper
 ARG EXTRAS=""
 RUN python3 -m venv /opt/server \
-    && /opt/server/bin/python -m pip install --no-cache-dir ".[${EXTRAS}]" \
+    && /opt/server/bin/python -m pip install --no-cache-dir ".${EXTRAS:+[${EXTRAS}]}" \
     && /opt/server/bin/python -m pip uninstall --yes pip
 
 FROM debian:trixie-slim

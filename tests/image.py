@@ -101,7 +101,10 @@ def base(name: str, arch: str) -> Path:
 
 def build(stage: Stage, root: Path, context: Path, others: dict[str, Path]) -> None:
     """Carry out the instructions that put something into the image."""
-    environ: dict[str, str] = {"PATH": "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin"}
+    environ = {
+        "PATH": "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin",
+        "DEBIAN_FRONTEND": "noninteractive",
+    }
     folder = "/"
     for instruction in stage.instructions:
         match instruction.name:
@@ -141,14 +144,13 @@ def run(command: str, root: Path, folder: str, environ: dict[str, str]) -> None:
     for name in ("PIP_CERT", "http_proxy", "https_proxy"):
         if name in os.environ:
             environ[name] = os.environ[name]
-    mounts = 'mount -t proc proc "$1/proc"'
     if certificates := environ.get("PIP_CERT"):
         place = root / "build-certificates.pem"
         shutil.copy(certificates, place)
         environ["PIP_CERT"] = f"/{place.name}"
+    script = f'mount -t proc proc "$1/proc"; exec chroot "$1" /bin/sh -ec "cd {folder}; $2"'
     subprocess.run(
-        ["unshare", "--mount", "sh", "-c"]
-        + [f'{mounts} && exec chroot "$1" /bin/sh -ec "cd {folder}; $2"', "run", root, command],
+        ["unshare", "--mount", "sh", "-ec", script, "run", root, command],
         env=environ,
         check=True,
         stdout=subprocess.DEVNULL,
@@ -173,9 +175,9 @@ def try_out(image: Stage, root: Path, data: Path) -> None:
     subprocess.run(["chown", "-R", user, data], check=True)
     path = image.environment["PATH"].replace("$PATH", "/usr/local/bin:/usr/bin:/usr/sbin:/bin")
     said(f"as user {user}: {' '.join(start)}")
+    arguments = [str(root), str(data), user, " ".join(start), " ".join(image.health_check)]
     subprocess.run(
-        ["unshare", "--mount", "--net", "--pid", "--fork", "sh", "-c", _TRY, "try"]
-        + [root, data, user, " ".join(start), " ".join(image.health_check)],
+        ["unshare", "--mount", "--net", "--pid", "--fork", "sh", "-c", _TRY, "try", *arguments],
         env={**image.environment, "PATH": path},
         check=True,
     )

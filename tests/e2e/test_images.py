@@ -32,12 +32,13 @@ AUDIOOP = "ignore:'audioop' is deprecated:DeprecationWarning"  # the wyoming lib
 TOKEN = "of the supervisor"
 
 Scenario = Callable[[], Coroutine[None, None, None]]
+Test = Callable[[Path, pytest.TempPathFactory], None]
 SCENARIOS: dict[str, Scenario] = {}
 
 
 def in_container(
     *, user: int, prepare: Callable[[Path], None], volume: str = "/data"
-) -> Callable[[Scenario], Callable[[Path], None]]:
+) -> Callable[[Scenario], Test]:
     """Make a test that runs a scenario in a container.
 
     Args:
@@ -45,7 +46,7 @@ def in_container(
         volume: where the folder "data" is seen in the container.
     """
 
-    def decorate(scenario: Scenario) -> Callable[[Path], None]:
+    def decorate(scenario: Scenario) -> Test:
         SCENARIOS[scenario.__name__] = scenario
 
         def test(tmp_path: Path, tmp_path_factory: pytest.TempPathFactory) -> None:

@@ -51,8 +51,8 @@ def fits(value: Any, declared: str) -> bool:
     assert found is not None, f"{declared} is no type of the Supervisor's"
     if choices := found["choices"]:
         return found["kind"] == "list" and value in choices.split("|")
-    kinds: dict[str, tuple[type, ...]] = {"bool": (bool,), "int": (int,), "float": (int, float)}
-    if not isinstance(value, kinds.get(found["kind"], (str,))):
+    kinds: dict[str, Any] = {"bool": bool, "int": int, "float": int | float}
+    if not isinstance(value, kinds.get(found["kind"], str)):
         return False
     return not (
         (found["least"] and value < float(found["least"]))
