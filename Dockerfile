@@ -25,7 +25,7 @@ FROM debian:trixie-slim
 RUN apt-get update \
     && apt-get install --yes --no-install-recommends python3 \
     && rm -rf /var/lib/apt/lists/* \
-    && useradd --system --uid 10300 --user-group --no-create-home --home-dir /data whisper \
+    && useradd --uid 10300 --user-group --no-create-home --home-dir /data whisper \
     && install --directory --owner=whisper --group=whisper /data
 COPY --from=build /opt/server /opt/server
 

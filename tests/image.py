@@ -40,7 +40,7 @@ if in_image "touch /written /tmp/written" 2>/dev/null; then
   echo "the image can be written to" >&2
   exit 1
 fi
-in_image "exec $start" &
+chroot --userspec="$user" "$root" /bin/sh -c "exec $start" &  # no shell between: it gets TERM
 server=$!
 trap 'kill $server 2>/dev/null || true' EXIT
 tries=0
