@@ -19,8 +19,9 @@ FILES = {".".join(p.relative_to(PACKAGE).with_suffix("").parts): p for p in PACK
 MAY_IMPORT = {
     "__init__": "",
     "__main__": "cli",
-    "cli": "client errors hardware log service settings",
-    "service": "discovery engine errors loading log models request session settings speech text "
+    'cli': 'client errors hardware log service settings',
+    'service': 'discovery engine errors loading log models request session settings speech text',
+    'addon': 'cli client errors',
     "tls wire",
     "loading": "auto engine errors hardware languages models probe settings",
     "probe": "audio engine errors speech",
