@@ -19,7 +19,8 @@ from wyoming_faster_whisper.addon import command_line, environment
 from wyoming_faster_whisper.errors import SettingError
 from wyoming_faster_whisper.languages import MULTILINGUAL_V3
 from wyoming_faster_whisper.models import SttLibrary, choose
-from wyoming_faster_whisper.settings import Settings, options, read_settings
+from wyoming_faster_whisper.options import options
+from wyoming_faster_whisper.settings import Settings, read_settings
 
 from ..dockerfile import ROOT, read
 
@@ -284,6 +285,6 @@ def test_the_unit_starts_the_server_and_holds_it_tight(tmp_path: Path) -> None:
 
 def test_the_units_variables_are_options() -> None:
     [line] = [x for x in UNIT.read_text().splitlines() if x.startswith("Environment=")]
-    known = {option.variable for option in options()}
+    known = {option.variable for option in options(Settings)}
     names = {word.split("=")[0] for word in line.removeprefix("Environment=").split()}
     assert names - {"HOME"} <= known
