@@ -19,10 +19,10 @@ FILES = {".".join(p.relative_to(PACKAGE).with_suffix("").parts): p for p in PACK
 MAY_IMPORT = {
     "__init__": "",
     "__main__": "cli",
-    'cli': 'client errors hardware log service settings',
-    'service': 'discovery engine errors loading log models request session settings speech text',
-    'addon': 'cli client errors',
+    "cli": "client errors hardware log service settings",
+    "service": "discovery engine errors loading log models request session settings speech text "
     "tls wire",
+    "addon": "cli client errors",
     "loading": "auto engine errors hardware languages models probe settings",
     "probe": "audio engine errors speech",
     "settings": "errors languages models.SttLibrary options text",
