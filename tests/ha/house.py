@@ -1,0 +1,232 @@
+"""A real Home Assistant in this process, with no more in it than speech needs.
+
+Runs in Home Assistant's own environment, under whichever version is installed there.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import socket
+import time
+from collections.abc import AsyncIterable, AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from homeassistant import bootstrap, loader
+from homeassistant.components import assist_pipeline, stt
+from homeassistant.const import __version__
+from homeassistant.core import Context, HomeAssistant
+
+DEADLINE = 30.0  # seconds; only a test that fails waits for so long
+
+VERSION: str = __version__
+NUMBER = tuple(int(part) for part in VERSION.split(".")[:2])
+READS_WHILE_SENDING = NUMBER >= (2026, 10)
+LETS_THE_SERVER_END = NUMBER >= (2026, 10)  # requires_external_vad is honoured
+
+
+@dataclass(frozen=True)
+class Run:
+    """What happened in one run of the Assist pipeline."""
+
+    events: list[tuple[float, str, dict[str, Any]]]  # seconds after the start, type, data
+    sent: float  # seconds of sound that the microphone gave until then
+
+    def data(self, kind: str) -> dict[str, Any]:
+        return next(data for _, name, data in self.events if name == kind)
+
+    def at(self, kind: str) -> float:
+        return next(at for at, name, _ in self.events if name == kind)
+
+    @property
+    def kinds(self) -> list[str]:
+        return [name for _, name, _ in self.events]
+
+    @property
+    def text(self) -> str:
+        output = self.data("stt-end")["stt_output"]
+        assert isinstance(output["text"], str)
+        return output["text"]
+
+    @property
+    def error(self) -> str:
+        """The code of the error that the run ended with."""
+        code = self.data("error")["code"]
+        assert isinstance(code, str)
+        return code
+
+
+@dataclass
+class Microphone:
+    """16 kHz mono 16-bit sound, 10 ms at a time, as fast as it is spoken.
+
+    Args:
+        pcm: what is said.
+        then: seconds of silence after it; None = for as long as somebody listens.
+    """
+
+    pcm: bytes
+    then: float | None = None
+    sent: float = field(default=0.0, init=False)  # seconds
+
+    def __aiter__(self) -> AsyncIterator[bytes]:
+        return self._chunks()
+
+    async def _chunks(self) -> AsyncIterator[bytes]:
+        began = time.monotonic()
+        for chunk in self._sound():
+            # Against the clock, so that a late chunk does not delay those after it.
+            await asyncio.sleep(began + self.sent - time.monotonic())
+            yield chunk
+            self.sent += 0.01
+
+    def _sound(self) -> Any:
+        for at in range(0, len(self.pcm) // 320 * 320, 320):
+            yield self.pcm[at : at + 320]
+        left = None if self.then is None else round(self.then * 100)
+        while left is None or left > 0:
+            yield bytes(320)
+            left = None if left is None else left - 1
+
+
+class House:
+    """Home Assistant, and what a person does with it."""
+
+    def __init__(self, hass: HomeAssistant) -> None:
+        self.hass = hass
+
+    async def add_by_hand(self, host: str, port: int) -> dict[str, Any]:
+        """Go through the form of the Wyoming integration; return its outcome."""
+        flow = self.hass.config_entries.flow
+        form = await flow.async_init("wyoming", context={"source": "user"})
+        assert form["type"] == "form", form
+        outcome = await flow.async_configure(form["flow_id"], {"host": host, "port": port})
+        await self.hass.async_block_till_done()
+        return dict(outcome)
+
+    async def discovered(self) -> dict[str, Any]:
+        """Wait until a Wyoming server is found on the network."""
+        flows = self.hass.config_entries.flow
+        async with asyncio.timeout(DEADLINE):
+            # No event tells of a new flow in all versions.
+            while not (found := flows.async_progress_by_handler("wyoming")):  # noqa: ASYNC110
+                await asyncio.sleep(0.05)
+        assert found[0]["context"]["source"] == "zeroconf", found
+        return dict(found[0])
+
+    async def confirm(self, found: dict[str, Any]) -> dict[str, Any]:
+        """Say yes to what was found."""
+        outcome = await self.hass.config_entries.flow.async_configure(found["flow_id"], {})
+        await self.hass.async_block_till_done()
+        return dict(outcome)
+
+    async def remove(self, entry: Any) -> None:
+        await self.hass.config_entries.async_remove(entry.entry_id)
+        await self.hass.async_block_till_done()
+
+    def entity_of(self, entry: Any) -> str:
+        """The id of the entry's speech-to-text entity."""
+        from homeassistant.helpers import entity_registry
+
+        entities = entity_registry.async_entries_for_config_entry(
+            entity_registry.async_get(self.hass), entry.entry_id
+        )
+        [entity] = [one.entity_id for one in entities if one.domain == "stt"]
+        return str(entity)
+
+    def languages(self, entity: str) -> list[str]:
+        engine = stt.async_get_speech_to_text_engine(self.hass, entity)
+        assert engine is not None
+        return sorted(engine.supported_languages)
+
+    async def listen(
+        self,
+        entity: str,
+        microphone: Microphone,
+        *,
+        during: Callable[[str], None] = lambda kind: None,
+    ) -> Run:
+        """Run the Assist pipeline from the microphone to the text.
+
+        Args:
+            during: is told of each event as it happens.
+        """
+        hass = self.hass
+        pipeline = next(iter(assist_pipeline.async_get_pipelines(hass)))
+        await assist_pipeline.async_update_pipeline(
+            hass, pipeline, stt_engine=entity, stt_language="en", language="en"
+        )
+        began = time.monotonic()
+        events: list[tuple[float, str, dict[str, Any]]] = []
+
+        def on_event(event: Any) -> None:
+            kind = str(event.type.value)
+            events.append((time.monotonic() - began, kind, event.data or {}))
+            during(kind)
+
+        async with asyncio.timeout(DEADLINE):
+            await assist_pipeline.async_pipeline_from_audio_stream(
+                hass,
+                context=Context(),
+                event_callback=on_event,
+                stt_metadata=metadata("en"),
+                stt_stream=_bytes_of(microphone),
+                pipeline_id=pipeline.id,
+                end_stage=assist_pipeline.pipeline.PipelineStage.STT,
+            )
+        return Run(events, microphone.sent)
+
+
+async def _bytes_of(microphone: Microphone) -> AsyncIterable[bytes]:
+    async for chunk in microphone:
+        yield chunk
+
+
+def metadata(language: str) -> stt.SpeechMetadata:
+    return stt.SpeechMetadata(
+        language=language,
+        format=stt.AudioFormats.WAV,
+        codec=stt.AudioCodecs.PCM,
+        bit_rate=stt.AudioBitRates.BITRATE_16,
+        sample_rate=stt.AudioSampleRates.SAMPLERATE_16000,
+        channel=stt.AudioChannels.CHANNEL_MONO,
+    )
+
+
+@asynccontextmanager
+async def house(folder: Path, *, discovers: bool) -> AsyncIterator[House]:
+    """Start Home Assistant, and stop it when the block ends.
+
+    Args:
+        folder: for its configuration.
+        discovers: it looks for servers on the network.
+    """
+    hass = HomeAssistant(str(folder))
+    loader.async_setup(hass)
+    # All is installed already, and nothing is to be.
+    hass.config.skip_pip = True
+    bootstrap.DEFAULT_INTEGRATIONS.clear()
+    config: dict[str, Any] = {
+        "homeassistant": {"name": "Test", "unit_system": "metric", "time_zone": "UTC"},
+        "http": {"server_host": "127.0.0.1", "server_port": _free_port()},
+        "stt": {},
+        "assist_pipeline": {},
+    }
+    if discovers:
+        config["zeroconf"] = {}
+    assert await bootstrap.async_from_config_dict(config, hass) is not None
+    try:
+        missing = {"stt", "assist_pipeline"} - hass.config.components
+        assert not missing, f"not set up: {missing}"
+        await hass.async_start()
+        yield House(hass)
+    finally:
+        await hass.async_stop(force=True)
+
+
+def _free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])

@@ -1,0 +1,226 @@
+"""What a person with a Home Assistant and this server would notice.
+
+Every scenario is given a Home Assistant of its own and starts its own servers. The sound is
+what is said in tests/data, as a microphone gives it.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import socket
+import wave
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from .house import LETS_THE_SERVER_END, READS_WHILE_SENDING, House, Microphone, Run
+from .server import Command, Server
+
+DATA = Path(__file__).parent.parent / "data"
+CAP = 15.0  # seconds after which Home Assistant's VAD gives up
+LEAD = 0.2  # seconds of silence that every clip in DATA begins with
+
+TINY = ("--model", "tiny.en")
+
+
+class LeftOut(Exception):
+    """This Home Assistant, server or machine cannot do it; the sentence says what is missing."""
+
+
+@dataclass(frozen=True)
+class Stage:
+    """What a scenario works with."""
+
+    house: House
+    command: Command
+    discovers: bool
+    show: Callable[[str], None]  # a line for whoever reads along
+
+    @property
+    def address(self) -> str:
+        return self.command.address
+
+    @asynccontextmanager
+    async def served(self, *options: str) -> AsyncIterator[tuple[Server, str]]:
+        """Run a server that was added by hand; yield it and its entity."""
+        async with self.command.started(*options) as server:
+            outcome = await self.house.add_by_hand(self.address, server.port)
+            assert outcome["type"] == "create_entry", outcome
+            try:
+                yield server, self.house.entity_of(outcome["result"])
+            finally:
+                await self.house.remove(outcome["result"])
+
+    async def say(self, entity: str, name: str, *, lead: bool = True) -> Run:
+        """Speak a clip, then be silent until Home Assistant has its answer.
+
+        Args:
+            lead: keep the moment of silence before the first word.
+        """
+        with wave.open(str(DATA / name), "rb") as file:
+            pcm = file.readframes(file.getnframes())
+        run = await self.house.listen(
+            entity, Microphone(pcm if lead else pcm[round(LEAD * 32_000) :])
+        )
+        for at, kind, data in run.events:
+            said = data.get("stt_output", {}).get("text", data.get("code", ""))
+            self.show(f"{at:6.2f} s  {kind}" + (f"  {json.dumps(said)}" if said else ""))
+        return run
+
+
+async def added_by_hand(stage: Stage) -> None:
+    """The form takes host and port; there is one stt entity, with the model's languages."""
+    async with stage.command.started(*TINY) as server:
+        outcome = await stage.house.add_by_hand(stage.address, server.port)
+        assert outcome["type"] == "create_entry", outcome
+        assert outcome["title"] == "faster-whisper"
+        entity = stage.house.entity_of(outcome["result"])
+        languages = stage.house.languages(entity)
+        stage.show(f"entity {entity}, languages {', '.join(languages)}")
+        assert entity == "stt.faster_whisper"
+        assert languages == ["en"]
+
+
+async def nobody_there(stage: Stage) -> None:
+    """Where no server is, the form says so, and can be filled in again."""
+    with socket.socket() as closed:
+        closed.bind((stage.address, 0))
+        outcome = await stage.house.add_by_hand(stage.address, closed.getsockname()[1])
+    assert outcome["type"] == "form", outcome
+    assert outcome["errors"] == {"base": "cannot_connect"}
+
+
+async def orders(stage: Stage) -> None:
+    """Orders, spoken in real time and ended by Home Assistant's own VAD, become their text."""
+    clips = json.loads((DATA / "clips.json").read_text())
+    async with stage.served(*TINY) as (_, entity):
+        for name in ("lights.wav", "kitchen.wav", "timer.wav"):
+            run = await stage.say(entity, name)
+            heard = set(run.text.lower().strip(".").split())
+            assert set(clips[name]["words"]) <= heard, run.text
+            started, ended, answered = map(run.at, ("stt-vad-start", "stt-vad-end", "stt-end"))
+            assert started < ended < answered < CAP
+
+
+async def silence(stage: Stage) -> None:
+    """Nobody speaks: no text is invented, and Home Assistant says that it heard none."""
+    async with stage.served(*TINY) as (_, entity):
+        run = await stage.house.listen(entity, Microphone(b"", then=3.0))
+    assert run.error == "stt-no-text-recognized"
+
+
+@asynccontextmanager
+async def somebody_else(host: str, port: int) -> AsyncIterator[None]:
+    """Take a place on a server, waiting for it where there is none."""
+    async with asyncio.timeout(CAP):
+        answer = b""
+        while b"pong" not in answer:
+            reader, writer = await asyncio.open_connection(host, port)
+            writer.write(b'{"type": "ping"}\n')
+            answer = await reader.readline()
+            if b"pong" not in answer:
+                writer.close()
+    try:
+        yield
+    finally:
+        writer.close()
+
+
+async def busy(stage: Stage) -> None:
+    """A server that has to refuse is an error at once, not a wait."""
+    async with stage.served(*TINY, "--max-connections", "1") as (server, entity):
+        async with somebody_else(stage.address, server.port):
+            run = await stage.say(entity, "lights.wav")
+            assert run.error == "stt-stream-failed"
+            assert run.events[-1][0] < CAP
+        async with somebody_else(stage.address, server.port):
+            pass  # the place is free again
+
+
+async def restart(stage: Stage) -> None:
+    """A server that was away is used again without a word to Home Assistant."""
+    async with stage.served(*TINY) as (server, entity):
+        assert "lights" in (await stage.say(entity, "lights.wav")).text
+        await server.stop()
+        assert (await stage.say(entity, "lights.wav")).error == "stt-stream-failed"
+        async with stage.command.started(*TINY, port=server.port):
+            assert "lights" in (await stage.say(entity, "lights.wav")).text
+
+
+async def server_ends_while_one_speaks(stage: Stage) -> None:
+    """What is being said when the server is told to stop is an error or a text, not a wait."""
+    async with stage.served(*TINY) as (server, entity):
+        stops: list[asyncio.Task[None]] = []
+
+        def on_event(kind: str) -> None:
+            if kind == "stt-vad-start":
+                stops.append(asyncio.create_task(server.stop()))
+
+        microphone = Microphone((DATA / "lights.wav").read_bytes()[44:])
+        run = await stage.house.listen(entity, microphone, during=on_event)
+        await asyncio.gather(*stops)
+        assert stops
+        assert run.kinds[-1] == "run-end" or run.error == "stt-stream-failed", run.kinds
+
+
+async def early_answer(stage: Stage) -> None:
+    """A short order right at the start, which Home Assistant's VAD may miss, is answered.
+
+    From 2026.10 on the answer is taken while sound is still sent, so that nobody waits for
+    the 15 s after which the VAD gives up.
+    """
+    if not await stage.command.knows("--early-answer"):
+        raise LeftOut("this server has no --early-answer")
+    async with stage.served(*TINY) as (_, entity):
+        run = await stage.say(entity, "stop.wav", lead=False)
+    assert "stop" in run.text.lower(), run.text
+    if READS_WHILE_SENDING:
+        assert "stt-vad-end" not in run.kinds
+        assert run.at("stt-end") < CAP / 2
+
+
+async def endpointing(stage: Stage) -> None:
+    """The server ends the turn; Home Assistant from 2026.10 on runs no VAD of its own then."""
+    if not await stage.command.knows("--vad-endpointing"):
+        raise LeftOut("this server has no --vad-endpointing")
+    async with stage.served(*TINY, "--vad-endpointing", "0.5") as (_, entity):
+        run = await stage.say(entity, "lights.wav")
+        assert "lights" in run.text, run.text
+        if LETS_THE_SERVER_END:
+            assert not {"stt-vad-start", "stt-vad-end"} & set(run.kinds)
+        run = await stage.house.listen(entity, Microphone(b""))
+        assert run.error == "stt-no-text-recognized"
+
+
+async def discovery(stage: Stage) -> None:
+    """Home Assistant finds the server on the network by itself; one click adds it."""
+    if not stage.discovers:
+        raise LeftOut("there is no network namespace")
+    # As in a container: it listens everywhere, and is to announce where it can be reached.
+    options = ("--model", "base", "--uri", "tcp://0.0.0.0:10300", "--zeroconf")
+    async with stage.command.started(*options):
+        found = await stage.house.discovered()
+        outcome = await stage.house.confirm(found)
+        assert outcome["type"] == "create_entry", outcome
+        entry = outcome["result"]
+        stage.show(f"found as {entry.unique_id!r} at {entry.data['host']}:{entry.data['port']}")
+        assert (entry.data["host"], entry.data["port"]) == (stage.address, 10300)
+        languages = stage.house.languages(stage.house.entity_of(entry))
+        stage.show(f"{len(languages)} languages")
+        assert {"de", "en", "nl"} <= set(languages)
+
+
+SCENARIOS: tuple[Callable[[Stage], Awaitable[None]], ...] = (
+    added_by_hand,
+    nobody_there,
+    orders,
+    silence,
+    busy,
+    restart,
+    server_ends_while_one_speaks,
+    early_answer,
+    endpointing,
+    discovery,
+)

@@ -1,0 +1,97 @@
+"""Our server as a process of its own, in the project's environment and not Home Assistant's."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import re
+import signal
+from asyncio.subprocess import DEVNULL, PIPE
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager, suppress
+from dataclasses import dataclass
+from pathlib import Path
+
+DEADLINE = 60.0  # seconds; only a test that fails waits for so long
+
+
+@dataclass(frozen=True)
+class Command:
+    """How to start a server."""
+
+    python: Path
+    folder: Path  # for models
+    address: str  # where Home Assistant will reach it
+
+    async def knows(self, option: str) -> bool:
+        """Say whether the server has an option, and serves it."""
+        process = await asyncio.create_subprocess_exec(
+            *(self.python, "-m", "wyoming_faster_whisper", "--help"), stdout=PIPE
+        )
+        help, _ = await process.communicate()
+        [*found] = re.findall(rf"^  {option}\b.*?(?=^  -|\Z)", help.decode(), re.M | re.S)
+        return bool(found) and "(not served yet)" not in " ".join(found[0].split())
+
+    @asynccontextmanager
+    async def started(self, *options: str, port: int = 0) -> AsyncIterator[Server]:
+        """Run a server until the block ends; it is ready when the block begins.
+
+        Args:
+            port: to listen on; 0 = any.
+        """
+        # A model's package is enough; what a person has set for a server is not for this one.
+        environment = {
+            name: value
+            for name, value in os.environ.items()
+            if not name.startswith(("WYO_WHISPER_", "PYTHON"))
+        }
+        process = await asyncio.create_subprocess_exec(
+            *(self.python, "-m", "wyoming_faster_whisper", "--data-dir", self.folder),
+            *("--local-files-only", "--uri", f"tcp://{self.address}:{port}", *options),
+            stdin=DEVNULL,
+            stderr=PIPE,
+            env=environment,
+        )
+        server = Server(process)
+        try:
+            server.port = int((await server.logged(r"Listening on tcp://\S+:(\d+) "))[1])
+            await server.logged(r"Ready \(")
+            yield server
+        finally:
+            await server.stop()
+
+
+class Server:
+    """A running server and its log."""
+
+    def __init__(self, process: asyncio.subprocess.Process) -> None:
+        self.port = 0
+        self.log = ""
+        self._process = process
+        self._more = asyncio.Condition()
+        self._reading = asyncio.create_task(self._read())
+
+    async def logged(self, pattern: str) -> re.Match[str]:
+        """Wait until the log matches a pattern."""
+        async with asyncio.timeout(DEADLINE), self._more:
+            while (found := re.search(pattern, self.log)) is None:
+                assert not self._reading.done(), f"{pattern!r} is not in the log:\n{self.log}"
+                await self._more.wait()
+        return found
+
+    async def stop(self) -> None:
+        """End it as a service manager does, and wait for its end."""
+        with suppress(ProcessLookupError):
+            self._process.send_signal(signal.SIGTERM)
+        async with asyncio.timeout(DEADLINE):
+            await self._reading
+            await self._process.wait()
+
+    async def _read(self) -> None:
+        assert self._process.stderr is not None
+        while line := await self._process.stderr.readline():
+            async with self._more:
+                self.log += line.decode()
+                self._more.notify_all()
+        async with self._more:
+            self._more.notify_all()
