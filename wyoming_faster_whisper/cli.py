@@ -77,6 +77,20 @@ def client(argv: Sequence[str] | None = None) -> int:
     return main(argv)
 
 
+def doctor(argv: Sequence[str] | None = None) -> int:
+    """Look at the machine and the server on it: wyoming-faster-whisper-doctor."""
+    from .doctor.command import main
+
+    try:
+        return main(sys.argv[1:] if argv is None else argv, os.environ)
+    except SettingError as error:
+        return _fail(error, 2)
+    except ServerError as error:
+        return _fail(error, 1)
+    except KeyboardInterrupt:
+        return 130
+
+
 def _fail(error: Exception, status: int) -> int:
     sys.stderr.write(f"error: {error}\n")
     return status

@@ -41,7 +41,7 @@ async def check(uri: str, tls: ssl.SSLContext | None = None) -> None:
 def default_uri(environ: Mapping[str, str] | None = None) -> str:
     """Where the server of this container listens, by its own WYO_WHISPER_URI(_FILE)."""
     uri = _value("URI", environ)
-    return DEFAULT_URI if uri is None else _to_loopback(uri)
+    return DEFAULT_URI if uri is None else to_loopback(uri)
 
 
 def default_tls(environ: Mapping[str, str] | None = None) -> ssl.SSLContext | None:
@@ -63,7 +63,8 @@ def _value(name: str, environ: Mapping[str, str] | None) -> str | None:
     return None if value in _UNSET else value
 
 
-def _to_loopback(uri: str) -> str:
+def to_loopback(uri: str) -> str:
+    """Where a client on the same machine reaches a server that listens on this URI."""
     address = Address.parse(uri)
     if address.scheme != "tcp":
         return uri

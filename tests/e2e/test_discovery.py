@@ -24,6 +24,8 @@ from zeroconf import ServiceListener, Zeroconf
 from zeroconf.asyncio import AsyncServiceInfo, AsyncZeroconf
 
 from wyoming_faster_whisper.discovery import SERVICE, Announcement
+from wyoming_faster_whisper.doctor.facts import Announced
+from wyoming_faster_whisper.doctor.network import look
 
 Found = tuple[list[str], int]  # addresses, port
 DEADLINE = 8.0  # seconds; the slowest answer takes about 3
@@ -339,6 +341,33 @@ async def test_the_client_says_where_there_is_nothing_to_find() -> None:
     assert (out, status) == ("", 1)
     assert err.startswith("error: cannot listen for announcements: "), err
     assert "Address already in use" in err
+
+
+@in_namespace
+async def test_the_doctor_knows_our_announcement_from_others() -> None:
+    interfaces(*LINKS, *IPV4)
+    async with browser() as network:
+        ours = Announcement(name="kitchen", bound_host="0.0.0.0", port=10305)
+        other = Announcement(
+            name="attic", bound_host="0.0.0.0", port=10305, advertise_host="192.168.77.9"
+        )
+        ours.start()
+        other.start()
+        both = {"kitchen": (["192.168.77.5"], 10305), "attic": (["192.168.77.9"], 10305)}
+        await network.until(both)
+        seen = await look("0.0.0.0", 10305)
+        assert {one.name for one in seen.announced} == set(both)
+        assert seen.ours == (Announced("kitchen", ("192.168.77.5",), 10305),)
+        assert seen.reachable == ("192.168.77.5",)
+        await ours.close()
+        await other.close()
+
+
+@in_namespace
+async def test_the_doctor_says_why_there_is_no_multicast() -> None:
+    interfaces("link set lo up")
+    seen = await look("0.0.0.0", 10305)
+    assert (seen.multicast, seen.reachable) == ("no network interface has an IPv4 address", ())
 
 
 async def main(name: str) -> None:

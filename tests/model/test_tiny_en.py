@@ -6,9 +6,13 @@ import numpy as np
 import pytest
 
 from wyoming_faster_whisper.audio import SAMPLE_RATE, Samples
+from wyoming_faster_whisper.client import read_wav
+from wyoming_faster_whisper.doctor.command import _ORDER, _WORDS
+from wyoming_faster_whisper.doctor.visitor import Visitor
 from wyoming_faster_whisper.testing import silence
 
 from ..clips import CLIPS
+from ..e2e.processes import Process
 from ..e2e.serving import Speaker
 
 pytestmark = [pytest.mark.model, pytest.mark.asyncio(loop_scope="module")]
@@ -57,3 +61,14 @@ def noise(seconds: float) -> Samples:
 async def test_where_nobody_speaks_nothing_is_heard(client: Speaker, sound: Samples) -> None:
     await client.say(sound)
     assert await client.transcript() == ""
+
+
+# Read here because tests may not block the event loop.
+ORDER = read_wav(_ORDER)
+
+
+async def test_the_doctors_order_is_heard(tiny_en: Process) -> None:
+    visitor = Visitor(await tiny_en.uri(), ORDER, "en", _WORDS, pace=0.0)
+    turn = await visitor.speak(visitor.order, silence=0.7)
+    assert turn.text is not None, turn.error
+    assert CLIPS["lights"].heard_in(turn.text), turn.text

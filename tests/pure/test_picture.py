@@ -19,7 +19,12 @@ FILES = {".".join(p.relative_to(PACKAGE).with_suffix("").parts): p for p in PACK
 MAY_IMPORT = {
     "__init__": "",
     "__main__": "cli",
-    "cli": "client errors hardware log service settings",
+    "cli": "client doctor.command errors hardware log service settings",
+    "doctor": "audio client discovery errors hardware health_check loading models settings "
+    "wire.listener",
+    "doctor.facts": "",
+    "doctor.finding": "",
+    "doctor.advice": "doctor.facts doctor.finding",
     "service": "discovery engine errors loading log models request session settings speech text "
     "tls wire",
     "addon": "cli client errors",
@@ -59,6 +64,9 @@ PURE = [
     "answer",
     "audio",
     "auto",
+    "doctor.advice",
+    "doctor.facts",
+    "doctor.finding",
     "engine.base",
     "engine.gate",
     "engine.scheduler",

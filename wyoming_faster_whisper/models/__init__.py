@@ -6,7 +6,7 @@ choosing ──► names, folders      which model, and is it here
     └──────► figures             what was measured on this machine, for auto
 """
 
-from .choosing import choose, choose_auto, locate
+from .choosing import choose, choose_auto, is_at_hand, locate
 from .figures import Figures
 from .folders import data_folders
 from .names import AUTO, Model, SttLibrary, guess_stt_library, is_distilled, size_of
@@ -20,6 +20,7 @@ __all__ = [
     "choose_auto",
     "data_folders",
     "guess_stt_library",
+    "is_at_hand",
     "is_distilled",
     "locate",
     "size_of",

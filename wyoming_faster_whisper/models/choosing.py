@@ -76,8 +76,7 @@ def choose_auto(
     """
 
     def at_hand(name: str) -> bool:
-        model = _choose_named(name, folders)
-        return model.directory is not None or packaged_files(model.repository) is not None
+        return is_at_hand(_choose_named(name, folders))
 
     choice = auto.choose(
         machine,
@@ -88,6 +87,11 @@ def choose_auto(
     )
     _LOGGER.info("auto chose %s (%s)", choice.name, choice.reason)
     return _choose_named(choice.name, folders)
+
+
+def is_at_hand(model: Model) -> bool:
+    """Say whether a model is here, in a folder or in packages that carry it."""
+    return model.directory is not None or packaged_files(model.repository) is not None
 
 
 def locate(

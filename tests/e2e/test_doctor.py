@@ -1,0 +1,223 @@
+"""The doctor visits servers over real sockets."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import sys
+import wave
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+import pytest
+from wyoming.asr import Transcript
+from wyoming.audio import AudioChunk, AudioStop
+from wyoming.event import Event, async_read_event, async_write_event
+from wyoming.info import AsrModel, AsrProgram, Attribution, Describe, Info
+
+from wyoming_faster_whisper.audio import PcmFormat
+from wyoming_faster_whisper.client import ClientError, Clip
+from wyoming_faster_whisper.doctor.command import Examination, main
+from wyoming_faster_whisper.doctor.finding import Level
+from wyoming_faster_whisper.doctor.visitor import ROOMS, Visitor
+from wyoming_faster_whisper.engine.base import Job
+from wyoming_faster_whisper.errors import EngineError
+from wyoming_faster_whisper.settings import Settings
+from wyoming_faster_whisper.testing import FakeEngine, pcm16, tone
+
+from .conftest import Serve
+from .processes import NO_HUB, Ran, run
+from .serving import Server, until
+
+NOBODY = NO_HUB.replace("http", "tcp")
+ORDER = Clip(PcmFormat(), pcm16(tone(0.5)))
+
+
+def visitor(uri: str) -> Visitor:
+    return Visitor(uri, ORDER, "en", pace=0.0)
+
+
+async def test_a_visit_sees_what_home_assistant_sees(serve: Serve) -> None:
+    server = await serve(FakeEngine(lambda job: "Stop."))
+    visit = await visitor(server.uri).visit()
+    assert visit.described.program == "faster-whisper"
+    assert visit.described.models == ("base",)
+    assert {"de", "en"} <= set(visit.described.languages)
+    assert visit.described.external_vad
+    assert visit.external.text == "Stop."
+    assert not visit.external.before_stop
+    assert visit.silence.text == ""
+    assert [turn.text for turn in visit.crowd.turns] == ["Stop."] * ROOMS
+
+
+async def test_sound_goes_out_in_chunks_of_10_ms() -> None:
+    async with scripted(answer_after=None) as (uri, events):
+        turn = await visitor(uri).speak(ORDER, silence=0.7)
+    kinds = [event.type for event in events]
+    assert kinds == ["transcribe", "audio-start", *["audio-chunk"] * 120, "audio-stop"]
+    assert {len(event.payload or b"") for event in events[2:-1]} == {320}
+    assert (turn.text, turn.before_stop) == ("Stop.", False)
+
+
+async def test_an_answer_before_the_end_ends_the_turn() -> None:
+    async with scripted(answer_after=60) as (uri, events):
+        # At the pace of a microphone it would be done after 60 chunks.
+        turn = await visitor(uri).speak(ORDER, silence=600.0)
+    assert (turn.text, turn.before_stop) == ("Stop.", True)
+    assert "audio-stop" not in [event.type for event in events]
+
+
+async def test_what_a_server_says_instead_of_an_answer_is_told(serve: Serve) -> None:
+    def fail(job: Job) -> str:
+        raise EngineError("no luck")
+
+    server = await serve(FakeEngine(fail))
+    turn = await visitor(server.uri).speak(ORDER, silence=0.7)
+    assert turn.text is None
+    assert "no luck (code engine)" in turn.error
+
+
+async def test_who_asks_what_the_server_is_gets_an_answer_while_others_speak(
+    serve: Serve,
+) -> None:
+    server = await serve(FakeEngine(held=True))
+    crowd = asyncio.create_task(visitor(server.uri).crowd())
+    # One is being decoded, the others wait for it.
+    await until(lambda: server.waiting == ROOMS - 1)
+    server.engine.release()
+    seen = await crowd
+    assert len(seen.turns) == ROOMS
+    assert len(seen.describes) >= 2
+    assert max(seen.describes) < float("inf")
+
+
+async def test_a_server_without_speech_to_text_is_not_visited() -> None:
+    async with scripted(program=False) as (uri, _):
+        with pytest.raises(ClientError, match="has no speech-to-text"):
+            await visitor(uri).visit()
+
+
+async def test_an_examination_tells_area_by_area(server: Server, tmp_path: Path) -> None:
+    told: list[str] = []
+    examination = Examination(
+        Settings(uri=server.uri, model=("tiny.en",), data_dir=(str(tmp_path),)),
+        folders=[tmp_path],
+        order=ORDER,
+        tell=told.append,
+        pace=0.0,
+    )
+    await examination.run()
+    assert list(examination.findings) == ["This machine", "Models", "Network", "Home Assistant"]
+    assert [text.partition("\n")[0] for text in told] == list(examination.findings)
+    assert examination.level < Level.PROBLEM
+    assert examination.facts["libraries"].trouble == ""
+    assert [model.name for model in examination.facts["models"]] == ["tiny.en"]
+    assert examination.facts["network"].local_only
+
+
+async def test_a_server_that_is_full_is_a_problem(serve: Serve, tmp_path: Path) -> None:
+    server = await serve(max_connections=1)
+    async with server.client() as somebody:
+        await somebody.ping()
+        examination = Examination(
+            Settings(uri=server.uri), folders=[tmp_path], order=ORDER, pace=0.0
+        )
+        await examination.run()
+    assert examination.level is Level.PROBLEM
+    [finding] = examination.findings["Home Assistant"]
+    assert "1 clients are connected already" in finding.saw
+
+
+async def doctor(folder: Path, *arguments: str) -> Ran:
+    call = "import sys; from wyoming_faster_whisper.cli import doctor; sys.exit(doctor())"
+    return await run(sys.executable, "-c", call, *arguments, folder=folder)
+
+
+async def test_without_a_server_the_doctor_says_so(tmp_path: Path) -> None:
+    ran = await doctor(tmp_path, "--uri", NOBODY, "--model", "tiny.en")
+    assert (ran.err, ran.status) == ("", 1)
+    assert ran.out.startswith("This machine\n  ok       ")
+    assert f"  problem  there is no server at {NOBODY}: " in ran.out
+    assert "-> start the server, or say with --uri where it is" in ran.out
+
+
+async def test_json_is_one_object(tmp_path: Path) -> None:
+    ran = await doctor(tmp_path, "--json", "--uri", NOBODY, "--model", "tiny.en")
+    told = json.loads(ran.out)
+    assert (told["level"], ran.err, ran.status) == ("problem", "", 1)
+    assert told["findings"][-1]["area"] == "Home Assistant"
+    assert set(told["facts"]) == {"box", "libraries", "models", "network"}
+
+
+@pytest.mark.parametrize(
+    ("arguments", "status", "error"),
+    [
+        (("--no-such-option",), 2, "unrecognized arguments: --no-such-option"),
+        (("--uri", "stdio://"), 2, "--uri is stdio://; the doctor visits"),
+        (("--model", "no-such-model"), 1, "there is no model 'no-such-model'"),
+        (("--clip", "no-such-file.wav"), 1, "cannot read no-such-file.wav"),
+    ],
+)
+async def test_what_the_doctor_cannot_do_is_said_in_a_line(
+    tmp_path: Path, arguments: tuple[str, ...], status: int, error: str
+) -> None:
+    ran = await doctor(tmp_path, "--uri", NOBODY, *arguments)
+    assert ran.status == status
+    assert ran.err.startswith(f"error: {error}")
+    assert ran.err.count("\n") == 1
+
+
+async def test_a_clip_of_ones_own_is_said(
+    serve: Serve, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    server = await serve(FakeEngine(lambda job: f"{job.seconds > 2.0}"))
+    file = await asyncio.to_thread(wav, tmp_path / "own.wav", 3.0)
+    arguments = ["--uri", server.uri, "--data-dir", str(tmp_path), "--clip", file]
+    assert await asyncio.to_thread(main, arguments, {}, pace=0.0) == 0
+    out = capsys.readouterr().out
+    assert "'True'" in out
+    assert "did not hear" not in out
+
+
+def wav(path: Path, seconds: float) -> str:
+    with wave.open(str(path), "wb") as file:
+        file.setframerate(8000)
+        file.setsampwidth(2)
+        file.setnchannels(1)
+        file.writeframes(pcm16(tone(seconds, rate=8000)))
+    return str(path)
+
+
+@asynccontextmanager
+async def scripted(
+    *, program: bool = True, answer_after: int | None = None
+) -> AsyncIterator[tuple[str, list[Event]]]:
+    """A server that answers "Stop." to everything; yields its URI and what it was sent.
+
+    Args:
+        program: it has speech-to-text.
+        answer_after: chunks after which it answers; None = at audio-stop.
+    """
+    events: list[Event] = []
+    thanks = Attribution(name="", url="")
+    model = AsrModel("tiny", thanks, True, None, None, languages=["en"])
+    info = Info(asr=[AsrProgram("other", thanks, True, None, None, models=[model])])
+
+    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        chunks = 0
+        while (event := await async_read_event(reader)) is not None:
+            events.append(event)
+            chunks += AudioChunk.is_type(event.type)
+            if Describe.is_type(event.type):
+                await async_write_event((info if program else Info()).event(), writer)
+            elif chunks == answer_after or AudioStop.is_type(event.type):
+                chunks += 1
+                await async_write_event(Transcript("Stop.").event(), writer)
+        writer.close()
+
+    server = await asyncio.start_server(serve, "127.0.0.1")
+    try:
+        yield f"tcp://127.0.0.1:{server.sockets[0].getsockname()[1]}", events
+    finally:
+        server.close()

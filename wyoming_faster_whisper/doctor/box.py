@@ -1,0 +1,122 @@
+"""Looks at the machine: processor, memory, libraries, files of models."""
+
+from __future__ import annotations
+
+import json
+import os
+import platform
+import re
+import shutil
+import signal
+import subprocess
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+from .. import hardware
+from ..loading import choose_models
+from ..models import Figures, is_at_hand, size_of
+from ..settings import Settings
+from .facts import Box, Libraries, ModelFiles
+
+_CPUINFO = Path("/proc/cpuinfo")
+
+# What CTranslate2's kernels make use of (its docs/hardware_support.md), and what makes a
+# difference on ARM: SIMD and its dot product.
+_FEATURES = ("sse4_1", "avx", "avx2", "avx512f", "avx512_vnni", "avx_vnni", "asimd", "asimddp")
+
+_LOAD = """
+import json, ctranslate2, faster_whisper, onnxruntime, soxr, tokenizers
+print(json.dumps([sorted(ctranslate2.get_supported_compute_types("cpu")),
+                  ctranslate2.get_cuda_device_count()]))
+"""
+_LOAD_SECONDS = 120.0  # a Pi with a slow card
+
+
+def look() -> Box:
+    """What kind of machine this is."""
+    try:
+        cpuinfo = _CPUINFO.read_text()
+    except OSError:
+        cpuinfo = ""  # no Linux
+    return Box(
+        machine=platform.machine(),
+        processor=_processor(cpuinfo),
+        features=_features(cpuinfo),
+        cores=hardware.cores(),
+        load=os.getloadavg()[0],
+        memory=hardware.available_memory(),
+    )
+
+
+def _processor(cpuinfo: str) -> str:
+    # ARM has a line for the board and none for the processor.
+    for key in ("model name", "Model"):
+        if found := re.search(rf"^{key}\s*:\s*(.+?)\s*$", cpuinfo, re.MULTILINE):
+            return found[1]
+    return ""
+
+
+def _features(cpuinfo: str) -> tuple[str, ...]:
+    found = re.search(r"^(?:flags|Features)\s*:(.*)$", cpuinfo, re.MULTILINE)
+    has = set(found[1].split()) if found else set()
+    return tuple(feature for feature in _FEATURES if feature in has)
+
+
+def load_libraries(code: str = _LOAD) -> Libraries:
+    """Load what decodes in a process of its own: on a wrong processor it dies. Blocking.
+
+    Args:
+        code: prints the compute types and the number of GPUs as JSON.
+    """
+    try:
+        ran = subprocess.run(
+            [sys.executable, "-c", code],
+            capture_output=True,
+            text=True,
+            timeout=_LOAD_SECONDS,
+            check=False,
+        )
+    except subprocess.TimeoutExpired:
+        return Libraries(trouble=f"they took longer than {_LOAD_SECONDS:g} s")
+    if ran.returncode == -signal.SIGILL:
+        return Libraries(trouble="they have instructions that this processor does not know")
+    if ran.returncode != 0:
+        last = (ran.stderr.strip().splitlines() or [f"exit status {ran.returncode}"])[-1]
+        return Libraries(trouble=last)
+    compute_types, gpus = json.loads(ran.stdout)
+    return Libraries(tuple(compute_types), gpus)
+
+
+def look_at_models(settings: Settings, folders: Sequence[Path]) -> list[ModelFiles]:
+    """The models that a server with these settings would serve. Never goes out.
+
+    Raises:
+        ServerError: a name means nothing.
+    """
+    folder = folders[0]
+    there = _nearest(folder)
+    figures = Figures(folder, settings.device).read()
+    seen = []
+    for model in choose_models(settings, folders):
+        figure = figures.get(size_of(model.name))
+        seen.append(
+            ModelFiles(
+                name=model.name,
+                at_hand=is_at_hand(model),
+                may_download=not settings.local_files_only,
+                seconds=figure.seconds if figure else None,
+                folder=str(folder),
+                writable=os.access(there, os.W_OK),
+                free=shutil.disk_usage(there).free / 1e6,
+            )
+        )
+    return seen
+
+
+def _nearest(folder: Path) -> Path:
+    """The folder, or what is there of the way to it."""
+    for one in (folder, *folder.parents):
+        if one.exists():
+            return one
+    return Path("/")

@@ -1,0 +1,169 @@
+"""The doctor's round: read the options, look, visit, say what was seen.
+
+0  all is well, or works and could be better
+1  Home Assistant cannot use the server as it is
+2  the options make no sense
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import sys
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from ..client import ClientError, Clip, read_wav
+from ..errors import SettingError
+from ..health_check import to_loopback
+from ..models import data_folders
+from ..settings import Settings, default_data_dir, read_settings
+from ..wire.listener import Address
+from . import advice, box, network, report
+from .finding import Finding, Level, worst
+from .visitor import Visitor
+
+_ORDER = Path(__file__).with_name("order.wav")
+# What both tiny.en and base hear in it.
+_WORDS = frozenset({"turn", "on", "lights", "living", "room"})
+
+
+def main(argv: Sequence[str], environ: Mapping[str, str], *, pace: float = 1.0) -> int:
+    """Examine, print, and return the exit status.
+
+    Args:
+        pace: seconds that a second of sound takes; 0 = as fast as it goes, for tests.
+
+    Raises:
+        ServerError: an option or a file cannot be used.
+    """
+    parser = argparse.ArgumentParser(
+        prog="wyoming-faster-whisper-doctor",
+        description="Look at this machine and at the server on it as Home Assistant would see "
+        "it, and say in plain words what could be better.",
+        epilog="Give it the options that the server is started with; it reads the same "
+        "environment variables. --uri is where the server listens, here or elsewhere.",
+        allow_abbrev=False,
+    )
+    parser.add_argument("--json", action="store_true", help="print one JSON object")
+    parser.add_argument(
+        "--clip", metavar="FILE.wav", help="say this instead of an order that comes along"
+    )
+    args, rest = parser.parse_known_args(argv)
+    settings = read_settings(rest, environ).settings
+    examination = Examination(
+        settings,
+        folders=list(
+            data_folders(
+                settings.data_dir or [str(default_data_dir(environ))], settings.download_dir
+            )
+        ),
+        order=read_wav(args.clip or _ORDER),
+        expected=frozenset() if args.clip else _WORDS,
+        tell=_nothing if args.json else _tell,
+        pace=pace,
+    )
+    asyncio.run(examination.run())
+    if args.json:
+        _tell(report.as_json(examination.uri, examination.findings, examination.facts))
+    return 1 if examination.level is Level.PROBLEM else 0
+
+
+class Examination:
+    """One look at everything.
+
+    Args:
+        folders: for models, the first to download into.
+        order: what is said to the server.
+        expected: words that are certain to be heard in it in English; empty = not known.
+        tell: is given each area's lines as soon as they are known.
+        pace: as for main().
+    """
+
+    def __init__(
+        self,
+        settings: Settings,
+        *,
+        folders: Sequence[Path],
+        order: Clip,
+        expected: frozenset[str] = frozenset(),
+        tell: Callable[[str], None] = lambda text: None,
+        pace: float = 1.0,
+    ) -> None:
+        self._address = Address.parse(settings.uri)
+        if self._address.scheme == "stdio":
+            raise SettingError("--uri is stdio://; the doctor visits tcp:// and unix:// only")
+        self.uri = to_loopback(settings.uri)
+        self.findings: dict[str, list[Finding]] = {}
+        self.facts: dict[str, Any] = {}
+        self._settings = settings
+        self._folders = folders
+        self._tell = tell
+        language = settings.language if settings.language not in ("auto", "") else "en"
+        self._visitor = Visitor(self.uri, order, language, expected, pace)
+
+    @property
+    def level(self) -> Level:
+        """The worst of what was found."""
+        return worst(finding for some in self.findings.values() for finding in some)
+
+    async def run(self) -> None:
+        """Look at the machine if the server is on it, then visit the server.
+
+        Raises:
+            ServerError: an option names a model that does not exist.
+        """
+        here = self._address.scheme == "unix" or await asyncio.to_thread(
+            network.is_this_machine, Address.parse(self.uri).host
+        )
+        if here:
+            await self._look_around()
+        else:
+            seen = Finding(Level.NOTE, "the server is on another one, so nobody looked at it")
+            self._found("This machine", [seen])
+        await self._visit()
+
+    async def _look_around(self) -> None:
+        address = self._address
+        machine, libraries, models, net = await asyncio.gather(
+            asyncio.to_thread(box.look),
+            asyncio.to_thread(box.load_libraries),
+            asyncio.to_thread(box.look_at_models, self._settings, self._folders),
+            network.look(address.host if address.scheme == "tcp" else None, address.port),
+        )
+        self.facts |= {"box": machine, "libraries": libraries, "models": models, "network": net}
+        self._found("This machine", [*advice.on_box(machine), *advice.on_libraries(libraries)])
+        self._found("Models", [one for model in models for one in advice.on_model(model)])
+        self._found("Network", advice.on_network(net))
+
+    async def _visit(self) -> None:
+        try:
+            visit = await self._visitor.visit()
+        except ClientError as error:
+            self._found(
+                "Home Assistant",
+                [
+                    Finding(
+                        Level.PROBLEM,
+                        str(error),
+                        "start the server, or say with --uri where it is",
+                    )
+                ],
+            )
+            return
+        self.facts["visit"] = visit
+        self._found("Home Assistant", advice.on_visit(visit))
+
+    def _found(self, area: str, findings: list[Finding]) -> None:
+        self.findings[area] = findings
+        self._tell(report.heading(area, findings))
+
+
+def _tell(text: str) -> None:
+    sys.stdout.write(text)
+    sys.stdout.flush()
+
+
+def _nothing(text: str) -> None:
+    pass

@@ -1,0 +1,115 @@
+"""Looks at the network: addresses, multicast, and who announces a Wyoming server."""
+
+from __future__ import annotations
+
+import asyncio
+import socket
+from collections.abc import Sequence
+from ipaddress import ip_address
+
+import ifaddr
+import zeroconf
+from zeroconf.asyncio import AsyncServiceBrowser, AsyncServiceInfo, AsyncZeroconf
+
+from ..discovery import SERVICE, addresses_to_announce
+from .facts import Announced, Network
+
+_MDNS = "224.0.0.251"
+_LISTEN = 3.0  # seconds; who is there answers within 1.5
+
+
+async def look(host: str | None, port: int, *, listen: float = _LISTEN) -> Network:
+    """See how a server can be found.
+
+    Args:
+        host: that it listens on; None = a Unix socket.
+        listen: seconds to wait for announcements.
+    """
+    adapters = list(await asyncio.to_thread(ifaddr.get_adapters))
+    own = _own(adapters)
+    try:
+        listening = [ip_address(host or "")]
+    except ValueError:
+        listening = []  # a name, or a Unix socket
+    local_only = host in (None, "localhost") or any(one.is_loopback for one in listening)
+    trouble = ""
+    announced: tuple[Announced, ...] = ()
+    if not local_only:
+        trouble = _join(own)
+        announced = () if trouble else await _announced(listen)
+    return Network(
+        port=port,
+        local_only=local_only,
+        own=own,
+        reachable=tuple(str(one) for one in addresses_to_announce(listening, adapters)),
+        multicast=trouble,
+        announced=announced,
+    )
+
+
+def is_this_machine(host: str) -> bool:
+    """Say whether a host, by its address or name, is this machine. Blocking."""
+    try:
+        found = {str(entry[4][0]) for entry in socket.getaddrinfo(host, None)}
+    except OSError:
+        return False
+    own = set(_own(list(ifaddr.get_adapters())))
+    return any(one in own or ip_address(one).is_loopback for one in found)
+
+
+def _own(adapters: Sequence[ifaddr.Adapter]) -> tuple[str, ...]:
+    # ifaddr gives IPv6 as (address, flow, scope)
+    return tuple(
+        str(ip.ip if isinstance(ip.ip, str) else ip.ip[0])
+        for adapter in adapters
+        for ip in adapter.ips
+    )
+
+
+def _join(own: Sequence[str]) -> str:
+    """Join the group that mDNS speaks in, on some interface; return why that cannot be."""
+    trouble = "no network interface has an IPv4 address"
+    for address in own:
+        if ":" in address or ip_address(address).is_loopback:
+            continue
+        with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
+            try:
+                probe.setsockopt(
+                    socket.IPPROTO_IP,
+                    socket.IP_ADD_MEMBERSHIP,
+                    socket.inet_aton(_MDNS) + socket.inet_aton(address),
+                )
+            except OSError as error:
+                trouble = error.strerror or str(error)
+            else:
+                return ""
+    return trouble
+
+
+async def _announced(listen: float) -> tuple[Announced, ...]:
+    names: set[str] = set()
+
+    def on_change(*, name: str, state_change: zeroconf.ServiceStateChange, **_: object) -> None:
+        if state_change is zeroconf.ServiceStateChange.Removed:
+            names.discard(name)
+        else:
+            names.add(name)
+
+    try:
+        async with AsyncZeroconf() as mdns:
+            browser = AsyncServiceBrowser(mdns.zeroconf, SERVICE, handlers=[on_change])
+            await asyncio.sleep(listen)
+            infos = [AsyncServiceInfo(SERVICE, name) for name in sorted(names)]
+            known = await asyncio.gather(
+                *(info.async_request(mdns.zeroconf, 3000) for info in infos)
+            )
+            await browser.async_cancel()
+    except (OSError, zeroconf.Error, RuntimeError):
+        return ()  # as where nobody announces anything
+    return tuple(
+        Announced(
+            info.name.removesuffix(f".{SERVICE}"), tuple(info.parsed_addresses()), info.port
+        )
+        for info, answered in zip(infos, known, strict=True)
+        if answered and info.port is not None
+    )

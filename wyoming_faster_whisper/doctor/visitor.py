@@ -1,0 +1,166 @@
+"""Plays Home Assistant against a running server.
+
+Sound goes out in chunks of 10 ms, each an event, as fast as it is spoken, and what
+comes back is read meanwhile, as Home Assistant does from 2026.10 on: the first
+transcript is the answer, and the connection is closed with it.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import AsyncIterator, Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+
+from wyoming.asr import Transcribe, Transcript
+from wyoming.audio import AudioChunk, AudioStart, AudioStop
+
+from ..audio import PcmFormat
+from ..client import Client, ClientError, Clip
+from .facts import Crowd, Described, Turn, Visit
+
+CHUNK = 0.01  # seconds; Home Assistant's
+SILENCE = 0.7  # seconds that Home Assistant waits for, unless told otherwise
+ROOMS = 4  # that speak at once
+_OPEN_ENDED = 5.0  # seconds of silence after which the server is not waited for any more
+_NOBODY = 2.0  # seconds of silence where nobody speaks
+_ASK = 0.2  # seconds between two questions under load
+_PATIENCE = 60.0  # seconds without a sign of life
+
+
+@dataclass(frozen=True, slots=True)
+class Visitor:
+    """Somebody who speaks with the server at a URI.
+
+    Args:
+        pace: seconds that a second of sound takes; 0 = as fast as it goes.
+    """
+
+    uri: str
+    order: Clip
+    language: str
+    expected: frozenset[str] = frozenset()  # words of the order; empty = not known
+    pace: float = 1.0
+
+    async def visit(self) -> Visit:
+        """Do all that Home Assistant does.
+
+        Raises:
+            ClientError: the server cannot even say what it is.
+        """
+        described = await self.describe()
+        return Visit(
+            described=described,
+            first=await self.speak(self.order, silence=SILENCE, pace=0.0),
+            external=await self.speak(self.order, silence=SILENCE),
+            open_ended=await self.speak(self.order, silence=_OPEN_ENDED),
+            silence=await self.speak(Clip(self.order.pcm, b""), silence=_NOBODY),
+            crowd=await self.crowd(),
+            expected=self.expected if "en" in described.languages else frozenset(),
+        )
+
+    async def describe(self) -> Described:
+        """Ask what the server is, on a connection of its own."""
+        began = time.monotonic()
+        async with Client(self.uri, timeout=_PATIENCE) as client:
+            info = await client.describe()
+        seconds = time.monotonic() - began
+        programs = [program for program in info.asr if program.installed]
+        if not programs:
+            raise ClientError(f"the server at {self.uri} has no speech-to-text")
+        # Home Assistant looks at the first program alone, and at all of its models.
+        program = info.asr[0]
+        models = [model for model in program.models if model.installed]
+        return Described(
+            program=program.name,
+            models=tuple(model.name for model in models),
+            languages=tuple(sorted({code for model in models for code in model.languages})),
+            external_vad=program.requires_external_vad,
+            seconds=seconds,
+        )
+
+    async def crowd(self) -> Crowd:
+        """Several rooms at once, and `describe` again and again meanwhile."""
+        speaking = asyncio.gather(
+            *(self.speak(self.order, silence=SILENCE) for _ in range(ROOMS))
+        )
+        describes = [await self._seconds_to_describe()]
+        while not speaking.done():
+            await asyncio.wait([speaking], timeout=_ASK)
+            describes.append(await self._seconds_to_describe())
+        return Crowd(tuple(await speaking), tuple(describes))
+
+    async def _seconds_to_describe(self) -> float:
+        try:
+            return (await self.describe()).seconds
+        except ClientError:
+            return float("inf")
+
+    async def speak(self, clip: Clip, *, silence: float, pace: float | None = None) -> Turn:
+        """Say something, be silent for some seconds, and end it with audio-stop.
+
+        The first answer ends it sooner.
+        """
+        client = Client(self.uri, timeout=_PATIENCE)
+        spoken = 0.0  # when the last word was sent
+        stopped = 0.0  # when audio-stop was
+        ended: float  # when the answer came, or it was clear that none will
+        reply: asyncio.Task[str] | None = None
+        text, error = None, ""
+        try:
+            shape = {
+                "rate": clip.pcm.rate,
+                "width": clip.pcm.width,
+                "channels": clip.pcm.channels,
+            }
+            await client.send(Transcribe(language=self.language))
+            reply = asyncio.create_task(_reply(client))
+            with suppress(ClientError):  # a server that refuses says why: in the reply
+                await client.send(AudioStart(**shape))
+                chunks = [*clip.chunks(CHUNK), *_silence(clip.pcm, silence)]
+                words = len(clip.chunks(CHUNK))
+                async for number, chunk in _paced(chunks, self.pace if pace is None else pace):
+                    if reply.done():
+                        break
+                    if number == words:
+                        spoken = time.monotonic()
+                    await client.send(AudioChunk(**shape, audio=chunk))
+                if not reply.done():
+                    await client.send(AudioStop())
+                    stopped = time.monotonic()
+            text = await reply
+        except ClientError as trouble:
+            error = str(trouble)
+        finally:
+            ended = time.monotonic()
+            if reply is not None:
+                reply.cancel()
+            await client.close()
+        return Turn(
+            text=text,
+            error=error,
+            before_stop=not stopped and text is not None,
+            waited=ended - (stopped or spoken or ended),
+        )
+
+
+async def _reply(client: Client) -> str:
+    while True:
+        event = await client.receive()
+        if Transcript.is_type(event.type):
+            return str(event.data.get("text", ""))
+
+
+async def _paced(chunks: Sequence[bytes], pace: float) -> AsyncIterator[tuple[int, bytes]]:
+    """Each chunk and its number, at the time at which a microphone would have it."""
+    began = time.monotonic()
+    for number, chunk in enumerate(chunks):
+        # Against the clock, so that a late chunk does not delay those after it.
+        await asyncio.sleep(began + number * CHUNK * pace - time.monotonic())
+        yield number, chunk
+
+
+def _silence(pcm: PcmFormat, seconds: float) -> list[bytes]:
+    chunk = bytes(round(CHUNK * pcm.rate) * pcm.frame_bytes)
+    return [chunk] * round(seconds / CHUNK)
