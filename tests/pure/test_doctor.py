@@ -166,6 +166,25 @@ def test_what_is_said_of_a_server(change: dict[str, object], worry: str) -> None
     assert worries(advice.on_visit(replace(VISIT, **change))).startswith(worry)  # type: ignore[arg-type]
 
 
+@pytest.mark.parametrize(
+    ("models", "busy", "advice_given"),
+    [
+        (("small", "tiny"), False, "choose a smaller model"),
+        (("tiny-int8",), False, "the model is the smallest there is"),
+        (("small",), True, "the machine had something else to do"),
+    ],
+)
+def test_what_is_advised_where_answers_come_late(
+    models: tuple[str, ...], busy: bool, advice_given: str
+) -> None:
+    visit = replace(
+        VISIT,
+        described=replace(VISIT.described, models=models),
+        external=replace(ANSWERED, waited=1.5),
+    )
+    assert f" -> {advice_given}" in worries(advice.on_visit(visit, busy=busy))
+
+
 def test_a_server_that_wants_to_end_the_turn_has_to() -> None:
     described = replace(VISIT.described, external_vad=False)
     visit = replace(VISIT, described=described, open_ended=ANSWERED)

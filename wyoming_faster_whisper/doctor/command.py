@@ -100,6 +100,7 @@ class Examination:
         self._settings = settings
         self._folders = folders
         self._tell = tell
+        self._busy = False
         language = settings.language if settings.language not in ("auto", "") else "en"
         self._visitor = Visitor(self.uri, order, language, expected, pace)
 
@@ -133,6 +134,7 @@ class Examination:
             network.look(address.host if address.scheme == "tcp" else None, address.port),
         )
         self.facts |= {"box": machine, "libraries": libraries, "models": models, "network": net}
+        self._busy = machine.busy
         self._found("This machine", [*advice.on_box(machine), *advice.on_libraries(libraries)])
         self._found("Models", [one for model in models for one in advice.on_model(model)])
         self._found("Network", advice.on_network(net))
@@ -153,7 +155,7 @@ class Examination:
             )
             return
         self.facts["visit"] = visit
-        self._found("Home Assistant", advice.on_visit(visit))
+        self._found("Home Assistant", advice.on_visit(visit, busy=self._busy))
 
     def _found(self, area: str, findings: list[Finding]) -> None:
         self.findings[area] = findings

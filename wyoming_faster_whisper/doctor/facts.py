@@ -16,6 +16,11 @@ class Box:
     load: float  # processes that ran or waited, mean of the last minute
     memory: float  # MB available
 
+    @property
+    def busy(self) -> bool:
+        """More wants to run than can."""
+        return self.load > self.cores
+
 
 @dataclass(frozen=True, slots=True)
 class Libraries:

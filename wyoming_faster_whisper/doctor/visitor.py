@@ -27,6 +27,7 @@ _OPEN_ENDED = 5.0  # seconds of silence after which the server is not waited for
 _NOBODY = 2.0  # seconds of silence where nobody speaks
 _ASK = 0.2  # seconds between two questions under load
 _PATIENCE = 60.0  # seconds without a sign of life
+_ASKING = 10.0  # seconds to say what it is, twice what Home Assistant has
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,7 +64,7 @@ class Visitor:
     async def describe(self) -> Described:
         """Ask what the server is, on a connection of its own."""
         began = time.monotonic()
-        async with Client(self.uri, timeout=_PATIENCE) as client:
+        async with Client(self.uri, timeout=_ASKING) as client:
             info = await client.describe()
         seconds = time.monotonic() - began
         programs = [program for program in info.asr if program.installed]
