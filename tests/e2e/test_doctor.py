@@ -129,6 +129,30 @@ async def test_a_server_that_is_full_is_a_problem(serve: Serve, tmp_path: Path) 
     assert "1 clients are connected already" in finding.saw
 
 
+async def test_a_program_that_speaks_something_else_is_a_problem(tmp_path: Path) -> None:
+    async def refuse(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.readline()
+        writer.write(b"HTTP/1.1 400 Bad Request\r\n\r\n")
+        writer.close()
+
+    web = await asyncio.start_server(refuse, "127.0.0.1")
+    uri = f"tcp://127.0.0.1:{web.sockets[0].getsockname()[1]}"
+    examination = Examination(Settings(uri=uri), folders=[tmp_path], order=ORDER, pace=0.0)
+    await examination.run()
+    web.close()
+    [finding] = examination.findings["Home Assistant"]
+    assert finding.level is Level.PROBLEM
+    assert "another program on its port" in finding.advice
+
+
+async def test_a_server_that_takes_tls_only_is_a_problem(tmp_path: Path) -> None:
+    settings = Settings(uri=NOBODY, tls_cert="cert.pem")
+    examination = Examination(settings, folders=[tmp_path], order=ORDER, pace=0.0)
+    await examination.run()
+    [finding] = examination.findings["Home Assistant"]
+    assert (finding.level, "TLS only" in finding.saw) == (Level.PROBLEM, True)
+
+
 async def doctor(folder: Path, *arguments: str) -> Ran:
     call = "import sys; from wyoming_faster_whisper.cli import doctor; sys.exit(doctor())"
     return await run(sys.executable, "-c", call, *arguments, folder=folder)
@@ -139,7 +163,7 @@ async def test_without_a_server_the_doctor_says_so(tmp_path: Path) -> None:
     assert (ran.err, ran.status) == ("", 1)
     assert ran.out.startswith("This machine\n  ok       ")
     assert f"  problem  there is no server at {NOBODY}: " in ran.out
-    assert "-> start the server, or say with --uri where it is" in ran.out
+    assert "-> start the server; if it runs, say with --uri where" in ran.out
 
 
 async def test_json_is_one_object(tmp_path: Path) -> None:

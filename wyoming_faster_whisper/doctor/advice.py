@@ -15,6 +15,14 @@ SLOW = 1.0  # seconds; what everybody does
 SMALLEST = 350.0  # MB that the base model takes at most
 
 
+TLS = Finding(
+    Level.PROBLEM,
+    "the server takes TLS only (--tls-cert), and Home Assistant does not speak it",
+    "let something on Home Assistant's side add it, like stunnel; or leave --tls-cert out and "
+    "say with --allow who may connect",
+)
+
+
 def on_box(box: Box) -> list[Finding]:
     """The machine: can it decode speech well?"""
     features = ", ".join(box.features) or "none that help"
@@ -210,6 +218,16 @@ def on_visit(visit: Visit, *, busy: bool = False) -> list[Finding]:
         *_on_silence(visit.silence),
         *_on_crowd(visit.crowd, faster),
     ]
+
+
+def on_nobody(trouble: str) -> Finding:
+    """There is no server to visit."""
+    return Finding(
+        Level.PROBLEM,
+        trouble,
+        "start the server; if it runs, say with --uri where, and look for another program on its "
+        "port",
+    )
 
 
 def _faster(described: Described, busy: bool) -> str:

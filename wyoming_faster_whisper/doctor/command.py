@@ -14,8 +14,8 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from ..client import ClientError, Clip, read_wav
-from ..errors import SettingError
+from ..client import Clip, read_wav
+from ..errors import ServerError, SettingError
 from ..health_check import to_loopback
 from ..models import data_folders
 from ..settings import Settings, default_data_dir, read_settings
@@ -141,21 +141,14 @@ class Examination:
 
     async def _visit(self) -> None:
         try:
-            visit = await self._visitor.visit()
-        except ClientError as error:
-            self._found(
-                "Home Assistant",
-                [
-                    Finding(
-                        Level.PROBLEM,
-                        str(error),
-                        "start the server, or say with --uri where it is",
-                    )
-                ],
-            )
-            return
-        self.facts["visit"] = visit
-        self._found("Home Assistant", advice.on_visit(visit, busy=self._busy))
+            if self._settings.tls_cert:
+                findings = [advice.TLS]
+            else:
+                visit = self.facts["visit"] = await self._visitor.visit()
+                findings = advice.on_visit(visit, busy=self._busy)
+        except ServerError as error:
+            findings = [advice.on_nobody(str(error))]
+        self._found("Home Assistant", findings)
 
     def _found(self, area: str, findings: list[Finding]) -> None:
         self.findings[area] = findings

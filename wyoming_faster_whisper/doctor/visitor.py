@@ -18,6 +18,7 @@ from wyoming.audio import AudioChunk, AudioStart, AudioStop
 
 from ..audio import PcmFormat
 from ..client import Client, ClientError, Clip
+from ..errors import ServerError
 from .facts import Crowd, Described, Turn, Visit
 
 CHUNK = 0.01  # seconds; Home Assistant's
@@ -48,7 +49,7 @@ class Visitor:
         """Do all that Home Assistant does.
 
         Raises:
-            ClientError: the server cannot even say what it is.
+            ServerError: the server cannot even say what it is.
         """
         described = await self.describe()
         return Visit(
@@ -95,7 +96,7 @@ class Visitor:
     async def _seconds_to_describe(self) -> float:
         try:
             return (await self.describe()).seconds
-        except ClientError:
+        except ServerError:
             return float("inf")
 
     async def speak(self, clip: Clip, *, silence: float, pace: float | None = None) -> Turn:
@@ -117,7 +118,7 @@ class Visitor:
             }
             await client.send(Transcribe(language=self.language))
             reply = asyncio.create_task(_reply(client))
-            with suppress(ClientError):  # a server that refuses says why: in the reply
+            with suppress(ServerError):  # a server that refuses says why: in the reply
                 await client.send(AudioStart(**shape))
                 chunks = [*clip.chunks(CHUNK), *_silence(clip.pcm, silence)]
                 words = len(clip.chunks(CHUNK))
@@ -131,7 +132,7 @@ class Visitor:
                     await client.send(AudioStop())
                     stopped = time.monotonic()
             text = await reply
-        except ClientError as trouble:
+        except ServerError as trouble:
             error = str(trouble)
         finally:
             ended = time.monotonic()
