@@ -10,6 +10,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
 
+import numpy as np
 import pytest
 from wyoming.asr import Transcript
 from wyoming.audio import AudioChunk, AudioStop
@@ -20,7 +21,7 @@ from wyoming_faster_whisper.audio import PcmFormat
 from wyoming_faster_whisper.client import ClientError, Clip
 from wyoming_faster_whisper.doctor.command import Examination, main
 from wyoming_faster_whisper.doctor.finding import Level
-from wyoming_faster_whisper.doctor.visitor import ROOMS, Visitor
+from wyoming_faster_whisper.doctor.visitor import ROOMS, Visitor, spoken
 from wyoming_faster_whisper.engine.base import Job
 from wyoming_faster_whisper.errors import EngineError
 from wyoming_faster_whisper.settings import Settings
@@ -35,7 +36,7 @@ ORDER = Clip(PcmFormat(), pcm16(tone(0.5)))
 
 
 def visitor(uri: str) -> Visitor:
-    return Visitor(uri, ORDER, "en", pace=0.0)
+    return Visitor(uri, spoken(ORDER), "en", pace=0.0)
 
 
 async def test_a_visit_sees_what_home_assistant_sees(serve: Serve) -> None:
@@ -51,9 +52,12 @@ async def test_a_visit_sees_what_home_assistant_sees(serve: Serve) -> None:
     assert [turn.text for turn in visit.crowd.turns] == ["Stop."] * ROOMS
 
 
-async def test_sound_goes_out_in_chunks_of_10_ms() -> None:
+async def test_sound_goes_out_as_from_home_assistant_in_chunks_of_10_ms() -> None:
+    cd = PcmFormat(rate=44_100, width=2, channels=2)
+    order = spoken(Clip(cd, pcm16(np.repeat(tone(0.505, rate=cd.rate), 2))))
+    assert len(order) == pytest.approx(0.505 * 32_000, abs=4)
     async with scripted(answer_after=None) as (uri, events):
-        turn = await visitor(uri).speak(ORDER, silence=0.7)
+        turn = await visitor(uri).speak(order, silence=0.7)
     kinds = [event.type for event in events]
     assert kinds == ["transcribe", "audio-start", *["audio-chunk"] * 120, "audio-stop"]
     assert {len(event.payload or b"") for event in events[2:-1]} == {320}
@@ -63,7 +67,7 @@ async def test_sound_goes_out_in_chunks_of_10_ms() -> None:
 async def test_an_answer_before_the_end_ends_the_turn() -> None:
     async with scripted(answer_after=60) as (uri, events):
         # At the pace of a microphone it would be done after 60 chunks.
-        turn = await visitor(uri).speak(ORDER, silence=600.0)
+        turn = await visitor(uri).speak(spoken(ORDER), silence=600.0)
     assert (turn.text, turn.before_stop) == ("Stop.", True)
     assert "audio-stop" not in [event.type for event in events]
 
@@ -73,7 +77,7 @@ async def test_what_a_server_says_instead_of_an_answer_is_told(serve: Serve) -> 
         raise EngineError("no luck")
 
     server = await serve(FakeEngine(fail))
-    turn = await visitor(server.uri).speak(ORDER, silence=0.7)
+    turn = await visitor(server.uri).speak(spoken(ORDER), silence=0.7)
     assert turn.text is None
     assert "no luck (code engine)" in turn.error
 

@@ -8,7 +8,7 @@ import pytest
 from wyoming_faster_whisper.audio import SAMPLE_RATE, Samples
 from wyoming_faster_whisper.client import read_wav
 from wyoming_faster_whisper.doctor.command import _ORDER, _WORDS
-from wyoming_faster_whisper.doctor.visitor import Visitor
+from wyoming_faster_whisper.doctor.visitor import Visitor, spoken
 from wyoming_faster_whisper.testing import silence
 
 from ..clips import CLIPS
@@ -64,7 +64,7 @@ async def test_where_nobody_speaks_nothing_is_heard(client: Speaker, sound: Samp
 
 
 # Read here because tests may not block the event loop.
-ORDER = read_wav(_ORDER)
+ORDER = spoken(read_wav(_ORDER))
 
 
 async def test_the_doctors_order_is_heard(tiny_en: Process) -> None:

@@ -22,7 +22,7 @@ from ..settings import Settings, default_data_dir, read_settings
 from ..wire.listener import Address
 from . import advice, box, network, report
 from .finding import Finding, Level, worst
-from .visitor import Visitor
+from .visitor import Visitor, spoken
 
 _ORDER = Path(__file__).with_name("order.wav")
 # What both tiny.en and base hear in it.
@@ -102,7 +102,7 @@ class Examination:
         self._tell = tell
         self._busy = False
         language = settings.language if settings.language not in ("auto", "") else "en"
-        self._visitor = Visitor(self.uri, order, language, expected, pace)
+        self._visitor = Visitor(self.uri, spoken(order), language, expected, pace)
 
     @property
     def level(self) -> Level:

@@ -1,27 +1,30 @@
 """Plays Home Assistant against a running server.
 
-Sound goes out in chunks of 10 ms, each an event, as fast as it is spoken, and what
-comes back is read meanwhile, as Home Assistant does from 2026.10 on: the first
-transcript is the answer, and the connection is closed with it.
+Sound goes out as 16 kHz mono 16-bit in chunks of 10 ms, each an event, as fast as
+it is spoken, and what comes back is read meanwhile, as Home Assistant does from
+2026.10 on: the first transcript is the answer, and the connection is closed with it.
 """
 
 from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator
 from contextlib import suppress
 from dataclasses import dataclass
 
+import numpy as np
 from wyoming.asr import Transcribe, Transcript
 from wyoming.audio import AudioChunk, AudioStart, AudioStop
 
-from ..audio import PcmFormat
+from ..audio import PcmFormat, PcmStream, Samples
 from ..client import Client, ClientError, Clip
 from ..errors import ServerError
 from .facts import Crowd, Described, Turn, Visit
 
 CHUNK = 0.01  # seconds; Home Assistant's
+_PCM = PcmFormat()  # Home Assistant's
+_CHUNK_BYTES = round(CHUNK * _PCM.rate) * _PCM.frame_bytes
 SILENCE = 0.7  # seconds that Home Assistant waits for, unless told otherwise
 ROOMS = 4  # that speak at once
 _OPEN_ENDED = 5.0  # seconds of silence after which the server is not waited for any more
@@ -31,18 +34,27 @@ _PATIENCE = 60.0  # seconds without a sign of life
 _ASKING = 10.0  # seconds to say what it is, twice what Home Assistant has
 
 
+def spoken(clip: Clip) -> bytes:
+    """A clip as Home Assistant would send it: 16 kHz mono 16-bit."""
+    stream = PcmStream(clip.pcm)
+    samples: Samples = np.concatenate([stream.feed(clip.data), stream.finish()])
+    return np.clip(np.rint(samples * 32768), -32768, 32767).astype("<i2").tobytes()
+
+
 @dataclass(frozen=True, slots=True)
 class Visitor:
     """Somebody who speaks with the server at a URI.
 
     Args:
+        order: what is said; see spoken().
+        expected: words of the order; empty = not known.
         pace: seconds that a second of sound takes; 0 = as fast as it goes.
     """
 
     uri: str
-    order: Clip
+    order: bytes
     language: str
-    expected: frozenset[str] = frozenset()  # words of the order; empty = not known
+    expected: frozenset[str] = frozenset()
     pace: float = 1.0
 
     async def visit(self) -> Visit:
@@ -57,7 +69,7 @@ class Visitor:
             first=await self.speak(self.order, silence=SILENCE, pace=0.0),
             external=await self.speak(self.order, silence=SILENCE),
             open_ended=await self.speak(self.order, silence=_OPEN_ENDED),
-            silence=await self.speak(Clip(self.order.pcm, b""), silence=_NOBODY),
+            silence=await self.speak(b"", silence=_NOBODY),
             crowd=await self.crowd(),
             expected=self.expected if "en" in described.languages else frozenset(),
         )
@@ -99,34 +111,33 @@ class Visitor:
         except ServerError:
             return float("inf")
 
-    async def speak(self, clip: Clip, *, silence: float, pace: float | None = None) -> Turn:
+    async def speak(self, words: bytes, *, silence: float, pace: float | None = None) -> Turn:
         """Say something, be silent for some seconds, and end it with audio-stop.
 
         The first answer ends it sooner.
+
+        Args:
+            words: sound, as in order.
+            silence: seconds.
         """
+        sound = words + bytes(round(silence / CHUNK) * _CHUNK_BYTES)
         client = Client(self.uri, timeout=_PATIENCE)
-        spoken = 0.0  # when the last word was sent
+        said = 0.0  # when the last word was sent
         stopped = 0.0  # when audio-stop was
         ended: float  # when the answer came, or it was clear that none will
         reply: asyncio.Task[str] | None = None
         text, error = None, ""
         try:
-            shape = {
-                "rate": clip.pcm.rate,
-                "width": clip.pcm.width,
-                "channels": clip.pcm.channels,
-            }
+            shape = {"rate": _PCM.rate, "width": _PCM.width, "channels": _PCM.channels}
             await client.send(Transcribe(language=self.language))
             reply = asyncio.create_task(_reply(client))
             with suppress(ServerError):  # a server that refuses says why: in the reply
                 await client.send(AudioStart(**shape))
-                chunks = [*clip.chunks(CHUNK), *_silence(clip.pcm, silence)]
-                words = len(clip.chunks(CHUNK))
-                async for number, chunk in _paced(chunks, self.pace if pace is None else pace):
+                async for at, chunk in _paced(sound, self.pace if pace is None else pace):
                     if reply.done():
                         break
-                    if number == words:
-                        spoken = time.monotonic()
+                    if at <= len(words):
+                        said = time.monotonic()
                     await client.send(AudioChunk(**shape, audio=chunk))
                 if not reply.done():
                     await client.send(AudioStop())
@@ -143,7 +154,7 @@ class Visitor:
             text=text,
             error=error,
             before_stop=not stopped and text is not None,
-            waited=ended - (stopped or spoken or ended),
+            waited=ended - (stopped or said or ended),
         )
 
 
@@ -154,15 +165,14 @@ async def _reply(client: Client) -> str:
             return str(event.data.get("text", ""))
 
 
-async def _paced(chunks: Sequence[bytes], pace: float) -> AsyncIterator[tuple[int, bytes]]:
-    """Each chunk and its number, at the time at which a microphone would have it."""
+async def _paced(sound: bytes, pace: float) -> AsyncIterator[tuple[int, bytes]]:
+    """Each chunk and where it begins, at the time at which a microphone would have it.
+
+    What does not fill the last chunk is dropped, as by Home Assistant.
+    """
     began = time.monotonic()
-    for number, chunk in enumerate(chunks):
+    for number in range(len(sound) // _CHUNK_BYTES):
         # Against the clock, so that a late chunk does not delay those after it.
         await asyncio.sleep(began + number * CHUNK * pace - time.monotonic())
-        yield number, chunk
-
-
-def _silence(pcm: PcmFormat, seconds: float) -> list[bytes]:
-    chunk = bytes(round(CHUNK * pcm.rate) * pcm.frame_bytes)
-    return [chunk] * round(seconds / CHUNK)
+        at = number * _CHUNK_BYTES
+        yield at, sound[at : at + _CHUNK_BYTES]
