@@ -1,4 +1,4 @@
-"""mDNS: how Home Assistant finds this server by itself.
+"""mDNS: how Home Assistant finds this server by itself, and how others are found.
 
 One task keeps the announcement true. It announces the addresses that others can reach and
 looks every 30 seconds whether they are still the same: a Pi may start before its Wi-Fi does.
@@ -20,7 +20,7 @@ from ipaddress import IPv4Address, IPv6Address, ip_address
 
 import ifaddr
 import zeroconf
-from zeroconf.asyncio import AsyncServiceInfo, AsyncZeroconf
+from zeroconf.asyncio import AsyncServiceBrowser, AsyncServiceInfo, AsyncZeroconf
 
 SERVICE = "_wyoming._tcp.local."
 DEFAULT_NAME = "faster-whisper"
@@ -160,7 +160,7 @@ class Announcement:
 
     async def _announce_until_changed(self, addresses: list[Address]) -> None:
         # Leaving the block sends the goodbyes, also when the task is cancelled.
-        async with AsyncZeroconf(ip_version=usable_ip_version(ifaddr.get_adapters())) as mdns:
+        async with AsyncZeroconf(ip_version=_ip_version(ifaddr.get_adapters())) as mdns:
             await self._register(mdns, addresses)
             now = addresses
             while now == addresses:
@@ -196,8 +196,36 @@ class Announcement:
         raise zeroconf.NonUniqueNameException(f"{names[0]!r} to {names[-1]!r} are taken")
 
 
-def usable_ip_version(adapters: Iterable[ifaddr.Adapter]) -> zeroconf.IPVersion:
-    """The kind of sockets that mDNS can be spoken over with these adapters."""
+async def find(seconds: float) -> list[AsyncServiceInfo]:
+    """Listen for Wyoming servers that announce themselves, this machine's included.
+
+    Raises:
+        OSError, RuntimeError, zeroconf.Error: the network does not let us listen.
+    """
+    names: set[str] = set()
+
+    def changed(
+        zeroconf: zeroconf.Zeroconf,
+        service_type: str,
+        name: str,
+        state_change: zeroconf.ServiceStateChange,
+    ) -> None:
+        if state_change.name == "Removed":
+            names.discard(name)
+        else:
+            names.add(name)
+
+    adapters = await asyncio.to_thread(ifaddr.get_adapters)
+    async with AsyncZeroconf(ip_version=_ip_version(adapters)) as mdns:
+        browser = AsyncServiceBrowser(mdns.zeroconf, SERVICE, handlers=[changed])
+        await asyncio.sleep(seconds)
+        known = [AsyncServiceInfo(SERVICE, name) for name in sorted(names)]
+        await asyncio.gather(*(one.async_request(mdns.zeroconf, 3000) for one in known))
+        await browser.async_cancel()
+    return known
+
+
+def _ip_version(adapters: Iterable[ifaddr.Adapter]) -> zeroconf.IPVersion:
     # IPv6 addresses are announced over IPv4 as well, so one kind of socket is enough; IPv6
     # sockets cannot even be opened where the kernel has it switched off.
     if any(not own.is_loopback for own in _interface_addresses(adapters) if own.version == 4):

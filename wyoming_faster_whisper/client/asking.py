@@ -10,14 +10,13 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from ipaddress import ip_address
 
-import ifaddr
 import zeroconf
 from wyoming.event import Eventable
 from wyoming.info import Describe, Info
 from wyoming.ping import Ping, Pong
-from zeroconf.asyncio import AsyncServiceBrowser, AsyncServiceInfo, AsyncZeroconf
+from zeroconf.asyncio import AsyncServiceInfo
 
-from ..discovery import SERVICE, usable_ip_version
+from ..discovery import SERVICE, find
 from ..errors import printable
 from ..wire.listener import Address
 from . import screen
@@ -169,27 +168,8 @@ async def discover(seconds: float, new_client: Callable[[str], Client]) -> list[
     Raises:
         ClientError: the network does not let us listen.
     """
-    names: set[str] = set()
-
-    def changed(
-        zeroconf: zeroconf.Zeroconf,
-        service_type: str,
-        name: str,
-        state_change: zeroconf.ServiceStateChange,
-    ) -> None:
-        if state_change.name == "Removed":
-            names.discard(name)
-        else:
-            names.add(name)
-
     try:
-        adapters = await asyncio.to_thread(ifaddr.get_adapters)
-        async with AsyncZeroconf(ip_version=usable_ip_version(adapters)) as mdns:
-            browser = AsyncServiceBrowser(mdns.zeroconf, SERVICE, handlers=[changed])
-            await asyncio.sleep(seconds)
-            known = [AsyncServiceInfo(SERVICE, name) for name in sorted(names)]
-            await asyncio.gather(*(one.async_request(mdns.zeroconf, 3000) for one in known))
-            await browser.async_cancel()
+        known = await find(seconds)
     except (OSError, RuntimeError, zeroconf.Error) as error:
         raise ClientError(f"cannot listen for announcements: {error}") from None
     there = [(one.name, uri) for one in known if (uri := _uri(one))]

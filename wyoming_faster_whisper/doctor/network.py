@@ -9,9 +9,8 @@ from ipaddress import ip_address
 
 import ifaddr
 import zeroconf
-from zeroconf.asyncio import AsyncServiceBrowser, AsyncServiceInfo, AsyncZeroconf
 
-from ..discovery import SERVICE, addresses_to_announce
+from ..discovery import SERVICE, addresses_to_announce, find
 from .facts import Announced, Network
 
 _MDNS = "224.0.0.251"
@@ -87,29 +86,12 @@ def _join(own: Sequence[str]) -> str:
 
 
 async def _announced(listen: float) -> tuple[Announced, ...]:
-    names: set[str] = set()
-
-    def on_change(*, name: str, state_change: zeroconf.ServiceStateChange, **_: object) -> None:
-        if state_change is zeroconf.ServiceStateChange.Removed:
-            names.discard(name)
-        else:
-            names.add(name)
-
     try:
-        async with AsyncZeroconf() as mdns:
-            browser = AsyncServiceBrowser(mdns.zeroconf, SERVICE, handlers=[on_change])
-            await asyncio.sleep(listen)
-            infos = [AsyncServiceInfo(SERVICE, name) for name in sorted(names)]
-            known = await asyncio.gather(
-                *(info.async_request(mdns.zeroconf, 3000) for info in infos)
-            )
-            await browser.async_cancel()
-    except (OSError, zeroconf.Error, RuntimeError):
+        found = await find(listen)
+    except (OSError, RuntimeError, zeroconf.Error):
         return ()  # as where nobody announces anything
     return tuple(
-        Announced(
-            info.name.removesuffix(f".{SERVICE}"), tuple(info.parsed_addresses()), info.port
-        )
-        for info, answered in zip(infos, known, strict=True)
-        if answered and info.port is not None
+        Announced(one.name.removesuffix(f".{SERVICE}"), tuple(one.parsed_addresses()), one.port)
+        for one in found
+        if one.port is not None  # it did answer
     )
