@@ -11,6 +11,11 @@ def test_a_command_gets_the_floor() -> None:
     assert window_frames(2.0, size="base", language="en") == 1000
 
 
+@pytest.mark.parametrize("language", ["de", "fr", "es", "it", "nl"])
+def test_a_language_that_was_measured_gets_it_too(language: str) -> None:
+    assert window_frames(2.0, size="base", language=language) == 1000
+
+
 def test_longer_speech_gets_its_length_and_a_margin() -> None:
     assert window_frames(17.0, size="base", language="en") == 1800
 
