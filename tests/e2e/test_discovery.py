@@ -316,8 +316,8 @@ async def test_the_client_finds_servers_and_asks_what_they_are() -> None:
         for one in announced:
             one.start()
         await network.until({one.name: (["192.168.77.5"], one.port) for one in announced})
-        out, err, status = await discover("--seconds", "1.5")
-        lines, _, _ = await discover("--seconds", "1.5", "--json")
+        out, err, status = await discover("--seconds", "4")
+        lines, _, _ = await discover("--seconds", "4", "--json")
         for one in announced:
             await one.close()
     server.close()
@@ -325,7 +325,7 @@ async def test_the_client_finds_servers_and_asks_what_they_are() -> None:
         "name        uri                       what\n"
         "kitchen     tcp://192.168.77.5:10300  speech to text: whisper\n"
         "nobody [1]  tcp://192.168.77.5:10301  (does not answer)\n"
-    )
+    ), (out, err)
     assert (err, status) == ("", 0)
     assert json.loads(lines.split("\n")[0])["uri"] == "tcp://192.168.77.5:10300"
 
