@@ -60,3 +60,8 @@ def test_silence_before_speech_is_no_pause() -> None:
 
 def test_an_uncertain_end_is_one_stretch() -> None:
     assert found("#...-...#") == [(0, 1), (8, 9)]
+
+
+def test_speech_that_is_hardly_one_ends_as_well() -> None:
+    found = stretches([0.2, 0.1, *[0.01] * 20], threshold=0.15)
+    assert found == [Stretch(0, 2)]

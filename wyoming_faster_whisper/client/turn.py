@@ -9,14 +9,13 @@ from collections.abc import Iterable
 from enum import Enum, auto
 
 from ..audio import SAMPLE_RATE
-from ..speech.endpoint import WINDOW
+from ..speech.endpoint import WINDOW, ends_below
 
 SILENCE = 0.8
 """Seconds of silence that end an utterance: between Home Assistant's 0.7 (its default)
 and 1.25 (relaxed)."""
 
 _THRESHOLD = 0.5  # probability from which somebody speaks
-_HYSTERESIS = 0.15  # speech that has begun goes on until so much below (snakers4/silero-vad)
 _BEGIN = 3  # windows of speech in a row, 0.1 s, that no click or cough fills
 
 
@@ -48,7 +47,7 @@ class Turn:
                 if self._run == _BEGIN:
                     self.phase, self._run = Phase.SPEAKING, 0
             elif self.phase is Phase.SPEAKING:
-                quiet = probability < _THRESHOLD - _HYSTERESIS
+                quiet = probability < ends_below(_THRESHOLD)
                 self._run = self._run + 1 if quiet else 0
                 if self._run == self._enough:
                     self.phase = Phase.DONE

@@ -16,9 +16,15 @@ WINDOW = 512
 Probabilities = npt.NDArray[np.float32]
 """Of speech, one per window, shape (n,), 0 to 1."""
 
-# Silero's own hysteresis: speech that has begun goes on until this much below
-# the threshold (snakers4/silero-vad: utils_vad.py, neg_threshold).
-HYSTERESIS = 0.15
+_HYSTERESIS = 0.15  # Silero's own (snakers4/silero-vad: utils_vad.py, neg_threshold)
+
+
+def ends_below(threshold: float) -> float:
+    """The probability under which speech that began at a threshold ends.
+
+    Half a low threshold, for at nothing speech would never end.
+    """
+    return max(threshold - _HYSTERESIS, threshold / 2)
 
 
 def windows(seconds: float) -> int:
@@ -44,14 +50,14 @@ def stretches(
 
     Args:
         probabilities: of speech, one per window.
-        threshold: speech begins at it and ends 0.15 below it.
+        threshold: speech begins at it, and ends as ends_below() says.
         min_silence: windows; at least 1.
     """
     found: list[Stretch] = []
     start: int | None = None
     last = 0  # the last window of speech
     for at, probability in enumerate(probabilities):
-        if probability >= (threshold if start is None else threshold - HYSTERESIS):
+        if probability >= (threshold if start is None else ends_below(threshold)):
             start = at if start is None else start
             last = at
         elif start is not None and at - last >= min_silence:

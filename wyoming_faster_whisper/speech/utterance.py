@@ -26,7 +26,7 @@ from enum import Enum, auto
 
 from ..audio import SAMPLE_RATE
 from .ending import Ended, Ending, Reading
-from .endpoint import HYSTERESIS, WINDOW, windows
+from .endpoint import WINDOW, ends_below, windows
 from .segment import PAUSE, Segment, SpeechRules, parting, segments
 
 # Who has paused and gone on is likely to do so again: each dropped guess asks for this many
@@ -155,7 +155,8 @@ class Utterance:
             self._probabilities.append(probability)
             # As in stretches(): speech goes on at less than it takes to begin.
             begun = self._first is not None and self._quiet < PAUSE
-            if probability >= self._rules.threshold - (HYSTERESIS if begun else 0.0):
+            threshold = self._rules.threshold
+            if probability >= (ends_below(threshold) if begun else threshold):
                 actions += self._speech()
             else:
                 actions += self._silence(guess=guess)
