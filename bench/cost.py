@@ -176,7 +176,7 @@ def measure_once(
     prompt = engine._prompt(DecodeOptions(), "en")
     budget = token_budget(len(sound) / SAMPLE_RATE, "en")
     for beam in BEAMS:
-        generate = partial(engine._generate, encoding, [prompt], [], beam, [budget])
+        generate = partial(engine._generate, encoding, [prompt], beam, [budget])
         [decoded] = watch.time(("decoder", window, beam), generate)
         tokens[window, beam].append(decoded.tokens)
 

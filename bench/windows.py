@@ -141,7 +141,7 @@ def decoded(
     for beam in beams:
         began = time.process_time()
         budget = token_budget(seconds, language)
-        [first] = engine._generate(encoding, [prompt], [], beam, [budget])
+        [first] = engine._generate(encoding, [prompt], beam, [budget])
         text = unlooped(first, seconds).text
         yield beam, text, encoder + time.process_time() - began
 

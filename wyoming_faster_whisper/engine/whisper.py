@@ -239,7 +239,7 @@ class WhisperEngine:
             languages = [known] * len(jobs)
         else:
             languages = self._detect(encoding, options.among)
-        # What was said is the same in all of them, as kind() has it.
+        # The same in all of them, as kind() has it. CTranslate2 hands it back with the rest.
         said = self._tokens(jobs[0].said) if jobs[0].said else []
         prompts = [[*self._prompt(options, language), *said] for language in languages]
         budgets = [
@@ -247,7 +247,7 @@ class WhisperEngine:
             for job, language in zip(jobs, languages, strict=True)
         ]
         beam = options.beam_size or (_BEAM if self._fast else 1)
-        first = self._generate(encoding, prompts, said, beam, budgets)
+        first = self._generate(encoding, prompts, beam, budgets)
         closing = None
         if len(jobs) == 1 and jobs[0].closing and first[0].text:
             prompt = self._prompt(options, languages[0])
@@ -261,9 +261,7 @@ class WhisperEngine:
             decoded = unlooped(decoded, job.seconds)
             verdict = judge(decoded, sure=job.sure)
             passes = 1
-            if verdict is Verdict.AGAIN and (
-                again := self._again(job, some, prompt, said, decoded)
-            ):
+            if verdict is Verdict.AGAIN and (again := self._again(job, some, prompt, decoded)):
                 decoded = better(decoded, again)
                 passes += 1
             text = "" if verdict is Verdict.EMPTY else decoded.text
@@ -275,7 +273,7 @@ class WhisperEngine:
         return found
 
     def _again(
-        self, job: Job, features: Features, prompt: list[int], said: list[int], first: Decoded
+        self, job: Job, features: Features, prompt: list[int], first: Decoded
     ) -> Decoded | None:
         """A second look, with more window and room for more words."""
         frames = self._frames(job, second=True)
@@ -284,31 +282,35 @@ class WhisperEngine:
         # What short windows left behind in the heap does not fit the longer one.
         release_memory()
         encoding = self._encode([features], frames)
-        return self._generate(encoding, [prompt], said, _BEAM, [2 * first.budget])[0]
+        return self._generate(encoding, [prompt], _BEAM, [2 * first.budget])[0]
 
     def _closing(
         self, encoding: ctranslate2.StorageView, prompt: list[int], text: str
     ) -> Closing | None:
         """What the decoder would write behind a text: a mark perhaps, and then?"""
         words = self._tokens(text.rstrip(".,!?… -。？！"))
-        prompt = [*prompt, *words]
-        if not words or len(prompt) + 2 > _POSITIONS:
+        steps = len(words) + 2  # CTranslate2 hands back a row for each word as well
+        longest = max(2 * steps, len(prompt) + steps)
+        if not words or longest > _POSITIONS:
             return None
         result: Any = self._model.generate(
             encoding,
-            [prompt],
+            [[*prompt, *words]],
             beam_size=1,
-            max_length=len(prompt) + 2,
+            max_length=longest,
             return_logits_vocab=True,
         )[0]
-        behind = _log_probabilities(result.logits[0][0])
-        token = int(behind.argmax())
-        marked = token in (*self._stops, *self._cuts, self._comma) and len(result.logits[0]) > 1
+        rows = result.logits[0][len(words) :]
+        if not rows:
+            return None
+        behind = _log_probabilities(rows[0])
+        marks = (*self._stops, *self._cuts, self._comma)
+        marked = len(rows) > 1 and int(behind.argmax()) in marks
         return Closing(
             stop=float(np.logaddexp.reduce(behind[self._stops])),
             cut=float(np.logaddexp.reduce(behind[self._cuts])),
             comma=float(behind[self._comma]),
-            after=float(_log_probabilities(result.logits[0][1])[self._end]) if marked else 0.0,
+            after=float(_log_probabilities(rows[1])[self._end]) if marked else 0.0,
         )
 
     def _encode(self, features: Sequence[Features], frames: int) -> ctranslate2.StorageView:
@@ -357,7 +359,6 @@ class WhisperEngine:
         self,
         encoding: ctranslate2.StorageView,
         prompts: Sequence[list[int]],
-        said: list[int],
         beam: int,
         budgets: Sequence[int],
     ) -> list[Decoded]:
@@ -373,16 +374,15 @@ class WhisperEngine:
             return_no_speech_prob=True,
         )
         return [
-            self._decoded(result, said, budget)
-            for result, budget in zip(results, budgets, strict=True)
+            self._decoded(result, budget) for result, budget in zip(results, budgets, strict=True)
         ]
 
-    def _decoded(self, result: Any, said: list[int], budget: int) -> Decoded:
+    def _decoded(self, result: Any, budget: int) -> Decoded:
         ids: list[int] = result.sequences_ids[0]
-        text: str = self._tokenizer.decode([*said, *(i for i in ids if i < self._end)]).strip()
+        text: str = self._tokenizer.decode([i for i in ids if i < self._end]).strip()
         return Decoded(
             text=text,
-            tokens=len(said) + len(ids),
+            tokens=len(ids),
             # The score is the mean without the end-of-text token, which counts as well.
             logprob=result.scores[0] * len(ids) / (len(ids) + 1),
             no_speech=result.no_speech_prob,

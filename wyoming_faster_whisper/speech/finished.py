@@ -39,6 +39,7 @@ _AFTER = 17.55  # and of nothing behind it
 _LOGPROB = 0.58  # per unit of the text's mean log-probability
 _LAST = -0.104  # per dB of the last 100 ms
 _BEFORE = -0.049  # and of the 100 ms before
+_LIKELY = -0.7  # natural log: one half
 _FLOOR = -12.0  # natural log; less likely is all the same
 
 # With speakers left out in turn: 1 in 100 of what was cut, and half of what was whole, is over
@@ -62,9 +63,11 @@ def reading(
     broken = text.endswith(("...", "…", "-", ","))
     if closing is None:
         return Reading.UNFINISHED if broken else Reading.UNSURE
+    # A beam may write a mark where the likeliest next word is another.
+    marked = text.endswith((".", "?", "!", "。", "？", "！")) and closing.stop > _LIKELY
     sign = (
         _BASE
-        + _MARK * (text.endswith((".", "?", "!", "。", "？", "！")) and not broken)
+        + _MARK * (marked and not broken)
         + _STOP * max(_FLOOR, closing.stop)
         + _CUT * max(_FLOOR, closing.cut)
         + _AFTER * closing.after
