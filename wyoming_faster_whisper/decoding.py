@@ -194,7 +194,8 @@ class Decoding:
             text = await self._submit(part)
         except ServerError as error:
             _LOGGER.debug("%s: a decode failed: %s", self._name, error)
-        if self._parts.get(part.segment) is part and not part.closed:
+        # Also of one that a long silence has closed by now: that silence may end the turn.
+        if self._parts.get(part.segment) is part:
             self._read(part.segment, text)
         # After this task is done, for its text is asked for.
         asyncio.get_running_loop().call_soon(self._tell_certain)

@@ -15,6 +15,7 @@ from wyoming.asr import (
 )
 from wyoming.audio import AudioChunk, AudioStop
 from wyoming.event import Event
+from wyoming.ping import Ping
 from wyoming.vad import VoiceStarted, VoiceStopped
 
 from wyoming_faster_whisper.testing import FakeEngine, pcm16, silence, tone
@@ -57,6 +58,21 @@ async def test_a_turn_is_answered_without_audio_stop(serve: Serve, endpointing: 
         assert await client.ping("nothing more?") == "nothing more?"
         await client.send(*audio)
         assert len(await types(client, "transcript")) == 3
+
+
+@pytest.mark.parametrize("endpointing", ["0.5", "auto"])
+async def test_a_decode_longer_than_the_silence_ends_the_turn_when_it_is_done(
+    serve: Serve, endpointing: str
+) -> None:
+    server = await serve(FakeEngine(held=True), vad_endpointing=endpointing)
+    async with server.client() as client:
+        *audio, _ = utterance(np.concatenate([tone(1.0), silence(4.0)]))
+        await client.send(*audio, Ping().event())
+        await types(client, "pong")  # all of it has come
+        await until(lambda: server.engine.decoding.is_set())
+        server.engine.release()
+        *_, answer = await types(client, "transcript")
+    assert Transcript.from_event(answer).text != ""
 
 
 async def test_who_reads_only_after_audio_stop_finds_the_answer(serve: Serve) -> None:
