@@ -339,6 +339,7 @@ async def test_the_add_ons_command_line_starts_it(
         [program] = (await client.describe()).asr
         assert program.name == "faster-whisper"
         assert [described.name for described in program.models] == [name]
+        await process.ready()  # which may take longer than a client waits for an answer
         await client.say(CLIPS["lights"].samples)
         assert CLIPS["lights"].heard_in(await client.transcript())
     process.signal(signal.SIGTERM)
