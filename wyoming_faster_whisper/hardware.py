@@ -11,6 +11,7 @@ _CGROUP = Path("/sys/fs/cgroup")
 _CPUS = Path("/sys/devices/system/cpu")
 _DEVICES = Path("/dev")
 _MEMINFO = Path("/proc/meminfo")
+_STATM = Path("/proc/self/statm")
 
 
 def cores() -> int:
@@ -60,6 +61,14 @@ def available_memory() -> float:
     except (OSError, ValueError, IndexError):
         pass  # no Linux, no cgroup v2
     return available
+
+
+def resident_memory() -> int:
+    """Bytes of this process in memory; 0 where the system does not say."""
+    try:
+        return int(_STATM.read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE")
+    except (OSError, ValueError, IndexError):
+        return 0
 
 
 def _reclaimable() -> int:

@@ -15,6 +15,7 @@ class UtteranceRecord:
     ended: str  # by what: audio-stop, silence, ...
     heard: float  # seconds of sound
     wait: float | None  # seconds from the end of speech to the answer; None = nobody spoke
+    after_stop: float | None  # seconds from audio-stop to the answer; None = not ended by it
     queued: float  # seconds that a decode of the answer waited for the model, at most
     decodes: int  # that were begun, dropped and withdrawn ones included
     guess: str  # "used", "dropped" or "none"; used also where another was dropped before

@@ -21,6 +21,8 @@ from ipaddress import ip_network
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from . import hardware
+from .doors import make_metrics, make_web
 from .engine.base import DecodeOptions, Engine
 from .engine.worker import Worker, WorkerStatistics
 from .loading import choose_models, default_language, load_engines
@@ -40,6 +42,10 @@ from .wire.listener import Address, Listener
 
 if TYPE_CHECKING:
     from .discovery import Announcement
+    from .http.server import HttpServer
+    from .http.web import Web
+    from .metrics import Metrics
+    from .record import UtteranceRecord
 
 _LOGGER = logging.getLogger(__name__)
 
@@ -51,7 +57,8 @@ DRAIN_SECONDS = 8.0
 class ServiceStatistics:
     """What one asks about at night."""
 
-    connections: int  # clients that are here
+    connections: int  # Wyoming clients that are here
+    browsers: int  # that have the page's WebSocket open
     worker: WorkerStatistics
 
 
@@ -91,11 +98,21 @@ class Service:
         self.models = choose_models(settings, self._folders)
         self._make_engine = load
         self._load_vad = load_vad or _load_vad
-        self._limits = limits
+        self._patience = limits or _limits(settings)  # with clients
         self._asked = asyncio.Event()  # to stop
         self._worker: Worker | None = None
         self._listener: Listener | None = None
         self._announcement: Announcement | None = None
+        self._web: Web | None = None
+        self._metrics: Metrics | None = None
+        self._metrics_server: HttpServer | None = None
+        self._model_memory = 0  # bytes
+        self.metrics_url: str | None = None  # once it has started with --metrics-port
+
+    @property
+    def web_url(self) -> str | None:
+        """Where the page is, once the server has started with --web-port."""
+        return self._web.url if self._web is not None else None
 
     @property
     def address(self) -> Address:
@@ -106,7 +123,11 @@ class Service:
         """Tell what goes on; only after start()."""
         assert self._worker is not None
         assert self._listener is not None
-        return ServiceStatistics(self._listener.connections, self._worker.statistics())
+        return ServiceStatistics(
+            connections=self._listener.connections,
+            browsers=self._web.connections if self._web is not None else 0,
+            worker=self._worker.statistics(),
+        )
 
     async def start(self) -> None:
         """Listen, announce and begin to load the model."""
@@ -119,25 +140,31 @@ class Service:
             unload_after=settings.unload_after,
         )
         self._vad: asyncio.Future[SpeechDetector] = self._loop.create_future()
+        if settings.metrics_port is not None:
+            await asyncio.to_thread(self._make_metrics, self._worker)
+        shared = self._shared(self._worker)
         self._listener = Listener(
-            self._shared(self._worker),
+            shared,
             build_info(
                 self.models,
                 endpointing=turn_rules(settings).endpointing(None),
                 partials=settings.partials != "off",
             ).event(),
-            limits=self._limits or _limits(settings),
-            door=Door(
-                settings.max_connections,
-                settings.max_per_address,
-                tuple(map(ip_network, settings.allow)),
-            ),
+            limits=self._patience,
+            door=_door(settings),
             socket_mode=int(settings.socket_mode, 8),
             tls=self._tls,
         )
         self._address = await self._listener.start(self._address)
         names = ", ".join(model.name for model in self.models)
         _LOGGER.info("Listening on %s with model %s", self._address, names)
+        if self._metrics_server is not None and settings.metrics_port is not None:
+            self.metrics_url = await self._metrics_server.start(
+                settings.metrics_host, settings.metrics_port
+            )
+            _LOGGER.info("Metrics at %s/metrics", self.metrics_url)
+        if settings.web_port is not None:
+            await self._serve_page(shared, settings.web_port)
         self._worker.start()
         if settings.zeroconf is not None:
             self._announce(settings.zeroconf)
@@ -179,8 +206,15 @@ class Service:
         """Withdraw, let running utterances end, stop the worker."""
         if self._announcement is not None:
             await self._announcement.close()
+        # Both doors close together, and the seconds are the same.
+        pages = asyncio.ensure_future(self._web.stop(DRAIN_SECONDS)) if self._web else None
         if self._listener is not None:
             await self._listener.stop(DRAIN_SECONDS)
+        if pages is not None:
+            await pages
+        # Last: how the end goes can be watched.
+        if self._metrics_server is not None:
+            await self._metrics_server.stop()
         if self._worker is not None:
             await self._worker.close()
 
@@ -189,6 +223,32 @@ class Service:
         if error is not None and not self._vad.done():
             self._vad.set_exception(error)
             self._vad.exception()  # seen, though nobody may have waited
+
+    def _make_metrics(self, worker: Worker) -> None:
+        self._metrics, self._metrics_server = make_metrics(
+            worker,
+            sessions=self._sessions,
+            model_memory=lambda: self._model_memory,
+            patience=self._patience.first_event,
+        )
+
+    def _sessions(self) -> dict[str, int]:
+        now = self.statistics()
+        return {"wyoming": now.connections, "web": now.browsers}
+
+    async def _serve_page(self, shared: Shared, port: int) -> None:
+        settings = self._settings
+        self._web = await asyncio.to_thread(
+            make_web,
+            shared,
+            self.models[0],
+            names=settings.web_names,
+            limits=self._patience,
+            door=_door(settings),
+            tls=self._tls,
+        )
+        url = await self._web.start(settings.web_host, port)
+        _LOGGER.info("Try it at %s", url)
 
     def _announce(self, name: str) -> None:
         if self._address.scheme != "tcp":
@@ -237,8 +297,21 @@ class Service:
             style=partial(style, settings.text_style),
             max_seconds=settings.max_audio_seconds,
             memory=Memory(limit=settings.max_audio_memory * 1_000_000),
-            observe=UtteranceLog(text=settings.log_text),
+            observe=self._observer(UtteranceLog(text=settings.log_text)),
+            lost=self._metrics.lost if self._metrics else lambda _: None,
+            failed=self._metrics.failed if self._metrics else lambda _: None,
         )
+
+    def _observer(self, log: UtteranceLog) -> Callable[[UtteranceRecord], None]:
+        metrics = self._metrics
+        if metrics is None:
+            return log
+
+        def observe(record: UtteranceRecord) -> None:
+            log(record)
+            metrics.observe(record)
+
+        return observe
 
     # From here on: the worker's thread.
 
@@ -248,7 +321,10 @@ class Service:
             return self._make_engine()
         # The VAD comes after the weights: loading those takes the most memory there ever
         # is. Audio that waits goes through it into the queue, and may serve as warm-up.
-        return load_engines(self.models, self._settings, self._folders, loaded=self._set_up_vad)
+        before = hardware.resident_memory()
+        engine = load_engines(self.models, self._settings, self._folders, loaded=self._set_up_vad)
+        self._model_memory = max(0, hardware.resident_memory() - before)
+        return engine
 
     def _set_up_vad(self) -> None:
         if self._vad.done():
@@ -265,6 +341,14 @@ def turn_rules(settings: Settings) -> TurnRules:
         no_speech=settings.no_speech_timeout,
         longest=settings.longest_command,
         early=settings.early_answer,
+    )
+
+
+def _door(settings: Settings) -> Door:
+    return Door(
+        settings.max_connections,
+        settings.max_per_address,
+        tuple(map(ip_network, settings.allow)),
     )
 
 

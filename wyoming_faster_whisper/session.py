@@ -193,3 +193,7 @@ class Session:
     def _drop(self, turn: Turn, task: asyncio.Task[None]) -> None:
         self._answers.remove((turn, task))
         turn.forget()
+        if task.cancelled():
+            self._shared.lost("left")
+        elif task.exception() is not None:
+            self._shared.lost("failed")

@@ -304,6 +304,34 @@ class Settings:
         metavar="SECONDS",
     )
 
+    metrics_port: int | None = option(
+        None,
+        "serve /metrics for Prometheus, /healthz and /readyz on this port",
+        type=int,
+        least=0,
+        most=65535,
+        metavar="PORT",
+    )
+    metrics_host: str = option(
+        "127.0.0.1", "address that the metrics are served on", metavar="HOST"
+    )
+    web_port: int | None = option(
+        None,
+        "serve a page to try the server with, on this port",
+        type=int,
+        least=0,
+        most=65535,
+        metavar="PORT",
+    )
+    web_host: str = option("127.0.0.1", "address that the page is served on", metavar="HOST")
+    web_names: tuple[str, ...] = option(
+        (),
+        "names by which browsers may reach the page, beside localhost, this machine's own "
+        "name and any bare address, like stt.example.org,box.lan",
+        arity=Arity.LIST,
+        metavar="NAMES",
+    )
+
     max_connections: int = option(256, "clients connected at the same time", least=1, most=65535)
     max_per_address: int = option(
         0, "of them from one address; 0 = as many as in all", least=0, most=65535

@@ -58,6 +58,10 @@ class Shared:
     max_seconds: float = 600.0  # of one utterance
     memory: Memory = field(default_factory=Memory)
     observe: Observer = lambda _: None  # is told of every answer, in the event loop
+    lost: Callable[[str], None] = lambda _: None  # of one that "failed", or whose client "left"
+    failed: Callable[[str], None] = lambda _: (
+        None
+    )  # of every error that a client is sent: its code
 
 
 class Turn:
@@ -92,6 +96,7 @@ class Turn:
         self._clock = asyncio.get_running_loop().time
         self._spoke: float | None = None  # when the last speech came, by the clock
         self._looked = self._clock()  # when windows came last
+        self._stopped = self._looked  # when the turn was over
         self._started = False  # VoiceStarted went out
         self._texts = False  # TextStarted went out
         self._pace = Pace()
@@ -173,6 +178,7 @@ class Turn:
 
     def stop(self) -> None:
         """Take no more sound."""
+        self._stopped = self._clock()
         self._hearing.stop()
 
     async def answer(self, why: Ended) -> Answer:
@@ -268,13 +274,15 @@ class Turn:
         guess = "dropped" if self._utterance.dropped else "none"
         if parts and self._decoding.guessed(parts[-1]):
             guess = "used"
-        waited = None if self._spoke is None or not parts else self._clock() - self._spoke
+        now = self._clock()
+        waited = None if self._spoke is None or not parts else now - self._spoke
         self._shared.observe(
             UtteranceRecord(
                 client=self._name,
                 ended=why.value,
                 heard=self.seconds,
                 wait=waited,
+                after_stop=now - self._stopped if why is Ended.STOPPED else None,
                 queued=max((text.queued for text in texts), default=0.0),
                 decodes=self._decoding.begun + self._partials.begun,
                 guess=guess,

@@ -68,6 +68,10 @@ class Server:
         return self.service.statistics().connections
 
     @property
+    def browsers(self) -> int:
+        return self.service.statistics().browsers
+
+    @property
     def waiting(self) -> int:
         return self.service.statistics().worker.waiting
 
@@ -130,7 +134,11 @@ async def serving(
         load_vad=load_vad,
         limits=limits,
     )
-    await service.start()
+    try:
+        await service.start()
+    except BaseException:
+        await service.close()
+        raise
     running = asyncio.create_task(service.run())
     try:
         yield Server(service, fake, running)

@@ -18,6 +18,7 @@ import trustme
 from wyoming.info import Describe
 
 from wyoming_faster_whisper.errors import SettingError
+from wyoming_faster_whisper.testing import tone
 from wyoming_faster_whisper.tls import client_context
 from wyoming_faster_whisper.wire.connection import Limits
 from wyoming_faster_whisper.wire.framing import write_event
@@ -25,6 +26,7 @@ from wyoming_faster_whisper.wire.framing import write_event
 from .conftest import Serve
 from .processes import run
 from .serving import DEADLINE, Peer, Server, until, warnings
+from .web import browser
 
 PATIENCE = 0.5  # seconds
 DESCRIBE = write_event(Describe().event())
@@ -129,6 +131,21 @@ async def test_a_server_with_a_certificate_speaks_tls(serve: Serve, certificates
     )
     context = await asyncio.to_thread(client_context, str(certificates / "ca.pem"))
     assert b'"type": "info"' in await describe(server, context)
+
+
+async def test_the_page_is_served_with_the_same_certificate(
+    serve: Serve, certificates: Path
+) -> None:
+    server = await serve(
+        tls_cert=certificates / "server.pem",
+        tls_key=certificates / "server.key",
+        web_port=0,
+    )
+    assert str(server.service.web_url).startswith("https://")
+    tls = await asyncio.to_thread(client_context, str(certificates / "ca.pem"))
+    async with browser(server, tls=tls) as client:
+        await client.say(tone(1.0))
+        assert await client.final() == "1.0 seconds"
 
 
 async def test_a_fault_is_told_over_tls_too(serve: Serve, certificates: Path) -> None:

@@ -25,8 +25,8 @@ MAY_IMPORT = {
     "doctor.facts": "",
     "doctor.finding": "",
     "doctor.advice": "doctor.facts doctor.finding",
-    "service": "discovery engine errors loading log models request session settings speech text "
-    "tls wire",
+    "service": "discovery doors engine errors hardware http loading log metrics models record "
+    "request session settings speech text tls wire",
     "addon": "cli client errors",
     "loading": "auto engine errors hardware languages models probe settings",
     "probe": "audio engine errors speech",
@@ -37,6 +37,9 @@ MAY_IMPORT = {
     "client": "audio discovery errors speech tls wire.framing wire.listener",
     "wire": "answer audio errors models.Model request session",
     "wire.framing": "errors",
+    "http": "answer audio errors record request session wire.connection.Limits wire.door",
+    "http.guard": "",
+    "http.server": "errors",
     "session": "answer audio hearing request speech turn",
     "turn": "answer audio decoding engine.base engine.worker hearing partials record request "
     "speech text",
@@ -45,6 +48,8 @@ MAY_IMPORT = {
     "partials": "audio engine.base engine.worker errors speech text",
     "answer": "engine.base",
     "log": "errors record",
+    "metrics": "record",
+    "doors": "engine.worker errors http metrics models.Model session wire",
     "record": "",
     "request": "engine.base errors languages",
     "speech": "audio errors",
@@ -77,6 +82,7 @@ PURE = [
     "engine.spectrogram",
     "engine.window",
     "errors",
+    "http.guard",
     "languages",
     "models.names",
     "record",

@@ -15,6 +15,7 @@ RECORD = UtteranceRecord(
     ended="audio-stop",
     heard=3.25,
     wait=0.7123456,
+    after_stop=0.02,
     queued=0.0,
     decodes=2,
     guess="used",

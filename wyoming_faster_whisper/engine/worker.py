@@ -17,8 +17,8 @@ import queue
 import statistics
 import threading
 import time
-from collections import deque
-from collections.abc import Callable
+from collections import Counter, deque
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from math import inf
 
@@ -45,6 +45,7 @@ class WorkerStatistics:
     decoded: int  # jobs answered since the start
     withdrawn: int  # jobs whose client went before they were decoded
     asleep: bool  # the model's weights are freed until somebody speaks
+    batches: Mapping[int, int]  # that went to the model since the start, by jobs in them
 
 
 class Worker:
@@ -77,6 +78,7 @@ class Worker:
         self._deadlines: dict[int, asyncio.TimerHandle] = {}  # by id() of a batch
         self._abandoned = 0  # models that hung
         self._decoded = self._withdrawn = 0
+        self._batches: Counter[int] = Counter()
         self._took: deque[float] = deque(maxlen=_TIMES)  # seconds, by decodes of commands
         self._inbox: _Inbox = queue.SimpleQueue()
         self._engine: Engine | None = None
@@ -100,6 +102,7 @@ class Worker:
             decoded=self._decoded,
             withdrawn=self._withdrawn,
             asleep=self._asleep,
+            batches=dict(self._batches),
         )
 
     def start(self) -> None:
@@ -210,6 +213,7 @@ class Worker:
             self._decoding.append(batch)
             if self._patience:
                 self._deadlines[id(batch)] = self._loop.call_later(self._patience, self._abandon)
+            self._batches[len(batch)] += 1
             self._inbox.put(batch)
 
     def _loaded(self, engine: Engine) -> None:

@@ -321,6 +321,7 @@ class Connection:
             ) from None
 
     async def _give_up(self, text: str, code: str) -> None:
+        self._shared.failed(code)
         # A client that waits for a transcript takes an error or the end: it gets both.
         error = Error(text, code=code).event()
         await last_words(self._reader, self._writer, error, self._limits.linger)

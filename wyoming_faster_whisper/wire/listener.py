@@ -237,6 +237,7 @@ class Listener:
         self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, error: Busy
     ) -> None:
         event = Error(str(error), code=error.code).event()
+        self._shared.failed(error.code)
         try:
             await last_words(reader, writer, event, self._limits.linger)
         finally:

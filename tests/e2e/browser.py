@@ -1,0 +1,180 @@
+"""A headless Chromium whose microphone plays a file, driven over its DevTools protocol."""
+
+from __future__ import annotations
+
+import asyncio
+import base64
+import json
+import shutil
+import wave
+from asyncio.subprocess import DEVNULL, PIPE
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager, suppress
+from pathlib import Path
+from typing import Any
+
+import pytest
+from websockets.asyncio.client import ClientConnection, connect
+
+from wyoming_faster_whisper.audio import SAMPLE_RATE, Samples
+from wyoming_faster_whisper.testing import pcm16
+
+DEADLINE = 30.0  # seconds; only a test that fails waits for so long
+ELSEWHERE = "box.lan"  # a name by which the browser reaches us, as from another machine
+NAMES = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
+
+
+def find() -> str:
+    """Return the browser's path, or skip the test."""
+    for name in NAMES:
+        if path := shutil.which(name):
+            return path
+    pytest.skip(f"there is no browser: none of {', '.join(NAMES)} is installed")
+
+
+def write_microphone(path: Path, samples: Samples) -> Path:
+    """Write the WAV file that a browser is to hear."""
+    with wave.open(str(path), "wb") as file:
+        file.setnchannels(1)
+        file.setsampwidth(2)
+        file.setframerate(SAMPLE_RATE)
+        file.writeframes(pcm16(samples))
+    return path
+
+
+class Page:
+    """One page in the browser."""
+
+    def __init__(self, connection: ClientConnection) -> None:
+        self._connection = connection
+        self._number = 0
+        self._session: str | None = None  # None: the browser itself
+        self.problems: list[str] = []  # what the page's console complained of
+
+    async def attach(self) -> None:
+        target = (await self.call("Target.createTarget", url="about:blank"))["targetId"]
+        attached = await self.call("Target.attachToTarget", targetId=target, flatten=True)
+        self._session = attached["sessionId"]
+        for domain in ("Page", "Runtime", "Log"):
+            await self.call(f"{domain}.enable")
+
+    async def call(self, method: str, **parameters: Any) -> dict[str, Any]:
+        """Have the browser do something; return its result."""
+        self._number += 1
+        message = {"id": self._number, "method": method, "params": parameters}
+        if self._session is not None:
+            message["sessionId"] = self._session
+        async with asyncio.timeout(DEADLINE):
+            await self._connection.send(json.dumps(message))
+            while True:
+                answer = json.loads(await self._connection.recv())
+                self._notice(answer)
+                if answer.get("id") == self._number:
+                    assert "error" not in answer, answer
+                    result: dict[str, Any] = answer["result"]
+                    return result
+
+    async def open(self, url: str, **media: str) -> None:
+        """Show a page; media are features like prefers_color_scheme."""
+        features = [{"name": n.replace("_", "-"), "value": v} for n, v in media.items()]
+        await self.call("Emulation.setEmulatedMedia", features=features)
+        await self.call("Page.navigate", url=url)
+        await self.until("document.readyState === 'complete'")
+
+    async def size(self, width: int, height: int) -> None:
+        await self.call(
+            "Emulation.setDeviceMetricsOverride",
+            **{"width": width, "height": height, "deviceScaleFactor": 1, "mobile": False},
+        )
+
+    async def evaluate(self, script: str) -> Any:
+        """Run JavaScript in the page; return its value, awaited."""
+        result = await self.call(
+            "Runtime.evaluate",
+            expression=script,
+            awaitPromise=True,
+            returnByValue=True,
+            userGesture=True,
+        )
+        assert "exceptionDetails" not in result, result
+        return result["result"].get("value")
+
+    async def until(self, condition: str) -> None:
+        """Wait until a condition holds; it is looked at whenever the page changes."""
+        await self.evaluate(
+            f"""new Promise((resolve) => {{
+                const look = () => ({condition}) && resolve(true);
+                new MutationObserver(look).observe(document,
+                    {{ subtree: true, childList: true, attributes: true, characterData: true }});
+                addEventListener("load", look);
+                look();
+            }})"""
+        )
+
+    async def press(self, key: str) -> None:
+        """Press a key, as on a keyboard."""
+        codes = {"Enter": (13, "\r"), "Escape": (27, ""), "Tab": (9, "")}
+        code, text = codes[key]
+        shape = {"key": key, "code": key, "windowsVirtualKeyCode": code}
+        await self.call("Input.dispatchKeyEvent", type="keyDown", text=text, **shape)
+        await self.call("Input.dispatchKeyEvent", type="keyUp", **shape)
+
+    async def text(self, selector: str) -> str:
+        return str(await self.evaluate(f"document.querySelector('{selector}').textContent"))
+
+    async def screenshot(self, path: Path) -> None:
+        picture = await self.call("Page.captureScreenshot", format="png")
+        await asyncio.to_thread(path.write_bytes, base64.b64decode(picture["data"]))
+
+    def _notice(self, event: dict[str, Any]) -> None:
+        about = event.get("params", {})
+        if event.get("method") == "Runtime.exceptionThrown":
+            self.problems.append(json.dumps(about["exceptionDetails"]))
+        if event.get("method") == "Log.entryAdded" and about["entry"]["level"] == "error":
+            self.problems.append(json.dumps(about["entry"]))
+
+
+@asynccontextmanager
+async def chromium(microphone: Path, folder: Path) -> AsyncIterator[Page]:
+    """Start a browser and open an empty page.
+
+    Args:
+        microphone: a WAV file that it hears, once.
+        folder: for what it keeps.
+    """
+    process = await asyncio.create_subprocess_exec(
+        find(),
+        "--headless=new",
+        "--no-sandbox",  # it refuses to run as root with it, as in a container
+        "--disable-gpu",
+        "--no-first-run",
+        "--disable-background-networking",
+        "--use-fake-ui-for-media-stream",
+        "--use-fake-device-for-media-stream",
+        f"--use-file-for-fake-audio-capture={microphone}%noloop",
+        f"--host-resolver-rules=MAP {ELSEWHERE} 127.0.0.1, MAP * ~NOTFOUND, EXCLUDE 127.0.0.1",
+        f"--user-data-dir={folder}",
+        "--remote-debugging-port=0",
+        "about:blank",
+        stdout=DEVNULL,
+        stderr=PIPE,
+    )
+    assert process.stderr is not None
+    reading: asyncio.Task[bytes] | None = None
+    try:
+        async with asyncio.timeout(DEADLINE):
+            while not (line := await process.stderr.readline()).startswith(b"DevTools listening"):
+                assert line, "the browser ended"
+        reading = asyncio.create_task(process.stderr.read())
+        url = line.decode().split()[-1]
+        async with connect(url, max_size=None) as connection:
+            page = Page(connection)
+            await page.attach()
+            yield page
+            await Page(connection).call("Browser.close")
+    finally:
+        with suppress(ProcessLookupError):
+            process.kill()
+        await process.wait()
+        if reading is not None:
+            await reading

@@ -1,0 +1,123 @@
+"""The metrics' address, and what a conversation leaves there."""
+
+from __future__ import annotations
+
+import re
+import threading
+from urllib.parse import urlsplit
+
+import pytest
+
+from wyoming_faster_whisper.engine.base import Engine
+from wyoming_faster_whisper.errors import SettingError
+from wyoming_faster_whisper.testing import FakeEngine, silence, tone
+
+from .conftest import Serve
+from .serving import Server, until
+from .web import browser, get
+
+
+def address(server: Server) -> str:
+    assert server.service.metrics_url is not None
+    return urlsplit(server.service.metrics_url).netloc
+
+
+async def metrics(server: Server) -> dict[str, float]:
+    """Every line of ours: its name with its labels, and the number."""
+    answer = await get(address(server), "/metrics")
+    assert answer.status == 200
+    assert answer.headers["content-type"].startswith("text/plain; version=")
+    pairs = re.findall(r"^wyoming_stt_(\S+(?:{.*})?) (\S+)$", answer.text, re.MULTILINE)
+    return {name: float(value) for name, value in pairs}
+
+
+async def test_there_are_none_unless_they_are_asked_for(server: Server) -> None:
+    assert server.service.metrics_url is None
+
+
+async def test_an_utterance_is_counted(serve: Serve) -> None:
+    server = await serve(metrics_port=0)
+    async with server.client() as client:
+        for sound in (tone(1.0), tone(2.0), silence(1.0)):
+            await client.say(sound)
+            await client.transcript()
+        found = await metrics(server)
+    assert found['utterances_total{outcome="text"}'] == 2
+    assert found['utterances_total{outcome="nothing"}'] == 1
+    assert found["audio_seconds_total"] == pytest.approx(4.0, abs=0.01)
+    assert found["stop_to_text_seconds_count"] == 3
+    assert found["speech_to_text_seconds_count"] == 2
+    assert found['batches_total{size="1"}'] >= 2
+    assert found['sessions{transport="wyoming"}'] == 1
+
+
+async def test_a_browser_is_counted_as_one(serve: Serve) -> None:
+    server = await serve(metrics_port=0, web_port=0)
+    async with browser(server) as client:
+        await client.say(tone(1.0))
+        await client.final()
+        found = await metrics(server)
+    assert found['sessions{transport="web"}'] == 1
+    assert found['utterances_total{outcome="text"}'] == 1
+
+
+async def test_an_error_is_counted_by_its_code(serve: Serve) -> None:
+    server = await serve(metrics_port=0)
+    async with server.peer() as peer:
+        peer.send(b"junk\n")
+        await peer.error()
+    assert (await metrics(server))['errors_total{code="protocol"}'] == 1
+
+
+async def test_an_utterance_that_fails_is_counted(serve: Serve) -> None:
+    def fail(_: object) -> str:
+        raise RuntimeError("the model is tired")
+
+    server = await serve(FakeEngine(fail), metrics_port=0)
+    async with server.client() as client:
+        await client.say(tone(1.0))
+        assert (await client.receive()).type == "error"
+    found = await metrics(server)
+    assert found['utterances_total{outcome="failed"}'] == 1
+    assert found['errors_total{code="engine"}'] == 1
+
+
+async def test_an_utterance_whose_client_left_is_counted(serve: Serve) -> None:
+    engine = FakeEngine(held=True)
+    server = await serve(engine, metrics_port=0)
+    async with server.client() as first, server.client() as second:
+        await first.say(tone(1.0))
+        await until(engine.decoding.is_set)
+        await second.say(tone(1.0))
+        await until(lambda: server.waiting == 1)
+        await second.leave()
+        await until(lambda: server.withdrawn == 1)
+        engine.release()
+        await first.transcript()
+    assert (await metrics(server))['utterances_total{outcome="left"}'] == 1
+
+
+async def test_it_lives_before_it_is_ready(serve: Serve) -> None:
+    loaded = threading.Event()
+
+    def load() -> Engine:
+        loaded.wait()
+        return FakeEngine()
+
+    server = await serve(load=load, metrics_port=0)
+    try:
+        assert (await get(address(server), "/healthz")).status == 200
+        waiting = await get(address(server), "/readyz")
+        assert (waiting.status, waiting.text) == (503, "the model is loading\n")
+        assert (await metrics(server))["model_ready"] == 0
+    finally:
+        loaded.set()
+    await server.serves()
+    assert (await get(address(server), "/readyz")).status == 200
+    assert (await metrics(server))["model_ready"] == 1
+
+
+async def test_a_port_in_use_is_an_error_that_names_the_option(serve: Serve) -> None:
+    port = address(await serve(metrics_port=0)).rpartition(":")[2]
+    with pytest.raises(SettingError, match="--metrics-port"):
+        await serve(metrics_port=port)

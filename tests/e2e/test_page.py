@@ -1,0 +1,74 @@
+"""The page in a real browser, before a server whose engine the test holds."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import pytest
+
+from wyoming_faster_whisper.testing import FakeEngine, tone
+
+from .browser import ELSEWHERE, Page, chromium, write_microphone
+from .conftest import Serve
+from .serving import until
+from .web import address, browser
+
+LISTENING = "document.body.dataset.state === 'listening'"
+IDLE = "document.body.dataset.state === 'idle'"
+PROBLEM = "!document.querySelector('#problem').hidden"
+
+
+@pytest.fixture
+async def page(tmp_path: Path) -> AsyncIterator[Page]:
+    microphone = tmp_path / "microphone.wav"
+    await asyncio.to_thread(write_microphone, microphone, tone(30.0))
+    async with chromium(microphone, tmp_path / "browser") as opened:
+        yield opened
+
+
+async def test_escape_forgets_what_was_said(serve: Serve, page: Page) -> None:
+    engine = FakeEngine()
+    server = await serve(engine, web_port=0, partials="off")
+    await page.open(f"http://{address(server)}")
+    await page.press("Enter")
+    await page.until(LISTENING)
+    await page.press("Escape")
+    await page.until(IDLE)
+    await until(lambda: server.browsers == 0)
+    assert server.memory.held == 0
+    assert await page.text("#problem") == ""
+
+
+async def test_a_page_from_another_machine_says_why_there_is_no_microphone(
+    serve: Serve, page: Page
+) -> None:
+    server = await serve(web_port=0, web_names=ELSEWHERE)
+    port = address(server).rpartition(":")[2]
+    await page.open(f"http://{ELSEWHERE}:{port}")
+    await page.until(PROBLEM)
+    problem = await page.text("#problem")
+    assert "--tls-cert" in problem
+    assert f"ssh -L {port}:localhost:{port} {ELSEWHERE}" in problem
+    assert await page.evaluate("document.querySelector('#speak').disabled")
+
+
+async def test_an_error_of_the_servers_is_shown_and_the_next_press_works(
+    serve: Serve, page: Page
+) -> None:
+    server = await serve(web_port=0, max_connections=1)
+    await page.open(f"http://{address(server)}")
+    async with browser(server) as other:
+        await other.start()
+        await other.hear(tone(0.1))
+        await until(lambda: server.memory.held > 0)
+        await page.press("Enter")
+        await page.until(PROBLEM)
+        assert "1 clients are connected already" in await page.text("#problem")
+    await until(lambda: server.browsers == 0)
+    await page.press("Enter")
+    await page.until("document.querySelector('#elapsed').textContent >= '0:01'")
+    await page.press("Enter")
+    await page.until("document.querySelector('#text').dataset.kind === 'final'")
+    assert "seconds" in await page.text("#text")

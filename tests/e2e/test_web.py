@@ -1,0 +1,230 @@
+"""The page's address: who gets in, and what comes of what is sent there."""
+
+from __future__ import annotations
+
+import json
+import sys
+from pathlib import Path
+
+import pytest
+from websockets.exceptions import InvalidStatus
+
+from wyoming_faster_whisper.errors import SettingError
+from wyoming_faster_whisper.testing import FakeEngine, pcm16, tone
+from wyoming_faster_whisper.wire.connection import Limits
+
+from .conftest import Serve
+from .processes import run
+from .serving import peer, until, warnings
+from .test_life import stopping
+from .web import address, browser, get
+
+
+async def test_the_page_and_its_files_are_served(serve: Serve) -> None:
+    where = address(await serve(web_port=0))
+    page = await get(where, "/")
+    assert page.status == 200
+    for name in ("page.js", "page.css", "icon.svg"):
+        assert name in page.text
+        assert (await get(where, f"/{name}")).status == 200
+    assert (await get(where, "/capture.js")).headers["content-type"].startswith("text/javascript")
+    assert (await get(where, "/../settings.py")).status == 404
+
+
+async def test_the_page_loads_nothing_from_elsewhere(serve: Serve) -> None:
+    where = address(await serve(web_port=0))
+    page = await get(where, "/")
+    assert "default-src 'none'" in page.headers["content-security-policy"]
+    assert f"connect-src 'self' ws://{where} " in page.headers["content-security-policy"]
+    assert "://" not in page.text
+
+
+async def test_there_is_no_page_unless_it_is_asked_for(serve: Serve) -> None:
+    assert (await serve()).service.web_url is None
+
+
+async def test_the_page_is_told_what_serves(serve: Serve) -> None:
+    server = await serve(web_port=0)
+    await server.serves()
+    about = json.loads((await get(address(server), "/about")).text)
+    assert about["model"] == "base"
+    assert about["ready"] is True
+    assert "de" in about["languages"]
+
+
+async def test_a_name_that_is_not_ours_is_refused(
+    serve: Serve, caplog: pytest.LogCaptureFixture
+) -> None:
+    where = address(await serve(web_port=0))
+    refused = await get(where, "/", host="evil.example")
+    assert refused.status == 403
+    assert "--web-names" in refused.text
+    assert any("evil.example" in line for line in warnings(caplog))
+
+
+async def test_a_name_that_the_operator_gave_is_served(serve: Serve) -> None:
+    where = address(await serve(web_port=0, web_names="stt.example.org"))
+    assert (await get(where, "/", host="stt.example.org")).status == 200
+
+
+@pytest.mark.parametrize("origin", ["http://evil.example", "null", ""])
+async def test_another_web_site_may_not_listen(serve: Serve, origin: str) -> None:
+    server = await serve(web_port=0)
+    with pytest.raises(InvalidStatus) as refused:
+        async with browser(server, origin=origin):
+            pass
+    assert refused.value.response.status_code == 403
+
+
+@pytest.mark.parametrize("rate", [16_000, 44_100, 48_000])
+async def test_what_is_said_is_answered(serve: Serve, rate: int) -> None:
+    async with browser(await serve(web_port=0)) as client:
+        await client.say(tone(1.0, rate=rate), rate=rate)
+        assert await client.final() == "1.0 seconds"
+
+
+async def test_several_utterances_come_one_after_the_other(serve: Serve) -> None:
+    async with browser(await serve(web_port=0)) as client:
+        for seconds in (1.0, 2.0):
+            await client.say(tone(seconds))
+            assert await client.final() == f"{seconds} seconds"
+
+
+async def test_the_language_is_the_browsers_choice(serve: Serve) -> None:
+    engine = FakeEngine()
+    async with browser(await serve(engine, web_port=0)) as client:
+        await client.say(tone(1.0), language="de")
+        await client.final()
+    assert engine.decoded[-1].options.language == "de"
+
+
+@pytest.mark.parametrize(
+    ("message", "code", "says"),
+    [
+        ("junk", "protocol", "no JSON"),
+        ("[" * 100_000, "protocol", "no JSON"),
+        ('"start"', "protocol", "no JSON object"),
+        ('{"type": "sing"}', "protocol", "sing"),
+        ('{"type": "start"}', "protocol", "rate"),
+        ('{"type": "start", "rate": true}', "protocol", "rate"),
+        ('{"type": "start", "rate": 7}', "audio", "7 Hz"),
+        ('{"type": "start", "rate": 16000, "language": 7}', "protocol", "language"),
+    ],
+)
+async def test_junk_is_explained_and_harms_nobody(
+    serve: Serve, message: str, code: str, says: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    server = await serve(web_port=0)
+    async with browser(server) as client:
+        await client.connection.send(message)
+        told, sentence, closed = await client.error()
+    assert (told, closed) == (code, 1008)
+    assert says in sentence
+    assert len(warnings(caplog)) == 1
+    await server.serves()
+
+
+async def test_a_message_over_the_limit_ends_the_connection(serve: Serve) -> None:
+    server = await serve(web_port=0)
+    async with browser(server) as client:
+        await client.start()
+        await client.connection.send(bytes(2 * 1024 * 1024))
+        assert await client.closed() == 1009
+    await server.serves()
+
+
+async def test_bytes_that_are_no_http_are_turned_away(serve: Serve) -> None:
+    server = await serve(web_port=0)
+    async with peer(f"tcp://{address(server)}") as stranger:
+        stranger.send(b"\x16\x03\x01 hello\r\n\r\n")
+        assert b"400" in await stranger.rest()
+    await server.serves()
+
+
+async def test_who_never_asks_is_closed_on(serve: Serve) -> None:
+    server = await serve(web_port=0, limits=Limits(first_event=0.1))
+    async with peer(f"tcp://{address(server)}") as silent:
+        silent.send(b"GET / HTTP/1.1\r\nX: ")
+        assert await silent.rest() == b""
+
+
+async def test_a_browser_that_falls_silent_is_told_so(serve: Serve) -> None:
+    server = await serve(web_port=0, limits=Limits(first_event=0.1))
+    async with browser(server) as client:
+        code, _, closed = await client.error()
+    assert (code, closed) == ("timeout", 1008)
+
+
+async def test_a_browser_that_vanishes_leaves_nothing_behind(serve: Serve) -> None:
+    server = await serve(web_port=0)
+    async with browser(server) as client:
+        await client.start()
+        await client.hear(tone(1.0))
+        await until(lambda: server.memory.held > 0)
+        client.connection.transport.abort()
+    await until(lambda: server.memory.held == 0)
+    await until(lambda: server.browsers == 0)
+    await server.serves()
+
+
+async def test_one_browser_too_many_is_told_to_come_later(serve: Serve) -> None:
+    server = await serve(web_port=0, max_connections=1)
+    async with browser(server) as first:
+        await first.start()
+        await first.hear(tone(0.1))
+        await until(lambda: server.memory.held > 0)
+        async with browser(server) as late:
+            code, _, closed = await late.error()
+        assert (code, closed) == ("busy", 1013)
+
+
+async def test_a_browser_that_never_spoke_gives_way(serve: Serve) -> None:
+    server = await serve(web_port=0, max_connections=1)
+    async with browser(server) as silent, browser(server) as speaker:
+        await speaker.say(tone(1.0))
+        assert await speaker.final() == "1.0 seconds"
+        assert await silent.closed() == 1001
+
+
+async def test_the_longest_utterance_is_answered_and_its_rest_drained(serve: Serve) -> None:
+    server = await serve(web_port=0, max_audio_seconds=2)
+    async with browser(server) as client:
+        await client.start()
+        for _ in range(30):
+            await client.connection.send(pcm16(tone(0.1)))
+        assert await client.final() == "2.0 seconds"
+        await client.stop()
+        await client.say(tone(1.0))
+        assert await client.final() == "1.0 seconds"
+
+
+async def test_an_answer_on_its_way_goes_out_before_the_end(serve: Serve) -> None:
+    engine = FakeEngine(held=True)
+    server = await serve(engine, web_port=0)
+    async with browser(server) as client, browser(server) as idle:
+        await client.say(tone(1.0))
+        await until(engine.decoding.is_set)
+        closing = await stopping(server)
+        assert await idle.closed() == 1001
+        engine.release()
+        assert await client.final() == "1.0 seconds"
+        assert await client.closed() == 1001
+        await closing
+
+
+async def test_a_port_in_use_is_an_error_that_names_the_option(serve: Serve) -> None:
+    port = address(await serve(web_port=0)).rpartition(":")[2]
+    with pytest.raises(SettingError, match="--web-port"):
+        await serve(web_port=port)
+
+
+async def test_without_the_extra_the_error_names_it(tmp_path: Path) -> None:
+    start = (
+        "import sys; sys.modules['starlette'] = None; from wyoming_faster_whisper.cli import "
+        "serve; sys.exit(serve(sys.argv[1:]))"
+    )
+    options = ("--uri", "tcp://127.0.0.1:0", "--model", "tiny.en", "--web-port", "0")
+    ended = await run(sys.executable, "-c", start, *options, folder=tmp_path)
+    assert ended.status == 2
+    assert "--web-port needs starlette" in ended.err
+    assert "wyoming-faster-whisper[http]" in ended.err

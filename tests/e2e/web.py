@@ -1,0 +1,109 @@
+"""What a browser sends to the page's address, without a browser."""
+
+from __future__ import annotations
+
+import json
+import ssl
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from typing import Any
+from urllib.parse import urlsplit
+
+from websockets.asyncio.client import ClientConnection, connect
+from websockets.exceptions import ConnectionClosed
+
+from wyoming_faster_whisper.audio import Samples
+from wyoming_faster_whisper.testing import pcm16
+
+from .serving import Server, peer
+
+
+@dataclass(frozen=True)
+class Response:
+    """What an HTTP server answered."""
+
+    status: int
+    headers: dict[str, str]
+    text: str
+
+
+def address(server: Server) -> str:
+    """HOST:PORT of the page."""
+    assert server.service.web_url is not None
+    return urlsplit(server.service.web_url).netloc
+
+
+async def get(where: str, path: str, *, host: str | None = None) -> Response:
+    """Fetch a path from HOST:PORT, under another name if one is given."""
+    async with peer(f"tcp://{where}") as connection:
+        connection.send(f"GET {path} HTTP/1.1\r\nHost: {host or where}\r\n\r\n".encode())
+        head, _, body = (await connection.rest()).decode().partition("\r\n\r\n")
+    first, *lines = head.split("\r\n")
+    pairs = (line.split(": ", 1) for line in lines)
+    return Response(int(first.split()[1]), {name.lower(): value for name, value in pairs}, body)
+
+
+class Browser:
+    """A WebSocket as the page opens it."""
+
+    def __init__(self, connection: ClientConnection) -> None:
+        self.connection = connection
+
+    async def start(self, *, rate: int = 16_000, **more: Any) -> None:
+        await self.send({"type": "start", "rate": rate, **more})
+
+    async def hear(self, samples: Samples) -> None:
+        await self.connection.send(pcm16(samples))
+
+    async def stop(self) -> None:
+        await self.send({"type": "stop"})
+
+    async def say(self, samples: Samples, *, rate: int = 16_000, **more: Any) -> None:
+        await self.start(rate=rate, **more)
+        await self.hear(samples)
+        await self.stop()
+
+    async def send(self, message: object) -> None:
+        await self.connection.send(json.dumps(message))
+
+    async def receive(self) -> dict[str, Any]:
+        message: dict[str, Any] = json.loads(await self.connection.recv())
+        return message
+
+    async def final(self) -> str:
+        """Return the text of the answer."""
+        while (message := await self.receive())["type"] == "partial":
+            pass
+        assert message["type"] == "final", message
+        return str(message["text"])
+
+    async def error(self) -> tuple[str, str, int | None]:
+        """Return code and sentence of the error that comes, and the close code behind it."""
+        message = await self.receive()
+        assert message["type"] == "error", message
+        return message["code"], message["text"], await self.closed()
+
+    async def closed(self) -> int | None:
+        """Wait until the server closes; return why."""
+        try:
+            while True:
+                await self.connection.recv()
+        except ConnectionClosed as closed:
+            return closed.rcvd.code if closed.rcvd is not None else None
+
+
+@asynccontextmanager
+async def browser(
+    server: Server, *, origin: str | None = None, tls: ssl.SSLContext | None = None
+) -> AsyncIterator[Browser]:
+    """Open the page's WebSocket; origin is another page's."""
+    page = server.service.web_url
+    assert page is not None
+    async with connect(
+        f"{page.replace('http', 'ws', 1)}/speech",
+        additional_headers={"Origin": origin if origin is not None else page},
+        proxy=None,
+        ssl=tls,
+    ) as connection:
+        yield Browser(connection)

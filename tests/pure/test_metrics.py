@@ -1,0 +1,89 @@
+"""What is counted, as Prometheus reads it."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import replace
+
+from wyoming_faster_whisper.metrics import PREFIX, Metrics, Now
+from wyoming_faster_whisper.record import UtteranceRecord
+
+ORDER = UtteranceRecord(
+    client="kitchen",
+    ended="audio-stop",
+    heard=2.5,
+    wait=0.72,
+    after_stop=0.02,
+    queued=0.0,
+    decodes=1,
+    guess="used",
+    verdict="believe",
+    model="base",
+    language="en",
+    text="turn on the light",
+)
+
+
+def values(metrics: Metrics, now: Now | None = None) -> dict[str, float]:
+    """Every line of ours: its name with its labels, and the number."""
+    text = metrics.render(now or Now()).decode()
+    pairs = re.findall(rf"^{PREFIX}_(\S+(?:{{.*}})?) (\S+)$", text, re.MULTILINE)
+    return {name: float(value) for name, value in pairs}
+
+
+def test_an_answered_utterance_is_counted_with_its_sound_and_times() -> None:
+    metrics = Metrics()
+    metrics.observe(ORDER)
+    found = values(metrics)
+    assert found['utterances_total{outcome="text"}'] == 1
+    assert found["audio_seconds_total"] == 2.5
+    assert found["speech_to_text_seconds_sum"] == 0.72
+    assert found['stop_to_text_seconds_bucket{le="0.01"}'] == 0
+    assert found['stop_to_text_seconds_bucket{le="0.025"}'] == 1
+    assert found["queue_seconds_count"] == 1
+    assert found['guesses_total{outcome="used"}'] == 1
+    assert found['gate_total{verdict="believe"}'] == 1
+    assert found["decodes_total"] == 1
+
+
+def test_silence_has_no_time_since_speech() -> None:
+    metrics = Metrics()
+    metrics.observe(replace(ORDER, text="", wait=None, verdict="silence", decodes=0))
+    found = values(metrics)
+    assert found['utterances_total{outcome="nothing"}'] == 1
+    assert found["speech_to_text_seconds_count"] == 0
+    assert found["stop_to_text_seconds_count"] == 1
+
+
+def test_an_answer_before_audio_stop_is_not_counted_as_one_after_it() -> None:
+    metrics = Metrics()
+    metrics.observe(replace(ORDER, ended="silence", after_stop=None))
+    assert values(metrics)["stop_to_text_seconds_count"] == 0
+
+
+def test_errors_and_lost_utterances_are_counted_by_kind() -> None:
+    metrics = Metrics()
+    metrics.failed("busy")
+    metrics.lost("left")
+    found = values(metrics)
+    assert found['errors_total{code="busy"}'] == 1
+    assert found['utterances_total{outcome="left"}'] == 1
+
+
+def test_how_things_are_is_what_was_seen_last() -> None:
+    metrics = Metrics()
+    seen = Now(
+        ready=True,
+        waiting=3,
+        decoding=1,
+        model_memory=80_000_000,
+        sessions={"wyoming": 8, "web": 1},
+        batches={1: 40, 4: 2},
+    )
+    found = values(metrics, seen)
+    assert found["model_ready"] == 1
+    assert found["queue_length"] == 3
+    assert found["model_memory_bytes"] == 80_000_000
+    assert found['sessions{transport="wyoming"}'] == 8
+    assert found['batches_total{size="4"}'] == 2
+    assert values(metrics)["queue_length"] == 0

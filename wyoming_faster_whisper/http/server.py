@@ -1,0 +1,121 @@
+"""An HTTP server in our event loop: uvicorn's protocols, our start, stop and patience.
+
+uvicorn's own main loop is not used: it takes the process's signals and wakes up
+ten times a second.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import socket
+import ssl
+from typing import Any
+
+import uvicorn
+from starlette.types import ASGIApp
+from uvicorn.protocols.http.h11_impl import H11Protocol
+
+from ..errors import SettingError
+
+_AT_ONCE = 64  # requests, WebSockets not counted
+_MESSAGE = 1024 * 1024  # bytes of one WebSocket message, as of a Wyoming payload
+_HEAD = 16 * 1024  # bytes of a request without its body
+_GOODBYE = 2  # seconds for what is being sent at the end
+
+
+class HttpServer:
+    """Serves one application on one address.
+
+    Args:
+        option: that gives the port; named where it cannot be listened on.
+        patience: seconds for a whole request; uvicorn itself would wait for ever.
+        tls: None for plain HTTP.
+    """
+
+    def __init__(
+        self,
+        app: ASGIApp,
+        *,
+        option: str,
+        patience: float = 10.0,
+        tls: ssl.SSLContext | None = None,
+    ) -> None:
+        self._option = option
+        self._scheme = "https" if tls else "http"
+        config = uvicorn.Config(
+            app,
+            http=_impatient(patience),
+            ws="websockets-sansio",
+            ws_max_size=_MESSAGE,
+            # A browser on the same machine or network gains nothing by compression, and
+            # what is small when it arrives need not be when it is unpacked.
+            ws_per_message_deflate=False,
+            h11_max_incomplete_event_size=_HEAD,
+            limit_concurrency=_AT_ONCE,
+            lifespan="off",
+            log_config=None,
+            log_level="error",
+            access_log=False,
+            proxy_headers=False,
+            server_header=False,
+            date_header=False,
+            timeout_graceful_shutdown=_GOODBYE,
+            ssl_context_factory=(lambda *_: tls) if tls else None,
+        )
+        config.load()
+        self._server = uvicorn.Server(config)
+        self._server.lifespan = config.lifespan_class(config)
+        self._started = False
+
+    async def start(self, host: str, port: int) -> str:
+        """Listen; return the URL with the real port.
+
+        Raises:
+            SettingError: the address cannot be listened on.
+        """
+        try:
+            listening = await _listen(host, port)
+        except OSError as error:
+            raise SettingError(
+                f"cannot listen on {host}, port {port}: {error.strerror or error}; "
+                f"see {self._option}"
+            ) from None
+        await self._server.startup(sockets=[listening])
+        self._started = True
+        shown = f"[{host}]" if ":" in host else host
+        return f"{self._scheme}://{shown}:{listening.getsockname()[1]}"
+
+    async def stop(self) -> None:
+        """Close the door and what is open still."""
+        if self._started:
+            self._started = False
+            await self._server.shutdown()
+
+
+async def _listen(host: str, port: int) -> socket.socket:
+    loop = asyncio.get_running_loop()
+    found = await loop.getaddrinfo(
+        host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE | socket.AI_NUMERICSERV
+    )
+    family, _, _, _, address = found[0]
+    return socket.create_server(address, family=family, dualstack_ipv6=host == "::")
+
+
+def _impatient(patience: float) -> type[H11Protocol]:
+    """Make a protocol that closes on who does not say in time what it wants."""
+
+    class ImpatientProtocol(H11Protocol):
+        def connection_made(self, transport: Any) -> None:
+            super().connection_made(transport)
+            self._due = self.loop.call_later(patience, transport.abort)
+
+        def data_received(self, data: bytes) -> None:
+            super().data_received(data)
+            if self.scope is not None:
+                self._due.cancel()
+
+        def connection_lost(self, exc: Exception | None) -> None:
+            self._due.cancel()
+            super().connection_lost(exc)
+
+    return ImpatientProtocol

@@ -1,0 +1,313 @@
+"""A browser's microphone: one WebSocket to one Session. docs/web.md has the messages."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import json
+import logging
+from dataclasses import replace
+from typing import Any
+
+from starlette.websockets import WebSocket, WebSocketDisconnect
+
+from ..answer import Answer, Notice, TextPiece
+from ..audio import PcmFormat
+from ..errors import AudioError, Busy, ProtocolError, ServerError, TooSlow, printable
+from ..record import UtteranceRecord
+from ..request import Request
+from ..session import Session, Shared
+from ..wire.connection import Limits
+from ..wire.door import Door, plain_host
+
+_LOGGER = logging.getLogger(__name__)
+
+_PIECE = 64 * 1024  # bytes of sound converted at once; then the others' turn
+_LONGEST_REASON = 120  # bytes; the protocol takes 123
+
+# Close codes of RFC 6455 and its registry.
+_GOING_AWAY = 1001
+_POLICY = 1008
+_INTERNAL = 1011
+_TRY_LATER = 1013
+
+
+class Speech:
+    """Takes WebSockets and holds them until they end.
+
+    Args:
+        door: whom it lets in; browsers are counted by themselves.
+    """
+
+    def __init__(self, shared: Shared, limits: Limits, door: Door) -> None:
+        self._shared = shared
+        self._limits = limits
+        self._door = door
+        self._sockets: dict[asyncio.Task[Any], SpeechSocket] = {}
+        self._stopping = False
+
+    @property
+    def connections(self) -> int:
+        return len(self._sockets)
+
+    async def serve(self, websocket: WebSocket) -> None:
+        """Serve one browser until it leaves; what WebSocketRoute calls."""
+        task = asyncio.current_task()
+        assert task is not None
+        socket = SpeechSocket(websocket, self._shared, self._limits)
+        try:
+            gives_way = self._admit(socket)
+        except ServerError as error:
+            await socket.refuse(error)
+            return
+        if gives_way is not None:
+            gives_way.drain()
+        self._sockets[task] = socket
+        try:
+            await socket.run()
+        finally:
+            del self._sockets[task]
+
+    def _admit(self, socket: SpeechSocket) -> SpeechSocket | None:
+        if self._stopping:
+            raise Busy("the server is stopping")
+        return self._door.admit(socket.host, self._sockets.values())
+
+    async def drain(self, seconds: float) -> None:
+        """Let running utterances end within seconds, then close all."""
+        self._stopping = True
+        for socket in self._sockets.values():
+            socket.drain()
+        if self._sockets:
+            _, late = await asyncio.wait(self._sockets, timeout=seconds)
+            for task in late:
+                _LOGGER.warning("%r did not end in time", self._sockets[task])
+                task.cancel()
+            if late:
+                await asyncio.wait(late)
+
+
+class SpeechSocket:
+    """One browser, from its first message to its last."""
+
+    def __init__(self, websocket: WebSocket, shared: Shared, limits: Limits) -> None:
+        self._websocket = websocket
+        # Who looks at the page wants to see text come; it yields to who does not ask for it.
+        partials = "auto" if shared.partials == "off" else shared.partials
+        self._shared = replace(shared, observe=self._observe, partials=partials)
+        self._observed = shared.observe
+        self._limits = limits
+        client = websocket.client
+        self.host = plain_host(client.host) if client else ""
+        self._peer = f"{client.host}:{client.port}" if client else "web"
+        self._session: Session | None = None
+        self._pcm = PcmFormat()
+        self._heard_of = False  # a message has come
+        self._draining = False
+        self._patience: asyncio.Timeout | None = None  # with the message that is awaited
+        self._record: UtteranceRecord | None = None  # of the answer that goes out next
+        self._text = ""  # that the browser was told of the utterance that is heard
+        self._sending = asyncio.Lock()  # what waits for it gets it in the order it came
+
+    def __repr__(self) -> str:
+        return f"<SpeechSocket {self._peer}, {self._session!r}>"
+
+    @property
+    def silent(self) -> bool:
+        """It has never sent a message."""
+        return not self._heard_of
+
+    @property
+    def busy(self) -> bool:
+        """Inside an utterance, or with an answer on its way."""
+        session = self._session
+        return session is not None and (session.listening or session.answering)
+
+    def drain(self) -> None:
+        """End as soon as it is not busy."""
+        self._draining = True
+        if not self.busy:
+            self._allow(0)
+
+    async def refuse(self, error: ServerError) -> None:
+        """Say why there is no place for it."""
+        _LOGGER.warning("%s: %s", self._peer, error)
+        await self._websocket.accept()
+        await self._give_up(str(error), error.code, _close_code(error))
+
+    async def run(self) -> None:
+        """Serve the browser until it leaves or misbehaves. Never raises but when cancelled."""
+        await self._websocket.accept()
+        try:
+            await self._serve()
+            await self._close(_GOING_AWAY, "the server is stopping" if self._draining else "")
+        except* ServerError as group:
+            error = _first(group)
+            assert isinstance(error, ServerError)
+            _LOGGER.warning("%s: %s", self._peer, error)
+            await self._give_up(str(error), error.code, _close_code(error))
+        except* WebSocketDisconnect:
+            _LOGGER.debug("%s: gone", self._peer)
+        except* Exception:
+            _LOGGER.exception("%s: a fault of ours; the connection is closed", self._peer)
+            text = "the server has a fault; see its log"
+            await self._give_up(text, ServerError.code, _INTERNAL)
+
+    async def _serve(self) -> None:
+        async with asyncio.TaskGroup() as tasks:
+
+            def tell(notice: Notice) -> None:
+                if isinstance(notice, TextPiece):
+                    self._text += notice.text
+                    tasks.create_task(self._send({"type": "partial", "text": self._text}))
+
+            session = Session(self._shared, tasks, self._send_answer, tell=tell, name=self._peer)
+            self._session = session
+            try:
+                while (message := await self._receive(session)) is not None:
+                    await self._take(message, session)
+            finally:
+                session.leave()
+
+    async def _receive(self, session: Session) -> str | bytes | None:
+        """Return the next message; None at the end, theirs or ours.
+
+        Raises:
+            TooSlow: it did not come in time.
+        """
+        if self._draining and not self.busy:
+            return None
+        limits = self._limits
+        seconds: float | None = limits.between if self._heard_of else limits.first_event
+        if session.listening:
+            seconds = limits.inside
+        elif session.answering:
+            seconds = None  # the wait is ours, until the answer has gone out
+        try:
+            async with asyncio.timeout(seconds) as self._patience:
+                message = await self._websocket.receive()
+        except TimeoutError:
+            if self._draining:
+                return None
+            raise TooSlow("nothing came for too long; press again") from None
+        finally:
+            self._patience = None
+        if message["type"] == "websocket.disconnect":
+            return None
+        self._heard_of = True
+        data = message.get("bytes")
+        return data if data is not None else str(message["text"])
+
+    def _allow(self, seconds: float) -> None:
+        """Give the wait that runs this long from now."""
+        if self._patience is not None and not self._patience.expired():
+            self._patience.reschedule(asyncio.get_running_loop().time() + seconds)
+
+    async def _take(self, message: str | bytes, session: Session) -> None:
+        if isinstance(message, bytes):
+            await self._hear(message, session)
+            return
+        wanted = _read(message)
+        match wanted.get("type"):
+            case "start":
+                self._pcm = PcmFormat(rate=_whole(wanted, "rate"))
+                if session.crowded:
+                    await session.answered()
+                session.request(Request(language=_language(wanted)))
+                session.start(self._pcm)
+            case "stop":
+                # One answer at a time: who sends faster than we decode waits.
+                await session.answered()
+                session.stop()
+            case other:
+                raise ProtocolError(f"there is no message of type {printable(other, 20)!r}")
+
+    async def _hear(self, data: bytes, session: Session) -> None:
+        if not session.listening:
+            return  # the turn is over already, and the browser has not heard of it yet
+        for at in range(0, len(data), _PIECE):
+            session.hear(self._pcm, data[at : at + _PIECE])
+            await asyncio.sleep(0)
+        if session.full:
+            await session.answered()
+            session.cut()
+
+    async def _send_answer(self, answer: Answer) -> None:
+        transcript, record = answer.transcript, self._record
+        assert record is not None
+        self._text = ""
+        await self._send(
+            {
+                "type": "final",
+                "text": transcript.text,
+                "language": transcript.language,
+                "heard": record.heard,
+                "wait": record.wait,
+                "guess": record.guess,
+            }
+        )
+        if self._session is not None and not self._session.listening:
+            self._allow(0 if self._draining else self._limits.between)
+
+    def _observe(self, record: UtteranceRecord) -> None:
+        self._record = record
+        self._observed(record)
+
+    async def _send(self, message: dict[str, Any]) -> None:
+        try:
+            async with asyncio.timeout(self._limits.write), self._sending:
+                await self._websocket.send_json(message)
+        except TimeoutError:
+            raise TooSlow(
+                f"the browser read nothing for {self._limits.write:g} s; closing the connection"
+            ) from None
+
+    async def _give_up(self, text: str, code: str, close: int) -> None:
+        self._shared.failed(code)
+        with contextlib.suppress(WebSocketDisconnect, RuntimeError, TooSlow):
+            await self._send({"type": "error", "code": code, "text": text})
+        await self._close(close, text)
+
+    async def _close(self, code: int, reason: str) -> None:
+        # RuntimeError: it is closed already.
+        with contextlib.suppress(WebSocketDisconnect, RuntimeError):
+            await self._websocket.close(
+                code, reason.encode()[:_LONGEST_REASON].decode("utf-8", "ignore")
+            )
+
+
+def _first(group: BaseExceptionGroup[Any]) -> BaseException:
+    error: BaseException = group
+    while isinstance(error, BaseExceptionGroup):
+        error = error.exceptions[0]
+    return error
+
+
+def _close_code(error: ServerError) -> int:
+    if isinstance(error, Busy):
+        return _TRY_LATER
+    return _POLICY if isinstance(error, ProtocolError | AudioError | TooSlow) else _INTERNAL
+
+
+def _read(text: str) -> dict[str, Any]:
+    try:
+        message = json.loads(text)
+    except (ValueError, RecursionError):
+        raise ProtocolError(f"{printable(text, 40)!r} is no JSON") from None
+    if not isinstance(message, dict):
+        raise ProtocolError(f"{printable(text, 40)!r} is no JSON object")
+    return message
+
+
+def _whole(message: dict[str, Any], key: str) -> int:
+    value = message.get(key)
+    if not isinstance(value, int) or isinstance(value, bool):
+        raise ProtocolError(f"{key} is {printable(value, 20)!r}; it must be a whole number")
+    return value
+
+
+def _language(message: dict[str, Any]) -> str | None:
+    language = message.get("language")
+    if not isinstance(language, str | None):
+        raise ProtocolError("language must be a string")
+    return language

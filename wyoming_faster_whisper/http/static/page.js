@@ -1,0 +1,350 @@
+// One utterance: press, speak, press again. The sound goes to the server as it comes.
+//
+//   idle --press--> opening --microphone--> listening --press--> waiting --final--> idle
+//
+// An Utterance is one object from press to answer; the next press makes a new one.
+
+const $ = (id) => document.getElementById(id);
+const KEPT = 20; // earlier texts on the page
+const AUDIO_STARTS = 5000; // ms; without any sound output it never does
+const WAITING_LIMIT = 30_000_000; // bytes of sound held back where the network is slower
+
+// What is heard -------------------------------------------------------------------------
+
+class Utterance {
+  constructor(language, show) {
+    this.language = language;
+    this.show = show;
+    this.parts = []; // of sound, until the socket is open
+    this.over = false;
+    this.samples = 0; // heard so far
+    this.stopped = null; // ms, when the speaker pressed again
+  }
+
+  async begin() {
+    try {
+      // Nothing between the microphone and the model but what keeps quiet speech audible.
+      this.stream = await navigator.mediaDevices.getUserMedia({
+        audio: { channelCount: 1, echoCancellation: false, noiseSuppression: false, autoGainControl: true },
+      });
+      if (this.over) return this.release();
+      this.connect(); // only now: the server does not wait for who thinks about a permission
+      this.context = new AudioContext({ latencyHint: "interactive" });
+      await this.context.audioWorklet.addModule("capture.js");
+      if (this.over) return this.release();
+      this.node = new AudioWorkletNode(this.context, "capture");
+      this.node.port.onmessage = ({ data }) => this.heard(data);
+      this.send(JSON.stringify({ type: "start", rate: this.context.sampleRate, language: this.language }));
+      // It writes nothing, but what leads nowhere is not run in every browser.
+      this.context.createMediaStreamSource(this.stream).connect(this.node).connect(this.context.destination);
+      this.stream.getTracks()[0].onended = () => this.stop();
+      setTimeout(() => {
+        if (!this.samples) this.fail("The browser's audio does not start. Is there a sound output?");
+      }, AUDIO_STARTS);
+    } catch (error) {
+      this.fail(whyNoMicrophone(error));
+    }
+  }
+
+  connect() {
+    const url = new URL("speech", location.href);
+    url.protocol = url.protocol.replace("http", "ws");
+    this.socket = new WebSocket(url);
+    this.socket.onopen = () => {
+      for (const part of this.parts.splice(0)) this.socket.send(part);
+    };
+    this.socket.onmessage = ({ data }) => this.told(JSON.parse(data));
+    this.socket.onclose = ({ reason }) =>
+      this.fail(reason || "The server is not there, or went away. Start it and press again.");
+  }
+
+  send(part) {
+    if (this.socket.readyState === WebSocket.OPEN) this.socket.send(part);
+    else this.parts.push(part);
+    if (this.socket.bufferedAmount > WAITING_LIMIT) {
+      this.fail("The network is too slow for the sound. Press to try again.");
+    }
+  }
+
+  heard({ pcm, peak, ended }) {
+    if (this.over) return;
+    if (ended) {
+      this.send(JSON.stringify({ type: "stop" }));
+      this.release();
+    } else {
+      this.send(pcm);
+      this.samples += pcm.byteLength / 2;
+      if (this.stopped === null) this.show.listening(peak, this.samples / this.context.sampleRate);
+    }
+  }
+
+  stop() {
+    if (this.over || this.stopped !== null) return;
+    if (!this.node) return this.cancel();
+    this.stopped = performance.now();
+    this.node.port.postMessage("end");
+    this.show.waiting();
+  }
+
+  told(message) {
+    if (this.over) return;
+    if (message.type === "partial") this.show.partial(message.text);
+    if (message.type === "error") this.fail(message.text);
+    if (message.type === "final") {
+      const waited = this.stopped === null ? null : performance.now() - this.stopped;
+      this.end();
+      this.show.final(message, waited);
+    }
+  }
+
+  cancel() {
+    if (this.over) return;
+    this.end();
+    this.show.idle();
+  }
+
+  fail(why) {
+    if (this.over) return;
+    this.end();
+    this.show.problem(why);
+  }
+
+  end() {
+    this.over = true;
+    this.release();
+    this.socket?.close();
+  }
+
+  release() {
+    for (const track of this.stream?.getTracks() ?? []) track.stop();
+    if (this.context && this.context.state !== "closed") this.context.close();
+  }
+}
+
+function whyNoMicrophone(error) {
+  const why = {
+    NotAllowedError: "The browser did not let this page use the microphone. Allow it beside the address, then press again.",
+    NotFoundError: "There is no microphone. Connect one, then press again.",
+    NotReadableError: "The microphone is in use by another program. Close that, then press again.",
+  };
+  return why[error.name] ?? `The microphone cannot be used: ${error.message}`;
+}
+
+// What is seen --------------------------------------------------------------------------
+
+const stillness = matchMedia("(prefers-reduced-motion: reduce)");
+
+class Level {
+  constructor(canvas) {
+    this.canvas = canvas;
+    this.bars = 32;
+    this.clear();
+  }
+
+  clear() {
+    this.peaks = new Array(this.bars).fill(0);
+    this.waiting = []; // blocks that make the next bar
+    this.draw();
+  }
+
+  add(block) {
+    this.waiting.push(block);
+    if (this.waiting.length < 4) return;
+    const peak = Math.max(...this.waiting.splice(0));
+    // 50 dB: what is quieter is silence to the eye as well.
+    const level = Math.max(0, 1 + (20 * Math.log10(Math.max(peak, 1e-5))) / 50);
+    this.peaks = stillness.matches ? new Array(this.bars).fill(level) : [...this.peaks.slice(1), level];
+    requestAnimationFrame(() => this.draw());
+  }
+
+  draw() {
+    const { canvas, peaks } = this;
+    const brush = canvas.getContext("2d");
+    const step = canvas.width / this.bars;
+    brush.clearRect(0, 0, canvas.width, canvas.height);
+    brush.fillStyle = getComputedStyle(canvas).color;
+    peaks.forEach((level, at) => {
+      const height = Math.max(step * 0.3, level * canvas.height);
+      brush.globalAlpha = level ? 0.9 : 0.25;
+      brush.beginPath();
+      brush.roundRect(at * step + step * 0.3, (canvas.height - height) / 2, step * 0.4, height, step * 0.2);
+      brush.fill();
+    });
+  }
+}
+
+const level = new Level($("level"));
+let utterance = null;
+let shown = null; // the final that is on the stage
+
+const show = {
+  idle(status = "") {
+    utterance = null;
+    level.clear();
+    $("elapsed").textContent = "";
+    state("idle", "Start listening", status);
+    if (!shown) stage("hint", "Press the button and say something.");
+  },
+  opening() {
+    keepEarlier();
+    $("problem").hidden = true;
+    stage("hint", "…");
+    state("opening", "Cancel", "Waiting for the microphone. Allow it if the browser asks.");
+  },
+  listening(peak, seconds) {
+    level.add(peak);
+    elapsed(seconds);
+    if (document.body.dataset.state !== "opening") return;
+    stage("hint", "Listening…");
+    state("listening", "Stop listening", "Speak now; press again when you are done.");
+  },
+  partial(text) {
+    stage("partial", text);
+  },
+  waiting() {
+    level.clear();
+    state("waiting", "Cancel", "Finding the last words…");
+  },
+  final(message, waited) {
+    shown = { text: message.text, timings: timings(message, waited) };
+    stage(message.text ? "final" : "hint", message.text || "Nobody spoke.");
+    $("timings").replaceChildren(...shown.timings.map(([what, value]) => pair(what, value)));
+    $("timings").hidden = !shown.timings.length;
+    this.idle(message.text ? `Heard: ${message.text}` : "Nobody spoke.");
+    $("status").classList.add("unseen"); // the stage says it; a screen reader reads it here
+  },
+  problem(why) {
+    shown = null;
+    this.idle();
+    $("problem").textContent = why;
+    $("problem").hidden = false;
+  },
+};
+
+function state(name, label, status) {
+  document.body.dataset.state = name;
+  $("speak").setAttribute("aria-pressed", String(name === "listening" || name === "opening"));
+  $("speak-text").textContent = label;
+  $("status").classList.remove("unseen");
+  $("status").textContent = status;
+}
+
+function elapsed(seconds) {
+  const text = `${Math.floor(seconds / 60)}:${String(Math.floor(seconds % 60)).padStart(2, "0")}`;
+  if ($("elapsed").textContent !== text) $("elapsed").textContent = text;
+}
+
+function stage(kind, text) {
+  $("text").dataset.kind = kind;
+  $("text").textContent = text;
+  if (kind !== "final") $("timings").hidden = true;
+}
+
+function pair(what, value) {
+  const item = document.createElement("div");
+  const term = document.createElement("dt");
+  const detail = document.createElement("dd");
+  term.textContent = what;
+  detail.textContent = value;
+  item.append(term, detail);
+  return item;
+}
+
+function timings(message, waited) {
+  const all = [];
+  const ms = (seconds) => (seconds < 1 ? `${Math.round(seconds * 1000)} ms` : `${seconds.toFixed(2)} s`);
+  if (waited !== null) all.push(["text after you pressed stop", ms(waited / 1000)]);
+  if (message.wait !== null) all.push(["text after your last word", ms(message.wait)]);
+  all.push(["heard", `${message.heard.toFixed(1)} s`]);
+  if (message.language) all.push(["language", languageName(message.language)]);
+  return all;
+}
+
+function keepEarlier() {
+  if (!shown?.text) return;
+  const item = document.createElement("li");
+  const took = document.createElement("span");
+  took.textContent = shown.timings[0]?.[1] ?? "";
+  item.append(shown.text, took);
+  item.dir = "auto";
+  $("history").prepend(item);
+  while ($("history").children.length > KEPT) $("history").lastChild.remove();
+  $("earlier").hidden = false;
+  shown = null;
+}
+
+// What the server is --------------------------------------------------------------------
+
+const names = new Intl.DisplayNames(undefined, { type: "language" });
+
+function languageName(code) {
+  try {
+    return names.of(code);
+  } catch {
+    return code;
+  }
+}
+
+async function askServer() {
+  let again = 5000; // ms
+  try {
+    const about = await (await fetch("about", { cache: "no-store" })).json();
+    serverIs(about.ready ? "ready" : "loading", `${about.model}${about.ready ? "" : " is loading"}`);
+    offerLanguages(about.languages);
+    if (about.ready) again = 30_000;
+    else again = 1000;
+  } catch {
+    serverIs("away", "The server does not answer");
+  }
+  setTimeout(askServer, again);
+}
+
+function serverIs(state, text) {
+  $("server").dataset.state = state;
+  $("server-text").textContent = text;
+}
+
+function offerLanguages(codes) {
+  const select = $("language");
+  if (codes.length < 2 || select.options.length > 1) return;
+  const options = codes.map((code) => new Option(languageName(code), code));
+  options.sort((one, other) => one.text.localeCompare(other.text));
+  select.append(...options);
+  $("choice").hidden = false;
+}
+
+// Where it begins -----------------------------------------------------------------------
+
+function press() {
+  if (utterance === null) {
+    utterance = new Utterance($("language").value || null, show);
+    show.opening();
+    utterance.begin();
+  } else if (document.body.dataset.state === "listening") {
+    utterance.stop();
+  } else {
+    utterance.cancel();
+  }
+}
+
+$("speak").addEventListener("click", press);
+document.addEventListener("keydown", (event) => {
+  if (event.key === "Escape") utterance?.cancel();
+});
+
+show.idle();
+if (!navigator.mediaDevices?.getUserMedia) {
+  $("speak").disabled = true;
+  stage("hint", "There is no microphone for this page.");
+  show.problem(
+    window.isSecureContext
+      ? "This browser gives pages no microphone."
+      : `Browsers give a page the microphone only over https or on the machine itself, and this one came from ${location.origin}. ` +
+          "Start the server with --tls-cert and --tls-key and open it with https://, " +
+          `or bring it to your own machine: ssh -L ${location.port}:localhost:${location.port} ${location.hostname}, ` +
+          `then open http://localhost:${location.port}.`,
+  );
+  stage("hint", "No microphone here.");
+}
+askServer();
+$("speak").focus();

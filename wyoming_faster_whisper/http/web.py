@@ -1,0 +1,58 @@
+"""All that is served over HTTP, from start to stop."""
+
+from __future__ import annotations
+
+import ssl
+from collections.abc import Iterable
+
+from ..session import Shared
+from ..wire.connection import Limits
+from ..wire.door import Door
+from .guard import Guard
+from .page import About, build_page
+from .server import HttpServer
+from .speech import Speech
+
+
+class Web:
+    """The page and its WebSocket, on one address. Blocking to make: it reads files.
+
+    Args:
+        names: by which browsers may reach it, beside localhost and any address.
+        door: whom it lets in, as the Wyoming port does.
+        tls: None for plain HTTP.
+    """
+
+    def __init__(
+        self,
+        shared: Shared,
+        limits: Limits,
+        about: About,
+        *,
+        names: Iterable[str],
+        door: Door,
+        tls: ssl.SSLContext | None = None,
+    ) -> None:
+        self._speech = Speech(shared, limits, door)
+        app = build_page(self._speech, about, Guard(names))
+        self._server = HttpServer(app, option="--web-port", patience=limits.first_event, tls=tls)
+        self.url: str | None = None  # once it has started
+
+    @property
+    def connections(self) -> int:
+        """Browsers that speak, or wait for an answer."""
+        return self._speech.connections
+
+    async def start(self, host: str, port: int) -> str:
+        """Listen; return the URL with the real port.
+
+        Raises:
+            SettingError: the address cannot be listened on.
+        """
+        self.url = await self._server.start(host, port)
+        return self.url
+
+    async def stop(self, seconds: float) -> None:
+        """Let running utterances end within seconds, then close all."""
+        await self._speech.drain(seconds)
+        await self._server.stop()

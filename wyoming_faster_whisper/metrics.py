@@ -1,0 +1,135 @@
+"""What an operator can graph, in Prometheus' words. Needs the extra `metrics`.
+
+What happens (utterances, errors) is counted as it happens; how things are (queue,
+sessions, memory) is asked for when somebody looks. deploy/grafana.json shows
+every one of these names, and a test compares the two.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+
+from prometheus_client import (
+    CollectorRegistry,
+    Counter,
+    Histogram,
+    ProcessCollector,
+    disable_created_metrics,
+)
+from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
+from prometheus_client.exposition import CONTENT_TYPE_LATEST, generate_latest
+from prometheus_client.registry import Collector
+
+from .record import UtteranceRecord
+
+__all__ = ["CONTENT_TYPE_LATEST", "Metrics", "Now"]
+
+PREFIX = "wyoming_stt"
+
+# Seconds. From what a guess makes possible to what makes people repeat themselves.
+_ANSWER = (0.01, 0.025, 0.05, 0.1, 0.2, 0.3, 0.5, 0.75, 1.0, 1.5, 2.5, 5.0, 10.0)
+_QUEUE = (0.001, 0.01, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0)
+
+
+@dataclass(frozen=True, slots=True)
+class Now:
+    """How things are when somebody looks."""
+
+    ready: bool = False  # the model is loaded
+    waiting: int = 0  # jobs in the queue
+    decoding: int = 0  # jobs in the model
+    model_memory: int = 0  # bytes that loading the model took
+    sessions: Mapping[str, int] = field(default_factory=dict)  # by transport
+    batches: Mapping[int, int] = field(default_factory=dict)  # since the start, by size
+
+
+class Metrics:
+    """Counts what happens. observe(), lost() and failed() are called in the event loop."""
+
+    def __init__(self) -> None:
+        disable_created_metrics()  # type: ignore[no-untyped-call]  # a second time series for each, of no use to anybody
+        self._registry = CollectorRegistry()
+        self._now = _NowCollector()
+        self._registry.register(self._now)
+        ProcessCollector(registry=self._registry)
+        self._utterances = self._counter(
+            "utterances", "Utterances by what became of them", "outcome"
+        )
+        self._sound = self._counter("audio_seconds", "Sound of the utterances that were answered")
+        self._decodes = self._counter("decodes", "Decodes begun, dropped ones included")
+        self._guesses = self._counter(
+            "guesses", "Utterances by what became of guesses", "outcome"
+        )
+        self._gate = self._counter("gate", "Utterances by the gate's last word", "verdict")
+        self._errors = self._counter("errors", "Errors that clients were sent", "code")
+        self._after_speech = self._histogram(
+            "speech_to_text_seconds", "From the end of speech to the text", _ANSWER
+        )
+        self._after_stop = self._histogram(
+            "stop_to_text_seconds", "From audio-stop to the text", _ANSWER
+        )
+        self._queued = self._histogram(
+            "queue_seconds", "Longest wait for the model among an utterance's decodes", _QUEUE
+        )
+
+    def observe(self, record: UtteranceRecord) -> None:
+        """Count an utterance that was answered."""
+        self._utterances.labels("text" if record.text else "nothing").inc()
+        self._sound.inc(record.heard)
+        self._decodes.inc(record.decodes)
+        self._guesses.labels(record.guess).inc()
+        self._gate.labels(record.verdict).inc()
+        self._queued.observe(record.queued)
+        if record.wait is not None:
+            self._after_speech.observe(record.wait)
+        if record.after_stop is not None:
+            self._after_stop.observe(record.after_stop)
+
+    def lost(self, outcome: str) -> None:
+        """Count an utterance that has no answer: it "failed", or its client "left"."""
+        self._utterances.labels(outcome).inc()
+
+    def failed(self, code: str) -> None:
+        """Count an error that a client was sent."""
+        self._errors.labels(code).inc()
+
+    def render(self, now: Now) -> bytes:
+        """The text that Prometheus reads. Blocking: it looks at the process, too."""
+        self._now.now = now
+        return generate_latest(self._registry)
+
+    def _counter(self, name: str, about: str, *labels: str) -> Counter:
+        return Counter(f"{PREFIX}_{name}", about, labels, registry=self._registry)
+
+    def _histogram(self, name: str, about: str, buckets: tuple[float, ...]) -> Histogram:
+        return Histogram(f"{PREFIX}_{name}", about, buckets=buckets, registry=self._registry)
+
+
+class _NowCollector(Collector):
+    """Turns a Now into metrics."""
+
+    def __init__(self) -> None:
+        self.now = Now()
+
+    def collect(self) -> Iterator[Metric]:
+        now = self.now
+        for name, about, value in (
+            ("model_ready", "1 once the model is loaded", now.ready),
+            ("model_memory_bytes", "Memory that loading the model took", now.model_memory),
+            ("queue_length", "Decodes that wait for the model", now.waiting),
+            ("decoding", "Decodes in the model", now.decoding),
+        ):
+            yield GaugeMetricFamily(f"{PREFIX}_{name}", about, value=float(value))
+        sessions = GaugeMetricFamily(
+            f"{PREFIX}_sessions", "Clients that are connected", labels=["transport"]
+        )
+        for transport, count in now.sessions.items():
+            sessions.add_metric([transport], count)
+        yield sessions
+        batches = CounterMetricFamily(
+            f"{PREFIX}_batches", "Batches decoded, by jobs in them", labels=["size"]
+        )
+        for size, count in now.batches.items():
+            batches.add_metric([str(size)], count)
+        yield batches
