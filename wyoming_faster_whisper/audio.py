@@ -173,10 +173,14 @@ class Recording:
         scaled = np.clip(np.rint(samples * 32768), -32768, 32767)
         self._pcm += scaled.astype("<i2").tobytes()
 
+    def pcm(self, start: int, end: int) -> bytes:
+        """A copy of samples[start:end] as they are kept: PcmFormat()."""
+        return bytes(self._pcm[2 * start : 2 * end])
+
     def samples(self, start: int = 0, end: int | None = None) -> Samples:
         """A copy of samples[start:end]."""
         stop = len(self) if end is None else end
-        return decode_pcm(bytes(self._pcm[2 * start : 2 * stop]), PcmFormat())
+        return decode_pcm(self.pcm(start, stop), PcmFormat())
 
 
 _NOTHING: Samples = np.zeros(0, np.float32)

@@ -61,6 +61,9 @@ class Metrics:
         self._guesses = self._counter(
             "guesses", "Utterances by what became of guesses", "outcome"
         )
+        self._upstream = self._counter(
+            "upstream", "Utterances by what became of the upstream's answer", "outcome"
+        )
         self._gate = self._counter("gate", "Utterances by the gate's last word", "verdict")
         self._errors = self._counter("errors", "Errors that clients were sent", "code")
         self._after_speech = self._histogram(
@@ -79,6 +82,8 @@ class Metrics:
         self._sound.inc(record.heard)
         self._decodes.inc(record.decodes)
         self._guesses.labels(record.guess).inc()
+        if record.upstream:
+            self._upstream.labels(record.upstream).inc()
         self._gate.labels(record.verdict).inc()
         self._queued.observe(record.queued)
         if record.wait is not None:

@@ -19,6 +19,7 @@ class UtteranceRecord:
     queued: float  # seconds that a decode of the answer waited for the model, at most
     decodes: int  # that were begun, dropped and withdrawn ones included
     guess: str  # "used", "dropped" or "none"; used also where another was dropped before
+    upstream: str  # "used", "late", "away"; "" where none was to be asked
     verdict: str  # the gate's last word; "silence" where no model ran
     model: str
     language: str | None
@@ -42,9 +43,11 @@ def fields(record: UtteranceRecord, *, text: bool) -> dict[str, object]:
 def line(record: UtteranceRecord, *, text: bool) -> str:
     """The same as one line for people."""
     wait = "nobody spoke" if record.wait is None else f"text {record.wait:.2f} s after speech"
+    upstream = f"upstream {record.upstream}, " if record.upstream else ""
+    language = record.language or "no language"
     said = f": {record.text!r}" if text else ""
     return (
         f"{record.client}: heard {record.heard:.1f} s, ended by {record.ended}, {wait}, "
         f"{record.decodes} decodes, queued {record.queued:.2f} s, guess {record.guess}, "
-        f"gate {record.verdict}, {record.model}, {record.language or 'no language'}{said}"
+        f"{upstream}gate {record.verdict}, {record.model}, {language}{said}"
     )

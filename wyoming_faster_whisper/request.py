@@ -15,6 +15,7 @@ _LOGGER = logging.getLogger(__name__)
 
 # Longer lists are cut: the decoder's prompt takes some 200 tokens anyway.
 MOST_NAMES = 500
+RELAYED = "wyoming-faster-whisper-relayed"  # key of a context: one hop, and no cycle
 LONGEST_NAME = 100  # characters
 
 
@@ -37,6 +38,11 @@ class Request:
     names: tuple[str, ...] = ()  # to expect, most important first
     vad_sensitivity: str | None = None  # how soon silence ends the turn; None: not said
     context: dict[str, Any] | None = field(default=None, hash=False)  # handed back
+
+    @property
+    def relayed(self) -> bool:
+        """It was sent on by a server that has us for an upstream: we decode it."""
+        return bool(self.context and self.context.get(RELAYED))
 
 
 @dataclass(frozen=True, slots=True)

@@ -35,6 +35,7 @@ from .speech.ending import TurnRules
 from .speech.segment import SpeechRules
 from .text import style
 from .tls import server_context
+from .upstream import Upstreams
 from .wire.connection import Limits
 from .wire.door import Door
 from .wire.info import build_info
@@ -99,6 +100,11 @@ class Service:
         self._make_engine = load
         self._load_vad = load_vad or _load_vad
         self._patience = limits or _limits(settings)  # with clients
+        self._upstreams = (
+            Upstreams(settings.upstream, timeout=settings.upstream_timeout)
+            if settings.upstream
+            else None
+        )
         self._asked = asyncio.Event()  # to stop
         self._worker: Worker | None = None
         self._listener: Listener | None = None
@@ -165,6 +171,8 @@ class Service:
             _LOGGER.info("Metrics at %s/metrics", self.metrics_url)
         if settings.web_port is not None:
             await self._serve_page(shared, settings.web_port)
+        if self._upstreams is not None:
+            await self._upstreams.start()
         self._worker.start()
         if settings.zeroconf is not None:
             self._announce(settings.zeroconf)
@@ -206,6 +214,8 @@ class Service:
         """Withdraw, let running utterances end, stop the worker."""
         if self._announcement is not None:
             await self._announcement.close()
+        if self._upstreams is not None:
+            await self._upstreams.close()
         # Both doors close together, and the seconds are the same.
         pages = asyncio.ensure_future(self._web.stop(DRAIN_SECONDS)) if self._web else None
         if self._listener is not None:
@@ -295,6 +305,7 @@ class Service:
             pause=settings.guess_after,
             partials=settings.partials,
             style=partial(style, settings.text_style),
+            upstreams=self._upstreams,
             max_seconds=settings.max_audio_seconds,
             memory=Memory(limit=settings.max_audio_memory * 1_000_000),
             observe=self._observer(UtteranceLog(text=settings.log_text)),

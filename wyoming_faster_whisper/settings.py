@@ -332,6 +332,22 @@ class Settings:
         metavar="NAMES",
     )
 
+    upstream: tuple[str, ...] = option(
+        (),
+        "server that is asked first, while the speaker speaks; this one decodes where that is "
+        "away, busy or late; given again for more, in this order",
+        arity=Arity.REPEATED,
+        separator=",",
+        metavar="URI",
+    )
+    upstream_timeout: float = option(
+        1.0,
+        "seconds after the end of speech in which an upstream has to answer",
+        above=0,
+        most=60,
+        metavar="SECONDS",
+    )
+
     max_connections: int = option(256, "clients connected at the same time", least=1, most=65535)
     max_per_address: int = option(
         0, "of them from one address; 0 = as many as in all", least=0, most=65535

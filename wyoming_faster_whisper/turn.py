@@ -27,6 +27,7 @@ from .engine.worker import Worker
 from .hearing import Hearing, Memory, SpeechDetector
 from .partials import Partials
 from .record import Observer, UtteranceRecord
+from .relay import Relay, Upstreams
 from .request import Offer, Request
 from .speech import utterance
 from .speech.ending import Ended, Reading, TurnRules
@@ -40,6 +41,7 @@ from .text import GrowingText
 _LOGGER = logging.getLogger(__name__)
 
 _USUAL_SILENCE = 0.7  # seconds that Home Assistant waits; a slower decode is no use as a guess
+_AFTER_STOP = 0.25  # seconds that an upstream has at least, however long the silence was
 _AUTO_PAUSE = 0.128  # seconds; where the text decides on the end it is needed sooner
 
 
@@ -55,6 +57,7 @@ class Shared:
     pause: float = 0.0  # seconds of silence after which to guess; 0 = never
     partials: str = "off"  # text before the answer: off; auto, while the model is idle; on
     style: Callable[[str], str] = str  # the last word on each piece of text before it goes out
+    upstreams: Upstreams | None = None  # servers that are asked first
     max_seconds: float = 600.0  # of one utterance
     memory: Memory = field(default_factory=Memory)
     observe: Observer = lambda _: None  # is told of every answer, in the event loop
@@ -120,12 +123,19 @@ class Turn:
             self._hearing.recording,
             wanted=self._options,
             read=self._read,
-            certain=self._partials.certain,
+            certain=self._certain,
             said=self._partials.said,
             closing=shared.turns.auto,
             name=name,
         )
         self.request = request
+        self._certain_text = False  # there is text of ours that cannot be taken back
+        self._held: dict[Segment, None] = {}  # not decoded, as an upstream does that
+        self._relay: Relay | None = None
+        if shared.upstreams is not None and not request.relayed:
+            self._relay = shared.upstreams.relay(
+                self._hearing.recording, request, self._options().language, tasks
+            )
 
     @property
     def pcm(self) -> PcmFormat:
@@ -165,6 +175,8 @@ class Turn:
         """
         self._pace.chunk(pcm, len(data), self._clock())
         self._hearing.take(pcm, data)
+        if self._relay is not None:
+            self._relay.more()
 
     def leave(self) -> None:
         """The client has gone; it may still read."""
@@ -174,12 +186,16 @@ class Turn:
         """Give back all that the turn holds."""
         self._partials.pause()
         self._decoding.forget()
+        if self._relay is not None:
+            self._relay.drop()
         self._hearing.forget()
 
     def stop(self) -> None:
         """Take no more sound."""
         self._stopped = self._clock()
         self._hearing.stop()
+        if self._relay is not None:
+            self._relay.stop()
 
     async def answer(self, why: Ended) -> Answer:
         """Decode what is missing, and say what was said.
@@ -192,22 +208,58 @@ class Turn:
         for action in self._utterance.stop(len(self._hearing.recording)):
             if isinstance(action, utterance.Answer):
                 parts = action.segments
+            elif isinstance(action, Decode):
+                self._held[action.segment] = None
             else:
                 self._perform(action)
         if self._started:
             self._tell(VoiceStopped(self._utterance.spoken_until))
         self._partials.pause()
-        texts = await self._decoding.answer(parts)
+        relayed = await self._ask_upstream() if parts else None
+        if relayed is not None:
+            texts = [relayed]
+            self._partials.certain(relayed)
+        else:
+            for segment in parts:
+                if segment in self._held:
+                    self._decoding.begin(segment, guess=False)
+            texts = await self._decoding.answer(parts)
         language = texts[-1].language if texts else self._options().language
         self._start_text(language)
         answer = Answer(Transcript(self._partials.end(), language), self.request.context)
-        self._record(why, parts, texts, answer.transcript)
+        self._record(why, parts, texts, answer.transcript, self._upstream(relayed))
         return answer
 
     def answered(self) -> None:
         """The answer has gone out."""
         if self._texts:
             self._tell(TextStopped())
+
+    @property
+    def _relayed(self) -> bool:
+        """An upstream is decoding it; we need not, yet."""
+        return self._relay is not None and self._relay.alive
+
+    async def _ask_upstream(self) -> Transcript | None:
+        """The upstream's text, if it comes in time and ours has not gone out."""
+        upstreams = self._shared.upstreams
+        if self._relay is None or upstreams is None or self._certain_text:
+            return None
+        spoke = self._stopped if self._spoke is None else self._spoke
+        due = max(spoke + upstreams.timeout, self._stopped + _AFTER_STOP)
+        return await self._relay.answer(max(0.0, due - self._clock()))
+
+    def _upstream(self, relayed: Transcript | None) -> str:
+        if relayed is not None:
+            return "used"
+        if self._relay is not None:
+            return "late" if self._relay.late else "away"
+        asks = self._shared.upstreams is not None and not self.request.relayed
+        return "away" if asks else ""
+
+    def _certain(self, text: Transcript) -> None:
+        self._certain_text = True
+        self._partials.certain(text)
 
     def _options(self) -> DecodeOptions:
         return self._shared.offer.accept(self.request, self._name, self._warned)
@@ -217,7 +269,8 @@ class Turn:
         actions = said.heard(
             probabilities.tolist(),
             # A guess must not make anybody wait, and must be ready when the silence is over.
-            guess=worker.idle and worker.seconds <= _USUAL_SILENCE,
+            # While an upstream decodes, ours begins only when that is late.
+            guess=worker.idle and worker.seconds <= _USUAL_SILENCE and not self._relayed,
             may_end=self._endpointing or self._pace.live,
         )
         now = self._clock()
@@ -227,15 +280,22 @@ class Turn:
             self._spoke = max(self._looked, now - silent)
         self._looked = now
         self._perform(*actions)
-        if said.speaking:
+        if said.speaking and not self._relayed:
             self._partials.listen(said.open)
 
     def _perform(self, *actions: Action) -> None:
+        wanted = any(isinstance(action, Decode) and not action.guess for action in actions)
+        hold = self._relayed and not wanted
         for action in actions:
             match action:
+                case Decode(segment=segment) if hold:
+                    self._held[segment] = None
                 case Decode(segment=segment, guess=guess):
                     self._partials.pause()
+                    self._begin_held(before=segment)
                     self._decoding.begin(segment, guess=guess)
+                case Drop(segment=segment) if segment in self._held:
+                    del self._held[segment]
                 case Drop(segment=segment):
                     self._decoding.drop(segment)
                 case Close(segment=segment):
@@ -245,6 +305,11 @@ class Turn:
                     self._tell(VoiceStarted(seconds))
                 case End(why=why):
                     self._over(self, why)
+
+    def _begin_held(self, before: Segment) -> None:
+        for segment in [one for one in self._held if one.start < before.start]:
+            del self._held[segment]
+            self._decoding.begin(segment, guess=True)
 
     def _read(self, segment: Segment, text: Transcript | None) -> None:
         if text is None:
@@ -270,6 +335,7 @@ class Turn:
         parts: tuple[Segment, ...],
         texts: list[Transcript],
         transcript: Transcript,
+        upstream: str,
     ) -> None:
         guess = "dropped" if self._utterance.dropped else "none"
         if parts and self._decoding.guessed(parts[-1]):
@@ -286,6 +352,7 @@ class Turn:
                 queued=max((text.queued for text in texts), default=0.0),
                 decodes=self._decoding.begun + self._partials.begun,
                 guess=guess,
+                upstream=upstream,
                 verdict=texts[-1].verdict if texts else "silence",
                 model=self._options().model,
                 language=transcript.language,

@@ -47,7 +47,11 @@ async def serve(tmp_path: Path) -> AsyncIterator[Serve]:
             **options: Any,
         ) -> Server:
             given = {"uri": "tcp://127.0.0.1:0", "model": "base", **options}
-            flags = [f"--{name.replace('_', '-')}={value}" for name, value in given.items()]
+            flags = [
+                f"--{name.replace('_', '-')}={one}"
+                for name, value in given.items()
+                for one in (value if isinstance(value, list) else [value])
+            ]
             # In a thread because argparse looks for translations, and a test may not block.
             read = await asyncio.to_thread(read_settings, flags, {})
             return await servers.enter_async_context(

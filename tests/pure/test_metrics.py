@@ -17,6 +17,7 @@ ORDER = UtteranceRecord(
     queued=0.0,
     decodes=1,
     guess="used",
+    upstream="",
     verdict="believe",
     model="base",
     language="en",

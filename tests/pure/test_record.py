@@ -19,6 +19,7 @@ RECORD = UtteranceRecord(
     queued=0.0,
     decodes=2,
     guess="used",
+    upstream="",
     verdict="believe",
     model="base",
     language="en",

@@ -265,6 +265,8 @@ class Connection:
             await self._write(self._info)
         elif Ping.is_type(event.type):
             text = event.data.get("text")
+            if self._shared.upstreams is not None:
+                self._shared.upstreams.pinged(text)
             await self._write(Pong(text if isinstance(text, str) else None).event())
         elif SelectProgram.is_type(event.type):
             name = event.data.get("name")
