@@ -16,6 +16,8 @@ def test_the_decodes_of_an_utterance_are_found(decodes: int, wait: float | None)
         ended="audio-stop",
         heard=3.0,
         wait=wait,
+        after_stop=0.0,
+        upstream="",
         queued=0.0,
         decodes=decodes,
         guess="used",
