@@ -14,7 +14,7 @@ from dataclasses import dataclass, replace
 from .audio import Recording
 from .engine.base import DecodeOptions, Job, Transcript
 from .engine.worker import Worker
-from .errors import ServerError
+from .errors import Hung, ServerError
 from .speech.segment import Segment
 
 _LOGGER = logging.getLogger(__name__)
@@ -192,6 +192,8 @@ class Decoding:
             if part.before is not None and part.before.task is not None:
                 await asyncio.wait([part.before.task])
             text = await self._submit(part)
+        except Hung:
+            raise  # another try could cost the next model as well
         except ServerError as error:
             _LOGGER.debug("%s: a decode failed: %s", self._name, error)
         # Also of one that a long silence has closed by now: that silence may end the turn.

@@ -61,6 +61,10 @@ class EngineError(ServerError):
     code = "engine"
 
 
+class Hung(EngineError):
+    """The model did not answer on this audio. Never give it the same again."""
+
+
 class ModelError(ServerError):
     """No usable model: not found, not reachable, damaged or not loadable."""
 

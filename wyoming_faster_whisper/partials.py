@@ -15,7 +15,7 @@ from dataclasses import replace
 from .audio import SAMPLE_RATE, Recording
 from .engine.base import DecodeOptions, Job, Transcript
 from .engine.worker import Worker
-from .errors import ServerError
+from .errors import Hung, ServerError
 from .speech.segment import ENOUGH, Segment
 from .text import GrowingText, agreed, rest
 
@@ -114,6 +114,8 @@ class Partials:
             seen = await self._worker.submit(
                 Job(samples, options, guess=True, owner=self._recording, said=self._said)
             )
+        except Hung:
+            raise  # another try could cost the next model as well
         except ServerError as error:
             _LOGGER.debug("a look at what is being said failed: %s", error)
             return

@@ -22,7 +22,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from math import inf
 
-from ..errors import Busy, EngineError, ServerError
+from ..errors import Busy, EngineError, Hung, ServerError
 from .base import Engine, Job, Transcript
 from .scheduler import Waiting, next_batch
 
@@ -263,7 +263,7 @@ class Worker:
         self._engine = None
         self._inbox.put(None)  # for threads that are not in it
         lost, self._decoding = self._decoding, []
-        error = EngineError(f"the model did not answer within {self._patience:g} s")
+        error = Hung(f"the model did not answer within {self._patience:g} s")
         for batch in lost:
             self._settle(batch, error)
         if self._abandoned > 1:
