@@ -4,9 +4,10 @@
     ├── ProtocolError      "protocol"   the peer's fault: error event, then close
     ├── AudioError         "audio"      a format that we do not take
     ├── Busy               "busy"       too much work is waiting already
-    ├── NotAllowed     "forbidden"  who connects is in no network that is let in
+    ├── NotAllowed         "forbidden"  who connects is in no network that is let in
     ├── TooSlow            "timeout"    the peer kept us waiting too long
     ├── EngineError        "engine"     the model failed on this audio; the server goes on
+    │   └── Hung                        it did not answer; not to be tried again
     ├── ModelError         "model"      there is no model to serve with; exit status 1
     ├── SettingError       "setting"    exit status 2
     └── ClientError        "client"     the client's own: no server, or no answer
