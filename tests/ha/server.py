@@ -23,15 +23,6 @@ class Command:
     folder: Path  # for models
     address: str  # where Home Assistant will reach it
 
-    async def knows(self, option: str) -> bool:
-        """Say whether the server has an option, and serves it."""
-        process = await asyncio.create_subprocess_exec(
-            *(self.python, "-m", "wyoming_faster_whisper", "--help"), stdout=PIPE
-        )
-        help, _ = await process.communicate()
-        [*found] = re.findall(rf"^  {option}\b.*?(?=^  -|\Z)", help.decode(), re.M | re.S)
-        return bool(found) and "(not served yet)" not in " ".join(found[0].split())
-
     @asynccontextmanager
     async def started(self, *options: str, port: int = 0) -> AsyncIterator[Server]:
         """Run a server until the block ends; it is ready when the block begins.

@@ -307,8 +307,8 @@ def _on_open_ended(turn: Turn, external_vad: bool) -> list[Finding]:
             Finding(
                 Level.NOTE,
                 f"{what}: the server waits for Home Assistant to find the end",
-                "that is the usual way; Home Assistant may miss an order of a word that comes "
-                f"at once, and listen for {CAP:g} s",
+                "Home Assistant may miss an order of a word that comes at once, and listen for "
+                f"{CAP:g} s; --early-answer, on unless it is 0, answers before that",
             )
         ]
     return [
