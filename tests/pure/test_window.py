@@ -28,10 +28,14 @@ def test_a_second_look_gets_more() -> None:
 
 def test_what_was_not_measured_gets_a_cautious_window() -> None:
     assert window_frames(2.0, size="small", language="en") == 2000
-    assert window_frames(2.0, size="tiny", language="en") == 2000
     assert window_frames(2.0, size="base", language="ko") == 2000
     assert window_frames(2.0, size="base", language="") == 2000
     assert window_frames(25.0, size="", language="") == 2700
+
+
+def test_a_model_that_hears_worse_in_a_short_window_gets_the_full_one() -> None:
+    assert window_frames(2.0, size="tiny", language="en") == FULL_FRAMES
+    assert window_frames(2.0, size="tiny", language="ko") == FULL_FRAMES
 
 
 def test_nobody_gets_more_than_the_model_was_trained_on() -> None:
