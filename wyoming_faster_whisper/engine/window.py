@@ -39,7 +39,7 @@ _SHORT = Window(10.0, 1.0, second=20.0)
 # and with kitchen noise, the others by sentences of espeak-ng.
 _MEASURED = {("base", language): _SHORT for language in ("en", "de", "fr", "es", "it", "nl")}
 
-# By the same trial tiny.en hears the worse the shorter its window is; so all of them get it whole.
+# By the same trial tiny.en hears the worse the shorter its window is: tiny gets the full one.
 _NEEDS_ALL = frozenset({"tiny"})
 
 
