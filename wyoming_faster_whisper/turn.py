@@ -42,7 +42,8 @@ _LOGGER = logging.getLogger(__name__)
 
 _USUAL_SILENCE = 0.7  # seconds that Home Assistant waits; a slower decode is no use as a guess
 _AFTER_STOP = 0.25  # seconds that an upstream has at least, however long the silence was
-_AUTO_PAUSE = 0.128  # seconds; where the text decides on the end it is needed sooner
+AUTO_PAUSE = 0.128
+"""Seconds of silence after which to guess where the text decides on the end."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -162,7 +163,7 @@ class Turn:
         self._endpointing = turns.endpointing(sensitivity)
         pause = self._shared.pause
         if turns.auto and sensitivity is None:
-            pause = min(pause, _AUTO_PAUSE)
+            pause = min(pause, AUTO_PAUSE)
         self._utterance.pause = windows(pause)
         self._utterance.ending = turns.ending(sensitivity)
 

@@ -16,6 +16,8 @@ from ..audio import SAMPLE_RATE, Samples
 from .ending import Reading
 
 _FRAME = SAMPLE_RATE // 100  # samples
+_ENDS = (".", "?", "!", "。", "？", "！")
+_BROKEN = ("...", "…", "-", ",")
 
 
 class Closing(Protocol):
@@ -29,23 +31,19 @@ class Closing(Protocol):
     def after(self) -> float: ...
 
 
-# A logistic regression over 882 decodes with base: 120 recorded orders by many speakers and 40
-# commands of the house by two voices of espeak-ng, whole and cut between two of their words.
+SIGNS = ("mark", "stop", "cut", "after", "logprob", "last", "before")
+"""What signs() returns, by name."""
+
+# A logistic regression of them.
 _BASE = -6.72
-_MARK = 1.55  # the text ends with a mark that ends a sentence
-_STOP = 0.57  # per unit of the decoder's log-probability of one
-_CUT = -1.33  # and of one that breaks the text off
-_AFTER = 17.55  # and of nothing behind it
-_LOGPROB = 0.58  # per unit of the text's mean log-probability
-_LAST = -0.104  # per dB of the last 100 ms
-_BEFORE = -0.049  # and of the 100 ms before
+_WEIGHTS = (1.55, 0.57, -1.33, 17.55, 0.58, -0.104, -0.049)
 _LIKELY = -0.7  # natural log: one half
 _FLOOR = -12.0  # natural log; less likely is all the same
 
-# With speakers left out in turn: 1 in 100 of what was cut, and half of what was whole, is over
-# the first; 5 in 100 and four of five over the second.
-_FINISHED = 2.8
-_UNSURE = 1.3
+FINISHED = 2.8
+"""odds() of what reads as finished, at least."""
+UNSURE = 1.3
+"""The same of what may be."""
 
 
 def reading(
@@ -60,24 +58,41 @@ def reading(
     """
     if not text:
         return Reading.NOTHING
-    broken = text.endswith(("...", "…", "-", ","))
     if closing is None:
-        return Reading.UNFINISHED if broken else Reading.UNSURE
-    # A beam may write a mark where the likeliest next word is another.
-    marked = text.endswith((".", "?", "!", "。", "？", "！")) and closing.stop > _LIKELY
-    sign = (
-        _BASE
-        + _MARK * (marked and not broken)
-        + _STOP * max(_FLOOR, closing.stop)
-        + _CUT * max(_FLOOR, closing.cut)
-        + _AFTER * closing.after
-        + _LOGPROB * logprob
-        + _LAST * loudness[0]
-        + _BEFORE * loudness[1]
-    )
-    if sign >= _FINISHED:
+        return Reading.UNFINISHED if text.endswith(_BROKEN) else Reading.UNSURE
+    found = odds(text, logprob, closing, loudness)
+    if found >= FINISHED:
         return Reading.FINISHED
-    return Reading.UNSURE if sign >= _UNSURE else Reading.UNFINISHED
+    return Reading.UNSURE if found >= UNSURE else Reading.UNFINISHED
+
+
+def odds(text: str, logprob: float, closing: Closing, loudness: tuple[float, float]) -> float:
+    """Whether a text is finished, by the regression: log-odds, 0 = as likely as not.
+
+    Args:
+        as those of reading().
+    """
+    return _BASE + float(np.dot(_WEIGHTS, signs(text, logprob, closing, loudness)))
+
+
+def signs(
+    text: str, logprob: float, closing: Closing, loudness: tuple[float, float]
+) -> tuple[float, ...]:
+    """What tells a finished sentence, each as a number, in the order of SIGNS.
+
+    Args:
+        as those of reading().
+    """
+    # A beam may write a mark where the likeliest next word is another.
+    marked = text.endswith(_ENDS) and not text.endswith(_BROKEN) and closing.stop > _LIKELY
+    return (
+        float(marked),
+        max(_FLOOR, closing.stop),
+        max(_FLOOR, closing.cut),
+        closing.after,
+        logprob,
+        *loudness,
+    )
 
 
 def fall(samples: Samples) -> tuple[float, float]:

@@ -1,0 +1,72 @@
+"""What the real tiny.en says of the end of a text, and how it goes on from one."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from wyoming_faster_whisper.audio import SAMPLE_RATE, Samples
+from wyoming_faster_whisper.engine.base import Job, Transcript
+from wyoming_faster_whisper.engine.whisper import WhisperEngine, load_model
+from wyoming_faster_whisper.models import choose, locate
+from wyoming_faster_whisper.speech.finished import fall, odds
+from wyoming_faster_whisper.testing import silence
+
+from ..clips import CLIPS
+
+pytestmark = pytest.mark.model
+
+LONG = ("lights", "thermostat", "timer", "blinds", "weather", "kitchen")
+FRAME = SAMPLE_RATE // 100
+
+
+@pytest.fixture(scope="module")
+def engine(tmp_path_factory: pytest.TempPathFactory) -> Iterator[WhisperEngine]:
+    folder: Path = tmp_path_factory.mktemp("models")
+    directory = locate(choose("tiny.en", [folder]), folder, local_files_only=True)
+    model = load_model(directory, device="cpu", compute_type="int8", threads=1)
+    yield WhisperEngine(model, directory, size="tiny.en")
+    model.unload_model()
+
+
+def half(samples: Samples) -> Samples:
+    """The sound up to the quietest 10 ms of its middle fifth."""
+    frames = samples[: len(samples) // FRAME * FRAME].reshape(-1, FRAME)
+    first, last = 2 * len(frames) // 5, 3 * len(frames) // 5
+    quietest = first + int(np.mean(frames[first:last] ** 2, axis=1).argmin())
+    return samples[: quietest * FRAME]
+
+
+def finished(engine: WhisperEngine, samples: Samples) -> float:
+    sound = np.concatenate([samples, silence(0.2)])
+    [said] = engine.decode([Job(sound, closing=True, guess=True)])
+    assert said.closing is not None
+    return odds(said.text, said.logprob, said.closing, fall(sound))
+
+
+@pytest.mark.parametrize("clip", LONG)
+def test_a_whole_command_sounds_more_finished_than_half_of_it(
+    engine: WhisperEngine, clip: str
+) -> None:
+    samples = CLIPS[clip].samples
+    assert finished(engine, samples) > finished(engine, half(samples))
+
+
+def words(said: Transcript) -> list[str]:
+    return re.findall(r"\w+", said.text.lower())
+
+
+@pytest.mark.parametrize("clip", LONG)
+def test_a_text_that_was_sent_is_gone_on_from_and_not_said_twice(
+    engine: WhisperEngine, clip: str
+) -> None:
+    samples = CLIPS[clip].samples
+    [alone] = engine.decode([Job(samples)])
+    sent = " ".join(alone.text.split()[:3])
+    [went_on] = engine.decode([Job(samples, said=sent, closing=True)])
+    assert went_on.text.startswith(f"{sent} ")
+    assert words(went_on) == words(alone)
