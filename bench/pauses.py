@@ -50,12 +50,12 @@ def pause_set(clips: Sequence[Clip], model: Path) -> list[tuple[float, Clip]]:
     The lengths take turns; neighbours in the list have different ones. A clip of one word
     has no pause and is left out.
     """
-    gaps = _all_gaps(clips, model)
+    between = gaps(clips, model)
     paused = []
     for turn in range(PER_CLIP):
-        for number, clip in enumerate(clip for clip in clips if gaps[clip.name]):
+        for number, clip in enumerate(clip for clip in clips if between[clip.name]):
             seconds = PAUSES[(number + turn * len(PAUSES) // PER_CLIP) % len(PAUSES)]
-            places = gaps[clip.name]
+            places = between[clip.name]
             paused.append((seconds, with_pause(clip, places[turn % len(places)], seconds)))
     return paused
 
@@ -85,7 +85,7 @@ def quietest(samples: Samples, first: int, last: int) -> tuple[int, float]:
     return first + number * _FRAME + _FRAME // 2, float(power[number])
 
 
-def _all_gaps(clips: Sequence[Clip], model: Path) -> dict[str, list[int]]:
+def gaps(clips: Sequence[Clip], model: Path) -> dict[str, list[int]]:
     """Where words meet in each clip, in samples, the quietest place first."""
     kept = cache_directory() / "words.json"
     known: dict[str, list[tuple[float, float]]] = (

@@ -1,0 +1,223 @@
+"""Which words end a command: the trial behind the weights of speech/finished.py.
+
+In this process, with the server's own parts: commands that are whole, and the same cut
+between two of their words, with room tone behind them, are decoded at the moment of the
+guess. A logistic regression over what the decoder thought of the end and how the voice fell
+is fitted to tell the two apart. Prints its weights, and how whole and cut commands read by
+weights that were fitted without their speaker. Progress goes to stderr.
+"""
+
+import argparse
+import random
+import sys
+import time
+from collections.abc import Iterator, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from wyoming_faster_whisper.engine.base import Closing, DecodeOptions, Job
+from wyoming_faster_whisper.engine.whisper import WhisperEngine, load_model
+from wyoming_faster_whisper.models import choose, size_of
+from wyoming_faster_whisper.speech import finished
+from wyoming_faster_whisper.speech.endpoint import windows
+from wyoming_faster_whisper.speech.segment import SpeechRules
+from wyoming_faster_whisper.speech.utterance import Decode, Utterance
+from wyoming_faster_whisper.speech.vad import Vad
+from wyoming_faster_whisper.turn import AUTO_PAUSE
+
+from . import voices
+from .arguments import RECORDINGS, add, parser
+from .clips import SAMPLE_RATE, TEST_CLIPS, WIDTH, Clip, Samples, load, to_samples
+from .models import model_directory
+from .pauses import gaps, room, with_pause
+from .report import align, progress, write_json
+
+SILENCE = 1.0  # seconds behind each command: more than the longest wait for a guess
+CUTS = 2  # places, the quietest, at which a command is cut, one at a time
+
+_RIDGE = 1.0  # holds the weights of signs that say little near zero
+_STEPS = 20  # of Newton's; a few are enough
+_FOLDS = 10  # parts that the speakers are left out in
+
+Matrix = NDArray[np.float64]
+
+
+@dataclass(frozen=True, slots=True)
+class Sound:
+    """A command, whole or cut, as the server would hear it at its first guess."""
+
+    speaker: str
+    whole: bool
+    samples: Samples
+
+
+@dataclass(frozen=True, slots=True)
+class End:
+    """What is known of it then."""
+
+    speaker: str
+    whole: bool
+    seconds: float  # that were decoded
+    text: str
+    logprob: float
+    closing: Closing
+    loudness: tuple[float, float]
+
+    @property
+    def signs(self) -> tuple[float, ...]:
+        return finished.signs(self.text, self.logprob, self.closing, self.loudness)
+
+
+def main() -> None:
+    arguments = parse_arguments()
+    directory = model_directory(arguments.model)
+    clips = load(arguments.recordings or [TEST_CLIPS], arguments.limit)
+    speakers = [(clip.name, clip) for clip in clips]
+    if voices.installed():
+        made = voices.english()[: arguments.limit]
+        speakers += [(clip.name.split()[0], clip) for clip in made]
+    sounds = list(heard(speakers, directory))
+    # However early it stops, it has seen a fair sample, and the same each time.
+    random.Random(0).shuffle(sounds)
+    model = load_model(directory, device="cpu", compute_type="int8", threads=arguments.threads)
+    engine = WhisperEngine(model, directory, size=size_of(choose(arguments.model, []).name))
+    ends = list(decoded(engine, sounds, 60 * arguments.minutes))
+    if len({end.whole for end in ends}) < 2:
+        sys.exit("no commands found that are whole, or none that can be cut")
+    weights = fit(ends)
+    left_out = without_their_speaker(ends)
+    whole = np.array([end.whole for end in ends])
+    print(f"{arguments.model} int8: {whole.sum()} whole commands, {(~whole).sum()} cut")
+    print(align([[name, f"{weight:.3f}"] for name, weight in named(weights)]))
+    print(table(whole, left_out))
+    if arguments.json:
+        report = {"weights": dict(named(weights)), "left_out": left_out.tolist()}
+        write_json(arguments.json, report | {"ends": [asdict(end) for end in ends]})
+
+
+def parse_arguments() -> argparse.Namespace:
+    flags = parser("endings", __doc__)
+    add(flags, "--model", "--limit", "--threads", "--json")
+    add(flags, "--recordings", help=RECORDINGS)
+    flags.add_argument(
+        "--minutes",
+        type=float,
+        default=8.0,
+        help="begin no decode after so many (default: %(default)s)",
+    )
+    return flags.parse_args()
+
+
+def heard(speakers: Sequence[tuple[str, Clip]], model: Path) -> Iterator[Sound]:
+    """Each clip, and the clip up to some of its gaps, as far as the server would decode it."""
+    vad = Vad()
+    places = gaps([clip for _, clip in speakers], model)
+    for speaker, clip in speakers:
+        sounds = [(True, clip.audio + room(clip, SILENCE))]
+        for at in places[clip.name][:CUTS]:
+            paused = with_pause(clip, at, SILENCE).audio
+            sounds.append((False, paused[: at * WIDTH + len(room(clip, SILENCE))]))
+        for whole, pcm in sounds:
+            samples = guessed(to_samples(pcm), vad)
+            if samples is not None:
+                yield Sound(speaker, whole, samples)
+
+
+def guessed(sound: Samples, vad: Vad) -> Samples | None:
+    """What the last guess about a sound is made of; None where there is none."""
+    utterance = Utterance(SpeechRules(), pause=windows(AUTO_PAUSE))
+    actions = utterance.heard(vad.probabilities(sound).tolist(), guess=True)
+    guesses = [action.segment for action in actions if isinstance(action, Decode)]
+    return sound[guesses[-1].start : guesses[-1].end] if guesses else None
+
+
+def decoded(engine: WhisperEngine, sounds: Sequence[Sound], seconds: float) -> Iterator[End]:
+    """Decode each once, as long as there is time; what reads as nothing is left out."""
+    until = time.monotonic() + seconds
+    for number, sound in enumerate(sounds, start=1):
+        if time.monotonic() > until:
+            break
+        progress(f"decoding: {number}/{len(sounds)}")
+        options = DecodeOptions(language="en")
+        [said] = engine.decode([Job(sound.samples, options, closing=True, guess=True)])
+        if said.text and said.closing is not None:
+            yield End(
+                sound.speaker,
+                sound.whole,
+                len(sound.samples) / SAMPLE_RATE,
+                said.text,
+                said.logprob,
+                said.closing,
+                finished.fall(sound.samples),
+            )
+    progress("")
+
+
+def fit(ends: Sequence[End]) -> Matrix:
+    """The weights of a constant and of the signs; by Newton's method."""
+    signs, whole = columns(ends), np.array([end.whole for end in ends], np.float64)
+    # As if there were as many whole commands as cut ones, which is how people speak, about.
+    share = whole.mean()
+    counts = np.where(whole > 0, 0.5 / share, 0.5 / (1 - share))
+    ridge = _RIDGE * np.diag([0.0, *np.ones(signs.shape[1] - 1)])
+    weights = np.zeros(signs.shape[1])
+    for _ in range(_STEPS):
+        likely = 1 / (1 + np.exp(-signs @ weights))
+        slope = signs.T @ (counts * (whole - likely)) - ridge @ weights
+        bend = (signs.T * (counts * likely * (1 - likely))) @ signs + ridge
+        weights = weights + np.linalg.solve(bend, slope)
+    return weights
+
+
+def without_their_speaker(ends: Sequence[End]) -> Matrix:
+    """What weights say of each end that were fitted to the ends of others."""
+    speakers = sorted({end.speaker for end in ends})
+    fold = {speaker: number % _FOLDS for number, speaker in enumerate(speakers)}
+    folds = np.array([fold[end.speaker] for end in ends])
+    found = np.zeros(len(ends))
+    for number in range(_FOLDS):
+        others = [end for end, own in zip(ends, folds, strict=True) if own != number]
+        if (folds == number).any():
+            found[folds == number] = (columns(ends) @ fit(others))[folds == number]
+    return found
+
+
+def columns(ends: Sequence[End]) -> Matrix:
+    """A row per end: one, and its signs."""
+    return np.array([[1.0, *end.signs] for end in ends])
+
+
+def named(weights: Matrix) -> list[tuple[str, float]]:
+    return list(zip(("base", *finished.SIGNS), weights.tolist(), strict=True))
+
+
+def table(whole: NDArray[np.bool_], found: Matrix) -> str:
+    """How whole and cut commands read: by the thresholds of the server, and by others."""
+    rows = [["reads as", "from", "whole", "cut"]]
+
+    def row(name: str, least: float, most: float = np.inf) -> None:
+        here = (found >= least) & (found < most)
+        shares = [f"{100 * here[kind].mean():.1f}%" for kind in (whole, ~whole)]
+        rows.append([name, f"{least:.2f}" if np.isfinite(least) else "", *shares])
+
+    row("finished", finished.FINISHED)
+    row("unsure", finished.UNSURE, finished.FINISHED)
+    row("unfinished", -np.inf, finished.UNSURE)
+    for percent in (1, 2, 5, 10):
+        row(
+            f"{percent} in 100 cut ones over it",
+            float(np.quantile(found[~whole], 1 - percent / 100)),
+        )
+    for percent in (80, 90, 95, 98):
+        row(
+            f"{percent} in 100 whole ones over it",
+            float(np.quantile(found[whole], 1 - percent / 100)),
+        )
+    return align(rows)
+
+
+if __name__ == "__main__":
+    main()
