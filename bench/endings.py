@@ -62,13 +62,12 @@ class End:
     whole: bool
     seconds: float  # that were decoded
     text: str
-    logprob: float
     closing: Closing
     loudness: tuple[float, float]
 
     @property
     def signs(self) -> tuple[float, ...]:
-        return finished.signs(self.text, self.logprob, self.closing, self.loudness)
+        return finished.signs(self.closing, self.loudness)
 
 
 def main() -> None:
@@ -149,7 +148,6 @@ def decoded(engine: WhisperEngine, sounds: Sequence[Sound], seconds: float) -> I
                 sound.whole,
                 len(sound.samples) / SAMPLE_RATE,
                 said.text,
-                said.logprob,
                 said.closing,
                 finished.fall(sound.samples),
             )

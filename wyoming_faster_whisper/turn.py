@@ -317,7 +317,7 @@ class Turn:
             said = Reading.FAILED
         else:
             samples = self._hearing.recording.samples(segment.start, segment.end)
-            said = reading(text.text, text.logprob, text.closing, fall(samples))
+            said = reading(text.text, text.closing, fall(samples))
         self._perform(*self._utterance.read(segment, said))
 
     def _tell_piece(self, piece: str) -> None:

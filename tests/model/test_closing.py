@@ -45,7 +45,7 @@ def finished(engine: WhisperEngine, samples: Samples) -> float:
     sound = np.concatenate([samples, silence(0.2)])
     [said] = engine.decode([Job(sound, closing=True, guess=True)])
     assert said.closing is not None
-    return odds(said.text, said.logprob, said.closing, fall(sound))
+    return odds(said.closing, fall(sound))
 
 
 @pytest.mark.parametrize("clip", LONG)

@@ -15,25 +15,25 @@ FALLING, FLAT = (-20.0, -10.0), (-2.0, -1.0)  # dB
 
 
 def test_a_sure_mark_and_a_voice_that_falls_are_the_end() -> None:
-    assert reading("Turn it on.", -0.1, SURE, FALLING) is Reading.FINISHED
+    assert reading("Turn it on.", SURE, FALLING) is Reading.FINISHED
 
 
 def test_a_voice_that_does_not_fall_may_go_on() -> None:
-    assert reading("Turn it on.", -0.1, SURE, FLAT) is not Reading.FINISHED
+    assert reading("Turn it on.", SURE, FLAT) is not Reading.FINISHED
 
 
 def test_a_text_that_is_broken_off_goes_on() -> None:
-    assert reading("Turn on the", -0.3, OPEN, FLAT) is Reading.UNFINISHED
-    assert reading("Turn on the...", -0.3, OPEN, FALLING) is Reading.UNFINISHED
+    assert reading("Turn on the", OPEN, FLAT) is Reading.UNFINISHED
+    assert reading("Turn on the...", OPEN, FALLING) is Reading.UNFINISHED
 
 
 def test_no_text_is_nothing() -> None:
-    assert reading("", 0.0, SURE, FALLING) is Reading.NOTHING
+    assert reading("", SURE, FALLING) is Reading.NOTHING
 
 
 def test_an_engine_that_does_not_say_makes_nobody_sure() -> None:
-    assert reading("Turn it on.", -0.1, None, FALLING) is Reading.UNSURE
-    assert reading("Turn on the...", -0.1, None, FALLING) is Reading.UNFINISHED
+    assert reading("Turn it on.", None, FALLING) is Reading.UNSURE
+    assert reading("Turn on the...", None, FALLING) is Reading.UNFINISHED
 
 
 def test_a_voice_that_falls_is_quieter_at_its_end() -> None:

@@ -14,7 +14,8 @@ SENSITIVITIES = {"aggressive": 0.25, "default": 0.7, "relaxed": 1.25}
 # timeout_seconds): what goes on after that does not come from it.
 _LONGEST_IN_HOME_ASSISTANT = 15.0  # seconds
 
-# Seconds of silence behind what reads like that, with auto.
+# Seconds of silence behind what reads like that, with auto: what is finished waits for its decode
+# only; what may be, nearly half of all commands, for longer than most people pause in one.
 _FINISHED = 0.1
 _UNSURE = 0.8
 _UNFINISHED = 1.3
