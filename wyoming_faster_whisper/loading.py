@@ -14,7 +14,7 @@ from .engine.several import SeveralEngines
 from .errors import ModelError, SettingError
 from .languages import ENGLISH, MULTILINGUAL_V3, means_detect, normalise
 from .models import AUTO, Figures, Model, choose, choose_auto, is_distilled, locate, size_of
-from .probe import check_backend
+from .probe import check_backend, is_ordinary
 from .settings import Settings
 
 _LOGGER = logging.getLogger(__name__)
@@ -101,7 +101,8 @@ def load_engines(
         locate(model, folders[0], local_files_only=settings.local_files_only) for model in models
     ]
     _make_sure_of_memory(models, directories, settings)
-    check_backend(folders[0])
+    if not is_ordinary():
+        check_backend(folders[0])
     # Imported here because it takes longer than to begin to listen.
     from .engine.whisper import WhisperEngine, load_model
 

@@ -1,7 +1,7 @@
 """Can this CPU run the backend? Asked in a child process, for the answer may be a signal.
 
-A library built for newer CPUs ends the process that uses it, without a word. So the first
-start on a machine lets a child use every library once; the next starts believe what was
+A library built for newer CPUs ends the process that uses it, without a word. So, where the
+CPU does not say that it is new enough, the first start lets a child use every library once; the next starts believe what was
 found, until a library or the CPU is another.
 """
 
@@ -25,8 +25,25 @@ _LOGGER = logging.getLogger(__name__)
 _FILE = "backend-works"
 _LIBRARIES = ("ctranslate2", "onnxruntime", "numpy", "soxr", "tokenizers")
 _CPUINFO = Path("/proc/cpuinfo")
+_ORDINARY = {"avx2", "bmi2", "fma"}  # x86-64-v3: Intel since 2013, AMD since 2015
 _PATIENCE = 120.0  # seconds; it takes one, and more on a small machine from a cold disk
 _COMMAND = (sys.executable, "-m", __name__)
+
+
+def is_ordinary(machine: str = "", cpuinfo: str = "") -> bool:
+    """A CPU with all that any of the libraries is built for: not worth a second of the start.
+
+    Args:
+        machine: as platform.machine() says; this one's unless given.
+        cpuinfo: the text of /proc/cpuinfo; likewise.
+    """
+    if not cpuinfo:
+        with contextlib.suppress(OSError):
+            machine, cpuinfo = platform.machine(), _CPUINFO.read_text()
+    return machine == "x86_64" and any(
+        line.startswith("flags") and _ORDINARY <= set(line.split())
+        for line in cpuinfo.splitlines()
+    )
 
 
 def check_backend(folder: Path, command: Sequence[str] = _COMMAND) -> None:

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from wyoming_faster_whisper.errors import ModelError
-from wyoming_faster_whisper.probe import check_backend
+from wyoming_faster_whisper.probe import check_backend, is_ordinary
 
 
 def command(code: str) -> tuple[str, ...]:
@@ -65,3 +65,18 @@ def test_a_trial_that_cannot_be_made_is_no_reason_to_stop(
 ) -> None:
     check_backend(tmp_path, (str(tmp_path / "no-such-python"),))
     assert "could not be tried" in caplog.text
+
+
+@pytest.mark.parametrize(
+    ("machine", "cpuinfo", "ordinary"),
+    [
+        ("x86_64", "processor\t: 0\nflags\t\t: fpu sse4_1 fma avx2 bmi2 sha_ni\n", True),
+        ("x86_64", "flags\t\t: fpu sse4_1 avx\n", False),
+        ("aarch64", "Features\t: fp asimd evtstrm\n", False),
+        ("x86_64", "nothing of use", False),
+    ],
+)
+def test_only_a_cpu_that_may_be_too_old_is_tried(
+    machine: str, cpuinfo: str, ordinary: bool
+) -> None:
+    assert is_ordinary(machine, cpuinfo) is ordinary
