@@ -41,7 +41,7 @@ def is_ordinary(machine: str = "", cpuinfo: str = "") -> bool:
         with contextlib.suppress(OSError):
             machine, cpuinfo = platform.machine(), _CPUINFO.read_text()
     return machine == "x86_64" and any(
-        line.startswith("flags") and _ORDINARY <= set(line.split())
+        line.startswith("flags") and set(line.split()) >= _ORDINARY
         for line in cpuinfo.splitlines()
     )
 
