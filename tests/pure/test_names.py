@@ -1,0 +1,141 @@
+"""Names that were misheard are put right; words that are words stay."""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from wyoming_faster_whisper.names.correct import Corrector
+from wyoming_faster_whisper.names.sound import letters, sounds
+from wyoming_faster_whisper.names.words import LANGUAGES, commonness
+
+NAMES = (
+    "Ecobee", "Nanit", "Roborock", "Sonos", "Vaillant", "Netatmo", "Florbix", "Aqara Hub",
+    "Monika's Lamp", "Kitchen Light", "Living Room", "Fluxor", "Flexor", "Worx", "Larder",
+    "Wi-Fi Plug", "Nespresso", "Sonoff", "Käthe Lampe", "Lamp 2", "Downstairs",
+)  # fmt: skip
+HOME = Corrector(NAMES)
+
+
+@pytest.mark.parametrize(
+    ("heard", "right"),
+    [
+        ("Set the ecobe to 20 degrees.", "Set the Ecobee to 20 degrees."),
+        ("Turn on the eco bee.", "Turn on the Ecobee."),
+        ("Start the robo rock.", "Start the Roborock."),
+        ("Please switch the valant off.", "Please switch the Vaillant off."),
+        ("Set the net at mo to 30%.", "Set the Netatmo to 30%."),
+        ("Set the florbicks to 30%.", "Set the Florbix to 30%."),
+        ("Turn on the Akara hub, please.", "Turn on the Aqara Hub, please."),
+        ("Please switch the Monica's lamp off.", "Please switch the Monika's Lamp off."),
+        ("Turn off the wifi plug.", "Turn off the Wi-Fi Plug."),
+    ],
+)
+def test_a_near_miss_becomes_the_name(heard: str, right: str) -> None:
+    assert HOME.correct(heard) == right
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "The alarm works.",  # sounds like Worx to the last sound
+        "Turn on the light in the kitchen.",
+        "How much room is left?",
+        "It is larger than I thought.",
+        "Turn off the lamp.",  # and not Monika's
+        "Close everything downstairs.",
+        "Set a timer for 10 minutes.",
+        "Make me an espresso.",
+        "Make me an Expresso.",  # which is one, misspelt
+        "Is there fan noise in the living room?",
+        "",
+        "...",
+    ],
+)
+def test_what_is_simply_another_word_stays(text: str) -> None:
+    assert HOME.correct(text) == text
+
+
+def test_of_two_rivals_the_nearer_wins() -> None:
+    assert HOME.correct("Set the flexer to 30%.") == "Set the Flexor to 30%."
+    assert HOME.correct("Set the fluxer to 30%.") == "Set the Fluxor to 30%."
+
+
+def test_a_name_that_is_right_is_not_touched() -> None:
+    for name in NAMES:
+        text = f"Turn on the {name}, then stop."
+        assert HOME.correct(text) == text
+
+
+def test_a_number_is_not_a_mishearing() -> None:
+    assert HOME.correct("Turn on lamp 3.") == "Turn on lamp 3."
+
+
+def test_nothing_is_changed_in_a_language_whose_words_are_not_known() -> None:
+    assert "ja" not in LANGUAGES
+    assert Corrector(NAMES, "ja").correct("Set the incubi to 20.") == "Set the incubi to 20."
+
+
+def test_words_of_another_language_are_known() -> None:
+    german = Corrector(("Lichterkette", "Netatmo"), "de")
+    assert german.correct("Schalte das Licht ein.") == "Schalte das Licht ein."
+    assert german.correct("Stell die Netatmu auf 20 Grad.") == "Stell die Netatmo auf 20 Grad."
+
+
+@settings(deadline=None)  # the first word waits for the list of words
+@given(st.text(max_size=80), st.lists(st.text(max_size=20), max_size=8))
+def test_any_text_and_any_names_will_do(text: str, names: list[str]) -> None:
+    home = Corrector(names)
+    assert home.correct("") == ""
+    home.correct(text)
+    home.found(home.near(text), before=text, after=text)
+
+
+def test_what_is_too_far_for_the_ear_alone_is_asked_about() -> None:
+    assert HOME.near("Set the incubi to 20 degrees.")[0] == "Ecobee"
+    assert HOME.correct("Set the incubi to 20 degrees.") == "Set the incubi to 20 degrees."
+
+
+def test_few_names_are_asked_about() -> None:
+    near = HOME.near("Please switch the mail and top.")
+    assert "Vaillant" in near
+    assert len(near) <= 6
+
+
+def test_nothing_is_asked_where_nothing_is_alike() -> None:
+    assert HOME.near("Ouagadougou") == ()
+    assert HOME.near("Turn on the Ecobee.") == ()
+
+
+def test_hearing_again_counts_only_where_it_brings_out_a_name() -> None:
+    near = ("Vaillant", "Ecobee")
+    before = "Switch the mail and top."
+    assert HOME.found(near, before=before, after="Switch the Vaillant off.")
+    assert HOME.found(near, before=before, after="Switch the Valliant off.")  # nearly
+    assert not HOME.found(near, before=before, after="Switch the mailing off.")
+    assert not HOME.found(near, before="The Ecobee.", after="An Ecobee.")  # was there before
+
+
+def test_spellings_that_sound_alike_have_the_same_sounds() -> None:
+    assert sounds("aqara") == sounds("akara")
+    assert sounds("monika") == sounds("monica")
+    assert sounds("phone") == sounds("fone")
+    assert sounds("b") == sounds("bee")
+
+
+def test_letters_have_no_accents_and_no_signs() -> None:
+    assert letters("Käthe's Wi-Fi") == "katheswifi"
+
+
+@pytest.mark.parametrize("language", LANGUAGES)
+def test_every_list_of_words_is_there(language: str) -> None:
+    assert len(commonness(language)) > 5000
+    assert max(commonness(language).values()) < 9
+
+
+def test_plain_words_stay_even_where_a_model_that_was_told_a_name_hears_it() -> None:
+    before = "Some of it is at home."
+    assert not HOME.found(("Sonoff",), before=before, after="Sonoff is at home")
+    both = "Sonoff, start the Vaillant."
+    assert not HOME.found(("Sonoff", "Vaillant"), before="Some of the mail and top.", after=both)

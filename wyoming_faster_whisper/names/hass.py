@@ -1,0 +1,217 @@
+"""The names in a home, asked of Home Assistant over its websocket API.
+
+Read only: what is exposed to its voice assistant, the aliases of that, and the
+areas and floors. Two or three round trips; questions that do not depend on
+one another go out together. Needs the extra "hass" (aiohttp).
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+from urllib.parse import urlsplit, urlunsplit
+
+from ..errors import ServerError, SettingError, printable, visible
+
+try:
+    import aiohttp
+except ImportError as missing:
+    raise SettingError(
+        "--hass-token needs the extra hass: pip install 'wyoming-faster-whisper[hass]'"
+    ) from missing
+
+_LARGEST = 32 * 2**20  # bytes of one answer; a thousand exposed entities are one megabyte
+
+# What people switch by its own name; of sensors, of which there are hundreds, they ask by area.
+_SPOKEN_DOMAINS = frozenset(
+    "climate cover fan humidifier lawn_mower light lock media_player scene script siren switch "
+    "todo vacuum valve water_heater".split()
+)
+
+
+class HomeAssistantError(ServerError):
+    """Home Assistant could not be asked, or said no."""
+
+    code = "hass"
+
+
+class HomeAssistant:
+    """One Home Assistant, asked for its names.
+
+    Args:
+        api: URL of its API, like http://homeassistant.local:8123/api.
+        token: a long-lived access token of an administrator.
+        timeout: seconds for the whole conversation.
+
+    Raises:
+        SettingError: the URL is none.
+    """
+
+    def __init__(self, api: str, token: str, *, timeout: float = 10.0) -> None:
+        parts = urlsplit(api)
+        if parts.scheme not in ("http", "https") or not parts.netloc:
+            raise SettingError(f"--hass-api is {api!r}; it must be an http:// or https:// URL")
+        scheme = {"http": "ws", "https": "wss"}[parts.scheme]
+        path = parts.path.rstrip("/") + "/websocket"
+        self._url = urlunsplit((scheme, parts.netloc, path, "", ""))
+        self._token = token
+        self._timeout = timeout
+
+    def __repr__(self) -> str:
+        return f"<HomeAssistant {self._url}>"
+
+    async def names(self) -> tuple[str, ...]:
+        """All names that may be spoken, those first that are likeliest to be.
+
+        Areas and floors in use, what people switch (each name with its aliases), other
+        areas and floors, everything else.
+
+        Raises:
+            HomeAssistantError: there is no answer, or a no; the sentence says which.
+        """
+        try:
+            async with (
+                asyncio.timeout(self._timeout),
+                aiohttp.ClientSession() as session,
+                session.ws_connect(self._url, max_msg_size=_LARGEST) as socket,
+            ):
+                return await _names(await _Conversation.begin(socket, self._token))
+        except HomeAssistantError:
+            raise
+        except TimeoutError:
+            raise HomeAssistantError(
+                f"{self._url} did not answer within {self._timeout:g} s"
+            ) from None
+        except (aiohttp.ClientError, OSError) as error:
+            raise HomeAssistantError(f"{self._url}: {printable(error, 200)}") from error
+        except (ValueError, TypeError, KeyError, AttributeError) as error:
+            # Its answers are not checked field by field.
+            raise HomeAssistantError(
+                f"{self._url} says what we do not know: {error!r}"
+            ) from error
+
+
+class _Conversation:
+    """Numbered questions and their answers."""
+
+    def __init__(self, socket: aiohttp.ClientWebSocketResponse) -> None:
+        self._socket = socket
+        self._asked = 0
+
+    @classmethod
+    async def begin(cls, socket: aiohttp.ClientWebSocketResponse, token: str) -> _Conversation:
+        await socket.receive_json()  # auth_required
+        await socket.send_json({"type": "auth", "access_token": token})
+        answer = await socket.receive_json()
+        if answer["type"] != "auth_ok":
+            raise HomeAssistantError(
+                f"Home Assistant does not take the token: {printable(answer.get('message'))}"
+            )
+        return cls(socket)
+
+    async def ask(self, *questions: Mapping[str, Any]) -> list[Any]:
+        """Ask all at once; the answers come in the questions' order.
+
+        A subscription is answered by its first event. An answer is None where Home
+        Assistant is too old to know the question.
+        """
+        numbers = range(self._asked + 1, self._asked + 1 + len(questions))
+        self._asked += len(questions)
+        for number, question in zip(numbers, questions, strict=True):
+            await self._socket.send_json({"id": number, **question})
+        answers: dict[int, Any] = {}
+        while len(answers) < len(questions):
+            message = await self._socket.receive_json()
+            number = message.get("id")
+            if number not in numbers:
+                continue  # news of an earlier subscription
+            question = questions[number - numbers[0]]
+            if message["type"] == "event":
+                answers.setdefault(number, message["event"])
+            elif not message["success"]:
+                _check_refusal(question, message.get("error") or {})
+                answers[number] = None
+            elif not question["type"].startswith("subscribe_"):
+                answers[number] = message["result"]
+        return [answers[number] for number in numbers]
+
+
+def _check_refusal(question: Mapping[str, Any], error: Mapping[str, Any]) -> None:
+    """Raise what a refusal means, unless it is that Home Assistant is too old."""
+    if error.get("code") == "unknown_command":
+        return
+    if error.get("code") == "unauthorized":
+        raise HomeAssistantError("the token is not an administrator's, who alone sees names")
+    raise HomeAssistantError(f"{question['type']}: {printable(error.get('message'))}")
+
+
+async def _names(home: _Conversation) -> tuple[str, ...]:
+    exposure, areas, floors = await home.ask(
+        {"type": "homeassistant/expose_entity/list"},
+        {"type": "config/area_registry/list"},
+        {"type": "config/floor_registry/list"},
+    )
+    exposed = sorted(
+        entity
+        for entity, assistants in ((exposure or {}).get("exposed_entities") or {}).items()
+        if assistants.get("conversation")
+    )
+    entries: dict[str, Any] = {}
+    states: dict[str, Any] = {}
+    if exposed:
+        entries, event = await home.ask(
+            {"type": "config/entity_registry/get_entries", "entity_ids": exposed},
+            {"type": "subscribe_entities", "entity_ids": exposed},
+        )
+        entries = {entity: entry for entity, entry in (entries or {}).items() if entry}
+        states = (event or {}).get("a") or {}
+    # Where it is says the entity itself, or else its device.
+    device_areas: dict[str, str] = {}
+    if any(entry.get("device_id") and not entry.get("area_id") for entry in entries.values()):
+        [devices] = await home.ask({"type": "config/device_registry/list"})
+        device_areas = {device["id"]: device["area_id"] for device in devices or ()}
+
+    spoken: list[str] = []
+    others: list[str] = []
+    used: set[str] = set()
+    for entity in exposed:
+        entry = entries.get(entity, {})
+        if entry.get("disabled_by"):
+            continue
+        used.add(entry.get("area_id") or device_areas.get(entry.get("device_id"), ""))
+        # The name on the dashboard: the registry's may lack the device's name.
+        name = states.get(entity, {}).get("a", {}).get("friendly_name")
+        tier = spoken if entity.partition(".")[0] in _SPOKEN_DOMAINS else others
+        tier += [name or entry.get("name") or entry.get("original_name"), *_aliases(entry)]
+    used_floors = {area.get("floor_id") for area in areas or () if area["area_id"] in used}
+    places = [(area, area["area_id"] in used) for area in areas or ()]
+    places += [(floor, floor["floor_id"] in used_floors) for floor in floors or ()]
+    return unique(
+        (
+            *(name for place, busy in places if busy for name in _called(place)),
+            *spoken,
+            *(name for place, busy in places if not busy for name in _called(place)),
+            *others,
+        )
+    )
+
+
+def _aliases(record: Mapping[str, Any]) -> Sequence[Any]:
+    return record.get("aliases") or ()
+
+
+def _called(place: Mapping[str, Any]) -> Sequence[Any]:
+    return (place.get("name"), *_aliases(place))
+
+
+def unique(names: Iterable[Any]) -> tuple[str, ...]:
+    """Each name once, the first spelling; cleaned, and without what is no name.
+
+    Since 2026 an alias can be null in Home Assistant's registry.
+    """
+    found: dict[str, str] = {}
+    for name in names:
+        if isinstance(name, str) and (cleaned := visible(name)):
+            found.setdefault(cleaned.casefold(), cleaned)
+    return tuple(found.values())
