@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, Protocol
 
@@ -51,6 +51,7 @@ class Offer:
 
     models: Sequence[Served]  # the default first; not empty
     options: DecodeOptions = field(default_factory=DecodeOptions)
+    home: Callable[[], tuple[str, ...]] = tuple  # the names that Home Assistant knows now
 
     def accept(
         self, request: Request, client: str, warned: set[str] | None = None
@@ -70,7 +71,7 @@ class Offer:
             model=model.name,
             language=language,
             among=among,
-            names=(*request.names[:MOST_NAMES], *self.options.names),
+            names=(*request.names[:MOST_NAMES], *self.home()[:MOST_NAMES]),
         )
 
     def _model(self, request: Request, client: str, warned: set[str]) -> Served:

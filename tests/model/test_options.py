@@ -79,8 +79,8 @@ def test_a_name_to_expect_changes_what_is_heard(engine: WhisperEngine) -> None:
     plain = decode(engine, "weather", language="en").text
     spelt = decode(engine, "weather", language="en", names=("WEATHER", "TOMORROW")).text
     assert plain.lower().strip("?.") == spelt.lower().strip("?.")
-    hints = DecodeOptions(names=("Ecobee", "Nanit"), prompt="Home.")
-    assert len(engine._prompt(hints, "en")) > len(engine._prompt(DecodeOptions(), "en")) + 5
+    hinted = engine._prompt(DecodeOptions(prompt="Home."), "en", ("Ecobee", "Nanit"))
+    assert len(hinted) > len(engine._prompt(DecodeOptions(), "en")) + 5
 
 
 def test_any_number_of_names_leaves_room_for_the_text(engine: WhisperEngine) -> None:

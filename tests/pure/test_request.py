@@ -71,7 +71,8 @@ def test_only_languages_of_the_model_may_be_detected() -> None:
 
 
 def test_names_of_the_request_go_first_and_are_bounded() -> None:
-    assert accepted(Request(names=("Ecobee",)), names=("Nanit",)).names == ("Ecobee", "Nanit")
+    home = Offer([BASE], home=lambda: ("Nanit",))
+    assert home.accept(Request(names=("Ecobee",)), "client").names == ("Ecobee", "Nanit")
     assert len(accepted(Request(names=("x",) * 10_000)).names) == MOST_NAMES
 
 

@@ -20,6 +20,7 @@ class DecodeOptions:
     beam_size: int = 0  # 1 = greedy, 0 = what the machine can afford
     prompt: str | None = None  # text that sets style and vocabulary
     names: tuple[str, ...] = ()  # words to expect, most important first
+    hints: int = 200  # tokens of prompt and names; more and the model echoes them
 
 
 @dataclass(frozen=True, slots=True, eq=False)

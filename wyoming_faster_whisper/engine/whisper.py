@@ -2,7 +2,8 @@
 
 One decode is: a spectrogram, one encoding of as much window as the clip needs
 (window.py), a beam over it, and, where the gate does not believe the text
-(gate.py), all of it once more with a longer window. Jobs that need the same
+(gate.py), all of it once more with a longer window; a text that is like names is
+heard again with those in the prompt (hints.py). Jobs that need the same
 window go through together: a step of the decoder spends its time on fetching
 the weights, which serve a batch as well as one.
 """
@@ -25,6 +26,7 @@ from ..errors import EngineError, ModelError
 from ..hardware import release_memory
 from .base import Closing, DecodeOptions, Job, Transcript
 from .gate import Decoded, Verdict, better, judge, token_budget, unlooped
+from .hints import Expected, hints
 from .spectrogram import Features, Spectrogram
 from .window import window_frames
 
@@ -37,7 +39,6 @@ _BEAM = 5
 _BATCH_GAIN = 0.9
 _POSITIONS = 448  # tokens that the decoder has places for, the prompt included
 _LONGEST_PROMPT = _POSITIONS // 2 - 1  # tokens, as Whisper cuts it
-_HINTS = 200  # tokens of prompt and names; more and the model echoes them
 
 
 def load_model(
@@ -253,6 +254,7 @@ class WhisperEngine:
             prompt = self._prompt(options, languages[0])
             closing = self._closing(encoding, prompt, first[0].text)
         # It takes more memory than all else after loading, and a second look needs its own.
+        kept = encoding if options.names and len(jobs) == 1 else None
         del encoding
         found: list[Transcript] = []
         for job, some, language, prompt, decoded in zip(
@@ -261,12 +263,22 @@ class WhisperEngine:
             decoded = unlooped(decoded, job.seconds)
             verdict = judge(decoded, sure=job.sure)
             passes = 1
+            if verdict is Verdict.AGAIN:
+                kept = None  # as above
             if verdict is Verdict.AGAIN and (again := self._again(job, some, prompt, decoded)):
                 decoded = better(decoded, again)
                 passes += 1
             text = "" if verdict is Verdict.EMPTY else decoded.text
             if not text.startswith(job.said):
                 text = job.said  # it has been sent, and is not taken back
+            expected = Expected(job, language)
+            asking = [*self._prompt(options, language, expected.near(text)), *said]
+            if asking != prompt:
+                named = self._named(job, some, asking, decoded.budget, kept)
+                passes += 1
+                if expected.found(before=text, after=named.text):
+                    decoded, text = named, named.text
+            text = expected.write(text)
             found.append(
                 Transcript(text, language, decoded.logprob, passes, verdict.value, closing)
             )
@@ -283,6 +295,20 @@ class WhisperEngine:
         release_memory()
         encoding = self._encode([features], frames)
         return self._generate(encoding, [prompt], _BEAM, [2 * first.budget])[0]
+
+    def _named(
+        self,
+        job: Job,
+        features: Features,
+        prompt: list[int],
+        budget: int,
+        encoding: ctranslate2.StorageView | None,
+    ) -> Decoded:
+        """What it hears with names in its prompt; of an encoding that is still there."""
+        if encoding is None:
+            encoding = self._encode([features], self._frames(job))
+        beam = job.options.beam_size or (_BEAM if self._fast else 1)
+        return unlooped(self._generate(encoding, [prompt], beam, [budget])[0], job.seconds)
 
     def _closing(
         self, encoding: ctranslate2.StorageView, prompt: list[int], text: str
@@ -330,25 +356,21 @@ class WhisperEngine:
             found.append(next((code for code in codes if not among or code in among), codes[0]))
         return found
 
-    def _prompt(self, options: DecodeOptions, language: str) -> list[int]:
+    def _prompt(
+        self, options: DecodeOptions, language: str, names: Sequence[str] = ()
+    ) -> list[int]:
         """The tokens that the decoder continues."""
+
+        def fits(text: str) -> bool:
+            return len(self._tokens(text)) <= options.hints
+
         prompt: list[int] = []
-        if self._takes_prompt and (text := self._hints(options)):
+        if self._takes_prompt and (text := hints(options.prompt, names, fits)):
             prompt = [self._id("<|startofprev|>"), *self._tokens(text)[-_LONGEST_PROMPT:]]
         prompt.append(self._id("<|startoftranscript|>"))
         if self._model.is_multilingual:
             prompt += [self._id(f"<|{language}|>"), self._id(f"<|{options.task}|>")]
         return [*prompt, self._id("<|notimestamps|>")]
-
-    def _hints(self, options: DecodeOptions) -> str:
-        """The text before the text: the operator's prompt, and as many names as fit."""
-        hints = options.prompt or ""
-        for name in options.names:
-            longer = f"{hints}, {name}" if hints else name
-            if len(self._tokens(longer)) > _HINTS:
-                break
-            hints = longer
-        return hints
 
     def _tokens(self, text: str) -> list[int]:
         ids = self._tokenizer.encode(" " + text.strip(), add_special_tokens=False).ids

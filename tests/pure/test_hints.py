@@ -1,0 +1,48 @@
+"""Names that a job may hold, and the prompt that names them."""
+
+from __future__ import annotations
+
+from wyoming_faster_whisper.engine.base import DecodeOptions, Job
+from wyoming_faster_whisper.engine.hints import Expected, hints
+from wyoming_faster_whisper.testing import silence
+
+NAMES = ("Ecobee", "Vaillant")
+
+
+def expected(*, said: str = "", task: str = "transcribe") -> Expected:
+    return Expected(Job(silence(1.0), DecodeOptions(task=task, names=NAMES), said=said), "en")
+
+
+def test_as_many_names_as_fit_stand_behind_the_prompt() -> None:
+    assert hints("Home", NAMES, lambda text: len(text) < 14) == "Home, Ecobee"
+    assert hints("Home", NAMES, lambda text: False) == "Home"
+    assert hints(None, NAMES, lambda text: True) == "Ecobee, Vaillant"
+
+
+def test_names_are_written_as_they_should_be() -> None:
+    assert expected().write("Set the eco bee to 20.") == "Set the Ecobee to 20."
+
+
+def test_what_was_sent_is_not_put_right_any_more() -> None:
+    names = expected(said="Set the eco")
+    assert (
+        names.write("Set the eco bee, then the valant.") == "Set the eco bee, then the Vaillant."
+    )
+
+
+def test_what_was_sent_is_not_asked_about() -> None:
+    text = "Set the incubi to 20"
+    assert expected().near(text)
+    assert expected(said=text).near(f"{text} degrees.") == ()
+
+
+def test_hearing_again_may_not_take_back_what_was_sent() -> None:
+    before, after = "Turn the mail and top.", "Turn the Vaillant off."
+    assert expected(said="Turn the").found(before=before, after=after)
+    assert not expected(said="Turn the mail").found(before=before, after=after)
+
+
+def test_a_translation_holds_no_names() -> None:
+    names = expected(task="translate")
+    assert names.near("Set the incubi to 20.") == ()
+    assert names.write("Set the eco bee to 20.") == "Set the eco bee to 20."
