@@ -57,7 +57,6 @@ class Option:
     metavar: str | None = None
     separator: str = os.pathsep  # of REPEATED values in a variable
     secret: bool = False  # never shown
-    later: bool = False  # accepted; its feature has not come yet
 
     @property
     def flag(self) -> str:
@@ -175,8 +174,6 @@ class _Parser(argparse.ArgumentParser):
 
 def _help(opt: Option) -> str:
     text = opt.help
-    if opt.later:
-        text += " (not served yet)"
     if opt.choices and opt.arity is Arity.ONE:
         text += f": {_or(opt.choices)}"
     if opt.shows_default:
@@ -269,7 +266,5 @@ def page(known: Sequence[Option]) -> str:
         text = opt.help
         if opt.choices and opt.arity is Arity.ONE:
             text += f": {_or(opt.choices)}"
-        if opt.later:
-            text += " (not served yet: gives a warning)"
         lines.append(f"| `{opt.flag}{value}` | {default} | {text} |")
     return "\n".join([*lines, ""])

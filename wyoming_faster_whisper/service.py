@@ -46,6 +46,7 @@ if TYPE_CHECKING:
     from .http.server import HttpServer
     from .http.web import Web
     from .metrics import Metrics
+    from .names.cache import NameCache
     from .record import UtteranceRecord
 
 _LOGGER = logging.getLogger(__name__)
@@ -113,6 +114,8 @@ class Service:
         self._metrics: Metrics | None = None
         self._metrics_server: HttpServer | None = None
         self._model_memory = 0  # bytes
+        language = default_language(settings, self.models[0]) or "en"
+        self._names = _name_cache(settings, language)
         self.metrics_url: str | None = None  # once it has started with --metrics-port
 
     @property
@@ -174,6 +177,8 @@ class Service:
         if self._upstreams is not None:
             await self._upstreams.start()
         self._worker.start()
+        if self._names is not None:
+            self._names.refresh()  # the first who speaks need not wait
         if settings.zeroconf is not None:
             self._announce(settings.zeroconf)
 
@@ -225,6 +230,8 @@ class Service:
         # Last: how the end goes can be watched.
         if self._metrics_server is not None:
             await self._metrics_server.stop()
+        if self._names is not None:
+            await self._names.close()
         if self._worker is not None:
             await self._worker.close()
 
@@ -276,7 +283,7 @@ class Service:
         self._announcement.start()
 
     def _shared(self, worker: Worker) -> Shared:
-        settings = self._settings
+        settings, names = self._settings, self._names
 
         async def vad() -> SpeechDetector:
             return await asyncio.shield(self._vad)
@@ -292,7 +299,9 @@ class Service:
                     task=settings.whisper_task,
                     beam_size=max(0, settings.beam_size),
                     prompt=settings.initial_prompt,
+                    hints=settings.hass_prompt_max_tokens,
                 ),
+                home=tuple if names is None else (lambda: names.names),
             ),
             rules=SpeechRules(
                 threshold=settings.vad_threshold,
@@ -302,6 +311,7 @@ class Service:
                 pad=settings.vad_clip_pad_ms / 1000,
             ),
             turns=turn_rules(settings),
+            names=names,
             pause=settings.guess_after,
             partials=settings.partials,
             style=partial(style, settings.text_style),
@@ -369,6 +379,26 @@ def _limits(settings: Settings) -> Limits:
         between=settings.idle_timeout,
         inside=settings.audio_timeout,
         write=settings.write_timeout,
+    )
+
+
+def _name_cache(settings: Settings, language: str) -> NameCache | None:
+    if settings.hass_token is None:
+        return None
+    from .names.cache import NameCache
+    from .names.correct import corrector
+    from .names.hass import HomeAssistant
+
+    hass = HomeAssistant(settings.hass_api, settings.hass_token)
+
+    async def fetch() -> tuple[str, ...]:
+        names = await hass.names()
+        # Made here, in a thread, so that no utterance pays for it.
+        await asyncio.to_thread(corrector, names, language)
+        return names
+
+    return NameCache(
+        fetch, every=settings.hass_refresh_seconds, patience=settings.hass_prompt_timeout
     )
 
 

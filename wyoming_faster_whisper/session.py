@@ -111,6 +111,8 @@ class Session:
         """Begin an utterance; one that had not ended is forgotten."""
         self._forget()
         self._shared.worker.wake()
+        if self._shared.names is not None:
+            self._shared.names.refresh()
         self._state = State.LISTENING
         self._turn = Turn(
             self._shared,

@@ -24,7 +24,7 @@ from typing import Any
 from .errors import SettingError
 from .languages import MULTILINGUAL_V3, means_detect, normalise
 from .models import SttLibrary
-from .options import Arity, Option, option, options, page, read_options, unknown_variables
+from .options import Arity, option, options, page, read_options, unknown_variables
 from .text import STYLES
 
 DEFAULT_URI = "tcp://0.0.0.0:10300"
@@ -226,29 +226,32 @@ class Settings:
 
     hass_token: str | None = option(
         None,
-        "Home Assistant's long-lived access token, to learn the names of devices",
+        "Home Assistant's long-lived access token (an administrator's): the names of what is "
+        "exposed to its voice assistant are written as it has them; needs the extra hass",
         secret=True,
         metavar="TOKEN",
-        later=True,
     )
     hass_api: str = option(
-        "http://homeassistant.local:8123/api",
-        "URL of Home Assistant's API",
-        metavar="URL",
-        later=True,
+        "http://homeassistant.local:8123/api", "URL of Home Assistant's API", metavar="URL"
     )
     hass_refresh_seconds: float = option(
         0.0,
-        "least seconds between two fetches of the names",
+        "least seconds between two fetches of the names; 0 = whenever somebody begins to speak",
         least=0,
         most=604_800,
-        later=True,
     )
     hass_prompt_max_tokens: int = option(
-        200, "tokens of the prompt for names", least=0, most=10_000, later=True
+        200,
+        "tokens of the prompt that names may take, when the model is asked again whether it "
+        "heard one; 0 = it is not asked",
+        least=0,
+        most=10_000,
     )
     hass_prompt_timeout: float = option(
-        1.0, "seconds that an utterance waits for names", least=0, most=600, later=True
+        1.0,
+        "seconds that the first utterance waits for the names where they have not come yet",
+        least=0,
+        most=600,
     )
 
     allow: tuple[str, ...] = option(
@@ -390,7 +393,7 @@ def read_settings(argv: Sequence[str], environ: Mapping[str, str]) -> Given:
         for name in unknown_variables(known, environ)
     ]
     settings = _checked(Settings(**values))
-    return Given(settings, (*warnings, *_remarks(known, values)))
+    return Given(settings, (*warnings, *_remarks(values)))
 
 
 def _checked(settings: Settings) -> Settings:
@@ -437,13 +440,9 @@ def _check_access(settings: Settings) -> None:
         raise SettingError(f"--tls-cert is for tcp:// only, and --uri is {settings.uri!r}")
 
 
-def _remarks(known: Sequence[Option], values: Mapping[str, Any]) -> list[str]:
+def _remarks(values: Mapping[str, Any]) -> list[str]:
     """One sentence for each value that does not do what it says."""
-    remarks = [
-        f"{opt.flag} does nothing yet: this version has no such feature"
-        for opt in known
-        if opt.later and opt.name in values and values[opt.name] != opt.default
-    ]
+    remarks: list[str] = []
     library = values.get("stt_library", SttLibrary.AUTO)
     if library not in (SttLibrary.AUTO, SttLibrary.FASTER_WHISPER):
         remarks.append(f"--stt-library {library} is not served here; faster-whisper serves")

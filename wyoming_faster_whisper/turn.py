@@ -10,6 +10,7 @@ import asyncio
 import logging
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
+from typing import Protocol
 
 from .answer import (
     Answer,
@@ -46,6 +47,18 @@ AUTO_PAUSE = 0.128
 """Seconds of silence after which to guess where the text decides on the end."""
 
 
+class Names(Protocol):
+    """Where the names of a home come from."""
+
+    def refresh(self) -> None:
+        """Somebody begins to speak."""
+        ...
+
+    async def wait(self) -> object:
+        """Give the first fetch a bounded chance."""
+        ...
+
+
 @dataclass(frozen=True, slots=True)
 class Shared:
     """What all sessions have in common."""
@@ -53,6 +66,7 @@ class Shared:
     worker: Worker
     vad: Callable[[], Awaitable[SpeechDetector]]  # may have to wait for the model
     offer: Offer  # models and options to choose from
+    names: Names | None = None  # asked for while people speak
     rules: SpeechRules = field(default_factory=SpeechRules)
     turns: TurnRules = field(default_factory=TurnRules)
     pause: float = 0.0  # seconds of silence after which to guess; 0 = never
@@ -224,6 +238,9 @@ class Turn:
             for segment in parts:
                 if segment in self._held:
                     self._decoding.begin(segment, guess=False)
+            if parts and self._shared.names is not None:
+                # Behind the decode, which is not lost where no names come.
+                await self._shared.names.wait()
             texts = await self._decoding.answer(parts)
         language = texts[-1].language if texts else self._options().language
         self._start_text(language)

@@ -298,11 +298,8 @@ def test_languages(language: str) -> None:
 
 
 def test_what_we_do_not_serve_is_a_warning_that_says_what_happens() -> None:
-    line = (
-        "--stt-library sherpa --sherpa-streaming --vad-filter --vad-clip --hass-prompt-timeout 2"
-    )
+    line = "--stt-library sherpa --sherpa-streaming --vad-filter --vad-clip"
     assert given(line).warnings == (
-        "--hass-prompt-timeout does nothing yet: this version has no such feature",
         "--stt-library sherpa is not served here; faster-whisper serves",
         "--sherpa-streaming is not served here; faster-whisper serves",
         "--vad-filter is always on here; it need not be given",
@@ -316,8 +313,7 @@ def test_our_own_library_is_no_warning(library: str) -> None:
 
 
 def test_a_warning_never_shows_a_token() -> None:
-    warnings = given("--hass-token s3cret").warnings
-    assert warnings == ("--hass-token does nothing yet: this version has no such feature",)
+    assert given("--hass-token s3cret").warnings == ()
 
 
 # Those who start us.

@@ -1,0 +1,249 @@
+"""Names from a Home Assistant that is really asked, over a websocket."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+
+import pytest
+from wyoming.asr import Transcribe
+
+from wyoming_faster_whisper.errors import ServerError, SettingError
+from wyoming_faster_whisper.names.cache import NameCache
+from wyoming_faster_whisper.names.hass import HomeAssistant, HomeAssistantError
+from wyoming_faster_whisper.testing import FakeEngine, pcm16, tone
+from wyoming_faster_whisper.testing_hass import FakeHome, FakeHomeAssistant
+
+from .conftest import Serve
+from .serving import PCM, recording
+
+
+def home() -> FakeHome:
+    fake = FakeHome()
+    fake.add_floor("up", "Upstairs")
+    fake.add_floor("attic", "Attic")
+    fake.add_area("den", "Den", floor="up")
+    fake.add_area("store", "Store Room")
+    fake.add_area("snug", "Snug")
+    fake.devices.append({"id": "box", "area_id": "snug"})
+    fake.add("light.lamp", "Lamp", aliases=("Standing Light", None), area="den")
+    fake.add("sensor.warmth", "Warmth", device="box")
+    fake.add("switch.secret", "Secret", exposed=False)
+    fake.add("fan.old", "Old Fan")
+    fake.entities["fan.old"]["disabled_by"] = "user"
+    fake.friendly["todo.list"] = "  Shopping\nList "  # not in the registry
+    return fake
+
+
+async def test_names_come_in_the_order_of_their_use() -> None:
+    async with FakeHomeAssistant(home()) as hass:
+        names = await HomeAssistant(hass.api, "secret").names()
+    assert names == (
+        *("Den", "Snug", "Upstairs"),  # in use, the snug by a device
+        *("Lamp", "Standing Light", "Shopping List"),
+        *("Store Room", "Attic"),
+        "Warmth",
+    )
+
+
+async def test_a_home_where_nothing_is_exposed_has_its_areas() -> None:
+    fake = home()
+    fake.hidden |= set(fake.friendly)
+    async with FakeHomeAssistant(fake) as hass:
+        names = await HomeAssistant(hass.api, "secret").names()
+    assert names == ("Den", "Store Room", "Snug", "Upstairs", "Attic")
+
+
+async def test_a_home_without_floors_is_an_older_one() -> None:
+    async with FakeHomeAssistant(home(), unknown=["config/floor_registry/list"]) as hass:
+        names = await HomeAssistant(hass.api, "secret").names()
+    assert "Den" in names
+    assert "Upstairs" not in names
+
+
+async def test_a_wrong_token_is_said_to_be_one() -> None:
+    async with FakeHomeAssistant(home()) as hass:
+        with pytest.raises(HomeAssistantError, match="does not take the token"):
+            await HomeAssistant(hass.api, "guess").names()
+
+
+async def test_a_token_must_be_an_administrators() -> None:
+    async with FakeHomeAssistant(home(), admin=False) as hass:
+        with pytest.raises(HomeAssistantError, match="administrator"):
+            await HomeAssistant(hass.api, "secret").names()
+
+
+async def test_nobody_there_is_an_error_of_ours() -> None:
+    async with FakeHomeAssistant(home()) as hass:
+        api = hass.api
+    with pytest.raises(HomeAssistantError, match="ws://"):
+        await HomeAssistant(api, "secret").names()
+
+
+async def test_one_that_says_nothing_is_left_alone_in_time() -> None:
+    async with FakeHomeAssistant(home()) as hass:
+        hass.go.clear()
+        with pytest.raises(HomeAssistantError, match="did not answer"):
+            await HomeAssistant(hass.api, "secret", timeout=0.1).names()
+
+
+def test_a_url_that_is_none_is_refused() -> None:
+    with pytest.raises(SettingError, match="hass-api"):
+        HomeAssistant("homeassistant.local", "secret")
+
+
+class Source:
+    """Names that come when the test says so."""
+
+    def __init__(self) -> None:
+        self.asked = 0
+        self.answer: asyncio.Future[tuple[str, ...]] = asyncio.Future()
+
+    async def __call__(self) -> tuple[str, ...]:
+        self.asked += 1
+        return await asyncio.shield(self.answer)
+
+    def say(self, *names: str) -> None:
+        self.answer.set_result(names)
+
+    def fail(self) -> None:
+        self.answer.set_exception(ServerError("no answer"))
+
+    def again(self) -> None:
+        self.answer = asyncio.Future()
+
+
+async def finish(cache: NameCache) -> None:
+    assert cache._task is not None
+    await cache._task
+
+
+async def test_the_first_utterance_waits_for_names() -> None:
+    source = Source()
+    cache = NameCache(source, patience=10)
+    cache.refresh()
+    waiting = asyncio.create_task(cache.wait())
+    await asyncio.sleep(0)
+    assert not waiting.done()
+    source.say("Ecobee")
+    assert await waiting == ("Ecobee",)
+
+
+async def test_it_waits_no_longer_than_its_patience() -> None:
+    cache = NameCache(Source(), patience=0.01)
+    cache.refresh()
+    assert await cache.wait() == ()
+    await cache.close()
+
+
+async def test_only_the_first_waits_in_vain() -> None:
+    source = Source()
+    cache = NameCache(source, patience=0.01)
+    cache.refresh()
+    await cache.wait()
+    waiting = asyncio.create_task(cache.wait())
+    await asyncio.sleep(0)
+    assert waiting.done()
+    await cache.close()
+
+
+async def test_who_has_names_does_not_wait_for_newer_ones() -> None:
+    source = Source()
+    cache = NameCache(source, patience=10)
+    cache.refresh()
+    source.say("Ecobee")
+    await finish(cache)
+    source.again()
+    cache.refresh()
+    assert await cache.wait() == ("Ecobee",)
+    source.say("Nanit")
+    await finish(cache)
+    assert cache.names == ("Nanit",)
+
+
+async def test_a_failure_keeps_the_names_and_is_warned_of_once(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    caplog.set_level(logging.WARNING)
+    source = Source()
+    cache = NameCache(source)
+    cache.refresh()
+    source.say("Ecobee")
+    await finish(cache)
+    for _ in range(2):
+        source.again()
+        source.fail()
+        cache.refresh()
+        await finish(cache)
+    assert cache.names == ("Ecobee",)
+    assert [record.message for record in caplog.records] == [
+        "No names from Home Assistant: no answer"
+    ]
+
+
+async def test_nobody_waits_for_a_home_assistant_that_fails() -> None:
+    source = Source()
+    cache = NameCache(source, patience=1e9)
+    cache.refresh()
+    source.fail()
+    await finish(cache)
+    source.again()
+    cache.refresh()
+    assert await cache.wait() == ()
+    await cache.close()
+
+
+async def test_fetches_keep_their_distance() -> None:
+    now = 0.0
+    source = Source()
+    cache = NameCache(source, every=60, clock=lambda: now)
+    source.say("Ecobee")
+    cache.refresh()
+    await finish(cache)
+    now = 59.0
+    cache.refresh()
+    assert source.asked == 1
+    now = 60.0
+    cache.refresh()
+    await finish(cache)
+    assert source.asked == 2
+
+
+async def test_two_who_speak_share_a_fetch() -> None:
+    source = Source()
+    cache = NameCache(source)
+    cache.refresh()
+    cache.refresh()
+    source.say("Ecobee")
+    await finish(cache)
+    assert source.asked == 1
+
+
+async def test_an_utterance_is_decoded_with_the_names_of_request_and_home(serve: Serve) -> None:
+    engine = FakeEngine()
+    async with FakeHomeAssistant(home()) as hass:
+        server = await serve(
+            engine, hass_token="secret", hass_api=hass.api, hass_prompt_timeout=30
+        )
+        async with server.client() as client:
+            await client.send(
+                Transcribe(transcript_names=["Ecobee"]).event(),
+                *recording(pcm16(tone(1.0)), PCM, chunk=320),
+            )
+            await client.transcript()
+    names = engine.decoded[-1].options.names
+    assert names[:2] == ("Ecobee", "Den")
+    assert "Secret" not in names
+
+
+async def test_a_home_assistant_that_is_gone_costs_a_warning_and_no_answer(
+    serve: Serve, caplog: pytest.LogCaptureFixture
+) -> None:
+    async with FakeHomeAssistant(home()) as hass:
+        api = hass.api
+    server = await serve(hass_token="secret", hass_api=api)
+    async with server.client() as client:
+        for _ in range(3):
+            await client.say(tone(1.0))
+            assert await client.transcript() == "1.0 seconds"
+    assert sum("No names from" in record.message for record in caplog.records) == 1
