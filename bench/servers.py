@@ -54,16 +54,16 @@ def this_python() -> Path:
 
 def reference_python() -> Path:
     """The Python of the reference server's own environment, made when missing."""
-    return python_with(REFERENCE_VENV, REFERENCE, REFERENCE_VERSION)
+    return python_with(REFERENCE_VENV, REFERENCE, REFERENCE_VERSION, extra="hass")
 
 
-def python_with(folder: Path, package: str, version: str) -> Path:
+def python_with(folder: Path, package: str, version: str, extra: str = "") -> Path:
     """The Python of an environment with one package in it, made when missing."""
     python = folder / "bin" / "python"
     if _version(python, package) != version:
         print(f"installing {package} {version}", file=sys.stderr)
         subprocess.run([sys.executable, "-m", "venv", "--clear", folder], check=True)
-        requirement = f"{package}=={version}"
+        requirement = f"{package}[{extra}]=={version}" if extra else f"{package}=={version}"
         subprocess.run([python, "-m", "pip", "install", "--quiet", requirement], check=True)
     return python
 

