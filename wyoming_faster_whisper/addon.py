@@ -32,7 +32,10 @@ PORT = 10300
 SUPERVISOR = "http://supervisor"
 
 _FLAGS = {"debug_logging": "debug"}  # the others are called like their flag
-_NOT_FLAGS = frozenset({"model", "custom_model", "custom_model_type", "hf_token", "stt_library"})
+_NOT_FLAGS = frozenset(
+    {"model", "custom_model", "custom_model_type", "stt_library", "hf_token", "bias_names"}
+)
+_OFF_AT_ZERO = frozenset({"vad_endpointing"})  # 0 is no value of the flag
 
 _TRIES = 7  # to reach the Supervisor, about a minute: it may be busy with its own start
 
@@ -58,6 +61,8 @@ def command_line(options: Mapping[str, Any], data: Path = DATA) -> list[str]:
     line += ["--data-dir", str(data), "--download-dir", str(data)]
     for name, value in chosen.items():
         flag = "--" + _FLAGS.get(name, name).replace("_", "-")
+        if name in _OFF_AT_ZERO and value not in (None, "", "auto") and not float(value):
+            continue
         if value is True:
             line.append(flag)
         elif value not in (None, False, ""):
@@ -65,10 +70,16 @@ def command_line(options: Mapping[str, Any], data: Path = DATA) -> list[str]:
     return line
 
 
-def environment(options: Mapping[str, Any]) -> dict[str, str]:
+def environment(options: Mapping[str, Any], supervisor_token: str | None) -> dict[str, str]:
     """Secrets, which would be seen by everybody on a command line."""
-    token = options.get("hf_token")
-    return {"HF_TOKEN": token} if token else {}
+    given: dict[str, str] = {}
+    if options.get("hf_token"):
+        given["HF_TOKEN"] = options["hf_token"]
+    if options.get("bias_names") and supervisor_token:
+        # The Supervisor lets us through to Home Assistant's API: homeassistant_api.
+        given["WYO_WHISPER_HASS_API"] = f"{SUPERVISOR}/core/api"
+        given["WYO_WHISPER_HASS_TOKEN"] = supervisor_token
+    return given
 
 
 def announce(token: str, supervisor: str = SUPERVISOR) -> None:
@@ -113,11 +124,12 @@ def main() -> int:
     try:
         options = json.loads((DATA / "options.json").read_text(encoding="utf-8"))
         arguments = command_line(options)
-        os.environ.update(environment(options))
+        token = os.environ.get("SUPERVISOR_TOKEN")
+        os.environ.update(environment(options, token))
     except (OSError, ValueError, SettingError) as error:
         sys.stderr.write(f"error: {error}\n")
         return 2
-    if token := os.environ.get("SUPERVISOR_TOKEN"):
+    if token:
         threading.Thread(target=announce, args=(token,), name="announce", daemon=True).start()
     return serve(arguments)
 

@@ -41,8 +41,9 @@ KEYS = {
 }
 REQUIRED = {"name", "slug", "description", "version", "arch"}
 TYPE = re.compile(
-    r"(?P<kind>bool|str|password|int|float|list)"
-    r"(\((?P<least>[\d.]*),(?P<most>[\d.]*)\)|\((?P<choices>[^,]+)\))?(?P<optional>\?)?"
+    r"(?P<kind>bool|str|password|int|float|list|match)"
+    r"(\((?P<pattern>\^.*\$)\)|\((?P<least>[\d.]*),(?P<most>[\d.]*)\)|\((?P<choices>[^,]+)\))?"
+    r"(?P<optional>\?)?"
 )
 
 
@@ -52,6 +53,8 @@ def fits(value: Any, declared: str) -> bool:
     assert found is not None, f"{declared} is no type of the Supervisor's"
     if choices := found["choices"]:
         return found["kind"] == "list" and value in choices.split("|")
+    if pattern := found["pattern"]:
+        return re.match(pattern, str(value)) is not None
     kinds: dict[str, Any] = {"bool": bool, "int": int, "float": int | float}
     if not isinstance(value, kinds.get(found["kind"], str)):
         return False
@@ -100,7 +103,8 @@ def test_a_value_that_does_not_fit_is_noticed(value: Any, declared: str) -> None
 def test_every_option_of_the_stock_add_on_is_taken() -> None:
     stock = (
         "model custom_model custom_model_type stt_library language beam_size initial_prompt "
-        "whisper_task sherpa_streaming vad_clip local_files_only debug_logging hf_token"
+        "whisper_task sherpa_streaming vad_clip local_files_only debug_logging hf_token "
+        "bias_names vad_endpointing"
     )
     assert set(SCHEMA) >= set(stock.split())
 
@@ -109,7 +113,13 @@ def test_every_option_of_the_add_on_reaches_the_server() -> None:
     """None is taken and forgotten: each changes what the server is told."""
     other: dict[str, Any] = {
         **{"bool": True, "int": 3, "float": 3.5, "str": "something", "password": "secret"},
-        **{"languages": "en,fr", "custom_model": "small", "custom_model_type": "sherpa"},
+        **{
+            "bias_names": False,
+            "vad_endpointing": "0.8",
+            "languages": "en,fr",
+            "custom_model": "small",
+            "custom_model_type": "sherpa",
+        },
     }
     for name, declared in SCHEMA.items():
         found = TYPE.fullmatch(declared)
@@ -117,7 +127,7 @@ def test_every_option_of_the_add_on_reaches_the_server() -> None:
         value = (
             found["choices"].split("|")[-1]
             if found["choices"]
-            else other.get(name, other[found["kind"]])
+            else other[name if name in other else found["kind"]]
         )
         before = dict(CONFIG["options"])
         if name in ("custom_model", "custom_model_type"):
@@ -125,9 +135,9 @@ def test_every_option_of_the_add_on_reaches_the_server() -> None:
         elif value == "custom":
             value = "turbo"
         after = {**before, name: value}
-        assert (command_line(before), environment(before)) != (
+        assert (command_line(before), environment(before, "token")) != (
             command_line(after),
-            environment(after),
+            environment(after, "token"),
         ), name
         read_settings(command_line(after), {})
 
@@ -158,8 +168,25 @@ def test_an_option_left_blank_is_not_given() -> None:
 
 
 def test_secrets_are_not_on_the_command_line() -> None:
-    assert "secret" not in " ".join(command_line({"hf_token": "secret"}))
-    assert environment({"hf_token": "secret"}) == {"HF_TOKEN": "secret"}
+    assert "secret" not in " ".join(command_line({"hf_token": "secret", "bias_names": True}))
+    assert environment({"hf_token": "secret"}, "token") == {"HF_TOKEN": "secret"}
+
+
+def test_names_are_asked_for_through_the_supervisor() -> None:
+    given = environment({"bias_names": True}, "token")
+    assert given == {
+        "WYO_WHISPER_HASS_API": "http://supervisor/core/api",
+        "WYO_WHISPER_HASS_TOKEN": "token",
+    }
+    assert read_settings([], given).settings.hass_token == "token"
+    assert environment({"bias_names": False}, "token") == {}
+
+
+@pytest.mark.parametrize(("chosen", "seconds"), [("0", None), ("", None), ("0.8", 0.8)])
+def test_no_silence_at_all_leaves_the_end_to_home_assistant(
+    chosen: str, seconds: float | None
+) -> None:
+    assert settings(vad_endpointing=chosen).vad_endpointing == seconds
 
 
 def test_the_add_on_does_not_announce_itself_a_second_time() -> None:
@@ -257,7 +284,8 @@ def test_compose_takes_every_right_away() -> None:
 def test_the_build_argument_for_a_gpu_names_an_extra() -> None:
     project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
     services = yaml.safe_load((ROOT / "deploy" / "compose.gpu.yaml").read_text())["services"]
-    assert services["whisper"]["build"]["args"]["EXTRAS"] in project["optional-dependencies"]
+    extras = services["whisper"]["build"]["args"]["EXTRAS"].split(",")
+    assert set(extras) <= set(project["optional-dependencies"])
 
 
 def test_the_unit_starts_the_server_and_holds_it_tight(tmp_path: Path) -> None:
