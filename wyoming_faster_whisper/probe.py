@@ -1,8 +1,8 @@
 """Can this CPU run the backend? Asked in a child process, for the answer may be a signal.
 
 A library built for newer CPUs ends the process that uses it, without a word. So, where the
-CPU does not say that it is new enough, the first start lets a child use every library once; the next starts believe what was
-found, until a library or the CPU is another.
+CPU does not say that it is new enough, the first start lets a child use every library once;
+the next starts believe what was found, until a library or the CPU is another.
 """
 
 from __future__ import annotations
