@@ -63,7 +63,9 @@ class VadStream:
             return np.zeros(0, np.float32)
         whole = np.concatenate((self._context, samples[: count * WINDOW]))
         # Row i: the 64 samples before window i, then window i.
-        rows = np.lib.stride_tricks.sliding_window_view(whole, _CONTEXT + WINDOW)[::WINDOW]
+        rows = whole[np.newaxis]  # one window, as a live stream brings them
+        if count > 1:
+            rows = np.lib.stride_tricks.sliding_window_view(whole, _CONTEXT + WINDOW)[::WINDOW]
         self._context = whole[-_CONTEXT:]
         # The model walks along the rows itself and hands back its last state.
         output, self._h, self._c = self._session.run(

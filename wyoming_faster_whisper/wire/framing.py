@@ -139,7 +139,7 @@ def _json_object(text: bytes, what: str, most: int) -> dict[str, Any]:
     if values > most:
         raise ProtocolError(f"{what} has {values} brackets and commas; the limit is {most}")
     try:
-        value = json.loads(text, parse_float=_finite, parse_constant=_finite)
+        value = _JSON.decode(text.decode())
     except RecursionError:
         raise ProtocolError(_TOO_DEEP.format(what)) from None
     except ValueError:
@@ -161,6 +161,10 @@ def _finite(text: str) -> float:
     if not math.isfinite(value):
         raise ValueError(f"{text} is no number in JSON")
     return value
+
+
+# Made once: json.loads() makes one for each of a hundred headers a second.
+_JSON = json.JSONDecoder(parse_float=_finite, parse_constant=_finite)
 
 
 def _is_deep(value: object) -> bool:
