@@ -120,7 +120,7 @@ class SlowEngine:
     def kind(self, job: Job) -> Hashable:
         return job.options
 
-    def warm_up(self) -> None:
+    def warm_up(self, needed: Callable[[], bool] = lambda: False) -> None:
         pass
 
     def unload(self) -> None:

@@ -57,7 +57,7 @@ class FakeEngine:
         self.decoded.extend(jobs)
         return [Transcript(self._say(job), job.options.language) for job in jobs]
 
-    def warm_up(self) -> None:
+    def warm_up(self, needed: Callable[[], bool] = lambda: False) -> None:
         self.warmed_up = True
 
     def unload(self) -> None:

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import threading
-from collections.abc import AsyncIterator
+import time
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 
 import pytest
@@ -193,8 +194,28 @@ async def test_nobody_waits_for_a_warm_up() -> None:
     await worker.close()
 
 
+class PatientEngine(FakeEngine):
+    """Warms up until it is told that somebody waits."""
+
+    warming = threading.Event()
+
+    def warm_up(self, needed: Callable[[], bool] = lambda: False) -> None:
+        self.warming.set()
+        while not needed():
+            time.sleep(0)
+
+
+async def test_who_comes_during_the_warm_up_ends_it() -> None:
+    engine = PatientEngine()
+    worker = Worker(lambda: engine)
+    worker.start()
+    await asyncio.to_thread(engine.warming.wait)
+    assert (await worker.submit(job())).text == "1.0 seconds"
+    await worker.close()
+
+
 class ColdEngine(FakeEngine):
-    def warm_up(self) -> None:
+    def warm_up(self, needed: Callable[[], bool] = lambda: False) -> None:
         raise RuntimeError("too cold")
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Sequence
+from collections.abc import Callable, Hashable, Sequence
 from dataclasses import dataclass, field
 from typing import Protocol
 
@@ -91,8 +91,12 @@ class Engine(Protocol):
         """
         ...
 
-    def warm_up(self) -> None:
-        """Decode something once, so that the first speaker need not wait for it."""
+    def warm_up(self, needed: Callable[[], bool]) -> None:
+        """Decode something once, so that the first speaker need not wait for it.
+
+        Args:
+            needed: somebody waits; to be asked now and then, and obeyed.
+        """
         ...
 
     def unload(self) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Mapping, Sequence
+from collections.abc import Callable, Hashable, Mapping, Sequence
 
 from .base import Engine, Job, Transcript
 
@@ -32,9 +32,9 @@ class SeveralEngines:
         """See Engine.decode."""
         return self._of(jobs[0]).decode(jobs)
 
-    def warm_up(self) -> None:
+    def warm_up(self, needed: Callable[[], bool] = lambda: False) -> None:
         for engine in self._engines.values():
-            engine.warm_up()
+            engine.warm_up(needed)
 
     def unload(self) -> None:
         for engine in self._engines.values():

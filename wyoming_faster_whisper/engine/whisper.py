@@ -165,18 +165,23 @@ class WhisperEngine:
         except RuntimeError as error:  # CTranslate2's only kind
             raise EngineError(f"the model failed on this audio: {error}") from error
 
-    def warm_up(self) -> None:
+    def warm_up(self, needed: Callable[[], bool] = lambda: False) -> None:
         """Decode a usual command a few times: every allocation and thread is there then.
 
         The fastest time counts, for others may be busy on the machine just now. A machine on
         which it is slower than the silence people leave decodes greedily only. Batches grow
         for as long as the time per command falls.
         """
-        alone = min(self._usual_commands(1) for _ in range(3))
+        times: list[float] = []
+        while len(times) < 3:
+            if needed():
+                return
+            times.append(self._usual_commands(1))
+        alone = min(times)
         self._fast = alone <= 2 * BUDGET
         self._measured(alone)
         each = alone
-        while 2 * self.max_batch <= self._largest_batch:
+        while 2 * self.max_batch <= self._largest_batch and not needed():
             batch = 2 * self.max_batch
             together = min(self._usual_commands(batch) for _ in range(2)) / batch
             if together > _BATCH_GAIN * each:

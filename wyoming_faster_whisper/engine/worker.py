@@ -321,7 +321,7 @@ class Worker:
         if not self._waiting:
             started = time.monotonic()
             try:
-                engine.warm_up()
+                engine.warm_up(lambda: bool(self._waiting))
             except Exception:
                 _LOGGER.warning("the model failed to warm up", exc_info=True)
             _LOGGER.debug("warm-up took %.2f s", time.monotonic() - started)

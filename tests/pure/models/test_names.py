@@ -51,7 +51,11 @@ def test_every_model_of_the_add_on_has_a_name() -> None:
 @pytest.mark.parametrize(
     "name", ["huge", "a/b/c", "../x", "./x", "owner/", "büro/modell", "a b/c"]
 )
-def test_a_name_that_means_nothing(name: str) -> None:
+def test_a_name_that_means_nothing(
+    name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "here").mkdir()
+    monkeypatch.chdir(tmp_path / "here")  # where nobody has a folder of that name
     with pytest.raises(ModelError, match=r"there is no model .*; give a directory, a hub id"):
         choose(name, [])
 
