@@ -9,8 +9,8 @@ from wyoming_faster_whisper.speech.ending import Reading
 from wyoming_faster_whisper.speech.finished import fall, reading
 from wyoming_faster_whisper.testing import silence, tone
 
-SURE = Closing(stop=-0.2, cut=-6.0, comma=-7.0, after=-0.03)
-OPEN = Closing(stop=-3.0, cut=-0.9, comma=-4.0, after=0.0)
+SURE = Closing(stop=-0.2, cut=-6.0)
+OPEN = Closing(stop=-3.0, cut=-0.9)
 FALLING, FLAT = (-20.0, -10.0), (-2.0, -1.0)  # dB
 
 

@@ -128,8 +128,8 @@ def test_guessing_is_no_later_than_not_guessing_however_slow_the_engine(slower: 
 
 FIXED = TurnRules(silence=0.5)
 AUTO = TurnRules(auto=True)
-FINISHED = Closing(stop=-0.05, cut=-8.0, comma=-8.0, after=-0.03)
-CUT = Closing(stop=-4.0, cut=-0.7, comma=-4.0, after=0.0)
+FINISHED = Closing(stop=-0.05, cut=-8.0)
+CUT = Closing(stop=-4.0, cut=-0.7)
 
 
 def says(text: str, closing: Closing) -> Callable[[Job], Transcript]:

@@ -46,8 +46,6 @@ class Closing:
 
     stop: float  # a mark that ends a sentence, behind the last word
     cut: float  # one that breaks it off: "..." or "-"
-    comma: float
-    after: float  # nothing behind the mark that it would write; 0 where it would write none
 
 
 @dataclass(frozen=True, slots=True)

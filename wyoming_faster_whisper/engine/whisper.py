@@ -152,7 +152,6 @@ class WhisperEngine:
         self._end = self._id("<|endoftext|>")
         self._stops = [self._mark(mark) for mark in (".", "?", "!")]
         self._cuts = [self._mark(mark) for mark in ("...", "-")]
-        self._comma = self._mark(",")
 
     def kind(self, job: Job) -> Hashable:
         """See Engine.kind."""
@@ -318,9 +317,9 @@ class WhisperEngine:
     def _closing(
         self, encoding: ctranslate2.StorageView, prompt: list[int], text: str
     ) -> Closing | None:
-        """What the decoder would write behind a text: a mark perhaps, and then?"""
+        """What the decoder would write behind a text: a mark perhaps?"""
         words = self._tokens(text.rstrip(".,!?… -。？！"))
-        steps = len(words) + 2  # CTranslate2 hands back a row for each word as well
+        steps = len(words) + 1  # CTranslate2 hands back a row for each word as well
         longest = max(2 * steps, len(prompt) + steps)
         if not words or longest > _POSITIONS:
             return None
@@ -335,13 +334,9 @@ class WhisperEngine:
         if not rows:
             return None
         behind = _log_probabilities(rows[0])
-        marks = (*self._stops, *self._cuts, self._comma)
-        marked = len(rows) > 1 and int(behind.argmax()) in marks
         return Closing(
             stop=float(np.logaddexp.reduce(behind[self._stops])),
             cut=float(np.logaddexp.reduce(behind[self._cuts])),
-            comma=float(behind[self._comma]),
-            after=float(_log_probabilities(rows[1])[self._end]) if marked else 0.0,
         )
 
     def _encode(self, features: Sequence[Features], frames: int) -> ctranslate2.StorageView:
