@@ -91,7 +91,7 @@ class FakeHomeAssistant:
 
     async def __aenter__(self) -> Self:
         app = web.Application()
-        app.router.add_get("/api/websocket", self._talk)
+        app.router.add_get("/api/websocket", self.talk)
         self._runner = web.AppRunner(app, shutdown_timeout=0.1)
         await self._runner.setup()
         await web.TCPSite(self._runner, "127.0.0.1", 0).start()
@@ -107,7 +107,8 @@ class FakeHomeAssistant:
         assert self._runner is not None
         await self._runner.cleanup()
 
-    async def _talk(self, request: web.Request) -> web.WebSocketResponse:
+    async def talk(self, request: web.Request) -> web.WebSocketResponse:
+        """Be Home Assistant to one client; for a server that passes it on, as the Supervisor."""
         socket = web.WebSocketResponse()
         await socket.prepare(request)
         await socket.send_json({"type": "auth_required", "ha_version": "2026.11.0"})

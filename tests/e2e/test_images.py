@@ -10,15 +10,17 @@ import json
 import os
 import signal
 import sys
-from collections.abc import AsyncIterator, Callable, Coroutine
+from collections.abc import AsyncIterator, Callable, Coroutine, Mapping
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 
 import pytest
 import yaml
+from aiohttp import web
 
 from wyoming_faster_whisper.models import choose, locate
+from wyoming_faster_whisper.testing_hass import FakeHome, FakeHomeAssistant
 
 from ..clips import CLIPS
 from ..dockerfile import ROOT, Stage, read
@@ -176,8 +178,10 @@ async def test_the_linuxserver_containers_command_line_starts_it() -> None:
 async def test_the_add_on_serves_what_its_options_say_and_home_assistant_is_told() -> None:
     nothing_else_can_be_written()
     image = read(ROOT / "addon" / "Dockerfile")[-1]
+    home = FakeHome()
+    home.add("light.kitchen", "Kitchen Light")
     async with (
-        Supervisor.started() as supervisor,
+        Supervisor.started(home) as supervisor,
         started(image, image.last("CMD").arguments, SUPERVISOR_TOKEN=TOKEN) as process,
     ):
         uri = await supervisor.discovered()
@@ -189,6 +193,7 @@ async def test_the_add_on_serves_what_its_options_say_and_home_assistant_is_told
         assert not text.endswith("."), "the text style is not the chosen one"
         await is_healthy(image)
         await process.logged("Home Assistant was told of this server")
+        await process.logged("Names from Home Assistant: 1")
         process.signal(signal.SIGTERM)
         assert await process.ended() == 0
     assert "DEBUG:" in process.log
@@ -199,7 +204,10 @@ async def test_the_add_on_serves_what_its_options_say_and_home_assistant_is_told
 
 
 class Supervisor:
-    """The part of the Supervisor's API that add-ons use for discovery, on http://supervisor."""
+    """The part of the Supervisor's API that add-ons use, on http://supervisor.
+
+    Discovery, and the way to Home Assistant's names.
+    """
 
     def __init__(self) -> None:
         self._found: asyncio.Future[str] = asyncio.get_running_loop().create_future()
@@ -207,48 +215,42 @@ class Supervisor:
 
     @staticmethod
     @asynccontextmanager
-    async def started() -> AsyncIterator[Supervisor]:
+    async def started(home: FakeHome) -> AsyncIterator[Supervisor]:
         supervisor = Supervisor()
-        server = await asyncio.start_server(supervisor._connected, "127.0.0.1", 80)
-        async with server:
+        app = web.Application()
+        app.router.add_post("/discovery", supervisor._discovery)
+        app.router.add_get("/core/api/websocket", FakeHomeAssistant(home, token=TOKEN).talk)
+        runner = web.AppRunner(app, shutdown_timeout=0.1)
+        await runner.setup()
+        try:
+            await web.TCPSite(runner, "127.0.0.1", 80).start()
             yield supervisor
+        finally:
+            await runner.cleanup()
 
     async def discovered(self) -> str:
         """Wait until an add-on has announced a Wyoming server; return its address."""
         async with asyncio.timeout(DEADLINE):
             return await self._found
 
-    async def _connected(
-        self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter
-    ) -> None:
-        head = (await reader.readuntil(b"\r\n\r\n")).decode()
-        request, *lines = head.strip().split("\r\n")
-        headers = {name.lower(): value for name, _, value in (x.partition(": ") for x in lines)}
-        body = json.loads(await reader.readexactly(int(headers["content-length"])))
+    async def _discovery(self, request: web.Request) -> web.Response:
         self._asked += 1
-        status, answer = self._answer(request, headers, body)
-        data = json.dumps(answer).encode()
-        writer.write(
-            f"HTTP/1.1 {status}\r\nContent-Type: application/json\r\n"
-            f"Content-Length: {len(data)}\r\nConnection: close\r\n\r\n".encode()
-            + data
-        )
-        await writer.drain()
-        writer.close()
+        status, answer = self._answer(request.headers, await request.json())
+        return web.json_response(answer, status=status)
 
     def _answer(
-        self, request: str, headers: dict[str, str], body: dict[str, Any]
-    ) -> tuple[str, dict[str, Any]]:
+        self, headers: Mapping[str, str], body: dict[str, Any]
+    ) -> tuple[int, dict[str, Any]]:
         if self._asked == 1:
-            return "503 Service Unavailable", {"result": "error"}  # it is starting itself
+            return 503, {"result": "error"}  # it is starting itself
         if headers.get("authorization") != f"Bearer {TOKEN}":
-            return "401 Unauthorized", {"result": "error"}
-        if request != "POST /discovery HTTP/1.1" or set(body) != {"service", "config"}:
-            return "400 Bad Request", {"result": "error"}
+            return 401, {"result": "error"}
+        if set(body) != {"service", "config"}:
+            return 400, {"result": "error"}
         if body["service"] != "wyoming":
-            return "403 Forbidden", {"result": "error"}  # not in the add-on's config
+            return 403, {"result": "error"}  # not in the add-on's config
         self._found.set_result(body["config"]["uri"])
-        return "200 OK", {"result": "ok", "data": {"uuid": "1f2e"}}
+        return 200, {"result": "ok", "data": {"uuid": "1f2e"}}
 
 
 if __name__ == "__main__":

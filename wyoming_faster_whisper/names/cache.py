@@ -89,7 +89,7 @@ class NameCache:
             self._failing = True
             return
         if self._names is None or self._failing:
-            _LOGGER.info("Home Assistant knows %d names", len(names))
+            _LOGGER.info("Names from Home Assistant: %d", len(names))
         self._failing = False
         if names != self._names:  # a guess with the same names stays valid
             self._names = names
