@@ -16,8 +16,8 @@ from .engine.worker import Worker
 from .errors import SettingError
 from .models import Model
 from .session import Shared
-from .wire.connection import Limits
 from .wire.door import Door
+from .wire.visit import Limits
 
 if TYPE_CHECKING:
     from .http.server import HttpServer

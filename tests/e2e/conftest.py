@@ -14,7 +14,7 @@ from wyoming_faster_whisper.engine.base import Engine
 from wyoming_faster_whisper.session import SpeechDetector
 from wyoming_faster_whisper.settings import read_settings
 from wyoming_faster_whisper.testing import FakeEngine, LoudnessVad
-from wyoming_faster_whisper.wire.connection import Limits
+from wyoming_faster_whisper.wire.visit import Limits
 
 from .processes import Process
 from .serving import Server, serving

@@ -20,8 +20,8 @@ from wyoming.info import Describe
 from wyoming_faster_whisper.errors import SettingError
 from wyoming_faster_whisper.testing import tone
 from wyoming_faster_whisper.tls import client_context
-from wyoming_faster_whisper.wire.connection import Limits
 from wyoming_faster_whisper.wire.framing import write_event
+from wyoming_faster_whisper.wire.visit import Limits
 
 from .conftest import Serve
 from .processes import run

@@ -17,8 +17,8 @@ from wyoming_faster_whisper.audio import PcmFormat
 from wyoming_faster_whisper.client import Client, ClientError, Clip
 from wyoming_faster_whisper.health_check import DEFAULT_URI, default_uri
 from wyoming_faster_whisper.testing import FakeEngine, pcm16, tone
-from wyoming_faster_whisper.wire.connection import Limits
 from wyoming_faster_whisper.wire.framing import write_event
+from wyoming_faster_whisper.wire.visit import Limits
 
 from .commands import CALL, client
 from .conftest import Serve

@@ -37,7 +37,7 @@ MAY_IMPORT = {
     "client": "audio discovery errors speech tls wire.framing wire.listener",
     "wire": "answer audio errors models.Model request session",
     "wire.framing": "errors",
-    "http": "answer audio errors record request session wire.connection.Limits wire.door",
+    "http": "answer audio errors record request session wire.door wire.visit",
     "http.guard": "",
     "http.server": "errors",
     "session": "answer audio hearing request speech turn",

@@ -17,8 +17,8 @@ from ..errors import AudioError, Busy, ProtocolError, ServerError, TooSlow, prin
 from ..record import UtteranceRecord
 from ..request import Request
 from ..session import Session, Shared
-from ..wire.connection import Limits
 from ..wire.door import Door, plain_host
+from ..wire.visit import Limits, Visit, see_out
 
 _LOGGER = logging.getLogger(__name__)
 
@@ -76,82 +76,40 @@ class Speech:
     async def drain(self, seconds: float) -> None:
         """Let running utterances end within seconds, then close all."""
         self._stopping = True
-        for socket in self._sockets.values():
-            socket.drain()
-        if self._sockets:
-            _, late = await asyncio.wait(self._sockets, timeout=seconds)
-            for task in late:
-                _LOGGER.warning("%r did not end in time", self._sockets[task])
-                task.cancel()
-            if late:
-                await asyncio.wait(late)
+        await see_out(self._sockets, seconds)
 
 
-class SpeechSocket:
+class SpeechSocket(Visit):
     """One browser, from its first message to its last."""
 
     def __init__(self, websocket: WebSocket, shared: Shared, limits: Limits) -> None:
+        client = websocket.client
+        super().__init__(
+            limits,
+            peer=f"{client.host}:{client.port}" if client else "web",
+            gone=WebSocketDisconnect,
+        )
+        self.host = plain_host(client.host) if client else ""
         self._websocket = websocket
         # Who looks at the page wants to see text come; it yields to who does not ask for it.
         partials = "auto" if shared.partials == "off" else shared.partials
         self._shared = replace(shared, observe=self._observe, partials=partials)
         self._observed = shared.observe
-        self._limits = limits
-        client = websocket.client
-        self.host = plain_host(client.host) if client else ""
-        self._peer = f"{client.host}:{client.port}" if client else "web"
-        self._session: Session | None = None
         self._pcm = PcmFormat()
-        self._heard_of = False  # a message has come
-        self._draining = False
-        self._patience: asyncio.Timeout | None = None  # with the message that is awaited
         self._record: UtteranceRecord | None = None  # of the answer that goes out next
         self._text = ""  # that the browser was told of the utterance that is heard
         self._sending = asyncio.Lock()  # what waits for it gets it in the order it came
-
-    def __repr__(self) -> str:
-        return f"<SpeechSocket {self._peer}, {self._session!r}>"
-
-    @property
-    def silent(self) -> bool:
-        """It has never sent a message."""
-        return not self._heard_of
-
-    @property
-    def busy(self) -> bool:
-        """Inside an utterance, or with an answer on its way."""
-        session = self._session
-        return session is not None and (session.listening or session.answering)
-
-    def drain(self) -> None:
-        """End as soon as it is not busy."""
-        self._draining = True
-        if not self.busy:
-            self._allow(0)
 
     async def refuse(self, error: ServerError) -> None:
         """Say why there is no place for it."""
         _LOGGER.warning("%s: %s", self._peer, error)
         await self._websocket.accept()
-        await self._give_up(str(error), error.code, _close_code(error))
+        await self._give_up(error)
 
     async def run(self) -> None:
         """Serve the browser until it leaves or misbehaves. Never raises but when cancelled."""
         await self._websocket.accept()
-        try:
-            await self._serve()
-            await self._close(_GOING_AWAY, "the server is stopping" if self._draining else "")
-        except* ServerError as group:
-            error = _first(group)
-            assert isinstance(error, ServerError)
-            _LOGGER.warning("%s: %s", self._peer, error)
-            await self._give_up(str(error), error.code, _close_code(error))
-        except* WebSocketDisconnect:
-            _LOGGER.debug("%s: gone", self._peer)
-        except* Exception:
-            _LOGGER.exception("%s: a fault of ours; the connection is closed", self._peer)
-            text = "the server has a fault; see its log"
-            await self._give_up(text, ServerError.code, _INTERNAL)
+        await self._explained(self._serve)
 
     async def _serve(self) -> None:
         async with asyncio.TaskGroup() as tasks:
@@ -164,44 +122,27 @@ class SpeechSocket:
             session = Session(self._shared, tasks, self._send_answer, tell=tell, name=self._peer)
             self._session = session
             try:
-                while (message := await self._receive(session)) is not None:
+                while (message := await self._message()) is not None:
+                    self._came()
                     await self._take(message, session)
             finally:
                 session.leave()
+        await self._close(_GOING_AWAY, "the server is stopping" if self._draining else "")
 
-    async def _receive(self, session: Session) -> str | bytes | None:
+    async def _message(self) -> str | bytes | None:
         """Return the next message; None at the end, theirs or ours.
 
         Raises:
             TooSlow: it did not come in time.
         """
-        if self._draining and not self.busy:
-            return None
-        limits = self._limits
-        seconds: float | None = limits.between if self._heard_of else limits.first_event
-        if session.listening:
-            seconds = limits.inside
-        elif session.answering:
-            seconds = None  # the wait is ours, until the answer has gone out
         try:
-            async with asyncio.timeout(seconds) as self._patience:
-                message = await self._websocket.receive()
-        except TimeoutError:
-            if self._draining:
-                return None
+            message = await self._next(self._websocket.receive)
+        except TooSlow:
             raise TooSlow("nothing came for too long; press again") from None
-        finally:
-            self._patience = None
-        if message["type"] == "websocket.disconnect":
+        if message is None or message["type"] == "websocket.disconnect":
             return None
-        self._heard_of = True
         data = message.get("bytes")
         return data if data is not None else str(message["text"])
-
-    def _allow(self, seconds: float) -> None:
-        """Give the wait that runs this long from now."""
-        if self._patience is not None and not self._patience.expired():
-            self._patience.reschedule(asyncio.get_running_loop().time() + seconds)
 
     async def _take(self, message: str | bytes, session: Session) -> None:
         if isinstance(message, bytes):
@@ -246,8 +187,7 @@ class SpeechSocket:
                 "guess": record.guess,
             }
         )
-        if self._session is not None and not self._session.listening:
-            self._allow(0 if self._draining else self._limits.between)
+        self._answer_is_out()
 
     def _observe(self, record: UtteranceRecord) -> None:
         self._record = record
@@ -262,11 +202,11 @@ class SpeechSocket:
                 f"the browser read nothing for {self._limits.write:g} s; closing the connection"
             ) from None
 
-    async def _give_up(self, text: str, code: str, close: int) -> None:
-        self._shared.failed(code)
+    async def _give_up(self, error: ServerError) -> None:
+        self._shared.failed(error.code)
         with contextlib.suppress(WebSocketDisconnect, RuntimeError, TooSlow):
-            await self._send({"type": "error", "code": code, "text": text})
-        await self._close(close, text)
+            await self._send({"type": "error", "code": error.code, "text": str(error)})
+        await self._close(_close_code(error), str(error))
 
     async def _close(self, code: int, reason: str) -> None:
         # RuntimeError: it is closed already.
@@ -274,13 +214,6 @@ class SpeechSocket:
             await self._websocket.close(
                 code, reason.encode()[:_LONGEST_REASON].decode("utf-8", "ignore")
             )
-
-
-def _first(group: BaseExceptionGroup[Any]) -> BaseException:
-    error: BaseException = group
-    while isinstance(error, BaseExceptionGroup):
-        error = error.exceptions[0]
-    return error
 
 
 def _close_code(error: ServerError) -> int:

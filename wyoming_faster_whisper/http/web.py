@@ -6,8 +6,8 @@ import ssl
 from collections.abc import Iterable
 
 from ..session import Shared
-from ..wire.connection import Limits
 from ..wire.door import Door
+from ..wire.visit import Limits
 from .guard import Guard
 from .page import About, build_page
 from .server import HttpServer

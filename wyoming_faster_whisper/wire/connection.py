@@ -7,8 +7,6 @@ import contextlib
 import logging
 import select
 import ssl
-from dataclasses import dataclass, field
-from typing import Any
 
 from wyoming.asr import (
     Transcribe,
@@ -30,8 +28,9 @@ from ..audio import PcmFormat
 from ..errors import ProtocolError, ServerError, TooSlow, printable, visible
 from ..request import LONGEST_NAME, MOST_NAMES, Request
 from ..session import Session, Shared
-from .framing import FrameLimits, FrameReader, write_event
+from .framing import FrameReader, write_event
 from .info import PROGRAM
+from .visit import Limits, Visit
 
 _LOGGER = logging.getLogger(__name__)
 
@@ -40,19 +39,7 @@ _TURN = 0.005  # seconds of work on what one client sent, then the others' turn
 _LOOK = 0.5  # seconds between two looks whether a client that waits is still there
 
 
-@dataclass(frozen=True, slots=True)
-class Limits:
-    """How long and how much we bear with one client."""
-
-    frame: FrameLimits = field(default_factory=FrameLimits)
-    first_event: float = 10.0  # seconds for a whole event; who connects wants something
-    between: float = 300.0  # seconds between two utterances
-    inside: float = 30.0  # seconds without sound inside an utterance, and for a whole event there
-    write: float = 10.0  # seconds that a client may take to read an answer
-    linger: float = 1.0  # seconds that a client may take to read why we close
-
-
-class Connection:
+class Connection(Visit):
     """One client, from its first byte to its last.
 
     Args:
@@ -74,43 +61,16 @@ class Connection:
         host: str = "",
         tls: ssl.SSLContext | None = None,
     ) -> None:
+        super().__init__(limits, peer=peer)
         self._reader = reader
         self._writer = writer
         self._shared = shared
         self._info = info
-        self._limits = limits
-        self._peer = peer
         self.host = host
         self._tls = tls
         self._frames = FrameReader(limits.frame)
-        self._session: Session | None = None
-        self._heard_of = False  # an event has come
-        self._due: float | None = None  # when the event that has begun must be whole
         self._turn_ends = 0.0
         self._warned = False  # of a program that we are not
-        self._draining = False
-        self._patience: asyncio.Timeout | None = None  # with the read that runs
-        self._seconds: float | None = None  # that it has; None = no limit
-
-    def __repr__(self) -> str:
-        return f"<Connection {self._peer}, {self._session!r}>"
-
-    @property
-    def silent(self) -> bool:
-        """No whole event has ever come."""
-        return not self._heard_of
-
-    @property
-    def busy(self) -> bool:
-        """Inside an utterance, or with an answer on its way."""
-        session = self._session
-        return session is not None and (session.listening or session.answering)
-
-    def drain(self) -> None:
-        """End the connection as soon as it is not busy."""
-        self._draining = True
-        if not self.busy:
-            self._allow(0)
 
     async def run(self) -> None:
         """Serve the client until it leaves or misbehaves. Never raises but when cancelled."""
@@ -119,7 +79,7 @@ class Connection:
                 await self._writer.start_tls(
                     self._tls, ssl_handshake_timeout=self._limits.first_event
                 )
-            await self._serve_and_explain()
+            await self._explained(self._serve)
             self._writer.close()
             # Whoever does not read for long gets no last words.
             async with asyncio.timeout(self._limits.write):
@@ -133,19 +93,6 @@ class Connection:
             self._writer.transport.abort()
             raise
 
-    async def _serve_and_explain(self) -> None:
-        try:
-            await self._serve()
-        except* ServerError as group:
-            error = _first(group)
-            _LOGGER.warning("%s: %s", self._peer, error)
-            await self._give_up(str(error), getattr(error, "code", ServerError.code))
-        except* OSError as group:
-            _LOGGER.debug("%s: gone: %s", self._peer, _first(group))
-        except* Exception:
-            _LOGGER.exception("%s: a fault of ours; the connection is closed", self._peer)
-            await self._give_up("the server has a fault; see its log", ServerError.code)
-
     async def _serve(self) -> None:
         async with asyncio.TaskGroup() as tasks:
             session = Session(
@@ -153,11 +100,10 @@ class Connection:
             )
             self._session = session
             try:
-                while data := await self._read(session):
+                while data := await self._next(self._read, begun=self._frames.mid_frame):
                     self._frames.feed(data)
                     while (event := self._frames.next_event()) is not None:
-                        self._heard_of = True
-                        self._due = None
+                        self._came()
                         await self._take(event, session)
                         await self._breathe()
                 if self._frames.mid_frame or session.listening:
@@ -166,56 +112,11 @@ class Connection:
                 session.leave()
             await self._answered(session)
 
-    async def _read(self, session: Session) -> bytes:
-        """Return the next bytes; none at the end of the stream, theirs or ours.
-
-        Raises:
-            TooSlow: they did not come in time.
-        """
-        if self._draining and not self.busy:
-            return b""
-        limits = self._limits
-        now = asyncio.get_running_loop().time()
-        self._seconds = limits.between
-        if session.listening:
-            self._seconds = limits.inside
-        elif session.answering:
-            self._seconds = None  # the wait is ours, until the answer has gone out
-        elif not self._heard_of or self._frames.mid_frame:
-            self._seconds = limits.first_event
-        if self._due is None and (self._frames.mid_frame or not self._heard_of):
-            self._due = now + (self._seconds or limits.first_event)
-        try:
-            async with asyncio.timeout_at(self._until(self._seconds)) as self._patience:
-                data = await self._reader.read(_READ)
-                self._turn_ends = asyncio.get_running_loop().time() + _TURN
-                return data
-        except TimeoutError:
-            if self._draining:
-                return b""
-            if self._due is not None:
-                seconds = limits.inside if session.listening else limits.first_event
-                raise TooSlow(
-                    f"no whole event came within {seconds:g} s; closing the connection"
-                ) from None
-            raise TooSlow(
-                f"nothing came for {self._seconds:g} s; closing the connection"
-            ) from None
-        finally:
-            self._patience = None
-
-    def _allow(self, seconds: float) -> None:
-        """Give the read that runs this long from now."""
-        if self._patience is not None and not self._patience.expired():
-            self._seconds = seconds
-            self._patience.reschedule(self._until(seconds))
-
-    def _until(self, seconds: float | None) -> float | None:
-        """The time when the seconds have passed, or the event that has begun is due."""
-        if seconds is None:
-            return self._due
-        end = asyncio.get_running_loop().time() + seconds
-        return end if self._due is None else min(end, self._due)
+    async def _read(self) -> bytes:
+        """Return the next bytes; none at the end of the stream."""
+        data = await self._reader.read(_READ)
+        self._turn_ends = asyncio.get_running_loop().time() + _TURN
+        return data
 
     async def _breathe(self) -> None:
         """Let the other clients have their turn when this one's is over."""
@@ -288,8 +189,7 @@ class Connection:
                 transcript.text, context=answer.context, language=transcript.language
             ).event()
         )
-        if self._session is not None and not self._session.listening:
-            self._allow(0 if self._draining else self._limits.between)
+        self._answer_is_out()
 
     def _tell(self, notice: Notice) -> None:
         # Not waited for: there are few of them and they are small; the answer waits.
@@ -322,11 +222,11 @@ class Connection:
                 f"the client read nothing for {self._limits.write:g} s; closing the connection"
             ) from None
 
-    async def _give_up(self, text: str, code: str) -> None:
-        self._shared.failed(code)
+    async def _give_up(self, error: ServerError) -> None:
+        self._shared.failed(error.code)
         # A client that waits for a transcript takes an error or the end: it gets both.
-        error = Error(text, code=code).event()
-        await last_words(self._reader, self._writer, error, self._limits.linger)
+        event = Error(str(error), code=error.code).event()
+        await last_words(self._reader, self._writer, event, self._limits.linger)
 
 
 async def last_words(
@@ -357,13 +257,6 @@ def _has_vanished(writer: asyncio.StreamWriter) -> bool:
     look = select.poll()
     look.register(connection, 0)  # for POLLERR and POLLHUP, which need no asking
     return bool(look.poll(0))
-
-
-def _first(group: BaseExceptionGroup[Any]) -> BaseException:
-    error: BaseException = group
-    while isinstance(error, BaseExceptionGroup):
-        error = error.exceptions[0]
-    return error
 
 
 def _pcm(event: Event) -> PcmFormat:

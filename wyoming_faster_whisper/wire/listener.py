@@ -20,8 +20,9 @@ from wyoming.event import Event
 
 from ..errors import Busy, NotAllowed, SettingError, reason
 from ..session import Shared
-from .connection import Connection, Limits, last_words
+from .connection import Connection, last_words
 from .door import Door, plain_host
+from .visit import Limits, see_out
 
 _LOGGER = logging.getLogger(__name__)
 
@@ -148,15 +149,7 @@ class Listener:
             self._server.close()
         if self._telling is not None:
             self._telling.cancel()
-        for connection in self._connections.values():
-            connection.drain()
-        if self._connections:
-            _, late = await asyncio.wait(self._connections, timeout=seconds)
-            for task in late:
-                _LOGGER.warning("%r did not end in time", self._connections[task])
-                task.cancel()
-            if late:
-                await asyncio.wait(late)
+        await see_out(self._connections, seconds)
         if self._turned_away:
             await asyncio.wait(self._turned_away)  # not for long: see Limits.linger
 
