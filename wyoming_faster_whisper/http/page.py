@@ -29,8 +29,8 @@ _FILES = {
     "/icon.svg": ("icon.svg", "image/svg+xml"),
 }
 
-# What is said of every answer: nothing but our own files runs or is loaded, nobody frames the
-# page, and a connection serves one request (see server.py for who does not make one).
+# What is said of every answer but a refusal: nothing but our own files runs or is loaded, nobody
+# frames the page, and a connection serves one request (server.py has who does not make one).
 _HEADERS = {
     "content-security-policy": "default-src 'none'; script-src 'self'; style-src 'self'; "
     "img-src 'self'; connect-src 'self' {sockets}; base-uri 'none'; form-action 'none'; "
@@ -92,7 +92,8 @@ class _Guarded:
         if refusal is not None:
             _LOGGER.warning("%s: %s", _peer(scope), refusal)
             # uvicorn sends it in answer to a WebSocket's handshake, too.
-            await PlainTextResponse(f"{refusal}\n", 403)(scope, receive, send)
+            response = PlainTextResponse(f"{refusal}\n", 403, {"connection": "close"})
+            await response(scope, receive, send)
             return
         said = {
             name: value.format(sockets=f"ws://{host} wss://{host}")
