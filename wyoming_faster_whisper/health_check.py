@@ -16,7 +16,7 @@ from pathlib import Path
 
 from .client import Client
 from .tls import own_context
-from .wire.listener import Address
+from .wire.address import Address
 
 DEFAULT_URI = "tcp://127.0.0.1:10300"
 

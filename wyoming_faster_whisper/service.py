@@ -36,9 +36,10 @@ from .speech.segment import SpeechRules
 from .text import style
 from .tls import server_context
 from .upstream import Upstreams
+from .wire.address import Address
 from .wire.door import Door
 from .wire.info import build_info
-from .wire.listener import Address, Listener
+from .wire.listener import Listener
 from .wire.visit import Limits
 
 if TYPE_CHECKING:

@@ -18,7 +18,7 @@ from zeroconf.asyncio import AsyncServiceInfo
 
 from ..discovery import SERVICE, find
 from ..errors import printable
-from ..wire.listener import Address
+from ..wire.address import Address
 from . import screen
 from .connection import Client, ClientError, Unreachable
 

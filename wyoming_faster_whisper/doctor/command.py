@@ -19,7 +19,7 @@ from ..errors import ServerError, SettingError
 from ..health_check import to_loopback
 from ..models import data_folders
 from ..settings import Settings, default_data_dir, read_settings
-from ..wire.listener import Address
+from ..wire.address import Address
 from . import advice, box, network, report
 from .finding import Finding, Level, worst
 from .visitor import Visitor, spoken

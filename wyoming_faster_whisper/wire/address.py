@@ -1,0 +1,46 @@
+"""Where a server listens, and where clients find it. Pure."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from urllib.parse import urlsplit
+
+from ..errors import SettingError
+
+
+@dataclass(frozen=True, slots=True)
+class Address:
+    """A parsed --uri."""
+
+    scheme: str  # tcp, unix or stdio
+    host: str = ""
+    port: int = 0
+    path: str = ""
+
+    @staticmethod
+    def parse(uri: str) -> Address:
+        """Read tcp://HOST:PORT, unix://PATH or stdio://.
+
+        Raises:
+            SettingError: it is none of them.
+        """
+        try:
+            url = urlsplit(uri)
+            port = url.port
+        except ValueError as error:
+            raise SettingError(f"--uri is {uri!r}: {error}") from None
+        if url.scheme == "tcp" and port is not None:
+            return Address("tcp", host=url.hostname or "0.0.0.0", port=port)
+        if url.scheme == "unix" and (path := url.netloc + url.path):
+            return Address("unix", path=path)
+        if url.scheme == "stdio":
+            return Address("stdio")
+        raise SettingError(
+            f"--uri is {uri!r}; it must be tcp://HOST:PORT, unix://PATH or stdio://"
+        )
+
+    def __str__(self) -> str:
+        if self.scheme == "tcp":
+            host = f"[{self.host}]" if ":" in self.host else self.host
+            return f"tcp://{host}:{self.port}"
+        return f"{self.scheme}://{self.path}"
