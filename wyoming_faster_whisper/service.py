@@ -33,6 +33,7 @@ from .session import Memory, Shared, SpeechDetector
 from .settings import Settings
 from .speech.ending import TurnRules
 from .speech.segment import SpeechRules
+from .speech.vad import Vad
 from .text import style
 from .tls import server_context
 from .upstream import Upstreams
@@ -85,7 +86,7 @@ class Service:
         *,
         default_data_dir: Path,
         load: Callable[[], Engine] | None = None,
-        load_vad: Callable[[], SpeechDetector] | None = None,
+        load_vad: Callable[[], SpeechDetector] = Vad,
         limits: Limits | None = None,
     ) -> None:
         self._settings = settings
@@ -100,7 +101,7 @@ class Service:
         )
         self.models = choose_models(settings, self._folders)
         self._make_engine = load
-        self._load_vad = load_vad or _load_vad
+        self._load_vad = load_vad
         self._patience = limits or _limits(settings)  # with clients
         self._upstreams = (
             Upstreams(settings.upstream, timeout=settings.upstream_timeout)
@@ -401,12 +402,6 @@ def _name_cache(settings: Settings, language: str) -> NameCache | None:
     return NameCache(
         fetch, every=settings.hass_refresh_seconds, patience=settings.hass_prompt_timeout
     )
-
-
-def _load_vad() -> SpeechDetector:
-    from .speech.vad import Vad
-
-    return Vad()
 
 
 async def serve(settings: Settings, *, default_data_dir: Path) -> None:

@@ -9,13 +9,16 @@ from __future__ import annotations
 
 import importlib.util
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
-import onnxruntime
 
 from ..audio import Samples
 from ..errors import ModelError
 from .endpoint import WINDOW, Probabilities
+
+if TYPE_CHECKING:
+    import onnxruntime
 
 _CONTEXT = 64  # samples of the window before, in front of each
 _STATE = (1, 1, 128)  # shape of the LSTM's h and c
@@ -25,6 +28,9 @@ class Vad:
     """The model, loaded once. Blocking; safe to use from several threads."""
 
     def __init__(self) -> None:
+        # Here, because it takes 0.1 s: a command that listens to nothing need not wait for it.
+        import onnxruntime
+
         options = onnxruntime.SessionOptions()
         # More threads cost more to wake than 0.1 ms of work is worth.
         options.intra_op_num_threads = options.inter_op_num_threads = 1
