@@ -1,7 +1,8 @@
 """A real zeroconf browser finds the server, and sees it go.
 
 Every test runs in a process of its own inside a network namespace that has its own
-interfaces, so nothing is announced to the network of whoever runs the tests.
+interfaces, so nothing is announced to the network of whoever runs the tests. They mostly
+wait, as mDNS has it, and one knows nothing of another: so they all run at the same time.
 """
 
 from __future__ import annotations
@@ -14,7 +15,8 @@ import shutil
 import socket
 import subprocess
 import sys
-from collections.abc import AsyncIterator, Callable, Coroutine
+from collections.abc import AsyncIterator, Callable, Coroutine, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import asynccontextmanager
 from functools import cache
 
@@ -28,7 +30,7 @@ from wyoming_faster_whisper.doctor.facts import Announced
 from wyoming_faster_whisper.doctor.network import look
 
 Found = tuple[list[str], int]  # addresses, port
-DEADLINE = 8.0  # seconds; the slowest answer takes about 3
+DEADLINE = 20.0  # seconds; only a test that fails waits for so long
 
 
 class Browser(ServiceListener):
@@ -139,18 +141,32 @@ def why_not() -> str:
     return "" if trial.returncode == 0 else f"no network namespace: {trial.stderr.strip()}"
 
 
-SCENARIOS: dict[str, Callable[[], Coroutine[None, None, None]]] = {}
+Scenario = Callable[[], Coroutine[None, None, None]]
+Running = dict[str, Future[subprocess.CompletedProcess[str]]]
+SCENARIOS: dict[str, Scenario] = {}
 
 
-def in_namespace(scenario: Callable[[], Coroutine[None, None, None]]) -> Callable[[], None]:
+@pytest.fixture(scope="module")
+def running(request: pytest.FixtureRequest) -> Iterator[Running]:
+    """The scenarios of the tests that were asked for, each on its way."""
+    if reason := why_not():
+        pytest.skip(reason)
+    asked = SCENARIOS.keys() & {item.name for item in request.session.items}
+    with ThreadPoolExecutor(len(SCENARIOS)) as pool:
+        yield {
+            name: pool.submit(unshare, sys.executable, "-W", "error", __file__, name)
+            for name in SCENARIOS
+            if name in asked
+        }
+
+
+def in_namespace(scenario: Scenario) -> Callable[[Running], None]:
     """Make a test that runs this file as a script, see main(), in a namespace."""
     name = scenario.__name__
     SCENARIOS[name] = scenario
 
-    def test() -> None:
-        if reason := why_not():
-            pytest.skip(reason)
-        result = unshare(sys.executable, "-W", "error", __file__, name)
+    def test(running: Running) -> None:
+        result = running[name].result()
         assert result.returncode == 0, result.stdout + result.stderr
 
     return test
@@ -316,8 +332,9 @@ async def test_the_client_finds_servers_and_asks_what_they_are() -> None:
         for one in announced:
             one.start()
         await network.until({one.name: (["192.168.77.5"], one.port) for one in announced})
-        out, err, status = await discover("--seconds", "4")
-        lines, _, _ = await discover("--seconds", "4", "--json")
+        (out, err, status), (lines, _, _) = await asyncio.gather(
+            discover("--seconds", "4"), discover("--seconds", "4", "--json")
+        )
         for one in announced:
             await one.close()
     server.close()
