@@ -9,6 +9,7 @@
     ├── EngineError        "engine"     the model failed on this audio; the server goes on
     │   └── Hung                        it did not answer; not to be tried again
     ├── ModelError         "model"      there is no model to serve with; exit status 1
+    │   └── NoMemory                    not now; one that was unloaded is tried again
     ├── SettingError       "setting"    exit status 2
     └── ClientError        "client"     the client's own: no server, or no answer
 
@@ -70,6 +71,10 @@ class ModelError(ServerError):
     """No usable model: not found, not reachable, damaged or not loadable."""
 
     code = "model"
+
+
+class NoMemory(ModelError):
+    """The model needs more memory than is available."""
 
 
 class SettingError(ServerError):

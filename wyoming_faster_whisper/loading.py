@@ -6,12 +6,12 @@ import logging
 from collections.abc import Callable, Sequence
 from functools import partial
 from pathlib import Path
-from typing import Protocol
+from typing import Protocol, TypeVar
 
 from . import auto, hardware
 from .engine.base import Engine
 from .engine.several import SeveralEngines
-from .errors import ModelError, SettingError
+from .errors import NoMemory, SettingError
 from .languages import ENGLISH, MULTILINGUAL_V3, means_detect, normalise
 from .models import AUTO, Figures, Model, choose, choose_auto, is_distilled, locate, size_of
 from .probe import check_backend, is_ordinary
@@ -95,7 +95,7 @@ def load_engines(
             what is left then takes half a second.
 
     Raises:
-        ModelError: one of them cannot be had or loaded.
+        ModelError: one of them cannot be had or loaded; NoMemory where there is too little.
     """
     directories = [
         locate(model, folders[0], local_files_only=settings.local_files_only) for model in models
@@ -145,7 +145,7 @@ def load_engines(
             full_window=settings.audio_context == "full",
             takes_prompt=not is_distilled(model.name),
             largest_batch=largest_batch(settings.max_batch, loaded_weights),
-            reload=load_one,
+            reload=partial(load_again, model, directory, settings, load_one),
             measured=_remember(figures, size, model.name, some),
         )
     return SeveralEngines(engines) if len(engines) > 1 else next(iter(engines.values()))
@@ -172,7 +172,7 @@ def _make_sure_of_memory(
     """Refuse before the kernel would end us, in the middle of somebody's sentence.
 
     Raises:
-        ModelError: the models need more than there is.
+        NoMemory: the models need more than there is.
     """
     if settings.device != "cpu":
         return  # what a GPU has is CTranslate2's to know
@@ -182,10 +182,26 @@ def _make_sure_of_memory(
     )
     available = hardware.available_memory()
     if needed > available:
-        raise ModelError(
+        raise NoMemory(
             f"{' and '.join(model.name for model in models)} needs about {needed:.0f} MB of "
             f"memory and {available:.0f} MB are available; choose a smaller one with --model"
         )
+
+
+W = TypeVar("W")
+
+
+def load_again(model: Model, directory: Path, settings: Settings, load: Callable[[], W]) -> W:
+    """Load what was unloaded, if what was free at the start still is.
+
+    Raises:
+        ModelError: the weights cannot be loaded, NoMemory: not now.
+    """
+    _make_sure_of_memory([model], [directory], settings)
+    try:
+        return load()
+    except MemoryError:
+        raise NoMemory(f"the memory did not do for {model.name} after all") from None
 
 
 def _remember(figures: Figures, size: str, name: str, threads: int) -> Callable[[float], None]:

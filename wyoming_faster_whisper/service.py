@@ -148,6 +148,7 @@ class Service:
             self._load,
             max_waiting=settings.max_waiting,
             patience=settings.decode_timeout,
+            load_patience=settings.load_timeout,
             unload_after=settings.unload_after,
         )
         self._vad: asyncio.Future[SpeechDetector] = self._loop.create_future()
@@ -242,6 +243,10 @@ class Service:
         if error is not None and not self._vad.done():
             self._vad.set_exception(error)
             self._vad.exception()  # seen, though nobody may have waited
+
+    def _hear(self, vad: SpeechDetector) -> None:
+        if not self._vad.done():  # by a load that was given up, and ended after all
+            self._vad.set_result(vad)
 
     def _make_metrics(self, worker: Worker) -> None:
         self._metrics, self._metrics_server = make_metrics(
@@ -352,7 +357,7 @@ class Service:
     def _set_up_vad(self) -> None:
         if self._vad.done():
             return  # this is not the first model
-        self._loop.call_soon_threadsafe(self._vad.set_result, self._load_vad())
+        self._loop.call_soon_threadsafe(self._hear, self._load_vad())
 
 
 def turn_rules(settings: Settings) -> TurnRules:

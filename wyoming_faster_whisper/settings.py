@@ -306,6 +306,14 @@ class Settings:
         most=86_400,
         metavar="SECONDS",
     )
+    load_timeout: float = option(
+        300.0,
+        "time without progress after which loading a model is taken for something that never "
+        "ends: it is abandoned, and tried again, once; 0 = never",
+        least=0,
+        most=86_400,
+        metavar="SECONDS",
+    )
 
     metrics_port: int | None = option(
         None,

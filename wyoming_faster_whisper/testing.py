@@ -38,6 +38,7 @@ class FakeEngine:
         self.warmed_up = False
         self.unloaded = threading.Event()  # set while it is
         self.decoding = threading.Event()  # set once a decode has begun
+        self.held = held
         self._say = say
         self._go = threading.Event()
         if not held:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from wyoming_faster_whisper.errors import EngineError
+from wyoming_faster_whisper.errors import EngineError, NoMemory
 from wyoming_faster_whisper.testing import FakeEngine, tone
 
 from .conftest import Serve
@@ -32,7 +32,7 @@ async def test_a_second_model_that_hangs_ends_the_server(serve: Serve) -> None:
         async with server.peer() as peer:
             error = await peer.send(frames(utterance(tone(1.0)))).error()
         assert error.code == "engine"
-    with pytest.raises(EngineError, match="for the second time"):
+    with pytest.raises(EngineError, match="it is the second that hangs"):
         await server.running
     for engine in engines:
         engine.release()
@@ -49,3 +49,26 @@ async def test_a_model_that_sleeps_is_loaded_while_the_audio_arrives(serve: Serv
         await until(lambda: not server.engine.unloaded.is_set())
         await client.send(stop)
         assert await client.transcript() == "1.0 seconds"
+
+
+async def test_who_wakes_a_model_that_has_no_room_any_more_is_told_and_the_server_lives(
+    serve: Serve,
+) -> None:
+    class Large(FakeEngine):
+        room = False
+
+        def load(self) -> None:
+            if not self.room:
+                raise NoMemory("base needs about 285 MB of memory and 100 MB are available")
+            super().load()
+
+    engine = Large()
+    server = await serve(engine, unload_after=PATIENCE)
+    await until(engine.unloaded.is_set)
+    async with server.peer() as peer:
+        error = await peer.send(frames(utterance(tone(1.0)))).error()
+    assert error.code == "model"
+    assert "100 MB are available" in error.text
+    assert not server.running.done()
+    engine.room = True
+    await server.serves()

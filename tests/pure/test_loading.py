@@ -4,12 +4,19 @@ from __future__ import annotations
 
 import os
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import pytest
 
-from wyoming_faster_whisper.errors import ModelError
-from wyoming_faster_whisper.loading import choose_models, largest_batch, load_engines, workers_for
+from wyoming_faster_whisper.errors import ModelError, NoMemory
+from wyoming_faster_whisper.loading import (
+    choose_models,
+    largest_batch,
+    load_again,
+    load_engines,
+    workers_for,
+)
 from wyoming_faster_whisper.settings import Settings
 
 
@@ -114,3 +121,28 @@ def put_model(directory: Path) -> None:
     directory.mkdir()
     for name in ("model.bin", "config.json"):
         (directory / name).touch()
+
+
+def test_what_was_unloaded_is_loaded_again_only_if_there_is_memory(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    put_model(tmp_path / "small")
+    os.truncate(tmp_path / "small" / "model.bin", 500_000_000)
+    settings = Settings(model=("small",))
+    [model] = choose_models(settings, [tmp_path])
+    again = partial(load_again, model, tmp_path / "small", settings, lambda: "weights")
+    assert again() == "weights"
+    monkeypatch.setattr("wyoming_faster_whisper.hardware.available_memory", lambda: 100.0)
+    with pytest.raises(NoMemory, match=r"about 835 MB .* and 100 MB are available"):
+        again()
+
+
+def test_weights_that_find_no_memory_after_all_are_no_other_fault(tmp_path: Path) -> None:
+    def load() -> None:
+        raise MemoryError("std::bad_alloc")
+
+    put_model(tmp_path / "tiny")
+    settings = Settings(model=("tiny",))
+    [model] = choose_models(settings, [tmp_path])
+    with pytest.raises(NoMemory, match="tiny"):
+        load_again(model, tmp_path / "tiny", settings, load)

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import asyncio
+import itertools
 import threading
+from collections.abc import Callable
 
 import pytest
 
 from wyoming_faster_whisper.engine.base import Engine
 from wyoming_faster_whisper.engine.worker import Worker
-from wyoming_faster_whisper.errors import EngineError, ModelError, ServerError
+from wyoming_faster_whisper.errors import EngineError, ModelError, NoMemory, ServerError
 from wyoming_faster_whisper.testing import FakeEngine
 
 from .test_worker import job, submitted
@@ -60,8 +62,8 @@ async def test_two_models_that_hang_are_no_accident() -> None:
     await worker.ready()
     one, other = await submitted(worker, job(), job())
     await asyncio.gather(one, other, return_exceptions=True)
-    assert "for the second time" in str(await failure(worker))
-    with pytest.raises(EngineError, match="for the second time"):
+    assert "it is the second that hangs" in str(await failure(worker))
+    with pytest.raises(EngineError, match="it is the second that hangs"):
         await worker.submit(job())
     for engine in engines:
         engine.release()
@@ -80,6 +82,150 @@ async def test_without_memory_for_another_model_there_is_an_end() -> None:
     with pytest.raises(ModelError):
         await waiting
     hung.release()
+    await worker.close()
+
+
+class Stuck:
+    """Loads what it is told to, but the first time it has to be freed before."""
+
+    def __init__(self, *engines: FakeEngine) -> None:
+        self.go = threading.Event()
+        self._left = list(engines)
+
+    def __call__(self) -> Engine:
+        engine = self._left.pop(0)
+        if engine.held:
+            self.go.wait()
+        return engine
+
+
+async def test_a_load_that_hangs_is_given_up_and_the_next_serves() -> None:
+    hung, sound = FakeEngine(held=True), FakeEngine()
+    load = Stuck(hung, sound)
+    worker = Worker(load, load_patience=PATIENCE)
+    worker.start()
+    [waiting] = await submitted(worker, job(1.0))
+    assert (await waiting).text == "1.0 seconds"
+    load.go.set()  # that one comes too late
+    assert (await worker.submit(job(2.0))).text == "2.0 seconds"
+    assert (len(hung.decoded), len(sound.decoded)) == (0, 2)
+    await worker.close()
+
+
+async def test_two_loads_that_hang_are_the_end() -> None:
+    load = Stuck(FakeEngine(held=True), FakeEngine(held=True))
+    worker = Worker(load, load_patience=SOON)
+    worker.start()
+    [waiting] = await submitted(worker, job())
+    assert str(await failure(worker)) == (
+        "the model came no further for 0.01 s while it was loaded, and it is the second that "
+        "hangs; if this machine is that slow, give --load-timeout more, or a smaller --model"
+    )
+    with pytest.raises(EngineError, match="--load-timeout"):
+        await waiting
+    load.go.set()
+    await worker.close()
+
+
+async def test_a_load_that_comes_on_is_waited_for() -> None:
+    """Bytes are read, and then, when nothing is any more, patience has an end."""
+    looks = itertools.count(1)
+    load = Stuck(FakeEngine(held=True), FakeEngine())
+    counted = 0
+
+    def moved() -> int:
+        nonlocal counted
+        counted = next(looks)
+        return min(counted, 50) * 1_000_000
+
+    worker = Worker(load, load_patience=SOON, moved=moved)
+    worker.start()
+    await worker.ready()
+    assert counted >= 50
+    load.go.set()
+    await worker.close()
+
+
+class SlowToWarm(FakeEngine):
+    """Goes on warming up until it has been looked at for so many times."""
+
+    def __init__(self, go: Callable[[], bool]) -> None:
+        super().__init__()
+        self._enough = go
+
+    def warm_up(self, needed: Callable[[], bool] = lambda: False) -> None:
+        while not self._enough():
+            needed()
+        super().warm_up(needed)
+
+
+async def test_a_warm_up_that_comes_on_is_waited_for() -> None:
+    looks = 0
+
+    def moved() -> int:
+        nonlocal looks
+        looks += 1
+        return 0
+
+    engine = SlowToWarm(lambda: looks > 50)
+    worker = Worker(Engines(engine), load_patience=PATIENCE / 5, moved=moved)
+    worker.start()
+    await worker.ready()
+    assert engine.warmed_up
+    await worker.close()
+
+
+async def test_a_warm_up_that_hangs_is_a_model_that_hangs() -> None:
+    freed = threading.Event()
+    hung = SlowToWarm(lambda: freed.wait() or True)
+    worker = Worker(Engines(hung, FakeEngine()), load_patience=PATIENCE)
+    worker.start()
+    assert (await worker.submit(job(1.0))).text == "1.0 seconds"
+    assert hung.decoded == []
+    freed.set()
+    await worker.close()
+
+
+async def test_a_load_after_a_nap_that_hangs_is_given_up_too() -> None:
+    class Stiff(FakeEngine):
+        go = threading.Event()
+
+        def load(self) -> None:
+            self.go.wait()
+
+    stiff, sound = Stiff(), FakeEngine()
+    worker = Worker(
+        Engines(stiff, sound), load_patience=PATIENCE, unload_after=SOON, moved=lambda: 0
+    )
+    worker.start()
+    await worker.ready()
+    await seen(stiff.unloaded)
+    assert (await worker.submit(job(1.0))).text == "1.0 seconds"
+    assert len(sound.decoded) == 1
+    stiff.go.set()
+    await worker.close()
+
+
+async def test_a_nap_in_a_full_house_ends_when_there_is_room_again() -> None:
+    class Large(FakeEngine):
+        room = False
+
+        def load(self) -> None:
+            if not self.room:
+                raise NoMemory("base needs about 285 MB of memory and 100 MB are available")
+            super().load()
+
+    engine = Large()
+    worker = Worker(lambda: engine, unload_after=SOON)
+    worker.start()
+    await worker.ready()
+    await seen(engine.unloaded)
+    for _ in range(2):
+        with pytest.raises(NoMemory, match="100 MB are available"):
+            await worker.submit(job())
+        assert worker.statistics().asleep
+    engine.room = True
+    assert (await worker.submit(job(1.0))).text == "1.0 seconds"
     await worker.close()
 
 

@@ -41,8 +41,16 @@ class SeveralEngines:
             engine.unload()
 
     def load(self) -> None:
-        for engine in self._engines.values():
-            engine.load()
+        """See Engine.load; all of them or none."""
+        loaded: list[Engine] = []
+        try:
+            for engine in self._engines.values():
+                engine.load()
+                loaded.append(engine)
+        except Exception:
+            for engine in loaded:
+                engine.unload()
+            raise
 
     def _of(self, job: Job) -> Engine:
         return self._engines.get(job.options.model, self._default)

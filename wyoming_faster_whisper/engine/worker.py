@@ -5,8 +5,9 @@ jobs from waiting to the threads, run after every arrival and every departure.
 The threads only load, warm up and decode what they are handed, a batch at a
 time each, so there is no lock.
 
-A decode that does not end cannot be stopped. Its thread and its model are left
-behind, and another model is loaded, once: two that hang are no accident.
+A decode that does not end cannot be stopped, nor can a load that comes no further.
+The thread and the model are left behind, and another model is loaded, once: two
+that hang are no accident.
 """
 
 from __future__ import annotations
@@ -18,18 +19,22 @@ import statistics
 import threading
 import time
 from collections import Counter, deque
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Hashable, Mapping
 from dataclasses import dataclass, replace
+from functools import partial
 from math import inf
 
-from ..errors import Busy, EngineError, Hung, ServerError
+from .. import hardware
+from ..errors import Busy, EngineError, Hung, NoMemory, ServerError
 from .base import Engine, Job, Transcript
 from .scheduler import Waiting, next_batch
+from .watch import Watch
 
 _LOGGER = logging.getLogger(__name__)
 
 _COMMAND = 10.0  # seconds of sound; what is longer is none
 _TIMES = 3  # one slow decode, with a second look or on a busy machine, is no slow engine
+_PROGRESS = 1_000_000  # bytes; a line in the log is none
 
 # To the threads of one engine: a batch to decode, or None to stop.
 _Inbox = queue.SimpleQueue[list[Job] | None]
@@ -55,7 +60,10 @@ class Worker:
         load: builds the engine; runs in the worker's thread, may take minutes.
         max_waiting: jobs that may wait; one more is refused with Busy.
         patience: seconds after which a decode is taken for one that never ends; 0 = never.
+        load_patience: seconds without progress after which loading is; 0 = never.
         unload_after: seconds without need after which the weights are freed; 0 = never.
+        moved: bytes that this process has read and written; a model that is read from a
+            slow disk, or downloaded, makes progress.
     """
 
     def __init__(
@@ -64,18 +72,24 @@ class Worker:
         *,
         max_waiting: int = 64,
         patience: float = 0.0,
+        load_patience: float = 0.0,
         unload_after: float = 0.0,
+        moved: Callable[[], int] = hardware.bytes_moved,
     ) -> None:
         self._load = load
         self._max_waiting = max_waiting
         self._patience = patience
+        self._load_patience = load_patience
+        self._moved = moved
         self._unload_after = unload_after
         self._loop = asyncio.get_running_loop()
         self._answers: dict[Job, asyncio.Future[Transcript]] = {}
         self._waiting: dict[Job, Waiting] = {}  # in order of arrival
         self._queued: dict[Job, float] = {}  # seconds that those waited that do no more
         self._decoding: list[list[Job]] = []
-        self._deadlines: dict[int, asyncio.TimerHandle] = {}  # by id() of a batch
+        self._deadlines: dict[int, Watch] = {}  # by id() of a batch
+        self._loading: Watch | None = None
+        self._steps = 0  # of all warm-ups
         self._abandoned = 0  # models that hung
         self._decoded = self._withdrawn = 0
         self._batches: Counter[int] = Counter()
@@ -85,8 +99,9 @@ class Worker:
         self._ended: ServerError | None = None  # why there will be no more answers
         self._ready: asyncio.Future[None] = self._loop.create_future()
         self._failed: asyncio.Future[None] = self._loop.create_future()
-        self._needed = asyncio.Event()  # by somebody, since the model went to sleep
-        self._sleep: asyncio.Task[None] | None = None
+        self._asleep = False
+        self._resting: Engine | None = None  # whose weights are free
+        self._needed = False  # by somebody, since the model went to sleep
         self._bedtime: asyncio.TimerHandle | None = None
 
     def __repr__(self) -> str:
@@ -108,9 +123,8 @@ class Worker:
     def start(self) -> None:
         """Begin to load the model."""
         self._inbox = queue.SimpleQueue()
-        threading.Thread(
-            target=self._run, args=(self._inbox,), name="worker", daemon=True
-        ).start()
+        self._asleep = False
+        self._begin(self._run)
 
     async def ready(self) -> None:
         """Wait until the model is loaded.
@@ -130,8 +144,11 @@ class Worker:
 
     def wake(self) -> None:
         """Somebody begins to speak: load the model again while the audio arrives."""
-        self._needed.set()
+        self._needed = True
         self._stay_awake()
+        if self._resting is not None:
+            engine, self._resting = self._resting, None
+            self._begin(partial(self._load_again, engine))
 
     async def submit(self, job: Job) -> Transcript:
         """Decode a job. Cancel the call to withdraw it.
@@ -189,15 +206,18 @@ class Worker:
         Does not wait for a batch that does not end: the threads are daemons.
         """
         self._inbox.put(None)
-        for timer in (*self._deadlines.values(), self._bedtime):
-            if timer is not None:
-                timer.cancel()
-        if self._sleep is not None:
-            self._sleep.cancel()
+        for watch in (*self._deadlines.values(), self._loading):
+            if watch is not None:
+                watch.stop()
+        if self._bedtime is not None:
+            self._bedtime.cancel()
         self._end(EngineError("the server is stopping"))
 
     def _end(self, error: ServerError) -> None:
         self._ended = error
+        self._refuse(error)
+
+    def _refuse(self, error: ServerError) -> None:
         for answer in self._answers.values():
             if not answer.done():
                 answer.set_exception(error)
@@ -211,19 +231,42 @@ class Worker:
             for job in batch:
                 self._queued[job] = self._loop.time() - self._waiting.pop(job).since
             self._decoding.append(batch)
-            if self._patience:
-                self._deadlines[id(batch)] = self._loop.call_later(self._patience, self._abandon)
+            self._deadlines[id(batch)] = Watch(self._patience, self._abandon_decode)
             self._batches[len(batch)] += 1
             self._inbox.put(batch)
 
-    def _loaded(self, engine: Engine) -> None:
+    def _begin(self, work: Callable[[_Inbox], None]) -> None:
+        """Let a thread do something with the model as a whole, and watch it."""
+        if self._loading is not None:
+            self._loading.stop()
+        # Of a daemon: the process ends although it hangs.
+        threading.Thread(target=work, args=(self._inbox,), name="worker", daemon=True).start()
+        self._loading = Watch(self._load_patience, self._abandon_load, self._progress)
+
+    def _done(self, inbox: _Inbox) -> bool:
+        """A thread says that it is; False where it was given up meanwhile."""
+        if inbox is not self._inbox:
+            return False
+        if self._loading is not None:
+            self._loading.stop()
+        return True
+
+    def _progress(self) -> Hashable:
+        return self._steps, self._moved() // _PROGRESS
+
+    def _loaded(self, inbox: _Inbox, engine: Engine) -> None:
+        if not self._done(inbox):
+            return
         self._engine = engine
+        self._asleep = False
         if not self._ready.done():
             self._ready.set_result(None)
         self._stay_awake()
         self._dispatch()
 
-    def _not_loaded(self, error: ServerError) -> None:
+    def _not_loaded(self, inbox: _Inbox, error: ServerError) -> None:
+        if not self._done(inbox):
+            return
         self._end(error)
         if not self._ready.done():
             self._ready.set_exception(error)
@@ -246,7 +289,7 @@ class Worker:
 
     def _settle(self, batch: list[Job], result: list[Transcript] | EngineError) -> None:
         if (deadline := self._deadlines.pop(id(batch), None)) is not None:
-            deadline.cancel()
+            deadline.stop()
         for at, job in enumerate(batch):
             answer = self._answers.get(job)
             if answer is None or answer.done():
@@ -257,31 +300,37 @@ class Worker:
                 self._decoded += 1
                 answer.set_result(replace(result[at], queued=self._queued[job]))
 
-    def _abandon(self) -> None:
-        """A decode does not end: leave the model behind, and all that it decodes."""
+    def _abandon_decode(self) -> None:
+        error = Hung(f"the model did not answer within {self._patience:g} s")
+        lost, self._decoding = self._decoding, []
+        for batch in lost:
+            self._settle(batch, error)
+        self._abandon(str(error), "--decode-timeout")
+
+    def _abandon_load(self) -> None:
+        self._abandon(
+            f"the model came no further for {self._load_patience:g} s while it was loaded",
+            "--load-timeout",
+        )
+
+    def _abandon(self, why: str, option: str) -> None:
+        """A thread does not come back: leave its model behind, and all that it decodes."""
         self._abandoned += 1
         self._engine = None
         self._inbox.put(None)  # for threads that are not in it
-        lost, self._decoding = self._decoding, []
-        error = Hung(f"the model did not answer within {self._patience:g} s")
-        for batch in lost:
-            self._settle(batch, error)
         if self._abandoned > 1:
             self._not_loaded(
+                self._inbox,
                 EngineError(
-                    f"{error}, for the second time; if this machine is that slow, give "
-                    "--decode-timeout more, or a smaller --model"
-                )
+                    f"{why}, and it is the second that hangs; if this machine is that slow, "
+                    f"give {option} more, or a smaller --model"
+                ),
             )
             return
-        _LOGGER.error("%s; it is abandoned with %d job(s), another is loaded", error, len(lost))
+        _LOGGER.error("%s; it is abandoned, another is loaded", why)
         self.start()
 
     # Sleep: the weights are freed while nobody needs them.
-
-    @property
-    def _asleep(self) -> bool:
-        return self._sleep is not None and not self._sleep.done()
 
     def _stay_awake(self) -> None:
         if self._bedtime is not None:
@@ -291,23 +340,23 @@ class Worker:
 
     def _fall_asleep(self) -> None:
         if self._engine is not None and not self._waiting and not self._decoding:
-            self._needed.clear()
             engine, self._engine = self._engine, None
-            self._sleep = self._loop.create_task(self._unload_and_load(engine))
+            self._asleep, self._needed = True, False
+            self._begin(partial(self._unload, engine))
 
-    async def _unload_and_load(self, engine: Engine) -> None:
-        """Free the weights, and load them again once somebody speaks."""
-        try:
-            await asyncio.to_thread(engine.unload)
+    def _unloaded(self, inbox: _Inbox, engine: Engine) -> None:
+        if self._done(inbox):
             _LOGGER.info("Nobody spoke for %g s: the model is unloaded", self._unload_after)
-            await self._needed.wait()
-            started = time.monotonic()
-            await asyncio.to_thread(engine.load)
-        except Exception as error:
-            self._not_loaded(_as_server_error(error))
-            return
-        _LOGGER.info("The model is loaded again (%.1f s)", time.monotonic() - started)
-        self._loaded(engine)
+            self._resting = engine
+            if self._needed:
+                self.wake()
+
+    def _no_room(self, inbox: _Inbox, engine: Engine, error: NoMemory) -> None:
+        """There is no memory for it now: whoever speaks next has it tried again."""
+        if self._done(inbox):
+            _LOGGER.warning("the model stays unloaded: %s", error)
+            self._resting = engine
+            self._refuse(error)
 
     # From here on: the threads.
 
@@ -315,22 +364,46 @@ class Worker:
         try:
             engine = self._load()
         except Exception as error:
-            self._tell(self._not_loaded, _as_server_error(error))
+            self._tell(self._not_loaded, inbox, _as_server_error(error))
             return
         # Somebody who waits already warms the model up as well as we could.
         if not self._waiting:
             started = time.monotonic()
             try:
-                engine.warm_up(lambda: bool(self._waiting))
+                engine.warm_up(self._somebody_waits)
             except Exception:
                 _LOGGER.warning("the model failed to warm up", exc_info=True)
             _LOGGER.debug("warm-up took %.2f s", time.monotonic() - started)
-        self._tell(self._loaded, engine)
+        self._tell(self._loaded, inbox, engine)
         for number in range(2, engine.parallel + 1):
             threading.Thread(
                 target=self._serve, args=(engine, inbox), name=f"worker-{number}", daemon=True
             ).start()
         self._serve(engine, inbox)
+
+    def _somebody_waits(self) -> bool:
+        self._steps += 1
+        return bool(self._waiting)
+
+    def _unload(self, engine: Engine, inbox: _Inbox) -> None:
+        try:
+            engine.unload()
+        except Exception as error:
+            self._tell(self._not_loaded, inbox, _as_server_error(error))
+        else:
+            self._tell(self._unloaded, inbox, engine)
+
+    def _load_again(self, engine: Engine, inbox: _Inbox) -> None:
+        started = time.monotonic()
+        try:
+            engine.load()
+        except NoMemory as error:
+            self._tell(self._no_room, inbox, engine, error)
+        except Exception as error:
+            self._tell(self._not_loaded, inbox, _as_server_error(error))
+        else:
+            _LOGGER.info("The model is loaded again (%.1f s)", time.monotonic() - started)
+            self._tell(self._loaded, inbox, engine)
 
     def _serve(self, engine: Engine, inbox: _Inbox) -> None:
         while (batch := inbox.get()) is not None:

@@ -1,0 +1,23 @@
+"""Several models that sleep and wake together."""
+
+from __future__ import annotations
+
+import pytest
+
+from wyoming_faster_whisper.engine.several import SeveralEngines
+from wyoming_faster_whisper.errors import NoMemory
+from wyoming_faster_whisper.testing import FakeEngine
+
+
+class Large(FakeEngine):
+    def load(self) -> None:
+        raise NoMemory("there is no room")
+
+
+def test_all_of_them_come_back_or_none() -> None:
+    small, large = FakeEngine(), Large()
+    engines = SeveralEngines({"tiny": small, "base": large})
+    engines.unload()
+    with pytest.raises(NoMemory):
+        engines.load()
+    assert small.unloaded.is_set()

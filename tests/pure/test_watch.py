@@ -1,0 +1,60 @@
+"""Patience with what does not come any further."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+
+import pytest
+
+from wyoming_faster_whisper.engine.watch import Watch
+
+pytestmark = pytest.mark.timeout(20)
+
+SOON = 0.05  # seconds
+
+
+async def test_what_does_not_end_is_told_once() -> None:
+    told: list[bool] = []
+    stuck = asyncio.Event()
+
+    def tell() -> None:
+        told.append(True)
+        stuck.set()
+
+    Watch(SOON, tell)
+    await stuck.wait()
+    await passed(2 * SOON)
+    assert told == [True]
+
+
+async def test_what_has_ended_is_not_watched() -> None:
+    told: list[bool] = []
+    watch = Watch(SOON, lambda: told.append(True))
+    watch.stop()
+    await passed(2 * SOON)
+    assert told == []
+
+
+async def test_no_patience_to_lose_is_none_to_look_at() -> None:
+    told: list[bool] = []
+    Watch(0, lambda: told.append(True), lambda: told.append(False))
+    await passed(SOON)
+    assert told == []
+
+
+async def test_the_time_in_which_we_stood_still_ourselves_does_not_count() -> None:
+    told: list[bool] = []
+    watch = Watch(SOON, lambda: told.append(True))
+    for _ in range(3):
+        time.sleep(2 * SOON)  # noqa: ASYNC251
+        await asyncio.sleep(0)
+    assert told == []
+    watch.stop()
+
+
+async def passed(seconds: float) -> None:
+    """Wait by the loop's own timers, as the watch does."""
+    done = asyncio.get_running_loop().create_future()
+    asyncio.get_running_loop().call_later(seconds, done.set_result, None)
+    await done
