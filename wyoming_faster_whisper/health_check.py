@@ -1,7 +1,9 @@
 """Is the server well? python -m wyoming_faster_whisper.health_check, for containers.
 
 Asks for Info rather than only connecting: the kernel accepts connections for a
-server that has long stopped to answer.
+server that has long stopped to answer. Where it listens, and with which certificate,
+it learns as the server did: from the command line of the container's first process,
+which is the server's, and from the same variables.
 """
 
 from __future__ import annotations
@@ -14,13 +16,15 @@ import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from .client import Client
+from .client import Client, Lost
 from .tls import own_context
 from .wire.address import Address
 
 DEFAULT_URI = "tcp://127.0.0.1:10300"
 
 _UNSET = ("", "null")  # as for the server
+_SERVER = "wyoming_faster_whisper"
+_FIRST = Path("/proc/1/cmdline")
 
 # What a server listens on to mean "everywhere" is no address to connect to.
 _LOOPBACK = {"0.0.0.0": "127.0.0.1", "::": "::1"}
@@ -33,28 +37,59 @@ async def check(uri: str, tls: ssl.SSLContext | None = None) -> None:
         ServerError: it does not.
         RuntimeError: it is something else.
     """
-    async with Client(uri, tls=tls) as client:
-        if not (await client.describe()).asr:
-            raise RuntimeError("the server has no speech-to-text program")
+    try:
+        async with Client(uri, tls=tls) as client:
+            if not (await client.describe()).asr:
+                raise RuntimeError("the server has no speech-to-text program")
+    except Lost:
+        # A server's own certificate need not be one of those that --tls-ca asks clients for.
+        # To refuse it, the server had to shake hands, which the kernel does not do for it.
+        if tls is None:
+            raise
 
 
-def default_uri(environ: Mapping[str, str] | None = None) -> str:
-    """Where the server of this container listens, by its own WYO_WHISPER_URI(_FILE)."""
-    uri = _value("URI", environ)
+def default_uri(environ: Mapping[str, str] | None = None, given: Sequence[str] = ()) -> str:
+    """Where the server of this container listens, by its own --uri or WYO_WHISPER_URI(_FILE).
+
+    Args:
+        given: its command line; see server_arguments().
+    """
+    uri = _value("uri", environ, given)
     return DEFAULT_URI if uri is None else to_loopback(uri)
 
 
-def default_tls(environ: Mapping[str, str] | None = None) -> ssl.SSLContext | None:
-    """TLS where the server of this container speaks it, by its own WYO_WHISPER_TLS_CERT."""
-    cert = _value("TLS_CERT", environ)
-    return None if cert is None else own_context(cert, _value("TLS_KEY", environ))
+def default_tls(
+    environ: Mapping[str, str] | None = None, given: Sequence[str] = ()
+) -> ssl.SSLContext | None:
+    """TLS where the server of this container speaks it, by its own --tls-cert likewise."""
+    cert = _value("tls-cert", environ, given)
+    return None if cert is None else own_context(cert, _value("tls-key", environ, given))
 
 
-def _value(name: str, environ: Mapping[str, str] | None) -> str | None:
-    """An option of the server, by its variable or the file that this names."""
+def server_arguments(file: Path = _FIRST) -> list[str]:
+    """The options on the command line of the container's server; [] where it has none.
+
+    Args:
+        file: as /proc/PID/cmdline, of the process that the container runs.
+    """
+    try:
+        line = file.read_bytes().decode(errors="replace").split("\0")[:-1]
+    except OSError:
+        return []
+    return line[line.index(_SERVER) + 1 :] if _SERVER in line else []
+
+
+def _value(name: str, environ: Mapping[str, str] | None, given: Sequence[str]) -> str | None:
+    """An option of the server: by its flag, its variable or the file that this names."""
+    parser = argparse.ArgumentParser(add_help=False, allow_abbrev=False)
+    parser.add_argument(f"--{name}", dest="value")
+    value = parser.parse_known_args(given)[0].value
+    if value is not None and value not in _UNSET:
+        return str(value)
     environ = os.environ if environ is None else environ
-    value = environ.get(f"WYO_WHISPER_{name}", "").strip()
-    path = environ.get(f"WYO_WHISPER_{name}_FILE", "")
+    variable = f"WYO_WHISPER_{name.replace('-', '_').upper()}"
+    value = environ.get(variable, "").strip()
+    path = environ.get(f"{variable}_FILE", "")
     if path not in _UNSET:
         try:
             value = Path(path).read_text(encoding="utf-8").strip()
@@ -74,16 +109,20 @@ def to_loopback(uri: str) -> str:
 def main(argv: Sequence[str] | None = None) -> int:
     """Exit status 0 = well, 1 = not; the reason goes to standard error."""
     parser = argparse.ArgumentParser(description="Ask a Wyoming server whether it is well.")
-    parser.add_argument("--uri", help=f"server (default: WYO_WHISPER_URI or {DEFAULT_URI})")
+    parser.add_argument(
+        "--uri", help=f"server (default: the container's own, WYO_WHISPER_URI or {DEFAULT_URI})"
+    )
     parser.add_argument("--timeout", type=float, default=15.0, help="seconds (default: 15)")
     args = parser.parse_args(argv)
 
+    given = server_arguments()
+
     async def run(tls: ssl.SSLContext | None) -> None:
         async with asyncio.timeout(args.timeout):
-            await check(args.uri or default_uri(), tls)
+            await check(args.uri or default_uri(given=given), tls)
 
     try:
-        asyncio.run(run(default_tls()))
+        asyncio.run(run(default_tls(given=given)))
     except Exception as error:
         # Docker shows this line; an empty one would help nobody.
         reason = str(error) or (

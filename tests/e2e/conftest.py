@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any, Protocol
 
 import pytest
+import trustme
 
 from wyoming_faster_whisper.engine.base import Engine
 from wyoming_faster_whisper.session import SpeechDetector
@@ -72,6 +73,25 @@ async def serve(tmp_path: Path) -> AsyncIterator[Serve]:
 async def server(serve: Serve) -> Server:
     """A server that says how many seconds it heard, and hears all sound as speech."""
     return await serve()
+
+
+@pytest.fixture
+def authority() -> trustme.CA:
+    return trustme.CA()
+
+
+@pytest.fixture
+def certificates(authority: trustme.CA, tmp_path: Path) -> Path:
+    """A folder with ca.pem, server.pem and server.key, client.pem and client.key."""
+    folder = tmp_path / "tls"
+    folder.mkdir()
+    authority.cert_pem.write_to_path(str(folder / "ca.pem"))
+    for name, subject in (("server", "127.0.0.1"), ("client", "kitchen.local")):
+        made = authority.issue_cert(subject)
+        made.private_key_pem.write_to_path(str(folder / f"{name}.key"))
+        for part in made.cert_chain_pems:
+            part.write_to_path(str(folder / f"{name}.pem"), append=True)
+    return folder
 
 
 StartProcess = Callable[..., Awaitable[Process]]

@@ -94,25 +94,6 @@ def own_address() -> str:
 # TLS.
 
 
-@pytest.fixture
-def authority() -> trustme.CA:
-    return trustme.CA()
-
-
-@pytest.fixture
-def certificates(authority: trustme.CA, tmp_path: Path) -> Path:
-    """A folder with ca.pem, server.pem and server.key, client.pem and client.key."""
-    folder = tmp_path / "tls"
-    folder.mkdir()
-    authority.cert_pem.write_to_path(str(folder / "ca.pem"))
-    for name, subject in (("server", "127.0.0.1"), ("client", "kitchen.local")):
-        made = authority.issue_cert(subject)
-        made.private_key_pem.write_to_path(str(folder / f"{name}.key"))
-        for part in made.cert_chain_pems:
-            part.write_to_path(str(folder / f"{name}.pem"), append=True)
-    return folder
-
-
 async def describe(server: Server, context: ssl.SSLContext) -> bytes:
     """Ask over TLS; return the first line of the answer."""
     address = server.service.address
@@ -214,6 +195,20 @@ async def test_our_client_and_our_health_check_speak_tls(
         "WYO_WHISPER_TLS_CERT": paths["server.pem"],
         "WYO_WHISPER_TLS_KEY": paths["server.key"],
     }
+    ran = await run(*well, folder=tmp_path, **environ)
+    assert (ran.err, ran.status) == ("", 0)
+
+
+async def test_a_server_whose_own_certificate_it_does_not_take_from_clients_is_well(
+    serve: Serve, certificates: Path, tmp_path: Path
+) -> None:
+    trustme.CA().cert_pem.write_to_path(str(tmp_path / "other.pem"))
+    paths = {name: str(certificates / f"server.{name}") for name in ("pem", "key")}
+    server = await serve(
+        tls_cert=paths["pem"], tls_key=paths["key"], tls_ca=tmp_path / "other.pem"
+    )
+    well = (sys.executable, "-m", "wyoming_faster_whisper.health_check", "--uri", server.uri)
+    environ = {"WYO_WHISPER_TLS_CERT": paths["pem"], "WYO_WHISPER_TLS_KEY": paths["key"]}
     ran = await run(*well, folder=tmp_path, **environ)
     assert (ran.err, ran.status) == ("", 0)
 

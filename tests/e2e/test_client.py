@@ -15,7 +15,7 @@ from wyoming.event import Event
 
 from wyoming_faster_whisper.audio import PcmFormat
 from wyoming_faster_whisper.client import Client, ClientError, Clip
-from wyoming_faster_whisper.health_check import DEFAULT_URI, default_uri
+from wyoming_faster_whisper.health_check import DEFAULT_URI, default_uri, server_arguments
 from wyoming_faster_whisper.testing import FakeEngine, pcm16, tone
 from wyoming_faster_whisper.wire.framing import write_event
 from wyoming_faster_whisper.wire.visit import Limits
@@ -202,6 +202,28 @@ async def test_the_health_check_follows_the_servers_own_file(
 def test_the_health_check_takes_null_for_nothing(unset: str) -> None:
     given = {"WYO_WHISPER_URI": unset, "WYO_WHISPER_URI_FILE": unset.strip()}
     assert default_uri(given) == DEFAULT_URI
+
+
+@pytest.mark.parametrize(
+    ("line", "uri"),
+    [
+        ("python3 -m wyoming_faster_whisper --uri tcp://0.0.0.0:9000", "tcp://127.0.0.1:9000"),
+        ("docker-init -- python3 -m wyoming_faster_whisper --uri=tcp://[::]:9", "tcp://[::1]:9"),
+        ("python3 -m wyoming_faster_whisper --debug", "tcp://127.0.0.1:8000"),
+        ("/sbin/init --uri tcp://0.0.0.0:9000", "tcp://127.0.0.1:8000"),
+        ("", "tcp://127.0.0.1:8000"),
+    ],
+)
+def test_the_health_check_follows_the_servers_command_line(
+    tmp_path: Path, line: str, uri: str
+) -> None:
+    (tmp_path / "cmdline").write_text("".join(f"{word}\0" for word in line.split()))
+    given = server_arguments(tmp_path / "cmdline")
+    assert default_uri({"WYO_WHISPER_URI": "tcp://0.0.0.0:8000"}, given) == uri
+
+
+def test_the_health_check_does_without_a_first_process(tmp_path: Path) -> None:
+    assert server_arguments(tmp_path / "cmdline") == []
 
 
 async def test_the_health_check_fails_where_nobody_listens(tmp_path: Path) -> None:

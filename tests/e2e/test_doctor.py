@@ -149,12 +149,27 @@ async def test_a_program_that_speaks_something_else_is_a_problem(tmp_path: Path)
     assert "another program on its port" in finding.advice
 
 
-async def test_a_server_that_takes_tls_only_is_a_problem(tmp_path: Path) -> None:
-    settings = Settings(uri=NOBODY, tls_cert="cert.pem")
-    examination = Examination(settings, folders=[tmp_path], order=ORDER, pace=0.0)
+async def test_a_server_that_takes_tls_only_is_a_problem_but_is_visited(
+    serve: Serve, certificates: Path, tmp_path: Path
+) -> None:
+    files = {
+        "tls_cert": str(certificates / "server.pem"),
+        "tls_key": str(certificates / "server.key"),
+        "tls_ca": str(certificates / "ca.pem"),
+    }
+    server = await serve(FakeEngine(lambda job: "Stop."), **files)
+    examination = await asyncio.to_thread(
+        Examination,
+        Settings(uri=server.uri, **files),
+        folders=[tmp_path],
+        order=ORDER,
+        pace=0.0,
+    )
     await examination.run()
-    [finding] = examination.findings["Home Assistant"]
-    assert (finding.level, "TLS only" in finding.saw) == (Level.PROBLEM, True)
+    tls, described, *_ = examination.findings["Home Assistant"]
+    assert (tls.level, "TLS only" in tls.saw) == (Level.PROBLEM, True)
+    assert (described.level, "described in" in described.saw) == (Level.OK, True)
+    assert examination.facts["visit"].external.text == "Stop."
 
 
 async def doctor(folder: Path, *arguments: str) -> Ran:

@@ -20,8 +20,7 @@ MAY_IMPORT = {
     "__init__": "",
     "__main__": "cli",
     "cli": "client doctor.command errors hardware log service settings",
-    "doctor": "audio client discovery errors hardware health_check loading models settings "
-    "wire.address",
+    "doctor": "audio client discovery errors hardware health_check loading models settings tls wire.address wire.listener",
     "doctor.facts": "",
     "doctor.finding": "",
     "doctor.advice": "doctor.facts doctor.finding",

@@ -19,6 +19,7 @@ from ..errors import ServerError, SettingError
 from ..health_check import to_loopback
 from ..models import data_folders
 from ..settings import Settings, default_data_dir, read_settings
+from ..tls import own_context
 from ..wire.address import Address
 from . import advice, box, network, report
 from .finding import Finding, Level, worst
@@ -102,7 +103,9 @@ class Examination:
         self._tell = tell
         self._busy = False
         language = settings.language if settings.language not in ("auto", "") else "en"
-        self._visitor = Visitor(self.uri, spoken(order), language, expected, pace)
+        # As the server asks itself: the doctor has its options, and its certificate.
+        tls = own_context(settings.tls_cert, settings.tls_key) if settings.tls_cert else None
+        self._visitor = Visitor(self.uri, spoken(order), language, expected, pace, tls)
 
     @property
     def level(self) -> Level:
@@ -141,11 +144,10 @@ class Examination:
 
     async def _visit(self) -> None:
         try:
+            visit = self.facts["visit"] = await self._visitor.visit()
+            findings = advice.on_visit(visit, busy=self._busy)
             if self._settings.tls_cert:
-                findings = [advice.TLS]
-            else:
-                visit = self.facts["visit"] = await self._visitor.visit()
-                findings = advice.on_visit(visit, busy=self._busy)
+                findings.insert(0, advice.TLS)
         except ServerError as error:
             findings = [advice.on_nobody(str(error))]
         self._found("Home Assistant", findings)

@@ -8,6 +8,7 @@ it is spoken, and what comes back is read meanwhile, as Home Assistant does from
 from __future__ import annotations
 
 import asyncio
+import ssl
 import time
 from collections.abc import AsyncIterator
 from contextlib import suppress
@@ -49,6 +50,7 @@ class Visitor:
         order: what is said; see spoken().
         expected: words of the order; empty = not known.
         pace: seconds that a second of sound takes; 0 = as fast as it goes.
+        tls: with which the server wants to be spoken to; None = without.
     """
 
     uri: str
@@ -56,6 +58,7 @@ class Visitor:
     language: str
     expected: frozenset[str] = frozenset()
     pace: float = 1.0
+    tls: ssl.SSLContext | None = None
 
     async def visit(self) -> Visit:
         """Do all that Home Assistant does.
@@ -77,7 +80,7 @@ class Visitor:
     async def describe(self) -> Described:
         """Ask what the server is, on a connection of its own."""
         began = time.monotonic()
-        async with Client(self.uri, timeout=_ASKING) as client:
+        async with Client(self.uri, timeout=_ASKING, tls=self.tls) as client:
             info = await client.describe()
         seconds = time.monotonic() - began
         programs = [program for program in info.asr if program.installed]
@@ -121,7 +124,7 @@ class Visitor:
             silence: seconds.
         """
         sound = words + bytes(round(silence / CHUNK) * _CHUNK_BYTES)
-        client = Client(self.uri, timeout=_PATIENCE)
+        client = Client(self.uri, timeout=_PATIENCE, tls=self.tls)
         said = 0.0  # when the last word was sent
         stopped = 0.0  # when audio-stop was
         ended: float  # when the answer came, or it was clear that none will
