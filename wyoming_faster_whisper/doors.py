@@ -64,6 +64,7 @@ def make_metrics(
     sessions: Callable[[], dict[str, int]],
     model_memory: Callable[[], int],
     patience: float,
+    door: Door,
 ) -> tuple[Metrics, HttpServer]:
     """Make what counts, and what tells it. Blocking: it imports.
 
@@ -71,6 +72,7 @@ def make_metrics(
         sessions: clients that are connected, by transport.
         model_memory: bytes that loading the model took.
         patience: seconds for a whole request.
+        door: whom it lets in, as the Wyoming port does.
 
     Raises:
         SettingError: the extra is not installed.
@@ -96,7 +98,7 @@ def make_metrics(
         return partial(metrics.render, now)
 
     app = build_health(look, CONTENT_TYPE_LATEST, lambda: worker.statistics().ready)
-    return metrics, HttpServer(app, option="--metrics-port", patience=patience)
+    return metrics, HttpServer(app, option="--metrics-port", patience=patience, door=door)
 
 
 def _missing(option: str, error: ImportError, extra: str) -> SettingError:

@@ -254,6 +254,7 @@ class Service:
             sessions=self._sessions,
             model_memory=lambda: self._model_memory,
             patience=self._patience.first_event,
+            door=_door(self._settings),
         )
 
     def _sessions(self) -> dict[str, int]:

@@ -11,6 +11,7 @@ import sys
 from contextlib import AsyncExitStack, suppress
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 import ifaddr
 import pytest
@@ -25,7 +26,7 @@ from wyoming_faster_whisper.wire.visit import Limits
 
 from .conftest import Serve
 from .processes import run
-from .serving import DEADLINE, Peer, Server, until, warnings
+from .serving import DEADLINE, Peer, Server, peer, until, warnings
 from .web import browser
 
 PATIENCE = 0.5  # seconds
@@ -80,6 +81,28 @@ async def test_who_is_in_no_network_that_is_let_in_is_dropped_unheard(
         writer.close()
     [line] = warnings(caplog)
     assert f"{address} is in none of the networks of --allow" in line
+
+
+@pytest.mark.parametrize("door", ["web", "metrics"])
+async def test_who_is_in_no_network_that_is_let_in_sees_no_page_either(
+    serve: Serve, caplog: pytest.LogCaptureFixture, door: str
+) -> None:
+    own = await asyncio.to_thread(own_address)
+    options: dict[str, Any] = {f"{door}_port": 0, f"{door}_host": "0.0.0.0"}
+    server = await serve(allow="203.0.113.0/24", **options)
+    url = server.service.web_url if door == "web" else server.service.metrics_url
+    port = urlsplit(str(url)).port
+    for host, answered in (("127.0.0.1", True), (own, False)):
+        async with peer(f"tcp://{host}:{port}") as client:
+            client.send(f"GET / HTTP/1.1\r\nHost: {host}\r\n\r\n".encode())
+            try:
+                assert (await client.rest()).startswith(b"HTTP/1.1") == answered
+            except ConnectionResetError:
+                assert not answered
+    [line] = warnings(caplog)
+    assert line == (
+        f"turned away from --{door}-port: 1; {own} is in none of the networks of --allow"
+    )
 
 
 def own_address() -> str:

@@ -9,6 +9,7 @@ import wave
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -152,7 +153,7 @@ async def test_a_program_that_speaks_something_else_is_a_problem(tmp_path: Path)
 async def test_a_server_that_takes_tls_only_is_a_problem_but_is_visited(
     serve: Serve, certificates: Path, tmp_path: Path
 ) -> None:
-    files = {
+    files: dict[str, Any] = {
         "tls_cert": str(certificates / "server.pem"),
         "tls_key": str(certificates / "server.key"),
         "tls_ca": str(certificates / "ca.pem"),

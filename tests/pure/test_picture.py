@@ -37,9 +37,9 @@ MAY_IMPORT = {
     "wire": "answer audio errors models.Model request session",
     "wire.address": "errors",
     "wire.framing": "errors",
-    "http": "answer audio errors record request session wire.door wire.visit",
+    "http": "answer audio errors record request session wire.connection.Limits wire.door wire.tally wire.visit",
     "http.guard": "",
-    "http.server": "errors",
+    "http.server": "errors wire.door wire.tally",
     "session": "answer audio hearing request speech turn",
     "turn": "answer audio decoding engine.base engine.worker hearing partials record relay "
     "request speech text",

@@ -7,6 +7,7 @@ ten times a second.
 from __future__ import annotations
 
 import asyncio
+import logging
 import socket
 import ssl
 from typing import Any
@@ -15,7 +16,11 @@ import uvicorn
 from starlette.types import ASGIApp
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
-from ..errors import SettingError
+from ..errors import NotAllowed, SettingError
+from ..wire.door import Door, plain_host
+from ..wire.tally import Tally
+
+_LOGGER = logging.getLogger(__name__)
 
 _AT_ONCE = 64  # requests, WebSockets not counted
 _MESSAGE = 1024 * 1024  # bytes of one WebSocket message, as of a Wyoming payload
@@ -29,6 +34,7 @@ class HttpServer:
     Args:
         option: that gives the port; named where it cannot be listened on.
         patience: seconds for a whole request; uvicorn itself would wait for ever.
+        door: closes on who is in no network that is let in.
         tls: None for plain HTTP.
     """
 
@@ -38,13 +44,15 @@ class HttpServer:
         *,
         option: str,
         patience: float = 10.0,
+        door: Door | None = None,
         tls: ssl.SSLContext | None = None,
     ) -> None:
         self._option = option
         self._scheme = "https" if tls else "http"
+        self._tally = Tally(self._tell_turned_away)
         config = uvicorn.Config(
             app,
-            http=_impatient(patience),
+            http=_careful(patience, door or Door(), self._tally),
             ws="websockets-sansio",
             ws_max_size=_MESSAGE,
             # A browser on the same machine or network gains nothing by compression, and
@@ -89,7 +97,11 @@ class HttpServer:
         """Close the door and what is open still."""
         if self._started:
             self._started = False
+            self._tally.stop()
             await self._server.shutdown()
+
+    def _tell_turned_away(self, count: int, why: str) -> None:
+        _LOGGER.warning("turned away from %s: %d; %s", self._option, count, why)
 
 
 async def _listen(host: str, port: int) -> socket.socket:
@@ -101,13 +113,18 @@ async def _listen(host: str, port: int) -> socket.socket:
     return socket.create_server(address, family=family, dualstack_ipv6=host == "::")
 
 
-def _impatient(patience: float) -> type[H11Protocol]:
-    """Make a protocol that closes on who does not say in time what it wants."""
+def _careful(patience: float, door: Door, tally: Tally) -> type[H11Protocol]:
+    """Make a protocol that closes on who may not come, or does not say in time why it did."""
 
-    class ImpatientProtocol(H11Protocol):
+    class CarefulProtocol(H11Protocol):
         def connection_made(self, transport: Any) -> None:
             super().connection_made(transport)
             self._due = self.loop.call_later(patience, transport.abort)
+            try:
+                door.check(plain_host(transport.get_extra_info("peername")[0]))
+            except NotAllowed as error:
+                tally.count(str(error))
+                transport.abort()
 
         def data_received(self, data: bytes) -> None:
             super().data_received(data)
@@ -118,4 +135,4 @@ def _impatient(patience: float) -> type[H11Protocol]:
             self._due.cancel()
             super().connection_lost(exc)
 
-    return ImpatientProtocol
+    return CarefulProtocol

@@ -35,7 +35,9 @@ class Web:
     ) -> None:
         self._speech = Speech(shared, limits, door)
         app = build_page(self._speech, about, Guard(names))
-        self._server = HttpServer(app, option="--web-port", patience=limits.first_event, tls=tls)
+        self._server = HttpServer(
+            app, option="--web-port", patience=limits.first_event, door=door, tls=tls
+        )
         self.url: str | None = None  # once it has started
 
     @property

@@ -55,8 +55,7 @@ class Door:
             NotAllowed: no network that is let in has this address.
             Busy: there is no room, and nobody who could give way.
         """
-        if not self._knows(host):
-            raise NotAllowed(f"{host} is in none of the networks of --allow")
+        self.check(host)
         everybody = list(here)
         kin = [guest for guest in everybody if guest.host == host]
         if host and self.most_of_one and len(kin) >= self.most_of_one:
@@ -70,11 +69,17 @@ class Door:
             raise Busy(f"{room}; try again later")
         return gives_way
 
-    def _knows(self, host: str) -> bool:
+    def check(self, host: str) -> None:
+        """See that somebody may come in at all, whoever is here.
+
+        Raises:
+            NotAllowed: no network that is let in has this address.
+        """
         if not self.networks or not host:
-            return True
+            return
         address = ipaddress.ip_address(host)
-        return address.is_loopback or any(address in network for network in self.networks)
+        if not address.is_loopback and all(address not in one for one in self.networks):
+            raise NotAllowed(f"{host} is in none of the networks of --allow")
 
 
 def plain_host(host: str) -> str:

@@ -10,7 +10,6 @@ import socket
 import ssl
 import stat
 import sys
-from collections import Counter
 from pathlib import Path
 
 from wyoming.error import Error
@@ -21,6 +20,7 @@ from ..session import Shared
 from .address import Address
 from .connection import Connection, last_words
 from .door import Door, plain_host
+from .tally import Tally
 from .visit import Limits, see_out
 
 _LOGGER = logging.getLogger(__name__)
@@ -57,8 +57,7 @@ class Listener:
         self._tls = tls
         self._connections: dict[asyncio.Task[None], Connection] = {}
         self._turned_away: set[asyncio.Task[None]] = set()  # on their way out
-        self._untold: Counter[str] = Counter()  # since the last line in the log
-        self._telling: asyncio.TimerHandle | None = None
+        self._tally = Tally(self._tell_turned_away)
         self._server: asyncio.Server | None = None
         self._path: tuple[Path, _Inode] | None = None  # of the socket that we made
         self._stopping = False
@@ -108,8 +107,7 @@ class Listener:
             await asyncio.to_thread(_remove_own_socket, *self._path)
         if self._server is not None:
             self._server.close()
-        if self._telling is not None:
-            self._telling.cancel()
+        self._tally.stop()
         await see_out(self._connections, seconds)
         if self._turned_away:
             await asyncio.wait(self._turned_away)  # not for long: see Limits.linger
@@ -147,9 +145,9 @@ class Listener:
             gives_way = self._door.admit(host, self._connections.values())
         except NotAllowed as error:
             writer.transport.abort()
-            self._count(str(error))
+            self._tally.count(str(error))
         except Busy as error:
-            self._count(str(error))
+            self._tally.count(str(error))
             # Before TLS there is no way to tell, and after it is for who may come in.
             if self._tls is not None or len(self._turned_away) >= _MOST_TURNED_AWAY:
                 writer.transport.abort()
@@ -157,7 +155,7 @@ class Listener:
                 self._see_out(asyncio.create_task(self._turn_away(reader, writer, error)))
         else:
             if gives_way is not None:
-                self._count(f"{gives_way.host or 'unix'} never sent an event and gave way")
+                self._tally.count(f"{gives_way.host or 'unix'} never sent an event and gave way")
                 [task] = [t for t, held in self._connections.items() if held is gives_way]
                 del self._connections[task]
                 task.cancel()
@@ -171,21 +169,8 @@ class Listener:
         self._turned_away.add(task)
         task.add_done_callback(self._turned_away.discard)
 
-    def _count(self, why: str) -> None:
-        """Log who was turned away, at most once a second."""
-        self._untold[why] += 1
-        if self._telling is None:
-            self._tell_turned_away()
-
-    def _tell_turned_away(self) -> None:
-        self._telling = None
-        if self._untold:
-            count = self._untold.total()
-            [(most, _)] = self._untold.most_common(1)
-            _LOGGER.warning("turned away: %d; %s; %d are here", count, most, self.connections)
-            self._untold.clear()
-            loop = asyncio.get_running_loop()
-            self._telling = loop.call_later(1.0, self._tell_turned_away)
+    def _tell_turned_away(self, count: int, why: str) -> None:
+        _LOGGER.warning("turned away: %d; %s; %d are here", count, why, self.connections)
 
     async def _turn_away(
         self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, error: Busy
