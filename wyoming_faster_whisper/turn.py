@@ -26,6 +26,7 @@ from .decoding import Decoding
 from .engine.base import DecodeOptions, Transcript
 from .engine.worker import Worker
 from .hearing import Hearing, Memory, SpeechDetector
+from .lateness import Lateness
 from .partials import Partials
 from .record import Observer, UtteranceRecord
 from .relay import Relay, Upstreams
@@ -118,6 +119,7 @@ class Turn:
         self._started = False  # VoiceStarted went out
         self._texts = False  # TextStarted went out
         self._pace = Pace()
+        self._lateness = Lateness()
         self._utterance = Utterance(shared.rules, pause=0)
         self._hearing = Hearing(
             pcm, memory=shared.memory, vad=shared.vad, tasks=tasks, judged=self._listen
@@ -188,7 +190,7 @@ class Turn:
             AudioError: the format changes again and again.
             Busy: the memory for sound is used up.
         """
-        self._pace.chunk(pcm, len(data), self._clock())
+        self._pace.chunk(pcm, len(data), self._clock(), self._lateness.seconds)
         self._hearing.take(pcm, data)
         if self._relay is not None:
             self._relay.more()
@@ -199,6 +201,7 @@ class Turn:
 
     def forget(self) -> None:
         """Give back all that the turn holds."""
+        self._lateness.stop()
         self._partials.pause()
         self._decoding.forget()
         if self._relay is not None:
@@ -207,6 +210,7 @@ class Turn:
 
     def stop(self) -> None:
         """Take no more sound."""
+        self._lateness.stop()
         self._stopped = self._clock()
         self._hearing.stop()
         if self._relay is not None:

@@ -24,6 +24,40 @@ def test_real_time_is_live() -> None:
     assert stream((3.0, 1.0)).live
 
 
+def starved(*parts: tuple[float, float], slept: float, pace: Pace | None = None) -> Pace:
+    """The same sound, but we look at it only every so many seconds: all that came, at once."""
+    pace, came = pace or Pace(), 0.0
+    for sound, took in parts:
+        for _ in range(round(sound * 100)):
+            came += took / 100
+            now = slept * (came // slept + 1)
+            pace.chunk(PCM, 320, 100 + now, late=slept)
+    return pace
+
+
+@pytest.mark.parametrize("slept", [0.3, 0.6, 1.2])
+def test_real_time_is_live_for_who_is_late_himself(slept: float) -> None:
+    assert starved((3.0, 1.0), slept=slept).live
+    assert starved((2.0, 0.0), (3.0, 1.0), slept=slept).live
+
+
+def test_who_was_late_only_at_the_start_has_missed_nothing() -> None:
+    """The first chunk is seen 0.5 s late, and the next only when 1.6 s have passed."""
+    pace = Pace()
+    pace.chunk(PCM, 320, 100.5, late=0.5)
+    for _ in range(159):
+        pace.chunk(PCM, 320, 101.6, late=1.1)
+    for number in range(1, 200):
+        pace.chunk(PCM, 320, 101.6 + number / 100)
+    assert pace.live
+
+
+@pytest.mark.parametrize("slept", [0.1, 0.3, 0.6])
+@pytest.mark.parametrize("took", [0.0, 0.5, 1.5, 2.0])
+def test_a_file_is_not_live_however_late_we_are(took: float, slept: float) -> None:
+    assert not starved((6.0, took), slept=slept).live
+
+
 def test_what_was_heard_before_the_wake_word_may_come_at_once() -> None:
     assert stream((2.0, 0.0), (3.0, 1.0)).live
 

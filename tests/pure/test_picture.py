@@ -41,8 +41,8 @@ MAY_IMPORT = {
     "http.guard": "",
     "http.server": "errors wire.door wire.tally",
     "session": "answer audio hearing request speech turn",
-    "turn": "answer audio decoding engine.base engine.worker hearing partials record relay "
-    "request speech text",
+    "turn": "answer audio decoding engine.base engine.worker hearing lateness partials record "
+    "relay request speech text",
     "hearing": "audio errors speech",
     "decoding": "audio engine.base engine.worker errors speech",
     "partials": "audio engine.base engine.worker errors speech text",
@@ -50,6 +50,7 @@ MAY_IMPORT = {
     "log": "errors record",
     "metrics": "record",
     "upstream": "audio client engine.base errors relay request",
+    "lateness": "",
     "relay": "audio engine.base request",
     "doors": "engine.worker errors http metrics models.Model session wire",
     "record": "",

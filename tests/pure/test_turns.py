@@ -180,7 +180,7 @@ def test_a_finished_sentence_is_answered_as_soon_as_it_is_decoded() -> None:
 def test_an_unfinished_one_is_waited_for() -> None:
     samples = joined(tone(1.0), silence(1.0), tone(1.0), silence(0.7))
     said, jobs = played(samples, turns=AUTO, say=says("turn on the", CUT))
-    assert after_stop(said, samples) >= 0.0
+    assert after_stop(said, samples) > -0.001
     assert jobs[-1].seconds > 2.5
 
 

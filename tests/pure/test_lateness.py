@@ -1,0 +1,23 @@
+"""A loop that is held up knows by how much."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+
+import pytest
+
+from wyoming_faster_whisper.lateness import Lateness
+
+pytestmark = pytest.mark.timeout(20)
+
+
+async def test_who_was_held_up_was_late_by_as_much_and_not_for_ever() -> None:
+    lateness = Lateness()
+    time.sleep(0.5)  # noqa: ASYNC251
+    assert lateness.seconds >= 0.4
+    await asyncio.sleep(0)  # the timer rings
+    assert lateness.seconds >= 0.4
+    while lateness.seconds >= 0.4:  # noqa: ASYNC110
+        await asyncio.sleep(0.01)
+    lateness.stop()

@@ -1,0 +1,41 @@
+"""How late the event loop is with what comes to it.
+
+On a busy machine, or behind a callback that takes its time, it sees late and all at once
+what came meanwhile. Nothing says when that came; but a timer of our own was as late.
+"""
+
+from __future__ import annotations
+
+import asyncio
+
+_EVERY = 0.05  # seconds
+
+
+class Lateness:
+    """Measures itself from now on until it is stopped."""
+
+    def __init__(self) -> None:
+        self._loop = asyncio.get_running_loop()
+        self._late = 0.0  # seconds, when it was last
+        self._until = 0.0  # what came then has been seen to by this time
+        self._wind()
+
+    @property
+    def seconds(self) -> float:
+        """By how much earlier what is seen now may have come."""
+        now = self._loop.time()
+        return max(now - self._due, self._late if now < self._until else 0.0, 0.0)
+
+    def stop(self) -> None:
+        self._timer.cancel()
+
+    def _wind(self) -> None:
+        self._due = self._loop.time() + _EVERY
+        self._timer = self._loop.call_at(self._due, self._ring)
+
+    def _ring(self) -> None:
+        now = self._loop.time()
+        late = now - self._due
+        if now + late > self._until:
+            self._late, self._until = late, now + late
+        self._wind()
