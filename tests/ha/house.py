@@ -15,9 +15,13 @@ from pathlib import Path
 from typing import Any
 
 from homeassistant import bootstrap, loader
+from homeassistant.auth.const import GROUP_ID_ADMIN
+from homeassistant.auth.models import TOKEN_TYPE_LONG_LIVED_ACCESS_TOKEN
 from homeassistant.components import assist_pipeline, stt
 from homeassistant.const import __version__
-from homeassistant.core import Context, HomeAssistant
+from homeassistant.core import Context, CoreState, HomeAssistant
+
+from .owner import Owner
 
 DEADLINE = 30.0  # seconds; only a test that fails waits for so long
 
@@ -25,6 +29,7 @@ VERSION: str = __version__
 NUMBER = tuple(int(part) for part in VERSION.split(".")[:2])
 READS_WHILE_SENDING = NUMBER >= (2026, 10)
 LETS_THE_SERVER_END = NUMBER >= (2026, 10)  # requires_external_vad is honoured
+HAS_FLOORS = NUMBER >= (2024, 4)
 
 
 @dataclass(frozen=True)
@@ -92,10 +97,70 @@ class Microphone:
 
 
 class House:
-    """Home Assistant, and what a person does with it."""
+    """Home Assistant, and what a person does with it.
 
-    def __init__(self, hass: HomeAssistant) -> None:
-        self.hass = hass
+    Args:
+        folder: for its configuration; what is stored there is there after a restart.
+        discovers: it looks for servers on the network.
+    """
+
+    hass: HomeAssistant  # another one after each start
+
+    def __init__(self, folder: Path, *, discovers: bool = False) -> None:
+        self._folder = folder
+        self._discovers = discovers
+        self._port = _free_port()
+
+    @property
+    def api(self) -> str:
+        """What --hass-api takes."""
+        return f"http://127.0.0.1:{self._port}/api"
+
+    async def start(self) -> None:
+        self.hass = hass = HomeAssistant(str(self._folder))
+        loader.async_setup(hass)
+        # All is installed already, and nothing is to be.
+        hass.config.skip_pip = True
+        bootstrap.DEFAULT_INTEGRATIONS.clear()
+        config: dict[str, Any] = {
+            "homeassistant": {"name": "Test", "unit_system": "metric", "time_zone": "UTC"},
+            "http": {"server_host": "127.0.0.1", "server_port": self._port},
+            "websocket_api": {},
+            "config": {},
+            "stt": {},
+            "assist_pipeline": {},
+        }
+        if self._discovers:
+            config["zeroconf"] = {}
+        assert await bootstrap.async_from_config_dict(config, hass) is not None
+        missing = {"stt", "assist_pipeline", "websocket_api", "config"} - hass.config.components
+        assert not missing, f"not set up: {missing}"
+        await hass.async_start()
+        await hass.async_block_till_done()
+
+    async def stop(self) -> None:
+        """End it, unless it has ended; what was changed is written."""
+        if self.hass.state is not CoreState.stopped:
+            await self.hass.async_stop(force=True)
+
+    async def owner(self) -> Owner:
+        """Let somebody live here who may do everything."""
+        auth = self.hass.auth
+        user = await auth.async_create_user("Owner", group_ids=[GROUP_ID_ADMIN])
+        refresh = await auth.async_create_refresh_token(
+            user, client_name="Speech", token_type=TOKEN_TYPE_LONG_LIVED_ACCESS_TOKEN
+        )
+        return Owner(self.api, auth.async_create_access_token(refresh))
+
+    def add_light(self, name: str) -> str:
+        """Add a device that is called so; return its entity's id."""
+        from homeassistant.helpers import entity_registry
+
+        entry = entity_registry.async_get(self.hass).async_get_or_create(
+            "light", "test", name, original_name=name
+        )
+        self.hass.states.async_set(entry.entity_id, "off", {"friendly_name": name})
+        return str(entry.entity_id)
 
     async def add_by_hand(self, host: str, port: int) -> dict[str, Any]:
         """Go through the form of the Wyoming integration; return its outcome."""
@@ -197,33 +262,13 @@ def metadata(language: str) -> stt.SpeechMetadata:
 
 @asynccontextmanager
 async def house(folder: Path, *, discovers: bool) -> AsyncIterator[House]:
-    """Start Home Assistant, and stop it when the block ends.
-
-    Args:
-        folder: for its configuration.
-        discovers: it looks for servers on the network.
-    """
-    hass = HomeAssistant(str(folder))
-    loader.async_setup(hass)
-    # All is installed already, and nothing is to be.
-    hass.config.skip_pip = True
-    bootstrap.DEFAULT_INTEGRATIONS.clear()
-    config: dict[str, Any] = {
-        "homeassistant": {"name": "Test", "unit_system": "metric", "time_zone": "UTC"},
-        "http": {"server_host": "127.0.0.1", "server_port": _free_port()},
-        "stt": {},
-        "assist_pipeline": {},
-    }
-    if discovers:
-        config["zeroconf"] = {}
-    assert await bootstrap.async_from_config_dict(config, hass) is not None
+    """Run Home Assistant until the block ends."""
+    home = House(folder, discovers=discovers)
     try:
-        missing = {"stt", "assist_pipeline"} - hass.config.components
-        assert not missing, f"not set up: {missing}"
-        await hass.async_start()
-        yield House(hass)
+        await home.start()
+        yield home
     finally:
-        await hass.async_stop(force=True)
+        await home.stop()
 
 
 def _free_port() -> int:

@@ -15,7 +15,7 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from .house import LETS_THE_SERVER_END, READS_WHILE_SENDING, House, Microphone, Run
+from .house import HAS_FLOORS, LETS_THE_SERVER_END, READS_WHILE_SENDING, House, Microphone, Run
 from .server import Command, Server
 
 DATA = Path(__file__).parent.parent / "data"
@@ -190,6 +190,43 @@ async def endpointing(stage: Stage) -> None:
         assert run.error == "stt-no-text-recognized"
 
 
+async def names(stage: Stage) -> None:
+    """What Assist may see is known by its name, also while Home Assistant is away.
+
+    The names are those that people gave in the settings' pages. A fetch after the restart
+    brings what is new.
+    """
+    house = stage.house
+    owner = await house.owner()
+    floor = {"floor_id": await owner.add_floor("Downstairs")} if HAS_FLOORS else {}
+    room = await owner.add_area("Lyving Room", aliases=["The Lounge"], **floor)
+    lamp, cellar = house.add_light("Reading Lamp"), house.add_light("Cellar")
+    await owner.change(lamp, area_id=room, aliases=["Old Faithful"])
+    await owner.expose(lamp)
+    await owner.expose(cellar, to_assist=False)
+    known = await stage.command.names(owner.api, owner.token)
+    stage.show(f"names {', '.join(known)}")
+    in_use = ["Lyving Room", "The Lounge", *(["Downstairs"] if HAS_FLOORS else [])]
+    assert known == [*in_use, "Reading Lamp", "Old Faithful"]
+
+    options = (*TINY, "--hass-api", owner.api, "--hass-token", owner.token)
+    async with stage.served(*options) as (server, entity):
+        await server.logged(f"Names from Home Assistant: {len(known)}\n")
+        assert "Lyving Room" in (await stage.say(entity, "lights.wav")).text
+        await house.stop()
+        heard = await stage.command.transcribed(server.port, DATA / "lights.wav")
+        stage.show(f"without Home Assistant: {heard}")
+        assert "Lyving Room" in heard
+        await server.logged("No names from Home Assistant: ")
+        await house.start()
+        door = house.add_light("Front Dore")
+        await owner.expose(door)
+        # The integration is set up as before, and the new name comes with the next order.
+        await stage.say(entity, "lights.wav")
+        await server.logged(f"Names from Home Assistant: {len(known) + 1}\n")
+        assert "Front Dore" in (await stage.say(entity, "kitchen.wav")).text
+
+
 async def discovery(stage: Stage) -> None:
     """Home Assistant finds the server on the network by itself; one click adds it."""
     if not stage.discovers:
@@ -218,5 +255,6 @@ SCENARIOS: tuple[Callable[[Stage], Awaitable[None]], ...] = (
     server_ends_while_one_speaks,
     early_answer,
     endpointing,
+    names,
     discovery,
 )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import os
 import re
 import signal
@@ -13,6 +14,12 @@ from dataclasses import dataclass
 from pathlib import Path
 
 DEADLINE = 60.0  # seconds; only a test that fails waits for so long
+
+_FETCH = """
+import asyncio, json, sys
+from wyoming_faster_whisper.names.hass import HomeAssistant
+print(json.dumps(asyncio.run(HomeAssistant(*sys.argv[1:]).names())))
+"""
 
 
 @dataclass(frozen=True)
@@ -30,18 +37,12 @@ class Command:
         Args:
             port: to listen on; 0 = any.
         """
-        # A model's package is enough; what a person has set for a server is not for this one.
-        environment = {
-            name: value
-            for name, value in os.environ.items()
-            if not name.startswith(("WYO_WHISPER_", "PYTHON"))
-        }
         process = await asyncio.create_subprocess_exec(
             *(self.python, "-m", "wyoming_faster_whisper", "--data-dir", self.folder),
             *("--local-files-only", "--uri", f"tcp://{self.address}:{port}", *options),
             stdin=DEVNULL,
             stderr=PIPE,
-            env=environment,
+            env=_environment(),
         )
         server = Server(process)
         try:
@@ -50,6 +51,34 @@ class Command:
             yield server
         finally:
             await server.stop()
+
+    async def names(self, api: str, token: str) -> list[str]:
+        """The names that a server would fetch from a Home Assistant, in their order."""
+        return list(json.loads(await self._run("-c", _FETCH, api, token)))
+
+    async def transcribed(self, port: int, clip: Path) -> str:
+        """What our client is answered by a server to a file."""
+        client = "from wyoming_faster_whisper.cli import client; client()"
+        uri = f"tcp://{self.address}:{port}"
+        return await self._run("-c", client, "transcribe", "--uri", uri, str(clip))
+
+    async def _run(self, *arguments: str) -> str:
+        process = await asyncio.create_subprocess_exec(
+            self.python, *arguments, stdin=DEVNULL, stdout=PIPE, env=_environment()
+        )
+        async with asyncio.timeout(DEADLINE):
+            said, _ = await process.communicate()
+        assert process.returncode == 0, arguments
+        return said.decode().strip()
+
+
+def _environment() -> dict[str, str]:
+    """A model's package is enough; what a person has set for a server is not for this one."""
+    return {
+        name: value
+        for name, value in os.environ.items()
+        if not name.startswith(("WYO_WHISPER_", "PYTHON"))
+    }
 
 
 class Server:

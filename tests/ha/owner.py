@@ -1,0 +1,54 @@
+"""Who lives there: what the settings' pages do, over the websocket as from a browser."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import aiohttp
+
+
+@dataclass(frozen=True)
+class Owner:
+    """Somebody who may change everything.
+
+    Args:
+        api: URL of Home Assistant's API.
+        token: a long-lived access token.
+    """
+
+    api: str
+    token: str
+
+    async def tell(self, command: str, **what: Any) -> Any:
+        """Have a command of the websocket API carried out; return its result."""
+        async with (
+            aiohttp.ClientSession() as session,
+            session.ws_connect(f"{self.api}/websocket") as socket,
+        ):
+            assert (await socket.receive_json())["type"] == "auth_required"
+            await socket.send_json({"type": "auth", "access_token": self.token})
+            assert (await socket.receive_json())["type"] == "auth_ok"
+            await socket.send_json({"id": 1, "type": command, **what})
+            answer = await socket.receive_json()
+        assert answer["success"], answer
+        return answer["result"]
+
+    async def add_floor(self, name: str) -> str:
+        return str((await self.tell("config/floor_registry/create", name=name))["floor_id"])
+
+    async def add_area(self, name: str, **what: Any) -> str:
+        area = await self.tell("config/area_registry/create", name=name, **what)
+        return str(area["area_id"])
+
+    async def change(self, entity: str, **what: Any) -> None:
+        """Change what is known of an entity: its area, its aliases."""
+        await self.tell("config/entity_registry/update", entity_id=entity, **what)
+
+    async def expose(self, entity: str, *, to_assist: bool = True) -> None:
+        await self.tell(
+            "homeassistant/expose_entity",
+            assistants=["conversation"],
+            entity_ids=[entity],
+            should_expose=to_assist,
+        )
