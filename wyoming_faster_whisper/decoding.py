@@ -93,6 +93,12 @@ class Decoding:
                 return not self._worker.idle
         return not self._parts and not self._worker.idle
 
+    def settled(self, segment: Segment) -> bool:
+        """The text of all that was said before a segment is certain."""
+        return all(
+            part.told for part in self._parts.values() if part.segment.start < segment.start
+        )
+
     def begin(self, segment: Segment, *, guess: bool) -> None:
         """Decode a segment, which follows those that were begun before.
 

@@ -84,7 +84,7 @@ class Partials:
         """More was said: look at it, if it is time to.
 
         Args:
-            spoken: what is being said now.
+            spoken: what is being said now; None also while what was said before it is decoded.
         """
         looking = self._looking is not None and not self._looking.done()
         if not self._look or looking or len(self._recording) - self._looked < _EVERY:

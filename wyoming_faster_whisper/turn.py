@@ -303,7 +303,15 @@ class Turn:
         self._looked = now
         self._perform(*actions)
         if said.speaking and not self._relayed:
-            self._partials.listen(said.open)
+            self._partials.listen(self._open)
+
+    def _open(self) -> Segment | None:
+        """What is being said, once the text of all before it is certain: text goes out in order."""
+        segment = self._utterance.open()
+        if segment is None or not self._decoding.settled(segment):
+            return None
+        held = any(one.start < segment.start for one in self._held)
+        return None if held else segment
 
     def _perform(self, *actions: Action) -> None:
         wanted = any(isinstance(action, Decode) and not action.guess for action in actions)

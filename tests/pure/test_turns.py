@@ -8,6 +8,7 @@ import statistics
 from collections.abc import Callable
 from typing import Any
 
+import numpy as np
 import pytest
 
 from wyoming_faster_whisper.answer import (
@@ -314,3 +315,27 @@ def test_the_chunks_of_a_dictation_flow_while_the_speaker_goes_on() -> None:
     pieces = [notice.text for notice in said.notices if isinstance(notice, TextPiece)]
     assert len(pieces) >= 3
     assert "".join(pieces) == said.text
+
+
+def dictated_in_pitches(job: Job) -> Transcript:
+    """As dictated(), with words that tell the pitch they were said in."""
+    pitch = np.abs(np.fft.rfft(job.samples)).argmax() / job.seconds
+    words = [f"{pitch / 100:.0f}w{n}" for n in range(round(job.seconds * 2))]
+    return Transcript(f"{' '.join(words)}.", "en", -0.1, 1, "believe")
+
+
+@pytest.mark.parametrize("seconds", [0.2, 0.9, 1.7])
+def test_no_word_comes_twice_where_the_next_sentence_begins_before_one_is_decoded(
+    seconds: float,
+) -> None:
+    samples = joined(
+        *(tone(9.0, hertz=300), silence(2.1), tone(5.0, hertz=500), silence(2.1)),
+        tone(4.0, hertz=700),
+    )
+    said, jobs = played(samples, partials="on", seconds=seconds, say=dictated_in_pitches)
+    assert any(job.said for job in jobs), "nothing went out before its sentence was over"
+    pieces = [notice.text for notice in said.notices if isinstance(notice, TextPiece)]
+    assert "".join(pieces) == said.text
+    words = said.text.replace(".", "").split()
+    assert words == list(dict.fromkeys(words))
+    assert [word[0] for word in words] == sorted(word[0] for word in words)
