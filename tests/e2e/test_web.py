@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import json
 import sys
+from itertools import pairwise
 from pathlib import Path
 
+import numpy as np
 import pytest
 from websockets.exceptions import InvalidStatus
 
 from wyoming_faster_whisper.errors import SettingError
-from wyoming_faster_whisper.testing import FakeEngine, pcm16, tone
+from wyoming_faster_whisper.testing import FakeEngine, pcm16, silence, tone
 from wyoming_faster_whisper.wire.visit import Limits
 
 from .conftest import Serve
@@ -88,6 +90,18 @@ async def test_several_utterances_come_one_after_the_other(serve: Serve) -> None
         for seconds in (1.0, 2.0):
             await client.say(tone(seconds))
             assert await client.final() == f"{seconds} seconds"
+
+
+async def test_partial_text_comes_before_the_answer_and_grows_into_it(serve: Serve) -> None:
+    async with browser(await serve(web_port=0)) as client:
+        for _ in range(2):
+            await client.say(np.concatenate([tone(1.0), silence(2.5), tone(1.0)]))
+            texts = []
+            while (message := await client.receive())["type"] == "partial":
+                texts.append(message["text"])
+            assert message["type"] == "final"
+            assert texts[-1] == message["text"]
+            assert all(longer.startswith(text) for text, longer in pairwise(texts))
 
 
 async def test_the_language_is_the_browsers_choice(serve: Serve) -> None:

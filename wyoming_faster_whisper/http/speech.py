@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 import json
 import logging
+from collections import deque
 from dataclasses import replace
 from typing import Any
 
@@ -98,7 +99,8 @@ class SpeechSocket(Visit):
         self._pcm = PcmFormat()
         self._record: UtteranceRecord | None = None  # of the answer that goes out next
         self._text = ""  # that the browser was told of the utterance that is heard
-        self._sending = asyncio.Lock()  # what waits for it gets it in the order it came
+        self._outbox: deque[dict[str, Any]] = deque()  # goes out in this order
+        self._sending = asyncio.Lock()  # whoever has it empties the outbox
 
     async def refuse(self, error: ServerError) -> None:
         """Say why there is no place for it."""
@@ -117,7 +119,8 @@ class SpeechSocket(Visit):
             def tell(notice: Notice) -> None:
                 if isinstance(notice, TextPiece):
                     self._text += notice.text
-                    tasks.create_task(self._send({"type": "partial", "text": self._text}))
+                    self._outbox.append({"type": "partial", "text": self._text})
+                    tasks.create_task(self._send())
 
             session = Session(self._shared, tasks, self._send_answer, tell=tell, name=self._peer)
             self._session = session
@@ -193,10 +196,13 @@ class SpeechSocket(Visit):
         self._record = record
         self._observed(record)
 
-    async def _send(self, message: dict[str, Any]) -> None:
+    async def _send(self, *messages: dict[str, Any]) -> None:
+        """Send these behind what waits in the outbox."""
+        self._outbox.extend(messages)
         try:
             async with asyncio.timeout(self._limits.write), self._sending:
-                await self._websocket.send_json(message)
+                while self._outbox:
+                    await self._websocket.send_json(self._outbox.popleft())
         except TimeoutError:
             raise TooSlow(
                 f"the browser read nothing for {self._limits.write:g} s; closing the connection"
