@@ -306,7 +306,7 @@ class Turn:
             self._partials.listen(self._open)
 
     def _open(self) -> Segment | None:
-        """What is being said, once the text of all before it is certain: text goes out in order."""
+        """What is being said, once all before it is certain: text goes out in order."""
         segment = self._utterance.open()
         if segment is None or not self._decoding.settled(segment):
             return None

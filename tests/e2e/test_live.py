@@ -11,8 +11,9 @@ from wyoming.event import Event, async_read_event
 
 from wyoming_faster_whisper.session import Shared, SpeechDetector
 from wyoming_faster_whisper.testing import LoudnessVad, pcm16, tone
-from wyoming_faster_whisper.wire.connection import Connection, Limits
+from wyoming_faster_whisper.wire.connection import Connection
 from wyoming_faster_whisper.wire.framing import write_event
+from wyoming_faster_whisper.wire.visit import Limits
 
 from ..virtual import CHUNK, House, run
 
@@ -72,14 +73,14 @@ async def spoken(pace: float) -> tuple[str, float, int]:
         return Transcript.from_event(answer).text, waited, reader.reads
 
 
-def test_a_live_stream_is_read_a_few_chunks_at_a_time():
+def test_a_live_stream_is_read_a_few_chunks_at_a_time() -> None:
     text, waited, reads = run(spoken(pace=0.01))
     assert text == f"{SECONDS:.1f} seconds"
     assert reads <= SECONDS / 0.02 + 3
     assert waited <= 0.2 + 0.021  # a decode, and the longest rest
 
 
-def test_who_sends_faster_than_he_speaks_is_not_held_up():
+def test_who_sends_faster_than_he_speaks_is_not_held_up() -> None:
     text, waited, _ = run(spoken(pace=0.0))
     assert text == f"{SECONDS:.1f} seconds"
     assert waited <= 0.2 + 0.021

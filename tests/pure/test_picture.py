@@ -20,7 +20,8 @@ MAY_IMPORT = {
     "__init__": "",
     "__main__": "cli",
     "cli": "client doctor.command errors hardware log service settings",
-    "doctor": "audio client discovery errors hardware health_check loading models settings tls wire.address wire.listener",
+    "doctor": "audio client discovery errors hardware health_check loading models settings tls "
+    "wire.address",
     "doctor.facts": "",
     "doctor.finding": "",
     "doctor.advice": "doctor.facts doctor.finding",
@@ -37,7 +38,7 @@ MAY_IMPORT = {
     "wire": "answer audio errors models.Model request session",
     "wire.address": "errors",
     "wire.framing": "errors",
-    "http": "answer audio errors record request session wire.connection.Limits wire.door wire.tally wire.visit",
+    "http": "answer audio errors record request session wire.door wire.tally wire.visit",
     "http.guard": "",
     "http.server": "errors wire.door wire.tally",
     "session": "answer audio hearing request speech turn",
