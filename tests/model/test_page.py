@@ -41,14 +41,8 @@ async def page(microphone: Path, tmp_path: Path) -> AsyncIterator[Page]:
 @pytest.fixture
 async def url(tmp_path: Path) -> AsyncIterator[str]:
     options = (
-        "--uri",
-        "tcp://127.0.0.1:0",
-        "--model",
-        "tiny.en",
-        "--web-port",
-        "0",
-        "--partials",
-        "on",
+        *("--uri", "tcp://127.0.0.1:0", "--model", "tiny.en", "--max-batch", "1"),
+        *("--web-port", "0", "--partials", "on"),
     )
     async with Process.started(*options, folder=tmp_path / "data") as server:
         await server.ready()
