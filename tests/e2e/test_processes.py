@@ -306,7 +306,7 @@ async def test_a_second_signal_in_the_middle_of_a_decode_ends_it_without_a_crash
     process = await start_process(*TINY)
     await process.ready()
     async with process.client() as client:
-        await client.send(*utterance(np.tile(CLIPS["weather"].samples, 60)))
+        await client.send(*utterance(np.tile(CLIPS["weather"].samples, 40)))
         # The first answer is far away; the one to a ping comes when all has been taken.
         await client.ping()
         process.signal(signal.SIGTERM)
@@ -318,26 +318,22 @@ async def test_a_second_signal_in_the_middle_of_a_decode_ends_it_without_a_crash
 
 
 @pytest.mark.model
-@pytest.mark.parametrize(
-    ("model", "library", "name"),
-    [("auto", "auto", "base-int8"), ("tiny.en", "faster-whisper", "tiny.en")],
-)
 async def test_the_add_ons_command_line_starts_it(
-    start_process: StartProcess, tmp_path: Path, model: str, library: str, name: str
+    start_process: StartProcess, tmp_path: Path
 ) -> None:
     data = str(tmp_path / "data")
     process = await start_process(
         # The add-on listens on 0.0.0.0:10300. Here nothing is announced to the network of
         # whoever runs the tests.
         *("--uri", "tcp://127.0.0.1:0", "--zeroconf"),
-        *("--model", model, "--stt-library", library, "--beam-size", "0"),
+        *("--model", "auto", "--stt-library", "auto", "--beam-size", "0"),
         *("--language", "en", "--initial-prompt", "null", "--whisper-task", "transcribe"),
         *("--data-dir", data, "--download-dir", data),
     )
     async with process.client() as client:
         [program] = (await client.describe()).asr
         assert program.name == "faster-whisper"
-        assert [described.name for described in program.models] == [name]
+        assert [described.name for described in program.models] == ["base-int8"]
         await process.ready()  # which may take longer than a client waits for an answer
         await client.say(CLIPS["lights"].samples)
         assert CLIPS["lights"].heard_in(await client.transcript())
