@@ -78,16 +78,17 @@ async def test_the_rest_of_a_long_recording_is_not_decoded_for_who_left(serve: S
         return f"{job.seconds:.1f} seconds"
 
     server = await serve(FakeEngine(say, held=True))
-    async with server.peer() as leaving, server.client() as other:
+    async with server.peer() as leaving:
         leaving.send(frames(utterance(tone(100.0)))).half_close()
         await until(server.engine.decoding.is_set)
         await until(lambda: "answering" in repr(server.listener._connections))
-        await other.say(tone(0.5))
-        await until(lambda: server.waiting == 1)
-        server.engine.release()
-        assert await leaving.rest() == b""
-        left.set()
-        assert await other.transcript() == "0.5 seconds"
+        async with server.client() as other:
+            await other.say(tone(0.5))
+            await until(lambda: server.waiting == 1)
+            server.engine.release()
+            assert await leaving.rest() == b""
+            left.set()
+            assert await other.transcript() == "0.5 seconds"
     assert len(server.engine.decoded) == 2
 
 
