@@ -17,9 +17,9 @@ import threading
 from collections.abc import Sequence
 
 from .errors import ServerError, SettingError
+from .given import default_data_dir, read_settings
 from .hardware import share_one_heap
 from .log import JsonFormatter
-from .settings import default_data_dir, read_settings
 
 _LOGGER = logging.getLogger(__name__)
 

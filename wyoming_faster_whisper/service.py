@@ -17,13 +17,12 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
-from ipaddress import ip_network
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from . import hardware
+from . import hardware, rules
 from .doors import make_metrics, make_web
-from .engine.base import DecodeOptions, Engine
+from .engine.base import Engine
 from .engine.worker import Worker, WorkerStatistics
 from .loading import choose_models, default_language, load_engines
 from .log import UtteranceLog
@@ -31,14 +30,11 @@ from .models import data_folders
 from .request import Offer
 from .session import Memory, Shared, SpeechDetector
 from .settings import Settings
-from .speech.ending import TurnRules
-from .speech.segment import SpeechRules
 from .speech.vad import Vad
 from .text import style
 from .tls import server_context
 from .upstream import Upstreams
 from .wire.address import Address
-from .wire.door import Door
 from .wire.info import build_info
 from .wire.listener import Listener
 from .wire.visit import Limits
@@ -102,7 +98,7 @@ class Service:
         self.models = choose_models(settings, self._folders)
         self._make_engine = load
         self._load_vad = load_vad
-        self._patience = limits or _limits(settings)  # with clients
+        self._patience = limits or rules.limits(settings)  # with clients
         self._upstreams = (
             Upstreams(settings.upstream, timeout=settings.upstream_timeout)
             if settings.upstream
@@ -159,11 +155,11 @@ class Service:
             shared,
             build_info(
                 self.models,
-                endpointing=turn_rules(settings).endpointing(None),
+                endpointing=rules.turn_rules(settings).endpointing(None),
                 partials=settings.partials != "off",
             ).event(),
             limits=self._patience,
-            door=_door(settings),
+            door=rules.door(settings),
             socket_mode=int(settings.socket_mode, 8),
             tls=self._tls,
         )
@@ -254,7 +250,7 @@ class Service:
             sessions=self._sessions,
             model_memory=lambda: self._model_memory,
             patience=self._patience.first_event,
-            door=_door(self._settings),
+            door=rules.door(self._settings),
         )
 
     def _sessions(self) -> dict[str, int]:
@@ -269,7 +265,7 @@ class Service:
             self.models[0],
             names=settings.web_names,
             limits=self._patience,
-            door=_door(settings),
+            door=rules.door(settings),
             tls=self._tls,
         )
         url = await self._web.start(settings.web_host, port)
@@ -301,24 +297,11 @@ class Service:
             vad=vad,
             offer=Offer(
                 self.models,
-                DecodeOptions(
-                    language=default_language(settings, self.models[0]),
-                    among=settings.languages,
-                    task=settings.whisper_task,
-                    beam_size=max(0, settings.beam_size),
-                    prompt=settings.initial_prompt,
-                    hints=settings.hass_prompt_max_tokens,
-                ),
+                rules.decode_options(settings, default_language(settings, self.models[0])),
                 home=tuple if names is None else (lambda: names.names),
             ),
-            rules=SpeechRules(
-                threshold=settings.vad_threshold,
-                min_speech=settings.vad_min_speech_ms / 1000,
-                min_silence=settings.vad_min_silence_ms / 1000,
-                clip_threshold=settings.vad_clip_threshold,
-                pad=settings.vad_clip_pad_ms / 1000,
-            ),
-            turns=turn_rules(settings),
+            rules=rules.speech_rules(settings),
+            turns=rules.turn_rules(settings),
             names=names,
             pause=settings.guess_after,
             partials=settings.partials,
@@ -359,35 +342,6 @@ class Service:
         if self._vad.done():
             return  # this is not the first model
         self._loop.call_soon_threadsafe(self._hear, self._load_vad())
-
-
-def turn_rules(settings: Settings) -> TurnRules:
-    """When the server ends a turn by itself."""
-    given = settings.vad_endpointing
-    return TurnRules(
-        silence=given if isinstance(given, float) else 0.0,
-        auto=given == "auto",
-        no_speech=settings.no_speech_timeout,
-        longest=settings.longest_command,
-        early=settings.early_answer,
-    )
-
-
-def _door(settings: Settings) -> Door:
-    return Door(
-        settings.max_connections,
-        settings.max_per_address,
-        tuple(map(ip_network, settings.allow)),
-    )
-
-
-def _limits(settings: Settings) -> Limits:
-    return Limits(
-        first_event=settings.event_timeout,
-        between=settings.idle_timeout,
-        inside=settings.audio_timeout,
-        write=settings.write_timeout,
-    )
 
 
 def _name_cache(settings: Settings, language: str) -> NameCache | None:

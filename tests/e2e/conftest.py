@@ -12,8 +12,8 @@ import pytest
 import trustme
 
 from wyoming_faster_whisper.engine.base import Engine
+from wyoming_faster_whisper.given import read_settings
 from wyoming_faster_whisper.session import SpeechDetector
-from wyoming_faster_whisper.settings import read_settings
 from wyoming_faster_whisper.testing import FakeEngine, LoudnessVad
 from wyoming_faster_whisper.wire.visit import Limits
 

@@ -19,18 +19,20 @@ FILES = {".".join(p.relative_to(PACKAGE).with_suffix("").parts): p for p in PACK
 MAY_IMPORT = {
     "__init__": "",
     "__main__": "cli",
-    "cli": "client doctor.command errors hardware log service settings",
-    "doctor": "audio client discovery errors hardware health_check loading models settings tls "
-    "wire.address",
+    "cli": "client doctor.command errors given hardware log service",
+    "doctor": "audio client discovery errors given hardware health_check loading models settings "
+    "tls wire.address",
     "doctor.facts": "",
     "doctor.finding": "",
     "doctor.advice": "doctor.facts doctor.finding",
     "service": "discovery doors engine errors hardware http loading log metrics models names "
-    "record request session settings speech text tls upstream wire",
+    "record request rules session settings speech text tls upstream wire",
+    "rules": "engine.base settings speech wire.door wire.visit",
     "addon": "cli client errors",
     "loading": "auto engine errors hardware languages models probe settings",
     "probe": "audio engine errors speech",
-    "settings": "errors languages models.SttLibrary options text",
+    "given": "errors languages models.SttLibrary options settings",
+    "settings": "models.SttLibrary options text",
     "options": "errors",
     "discovery": "errors",
     "health_check": "client errors tls wire.address",

@@ -9,14 +9,9 @@ import pytest
 
 from wyoming_faster_whisper import __version__
 from wyoming_faster_whisper.errors import SettingError
+from wyoming_faster_whisper.given import Given, default_data_dir, read_settings
 from wyoming_faster_whisper.options import Arity, Option, options
-from wyoming_faster_whisper.settings import (
-    Given,
-    Settings,
-    default_data_dir,
-    options_page,
-    read_settings,
-)
+from wyoming_faster_whisper.settings import Settings, options_page
 
 HOME_ASSISTANT = (
     "--uri tcp://0.0.0.0:10300 --zeroconf --model auto --stt-library faster-whisper "

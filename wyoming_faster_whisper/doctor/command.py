@@ -16,9 +16,10 @@ from typing import Any
 
 from ..client import Clip, read_wav
 from ..errors import ServerError, SettingError
+from ..given import default_data_dir, read_settings
 from ..health_check import to_loopback
 from ..models import data_folders
-from ..settings import Settings, default_data_dir, read_settings
+from ..settings import Settings
 from ..tls import own_context
 from ..wire.address import Address
 from . import advice, box, network, report

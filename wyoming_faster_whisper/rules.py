@@ -1,0 +1,70 @@
+"""What the settings mean for the parts: the rules that each of them goes by."""
+
+from __future__ import annotations
+
+from ipaddress import ip_network
+
+from .engine.base import DecodeOptions
+from .settings import Settings
+from .speech.ending import TurnRules
+from .speech.segment import SpeechRules
+from .wire.door import Door
+from .wire.visit import Limits
+
+
+def decode_options(settings: Settings, language: str | None) -> DecodeOptions:
+    """How speech is decoded where a request does not say.
+
+    Args:
+        language: that is decoded then; None = detect.
+    """
+    return DecodeOptions(
+        language=language,
+        among=settings.languages,
+        task=settings.whisper_task,
+        beam_size=max(0, settings.beam_size),
+        prompt=settings.initial_prompt,
+        hints=settings.hass_prompt_max_tokens,
+    )
+
+
+def speech_rules(settings: Settings) -> SpeechRules:
+    """What counts as speech, and what of the sound around it is decoded."""
+    return SpeechRules(
+        threshold=settings.vad_threshold,
+        min_speech=settings.vad_min_speech_ms / 1000,
+        min_silence=settings.vad_min_silence_ms / 1000,
+        clip_threshold=settings.vad_clip_threshold,
+        pad=settings.vad_clip_pad_ms / 1000,
+    )
+
+
+def turn_rules(settings: Settings) -> TurnRules:
+    """When the server ends a turn by itself."""
+    given = settings.vad_endpointing
+    return TurnRules(
+        silence=given if isinstance(given, float) else 0.0,
+        auto=given == "auto",
+        no_speech=settings.no_speech_timeout,
+        longest=settings.longest_command,
+        early=settings.early_answer,
+    )
+
+
+def door(settings: Settings) -> Door:
+    """Who is let in."""
+    return Door(
+        settings.max_connections,
+        settings.max_per_address,
+        tuple(map(ip_network, settings.allow)),
+    )
+
+
+def limits(settings: Settings) -> Limits:
+    """How long we wait for a client."""
+    return Limits(
+        first_event=settings.event_timeout,
+        between=settings.idle_timeout,
+        inside=settings.audio_timeout,
+        write=settings.write_timeout,
+    )
