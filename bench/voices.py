@@ -3,20 +3,12 @@
 No voice of a person: it says which of two servers hears better, not how well.
 """
 
-import hashlib
-import shutil
-import subprocess
-import wave
 from collections.abc import Iterator
-from pathlib import Path
+from dataclasses import replace
 
-import numpy as np
-import soxr
-
-from .clips import SAMPLE_RATE, Clip, cut, read_wav, to_pcm
-from .models import cache_directory
-
-LEAD = 0.3  # seconds of silence before the first word
+from . import speakers
+from .clips import Clip
+from .speakers import WORDS_A_MINUTE, Voice
 
 ENGLISH_VOICES = ("en-gb", "en-us", "en-gb-scotland", "en-gb-x-rp", "en-gb+f3", "en-us+f4")
 VOICES = {
@@ -153,7 +145,7 @@ SENTENCES = {
 
 
 def installed() -> bool:
-    return shutil.which("espeak-ng") is not None
+    return Voice("espeak-ng", "en").installed
 
 
 def english() -> list[Clip]:
@@ -182,37 +174,17 @@ def short_words(manner: str) -> list[Clip]:
     ]
 
 
-def say(text: str, voice: str, speed: int = 160, *, phrases: tuple[str, ...] = ()) -> Clip:
-    """Make a clip, or take it from the cache."""
-    key = hashlib.sha256(repr((text, voice, speed, LEAD)).encode()).hexdigest()[:16]
-    path = cache_directory() / "espeak-ng" / f"{voice}-{speed}-{key}.wav"
-    if not path.exists():
-        path.parent.mkdir(parents=True, exist_ok=True)
-        _make(path, text, voice, speed)
-    return cut(f"{voice} {speed}: {text}", read_wav(path), text, phrases)
+def say(
+    text: str, voice: str, speed: int = WORDS_A_MINUTE, *, phrases: tuple[str, ...] = ()
+) -> Clip:
+    """Make a clip, or take it from the cache.
+
+    Args:
+        speed: words a minute.
+    """
+    [clip] = speakers.say([(text, Voice("espeak-ng", voice, speed / WORDS_A_MINUTE))])
+    return replace(clip, phrases=phrases)
 
 
 def _sentences(language: str) -> Iterator[str]:
     return (line.strip() for line in SENTENCES[language].strip().splitlines())
-
-
-def _make(path: Path, text: str, voice: str, speed: int) -> None:
-    """Have it spoken, and write it in the format of the clips."""
-    raw = path.with_suffix(".raw.wav")
-    subprocess.run(
-        ["espeak-ng", "-v", voice, "-s", str(speed), "-w", raw, "--", text],
-        check=True,
-        stdin=subprocess.DEVNULL,
-    )
-    with wave.open(str(raw), "rb") as file:
-        rate = file.getframerate()
-        spoken = np.frombuffer(file.readframes(file.getnframes()), "<i2")
-    raw.unlink()
-    samples = soxr.resample(spoken.astype(np.float32) / np.float32(32768), rate, SAMPLE_RATE)
-    lead = np.zeros(round(LEAD * SAMPLE_RATE), np.float32)
-    # Under another name first: an interrupted run leaves no half clip.
-    half = path.with_suffix(".half")
-    with wave.open(str(half), "wb") as file:
-        file.setparams((1, 2, SAMPLE_RATE, 0, "NONE", "not compressed"))
-        file.writeframes(to_pcm(np.concatenate((lead, samples))))
-    half.rename(path)
