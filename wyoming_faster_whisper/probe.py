@@ -62,23 +62,40 @@ def check_backend(folder: Path, command: Sequence[str] = _COMMAND) -> None:
         if file.read_text() == identity:
             return
     try:
-        ran = subprocess.run(
-            command, stdin=subprocess.DEVNULL, capture_output=True, timeout=_PATIENCE
-        )
+        attempt(command)
     except (OSError, subprocess.TimeoutExpired) as error:
         _LOGGER.warning("whether this CPU runs the backend could not be tried: %s", error)
         return
+    with contextlib.suppress(OSError):
+        folder.mkdir(parents=True, exist_ok=True)
+        file.write_text(identity)
+
+
+def attempt(command: Sequence[str]) -> str:
+    """Let a child use the libraries; return what it prints. Blocking.
+
+    Raises:
+        ModelError: they do not run; the sentence says what happened.
+        OSError: there was no child.
+        subprocess.TimeoutExpired: it did not end.
+    """
+    ran = subprocess.run(
+        command,
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        text=True,
+        errors="replace",
+        timeout=_PATIENCE,
+    )
     if ran.returncode < 0:
         raise ModelError(
             f"this CPU ({platform.machine()}) cannot run {_versions()}: a trial ended with "
             f"{_name(-ran.returncode)}; they are built for newer CPUs, or damaged"
         )
     if ran.returncode:
-        said = ran.stderr.decode(errors="replace").strip().splitlines() or ["no reason was given"]
+        said = ran.stderr.strip().splitlines() or ["no reason was given"]
         raise ModelError(f"{_versions()} do not run here: {printable(said[-1], 300)}")
-    with contextlib.suppress(OSError):
-        folder.mkdir(parents=True, exist_ok=True)
-        file.write_text(identity)
+    return ran.stdout
 
 
 def _versions() -> str:
@@ -104,8 +121,8 @@ def _name(number: int) -> str:
         return f"signal {number}"
 
 
-def _try() -> None:
-    """Use every library once."""
+def use_libraries() -> None:
+    """Use every library once. In a child: this may be the end of the process."""
     import numpy as np
 
     from .audio import PcmFormat, PcmStream
@@ -121,4 +138,4 @@ def _try() -> None:
 
 
 if __name__ == "__main__":
-    _try()
+    use_libraries()

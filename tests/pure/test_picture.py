@@ -20,8 +20,8 @@ MAY_IMPORT = {
     "__init__": "",
     "__main__": "cli",
     "cli": "client doctor.command errors given hardware log service",
-    "doctor": "audio client discovery errors given hardware health_check loading models settings "
-    "tls wire.address",
+    "doctor": "audio client discovery errors given hardware health_check loading models probe "
+    "settings tls wire.address",
     "doctor.facts": "",
     "doctor.finding": "",
     "doctor.advice": "doctor.facts doctor.finding",

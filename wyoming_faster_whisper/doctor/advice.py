@@ -77,7 +77,7 @@ def on_libraries(libraries: Libraries) -> list[Finding]:
         return [
             Finding(
                 Level.PROBLEM,
-                f"the libraries that decode cannot be loaded here: {libraries.trouble}",
+                f"decoding cannot work here: {libraries.trouble}",
                 "install the server again; on a processor that is too old for them it cannot run",
             )
         ]

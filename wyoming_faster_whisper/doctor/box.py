@@ -7,13 +7,13 @@ import os
 import platform
 import re
 import shutil
-import signal
 import subprocess
 import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from .. import hardware
+from .. import hardware, probe
+from ..errors import ModelError
 from ..loading import choose_models
 from ..models import Figures, is_at_hand, size_of
 from ..settings import Settings
@@ -25,12 +25,13 @@ _CPUINFO = Path("/proc/cpuinfo")
 # difference on ARM: SIMD and its dot product.
 _FEATURES = ("sse4_1", "avx", "avx2", "avx512f", "avx512_vnni", "avx_vnni", "asimd", "asimddp")
 
-_LOAD = """
-import json, ctranslate2, faster_whisper, onnxruntime, soxr, tokenizers
+_TRIAL = """
+import json, ctranslate2
+from wyoming_faster_whisper.probe import use_libraries
+use_libraries()
 print(json.dumps([sorted(ctranslate2.get_supported_compute_types("cpu")),
                   ctranslate2.get_cuda_device_count()]))
 """
-_LOAD_SECONDS = 120.0  # a Pi with a slow card
 
 
 def look() -> Box:
@@ -63,28 +64,19 @@ def _features(cpuinfo: str) -> tuple[str, ...]:
     return tuple(feature for feature in _FEATURES if feature in has)
 
 
-def load_libraries(code: str = _LOAD) -> Libraries:
-    """Load what decodes in a process of its own: on a wrong processor it dies. Blocking.
+def try_libraries(code: str = _TRIAL) -> Libraries:
+    """Use what decodes in a process of its own: on a wrong processor it dies. Blocking.
 
     Args:
         code: prints the compute types and the number of GPUs as JSON.
     """
     try:
-        ran = subprocess.run(
-            [sys.executable, "-c", code],
-            capture_output=True,
-            text=True,
-            timeout=_LOAD_SECONDS,
-            check=False,
-        )
-    except subprocess.TimeoutExpired:
-        return Libraries(trouble=f"they took longer than {_LOAD_SECONDS:g} s")
-    if ran.returncode == -signal.SIGILL:
-        return Libraries(trouble="they have instructions that this processor does not know")
-    if ran.returncode != 0:
-        last = (ran.stderr.strip().splitlines() or [f"exit status {ran.returncode}"])[-1]
-        return Libraries(trouble=last)
-    compute_types, gpus = json.loads(ran.stdout)
+        told = probe.attempt([sys.executable, "-c", code])
+    except ModelError as error:
+        return Libraries(trouble=str(error))
+    except subprocess.TimeoutExpired as error:
+        return Libraries(trouble=f"the libraries took longer than {error.timeout:g} s")
+    compute_types, gpus = json.loads(told)
     return Libraries(tuple(compute_types), gpus)
 
 

@@ -133,7 +133,7 @@ class Examination:
         address = self._address
         machine, libraries, models, net = await asyncio.gather(
             asyncio.to_thread(box.look),
-            asyncio.to_thread(box.load_libraries),
+            asyncio.to_thread(box.try_libraries),
             asyncio.to_thread(box.look_at_models, self._settings, self._folders),
             network.look(address.host if address.scheme == "tcp" else None, address.port),
         )

@@ -24,11 +24,11 @@ class Box:
 
 @dataclass(frozen=True, slots=True)
 class Libraries:
-    """What the libraries that decode said when a process of its own loaded them."""
+    """What the libraries that decode said when a process of its own used them."""
 
     compute_types: tuple[str, ...] = ()  # CTranslate2's, on this CPU
     gpus: int = 0
-    trouble: str = ""  # why they could not be loaded
+    trouble: str = ""  # why they do not run, in a sentence
 
 
 @dataclass(frozen=True, slots=True)
