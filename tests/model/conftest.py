@@ -1,11 +1,16 @@
-"""The real server with the real tiny.en, one process for all tests of a module."""
+"""The real models: in this process, or in a server that all tests of a module share."""
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
+from contextlib import contextmanager
+from pathlib import Path
 
 import pytest
 import pytest_asyncio
+
+from wyoming_faster_whisper.engine.whisper import WhisperEngine, load_model
+from wyoming_faster_whisper.models import choose, locate
 
 from ..e2e.processes import Process
 from ..e2e.serving import Speaker
@@ -25,3 +30,16 @@ async def client(tiny_en: Process) -> AsyncIterator[Speaker]:
     async with tiny_en.client() as connected:
         connected.client.read_timeout = 60.0
         yield connected
+
+
+@contextmanager
+def loaded(name: str, folder: Path) -> Iterator[WhisperEngine]:
+    """A model that comes from the package that carries it, on one thread.
+
+    Args:
+        folder: takes its files, where they have to be put together first.
+    """
+    directory = locate(choose(name, [folder]), folder, local_files_only=True)
+    model = load_model(directory, device="cpu", compute_type="int8", threads=1)
+    yield WhisperEngine(model, directory, size=name)
+    model.unload_model()

@@ -4,19 +4,18 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from pathlib import Path
 
 import numpy as np
 import pytest
 
 from wyoming_faster_whisper.audio import SAMPLE_RATE, Samples
 from wyoming_faster_whisper.engine.base import Job, Transcript
-from wyoming_faster_whisper.engine.whisper import WhisperEngine, load_model
-from wyoming_faster_whisper.models import choose, locate
+from wyoming_faster_whisper.engine.whisper import WhisperEngine
 from wyoming_faster_whisper.speech.finished import fall, odds
 from wyoming_faster_whisper.testing import silence
 
 from ..clips import CLIPS
+from .conftest import loaded
 
 pytestmark = pytest.mark.model
 
@@ -26,11 +25,8 @@ FRAME = SAMPLE_RATE // 100
 
 @pytest.fixture(scope="module")
 def engine(tmp_path_factory: pytest.TempPathFactory) -> Iterator[WhisperEngine]:
-    folder: Path = tmp_path_factory.mktemp("models")
-    directory = locate(choose("tiny.en", [folder]), folder, local_files_only=True)
-    model = load_model(directory, device="cpu", compute_type="int8", threads=1)
-    yield WhisperEngine(model, directory, size="tiny.en")
-    model.unload_model()
+    with loaded("tiny.en", tmp_path_factory.mktemp("models")) as model:
+        yield model
 
 
 def half(samples: Samples) -> Samples:

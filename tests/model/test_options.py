@@ -16,17 +16,15 @@ from wyoming_faster_whisper.settings import COMPUTE_TYPES
 from wyoming_faster_whisper.testing import silence
 
 from ..clips import CLIPS
+from .conftest import loaded
 
 pytestmark = pytest.mark.model
 
 
 @pytest.fixture(scope="module")
 def engine(tmp_path_factory: pytest.TempPathFactory) -> Iterator[WhisperEngine]:
-    folder: Path = tmp_path_factory.mktemp("models")
-    directory = locate(choose("base", [folder]), folder, local_files_only=True)
-    model = load_model(directory, device="cpu", compute_type="int8", threads=1)
-    yield WhisperEngine(model, directory, size="base")
-    model.unload_model()
+    with loaded("base", tmp_path_factory.mktemp("models")) as model:
+        yield model
 
 
 def test_every_compute_type_of_ctranslate2_may_be_asked_for() -> None:
