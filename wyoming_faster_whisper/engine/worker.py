@@ -22,7 +22,6 @@ from collections import Counter, deque
 from collections.abc import Callable, Hashable, Mapping
 from dataclasses import dataclass, replace
 from functools import partial
-from math import inf
 
 from .. import hardware
 from ..errors import Busy, EngineError, Hung, NoMemory, ServerError
@@ -181,14 +180,6 @@ class Worker:
     def seconds(self) -> float:
         """That a command took to decode lately; 0 before the first."""
         return statistics.median(self._took) if self._took else 0.0
-
-    @property
-    def ready_in(self) -> float:
-        """Seconds after which a job that came now would be decoded, about; inf before loading."""
-        if self._engine is None:
-            return inf
-        ahead = len(self._waiting) + len(self._decoding)
-        return self.seconds * (1 + ahead // self._engine.parallel)
 
     @property
     def idle(self) -> bool:
