@@ -35,6 +35,11 @@ async def test_there_are_none_unless_they_are_asked_for(server: Server) -> None:
     assert server.service.metrics_url is None
 
 
+async def test_where_nothing_is_nobody_is_kept_waiting(serve: Serve) -> None:
+    answer = await get(address(await serve(metrics_port=0)), "/nothing")
+    assert (answer.status, answer.headers["connection"]) == (404, "close")
+
+
 async def test_an_utterance_is_counted(serve: Serve) -> None:
     server = await serve(metrics_port=0)
     async with server.client() as client:

@@ -11,8 +11,7 @@ from starlette.responses import PlainTextResponse, Response
 from starlette.routing import Route
 from starlette.types import ASGIApp
 
-# One request a connection: what comes slowly is closed on (see server.py).
-_HEADERS = {"connection": "close", "cache-control": "no-store"}
+_HEADERS = {"cache-control": "no-store"}
 
 
 def build_health(

@@ -29,8 +29,8 @@ _FILES = {
     "/icon.svg": ("icon.svg", "image/svg+xml"),
 }
 
-# What is said of every answer but a refusal: nothing but our own files runs or is loaded, nobody
-# frames the page, and a connection serves one request (server.py has who does not make one).
+# What is said of every answer but a refusal: nothing but our own files runs or is loaded, and
+# nobody frames the page.
 _HEADERS = {
     "content-security-policy": "default-src 'none'; script-src 'self'; style-src 'self'; "
     "img-src 'self'; connect-src 'self' {sockets}; base-uri 'none'; form-action 'none'; "
@@ -39,7 +39,6 @@ _HEADERS = {
     "referrer-policy": "no-referrer",
     "x-content-type-options": "nosniff",
     "cache-control": "no-cache",
-    "connection": "close",
 }
 
 
@@ -92,8 +91,7 @@ class _Guarded:
         if refusal is not None:
             _LOGGER.warning("%s: %s", _peer(scope), refusal)
             # uvicorn sends it in answer to a WebSocket's handshake, too.
-            response = PlainTextResponse(f"{refusal}\n", 403, {"connection": "close"})
-            await response(scope, receive, send)
+            await PlainTextResponse(f"{refusal}\n", 403)(scope, receive, send)
             return
         said = {
             name: value.format(sockets=f"ws://{host} wss://{host}")

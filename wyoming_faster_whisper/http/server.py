@@ -13,7 +13,7 @@ import ssl
 from typing import Any
 
 import uvicorn
-from starlette.types import ASGIApp
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
 from ..errors import NotAllowed, SettingError
@@ -51,7 +51,7 @@ class HttpServer:
         self._scheme = "https" if tls else "http"
         self._tally = Tally(self._tell_turned_away)
         config = uvicorn.Config(
-            app,
+            _one_request(app),
             http=_careful(patience, door or Door(), self._tally),
             ws="websockets-sansio",
             ws_max_size=_MESSAGE,
@@ -102,6 +102,20 @@ class HttpServer:
 
     def _tell_turned_away(self, count: int, why: str) -> None:
         _LOGGER.warning("turned away from %s: %d; %s", self._option, count, why)
+
+
+def _one_request(app: ASGIApp) -> ASGIApp:
+    """Close the connection with each answer: who holds on to one takes the place of others."""
+
+    async def serve(scope: Scope, receive: Receive, send: Send) -> None:
+        async def close(message: Message) -> None:
+            if message["type"] == "http.response.start":
+                message["headers"] = [*message.get("headers", ()), (b"connection", b"close")]
+            await send(message)
+
+        await app(scope, receive, close)
+
+    return serve
 
 
 async def _listen(host: str, port: int) -> socket.socket:
