@@ -160,22 +160,6 @@ async def test_transcribe_without_a_server_says_so(tmp_path: Path) -> None:
     )
 
 
-@pytest.mark.parametrize(
-    ("uri", "sentence"),
-    [
-        ("http://kitchen:80", "it must be tcp://HOST:PORT, unix://PATH or stdio://"),
-        ("tcp://kitchen", "it must be tcp://HOST:PORT, unix://PATH or stdio://"),
-        ("stdio://", "a client takes tcp://HOST:PORT or unix://PATH"),
-    ],
-)
-async def test_transcribe_refuses_an_address_that_is_none(
-    tmp_path: Path, uri: str, sentence: str
-) -> None:
-    ran = await transcribe(tmp_path, "--uri", uri, str(wav(tmp_path / "one.wav", 0.5)))
-    assert (ran.out, ran.status) == ("", 2)
-    assert ran.err == f"error: --uri is {uri!r}; {sentence}\n"
-
-
 async def health_check(folder: Path, *arguments: str, **environ: str) -> Ran:
     module = "wyoming_faster_whisper.health_check"
     return await run(sys.executable, "-m", module, *arguments, folder=folder, **environ)

@@ -230,8 +230,13 @@ async def test_standard_input_is_a_file_too(server: Server, tmp_path: Path) -> N
 @pytest.mark.parametrize(
     ("arguments", "status", "sentence"),
     [
-        (["--uri", "http://a", "a.wav"], 2, "it must be tcp://HOST:PORT"),
-        (["--uri", "stdio://", "a.wav"], 2, "a client takes tcp://HOST:PORT or unix://PATH"),
+        (
+            *(["--uri", "http://kitchen:80", "a.wav"], 2),
+            "error: --uri is 'http://kitchen:80'; it must be tcp://HOST:PORT, unix://PATH or "
+            "stdio://\n",
+        ),
+        (["--uri", "tcp://kitchen", "a.wav"], 2, "error: --uri is 'tcp://kitchen'; it must be"),
+        (["--uri", "stdio://", "a.wav"], 2, "a client takes tcp://HOST:PORT or unix://PATH\n"),
         (["--uri", "tcp://127.0.0.1:9", "a.wav"], 1, "say with --uri where it is"),
         (["--format", "srt", "a.wav", "b.wav"], 2, "give --output DIR"),
         (["--jobs", "0", "a.wav"], 2, "0 is less than 1"),

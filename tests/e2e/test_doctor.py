@@ -18,6 +18,7 @@ from wyoming.audio import AudioChunk, AudioStop
 from wyoming.event import Event, async_read_event, async_write_event
 from wyoming.info import AsrModel, AsrProgram, Attribution, Describe, Info
 
+from wyoming_faster_whisper import cli
 from wyoming_faster_whisper.audio import PcmFormat
 from wyoming_faster_whisper.client import ClientError, Clip
 from wyoming_faster_whisper.doctor.command import Examination, main
@@ -203,13 +204,19 @@ async def test_json_is_one_object(tmp_path: Path) -> None:
         (("--clip", "no-such-file.wav"), 1, "cannot read no-such-file.wav"),
     ],
 )
-async def test_what_the_doctor_cannot_do_is_said_in_a_line(
-    tmp_path: Path, arguments: tuple[str, ...], status: int, error: str
+def test_what_the_doctor_cannot_do_is_said_in_a_line(
+    arguments: tuple[str, ...],
+    status: int,
+    error: str,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
 ) -> None:
-    ran = await doctor(tmp_path, "--uri", NOBODY, *arguments)
-    assert ran.status == status
-    assert ran.err.startswith(f"error: {error}")
-    assert ran.err.count("\n") == 1
+    monkeypatch.setenv("XDG_DATA_HOME", str(tmp_path))
+    assert cli.doctor(["--uri", NOBODY, *arguments]) == status
+    told = capsys.readouterr().err
+    assert told.startswith(f"error: {error}")
+    assert told.count("\n") == 1
 
 
 async def test_a_clip_of_ones_own_is_said(
