@@ -89,6 +89,11 @@ def printable(text: object, limit: int = 80) -> str:
     return cleaned if len(cleaned) <= limit else cleaned[:limit] + "..."
 
 
+def counted(number: int, noun: str) -> str:
+    """1 client, 2 clients."""
+    return f"{number} {noun}{'' if number == 1 else 's'}"
+
+
 def reason(error: OSError) -> str:
     """Why a call of the system failed, without the address, which asyncio adds."""
     if isinstance(error, TimeoutError):

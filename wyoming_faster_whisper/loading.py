@@ -11,7 +11,7 @@ from typing import Protocol, TypeVar
 from . import auto, hardware
 from .engine.base import Engine
 from .engine.several import SeveralEngines
-from .errors import NoMemory, SettingError
+from .errors import NoMemory, SettingError, counted
 from .languages import ENGLISH, MULTILINGUAL_V3, means_detect, normalise
 from .models import AUTO, Figures, Model, choose, choose_auto, is_distilled, locate, size_of
 from .probe import check_backend, is_ordinary
@@ -207,7 +207,10 @@ def load_again(model: Model, directory: Path, settings: Settings, load: Callable
 def _remember(figures: Figures, size: str, name: str, threads: int) -> Callable[[float], None]:
     def measured(seconds: float) -> None:
         _LOGGER.info(
-            "Model %s decodes a usual command in %.2f s on %d thread(s)", name, seconds, threads
+            "Model %s decodes a usual command in %.2f s on %s",
+            name,
+            seconds,
+            counted(threads, "thread"),
         )
         if size:
             figures.write(size, auto.Figure(seconds, threads))

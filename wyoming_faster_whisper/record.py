@@ -6,6 +6,8 @@ import dataclasses
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from .errors import counted
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class UtteranceRecord:
@@ -48,6 +50,6 @@ def line(record: UtteranceRecord, *, text: bool) -> str:
     said = f": {record.text!r}" if text else ""
     return (
         f"{record.client}: heard {record.heard:.1f} s, ended by {record.ended}, {wait}, "
-        f"{record.decodes} decodes, queued {record.queued:.2f} s, guess {record.guess}, "
-        f"{upstream}gate {record.verdict}, {record.model}, {language}{said}"
+        f"{counted(record.decodes, 'decode')}, queued {record.queued:.2f} s, "
+        f"guess {record.guess}, {upstream}gate {record.verdict}, {record.model}, {language}{said}"
     )

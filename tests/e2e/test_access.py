@@ -55,7 +55,7 @@ async def test_one_address_may_be_held_to_fewer(serve: Serve) -> None:
         async with server.peer() as two:
             error = await two.error()
             assert error.code == "busy"
-            assert "1 clients of 127.0.0.1 are connected already" in error.text
+            assert "all places of 127.0.0.1 are taken (1 client)" in error.text
     await until(lambda: server.connections == 0)
     await server.serves()
 

@@ -144,6 +144,6 @@ async def test_a_crowd_that_is_turned_away_is_one_line_in_the_log(
         assert await late.rest() == b""
     told = [line for line in warnings(caplog) if line.startswith("turned away: ")]
     assert told[0] == (
-        "turned away: 1; 1 clients are connected already; try again later; 1 are here"
+        "turned away: 1; all places are taken (1 client); try again later; here: 1"
     )
     assert len(told) < 10

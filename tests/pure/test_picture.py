@@ -24,7 +24,7 @@ MAY_IMPORT = {
     "settings tls wire.address",
     "doctor.facts": "",
     "doctor.finding": "",
-    "doctor.advice": "doctor.facts doctor.finding",
+    "doctor.advice": "doctor.facts doctor.finding errors",
     "service": "discovery doors engine errors hardware http loading log metrics models names "
     "record request rules session settings speech text tls upstream wire",
     "rules": "engine.base settings speech wire.door wire.visit",
@@ -56,7 +56,7 @@ MAY_IMPORT = {
     "lateness": "",
     "relay": "audio engine.base request",
     "doors": "engine.worker errors http metrics models.Model session wire",
-    "record": "",
+    "record": "errors",
     "request": "engine.base errors languages",
     "speech": "audio errors",
     "engine": "audio auto.BUDGET errors hardware names.correct",

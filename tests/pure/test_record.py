@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import logging
+from dataclasses import replace
 
 import pytest
 
@@ -50,6 +51,12 @@ def test_what_was_said_is_there_for_who_asks_on_one_line(
     (line,) = lines.messages
     assert "safe" in line
     assert "\n" not in line
+
+
+@pytest.mark.parametrize(("decodes", "said"), [(0, ", 0 decodes,"), (1, ", 1 decode,")])
+def test_one_is_one(lines: pytest.LogCaptureFixture, decodes: int, said: str) -> None:
+    UtteranceLog(text=False)(replace(RECORD, decodes=decodes))
+    assert said in lines.messages[0]
 
 
 @pytest.mark.parametrize("text", [False, True])

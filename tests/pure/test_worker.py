@@ -74,7 +74,7 @@ async def test_one_job_too_many_is_refused() -> None:
     engine = FakeEngine(held=True)
     async with working(engine, max_waiting=2) as worker:
         tasks = await submitted(worker, job(), job(), job())
-        with pytest.raises(Busy, match=r"^2 jobs are waiting already; try again later$"):
+        with pytest.raises(Busy, match=r"^the queue is full \(2 jobs\); try again later$"):
             await worker.submit(job())
         engine.release()
         assert len(await asyncio.gather(*tasks)) == 3

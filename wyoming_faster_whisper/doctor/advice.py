@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 
+from ..errors import counted
 from .facts import Box, Crowd, Described, Libraries, ModelFiles, Network, Turn, Visit
 from .finding import Finding, Level
 
@@ -29,7 +30,7 @@ def on_box(box: Box) -> list[Finding]:
     findings = [
         Finding(
             Level.OK,
-            f"{box.processor or box.machine}, {_count(box.cores, 'core')}; features: {features}",
+            f"{box.processor or box.machine}, {counted(box.cores, 'core')}; features: {features}",
         )
     ]
     if box.machine in ("x86_64", "AMD64", "i686") and "avx2" not in box.features:
@@ -64,7 +65,7 @@ def on_box(box: Box) -> list[Finding]:
         findings.append(
             Finding(
                 Level.WARNING,
-                f"{box.load:.1f} processes want {_count(box.cores, 'core')}",
+                f"{box.load:.1f} processes want {counted(box.cores, 'core')}",
                 "something else keeps this machine busy; answers come later meanwhile",
             )
         )
@@ -81,7 +82,7 @@ def on_libraries(libraries: Libraries) -> list[Finding]:
                 "install the server again; on a processor that is too old for them it cannot run",
             )
         ]
-    gpus = f", {_count(libraries.gpus, 'GPU')}" if libraries.gpus else ""
+    gpus = f", {counted(libraries.gpus, 'GPU')}" if libraries.gpus else ""
     types = ", ".join(libraries.compute_types)
     findings = [Finding(Level.OK, f"CTranslate2 runs here: {types}{gpus}")]
     if not any(kind.startswith("int8") for kind in libraries.compute_types):
@@ -242,7 +243,7 @@ def _faster(described: Described, busy: bool) -> str:
 def _on_described(described: Described) -> list[Finding]:
     entity = "stt." + re.sub(r"\W+", "_", described.program.lower())
     languages = described.languages
-    some = ", ".join(languages) if len(languages) <= 5 else _count(len(languages), "language")
+    some = ", ".join(languages) if len(languages) <= 5 else counted(len(languages), "language")
     findings = [
         Finding(
             Level.OK,
@@ -379,7 +380,3 @@ def _no_answer(what: str, turn: Turn) -> Finding:
         f"{what}: no answer: {turn.error}",
         "Home Assistant says stt-stream-failed; the server's log has the reason",
     )
-
-
-def _count(number: int, noun: str) -> str:
-    return f"{number} {noun}{'' if number == 1 else 's'}"

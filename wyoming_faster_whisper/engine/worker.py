@@ -24,7 +24,7 @@ from dataclasses import dataclass, replace
 from functools import partial
 
 from .. import hardware
-from ..errors import Busy, EngineError, Hung, NoMemory, ServerError
+from ..errors import Busy, EngineError, Hung, NoMemory, ServerError, counted
 from .base import Engine, Job, Transcript
 from .scheduler import Waiting, next_batch
 from .watch import Watch
@@ -162,7 +162,9 @@ class Worker:
         if self._ended is not None:
             raise self._ended
         if len(self._waiting) >= self._max_waiting:
-            raise Busy(f"{len(self._waiting)} jobs are waiting already; try again later")
+            raise Busy(
+                f"the queue is full ({counted(len(self._waiting), 'job')}); try again later"
+            )
         answer: asyncio.Future[Transcript] = self._loop.create_future()
         self._answers[job] = answer
         self._waiting[job] = Waiting(job, self._loop.time())
@@ -424,5 +426,5 @@ def _decode(engine: Engine, batch: list[Job]) -> list[Transcript] | EngineError:
     except EngineError as error:
         return error
     except Exception as error:
-        _LOGGER.exception("the model failed on %d job(s)", len(batch))
+        _LOGGER.exception("the model failed on %s", counted(len(batch), "job"))
         return EngineError(f"the model failed on this audio: {type(error).__name__}")

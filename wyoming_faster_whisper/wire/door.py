@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Protocol, TypeVar
 
-from ..errors import Busy, NotAllowed
+from ..errors import Busy, NotAllowed, counted
 
 Network = ipaddress.IPv4Network | ipaddress.IPv6Network
 
@@ -59,9 +59,9 @@ class Door:
         everybody = list(here)
         kin = [guest for guest in everybody if guest.host == host]
         if host and self.most_of_one and len(kin) >= self.most_of_one:
-            crowd, room = kin, f"{len(kin)} clients of {host} are connected already"
+            crowd, room = kin, f"all places of {host} are taken ({counted(len(kin), 'client')})"
         elif len(everybody) >= self.most:
-            crowd, room = everybody, f"{len(everybody)} clients are connected already"
+            crowd, room = everybody, f"all places are taken ({counted(len(everybody), 'client')})"
         else:
             return None
         gives_way = next((guest for guest in crowd if guest.silent), None)

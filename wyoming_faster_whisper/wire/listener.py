@@ -170,7 +170,7 @@ class Listener:
         task.add_done_callback(self._turned_away.discard)
 
     def _tell_turned_away(self, count: int, why: str) -> None:
-        _LOGGER.warning("turned away: %d; %s; %d are here", count, why, self.connections)
+        _LOGGER.warning("turned away: %d; %s; here: %d", count, why, self.connections)
 
     async def _turn_away(
         self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, error: Busy
