@@ -25,6 +25,7 @@ BELIEVED_DAYS = 7
 
 _HOPELESS = 2.0  # times BUDGET
 _SLOW = 0.3  # seconds that one thread may take alone
+_ROOM = 60.0  # MB that others may take between the choice and the load
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,15 +34,19 @@ class Size:
 
     name: str
     cost: float  # seconds of a decode, relative to base; by parameters and layers
-    memory: float  # MB at most, loading it as int8 included
+    file: float  # MB of model.bin, as float16
     download: float  # MB, quantised before upload
+
+    def needs(self, compute_type: str) -> float:
+        """MB that must be available for it to be chosen."""
+        return memory_needed(self.file, compute_type) + _ROOM
 
 
 SIZES = (
-    Size("tiny", 0.5, 250, 42),
-    Size("base", 1.0, 350, 80),
-    Size("small", 3.3, 900, 250),
-    Size("medium", 10.0, 2500, 785),
+    Size("tiny", 0.5, 76, 42),
+    Size("base", 1.0, 145, 80),
+    Size("small", 3.3, 484, 250),
+    Size("medium", 10.0, 1528, 785),
 )
 
 
@@ -66,6 +71,7 @@ class Machine:
     memory: float  # MB available
     arm: bool = False
     gpu: bool = False
+    compute_type: str = "default"  # as in --compute-type
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,7 +98,10 @@ def choose(
         at_hand: says whether a model of that name is here already.
         download_budget: MB that may be downloaded where none is at hand.
     """
-    fitting = [size for size in SIZES if size.memory < machine.memory] or [SIZES[0]]
+    needs = [size.needs(machine.compute_type) for size in SIZES]
+    fitting = [
+        size for size, needed in zip(SIZES, needs, strict=True) if needed < machine.memory
+    ] or [SIZES[0]]
     affordable = [size for size in fitting if _affordable(size, machine, figures)]
     for size in reversed(affordable):
         for name in _names(size, machine, english):

@@ -50,6 +50,7 @@ def choose_models(settings: Settings, folders: Sequence[Path]) -> list[Model]:
                     # Only CTranslate2 knows what "auto" will be, and it is imported later. It
                     # counts as a CPU: a model for one does on a GPU, but not the other way round.
                     gpu=settings.device.startswith("cuda") and hardware.may_have_gpu(),
+                    compute_type=settings.compute_type,
                 ),
                 device=settings.device,
                 language=_spoken(settings),

@@ -26,13 +26,14 @@ def pick(
     memory: float = PLENTY,
     arm: bool = False,
     gpu: bool = False,
+    compute_type: str = "default",
     english: bool = False,
     figures: Mapping[str, float] | None = None,
     old: Mapping[str, float] | None = None,
     budget: float = 300,
 ) -> Choice:
     return choose(
-        Machine(memory, arm=arm, gpu=gpu),
+        Machine(memory, arm=arm, gpu=gpu, compute_type=compute_type),
         english=english,
         figures={size: Figure(seconds, 1) for size, seconds in (figures or {}).items()}
         | {
@@ -97,6 +98,13 @@ def test_what_does_not_fit_into_memory_is_not_chosen() -> None:
     assert pick("tiny", "base", memory=300).name == "tiny"
     assert pick("small", memory=300).name == "tiny-int8"
     assert pick(memory=10).name == "tiny-int8"
+
+
+@pytest.mark.parametrize(("compute_type", "name"), [("default", "base"), ("float32", "tiny")])
+def test_what_does_not_fit_as_it_will_be_loaded_is_not_chosen(
+    compute_type: str, name: str
+) -> None:
+    assert pick("tiny", "base", memory=400, compute_type=compute_type).name == name
 
 
 def test_a_download_is_never_larger_than_the_budget() -> None:

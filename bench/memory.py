@@ -1,0 +1,94 @@
+"""How much memory this server takes with a model: while it loads, and with one microphone.
+
+Each model is served by a server of its own, with default settings; every clip is said once,
+one after the other. Prints a table; progress goes to stderr.
+"""
+
+import argparse
+import asyncio
+import sys
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+
+from wyoming_faster_whisper.auto import memory_needed
+
+from .arguments import RECORDINGS, add, parser
+from .clips import TEST_CLIPS, Clip, load
+from .models import model_directory
+from .play import play
+from .report import align, progress, write_json
+from .servers import Options, Server, this_python
+
+TRAILING = 0.7  # seconds of silence, Home Assistant's
+
+
+@dataclass(frozen=True, slots=True)
+class Taken:
+    """What one model takes, in MB."""
+
+    model: str
+    file: float  # model.bin
+    estimate: float  # that the server compares with what is available, before it loads
+    loaded: float  # once the first clip is answered
+    peak: float  # from the start to the answer of the last clip
+
+
+def main() -> None:
+    arguments = parse_arguments()
+    clips = load(arguments.recordings or [TEST_CLIPS], arguments.limit)
+    if not clips:
+        sys.exit("no clips found")
+    taken = asyncio.run(measure(arguments.model or ["tiny.en", "base"], clips))
+    print(f"default settings, one microphone, {len(clips)} clips; MB")
+    print(table(taken))
+    if arguments.json:
+        write_json(arguments.json, {"models": [asdict(each) for each in taken]})
+
+
+def parse_arguments() -> argparse.Namespace:
+    flags = parser("memory", __doc__)
+    add(flags, "--limit", "--json")
+    add(flags, "--recordings", help=RECORDINGS)
+    flags.add_argument(
+        "--model",
+        action="append",
+        metavar="MODEL",
+        help="name or directory (repeatable); never downloaded; default: tiny.en and base",
+    )
+    return flags.parse_args()
+
+
+async def measure(models: Sequence[str], clips: Sequence[Clip]) -> list[Taken]:
+    taken = []
+    for name in models:
+        directory = model_directory(name)
+        options = Options(
+            directory, language="auto", compute_type="default", beam_size=0, cpu_threads=4
+        )
+        async with Server(this_python(), options) as server:
+            loaded = 0
+            for number, clip in enumerate(clips, start=1):
+                progress(f"{name}: {number}/{len(clips)}")
+                await play(server.port, clip.audio, silence=clip.silence(TRAILING))
+                loaded = loaded or server.memory()
+            peak = server.peak_memory()
+        file = (directory / "model.bin").stat().st_size / 1e6
+        taken.append(Taken(name, file, memory_needed(file, "default"), loaded / 1e6, peak / 1e6))
+    progress("")
+    return taken
+
+
+def table(taken: Sequence[Taken]) -> str:
+    head = ["model", "model.bin", "estimate", "after the first answer", "peak"]
+    figures = [(each.file, each.estimate, each.loaded, each.peak) for each in taken]
+    return align(
+        [head]
+        + [
+            [each.model, *(f"{figure:.0f}" for figure in row)]
+            for each, row in zip(taken, figures, strict=True)
+        ]
+    )
+
+
+if __name__ == "__main__":
+    main()
