@@ -70,11 +70,13 @@ class Session:
         self._turn: Turn | None = None  # the one that is heard
         self._answers: list[tuple[Turn, asyncio.Task[None]]] = []  # that are on their way
         self._warned: set[str] = set()
+        self._says_no_more = False
 
     def __repr__(self) -> str:
         seconds = self._turn.seconds if self._turn else 0.0
         doing = "answering" if self.answering else self._state.value
-        return f"<Session {self._name}, {doing}, {seconds:.1f} s heard>"
+        silent = ", says no more" if self._says_no_more else ""
+        return f"<Session {self._name}, {doing}, {seconds:.1f} s heard{silent}>"
 
     @property
     def listening(self) -> bool:
@@ -158,9 +160,15 @@ class Session:
     def leave(self) -> None:
         """The client has gone: withdraw what has not reached the model yet."""
         self._forget()
+        self.say_no_more()
+
+    def say_no_more(self) -> None:
+        """The client has closed its half, or gone: nobody knows whether it still reads.
+
+        What the model has begun, or can begin at once, is answered.
+        """
+        self._says_no_more = True
         for turn, task in self._answers:
-            # It may only have closed its half, and still read: what the model has begun, or
-            # can begin at once, is answered.
             turn.leave()
             if turn.waiting:
                 task.cancel()

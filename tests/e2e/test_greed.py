@@ -92,6 +92,29 @@ async def test_the_rest_of_a_long_recording_is_not_decoded_for_who_left(serve: S
     assert len(server.engine.decoded) == 2
 
 
+async def test_nor_is_it_for_who_left_with_more_to_say(serve: Serve) -> None:
+    """Nobody reads to the end of what it sent while its first answer is awaited."""
+    left = threading.Event()
+
+    def say(job: Job) -> str:
+        if job.seconds < 1.0:
+            left.wait(DEADLINE)
+        return f"{job.seconds:.1f} seconds"
+
+    server = await serve(FakeEngine(say, held=True))
+    async with server.peer() as leaving, server.client() as other:
+        leaving.send(frames(utterance(tone(100.0)) + utterance(tone(2.0)))).half_close()
+        await until(server.engine.decoding.is_set)
+        await until(lambda: "says no more" in repr(server.listener._connections))
+        await other.say(tone(0.5))
+        await until(lambda: server.waiting == 1)
+        server.engine.release()
+        assert await leaving.rest() == b""
+        left.set()
+        assert await other.transcript() == "0.5 seconds"
+    assert len(server.engine.decoded) == 2
+
+
 async def test_a_long_recording_is_decoded_for_who_half_closed_where_nobody_waits(
     serve: Serve,
 ) -> None:

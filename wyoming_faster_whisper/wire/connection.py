@@ -146,10 +146,14 @@ class Connection(Visit):
         Raises:
             ConnectionResetError: there is nobody to take it any more.
         """
-        # asyncio notices a reset only while it reads, and a wait here stops its reading.
+        # asyncio notices a reset, or the end, only while it reads, and a wait here stops its
+        # reading.
         while session.answering:
-            if _has_vanished(self._writer):
+            seen = _look_at(self._writer)
+            if seen & (select.POLLERR | select.POLLHUP):
                 raise ConnectionResetError("reset while it waited for an answer")
+            if seen:
+                session.say_no_more()
             with contextlib.suppress(TimeoutError):
                 async with asyncio.timeout(_LOOK):
                     await session.answered()
@@ -262,16 +266,17 @@ async def last_words(
                 pass
 
 
-def _has_vanished(writer: asyncio.StreamWriter) -> bool:
-    """The connection is closed in both directions, or reset."""
+def _look_at(writer: asyncio.StreamWriter) -> int:
+    """How a connection is: POLLHUP or POLLERR where it is closed in both directions, or reset,
+    POLLRDHUP where the client has closed its own; else 0."""
     if writer.transport.is_closing():
-        return True
+        return select.POLLHUP
     connection = writer.get_extra_info("socket")
     if connection is None:  # a pipe, whose transport looks itself
-        return False
+        return 0
     look = select.poll()
-    look.register(connection, 0)  # for POLLERR and POLLHUP, which need no asking
-    return bool(look.poll(0))
+    look.register(connection, select.POLLRDHUP)  # the others need no asking
+    return next((event for _, event in look.poll(0)), 0)
 
 
 def _pcm(event: Event) -> PcmFormat:
