@@ -28,6 +28,7 @@ from .base import Closing, DecodeOptions, Job, Transcript
 from .gate import Decoded, Verdict, better, judge, token_budget, unlooped
 from .hints import Expected, hints
 from .spectrogram import Features, Spectrogram
+from .tokens import load_tokenizer
 from .window import window_frames
 
 _LOGGER = logging.getLogger(__name__)
@@ -148,7 +149,7 @@ class WhisperEngine:
         self._measured = measured
         self._fast = True  # a beam can be afforded; until measured we hope so
         self._spectrogram = Spectrogram(model.n_mels)
-        self._tokenizer = _tokenizer(directory, multilingual=model.is_multilingual)
+        self._tokenizer = load_tokenizer(directory, multilingual=model.is_multilingual)
         self._end = self._id("<|endoftext|>")
         self._stops = [self._mark(mark) for mark in (".", "?", "!")]
         self._cuts = [self._mark(mark) for mark in ("...", "-")]
@@ -426,17 +427,3 @@ def _log_probabilities(logits: Any) -> npt.NDArray[np.float32]:
     row = np.asarray(logits, np.float32).reshape(-1)
     out: npt.NDArray[np.float32] = row - np.logaddexp.reduce(row)
     return out
-
-
-def _tokenizer(directory: Path, *, multilingual: bool) -> Any:
-    import tokenizers
-
-    path = directory / "tokenizer.json"
-    try:
-        if path.is_file():
-            return tokenizers.Tokenizer.from_file(str(path))
-        # Some conversions came without; faster-whisper fetches it as well.
-        name = "openai/whisper-tiny" + ("" if multilingual else ".en")
-        return tokenizers.Tokenizer.from_pretrained(name)
-    except Exception as error:  # tokenizers raises nothing more specific
-        raise ModelError(f"no tokenizer: {path} is missing or damaged ({error})") from None

@@ -1,0 +1,46 @@
+"""The tokenizer of a Whisper model."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+from ..errors import ModelError
+
+_FIRST_MERGE = ("Ġ", "t")  # of every Whisper's: a space and a t
+
+
+def load_tokenizer(directory: Path, *, multilingual: bool) -> Any:
+    """The tokenizer that lies beside a model; fetched where none does.
+
+    Raises:
+        ModelError: it is missing or damaged.
+    """
+    import tokenizers
+
+    path = directory / "tokenizer.json"
+    try:
+        if path.is_file():
+            return tokenizers.Tokenizer.from_str(_mended(path.read_text(encoding="utf-8")))
+        # Some conversions came without; faster-whisper fetches it as well.
+        name = "openai/whisper-tiny" + ("" if multilingual else ".en")
+        return tokenizers.Tokenizer.from_pretrained(name)
+    except Exception as error:  # tokenizers raises nothing more specific
+        raise ModelError(f"no tokenizer: {path} is missing or damaged ({error})") from None
+
+
+def _mended(tokenizer: str) -> str:
+    """Put back the first merge, which the files of some models lack, a base among them.
+
+    Without it " the" is written as " " and "the", which no Whisper was trained on: the decoder
+    holds such words in its prompt, and in a text it is to go on from, for all but impossible.
+    """
+    content = json.loads(tokenizer)
+    model = content["model"]
+    merges = model.get("merges", [])
+    known = {tuple(merge.split(" ") if isinstance(merge, str) else merge) for merge in merges}
+    if not merges or _FIRST_MERGE in known or "".join(_FIRST_MERGE) not in model["vocab"]:
+        return tokenizer
+    merges.insert(0, " ".join(_FIRST_MERGE) if isinstance(merges[0], str) else [*_FIRST_MERGE])
+    return json.dumps(content)
