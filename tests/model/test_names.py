@@ -23,53 +23,71 @@ PLAIN, NAMED = "Set the incubi to 20.", "Set the Ecobee to 20."
 HOME = DecodeOptions(language="en", names=("Ecobee", "Roborock", "Larder"))
 
 
-class Suggestible:
-    """Hears one thing, and another where its prompt has names.
+class Undecided:
+    """Hears one thing, and says how likely it holds others.
 
-    Like CTranslate2's Whisper it hands back the words that it had to go on from.
+    Args:
+        heard: the likeliest first.
+        likely: texts whose every token it holds for likely; the others are hardly so.
     """
 
     n_mels = 80
     num_workers = 1
     is_multilingual = False
 
-    def __init__(self, directory: Path, *, plain: str, named: str) -> None:
-        tokenizer = Tokenizer.from_file(str(directory / "tokenizer.json"))
-        self.prompts: list[str] = []
+    def __init__(self, directory: Path, *, heard: Sequence[str], likely: Sequence[str]) -> None:
+        self.asked: list[str] = []  # the prompts it had when it was asked how likely texts are
         self.encodings = 0
-        self._tokenizer = tokenizer
-        self._named = tokenizer.token_to_id("<|startofprev|>")
-        self._texts = {
-            named_too: tokenizer.encode(" " + text, add_special_tokens=False).ids
-            for named_too, text in ((False, plain), (True, named))
-        }
+        self._tokenizer = Tokenizer.from_file(str(directory / "tokenizer.json"))
+        self._heard = [self._ids(text) for text in heard]
+        self._likely = [self._ids(text) for text in likely]
 
     def encode(self, features: ctranslate2.StorageView) -> ctranslate2.StorageView:
         self.encodings += 1
-        return ctranslate2.StorageView.from_array(np.zeros((1, 1), np.float32))
+        return ctranslate2.StorageView.from_array(np.zeros((1, 4, 1), np.float32))
 
     def generate(
         self, encoding: ctranslate2.StorageView, prompts: Sequence[list[int]], **_: Any
     ) -> list[Any]:
-        self.prompts += [
-            self._tokenizer.decode(ids, skip_special_tokens=False) for ids in prompts
-        ]
         return [
             SimpleNamespace(
-                sequences_ids=[self._texts[self._named in ids]], scores=[-0.2], no_speech_prob=0.0
+                sequences_ids=self._heard, scores=[-0.2] * len(self._heard), no_speech_prob=0.0
             )
-            for ids in prompts
+            for _ in prompts
         ]
+
+    def align(
+        self,
+        encoding: ctranslate2.StorageView,
+        prompt: list[int],
+        texts: Sequence[list[int]],
+        frames: int,
+    ) -> list[Any]:
+        self.asked.append(self._tokenizer.decode(prompt, skip_special_tokens=False))
+        return [
+            SimpleNamespace(text_token_probs=[0.9 if ids in self._likely else 0.1] * len(ids))
+            for ids in texts
+        ]
+
+    def _ids(self, text: str) -> list[int]:
+        ids: list[int] = self._tokenizer.encode(" " + text, add_special_tokens=False).ids
+        return ids
 
 
 class Ears:
     """An engine around a model like that."""
 
-    def __init__(self, folder: Path, *, plain: str = PLAIN, named: str = NAMED) -> None:
+    def __init__(
+        self,
+        folder: Path,
+        *heard: str,
+        likely: Sequence[str] = (NAMED,),
+        takes_prompt: bool = True,
+    ) -> None:
         directory = locate(choose("tiny.en", [folder]), folder, local_files_only=True)
-        self.model = Suggestible(directory, plain=plain, named=named)
+        self.model = Undecided(directory, heard=heard or (PLAIN,), likely=likely)
         model = cast(ctranslate2.models.Whisper, self.model)
-        self._engine = WhisperEngine(model, directory, size="tiny.en")
+        self._engine = WhisperEngine(model, directory, size="tiny.en", takes_prompt=takes_prompt)
 
     def hear(self, *jobs: Job) -> list[Transcript]:
         return self._engine.decode(jobs)
@@ -79,43 +97,61 @@ def job(options: DecodeOptions = HOME, *, said: str = "") -> Job:
     return Job(silence(2.0), options, said=said)
 
 
-def test_a_text_like_a_name_is_heard_again_with_it(tmp_path: Path) -> None:
+def test_a_name_that_the_decoder_holds_for_likelier_is_meant(tmp_path: Path) -> None:
     ears = Ears(tmp_path)
     [heard] = ears.hear(job())
     assert heard.text == NAMED
     assert heard.passes == 2
-    plain, named = ears.model.prompts
-    assert "Ecobee" not in plain
-    assert "Ecobee" in named
-    assert ears.model.encodings == 1  # heard again, not encoded again
+    assert all("Ecobee" in prompt for prompt in ears.model.asked)
+    assert ears.model.encodings == 1  # asked about, not encoded again
 
 
-def test_two_together_are_heard_again_one_by_one(tmp_path: Path) -> None:
+def test_a_name_is_found_in_what_was_nearly_heard(tmp_path: Path) -> None:
+    [heard] = Ears(tmp_path, "Set the thing to 20.", PLAIN).hear(job())
+    assert heard.text == NAMED
+
+
+def test_two_together_are_asked_about_one_by_one(tmp_path: Path) -> None:
     ears = Ears(tmp_path)
     assert [heard.text for heard in ears.hear(job(), job())] == [NAMED, NAMED]
     assert ears.model.encodings == 3
 
 
-def test_who_hears_no_name_the_second_time_keeps_the_first(tmp_path: Path) -> None:
-    [heard] = Ears(tmp_path, named="Set the incubator to 20.").hear(job())
+def test_what_was_heard_stays_where_the_decoder_holds_no_name_for_likely(
+    tmp_path: Path,
+) -> None:
+    [heard] = Ears(tmp_path, likely=[PLAIN]).hear(job())
     assert heard.text == PLAIN
+    assert heard.passes == 2
 
 
-def test_a_text_like_no_name_is_heard_once(tmp_path: Path) -> None:
-    [heard] = Ears(tmp_path, plain="What time is it?").hear(job())
+def test_a_text_like_no_name_is_not_asked_about(tmp_path: Path) -> None:
+    [heard] = Ears(tmp_path, "What time is it?").hear(job())
     assert heard.text == "What time is it?"
     assert heard.passes == 1
 
 
 def test_a_near_miss_is_put_right_also_where_no_name_fits_the_prompt(tmp_path: Path) -> None:
     narrow = DecodeOptions(language="en", names=HOME.names, hints=0)
-    [heard] = Ears(tmp_path, plain="Set the ecobe to 20.").hear(job(narrow))
+    [heard] = Ears(tmp_path, "Set the ecobe to 20.").hear(job(narrow))
+    assert heard.text == NAMED
+    assert heard.passes == 1
+
+
+def test_a_model_that_takes_no_prompt_is_not_asked(tmp_path: Path) -> None:
+    [heard] = Ears(tmp_path, "Set the ecobe to 20.", takes_prompt=False).hear(job())
     assert heard.text == NAMED
     assert heard.passes == 1
 
 
 def test_what_was_sent_stays_and_what_follows_is_put_right(tmp_path: Path) -> None:
-    ears = Ears(tmp_path, plain="Set the ecobe, start the robo rock.", named="Set Ecobee.")
-    [heard] = ears.hear(job(said="Set the ecobe"))
-    assert heard.text == "Set the ecobe, start the Roborock."
-    assert all(prompt.endswith(" Set the ecobe") for prompt in ears.model.prompts)
+    right = "Set the incubi, start the Roborock."
+    ears = Ears(tmp_path, "Set the incubi, start the robber lock.", likely=[right])
+    [heard] = ears.hear(job(said="Set the incubi"))
+    assert heard.text == right
+
+
+def test_the_decoder_is_not_asked_about_more_than_it_has_places_for(tmp_path: Path) -> None:
+    long = f"{PLAIN} " + "and the very next one " * 90
+    [heard] = Ears(tmp_path, long.strip()).hear(job())
+    assert NAMED not in heard.text

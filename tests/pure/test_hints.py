@@ -30,19 +30,21 @@ def test_what_was_sent_is_not_put_right_any_more() -> None:
     )
 
 
-def test_what_was_sent_is_not_asked_about() -> None:
+def test_what_was_sent_is_not_weighed() -> None:
     text = "Set the incubi to 20"
-    assert expected().near(text)
-    assert expected(said=text).near(f"{text} degrees.") == ()
+    assert expected().rewrites([text])
+    assert expected(said=text).rewrites([f"{text} degrees."]) == ()
 
 
-def test_hearing_again_may_not_take_back_what_was_sent() -> None:
-    before, after = "Turn the mail and top.", "Turn the Vaillant off."
-    assert expected(said="Turn the").found(before=before, after=after)
-    assert not expected(said="Turn the mail").found(before=before, after=after)
+def test_what_was_sent_stands_before_every_text_that_is_weighed() -> None:
+    found = expected(said="Set the incubi,").rewrites(
+        ["Set the incubi, switch the mail and top.", "Set the mail and top."]
+    )
+    assert found
+    assert all(rewrite.text.startswith("Set the incubi, ") for rewrite in found)
 
 
 def test_a_translation_holds_no_names() -> None:
     names = expected(task="translate")
-    assert names.near("Set the incubi to 20.") == ()
+    assert names.rewrites(["Set the incubi to 20."]) == ()
     assert names.write("Set the eco bee to 20.") == "Set the eco bee to 20."

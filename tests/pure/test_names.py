@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from wyoming_faster_whisper.names.correct import Corrector
+from wyoming_faster_whisper.names.correct import Corrector, Rewrite, chosen
 from wyoming_faster_whisper.names.sound import letters, sounds
 from wyoming_faster_whisper.names.words import LANGUAGES, commonness
 
@@ -89,32 +89,49 @@ def test_any_text_and_any_names_will_do(text: str, names: list[str]) -> None:
     home = Corrector(names)
     assert home.correct("") == ""
     home.correct(text)
-    home.found(home.near(text), before=text, after=text)
+    home.rewrites([text, text])
 
 
-def test_what_is_too_far_for_the_ear_alone_is_asked_about() -> None:
-    assert HOME.near("Set the incubi to 20 degrees.")[0] == "Ecobee"
+def test_what_is_too_far_for_the_ear_alone_is_weighed() -> None:
     assert HOME.correct("Set the incubi to 20 degrees.") == "Set the incubi to 20 degrees."
+    [first, *_] = HOME.rewrites(["Set the incubi to 20 degrees."])
+    assert first.name == "Ecobee"
+    assert first.text == "Set the Ecobee to 20 degrees."
 
 
-def test_few_names_are_asked_about() -> None:
-    near = HOME.near("Please switch the mail and top.")
-    assert "Vaillant" in near
-    assert len(near) <= 6
+def test_each_name_is_weighed_in_the_text_that_it_is_most_like() -> None:
+    texts = ["Set the thing to 20.", "Set the incubi to 20.", "Set the ecobe to 20."]
+    names = [found.name for found in HOME.rewrites(texts)]
+    assert names.count("Ecobee") == 1
+    assert "Set the Ecobee to 20." in [found.text for found in HOME.rewrites(texts)]
 
 
-def test_nothing_is_asked_where_nothing_is_alike() -> None:
-    assert HOME.near("Ouagadougou") == ()
-    assert HOME.near("Turn on the Ecobee.") == ()
+def test_few_names_are_weighed() -> None:
+    found = HOME.rewrites(["Please switch the mail and top."])
+    assert "Vaillant" in [rewrite.name for rewrite in found]
+    assert len(found) <= 6
 
 
-def test_hearing_again_counts_only_where_it_brings_out_a_name() -> None:
-    near = ("Vaillant", "Ecobee")
-    before = "Switch the mail and top."
-    assert HOME.found(near, before=before, after="Switch the Vaillant off.")
-    assert HOME.found(near, before=before, after="Switch the Valliant off.")  # nearly
-    assert not HOME.found(near, before=before, after="Switch the mailing off.")
-    assert not HOME.found(near, before="The Ecobee.", after="An Ecobee.")  # was there before
+def test_nothing_is_weighed_where_nothing_is_alike() -> None:
+    assert HOME.rewrites(["Ouagadougou"]) == ()
+    assert HOME.rewrites(["Turn on the Ecobee."]) == ()
+    assert HOME.rewrites([]) == ()
+
+
+def test_the_likeliest_text_was_meant_where_it_is_likely_enough() -> None:
+    near, far = Rewrite("Ecobee", "The Ecobee.", -3.0), Rewrite("Nanit", "The Nanit.", -3.0)
+    assert chosen([far, near], [-9.0, -6.0], heard=-4.0) is near
+    assert chosen([far, near], [-9.0, -8.0], heard=-4.0) is None
+    assert chosen([], [], heard=-4.0) is None
+
+
+def test_the_more_common_the_words_the_surer_the_decoder_has_to_be() -> None:
+    def least(text: str, name: str) -> float:
+        return next(found.least for found in HOME.rewrites([text]) if found.name == name)
+
+    unheard_of = least("Set the incubi to 20.", "Ecobee")
+    assert unheard_of < least("Is the larger empty?", "Larder")
+    assert least("The Akara hub.", "Aqara Hub") == unheard_of
 
 
 def test_spellings_that_sound_alike_have_the_same_sounds() -> None:
@@ -132,10 +149,3 @@ def test_letters_have_no_accents_and_no_signs() -> None:
 def test_every_list_of_words_is_there(language: str) -> None:
     assert len(commonness(language)) > 5000
     assert max(commonness(language).values()) < 9
-
-
-def test_plain_words_stay_even_where_a_model_that_was_told_a_name_hears_it() -> None:
-    before = "Some of it is at home."
-    assert not HOME.found(("Sonoff",), before=before, after="Sonoff is at home")
-    both = "Sonoff, start the Vaillant."
-    assert not HOME.found(("Sonoff", "Vaillant"), before="Some of the mail and top.", after=both)

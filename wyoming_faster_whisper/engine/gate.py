@@ -30,6 +30,7 @@ class Decoded:
     logprob: float  # mean over tokens, natural log
     no_speech: float  # the model's probability that nobody spoke
     budget: int  # tokens that were allowed
+    others: tuple[str, ...] = ()  # texts that it holds for less likely, the likeliest first
 
     @property
     def derailed(self) -> bool:

@@ -1,15 +1,17 @@
 """What the decoder is told beforehand, and names put right in what it wrote. Pure.
 
-A text is heard without names first. Where it is like some of them it is heard again
-with those few in the prompt: they help four times as often as all that fit into it,
-and a text that is like no name is heard as if there were none (docs/names.md).
+A text is heard without names first. Where it, or the next likely ones, are like some
+of them, the decoder says how likely it holds the text with each of those few in the
+place of what sounds like it: it was told of them then. A text that is like no name is
+heard as if there were none (docs/names.md).
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 
-from ..names.correct import corrector
+from ..names.correct import Rewrite, corrector
 from .base import Job
 
 
@@ -30,7 +32,7 @@ class Expected:
     What was sent of its text stays as it is: only what follows is compared with names.
 
     Args:
-        job: every text begins with what was sent of it, but what is heard again.
+        job: what was sent of it begins the text.
         language: that is spoken, Whisper's code.
     """
 
@@ -39,16 +41,14 @@ class Expected:
         self._said = job.said
         self._home = corrector(names, language) if names else None
 
-    def near(self, text: str) -> tuple[str, ...]:
-        """The few names worth hearing it again for."""
-        return self._home.near(self._rest(text)) if self._home else ()
-
-    def found(self, *, before: str, after: str) -> bool:
-        """Whether hearing it again brought out one of those."""
-        if self._home is None or not after.startswith(self._said):
-            return False
-        near = self.near(before)
-        return self._home.found(near, before=self._rest(before), after=self._rest(after))
+    def rewrites(self, texts: Sequence[str]) -> tuple[Rewrite, ...]:
+        """The few texts with a name in them that may have been said instead of some."""
+        if self._home is None:
+            return ()
+        rests = [self._rest(text) for text in texts if text.startswith(self._said)]
+        return tuple(
+            replace(found, text=self._said + found.text) for found in self._home.rewrites(rests)
+        )
 
     def write(self, text: str) -> str:
         """The text with names as they should be, behind what was sent already."""

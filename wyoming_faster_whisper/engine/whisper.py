@@ -2,8 +2,8 @@
 
 One decode is: a spectrogram, one encoding of as much window as the clip needs
 (window.py), a beam over it, and, where the gate does not believe the text
-(gate.py), all of it once more with a longer window; a text that is like names is
-heard again with those in the prompt (hints.py). Jobs that need the same
+(gate.py), all of it once more with a longer window; where a text is like names the
+decoder is asked whether one was meant (hints.py). Jobs that need the same
 window go through together: a step of the decoder spends its time on fetching
 the weights, which serve a batch as well as one.
 """
@@ -11,6 +11,7 @@ the weights, which serve a batch as well as one.
 from __future__ import annotations
 
 import logging
+import math
 import time
 from collections.abc import Callable, Hashable, Sequence
 from pathlib import Path
@@ -24,6 +25,7 @@ from ..audio import SAMPLE_RATE
 from ..auto import BUDGET
 from ..errors import EngineError, ModelError
 from ..hardware import release_memory
+from ..names.correct import Rewrite, chosen
 from .base import Closing, DecodeOptions, Job, Transcript
 from .gate import Decoded, Verdict, better, judge, token_budget, unlooped
 from .hints import Expected, hints
@@ -40,6 +42,7 @@ _BEAM = 5
 _BATCH_GAIN = 0.9
 _POSITIONS = 448  # tokens that the decoder has places for, the prompt included
 _LONGEST_PROMPT = _POSITIONS // 2 - 1  # tokens, as Whisper cuts it
+_LEAST_LIKELY = 1e-30  # for a token; float32 has zeros for less
 
 
 def load_model(
@@ -277,12 +280,11 @@ class WhisperEngine:
             if not text.startswith(job.said):
                 text = job.said  # it has been sent, and is not taken back
             expected = Expected(job, language)
-            asking = [*self._prompt(options, language, expected.near(text)), *said]
-            if asking != prompt:
-                named = self._named(job, some, asking, decoded.budget, kept)
+            rewrites = expected.rewrites((text, *decoded.others)) if text else ()
+            asking = self._prompt(options, language, [found.name for found in rewrites])
+            if rewrites and asking != self._prompt(options, language):
+                text = self._meant(job, some, asking, text, rewrites, kept)
                 passes += 1
-                if expected.found(before=text, after=named.text):
-                    decoded, text = named, named.text
             text = expected.write(text)
             found.append(
                 Transcript(text, language, decoded.logprob, passes, verdict.value, closing)
@@ -301,19 +303,40 @@ class WhisperEngine:
         encoding = self._encode([features], frames)
         return self._generate(encoding, [prompt], _BEAM, [2 * first.budget])[0]
 
-    def _named(
+    def _meant(
         self,
         job: Job,
         features: Features,
         prompt: list[int],
-        budget: int,
+        text: str,
+        rewrites: Sequence[Rewrite],
         encoding: ctranslate2.StorageView | None,
-    ) -> Decoded:
-        """What it hears with names in its prompt; of an encoding that is still there."""
+    ) -> str:
+        """What was said: the text, or one of those with a name; the prompt has the names.
+
+        Of an encoding that is still there.
+        """
         if encoding is None:
             encoding = self._encode([features], self._frames(job))
-        beam = job.options.beam_size or (_BEAM if self._fast else 1)
-        return unlooped(self._generate(encoding, [prompt], beam, [budget])[0], job.seconds)
+        heard, *likely = (
+            self._likely(encoding, prompt, each)
+            for each in (text, *(found.text for found in rewrites))
+        )
+        found = chosen(rewrites, likely, heard=heard)
+        return found.text if found else text
+
+    def _likely(self, encoding: ctranslate2.StorageView, prompt: list[int], text: str) -> float:
+        """How likely the decoder holds a text, natural log; no beam, all its words at once.
+
+        One at a time: together they are no faster, and every one takes the memory that the
+        encoding takes in all the layers.
+        """
+        words = self._tokens(text)
+        if len(prompt) + len(words) > _POSITIONS:
+            return -math.inf
+        # It aligns the words with the sound as well; what comes of that is not read.
+        [result] = self._model.align(encoding, prompt, [words], 2 * encoding.shape[1])
+        return float(np.log(np.maximum(result.text_token_probs, _LEAST_LIKELY)).sum())
 
     def _closing(
         self, encoding: ctranslate2.StorageView, prompt: list[int], text: str
@@ -392,6 +415,7 @@ class WhisperEngine:
             encoding,
             list(prompts),
             beam_size=beam,
+            num_hypotheses=beam,  # they are there in any case
             max_length=longest,
             return_scores=True,
             return_no_speech_prob=True,
@@ -402,9 +426,13 @@ class WhisperEngine:
 
     def _decoded(self, result: Any, budget: int) -> Decoded:
         ids: list[int] = result.sequences_ids[0]
-        text: str = self._tokenizer.decode([i for i in ids if i < self._end]).strip()
+        text, *others = (
+            self._tokenizer.decode([i for i in each if i < self._end]).strip()
+            for each in result.sequences_ids
+        )
         return Decoded(
             text=text,
+            others=tuple(others),
             tokens=len(ids),
             # The score is the mean without the end-of-text token, which counts as well.
             logprob=result.scores[0] * len(ids) / (len(ids) + 1),

@@ -27,10 +27,14 @@ _STOP = re.compile(r"[.!?;:。！？]")  # between two words: no name goes on be
 _PAUSE = re.compile(r"[,.!?;:]\s")
 _LEAST_ALIKE = 0.5  # in sound; below it nothing else could make up for it
 _MORE_WORDS = 2  # than the name has: "net at mode" for "Netatmo"
-_NEAR = 6  # names that are asked about together; of 12 hardly one more is right
-_WORTH_ASKING = -8.0  # log odds; the model says no to what was not meant
-# Log odds below which not even the model is believed: it was told the name, and "some of" stays.
-_BELIEVED = -12.0
+_NEAR = 6  # names that are weighed together; of 12 hardly one more is right
+_WORTH_WEIGHING = -6.0  # log odds; the decoder says no to what was not meant
+_PER_RANK = -0.25  # of a text, in log odds: what the decoder holds for less likely
+# How much less likely than what it heard the decoder may hold a name, in natural logs, and how
+# much surer it must be the more common the words are that would go. Fitted on bench.homes.TUNING,
+# where sentences without names stay 2 below it, or more.
+_LESS_LIKELY = -4.5
+_PER_COMMONNESS = 0.9
 _LONGEST_NAME = 6  # words; longer ones are told apart by any few of them
 _LONGEST_TEXT = 400  # words; of a dictation the rest is left alone
 
@@ -45,7 +49,7 @@ _ANCHORED = 5.0
 _LITTLE_WORD_AT_THE_EDGE = -2.5
 # For words of the language, where no other word of the name stands beside them, and the more
 # the commoner: "the alarm works" is not about a Worx, nor an "espresso" about a Nespresso.
-# Stricter than the fit: what was meant all the same is heard when the model is asked again.
+# Stricter than the fit: what was meant all the same comes out when the decoder is asked.
 _KNOWN = -4.0
 _EVERYDAY = -3.0
 
@@ -91,6 +95,13 @@ class Candidate:
         return self.likeness + _KNOWN + _EVERYDAY * max(0.0, self.common - _EVERYDAY_WORD)
 
     @property
+    def least(self) -> float:
+        """See Rewrite.least."""
+        if self.anchored:
+            return _LESS_LIKELY
+        return _LESS_LIKELY + _PER_COMMONNESS * max(0.0, self.common - _EVERYDAY_WORD)
+
+    @property
     def likeness(self) -> float:
         """The same, were the words that stand there no more than a way to write sounds."""
         return (
@@ -103,6 +114,15 @@ class Candidate:
             + _ANCHORED * self.anchored
             + _LITTLE_WORD_AT_THE_EDGE * self.edge
         )
+
+
+@dataclass(frozen=True, slots=True)
+class Rewrite:
+    """What may have been said instead of a text."""
+
+    name: str
+    text: str  # with the name in the place of what sounds like it
+    least: float  # how much likelier the decoder must hold it than what was heard, natural log
 
 
 class Corrector:
@@ -131,37 +151,25 @@ class Corrector:
         ]
         self._most_words = max(map(len, known), default=0) + _MORE_WORDS
 
-    def near(self, text: str) -> tuple[str, ...]:
-        """The few names that may be meant by what is no name; () where none is likely.
+    def rewrites(self, texts: Sequence[str]) -> tuple[Rewrite, ...]:
+        """A text for each of the few names that may have been said; () where none is likely.
 
-        They are for the recogniser: with them in its prompt it hears again, and says
-        itself whether one was meant.
+        They are for the recogniser: it can tell how likely it holds each.
+
+        Args:
+            texts: what may have been said, the likeliest first.
         """
-        best: dict[str, float] = {}
-        for found in self.candidates(text):
-            best[found.name] = max(found.likeness, best.get(found.name, found.likeness))
-        ranked = sorted(best, key=lambda name: best[name], reverse=True)[:_NEAR]
-        return tuple(ranked) if ranked and best[ranked[0]] > _WORTH_ASKING else ()
-
-    def found(self, names: Sequence[str], *, before: str, after: str) -> bool:
-        """Whether hearing again brought out one of the names, exactly or nearly.
-
-        Not where one of those it brought out takes the place of words that are too plain.
-        """
-        was, now = self._said(before), self._said(self.correct(after))
-        new = {name for name in names if _parts(name) in now and _parts(name) not in was}
-        believed = {found.name for found in self.candidates(before) if found.evidence > _BELIEVED}
-        return bool(new) and new <= believed
-
-    def _said(self, text: str) -> set[tuple[str, ...]]:
-        """The names in a text."""
-        plain = _parts(text)
-        return {
-            plain[first:last]
-            for first in range(len(plain))
-            for last in range(first + 1, min(len(plain), first + _LONGEST_NAME) + 1)
-            if plain[first:last] in self._names
-        }
+        best: dict[str, tuple[float, Rewrite]] = {}
+        for rank, text in enumerate(texts):
+            words = words_of(text)
+            for found in self.candidates(text):
+                likely = found.likeness + _PER_RANK * rank
+                if likely > best.get(found.name, (_WORTH_WEIGHING,))[0]:
+                    start, end = words[found.first].start, words[found.last - 1].end
+                    written = text[:start] + found.name + text[end:]
+                    best[found.name] = likely, Rewrite(found.name, written, found.least)
+        ranked = sorted(best.values(), key=lambda found: found[0], reverse=True)
+        return tuple(rewrite for _, rewrite in ranked[:_NEAR])
 
     def correct(self, text: str) -> str:
         """The text with every name that was nearly said written as it should be."""
@@ -336,6 +344,21 @@ def _same(one: Sequence[str], other: Sequence[str]) -> int:
             break
         count += 1
     return count
+
+
+def chosen(
+    rewrites: Sequence[Rewrite], likely: Sequence[float], *, heard: float
+) -> Rewrite | None:
+    """The text that was meant, None where it is what was heard.
+
+    Args:
+        likely: how likely the decoder holds each of them, natural logs.
+        heard: the same for what was heard.
+    """
+    if not rewrites:
+        return None
+    surest, rewrite = max(zip(likely, rewrites, strict=True), key=lambda pair: pair[0])
+    return rewrite if surest - heard > rewrite.least else None
 
 
 @lru_cache(maxsize=8)
