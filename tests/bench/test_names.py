@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from bench.homes import HELD_OUT, TUNING, Home
+from bench.homes import FRESH, HELD_OUT, TUNING, Home
 from wyoming_faster_whisper.names.correct import Corrector
 
 
@@ -15,4 +15,5 @@ def test_no_plain_sentence_changes(home: Home) -> None:
         names += [name, *aliases]
     assert len(names) == home.size
     corrector = Corrector(names)
-    assert [corrector.correct(text) for text in home.plain] == list(home.plain)
+    sentences = [*home.plain, *FRESH]
+    assert [corrector.correct(text) for text in sentences] == sentences

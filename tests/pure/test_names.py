@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -131,7 +133,13 @@ def test_the_more_common_the_words_the_surer_the_decoder_has_to_be() -> None:
 
     unheard_of = least("Set the incubi to 20.", "Ecobee")
     assert unheard_of < least("Is the larger empty?", "Larder")
-    assert least("The Akara hub.", "Aqara Hub") == unheard_of
+    assert least("Start the Akara hub.", "Aqara Hub") == unheard_of
+
+
+def test_no_name_takes_the_place_of_the_verb() -> None:
+    assert math.inf in [found.least for found in HOME.rewrites(["Larger is the room."])]
+    anchored = HOME.rewrites(["Akara hub on."])
+    assert [found.least < 0 for found in anchored if found.name == "Aqara Hub"] == [True]
 
 
 def test_spellings_that_sound_alike_have_the_same_sounds() -> None:

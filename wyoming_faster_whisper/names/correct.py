@@ -10,6 +10,7 @@ So "incubi" becomes "Ecobee", while "light" stays "light" beside a "Lyte".
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -30,11 +31,13 @@ _MORE_WORDS = 2  # than the name has: "net at mode" for "Netatmo"
 _NEAR = 6  # names that are weighed together; of 12 hardly one more is right
 _WORTH_WEIGHING = -6.0  # log odds; the decoder says no to what was not meant
 _PER_RANK = -0.25  # of a text, in log odds: what the decoder holds for less likely
-# How much less likely than what it heard the decoder may hold a name, in natural logs, and how
-# much surer it must be the more common the words are that would go. Fitted on bench.homes.TUNING,
-# where sentences without names stay 2 below it, or more.
-_LESS_LIKELY = -4.5
-_PER_COMMONNESS = 0.9
+# How much less likely than what it heard the decoder may hold a name, in natural logs; and how
+# much surer it has to be where words of the language would go, the more the commoner, and where a
+# little one goes with them. Fitted on bench.homes.TUNING.
+_LESS_LIKELY = -3.0
+_SURER_WORD = 1.0
+_SURER_COMMON = 0.9
+_SURER_EDGE = 2.0
 _LONGEST_NAME = 6  # words; longer ones are told apart by any few of them
 _LONGEST_TEXT = 400  # words; of a dictation the rest is left alone
 
@@ -96,10 +99,17 @@ class Candidate:
 
     @property
     def least(self) -> float:
-        """See Rewrite.least."""
-        if self.anchored:
-            return _LESS_LIKELY
-        return _LESS_LIKELY + _PER_COMMONNESS * max(0.0, self.common - _EVERYDAY_WORD)
+        """See Rewrite.least.
+
+        No order begins with a name, unless with words of it: "Mute the sound" is no Nuki. It is
+        weighed all the same: where that is the likeliest, no other name was meant.
+        """
+        if self.first == 0 and not self.anchored:
+            return math.inf
+        least = _LESS_LIKELY + _SURER_EDGE * self.edge
+        if self.common and not self.anchored:
+            least += _SURER_WORD + _SURER_COMMON * max(0.0, self.common - _EVERYDAY_WORD)
+        return least
 
     @property
     def likeness(self) -> float:
