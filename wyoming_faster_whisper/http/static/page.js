@@ -6,6 +6,7 @@
 
 const $ = (id) => document.getElementById(id);
 const KEPT = 20; // earlier texts on the page
+const LONG = 120; // characters, from which on a text is written smaller
 const AUDIO_STARTS = 5000; // ms; without any sound output it never does
 const WAITING_LIMIT = 30_000_000; // bytes of sound held back where the network is slower
 
@@ -16,6 +17,7 @@ class Utterance {
     this.language = language;
     this.show = show;
     this.parts = []; // of sound, until the socket is open
+    this.context = null; // of the audio, while there is any
     this.over = false;
     this.samples = 0; // heard so far
     this.stopped = null; // ms, when the speaker pressed again
@@ -117,7 +119,8 @@ class Utterance {
 
   release() {
     for (const track of this.stream?.getTracks() ?? []) track.stop();
-    if (this.context && this.context.state !== "closed") this.context.close();
+    this.context?.close();
+    this.context = null; // it cannot be closed twice
   }
 }
 
@@ -235,8 +238,11 @@ function elapsed(seconds) {
 }
 
 function stage(kind, text) {
-  $("text").dataset.kind = kind;
-  $("text").textContent = text;
+  const place = $("text");
+  place.dataset.kind = kind;
+  place.textContent = text;
+  place.toggleAttribute("data-long", text.length > LONG);
+  place.scrollTop = place.scrollHeight; // the newest words are at the end
   if (kind !== "final") $("timings").hidden = true;
 }
 
