@@ -8,7 +8,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import contextlib
 import logging
 import os
@@ -17,9 +16,6 @@ import threading
 from collections.abc import Sequence
 
 from .errors import ServerError, SettingError
-from .given import default_data_dir, read_settings
-from .hardware import share_one_heap
-from .log import JsonFormatter
 
 _LOGGER = logging.getLogger(__name__)
 
@@ -40,6 +36,13 @@ def serve(argv: Sequence[str] | None = None) -> int:
 
 
 def _serve(argv: Sequence[str]) -> int:
+    # Each command imports its own: the client's are typed by people who wait.
+    import asyncio
+
+    from .given import default_data_dir, read_settings
+    from .hardware import share_one_heap
+    from .log import JsonFormatter
+
     try:
         given = read_settings(argv, os.environ)
         settings = given.settings
@@ -72,9 +75,16 @@ def _serve(argv: Sequence[str]) -> int:
 
 def client(argv: Sequence[str] | None = None) -> int:
     """Talk to a server: wyoming-faster-whisper-client."""
-    from .client.command import main
+    # What was typed first: it is quick to read, and often all that is needed.
+    from .client.options import read
 
-    return main(argv)
+    try:
+        wanted = read(argv)
+        from .client.command import perform
+
+        return perform(wanted)
+    except KeyboardInterrupt:
+        return 130
 
 
 def doctor(argv: Sequence[str] | None = None) -> int:

@@ -22,9 +22,10 @@ import ifaddr
 import zeroconf
 from zeroconf.asyncio import AsyncServiceBrowser, AsyncServiceInfo, AsyncZeroconf
 
+from .wire.address import DEFAULT_PORT
+
 SERVICE = "_wyoming._tcp.local."
 DEFAULT_NAME = "faster-whisper"
-DEFAULT_PORT = 10300
 
 Address = IPv4Address | IPv6Address
 

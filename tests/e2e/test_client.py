@@ -150,6 +150,17 @@ async def test_transcribe_ends_quietly_where_nobody_reads(server: Server, tmp_pa
     assert (log, process.returncode) == (b"", 1)
 
 
+async def test_help_and_completion_do_not_wait_for_libraries(tmp_path: Path) -> None:
+    ask = (
+        "import sys; from wyoming_faster_whisper.cli import client\n"
+        "try: client(['listen', '--help'])\n"
+        "except SystemExit: print(sorted({'asyncio', 'numpy', 'wyoming'} & set(sys.modules)))"
+    )
+    ran = await run(sys.executable, "-c", ask, folder=tmp_path)
+    assert "microphone" in ran.out
+    assert ran.out.endswith("\n[]\n")
+
+
 async def test_transcribe_without_a_server_says_so(tmp_path: Path) -> None:
     file = wav(tmp_path / "one.wav", 0.5)
     ran = await transcribe(tmp_path, "--uri", NOBODY, str(file))

@@ -12,7 +12,8 @@ from pathlib import Path
 import pytest
 
 from wyoming_faster_whisper.client import Client
-from wyoming_faster_whisper.client.bench import Plan, bench
+from wyoming_faster_whisper.client.bench import bench
+from wyoming_faster_whisper.client.options import Plan
 from wyoming_faster_whisper.testing import FakeEngine, tone
 
 from .commands import CALL, client

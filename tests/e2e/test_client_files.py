@@ -12,9 +12,10 @@ import numpy as np
 import pytest
 
 from wyoming_faster_whisper.audio import Samples
+from wyoming_faster_whisper.cli import client as main
 from wyoming_faster_whisper.client import Client, Retry, media
-from wyoming_faster_whisper.client.command import main
-from wyoming_faster_whisper.client.transcribe import Pool, Wish, plan_output, transcribe
+from wyoming_faster_whisper.client.options import Wish
+from wyoming_faster_whisper.client.transcribe import Pool, plan_output, transcribe
 from wyoming_faster_whisper.engine.base import Job
 from wyoming_faster_whisper.errors import AudioError, SettingError
 from wyoming_faster_whisper.testing import FakeEngine, LoudnessVad, silence, tone
@@ -240,7 +241,7 @@ async def test_standard_input_is_a_file_too(server: Server, tmp_path: Path) -> N
         (["--uri", "tcp://127.0.0.1:9", "a.wav"], 1, "say with --uri where it is"),
         (["--format", "srt", "a.wav", "b.wav"], 2, "give --output DIR"),
         (["--jobs", "0", "a.wav"], 2, "0 is less than 1"),
-        (["--pause", "nan", "a.wav"], 2, "nan is not 0.1 or more"),
+        (["--pause", "nan", "a.wav"], 2, "'nan' is no number"),
         (["--format", "doc", "a.wav"], 2, "invalid choice"),
         ([], 2, "required"),
     ],

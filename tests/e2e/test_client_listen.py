@@ -13,8 +13,9 @@ import pytest
 
 from wyoming_faster_whisper.audio import Samples
 from wyoming_faster_whisper.client import Client, ClientError, Retry
-from wyoming_faster_whisper.client.listen import End, Manner, level, listen
+from wyoming_faster_whisper.client.listen import level, listen
 from wyoming_faster_whisper.client.microphone import Microphone, MicrophoneError
+from wyoming_faster_whisper.client.options import End, Manner
 from wyoming_faster_whisper.testing import FakeMicrophone, LoudnessVad, silence, tone
 
 from .plain import Plain, plain_server
@@ -26,9 +27,11 @@ def say(*parts: Samples) -> Samples:
     return np.concatenate(parts)
 
 
-async def heard(uri: str, microphone: Microphone, **manner: object) -> int:
+async def heard(
+    uri: str, microphone: Microphone, *, retry: Retry | None = None, **manner: object
+) -> int:
     wish = Manner(**manner)  # type: ignore[arg-type]
-    return await listen(wish, Client(uri), microphone, LoudnessVad)
+    return await listen(wish, Client(uri), microphone, LoudnessVad, retry or Retry())
 
 
 async def test_silence_after_speech_ends_an_utterance(

@@ -6,11 +6,11 @@ from wyoming_faster_whisper.client.turn import Phase, Turn
 
 
 def test_nobody_has_spoken_yet() -> None:
-    assert Turn().hear([0.1] * 500) is Phase.WAITING
+    assert Turn(0.8).hear([0.1] * 500) is Phase.WAITING
 
 
 def test_a_click_is_no_speech() -> None:
-    assert Turn().hear([0.9, 0.9, 0.1] * 100) is Phase.WAITING
+    assert Turn(0.8).hear([0.9, 0.9, 0.1] * 100) is Phase.WAITING
 
 
 def test_a_turn_ends_after_the_silence_behind_it() -> None:

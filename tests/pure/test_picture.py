@@ -34,7 +34,7 @@ MAY_IMPORT = {
     "given": "errors languages models.SttLibrary options settings",
     "settings": "models.SttLibrary options text",
     "options": "errors",
-    "discovery": "errors",
+    "discovery": "errors wire.address",
     "health_check": "client errors tls wire.address",
     "client": "audio discovery errors speech tls wire.address wire.framing",
     "wire": "answer audio errors models.Model request session",

@@ -3,12 +3,17 @@
     async with Client("tcp://127.0.0.1:10300") as server:
         print((await server.transcribe(read_wav("order.wav"))).text)
 
-The commands people type live beside it, one file each.
+The commands people type live beside it, one file each. What is below is imported when it is
+first asked for: a shell that completes those commands needs none of it, at every key.
 """
 
-from .connection import Client, ClientError, Lost, Refused, Unreachable, Watch
-from .retry import Retry
-from .spoken import Clip, Spoken, read_wav
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from .connection import Client, ClientError, Lost, Refused, Unreachable, Watch
+    from .retry import Retry
+    from .spoken import Clip, Spoken, read_wav
 
 __all__ = [
     "Client",
@@ -22,3 +27,11 @@ __all__ = [
     "Watch",
     "read_wav",
 ]
+
+_ELSEWHERE = {"Clip": "spoken", "Retry": "retry", "Spoken": "spoken", "read_wav": "spoken"}
+
+
+def __getattr__(name: str) -> Any:
+    if name not in __all__:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(import_module(f".{_ELSEWHERE.get(name, 'connection')}", __name__), name)

@@ -19,25 +19,10 @@ from ..audio import SAMPLE_RATE, PcmFormat
 from ..errors import AudioError, SettingError, printable, visible
 from . import media, plot, screen, words
 from .connection import Client, ClientError, Unreachable, Watch
+from .options import DEFAULT_URI, Plan
 from .spoken import Spoken
 
 _STEP = 0.02  # seconds of sound at a time, when it is sent in real time
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Plan:
-    """What is measured, and how."""
-
-    files: Sequence[str]
-    uris: Sequence[str]
-    language: str | None = None
-    model: str | None = None
-    rounds: int = 1
-    jobs: int = 1  # utterances at the same time
-    burst: bool = False
-    trailing: float = 0.7  # seconds of silence that are sent after a recording
-    json: Path | None = None
-    plot: Path | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,18 +77,19 @@ async def bench(plan: Plan, new_client: Callable[[str], Client]) -> list[Result]
     """
     if plan.plot:
         plot.check_plotting()
-    names = [await _program(plan, new_client(uri)) for uri in plan.uris]
+    uris = plan.uris or [DEFAULT_URI]
+    names = [await _program(plan, new_client(uri)) for uri in uris]
     recordings = await asyncio.to_thread(load, plan.files)
     counted = any(recording.truth for recording in recordings)
     if counted and not words.can_count():
         screen.note(
             "note: words are not counted; that needs pip install 'wyoming-faster-whisper[bench]'"
         )
-    total = len(recordings) * plan.rounds * len(plan.uris)
+    total = len(recordings) * plan.rounds * len(uris)
     with screen.bar(total, "measuring") as bar:
         results = [
             await _measure(plan, uri, name, recordings, new_client, bar)
-            for uri, name in zip(plan.uris, names, strict=True)
+            for uri, name in zip(uris, names, strict=True)
         ]
     columns, rows = table(results, recordings)
     screen.table(columns, rows)

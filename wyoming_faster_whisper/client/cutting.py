@@ -17,9 +17,6 @@ import numpy as np
 from ..audio import SAMPLE_RATE, PcmFormat, Samples, decode_pcm
 from ..speech.endpoint import WINDOW, Probabilities, Stretch, stretches
 
-CAPTION_PAUSE = 0.6
-"""Seconds of silence between two captions: the end of a clause, not of a word."""
-
 CAPTION_LONGEST = 12.0
 """Seconds of one caption. Subtitles stay for 7 at most (Netflix's style guide); a part that
 short would cut sentences, and Whisper hears less well without the rest of the sentence."""

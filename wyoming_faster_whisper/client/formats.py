@@ -82,6 +82,9 @@ SUFFIXES = {"text": ".txt", "json": ".json", "srt": ".srt", "vtt": ".vtt"}
 TIMED = frozenset({"srt", "vtt"})
 """Formats that are nothing without times, so that the sound is cut at pauses for them."""
 
+CAPTION_PAUSE = 0.6
+"""Seconds of silence between two captions: the end of a clause, not of a word."""
+
 
 def _clock(seconds: float, point: str) -> str:
     whole, milliseconds = divmod(round(seconds * 1000), 1000)

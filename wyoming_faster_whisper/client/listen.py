@@ -16,8 +16,8 @@ import asyncio
 import math
 from collections import deque
 from collections.abc import Callable
-from dataclasses import dataclass, field
-from enum import Enum
+from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 from wyoming.asr import Transcript
@@ -29,36 +29,15 @@ from .connection import Client, ClientError, Watch
 from .cutting import SpeechDetector
 from .keyboard import keys
 from .microphone import Microphone
+from .options import End, Manner
 from .retry import Retry
 from .spoken import Spoken
-from .turn import SILENCE, Phase, Turn
+from .turn import Phase, Turn
 
 _LEAD = 0.5  # seconds kept from before the first word: it is noticed when it has begun
 _QUIETEST = 60.0  # dB below full scale where the level meter begins
 _QUIT = "q\x04"  # and control-D
 _BACKLOG = 60.0  # seconds that are kept while the last answer is awaited
-
-
-class End(Enum):
-    """Who says that an utterance is over."""
-
-    AUTO = "auto"  # the server if it can, else VAD
-    SERVER = "server"
-    VAD = "vad"
-    KEY = "key"
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Manner:
-    """How to listen."""
-
-    end: End = End.AUTO
-    silence: float = SILENCE  # seconds of it that end an utterance (VAD)
-    longest: float = 60.0  # seconds of an utterance, and to wait for its first word
-    loop: bool = False  # again and again
-    language: str | None = None
-    model: str | None = None
-    retry: Retry = field(default_factory=Retry)
 
 
 class _Answered:
@@ -82,6 +61,7 @@ async def listen(
     client: Client,
     microphone: Microphone,
     new_vad: Callable[[], SpeechDetector],
+    retry: Retry,
 ) -> int:
     """Print what is said.
 
@@ -92,13 +72,13 @@ async def listen(
         ClientError: there is no server, or no microphone.
     """
     try:
-        info = await manner.retry.run(client, client.describe, tell=screen.note)
+        info = await retry.run(client, client.describe, tell=screen.note)
         if not info.asr:
             raise ClientError("the server has no speech-to-text program; see info")
         end = manner.end
         if end is End.AUTO:
             end = End.VAD if info.asr[0].requires_external_vad else End.SERVER
-        vad = await asyncio.to_thread(new_vad)
+        vad = await asyncio.to_thread(new_vad) if end is End.VAD else None
         facts: asyncio.Queue[_Fact] = asyncio.Queue()
         with keys(lambda char: facts.put_nowait(_Key(char))) as keyboard:
             if end is End.KEY and not keyboard:
@@ -106,7 +86,8 @@ async def listen(
             hearing = asyncio.create_task(_hear(microphone, facts))
             try:
                 with screen.meter() as meter:
-                    heard = await _take_turns(manner, end, client, vad, facts, meter)
+                    ear = partial(_Ear, manner, client, retry, vad, facts, meter)
+                    heard = await _take_turns(ear, loop=manner.loop)
                 if hearing.done():
                     hearing.result()  # why there is no microphone
             finally:
@@ -117,21 +98,14 @@ async def listen(
     return heard
 
 
-async def _take_turns(
-    manner: Manner,
-    end: End,
-    client: Client,
-    vad: SpeechDetector,
-    facts: asyncio.Queue[_Fact],
-    meter: screen.Meter,
-) -> int:
+async def _take_turns(new_ear: Callable[[], _Ear], *, loop: bool) -> int:
     heard = 0
     while True:
-        ear = _Ear(manner, end, client, vad, facts, meter)
+        ear = new_ear()
         if text := await ear.utterance():
             heard += 1
             screen.say(text)
-        if ear.last or not manner.loop:
+        if ear.last or not loop:
             return heard
 
 
@@ -146,24 +120,29 @@ async def _hear(microphone: Microphone, facts: asyncio.Queue[_Fact]) -> None:
 
 
 class _Ear(Watch):
-    """One utterance, from the first sound to its text."""
+    """One utterance, from the first sound to its text.
+
+    Args:
+        vad: what hears its end; None: others say when it is over.
+    """
 
     def __init__(
         self,
         manner: Manner,
-        end: End,
         client: Client,
-        vad: SpeechDetector,
+        retry: Retry,
+        vad: SpeechDetector | None,
         facts: asyncio.Queue[_Fact],
         meter: screen.Meter,
     ) -> None:
         self.last = False  # the microphone is gone, or q was pressed
         self._manner = manner
         self._client = client
+        self._retry = retry
         self._facts = facts
         self._meter = meter
-        self._vad = vad.stream()
-        self._turn = Turn(manner.silence) if end is End.VAD else None
+        self._vad = vad.stream() if vad is not None else None
+        self._turn = Turn(manner.silence)
         self._lead: deque[Samples] = deque()
         self._over = False  # nothing of what comes now belongs to it
         self._waited = 0.0  # seconds of sound before the first word
@@ -198,12 +177,12 @@ class _Ear(Watch):
             if self._answer is not None:
                 self._answer.cancel()
                 await asyncio.wait([self._answer])
-            if self._turn is None:
+            if self._vad is None:
                 # Some servers that end it themselves would answer the rest of it once more.
                 await self._client.close()
 
     def _hear(self, block: Samples) -> None:
-        if self._spoken is None and self._turn is None:
+        if self._spoken is None and self._vad is None:
             self._begin()
         if self._spoken is None:
             self._lead.append(block)
@@ -212,7 +191,7 @@ class _Ear(Watch):
                 self._lead.popleft()
         else:
             self._spoken.add(to_pcm16(block))
-        if self._turn is not None:
+        if self._vad is not None:
             phase = self._turn.hear(self._vad.feed(block).tolist())
             if phase is not Phase.WAITING and self._spoken is None:
                 self._begin()
@@ -229,7 +208,7 @@ class _Ear(Watch):
             spoken.add(to_pcm16(block))
         manner = self._manner
         answer = self._answer = asyncio.create_task(
-            manner.retry.run(
+            self._retry.run(
                 self._client,
                 lambda: self._client.transcribe(
                     spoken, language=manner.language, model=manner.model, watch=self

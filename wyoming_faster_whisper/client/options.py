@@ -1,22 +1,31 @@
-"""What the client's commands can be told."""
+"""The client's commands and what they can be told, each once.
+
+A command is a dataclass, and each of its fields an option: the flag, its type, its
+default and its line in the help follow from it. This file imports little, for a shell
+that completes a command asks for it at every key.
+"""
 
 from __future__ import annotations
 
 import argparse
+import dataclasses
 import math
-from collections.abc import Callable
+import os
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+from functools import partial
 from pathlib import Path
+from typing import Any
 
 from .. import __version__
-from ..discovery import DEFAULT_PORT
-from .cutting import CAPTION_PAUSE
-from .formats import FORMATS
-from .turn import SILENCE
+from ..wire.address import DEFAULT_PORT
+from .formats import CAPTION_PAUSE, FORMATS
 
 PROGRAM = "wyoming-faster-whisper-client"
 DEFAULT_URI = f"tcp://127.0.0.1:{DEFAULT_PORT}"
-SHELLS = ("bash", "zsh", "fish", "tcsh", "powershell")
 
+_SHELLS = ("bash", "zsh", "fish", "tcsh", "powershell")
 _STATUSES = """\
 exit status:
   0    done
@@ -26,222 +35,278 @@ exit status:
 """
 
 
-def build_parser() -> argparse.ArgumentParser:
-    """The commands and their options."""
+def _option(default: Any, help: str, *, least: float | None = None, **more: Any) -> Any:
+    """An option. The default says what it takes, unless type= does.
+
+    Args:
+        more: what argparse takes; flag= where that is not the field's name.
+    """
+    if isinstance(default, bool):
+        more["action"] = "store_true"
+    elif isinstance(default, int | float):
+        more.setdefault("type", _number(type(default), least))
+    elif isinstance(default, StrEnum):
+        more |= {"type": type(default), "choices": list(type(default))}
+    if more.get("type") is _SECONDS or isinstance(default, float):
+        more.setdefault("metavar", "SECONDS")
+    text = f"{default:g}" if isinstance(default, float) else default
+    shown = "" if default in (None, False, ()) else f"default: {text}"
+    if help and shown:
+        shown = f" ({shown})"
+    return dataclasses.field(default=default, metadata={"help": help + shown, **more})
+
+
+def _number(kind: type[int] | type[float], least: float | None) -> Callable[[str], float]:
+    def read(text: str) -> float:
+        try:
+            value = kind(text)
+        except ValueError:
+            value = math.nan
+        if not math.isfinite(value):
+            what = "whole number" if kind is int else "number"
+            raise argparse.ArgumentTypeError(f"{text!r} is no {what}")
+        if least is not None and value < least:
+            raise argparse.ArgumentTypeError(f"{text} is less than {least:g}")
+        return value
+
+    return read
+
+
+_SECONDS = _number(float, 0.1)
+
+
+def _timeout(seconds: float) -> Any:
+    return _option(seconds, "that the server may be silent when it is its turn", type=_SECONDS)
+
+
+def _path(help: str, metavar: str) -> Any:
+    return _option(None, help, type=Path, metavar=metavar)
+
+
+def _files() -> Any:
+    return _option(
+        (),
+        "sound or video, a folder of it, or - for standard input",
+        flag="files",
+        nargs="+",
+        metavar="FILE",
+    )
+
+
+@dataclass(frozen=True, kw_only=True)
+class Connecting:
+    """How servers are spoken to."""
+
+    timeout: float = _timeout(300.0)
+    tls: bool = _option(False, "speak TLS with a server whose certificate is known")
+    tls_ca: str | None = _option(
+        None,
+        "whose certificates are believed, a PEM file (default: whom this system trusts); "
+        "means --tls",
+        metavar="FILE",
+    )
+    tls_cert: str | None = _option(
+        None,
+        "our own certificate, a PEM file, for a server that asks for one; means --tls",
+        metavar="FILE",
+    )
+    tls_key: str | None = _option(
+        None,
+        "its private key, a PEM file (default: it is in --tls-cert); means --tls",
+        metavar="FILE",
+    )
+
+
+@dataclass(frozen=True, kw_only=True)
+class _OneServer(Connecting):
+    uri: str = _option(DEFAULT_URI, "where it is")
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Speaking(Connecting):
+    language: str | None = _option(None, "of the speech, like en or de")
+    model: str | None = _option(None, "which of the server's models")
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Again(_OneServer, _Speaking):
+    retry: int = _option(
+        3,
+        "times to connect again and send all of an utterance again, where the connection "
+        "broke before its text",
+        least=0,
+        metavar="N",
+    )
+
+
+@dataclass(frozen=True, kw_only=True)
+class Wish(_Again):
+    """Write what is said in files."""
+
+    files: Sequence[str] = _files()
+    format: str = _option("text", "", choices=list(FORMATS))
+    output: Path | None = _path("one file for each there, not standard output", "DIR")
+    pause: float | None = _option(
+        None,
+        "cut at silences so long, and send the parts one by one "
+        f"(default: {CAPTION_PAUSE:g} for srt and vtt; text and json are cut only where long)",
+        type=_SECONDS,
+    )
+    jobs: int = _option(1, "at a time", least=1, metavar="N")
+
+
+class End(StrEnum):
+    """Who says that an utterance is over."""
+
+    AUTO = "auto"  # the server if it can, else VAD
+    SERVER = "server"
+    VAD = "vad"
+    KEY = "key"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Manner(_Again):
+    """Write what is said into the microphone."""
+
+    device: str | None = _option(None, "microphone: part of its name, or number", metavar="NAME")
+    devices: bool = _option(False, "list the microphones and end")
+    loop: bool = _option(False, "again and again, until q is pressed")
+    end: End = _option(
+        End.AUTO,
+        "who says that an utterance is over: the server, the client's own ear, or a key; "
+        "auto asks the server whether it can; a key ends it always",
+    )
+    # Between Home Assistant's 0.7 (its default) and 1.25 (relaxed).
+    silence: float = _option(0.8, "that end an utterance for the client's own ear", least=0.1)
+    longest: float = _option(60.0, "of an utterance, and to wait for its first word", least=1.0)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Ask(_OneServer):
+    """Show what a server says it is."""
+
+    timeout: float = _timeout(10.0)
+    json: bool = _option(False, "all of it, as the server sent it")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Pings(_OneServer):
+    """See whether a server answers, and how fast."""
+
+    timeout: float = _timeout(10.0)
+    count: int = _option(3, "", least=1, metavar="N")
+    interval: float = _option(1.0, "between two", least=0.0)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Search(Connecting):
+    """Find servers on the network."""
+
+    timeout: float = _timeout(3.0)
+    seconds: float = _option(3.0, "to wait for announcements", least=0.1)
+    json: bool = _option(False, "one line for each")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Plan(_Speaking):
+    """Measure how fast and how right servers answer."""
+
+    timeout: float = _timeout(120.0)
+    files: Sequence[str] = _files()
+    uris: Sequence[str] = _option(
+        (),
+        f"where it is; may be given again, to compare (default: {DEFAULT_URI})",
+        flag="--uri",
+        action="append",
+        metavar="URI",
+    )
+    rounds: int = _option(1, "", least=1, metavar="N")
+    jobs: int = _option(1, "speakers at the same time", least=1, metavar="N")
+    burst: bool = _option(False, "send at once, not in real time as a microphone does")
+    trailing: float = _option(
+        0.7, "of silence after each recording, as Home Assistant waits", least=0.0
+    )
+    json: Path | None = _path("write every answer there", "FILE")
+    plot: Path | None = _path("draw the times there", "FILE.png")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Completion:
+    """Print what completes these commands in a shell."""
+
+    shell: str = _option("", "", flag="shell", choices=_SHELLS)
+
+
+_TAKES = {"transcribe": ("FILE ...",), "bench": ("FILE ...",), "completion": ("SHELL",)}
+_WHERE = {"uri", "uris"}
+_SERVER = _WHERE | {field.name for field in dataclasses.fields(Connecting)}
+
+Command = Wish | Manner | Ask | Pings | Search | Plan | Completion
+
+COMMANDS: dict[str, type[Command]] = {
+    "transcribe": Wish,
+    "listen": Manner,
+    "info": Ask,
+    "ping": Pings,
+    "discover": Search,
+    "bench": Plan,
+    "completion": Completion,
+}
+
+
+def read(argv: Sequence[str] | None) -> Command:
+    """Read what people typed.
+
+    Raises:
+        SystemExit: by argparse, for --help, --version and what it does not take.
+    """
+    parser = _parser()
+    if "_ARGCOMPLETE" in os.environ:
+        _complete(parser)
+    given = vars(parser.parse_args(argv))
+    return COMMANDS[given.pop("command")](**given)
+
+
+def _parser() -> argparse.ArgumentParser:
+    shape: dict[str, Any] = {
+        "epilog": _STATUSES,
+        "formatter_class": partial(argparse.RawDescriptionHelpFormatter, max_help_position=30),
+    }
     parser = argparse.ArgumentParser(
-        prog=PROGRAM,
-        description="A client for Wyoming speech-to-text servers.",
-        epilog=_STATUSES,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
+        prog=PROGRAM, description="A client for Wyoming speech-to-text servers.", **shape
     )
     parser.add_argument("--version", action="version", version=__version__)
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
-    for name, what, add in (
-        ("transcribe", "write what is said in files", _transcribe),
-        ("listen", "write what is said into the microphone", _listen),
-        ("info", "show what a server says it is", _info),
-        ("ping", "see whether a server answers, and how fast", _ping),
-        ("discover", "find servers on the network", _discover),
-        ("bench", "measure how fast and how right servers answer", _bench),
-        ("completion", "print what completes these commands in a shell", _completion),
-    ):
+    for name, kind in COMMANDS.items():
+        what = kind.__doc__ or ""
         command = commands.add_parser(
             name,
-            help=what,
-            description=what[0].upper() + what[1:] + ".",
-            epilog=_STATUSES,
-            formatter_class=argparse.RawDescriptionHelpFormatter,
+            # All options would fill the screen before the sentence that says what is wrong.
+            usage=" ".join([f"{PROGRAM} {name} [OPTION ...]", *_TAKES.get(name, ())]),
+            help=what[:1].lower() + what[1:].rstrip("."),
+            description=what,
+            **shape,
         )
-        add(command)
+        # What is particular to a command first; where the server is, last.
+        server = command.add_argument_group("server")
+        for field in sorted(dataclasses.fields(kind), key=lambda one: one.name not in _WHERE):
+            _add(server if field.name in _SERVER else command, field)
     return parser
 
 
-def _transcribe(parser: argparse.ArgumentParser) -> None:
-    _files(parser)
-    _server(parser, timeout=300.0)
-    _speech(parser)
-    _retry(parser)
-    parser.add_argument(
-        "--format", choices=list(FORMATS), default="text", help="default: %(default)s"
-    )
-    parser.add_argument(
-        "--output", type=Path, metavar="DIR", help="one file for each there, not standard output"
-    )
-    parser.add_argument(
-        "--pause",
-        type=_number(0.1),
-        metavar="SECONDS",
-        help="cut at silences so long, and send the parts one by one "
-        f"(default: {CAPTION_PAUSE:g} for srt and vtt; text and json are cut only where long)",
-    )
-    parser.add_argument(
-        "--jobs", type=_whole(1), default=1, metavar="N", help="at a time (default: %(default)s)"
-    )
+def _add(parser: argparse._ActionsContainer, field: dataclasses.Field[Any]) -> None:
+    how = dict(field.metadata)
+    flag = how.pop("flag", "--" + field.name.replace("_", "-"))
+    if flag.startswith("-"):
+        how |= {"dest": field.name, "default": field.default}
+    if how.get("action") == "append":
+        how["default"] = None  # it would be appended to
+    parser.add_argument(flag, **how)
 
 
-def _listen(parser: argparse.ArgumentParser) -> None:
-    _server(parser, timeout=300.0)
-    _speech(parser)
-    _retry(parser)
-    parser.add_argument(
-        "--device", metavar="NAME", help="microphone: part of its name, or number"
-    )
-    parser.add_argument("--devices", action="store_true", help="list the microphones and end")
-    parser.add_argument("--loop", action="store_true", help="again and again, until q is pressed")
-    parser.add_argument(
-        "--end",
-        choices=["auto", "server", "vad", "key"],
-        default="auto",
-        help="who says that an utterance is over: the server, the client's own ear, or a key; "
-        "auto asks the server whether it can (default: %(default)s; a key ends it always)",
-    )
-    parser.add_argument(
-        "--silence",
-        type=_number(0.1),
-        default=SILENCE,
-        metavar="SECONDS",
-        help="that end an utterance for the client's own ear (default: %(default)s)",
-    )
-    parser.add_argument(
-        "--longest",
-        type=_number(1.0),
-        default=60.0,
-        metavar="SECONDS",
-        help="of an utterance, and to wait for its first word (default: %(default)s)",
-    )
-
-
-def _info(parser: argparse.ArgumentParser) -> None:
-    _server(parser, timeout=10.0)
-    parser.add_argument("--json", action="store_true", help="all of it, as the server sent it")
-
-
-def _ping(parser: argparse.ArgumentParser) -> None:
-    _server(parser, timeout=10.0)
-    parser.add_argument(
-        "--count", type=_whole(1), default=3, metavar="N", help="default: %(default)s"
-    )
-    parser.add_argument(
-        "--interval",
-        type=_number(0.0),
-        default=1.0,
-        metavar="SECONDS",
-        help="between two (default: %(default)s)",
-    )
-
-
-def _discover(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument(
-        "--seconds",
-        type=_number(0.1),
-        default=3.0,
-        help="to wait for announcements (default: %(default)s)",
-    )
-    parser.add_argument("--json", action="store_true", help="one line for each")
-    _timeout(parser, 3.0)
-
-
-def _bench(parser: argparse.ArgumentParser) -> None:
-    _files(parser)
-    parser.add_argument(
-        "--uri",
-        action="append",
-        help=f"server; may be given again, to compare (default: {DEFAULT_URI})",
-    )
-    _timeout(parser, 120.0)
-    _speech(parser)
-    parser.add_argument(
-        "--rounds", type=_whole(1), default=1, metavar="N", help="default: %(default)s"
-    )
-    parser.add_argument(
-        "--jobs",
-        type=_whole(1),
-        default=1,
-        metavar="N",
-        help="speakers at the same time (default: %(default)s)",
-    )
-    parser.add_argument(
-        "--burst", action="store_true", help="send at once, not in real time as a microphone does"
-    )
-    parser.add_argument(
-        "--trailing",
-        type=_number(0.0),
-        default=0.7,
-        metavar="SECONDS",
-        help="of silence after each recording, as Home Assistant waits (default: %(default)s)",
-    )
-    parser.add_argument("--json", type=Path, metavar="FILE", help="write every answer there")
-    parser.add_argument("--plot", type=Path, metavar="FILE.png", help="draw the times there")
-
-
-def _completion(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("shell", choices=SHELLS)
-
-
-def _files(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument(
-        "files",
-        nargs="+",
-        metavar="FILE",
-        help="sound or video, a folder of it, or - for standard input",
-    )
-
-
-def _server(parser: argparse.ArgumentParser, *, timeout: float) -> None:
-    parser.add_argument("--uri", default=DEFAULT_URI, help="server (default: %(default)s)")
-    _timeout(parser, timeout)
-
-
-def _timeout(parser: argparse.ArgumentParser, seconds: float) -> None:
-    parser.add_argument(
-        "--timeout",
-        type=_number(0.1),
-        default=seconds,
-        metavar="SECONDS",
-        help="that the server may be silent when it is its turn (default: %(default)g)",
-    )
-    parser.add_argument(
-        "--tls", action="store_true", help="speak TLS with a server whose certificate is known"
-    )
-    for name, what in (
-        ("ca", "whose certificates are believed, a PEM file (default: whom this system trusts)"),
-        ("cert", "our own certificate, a PEM file, for a server that asks for one"),
-        ("key", "its private key, a PEM file (default: it is in --tls-cert)"),
-    ):
-        parser.add_argument(f"--tls-{name}", metavar="FILE", help=f"{what}; means --tls")
-
-
-def _speech(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("--language", help="of the speech, like en or de")
-    parser.add_argument("--model", help="which of the server's models")
-
-
-def _retry(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument(
-        "--retry",
-        type=_whole(0),
-        default=3,
-        metavar="N",
-        help="times to connect again and send all of an utterance again, where the connection "
-        "broke before its text (default: %(default)s)",
-    )
-
-
-def _whole(least: int) -> Callable[[str], int]:
-    def whole_number(text: str) -> int:
-        value = int(text)
-        if value < least:
-            raise argparse.ArgumentTypeError(f"{value} is less than {least}")
-        return value
-
-    return whole_number
-
-
-def _number(least: float) -> Callable[[str], float]:
-    def number(text: str) -> float:
-        value = float(text)
-        if not least <= value < math.inf:
-            raise argparse.ArgumentTypeError(f"{value:g} is not {least:g} or more")
-        return value
-
-    return number
+def _complete(parser: argparse.ArgumentParser) -> None:
+    try:
+        import argcomplete
+    except ModuleNotFoundError:
+        return
+    argcomplete.autocomplete(parser)

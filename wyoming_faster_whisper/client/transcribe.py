@@ -14,8 +14,9 @@ from ..audio import SAMPLE_RATE, PcmFormat
 from ..errors import AudioError, SettingError, visible
 from . import media, screen
 from .connection import Client, ClientError, Refused
-from .cutting import CAPTION_LONGEST, CAPTION_PAUSE, Cut, Part, SpeechDetector, judge, parts
-from .formats import FORMATS, SUFFIXES, TIMED, Line, Transcription
+from .cutting import CAPTION_LONGEST, Cut, Part, SpeechDetector, judge, parts
+from .formats import CAPTION_PAUSE, FORMATS, SUFFIXES, TIMED, Line, Transcription
+from .options import Wish
 from .retry import Retry
 from .spoken import Clip
 
@@ -23,32 +24,20 @@ from .spoken import Clip
 _ENDPOINT_PAUSE = 0.3
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Wish:
-    """What is to be transcribed, and how."""
+def how_to_cut(wish: Wish, *, server_ends: bool) -> Cut:
+    """How to cut the sound.
 
-    files: Sequence[str]
-    language: str | None = None
-    model: str | None = None
-    format: str = "text"
-    output: Path | None = None
-    pause: float | None = None  # seconds of silence to cut at; None = as the format needs
-    jobs: int = 1
-
-    def cut(self, *, server_ends: bool) -> Cut:
-        """How to cut the sound.
-
-        Args:
-            server_ends: the server answers at the first end of speech and would leave out
-                what is said after it, so no part may have one in it.
-        """
-        timed = self.format in TIMED
-        pause = self.pause
-        if pause is None:
-            pause = CAPTION_PAUSE if timed else None
-        if server_ends:
-            pause = min(_ENDPOINT_PAUSE, pause or _ENDPOINT_PAUSE)
-        return Cut(pause, CAPTION_LONGEST) if timed else Cut(pause)
+    Args:
+        server_ends: the server answers at the first end of speech and would leave out what
+            is said after it, so no part may have one in it.
+    """
+    timed = wish.format in TIMED
+    pause = wish.pause
+    if pause is None:
+        pause = CAPTION_PAUSE if timed else None
+    if server_ends:
+        pause = min(_ENDPOINT_PAUSE, pause or _ENDPOINT_PAUSE)
+    return Cut(pause, CAPTION_LONGEST) if timed else Cut(pause)
 
 
 @dataclass
@@ -114,7 +103,9 @@ async def transcribe(wish: Wish, pool: Pool, new_vad: Callable[[], SpeechDetecto
     files = await asyncio.to_thread(media.find_files, wish.files)
     targets = plan_output(files, wish)
     async with pool:
-        reader = _Reader(wish, pool, wish.cut(server_ends=await pool.server_ends()), new_vad)
+        reader = _Reader(
+            wish, pool, how_to_cut(wish, server_ends=await pool.server_ends()), new_vad
+        )
         with screen.bar(len(files), "transcribing") as bar:
             return await _in_order(reader, files, targets, bar.advance, wish)
 

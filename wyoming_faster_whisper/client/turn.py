@@ -11,10 +11,6 @@ from enum import Enum, auto
 from ..audio import SAMPLE_RATE
 from ..speech.endpoint import WINDOW, ends_below
 
-SILENCE = 0.8
-"""Seconds of silence that end an utterance: between Home Assistant's 0.7 (its default)
-and 1.25 (relaxed)."""
-
 _THRESHOLD = 0.5  # probability from which somebody speaks
 _BEGIN = 3  # windows of speech in a row, 0.1 s, that no click or cough fills
 
@@ -34,7 +30,7 @@ class Turn:
         silence: seconds of it that end the turn.
     """
 
-    def __init__(self, silence: float = SILENCE) -> None:
+    def __init__(self, silence: float) -> None:
         self.phase = Phase.WAITING
         self._enough = max(1, round(silence * SAMPLE_RATE / WINDOW))
         self._run = 0  # windows of speech in a row before, of silence after it began

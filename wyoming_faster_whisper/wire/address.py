@@ -7,6 +7,8 @@ from urllib.parse import urlsplit
 
 from ..errors import SettingError
 
+DEFAULT_PORT = 10300
+
 
 @dataclass(frozen=True, slots=True)
 class Address:
