@@ -47,9 +47,14 @@ class RichBar(Bar):
 
 
 class RichMeter(Meter):
-    """A line that shows how loud it is and what was understood so far."""
+    """A line that shows how loud it is and what was understood so far.
 
-    def __init__(self) -> None:
+    Args:
+        hint: shown until there is text.
+    """
+
+    def __init__(self, hint: str) -> None:
+        self._hint = hint
         self._live = Live(
             console=Console(stderr=True),
             refresh_per_second=15,
@@ -65,9 +70,25 @@ class RichMeter(Meter):
         self._live.stop()
 
     def show(self, state: str, level: float, text: str) -> None:
-        self._live.update(
-            Text.assemble((f"{state:<10}", "bold cyan"), (level_bar(level), "green"), " ", text)
-        )
+        width, height = self._live.console.size
+        hint = self._hint if state != "thinking" else ""  # no key helps any more
+        self._live.update(meter_lines(state, level, text, hint, width, height))
+
+
+def meter_lines(state: str, level: float, text: str, hint: str, width: int, height: int) -> Text:
+    """The meter as it fits a terminal: of a long text the newest words.
+
+    Args:
+        width, height: of the terminal, in cells.
+    """
+    head = Text.assemble((f"{state:<10}", "bold cyan"), (level_bar(level), "green"), " ")
+    whole = Text.assemble(head, text or (hint, "dim"))
+    console = Console(width=width)
+    lines = whole.wrap(console, width)
+    room = max(2, height - 1)  # the cursor stands on a line of its own
+    if len(lines) <= room:
+        return whole
+    return Text("\n").join([Text.assemble(head, "…"), *lines[1 - room :]])
 
 
 def level_bar(level: float) -> str:

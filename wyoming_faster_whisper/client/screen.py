@@ -51,13 +51,17 @@ def bar(total: int, what: str) -> Bar:
     return RichBar(total, what)
 
 
-def meter() -> Meter:
-    """A level meter; enter it to show it."""
+def meter(hint: str) -> Meter:
+    """A level meter; enter it to show it.
+
+    Args:
+        hint: shown until there is text.
+    """
     if not _is_rich(sys.stderr):
         return Meter()
     from .rich_screen import RichMeter
 
-    return RichMeter()
+    return RichMeter(hint)
 
 
 def table(columns: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
