@@ -15,6 +15,9 @@ from .connection import ClientError
 _BLOCK = 0.032  # seconds: one window of the VAD
 
 
+NONE = "there is no microphone; connect one, or start the sound server (PipeWire, PulseAudio)"
+
+
 class MicrophoneError(ClientError):
     """There is no microphone, or it cannot be used."""
 
@@ -72,6 +75,8 @@ class SoundDevice:
             )
             stream.start()
         except (sounddevice.PortAudioError, ValueError) as error:
+            if not devices():
+                raise MicrophoneError(NONE) from None
             which = "no microphone" if self._name is None else f"no microphone {self._name!r}"
             raise MicrophoneError(
                 f"{which} can be used: {printable(error, 200)}; see listen --devices"

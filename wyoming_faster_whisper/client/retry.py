@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import TypeVar
 
 from .connection import Client, ClientError, Lost, Refused, Unreachable
+from .options import RETRIES
 
 _Result = TypeVar("_Result")
 
@@ -20,7 +21,7 @@ class Retry:
     often than it is about to start.
     """
 
-    times: int = 3
+    times: int = RETRIES
     first: float = 0.5  # seconds
     longest: float = 10.0  # seconds
 
