@@ -167,10 +167,10 @@ def measure_once(
     # The engine's own steps, not its decode(): that would choose the window itself.
     full = np.resize(sound, round(window * SAMPLE_RATE))
     watch.time(("vad", window), lambda: vad.probabilities(full))
-    watch.time(("spectrogram", window), lambda: engine._spectrogram(full))
+    watch.time(("spectrogram", window), lambda: engine._features(full))
 
     watch.time(("vad",), lambda: vad.probabilities(sound))
-    features = watch.time(("spectrogram",), lambda: engine._spectrogram(sound))
+    features = watch.time(("spectrogram",), lambda: engine._features(sound))
     frames = round(window * FRAMES_PER_SECOND)
     encoding = watch.time(("encoder", window), lambda: engine._encode([features], frames))
     prompt = engine._prompt(DecodeOptions(), "en")

@@ -135,7 +135,7 @@ def decoded(
     seconds = len(sound) / SAMPLE_RATE
     began = time.process_time()
     frames = round(min(FULL_SECONDS, max(window, seconds + MARGIN)) * FRAMES_PER_SECOND)
-    encoding = engine._encode([engine._spectrogram(sound)], frames // 2 * 2)
+    encoding = engine._encode([engine._features(sound)], frames // 2 * 2)
     encoder = time.process_time() - began
     prompt = engine._prompt(DecodeOptions(), language)
     for beam in beams:

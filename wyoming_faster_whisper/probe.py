@@ -127,12 +127,12 @@ def use_libraries() -> None:
 
     from .audio import PcmFormat, PcmStream
     from .engine import whisper
-    from .engine.spectrogram import Spectrogram
+    from .engine.spectrogram import Spectrogram, to_features
     from .speech.endpoint import WINDOW
     from .speech.vad import Vad
 
     Vad().stream().feed(np.zeros(WINDOW, np.float32))
-    Spectrogram(80)(np.zeros(16_000, np.float32))
+    to_features(Spectrogram(80).power(np.zeros(16_000, np.float32)))
     PcmStream(PcmFormat(rate=44_100)).feed(bytes(8_820))
     whisper.use_backend()
 

@@ -91,6 +91,7 @@ PURE = [
     "engine.scheduler",
     "engine.several",
     "engine.hints",
+    "engine.noise",
     "engine.spectrogram",
     "engine.window",
     "errors",

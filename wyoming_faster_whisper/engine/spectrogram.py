@@ -15,8 +15,11 @@ from ..audio import SAMPLE_RATE, Samples
 _FFT = 400  # samples of one window, 25 ms
 HOP = 160  # samples between two windows, 10 ms
 
+Power = npt.NDArray[np.float32]
+"""Of mel bands over time, shape (bands, frames)."""
+
 Features = npt.NDArray[np.float32]
-"""Log-mel bands over time, shape (bands, frames)."""
+"""Log-mel bands over time as Whisper takes them, shape (bands, frames)."""
 
 
 class Spectrogram:
@@ -31,7 +34,7 @@ class Spectrogram:
         self._filters = _mel_filters(bands)
         self._window = np.hanning(_FFT + 1)[:-1].astype(np.float32)
 
-    def __call__(self, samples: Samples) -> Features:
+    def power(self, samples: Samples) -> Power:
         """Return len(samples) // HOP + 1 frames; the samples are at least half a window."""
         # One hop of silence behind, and half a window mirrored at both ends, so that frame
         # i is centred on sample i * HOP.
@@ -39,12 +42,19 @@ class Spectrogram:
         frames = np.lib.stride_tricks.sliding_window_view(padded, _FFT)[::HOP][:-1]
         spectrum = np.fft.rfft(frames * self._window, axis=1)
         power = (spectrum.real**2 + spectrum.imag**2).astype(np.float32)
-        mel = self._filters @ power.T
-        loudness = np.log10(np.maximum(mel, 1e-10))
-        # 80 dB below the loudest is silence (openai/whisper: audio.py, log_mel_spectrogram).
-        loudness = np.maximum(loudness, loudness.max() - 8.0)
-        features: Features = ((loudness + 4.0) / 4.0).astype(np.float32)
-        return features
+        mel: Power = self._filters @ power.T
+        return mel
+
+
+def to_features(power: Power) -> Features:
+    """The logarithm; 80 dB below the loudest is silence.
+
+    openai/whisper: audio.py, log_mel_spectrogram.
+    """
+    loudness = np.log10(np.maximum(power, 1e-10))
+    loudness = np.maximum(loudness, loudness.max() - 8.0)
+    features: Features = ((loudness + 4.0) / 4.0).astype(np.float32)
+    return features
 
 
 def _mel_filters(bands: int) -> npt.NDArray[np.float32]:

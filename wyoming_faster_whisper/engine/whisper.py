@@ -2,10 +2,10 @@
 
 One decode is: a spectrogram, one encoding of as much window as the clip needs
 (window.py), a beam over it, and, where the gate does not believe the text
-(gate.py), all of it once more with a longer window; where a text is like names the
-decoder is asked whether one was meant (hints.py). Jobs that need the same
-window go through together: a step of the decoder spends its time on fetching
-the weights, which serve a batch as well as one.
+(gate.py), all of it once more with less of the room in the sound (noise.py).
+Where a text is like names the decoder is asked whether one was meant (hints.py).
+Jobs that need the same window go through together: a step of the decoder spends
+its time on fetching the weights, which serve a batch as well as one.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ import ctranslate2
 import numpy as np
 import numpy.typing as npt
 
-from ..audio import SAMPLE_RATE
+from ..audio import SAMPLE_RATE, Samples
 from ..auto import BUDGET
 from ..errors import EngineError, ModelError
 from ..hardware import release_memory
@@ -29,7 +29,8 @@ from ..names.correct import Rewrite, chosen
 from .base import Closing, DecodeOptions, Job, Transcript
 from .gate import Decoded, Verdict, better, judge, token_budget, unlooped
 from .hints import Expected, hints
-from .spectrogram import Features, Spectrogram
+from .noise import less_noise
+from .spectrogram import Features, Spectrogram, to_features
 from .tokens import load_tokenizer
 from .window import window_frames
 
@@ -214,7 +215,7 @@ class WhisperEngine:
         """The seconds that some commands of three seconds take together."""
         job = Job(np.zeros(3 * SAMPLE_RATE, np.float32), DecodeOptions(language="en"))
         started = time.perf_counter()
-        encoding = self._encode([self._spectrogram(job.samples)] * count, self._frames(job))
+        encoding = self._encode([self._features(job.samples)] * count, self._frames(job))
         prompt = self._prompt(job.options, "en")
         # Twelve tokens, whatever the model thinks of silence.
         self._model.generate(
@@ -242,7 +243,7 @@ class WhisperEngine:
 
     def _decode(self, jobs: Sequence[Job]) -> list[Transcript]:
         options = jobs[0].options
-        features = [self._spectrogram(job.samples) for job in jobs]
+        features = [self._features(job.samples) for job in jobs]
         encoding = self._encode(features, max(map(self._frames, jobs)))
         if known := self._known_language(options):
             languages = [known] * len(jobs)
@@ -273,8 +274,7 @@ class WhisperEngine:
             passes = 1
             if verdict is Verdict.AGAIN:
                 kept = None  # as above
-            if verdict is Verdict.AGAIN and (again := self._again(job, some, prompt, decoded)):
-                decoded = better(decoded, again)
+                decoded = better(decoded, self._again(job, prompt, decoded))
                 passes += 1
             text = "" if verdict is Verdict.EMPTY else decoded.text
             if not text.startswith(job.said):
@@ -291,16 +291,16 @@ class WhisperEngine:
             )
         return found
 
-    def _again(
-        self, job: Job, features: Features, prompt: list[int], first: Decoded
-    ) -> Decoded | None:
-        """A second look, with more window and room for more words."""
-        frames = self._frames(job, second=True)
-        if frames == self._frames(job):
-            return None
-        # What short windows left behind in the heap does not fit the longer one.
+    def _again(self, job: Job, prompt: list[int], first: Decoded) -> Decoded:
+        """A second look, with less of the room in the sound: what was unclear errs otherwise.
+
+        A decoder that did not come to its end gets more window and room for more words.
+        """
+        frames = self._frames(job, second=first.derailed)
+        # What short windows left behind in the heap does not fit a longer one.
         release_memory()
-        encoding = self._encode([features], frames)
+        features = to_features(less_noise(self._spectrogram.power(job.samples)))
+        encoding = self._encode([features], frames, padding=float(features.min()))
         return self._generate(encoding, [prompt], _BEAM, [2 * first.budget])[0]
 
     def _meant(
@@ -363,10 +363,17 @@ class WhisperEngine:
             cut=float(np.logaddexp.reduce(behind[self._cuts])),
         )
 
-    def _encode(self, features: Sequence[Features], frames: int) -> ctranslate2.StorageView:
-        # Zeros behind the features, as faster-whisper pads: with zeros behind the samples
-        # short windows hear worse.
-        padded = np.zeros((len(features), self._spectrogram.bands, frames), np.float32)
+    def _features(self, samples: Samples) -> Features:
+        return to_features(self._spectrogram.power(samples))
+
+    def _encode(
+        self, features: Sequence[Features], frames: int, *, padding: float = 0.0
+    ) -> ctranslate2.StorageView:
+        """Encode all of them together, padded to the frames; with zeros, as faster-whisper pads.
+
+        Zero is louder than silence. Neither hears better by itself.
+        """
+        padded = np.full((len(features), self._spectrogram.bands, frames), padding, np.float32)
         for row, some in zip(padded, features, strict=True):
             width = min(frames, some.shape[1])
             row[:, :width] = some[:, :width]

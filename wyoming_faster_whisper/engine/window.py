@@ -53,7 +53,7 @@ def window_frames(
         size: of the model, as models.size_of() says.
         language: Whisper's code.
         full: always the window that Whisper was trained on.
-        second: for a second look, at what a first one did not make sense of.
+        second: for a second look, where a first one did not come to an end.
 
     Returns:
         A multiple of a second, so that clips of about the same length can be decoded
