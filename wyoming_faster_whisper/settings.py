@@ -117,7 +117,7 @@ class Settings:
         choices=("transcribe", "translate"),
     )
     beam_size: int = option(
-        0, "beam of the decoder; 0 or less looks for more only where it is not sure", most=100
+        0, "beam of the decoder; 0 or less = 5, or 1 where that is too slow", most=100
     )
     initial_prompt: str | None = option(
         None, "text that shows the model the style and the words to expect", metavar="TEXT"
