@@ -173,6 +173,10 @@ class Recording:
         scaled = np.clip(np.rint(samples * 32768), -32768, 32767)
         self._pcm += scaled.astype("<i2").tobytes()
 
+    def clear(self) -> None:
+        """Hold nothing any more."""
+        self._pcm = bytearray()
+
     def pcm(self, start: int, end: int) -> bytes:
         """A copy of samples[start:end] as they are kept: PcmFormat()."""
         return bytes(self._pcm[2 * start : 2 * end])

@@ -119,6 +119,9 @@ class Hearing:
     def forget(self) -> None:
         """Give back all that it holds; the recording is not to be used any more."""
         self._memory.give(len(self.recording))
+        # Not left to whoever holds it still: tasks and their errors do, until Python looks for
+        # cycles, which has nothing to do with how many bytes are in them.
+        self.recording.clear()
         if self._judging is not None:
             self._judging.cancel()
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import threading
 from contextlib import AsyncExitStack
 from pathlib import Path
@@ -10,6 +11,7 @@ from pathlib import Path
 import pytest
 from wyoming.ping import Ping
 
+from wyoming_faster_whisper.audio import Recording
 from wyoming_faster_whisper.engine.base import Job
 from wyoming_faster_whisper.testing import FakeEngine, pcm16, tone
 from wyoming_faster_whisper.wire.framing import write_event
@@ -61,6 +63,25 @@ async def test_more_audio_than_there_is_memory_for_is_refused(server: Server) ->
     assert server.memory.held == 0
 
 
+async def test_what_was_said_is_not_held_for_who_has_gone(serve: Serve) -> None:
+    """Not until Python looks for cycles, either."""
+    server = await serve()
+    gc.collect()
+    gc.disable()
+    try:
+        async with server.peer() as answered:
+            answered.send(frames(utterance(tone(3.0))))
+            await answered.receive()
+            answered.send(frames(utterance(tone(3.0))[:-1]))
+            await until(lambda: server.memory.held > 3 * 32_000 - 6_400)
+            await answered.vanish(reset=True)
+        await until(lambda: server.connections == 0)
+        held = [one for one in gc.get_objects() if isinstance(one, Recording)]
+        assert sum(map(len, held)) == 0
+    finally:
+        gc.enable()
+
+
 async def test_how_much_sound_is_held_is_the_operators_choice(serve: Serve) -> None:
     server = await serve(max_audio_memory=1)  # MB: 31 s
     async with server.peer() as refused:
@@ -103,7 +124,7 @@ async def test_nor_is_it_for_who_left_with_more_to_say(serve: Serve) -> None:
 
     server = await serve(FakeEngine(say, held=True))
     async with server.peer() as leaving, server.client() as other:
-        leaving.send(frames(utterance(tone(100.0)) + utterance(tone(2.0)))).half_close()
+        leaving.send(frames(utterance(tone(60.0)) + utterance(tone(2.0)))).half_close()
         await until(server.engine.decoding.is_set)
         await until(lambda: "says no more" in repr(server.listener._connections))
         await other.say(tone(0.5))
