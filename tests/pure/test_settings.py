@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import re
 from pathlib import Path
 
 import pytest
@@ -102,6 +103,13 @@ def test_an_option_of_the_reference_server_is_ours(flag: str) -> None:
 )
 def test_the_choices_are_those_of_the_reference_server(flag: str, choices: str) -> None:
     assert list(option(flag).choices) == choices.split()
+
+
+def test_whoever_switches_finds_every_option_in_the_page_about_it() -> None:
+    page = (Path(__file__).parents[2] / "docs" / "migrating.md").read_text(encoding="utf-8")
+    table = page.split("## Every flag")[1].split("\n## ")[0]
+    cells = [line.split("|")[1] for line in table.splitlines() if line.startswith("| `")]
+    assert {*REFERENCE, "--version"} == set(re.findall("--[a-z-]+", "".join(cells)))
 
 
 def test_everything_has_a_default() -> None:
