@@ -36,7 +36,7 @@ ENV PATH=/opt/server/bin:$PATH \
     HOME=/data \
     WYO_WHISPER_DATA_DIR=/data \
     WYO_WHISPER_DOWNLOAD_DIR=/data \
-    LD_LIBRARY_PATH=/opt/server/lib/python3.13/site-packages/nvidia/cublas/lib \
+    LD_LIBRARY_PATH=/opt/server/lib/python3.13/site-packages/nvidia/cublas/lib:/opt/server/lib/python3.13/site-packages/nvidia/cuda_nvrtc/lib \
     NVIDIA_VISIBLE_DEVICES=all \
     NVIDIA_DRIVER_CAPABILITIES=compute,utility
 
