@@ -23,7 +23,7 @@ from homeassistant.core import Context, CoreState, HomeAssistant
 
 from .owner import Owner
 
-DEADLINE = 30.0  # seconds; only a test that fails waits for so long
+DEADLINE = 60.0  # seconds; only a test that fails waits for so long
 
 VERSION: str = __version__
 NUMBER = tuple(int(part) for part in VERSION.split(".")[:2])

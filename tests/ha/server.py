@@ -13,7 +13,7 @@ from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
-DEADLINE = 60.0  # seconds; only a test that fails waits for so long
+DEADLINE = 180.0  # seconds; only a test that fails waits for so long
 
 _FETCH = """
 import asyncio, json, sys
