@@ -20,18 +20,19 @@ UNPRIVILEGED = 10300  # a user and a group that no machine has
 HOST_NAME = "local-faster-whisper"
 
 # $1 the new root, $2 the folder that becomes $3, $4 the folder whose files replace those of
-# /etc, $5 folders with what we run, $6 the user, $7 the host's name; then the command. What
+# /etc, $5 folders with what we run, $6 the user, $7 the host's name, $8 the folder that becomes
+# /opt/server; then the command. What
 # people keep their things in, and may have closed to others, is not there. The tree is closed
 # last: mounts need folders.
 _ENTER = r"""
 set -eu
-root=$1 data=$2 volume=$3 etc=$4 ours=$5 user=$6 host=$7
-shift 7
+root=$1 data=$2 volume=$3 etc=$4 ours=$5 user=$6 host=$7 server=$8
+shift 8
 ip link set lo up
 hostname "$host"
 mount -t tmpfs none "$root"
 for entry in /*; do
-  case $entry in "$volume" | /home | /mnt | /root | /run | /srv | /tmp) continue ;; esac
+  case $entry in "$volume" | /home | /mnt | /opt | /root | /run | /srv | /tmp) continue ;; esac
   if [ -L "$entry" ]; then
     cp -P "$entry" "$root$entry"
   elif [ -d "$entry" ]; then
@@ -51,6 +52,9 @@ for file in "$etc"/*; do
   [ -e "$file" ] || continue
   mount --bind "$file" "$root/etc/${file##*/}"
 done
+mkdir -p "$root/opt/server"
+mount --bind "$server" "$root/opt/server"
+mount -o remount,bind,ro "$root/opt/server"
 mkdir "$root$volume" "$root/tmp"
 mount --bind "$data" "$root$volume"
 mount -o remount,bind,ro "$root"
@@ -69,15 +73,20 @@ fi
 
 
 def enter(
-    *command: str, scratch: Path, user: int = 0, volume: str = "/data"
+    *command: str,
+    scratch: Path,
+    user: int = 0,
+    volume: str = "/data",
+    server: Path | None = None,
 ) -> subprocess.CompletedProcess[str]:
     """Run a command in a container to its end.
 
     Args:
         scratch: the folder "data" in it becomes the volume, the files in "etc" those of /etc.
         user: 0, or one that may do nothing.
+        server: the folder that becomes /opt/server; empty unless given.
     """
-    for folder in ("root", "data", "etc"):
+    for folder in ("root", "data", "etc", "server"):
         (scratch / folder).mkdir(parents=True, exist_ok=True)
     mapped = [] if os.geteuid() == 0 else ["--map-root-user"]
     if user and not mapped:
@@ -85,7 +94,7 @@ def enter(
     arguments = [
         *(str(scratch / "root"), str(scratch / "data"), volume, str(scratch / "etc")),
         " ".join((sys.base_prefix, sys.prefix, str(ROOT))),
-        *(str(user), HOST_NAME, *command),
+        *(str(user), HOST_NAME, str(server or scratch / "server"), *command),
     ]
     return subprocess.run(
         [

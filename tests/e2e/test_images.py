@@ -12,6 +12,7 @@ import signal
 import sys
 from collections.abc import AsyncIterator, Callable, Coroutine, Mapping
 from contextlib import asynccontextmanager
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -25,6 +26,7 @@ from wyoming_faster_whisper.testing_hass import FakeHome, FakeHomeAssistant
 from ..clips import CLIPS
 from ..dockerfile import ROOT, Stage, read
 from .container import HOST_NAME, UNPRIVILEGED, enter, why_not
+from .prefix import install
 from .processes import DEADLINE, NO_HUB, Process, run
 from .serving import speaker
 
@@ -63,12 +65,19 @@ def in_container(
                 scratch=tmp_path,
                 user=user,
                 volume=volume,
+                server=installed(tmp_path_factory.getbasetemp() / "image"),
             )
             assert result.returncode == 0, result.stdout + result.stderr
 
         return test
 
     return decorate
+
+
+@cache
+def installed(scratch: Path) -> Path:
+    """What the image has in /opt/server."""
+    return install(read(ROOT / "Dockerfile")[0], scratch)
 
 
 def tiny_en_in_the_volume(folder: Path) -> None:
@@ -83,7 +92,11 @@ def tiny_en_in_the_volume(folder: Path) -> None:
 
 
 def as_the_supervisor_does(folder: Path) -> None:
-    """The options file, with the add-on's own defaults and what a user changed."""
+    """The options file, with the add-on's own defaults and what a user changed.
+
+    The model is there from an earlier start: no hub can be reached.
+    """
+    tiny_en_in_the_volume(folder)
     config = yaml.safe_load((ROOT / "addon" / "config.yaml").read_text())
     chosen = {
         **config["options"],
@@ -105,12 +118,16 @@ def as_the_supervisor_does(folder: Path) -> None:
 @asynccontextmanager
 async def started(image: Stage, command: list[str], **environ: str) -> AsyncIterator[Process]:
     """Run a command as Docker would, with the environment of the image."""
-    environ = {**image.environment, **environ}
-    environ["PATH"] = f"{Path(sys.executable).parent}:{os.environ['PATH']}"
+    environ = {**image.environment, **environ, **of_the_image()}
     async with Process.started(
         folder=Path("/nowhere"), command=command, HF_ENDPOINT=NO_HUB, **environ
     ) as process:
         yield process
+
+
+def of_the_image() -> dict[str, str]:
+    """Where its Python finds what it runs: nothing of the tests'."""
+    return {"PATH": f"/opt/server/bin:{os.environ['PATH']}", "PYTHONPATH": ""}
 
 
 async def transcribes(process: Process, uri: str) -> str:
@@ -123,8 +140,7 @@ async def transcribes(process: Process, uri: str) -> str:
 
 
 async def is_healthy(image: Stage) -> None:
-    check = ["env", f"PATH={Path(sys.executable).parent}", *image.health_check]
-    ran = await run(*check, folder=Path("/nowhere"))
+    ran = await run("env", *image.health_check, folder=Path("/nowhere"), **of_the_image())
     assert (ran.status, ran.err) == (0, "")
 
 
