@@ -125,6 +125,13 @@ def test_what_is_said_of_a_model(change: dict[str, object], worry: str) -> None:
     assert worry in worries(advice.on_model(replace(MODEL, **change)))  # type: ignore[arg-type]
 
 
+def test_nobody_who_has_left_the_choice_to_auto_is_told_to_do_so() -> None:
+    slow = replace(MODEL, seconds=2.0)
+    assert "auto would" in worries(advice.on_model(slow))
+    assert "--model tiny" in worries(advice.on_model(slow, chosen=True))
+    assert "auto would" not in worries(advice.on_model(slow, chosen=True))
+
+
 @pytest.mark.parametrize(
     ("change", "worry"),
     [

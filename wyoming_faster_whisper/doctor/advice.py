@@ -96,8 +96,12 @@ def on_libraries(libraries: Libraries) -> list[Finding]:
     return findings
 
 
-def on_model(model: ModelFiles) -> list[Finding]:
-    """One model: is it here, and fast enough?"""
+def on_model(model: ModelFiles, *, chosen: bool = False) -> list[Finding]:
+    """One model: is it here, and fast enough?
+
+    Args:
+        chosen: by `auto`, which knows nothing faster here.
+    """
     findings = []
     if model.at_hand:
         findings.append(Finding(Level.OK, f"model {model.name} is here"))
@@ -118,11 +122,14 @@ def on_model(model: ModelFiles) -> list[Finding]:
             )
         )
     if model.seconds is not None:
+        smaller = "choose a smaller model; auto would"
+        if chosen:
+            smaller = "auto has none at hand that is faster; --model tiny downloads one"
         findings.append(
             Finding(
                 Level.OK if model.seconds <= SLOW else Level.WARNING,
                 f"a usual command took it {model.seconds:.2f} s on this machine",
-                "" if model.seconds <= SLOW else "choose a smaller model; auto would",
+                "" if model.seconds <= SLOW else smaller,
             )
         )
     if not model.writable:
