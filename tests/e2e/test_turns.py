@@ -47,7 +47,7 @@ async def test_info_says_who_ends_the_turn_and_whether_text_is_streamed(serve: S
 async def test_a_turn_is_answered_without_audio_stop(serve: Serve, endpointing: str) -> None:
     server = await serve(vad_endpointing=endpointing)
     async with server.client() as client:
-        *audio, stop = utterance(COMMAND)
+        *audio, stop = utterance(np.concatenate([COMMAND, silence(0.5)]))
         await client.send(*audio)
         started, stopped, answer = await types(client, "transcript")
         assert VoiceStarted.from_event(started).timestamp == 0

@@ -222,7 +222,7 @@ def test_of_a_long_dictation_only_the_tail_is_left_at_the_end() -> None:
 # Where the server ends the turn.
 
 FIXED = Ending(silence=0.7, no_speech=8.0, longest=30.0)
-AUTO = Ending(silence=0.8, finished=0.1, unfinished=1.3, no_speech=8.0, longest=30.0)
+AUTO = Ending(silence=1.2, finished=0.1, unfinished=1.5, no_speech=8.0, longest=30.0)
 
 
 def ended(actions: list[Action]) -> list[Ended]:
@@ -264,6 +264,15 @@ def test_where_there_was_no_time_to_guess_the_silence_that_ends_a_turn_decodes_i
     assert second == Decode(first.segment, guess=False)
 
 
+def test_nor_does_it_wait_for_all_of_a_long_silence() -> None:
+    listener = Listener(AUTO)
+    listener.speech()
+    assert listener.silence(windows(0.8) - 1, guess=False) == []
+    first, second = listener.silence(1, guess=False)
+    assert isinstance(first, Decode)
+    assert second == Decode(first.segment, guess=False)
+
+
 def test_noise_ends_no_turn() -> None:
     listener, actions = read_at_a_pause(FIXED, Reading.NOTHING)
     assert actions == []
@@ -285,7 +294,7 @@ def test_with_auto_a_finished_sentence_ends_the_turn_as_soon_as_it_is_read() -> 
     assert ended(actions) == [Ended.SILENCE]
 
 
-@pytest.mark.parametrize(("reading", "wait"), [(Reading.UNSURE, 0.8), (Reading.UNFINISHED, 1.3)])
+@pytest.mark.parametrize(("reading", "wait"), [(Reading.UNSURE, 1.2), (Reading.UNFINISHED, 1.5)])
 def test_with_auto_one_that_is_not_may_go_on(reading: Reading, wait: float) -> None:
     listener, actions = read_at_a_pause(AUTO, reading)
     assert actions == []
@@ -296,7 +305,7 @@ def test_with_auto_one_that_is_not_may_go_on(reading: Reading, wait: float) -> N
 def test_who_goes_on_is_read_anew() -> None:
     listener, _ = read_at_a_pause(AUTO, Reading.UNSURE)
     listener.speech()
-    assert ended(listener.silence(windows(0.8))) == []
+    assert ended(listener.silence(windows(1.2))) == []
 
 
 def test_what_a_guess_says_too_late_is_nothing() -> None:

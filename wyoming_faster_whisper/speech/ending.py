@@ -14,11 +14,16 @@ SENSITIVITIES = {"aggressive": 0.25, "default": 0.7, "relaxed": 1.25}
 # timeout_seconds): what goes on after that does not come from it.
 _LONGEST_IN_HOME_ASSISTANT = 15.0  # seconds
 
-# Seconds of silence behind what reads like that, with auto: what is finished waits for its decode
-# only; what may be, nearly half of all commands, for longer than most people pause in one.
+# Seconds of silence behind what reads like that, with auto: what is finished waits for its
+# decode only; what may be, a third of all commands, for longer than the pauses of a second that
+# people make in one, which the VAD may take for 0.2 s more.
 _FINISHED = 0.1
-_UNSURE = 0.8
-_UNFINISHED = 1.3
+_UNSURE = 1.25
+_UNFINISHED = 1.4
+
+# Seconds behind which the end is so likely that a decode will not have been in vain: of 120
+# recorded orders one has a pause of half of that.
+_LIKELY = 0.8
 
 
 class Reading(Enum):
@@ -63,6 +68,11 @@ class Ending:
         elif reading is Reading.UNFINISHED:
             seconds = self.unfinished or seconds
         return max(1, windows(seconds))
+
+    @property
+    def due(self) -> int:
+        """Windows of silence behind which what was said is decoded, whoever else waits."""
+        return max(1, windows(min(self.silence, _LIKELY)))
 
 
 @dataclass(frozen=True, slots=True)

@@ -218,7 +218,7 @@ class Utterance:
         if self._first is None:
             return []
         self._quiet += 1
-        due = self.ending.silence and self._quiet >= self.ending.needed(Reading.UNSURE)
+        due = self.ending.silence and self._quiet >= self.ending.due
         if due and self._may_end and not self._due:
             # Somebody waits for it now; where there was no time for a guess it begins here.
             self._due = True
