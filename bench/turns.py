@@ -1,0 +1,208 @@
+"""When `--vad-endpointing auto` ends a turn: how long one waits, and who is cut off.
+
+In this process and not in real time, with the server's own parts: commands, and the same with
+a pause between two words, go through the VAD window by window, and every guess is decoded
+by the real model. Only how long a decode takes is said beforehand (--decode), so the same
+table is printed each time. Progress goes to stderr.
+"""
+
+import argparse
+import hashlib
+import statistics
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import asdict, dataclass
+
+from wyoming_faster_whisper.engine.base import DecodeOptions, Job, Transcript
+from wyoming_faster_whisper.engine.whisper import WhisperEngine, load_model
+from wyoming_faster_whisper.models import choose, size_of
+from wyoming_faster_whisper.speech.ending import Reading, TurnRules
+from wyoming_faster_whisper.speech.endpoint import WINDOW, Probabilities, windows
+from wyoming_faster_whisper.speech.finished import fall, reading
+from wyoming_faster_whisper.speech.segment import Segment, SpeechRules
+from wyoming_faster_whisper.speech.utterance import Action, Decode, Drop, End, Utterance
+from wyoming_faster_whisper.speech.vad import Vad
+from wyoming_faster_whisper.turn import AUTO_PAUSE
+
+from . import voices
+from .arguments import RECORDINGS, add, parser
+from .clips import SAMPLE_RATE, TEST_CLIPS, Clip, Samples, load, to_samples
+from .models import model_directory
+from .pauses import PAUSES, pause_set, room
+from .report import align, percentile, progress, write_json
+
+SILENCE = 3.0  # seconds behind the last word: longer than any turn takes to end
+
+Decoder = Callable[[Samples], Transcript]
+
+
+@dataclass(frozen=True, slots=True)
+class Heard:
+    """One utterance and when its turn ended."""
+
+    clip: str
+    pause: float | None  # seconds put in between two words
+    wait: float | None  # seconds from the last spoken sample to the text; None = cut off
+    reading: str | None  # of what was said; as in Reading
+    decodes: int
+
+
+def main() -> None:
+    arguments = parse_arguments()
+    directory = model_directory(arguments.model)
+    spoken = {"recorded": load(arguments.recordings or [TEST_CLIPS], arguments.limit)}
+    if voices.installed():
+        spoken["espeak-ng"] = voices.english()[: arguments.limit]
+    model = load_model(directory, device="cpu", compute_type="int8", threads=arguments.threads)
+    engine = WhisperEngine(model, directory, size=size_of(choose(arguments.model, []).name))
+    decode = guesses(engine)
+    found: dict[str, dict[str, list[Heard]]] = {}  # by seconds for a decode, and by who spoke
+    for seconds in arguments.decode or [0.4]:
+        heard: dict[str, list[Heard]] = {}
+        for name, clips in spoken.items():
+            sounds = [(None, clip) for clip in clips] + pause_set(clips, directory)
+            heard[name] = list(turns(sounds, decode, seconds, f"{seconds:g} s, {name}"))
+        heard["all"] = [each for some in heard.values() for each in some]
+        for name, some in heard.items():
+            print(f"{arguments.model} int8, {seconds:g} s for a decode, {name}\n{table(some)}\n")
+        found[f"{seconds:g}"] = heard
+    if arguments.json:
+        write_json(
+            arguments.json,
+            {
+                seconds: {name: [asdict(each) for each in some] for name, some in heard.items()}
+                for seconds, heard in found.items()
+            },
+        )
+
+
+def parse_arguments() -> argparse.Namespace:
+    flags = parser("turns", __doc__)
+    add(flags, "--model", "--limit", "--threads", "--json")
+    add(flags, "--recordings", help=RECORDINGS)
+    flags.add_argument(
+        "--decode",
+        type=float,
+        action="append",
+        default=[],
+        metavar="SECONDS",
+        help="that one pass of the model takes (repeatable); default: 0.4",
+    )
+    return flags.parse_args()
+
+
+def guesses(engine: WhisperEngine) -> Decoder:
+    """What decodes as a guess is decoded."""
+
+    known: dict[bytes, Transcript] = {}  # whatever a decode takes, most are of the same sound
+
+    def decode(samples: Samples) -> Transcript:
+        key = hashlib.sha256(samples.tobytes()).digest()
+        if key not in known:
+            job = Job(samples, DecodeOptions(language="en"), closing=True, guess=True)
+            [known[key]] = engine.decode([job])
+        return known[key]
+
+    return decode
+
+
+def turns(
+    sounds: Sequence[tuple[float | None, Clip]], decode: Decoder, seconds: float, label: str
+) -> Iterator[Heard]:
+    """What becomes of each clip, which is said with the pause that was put into it."""
+    vad = Vad()
+    for number, (pause, clip) in enumerate(sounds, start=1):
+        progress(f"{label}: {number}/{len(sounds)}")
+        sound = to_samples(clip.audio + room(clip, SILENCE))
+        turn = Turn(sound, vad.probabilities(sound), decode, seconds)
+        ended = turn.end()
+        late = None if ended < clip.seconds else ended - clip.seconds
+        read = turn.reading.value if turn.reading else None
+        yield Heard(clip.name, pause, late, read, turn.decodes)
+    progress("")
+
+
+class Turn:
+    """One turn, as the server's Turn has it, by a clock of its own.
+
+    Args:
+        seconds: that one pass of the model takes; a second look is another.
+    """
+
+    def __init__(
+        self, sound: Samples, probabilities: Probabilities, decode: Decoder, seconds: float
+    ) -> None:
+        self.decodes = 0
+        self.reading: Reading | None = None  # the last
+        self._sound = sound
+        self._probabilities = probabilities.tolist()
+        self._decode = decode
+        self._seconds = seconds
+        self._said = Utterance(
+            SpeechRules(), pause=windows(AUTO_PAUSE), ending=TurnRules(auto=True).ending(None)
+        )
+        self._segment: Segment | None = None  # what was begun last
+        self._due: Reading | None = None  # how that reads, while it is decoded
+        self._free = 0.0  # second at which the model has nothing to do any more
+
+    def end(self) -> float:
+        """The second at which the text is there; that of the last sample, if it never is."""
+        for number, probability in enumerate(self._probabilities, start=1):
+            now = number * WINDOW / SAMPLE_RATE
+            if self._free <= now and self._read():
+                return self._free
+            actions = self._said.heard([probability], guess=self._free <= now)
+            if self._perform(actions, now):
+                return now if self._due is None else max(now, self._free)
+        return len(self._sound) / SAMPLE_RATE
+
+    def _read(self) -> bool:
+        """Tell what the decode says that is done; whether the turn is over."""
+        if self._segment is None or self._due is None:
+            return False
+        self.reading, self._due = self._due, None
+        return self._perform(self._said.read(self._segment, self.reading), self._free)
+
+    def _perform(self, actions: Sequence[Action], now: float) -> bool:
+        """Begin what is to be decoded; whether the turn is over."""
+        for action in actions:
+            if isinstance(action, Drop):
+                self._due = None  # and yet it runs to its end
+            elif isinstance(action, Decode) and action.segment is not self._segment:
+                self._segment = action.segment
+                samples = self._sound[action.segment.start : action.segment.end]
+                said = self._decode(samples)
+                self._due = reading(said.text, said.closing, fall(samples))
+                self._free = max(self._free, now) + self._seconds * said.passes
+                self.decodes += 1
+        return any(isinstance(action, End) for action in actions)
+
+
+def table(heard: Sequence[Heard]) -> str:
+    """How long the text took, and who was cut off; by the pause put in."""
+    rows = [["", "utterances", "median", "95th percentile", "cut off", "decodes"]]
+    kinds: list[tuple[str, list[Heard]]] = [
+        ("whole commands", [each for each in heard if each.pause is None]),
+        ("a pause inside", [each for each in heard if each.pause is not None]),
+    ]
+    kinds += [
+        (f"  of {pause:g} s", [each for each in heard if each.pause == pause]) for pause in PAUSES
+    ]
+    for name, some in kinds:
+        if not some:
+            continue
+        waits = [each.wait for each in some if each.wait is not None]
+        times = [percentile(waits, share) for share in (50, 95)]
+        rows.append(
+            [
+                name,
+                str(len(some)),
+                *("" if each is None else f"{each:.3f} s" for each in times),
+                f"{100 * statistics.fmean(each.wait is None for each in some):.1f}%",
+                f"{statistics.fmean(each.decodes for each in some):.2f}",
+            ]
+        )
+    return align(rows)
+
+
+if __name__ == "__main__":
+    main()

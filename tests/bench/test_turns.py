@@ -1,0 +1,71 @@
+"""bench.turns: when a turn ends is the server's own doing, by a clock that is said."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from bench.turns import Heard, Turn, table
+from wyoming_faster_whisper.audio import SAMPLE_RATE, Samples
+from wyoming_faster_whisper.engine.base import Closing, Transcript
+from wyoming_faster_whisper.speech.ending import Reading
+from wyoming_faster_whisper.speech.endpoint import WINDOW
+from wyoming_faster_whisper.testing import LoudnessVad, silence, tone
+from wyoming_faster_whisper.turn import AUTO_PAUSE
+
+UNSURE = Transcript("turn it on", passes=1)
+FINISHED = Transcript("Turn it on.", passes=1, closing=Closing(stop=-0.01, cut=-8.0))
+
+
+def fading() -> Samples:
+    sound = tone(1.0)
+    sound[-SAMPLE_RATE // 5 :] *= 0.1
+    return sound
+
+
+def turn(*parts: Samples, said: Transcript = UNSURE, seconds: float = 0.3) -> Turn:
+    sound = np.concatenate([*parts, silence(3.0)])
+    heard = LoudnessVad().feed(sound[: len(sound) // WINDOW * WINDOW])
+    return Turn(sound, heard, lambda _: said, seconds)
+
+
+def test_what_may_be_finished_waits_for_its_silence() -> None:
+    heard = turn(tone(1.0))
+    assert heard.end() == pytest.approx(1.0 + 1.25, abs=0.05)
+    assert (heard.reading, heard.decodes) == (Reading.UNSURE, 1)
+
+
+def test_what_is_finished_waits_for_its_decode() -> None:
+    heard = turn(fading(), said=FINISHED)
+    assert heard.end() == pytest.approx(1.0 + AUTO_PAUSE + 0.3, abs=0.05)
+    assert heard.reading is Reading.FINISHED
+
+
+def test_a_second_look_takes_its_time() -> None:
+    heard = turn(fading(), said=Transcript("Turn it on.", passes=2, closing=FINISHED.closing))
+    assert heard.end() == pytest.approx(1.0 + AUTO_PAUSE + 0.6, abs=0.05)
+
+
+def test_who_pauses_for_longer_than_that_is_cut_off() -> None:
+    speech, pause = fading(), silence(0.7)
+    assert turn(speech, pause, speech, said=FINISHED).end() < 1.7
+    assert turn(speech, pause, speech, said=UNSURE).end() > 2.7
+
+
+def test_a_decode_that_was_dropped_runs_to_its_end() -> None:
+    # The next begins when that one, begun at 1.13 s, is done.
+    heard = turn(tone(1.0), silence(0.3), fading(), said=FINISHED, seconds=2.0)
+    assert heard.end() == pytest.approx(1.0 + AUTO_PAUSE + 2 * 2.0, abs=0.05)
+    assert heard.decodes == 2
+
+
+def test_the_table_says_who_waited_and_who_was_cut_off() -> None:
+    heard = [
+        Heard("order", None, 0.5, "finished", 1),
+        Heard("order, 1 s", 1.0, None, "unsure", 2),
+        Heard("order, 1 s", 1.0, 1.3, "unsure", 2),
+    ]
+    lines = table(heard).splitlines()
+    assert lines[1].split() == "whole commands 1 0.500 s 0.500 s 0.0% 1.00".split()
+    assert lines[2].split() == "a pause inside 2 1.300 s 1.300 s 50.0% 2.00".split()
+    assert lines[3].split() == "of 1 s 2 1.300 s 1.300 s 50.0% 2.00".split()
