@@ -85,7 +85,7 @@ async def listen(
                 raise ClientError("--end key needs a keyboard; standard input is no terminal")
             hearing = asyncio.create_task(_hear(microphone, facts))
             try:
-                with screen.meter() as meter:
+                with screen.meter(_hint(keyboard, manner.loop)) as meter:
                     ear = partial(_Ear, manner, client, retry, vad, facts, meter)
                     heard = await _take_turns(ear, loop=manner.loop)
                 if hearing.done():
@@ -96,6 +96,12 @@ async def listen(
     finally:
         await client.close()
     return heard
+
+
+def _hint(keyboard: bool, loop: bool) -> str:
+    if not keyboard:
+        return ""
+    return "any key ends the utterance, q all of it" if loop else "any key ends it"
 
 
 async def _take_turns(new_ear: Callable[[], _Ear], *, loop: bool) -> int:
