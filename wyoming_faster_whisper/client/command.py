@@ -106,12 +106,14 @@ async def _listen(manner: Manner, new_client: NewClient) -> bool:
 
     if manner.devices:
         found = await asyncio.to_thread(microphone.devices)
+        if not found:
+            raise microphone.MicrophoneError(microphone.NONE)
         rows = [
             (str(one.number), one.name, f"{one.rate:g} Hz", "default" if one.default else "")
             for one in found
         ]
         screen.table(("number", "name", "rate", ""), rows)
-        return bool(found)
+        return True
     heard = await listen.listen(
         manner,
         new_client(manner.uri),

@@ -25,6 +25,10 @@ from .formats import CAPTION_PAUSE, FORMATS
 PROGRAM = "wyoming-faster-whisper-client"
 DEFAULT_URI = f"tcp://127.0.0.1:{DEFAULT_PORT}"
 
+RETRIES = 5
+"""15 s in all, as they come later and later: a server that is started again on a small
+machine listens by then."""
+
 _SHELLS = ("bash", "zsh", "fish", "tcsh", "powershell")
 _STATUSES = """\
 exit status:
@@ -131,7 +135,7 @@ class _Speaking(Connecting):
 @dataclass(frozen=True, kw_only=True)
 class _Again(_OneServer, _Speaking):
     retry: int = _option(
-        3,
+        RETRIES,
         "times to connect again and send all of an utterance again, where the connection "
         "broke before its text",
         least=0,
