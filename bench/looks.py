@@ -1,0 +1,137 @@
+"""When a second look pays, the trial behind engine/gate.py's threshold and engine/noise.py.
+
+In this process, with the parts of this server's own engine: every order is decoded as it came
+and with less of the room in it, both in the window of a first look. What a threshold makes of
+the two follows from their log-probabilities. Prints a table; progress goes to stderr.
+"""
+
+import argparse
+import sys
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, dataclass
+from functools import partial
+from pathlib import Path
+
+from wyoming_faster_whisper.engine.base import DecodeOptions
+from wyoming_faster_whisper.engine.gate import Decoded, better, token_budget, unlooped
+from wyoming_faster_whisper.engine.noise import less_noise
+from wyoming_faster_whisper.engine.spectrogram import to_features
+from wyoming_faster_whisper.engine.whisper import WhisperEngine, load_model
+from wyoming_faster_whisper.engine.window import window_frames
+from wyoming_faster_whisper.models import size_of
+from wyoming_faster_whisper.speech.vad import Vad
+
+from .accuracy import KITCHEN, POOLED
+from .arguments import RECORDINGS, add, listed, parser
+from .clips import SAMPLE_RATE, TEST_CLIPS, Clip, Samples, accepted, load, read_wav, to_samples
+from .models import model_directory
+from .report import align, progress, write_json
+from .sounds import degrade, kitchen_like
+from .windows import speech
+
+THRESHOLDS = (-0.3, -0.4, -0.5, -0.6, -0.7, -0.8)  # mean log-probability
+
+
+@dataclass(frozen=True, slots=True)
+class Look:
+    """What one decode heard."""
+
+    decoded: Decoded
+    right: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Heard:
+    """One order in one condition."""
+
+    condition: str
+    plain: Look
+    quieter: Look
+
+    def again(self, threshold: float) -> bool:
+        first = self.plain.decoded
+        return first.derailed or first.logprob < threshold
+
+    def right(self, threshold: float) -> bool:
+        """Would the server's answer be, with that threshold?"""
+        if not self.again(threshold):
+            return self.plain.right
+        believed = better(self.plain.decoded, self.quieter.decoded)
+        return (self.quieter if believed is self.quieter.decoded else self.plain).right
+
+
+def main() -> None:
+    arguments = parse_arguments()
+    noise = to_samples(read_wav(arguments.noise)) if arguments.noise else kitchen_like()
+    clips = [clip for clip in load(arguments.recordings, arguments.limit) if clip.phrases]
+    directory = model_directory(arguments.model)
+    model = load_model(directory, device="cpu", compute_type="int8", threads=arguments.threads)
+    size = size_of(arguments.model)
+    engine = WhisperEngine(model, directory, size=size)
+    vad = Vad()
+    heard: list[Heard] = []
+    for number, clip in enumerate(clips, start=1):
+        progress(f"{number}/{len(clips)}")
+        for condition in arguments.conditions:
+            pcm = clip.audio + clip.silence(arguments.trailing)
+            sound = speech(to_samples(degrade(clip, pcm, condition, noise)), vad)
+            heard.append(Heard(condition, *looks(engine, size, clip, sound)))
+    progress("")
+    if not heard:
+        sys.exit("no clips with phrases found")
+    print(f"{arguments.model} int8, {arguments.threads} thread(s); {len(heard)} orders")
+    print(table(heard, arguments.conditions))
+    if arguments.json:
+        write_json(arguments.json, {"orders": [asdict(order) for order in heard]})
+
+
+def parse_arguments() -> argparse.Namespace:
+    flags = parser("looks", __doc__)
+    add(flags, "--model", "--limit", "--json")
+    add(flags, "--threads", default=1)
+    add(flags, "--recordings", help=RECORDINGS, default=[TEST_CLIPS])
+    add(flags, "--trailing", type=float, default=0.7)
+    flags.add_argument("--noise", type=Path, default=KITCHEN if KITCHEN.exists() else None)
+    flags.add_argument("--conditions", type=listed(POOLED), default=POOLED)
+    return flags.parse_args()
+
+
+def looks(engine: WhisperEngine, size: str, clip: Clip, sound: Samples) -> tuple[Look, Look]:
+    """As it came, and with less of the room; decode() would not always do both."""
+    seconds = len(sound) / SAMPLE_RATE
+    frames = window_frames(seconds, size=size, language="en")
+    prompt = engine._prompt(DecodeOptions(), "en")
+    budget = token_budget(seconds, "en")
+
+    def look(decoded: Decoded) -> Look:
+        decoded = unlooped(decoded, seconds)
+        return Look(decoded, accepted(clip, decoded.text))
+
+    quieter = to_features(less_noise(engine._spectrogram.power(sound)))
+    encodings = (
+        engine._encode([engine._features(sound)], frames),
+        engine._encode([quieter], frames, padding=float(quieter.min())),
+    )
+    first, second = (engine._generate(each, [prompt], 5, [budget])[0] for each in encodings)
+    return look(first), look(second)
+
+
+def table(heard: Sequence[Heard], conditions: Sequence[str]) -> str:
+    lines = [["", *conditions, "all", "looked at again"]]
+
+    def row(name: str, right: Callable[[Heard], bool], again: str = "") -> None:
+        groups = [[order for order in heard if order.condition == c] for c in conditions]
+        shares = [sum(map(right, group)) / len(group) for group in (*groups, heard)]
+        lines.append([name, *(f"{100 * share:.1f}%" for share in shares), again])
+
+    row("as it came", lambda order: order.plain.right)
+    row("less of the room", lambda order: order.quieter.right)
+    for threshold in THRESHOLDS:
+        share = sum(order.again(threshold) for order in heard) / len(heard)
+        again = f"{100 * share:.0f}%"
+        row(f"again below {threshold:g}", partial(Heard.right, threshold=threshold), again)
+    return align(lines)
+
+
+if __name__ == "__main__":
+    main()
