@@ -20,6 +20,7 @@ from .settings import Settings
 _LOGGER = logging.getLogger(__name__)
 
 _MOST_WORKERS = 4
+_MOST_TOGETHER = 6  # commands on a CPU, of all workers: each takes some 30 MB with base
 _BATCH_ON_GPU = 32
 
 
@@ -153,7 +154,7 @@ def load_engines(
 
 
 def workers_for(threads: int, together: int) -> int:
-    """Decodes at the same time: each takes some 30 MB with base, so there is an end to it."""
+    """Decodes at the same time, for which memory must do."""
     return max(1, min(threads // together, _MOST_WORKERS))
 
 
@@ -163,8 +164,7 @@ def largest_batch(wanted: int | str, weights: CTranslate2Model) -> int:
         return wanted
     if weights.device == "cuda":
         return _BATCH_ON_GPU
-    # Each job of a batch takes as much memory as a worker of its own.
-    return max(1, _MOST_WORKERS // weights.num_workers)
+    return max(1, _MOST_TOGETHER // weights.num_workers)
 
 
 def _make_sure_of_memory(

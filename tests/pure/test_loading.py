@@ -105,7 +105,8 @@ def test_threads_that_do_not_decode_together_serve_others(
 @pytest.mark.parametrize(
     ("wanted", "weights", "largest"),
     [
-        ("auto", Weights("cpu", 1), 4),
+        ("auto", Weights("cpu", 1), 6),
+        ("auto", Weights("cpu", 2), 3),
         ("auto", Weights("cpu", 4), 1),
         ("auto", Weights("cuda", 1), 32),
         (7, Weights("cpu", 4), 7),

@@ -39,8 +39,9 @@ _LOGGER = logging.getLogger(__name__)
 # As Whisper's own. Greedy decoding hears clearly worse and saves a fifth of the decoder's time
 # at most, for a step costs the fetching of the weights whatever its width.
 _BEAM = 5
-# A batch must save this share of the time per job to be worth the wait for its slowest.
-_BATCH_GAIN = 0.9
+# A batch must take no more than this share of the time per job to be worth the wait for its
+# slowest.
+_BATCH_GAIN = 0.95
 _POSITIONS = 448  # tokens that the decoder has places for, the prompt included
 _LONGEST_PROMPT = _POSITIONS // 2 - 1  # tokens, as Whisper cuts it
 _LEAST_LIKELY = 1e-30  # for a token; float32 has zeros for less
@@ -185,8 +186,8 @@ class WhisperEngine:
         self._fast = alone <= 2 * BUDGET
         self._measured(alone)
         each = alone
-        while 2 * self.max_batch <= self._largest_batch and not needed():
-            batch = 2 * self.max_batch
+        while self.max_batch < self._largest_batch and not needed():
+            batch = min(2 * self.max_batch, self._largest_batch)
             together = min(self._usual_commands(batch) for _ in range(2)) / batch
             if together > _BATCH_GAIN * each:
                 break
