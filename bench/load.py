@@ -134,11 +134,13 @@ async def run(
         try:
             # Each started anew: the peak of memory is that of a process.
             async with Server(python, each) as server:
+                await server.rests()
                 await say(server, clips[0])  # waits for the model
                 progress(f"{name}: one microphone")
                 rounds = arguments.rounds
                 one = await speak(server, clips, microphones=1, rounds=rounds, paced=True)
             async with Server(python, each) as server:
+                await server.rests()
                 await say(server, clips[0])
                 loaded[name] = await load_one(server, name, one, clips, arguments)
         except ServerDied as death:

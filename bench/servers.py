@@ -24,6 +24,7 @@ REFERENCE_VENV = ROOT / ".venv-reference"
 
 START_TIMEOUT = 120  # seconds; a cold disk and a large model
 STOP_TIMEOUT = 10  # seconds between SIGTERM and SIGKILL
+_AT_REST = 0.02  # CPU seconds in half a second
 
 DECODES = re.compile(r", (\d+) decodes?, ")  # in a line of record.py
 
@@ -122,6 +123,13 @@ class Server:
     def cpu_seconds(self) -> float:
         """User and system time of the process and its children so far."""
         return sum(_cpu_seconds(pid) for pid in _tree(self.pid))
+
+    async def rests(self) -> None:
+        """Wait until it has nothing to do: what it warms up and measures first is done then."""
+        before = -1.0
+        while (now := self.cpu_seconds()) - before > _AT_REST:
+            before = now
+            await asyncio.sleep(0.5)
 
     def peak_memory(self) -> int:
         """Bytes: the largest resident size so far, summed over the process tree."""

@@ -143,7 +143,8 @@ class WhisperEngine:
         measured: Callable[[float], None] = lambda seconds: None,
     ) -> None:
         self.parallel: int = model.num_workers
-        self.max_batch = 1  # until measured
+        # Until measured, or where somebody came meanwhile: two have been faster everywhere.
+        self.max_batch = min(2, largest_batch)
         self.directory = directory
         self._model = model
         self._size = size
@@ -185,7 +186,7 @@ class WhisperEngine:
         alone = min(times)
         self._fast = alone <= 2 * BUDGET
         self._measured(alone)
-        each = alone
+        self.max_batch, each = 1, alone
         while self.max_batch < self._largest_batch and not needed():
             batch = min(2 * self.max_batch, self._largest_batch)
             together = min(self._usual_commands(batch) for _ in range(2)) / batch
