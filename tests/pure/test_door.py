@@ -15,6 +15,7 @@ from wyoming_faster_whisper.wire.door import Door, plain_host
 class Visitor:
     host: str
     silent: bool = False
+    idle: float = 0.0  # seconds
 
 
 KITCHEN, HALL = "192.168.1.10", "192.168.1.11"
@@ -29,9 +30,19 @@ def test_who_has_been_silent_for_longest_gives_way() -> None:
     assert Door(most=3).admit(KITCHEN, [speaking, first, second]) is first
 
 
-def test_nobody_who_ever_spoke_gives_way() -> None:
+def test_who_is_speaking_or_has_just_spoken_does_not_give_way() -> None:
     with pytest.raises(Busy, match=r"^all places are taken \(2 clients\); try again later$"):
-        Door(most=2).admit(HALL, [Visitor(KITCHEN), Visitor(KITCHEN)])
+        Door(most=2).admit(HALL, [Visitor(KITCHEN), Visitor(KITCHEN, idle=9.9)])
+
+
+def test_who_said_something_once_and_has_been_idle_for_longest_gives_way() -> None:
+    speaking, idle, idlest = Visitor(HALL), Visitor(HALL, idle=11.0), Visitor(HALL, idle=90.0)
+    assert Door(most=3).admit(KITCHEN, [speaking, idle, idlest]) is idlest
+
+
+def test_who_never_sent_anything_gives_way_before_who_did() -> None:
+    idle, silent = Visitor(HALL, idle=90.0), Visitor(HALL, silent=True, idle=1.0)
+    assert Door(most=2).admit(KITCHEN, [idle, silent]) is silent
 
 
 def test_one_address_may_have_all_places_unless_it_is_said_otherwise() -> None:

@@ -21,8 +21,15 @@ class Guest(Protocol):
     @property
     def silent(self) -> bool: ...  # has never sent a whole event
 
+    @property
+    def idle(self) -> float: ...  # seconds since it wanted something of us; 0 while it does
+
 
 G = TypeVar("G", bound=Guest)
+
+# Seconds. Who keeps a connection for the next utterance makes a new one when it is gone; who
+# finds no room has nobody to speak to.
+_LONG_IDLE = 10.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,8 +51,9 @@ class Door:
     def admit(self, host: str, here: Iterable[G]) -> G | None:
         """Let somebody in; return who has to give way for it, if anybody has to.
 
-        Who never sent an event gives way, the one that came first before others: so
-        no crowd that only holds connections open shuts anybody out.
+        Who never sent an event gives way, the one that came first before others; then who
+        has been idle for the longest, and for long. So no crowd that only holds connections
+        open shuts anybody out.
 
         Args:
             host: of who knocks; "" where there is none.
@@ -64,10 +72,12 @@ class Door:
             crowd, room = everybody, f"all places are taken ({counted(len(everybody), 'client')})"
         else:
             return None
-        gives_way = next((guest for guest in crowd if guest.silent), None)
-        if gives_way is None:
+        if silent := [guest for guest in crowd if guest.silent]:
+            return silent[0]
+        idlest = max(crowd, key=lambda guest: guest.idle)
+        if idlest.idle < _LONG_IDLE:
             raise Busy(f"{room}; try again later")
-        return gives_way
+        return idlest
 
     def check(self, host: str) -> None:
         """See that somebody may come in at all, whoever is here.

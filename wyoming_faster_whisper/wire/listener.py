@@ -155,7 +155,8 @@ class Listener:
                 self._see_out(asyncio.create_task(self._turn_away(reader, writer, error)))
         else:
             if gives_way is not None:
-                self._tally.count(f"{gives_way.host or 'unix'} never sent an event and gave way")
+                was = "never sent an event" if gives_way.silent else "was idle for the longest"
+                self._tally.count(f"{gives_way.host or 'unix'} {was} and gave way")
                 [task] = [t for t, held in self._connections.items() if held is gives_way]
                 del self._connections[task]
                 task.cancel()

@@ -43,6 +43,7 @@ class Visit:
         self._gone = gone
         self._session: Session | None = None
         self._heard_of = False  # something whole has come
+        self._since = _now()  # when it last did, or an answer went out
         self._due: float | None = None  # when what has begun must be whole
         self._draining = False
         self._patience: asyncio.Timeout | None = None  # with the read that runs
@@ -55,6 +56,11 @@ class Visit:
     def silent(self) -> bool:
         """Nothing whole has ever come."""
         return not self._heard_of
+
+    @property
+    def idle(self) -> float:
+        """Seconds since the client wanted something of us; 0 while it does."""
+        return 0.0 if self.busy else _now() - self._since
 
     @property
     def busy(self) -> bool:
@@ -129,10 +135,12 @@ class Visit:
     def _came(self) -> None:
         """Something whole has come."""
         self._heard_of = True
+        self._since = _now()
         self._due = None
 
     def _answer_is_out(self) -> None:
         """From here on it is the client we wait for."""
+        self._since = _now()
         if self._session is not None and not self._session.listening:
             self._allow(0 if self._draining else self._limits.between)
 
