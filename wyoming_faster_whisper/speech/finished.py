@@ -32,21 +32,19 @@ SIGNS = ("stop", "cut", "last", "before")
 """What signs() returns, by name."""
 
 # A logistic regression of them, as "python -m bench.endings --recordings DIR" prints it: over
-# decodes with base of 124 whole commands and 232 cut ones, as many as it reached in five
-# minutes; three of four are recorded orders by many speakers, the others commands of the house
-# by six voices of espeak-ng. The mean log-probability, the mark that the beam wrote and what
-# would follow it told no more.
-_BASE = -8.994
-_WEIGHTS = (1.144, -1.750, -0.109, -0.041)  # per natural log, and per dB
+# decodes with base of 165 whole commands and 320 cut ones; three of four are recorded orders by
+# many speakers, the others commands of the house by six voices of espeak-ng. The mean
+# log-probability, the mark that the beam wrote and what would follow it told no more.
+_BASE = -8.176
+_WEIGHTS = (0.917, -1.576, -0.103, -0.050)  # per natural log, and per dB
 _FLOOR = -12.0  # natural log; less likely is all the same
 
-# With speakers left out in turn: 1 in 100 of what was cut is over the first, and 56 of what was
-# whole (70 of recorded orders, 16 of espeak-ng's). Over the second are 96 of what was whole, so
-# that few wait longest, and 30 of what was cut, much of it a sentence up to there: a pause
-# longer than the wait for it ends that.
-FINISHED = 2.4
+# With speakers left out in turn, 52 of 100 whole ones and 1 of what was cut are over 2.24, and 65
+# and 2 over 1.67; 95 and 30 are over the other, so that few wait longest: much of what was cut is
+# a sentence up to there, and a pause longer than the wait for it ends that (bench.turns).
+FINISHED = 2.0
 """odds() of what reads as finished, at least."""
-UNSURE = -1.4
+UNSURE = -1.2
 """The same of what may be."""
 
 
