@@ -1,22 +1,23 @@
-"""When a second look pays, the trial behind engine/gate.py's threshold and engine/noise.py.
+"""When a second look pays, the trial behind engine/gate.py's threshold.
 
-In this process, with the parts of this server's own engine: every order is decoded as it came
-and with less of the room in it, both in the window of a first look. What a threshold makes of
-the two follows from their log-probabilities. Prints a table; progress goes to stderr.
+In this process, with the parts of this server's own engine: every order is decoded as it came,
+played more slowly, and with a second look, in which both judge the texts of both. What a
+threshold makes of that follows from the log-probability of the first. Prints a table; progress
+goes to stderr.
 """
 
 import argparse
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, dataclass
 from functools import partial
 from pathlib import Path
+from typing import Any
 
-from wyoming_faster_whisper.engine.base import DecodeOptions
-from wyoming_faster_whisper.engine.gate import Decoded, better, token_budget, unlooped
-from wyoming_faster_whisper.engine.noise import less_noise
-from wyoming_faster_whisper.engine.spectrogram import to_features
-from wyoming_faster_whisper.engine.whisper import WhisperEngine, load_model
+from wyoming_faster_whisper.audio import slower
+from wyoming_faster_whisper.engine.base import DecodeOptions, Job
+from wyoming_faster_whisper.engine.gate import Decoded, token_budget, unlooped
+from wyoming_faster_whisper.engine.whisper import PACE, WhisperEngine, load_model
 from wyoming_faster_whisper.engine.window import window_frames
 from wyoming_faster_whisper.models import size_of
 from wyoming_faster_whisper.speech.vad import Vad
@@ -46,7 +47,8 @@ class Heard:
 
     condition: str
     plain: Look
-    quieter: Look
+    slower: Look
+    both: Look
 
     def again(self, threshold: float) -> bool:
         first = self.plain.decoded
@@ -54,16 +56,17 @@ class Heard:
 
     def right(self, threshold: float) -> bool:
         """Would the server's answer be, with that threshold?"""
-        if not self.again(threshold):
-            return self.plain.right
-        believed = better(self.plain.decoded, self.quieter.decoded)
-        return (self.quieter if believed is self.quieter.decoded else self.plain).right
+        return (self.both if self.again(threshold) else self.plain).right
 
 
 def main() -> None:
     arguments = parse_arguments()
     noise = to_samples(read_wav(arguments.noise)) if arguments.noise else kitchen_like()
-    clips = [clip for clip in load(arguments.recordings, arguments.limit) if clip.phrases]
+    clips = [
+        clip
+        for clip in load(arguments.recordings or [TEST_CLIPS], arguments.limit)
+        if clip.phrases
+    ]
     directory = model_directory(arguments.model)
     model = load_model(directory, device="cpu", compute_type="int8", threads=arguments.threads)
     size = size_of(arguments.model)
@@ -89,31 +92,32 @@ def parse_arguments() -> argparse.Namespace:
     flags = parser("looks", __doc__)
     add(flags, "--model", "--limit", "--json")
     add(flags, "--threads", default=1)
-    add(flags, "--recordings", help=RECORDINGS, default=[TEST_CLIPS])
+    add(flags, "--recordings", help=RECORDINGS)
     add(flags, "--trailing", type=float, default=0.7)
     flags.add_argument("--noise", type=Path, default=KITCHEN if KITCHEN.exists() else None)
     flags.add_argument("--conditions", type=listed(POOLED), default=POOLED)
     return flags.parse_args()
 
 
-def looks(engine: WhisperEngine, size: str, clip: Clip, sound: Samples) -> tuple[Look, Look]:
-    """As it came, and with less of the room; decode() would not always do both."""
-    seconds = len(sound) / SAMPLE_RATE
-    frames = window_frames(seconds, size=size, language="en")
-    prompt = engine._prompt(DecodeOptions(), "en")
-    budget = token_budget(seconds, "en")
+def looks(engine: WhisperEngine, size: str, clip: Clip, sound: Samples) -> Iterator[Look]:
+    """As it came, more slowly, and by both; decode() would not always do all."""
+    job = Job(sound, DecodeOptions(language="en"))
+    prompt = engine._prompt(job.options, "en")
+    budget = token_budget(job.seconds, "en")
 
-    def look(decoded: Decoded) -> Look:
-        decoded = unlooped(decoded, seconds)
-        return Look(decoded, accepted(clip, decoded.text))
+    def look(samples: Samples, *, second: bool = False) -> tuple[Any, Decoded]:
+        frames = window_frames(
+            len(samples) / SAMPLE_RATE, size=size, language="en", second=second
+        )
+        encoding = engine._encode([engine._features(samples)], frames)
+        [decoded] = engine._generate(encoding, [prompt], 5, [budget])
+        return encoding, unlooped(decoded, job.seconds)
 
-    quieter = to_features(less_noise(engine._spectrogram.power(sound)))
-    encodings = (
-        engine._encode([engine._features(sound)], frames),
-        engine._encode([quieter], frames, padding=float(quieter.min())),
-    )
-    first, second = (engine._generate(each, [prompt], 5, [budget])[0] for each in encodings)
-    return look(first), look(second)
+    encoding, plain = look(sound)
+    _, slow = look(slower(sound, PACE), second=True)
+    both = engine._again(job, prompt, prompt, plain, encoding)
+    for decoded in (plain, slow, both):
+        yield Look(decoded, accepted(clip, decoded.text))
 
 
 def table(heard: Sequence[Heard], conditions: Sequence[str]) -> str:
@@ -125,7 +129,7 @@ def table(heard: Sequence[Heard], conditions: Sequence[str]) -> str:
         lines.append([name, *(f"{100 * share:.1f}%" for share in shares), again])
 
     row("as it came", lambda order: order.plain.right)
-    row("less of the room", lambda order: order.quieter.right)
+    row("more slowly", lambda order: order.slower.right)
     for threshold in THRESHOLDS:
         share = sum(order.again(threshold) for order in heard) / len(heard)
         again = f"{100 * share:.0f}%"

@@ -4,74 +4,22 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
-from types import SimpleNamespace
-from typing import Any, cast
+from typing import cast
 
 import ctranslate2
-import numpy as np
 import pytest
-from tokenizers import Tokenizer
 
 from wyoming_faster_whisper.engine.base import DecodeOptions, Job, Transcript
 from wyoming_faster_whisper.engine.whisper import WhisperEngine
 from wyoming_faster_whisper.models import choose, locate
 from wyoming_faster_whisper.testing import silence
 
+from .undecided import Undecided
+
 pytestmark = pytest.mark.model
 
 PLAIN, NAMED = "Set the incubi to 20.", "Set the Ecobee to 20."
 HOME = DecodeOptions(language="en", names=("Ecobee", "Roborock", "Larder"))
-
-
-class Undecided:
-    """Hears one thing, and says how likely it holds others.
-
-    Args:
-        heard: the likeliest first.
-        likely: texts whose every token it holds for likely; the others are hardly so.
-    """
-
-    n_mels = 80
-    num_workers = 1
-    is_multilingual = False
-
-    def __init__(self, directory: Path, *, heard: Sequence[str], likely: Sequence[str]) -> None:
-        self.asked: list[str] = []  # the prompts it had when it was asked how likely texts are
-        self.encodings = 0
-        self._tokenizer = Tokenizer.from_file(str(directory / "tokenizer.json"))
-        self._heard = [self._ids(text) for text in heard]
-        self._likely = [self._ids(text) for text in likely]
-
-    def encode(self, features: ctranslate2.StorageView) -> ctranslate2.StorageView:
-        self.encodings += 1
-        return ctranslate2.StorageView.from_array(np.zeros((1, 4, 1), np.float32))
-
-    def generate(
-        self, encoding: ctranslate2.StorageView, prompts: Sequence[list[int]], **_: Any
-    ) -> list[Any]:
-        return [
-            SimpleNamespace(
-                sequences_ids=self._heard, scores=[-0.2] * len(self._heard), no_speech_prob=0.0
-            )
-            for _ in prompts
-        ]
-
-    def align(
-        self,
-        encoding: ctranslate2.StorageView,
-        prompt: list[int],
-        texts: Sequence[list[int]],
-        frames: int,
-    ) -> list[Any]:
-        self.asked.append(self._tokenizer.decode(prompt, skip_special_tokens=False))
-        return [
-            SimpleNamespace(text_token_probs=[0.9 if ids in self._likely else 0.1] * len(ids))
-            for ids in texts
-        ]
-
-    def _ids(self, text: str) -> list[int]:
-        ids: list[int] = self._tokenizer.encode(" " + text, add_special_tokens=False).ids
-        return ids
 
 
 class Ears:
@@ -103,7 +51,7 @@ def test_a_name_that_the_decoder_holds_for_likelier_is_meant(tmp_path: Path) -> 
     assert heard.text == NAMED
     assert heard.passes == 2
     assert all("Ecobee" in prompt for prompt in ears.model.asked)
-    assert ears.model.encodings == 1  # asked about, not encoded again
+    assert len(ears.model.features) == 1  # asked about, not encoded again
 
 
 def test_a_name_is_found_in_what_was_nearly_heard(tmp_path: Path) -> None:
@@ -114,7 +62,7 @@ def test_a_name_is_found_in_what_was_nearly_heard(tmp_path: Path) -> None:
 def test_two_together_are_asked_about_one_by_one(tmp_path: Path) -> None:
     ears = Ears(tmp_path)
     assert [heard.text for heard in ears.hear(job(), job())] == [NAMED, NAMED]
-    assert ears.model.encodings == 3
+    assert len(ears.model.features) == 4
 
 
 def test_what_was_heard_stays_where_the_decoder_holds_no_name_for_likely(

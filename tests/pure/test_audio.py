@@ -18,6 +18,7 @@ from wyoming_faster_whisper.audio import (
     Samples,
     decode_pcm,
     riff_data_start,
+    slower,
 )
 from wyoming_faster_whisper.errors import AudioError
 from wyoming_faster_whisper.testing import pcm16, tone
@@ -267,3 +268,10 @@ def test_a_stream_without_sound_makes_no_resampler() -> None:
     stream = PcmStream(PcmFormat(rate=8_000))
     assert len(stream.feed(b"")) == len(stream.finish()) == 0
     assert stream._resampler is None
+
+
+def test_what_is_played_slower_takes_longer_and_sounds_lower() -> None:
+    played = slower(tone(1.0, hertz=HERTZ), 0.8)
+    assert len(played) == pytest.approx(1.25 * SAMPLE_RATE, abs=1)
+    loudest = int(np.abs(np.fft.rfft(played)).argmax())
+    assert loudest / 1.25 == pytest.approx(0.8 * HERTZ, abs=1)

@@ -9,6 +9,7 @@ from wyoming_faster_whisper.engine.gate import (
     Verdict,
     better,
     judge,
+    likeliest,
     loops,
     token_budget,
     unlooped,
@@ -99,6 +100,23 @@ def test_the_second_pass_must_be_better() -> None:
     derailed = decoded("go go go go go", logprob=-0.1)
     assert better(first, derailed) is first
     assert better(derailed, first) is first
+
+
+def test_a_text_that_both_looks_hold_for_likely_wins() -> None:
+    first = decoded("cut the lights", logprob=-0.5)
+    likely = {
+        "cut the lights": [-2.0, -9.0],
+        "put the lights": [-8.0, -1.5],
+        "turn the lights": [-3.0, -2.5],
+    }
+    chosen = likeliest(first, likely)
+    assert chosen.text == "turn the lights"
+    assert chosen.others == ("put the lights", "cut the lights")
+
+
+def test_without_a_word_in_either_look_the_first_stands() -> None:
+    first = decoded("", logprob=-0.5)
+    assert likeliest(first, {}) is first
 
 
 @pytest.mark.parametrize(

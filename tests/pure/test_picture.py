@@ -91,7 +91,6 @@ PURE = [
     "engine.scheduler",
     "engine.several",
     "engine.hints",
-    "engine.noise",
     "engine.spectrogram",
     "engine.window",
     "errors",

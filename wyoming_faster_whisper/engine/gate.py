@@ -9,6 +9,7 @@ model's own word that nobody spoke.
 from __future__ import annotations
 
 import zlib
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from enum import Enum
 
@@ -31,6 +32,10 @@ class Decoded:
     no_speech: float  # the model's probability that nobody spoke
     budget: int  # tokens that were allowed
     others: tuple[str, ...] = ()  # texts that it holds for less likely, the likeliest first
+
+    @property
+    def texts(self) -> tuple[str, ...]:
+        return self.text, *self.others
 
     @property
     def derailed(self) -> bool:
@@ -148,3 +153,19 @@ def better(first: Decoded, second: Decoded) -> Decoded:
     if first.derailed != second.derailed:
         return second if first.derailed else first
     return max(first, second, key=lambda decoded: decoded.logprob)
+
+
+def likeliest(first: Decoded, likely: Mapping[str, Sequence[float]]) -> Decoded:
+    """Of the texts of two looks at the same speech, the one that both together hold for likely.
+
+    What one look mistook the other seldom mistakes in the same way: a text that is only likely
+    in one of them loses to one that is fairly likely in both.
+
+    Args:
+        first: what the first look gave.
+        likely: by text, how likely each look holds it, all of it, natural log.
+    """
+    if not likely:
+        return first
+    text, *others = sorted(likely, key=lambda text: sum(likely[text]), reverse=True)
+    return replace(first, text=text, others=tuple(others))

@@ -2,7 +2,7 @@
 
 One decode is: a spectrogram, one encoding of as much window as the clip needs
 (window.py), a beam over it, and, where the gate does not believe the text
-(gate.py), all of it once more with less of the room in the sound (noise.py).
+(gate.py), all of it once more, played more slowly and in a longer window.
 Where a text is like names the decoder is asked whether one was meant (hints.py).
 Jobs that need the same window go through together: a step of the decoder spends
 its time on fetching the weights, which serve a batch as well as one.
@@ -21,18 +21,17 @@ import ctranslate2
 import numpy as np
 import numpy.typing as npt
 
-from ..audio import SAMPLE_RATE, Samples
+from ..audio import SAMPLE_RATE, Samples, slower
 from ..auto import BUDGET
 from ..errors import EngineError, ModelError
 from ..hardware import release_memory
 from ..names.correct import Rewrite, chosen
 from .base import Closing, DecodeOptions, Job, Transcript
-from .gate import Decoded, Verdict, better, judge, token_budget, unlooped
+from .gate import Decoded, Verdict, better, judge, likeliest, token_budget, unlooped
 from .hints import Expected, hints
-from .noise import less_noise
 from .spectrogram import Features, Spectrogram, to_features
 from .tokens import load_tokenizer
-from .window import window_frames
+from .window import FULL_SECONDS, window_frames
 
 _LOGGER = logging.getLogger(__name__)
 
@@ -45,6 +44,9 @@ _BATCH_GAIN = 0.95
 _POSITIONS = 448  # tokens that the decoder has places for, the prompt included
 _LONGEST_PROMPT = _POSITIONS // 2 - 1  # tokens, as Whisper cuts it
 _LEAST_LIKELY = 1e-30  # for a token; float32 has zeros for less
+
+PACE = 0.9
+"""Of the sound in a second look: what was unclear is played more slowly (docs/performance.md)."""
 
 
 def load_model(
@@ -233,10 +235,10 @@ class WhisperEngine:
         """What will be spoken, "" where that is to be detected."""
         return options.language or ("" if self._model.is_multilingual else "en")
 
-    def _frames(self, job: Job, *, second: bool = False) -> int:
+    def _frames(self, job: Job, *, seconds: float | None = None, second: bool = False) -> int:
         # The language decides on the window; before it is known, the cautious one will do.
         return window_frames(
-            job.seconds,
+            job.seconds if seconds is None else seconds,
             size=self._size,
             language=self._known_language(job.options),
             full=self._full_window,
@@ -264,8 +266,7 @@ class WhisperEngine:
         if len(jobs) == 1 and jobs[0].closing and first[0].text:
             prompt = self._prompt(options, languages[0])
             closing = self._closing(encoding, prompt, first[0].text)
-        # It takes more memory than all else after loading, and a second look needs its own.
-        kept = encoding if options.names and len(jobs) == 1 else None
+        kept = encoding if len(jobs) == 1 else None
         del encoding
         found: list[Transcript] = []
         for job, some, language, prompt, decoded in zip(
@@ -275,8 +276,10 @@ class WhisperEngine:
             verdict = judge(decoded, sure=job.sure)
             passes = 1
             if verdict is Verdict.AGAIN:
-                kept = None  # as above
-                decoded = better(decoded, self._again(job, prompt, decoded))
+                if kept is None:
+                    kept = self._encode([some], self._frames(job))
+                plain = self._prompt(options, language)
+                decoded = self._again(job, prompt, plain, decoded, kept)
                 passes += 1
             text = "" if verdict is Verdict.EMPTY else decoded.text
             if not text.startswith(job.said):
@@ -293,17 +296,39 @@ class WhisperEngine:
             )
         return found
 
-    def _again(self, job: Job, prompt: list[int], first: Decoded) -> Decoded:
-        """A second look, with less of the room in the sound: what was unclear errs otherwise.
+    def _again(
+        self,
+        job: Job,
+        prompt: list[int],
+        plain: list[int],
+        first: Decoded,
+        encoding: ctranslate2.StorageView,
+    ) -> Decoded:
+        """A second look, at the sound played more slowly: what was unclear errs otherwise.
 
-        A decoder that did not come to its end gets more window and room for more words.
+        Every text of either look is weighed by both, unless a decoder did not come to its end.
+
+        Args:
+            prompt: what is to be continued; ends with what was sent of the text.
+            plain: the same without that.
+            encoding: of the first look.
         """
-        frames = self._frames(job, second=first.derailed)
+        pace = max(PACE, job.seconds / (FULL_SECONDS - 1))  # none of it may be lost
+        frames = self._frames(job, seconds=job.seconds / pace, second=True)
         # What short windows left behind in the heap does not fit a longer one.
         release_memory()
-        features = to_features(less_noise(self._spectrogram.power(job.samples)))
-        encoding = self._encode([features], frames, padding=float(features.min()))
-        return self._generate(encoding, [prompt], _BEAM, [2 * first.budget])[0]
+        again = self._encode([self._features(slower(job.samples, pace))], frames)
+        second = self._generate(again, [prompt], _BEAM, [2 * first.budget])[0]
+        if first.derailed or second.derailed:
+            return better(first, second)
+        texts = dict.fromkeys(filter(None, (*first.texts, *second.texts)))
+        return likeliest(
+            first,
+            {
+                text: [self._likely(each, plain, text) for each in (encoding, again)]
+                for text in texts
+            },
+        )
 
     def _meant(
         self,
@@ -368,14 +393,12 @@ class WhisperEngine:
     def _features(self, samples: Samples) -> Features:
         return to_features(self._spectrogram.power(samples))
 
-    def _encode(
-        self, features: Sequence[Features], frames: int, *, padding: float = 0.0
-    ) -> ctranslate2.StorageView:
+    def _encode(self, features: Sequence[Features], frames: int) -> ctranslate2.StorageView:
         """Encode all of them together, padded to the frames; with zeros, as faster-whisper pads.
 
         Zero is louder than silence. Neither hears better by itself.
         """
-        padded = np.full((len(features), self._spectrogram.bands, frames), padding, np.float32)
+        padded = np.zeros((len(features), self._spectrogram.bands, frames), np.float32)
         for row, some in zip(padded, features, strict=True):
             width = min(frames, some.shape[1])
             row[:, :width] = some[:, :width]
