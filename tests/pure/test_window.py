@@ -21,7 +21,7 @@ def test_longer_speech_gets_its_length_and_a_margin() -> None:
 
 
 def test_a_second_look_gets_more() -> None:
-    assert window_frames(2.0, size="base", language="en", second=True) == 2000
+    assert window_frames(2.0, size="base", language="en", second=True) == 1500
     assert window_frames(22.0, size="base", language="en", second=True) == 2300
     assert window_frames(2.0, size="small", language="en", second=True) == FULL_FRAMES
 

@@ -27,13 +27,13 @@ class Window:
 
     floor: float  # seconds, at least
     margin: float  # seconds behind the speech
-    second: float = FULL_SECONDS  # the floor of a second look
+    second: float = FULL_SECONDS  # the floor of a second look, at slower sound
 
 
 _FULL = Window(FULL_SECONDS, 0.0)
 _CAUTIOUS = Window(20.0, 2.0)
 
-_SHORT = Window(10.0, 1.0, second=20.0)
+_SHORT = Window(10.0, 1.0, second=15.0)
 
 # python -m bench.windows; docs/performance.md has its tables. English by recorded orders, clean
 # and with kitchen noise, the others by sentences of espeak-ng.
@@ -53,7 +53,7 @@ def window_frames(
         size: of the model, as models.size_of() says.
         language: Whisper's code.
         full: always the window that Whisper was trained on.
-        second: for a second look, where a first one did not come to an end.
+        second: for a second look; the clip is slower then.
 
     Returns:
         A multiple of a second, so that clips of about the same length can be decoded
