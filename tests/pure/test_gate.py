@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
 from wyoming_faster_whisper.engine.gate import (
@@ -11,6 +13,7 @@ from wyoming_faster_whisper.engine.gate import (
     judge,
     likeliest,
     loops,
+    rivals,
     token_budget,
     unlooped,
 )
@@ -112,6 +115,12 @@ def test_a_text_that_both_looks_hold_for_likely_wins() -> None:
     chosen = likeliest(first, likely)
     assert chosen.text == "turn the lights"
     assert chosen.others == ("put the lights", "cut the lights")
+
+
+def test_the_texts_of_two_looks_that_differ_in_their_words_are_weighed() -> None:
+    first = replace(decoded("Cut it."), others=("cut it", "Put it.", "Shut it."))
+    second = replace(decoded("Put it!"), others=("", "Cut 8."))
+    assert rivals(first, second) == ["Cut it.", "Put it.", "Cut 8."]
 
 
 def test_without_a_word_in_either_look_the_first_stands() -> None:

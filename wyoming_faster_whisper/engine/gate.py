@@ -34,10 +34,6 @@ class Decoded:
     others: tuple[str, ...] = ()  # texts that it holds for less likely, the likeliest first
 
     @property
-    def texts(self) -> tuple[str, ...]:
-        return self.text, *self.others
-
-    @property
     def derailed(self) -> bool:
         """The decoder did not come to an end by itself, or went in circles."""
         return self.tokens >= self.budget or loops(self.text)
@@ -62,6 +58,8 @@ _NO_SPEECH_SURE = 0.45
 # Mean log-probability under which a second look pays: of recorded orders, 7% of the clean ones
 # and 19% of all down to 5 dB are there (docs/performance.md).
 _CARE = -0.4
+
+_RIVALS = 3  # texts of one look; with all five of a beam no more orders are right
 
 _FASTEST_REPEAT = 4.0  # tokens a second; people say 3.5, and no faster when they repeat it
 
@@ -153,6 +151,16 @@ def better(first: Decoded, second: Decoded) -> Decoded:
     if first.derailed != second.derailed:
         return second if first.derailed else first
     return max(first, second, key=lambda decoded: decoded.logprob)
+
+
+def rivals(*looks: Decoded) -> list[str]:
+    """The likeliest texts of each look at the same speech; no two of the same words."""
+    found: dict[str, str] = {}
+    for look in looks:
+        for text in (look.text, *look.others)[:_RIVALS]:
+            if words := "".join(filter(str.isalnum, text.lower())):
+                found.setdefault(words, text)
+    return list(found.values())
 
 
 def likeliest(first: Decoded, likely: Mapping[str, Sequence[float]]) -> Decoded:

@@ -27,7 +27,7 @@ from ..errors import EngineError, ModelError
 from ..hardware import release_memory
 from ..names.correct import Rewrite, chosen
 from .base import Closing, DecodeOptions, Job, Transcript
-from .gate import Decoded, Verdict, better, judge, likeliest, token_budget, unlooped
+from .gate import Decoded, Verdict, better, judge, likeliest, rivals, token_budget, unlooped
 from .hints import Expected, hints
 from .spectrogram import Features, Spectrogram, to_features
 from .tokens import load_tokenizer
@@ -306,7 +306,7 @@ class WhisperEngine:
     ) -> Decoded:
         """A second look, at the sound played more slowly: what was unclear errs otherwise.
 
-        Every text of either look is weighed by both, unless a decoder did not come to its end.
+        The texts of either look are weighed by both, unless a decoder did not come to its end.
 
         Args:
             prompt: what is to be continued; ends with what was sent of the text.
@@ -321,14 +321,11 @@ class WhisperEngine:
         second = self._generate(again, [prompt], _BEAM, [2 * first.budget])[0]
         if first.derailed or second.derailed:
             return better(first, second)
-        texts = dict.fromkeys(filter(None, (*first.texts, *second.texts)))
-        return likeliest(
-            first,
-            {
-                text: [self._likely(each, plain, text) for each in (encoding, again)]
-                for text in texts
-            },
-        )
+        likely = {
+            text: [self._likely(each, plain, text) for each in (encoding, again)]
+            for text in rivals(first, second)
+        }
+        return likeliest(first, likely)
 
     def _meant(
         self,
