@@ -104,7 +104,7 @@ def commands(count: int, generator: random.Random) -> list[tuple[float, Samples]
     return found
 
 
-@pytest.mark.parametrize("slower", [2, 8])
+@pytest.mark.parametrize("slower", [2, 4, 8])
 def test_guessing_is_no_later_than_not_guessing_however_slow_the_engine(slower: int) -> None:
     async def waits(pause: float) -> list[float]:
         async with House(lambda job: slower * (0.15 + 0.03 * job.seconds), pause=pause) as house:
