@@ -302,6 +302,37 @@ def test_with_auto_one_that_is_not_may_go_on(reading: Reading, wait: float) -> N
     assert ended(listener.silence(1)) == [Ended.SILENCE]
 
 
+def test_silence_ends_no_turn_in_which_somebody_may_begin_to_speak_again() -> None:
+    listener, _ = read_at_a_pause(AUTO, Reading.UNSURE)
+    listener.silence(windows(1.2) - PAUSE - 1)
+    assert ended(listener.hear(3, 0.2)) == []
+    (drop,) = listener.speech(1)
+    assert isinstance(drop, Drop)
+
+
+def test_who_might_and_does_not_delays_it_no_further() -> None:
+    listener, _ = read_at_a_pause(AUTO, Reading.UNSURE)
+    listener.silence(windows(1.2) - PAUSE - 1)
+    assert ended(listener.hear(3, 0.2)) == []
+    assert ended(listener.silence(1)) == [Ended.SILENCE]
+
+
+def test_noise_that_is_never_quite_silent_does_so_for_a_third_of_a_second() -> None:
+    listener, _ = read_at_a_pause(AUTO, Reading.UNSURE)
+    listener.silence(windows(1.2) - PAUSE - 1)
+    assert ended(listener.hear(10, 0.2)) == []
+    assert ended(listener.hear(1, 0.2)) == [Ended.SILENCE]
+
+
+def test_a_finished_sentence_waits_for_who_may_go_on() -> None:
+    listener = Listener(AUTO)
+    listener.speech()
+    (guess,) = listener.silence(PAUSE)
+    listener.hear(1, 0.2)
+    assert ended(listener.read(guess, Reading.FINISHED)) == []
+    assert ended(listener.silence(1)) == [Ended.SILENCE]
+
+
 def test_who_goes_on_is_read_anew() -> None:
     listener, _ = read_at_a_pause(AUTO, Reading.UNSURE)
     listener.speech()

@@ -15,7 +15,8 @@ a pause, the tail of a dictation, all of what was said without a pause.
 
 Where the server ends the turn (Ending), what was said is read before the silence
 counts: nothing, the gate's word for noise, ends no turn, and a sentence that is
-finished may end it sooner than one that is not.
+finished may end it sooner than one that is not. Where somebody might just have
+begun to speak again, the end waits for the VAD to be sure.
 """
 
 from __future__ import annotations
@@ -33,6 +34,10 @@ from .segment import PAUSE, Segment, SpeechRules, parting, segments
 # windows more of silence before the next, up to so many in all.
 _MORE = 3
 _LONGEST_PAUSE = 20
+
+# Windows, 0.3 s, that a silence ends a turn later at most while somebody may have begun to speak
+# again: Silero takes up to 0.26 s of a word to be sure of it, and 0.14 s to doubt.
+_BEGINNING = 10
 
 
 class Phase(Enum):
@@ -277,7 +282,10 @@ class Utterance:
         late = ending.within and heard > windows(ending.within)
         if not ending.silence or late or not self._may_end or self._reading is None:
             return None
-        return Ended.SILENCE if self._quiet >= ending.needed(self._reading) else None
+        needed = ending.needed(self._reading)
+        if self._probabilities[-1] >= self._rules.doubt:
+            needed += _BEGINNING
+        return Ended.SILENCE if self._quiet >= needed else None
 
     def _now(self) -> list[Segment]:
         parts = segments(self._probabilities, self._rules, self.samples)
