@@ -23,9 +23,10 @@ from wyoming_faster_whisper.engine.whisper import WhisperEngine, load_model
 from wyoming_faster_whisper.models import choose, size_of
 from wyoming_faster_whisper.speech import finished
 from wyoming_faster_whisper.speech.endpoint import windows
-from wyoming_faster_whisper.speech.segment import SpeechRules
+from wyoming_faster_whisper.speech.segment import Segment, SpeechRules
 from wyoming_faster_whisper.speech.utterance import Decode, Utterance
 from wyoming_faster_whisper.speech.vad import Vad
+from wyoming_faster_whisper.speech.voice import Voice, voice
 from wyoming_faster_whisper.turn import AUTO_PAUSE
 
 from . import voices
@@ -36,7 +37,7 @@ from .pauses import gaps, room, with_pause
 from .report import align, progress, write_json
 
 SILENCE = 1.0  # seconds behind each command: more than the longest wait for a guess
-CUTS = 2  # places, the quietest, at which a command is cut, one at a time
+CUTS = 4  # places, the quietest, at which a command is cut, one at a time
 
 _RIDGE = 1.0  # holds the weights of signs that say little near zero
 _STEPS = 20  # of Newton's; a few are enough
@@ -52,6 +53,7 @@ class Sound:
     speaker: str
     whole: bool
     samples: Samples
+    spoken: int  # samples up to which the VAD hears speech
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,11 +65,11 @@ class End:
     seconds: float  # that were decoded
     text: str
     closing: Closing
-    loudness: tuple[float, float]
+    voice: Voice
 
     @property
     def signs(self) -> tuple[float, ...]:
-        return finished.signs(self.closing, self.loudness)
+        return finished.signs(self.closing, self.voice)
 
 
 def main() -> None:
@@ -77,7 +79,7 @@ def main() -> None:
     speakers = [(clip.name, clip) for clip in clips]
     if voices.installed():
         made = voices.english()[: arguments.limit]
-        speakers += [(clip.name.split()[0], clip) for clip in made]
+        speakers += [(clip.name.split()[1], clip) for clip in made]
     sounds = list(heard(speakers, directory))
     # However early it stops, it has seen a fair sample, and the same each time.
     random.Random(0).shuffle(sounds)
@@ -120,17 +122,19 @@ def heard(speakers: Sequence[tuple[str, Clip]], model: Path) -> Iterator[Sound]:
             paused = with_pause(clip, at, SILENCE).audio
             sounds.append((False, paused[: at * WIDTH + len(room(clip, SILENCE))]))
         for whole, pcm in sounds:
-            samples = guessed(to_samples(pcm), vad)
-            if samples is not None:
-                yield Sound(speaker, whole, samples)
+            samples = to_samples(pcm)
+            segment = guessed(samples, vad)
+            if segment is not None:
+                heard = samples[segment.start : segment.end]
+                yield Sound(speaker, whole, heard, segment.spoken)
 
 
-def guessed(sound: Samples, vad: Vad) -> Samples | None:
-    """What the last guess about a sound is made of; None where there is none."""
+def guessed(sound: Samples, vad: Vad) -> Segment | None:
+    """What the last guess about a sound is about; None where there is none."""
     utterance = Utterance(SpeechRules(), pause=windows(AUTO_PAUSE))
     actions = utterance.heard(vad.probabilities(sound).tolist(), guess=True)
     guesses = [action.segment for action in actions if isinstance(action, Decode)]
-    return sound[guesses[-1].start : guesses[-1].end] if guesses else None
+    return guesses[-1] if guesses else None
 
 
 def decoded(engine: WhisperEngine, sounds: Sequence[Sound], seconds: float) -> Iterator[End]:
@@ -149,7 +153,7 @@ def decoded(engine: WhisperEngine, sounds: Sequence[Sound], seconds: float) -> I
                 len(sound.samples) / SAMPLE_RATE,
                 said.text,
                 said.closing,
-                finished.fall(sound.samples),
+                voice(sound.samples, sound.spoken),
             )
     progress("")
 
@@ -157,6 +161,9 @@ def decoded(engine: WhisperEngine, sounds: Sequence[Sound], seconds: float) -> I
 def fit(ends: Sequence[End]) -> Matrix:
     """The weights of a constant and of the signs; by Newton's method."""
     signs, whole = columns(ends), np.array([end.whole for end in ends], np.float64)
+    # In units of how much each varies, so that the ridge holds all of them alike.
+    units = np.array([1.0, *signs[:, 1:].std(axis=0)])
+    signs = signs / units
     # As if there were as many whole commands as cut ones, which is how people speak, about.
     share = whole.mean()
     counts = np.where(whole > 0, 0.5 / share, 0.5 / (1 - share))
@@ -167,7 +174,8 @@ def fit(ends: Sequence[End]) -> Matrix:
         slope = signs.T @ (counts * (whole - likely)) - ridge @ weights
         bend = (signs.T * (counts * likely * (1 - likely))) @ signs + ridge
         weights = weights + np.linalg.solve(bend, slope)
-    return weights
+    fitted: Matrix = weights / units
+    return fitted
 
 
 def without_their_speaker(ends: Sequence[End]) -> Matrix:
@@ -201,9 +209,11 @@ def table(whole: NDArray[np.bool_], found: Matrix) -> str:
         shares = [f"{100 * here[kind].mean():.1f}%" for kind in (whole, ~whole)]
         rows.append([name, f"{least:.2f}" if np.isfinite(least) else "", *shares])
 
-    row("finished", finished.FINISHED)
-    row("unsure", finished.UNSURE, finished.FINISHED)
-    row("unfinished", -np.inf, finished.UNSURE)
+    most = np.inf
+    for reading, least in finished.LINES.items():
+        row(reading.value, least, most)
+        most = least
+    row("unfinished", -np.inf, most)
     for percent in (1, 2, 5, 10):
         row(
             f"{percent} in 100 cut ones over it",

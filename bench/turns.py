@@ -17,10 +17,11 @@ from wyoming_faster_whisper.engine.whisper import WhisperEngine, load_model
 from wyoming_faster_whisper.models import choose, size_of
 from wyoming_faster_whisper.speech.ending import Reading, TurnRules
 from wyoming_faster_whisper.speech.endpoint import WINDOW, Probabilities, windows
-from wyoming_faster_whisper.speech.finished import fall, reading
+from wyoming_faster_whisper.speech.finished import reading
 from wyoming_faster_whisper.speech.segment import Segment, SpeechRules
 from wyoming_faster_whisper.speech.utterance import Action, Decode, Drop, End, Utterance
 from wyoming_faster_whisper.speech.vad import Vad
+from wyoming_faster_whisper.speech.voice import voice
 from wyoming_faster_whisper.turn import AUTO_PAUSE
 
 from . import voices
@@ -171,7 +172,9 @@ class Turn:
                 self._segment = action.segment
                 samples = self._sound[action.segment.start : action.segment.end]
                 said = self._decode(samples)
-                self._due = reading(said.text, said.closing, fall(samples))
+                self._due = reading(
+                    said.text, said.closing, voice(samples, action.segment.spoken)
+                )
                 self._free = max(self._free, now) + self._seconds * said.passes
                 self.decodes += 1
         return any(isinstance(action, End) for action in actions)

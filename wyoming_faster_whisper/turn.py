@@ -34,10 +34,11 @@ from .request import Offer, Request
 from .speech import utterance
 from .speech.ending import Ended, Reading, TurnRules
 from .speech.endpoint import WINDOW, Probabilities, windows
-from .speech.finished import fall, reading
+from .speech.finished import reading
 from .speech.pace import Pace
 from .speech.segment import Segment, SpeechRules
 from .speech.utterance import Action, Close, Decode, Drop, End, Started, Utterance
+from .speech.voice import voice
 from .text import GrowingText
 
 _LOGGER = logging.getLogger(__name__)
@@ -346,7 +347,7 @@ class Turn:
             said = Reading.FAILED
         else:
             samples = self._hearing.recording.samples(segment.start, segment.end)
-            said = reading(text.text, text.closing, fall(samples))
+            said = reading(text.text, text.closing, voice(samples, segment.spoken))
         self._perform(*self._utterance.read(segment, said))
 
     def _tell_piece(self, piece: str) -> None:

@@ -11,7 +11,8 @@ import pytest
 from wyoming_faster_whisper.audio import SAMPLE_RATE, Samples
 from wyoming_faster_whisper.engine.base import Job, Transcript
 from wyoming_faster_whisper.engine.whisper import WhisperEngine
-from wyoming_faster_whisper.speech.finished import fall, odds
+from wyoming_faster_whisper.speech.finished import odds
+from wyoming_faster_whisper.speech.voice import voice
 from wyoming_faster_whisper.testing import silence
 
 from ..clips import CLIPS
@@ -41,7 +42,7 @@ def finished(engine: WhisperEngine, samples: Samples) -> float:
     sound = np.concatenate([samples, silence(0.2)])
     [said] = engine.decode([Job(sound, closing=True, guess=True)])
     assert said.closing is not None
-    return odds(said.closing, fall(sound))
+    return odds(said.closing, voice(sound, len(samples)))
 
 
 @pytest.mark.parametrize("clip", LONG)

@@ -109,6 +109,7 @@ PURE = [
     "speech.pace",
     "speech.segment",
     "speech.utterance",
+    "speech.voice",
     "text",
     "wire.address",
     "wire.door",

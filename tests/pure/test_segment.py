@@ -31,6 +31,11 @@ def test_both_ends_are_cut_off_up_to_the_pad() -> None:
     assert part == Segment(first * WINDOW - pad, last * WINDOW + pad, True, (first, last))
 
 
+def test_it_says_where_its_speech_ends() -> None:
+    (part,) = found((2, 0.0), (1, 0.9), (2, 0.0))
+    assert part.start + part.spoken == (windows(2) + windows(1)) * WINDOW
+
+
 def test_the_pad_ends_with_the_recording() -> None:
     assert found((1, 0.9)) == [Segment(0, windows(1) * WINDOW, True, (0, windows(1)))]
 

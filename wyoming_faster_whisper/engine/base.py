@@ -46,6 +46,8 @@ class Closing:
 
     stop: float  # a mark that ends a sentence, behind the last word
     cut: float  # one that breaks it off: "..." or "-"
+    word: float  # the last token of that word
+    end: float  # second of the sound by which the decoder had heard all of the text
 
 
 @dataclass(frozen=True, slots=True)

@@ -43,6 +43,7 @@ _BEAM = 5
 _BATCH_GAIN = 0.95
 _POSITIONS = 448  # tokens that the decoder has places for, the prompt included
 _LONGEST_PROMPT = _POSITIONS // 2 - 1  # tokens, as Whisper cuts it
+_STEP = 0.02  # seconds of sound in a frame of the encoding
 _LEAST_LIKELY = 1e-30  # for a token; float32 has zeros for less
 
 PACE = 0.9
@@ -265,7 +266,7 @@ class WhisperEngine:
         closing = None
         if len(jobs) == 1 and jobs[0].closing and first[0].text:
             prompt = self._prompt(options, languages[0])
-            closing = self._closing(encoding, prompt, first[0].text)
+            closing = self._closing(encoding, prompt, first[0].text, jobs[0].seconds)
         kept = encoding if len(jobs) == 1 else None
         del encoding
         found: list[Transcript] = []
@@ -363,9 +364,9 @@ class WhisperEngine:
         return float(np.log(np.maximum(result.text_token_probs, _LEAST_LIKELY)).sum())
 
     def _closing(
-        self, encoding: ctranslate2.StorageView, prompt: list[int], text: str
+        self, encoding: ctranslate2.StorageView, prompt: list[int], text: str, seconds: float
     ) -> Closing | None:
-        """What the decoder would write behind a text: a mark perhaps?"""
+        """What the decoder would write behind a text: a mark perhaps? And where that ends."""
         words = self._tokens(text.rstrip(".,!?… -。？！"))
         steps = len(words) + 1  # CTranslate2 hands back a row for each word as well
         longest = max(2 * steps, len(prompt) + steps)
@@ -382,9 +383,14 @@ class WhisperEngine:
         if not rows:
             return None
         behind = _log_probabilities(rows[0])
+        frames = min(encoding.shape[1], math.ceil(seconds / _STEP))
+        aligned = self._model.align(encoding, prompt, [words], 2 * frames)[0]
         return Closing(
             stop=float(np.logaddexp.reduce(behind[self._stops])),
             cut=float(np.logaddexp.reduce(behind[self._cuts])),
+            word=math.log(max(aligned.text_token_probs[-1], _LEAST_LIKELY)),
+            # The end-of-text token is aligned as well: with what comes after the last word.
+            end=_STEP * next(at for word, at in aligned.alignments if word == len(words)),
         )
 
     def _features(self, samples: Samples) -> Features:

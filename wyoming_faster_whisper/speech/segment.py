@@ -49,6 +49,11 @@ class Segment:
     sure: bool  # somebody speaks; False: somebody might
     speech: tuple[int, int] = (0, 0)  # its windows, without the silence kept around them
 
+    @property
+    def spoken(self) -> int:
+        """Samples from its start to the end of its speech."""
+        return self.speech[1] * WINDOW - self.start
+
 
 def segments(probabilities: Sequence[float], rules: SpeechRules, samples: int) -> list[Segment]:
     """Say what of a recording is to be decoded; nothing if nobody spoke.
