@@ -32,7 +32,7 @@ def turn(*parts: Samples, said: Transcript = UNSURE, seconds: float = 0.3) -> Tu
 
 def test_what_may_be_finished_waits_for_its_silence() -> None:
     heard = turn(tone(1.0))
-    assert heard.end() == pytest.approx(1.0 + 1.25, abs=0.05)
+    assert heard.end() == pytest.approx(1.0 + 1.12, abs=0.05)
     assert (heard.reading, heard.decodes) == (Reading.UNSURE, 1)
 
 
