@@ -184,7 +184,7 @@ def decoder(weights: dict[str, Array], heads: int, layers: int) -> ModelProto:
         for side in ("decoder", "encoder"):
             for part in ("key", "value"):
                 name = f"{layer}.{side}.{part}"
-                state = ["rows", heads, f"past_{side}", _HEAD]
+                state: list[str | int | None] = ["rows", heads, f"past_{side}", _HEAD]
                 inputs.append(
                     helper.make_tensor_value_info(
                         f"past_key_values.{name}", TensorProto.FLOAT, state
