@@ -104,8 +104,22 @@ def test_what_is_too_far_for_the_ear_alone_is_weighed() -> None:
 def test_each_name_is_weighed_in_the_text_that_it_is_most_like() -> None:
     texts = ["Set the thing to 20.", "Set the incubi to 20.", "Set the ecobe to 20."]
     names = [found.name for found in HOME.rewrites(texts)]
-    assert names.count("Ecobee") == 1
+    assert names[0] == "Ecobee"
     assert "Set the Ecobee to 20." in [found.text for found in HOME.rewrites(texts)]
+
+
+def test_a_name_is_written_as_the_likeliest_text_with_the_same_words_around_it() -> None:
+    texts = ["Set the thing to 20.", "set the incubi to 20", "set the akobi at 20"]
+    written = [found.text for found in HOME.rewrites(texts) if found.name == "Ecobee"]
+    assert "Set the Ecobee to 20." in written
+    assert "set the Ecobee to 20" not in written
+
+
+def test_a_name_is_weighed_in_a_second_place_only_behind_the_other_names() -> None:
+    texts = ["Start the florbick ecobe.", "Start the florbick a nanni."]
+    names = [found.name for found in HOME.rewrites(texts)]
+    once = len(set(names))
+    assert len(set(names[:once])) == once
 
 
 def test_few_names_are_weighed() -> None:
@@ -139,7 +153,7 @@ def test_the_more_common_the_words_the_surer_the_decoder_has_to_be() -> None:
 def test_no_name_takes_the_place_of_the_verb() -> None:
     assert math.inf in [found.least for found in HOME.rewrites(["Larger is the room."])]
     anchored = HOME.rewrites(["Akara hub on."])
-    assert [found.least < 0 for found in anchored if found.name == "Aqara Hub"] == [True]
+    assert next(found.least for found in anchored if found.name == "Aqara Hub") < 0
 
 
 def test_spellings_that_sound_alike_have_the_same_sounds() -> None:

@@ -287,7 +287,8 @@ class WhisperEngine:
                 text = job.said  # it has been sent, and is not taken back
             expected = Expected(job, language)
             rewrites = expected.rewrites((text, *decoded.others)) if text else ()
-            asking = self._prompt(options, language, [found.name for found in rewrites])
+            names = list(dict.fromkeys(found.name for found in rewrites))
+            asking = self._prompt(options, language, names)
             if rewrites and asking != self._prompt(options, language):
                 text = self._meant(job, some, asking, text, rewrites, kept)
                 passes += 1

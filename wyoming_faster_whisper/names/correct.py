@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import math
 import re
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
@@ -28,7 +29,8 @@ _STOP = re.compile(r"[.!?;:。！？]")  # between two words: no name goes on be
 _PAUSE = re.compile(r"[,.!?;:]\s")
 _LEAST_ALIKE = 0.5  # in sound; below it nothing else could make up for it
 _MORE_WORDS = 2  # than the name has: "net at mode" for "Netatmo"
-_NEAR = 6  # names that are weighed together; of 12 hardly one more is right
+_NEAR = 6  # texts that are weighed together; of 12 hardly one more is right
+_PLACES = 3  # in which one name is weighed
 _WORTH_WEIGHING = -6.0  # log odds; the decoder says no to what was not meant
 _PER_RANK = -0.25  # of a text, in log odds: what the decoder holds for less likely
 # How much less likely than what it heard the decoder may hold a name, in natural logs; and how
@@ -162,24 +164,33 @@ class Corrector:
         self._most_words = max(map(len, known), default=0) + _MORE_WORDS
 
     def rewrites(self, texts: Sequence[str]) -> tuple[Rewrite, ...]:
-        """A text for each of the few names that may have been said; () where none is likely.
+        """Texts with the few names that may have been said; () where none is likely.
 
         They are for the recogniser: it can tell how likely it holds each.
 
         Args:
             texts: what may have been said, the likeliest first.
         """
-        best: dict[str, tuple[float, Rewrite]] = {}
-        for rank, text in enumerate(texts):
-            words = words_of(text)
+        heard = [(text, words_of(text)) for text in texts]
+        best: dict[tuple[str, str], tuple[float, Rewrite]] = {}
+        for rank, (text, words) in enumerate(heard):
             for found in self.candidates(text):
                 likely = found.likeness + _PER_RANK * rank
-                if likely > best.get(found.name, (_WORTH_WEIGHING,))[0]:
-                    start, end = words[found.first].start, words[found.last - 1].end
-                    written = text[:start] + found.name + text[end:]
-                    best[found.name] = likely, Rewrite(found.name, written, found.least)
+                if likely <= _WORTH_WEIGHING:
+                    continue
+                written = _written(found.name, words[: found.first], words[found.last :], heard)
+                rewrite = Rewrite(found.name, written, found.least)
+                if (found.name, written) not in best or likely > best[found.name, written][0]:
+                    best[found.name, written] = likely, rewrite
         ranked = sorted(best.values(), key=lambda found: found[0], reverse=True)
-        return tuple(rewrite for _, rewrite in ranked[:_NEAR])
+        # A name in a second place is weighed where there is room: every name goes first once.
+        turns: Counter[str] = Counter()
+        ordered: list[tuple[int, Rewrite]] = []
+        for _, rewrite in ranked:
+            turns[rewrite.name] += 1
+            ordered.append((turns[rewrite.name], rewrite))
+        ordered.sort(key=lambda turn: turn[0])
+        return tuple(rewrite for turn, rewrite in ordered if turn <= _PLACES)[:_NEAR]
 
     def correct(self, text: str) -> str:
         """The text with every name that was nearly said written as it should be."""
@@ -325,6 +336,27 @@ class Corrector:
 
 def words_of(text: str) -> list[Word]:
     return [Word(match[0], match.start(), match.end()) for match in _WORD.finditer(text)]
+
+
+def _written(
+    name: str,
+    before: Sequence[Word],
+    after: Sequence[Word],
+    heard: Sequence[tuple[str, Sequence[Word]]],
+) -> str:
+    """The name between these words, as the likeliest text that has them writes them."""
+    left, right = [word.letters for word in before], [word.letters for word in after]
+    for text, words in heard:
+        plain = [word.letters for word in words]
+        between = len(words) - len(left) - len(right)
+        if (
+            between > 0
+            and plain[: len(left)] == left
+            and plain[len(plain) - len(right) :] == right
+        ):
+            start, end = words[len(left)].start, words[len(left) + between - 1].end
+            return text[:start] + name + text[end:]
+    raise AssertionError("one of the texts has these words")
 
 
 def _parts(text: str) -> tuple[str, ...]:
