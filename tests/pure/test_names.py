@@ -9,6 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from wyoming_faster_whisper.names.correct import Corrector, Rewrite, chosen
+from wyoming_faster_whisper.names.orders import is_order
 from wyoming_faster_whisper.names.sound import letters, sounds
 from wyoming_faster_whisper.names.words import LANGUAGES, commonness
 
@@ -57,6 +58,12 @@ def test_a_near_miss_becomes_the_name(heard: str, right: str) -> None:
 )
 def test_what_is_simply_another_word_stays(text: str) -> None:
     assert HOME.correct(text) == text
+
+
+def test_no_little_word_goes_with_a_word_that_is_hardly_alike() -> None:
+    home = Corrector(("Sparkles",))
+    text = "Remember that the starkey is with Martin."
+    assert home.correct(text) == text
 
 
 def test_of_two_rivals_the_nearer_wins() -> None:
@@ -122,6 +129,26 @@ def test_a_name_is_weighed_in_a_second_place_only_behind_the_other_names() -> No
     assert len(set(names[:once])) == once
 
 
+def test_a_second_place_is_for_orders() -> None:
+    def count(text: str) -> int:
+        return [found.name for found in HOME.rewrites([text])].count("Ecobee")
+
+    assert count("When was the akobi moved?") == 1
+    assert count("Turn on the akobi.") > 1
+
+
+def test_outside_an_order_a_little_word_goes_less_easily() -> None:
+    edge, plain = (
+        max(
+            (found for found in HOME.candidates("Set the incubi to 20.") if found.edge == at),
+            key=lambda found: found.likeness,
+        )
+        for at in (True, False)
+    )
+    assert edge.least(order=False) > plain.least(order=False) + 2
+    assert edge.least(order=True) < edge.least(order=False)
+
+
 def test_few_names_are_weighed() -> None:
     found = HOME.rewrites(["Please switch the mail and top."])
     assert "Vaillant" in [rewrite.name for rewrite in found]
@@ -146,8 +173,29 @@ def test_the_more_common_the_words_the_surer_the_decoder_has_to_be() -> None:
         return next(found.least for found in HOME.rewrites([text]) if found.name == name)
 
     unheard_of = least("Set the incubi to 20.", "Ecobee")
-    assert unheard_of < least("Is the larger empty?", "Larder")
-    assert least("Start the Akara hub.", "Aqara Hub") == unheard_of
+    assert least("Is the lardar empty?", "Larder") < least("Is the larger empty?", "Larder")
+    assert least("Start the Akara hub.", "Aqara Hub") < 0
+    assert least("Set the ecobe to 20.", "Ecobee") < unheard_of  # and the less alike
+
+
+def test_a_plain_word_is_rather_a_name_in_an_order() -> None:
+    def least(text: str) -> float:
+        return next(found.least for found in HOME.rewrites([text]) if found.name == "Worx")
+
+    assert least("Please start the works in 10 minutes.") < least("When did the works begin?")
+    assert is_order(["Could", "you", "check", "the"], "en")
+    assert is_order(["Schalte", "die"], "de")
+    assert not is_order(["Is", "the"], "en")
+    assert not is_order(["turn", "the"], "de")
+    assert not is_order("Close the windows before".split(), "en")
+    assert not is_order([], "en")
+
+
+def test_the_surest_was_meant_beside_what_it_needs_to_be() -> None:
+    alike, unlike = Rewrite("Ecobee", "The Ecobee.", -5.0), Rewrite("Nanit", "The Nanit.", 1.0)
+    assert chosen([unlike, alike], [-6.0, -7.0], heard=-6.5) is alike
+    verb = Rewrite("Nuki", "Nuki the sound.", math.inf)
+    assert chosen([verb, alike], [-6.0, -7.0], heard=-6.5) is None
 
 
 def test_no_name_takes_the_place_of_the_verb() -> None:

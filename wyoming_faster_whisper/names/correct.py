@@ -21,10 +21,11 @@ from itertools import pairwise
 from rapidfuzz import process
 from rapidfuzz.distance import Levenshtein
 
+from .candidate import EVERYDAY_WORD, Candidate, Word, words_of
+from .orders import is_order
 from .sound import READINGS, features, letters
 from .words import commonness
 
-_WORD = re.compile(r"[^\W_]+(?:['’.\-][^\W_]+)*")
 _STOP = re.compile(r"[.!?;:。！？]")  # between two words: no name goes on behind it
 _PAUSE = re.compile(r"[,.!?;:]\s")
 _LEAST_ALIKE = 0.5  # in sound; below it nothing else could make up for it
@@ -33,99 +34,11 @@ _NEAR = 6  # texts that are weighed together; of 12 hardly one more is right
 _PLACES = 3  # in which one name is weighed
 _WORTH_WEIGHING = -6.0  # log odds; the decoder says no to what was not meant
 _PER_RANK = -0.25  # of a text, in log odds: what the decoder holds for less likely
-# How much less likely than what it heard the decoder may hold a name, in natural logs; and how
-# much surer it has to be where words of the language would go, the more the commoner, and where a
-# little one goes with them. Fitted on bench.homes.TUNING.
-_LESS_LIKELY = -3.0
-_SURER_WORD = 1.0
-_SURER_COMMON = 0.9
-_SURER_EDGE = 2.0
 _LONGEST_NAME = 6  # words; longer ones are told apart by any few of them
 _LONGEST_TEXT = 400  # words; of a dictation the rest is left alone
 
-# Weights of the evidence, in units of log odds, fitted on bench.homes.TUNING.
-_PRIOR = -5.0
-_PER_SOUND = 1.2
-_PER_MISSED_SOUND = -3.6
-_SPELLING = 6.0
-_COMMON = -0.6
-_SPLIT = 1.5
-_ANCHORED = 5.0
-_LITTLE_WORD_AT_THE_EDGE = -2.5
-# For words of the language, where no other word of the name stands beside them, and the more
-# the commoner: "the alarm works" is not about a Worx, nor an "espresso" about a Nespresso.
-# Stricter than the fit: what was meant all the same comes out when the decoder is asked.
-_KNOWN = -4.0
-_EVERYDAY = -3.0
-
-_MOST_SOUNDS = 8.0  # a longer name is no surer to be meant
-_EVERYDAY_WORD = 3.0  # commonness: "grow" has 4.9, "plank" 3.1
 _LITTLE_WORD = 6.2  # commonness of "on", "the", "to"
 _IN_A_NAME = 5.0  # commonness of a word that some name has
-
-
-@dataclass(frozen=True, slots=True)
-class Word:
-    """A word and where it stands in the text."""
-
-    text: str
-    start: int
-    end: int
-
-    @property
-    def letters(self) -> str:
-        return letters(self.text)
-
-
-@dataclass(frozen=True, slots=True)
-class Candidate:
-    """A name that may be meant by some words of the text."""
-
-    name: str
-    first: int  # word
-    last: int  # word, not included
-    sounds: float  # of the name, without the words that are right already
-    missed: float  # sounds, of those
-    spelling: float  # 0 to 1: how alike they are written
-    common: float  # commonness of the rarest word that would go
-    split: bool  # more words than the name has
-    anchored: bool  # another word of the name stands there
-    edge: bool  # a little word would go with the others
-
-    @property
-    def evidence(self) -> float:
-        """Log odds that the name was meant; 0 is even."""
-        if self.anchored or not self.common:
-            return self.likeness
-        return self.likeness + _KNOWN + _EVERYDAY * max(0.0, self.common - _EVERYDAY_WORD)
-
-    @property
-    def least(self) -> float:
-        """See Rewrite.least.
-
-        No order begins with a name, unless with words of it: "Mute the sound" is no Nuki. It is
-        weighed all the same: where that is the likeliest, no other name was meant.
-        """
-        if self.first == 0 and not self.anchored:
-            return math.inf
-        least = _LESS_LIKELY + _SURER_EDGE * self.edge
-        if self.common and not self.anchored:
-            least += _SURER_WORD + _SURER_COMMON * max(0.0, self.common - _EVERYDAY_WORD)
-        return least
-
-    @property
-    def likeness(self) -> float:
-        """The same, were the words that stand there no more than a way to write sounds."""
-        return (
-            _PRIOR
-            + _PER_SOUND * min(self.sounds, _MOST_SOUNDS)
-            + _PER_MISSED_SOUND * self.missed
-            + _SPELLING * self.spelling
-            + _COMMON * self.common
-            + _SPLIT * self.split
-            + _ANCHORED * self.anchored
-            + _LITTLE_WORD_AT_THE_EDGE * self.edge
-        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -146,9 +59,10 @@ class Corrector:
     """
 
     def __init__(self, names: Sequence[str], language: str = "en") -> None:
+        self._language = language
         self._common = commonness(language)
         self._everyday = tuple(
-            word for word, common in self._common.items() if common > _EVERYDAY_WORD
+            word for word, common in self._common.items() if common > EVERYDAY_WORD
         )
         known: dict[tuple[str, ...], str] = {}
         for name in names:
@@ -172,25 +86,28 @@ class Corrector:
             texts: what may have been said, the likeliest first.
         """
         heard = [(text, words_of(text)) for text in texts]
-        best: dict[tuple[str, str], tuple[float, Rewrite]] = {}
+        best: dict[tuple[str, str], tuple[float, bool, Rewrite]] = {}
         for rank, (text, words) in enumerate(heard):
             for found in self.candidates(text):
                 likely = found.likeness + _PER_RANK * rank
                 if likely <= _WORTH_WEIGHING:
                     continue
                 written = _written(found.name, words[: found.first], words[found.last :], heard)
-                rewrite = Rewrite(found.name, written, found.least)
+                order = is_order((word.text for word in words[: found.first]), self._language)
+                rewrite = Rewrite(found.name, written, found.least(order=order))
                 if (found.name, written) not in best or likely > best[found.name, written][0]:
-                    best[found.name, written] = likely, rewrite
-        ranked = sorted(best.values(), key=lambda found: found[0], reverse=True)
-        # A name in a second place is weighed where there is room: every name goes first once.
+                    best[found.name, written] = likely, order, rewrite
+        # Where there is room an order is weighed with a name in its second place as well. In
+        # other texts that would be one more chance to err.
         turns: Counter[str] = Counter()
-        ordered: list[tuple[int, Rewrite]] = []
-        for _, rewrite in ranked:
-            turns[rewrite.name] += 1
-            ordered.append((turns[rewrite.name], rewrite))
-        ordered.sort(key=lambda turn: turn[0])
-        return tuple(rewrite for turn, rewrite in ordered if turn <= _PLACES)[:_NEAR]
+        ranked: list[tuple[int, Rewrite]] = []
+        for _, order, rewrite in sorted(best.values(), key=lambda found: -found[0]):
+            turn = turns[rewrite.name]
+            if turn == 0 or (order and turn < _PLACES):
+                turns[rewrite.name] += 1
+                ranked.append((turn, rewrite))
+        ranked.sort(key=lambda found: found[0])
+        return tuple(rewrite for _, rewrite in ranked[:_NEAR])
 
     def correct(self, text: str) -> str:
         """The text with every name that was nearly said written as it should be."""
@@ -230,7 +147,7 @@ class Corrector:
         for first, last in self._exact(plain):
             start, end = words[first].start, words[last - 1].end
             written, name = text[start:end], self._names[tuple(plain[first:last])]
-            everyday = self._commonness(written) > _EVERYDAY_WORD and last - first == 1
+            everyday = self._commonness(written) > EVERYDAY_WORD and last - first == 1
             if (
                 not everyday
                 and not _PAUSE.search(written)
@@ -334,10 +251,6 @@ class Corrector:
         return max(known, _IN_A_NAME) if letters(word) in self._spoken_words else known
 
 
-def words_of(text: str) -> list[Word]:
-    return [Word(match[0], match.start(), match.end()) for match in _WORD.finditer(text)]
-
-
 def _written(
     name: str,
     before: Sequence[Word],
@@ -399,8 +312,13 @@ def chosen(
     """
     if not rewrites:
         return None
-    surest, rewrite = max(zip(likely, rewrites, strict=True), key=lambda pair: pair[0])
-    return rewrite if surest - heard > rewrite.least else None
+    weighed = list(zip(likely, rewrites, strict=True))
+    if max(weighed, key=lambda pair: pair[0])[1].least == math.inf:
+        return None
+    surest, rewrite = max(
+        ((likely - each.least, each) for likely, each in weighed), key=lambda pair: pair[0]
+    )
+    return rewrite if surest > heard else None
 
 
 @lru_cache(maxsize=8)

@@ -1,0 +1,122 @@
+"""Words of a text that may be a name: how much speaks for it, and against. Pure."""
+
+from __future__ import annotations
+
+import math
+import re
+from dataclasses import dataclass
+
+from .sound import letters
+
+_WORD = re.compile(r"[^\W_]+(?:['’.\-][^\W_]+)*")
+
+# How much less likely than what it heard the decoder may hold a name, in natural logs. How much
+# surer it has to be where words of the language would go, the more the commoner, and where a
+# little one goes with them. An order is about some thing: there it may be less sure, of plain
+# words above all, and the less the more alike they are; elsewhere what is hardly alike needs
+# more. Fitted on bench.homes.TUNING and on sentences made of words that sound like its names.
+_LESS_LIKELY = -3.0
+_SURER_WORD = 2.0
+_SURER_COMMON = 0.9
+_SURER_EDGE = 4.0
+_EDGE_IN_AN_ORDER = -2.0
+_IN_AN_ORDER = -1.0
+_WORD_IN_AN_ORDER = -3.0
+_PER_LIKENESS = -0.7
+_ALIKE = -2.0  # likeness that speaks neither for a name nor against it
+
+# Weights of the evidence, in units of log odds, fitted on bench.homes.TUNING.
+_PRIOR = -5.0
+_PER_SOUND = 1.2
+_PER_MISSED_SOUND = -3.6
+_SPELLING = 6.0
+_COMMON = -0.6
+_SPLIT = 1.5
+_ANCHORED = 5.0
+_LITTLE_WORD_AT_THE_EDGE = -2.5
+# For words of the language, where no other word of the name stands beside them, and the more
+# the commoner: "the alarm works" is not about a Worx, nor an "espresso" about a Nespresso.
+# Stricter than the fit: what was meant all the same comes out when the decoder is asked.
+_KNOWN = -4.0
+_EVERYDAY = -3.0
+# For a little word that would go with words that nobody knows: "the starkey is" is no Sparkles.
+_LITTLE_WORD_BY_EAR = -1.0
+
+_MOST_SOUNDS = 8.0  # a longer name is no surer to be meant
+EVERYDAY_WORD = 3.0  # commonness: "grow" has 4.9, "plank" 3.1
+
+
+@dataclass(frozen=True, slots=True)
+class Word:
+    """A word and where it stands in the text."""
+
+    text: str
+    start: int
+    end: int
+
+    @property
+    def letters(self) -> str:
+        return letters(self.text)
+
+
+@dataclass(frozen=True, slots=True)
+class Candidate:
+    """A name that may be meant by some words of the text."""
+
+    name: str
+    first: int  # word
+    last: int  # word, not included
+    sounds: float  # of the name, without the words that are right already
+    missed: float  # sounds, of those
+    spelling: float  # 0 to 1: how alike they are written
+    common: float  # commonness of the rarest word that would go
+    split: bool  # more words than the name has
+    anchored: bool  # another word of the name stands there
+    edge: bool  # a little word would go with the others
+
+    @property
+    def evidence(self) -> float:
+        """Log odds that the name was meant; 0 is even."""
+        if self.anchored:
+            return self.likeness
+        if not self.common:
+            return self.likeness + _LITTLE_WORD_BY_EAR * self.edge
+        return self.likeness + _KNOWN + _EVERYDAY * max(0.0, self.common - EVERYDAY_WORD)
+
+    def least(self, *, order: bool) -> float:
+        """See Rewrite.least.
+
+        Args:
+            order: whether the words before it begin one.
+
+        No order begins with a name, unless with words of it: "Mute the sound" is no Nuki. It is
+        weighed all the same: where that is the likeliest, no other name was meant.
+        """
+        if self.first == 0 and not self.anchored:
+            return math.inf
+        alike = self.likeness - _ALIKE
+        least = _LESS_LIKELY + _SURER_EDGE * self.edge
+        least += _PER_LIKENESS * (max(0.0, alike) if order else min(0.0, alike))
+        least += (_IN_AN_ORDER + _EDGE_IN_AN_ORDER * self.edge) * order
+        if self.common and not self.anchored:
+            least += _SURER_WORD + _SURER_COMMON * max(0.0, self.common - EVERYDAY_WORD)
+            least += _WORD_IN_AN_ORDER * order
+        return least
+
+    @property
+    def likeness(self) -> float:
+        """The same, were the words that stand there no more than a way to write sounds."""
+        return (
+            _PRIOR
+            + _PER_SOUND * min(self.sounds, _MOST_SOUNDS)
+            + _PER_MISSED_SOUND * self.missed
+            + _SPELLING * self.spelling
+            + _COMMON * self.common
+            + _SPLIT * self.split
+            + _ANCHORED * self.anchored
+            + _LITTLE_WORD_AT_THE_EDGE * self.edge
+        )
+
+
+def words_of(text: str) -> list[Word]:
+    return [Word(match[0], match.start(), match.end()) for match in _WORD.finditer(text)]
