@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import os
 import sys
 from functools import partial
 from pathlib import Path
@@ -13,7 +14,7 @@ import pytest
 
 from wyoming_faster_whisper.audio import Samples
 from wyoming_faster_whisper.cli import client as main
-from wyoming_faster_whisper.client import Client, Retry, media
+from wyoming_faster_whisper.client import Client, ClientError, Retry, media
 from wyoming_faster_whisper.client.options import Wish
 from wyoming_faster_whisper.client.transcribe import Pool, plan_output, transcribe
 from wyoming_faster_whisper.engine.base import Job
@@ -162,6 +163,29 @@ async def test_a_bad_file_does_not_stop_the_others(
     assert told.count("error: cannot read ") == len(bad)
 
 
+async def test_a_file_that_cannot_be_read_is_named_before_the_server_is_asked(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    nobody = f"unix://{tmp_path}/nobody"
+    bad = [path for path, _ in broken(tmp_path).values()]
+    assert await written(nobody, *bad) == len(bad)
+    assert capsys.readouterr().err.count("error: cannot read ") == len(bad)
+    with pytest.raises(ClientError):
+        await written(nobody, tmp_path / "missing.wav", tmp_path / "sound.mp3")
+    assert "missing.wav: No such file" in capsys.readouterr().err
+
+
+async def test_a_pipe_that_is_named_is_read_once(
+    server: Server, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    os.mkfifo(pipe := tmp_path / "pipe")
+    sound = write_media(tmp_path / "a.ogg", tone(1.0)).read_bytes()
+    writing = asyncio.to_thread(pipe.write_bytes, sound)
+    failed, _ = await asyncio.gather(written(server.uri, pipe), writing)
+    assert failed == 0
+    assert capsys.readouterr().out == "1.0 seconds\n"
+
+
 async def test_a_pause_that_is_named_cuts_text_too(
     server: Server, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -247,8 +271,15 @@ async def test_standard_input_is_a_file_too(server: Server, tmp_path: Path) -> N
     ],
 )
 def test_what_cannot_be_done_is_said_and_counted(
-    arguments: list[str], status: int, sentence: str, capsys: pytest.CaptureFixture[str]
+    arguments: list[str],
+    status: int,
+    sentence: str,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
 ) -> None:
+    write_media(tmp_path / "a.wav", tone(1.0))
+    monkeypatch.chdir(tmp_path)
     try:
         ended: object = main(["transcribe", *arguments])
     except SystemExit as parsing:

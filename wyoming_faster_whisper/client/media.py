@@ -9,7 +9,8 @@ from __future__ import annotations
 import io
 import os
 import sys
-from collections.abc import Iterable, Iterator
+from collections.abc import Generator, Iterable, Iterator
+from contextlib import closing
 from pathlib import Path
 from typing import Any, BinaryIO
 
@@ -55,7 +56,7 @@ def find_files(given: Iterable[str]) -> list[tuple[str, Path]]:
     return found
 
 
-def decode(name: str) -> Iterator[bytes]:
+def decode(name: str) -> Generator[bytes, None, None]:
     """Decode a file's first sound track, in blocks of about 30 s. Blocking.
 
     A damaged stretch is left out, as players do.
@@ -77,6 +78,21 @@ def decode(name: str) -> Iterator[bytes]:
         raise AudioError(f"cannot read {name}: {reason}; is it sound or video?") from None
     except OSError as error:
         raise AudioError(f"cannot read {name}: {error.strerror or error}") from None
+
+
+def look(name: str) -> None:
+    """See whether a file can be heard, by the first 30 s of it. Blocking.
+
+    Pipes, standard input among them, can be read only once: they are left alone.
+
+    Raises:
+        AudioError: as decode.
+    """
+    path = Path(name)
+    if name == STDIN or (path.exists() and not path.is_file()):
+        return
+    with closing(decode(name)) as blocks:
+        next(blocks, None)
 
 
 def _open(name: str) -> BinaryIO:

@@ -6,6 +6,7 @@ import asyncio
 from collections import Counter, deque
 from collections.abc import Callable, Coroutine, Iterable, Sequence
 from dataclasses import dataclass, field
+from itertools import compress
 from pathlib import Path
 
 from wyoming.asr import Transcript
@@ -103,11 +104,25 @@ async def transcribe(wish: Wish, pool: Pool, new_vad: Callable[[], SpeechDetecto
     files = await asyncio.to_thread(media.find_files, wish.files)
     targets = plan_output(files, wish)
     async with pool:
-        reader = _Reader(
-            wish, pool, how_to_cut(wish, server_ends=await pool.server_ends()), new_vad
-        )
+        heard = [await _can_be_heard(name) for name, _ in files]
+        unheard = heard.count(False)
+        if unheard == len(files):
+            return unheard
+        server_ends = await pool.server_ends()
+        reader = _Reader(wish, pool, how_to_cut(wish, server_ends=server_ends), new_vad)
+        files, targets = list(compress(files, heard)), list(compress(targets, heard))
         with screen.bar(len(files), "transcribing") as bar:
-            return await _in_order(reader, files, targets, bar.advance, wish)
+            return unheard + await _in_order(reader, files, targets, bar.advance, wish)
+
+
+async def _can_be_heard(name: str) -> bool:
+    """Tell of a file that cannot, before a server is asked for anything."""
+    try:
+        await asyncio.to_thread(media.look, name)
+    except AudioError as error:
+        screen.note(f"error: {error}")
+        return False
+    return True
 
 
 def plan_output(files: Sequence[tuple[str, Path]], wish: Wish) -> list[Path | None]:
