@@ -55,7 +55,7 @@ done
 mkdir -p "$root/opt/server"
 mount --bind "$server" "$root/opt/server"
 mount -o remount,bind,ro "$root/opt/server"
-mkdir "$root$volume" "$root/tmp"
+mkdir -p "$root$volume" "$root/tmp"  # may be there: what we run can lie in /tmp
 mount --bind "$data" "$root$volume"
 mount -o remount,bind,ro "$root"
 cd "$root"
