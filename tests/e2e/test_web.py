@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import logging
 import sys
 from itertools import pairwise
 from pathlib import Path
@@ -70,12 +71,17 @@ async def test_a_name_that_the_operator_gave_is_served(serve: Serve) -> None:
 
 
 @pytest.mark.parametrize("origin", ["http://evil.example", "null", ""])
-async def test_another_web_site_may_not_listen(serve: Serve, origin: str) -> None:
+async def test_another_web_site_may_not_listen(
+    serve: Serve, origin: str, caplog: pytest.LogCaptureFixture
+) -> None:
     server = await serve(web_port=0)
     with pytest.raises(InvalidStatus) as refused:
         async with browser(server, origin=origin):
             pass
     assert refused.value.response.status_code == 403
+    told = [one for one in caplog.records if one.levelno > logging.INFO and one.name != "asyncio"]
+    assert len(told) == 1
+    assert f"a page of {origin!r} may not listen here" in told[0].getMessage()
 
 
 @pytest.mark.parametrize("rate", [16_000, 44_100, 48_000])

@@ -90,8 +90,12 @@ class _Guarded:
         refusal = self._refusal(scope["type"], host, headers.get("origin", ""))
         if refusal is not None:
             _LOGGER.warning("%s: %s", _peer(scope), refusal)
-            # uvicorn sends it in answer to a WebSocket's handshake, too.
-            await PlainTextResponse(f"{refusal}\n", 403)(scope, receive, send)
+            if scope["type"] == "websocket":
+                # uvicorn answers 403. A page's script could not read a sentence, and uvicorn
+                # takes a handshake that is answered with one for a mistake of ours.
+                await send({"type": "websocket.close"})
+            else:
+                await PlainTextResponse(f"{refusal}\n", 403)(scope, receive, send)
             return
         said = {
             name: value.format(sockets=f"ws://{host} wss://{host}")
