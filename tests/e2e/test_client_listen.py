@@ -51,9 +51,14 @@ async def test_nothing_is_sent_before_somebody_speaks(server: Server) -> None:
     assert server.engine.decoded == []
 
 
-async def test_nobody_speaks_for_too_long(server: Server) -> None:
+async def test_nobody_speaks_for_too_long(
+    server: Server, capsys: pytest.CaptureFixture[str]
+) -> None:
     microphone = FakeMicrophone(silence(5.0), stays=True)
     assert await heard(server.uri, microphone, longest=3.0) == 0
+    out, told = capsys.readouterr()
+    assert (out, told.count("\n")) == ("", 1)
+    assert told.startswith("error: nobody was heard; ")
 
 
 async def test_a_microphone_that_is_unplugged_ends_the_utterance(

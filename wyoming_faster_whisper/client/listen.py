@@ -90,6 +90,8 @@ async def listen(
                     heard = await _take_turns(ear, loop=manner.loop)
                 if hearing.done():
                     hearing.result()  # why there is no microphone
+                if not heard and not manner.loop:
+                    screen.note("error: nobody was heard; is this the microphone? see --devices")
             finally:
                 hearing.cancel()
                 await asyncio.wait([hearing])
