@@ -93,7 +93,8 @@ def enter(
         subprocess.run(["chown", "-R", f"{user}:{user}", scratch / "data"], check=True)
     arguments = [
         *(str(scratch / "root"), str(scratch / "data"), volume, str(scratch / "etc")),
-        " ".join((sys.base_prefix, sys.prefix, str(ROOT))),
+        # What lies in another of them comes with it, so that goes first.
+        " ".join(sorted((sys.base_prefix, sys.prefix, str(ROOT)), key=len)),
         *(str(user), HOST_NAME, str(server or scratch / "server"), *command),
     ]
     return subprocess.run(
