@@ -19,7 +19,8 @@ import numpy as np
 
 from wyoming_faster_whisper.engine.base import DecodeOptions
 from wyoming_faster_whisper.engine.gate import token_budget
-from wyoming_faster_whisper.engine.whisper import WhisperEngine, load_model
+from wyoming_faster_whisper.engine.model import load_model
+from wyoming_faster_whisper.engine.whisper import WhisperEngine
 from wyoming_faster_whisper.engine.window import FRAMES_PER_SECOND
 from wyoming_faster_whisper.speech.vad import Vad
 
@@ -167,16 +168,16 @@ def measure_once(
     # The engine's own steps, not its decode(): that would choose the window itself.
     full = np.resize(sound, round(window * SAMPLE_RATE))
     watch.time(("vad", window), lambda: vad.probabilities(full))
-    watch.time(("spectrogram", window), lambda: engine._features(full))
+    watch.time(("spectrogram", window), lambda: engine.model.features(full))
 
     watch.time(("vad",), lambda: vad.probabilities(sound))
-    features = watch.time(("spectrogram",), lambda: engine._features(sound))
+    features = watch.time(("spectrogram",), lambda: engine.model.features(sound))
     frames = round(window * FRAMES_PER_SECOND)
-    encoding = watch.time(("encoder", window), lambda: engine._encode([features], frames))
-    prompt = engine._prompt(DecodeOptions(), "en")
+    encoding = watch.time(("encoder", window), lambda: engine.model.encode([features], frames))
+    prompt = engine.model.prompt(DecodeOptions(), "en")
     budget = token_budget(len(sound) / SAMPLE_RATE, "en")
     for beam in BEAMS:
-        generate = partial(engine._generate, encoding, [prompt], beam, [budget])
+        generate = partial(engine.model.generate, encoding, [prompt], beam, [budget])
         [decoded] = watch.time(("decoder", window, beam), generate)
         tokens[window, beam].append(decoded.tokens)
 

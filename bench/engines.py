@@ -196,7 +196,8 @@ def at_hand(candidates: Sequence[Candidate], only: Sequence[str]) -> list[Candid
 
 
 def load_ours(directory: Path, size: str, threads: int) -> Decode:
-    from wyoming_faster_whisper.engine.whisper import WhisperEngine, load_model
+    from wyoming_faster_whisper.engine.model import load_model
+    from wyoming_faster_whisper.engine.whisper import WhisperEngine
 
     model = load_model(directory, device="cpu", compute_type="int8", threads=threads)
     engine = WhisperEngine(model, directory, size=size)

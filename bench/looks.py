@@ -17,7 +17,8 @@ from typing import Any
 from wyoming_faster_whisper.audio import slower
 from wyoming_faster_whisper.engine.base import DecodeOptions, Job
 from wyoming_faster_whisper.engine.gate import Decoded, token_budget, unlooped
-from wyoming_faster_whisper.engine.whisper import PACE, WhisperEngine, load_model
+from wyoming_faster_whisper.engine.model import load_model
+from wyoming_faster_whisper.engine.whisper import PACE, WhisperEngine
 from wyoming_faster_whisper.engine.window import window_frames
 from wyoming_faster_whisper.models import size_of
 from wyoming_faster_whisper.speech.vad import Vad
@@ -102,15 +103,15 @@ def parse_arguments() -> argparse.Namespace:
 def looks(engine: WhisperEngine, size: str, clip: Clip, sound: Samples) -> Iterator[Look]:
     """As it came, more slowly, and by both; decode() would not always do all."""
     job = Job(sound, DecodeOptions(language="en"))
-    prompt = engine._prompt(job.options, "en")
+    prompt = engine.model.prompt(job.options, "en")
     budget = token_budget(job.seconds, "en")
 
     def look(samples: Samples, *, second: bool = False) -> tuple[Any, Decoded]:
         frames = window_frames(
             len(samples) / SAMPLE_RATE, size=size, language="en", second=second
         )
-        encoding = engine._encode([engine._features(samples)], frames)
-        [decoded] = engine._generate(encoding, [prompt], 5, [budget])
+        encoding = engine.model.encode([engine.model.features(samples)], frames)
+        [decoded] = engine.model.generate(encoding, [prompt], 5, [budget])
         return encoding, unlooped(decoded, job.seconds)
 
     encoding, plain = look(sound)

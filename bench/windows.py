@@ -15,7 +15,8 @@ from pathlib import Path
 
 from wyoming_faster_whisper.engine.base import DecodeOptions
 from wyoming_faster_whisper.engine.gate import token_budget, unlooped
-from wyoming_faster_whisper.engine.whisper import WhisperEngine, load_model
+from wyoming_faster_whisper.engine.model import load_model
+from wyoming_faster_whisper.engine.whisper import WhisperEngine
 from wyoming_faster_whisper.engine.window import FRAMES_PER_SECOND, FULL_SECONDS
 from wyoming_faster_whisper.speech.segment import SpeechRules, segments
 from wyoming_faster_whisper.speech.vad import Vad
@@ -135,13 +136,13 @@ def decoded(
     seconds = len(sound) / SAMPLE_RATE
     began = time.process_time()
     frames = round(min(FULL_SECONDS, max(window, seconds + MARGIN)) * FRAMES_PER_SECOND)
-    encoding = engine._encode([engine._features(sound)], frames // 2 * 2)
+    encoding = engine.model.encode([engine.model.features(sound)], frames // 2 * 2)
     encoder = time.process_time() - began
-    prompt = engine._prompt(DecodeOptions(), language)
+    prompt = engine.model.prompt(DecodeOptions(), language)
     for beam in beams:
         began = time.process_time()
         budget = token_budget(seconds, language)
-        [first] = engine._generate(encoding, [prompt], beam, [budget])
+        [first] = engine.model.generate(encoding, [prompt], beam, [budget])
         text = unlooped(first, seconds).text
         yield beam, text, encoder + time.process_time() - began
 

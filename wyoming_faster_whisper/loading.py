@@ -106,7 +106,8 @@ def load_engines(
     if not is_ordinary():
         check_backend(folders[0])
     # Imported here because it takes longer than to begin to listen.
-    from .engine.whisper import WhisperEngine, load_model
+    from .engine.model import load_model
+    from .engine.whisper import WhisperEngine
 
     figures = Figures(folders[0], settings.device)
     threads = hardware.threads_to_use(settings.cpu_threads)

@@ -126,7 +126,7 @@ def use_libraries() -> None:
     import numpy as np
 
     from .audio import PcmFormat, PcmStream
-    from .engine import whisper
+    from .engine import model
     from .engine.spectrogram import Spectrogram, to_features
     from .speech.endpoint import WINDOW
     from .speech.vad import Vad
@@ -134,7 +134,7 @@ def use_libraries() -> None:
     Vad().stream().feed(np.zeros(WINDOW, np.float32))
     to_features(Spectrogram(80).power(np.zeros(16_000, np.float32)))
     PcmStream(PcmFormat(rate=44_100)).feed(bytes(8_820))
-    whisper.use_backend()
+    model.use_backend()
 
 
 if __name__ == "__main__":

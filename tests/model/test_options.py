@@ -10,7 +10,8 @@ import numpy as np
 import pytest
 
 from wyoming_faster_whisper.engine.base import DecodeOptions, Job, Transcript
-from wyoming_faster_whisper.engine.whisper import WhisperEngine, load_model
+from wyoming_faster_whisper.engine.model import load_model
+from wyoming_faster_whisper.engine.whisper import WhisperEngine
 from wyoming_faster_whisper.models import choose, locate
 from wyoming_faster_whisper.settings import COMPUTE_TYPES
 from wyoming_faster_whisper.testing import silence
@@ -77,8 +78,8 @@ def test_a_name_to_expect_changes_what_is_heard(engine: WhisperEngine) -> None:
     plain = decode(engine, "weather", language="en").text
     spelt = decode(engine, "weather", language="en", names=("WEATHER", "TOMORROW")).text
     assert plain.lower().strip("?.") == spelt.lower().strip("?.")
-    hinted = engine._prompt(DecodeOptions(prompt="Home."), "en", ("Ecobee", "Nanit"))
-    assert len(hinted) > len(engine._prompt(DecodeOptions(), "en")) + 5
+    hinted = engine.model.prompt(DecodeOptions(prompt="Home."), "en", ("Ecobee", "Nanit"))
+    assert len(hinted) > len(engine.model.prompt(DecodeOptions(), "en")) + 5
 
 
 def test_any_number_of_names_leaves_room_for_the_text(engine: WhisperEngine) -> None:
@@ -104,5 +105,7 @@ def test_half_a_minute_is_decoded_whole(engine: WhisperEngine) -> None:
 
 
 def test_a_full_window_hears_the_same(engine: WhisperEngine) -> None:
-    full = WhisperEngine(engine._model, Path(engine.directory), size="base", full_window=True)
+    full = WhisperEngine(
+        engine.model.weights, Path(engine.directory), size="base", full_window=True
+    )
     assert CLIPS["lights"].heard_in(decode(full, language="en").text)

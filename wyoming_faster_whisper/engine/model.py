@@ -1,0 +1,288 @@
+"""CTranslate2's Whisper and its tokenizer: the only file that knows either.
+
+What one can ask of a model: encode sound, continue a prompt with a beam, say how likely
+a text is over an encoding, and how it ends. What is made of that is whisper.py's.
+"""
+
+from __future__ import annotations
+
+import logging
+import math
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, TypeAlias
+
+import ctranslate2
+import numpy as np
+import numpy.typing as npt
+
+from ..audio import Samples
+from ..errors import EngineError, ModelError
+from .base import Closing, DecodeOptions
+from .gate import Decoded
+from .hints import hints
+from .spectrogram import Features, Spectrogram, to_features
+from .tokens import load_tokenizer
+
+_LOGGER = logging.getLogger(__name__)
+
+_POSITIONS = 448  # tokens that the decoder has places for, the prompt included
+_LONGEST_PROMPT = _POSITIONS // 2 - 1  # tokens, as Whisper cuts it
+_STEP = 0.02  # seconds of sound in a frame of the encoding
+_LEAST_LIKELY = 1e-30  # for a token; float32 has zeros for less
+
+Weights: TypeAlias = ctranslate2.models.Whisper
+Encoding: TypeAlias = ctranslate2.StorageView
+"""What the encoder makes of sounds, shape (sounds, frames / 2, width)."""
+
+
+def load_model(
+    directory: Path, *, device: str, compute_type: str, threads: int, workers: int = 1
+) -> Weights:
+    """Load the weights; half a second for base, and twice its size in memory for a moment.
+
+    Where the GPU cannot be used, the CPU is, and one line in the log says why.
+
+    Args:
+        directory: with model.bin and what belongs to it.
+        device: cpu, cuda, cuda:N or auto.
+        compute_type: CTranslate2's; "default" is int8 on a CPU, float16 on a GPU.
+        threads: that decode one utterance together.
+        workers: utterances that are decoded at the same time, with the same weights.
+
+    Raises:
+        ModelError: the model cannot be used.
+    """
+    name, _, index = device.partition(":")
+
+    def load(name: str, compute_type: str) -> Weights:
+        if compute_type == "default":
+            # CTranslate2's own default is the type the file was written in, float16 as a
+            # rule, which a CPU would turn into float32.
+            compute_type = "float16" if name == "cuda" else "int8"
+        model = ctranslate2.models.Whisper(
+            str(directory),
+            device=name,
+            device_index=int(index or 0) if name == "cuda" else 0,
+            compute_type=compute_type,
+            intra_threads=threads,
+            inter_threads=workers,
+        )
+        if name == "cuda":
+            # Some of CUDA's libraries are looked for only when they are first needed.
+            model.encode(_nothing_heard(model))
+        _LOGGER.info("Loaded %s on %s as %s", directory, name, model.compute_type)
+        return model
+
+    if name == "cuda" or (name == "auto" and ctranslate2.get_cuda_device_count()):
+        try:
+            return load("cuda", compute_type)
+        except (RuntimeError, ValueError) as error:
+            _LOGGER.warning("--device %s cannot be used, the CPU serves: %s", device, error)
+            if compute_type not in ctranslate2.get_supported_compute_types("cpu"):
+                compute_type = "default"
+    try:
+        return load("cpu", compute_type)
+    except (RuntimeError, ValueError) as error:
+        raise ModelError(
+            f"the model in {directory} does not load as {compute_type}: {error}"
+        ) from error
+
+
+def _nothing_heard(model: Weights) -> ctranslate2.StorageView:
+    return ctranslate2.StorageView.from_array(np.zeros((1, model.n_mels, 100), np.float32))
+
+
+def use_backend() -> None:
+    """Ask the libraries that only this file knows for something that needs no model."""
+    import tokenizers
+
+    ctranslate2.get_supported_compute_types("cpu")
+    ctranslate2.StorageView.from_array(np.zeros((4, 4), np.float32))
+    tokenizers.Tokenizer(tokenizers.models.BPE())
+
+
+class Model:
+    """A model that is loaded, and its tokenizer.
+
+    Args:
+        weights: from load_model(); taken out and put in again by who frees them.
+        directory: they were loaded from; the tokenizer lies there.
+        takes_prompt: False for distilled models, which prompts harm.
+
+    Raises:
+        ModelError: the tokenizer is missing or damaged.
+    """
+
+    def __init__(self, weights: Weights, directory: Path, *, takes_prompt: bool = True) -> None:
+        self.weights = weights
+        self.multilingual: bool = weights.is_multilingual
+        self._takes_prompt = takes_prompt
+        self.spectrogram = Spectrogram(weights.n_mels)
+        self._tokenizer = load_tokenizer(directory, multilingual=self.multilingual)
+        self._end = self._id("<|endoftext|>")
+        self._stops = [self._mark(mark) for mark in (".", "?", "!")]
+        self._cuts = [self._mark(mark) for mark in ("...", "-")]
+
+    def features(self, samples: Samples) -> Features:
+        """What the encoder hears of a sound."""
+        return to_features(self.spectrogram.power(samples))
+
+    def encode(self, features: Sequence[Features], frames: int) -> Encoding:
+        """Encode all of them together, padded to the frames; with zeros, as faster-whisper pads.
+
+        Zero is louder than silence. Neither hears better by itself.
+        """
+        padded = np.zeros((len(features), self.spectrogram.bands, frames), np.float32)
+        for row, some in zip(padded, features, strict=True):
+            width = min(frames, some.shape[1])
+            row[:, :width] = some[:, :width]
+        return self.weights.encode(ctranslate2.StorageView.from_array(padded))
+
+    def detect(self, encoding: Encoding, among: tuple[str, ...]) -> list[str]:
+        """The likeliest languages, of those that may be, by the encoding at hand."""
+        found: list[str] = []
+        for ranked in self.weights.detect_language(encoding):
+            codes = [token.strip("<|>") for token, _ in ranked]
+            found.append(next((code for code in codes if not among or code in among), codes[0]))
+        return found
+
+    def prompt(
+        self, options: DecodeOptions, language: str, names: Sequence[str] = ()
+    ) -> list[int]:
+        """The tokens that the decoder continues."""
+
+        def fits(text: str) -> bool:
+            return len(self.tokens(text)) <= options.hints
+
+        prompt: list[int] = []
+        if self._takes_prompt and (text := hints(options.prompt, names, fits)):
+            prompt = [self._id("<|startofprev|>"), *self.tokens(text)[-_LONGEST_PROMPT:]]
+        prompt.append(self._id("<|startoftranscript|>"))
+        if self.multilingual:
+            prompt += [self._id(f"<|{language}|>"), self._id(f"<|{options.task}|>")]
+        return [*prompt, self._id("<|notimestamps|>")]
+
+    def tokens(self, text: str) -> list[int]:
+        """Those of a text, as one writes it behind another."""
+        ids = self._tokenizer.encode(" " + text.strip(), add_special_tokens=False).ids
+        # "<|startoftranscript|>" in a name is no command to the decoder.
+        return [i for i in ids if i < self._end]
+
+    def generate(
+        self,
+        encoding: Encoding,
+        prompts: Sequence[list[int]],
+        beam: int,
+        budgets: Sequence[int],
+    ) -> list[Decoded]:
+        """What the decoder writes behind each prompt, over the encoding of each sound.
+
+        Args:
+            beam: texts that are followed at the same time; 1 = greedily.
+            budgets: tokens that each sound can need.
+        """
+        prompt = max(map(len, prompts))
+        # CTranslate2 stops at min(max_length / 2, max_length - prompt).
+        longest = min(_POSITIONS, max(2 * max(budgets), prompt + max(budgets)))
+        results: Any = self.weights.generate(
+            encoding,
+            list(prompts),
+            beam_size=beam,
+            num_hypotheses=beam,  # they are there in any case
+            max_length=longest,
+            return_scores=True,
+            return_no_speech_prob=True,
+        )
+        return [
+            self._decoded(result, budget) for result, budget in zip(results, budgets, strict=True)
+        ]
+
+    def write(
+        self, encoding: Encoding, prompts: Sequence[list[int]], beam: int, count: int
+    ) -> None:
+        """As generate(), but that many tokens, whatever the decoder thinks of the sound."""
+        prompt = max(map(len, prompts))
+        self.weights.generate(
+            encoding,
+            list(prompts),
+            beam_size=beam,
+            max_length=prompt + count + prompt % 2,
+            suppress_tokens=[-1, self._end],
+        )
+
+    def likely(self, encoding: Encoding, prompt: list[int], text: str) -> float:
+        """How likely the decoder holds a text, natural log; no beam, all its words at once.
+
+        One at a time: together they are no faster, and every one takes the memory that the
+        encoding takes in all the layers.
+        """
+        words = self.tokens(text)
+        if len(prompt) + len(words) > _POSITIONS:
+            return -math.inf
+        # It aligns the words with the sound as well; what comes of that is not read.
+        [result] = self.weights.align(encoding, prompt, [words], 2 * encoding.shape[1])
+        return float(np.log(np.maximum(result.text_token_probs, _LEAST_LIKELY)).sum())
+
+    def closing(
+        self, encoding: Encoding, prompt: list[int], text: str, seconds: float
+    ) -> Closing | None:
+        """What the decoder would write behind a text: a mark perhaps? And where that ends."""
+        words = self.tokens(text.rstrip(".,!?… -。？！"))
+        steps = len(words) + 1  # CTranslate2 hands back a row for each word as well
+        longest = max(2 * steps, len(prompt) + steps)
+        if not words or longest > _POSITIONS:
+            return None
+        result: Any = self.weights.generate(
+            encoding,
+            [[*prompt, *words]],
+            beam_size=1,
+            max_length=longest,
+            return_logits_vocab=True,
+        )[0]
+        rows = result.logits[0][len(words) :]
+        if not rows:
+            return None
+        behind = _log_probabilities(rows[0])
+        frames = min(encoding.shape[1], math.ceil(seconds / _STEP))
+        [aligned] = self.weights.align(encoding, prompt, [words], 2 * frames)
+        # The end-of-text token is aligned as well: with what comes after the last word.
+        ends = (at for word, at in aligned.alignments if word == len(words))
+        return Closing(
+            stop=float(np.logaddexp.reduce(behind[self._stops])),
+            cut=float(np.logaddexp.reduce(behind[self._cuts])),
+            word=math.log(max(aligned.text_token_probs[-1], _LEAST_LIKELY)),
+            end=_STEP * next(ends, frames),
+        )
+
+    def _decoded(self, result: Any, budget: int) -> Decoded:
+        ids: list[int] = result.sequences_ids[0]
+        text, *others = (
+            self._tokenizer.decode([i for i in each if i < self._end]).strip()
+            for each in result.sequences_ids
+        )
+        return Decoded(
+            text=text,
+            others=tuple(others),
+            tokens=len(ids),
+            # The score is the mean without the end-of-text token, which counts as well.
+            logprob=result.scores[0] * len(ids) / (len(ids) + 1),
+            no_speech=result.no_speech_prob,
+            budget=budget,
+        )
+
+    def _mark(self, mark: str) -> int:
+        """The token of a mark right behind a word."""
+        return int(self._tokenizer.encode(mark, add_special_tokens=False).ids[0])
+
+    def _id(self, token: str) -> int:
+        number = self._tokenizer.token_to_id(token)
+        if number is None:
+            raise EngineError(f"the model's tokenizer knows no {token}")
+        return int(number)
+
+
+def _log_probabilities(logits: Any) -> npt.NDArray[np.float32]:
+    row = np.asarray(logits, np.float32).reshape(-1)
+    out: npt.NDArray[np.float32] = row - np.logaddexp.reduce(row)
+    return out
