@@ -71,6 +71,8 @@ def test_no_sound_is_lost_to_the_slower_pace(tmp_path: Path) -> None:
 def test_of_two_that_went_together_each_is_heard_again_alone(tmp_path: Path) -> None:
     ears = Ears(tmp_path, likely=FIRST[1])
     assert [heard.text for heard in ears.hear(silence(2.0), silence(2.0))] == [FIRST[1], FIRST[1]]
+    # Two together, then each of them, and each more slowly: no sound is judged by another's.
+    assert sorted(set(ears.model.asked_of)) == [3, 4, 5, 6]
 
 
 def clicked(seconds: float) -> Samples:

@@ -37,6 +37,7 @@ class Undecided:
         score: float = -0.2,
     ) -> None:
         self.asked: list[str] = []  # the prompts it had when it was asked how likely texts are
+        self.asked_of: list[int] = []  # of which encoding: sounds that had been encoded then
         self.features: list[npt.NDArray[np.float32]] = []  # shape (bands, frames)
         self._tokenizer = Tokenizer.from_file(str(directory / "tokenizer.json"))
         self._heard = [self._ids(text) for text in heard]
@@ -46,7 +47,8 @@ class Undecided:
 
     def encode(self, features: ctranslate2.StorageView) -> ctranslate2.StorageView:
         self.features += list(np.array(features))
-        return ctranslate2.StorageView.from_array(np.zeros((1, 4, 1), np.float32))
+        number = len(self.features)
+        return ctranslate2.StorageView.from_array(np.full((1, 4, 1), number, np.float32))
 
     def generate(
         self, encoding: ctranslate2.StorageView, prompts: Sequence[list[int]], **_: Any
@@ -66,6 +68,7 @@ class Undecided:
         texts: Sequence[list[int]],
         frames: int,
     ) -> list[Any]:
+        self.asked_of.append(int(np.array(encoding).flat[0]))
         self.asked.append(self._tokenizer.decode(prompt, skip_special_tokens=False))
         return [
             SimpleNamespace(text_token_probs=[0.9 if ids in self._likely else 0.1] * len(ids))

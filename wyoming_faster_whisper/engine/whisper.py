@@ -26,7 +26,6 @@ from .base import DecodeOptions, Job, Transcript
 from .gate import Decoded, Verdict, better, judge, likeliest, rivals, token_budget, unlooped
 from .hints import Expected
 from .model import Encoding, Model, Weights
-from .spectrogram import Features
 from .window import FULL_SECONDS, window_frames
 
 _LOGGER = logging.getLogger(__name__)
@@ -183,7 +182,7 @@ class WhisperEngine:
         if len(jobs) == 1 and jobs[0].closing and first[0].text:
             prompt = self.model.prompt(options, languages[0])
             closing = self.model.closing(encoding, prompt, first[0].text, jobs[0].seconds)
-        kept = encoding if len(jobs) == 1 else None
+        alone = encoding if len(jobs) == 1 else None
         del encoding
         found: list[Transcript] = []
         for job, some, language, prompt, decoded in zip(
@@ -192,11 +191,11 @@ class WhisperEngine:
             decoded = unlooped(decoded, job.seconds)
             verdict = judge(decoded, sure=job.sure)
             passes = 1
+            own = alone  # encoding; where several went together it is made when it is needed
             if verdict is Verdict.AGAIN:
-                if kept is None:
-                    kept = self.model.encode([some], self._frames(job))
+                own = own or self.model.encode([some], self._frames(job))
                 plain = self.model.prompt(options, language)
-                decoded = self._again(job, prompt, plain, decoded, kept)
+                decoded = self._again(job, prompt, plain, decoded, own)
                 passes += 1
             text = "" if verdict is Verdict.EMPTY else decoded.text
             if not text.startswith(job.said):
@@ -206,7 +205,8 @@ class WhisperEngine:
             names = list(dict.fromkeys(found.name for found in rewrites))
             asking = self.model.prompt(options, language, names)
             if rewrites and asking != self.model.prompt(options, language):
-                text = self._meant(job, some, asking, text, rewrites, kept)
+                own = own or self.model.encode([some], self._frames(job))
+                text = self._meant(asking, text, rewrites, own)
                 passes += 1
             text = expected.write(text)
             found.append(
@@ -246,20 +246,9 @@ class WhisperEngine:
         return likeliest(first, likely)
 
     def _meant(
-        self,
-        job: Job,
-        features: Features,
-        prompt: list[int],
-        text: str,
-        rewrites: Sequence[Rewrite],
-        encoding: Encoding | None,
+        self, prompt: list[int], text: str, rewrites: Sequence[Rewrite], encoding: Encoding
     ) -> str:
-        """What was said: the text, or one of those with a name; the prompt has the names.
-
-        Of an encoding that is still there.
-        """
-        if encoding is None:
-            encoding = self.model.encode([features], self._frames(job))
+        """What was said: the text, or one of those with a name; the prompt has the names."""
         heard, *likely = (
             self.model.likely(encoding, prompt, each)
             for each in (text, *(found.text for found in rewrites))
