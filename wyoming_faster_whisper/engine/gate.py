@@ -170,7 +170,7 @@ def likeliest(first: Decoded, likely: Mapping[str, Sequence[float]]) -> Decoded:
     in one of them loses to one that is fairly likely in both.
 
     Args:
-        first: what the first look gave.
+        first: what the first look gave; its figures stay.
         likely: by text, how likely each look holds it, all of it, natural log.
     """
     if not likely:
