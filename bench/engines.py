@@ -140,7 +140,7 @@ def candidates_for(model: str, threads: int) -> list[Candidate]:
         Candidate(
             name="this server, int8",
             window="as needed",
-            beam="1, then 3",
+            beam="5",
             threads=some,
             load=partial(load_ours, directory, size, some),
         )
