@@ -122,6 +122,7 @@ async def test_the_language_is_the_browsers_choice(serve: Serve) -> None:
     ("message", "code", "says"),
     [
         ("junk", "protocol", "no JSON"),
+        (b"\xffjunk", "protocol", "5 bytes of sound came before a start"),
         ("[" * 100_000, "protocol", "no JSON"),
         ('"start"', "protocol", "no JSON object"),
         ('{"type": "sing"}', "protocol", "sing"),
@@ -132,7 +133,7 @@ async def test_the_language_is_the_browsers_choice(serve: Serve) -> None:
     ],
 )
 async def test_junk_is_explained_and_harms_nobody(
-    serve: Serve, message: str, code: str, says: str, caplog: pytest.LogCaptureFixture
+    serve: Serve, message: str | bytes, code: str, says: str, caplog: pytest.LogCaptureFixture
 ) -> None:
     server = await serve(web_port=0)
     async with browser(server) as client:

@@ -96,7 +96,7 @@ class SpeechSocket(Visit):
         partials = "auto" if shared.partials == "off" else shared.partials
         self._shared = replace(shared, observe=self._observe, partials=partials)
         self._observed = shared.observe
-        self._pcm = PcmFormat()
+        self._pcm: PcmFormat | None = None  # of what is said since the last start
         self._record: UtteranceRecord | None = None  # of the answer that goes out next
         self._text = ""  # that the browser was told of the utterance that is heard
         self._outbox: deque[dict[str, Any]] = deque()  # goes out in this order
@@ -167,6 +167,10 @@ class SpeechSocket(Visit):
                 raise ProtocolError(f"there is no message of type {printable(other, 20)!r}")
 
     async def _hear(self, data: bytes, session: Session) -> None:
+        if self._pcm is None:
+            raise ProtocolError(
+                f"{len(data)} bytes of sound came before a start; it says how they are meant"
+            )
         if not session.listening:
             return  # the turn is over already, and the browser has not heard of it yet
         for at in range(0, len(data), _PIECE):
