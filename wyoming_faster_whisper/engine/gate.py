@@ -55,7 +55,7 @@ _DOUBT = 1.85  # for what might be speech
 _DOUBT_SURE = 1.95
 _NO_SPEECH_SURE = 0.45
 
-# Mean log-probability under which a second look pays: of recorded orders, 7% of the clean ones
+# Mean log-probability under which a second look pays: of recorded orders, 8% of the clean ones
 # and 19% of all down to 5 dB are there (docs/performance.md).
 _CARE = -0.4
 
