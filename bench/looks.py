@@ -1,9 +1,9 @@
 """When a second look pays, the trial behind engine/gate.py's threshold.
 
 In this process, with the parts of this server's own engine: every order is decoded as it came,
-played more slowly, and with a second look, in which both judge the texts of both. What a
-threshold makes of that follows from the log-probability of the first. Prints a table; progress
-goes to stderr.
+played more slowly, and with a second look, in which both judge the texts of both; as it came
+once as the beam has it, and once in words that there are. What a threshold makes of that
+follows from the log-probability of the first. Prints a table; progress goes to stderr.
 """
 
 import argparse
@@ -16,7 +16,8 @@ from typing import Any
 
 from wyoming_faster_whisper.audio import slower
 from wyoming_faster_whisper.engine.base import DecodeOptions, Job
-from wyoming_faster_whisper.engine.gate import Decoded, token_budget, unlooped
+from wyoming_faster_whisper.engine.gate import Decoded, token_budget, unlooped, worded
+from wyoming_faster_whisper.engine.hints import strange_words
 from wyoming_faster_whisper.engine.model import load_model
 from wyoming_faster_whisper.engine.whisper import PACE, WhisperEngine
 from wyoming_faster_whisper.engine.window import window_frames
@@ -47,7 +48,8 @@ class Heard:
     """One order in one condition."""
 
     condition: str
-    plain: Look
+    beam: Look  # what the decoder holds for the likeliest
+    plain: Look  # in words that there are
     slower: Look
     both: Look
 
@@ -101,7 +103,7 @@ def parse_arguments() -> argparse.Namespace:
 
 
 def looks(engine: WhisperEngine, size: str, clip: Clip, sound: Samples) -> Iterator[Look]:
-    """As it came, more slowly, and by both; decode() would not always do all."""
+    """As the beam has it, in words, more slowly, and by both; decode() would not do all."""
     job = Job(sound, DecodeOptions(language="en"))
     prompt = engine.model.prompt(job.options, "en")
     budget = token_budget(job.seconds, "en")
@@ -114,10 +116,12 @@ def looks(engine: WhisperEngine, size: str, clip: Clip, sound: Samples) -> Itera
         [decoded] = engine.model.generate(encoding, [prompt], 5, [budget])
         return encoding, unlooped(decoded, job.seconds)
 
-    encoding, plain = look(sound)
+    strange = strange_words(job.options, "en")
+    encoding, beam = look(sound)
+    plain = worded(beam, strange)
     _, slow = look(slower(sound, PACE), second=True)
-    both = engine._again(job, prompt, prompt, plain, encoding)
-    for decoded in (plain, slow, both):
+    both = engine._again(job, "en", prompt, prompt, plain, encoding)
+    for decoded in (beam, plain, worded(slow, strange), both):
         yield Look(decoded, accepted(clip, decoded.text))
 
 
@@ -129,7 +133,8 @@ def table(heard: Sequence[Heard], conditions: Sequence[str]) -> str:
         shares = [sum(map(right, group)) / len(group) for group in (*groups, heard)]
         lines.append([name, *(f"{100 * share:.1f}%" for share in shares), again])
 
-    row("as it came", lambda order: order.plain.right)
+    row("as the beam has it", lambda order: order.beam.right)
+    row("in words that there are", lambda order: order.plain.right)
     row("more slowly", lambda order: order.slower.right)
     for threshold in THRESHOLDS:
         share = sum(order.again(threshold) for order in heard) / len(heard)

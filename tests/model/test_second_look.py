@@ -85,3 +85,16 @@ def clicked(seconds: float) -> Samples:
 def clicks_at(features: Features) -> int:
     """The frame of the click."""
     return int(features.mean(axis=0).argmax())
+
+
+def test_a_word_that_is_none_gives_way_unless_it_is_expected(tmp_path: Path) -> None:
+    directory = locate(choose("tiny.en", [tmp_path]), tmp_path, local_files_only=True)
+
+    def hear(*names: str) -> str:
+        model = Undecided(directory, heard=("A moco.", "A mocha."), likely=["A moco."])
+        engine = WhisperEngine(cast(ctranslate2.models.Whisper, model), directory, size="base")
+        [heard] = engine.decode([Job(silence(2.0), DecodeOptions(language="en", names=names))])
+        return heard.text
+
+    assert hear() == "A mocha."
+    assert hear("Moco") == "A moco."

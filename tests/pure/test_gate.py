@@ -16,6 +16,7 @@ from wyoming_faster_whisper.engine.gate import (
     rivals,
     token_budget,
     unlooped,
+    worded,
 )
 
 
@@ -36,8 +37,8 @@ def test_a_confident_text_is_believed() -> None:
 
 
 def test_an_unlikely_text_is_decoded_again() -> None:
-    assert judge(decoded(logprob=-0.45), sure=True) is Verdict.AGAIN
-    assert judge(decoded(logprob=-0.35), sure=True) is Verdict.BELIEVE
+    assert judge(decoded(logprob=-0.65), sure=True) is Verdict.AGAIN
+    assert judge(decoded(logprob=-0.55), sure=True) is Verdict.BELIEVE
 
 
 def test_a_text_that_did_not_end_is_decoded_again() -> None:
@@ -112,7 +113,7 @@ def test_a_text_that_both_looks_hold_for_likely_wins() -> None:
         "put the lights": [-8.0, -1.5],
         "turn the lights": [-3.0, -2.5],
     }
-    chosen = likeliest(first, likely)
+    chosen = likeliest(first, likely, no_word_is_strange)
     assert chosen.text == "turn the lights"
     assert chosen.others == ("put the lights", "cut the lights")
 
@@ -125,7 +126,51 @@ def test_the_texts_of_two_looks_that_differ_in_their_words_are_weighed() -> None
 
 def test_without_a_word_in_either_look_the_first_stands() -> None:
     first = decoded("", logprob=-0.5)
-    assert likeliest(first, {}) is first
+    assert likeliest(first, {}, no_word_is_strange) is first
+
+
+def no_word_is_strange(text: str) -> int:
+    return 0
+
+
+def mocos(text: str) -> int:
+    return text.count("moco")
+
+
+def heard(*texts: tuple[str, float]) -> Decoded:
+    (text, _), *others = texts
+    likely = tuple(likely for _, likely in texts)
+    return replace(decoded(text), others=tuple(other for other, _ in others), likely=likely)
+
+
+def test_a_text_in_words_that_there_are_wins_where_it_is_nearly_as_likely() -> None:
+    first = heard(("a moco", -1.0), ("a mock", -5.0), ("a mocha", -2.5))
+    found = worded(first, mocos)
+    assert (found.text, found.others) == ("a mocha", ("a moco", "a mock"))
+    assert found.likely == (-2.5, -1.0, -5.0)
+    assert found.logprob == first.logprob
+
+
+@pytest.mark.parametrize(
+    "texts",
+    [
+        (("a moco", -1.0), ("a mocha", -3.5)),  # much less likely
+        (("a moco", -1.0), ("the moco", -1.1)),  # no better
+        (("a mock", -1.0), ("a mocha", -1.1)),
+        (("a moco", -1.0), ("", -1.1)),  # no words at all
+        (("a moco", -1.0),),
+    ],
+)
+def test_what_was_heard_stays_where_no_other_text_is_better(
+    texts: tuple[tuple[str, float], ...],
+) -> None:
+    assert worded(heard(*texts), mocos) == heard(*texts)
+
+
+def test_of_two_looks_a_text_in_words_that_there_are_wins_as_well() -> None:
+    likely = {"a moco": [-1.0, -1.0], "a mocha": [-2.5, -2.5], "a mock": [-3.5, -3.5]}
+    assert likeliest(decoded(), likely, mocos).text == "a mocha"
+    assert likeliest(decoded(), likely, no_word_is_strange).text == "a moco"
 
 
 @pytest.mark.parametrize(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from wyoming_faster_whisper.engine.base import DecodeOptions, Job
-from wyoming_faster_whisper.engine.hints import Expected, hints
+from wyoming_faster_whisper.engine.hints import Expected, hints, strange_words
 from wyoming_faster_whisper.testing import silence
 
 NAMES = ("Ecobee", "Vaillant")
@@ -48,3 +48,16 @@ def test_a_translation_holds_no_names() -> None:
     names = expected(task="translate")
     assert names.rewrites(["Set the incubi to 20."]) == ()
     assert names.write("Set the eco bee to 20.") == "Set the eco bee to 20."
+
+
+def test_words_of_the_language_and_what_is_expected_are_not_strange() -> None:
+    options = DecodeOptions(prompt="At Krabat's.", names=NAMES)
+    strange = strange_words(options, "en")
+    assert strange("Set Krabat's ecobee to 20, and the vaillant's to 21.") == 0
+    assert strange("Set the incubi.") == strange_words(DecodeOptions(), "en")("An Ecobee") == 1
+
+
+def test_no_word_is_strange_in_a_language_that_was_not_measured() -> None:
+    assert strange_words(DecodeOptions(), "de")("Schalte die Wohnzimmerlampe ein") == 0
+    translated = DecodeOptions(task="translate")  # to English, whatever was spoken
+    assert strange_words(translated, "de")("Turn on the Wohnzimmerlampe") == 1

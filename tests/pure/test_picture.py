@@ -59,7 +59,7 @@ MAY_IMPORT = {
     "record": "errors",
     "request": "engine.base errors languages",
     "speech": "audio errors",
-    "engine": "audio auto.BUDGET errors hardware names.correct",
+    "engine": "audio auto.BUDGET errors hardware names.correct names.words",
     "names": "errors",
     "names.candidate": "names.sound",
     "names.correct": "names.candidate names.orders names.sound names.words",

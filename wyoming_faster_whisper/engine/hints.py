@@ -1,4 +1,4 @@
-"""What the decoder is told beforehand, and names put right in what it wrote. Pure.
+"""What is expected in a text: told the decoder beforehand, put right in what it wrote. Pure.
 
 A text is heard without names first. Where it, or the next likely ones, are like some
 of them, the decoder says how likely it holds the text with each of those few in the
@@ -10,9 +10,15 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import replace
+from functools import lru_cache
 
 from ..names.correct import Rewrite, corrector
-from .base import Job
+from ..names.words import strange, word_list, words
+from .base import DecodeOptions, Job
+
+# Languages in which words that there are were measured to be the better ones. German writes new
+# words every day: "Wohnzimmerlampe" is in no list.
+_LISTED = frozenset({"en"})
 
 
 def hints(prompt: str | None, names: Sequence[str], fits: Callable[[str], bool]) -> str:
@@ -24,6 +30,17 @@ def hints(prompt: str | None, names: Sequence[str], fits: Callable[[str], bool])
             break
         text = longer
     return text
+
+
+@lru_cache(maxsize=8)
+def strange_words(options: DecodeOptions, language: str) -> Callable[[str], int]:
+    """How many words of a text are neither of the language nor of what is expected."""
+    written = "en" if options.task == "translate" else language
+    if written not in _LISTED:
+        return lambda text: 0
+    expected = " ".join((options.prompt or "", *options.names)).lower()
+    known = word_list(written), frozenset(words(expected))
+    return lambda text: strange(text, *known)
 
 
 class Expected:

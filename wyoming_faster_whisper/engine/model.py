@@ -261,12 +261,17 @@ class Model:
             self._tokenizer.decode([i for i in each if i < self._end]).strip()
             for each in result.sequences_ids
         )
+        # A score is a mean without the end-of-text token, which counts as well.
+        likely = [
+            score * len(each)
+            for score, each in zip(result.scores, result.sequences_ids, strict=True)
+        ]
         return Decoded(
             text=text,
             others=tuple(others),
+            likely=tuple(likely),
             tokens=len(ids),
-            # The score is the mean without the end-of-text token, which counts as well.
-            logprob=result.scores[0] * len(ids) / (len(ids) + 1),
+            logprob=likely[0] / (len(ids) + 1),
             no_speech=result.no_speech_prob,
             budget=budget,
         )

@@ -2,7 +2,8 @@
 
 It is a spectrogram, one encoding of as much window as the clip needs (window.py), a
 beam over it, and, where the gate does not believe the text (gate.py), all of it once
-more, played more slowly and in a longer window. Where a text is like names the decoder
+more, played more slowly and in a longer window. Of the texts that a beam found, one in
+words that there are is preferred. Where a text is like names the decoder
 is asked whether one was meant (hints.py). Jobs that need the same window go through
 together: a step of the decoder spends its time on fetching the weights, which serve a
 batch as well as one.
@@ -23,8 +24,18 @@ from ..errors import EngineError
 from ..hardware import release_memory
 from ..names.correct import Rewrite, chosen
 from .base import DecodeOptions, Job, Transcript
-from .gate import Decoded, Verdict, better, judge, likeliest, rivals, token_budget, unlooped
-from .hints import Expected
+from .gate import (
+    Decoded,
+    Verdict,
+    better,
+    judge,
+    likeliest,
+    rivals,
+    token_budget,
+    unlooped,
+    worded,
+)
+from .hints import Expected, strange_words
 from .model import Encoding, Model, Weights
 from .window import FULL_SECONDS, window_frames
 
@@ -177,7 +188,12 @@ class WhisperEngine:
             for job, language in zip(jobs, languages, strict=True)
         ]
         beam = options.beam_size or (_BEAM if self._fast else 1)
-        first = self.model.generate(encoding, prompts, beam, budgets)
+        first = [
+            worded(decoded, strange_words(options, language))
+            for decoded, language in zip(
+                self.model.generate(encoding, prompts, beam, budgets), languages, strict=True
+            )
+        ]
         closing = None
         if len(jobs) == 1 and jobs[0].closing and first[0].text:
             prompt = self.model.prompt(options, languages[0])
@@ -195,7 +211,7 @@ class WhisperEngine:
             if verdict is Verdict.AGAIN:
                 own = own or self.model.encode([some], self._frames(job))
                 plain = self.model.prompt(options, language)
-                decoded = self._again(job, prompt, plain, decoded, own)
+                decoded = self._again(job, language, prompt, plain, decoded, own)
                 passes += 1
             text = "" if verdict is Verdict.EMPTY else decoded.text
             if not text.startswith(job.said):
@@ -217,6 +233,7 @@ class WhisperEngine:
     def _again(
         self,
         job: Job,
+        language: str,
         prompt: list[int],
         plain: list[int],
         first: Decoded,
@@ -243,7 +260,7 @@ class WhisperEngine:
             text: [self.model.likely(each, plain, text) for each in (encoding, again)]
             for text in rivals(first, second)
         }
-        return likeliest(first, likely)
+        return likeliest(first, likely, strange_words(job.options, language))
 
     def _meant(
         self, prompt: list[int], text: str, rewrites: Sequence[Rewrite], encoding: Encoding

@@ -9,13 +9,19 @@ from __future__ import annotations
 import gzip
 import json
 import math
+import re
+from collections.abc import Container, Iterable
 from functools import lru_cache
 from importlib import resources
+
+import numpy as np
 
 # A count of 50 means "in the dictionary, hardly ever seen": rare words and misspellings.
 _RARE = 100
 
 LANGUAGES = ("en", "de", "es", "fr", "it", "nl", "pt")
+
+_WORD = re.compile(r"[^\W\d_]+(?:['’][^\W\d_]+)*")
 
 
 @lru_cache(maxsize=2)
@@ -25,11 +31,58 @@ def commonness(language: str) -> dict[str, float]:
     From 1.8 (once in 16 million words; rarer ones are left out) to 7.7 ("the").
     Empty for languages that there is no list for.
     """
-    if language not in LANGUAGES:
-        return {}
-    file = resources.files("spellchecker") / "resources" / f"{language}.json.gz"
-    counts: dict[str, int] = json.loads(gzip.decompress(file.read_bytes()))
+    counts = _counts(language)
     total = sum(counts.values())
     return {
         word: math.log10(count / total * 1e9) for word, count in counts.items() if count >= _RARE
     }
+
+
+class WordList:
+    """Whether there is such a word; eight bytes for each of them, where a set takes a hundred."""
+
+    def __init__(self, words: Iterable[str]) -> None:
+        self._hashes = np.unique(np.fromiter(map(hash, words), np.int64))
+
+    def __contains__(self, word: object) -> bool:
+        wanted = hash(word)
+        at = int(np.searchsorted(self._hashes, wanted))
+        return at < len(self._hashes) and int(self._hashes[at]) == wanted
+
+    def __bool__(self) -> bool:
+        return len(self._hashes) > 0
+
+
+@lru_cache(maxsize=1)
+def word_list(language: str) -> WordList:
+    """The words of commonness(), in small letters."""
+    return WordList(word for word, count in _counts(language).items() if count >= _RARE)
+
+
+def words(text: str) -> list[str]:
+    """The words of a text as they are written, without digits; "medium-ro" is two of them."""
+    return _WORD.findall(text)
+
+
+def strange(text: str, *known: Container[str]) -> int:
+    """How many words of a text are none.
+
+    Abbreviations ("TV") pass for words, and so does "kettle's", as "kettle" is one.
+
+    Args:
+        known: what are words, in small letters.
+    """
+    count = 0
+    for word in words(text):
+        whole = word.lower().replace("’", "'")
+        forms = (whole, whole.split("'")[0])
+        count += not (word.isupper() or any(form in some for form in forms for some in known))
+    return count
+
+
+def _counts(language: str) -> dict[str, int]:
+    if language not in LANGUAGES:
+        return {}
+    file = resources.files("spellchecker") / "resources" / f"{language}.json.gz"
+    counts: dict[str, int] = json.loads(gzip.decompress(file.read_bytes()))
+    return counts

@@ -1,0 +1,37 @@
+"""Whether there is such a word."""
+
+from __future__ import annotations
+
+import pytest
+
+from wyoming_faster_whisper.names.words import WordList, strange, word_list, words
+
+
+def test_a_word_list_has_its_words_and_no_others() -> None:
+    some = WordList(f"word{number}" for number in range(0, 1000, 2))
+    assert [f"word{number}" in some for number in range(1000)] == [True, False] * 500
+    assert "word" not in WordList([])
+
+
+def test_what_stands_between_words_is_none() -> None:
+    assert words("Can I get a medium-ro, 2 o’clock?") == [
+        *("Can", "I", "get", "a", "medium", "ro", "o’clock")
+    ]
+
+
+@pytest.mark.parametrize(
+    ("text", "count"),
+    [
+        ("Turn on the kitchen lights.", 0),
+        ("Isn't the kettle's lid who'd've thought o’clock", 0),
+        ("Turn on the TV at 7:30 in Room 2B", 0),
+        ("A double-shot moco with creem", 2),
+        ("", 0),
+    ],
+)
+def test_how_many_words_are_none(text: str, count: int) -> None:
+    assert strange(text, word_list("en")) == count
+
+
+def test_a_word_may_be_in_any_of_several_lists() -> None:
+    assert strange("An Ecobee moco", word_list("en"), {"ecobee"}) == 1
