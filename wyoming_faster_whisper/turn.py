@@ -45,7 +45,7 @@ _LOGGER = logging.getLogger(__name__)
 
 _USUAL_SILENCE = 0.7  # seconds that Home Assistant waits; a slower decode is no use as a guess
 _AFTER_STOP = 0.25  # seconds that an upstream has at least, however long the silence was
-AUTO_PAUSE = 0.128
+AUTO_PAUSE = 0.096
 """Seconds of silence after which to guess where the text decides on the end."""
 
 

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from wyoming_faster_whisper.audio import SAMPLE_RATE, Samples
-from wyoming_faster_whisper.engine.base import Job, Transcript
+from wyoming_faster_whisper.engine.base import DecodeOptions, Job, Transcript
 from wyoming_faster_whisper.engine.whisper import WhisperEngine
 from wyoming_faster_whisper.speech.finished import odds
 from wyoming_faster_whisper.speech.voice import voice
@@ -51,6 +51,21 @@ def test_a_whole_command_sounds_more_finished_than_half_of_it(
 ) -> None:
     samples = CLIPS[clip].samples
     assert finished(engine, samples) > finished(engine, half(samples))
+
+
+def test_a_question_ends_with_the_mark_that_it_has(engine: WhisperEngine) -> None:
+    samples, model = CLIPS["weather"].samples, engine.model
+    encoding = model.encode([model.features(samples)], 3000)
+    prompt = model.prompt(DecodeOptions(), "en")
+    [alone] = engine.decode([Job(samples)])
+
+    def stop(mark: str) -> float:
+        text = alone.text.rstrip(".?!") + mark
+        closing = model.closing(encoding, prompt, text, len(samples) / SAMPLE_RATE)
+        assert closing is not None
+        return closing.stop
+
+    assert stop("?") > stop(".") == stop("")
 
 
 def words(said: Transcript) -> list[str]:

@@ -44,8 +44,8 @@ class Job:
 class Closing:
     """What the decoder thought of the end of a text: probabilities, as natural logs."""
 
-    stop: float  # a mark that ends a sentence, behind the last word
-    cut: float  # one that breaks it off: "..." or "-"
+    stop: float  # the mark that ends the sentence, behind the last word; "." if none does
+    cut: float  # the one that breaks it off: "-"
     word: float  # the last token of that word
     end: float  # second of the sound by which the decoder had heard all of the text
 

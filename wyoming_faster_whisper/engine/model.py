@@ -14,7 +14,6 @@ from typing import Any, TypeAlias
 
 import ctranslate2
 import numpy as np
-import numpy.typing as npt
 
 from ..audio import Samples
 from ..errors import EngineError, ModelError
@@ -121,8 +120,8 @@ class Model:
         self.spectrogram = Spectrogram(weights.n_mels)
         self._tokenizer = load_tokenizer(directory, multilingual=self.multilingual)
         self._end = self._id("<|endoftext|>")
-        self._stops = [self._mark(mark) for mark in (".", "?", "!")]
-        self._cuts = [self._mark(mark) for mark in ("...", "-")]
+        self._stops = {mark: self._mark(mark) for mark in ".?!。"}
+        self._cut = self._mark("-")
 
     def features(self, samples: Samples) -> Features:
         """What the encoder hears of a sound."""
@@ -227,31 +226,27 @@ class Model:
     def closing(
         self, encoding: Encoding, prompt: list[int], text: str, seconds: float
     ) -> Closing | None:
-        """What the decoder would write behind a text: a mark perhaps? And where that ends."""
+        """What the decoder would write behind a text: a mark perhaps? And where that ends.
+
+        It is asked for one mark at a time with all the words at once, not made to write the words
+        again: that takes a third of the time.
+        """
         words = self.tokens(text.rstrip(".,!?… -。？！"))
-        steps = len(words) + 1  # CTranslate2 hands back a row for each word as well
-        longest = max(2 * steps, len(prompt) + steps)
-        if not words or longest > _POSITIONS:
+        if not words or len(prompt) + len(words) + 2 > _POSITIONS:
             return None
-        result: Any = self.weights.generate(
-            encoding,
-            [[*prompt, *words]],
-            beam_size=1,
-            max_length=longest,
-            return_logits_vocab=True,
-        )[0]
-        rows = result.logits[0][len(words) :]
-        if not rows:
-            return None
-        behind = _log_probabilities(rows[0])
         frames = min(encoding.shape[1], math.ceil(seconds / _STEP))
-        [aligned] = self.weights.align(encoding, prompt, [words], 2 * frames)
-        # The end-of-text token is aligned as well: with what comes after the last word.
-        ends = (at for word, at in aligned.alignments if word == len(words))
+        said = text.rstrip()[-1:]
+        stop, cut = (
+            # CTranslate2 puts <|notimestamps|>, the prompt's last token, there itself.
+            self.weights.align(encoding, prompt[:-1], [[*words, mark]], 2 * frames)[0]
+            for mark in (self._stops.get(said, self._stops["."]), self._cut)
+        )
+        # The mark is aligned as well: with what comes after the last word.
+        ends = (at for token, at in stop.alignments if token == len(words))
         return Closing(
-            stop=float(np.logaddexp.reduce(behind[self._stops])),
-            cut=float(np.logaddexp.reduce(behind[self._cuts])),
-            word=math.log(max(aligned.text_token_probs[-1], _LEAST_LIKELY)),
+            stop=_log(stop.text_token_probs[-1]),
+            cut=_log(cut.text_token_probs[-1]),
+            word=_log(stop.text_token_probs[-2]),
             end=_STEP * next(ends, frames),
         )
 
@@ -287,7 +282,5 @@ class Model:
         return int(number)
 
 
-def _log_probabilities(logits: Any) -> npt.NDArray[np.float32]:
-    row = np.asarray(logits, np.float32).reshape(-1)
-    out: npt.NDArray[np.float32] = row - np.logaddexp.reduce(row)
-    return out
+def _log(probability: float) -> float:
+    return math.log(max(probability, _LEAST_LIKELY))

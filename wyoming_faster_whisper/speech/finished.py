@@ -36,12 +36,13 @@ SIGNS = ("stop", "cut", "surprise", "left", "loudness", "tone", "dullness")
 """What signs() returns, by name."""
 
 # A logistic regression of them, as "python -m bench.endings --recordings DIR" prints it: over
-# decodes with base of 160 whole commands and 599 cut ones; three of four are recorded orders by
+# decodes with base of 160 whole commands and 600 cut ones; three of four are recorded orders by
 # many speakers, the others commands of the house by six voices of espeak-ng. The pitch, how fast
-# the sound changes, a comma or another word behind the text, the mean log-probability and a
-# second decode after more silence told no more.
-_BASE = -17.741
-_WEIGHTS = (2.113, -1.298, -1.059, 21.465, -0.322, 5.995, 0.109)
+# the sound changes, the room that is heard while the text is decoded, three points, a comma or
+# another word behind the text, the mean log-probability, what else a beam found and a second
+# decode after more silence told little or no more.
+_BASE = -20.964
+_WEIGHTS = (0.926, -1.145, -0.932, 19.893, -0.360, 6.261, 0.089)
 _FLOOR = -12.0  # natural log; less likely is all the same
 _SURE = 0.02  # natural log; a token that is likelier than that is all the same
 _LEFT = (-0.1, 0.4)  # seconds; more is noise that passes for the voice
