@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from importlib import resources
+
 import pytest
 
 from wyoming_faster_whisper.names.words import WordList, strange, word_list, words
@@ -25,6 +27,7 @@ def test_what_stands_between_words_is_none() -> None:
         ("Turn on the kitchen lights.", 0),
         ("Isn't the kettle's lid who'd've thought o’clock", 0),
         ("Turn on the TV at 7:30 in Room 2B", 0),
+        ("Turn the Roomba's light off in the mudroom", 0),
         ("A double-shot moco with creem", 2),
         ("", 0),
     ],
@@ -35,3 +38,12 @@ def test_how_many_words_are_none(text: str, count: int) -> None:
 
 def test_a_word_may_be_in_any_of_several_lists() -> None:
     assert strange("An Ecobee moco", word_list("en"), {"ecobee"}) == 1
+
+
+def test_what_things_at_home_are_called_are_words() -> None:
+    file = resources.files("wyoming_faster_whisper.names") / "brands.txt"
+    brands = [line for line in file.read_text("utf-8").splitlines() if line[0] != "#"]
+    assert brands == sorted(set(brands))
+    assert all(words(brand) == [brand.lower()] for brand in brands)
+    assert [brand for brand in brands if brand not in word_list("en")] == []
+    assert "#" not in word_list("en")

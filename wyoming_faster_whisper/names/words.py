@@ -1,7 +1,7 @@
 """How common a word is: whether it may well be what was said. Pure.
 
 The lists are those of pyspellchecker (MIT), counted in film subtitles and the
-like: what people say, in a dozen languages.
+like: what people say, in a dozen languages. brands.txt has what they have at home.
 """
 
 from __future__ import annotations
@@ -20,6 +20,8 @@ import numpy as np
 _RARE = 100
 
 LANGUAGES = ("en", "de", "es", "fr", "it", "nl", "pt")
+
+_SHORTEST_PART = 3  # letters; nearly anything is made of shorter ones
 
 _WORD = re.compile(r"[^\W\d_]+(?:['’][^\W\d_]+)*")
 
@@ -55,8 +57,10 @@ class WordList:
 
 @lru_cache(maxsize=1)
 def word_list(language: str) -> WordList:
-    """The words of commonness(), in small letters."""
-    return WordList(word for word, count in _counts(language).items() if count >= _RARE)
+    """The words of commonness() and what things at home are called, in small letters."""
+    brands = (resources.files(__package__) / "brands.txt").read_text("utf-8").splitlines()
+    spoken = (word for word, count in _counts(language).items() if count >= _RARE)
+    return WordList([*spoken, *(brand for brand in brands if not brand.startswith("#"))])
 
 
 def words(text: str) -> list[str]:
@@ -67,16 +71,24 @@ def words(text: str) -> list[str]:
 def strange(text: str, *known: Container[str]) -> int:
     """How many words of a text are none.
 
-    Abbreviations ("TV") pass for words, and so does "kettle's", as "kettle" is one.
+    Abbreviations ("TV") pass for words, and so does what is made of them ("kettle's", "mudroom").
 
     Args:
         known: what are words, in small letters.
     """
+
+    def is_word(word: str) -> bool:
+        return any(word in some for some in known)
+
+    def is_made_of_words(word: str) -> bool:
+        cuts = range(_SHORTEST_PART, len(word) - _SHORTEST_PART + 1)
+        return any(is_word(word[:at]) and is_word(word[at:]) for at in cuts)
+
     count = 0
     for word in words(text):
         whole = word.lower().replace("’", "'")
-        forms = (whole, whole.split("'")[0])
-        count += not (word.isupper() or any(form in some for form in forms for some in known))
+        stem = whole.split("'")[0]
+        count += not (word.isupper() or is_word(whole) or is_word(stem) or is_made_of_words(stem))
     return count
 
 
