@@ -13,7 +13,7 @@ from wyoming_faster_whisper.speech.endpoint import WINDOW
 from wyoming_faster_whisper.testing import LoudnessVad, silence, tone
 from wyoming_faster_whisper.turn import AUTO_PAUSE
 
-CLOSING = Closing(stop=-0.01, cut=-8.0, word=-0.01, end=0.8)
+CLOSING = Closing(stop=-0.01, cut=-8.0, trail=-8.0, word=-0.01, end=0.8)
 UNSURE = Transcript("turn it on", passes=1)
 FINISHED = Transcript("Turn it on.", passes=1, closing=CLOSING)
 

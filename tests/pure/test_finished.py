@@ -12,9 +12,9 @@ from wyoming_faster_whisper.speech.finished import odds, reading
 from wyoming_faster_whisper.speech.voice import Voice
 
 # The voice ends at 1 s: 0.2 s after the decoder has heard all of it, or at once.
-SURE = Closing(stop=-0.1, cut=-5.0, word=-0.02, end=0.8)
-OPEN = Closing(stop=-3.0, cut=-0.9, word=-1.0, end=1.0)
-FADING, LOUD = Voice(1.0, -20.0, 0.7), Voice(1.0, -8.0, 0.7)
+SURE = Closing(stop=-0.1, cut=-5.0, trail=-6.0, word=-0.02, end=0.8)
+OPEN = Closing(stop=-3.0, cut=-0.9, trail=-2.0, word=-1.0, end=1.0)
+FADING, LOUD = Voice(1.0, -20.0, 0.7, ebb=-25.0), Voice(1.0, -8.0, 0.7, ebb=-10.0)
 
 
 def test_a_sure_mark_and_a_voice_that_fades_are_the_end() -> None:
@@ -40,12 +40,23 @@ def test_an_engine_that_does_not_say_makes_nobody_sure() -> None:
     [
         (replace(SURE, stop=-2.0), FADING),
         (replace(SURE, cut=-2.0), FADING),
+        (replace(SURE, trail=-2.0), FADING),
         (replace(SURE, word=-2.0), FADING),  # half a word
         (replace(SURE, end=1.0), FADING),  # a short last syllable
         (SURE, LOUD),
         (SURE, replace(FADING, tone=0.2)),  # the room rather than a voice
+        (SURE, replace(FADING, ebb=-5.0)),
     ],
-    ids=["no mark", "a dash", "a word unheard of", "no drawl", "as loud as before", "no tone"],
+    ids=[
+        "no mark",
+        "a dash",
+        "three points",
+        "a word unheard of",
+        "no drawl",
+        "as loud as before",
+        "no tone",
+        "loud to the end",
+    ],
 )
 def test_each_sign_alone_makes_it_less_likely(less: tuple[Closing, Voice]) -> None:
     assert odds(*less) < odds(SURE, FADING) - 0.5

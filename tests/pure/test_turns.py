@@ -129,8 +129,8 @@ def test_guessing_is_no_later_than_not_guessing_however_slow_the_engine(slower: 
 
 FIXED = TurnRules(silence=0.5)
 AUTO = TurnRules(auto=True)
-FINISHED = Closing(stop=-0.05, cut=-8.0, word=-0.01, end=1.3)
-CUT = Closing(stop=-4.0, cut=-0.7, word=-1.0, end=1.0)
+FINISHED = Closing(stop=-0.05, cut=-8.0, trail=-8.0, word=-0.01, end=1.3)
+CUT = Closing(stop=-4.0, cut=-0.7, trail=-2.0, word=-1.0, end=1.0)
 
 
 def says(text: str, closing: Closing) -> Callable[[Job], Transcript]:

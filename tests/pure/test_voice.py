@@ -28,6 +28,14 @@ def test_one_that_is_cut_is_as_loud_as_before() -> None:
     assert heard(tone(1.0)).loudness == pytest.approx(0, abs=1.5)
 
 
+def test_the_very_end_of_a_voice_is_looked_at_by_itself() -> None:
+    sound = tone(1.0)
+    sound[-SAMPLE_RATE // 20 :] *= 0.1
+    found = heard(sound)
+    assert found.ebb == pytest.approx(-20, abs=1.5)
+    assert found.loudness == pytest.approx(-5, abs=1.5)
+
+
 def test_a_voice_is_a_tone_and_a_breath_is_none() -> None:
     breath = tone(1.0)
     noise = np.random.default_rng(1).normal(0, 0.05, SAMPLE_RATE // 5)

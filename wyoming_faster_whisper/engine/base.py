@@ -46,6 +46,7 @@ class Closing:
 
     stop: float  # the mark that ends the sentence, behind the last word; "." if none does
     cut: float  # the one that breaks it off: "-"
+    trail: float  # the one that says there is more: "..."
     word: float  # the last token of that word
     end: float  # second of the sound by which the decoder had heard all of the text
 

@@ -15,6 +15,7 @@ from ..audio import SAMPLE_RATE, Samples
 
 _FRAME = SAMPLE_RATE // 100  # samples: the step in which a voice is looked at
 _LAST = 20  # frames that tell how it fell silent
+_VERY_LAST = 5  # frames
 _LONGEST = 5 * SAMPLE_RATE  # samples before that, which tell how it was
 _LOUD = -25  # dB relative to its louder parts: there is voice in a frame
 _PITCH = 4 * _FRAME  # samples that hold two periods of a low voice
@@ -35,6 +36,8 @@ class Voice:
     loudness: float = 0.0  # dB relative to its louder parts, -40 to 0
     tone: float = 0.0  # how much they are one: 0 = noise, 1 = a tone
     dullness: float = 0.0  # dB that its high tones have lost, beside the low ones, -20 to 20
+    # Of its last 50 ms:
+    ebb: float = 0.0  # dB relative to its louder parts, -40 to 0
 
 
 def voice(samples: Samples, spoken: int) -> Voice:
@@ -64,6 +67,7 @@ def voice(samples: Samples, spoken: int) -> Voice:
         float(np.clip(relative[-_LAST:].mean(), -40, 0)),
         _tone(sound[max(0, (end - _LAST) * _FRAME) :]),
         _dullness(sound, relative > _LOUD),
+        float(np.clip(relative[-_VERY_LAST:].mean(), -40, 0)),
     )
 
 
