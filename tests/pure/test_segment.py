@@ -70,6 +70,10 @@ def test_long_speech_is_cut_at_a_pause() -> None:
     assert first.end == second.start == (windows(20) + windows(0.5) // 2) * WINDOW
 
 
+def test_a_command_is_not_cut_however_long_it_is() -> None:
+    assert len(found((8, 0.9), (0.7, 0.0), (3, 0.9), (0.7, 0.0), (2.5, 0.9))) == 1
+
+
 def test_no_segment_is_longer_than_the_model_hears() -> None:
     parts = found(*[(7.3, 0.9), (0.3, 0.0)] * 20, (100, 0.9))
     assert max(part.end - part.start for part in parts) <= LONGEST * SAMPLE_RATE

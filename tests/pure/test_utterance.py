@@ -181,18 +181,18 @@ def test_a_silence_that_parts_segments_closes_the_guess_before_it() -> None:
     assert listener.speech() == []
 
 
-def test_after_ten_seconds_a_pause_between_sentences_closes_a_segment() -> None:
+def test_after_sixteen_seconds_a_pause_between_sentences_closes_a_segment() -> None:
     listener = Listener()
-    listener.speech(windows(11.0))
+    listener.speech(windows(17.0))
     guess, *rest = listener.silence(16)
     assert isinstance(guess, Decode)
     assert rest == [Close(guess.segment)]
     assert listener.speech(10) == []
 
 
-def test_before_ten_seconds_it_does_not() -> None:
+def test_before_sixteen_seconds_it_does_not() -> None:
     listener = Listener()
-    listener.speech(windows(9.0))
+    listener.speech(windows(14.5))
     (guess,) = listener.silence(16)
     assert isinstance(guess, Decode)
     assert listener.speech(1) == [Drop(guess.segment)]
