@@ -198,6 +198,17 @@ def test_before_sixteen_seconds_it_does_not() -> None:
     assert listener.speech(1) == [Drop(guess.segment)]
 
 
+def test_in_a_dictation_a_long_guess_waits_for_a_long_silence() -> None:
+    for seconds, silence in ((1.0, 20), (12.0, windows(12.0) // 8)):
+        listener = Listener()
+        listener.speech(windows(17.0))
+        listener.silence(16)
+        listener.speech(windows(seconds))
+        assert listener.silence(silence - 1) == []
+        (guess,) = listener.silence(1)
+        assert isinstance(guess, Decode)
+
+
 def test_of_a_long_dictation_only_the_tail_is_left_at_the_end() -> None:
     listener = Listener()
     begun: list[Decode] = []

@@ -35,6 +35,12 @@ from .segment import PAUSE, Segment, SpeechRules, parting, segments
 _MORE = 3
 _LONGEST_PAUSE = 20
 
+# Who speaks for longer than a command, Home Assistant's longest being 15 s, dictates, and pauses
+# between any two sentences. A guess there asks for as much silence as that part of what it would
+# decode: it is the dearer, and the likelier to be dropped, the more that is.
+_DICTATION = windows(15.0)
+_DEAR = 8
+
 # Windows, 0.3 s, that a silence ends a turn later at most while somebody may have begun to speak
 # again: Silero takes up to 0.26 s of a word to be sure of it, and 0.14 s to doubt.
 _BEGINNING = 10
@@ -117,6 +123,7 @@ class Utterance:
         self._started = False
         self._due = False  # what was said is being decoded for whoever waits for it
         self._closes = 0  # windows of silence that close what is being said; 0 = none do
+        self._guesses = pause  # and that ask for a guess of it
         self._is_closed = False  # this silence has closed it
         self._reading: Reading | None = None  # of what was said, as long as silence follows
         self._may_end = True
@@ -237,11 +244,20 @@ class Utterance:
             # What is closed is decoded in any case, now or at the end.
             parts = self._now()
             actions = self._decode(parts[:-1], guess=True)
-            self._closes = parting(_length(parts[-1].speech), self._rules) if parts else 0
-        pause = min(self.pause + self.dropped * _MORE, max(self.pause, _LONGEST_PAUSE))
-        if (guess and self._quiet >= pause) or 0 < self._closes <= self._quiet:
+            length = _length(parts[-1].speech) if parts else 0
+            self._closes = parting(length, self._rules) if parts else 0
+            self._guesses = self._patience(length)
+        if (guess and self._quiet >= self._guesses) or 0 < self._closes <= self._quiet:
             actions += self._begin(guess=True)
         return [*actions, *self._closed()]
+
+    def _patience(self, length: int) -> int:
+        """Windows of silence after which a guess of that many windows is worth its time."""
+        pause = self.pause + self.dropped * _MORE
+        longest = max(self.pause, _LONGEST_PAUSE)
+        if self._first is not None and len(self._probabilities) - self._first > _DICTATION:
+            return max(longest, length // _DEAR)
+        return min(pause, longest)
 
     def _begin(self, *, guess: bool) -> list[Action]:
         """Decode all that was said, the last segment included."""
