@@ -148,11 +148,12 @@ def dictations(clips: Sequence[Clip]) -> list[Clip]:
     known = [clip for clip in clips if clip.text is not None]
     if not known:
         return []
-    return [_dictation(known, seconds) for seconds in DICTATIONS]
+    return [dictation(known, seconds, seed=seconds) for seconds in DICTATIONS]
 
 
-def _dictation(known: Sequence[Clip], seconds: int) -> Clip:
-    chance = random.Random(seconds)
+def dictation(known: Sequence[Clip], seconds: int, *, seed: int) -> Clip:
+    """One of them, of about so many seconds; what is said in it, and when, is by the seed."""
+    chance = random.Random(seed)
     said = [chance.choice(known)]
     audio = said[0].audio
     while len(audio) < seconds * SAMPLE_RATE * WIDTH:
