@@ -22,8 +22,8 @@ PAUSE = 4
 # What is closed is decoded while the speaker goes on, so that only the tail is left at the
 # end. From ENOUGH on a part is cut at a pause between sentences, at TOO_MUCH at any pause.
 # The model hears a sentence better beside its neighbours, up to here: from 10 and 20 s to these
-# it mistakes an eighth fewer words, and no fewer beyond (python -m bench.dictation). No command
-# is that long, so none is cut.
+# it mistakes an eighth fewer words, and no fewer beyond (docs/performance.md, Dictation). No
+# command is that long, so none is cut.
 ENOUGH = 16.0  # seconds
 TOO_MUCH = 26.0  # seconds
 _SENTENCE = 16  # windows, 0.5 s
