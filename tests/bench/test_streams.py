@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from itertools import pairwise
 
 import numpy as np
 import pytest
@@ -98,6 +99,13 @@ def test_a_dictation_says_whole_sentences_of_known_words() -> None:
     assert [round(each.seconds) // 10 for each in made] == [12, 18, 30]
     sentences = (made[0].text or "").split("turn on the light")
     assert len(sentences) - 1 == pytest.approx(120 / (2.0 + 0.9), rel=0.2)
+
+
+def test_nothing_is_said_twice_in_a_row_in_a_dictation() -> None:
+    [made, *_] = dictations([replace(clip(), text="one"), replace(clip(), text="two")])
+    said = (made.text or "").split()
+    assert len(said) > 10
+    assert all(one != following for one, following in pairwise(said))
 
 
 def test_without_known_words_there_is_no_dictation() -> None:
