@@ -37,8 +37,8 @@ def test_a_confident_text_is_believed() -> None:
 
 
 def test_an_unlikely_text_is_decoded_again() -> None:
-    assert judge(decoded(logprob=-0.65), sure=True) is Verdict.AGAIN
-    assert judge(decoded(logprob=-0.55), sure=True) is Verdict.BELIEVE
+    assert judge(decoded(logprob=-0.45), sure=True) is Verdict.AGAIN
+    assert judge(decoded(logprob=-0.35), sure=True) is Verdict.BELIEVE
 
 
 def test_a_text_that_did_not_end_is_decoded_again() -> None:

@@ -50,9 +50,9 @@ _SURE = 0.02  # natural log; a token that is likelier than that is all the same
 _LEFT = (-0.1, 0.4)  # seconds; more is noise that passes for the voice
 
 # With speakers left out in turn, 79 of 100 whole ones and 1 of what was cut are over the first,
-# 95 and 3 over the second, 99 and 15 over the third. Behind what is over the first line a pause
+# 90 and 2 over the second, 99 and 15 over the third. Behind what is over the first line a pause
 # of half a second is the end, over the second one of 0.9 s, over the third one of 1.2 s.
-LINES = {Reading.FINISHED: 2.4, Reading.LIKELY: 0.5, Reading.UNSURE: -2.0}
+LINES = {Reading.FINISHED: 2.4, Reading.LIKELY: 1.4, Reading.UNSURE: -2.0}
 """odds() of what reads like that, at least; in falling order."""
 
 
