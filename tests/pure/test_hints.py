@@ -44,8 +44,22 @@ def test_what_was_sent_stands_before_every_text_that_is_weighed() -> None:
     assert all(rewrite.text.startswith("Set the incubi, ") for rewrite in found)
 
 
+def test_a_sound_is_written_anew_in_words_of_names_and_orders() -> None:
+    words = expected().words("Set the incubi to the curtains.", ["Ecobee"])
+    assert {"Ecobee", "Vaillant", "turn", "percent", "curtains"} <= words
+    assert "incubi" not in words
+
+
+def test_the_decoder_is_told_of_no_name_that_only_what_was_sent_is_like() -> None:
+    text = "Set the incubi to 20"
+    assert expected().likely([text]) == ("Ecobee",)
+    assert expected(said=text).likely([f"{text} degrees."]) == ()
+
+
 def test_a_translation_holds_no_names() -> None:
     names = expected(task="translate")
+    assert names.likely(["Set the incubi to 20."]) == ()
+    assert names.words("Set the incubi to 20.", []) == frozenset()
     assert names.rewrites(["Set the incubi to 20."]) == ()
     assert names.write("Set the eco bee to 20.") == "Set the eco bee to 20."
 

@@ -8,8 +8,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from wyoming_faster_whisper.names.correct import Corrector, Rewrite, chosen
-from wyoming_faster_whisper.names.orders import is_order
+from wyoming_faster_whisper.names.correct import Corrector
+from wyoming_faster_whisper.names.orders import carriers, is_about
+from wyoming_faster_whisper.names.rewrites import Rewrite, chosen, names_like, rewrites, unlike
 from wyoming_faster_whisper.names.sound import letters, sounds
 from wyoming_faster_whisper.names.words import LANGUAGES, commonness
 
@@ -98,67 +99,55 @@ def test_any_text_and_any_names_will_do(text: str, names: list[str]) -> None:
     home = Corrector(names)
     assert home.correct("") == ""
     home.correct(text)
-    home.rewrites([text, text])
+    rewrites(home, [text, text])
 
 
 def test_what_is_too_far_for_the_ear_alone_is_weighed() -> None:
     assert HOME.correct("Set the incubi to 20 degrees.") == "Set the incubi to 20 degrees."
-    [first, *_] = HOME.rewrites(["Set the incubi to 20 degrees."])
+    [first, *_] = rewrites(HOME, ["Set the incubi to 20 degrees."])
     assert first.name == "Ecobee"
     assert first.text == "Set the Ecobee to 20 degrees."
 
 
 def test_each_name_is_weighed_in_the_text_that_it_is_most_like() -> None:
     texts = ["Set the thing to 20.", "Set the incubi to 20.", "Set the ecobe to 20."]
-    names = [found.name for found in HOME.rewrites(texts)]
+    names = [found.name for found in rewrites(HOME, texts)]
     assert names[0] == "Ecobee"
-    assert "Set the Ecobee to 20." in [found.text for found in HOME.rewrites(texts)]
+    assert "Set the Ecobee to 20." in [found.text for found in rewrites(HOME, texts)]
 
 
 def test_a_name_is_written_as_the_likeliest_text_with_the_same_words_around_it() -> None:
-    texts = ["Set the thing to 20.", "set the incubi to 20", "set the akobi at 20"]
-    written = [found.text for found in HOME.rewrites(texts) if found.name == "Ecobee"]
+    texts = ["Set the thing to 20.", "set the incubi to 20"]
+    written = [found.text for found in rewrites(HOME, texts) if found.name == "Ecobee"]
     assert "Set the Ecobee to 20." in written
     assert "set the Ecobee to 20" not in written
 
 
 def test_a_name_is_weighed_in_a_second_place_only_behind_the_other_names() -> None:
     texts = ["Start the florbick ecobe.", "Start the florbick a nanni."]
-    names = [found.name for found in HOME.rewrites(texts)]
+    names = [found.name for found in rewrites(HOME, texts)]
     once = len(set(names))
     assert len(set(names[:once])) == once
 
 
 def test_a_second_place_is_for_orders() -> None:
     def count(text: str) -> int:
-        return [found.name for found in HOME.rewrites([text])].count("Ecobee")
+        return [found.name for found in rewrites(HOME, [text])].count("Ecobee")
 
     assert count("When was the akobi moved?") == 1
     assert count("Turn on the akobi.") > 1
 
 
-def test_outside_an_order_a_little_word_goes_less_easily() -> None:
-    edge, plain = (
-        max(
-            (found for found in HOME.candidates("Set the incubi to 20.") if found.edge == at),
-            key=lambda found: found.likeness,
-        )
-        for at in (True, False)
-    )
-    assert edge.least(order=False) > plain.least(order=False) + 2
-    assert edge.least(order=True) < edge.least(order=False)
-
-
 def test_few_names_are_weighed() -> None:
-    found = HOME.rewrites(["Please switch the mail and top."])
+    found = rewrites(HOME, ["Please switch the mail and top."])
     assert "Vaillant" in [rewrite.name for rewrite in found]
     assert len(found) <= 6
 
 
 def test_nothing_is_weighed_where_nothing_is_alike() -> None:
-    assert HOME.rewrites(["Ouagadougou"]) == ()
-    assert HOME.rewrites(["Turn on the Ecobee."]) == ()
-    assert HOME.rewrites([]) == ()
+    assert rewrites(HOME, ["Ouagadougou"]) == ()
+    assert rewrites(HOME, ["Turn on the Ecobee."]) == ()
+    assert rewrites(HOME, []) == ()
 
 
 def test_the_likeliest_text_was_meant_where_it_is_likely_enough() -> None:
@@ -170,7 +159,7 @@ def test_the_likeliest_text_was_meant_where_it_is_likely_enough() -> None:
 
 def test_the_more_common_the_words_the_surer_the_decoder_has_to_be() -> None:
     def least(text: str, name: str) -> float:
-        return next(found.least for found in HOME.rewrites([text]) if found.name == name)
+        return next(found.least for found in rewrites(HOME, [text]) if found.name == name)
 
     unheard_of = least("Set the incubi to 20.", "Ecobee")
     assert least("Is the lardar empty?", "Larder") < least("Is the larger empty?", "Larder")
@@ -180,15 +169,94 @@ def test_the_more_common_the_words_the_surer_the_decoder_has_to_be() -> None:
 
 def test_a_plain_word_is_rather_a_name_in_an_order() -> None:
     def least(text: str) -> float:
-        return next(found.least for found in HOME.rewrites([text]) if found.name == "Worx")
+        return next(found.least for found in rewrites(HOME, [text]) if found.name == "Worx")
 
     assert least("Please start the works in 10 minutes.") < least("When did the works begin?")
-    assert is_order(["Could", "you", "check", "the"], "en")
-    assert is_order(["Schalte", "die"], "de")
-    assert not is_order(["Is", "the"], "en")
-    assert not is_order(["turn", "the"], "de")
-    assert not is_order("Close the windows before".split(), "en")
-    assert not is_order([], "en")
+
+
+@pytest.mark.parametrize(
+    ("before", "language"),
+    [
+        ("Could you check the", "en"),
+        ("Good you check the", "en"),  # the beginning misheard
+        ("Is the", "en"),
+        ("What is the status of the", "en"),
+        ("How warm is it at the", "en"),
+        ("Schalte die", "de"),
+        ("Wie warm ist es in der", "de"),
+    ],
+)
+def test_an_order_and_a_question_are_about_what_follows(before: str, language: str) -> None:
+    assert is_about(before.split(), language)
+
+
+@pytest.mark.parametrize(
+    ("before", "language"),
+    [
+        ("turn the", "de"),
+        ("Close the windows before", "en"),
+        ("The works will start on the", "en"),
+        ("Is", "ja"),
+        ("What is the capital", "en"),
+        ("What a", "en"),
+        ("", "en"),
+    ],
+)
+def test_other_words_are_about_nothing_in_particular(before: str, language: str) -> None:
+    assert not is_about(before.split(), language)
+
+
+def test_what_is_said_around_names_is_known() -> None:
+    assert {"turn", "please", "the", "percent", "is"} <= carriers("en")
+    assert "curtains" not in carriers("en")
+    assert "schalte" in carriers("de")
+
+
+def test_the_decoder_is_told_of_the_names_that_are_most_like_the_text() -> None:
+    texts = ["Set the incubi to 20.", "Set the akobi to 20."]
+    assert names_like(HOME, texts, 3)[0] == "Ecobee"
+    assert len(names_like(HOME, texts, 3)) <= 3
+    assert names_like(HOME, ["Ouagadougou"], 3) == ()
+    assert names_like(HOME, [], 3) == ()
+
+
+def test_a_far_likeness_is_enough_where_an_order_begins() -> None:
+    """So far from a name "the more I get" is, but something was to be set."""
+    home = Corrector(["Vortigern"])
+    assert names_like(home, ["Set the more I get to 30%."], 3) == ("Vortigern",)
+    assert names_like(home, ["And the more I get to 30%."], 3) == ()
+
+
+def test_the_words_that_are_like_no_name_stay() -> None:
+    text = "Set the incubi behind the curtains."
+    assert {"Set", "the", "behind", "curtains"} <= unlike(HOME, text, ["Ecobee"])
+    assert "incubi" not in unlike(HOME, text, ["Ecobee"])
+    assert "incubi" in unlike(HOME, text, ["Worx"])
+
+
+def test_what_the_decoder_writes_when_asked_for_names_is_weighed() -> None:
+    heard, asked = ["Set the more I get to 30%."], ["Set the Vaillant to 30%.", "Set Worx to 30%"]
+    texts = [found.text for found in rewrites(HOME, heard, asked)]
+    assert asked[0] in texts
+    assert asked[0] not in [found.text for found in rewrites(HOME, heard)]
+
+
+def test_what_it_writes_counts_in_orders_and_questions_only() -> None:
+    """Into any sound it writes some names."""
+    assert rewrites(HOME, ["I see the tower."], ["Sonos, the Ecobee."]) == ()
+
+
+def test_a_name_that_was_heard_stays() -> None:
+    heard = ["Turn on the Ecobee, the robber lock."]
+    found = rewrites(HOME, heard, ["Turn on the Aqara Hub, the Roborock."])
+    assert found
+    assert all("Ecobee" in rewrite.text for rewrite in found)
+
+
+def test_the_more_alike_the_whole_text_the_less_sure_the_decoder_has_to_be() -> None:
+    asked = ["Set the Ecobee to 20.", "Switch on Ecobee please"]
+    least = {found.text: found.least for found in rewrites(HOME, ["Set the akobi to 20."], asked)}
+    assert least[asked[0]] < least[asked[1]]
 
 
 def test_the_surest_was_meant_beside_what_it_needs_to_be() -> None:
@@ -199,8 +267,8 @@ def test_the_surest_was_meant_beside_what_it_needs_to_be() -> None:
 
 
 def test_no_name_takes_the_place_of_the_verb() -> None:
-    assert math.inf in [found.least for found in HOME.rewrites(["Larger is the room."])]
-    anchored = HOME.rewrites(["Akara hub on."])
+    assert math.inf in [found.least for found in rewrites(HOME, ["Larger is the room."])]
+    anchored = rewrites(HOME, ["Akara hub on."])
     assert next(found.least for found in anchored if found.name == "Aqara Hub") < 0
 
 

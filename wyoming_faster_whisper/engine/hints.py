@@ -1,9 +1,10 @@
 """What is expected in a text: told the decoder beforehand, put right in what it wrote. Pure.
 
 A text is heard without names first. Where it, or the next likely ones, are like some
-of them, the decoder says how likely it holds the text with each of those few in the
-place of what sounds like it: it was told of them then. A text that is like no name is
-heard as if there were none (docs/names.md).
+of them, the decoder is told of those and writes down the sound once more, with no words
+but those of names and of orders. How likely it holds the few texts with a name in them
+that come of both, it says at last. A text that is like no name is heard as if there were
+none (docs/names.md).
 """
 
 from __future__ import annotations
@@ -12,13 +13,19 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 from functools import lru_cache
 
-from ..names.correct import Rewrite, corrector
+from ..names.correct import corrector
+from ..names.orders import carriers
+from ..names.rewrites import Rewrite, names_like, rewrites, unlike
 from ..names.words import strange, word_list, words
 from .base import DecodeOptions, Job
 
 # Languages in which words that there are were measured to be the better ones. German writes new
 # words every day: "Wohnzimmerlampe" is in no list.
 _LISTED = frozenset({"en"})
+
+
+_TOLD = 8  # names that the decoder is told of when it listens for them
+_MEANT = 4  # of those, whose words are written anew
 
 
 def hints(prompt: str | None, names: Sequence[str], fits: Callable[[str], bool]) -> str:
@@ -58,20 +65,46 @@ class Expected:
         self._said = job.said
         self._home = corrector(names, language) if names else None
 
-    def rewrites(self, texts: Sequence[str]) -> tuple[Rewrite, ...]:
-        """The few texts with a name in them that may have been said instead of some."""
+    def likely(self, texts: Sequence[str]) -> tuple[str, ...]:
+        """The few names that something in the texts is like; () where nothing is."""
         if self._home is None:
             return ()
-        rests = [self._rest(text) for text in texts if text.startswith(self._said)]
-        return tuple(
-            replace(found, text=self._said + found.text) for found in self._home.rewrites(rests)
-        )
+        return names_like(self._home, self._rests(texts), _TOLD)
+
+    def words(self, text: str, names: Sequence[str]) -> frozenset[str]:
+        """The words that a sound can be written in, once more, to find a name in it.
+
+        Those of all names, those that stand around a name in orders, and those of the text
+        that are like none of the names. In any others the decoder would write what it wrote.
+        """
+        if self._home is None:
+            return frozenset()
+        kept = unlike(self._home, self._rest(text), names[:_MEANT])
+        return self._home.words | carriers(self._home.language) | kept
+
+    def rewrites(
+        self, heard: Sequence[str], asked: Sequence[str] = (), *, sure: float = 0.0
+    ) -> tuple[Rewrite, ...]:
+        """The few texts with a name in them that may have been said instead of the first.
+
+        Args:
+            heard: the likeliest first.
+            asked: what the decoder wrote when it listened for names.
+            sure: see names.rewrites.rewrites.
+        """
+        if self._home is None:
+            return ()
+        found = rewrites(self._home, self._rests(heard), self._rests(asked), sure=sure)
+        return tuple(replace(each, text=self._said + each.text) for each in found)
 
     def write(self, text: str) -> str:
         """The text with names as they should be, behind what was sent already."""
         if self._home is None:
             return text
         return self._said + self._home.correct(self._rest(text))
+
+    def _rests(self, texts: Sequence[str]) -> list[str]:
+        return [self._rest(text) for text in texts if text.startswith(self._said)]
 
     def _rest(self, text: str) -> str:
         return text.removeprefix(self._said)

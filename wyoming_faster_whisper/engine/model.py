@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import logging
 import math
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from functools import lru_cache
 from pathlib import Path
 from typing import Any, TypeAlias
 
@@ -29,6 +30,8 @@ _POSITIONS = 448  # tokens that the decoder has places for, the prompt included
 _LONGEST_PROMPT = _POSITIONS // 2 - 1  # tokens, as Whisper cuts it
 _STEP = 0.02  # seconds of sound in a frame of the encoding
 _LEAST_LIKELY = 1e-30  # for a token; float32 has zeros for less
+_MARKS = tuple(",.?!%'-")
+_NUMBERS = tuple(map(str, range(101)))  # as in "to 30%"
 
 Weights: TypeAlias = ctranslate2.models.Whisper
 Encoding: TypeAlias = ctranslate2.StorageView
@@ -122,6 +125,7 @@ class Model:
         self._end = self._id("<|endoftext|>")
         self._stops = {mark: self._mark(mark) for mark in ".?!。"}
         self._cut, self._trail = self._mark("-"), self._mark("...")
+        self._spelling = lru_cache(maxsize=8192)(self._spelled)
 
     def features(self, samples: Samples) -> Features:
         """What the encoder hears of a sound."""
@@ -168,18 +172,25 @@ class Model:
         # "<|startoftranscript|>" in a name is no command to the decoder.
         return [i for i in ids if i < self._end]
 
+    def spellings(self, words: Iterable[str]) -> frozenset[int]:
+        """The tokens that some words are made of, and with them numbers and marks."""
+        return frozenset().union(*map(self._spelling, (*words, *_MARKS, *_NUMBERS)))
+
     def generate(
         self,
         encoding: Encoding,
         prompts: Sequence[list[int]],
         beam: int,
         budgets: Sequence[int],
+        *,
+        only: frozenset[int] = frozenset(),
     ) -> list[Decoded]:
         """What the decoder writes behind each prompt, over the encoding of each sound.
 
         Args:
             beam: texts that are followed at the same time; 1 = greedily.
             budgets: tokens that each sound can need.
+            only: tokens that it can write; none = any.
         """
         prompt = max(map(len, prompts))
         # CTranslate2 stops at min(max_length / 2, max_length - prompt).
@@ -192,6 +203,7 @@ class Model:
             max_length=longest,
             return_scores=True,
             return_no_speech_prob=True,
+            suppress_tokens=[-1, *self._all_but(only)],
         )
         return [
             self._decoded(result, budget) for result, budget in zip(results, budgets, strict=True)
@@ -271,6 +283,18 @@ class Model:
             no_speech=result.no_speech_prob,
             budget=budget,
         )
+
+    def _all_but(self, only: frozenset[int]) -> Iterator[int]:
+        """The tokens that are not to be written, where only some are."""
+        return (i for i in range(self._end if only else 0) if i not in only)
+
+    def _spelled(self, word: str) -> frozenset[int]:
+        """The tokens of a word, at the beginning of a text and behind another word."""
+        ids: set[int] = set()
+        for form in (word, word.lower(), word[:1].upper() + word[1:]):
+            for text in (form, " " + form):
+                ids.update(self._tokenizer.encode(text, add_special_tokens=False).ids)
+        return frozenset(i for i in ids if i < self._end)
 
     def _mark(self, mark: str) -> int:
         """The token of a mark right behind a word."""

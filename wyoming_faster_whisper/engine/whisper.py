@@ -22,7 +22,7 @@ from ..audio import SAMPLE_RATE, slower
 from ..auto import BUDGET
 from ..errors import EngineError
 from ..hardware import release_memory
-from ..names.correct import Rewrite, chosen
+from ..names.rewrites import Rewrite, chosen
 from .base import DecodeOptions, Job, Transcript
 from .gate import (
     Decoded,
@@ -217,12 +217,18 @@ class WhisperEngine:
             if not text.startswith(job.said):
                 text = job.said  # it has been sent, and is not taken back
             expected = Expected(job, language)
-            rewrites = expected.rewrites((text, *decoded.others)) if text else ()
-            names = list(dict.fromkeys(found.name for found in rewrites))
-            asking = self.model.prompt(options, language, names)
-            if rewrites and asking != self.model.prompt(options, language):
+            heard = (text, *decoded.others) if text else ()
+            names = expected.likely(heard)
+            told = self.model.prompt(options, language, names)
+            if names and told != self.model.prompt(options, language):
                 own = own or self.model.encode([some], self._frames(job))
-                text = self._meant(asking, text, rewrites, own)
+                only = self.model.spellings(expected.words(text, names))
+                asked = self.model.generate(
+                    own, [[*told, *said]], beam, [decoded.budget], only=only
+                )[0]
+                others = (asked.text, *asked.others)
+                rewrites = expected.rewrites(heard, others, sure=decoded.logprob)
+                text = self._meant(job, language, text, rewrites, own)
                 passes += 1
             text = expected.write(text)
             found.append(
@@ -263,9 +269,18 @@ class WhisperEngine:
         return likeliest(first, likely, strange_words(job.options, language))
 
     def _meant(
-        self, prompt: list[int], text: str, rewrites: Sequence[Rewrite], encoding: Encoding
+        self,
+        job: Job,
+        language: str,
+        text: str,
+        rewrites: Sequence[Rewrite],
+        encoding: Encoding,
     ) -> str:
-        """What was said: the text, or one of those with a name; the prompt has the names."""
+        """What was said: the text, or one of those with a name."""
+        if not rewrites:
+            return text
+        names = list(dict.fromkeys(found.name for found in rewrites))
+        prompt = self.model.prompt(job.options, language, names)
         heard, *likely = (
             self.model.likely(encoding, prompt, each)
             for each in (text, *(found.text for found in rewrites))

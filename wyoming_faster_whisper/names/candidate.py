@@ -2,28 +2,12 @@
 
 from __future__ import annotations
 
-import math
 import re
 from dataclasses import dataclass
 
 from .sound import letters
 
 _WORD = re.compile(r"[^\W_]+(?:['’.\-][^\W_]+)*")
-
-# How much less likely than what it heard the decoder may hold a name, in natural logs. How much
-# surer it has to be where words of the language would go, the more the commoner, and where a
-# little one goes with them. An order is about some thing: there it may be less sure, of plain
-# words above all, and the less the more alike they are; elsewhere what is hardly alike needs
-# more. Fitted on bench.homes.TUNING and on sentences made of words that sound like its names.
-_LESS_LIKELY = -3.0
-_SURER_WORD = 2.0
-_SURER_COMMON = 0.9
-_SURER_EDGE = 4.0
-_EDGE_IN_AN_ORDER = -2.0
-_IN_AN_ORDER = -1.0
-_WORD_IN_AN_ORDER = -3.0
-_PER_LIKENESS = -0.7
-_ALIKE = -2.0  # likeness that speaks neither for a name nor against it
 
 # Weights of the evidence, in units of log odds, fitted on bench.homes.TUNING.
 _PRIOR = -5.0
@@ -82,26 +66,6 @@ class Candidate:
         if not self.common:
             return self.likeness + _LITTLE_WORD_BY_EAR * self.edge
         return self.likeness + _KNOWN + _EVERYDAY * max(0.0, self.common - EVERYDAY_WORD)
-
-    def least(self, *, order: bool) -> float:
-        """See Rewrite.least.
-
-        Args:
-            order: whether the words before it begin one.
-
-        No order begins with a name, unless with words of it: "Mute the sound" is no Nuki. It is
-        weighed all the same: where that is the likeliest, no other name was meant.
-        """
-        if self.first == 0 and not self.anchored:
-            return math.inf
-        alike = self.likeness - _ALIKE
-        least = _LESS_LIKELY + _SURER_EDGE * self.edge
-        least += _PER_LIKENESS * (max(0.0, alike) if order else min(0.0, alike))
-        least += (_IN_AN_ORDER + _EDGE_IN_AN_ORDER * self.edge) * order
-        if self.common and not self.anchored:
-            least += _SURER_WORD + _SURER_COMMON * max(0.0, self.common - EVERYDAY_WORD)
-            least += _WORD_IN_AN_ORDER * order
-        return least
 
     @property
     def likeness(self) -> float:

@@ -1,13 +1,17 @@
-"""Whether words order something of the thing that is named behind them. Pure.
+"""Whether words order or ask something of the thing that is named behind them. Pure.
 
 "Start the work in ten minutes" is about a thing, which a Worx may be; "the works
-will start on Monday" is not. An order begins with its verb, behind a few polite words,
-and the thing follows it at once: "turn off the ...", "put the chairs away before ..." no more.
+will start on Monday" is not. An order has its verb among its first words, and the thing
+follows it at once: "turn off the ...", "put the chairs away before ..." no more. A
+question begins with its word: "is the ...", "what is the status of the ...".
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable
+from functools import lru_cache
+
+from .words import commonness
 
 _POLITE = frozenset(
     "please can could would will you now hey then just "
@@ -28,17 +32,73 @@ _VERBS = {
     "pt": "liga ligue desliga desligue acende apaga põe define inicia para abre fecha sobe baixa "
     "ativa desativa",
 }
-_BETWEEN = 2  # words behind the verb: "off the"
-_VERBS_OF = {language: frozenset(verbs.split()) for language, verbs in _VERBS.items()}
+_ASKING = {
+    "en": "is are was what what's where where's how how's which",
+    "de": "ist sind war was wo wie",
+    "es": "está están es qué dónde cómo cuál",
+    "fr": "est sont que où comment quel quelle",
+    "it": "è sono che dove come qual",
+    "nl": "is zijn was wat waar hoe",
+    "pt": "está estão é que onde como qual",
+}
+_BEING = {
+    "en": "is are was what's where's how's",
+    "de": "ist sind war",
+    "es": "está están es",
+    "fr": "est sont",
+    "it": "è sono",
+    "nl": "is zijn was",
+    "pt": "está estão é",
+}
+_OTHERS = {  # what is asked for, and what is set
+    "en": "status state percent degrees seconds minute minutes hour hours",
+    "de": "status prozent grad sekunden minute minuten stunde stunden",
+    "es": "estado por ciento grados segundos minuto minutos hora horas",
+    "fr": "état pour cent degrés secondes minute minutes heure heures",
+    "it": "stato per cento gradi secondi minuto minuti ora ore",
+    "nl": "status procent graden seconden minuut minuten uur",
+    "pt": "estado por cento graus segundos minuto minutos hora horas",
+}
 
 
-def is_order(before: Iterable[str], language: str) -> bool:
-    """Whether an order has begun, and what it is about comes next.
+def _sets(words: dict[str, str]) -> dict[str, frozenset[str]]:
+    return {language: frozenset(some.split()) for language, some in words.items()}
+
+
+_VERBS_OF, _ASKING_OF, _BEING_OF = _sets(_VERBS), _sets(_ASKING), _sets(_BEING)
+_NONE: frozenset[str] = frozenset()
+
+_NEAR = 3  # words: the verb is one of the last before the name, and one of the first of all
+_QUESTION = 6  # words: "what is the status of the"
+_LITTLE_WORD = 6.5  # commonness of "of", "my", "at"; "good" has 6.4
+_AROUND = 6.0  # commonness of words that may stand anywhere around a name
+
+
+def is_about(before: Iterable[str], language: str) -> bool:
+    """Whether an order or a question has begun, and what it is about comes next.
 
     Args:
         before: the words up to there.
         language: Whisper's code.
     """
     words = [word for word in map(str.casefold, before) if word not in _POLITE]
-    verbs = _VERBS_OF.get(language, ())
-    return 1 <= len(words) <= 1 + _BETWEEN and words[0] in verbs
+    verbs = _VERBS_OF.get(language, _NONE)
+    little = [commonness(language).get(word, 0.0) > _LITTLE_WORD for word in words]
+    for at in range(max(0, len(words) - _NEAR), min(len(words), _NEAR)):
+        if words[at] in verbs and not any(little[:at]):
+            return True
+    return (
+        0 < len(words) <= _QUESTION
+        and words[0] in _ASKING_OF.get(language, _NONE)
+        and not _BEING_OF[language].isdisjoint(words)
+        and little[-1]
+    )
+
+
+@lru_cache(maxsize=2)
+def carriers(language: str) -> frozenset[str]:
+    """Words, in small letters, that stand around a name in orders and questions."""
+    little = (word for word, common in commonness(language).items() if common > _AROUND)
+    said = (_VERBS, _ASKING, _BEING, _OTHERS)
+    own = (word for words in said for word in words.get(language, "").split())
+    return frozenset((*little, *own, *_POLITE))
