@@ -30,10 +30,11 @@ class Ears:
         folder: Path,
         *heard: str,
         likely: Sequence[str] = (NAMED,),
+        again: Sequence[str] = (),
         takes_prompt: bool = True,
     ) -> None:
         directory = locate(choose("tiny.en", [folder]), folder, local_files_only=True)
-        self.model = Undecided(directory, heard=heard or (PLAIN,), likely=likely)
+        self.model = Undecided(directory, heard=heard or (PLAIN,), likely=likely, again=again)
         model = cast(ctranslate2.models.Whisper, self.model)
         self._engine = WhisperEngine(model, directory, size="tiny.en", takes_prompt=takes_prompt)
 
@@ -57,6 +58,30 @@ def test_a_name_that_the_decoder_holds_for_likelier_is_meant(tmp_path: Path) -> 
 def test_a_name_is_found_in_what_was_nearly_heard(tmp_path: Path) -> None:
     [heard] = Ears(tmp_path, "Set the thing to 20.", PLAIN).hear(job())
     assert heard.text == NAMED
+
+
+def test_it_listens_for_names_with_no_words_but_theirs_and_those_of_orders(
+    tmp_path: Path,
+) -> None:
+    right = "Start the Roborock at 20."
+    ears = Ears(tmp_path, "Start the robber lock to 20.", again=[right], likely=[right])
+    [heard] = ears.hear(job())
+    assert heard.text == right
+    first, second = ears.model.suppressed
+    assert first == {-1}
+    assert not second & {*ears.model.ids("Roborock"), *ears.model.ids(right)}
+    assert second & {*ears.model.ids("elephant")}
+
+
+def test_it_does_not_listen_again_to_what_is_too_long_for_an_order(tmp_path: Path) -> None:
+    more = (
+        " Then, if nobody minds, open every window in the house for a while, "
+        "as it was so very warm in here last night."
+    )
+    ears = Ears(tmp_path, PLAIN + more, likely=[NAMED + more])
+    [heard] = ears.hear(Job(silence(9.0), HOME))
+    assert heard.text == NAMED + more
+    assert len(ears.model.suppressed) == 1
 
 
 def test_two_together_are_asked_about_one_by_one(tmp_path: Path) -> None:

@@ -37,13 +37,14 @@ class Undecided:
         score: float = -0.2,
     ) -> None:
         self.asked: list[str] = []  # the prompts it had when it was asked how likely texts are
+        self.suppressed: list[set[int]] = []  # the tokens it was not to write, by call
         self.asked_of: list[int] = []  # of which encoding: sounds that had been encoded then
         self.features: list[npt.NDArray[np.float32]] = []  # shape (bands, frames)
         self._tokenizer = Tokenizer.from_file(str(directory / "tokenizer.json"))
-        self._heard = [self._ids(text) for text in heard]
-        self._again = [self._ids(text) for text in again] or self._heard
+        self._heard = [self.ids(text) for text in heard]
+        self._again = [self.ids(text) for text in again] or self._heard
         self._score = score
-        self._likely = [self._ids(text) for text in likely]
+        self._likely = [self.ids(text) for text in likely]
 
     def encode(self, features: ctranslate2.StorageView) -> ctranslate2.StorageView:
         self.features += list(np.array(features))
@@ -51,8 +52,9 @@ class Undecided:
         return ctranslate2.StorageView.from_array(np.full((1, 4, 1), number, np.float32))
 
     def generate(
-        self, encoding: ctranslate2.StorageView, prompts: Sequence[list[int]], **_: Any
+        self, encoding: ctranslate2.StorageView, prompts: Sequence[list[int]], **options: Any
     ) -> list[Any]:
+        self.suppressed.append(set(options["suppress_tokens"]))
         heard, self._heard = self._heard, self._again
         return [
             SimpleNamespace(
@@ -75,6 +77,6 @@ class Undecided:
             for ids in texts
         ]
 
-    def _ids(self, text: str) -> list[int]:
+    def ids(self, text: str) -> list[int]:
         ids: list[int] = self._tokenizer.encode(" " + text, add_special_tokens=False).ids
         return ids

@@ -241,6 +241,21 @@ def test_what_the_decoder_writes_when_asked_for_names_is_weighed() -> None:
     assert asked[0] not in [found.text for found in rewrites(HOME, heard)]
 
 
+def test_what_was_heard_behind_the_name_is_kept() -> None:
+    heard = ["Switch on the mixing and close the curtains."]
+    asked = ["Switch on the Vaillant, and close the kritin's."]
+    texts = [found.text for found in rewrites(HOME, heard, asked)]
+    assert "Switch on the Vaillant and close the curtains." in texts
+    assert asked[0] in texts  # that may have been misheard as well
+
+
+def test_what_the_decoder_was_unsure_of_gives_way_more_easily() -> None:
+    sure, unsure = (
+        rewrites(HOME, ["Set the incubi to 20."], sure=sure)[0].least for sure in (-0.1, -0.9)
+    )
+    assert unsure < sure
+
+
 def test_what_it_writes_counts_in_orders_and_questions_only() -> None:
     """Into any sound it writes some names."""
     assert rewrites(HOME, ["I see the tower."], ["Sonos, the Ecobee."]) == ()

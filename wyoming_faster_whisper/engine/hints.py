@@ -25,6 +25,7 @@ _LISTED = frozenset({"en"})
 
 
 _TOLD = 8  # names that the decoder is told of when it listens for them
+_LONGEST_ORDER = 20  # words; the decoder writes dictation only once
 _MEANT = 4  # of those, whose words are written anew
 
 
@@ -76,8 +77,9 @@ class Expected:
 
         Those of all names, those that stand around a name in orders, and those of the text
         that are like none of the names. In any others the decoder would write what it wrote.
+        None for a text that is too long for an order.
         """
-        if self._home is None:
+        if self._home is None or len(text.split()) > _LONGEST_ORDER:
             return frozenset()
         kept = unlike(self._home, self._rest(text), names[:_MEANT])
         return self._home.words | carriers(self._home.language) | kept

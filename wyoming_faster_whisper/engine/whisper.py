@@ -22,7 +22,7 @@ from ..audio import SAMPLE_RATE, slower
 from ..auto import BUDGET
 from ..errors import EngineError
 from ..hardware import release_memory
-from ..names.rewrites import Rewrite, chosen
+from ..names.rewrites import chosen
 from .base import DecodeOptions, Job, Transcript
 from .gate import (
     Decoded,
@@ -207,10 +207,10 @@ class WhisperEngine:
             decoded = unlooped(decoded, job.seconds)
             verdict = judge(decoded, sure=job.sure)
             passes = 1
+            plain = self.model.prompt(options, language)
             own = alone  # encoding; where several went together it is made when it is needed
             if verdict is Verdict.AGAIN:
                 own = own or self.model.encode([some], self._frames(job))
-                plain = self.model.prompt(options, language)
                 decoded = self._again(job, language, prompt, plain, decoded, own)
                 passes += 1
             text = "" if verdict is Verdict.EMPTY else decoded.text
@@ -219,16 +219,9 @@ class WhisperEngine:
             expected = Expected(job, language)
             heard = (text, *decoded.others) if text else ()
             names = expected.likely(heard)
-            told = self.model.prompt(options, language, names)
-            if names and told != self.model.prompt(options, language):
+            if names and self.model.prompt(options, language, names) != plain:
                 own = own or self.model.encode([some], self._frames(job))
-                only = self.model.spellings(expected.words(text, names))
-                asked = self.model.generate(
-                    own, [[*told, *said]], beam, [decoded.budget], only=only
-                )[0]
-                others = (asked.text, *asked.others)
-                rewrites = expected.rewrites(heard, others, sure=decoded.logprob)
-                text = self._meant(job, language, text, rewrites, own)
+                text = self._meant(expected, job, language, heard, names, decoded, own)
                 passes += 1
             text = expected.write(text)
             found.append(
@@ -270,20 +263,36 @@ class WhisperEngine:
 
     def _meant(
         self,
+        expected: Expected,
         job: Job,
         language: str,
-        text: str,
-        rewrites: Sequence[Rewrite],
+        heard: Sequence[str],
+        names: Sequence[str],
+        first: Decoded,
         encoding: Encoding,
     ) -> str:
-        """What was said: the text, or one of those with a name."""
+        """What was said: the text that was heard first, or one with a name.
+
+        Args:
+            heard: the likeliest first.
+            names: that something in them is like.
+        """
+        asked: tuple[str, ...] = ()
+        if words := expected.words(heard[0], names):
+            said = self.model.tokens(job.said) if job.said else []
+            told = [*self.model.prompt(job.options, language, names), *said]
+            only = self.model.spellings(words)
+            beam = job.options.beam_size or (_BEAM if self._fast else 1)
+            [found] = self.model.generate(encoding, [told], beam, [first.budget], only=only)
+            asked = (found.text, *found.others)
+        rewrites = expected.rewrites(heard, asked, sure=first.logprob)
         if not rewrites:
-            return text
-        names = list(dict.fromkeys(found.name for found in rewrites))
-        prompt = self.model.prompt(job.options, language, names)
-        heard, *likely = (
+            return heard[0]
+        named = list(dict.fromkeys(rewrite.name for rewrite in rewrites))
+        prompt = self.model.prompt(job.options, language, named)
+        likely, *others = (
             self.model.likely(encoding, prompt, each)
-            for each in (text, *(found.text for found in rewrites))
+            for each in (heard[0], *(rewrite.text for rewrite in rewrites))
         )
-        found = chosen(rewrites, likely, heard=heard)
-        return found.text if found else text
+        rewrite = chosen(rewrites, others, heard=likely)
+        return rewrite.text if rewrite else heard[0]

@@ -9,7 +9,7 @@ from __future__ import annotations
 import math
 from collections import Counter
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from rapidfuzz.distance import Levenshtein
 
@@ -131,8 +131,11 @@ def rewrites(
     texts = [(text, words_of(text)) for text in (*heard, *asked)]
     best: dict[str, tuple[float, bool, Rewrite]] = {}
     for at, (text, _) in enumerate(texts):
-        rank = at % len(heard) if at < len(heard) else at - len(heard)
-        for place in _places(home, text):
+        rank = at if at < len(heard) else at - len(heard)
+        places = list(_places(home, text))
+        if at >= len(heard):
+            places += [moved for place in places if (moved := _moved(place, said))]
+        for place in places:
             about = is_about((word.text for word in place.before), home.language)
             likely = (_WRITTEN if place.exact else place.likeness) + _PER_RANK * rank
             if likely <= _WORTH_WEIGHING or (at >= len(heard) and not about):
@@ -185,6 +188,23 @@ def _places(home: Corrector, text: str) -> Iterator[_Place]:
         )
     for name, first, last in home.exact(words):
         yield _Place(name, _EXACT, False, False, words, first, last, exact=True)
+
+
+def _moved(place: _Place, said: Sequence[Word]) -> _Place | None:
+    """The same name in the text that was heard, behind the same words.
+
+    With few words at hand the decoder writes what comes behind the name as it can.
+    """
+    before = [word.letters for word in place.before]
+    heard = [word.letters for word in said]
+    if not before or heard[: len(before)] != before or len(heard) == len(before):
+        return None
+    behind = code([word.letters for word in place.after], 0)
+    last = min(
+        range(len(before) + 1, len(heard) + 1),
+        key=lambda last: Levenshtein.distance(code(heard[last:], 0), behind),
+    )
+    return replace(place, words=said, last=last)
 
 
 def _least(
