@@ -45,9 +45,17 @@ def test_what_was_sent_stands_before_every_text_that_is_weighed() -> None:
 
 
 def test_a_sound_is_written_anew_in_words_of_names_and_orders() -> None:
-    words = expected().words("Set the incubi to the curtains.", ["Ecobee"])
+    words = expected().words(["Set the incubi to the curtains."], ["Ecobee"])
     assert {"Ecobee", "Vaillant", "turn", "percent", "curtains"} <= words
     assert "incubi" not in words
+
+
+def test_only_an_order_or_a_question_is_listened_to_again() -> None:
+    names = ["Ecobee"]
+    assert expected().words(["I see the incubi.", "Is the incubi open?"], names)
+    assert not expected().words(["I see the incubi."], names)
+    assert not expected().words([f"Is the incubi open{' and so on' * 9}?"], names)
+    assert not expected(said="Set the incubi").words(["Set the incubi to 20."], names)
 
 
 def test_the_decoder_is_told_of_no_name_that_only_what_was_sent_is_like() -> None:
@@ -59,7 +67,7 @@ def test_the_decoder_is_told_of_no_name_that_only_what_was_sent_is_like() -> Non
 def test_a_translation_holds_no_names() -> None:
     names = expected(task="translate")
     assert names.likely(["Set the incubi to 20."]) == ()
-    assert names.words("Set the incubi to 20.", []) == frozenset()
+    assert names.words(["Set the incubi to 20."], []) == frozenset()
     assert names.rewrites(["Set the incubi to 20."]) == ()
     assert names.write("Set the eco bee to 20.") == "Set the eco bee to 20."
 

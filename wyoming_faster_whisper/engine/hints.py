@@ -15,7 +15,7 @@ from functools import lru_cache
 
 from ..names.correct import corrector
 from ..names.orders import carriers
-from ..names.rewrites import Rewrite, names_like, rewrites, unlike
+from ..names.rewrites import Rewrite, is_order, names_like, rewrites, unlike
 from ..names.words import strange, word_list, words
 from .base import DecodeOptions, Job
 
@@ -72,16 +72,19 @@ class Expected:
             return ()
         return names_like(self._home, self._rests(texts), _TOLD)
 
-    def words(self, text: str, names: Sequence[str]) -> frozenset[str]:
+    def words(self, texts: Sequence[str], names: Sequence[str]) -> frozenset[str]:
         """The words that a sound can be written in, once more, to find a name in it.
 
-        Those of all names, those that stand around a name in orders, and those of the text
-        that are like none of the names. In any others the decoder would write what it wrote.
-        None for a text that is too long for an order.
+        Those of all names, those that stand around a name in orders, and those of the first
+        text that are like none of the names. In any others the decoder would write what it
+        wrote. None where no text begins as an order does, or it is too long for one.
         """
-        if self._home is None or len(text.split()) > _LONGEST_ORDER:
+        rests = self._rests(texts)
+        if self._home is None or not rests or len(rests[0].split()) > _LONGEST_ORDER:
             return frozenset()
-        kept = unlike(self._home, self._rest(text), names[:_MEANT])
+        if not is_order(self._home, rests):
+            return frozenset()
+        kept = unlike(self._home, rests[0], names[:_MEANT])
         return self._home.words | carriers(self._home.language) | kept
 
     def rewrites(

@@ -278,7 +278,7 @@ class WhisperEngine:
             names: that something in them is like.
         """
         asked: tuple[str, ...] = ()
-        if words := expected.words(heard[0], names):
+        if words := expected.words(heard, names):
             said = self.model.tokens(job.said) if job.said else []
             told = [*self.model.prompt(job.options, language, names), *said]
             only = self.model.spellings(words)

@@ -18,8 +18,9 @@ from .correct import Corrector, code, parts_of, same
 from .orders import is_about
 from .sound import READINGS
 
-_NEAR = 5  # texts that are weighed: orders and questions about a name
+_NEAR = 4  # texts that are weighed: orders and questions about a name
 _NEAR_ELSEWHERE = 2  # others
+_BEGINNING = 4  # words
 _PLACES = 2  # in which one name is weighed, in those; elsewhere in one
 _WORTH_WEIGHING = -6.5  # log odds; the decoder says no to what was not meant
 _ASKABLE = -10.0  # the same of what the decoder is told of, where an order begins
@@ -91,17 +92,24 @@ def names_like(home: Corrector, texts: Sequence[str], count: int) -> tuple[str, 
         texts: what may have been said, the likeliest first.
     """
     best: dict[str, float] = {}
-    ordered = False
     for rank, text in enumerate(texts):
-        words = [word.text for word in words_of(text)]
-        ordered = ordered or any(is_about(words[:end], home.language) for end in range(1, 4))
         for found in home.candidates(text):
             likely = found.likeness + _PER_RANK * rank
             best[found.name] = max(likely, best.get(found.name, -math.inf))
-    least = _ASKABLE if ordered else _WORTH_WEIGHING
+    least = _ASKABLE if is_order(home, texts) else _WORTH_WEIGHING
     if max(best.values(), default=-math.inf) <= least:
         return ()
     return tuple(sorted(best, key=lambda name: -best[name])[:count])
+
+
+def is_order(home: Corrector, texts: Sequence[str]) -> bool:
+    """Whether one of the texts begins as an order or a question about some thing does."""
+    starts = ([word.text for word in words_of(text)[:_BEGINNING]] for text in texts)
+    return any(
+        is_about(words[:end], home.language)
+        for words in starts
+        for end in range(1, len(words) + 1)
+    )
 
 
 def unlike(home: Corrector, text: str, names: Sequence[str]) -> frozenset[str]:
