@@ -18,7 +18,7 @@ from .correct import Corrector, code, parts_of, same
 from .orders import is_about
 from .sound import READINGS
 
-_NEAR = 4  # texts that are weighed: orders and questions about a name
+_NEAR = 5  # texts that are weighed: orders and questions about a name
 _NEAR_ELSEWHERE = 2  # others
 _BEGINNING = 4  # words
 _PLACES = 2  # in which one name is weighed, in those; elsewhere in one
