@@ -97,4 +97,4 @@ def test_a_word_that_is_none_gives_way_unless_it_is_expected(tmp_path: Path) -> 
         return heard.text
 
     assert hear() == "A mocha."
-    assert hear("Moco") == "A moco."
+    assert hear("Moco") == "A Moco."
