@@ -10,9 +10,11 @@ import numpy as np
 import pytest
 
 from wyoming_faster_whisper.engine.base import DecodeOptions, Job, Transcript
+from wyoming_faster_whisper.engine.hints import strange_words
 from wyoming_faster_whisper.engine.model import load_model
 from wyoming_faster_whisper.engine.whisper import WhisperEngine
 from wyoming_faster_whisper.models import choose, locate
+from wyoming_faster_whisper.names.words import word_list
 from wyoming_faster_whisper.settings import COMPUTE_TYPES
 from wyoming_faster_whisper.testing import silence
 
@@ -50,6 +52,15 @@ def test_without_a_gpu_the_cpu_serves_and_says_so_once(
 def decode(engine: WhisperEngine, clip: str = "lights", **options: object) -> Transcript:
     job = Job(CLIPS[clip].samples, DecodeOptions(**options))  # type: ignore[arg-type]
     return engine.decode([job])[0]
+
+
+def test_the_words_that_there_are_are_read_before_anybody_speaks(engine: WhisperEngine) -> None:
+    strange_words.cache_clear()
+    word_list.cache_clear()
+    engine.warm_up(lambda: True)
+    assert word_list.cache_info().currsize == 0  # somebody has come: nothing more is prepared
+    engine.warm_up()
+    assert word_list.cache_info().currsize == 1
 
 
 def test_the_language_is_detected(engine: WhisperEngine) -> None:

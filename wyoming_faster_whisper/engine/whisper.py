@@ -127,6 +127,10 @@ class WhisperEngine:
             if together > _BATCH_GAIN * each:
                 break
             self.max_batch, each = batch, together
+        if not needed():
+            strange_words(
+                DecodeOptions(), "en"
+            )  # the words are read now, and not when one speaks
         if self.max_batch > 1:
             _LOGGER.info(
                 "%d commands together take %.2f s each, one alone %.2f s",
