@@ -231,7 +231,9 @@ class Model:
         words = self.tokens(text)
         if len(prompt) + len(words) > _POSITIONS:
             return -math.inf
-        # It aligns the words with the sound as well; what comes of that is not read.
+        # It aligns the words with the sound as well; what comes of that is not read. CTranslate2
+        # puts a <|notimestamps|> of its own behind the prompt's: it makes no difference that
+        # could be measured, and what weighs texts was fitted with it.
         [result] = self.weights.align(encoding, prompt, [words], 2 * encoding.shape[1])
         return float(np.log(np.maximum(result.text_token_probs, _LEAST_LIKELY)).sum())
 
