@@ -15,9 +15,10 @@ SENSITIVITIES = {"aggressive": 0.25, "default": 0.7, "relaxed": 1.25}
 _LONGEST_IN_HOME_ASSISTANT = 15.0  # seconds
 
 # Seconds of silence behind what reads like that, with auto. Of 120 recorded orders 6% have a
-# pause of 0.26 s, 4% of 0.32 s and less than 1% of 0.4 s: the first is for a quick machine. Two
-# are as long as it takes to hear somebody begin again after 0.7 and 1.0 s.
-_FINISHED = 0.3
+# pause of 0.26 s, 4% of 0.32 s and less than 1% of 0.4 s: the first is for a quick machine, and a
+# window longer than a pause in which somebody was cut off. Two are as long as it takes to hear
+# somebody begin again after 0.7 and 1.0 s.
+_FINISHED = 0.32
 _LIKELY = 0.8
 _UNSURE = 1.12
 _UNFINISHED = 1.4
