@@ -27,6 +27,7 @@ def test_what_stands_between_words_is_none() -> None:
         ("Turn on the kitchen lights.", 0),
         ("Isn't the kettle's lid who'd've thought o’clock", 0),
         ("Turn on the TV at 7:30 in Room 2B", 0),
+        ("Is the Wi-Fi off on the 5th at 7pm, or at 8 p.m.?", 0),
         ("Turn the Roomba's light off in the mudroom", 0),
         ("A double-shot moco with creem", 2),
         ("", 0),

@@ -23,7 +23,6 @@ from .base import DecodeOptions, Job
 # words every day: "Wohnzimmerlampe" is in no list.
 _LISTED = frozenset({"en"})
 
-
 _TOLD = 8  # names that the decoder is told of when it listens for them
 _LONGEST_ORDER = 20  # words; the decoder writes dictation only once
 _MEANT = 4  # of those, whose words are written anew
@@ -46,8 +45,8 @@ def strange_words(options: DecodeOptions, language: str) -> Callable[[str], int]
     written = "en" if options.task == "translate" else language
     if written not in _LISTED:
         return lambda text: 0
-    expected = " ".join((options.prompt or "", *options.names)).lower()
-    known = word_list(written), frozenset(words(expected))
+    expected = words(" ".join((options.prompt or "", *options.names)).lower().replace("’", "'"))
+    known = word_list(written), {form for word in expected for form in (word, *word.split("'"))}
     return lambda text: strange(text, *known)
 
 

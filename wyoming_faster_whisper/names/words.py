@@ -23,7 +23,8 @@ LANGUAGES = ("en", "de", "es", "fr", "it", "nl", "pt")
 
 _SHORTEST_PART = 3  # letters; nearly anything is made of shorter ones
 
-_WORD = re.compile(r"[^\W\d_]+(?:['’][^\W\d_]+)*")
+_WORD = re.compile(r"(?<!\w)[^\W\d_]+(?:['’][^\W\d_]+)*(?!\w)")
+_HYPHENED = re.compile(r"\w+(?:-\w+)+")
 
 
 @lru_cache(maxsize=2)
@@ -64,14 +65,15 @@ def word_list(language: str) -> WordList:
 
 
 def words(text: str) -> list[str]:
-    """The words of a text as they are written, without digits; "medium-ro" is two of them."""
+    """The words of a text as they are written, no "5th" or "7pm"; "medium-ro" is two of them."""
     return _WORD.findall(text)
 
 
 def strange(text: str, *known: Container[str]) -> int:
     """How many words of a text are none.
 
-    Abbreviations ("TV") pass for words, and so does what is made of them ("kettle's", "mudroom").
+    Abbreviations ("TV", "p.m.") pass for words, and so does what is made of them ("kettle's",
+    "mudroom") or written in two ways ("Wi-Fi").
 
     Args:
         known: what are words, in small letters.
@@ -84,11 +86,16 @@ def strange(text: str, *known: Container[str]) -> int:
         cuts = range(_SHORTEST_PART, len(word) - _SHORTEST_PART + 1)
         return any(is_word(word[:at]) and is_word(word[at:]) for at in cuts)
 
+    def joined(found: re.Match[str]) -> str:
+        whole = found[0].replace("-", "")
+        return whole if is_word(whole.lower()) else found[0]
+
     count = 0
-    for word in words(text):
+    for word in words(_HYPHENED.sub(joined, text)):
         whole = word.lower().replace("’", "'")
         stem = whole.split("'")[0]
-        count += not (word.isupper() or is_word(whole) or is_word(stem) or is_made_of_words(stem))
+        passes = len(word) == 1 or word.isupper() or is_word(whole)
+        count += not (passes or is_word(stem) or is_made_of_words(stem))
     return count
 
 
