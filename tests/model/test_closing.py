@@ -68,6 +68,17 @@ def test_a_question_ends_with_the_mark_that_it_has(engine: WhisperEngine) -> Non
     assert stop("?") > stop(".") == stop("")
 
 
+@pytest.mark.parametrize("count", range(440, 450))
+def test_a_text_that_is_too_long_for_the_decoder_is_asked_nothing(
+    engine: WhisperEngine, count: int
+) -> None:
+    model = engine.model
+    encoding = model.encode([model.features(silence(1.0))], 100)
+    prompt, text = model.prompt(DecodeOptions(), "en"), "no " * count
+    assert (model.closing(encoding, prompt, text, 1.0) is None) == (count > 444)
+    assert np.isfinite(model.likely(encoding, prompt, text)) == (count <= 444)
+
+
 def words(said: Transcript) -> list[str]:
     return re.findall(r"\w+", said.text.lower())
 

@@ -229,7 +229,7 @@ class Model:
         encoding takes in all the layers.
         """
         words = self.tokens(text)
-        if len(prompt) + len(words) > _POSITIONS:
+        if len(prompt) + len(words) + 2 > _POSITIONS:  # see below, and the end of the text
             return -math.inf
         # It aligns the words with the sound as well; what comes of that is not read. CTranslate2
         # puts a <|notimestamps|> of its own behind the prompt's: it makes no difference that
@@ -246,7 +246,7 @@ class Model:
         again: that takes half of the time.
         """
         words = self.tokens(text.rstrip(".,!?… -。？！"))
-        if not words or len(prompt) + len(words) + 1 > _POSITIONS:
+        if len(prompt) + len(words) + 2 > _POSITIONS:  # the mark, and the end of the text
             return None
         frames = min(encoding.shape[1], math.ceil(seconds / _STEP))
         said = text.rstrip()[-1:]
