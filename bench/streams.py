@@ -154,14 +154,16 @@ def dictations(clips: Sequence[Clip]) -> list[Clip]:
 def dictation(known: Sequence[Clip], seconds: int, *, seed: int) -> Clip:
     """One of them, of about so many seconds; what is said in it, and when, is by the seed.
 
-    Nothing is said twice in a row, as nobody does that.
+    Nothing is said twice in a row, as nobody does that, unless there is nothing else to say.
     """
     chance = random.Random(seed)
     said = [chance.choice(known)]
     audio = said[0].audio
     while len(audio) < seconds * SAMPLE_RATE * WIDTH:
         audio += room(said[-1], chance.uniform(*BETWEEN))
-        said.append(chance.choice([clip for clip in known if clip is not said[-1]] or known))
+        said.append(
+            chance.choice([clip for clip in known if clip.text != said[-1].text] or known)
+        )
         audio += said[-1].audio
     text = " ".join(clip.text or "" for clip in said)
     return Clip(f"dictation of {seconds} s", audio, said[-1].tail, text)

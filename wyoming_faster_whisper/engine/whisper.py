@@ -128,9 +128,8 @@ class WhisperEngine:
                 break
             self.max_batch, each = batch, together
         if not needed():
-            strange_words(
-                DecodeOptions(), "en"
-            )  # the words are read now, and not when one speaks
+            # The words are read now, and not when somebody speaks.
+            strange_words(DecodeOptions(), "en")
         if self.max_batch > 1:
             _LOGGER.info(
                 "%d commands together take %.2f s each, one alone %.2f s",
