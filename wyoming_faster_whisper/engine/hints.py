@@ -24,8 +24,8 @@ from .base import DecodeOptions, Job
 _LISTED = frozenset({"en"})
 
 _TOLD = 8  # names that the decoder is told of when it listens for them
-_LONGEST_ORDER = 20  # words; the decoder writes dictation only once
 _MEANT = 4  # of those, whose words are written anew
+_LONGEST_ORDER = 20  # words; the decoder writes dictation only once
 
 
 def hints(prompt: str | None, names: Sequence[str], fits: Callable[[str], bool]) -> str:

@@ -52,9 +52,6 @@ class WordList:
         at = int(np.searchsorted(self._hashes, wanted))
         return at < len(self._hashes) and int(self._hashes[at]) == wanted
 
-    def __bool__(self) -> bool:
-        return len(self._hashes) > 0
-
 
 @lru_cache(maxsize=1)
 def word_list(language: str) -> WordList:
