@@ -19,7 +19,7 @@ from .report import progress
 from .sounds import coloured
 
 PAUSES = (0.3, 0.5, 0.7, 1.0)  # seconds
-PER_CLIP = 2  # pauses of different length that each clip gets, one at a time
+PER_CLIP = 2  # places, the quietest, at which each clip gets a pause, one at a time
 
 _REACH = 0.08  # seconds: how far off the timestamps are
 _FRAME = SAMPLE_RATE // 100  # samples: the step in which a quiet moment is sought
@@ -58,6 +58,20 @@ def pause_set(clips: Sequence[Clip], model: Path) -> list[tuple[float, Clip]]:
             places = between[clip.name]
             paused.append((seconds, with_pause(clip, places[turn % len(places)], seconds)))
     return paused
+
+
+def every_pause(clips: Sequence[Clip], model: Path) -> list[tuple[float, Clip]]:
+    """Each clip with each pause at each of its PER_CLIP quietest places, one at a time.
+
+    One short of places has fewer; neighbours in the list have different lengths.
+    """
+    between = gaps(clips, model)
+    return [
+        (seconds, with_pause(clip, at, seconds))
+        for clip in clips
+        for at in between[clip.name][:PER_CLIP]
+        for seconds in PAUSES
+    ]
 
 
 def with_pause(clip: Clip, at: int, seconds: float) -> Clip:
