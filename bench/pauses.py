@@ -45,22 +45,6 @@ def _soft_noise(seed: str) -> Samples:
 
 
 def pause_set(clips: Sequence[Clip], model: Path) -> list[tuple[float, Clip]]:
-    """Each clip with a pause between two of its words, PER_CLIP times; and the pauses' length.
-
-    The lengths take turns; neighbours in the list have different ones. A clip of one word
-    has no pause and is left out.
-    """
-    between = gaps(clips, model)
-    paused = []
-    for turn in range(PER_CLIP):
-        for number, clip in enumerate(clip for clip in clips if between[clip.name]):
-            seconds = PAUSES[(number + turn * len(PAUSES) // PER_CLIP) % len(PAUSES)]
-            places = between[clip.name]
-            paused.append((seconds, with_pause(clip, places[turn % len(places)], seconds)))
-    return paused
-
-
-def every_pause(clips: Sequence[Clip], model: Path) -> list[tuple[float, Clip]]:
     """Each clip with each pause at each of its PER_CLIP quietest places, one at a time.
 
     One short of places has fewer; neighbours in the list have different lengths.

@@ -238,10 +238,11 @@ def _plays(
     if scenario.of == "clips":
         mixed = random.Random(0).sample(list(clips), len(clips))
         return [Play(scenario, scenario.stream(clip)) for clip in mixed[:wanted]]
-    # Pauses of each length in turn, so that a few of them are of all lengths.
+    # Pauses of each length in turn, each time in another clip, so that a few of them are of
+    # all lengths and of many clips.
     columns = [
-        random.Random(0).sample(found, len(found))
-        for length in PAUSES
+        random.Random(number).sample(found, len(found))
+        for number, length in enumerate(PAUSES)
         if (found := [each for each in paused if each[0] == length])
     ]
     mixed_pauses = [each for row in zip_longest(*columns) for each in row if each is not None]

@@ -29,7 +29,7 @@ from . import voices
 from .arguments import RECORDINGS, add, parser
 from .clips import SAMPLE_RATE, TEST_CLIPS, Clip, Samples, load, to_samples
 from .models import model_directory
-from .pauses import PAUSES, every_pause, room
+from .pauses import PAUSES, pause_set, room
 from .report import align, percentile, progress, write_json
 
 SILENCE = 3.0  # seconds behind the last word: longer than any turn takes to end
@@ -61,7 +61,7 @@ def main() -> None:
     for seconds in arguments.decode or [0.4]:
         heard: dict[str, list[Heard]] = {}
         for name, clips in spoken.items():
-            sounds = [(None, clip) for clip in clips] + every_pause(clips, directory)
+            sounds = [(None, clip) for clip in clips] + pause_set(clips, directory)
             heard[name] = list(turns(sounds, decode, seconds, f"{seconds:g} s, {name}"))
         heard["all"] = [each for some in heard.values() for each in some]
         for name, some in heard.items():

@@ -88,6 +88,17 @@ def test_a_few_pauses_are_of_all_lengths() -> None:
     assert lengths == {None, *PAUSES}
 
 
+def test_a_few_pauses_are_of_many_clips() -> None:
+    clips = [clip(str(number)) for number in range(40)]
+    paused = [(length, each) for each in clips for length in PAUSES]
+    chosen = plan([SETUPS["auto"]], SERVERS, clips, paused, 5)
+    names = [
+        play.stream.clip.name for play in chosen[SETUPS["auto"].name] if play.stream.pause
+    ]
+    assert len(names) > 10
+    assert len(set(names)) > len(names) / 2
+
+
 def test_no_words_are_expected_where_nobody_speaks() -> None:
     nobody = SETUPS["home"].scenarios[-1].stream(clip())
     assert (nobody.clip.text, nobody.clip.phrases, nobody.audio) == (None, (), b"")
