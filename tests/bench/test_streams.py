@@ -92,9 +92,7 @@ def test_a_few_pauses_are_of_many_clips() -> None:
     clips = [clip(str(number)) for number in range(40)]
     paused = [(length, each) for each in clips for length in PAUSES]
     chosen = plan([SETUPS["auto"]], SERVERS, clips, paused, 5)
-    names = [
-        play.stream.clip.name for play in chosen[SETUPS["auto"].name] if play.stream.pause
-    ]
+    names = [play.stream.clip.name for play in chosen[SETUPS["auto"].name] if play.stream.pause]
     assert len(names) > 10
     assert len(set(names)) > len(names) / 2
 
