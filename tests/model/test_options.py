@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import os
+import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from itertools import count
 from pathlib import Path
 
@@ -20,6 +23,7 @@ from wyoming_faster_whisper.settings import COMPUTE_TYPES
 from wyoming_faster_whisper.testing import silence
 
 from ..clips import CLIPS
+from ..e2e.serving import DEADLINE
 from .conftest import loaded
 
 pytestmark = pytest.mark.model
@@ -48,6 +52,25 @@ def test_without_a_gpu_the_cpu_serves_and_says_so_once(
     assert model.compute_type == "int8_float32"
     [warning] = [r.getMessage() for r in caplog.records if r.levelname == "WARNING"]
     assert warning.startswith(f"--device {device} cannot be used, the CPU serves: ")
+
+
+@pytest.mark.skipif(not Path("/proc/self/task").exists(), reason="only Linux counts threads here")
+def test_of_a_load_no_thread_stays_but_the_one_that_decodes(tmp_path: Path) -> None:
+    """More threads than cores, and libgomp lets each sleep wherever it waits for another."""
+
+    def threads() -> set[str]:
+        return set(os.listdir("/proc/self/task"))
+
+    directory = locate(choose("tiny.en", [tmp_path]), tmp_path, local_files_only=True)
+    with ThreadPoolExecutor(1) as pool:
+        before = pool.submit(threads).result()  # the pool's own is among them
+        model = pool.submit(
+            load_model, directory, device="cpu", compute_type="int8", threads=2
+        ).result()
+        deadline = time.monotonic() + DEADLINE
+        while len(threads() - before) > 1:  # they end a moment after the load
+            assert time.monotonic() < deadline
+        model.unload_model()
 
 
 def decode(engine: WhisperEngine, clip: str = "lights", **options: object) -> Transcript:

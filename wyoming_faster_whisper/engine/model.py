@@ -8,10 +8,11 @@ from __future__ import annotations
 
 import logging
 import math
-from collections.abc import Iterable, Iterator, Sequence
+import threading
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from functools import lru_cache
 from pathlib import Path
-from typing import Any, TypeAlias
+from typing import Any, TypeAlias, TypeVar
 
 import ctranslate2
 import numpy as np
@@ -43,6 +44,11 @@ def load_model(
 ) -> Weights:
     """Load the weights; half a second for base, and twice its size in memory for a moment.
 
+    A thread that ends does it. The threads that CTranslate2 gets from libgomp for loading stay
+    for as long as the one that loads, and where there are more of them than cores libgomp lets
+    each go to sleep whenever it waits for another: a step of the decoder takes up to three times
+    as long.
+
     Where the GPU cannot be used, the CPU is, and one line in the log says why.
 
     Args:
@@ -55,6 +61,12 @@ def load_model(
     Raises:
         ModelError: the model cannot be used.
     """
+    return _in_a_thread_that_ends(
+        lambda: _load(directory, device, compute_type, threads, workers)
+    )
+
+
+def _load(directory: Path, device: str, compute_type: str, threads: int, workers: int) -> Weights:
     name, _, index = device.partition(":")
 
     def load(name: str, compute_type: str) -> Weights:
@@ -89,6 +101,29 @@ def load_model(
         raise ModelError(
             f"the model in {directory} does not load as {compute_type}: {error}"
         ) from error
+
+
+T = TypeVar("T")
+
+
+def _in_a_thread_that_ends(work: Callable[[], T]) -> T:
+    """Do it there, and wait."""
+    done: list[T] = []
+    failed: list[BaseException] = []
+
+    def run() -> None:
+        try:
+            done.append(work())
+        except BaseException as error:
+            failed.append(error)
+
+    # Of a daemon: the process ends although a load hangs.
+    thread = threading.Thread(target=run, name="load", daemon=True)
+    thread.start()
+    thread.join()
+    if failed:
+        raise failed[0]
+    return done[0]
 
 
 def _nothing_heard(model: Weights) -> ctranslate2.StorageView:
