@@ -113,7 +113,11 @@ def load_engines(
     threads = hardware.threads_to_use(settings.cpu_threads)
     together = [
         auto.threads_together(
-            size_of(model.name), threads, arm=hardware.is_arm(), figures=figures.read()
+            size_of(model.name),
+            threads,
+            arm=hardware.is_arm(),
+            figures=figures.read(),
+            waited_for=settings.vad_endpointing == "auto",
         )
         for model in models
     ]

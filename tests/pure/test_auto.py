@@ -148,6 +148,15 @@ def test_what_needed_all_threads_keeps_them() -> None:
     assert threads_together("base", 4, arm=False, figures={"base": Figure(0.2, 4)}) == 4
 
 
+def test_a_busy_hour_does_not_keep_all_threads_for_ever() -> None:
+    assert threads_together("base", 2, arm=False, figures={"base": Figure(0.13, 2)}) == 1
+
+
+@pytest.mark.parametrize(("threads", "expected"), [(1, 1), (2, 2), (4, 2)])
+def test_two_threads_decode_what_a_speaker_waits_for(threads: int, expected: int) -> None:
+    assert threads_together("base", threads, arm=False, figures={}, waited_for=True) == expected
+
+
 @pytest.mark.parametrize(
     ("file", "compute_type", "measured"),
     [(76, "int8", 177), (76, "float32", 292), (145, "default", 269), (145, "float32", 454)],
