@@ -40,7 +40,7 @@ def _serve(argv: Sequence[str]) -> int:
     import asyncio
 
     from .given import default_data_dir, read_settings
-    from .hardware import share_one_heap
+    from .hardware import is_arm, share_one_heap
     from .log import JsonFormatter
 
     try:
@@ -58,6 +58,13 @@ def _serve(argv: Sequence[str]) -> int:
         # NumPy's BLAS threads go on spinning for 0.1 s after a spectrogram, in the way of the
         # decoder. Must be said before NumPy is imported, which is here.
         os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
+        if not is_arm():
+            # Threads of CTranslate2's that wait for each other look out for some 20 us and then
+            # sleep, also where others decode too. libgomp's own choice is 6 ms, which a core that
+            # somebody else is using wastes at every step, and nothing once there are more threads
+            # than cores. On ARM its pause is too short for the same number.
+            os.environ.setdefault("GOMP_SPINCOUNT", "1000")
+            os.environ.setdefault("OMP_WAIT_POLICY", "active")
         share_one_heap()
         from .service import serve as run
 
