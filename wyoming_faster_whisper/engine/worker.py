@@ -263,9 +263,10 @@ class Worker:
         self._end(error)
         if not self._ready.done():
             self._ready.set_exception(error)
+            self._ready.exception()  # seen, though nobody may wait for it
         if not self._failed.done():
             self._failed.set_exception(error)
-            self._failed.exception()  # seen, though nobody may wait for it
+            self._failed.exception()
 
     def _finished(
         self, batch: list[Job], result: list[Transcript] | EngineError, seconds: float
