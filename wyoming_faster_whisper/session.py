@@ -84,6 +84,11 @@ class Session:
         return self._state is State.LISTENING
 
     @property
+    def midway(self) -> bool:
+        """In live sound, and not in a pause that may be its end."""
+        return self._turn is not None and self._turn.midway
+
+    @property
     def crowded(self) -> bool:
         """A turn was over by itself while the answer to the one before is on its way."""
         return len(self._answers) > 1

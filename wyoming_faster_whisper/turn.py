@@ -165,6 +165,11 @@ class Turn:
         return self._hearing.recording.seconds
 
     @property
+    def midway(self) -> bool:
+        """Live sound, and no pause that may be the end."""
+        return self._pace.live and not self._utterance.pausing
+
+    @property
     def waiting(self) -> bool:
         """What it needs for an answer has not reached the model, and cannot at once."""
         return self._decoding.waiting

@@ -80,6 +80,18 @@ def test_a_shorter_pause_is_not() -> None:
     assert listener.speech() == []
 
 
+def test_a_pause_begins_with_its_first_window_and_ends_with_speech() -> None:
+    listener = Listener()
+    listener.silence(3)
+    assert not listener.utterance.pausing  # nobody has spoken
+    listener.speech()
+    assert not listener.utterance.pausing
+    listener.silence(1)
+    assert listener.utterance.pausing
+    listener.speech(1)
+    assert not listener.utterance.pausing
+
+
 def test_one_pause_is_guessed_at_once() -> None:
     listener, _ = paused()
     assert listener.silence(40) == []

@@ -150,6 +150,11 @@ class Utterance:
         """Somebody speaks just now."""
         return self._first is not None and not self._quiet
 
+    @property
+    def pausing(self) -> bool:
+        """Somebody spoke and is silent: that was all, perhaps."""
+        return self._first is not None and self._quiet > 0
+
     def heard(
         self, probabilities: Iterable[float], *, guess: bool, may_end: bool = True
     ) -> list[Action]:

@@ -38,8 +38,9 @@ _READ = 64 * 1024  # bytes taken from the socket, and converted, at once
 _TURN = 0.005  # seconds of work on what one client sent, then the others' turn
 # A microphone's sound comes in chunks of 10 ms, is judged in windows of 32 ms, and to wake up
 # costs more than the work on a chunk. So who sends no faster is heard a few chunks at a time.
-_LITTLE = 2048  # bytes
+_LITTLE = 4096  # bytes
 _REST = 0.02  # seconds: what audio-stop may have to wait
+_LONG_REST = 0.05  # seconds, while somebody speaks: a pause is noticed long before it counts
 _LOOK = 0.5  # seconds between two looks whether a client that waits is still there
 
 
@@ -111,7 +112,7 @@ class Connection(Visit):
                         await self._take(event, session)
                         await self._breathe()
                     if session.listening and len(data) < _LITTLE:
-                        await self._rest()
+                        await self._rest(_LONG_REST if session.midway else _REST)
                 if self._frames.mid_frame or session.listening:
                     _LOGGER.debug("%s: left in the middle of an utterance", self._peer)
             finally:
@@ -131,13 +132,13 @@ class Connection(Visit):
             await asyncio.sleep(0)
             self._turn_ends = loop.time() + _TURN
 
-    async def _rest(self) -> None:
+    async def _rest(self, seconds: float) -> None:
         """Let the sound of a microphone gather."""
         transport = self._writer.transport
         if not isinstance(transport, asyncio.ReadTransport):
             return  # a pipe, which has another one for reading
         transport.pause_reading()
-        await asyncio.sleep(_REST)
+        await asyncio.sleep(seconds)
         transport.resume_reading()
 
     async def _answered(self, session: Session) -> None:
