@@ -76,7 +76,8 @@ def test_a_text_that_is_too_long_for_the_decoder_is_asked_nothing(
     encoding = model.encode([model.features(silence(1.0))], 100)
     prompt, text = model.prompt(DecodeOptions(), "en"), "no " * count
     assert (model.closing(encoding, prompt, text, 1.0) is None) == (count > 444)
-    assert np.isfinite(model.likely(encoding, prompt, text)) == (count <= 444)
+    [[likely]] = model.likely([encoding], prompt, [text]).values()
+    assert np.isfinite(likely) == (count <= 444)
 
 
 def words(said: Transcript) -> list[str]:

@@ -10,6 +10,7 @@ import logging
 import math
 import threading
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from functools import lru_cache
 from pathlib import Path
 from typing import Any, TypeAlias, TypeVar
@@ -257,12 +258,22 @@ class Model:
             suppress_tokens=[-1, self._end],
         )
 
-    def likely(self, encoding: Encoding, prompt: list[int], text: str) -> float:
-        """How likely the decoder holds a text, natural log; no beam, all its words at once.
+    def likely(
+        self, encodings: Sequence[Encoding], prompt: list[int], texts: Iterable[str]
+    ) -> dict[str, list[float]]:
+        """How likely the decoder holds texts over each encoding, natural log; see _likely().
 
-        One at a time: together they are no faster, and every one takes the memory that the
-        encoding takes in all the layers.
+        As many questions at the same time as there are workers. In one batch they are no faster,
+        and every one takes the memory that the encoding takes in all the layers.
         """
+        asked = list(texts)
+        questions = [(encoding, prompt, text) for text in asked for encoding in encodings]
+        with ThreadPoolExecutor(self.weights.num_workers) as pool:
+            answers = iter(list(pool.map(self._likely, *zip(*questions, strict=True))))
+        return {text: [next(answers) for _ in encodings] for text in asked}
+
+    def _likely(self, encoding: Encoding, prompt: list[int], text: str) -> float:
+        """How likely it holds one text: no beam, all its words at once."""
         words = self.tokens(text)
         if len(prompt) + len(words) + 2 > _POSITIONS:  # see below, and the end of the text
             return -math.inf

@@ -258,10 +258,7 @@ class WhisperEngine:
         second = self.model.generate(again, [prompt], _BEAM, [2 * first.budget])[0]
         if first.derailed or second.derailed:
             return better(first, second)
-        likely = {
-            text: [self.model.likely(each, plain, text) for each in (encoding, again)]
-            for text in rivals(first, second)
-        }
+        likely = self.model.likely((encoding, again), plain, rivals(first, second))
         return likeliest(first, likely, strange_words(job.options, language))
 
     def _meant(
@@ -293,9 +290,8 @@ class WhisperEngine:
             return heard[0]
         named = list(dict.fromkeys(rewrite.name for rewrite in rewrites))
         prompt = self.model.prompt(job.options, language, named)
-        likely, *others = (
-            self.model.likely(encoding, prompt, each)
-            for each in (heard[0], *(rewrite.text for rewrite in rewrites))
-        )
-        rewrite = chosen(rewrites, others, heard=likely)
+        texts = (heard[0], *(rewrite.text for rewrite in rewrites))
+        likely = self.model.likely([encoding], prompt, texts)
+        heard_first, *others = (value for text in texts for value in likely[text])
+        rewrite = chosen(rewrites, others, heard=heard_first)
         return rewrite.text if rewrite else heard[0]
