@@ -8,12 +8,11 @@ from __future__ import annotations
 
 import logging
 import math
-import threading
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from functools import lru_cache
 from pathlib import Path
-from typing import Any, TypeAlias, TypeVar
+from typing import Any, TypeAlias
 
 import ctranslate2
 import numpy as np
@@ -62,9 +61,8 @@ def load_model(
     Raises:
         ModelError: the model cannot be used.
     """
-    return _in_a_thread_that_ends(
-        lambda: _load(directory, device, compute_type, threads, workers)
-    )
+    with ThreadPoolExecutor(1) as pool:
+        return pool.submit(_load, directory, device, compute_type, threads, workers).result()
 
 
 def _load(directory: Path, device: str, compute_type: str, threads: int, workers: int) -> Weights:
@@ -102,29 +100,6 @@ def _load(directory: Path, device: str, compute_type: str, threads: int, workers
         raise ModelError(
             f"the model in {directory} does not load as {compute_type}: {error}"
         ) from error
-
-
-T = TypeVar("T")
-
-
-def _in_a_thread_that_ends(work: Callable[[], T]) -> T:
-    """Do it there, and wait."""
-    done: list[T] = []
-    failed: list[BaseException] = []
-
-    def run() -> None:
-        try:
-            done.append(work())
-        except BaseException as error:
-            failed.append(error)
-
-    # Of a daemon: the process ends although a load hangs.
-    thread = threading.Thread(target=run, name="load", daemon=True)
-    thread.start()
-    thread.join()
-    if failed:
-        raise failed[0]
-    return done[0]
 
 
 def _nothing_heard(model: Weights) -> ctranslate2.StorageView:
@@ -266,11 +241,14 @@ class Model:
         As many questions at the same time as there are workers. In one batch they are no faster,
         and every one takes the memory that the encoding takes in all the layers.
         """
-        asked = list(texts)
-        questions = [(encoding, prompt, text) for text in asked for encoding in encodings]
         with ThreadPoolExecutor(self.weights.num_workers) as pool:
-            answers = iter(list(pool.map(self._likely, *zip(*questions, strict=True))))
-        return {text: [next(answers) for _ in encodings] for text in asked}
+            asked = {
+                text: [
+                    pool.submit(self._likely, encoding, prompt, text) for encoding in encodings
+                ]
+                for text in texts
+            }
+        return {text: [answer.result() for answer in answers] for text, answers in asked.items()}
 
     def _likely(self, encoding: Encoding, prompt: list[int], text: str) -> float:
         """How likely it holds one text: no beam, all its words at once."""
