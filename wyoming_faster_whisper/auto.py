@@ -157,9 +157,9 @@ def threads_together(
     """How many threads should decode one utterance together; the rest serve others meanwhile.
 
     Threads that work together wait for each other: two of them decode a command in 0.6 of the
-    time and in 1.15 times the CPU time, and a third process on their cores delays both. That is
-    worth it where a speaker waits for it, and needed on a slow machine. Elsewhere the decode is
-    done in the silence that ends the turn.
+    time and in 1.2 times the CPU time, and what else uses their cores delays both. That is worth
+    it where a speaker waits for it, and needed on a slow machine. Elsewhere the decode is done
+    in the silence that ends the turn.
 
     Args:
         size: of the model.

@@ -59,10 +59,10 @@ def _serve(argv: Sequence[str]) -> int:
         # decoder. Must be said before NumPy is imported, which is here.
         os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
         if not is_arm():
-            # Threads of CTranslate2's that wait for each other look out for some 20 us and then
-            # sleep, also where others decode too. libgomp's own choice is 6 ms, which a core that
-            # somebody else is using wastes at every step, and nothing once there are more threads
-            # than cores. On ARM its pause is too short for the same number.
+            # Threads of CTranslate2's that wait for each other look out for 20 us, then sleep.
+            # libgomp's own choice is 6 ms, which are lost at every step where somebody else uses
+            # a core; and next to nothing once it counts more threads than cores, unless its
+            # policy is "active". On ARM the same count is over too soon.
             os.environ.setdefault("GOMP_SPINCOUNT", "1000")
             os.environ.setdefault("OMP_WAIT_POLICY", "active")
         share_one_heap()

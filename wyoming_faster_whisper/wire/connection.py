@@ -38,9 +38,9 @@ _READ = 64 * 1024  # bytes taken from the socket, and converted, at once
 _TURN = 0.005  # seconds of work on what one client sent, then the others' turn
 # A microphone's sound comes in chunks of 10 ms, is judged in windows of 32 ms, and to wake up
 # costs more than the work on a chunk. So who sends no faster is heard a few chunks at a time.
-_LITTLE = 4096  # bytes
+_LITTLE = 4096  # bytes; chunks of 50 ms are 2.2 KB with their headers
 _REST = 0.02  # seconds: what audio-stop may have to wait
-_LONG_REST = 0.05  # seconds, while somebody speaks: a pause is noticed long before it counts
+_LONG_REST = 0.05  # seconds, outside pauses: one that begins is noticed long before it counts
 _LOOK = 0.5  # seconds between two looks whether a client that waits is still there
 
 
