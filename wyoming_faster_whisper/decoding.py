@@ -84,6 +84,11 @@ class Decoding:
         return f"<Decoding {len(self._parts)} segments, {self.begun} decodes begun>"
 
     @property
+    def busy(self) -> bool:
+        """Some text is still on its way."""
+        return any(part.task and not part.task.done() for part in self._parts.values())
+
+    @property
     def waiting(self) -> bool:
         """What would be decoded next has not reached the model, and cannot at once."""
         for part in self._parts.values():

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 
-_EVERY = 0.05  # seconds
+_EVERY = 0.2  # seconds; Pace bears with who is late by a little more
 
 
 class Lateness:

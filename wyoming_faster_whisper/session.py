@@ -84,9 +84,9 @@ class Session:
         return self._state is State.LISTENING
 
     @property
-    def midway(self) -> bool:
-        """In live sound, and not in a pause that may be its end."""
-        return self._turn is not None and self._turn.midway
+    def rest(self) -> float:
+        """Seconds for which sound may gather before it is heard."""
+        return self._turn.rest if self._turn else 0.0
 
     @property
     def crowded(self) -> bool:

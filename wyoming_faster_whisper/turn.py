@@ -45,6 +45,9 @@ _LOGGER = logging.getLogger(__name__)
 
 _USUAL_SILENCE = 0.7  # seconds that Home Assistant waits; a slower decode is no use as a guess
 _AFTER_STOP = 0.25  # seconds that an upstream has at least, however long the silence was
+_REST = 0.02  # seconds that audio-stop may have to wait
+_LONG_REST = 0.05  # seconds
+_LONGEST_REST = 0.1  # seconds
 AUTO_PAUSE = 0.096
 """Seconds of silence after which to guess where the text decides on the end."""
 
@@ -165,9 +168,16 @@ class Turn:
         return self._hearing.recording.seconds
 
     @property
-    def midway(self) -> bool:
-        """Live sound, and no pause that may be the end."""
-        return self._pace.live and not self._utterance.pausing
+    def rest(self) -> float:
+        """Seconds for which sound may gather before it is heard, as that delays nothing."""
+        said = self._utterance
+        if not self._pace.live:
+            return _REST
+        if not said.pausing:  # a pause is noticed before it is long enough for a guess
+            pause = said.pause * WINDOW / SAMPLE_RATE
+            return min(_LONGEST_REST, pause - _REST) if pause else _LONGEST_REST
+        # Whatever comes while a guess is decoded waits for that anyway, unless it ends the turn.
+        return _LONG_REST if self._decoding.busy and not self._endpointing else _REST
 
     @property
     def waiting(self) -> bool:

@@ -17,7 +17,8 @@ from wyoming_faster_whisper.wire.visit import Limits
 
 from ..virtual import CHUNK, House, run
 
-SECONDS = 1.5
+DECODE = 0.2  # seconds that one takes
+BURST = 1.0  # seconds before a stream can be told to be live
 
 
 class CountingReader(asyncio.StreamReader):
@@ -35,14 +36,18 @@ async def vad() -> SpeechDetector:
     return LoudnessVad()
 
 
-async def spoken(pace: float) -> tuple[str, float, int]:
+async def spoken(
+    *seconds: float, pace: float = 0.01, pause: float = 0.0
+) -> tuple[str, float, int]:
     """What is answered, how long after audio-stop, in how many reads.
 
     Args:
+        seconds: of speech, and of silence behind it.
         pace: seconds between two chunks of 10 ms.
+        pause: seconds of silence after which to guess.
     """
     ours, theirs = socket.socketpair()
-    async with House(lambda job: 0.2) as house:
+    async with House(lambda job: DECODE) as house:
         loop = house.loop
         reader = CountingReader()
         protocol = asyncio.StreamReaderProtocol(reader)
@@ -50,7 +55,7 @@ async def spoken(pace: float) -> tuple[str, float, int]:
         connection = Connection(
             reader,
             asyncio.StreamWriter(transport, protocol, reader, loop),
-            shared=Shared(worker=house.worker, vad=vad, offer=house.offer),
+            shared=Shared(worker=house.worker, vad=vad, offer=house.offer, pause=pause),
             info=Event("info"),
             limits=Limits(),
             peer="client",
@@ -58,7 +63,8 @@ async def spoken(pace: float) -> tuple[str, float, int]:
         serving = asyncio.create_task(connection.run())
         hears, says = await asyncio.open_connection(sock=theirs)
         says.write(write_event(AudioStart(16_000, 2, 1).event()))
-        data = pcm16(tone(SECONDS))
+        speech, silence = (*seconds, 0.0)[:2]
+        data = pcm16(tone(speech)) + bytes(round(silence * 16_000) * 2)
         for at in range(0, len(data), CHUNK):
             await asyncio.sleep(pace)
             chunk = AudioChunk(16_000, 2, 1, data[at : at + CHUNK])
@@ -73,14 +79,30 @@ async def spoken(pace: float) -> tuple[str, float, int]:
         return Transcript.from_event(answer).text, waited, reader.reads
 
 
-def test_a_live_stream_is_read_a_few_chunks_at_a_time() -> None:
-    text, waited, reads = run(spoken(pace=0.01))
-    assert text == f"{SECONDS:.1f} seconds"
-    assert reads <= SECONDS / 0.02 + 3
-    assert waited <= 0.2 + 0.021  # a decode, and the longest rest
+def test_what_may_be_a_live_stream_is_read_a_few_chunks_at_a_time() -> None:
+    text, waited, reads = run(spoken(BURST))
+    assert text == f"{BURST:.1f} seconds"
+    assert reads <= BURST / 0.02 + 3
+    assert waited <= DECODE + 0.021  # and the rest
+
+
+def test_a_live_stream_is_read_ten_chunks_at_a_time() -> None:
+    text, waited, reads = run(spoken(4.0))
+    assert text == "4.0 seconds"
+    assert reads <= BURST / 0.02 + 3.0 / 0.1 + 5
+    assert waited <= DECODE + 0.101
+
+
+def test_a_pause_is_noticed_in_time_and_the_end_of_it_at_once() -> None:
+    """While the guess is decoded, less often in between."""
+    text, waited, reads = run(spoken(4.0, 0.7, pause=0.128))
+    assert text.endswith("seconds")
+    assert waited <= 0.021  # the guess was there
+    in_pause = 0.2 / 0.02 + DECODE / 0.05 + 0.4 / 0.02
+    assert reads <= BURST / 0.02 + 3.0 / 0.064 + in_pause + 5
 
 
 def test_who_sends_faster_than_he_speaks_is_not_held_up() -> None:
-    text, waited, _ = run(spoken(pace=0.0))
-    assert text == f"{SECONDS:.1f} seconds"
-    assert waited <= 0.2 + 0.021
+    text, waited, _ = run(spoken(1.5, pace=0.0))
+    assert text == "1.5 seconds"
+    assert waited <= DECODE + 0.021

@@ -36,11 +36,9 @@ _LOGGER = logging.getLogger(__name__)
 
 _READ = 64 * 1024  # bytes taken from the socket, and converted, at once
 _TURN = 0.005  # seconds of work on what one client sent, then the others' turn
-# A microphone's sound comes in chunks of 10 ms, is judged in windows of 32 ms, and to wake up
-# costs more than the work on a chunk. So who sends no faster is heard a few chunks at a time.
-_LITTLE = 4096  # bytes; chunks of 50 ms are 2.2 KB with their headers
-_REST = 0.02  # seconds: what audio-stop may have to wait
-_LONG_REST = 0.05  # seconds, outside pauses: one that begins is noticed long before it counts
+# To wake up costs more than the work on a chunk of 10 ms. So who sends no faster than a
+# microphone is heard a few chunks at a time.
+_LITTLE = 8192  # bytes; 0.1 s are 4.4 KB with their headers
 _LOOK = 0.5  # seconds between two looks whether a client that waits is still there
 
 
@@ -112,7 +110,7 @@ class Connection(Visit):
                         await self._take(event, session)
                         await self._breathe()
                     if session.listening and len(data) < _LITTLE:
-                        await self._rest(_LONG_REST if session.midway else _REST)
+                        await self._rest(session.rest)
                 if self._frames.mid_frame or session.listening:
                     _LOGGER.debug("%s: left in the middle of an utterance", self._peer)
             finally:
