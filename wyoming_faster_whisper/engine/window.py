@@ -33,7 +33,7 @@ class Window:
 _FULL = Window(FULL_SECONDS, 0.0)
 _CAUTIOUS = Window(20.0, 2.0)
 
-_SHORT = Window(10.0, 1.0, second=15.0)
+_SHORT = Window(10.0, 1.0, second=10.0)
 
 # python -m bench.windows; docs/performance.md has its tables. English by recorded orders, clean
 # and with kitchen noise, the others by sentences of espeak-ng.
