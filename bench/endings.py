@@ -22,13 +22,13 @@ from wyoming_faster_whisper.engine.base import Closing, DecodeOptions, Job
 from wyoming_faster_whisper.engine.model import load_model
 from wyoming_faster_whisper.engine.whisper import WhisperEngine
 from wyoming_faster_whisper.models import choose, size_of
+from wyoming_faster_whisper.settings import Settings
 from wyoming_faster_whisper.speech import finished
 from wyoming_faster_whisper.speech.endpoint import windows
 from wyoming_faster_whisper.speech.segment import Segment, SpeechRules
 from wyoming_faster_whisper.speech.utterance import Decode, Utterance
 from wyoming_faster_whisper.speech.vad import Vad
 from wyoming_faster_whisper.speech.voice import Voice, voice
-from wyoming_faster_whisper.turn import AUTO_PAUSE
 
 from . import voices
 from .arguments import RECORDINGS, add, parser
@@ -132,7 +132,7 @@ def heard(speakers: Sequence[tuple[str, Clip]], model: Path) -> Iterator[Sound]:
 
 def guessed(sound: Samples, vad: Vad) -> Segment | None:
     """What the last guess about a sound is about; None where there is none."""
-    utterance = Utterance(SpeechRules(), pause=windows(AUTO_PAUSE))
+    utterance = Utterance(SpeechRules(), pause=windows(Settings().guess_after))
     actions = utterance.heard(vad.probabilities(sound).tolist(), guess=True)
     guesses = [action.segment for action in actions if isinstance(action, Decode)]
     return guesses[-1] if guesses else None

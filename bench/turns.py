@@ -16,6 +16,7 @@ from wyoming_faster_whisper.engine.base import DecodeOptions, Job, Transcript
 from wyoming_faster_whisper.engine.model import load_model
 from wyoming_faster_whisper.engine.whisper import WhisperEngine
 from wyoming_faster_whisper.models import choose, size_of
+from wyoming_faster_whisper.settings import Settings
 from wyoming_faster_whisper.speech.ending import Reading, TurnRules
 from wyoming_faster_whisper.speech.endpoint import WINDOW, Probabilities, windows
 from wyoming_faster_whisper.speech.finished import reading
@@ -23,7 +24,6 @@ from wyoming_faster_whisper.speech.segment import Segment, SpeechRules
 from wyoming_faster_whisper.speech.utterance import Action, Decode, Drop, End, Utterance
 from wyoming_faster_whisper.speech.vad import Vad
 from wyoming_faster_whisper.speech.voice import voice
-from wyoming_faster_whisper.turn import AUTO_PAUSE
 
 from . import voices
 from .arguments import RECORDINGS, add, parser
@@ -140,7 +140,9 @@ class Turn:
         self._decode = decode
         self._seconds = seconds
         self._said = Utterance(
-            SpeechRules(), pause=windows(AUTO_PAUSE), ending=TurnRules(auto=True).ending(None)
+            SpeechRules(),
+            pause=windows(Settings().guess_after),
+            ending=TurnRules(auto=True).ending(None),
         )
         self._segment: Segment | None = None  # what was begun last
         self._due: Reading | None = None  # how that reads, while it is decoded

@@ -171,7 +171,7 @@ class House:
         self.loop = loop
         self.engine = SlowEngine(seconds, say) if say else SlowEngine(seconds)
         self.worker = Worker(lambda: self.engine)
-        self.shared = {"pause": 0.19, **shared}
+        self.shared = {"pause": 0.13, **shared}
         self.offer = Offer([_Model()], DecodeOptions(language=language))
 
     async def __aenter__(self) -> House:

@@ -152,7 +152,7 @@ class Settings:
     )
     vad_clip_pad_ms: int = option(400, "sound kept around speech, in ms", least=0, most=5000)
     guess_after: float = option(
-        0.19,
+        0.13,
         "silence after which what was said so far is decoded ahead, to be the answer if "
         "nothing more comes; 0 = never",
         least=0,

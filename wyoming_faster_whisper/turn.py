@@ -48,8 +48,6 @@ _AFTER_STOP = 0.25  # seconds that an upstream has at least, however long the si
 _REST = 0.02  # seconds that audio-stop may have to wait
 _LONG_REST = 0.05  # seconds
 _LONGEST_REST = 0.1  # seconds
-AUTO_PAUSE = 0.096
-"""Seconds of silence after which to guess where the text decides on the end."""
 
 
 class Names(Protocol):
@@ -193,10 +191,7 @@ class Turn:
         self._request = request
         turns, sensitivity = self._shared.turns, request.vad_sensitivity
         self._endpointing = turns.endpointing(sensitivity)
-        pause = self._shared.pause
-        if turns.auto and sensitivity is None:
-            pause = min(pause, AUTO_PAUSE)
-        self._utterance.pause = windows(pause)
+        self._utterance.pause = windows(self._shared.pause)
         self._utterance.ending = turns.ending(sensitivity)
 
     def hear(self, pcm: PcmFormat, data: bytes) -> None:

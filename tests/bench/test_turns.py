@@ -8,11 +8,12 @@ import pytest
 from bench.turns import Heard, Turn, table
 from wyoming_faster_whisper.audio import SAMPLE_RATE, Samples
 from wyoming_faster_whisper.engine.base import Closing, Transcript
+from wyoming_faster_whisper.settings import Settings
 from wyoming_faster_whisper.speech.ending import Reading
 from wyoming_faster_whisper.speech.endpoint import WINDOW
 from wyoming_faster_whisper.testing import LoudnessVad, silence, tone
-from wyoming_faster_whisper.turn import AUTO_PAUSE
 
+PAUSE = Settings().guess_after
 CLOSING = Closing(stop=-0.01, cut=-8.0, trail=-8.0, word=-0.01, end=0.8)
 UNSURE = Transcript("turn it on", passes=1)
 FINISHED = Transcript("Turn it on.", passes=1, closing=CLOSING)
@@ -38,13 +39,13 @@ def test_what_may_be_finished_waits_for_its_silence() -> None:
 
 def test_what_is_finished_waits_for_its_decode() -> None:
     heard = turn(fading(), said=FINISHED)
-    assert heard.end() == pytest.approx(1.0 + AUTO_PAUSE + 0.3, abs=0.05)
+    assert heard.end() == pytest.approx(1.0 + PAUSE + 0.3, abs=0.05)
     assert heard.reading is Reading.FINISHED
 
 
 def test_a_second_look_takes_its_time() -> None:
     heard = turn(fading(), said=Transcript("Turn it on.", passes=2, closing=FINISHED.closing))
-    assert heard.end() == pytest.approx(1.0 + AUTO_PAUSE + 0.6, abs=0.05)
+    assert heard.end() == pytest.approx(1.0 + PAUSE + 0.6, abs=0.05)
 
 
 def test_who_pauses_for_longer_than_that_is_cut_off() -> None:
@@ -56,7 +57,7 @@ def test_who_pauses_for_longer_than_that_is_cut_off() -> None:
 def test_a_decode_that_was_dropped_runs_to_its_end() -> None:
     # The next begins when that one, begun at 1.13 s, is done.
     heard = turn(tone(1.0), silence(0.3), fading(), said=FINISHED, seconds=2.0)
-    assert heard.end() == pytest.approx(1.0 + AUTO_PAUSE + 2 * 2.0, abs=0.05)
+    assert heard.end() == pytest.approx(1.0 + PAUSE + 2 * 2.0, abs=0.05)
     assert heard.decodes == 2
 
 
