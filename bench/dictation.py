@@ -197,7 +197,8 @@ def this_server(
             match action:
                 case Decode(segment=segment) if segment not in texts:
                     samples = sound[segment.start : segment.end]
-                    job = Job(samples, DecodeOptions(language="en"), sure=segment.sure)
+                    options = DecodeOptions(language="en")
+                    job = Job(samples, options, sure=segment.sure, lead=segment.lead)
                     texts[segment] = engine.decode([job])[0].text
                 case Answer(segments=segments):
                     answer = segments

@@ -55,6 +55,7 @@ class Sound:
     whole: bool
     samples: Samples
     spoken: int  # samples up to which the VAD hears speech
+    lead: int  # samples of silence that are missing in front
 
 
 @dataclass(frozen=True, slots=True)
@@ -127,7 +128,7 @@ def heard(speakers: Sequence[tuple[str, Clip]], model: Path) -> Iterator[Sound]:
             segment = guessed(samples, vad)
             if segment is not None:
                 heard = samples[segment.start : segment.end]
-                yield Sound(speaker, whole, heard, segment.spoken)
+                yield Sound(speaker, whole, heard, segment.spoken, segment.lead)
 
 
 def guessed(sound: Samples, vad: Vad) -> Segment | None:
@@ -146,7 +147,8 @@ def decoded(engine: WhisperEngine, sounds: Sequence[Sound], seconds: float) -> I
             break
         progress(f"decoding: {number}/{len(sounds)}")
         options = DecodeOptions(language="en")
-        [said] = engine.decode([Job(sound.samples, options, closing=True, guess=True)])
+        job = Job(sound.samples, options, closing=True, guess=True, lead=sound.lead)
+        [said] = engine.decode([job])
         if said.text and said.closing is not None:
             yield End(
                 sound.speaker,

@@ -34,7 +34,7 @@ from .report import align, percentile, progress, write_json
 
 SILENCE = 3.0  # seconds behind the last word: longer than any turn takes to end
 
-Decoder = Callable[[Samples], Transcript]
+Decoder = Callable[[Samples, int], Transcript]  # Segment.lead is the second
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,10 +97,11 @@ def guesses(engine: WhisperEngine) -> Decoder:
 
     known: dict[bytes, Transcript] = {}  # whatever a decode takes, most are of the same sound
 
-    def decode(samples: Samples) -> Transcript:
+    def decode(samples: Samples, lead: int) -> Transcript:
         key = hashlib.sha256(samples.tobytes()).digest()
         if key not in known:
-            job = Job(samples, DecodeOptions(language="en"), closing=True, guess=True)
+            options = DecodeOptions(language="en")
+            job = Job(samples, options, closing=True, guess=True, lead=lead)
             [known[key]] = engine.decode([job])
         return known[key]
 
@@ -174,7 +175,7 @@ class Turn:
             elif isinstance(action, Decode) and action.segment is not self._segment:
                 self._segment = action.segment
                 samples = self._sound[action.segment.start : action.segment.end]
-                said = self._decode(samples)
+                said = self._decode(samples, action.segment.lead)
                 self._due = reading(
                     said.text, said.closing, voice(samples, action.segment.spoken)
                 )

@@ -230,6 +230,7 @@ class Decoding:
             guess=part.guess,
             said=said,
             closing=part.guess and self._closing,
+            lead=segment.lead,
             owner=self._recording,
         )
         self.begun += 1

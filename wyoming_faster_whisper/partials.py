@@ -112,7 +112,14 @@ class Partials:
         self.begun += 1
         try:
             seen = await self._worker.submit(
-                Job(samples, options, guess=True, owner=self._recording, said=self._said)
+                Job(
+                    samples,
+                    options,
+                    guess=True,
+                    owner=self._recording,
+                    said=self._said,
+                    lead=segment.lead,
+                )
             )
         except Hung:
             raise  # another try could cost the next model as well

@@ -28,7 +28,7 @@ def fading() -> Samples:
 def turn(*parts: Samples, said: Transcript = UNSURE, seconds: float = 0.3) -> Turn:
     sound = np.concatenate([*parts, silence(3.0)])
     heard = LoudnessVad().feed(sound[: len(sound) // WINDOW * WINDOW])
-    return Turn(sound, heard, lambda _: said, seconds)
+    return Turn(sound, heard, lambda _samples, _lead: said, seconds)
 
 
 def test_what_may_be_finished_waits_for_its_silence() -> None:

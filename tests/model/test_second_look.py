@@ -32,9 +32,9 @@ class Ears:
         model = cast(ctranslate2.models.Whisper, self.model)
         self._engine = WhisperEngine(model, directory, size="base")
 
-    def hear(self, *sounds: Samples) -> list[Transcript]:
+    def hear(self, *sounds: Samples, lead: int = 0) -> list[Transcript]:
         options = DecodeOptions(language="en")
-        return self._engine.decode([Job(samples, options) for samples in sounds])
+        return self._engine.decode([Job(samples, options, lead=lead) for samples in sounds])
 
 
 @pytest.mark.parametrize("text", [*FIRST, *AGAIN])
@@ -58,6 +58,15 @@ def test_the_second_look_is_at_slower_sound(tmp_path: Path) -> None:
     ears.hear(clicked(2.0))
     first, second = ears.model.features
     assert clicks_at(second) == pytest.approx(clicks_at(first) / PACE, abs=2)
+
+
+def test_silence_that_is_missing_in_front_is_heard_in_every_look(tmp_path: Path) -> None:
+    ears = Ears(tmp_path, likely=AGAIN[0])
+    ears.hear(clicked(2.0), lead=6400)
+    plain, slow = ears.model.features
+    ears.hear(clicked(2.4))
+    assert clicks_at(plain) == clicks_at(ears.model.features[2])
+    assert clicks_at(slow) == pytest.approx(clicks_at(plain) / PACE, abs=2)
 
 
 def test_no_sound_is_lost_to_the_slower_pace(tmp_path: Path) -> None:

@@ -37,7 +37,15 @@ def test_it_says_where_its_speech_ends() -> None:
 
 
 def test_the_pad_ends_with_the_recording() -> None:
-    assert found((1, 0.9)) == [Segment(0, windows(1) * WINDOW, True, (0, windows(1)))]
+    (part,) = found((1, 0.9))
+    assert (part.start, part.end) == (0, windows(1) * WINDOW)
+
+
+def test_what_is_missing_of_the_pad_in_front_is_said() -> None:
+    pad = round(0.4 * SAMPLE_RATE)
+    assert [part.lead for part in found((1, 0.9))] == [pad]
+    assert [part.lead for part in found((0.32, 0.0), (1, 0.9))] == [pad - 10 * WINDOW]
+    assert [part.lead for part in found((1, 0.0), (1, 0.9), (3, 0.0), (1, 0.9))] == [0, 0]
 
 
 def test_a_word_of_two_tenths_of_a_second_is_heard() -> None:

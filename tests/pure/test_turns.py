@@ -76,6 +76,7 @@ def test_a_guess_is_dropped_and_made_again_for_who_goes_on() -> None:
     (record,) = said.records
     assert (record.guess, record.decodes) == ("used", 2)
     assert [round(job.seconds, 1) for job in jobs] == [1.2, 3.0]
+    assert [job.lead for job in jobs] == [6400, 6400]  # who spoke at once is given 0.4 s
 
 
 def test_a_request_after_the_audio_began_that_changes_nothing_costs_no_decode() -> None:

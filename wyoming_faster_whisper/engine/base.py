@@ -34,6 +34,7 @@ class Job:
     owner: Hashable = None  # whose it is; for fairness
     said: str = ""  # text that the decode goes on from: it has been sent already
     closing: bool = False  # say what the decoder thought of the end of the text
+    lead: int = 0  # samples of silence to be heard before it
 
     @property
     def seconds(self) -> float:

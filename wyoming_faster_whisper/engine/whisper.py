@@ -13,6 +13,7 @@ from __future__ import annotations
 import logging
 import time
 from collections.abc import Callable, Hashable, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -50,6 +51,11 @@ _USUAL_SAMPLES, _USUAL_TOKENS = 3 * SAMPLE_RATE, 12  # of a command
 
 PACE = 0.9
 """Of the sound in a second look: what was unclear is played more slowly (docs/performance.md)."""
+
+
+def _led(job: Job) -> Job:
+    """The job with the silence that is to be heard before it."""
+    return replace(job, samples=np.pad(job.samples, (job.lead, 0))) if job.lead else job
 
 
 class WhisperEngine:
@@ -100,7 +106,7 @@ class WhisperEngine:
     def decode(self, jobs: Sequence[Job]) -> list[Transcript]:
         """See Engine.decode."""
         try:
-            return self._decode(jobs)
+            return self._decode([_led(job) for job in jobs])
         except RuntimeError as error:  # CTranslate2's only kind
             raise EngineError(f"the model failed on this audio: {error}") from error
 
@@ -200,6 +206,8 @@ class WhisperEngine:
         if len(jobs) == 1 and jobs[0].closing and first[0].text:
             prompt = self.model.prompt(options, languages[0])
             closing = self.model.closing(encoding, prompt, first[0].text, jobs[0].seconds)
+            if closing is not None:
+                closing = replace(closing, end=closing.end - jobs[0].lead / SAMPLE_RATE)
         alone = encoding if len(jobs) == 1 else None
         del encoding
         found: list[Transcript] = []

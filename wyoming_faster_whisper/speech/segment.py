@@ -1,6 +1,7 @@
 """Which parts of a recording the model is to hear. Pure.
 
-Silence at both ends is cut off, long silence in the middle as well. Speech that
+Silence at both ends is cut off, long silence in the middle as well. Where somebody
+speaks at once some is missing in front: the model leaves out words then. Speech that
 is longer than the model can hear at once is cut at pauses, where a sentence
 ends anyway: at 30 s sharp it would be in the middle of a word.
 """
@@ -51,6 +52,7 @@ class Segment:
     end: int
     sure: bool  # somebody speaks; False: somebody might
     speech: tuple[int, int] = (0, 0)  # its windows, without the silence kept around them
+    lead: int = 0  # samples of silence that are missing in front of it
 
     @property
     def spoken(self) -> int:
@@ -81,9 +83,10 @@ def segments(probabilities: Sequence[float], rules: SpeechRules, samples: int) -
         # Neighbours share the silence between them: what both heard would be said twice.
         before = (part.start - parts[at - 1].end) * WINDOW // 2 if at else pad
         after = (parts[at + 1].start - part.end) * WINDOW // 2 if parts[at + 1 :] else pad
-        start = max(0, part.start * WINDOW - min(pad, before))
+        start = part.start * WINDOW - min(pad, before)
+        lead, start = max(0, -start), max(0, start)
         end = min(samples, part.end * WINDOW + min(pad, after))
-        found.append(Segment(start, end, sure, (part.start, part.end)))
+        found.append(Segment(start, end, sure, (part.start, part.end), lead))
     return found
 
 
