@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import cast
 
@@ -26,9 +27,17 @@ AGAIN = ("Turn the lights.", "Turn the lice.")
 class Ears:
     """An engine that is unsure of what it heard first."""
 
-    def __init__(self, folder: Path, *, likely: str, score: float = -1.0) -> None:
+    def __init__(
+        self,
+        folder: Path,
+        *,
+        likely: str,
+        first: Sequence[str] = FIRST,
+        again: Sequence[str] = AGAIN,
+        score: float = -1.0,
+    ) -> None:
         directory = locate(choose("tiny.en", [folder]), folder, local_files_only=True)
-        self.model = Undecided(directory, heard=FIRST, likely=[likely], again=AGAIN, score=score)
+        self.model = Undecided(directory, heard=first, likely=[likely], again=again, score=score)
         model = cast(ctranslate2.models.Whisper, self.model)
         self._engine = WhisperEngine(model, directory, size="base")
 
@@ -67,6 +76,20 @@ def test_silence_that_is_missing_in_front_is_heard_in_every_look(tmp_path: Path)
     ears.hear(clicked(2.4))
     assert clicks_at(plain) == clicks_at(ears.model.features[2])
     assert clicks_at(slow) == pytest.approx(clicks_at(plain) / PACE, abs=2)
+
+
+def test_what_goes_in_circles_is_said_once_in_either_look(tmp_path: Path) -> None:
+    circles = " ".join(["Turn off the lights."] * 6)
+    again = Ears(tmp_path, likely="Turn off the lights.", again=[circles])
+    assert [heard.text for heard in again.hear(silence(2.0))] == ["Turn off the lights."]
+
+
+def test_silence_in_front_is_no_time_to_say_a_sentence_twice_in(tmp_path: Path) -> None:
+    twice = "Turn off the lights. Turn off the"
+    ears = Ears(tmp_path, likely="", first=[twice], score=-0.1)
+    assert [heard.text for heard in ears.hear(silence(1.9), lead=6400)] == [
+        "Turn off the lights."
+    ]
 
 
 def test_no_sound_is_lost_to_the_slower_pace(tmp_path: Path) -> None:

@@ -6,6 +6,8 @@ from collections.abc import Callable, Hashable, Sequence
 from dataclasses import dataclass, field
 from typing import Protocol
 
+import numpy as np
+
 from ..audio import SAMPLE_RATE, Samples
 
 
@@ -39,6 +41,11 @@ class Job:
     @property
     def seconds(self) -> float:
         return len(self.samples) / SAMPLE_RATE
+
+    @property
+    def sound(self) -> Samples:
+        """What the model hears: the samples, and the silence before them."""
+        return np.pad(self.samples, (self.lead, 0)) if self.lead else self.samples
 
 
 @dataclass(frozen=True, slots=True)

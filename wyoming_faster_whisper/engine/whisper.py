@@ -53,11 +53,6 @@ PACE = 0.9
 """Of the sound in a second look: what was unclear is played more slowly (docs/performance.md)."""
 
 
-def _led(job: Job) -> Job:
-    """The job with the silence that is to be heard before it."""
-    return replace(job, samples=np.pad(job.samples, (job.lead, 0))) if job.lead else job
-
-
 class WhisperEngine:
     """Decodes with a model that is loaded.
 
@@ -106,7 +101,7 @@ class WhisperEngine:
     def decode(self, jobs: Sequence[Job]) -> list[Transcript]:
         """See Engine.decode."""
         try:
-            return self._decode([_led(job) for job in jobs])
+            return self._decode(jobs)
         except RuntimeError as error:  # CTranslate2's only kind
             raise EngineError(f"the model failed on this audio: {error}") from error
 
@@ -173,7 +168,7 @@ class WhisperEngine:
     def _frames(self, job: Job, *, seconds: float | None = None, second: bool = False) -> int:
         # The language decides on the window; before it is known, the cautious one will do.
         return window_frames(
-            job.seconds if seconds is None else seconds,
+            job.seconds + job.lead / SAMPLE_RATE if seconds is None else seconds,
             size=self._size,
             language=self._known_language(job.options),
             full=self._full_window,
@@ -182,7 +177,7 @@ class WhisperEngine:
 
     def _decode(self, jobs: Sequence[Job]) -> list[Transcript]:
         options = jobs[0].options
-        features = [self.model.features(job.samples) for job in jobs]
+        features = [self.model.features(job.sound) for job in jobs]
         encoding = self.model.encode(features, max(map(self._frames, jobs)))
         if known := self._known_language(options):
             languages = [known] * len(jobs)
@@ -205,9 +200,10 @@ class WhisperEngine:
         closing = None
         if len(jobs) == 1 and jobs[0].closing and first[0].text:
             prompt = self.model.prompt(options, languages[0])
-            closing = self.model.closing(encoding, prompt, first[0].text, jobs[0].seconds)
-            if closing is not None:
-                closing = replace(closing, end=closing.end - jobs[0].lead / SAMPLE_RATE)
+            lead = jobs[0].lead / SAMPLE_RATE
+            seconds = lead + jobs[0].seconds
+            closing = self.model.closing(encoding, prompt, first[0].text, seconds)
+            closing = closing and replace(closing, end=closing.end - lead)
         alone = encoding if len(jobs) == 1 else None
         del encoding
         found: list[Transcript] = []
@@ -257,12 +253,15 @@ class WhisperEngine:
             plain: the same without that.
             encoding: of the first look.
         """
-        pace = max(PACE, job.seconds / (FULL_SECONDS - 1))  # none of it may be lost
-        frames = self._frames(job, seconds=job.seconds / pace, second=True)
+        sound = job.sound
+        seconds = len(sound) / SAMPLE_RATE
+        pace = max(PACE, seconds / (FULL_SECONDS - 1))  # none of it may be lost
+        frames = self._frames(job, seconds=seconds / pace, second=True)
         # What short windows left behind in the heap does not fit a longer one.
         release_memory()
-        again = self.model.encode([self.model.features(slower(job.samples, pace))], frames)
-        second = self.model.generate(again, [prompt], _BEAM, [2 * first.budget])[0]
+        again = self.model.encode([self.model.features(slower(sound, pace))], frames)
+        [second] = self.model.generate(again, [prompt], _BEAM, [2 * first.budget])
+        second = unlooped(second, job.seconds)
         if first.derailed or second.derailed:
             return better(first, second)
         likely = self.model.likely((encoding, again), plain, rivals(first, second))
