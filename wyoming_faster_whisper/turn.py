@@ -45,9 +45,10 @@ _LOGGER = logging.getLogger(__name__)
 
 _USUAL_SILENCE = 0.7  # seconds that Home Assistant waits; a slower decode is no use as a guess
 _AFTER_STOP = 0.25  # seconds that an upstream has at least, however long the silence was
-_REST = 0.02  # seconds that audio-stop may have to wait
-_LONG_REST = 0.05  # seconds
-_LONGEST_REST = 0.1  # seconds
+# Seconds for which sound may gather:
+_REST = 0.02  # where audio-stop would have to wait for it
+_LONG_REST = 0.05  # where it has to wait for a decode
+_LONGEST_REST = 0.1  # where somebody speaks; longer ones save little more
 
 
 class Names(Protocol):
@@ -157,17 +158,13 @@ class Turn:
             )
 
     @property
-    def pcm(self) -> PcmFormat:
-        return self._hearing.pcm
-
-    @property
     def seconds(self) -> float:
         """Of sound, so far."""
         return self._hearing.recording.seconds
 
     @property
     def rest(self) -> float:
-        """Seconds for which sound may gather before it is heard, as that delays nothing."""
+        """Seconds for which sound may gather before it is heard: to wake up is the dear part."""
         said = self._utterance
         if not self._pace.live:
             return _REST

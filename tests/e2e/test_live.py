@@ -37,12 +37,13 @@ async def vad() -> SpeechDetector:
 
 
 async def spoken(
-    *seconds: float, pace: float = 0.01, pause: float = 0.0
+    speech: float, silence: float = 0.0, *, pace: float = 0.01, pause: float = 0.0
 ) -> tuple[str, float, int]:
     """What is answered, how long after audio-stop, in how many reads.
 
     Args:
-        seconds: of speech, and of silence behind it.
+        speech: seconds of it.
+        silence: seconds behind it.
         pace: seconds between two chunks of 10 ms.
         pause: seconds of silence after which to guess.
     """
@@ -63,7 +64,6 @@ async def spoken(
         serving = asyncio.create_task(connection.run())
         hears, says = await asyncio.open_connection(sock=theirs)
         says.write(write_event(AudioStart(16_000, 2, 1).event()))
-        speech, silence = (*seconds, 0.0)[:2]
         data = pcm16(tone(speech)) + bytes(round(silence * 16_000) * 2)
         for at in range(0, len(data), CHUNK):
             await asyncio.sleep(pace)

@@ -200,10 +200,11 @@ class WhisperEngine:
         closing = None
         if len(jobs) == 1 and jobs[0].closing and first[0].text:
             prompt = self.model.prompt(options, languages[0])
-            lead = jobs[0].lead / SAMPLE_RATE
-            seconds = lead + jobs[0].seconds
+            seconds = len(jobs[0].sound) / SAMPLE_RATE
             closing = self.model.closing(encoding, prompt, first[0].text, seconds)
-            closing = closing and replace(closing, end=closing.end - lead)
+            # By the clock of the samples, which begins behind the silence that was put in front.
+            silence = seconds - jobs[0].seconds
+            closing = closing and replace(closing, end=closing.end - silence)
         alone = encoding if len(jobs) == 1 else None
         del encoding
         found: list[Transcript] = []
@@ -257,7 +258,7 @@ class WhisperEngine:
         seconds = len(sound) / SAMPLE_RATE
         pace = max(PACE, seconds / (FULL_SECONDS - 1))  # none of it may be lost
         frames = self._frames(job, seconds=seconds / pace, second=True)
-        # What short windows left behind in the heap does not fit a longer one.
+        # What a short window left behind in the heap may not fit a longer one.
         release_memory()
         again = self.model.encode([self.model.features(slower(sound, pace))], frames)
         [second] = self.model.generate(again, [prompt], _BEAM, [2 * first.budget])

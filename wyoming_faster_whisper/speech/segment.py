@@ -1,9 +1,10 @@
 """Which parts of a recording the model is to hear. Pure.
 
-Silence at both ends is cut off, long silence in the middle as well. Where somebody
-speaks at once some is missing in front: the model leaves out words then. Speech that
-is longer than the model can hear at once is cut at pauses, where a sentence
-ends anyway: at 30 s sharp it would be in the middle of a word.
+Silence at both ends is cut off but for a little, long silence in the middle as well.
+Where somebody speaks from the first sample on that little is missing, and the model
+leaves out words without it: a segment says how much has to be put in front. Speech
+that is longer than the model can hear at once is cut at pauses, where a sentence ends
+anyway: at 30 s sharp it would be in the middle of a word.
 """
 
 from __future__ import annotations
