@@ -12,6 +12,7 @@ import numpy as np
 
 from .audio import PcmFormat, PcmStream, Recording, Samples
 from .errors import AudioError, Busy
+from .highpass import HighPass
 from .speech.endpoint import WINDOW, Probabilities
 
 _AT_ONCE = 8  # windows that the VAD judges in the event loop: 1 ms; more go to a thread
@@ -73,6 +74,7 @@ class Hearing:
         self.recording = Recording()
         self.pcm = pcm
         self._stream = PcmStream(pcm)
+        self._filter = HighPass()
         self._memory = memory
         self._vad = vad
         self._tasks = tasks
@@ -127,7 +129,7 @@ class Hearing:
 
     def _keep(self, samples: Samples) -> None:
         self._memory.take(len(samples))
-        self.recording.append(samples)
+        self.recording.append(self._filter.feed(samples))
 
     def _judge(self) -> None:
         if self._judging is not None and not self._judging.done():

@@ -66,7 +66,8 @@ def test_the_text_is_there_when_the_client_stops() -> None:
     assert len(jobs) == 1
     (record,) = said.records
     assert (record.guess, record.decodes, record.ended) == ("used", 1, "audio-stop")
-    assert record.wait == pytest.approx(0.7, abs=0.04)
+    # A window of the detector, and the ringing of the high-pass filter after the tone.
+    assert record.wait == pytest.approx(0.7, abs=0.05)
     assert record.queued == 0.0
     assert record.heard == 2.2
 

@@ -16,6 +16,7 @@ import numpy as np
 from ..audio import Samples
 from ..errors import ModelError
 from .endpoint import WINDOW, Probabilities
+from .level import LevelControl
 
 if TYPE_CHECKING:
     import onnxruntime
@@ -59,6 +60,7 @@ class VadStream:
         self._c = np.zeros(_STATE, np.float32)
         self._context: Samples = np.zeros(_CONTEXT, np.float32)
         self._rest: Samples = np.zeros(0, np.float32)
+        self._level = LevelControl()
 
     def feed(self, samples: Samples) -> Probabilities:
         """Return the probabilities of the windows that are complete now."""
@@ -67,7 +69,8 @@ class VadStream:
         self._rest = samples[count * WINDOW :]
         if not count:
             return np.zeros(0, np.float32)
-        whole = np.concatenate((self._context, samples[: count * WINDOW]))
+        amplified = self._level.feed(samples[: count * WINDOW].reshape(count, WINDOW))
+        whole = np.concatenate((self._context, amplified.reshape(-1)))
         # Row i: the 64 samples before window i, then window i.
         rows = whole[np.newaxis]  # one window, as a live stream brings them
         if count > 1:
