@@ -8,6 +8,11 @@ a second announcement, by mDNS, would show it twice.
 
 from __future__ import annotations
 
+from .early import exit_on_stop_signals, open_stderr, tell
+
+if __name__ == "__main__":
+    exit_on_stop_signals()  # before the imports, which take time
+
 import asyncio
 import json
 import logging
@@ -121,13 +126,14 @@ async def _until_it_listens() -> None:
 
 def main() -> int:
     """Serve as the user chose; the exit statuses are those of the command line."""
+    open_stderr()
     try:
         options = json.loads((DATA / "options.json").read_text(encoding="utf-8"))
         arguments = command_line(options)
         token = os.environ.get("SUPERVISOR_TOKEN")
         os.environ.update(environment(options, token))
     except (OSError, ValueError, SettingError) as error:
-        sys.stderr.write(f"error: {error}\n")
+        tell(f"error: {error}")
         return 2
     if token:
         threading.Thread(target=announce, args=(token,), name="announce", daemon=True).start()

@@ -15,6 +15,7 @@ import sys
 import threading
 from collections.abc import Sequence
 
+from .early import exit_on_stop_signals, open_stderr, tell
 from .errors import ServerError, SettingError
 
 _LOGGER = logging.getLogger(__name__)
@@ -22,6 +23,8 @@ _LOGGER = logging.getLogger(__name__)
 
 def serve(argv: Sequence[str] | None = None) -> int:
     """Run the server: python -m wyoming_faster_whisper."""
+    open_stderr()
+    exit_on_stop_signals()
     status = _serve(sys.argv[1:] if argv is None else argv)
     if threading.active_count() > 1:
         # A decode or a download still runs in a thread that cannot be stopped. Python's own
@@ -82,6 +85,7 @@ def _serve(argv: Sequence[str]) -> int:
 
 def client(argv: Sequence[str] | None = None) -> int:
     """Talk to a server: wyoming-faster-whisper-client."""
+    open_stderr()
     # What was typed first: it is quick to read, and often all that is needed.
     from .client.options import read
 
@@ -96,6 +100,7 @@ def client(argv: Sequence[str] | None = None) -> int:
 
 def doctor(argv: Sequence[str] | None = None) -> int:
     """Look at the machine and the server on it: wyoming-faster-whisper-doctor."""
+    open_stderr()
     from .doctor.command import main
 
     try:
@@ -109,5 +114,5 @@ def doctor(argv: Sequence[str] | None = None) -> int:
 
 
 def _fail(error: Exception, status: int) -> int:
-    sys.stderr.write(f"error: {error}\n")
+    tell(f"error: {error}")
     return status

@@ -17,6 +17,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from .client import Client, Lost
+from .early import open_stderr, tell
 from .tls import own_context
 from .wire.address import Address
 
@@ -108,6 +109,7 @@ def to_loopback(uri: str) -> str:
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Exit status 0 = well, 1 = not; the reason goes to standard error."""
+    open_stderr()
     parser = argparse.ArgumentParser(description="Ask a Wyoming server whether it is well.")
     parser.add_argument(
         "--uri", help=f"server (default: the container's own, WYO_WHISPER_URI or {DEFAULT_URI})"
@@ -130,7 +132,7 @@ def main(argv: Sequence[str] | None = None) -> int:
             if isinstance(error, TimeoutError)
             else type(error).__name__
         )
-        sys.stderr.write(f"unhealthy: {reason}\n")
+        tell(f"unhealthy: {reason}")
         return 1
     return 0
 

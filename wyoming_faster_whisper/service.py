@@ -1,7 +1,7 @@
 """The server as a whole: what is built, in which order it starts and stops.
 
     choose the model ─► listen ─► load the model, announce ─► serve
-                                                                 │ SIGTERM, SIGINT
+                                                                 │ SIGTERM, SIGINT, SIGHUP
     exit ◄─ stop the worker ◄─ let running utterances end ◄─ withdraw, stop accepting
 
 It listens before the model is there, so that clients never see a closed door:
@@ -12,7 +12,6 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import signal
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -22,6 +21,7 @@ from typing import TYPE_CHECKING
 
 from . import hardware, rules
 from .doors import make_metrics, make_web
+from .early import stop_signals
 from .engine.base import Engine
 from .engine.worker import Worker, WorkerStatistics
 from .loading import choose_models, default_language, load_engines
@@ -365,7 +365,7 @@ def _name_cache(settings: Settings, language: str) -> NameCache | None:
 
 
 async def serve(settings: Settings, *, default_data_dir: Path) -> None:
-    """Run a server until SIGTERM or SIGINT; a second one ends it at once.
+    """Run a server until SIGTERM, SIGINT or SIGHUP; a second one ends it at once.
 
     Raises:
         ServerError: it cannot serve; the sentence says why.
@@ -384,12 +384,16 @@ async def serve(settings: Settings, *, default_data_dir: Path) -> None:
             return
         asked = True
         _LOGGER.info("%s: finishing what runs, then stopping", name)
+        starting.cancel()
         service.stop()
 
-    for number in (signal.SIGTERM, signal.SIGINT):
+    starting = loop.create_task(service.start())
+    for number in stop_signals():
         loop.add_signal_handler(number, on_signal, number.name)
     try:
-        await service.start()
-        await service.run()
+        await asyncio.wait([starting])
+        if not starting.cancelled():
+            starting.result()
+            await service.run()
     finally:
         await service.close()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import shlex
 import signal
 import sys
 from asyncio.subprocess import DEVNULL
@@ -18,13 +19,13 @@ from wyoming_faster_whisper.testing import tone
 
 from ..clips import CLIPS
 from .conftest import StartProcess
-from .processes import DEADLINE, Process, environment
+from .processes import DEADLINE, NO_HUB, SERVER, Process, environment, run
 from .serving import Speaker, peer, utterance
 
 HERE = ("--uri", "tcp://127.0.0.1:0")
 # One thread and no trial of batches: the machine is not to be kept busy by the warm-up.
 TINY = (*HERE, "--model", "tiny.en", "--max-batch", "1", "--cpu-threads", "1")
-SIGNALS = [signal.SIGTERM, signal.SIGINT]
+SIGNALS = [signal.SIGTERM, signal.SIGINT, signal.SIGHUP]
 
 
 @dataclass
@@ -91,6 +92,114 @@ async def test_a_signal_ends_it_while_the_hub_is_silent(
     assert await process.ended() == 0
     assert f"{number.name}: finishing what runs" in process.log
     assert "Traceback" not in process.log
+
+
+def blocking_module(folder: Path, name: str) -> str:
+    """Return a PYTHONPATH on which the import of a module tells so and does not end."""
+    folder.mkdir()
+    (folder / f"{name}.py").write_text(
+        "import os, time\n"
+        "if __name__ != '__main__':\n"
+        "    os.write(2, b'importing\\n')\n"
+        "    time.sleep(600)\n"
+    )
+    return str(folder)
+
+
+@pytest.mark.parametrize("number", SIGNALS)
+@pytest.mark.parametrize("module", ["logging", "asyncio", "argparse", "soxr"])
+async def test_a_signal_during_the_imports_ends_it(
+    start_process: StartProcess, tmp_path: Path, module: str, number: signal.Signals
+) -> None:
+    path = blocking_module(tmp_path / "modules", module)
+    process = await start_process(*HERE, "--model", "small", PYTHONPATH=path)
+    await process.logged("importing")
+    process.signal(number)
+    assert await process.ended() == 0
+    assert process.log == "importing\n"
+
+
+@pytest.mark.parametrize("module", ["asyncio", "json"])
+async def test_a_signal_during_the_add_ons_imports_ends_it(tmp_path: Path, module: str) -> None:
+    path = blocking_module(tmp_path / "modules", module)
+    command = (sys.executable, "-m", "wyoming_faster_whisper.addon")
+    folder = tmp_path / "data"
+    async with Process.started(folder=folder, command=command, PYTHONPATH=path) as process:
+        await process.logged("importing")
+        process.signal(signal.SIGTERM)
+        assert await process.ended() == 0
+
+
+async def test_a_signal_ends_it_while_it_starts(
+    start_process: StartProcess, tmp_path: Path
+) -> None:
+    path = blocking_module(tmp_path / "modules", "prometheus_client")
+    options = (*HERE, "--model", "small", "--metrics-port", "0")
+    process = await start_process(*options, PYTHONPATH=path)
+    await process.logged("importing")
+    process.signal(signal.SIGTERM)
+    assert await process.ended() == 0
+    assert "Traceback" not in process.log
+
+
+async def test_under_nohup_a_hangup_ends_nothing(
+    start_process: StartProcess, hub: SilentHub, tmp_path: Path
+) -> None:
+    async with Process.started(
+        *(*HERE, "--model", "small"),
+        folder=tmp_path / "data",
+        command=("nohup", *SERVER),
+        HF_ENDPOINT=hub.url,
+    ) as process:
+        await process.uri()
+        process.signal(signal.SIGHUP)
+        async with process.client() as client:
+            assert (await client.describe()).asr
+        process.signal(signal.SIGTERM)
+        assert await process.ended() == 0
+        assert "SIGHUP" not in process.log
+
+
+CLIENT, DOCTOR = (
+    (
+        *(sys.executable, "-c"),
+        f"import sys; from wyoming_faster_whisper.cli import {name}; sys.exit({name}())",
+    )
+    for name in ("client", "doctor")
+)
+ADDON, HEALTH_CHECK = (
+    (sys.executable, "-m", f"wyoming_faster_whisper.{name}") for name in ("addon", "health_check")
+)
+
+
+@pytest.mark.parametrize("closed", ["2>&-", "2>/dev/full", "2>&- >&-"])
+@pytest.mark.parametrize(
+    ("command", "status"),
+    [
+        ((*SERVER, "--nonsense"), 2),
+        ((*SERVER, *HERE, "--model", "small"), 1),
+        (ADDON, 2),
+        ((*CLIENT, "--nonsense"), 2),
+        ((*CLIENT, "info", "--uri", "nonsense://"), 2),
+        ((*CLIENT, "info", "--uri", NO_HUB.replace("http", "tcp")), 1),
+        ((*DOCTOR, "--nonsense"), 2),
+        ((*HEALTH_CHECK, "--nonsense"), 2),
+        ((*HEALTH_CHECK, "--uri", NO_HUB.replace("http", "tcp")), 1),
+    ],
+    ids=lambda value: " ".join(value[1:])[-40:] if isinstance(value, tuple) else str(value),
+)
+async def test_the_exit_status_is_the_same_where_standard_error_is_closed(
+    tmp_path: Path, command: tuple[str, ...], status: int, closed: str
+) -> None:
+    ran = await run("sh", "-c", f"exec {shlex.join(command)} {closed}", folder=tmp_path)
+    assert ran.status == status
+
+
+async def test_a_closed_standard_error_is_no_file_that_is_opened_later(tmp_path: Path) -> None:
+    program = "import os; from wyoming_faster_whisper.early import open_stderr; open_stderr(); "
+    program += "print(os.readlink('/proc/self/fd/2'))"
+    call = f"exec {shlex.join((sys.executable, '-c', program))} 2>&-"
+    assert (await run("sh", "-c", call, folder=tmp_path)).out == "/dev/null\n"
 
 
 async def test_two_servers_run_side_by_side(start_process: StartProcess, hub: SilentHub) -> None:

@@ -11,6 +11,8 @@ import sys
 from collections.abc import Sequence
 from typing import Self, TextIO
 
+from ..early import tell
+
 
 class Bar:
     """Progress through so many equal things, unseen."""
@@ -85,8 +87,7 @@ def say(line: str) -> None:
 
 def note(line: str) -> None:
     """Tell something beside the answer."""
-    sys.stderr.write(line + "\n")
-    sys.stderr.flush()
+    tell(line)
 
 
 def _is_rich(stream: TextIO) -> bool:
