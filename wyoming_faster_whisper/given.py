@@ -15,7 +15,7 @@ from .errors import SettingError
 from .languages import MULTILINGUAL_V3, means_detect, normalise
 from .models import SttLibrary
 from .options import options, read_options, unknown_variables
-from .settings import Settings
+from .settings import Settings, written_out
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,7 +34,7 @@ def read_settings(argv: Sequence[str], environ: Mapping[str, str]) -> Given:
         SystemExit: by argparse, for --help, --version and unknown flags.
     """
     known = options(Settings)
-    values = read_options(known, argv, environ)
+    values = read_options(known, written_out(argv), environ)
     warnings = [
         f"{name} is no option of this server; it is ignored"
         for name in unknown_variables(known, environ)

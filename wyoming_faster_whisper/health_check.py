@@ -18,6 +18,7 @@ from pathlib import Path
 
 from .client import Client, Lost
 from .early import open_stderr, tell
+from .settings import written_out
 from .tls import own_context
 from .wire.address import Address
 
@@ -68,7 +69,7 @@ def default_tls(
 
 
 def server_arguments(file: Path = _FIRST) -> list[str]:
-    """The options on the command line of the container's server; [] where it has none.
+    """The options on the command line of the container's server, without abbreviations.
 
     Args:
         file: as /proc/PID/cmdline, of the process that the container runs.
@@ -77,7 +78,8 @@ def server_arguments(file: Path = _FIRST) -> list[str]:
         line = file.read_bytes().decode(errors="replace").split("\0")[:-1]
     except OSError:
         return []
-    return line[line.index(_SERVER) + 1 :] if _SERVER in line else []
+    options = line[line.index(_SERVER) + 1 :] if _SERVER in line else []
+    return written_out(options) if options else []
 
 
 def _value(name: str, environ: Mapping[str, str] | None, given: Sequence[str]) -> str | None:

@@ -11,7 +11,7 @@ import argparse
 import dataclasses
 import os
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from enum import Enum
 from pathlib import Path
@@ -115,6 +115,19 @@ def options(settings: type) -> list[Option]:
         Option(name=field.name, default=field.default, **field.metadata)
         for field in dataclasses.fields(settings)
     ]
+
+
+def expand(argv: Sequence[str], flags: Collection[str]) -> list[str]:
+    """Replace each abbreviation that fits only one of these flags by that flag."""
+    expanded = list(argv)
+    # What follows "--" is no flag.
+    for at, argument in enumerate(argv[: argv.index("--")] if "--" in argv else argv):
+        given, equals, value = argument.partition("=")
+        if given.startswith("--") and given not in flags:
+            matches = [flag for flag in flags if flag.startswith(given)]
+            if len(matches) == 1:
+                expanded[at] = matches[0] + equals + value
+    return expanded
 
 
 def read_options(

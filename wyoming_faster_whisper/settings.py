@@ -13,10 +13,11 @@ command lines and containers go on working; docs/migrating.md lists the rest.
 from __future__ import annotations
 
 import logging
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from .models import SttLibrary
-from .options import Arity, option, options, page
+from .options import Arity, expand, option, options, page
 from .text import STYLES
 
 DEFAULT_URI = "tcp://0.0.0.0:10300"
@@ -26,6 +27,17 @@ DEFAULT_URI = "tcp://0.0.0.0:10300"
 COMPUTE_TYPES = (
     *("default", "auto", "int8", "int8_float32", "int8_float16", "int8_bfloat16"),
     *("int16", "float16", "bfloat16", "float32"),
+)
+
+# The flags of the reference server (3.8.1). Their abbreviations mean here what they mean there,
+# whatever flags there are besides.
+REFERENCE_FLAGS = frozenset(
+    "--help --version --uri --zeroconf --model --data-dir --download-dir --device --language "
+    "--compute-type --beam-size --cpu-threads --initial-prompt --whisper-task --vad-filter "
+    "--vad-threshold --vad-min-speech-ms --vad-min-silence-ms --vad-endpointing --vad-clip "
+    "--vad-clip-threshold --vad-clip-pad-ms --stt-library --sherpa-streaming --local-files-only "
+    "--hass-token --hass-api --hass-refresh-seconds --hass-prompt-max-tokens "
+    "--hass-prompt-timeout --debug --log-format".split()
 )
 
 
@@ -374,3 +386,8 @@ class Settings:
 def options_page() -> str:
     """The page docs/options.md, as Markdown."""
     return page(options(Settings))
+
+
+def written_out(argv: Sequence[str]) -> list[str]:
+    """A command line without the abbreviations that have one meaning."""
+    return expand(expand(argv, REFERENCE_FLAGS), {opt.flag for opt in options(Settings)})

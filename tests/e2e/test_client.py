@@ -204,6 +204,7 @@ def test_the_health_check_takes_null_for_nothing(unset: str) -> None:
     [
         ("python3 -m wyoming_faster_whisper --uri tcp://0.0.0.0:9000", "tcp://127.0.0.1:9000"),
         ("docker-init -- python3 -m wyoming_faster_whisper --uri=tcp://[::]:9", "tcp://[::1]:9"),
+        ("python3 -m wyoming_faster_whisper --u tcp://0.0.0.0:9000", "tcp://127.0.0.1:9000"),
         ("python3 -m wyoming_faster_whisper --debug", "tcp://127.0.0.1:8000"),
         ("/sbin/init --uri tcp://0.0.0.0:9000", "tcp://127.0.0.1:8000"),
         ("", "tcp://127.0.0.1:8000"),

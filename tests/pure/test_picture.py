@@ -35,7 +35,7 @@ MAY_IMPORT = {
     "settings": "models.SttLibrary options text",
     "options": "errors",
     "discovery": "errors wire.address",
-    "health_check": "client early errors tls wire.address",
+    "health_check": "client early errors settings tls wire.address",
     "client": "audio discovery early errors speech tls wire.address wire.framing",
     "wire": "answer audio errors models.Model request session",
     "wire.address": "errors",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import argparse
 import logging
 import re
 from pathlib import Path
@@ -12,7 +13,7 @@ from wyoming_faster_whisper import __version__
 from wyoming_faster_whisper.errors import SettingError
 from wyoming_faster_whisper.given import Given, default_data_dir, read_settings
 from wyoming_faster_whisper.options import Arity, Option, options
-from wyoming_faster_whisper.settings import Settings, options_page
+from wyoming_faster_whisper.settings import REFERENCE_FLAGS, Settings, options_page
 
 HOME_ASSISTANT = (
     "--uri tcp://0.0.0.0:10300 --zeroconf --model auto --stt-library faster-whisper "
@@ -88,6 +89,67 @@ def test_an_option_of_the_reference_server_is_ours(flag: str) -> None:
     ours = option(flag)
     assert (ours.arity, ours.type) == (arity, type_)
     assert ours.default == OTHER_DEFAULTS.get(flag, default)
+
+
+def meaning_there(abbreviation: str) -> str | None:
+    """Which flag of the reference server an abbreviation is; None = none, or ambiguous."""
+    parser = argparse.ArgumentParser(exit_on_error=False)
+    for flag in (*REFERENCE, "--version"):
+        parser.add_argument(flag, action="store_const", const=flag, dest="flag")
+    if "--help".startswith(abbreviation) and abbreviation != "--h":
+        return "--help"
+    try:
+        return str(parser.parse_args([abbreviation]).flag)
+    except (SystemExit, argparse.ArgumentError):
+        return None
+
+
+ABBREVIATIONS = sorted(
+    {
+        flag[:end]
+        for flag in (*REFERENCE, "--help", "--version")
+        for end in range(3, len(flag) + 1)
+    }
+)
+
+
+@pytest.mark.parametrize("abbreviation", ABBREVIATIONS)
+def test_an_abbreviation_is_what_it_is_for_the_reference_server(
+    abbreviation: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    flag = meaning_there(abbreviation)
+    capsys.readouterr()
+    if flag in ("--help", "--version"):
+        with pytest.raises(SystemExit) as caught:
+            given(abbreviation)
+        assert caught.value.code == 0
+        assert (__version__ in capsys.readouterr().out) == (flag == "--version")
+        return
+    if flag is None:
+        assert f"ambiguous option: {abbreviation} could match " in refusal(abbreviation)
+        return
+    value = {
+        "--device": "cuda",
+        "--language": "de",
+        "--whisper-task": "translate",
+        "--stt-library": "sherpa",
+        "--vad-clip": "sherpa",
+        "--compute-type": "int8",
+        "--log-format": "%(message)s",
+    }.get(flag, "0.75" if option(flag).type is float else "1")
+    line = "" if option(flag).arity is FLAG else f" {value}"
+    assert read(abbreviation + line) == read(flag + line) != Settings()
+    if line:
+        assert read(f"{abbreviation}={value}") == read(flag + line)
+
+
+def test_the_flags_of_the_reference_server_are_all_known() -> None:
+    assert {*REFERENCE, "--help", "--version"} == REFERENCE_FLAGS
+
+
+def test_an_abbreviation_of_a_new_option_is_one_that_no_other_has() -> None:
+    assert read("--upstream-t 3").upstream_timeout == 3
+    assert "ambiguous option: --tls could match" in refusal("--tls x")
 
 
 @pytest.mark.parametrize(
