@@ -238,6 +238,36 @@ async def test_who_half_closes_after_describe_gets_info(server: Server) -> None:
         assert await peer.rest() == b""
 
 
+@pytest.mark.parametrize(
+    "part",
+    [
+        b'{"type": "desc',
+        b'{"type": "transcribe", "data_length": 20}\n{"langu',
+        b'{"type": "audio-chunk", "payload_length": 320}\n',
+        frames(utterance(tone(0.5)))[:-5000],
+    ],
+    ids=["header", "data", "payload", "utterance"],
+)
+async def test_a_client_that_half_closes_within_an_event_reads_why(
+    server: Server, part: bytes, caplog: pytest.LogCaptureFixture
+) -> None:
+    async with server.peer() as peer:
+        peer.send(part).half_close()
+        error = await peer.error()
+    assert (error.code, error.text) == ("protocol", "the stream ended in the middle of an event")
+    assert warnings(caplog) == []
+    await server.serves()
+
+
+async def test_a_client_that_half_closes_within_an_event_gets_its_answer_first(
+    server: Server,
+) -> None:
+    async with server.peer() as peer:
+        peer.send(frames(utterance(tone(0.5))) + b"{").half_close()
+        assert (await peer.receive()).data["text"] == "0.5 seconds"
+        assert (await peer.error()).code == "protocol"
+
+
 async def test_who_never_reads_is_dropped(serve: Serve, tmp_path: Path) -> None:
     # A Unix socket, because less than a megabyte of answers fills it.
     server = await serve(uri=f"unix://{tmp_path}/socket", write_timeout=PATIENCE)

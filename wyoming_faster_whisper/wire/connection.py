@@ -116,6 +116,9 @@ class Connection(Visit):
             finally:
                 session.leave()
             await self._answered(session)
+            if self._frames.mid_frame and data is not None:
+                # It may have closed both halves, so this is not worth a warning in the log.
+                await self._give_up(ProtocolError("the stream ended in the middle of an event"))
 
     async def _read(self) -> bytes:
         """Return the next bytes; none at the end of the stream."""
