@@ -13,6 +13,7 @@ import numpy as np
 import numpy.typing as npt
 import soxr
 
+from .downmix import Downmix, Frames
 from .errors import AudioError, printable
 
 SAMPLE_RATE = 16_000
@@ -74,7 +75,8 @@ class PcmStream:
         self.pcm = pcm
         self._rest = b""  # an incomplete frame, or an undecided header
         self._header = True  # until we know whether a header leads
-        self._resampler: soxr.ResampleStream | None = None  # from the first sample on
+        self._downmix: Downmix | None = None  # of several channels, from the first sample on
+        self._resampler: soxr.ResampleStream | None = None  # likewise
 
     def feed(self, data: bytes) -> Samples:
         """Take more bytes; return the samples that are complete now."""
@@ -97,7 +99,7 @@ class PcmStream:
     def _convert(self, data: bytes, *, last: bool) -> Samples:
         whole = len(data) - len(data) % self.pcm.frame_bytes
         self._rest = data[whole:]
-        samples = decode_pcm(data[:whole], self.pcm)
+        samples = self._mono(decode_frames(data[:whole], self.pcm), last=last)
         if self.pcm.rate == SAMPLE_RATE or (self._resampler is None and not len(samples)):
             return samples
         if self._resampler is None:
@@ -106,6 +108,13 @@ class PcmStream:
             )
         out: Samples = self._resampler.resample_chunk(samples, last=last)
         return out
+
+    def _mono(self, frames: Frames, *, last: bool) -> Samples:
+        if self.pcm.channels == 1:
+            return frames[:, 0]
+        if self._downmix is None:
+            self._downmix = Downmix(self.pcm.channels, self.pcm.rate)
+        return self._downmix.mix(frames, last=last)
 
 
 def slower(samples: Samples, pace: float) -> Samples:
@@ -119,25 +128,29 @@ def slower(samples: Samples, pace: float) -> Samples:
 
 
 def decode_pcm(data: bytes, pcm: PcmFormat) -> Samples:
-    """Turn whole frames into mono float32 at the stream's own rate.
+    """Turn whole frames into mono float32 at the stream's own rate; channels are averaged."""
+    frames = decode_frames(data, pcm)
+    return frames[:, 0] if pcm.channels == 1 else frames.mean(axis=1, dtype=np.float32)
 
-    Channels are averaged. 2**(bits - 1) is the divisor everywhere, as in
-    Whisper's own loader, so that 16-bit audio comes back exactly.
+
+def decode_frames(data: bytes, pcm: PcmFormat) -> Frames:
+    """Turn whole frames into float32, shape (n, channels).
+
+    2**(bits - 1) is the divisor everywhere, as in Whisper's own loader, so that 16-bit audio
+    comes back exactly.
     """
-    mono: Samples
+    flat: Samples
     if pcm.width == 1:
-        mono = np.frombuffer(data, np.uint8).astype(np.float32) / np.float32(128) - np.float32(1)
+        flat = np.frombuffer(data, np.uint8).astype(np.float32) / np.float32(128) - np.float32(1)
     elif pcm.width == 3:
         # No 24-bit type: put each sample into the upper bytes of 32 bits.
         wide = np.zeros((len(data) // 3, 4), np.uint8)
         wide[:, 1:] = np.frombuffer(data, np.uint8).reshape(-1, 3)
-        mono = wide.view("<i4")[:, 0].astype(np.float32) / np.float32(2**31)
+        flat = wide.view("<i4")[:, 0].astype(np.float32) / np.float32(2**31)
     else:
-        mono = np.frombuffer(data, f"<i{pcm.width}").astype(np.float32)
-        mono /= np.float32(2 ** (8 * pcm.width - 1))
-    if pcm.channels > 1:
-        mono = mono.reshape(-1, pcm.channels).mean(axis=1, dtype=np.float32)
-    return mono
+        flat = np.frombuffer(data, f"<i{pcm.width}").astype(np.float32)
+        flat /= np.float32(2 ** (8 * pcm.width - 1))
+    return flat.reshape(-1, pcm.channels)
 
 
 def riff_data_start(data: bytes) -> int | None:

@@ -83,10 +83,104 @@ def test_what_16_khz_cannot_carry_is_taken_out() -> None:
     assert level(heard(PcmFormat(48_000), data)) < 0.001
 
 
-def test_channels_are_averaged() -> None:
-    left, right = tone(0.1), -tone(0.1)
-    both = np.stack((left, right), axis=1).reshape(-1)
-    assert np.abs(heard(PcmFormat(channels=2), pcm16(both))).max() == 0
+# Several channels.
+
+
+def interleaved(*channels: Samples) -> bytes:
+    return pcm16(np.stack(channels, axis=1).reshape(-1))
+
+
+def mixed(*channels: Samples, chunk: int = 320) -> Samples:
+    """What is heard of 16-bit channels at 16 kHz, in chunks of so many frames."""
+    data, step = interleaved(*channels), 2 * len(channels) * chunk
+    chunks = [data[at : at + step] for at in range(0, len(data), step)]
+    return heard(PcmFormat(channels=len(channels)), *chunks)
+
+
+def noise(seconds: float, level: float, seed: int) -> Samples:
+    made = np.random.default_rng(seed).standard_normal(int(seconds * SAMPLE_RATE))
+    return (level * made).astype(np.float32)
+
+
+def silence(seconds: float, value: float = 0.0) -> Samples:
+    return np.full(int(seconds * SAMPLE_RATE), value, np.float32)
+
+
+CHUNKS = pytest.mark.parametrize("chunk", [1, 160, 1024, 1_000_000])
+
+
+@CHUNKS
+@pytest.mark.parametrize("alike", [0.0, 0.3, 1.0], ids="alike by {}".format)
+@pytest.mark.parametrize("seed", range(5))
+def test_ordinary_stereo_is_averaged_exactly(chunk: int, alike: float, seed: int) -> None:
+    left = noise(0.5, 0.05, seed)
+    right = alike * left + noise(0.5, 0.02, 100 + seed)
+    expected = decode_pcm(interleaved(left, right), PcmFormat(channels=2))
+    assert np.array_equal(mixed(left, right, chunk=chunk), expected)
+
+
+@CHUNKS
+def test_opposite_phases_do_not_cancel(chunk: int) -> None:
+    sound = tone(0.5, hertz=HERTZ)
+    assert_is_the_tone(mixed(sound, -sound, chunk=chunk), 0.5)
+
+
+@pytest.mark.parametrize("width", [1, 2, 3, 4])
+@pytest.mark.parametrize("rate", [8_000, 44_100, 192_000])
+def test_opposite_phases_do_not_cancel_in_any_format(rate: int, width: int) -> None:
+    sound = tone(0.5, hertz=HERTZ, rate=rate)
+    both = np.stack((sound, -sound), axis=1).reshape(-1)
+    assert_is_the_tone(heard(PcmFormat(rate, width, 2), encode(both, width)), 0.5)
+
+
+@pytest.mark.parametrize("signs", [(1, -1, 1, 1), (-1, 1, 1, 1), (1, 1, -1, -1), (1, -1, -1, -1)])
+def test_opposite_phases_among_four_channels_do_not_cancel(signs: tuple[int, ...]) -> None:
+    sound = tone(0.5, hertz=HERTZ)
+    assert_is_the_tone(mixed(*(sign * sound for sign in signs)), 0.5)
+
+
+def test_two_pairs_of_opposite_phases_are_both_heard() -> None:
+    one, other = tone(0.5, hertz=HERTZ), 0.8 * tone(0.5, hertz=1000.0)
+    expected = level(decode_pcm(interleaved(one, other), PcmFormat(channels=2)))
+    assert level(mixed(one, -one, other, -other)) == pytest.approx(expected, rel=0.02)
+
+
+@pytest.mark.parametrize("first", [silence(1.0), silence(1.0, 0.2)], ids=["silence", "DC"])
+def test_phases_are_aligned_when_the_sound_begins(first: Samples) -> None:
+    sound = np.concatenate([silence(1.0), tone(0.5, hertz=HERTZ)])
+    offset = np.concatenate([first, silence(0.5, float(first[0]))])
+    samples = mixed(sound + offset, offset - sound, chunk=160)
+    assert level(samples[-6400:]) == pytest.approx(0.5, rel=0.02)
+
+
+def test_phases_are_aligned_when_speech_begins_over_independent_noise() -> None:
+    sound = np.concatenate([silence(1.0), tone(0.5, hertz=HERTZ)])
+    channels = sound + noise(1.5, 0.003, 1), -sound + noise(1.5, 0.003, 2)
+    samples = mixed(*channels, chunk=160)
+    assert level(samples[-6400:]) == pytest.approx(0.5, rel=0.02)
+
+
+def test_alignment_does_not_click() -> None:
+    """Where the loudest channel is another one, and where the phases turn out to be opposite."""
+    sound = tone(2.0, hertz=HERTZ)
+    louder = np.linspace(0.2, 1.0, len(sound), dtype=np.float32)
+    samples = mixed(louder[::-1] * sound, -louder * sound, chunk=160)
+    assert np.abs(np.diff(samples)).max() < 1.1 * np.abs(np.diff(sound)).max()
+    assert level(samples) == pytest.approx(0.3, rel=0.02)
+
+
+@CHUNKS
+@pytest.mark.parametrize("value", [0.0, 0.3])
+def test_a_channel_without_a_signal_costs_no_level(chunk: int, value: float) -> None:
+    sound = tone(0.5, hertz=HERTZ)
+    for channels in [(sound, silence(0.5, value)), (silence(0.5, value), sound)]:
+        assert_is_the_tone(mixed(*channels, chunk=chunk), 0.5)
+
+
+def test_a_few_frames_are_heard_at_the_end() -> None:
+    sound = tone(0.01)
+    assert len(mixed(sound, sound)) == 160
+    assert len(mixed(silence(1.0), silence(1.0))) == SAMPLE_RATE
 
 
 @pytest.mark.parametrize(
