@@ -2,11 +2,12 @@
 
 Inside the server sound is float32, 16 kHz, mono, -1 to 1. It arrives as PCM of
 many widths, rates and channel counts, in chunks of any length, and now and then
-with a RIFF header that somebody forgot to strip.
+as a whole WAV file, header included.
 """
 
 from __future__ import annotations
 
+import struct
 from dataclasses import dataclass
 
 import numpy as np
@@ -26,16 +27,20 @@ CHANNELS = range(1, 8 + 1)
 Samples = npt.NDArray[np.float32]
 """Mono samples at SAMPLE_RATE, shape (n,), -1 to 1."""
 
-# A WAV header is 44 bytes; LIST chunks before the data make it longer. What
-# has no data chunk within this many bytes is not a header.
-_RIFF_LIMIT = 4096
+# Format tags of WAV files.
+_PCM, _FLOAT, _EXTENSIBLE = 0x0001, 0x0003, 0xFFFE
+_FMT_BYTES = 26  # of a "fmt " chunk that are read: up to the tag of an extensible one
+
+# A WAV header is 44 bytes; titles, a cover or padding before the data make it longer.
+_HEADER_LIMIT = 1024 * 1024  # bytes
 
 
 @dataclass(frozen=True, slots=True)
 class PcmFormat:
     """How raw audio bytes are to be read: little-endian, interleaved channels.
 
-    8 bit is unsigned, 16, 24 and 32 bit are signed, as in a WAV file.
+    8 bit is unsigned, 16, 24 and 32 bit are signed or, with 32 bit only, floating point; all as
+    in a WAV file.
 
     Raises:
         AudioError: a rate, width or channel count that we do not take.
@@ -44,6 +49,7 @@ class PcmFormat:
     rate: int = SAMPLE_RATE  # Hz
     width: int = 2  # bytes per sample
     channels: int = 1
+    floating: bool = False
 
     def __post_init__(self) -> None:
         for value, allowed, what in (
@@ -56,6 +62,8 @@ class PcmFormat:
                     f"audio has {printable(value, 20)} {what}; "
                     f"we take {allowed[0]} to {allowed[-1]}"
                 )
+        if self.floating and self.width != 4:
+            raise AudioError(f"audio is {8 * self.width}-bit floating point; we take 32-bit")
 
     @property
     def frame_bytes(self) -> int:
@@ -66,34 +74,40 @@ class PcmFormat:
 class PcmStream:
     """Turns one stream of PCM bytes into samples, whatever the chunking.
 
-    A frame cut in two by a chunk's end is completed by the next chunk; a RIFF
-    header at the start is skipped. One stream, one object: the resampler
+    A frame cut in two by a chunk's end is completed by the next chunk. A WAV header at the start
+    is not heard, and says how to read what follows. One stream, one object: the resampler
     remembers what came before.
+
+    Args:
+        pcm: counts where no header says otherwise.
     """
 
     def __init__(self, pcm: PcmFormat) -> None:
         self.pcm = pcm
-        self._rest = b""  # an incomplete frame, or an undecided header
-        self._header = True  # until we know whether a header leads
+        self._rest = b""  # an incomplete frame
+        self._header: _WavHeader | None = _WavHeader()  # until it has ended
         self._downmix: Downmix | None = None  # of several channels, from the first sample on
         self._resampler: soxr.ResampleStream | None = None  # likewise
 
     def feed(self, data: bytes) -> Samples:
-        """Take more bytes; return the samples that are complete now."""
-        data = self._rest + data
-        self._rest = b""
-        if self._header:
-            start = riff_data_start(data)
-            if start is None:
-                self._rest = data
+        """Take more bytes; return the samples that are complete now.
+
+        Raises:
+            AudioError: a WAV header leads, and says that it is something that we do not take.
+        """
+        if self._header is not None:
+            audio = self._header.feed(data)
+            if audio is None:
                 return _NOTHING
-            self._header = False
-            data = data[start:]
-        return self._convert(data, last=False)
+            self.pcm, self._header = self._header.pcm or self.pcm, None
+            data = audio
+        return self._convert(self._rest + data, last=False)
 
     def finish(self) -> Samples:
         """End the stream; return what the resampler and the header check held back."""
-        data, self._rest, self._header = self._rest, b"", False
+        data = self._rest
+        if self._header is not None:
+            data, self._header = self._header.finish(), None
         return self._convert(data, last=True)
 
     def _convert(self, data: bytes, *, last: bool) -> Samples:
@@ -147,28 +161,96 @@ def decode_frames(data: bytes, pcm: PcmFormat) -> Frames:
         wide = np.zeros((len(data) // 3, 4), np.uint8)
         wide[:, 1:] = np.frombuffer(data, np.uint8).reshape(-1, 3)
         flat = wide.view("<i4")[:, 0].astype(np.float32) / np.float32(2**31)
+    elif pcm.floating:
+        # Neither "not a number" nor infinity may reach the resampler: it does not forget them.
+        flat = np.clip(np.nan_to_num(np.frombuffer(data, "<f4")), -1, 1)
     else:
         flat = np.frombuffer(data, f"<i{pcm.width}").astype(np.float32)
         flat /= np.float32(2 ** (8 * pcm.width - 1))
     return flat.reshape(-1, pcm.channels)
 
 
-def riff_data_start(data: bytes) -> int | None:
-    """Where the audio starts in a stream's first bytes: past a WAV header, if any.
+class _WavHeader:
+    """The WAV header that may lead a stream: read, however it is cut, and removed.
 
-    Returns:
-        0 where no WAV header leads, the offset behind the "data" chunk's header
-        where one does, None where it takes more bytes to tell.
+    The size of the data is not believed: a program that writes into a pipe does not know it.
     """
-    if not (data[:4] == b"RIFF"[: len(data)] and data[8:12] == b"WAVE"[: len(data[8:12])]):
-        return 0
-    at = 12
-    while at + 8 <= min(len(data), _RIFF_LIMIT):
-        if data[at : at + 4] == b"data":
-            return at + 8
-        size = int.from_bytes(data[at + 4 : at + 8], "little")
-        at += 8 + size + size % 2  # chunks are padded to an even length
-    return None if at + 8 <= _RIFF_LIMIT else 0
+
+    def __init__(self) -> None:
+        self.pcm: PcmFormat | None = None  # what the header says, once it has been read
+        self._held = b""
+        self._is_wav = False
+        self._skip = 0  # bytes until the next chunk of the header
+        self._length = 0  # bytes of the header so far
+
+    def feed(self, data: bytes) -> bytes | None:
+        """Take more bytes; return what follows the header, or None if that is still to come.
+
+        Raises:
+            AudioError: the format is none that we take, or the header does not end.
+        """
+        data = self._held + data
+        self._held = b""
+        if not self._is_wav:
+            if not _may_be_wav(data):
+                return data
+            if len(data) < 12:
+                self._held = data
+                return None
+            self._is_wav, self._skip = True, 12
+        at = self._skip
+        while len(data) >= at + 8:
+            kind, size = data[at : at + 4], int.from_bytes(data[at + 4 : at + 8], "little")
+            if kind == b"data":
+                return data[at + 8 :]
+            if kind == b"fmt ":
+                described = data[at + 8 : at + 8 + min(size, _FMT_BYTES)]
+                if len(described) < min(size, _FMT_BYTES):
+                    break
+                self.pcm = _wav_format(described)
+            chunk = 8 + size + size % 2  # chunks are padded to an even length
+            at += chunk
+            self._length += chunk
+            if self._length > _HEADER_LIMIT:
+                raise AudioError(f"WAV header has no audio in its first {_HEADER_LIMIT} bytes")
+        self._held = data[at:]
+        self._skip = max(0, at - len(data))
+        return None
+
+    def finish(self) -> bytes:
+        """End the stream; return what was held back and is no header."""
+        return b"" if self._is_wav else self._held
+
+
+def _may_be_wav(data: bytes) -> bool:
+    """Whether a stream's first bytes are those of a WAV file, as far as they go."""
+    # RF64 is a WAV file of 4 GB and more.
+    return any(
+        data[:4] == magic[: len(data)] and data[8:12] == b"WAVE"[: len(data[8:12])]
+        for magic in (b"RIFF", b"RF64")
+    )
+
+
+def _wav_format(described: bytes) -> PcmFormat:
+    """Read a "fmt " chunk.
+
+    Raises:
+        AudioError: the format is none that we take.
+    """
+    if len(described) < 16:
+        raise AudioError(f"WAV header has {len(described)} bytes about its format; 16 are needed")
+    tag, channels, rate, _, block, bits = struct.unpack("<HHIIHH", described[:16])
+    if tag == _EXTENSIBLE and len(described) == _FMT_BYTES:
+        [tag] = struct.unpack("<H", described[24:26])
+    if tag not in (_PCM, _FLOAT):
+        raise AudioError(
+            f"WAV header says format {tag:#06x}; "
+            f"we take {_PCM:#06x} (PCM) and {_FLOAT:#06x} (floating point)"
+        )
+    width = (bits + 7) // 8
+    if channels and block % channels == 0 and block // channels > width:
+        width = block // channels  # samples of 24 bits may lie in the upper bytes of 32
+    return PcmFormat(rate, width, channels, floating=tag == _FLOAT)
 
 
 class Recording:

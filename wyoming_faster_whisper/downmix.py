@@ -92,11 +92,14 @@ class Downmix:
                 elif correlation[channel, like] > -_OPPOSITE:
                     signs[channel] = signs[like]
         # Which of two is inverted is arbitrary, but must not change.
-        return signs if float(signs @ self._signs) >= 0 else np.negative(signs)
+        if float(signs @ self._signs) < 0:
+            signs *= -1
+        return signs
 
 
 def _mean(frames: Frames, signs: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
     if (signs == 1).all():
-        return frames.mean(axis=1, dtype=np.float32)
+        mean: npt.NDArray[np.float32] = frames.mean(axis=1, dtype=np.float32)
+        return mean
     mixed: npt.NDArray[np.float32] = frames @ (signs / np.abs(signs).sum())
     return mixed

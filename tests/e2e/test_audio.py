@@ -12,7 +12,7 @@ from wyoming.audio import AudioStart, AudioStop
 from wyoming_faster_whisper.audio import SAMPLE_RATE, PcmFormat, Samples
 from wyoming_faster_whisper.testing import pcm16, tone
 
-from .serving import PCM, Server, chunks, recording
+from .serving import PCM, Server, chunks, frames, recording
 
 WIDEST = 2**31
 
@@ -78,6 +78,33 @@ async def test_a_wav_header_in_the_stream_is_skipped(server: Server) -> None:
         assert await client.transcript() == "0.5 seconds"
     [job] = server.engine.decoded
     assert pcm16(job.samples) == pcm16(tone(0.5))
+
+
+def wav_file(form: PcmFormat, seconds: float) -> bytes:
+    file = io.BytesIO()
+    with wave.open(file, "wb") as wav:
+        wav.setparams((form.channels, form.width, form.rate, 0, "NONE", ""))
+        wav.writeframes(pcm(tone(seconds, rate=form.rate), form))
+    return file.getvalue()
+
+
+async def test_a_wav_header_says_more_than_audio_start(server: Server) -> None:
+    async with server.client() as client:
+        file = wav_file(PcmFormat(44_100, 2, 2), 1.0)
+        await client.send(*recording(file, PCM, chunk=320))
+        assert await client.transcript() == "1.0 seconds"
+    [job] = server.engine.decoded
+    assert_tone(job.samples, seconds=1.0)
+
+
+async def test_a_wav_file_in_a_format_that_we_do_not_take_is_refused(server: Server) -> None:
+    file = bytearray(wav_file(PcmFormat(), 0.5))
+    file[20] = 6  # A-law
+    async with server.peer() as peer:
+        error = await peer.send(frames(recording(bytes(file), PCM, chunk=320))).error()
+    assert error.code == "audio"
+    assert "format 0x0006" in error.text
+    await server.serves()
 
 
 async def test_riff_that_is_no_wav_is_sound(server: Server) -> None:

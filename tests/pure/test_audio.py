@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import collections
 import io
+import struct
 import tracemalloc
 import wave
 
@@ -17,7 +19,6 @@ from wyoming_faster_whisper.audio import (
     Recording,
     Samples,
     decode_pcm,
-    riff_data_start,
     slower,
 )
 from wyoming_faster_whisper.errors import AudioError
@@ -271,26 +272,140 @@ def test_riff_that_is_no_wave_is_pcm(data: bytes) -> None:
         assert len(heard(PcmFormat(), data[:cut], data[cut:])) == len(data) // 2
 
 
-@pytest.mark.parametrize("data", [b"R", b"RIFF", b"RIFF\x00\x00\x00\x00WAVE", wav()[:43]])
-def test_a_header_that_never_ends_is_pcm_at_last(data: bytes) -> None:
-    assert riff_data_start(data) is None
+@pytest.mark.parametrize("data", [b"R", b"RIFF", b"RIFF\x00\x00\x00\x00WA"])
+def test_what_may_have_become_a_header_is_pcm_at_last(data: bytes) -> None:
+    assert len(PcmStream(PcmFormat()).feed(data)) == 0
     assert len(heard(PcmFormat(), data)) == len(data) // 2
+
+
+@pytest.mark.parametrize("end", [12, 20, 35, 43])
+def test_a_header_that_never_ends_is_no_sound(end: int) -> None:
+    assert len(heard(PcmFormat(), wav()[:end])) == 0
 
 
 @pytest.mark.parametrize(
     "chunk", [b"junk\x00\x00\x00\x00", b"junk\xff\xff\xff\xff"], ids=["endless", "huge"]
 )
-def test_a_header_without_data_is_not_kept_for_ever(chunk: bytes) -> None:
+def test_a_header_without_data_is_refused_and_takes_no_memory(chunk: bytes) -> None:
     stream = PcmStream(PcmFormat())
     stream.feed(b"RIFF\x00\x00\x00\x00WAVE")
     tracemalloc.start()
     try:
-        samples = sum(len(stream.feed(chunk * 512)) for _ in range(100))  # 4 KiB each
+        with pytest.raises(AudioError, match="no audio in its first 1048576 bytes"):
+            collections.deque((stream.feed(chunk * 512) for _ in range(1000)), maxlen=0)
         _, peak = tracemalloc.get_traced_memory()
     finally:
         tracemalloc.stop()
-    assert samples == 6 + 100 * 512 * len(chunk) // 2
     assert peak < 200_000
+
+
+def wav_file(
+    data: bytes,
+    pcm: PcmFormat,
+    *,
+    tag: int = 1,
+    bits: int | None = None,
+    size: int | None = None,
+    extensible: bool = False,
+    magic: bytes = b"RIFF",
+) -> bytes:
+    """A WAV file; what a field does not say is right."""
+    described = struct.pack(
+        "<HHIIHH",
+        *(0xFFFE if extensible else tag, pcm.channels, pcm.rate),
+        *(pcm.rate * pcm.frame_bytes, pcm.frame_bytes, bits or 8 * pcm.width),
+    )
+    if extensible:
+        guid = bytes.fromhex("000000001000800000aa00389b71")
+        described += struct.pack("<HHIH", 22, 8 * pcm.width, 0, tag) + guid
+    size = len(data) if size is None else size
+    fmt = b"fmt " + struct.pack("<I", len(described)) + described
+    return magic + b"\xff\xff\xff\xffWAVE" + fmt + b"data" + struct.pack("<I", size) + data
+
+
+@pytest.mark.parametrize("rate", [8_000, 22_050, 44_100, 192_000])
+@pytest.mark.parametrize("width", [1, 2, 3, 4])
+@pytest.mark.parametrize("channels", [1, 2])
+@pytest.mark.parametrize("extensible", [False, True], ids=["plain", "extensible"])
+def test_a_wav_header_says_how_to_read_the_sound(
+    rate: int, width: int, channels: int, extensible: bool
+) -> None:
+    data = encode(tone(0.25, hertz=HERTZ, rate=rate), width, channels)
+    file = wav_file(data, PcmFormat(rate, width, channels), extensible=extensible)
+    chunks = [file[at : at + 320] for at in range(0, len(file), 320)]
+    assert_is_the_tone(heard(PcmFormat(), *chunks), 0.25)
+
+
+def test_a_wav_header_says_so_wherever_it_is_cut() -> None:
+    pcm = PcmFormat(32_000, 2, 2)
+    file = wav_file(encode(tone(0.002, rate=32_000), 2, 2), pcm, extensible=True)
+    whole = heard(PcmFormat(), file)
+    assert len(whole) == 32
+    for cut in range(len(file)):
+        assert heard(PcmFormat(), file[:cut], file[cut:]) == pytest.approx(whole, abs=1e-6)
+    single = (file[at : at + 1] for at in range(len(file)))
+    assert heard(PcmFormat(), *single) == pytest.approx(whole, abs=1e-6)
+
+
+@pytest.mark.parametrize("size", [0, 0xFFFFFFFF, 0x7FFFFFFF, 7])
+@pytest.mark.parametrize("magic", [b"RIFF", b"RF64"])
+def test_the_size_of_the_data_is_not_believed(size: int, magic: bytes) -> None:
+    pcm = PcmFormat(44_100, 2, 2)
+    data = encode(tone(0.25, hertz=HERTZ, rate=44_100), 2, 2)
+    file = wav_file(data, pcm, size=size, magic=magic)
+    assert_is_the_tone(heard(PcmFormat(), file), 0.25)
+
+
+@pytest.mark.parametrize("size", [26, 9_999, 500_000])
+def test_chunks_before_the_format_and_the_data_are_skipped(size: int) -> None:
+    file = wav_file(encode(tone(0.25, hertz=HERTZ, rate=44_100), 2), PcmFormat(44_100))
+    extra = b"LIST" + struct.pack("<I", size) + bytes(size + size % 2)
+    file = file[:12] + extra + file[12:36] + extra + file[36:]
+    assert_is_the_tone(heard(PcmFormat(), file), 0.25)
+    chunks = [file[at : at + 1000] for at in range(0, len(file), 1000)]
+    assert_is_the_tone(heard(PcmFormat(), *chunks), 0.25)
+
+
+@pytest.mark.parametrize("extensible", [False, True])
+def test_32_bit_floating_point_is_heard(extensible: bool) -> None:
+    pcm = PcmFormat(44_100, 4, 1, floating=True)
+    data = tone(0.25, hertz=HERTZ, rate=44_100).astype("<f4").tobytes()
+    assert_is_the_tone(
+        heard(PcmFormat(), wav_file(data, pcm, tag=3, extensible=extensible)), 0.25
+    )
+
+
+def test_floating_point_that_is_no_sample_is_bounded() -> None:
+    values = np.array([np.nan, np.inf, -np.inf, 1e30, 0.5], "<f4")
+    file = wav_file(values.tobytes(), PcmFormat(SAMPLE_RATE, 4, floating=True), tag=3)
+    assert heard(PcmFormat(), file).tolist() == [0, 1, -1, 1, 0.5]
+
+
+def test_24_bits_in_32_are_heard() -> None:
+    file = wav_file(encode(tone(0.25, hertz=HERTZ), 4), PcmFormat(width=4), bits=24)
+    assert_is_the_tone(heard(PcmFormat(), file), 0.25)
+
+
+@pytest.mark.parametrize(
+    ("file", "sentence"),
+    [
+        (
+            wav_file(b"", PcmFormat(), tag=2),
+            "WAV header says format 0x0002; we take 0x0001 (PCM)",
+        ),
+        (wav_file(b"", PcmFormat(), tag=7, extensible=True), "WAV header says format 0x0007"),
+        (wav_file(b"", PcmFormat(), bits=64), "audio has 8 bytes per sample; we take 1 to 4"),
+        (wav_file(b"", PcmFormat(), tag=3), "audio is 16-bit floating point; we take 32-bit"),
+        (wav_file(b"", PcmFormat()).replace(b"\x80\x3e", b"\x00\x00", 1), "audio has 0 Hz"),
+        (b"RIFF\0\0\0\0WAVEfmt \x04\0\0\0\1\0\1\0data\0\0\0\0", "has 4 bytes about its format"),
+        (b"RIFF\0\0\0\0WAVEfmt \x10\0\0\0\1" + bytes(15), "audio has 0 Hz; we take 8000 to"),
+    ],
+)
+def test_a_wav_header_that_says_what_we_do_not_take(file: bytes, sentence: str) -> None:
+    for cut in range(len(file)):
+        with pytest.raises(AudioError) as caught:
+            heard(PcmFormat(), file[:cut], file[cut:])
+        assert sentence in str(caught.value)
 
 
 # What is not taken.

@@ -290,7 +290,8 @@ def _pcm(event: Event) -> PcmFormat:
                 f"{key} of {event.type} is {printable(value, 20)!r}; it must be a whole number"
             )
         values.append(value)
-    return PcmFormat(*values)
+    rate, width, channels = values
+    return PcmFormat(rate, width, channels)
 
 
 def _request(event: Event) -> Request:
