@@ -116,6 +116,15 @@ async def test_riff_that_is_no_wav_is_sound(server: Server) -> None:
     assert pcm16(job.samples) == data
 
 
+async def test_one_chunk_may_hold_a_whole_recording(server: Server) -> None:
+    data = pcm16(tone(60.0))
+    assert len(data) > 1024 * 1024
+    async with server.client() as client:
+        await client.send(*recording(data, PCM, chunk=len(data)))
+        assert (await client.transcript()).endswith(" seconds")
+    assert sum(job.seconds for job in server.engine.decoded) == pytest.approx(60.0, abs=0.1)
+
+
 async def test_the_format_may_change_in_the_middle(server: Server) -> None:
     wide = PcmFormat(48_000, 3, 2)
     async with server.client() as client:

@@ -82,6 +82,26 @@ async def test_what_was_said_is_not_held_for_who_has_gone(serve: Serve) -> None:
         gc.enable()
 
 
+async def test_one_chunk_with_more_audio_than_there_is_memory_for_is_refused(
+    serve: Serve,
+) -> None:
+    server = await serve(max_audio_memory=1)  # MB: 31 s
+    data = frames(recording(pcm16(tone(60.0)), PCM, chunk=2 * 960_000))
+    async with server.peer() as refused, server.peer() as other:
+        assert (await refused.send(data).error()).code == "busy"
+        await until(lambda: server.memory.held == 0)
+        other.send(data[:1_000_000])  # the rest is announced, and never comes
+        await until(lambda: server.memory.held > 900_000)
+        await until(
+            lambda: all(
+                len(connection._frames._buffer) <= 64 * 1024
+                for connection in server.listener._connections.values()
+            )
+        )
+    await until(lambda: server.connections == 0)
+    assert server.memory.held == 0
+
+
 async def test_how_much_sound_is_held_is_the_operators_choice(serve: Serve) -> None:
     server = await serve(max_audio_memory=1)  # MB: 31 s
     async with server.peer() as refused:

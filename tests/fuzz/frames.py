@@ -11,7 +11,7 @@ from wyoming_faster_whisper.errors import ProtocolError
 from wyoming_faster_whisper.wire.framing import FrameLimits, FrameReader, write_event
 
 # Small, so that inputs of some kilobytes come up to them.
-LIMITS = FrameLimits(header=512, data=512, payload=2048)
+LIMITS = FrameLimits(header=512, data=512, payload=2048, audio=8192)
 
 
 def read(pieces: Iterator[bytes]) -> tuple[list[Event], bool]:

@@ -7,6 +7,7 @@ import io
 import json
 import tracemalloc
 
+import numpy as np
 import pytest
 from wyoming.asr import Transcribe, Transcript
 from wyoming.audio import AudioChunk, AudioStart, AudioStop
@@ -302,6 +303,70 @@ def test_data_and_payload_may_be_as_long_as_their_limits() -> None:
     for key, limit in (("data_length", 16), ("payload_length", 8)):
         line = f'{{"type": "a", "{key}": {limit + 1}}}\n'.encode()
         assert fault(line, SMALL) == f"{key} is {limit + 1} bytes; the limit is {limit}"
+
+
+def test_a_long_audio_chunk_becomes_several_of_64_kib() -> None:
+    audio = np.random.default_rng(1).bytes(1024 * 1024 + 1000)
+    frame = by_library(AudioChunk(44100, 4, 2, audio).event(), Describe().event())
+    for size in (len(frame), 100_000, 777):
+        events = read_all(*(frame[at : at + size] for at in range(0, len(frame), size)))
+        *chunks, last = events
+        assert last.type == "describe"
+        assert {event.type for event in chunks} == {"audio-chunk"}
+        assert all(AudioChunk.from_event(event).rate == 44100 for event in chunks)
+        sizes = [len(event.payload or b"") for event in chunks]
+        assert sizes == [64 * 1024] * 16 + [1000]
+        assert b"".join(event.payload or b"" for event in chunks) == audio
+
+
+def test_an_audio_chunk_up_to_the_limit_of_all_payloads_stays_whole() -> None:
+    audio = bytes(1024 * 1024)
+    [event] = read_all(by_library(AudioChunk(16000, 2, 1, audio).event()))
+    assert event.payload == audio
+
+
+def test_only_audio_may_be_longer_than_other_payloads() -> None:
+    limits = FrameLimits(payload=8, audio=20)
+    for kind, limit in (("audio-chunk", 20), ("audio-start", 8), ("pong", 8)):
+        line = f'{{"type": "{kind}", "payload_length": {limit + 1}}}\n'.encode()
+        assert fault(line, limits) == f"payload_length is {limit + 1} bytes; the limit is {limit}"
+    frame = b'{"type": "audio-chunk", "payload_length": 20}\n12345678123456781234'
+    payloads = [event.payload for event in read_all(frame, limits=limits)]
+    assert payloads == [b"12345678", b"12345678", b"1234"]
+
+
+def test_a_long_audio_chunk_is_a_frame_until_its_last_byte() -> None:
+    frame = by_library(AudioChunk(16000, 2, 1, bytes(2 * 1024 * 1024)).event())
+    reader = FrameReader()
+    reader.feed(frame[:-1])
+    while reader.next_event() is not None:
+        pass
+    assert reader.mid_frame
+    reader.feed(frame[-1:])
+    assert reader.next_event() is not None
+    assert not reader.mid_frame
+
+
+def test_of_a_long_audio_chunk_only_a_piece_is_held() -> None:
+    """Neither for a client that sends little of what it announces, nor for one that sends all."""
+    announced = 256 * 1024 * 1024
+    header = b'{"type": "audio-chunk", "payload_length": %d}\n' % announced
+    readers = [FrameReader() for _ in range(20)]
+    read = bytes(64 * 1024)
+    tracemalloc.start()
+    try:
+        for reader in readers:
+            reader.feed(header)
+            for _ in range(64):
+                reader.feed(read)
+                while reader.next_event() is not None:
+                    pass
+            reader.feed(read[:-1])
+            assert reader.next_event() is None
+        _, peak = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert peak < len(readers) * 2 * len(read)
 
 
 @pytest.mark.parametrize(

@@ -4,7 +4,8 @@
     <data_length bytes of JSON, merged over "data"><payload_length bytes>
 
 The protocol's own reader trusts every length it is told. This one believes
-nothing before it has checked it, and keeps at most one frame in memory.
+nothing before it has checked it, and keeps at most one frame in memory, of a
+long audio-chunk only a piece.
 """
 
 from __future__ import annotations
@@ -15,11 +16,13 @@ from dataclasses import dataclass
 from typing import Any
 
 from wyoming import __version__ as WYOMING_VERSION
+from wyoming.audio import AudioChunk
 from wyoming.event import Event
 
 from ..errors import ProtocolError, printable
 
 _DEPTH = 32  # of objects and lists in one another
+_PIECE = 64 * 1024  # bytes of a long audio-chunk's payload in each event that is made of it
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,6 +38,7 @@ class FrameLimits:
     header: int = 16 * 1024
     data: int = 256 * 1024
     payload: int = 1024 * 1024
+    audio: int = 256 * 1024 * 1024  # payload of an audio-chunk: 10 min of 48 kHz, 32 bit, stereo
     values: int = 10_000  # brackets and commas in a header, or in data
 
 
@@ -43,6 +47,9 @@ class FrameReader:
 
     Call feed() with what arrived, then next_event() until it returns None.
     After a ProtocolError the stream has no frames any more: close it.
+
+    An audio-chunk whose payload is longer than that of other events may be becomes several
+    audio-chunks, each as soon as it has arrived: such a payload is never held as a whole.
     """
 
     def __init__(self, limits: FrameLimits | None = None) -> None:
@@ -50,11 +57,12 @@ class FrameReader:
         self._buffer = bytearray()
         self._searched = 0  # bytes of the buffer known to have no newline
         self._header: _Header | None = None
+        self._audio: _Audio | None = None  # of which more pieces come
 
     @property
     def mid_frame(self) -> bool:
         """True while a frame has begun and not ended."""
-        return bool(self._buffer) or self._header is not None
+        return bool(self._buffer) or self._header is not None or self._audio is not None
 
     def feed(self, data: bytes) -> None:
         self._buffer += data
@@ -65,12 +73,15 @@ class FrameReader:
         Raises:
             ProtocolError: what arrived is no frame, or one over the limits.
         """
+        if self._audio is not None:
+            return self._next_piece(self._audio)
         if self._header is None:
             self._header = self._read_header()
             if self._header is None:
                 return None
         header = self._header
-        end = header.data_length + header.payload_length
+        long = header.payload_length > self._limits.payload
+        end = header.data_length + (0 if long else header.payload_length)
         if len(self._buffer) < end:
             return None
         extra = bytes(self._buffer[: header.data_length])
@@ -80,7 +91,21 @@ class FrameReader:
         data = header.data
         if extra:
             data = data | _json_object(extra, "data", self._limits.values)
+        if long:
+            self._audio = _Audio(header.type, data, header.payload_length)
+            return self._next_piece(self._audio)
         return Event(type=header.type, data=data, payload=payload or None)
+
+    def _next_piece(self, audio: _Audio) -> Event | None:
+        size = min(_PIECE, self._limits.payload, audio.left)
+        if len(self._buffer) < size:
+            return None
+        payload = bytes(self._buffer[:size])
+        del self._buffer[:size]
+        audio.left -= size
+        if not audio.left:
+            self._audio = None
+        return Event(type=audio.type, data=audio.data, payload=payload)
 
     def _read_header(self) -> _Header | None:
         newline = self._buffer.find(b"\n", self._searched)
@@ -105,11 +130,13 @@ class FrameReader:
             data = {}
         if not isinstance(data, dict):
             raise ProtocolError("data in the header must be a JSON object")
+        is_audio = AudioChunk.is_type(kind)
+        most = max(self._limits.payload, self._limits.audio if is_audio else 0)
         return _Header(
             type=kind,
             data=data,
             data_length=_length(header, "data_length", self._limits.data),
-            payload_length=_length(header, "payload_length", self._limits.payload),
+            payload_length=_length(header, "payload_length", most),
         )
 
 
@@ -119,6 +146,15 @@ class _Header:
     data: dict[str, Any]
     data_length: int
     payload_length: int
+
+
+@dataclass(slots=True)
+class _Audio:
+    """An audio-chunk that is handed on piece by piece."""
+
+    type: str
+    data: dict[str, Any]
+    left: int  # bytes of its payload that have not been handed on
 
 
 def _length(header: dict[str, Any], key: str, limit: int) -> int:
