@@ -5,7 +5,9 @@ from __future__ import annotations
 import dataclasses
 import ipaddress
 import logging
+import os
 import re
+import tempfile
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -40,6 +42,11 @@ def read_settings(argv: Sequence[str], environ: Mapping[str, str]) -> Given:
         for name in unknown_variables(known, environ)
     ]
     settings = _checked(Settings(**values))
+    if not (settings.data_dir or settings.download_dir or _user_folder(environ)):
+        warnings.append(
+            f"this user has no home directory; models are kept in {default_data_dir(environ)}, "
+            "which a restart may empty; name a folder that stays with --data-dir"
+        )
     return Given(settings, (*warnings, *_remarks(values)))
 
 
@@ -103,8 +110,22 @@ def _remarks(values: Mapping[str, Any]) -> list[str]:
 
 
 def default_data_dir(environ: Mapping[str, str]) -> Path:
-    """Where models live when nobody says: a folder of the user's (XDG base directories)."""
-    base = environ.get("XDG_DATA_HOME")
-    return (Path(base) if base else Path("~/.local/share").expanduser()) / (
-        "wyoming-faster-whisper"
-    )
+    """Return the folder for models where no option names one.
+
+    It is a folder of the user's (XDG base directories); for a user without a home directory,
+    as in a container with `--user 12345`, one of the user's own below the temporary directory.
+    """
+    folder = _user_folder(environ)
+    if folder is None:
+        return Path(tempfile.gettempdir()) / f"wyoming-faster-whisper-{os.getuid()}"
+    return folder / "wyoming-faster-whisper"
+
+
+def _user_folder(environ: Mapping[str, str]) -> Path | None:
+    """The user's folder for data; None = the user has no home directory."""
+    if base := environ.get("XDG_DATA_HOME"):
+        return Path(base)
+    try:
+        return Path("~/.local/share").expanduser()
+    except RuntimeError:  # neither HOME nor a passwd entry
+        return None

@@ -466,3 +466,51 @@ async def test_the_add_ons_flags_are_all_taken(
     assert info.data["asr"][0]["name"] == "faster-whisper"
     for flag in ("--stt-library", "--sherpa-streaming", "--vad-clip"):
         assert process.log.count(f"WARNING:wyoming_faster_whisper.cli:{flag} ") == 1
+
+
+# A process of a user without a passwd entry and HOME, as `docker run --user 12345` starts it.
+NO_HOME = """
+import os, sys
+os.environ.pop("HOME", None)
+os.environ.pop("XDG_DATA_HOME", None)
+os.getuid = lambda: 54321
+from wyoming_faster_whisper import cli
+sys.exit(getattr(cli, sys.argv[1])(sys.argv[2:]))
+"""
+
+
+def without_home(command: str) -> tuple[str, ...]:
+    return sys.executable, "-c", NO_HOME, command
+
+
+@pytest.mark.model
+@pytest.mark.parametrize("data_dir", [True, False])
+async def test_a_user_without_a_home_directory_is_served(tmp_path: Path, data_dir: bool) -> None:
+    options = ("--data-dir", str(tmp_path)) if data_dir else ()
+    async with Process.started(
+        *(*TINY, *options),
+        folder=tmp_path,
+        command=without_home("serve"),
+        TMPDIR=str(tmp_path),
+    ) as process:
+        await process.ready()
+        assert "Traceback" not in process.log
+        said = f"models are kept in {tmp_path}/wyoming-faster-whisper-54321, which"
+        assert (said in process.log) is not data_dir
+
+
+@pytest.mark.parametrize("option", ["--data-dir", "--download-dir", "--model"])
+async def test_a_home_directory_that_does_not_exist_ends_it(tmp_path: Path, option: str) -> None:
+    options = (*HERE, option, "~54321/models")
+    async with Process.started(
+        *options, folder=tmp_path, command=without_home("serve")
+    ) as process:
+        assert await process.ended() == 2
+        assert "~54321/models cannot be used" in one_sentence(process.log)
+
+
+async def test_the_doctor_needs_no_home_directory(tmp_path: Path) -> None:
+    uri = f"unix://{tmp_path}/nobody"
+    ran = await run(*without_home("doctor"), "--uri", uri, folder=tmp_path)
+    assert ran.status == 1  # there is no server
+    assert "Traceback" not in ran.err

@@ -18,7 +18,7 @@ from pathlib import Path
 from .. import auto
 from ..errors import ModelError
 from .figures import Figures
-from .folders import find_model, is_model, languages_of
+from .folders import expanded, find_model, is_model, languages_of
 from .hub import STALL_SECONDS, download
 from .names import REPOSITORIES, Model, canonical
 from .packages import from_packages, packaged_files
@@ -36,8 +36,9 @@ def choose(name: str, folders: Sequence[Path]) -> Model:
 
     Raises:
         ModelError: the name means nothing, or its directory holds no model.
+        SettingError: it begins with a home directory that does not exist.
     """
-    path = Path(name).expanduser()
+    path = expanded(name)
     if path.is_dir():
         if is_model(path):
             return Model(path.name or name, languages_of(path.name, path), directory=path)

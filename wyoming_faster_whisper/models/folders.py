@@ -7,6 +7,7 @@ import json
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
+from ..errors import SettingError
 from ..languages import ENGLISH, MULTILINGUAL, MULTILINGUAL_V3
 from .names import is_distilled
 
@@ -24,7 +25,21 @@ def is_model(path: Path) -> bool:
 def data_folders(data_dirs: Sequence[str], download_dir: str | None) -> Iterator[Path]:
     """The folders that may hold models, the one to download into first."""
     seen = dict.fromkeys([*([download_dir] if download_dir else []), *data_dirs])
-    yield from (Path(folder).expanduser() for folder in seen)
+    yield from map(expanded, seen)
+
+
+def expanded(path: str) -> Path:
+    """Return a path with the home directory in place of `~`.
+
+    Raises:
+        SettingError: the user has none, or `~name` is not a user here.
+    """
+    try:
+        return Path(path).expanduser()
+    except RuntimeError:
+        raise SettingError(
+            f"{path} cannot be used: there is no such home directory; give the whole path"
+        ) from None
 
 
 def find_model(name: str, repository: str, folders: Sequence[Path]) -> Path | None:
