@@ -13,7 +13,17 @@ from .engine.base import Engine
 from .engine.several import SeveralEngines
 from .errors import NoMemory, SettingError, counted
 from .languages import ENGLISH, MULTILINGUAL_V3, means_detect, normalise
-from .models import AUTO, Figures, Model, choose, choose_auto, is_distilled, locate, size_of
+from .models import (
+    AUTO,
+    Figures,
+    Model,
+    canonical,
+    choose,
+    choose_auto,
+    is_distilled,
+    locate,
+    size_of,
+)
 from .probe import check_backend, is_ordinary
 from .settings import Settings
 
@@ -42,7 +52,7 @@ def choose_models(settings: Settings, folders: Sequence[Path]) -> list[Model]:
     """
     models: list[Model] = []
     for name in settings.model:
-        if name == AUTO:
+        if canonical(name) == AUTO:
             model = choose_auto(
                 folders,
                 auto.Machine(

@@ -38,6 +38,10 @@ def test_any_tag_of_english_may_have_an_english_model(tmp_path: Path, language: 
     assert chosen(tmp_path, language) == "base.en"
 
 
+def test_auto_is_known_in_any_case(tmp_path: Path) -> None:
+    assert choose_models(Settings(model=("Auto",)), [tmp_path])[0].name == "base-int8"
+
+
 @pytest.mark.parametrize("language", ["auto", "de", "und"])
 def test_others_may_not(tmp_path: Path, language: str) -> None:
     put_model(tmp_path / "base.en")

@@ -109,6 +109,6 @@ def look_at_models(settings: Settings, folders: Sequence[Path]) -> list[ModelFil
 def _nearest(folder: Path) -> Path:
     """The folder, or what is there of the way to it."""
     for one in (folder, *folder.parents):
-        if one.exists():
+        if os.path.exists(one):  # Path's raises where this user may not look
             return one
     return Path("/")

@@ -18,7 +18,7 @@ from ..client import Clip, read_wav
 from ..errors import ServerError, SettingError
 from ..given import default_data_dir, read_settings
 from ..health_check import to_loopback
-from ..models import AUTO, data_folders
+from ..models import AUTO, canonical, data_folders
 from ..settings import Settings
 from ..tls import own_context
 from ..wire.address import Address
@@ -140,7 +140,7 @@ class Examination:
         self.facts |= {"box": machine, "libraries": libraries, "models": models, "network": net}
         self._busy = machine.busy
         self._found("This machine", [*advice.on_box(machine), *advice.on_libraries(libraries)])
-        chosen = AUTO in self._settings.model
+        chosen = AUTO in map(canonical, self._settings.model)
         self._found(
             "Models", [one for model in models for one in advice.on_model(model, chosen=chosen)]
         )

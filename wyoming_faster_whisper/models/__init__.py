@@ -9,13 +9,22 @@ choosing ──► names, folders      which model, and is it here
 from .choosing import choose, choose_auto, is_at_hand, locate
 from .figures import Figures
 from .folders import data_folders
-from .names import AUTO, Model, SttLibrary, guess_stt_library, is_distilled, size_of
+from .names import (
+    AUTO,
+    Model,
+    SttLibrary,
+    canonical,
+    guess_stt_library,
+    is_distilled,
+    size_of,
+)
 
 __all__ = [
     "AUTO",
     "Figures",
     "Model",
     "SttLibrary",
+    "canonical",
     "choose",
     "choose_auto",
     "data_folders",

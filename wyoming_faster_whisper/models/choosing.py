@@ -10,7 +10,9 @@ model and languages they will get; locate() may download, for minutes.
 
 from __future__ import annotations
 
+import difflib
 import logging
+import os
 import re
 from collections.abc import Sequence
 from pathlib import Path
@@ -20,7 +22,7 @@ from ..errors import ModelError
 from .figures import Figures
 from .folders import expanded, find_model, is_model, languages_of
 from .hub import STALL_SECONDS, download
-from .names import REPOSITORIES, Model, canonical
+from .names import AUTO, REPOSITORIES, Model, canonical
 from .packages import from_packages, packaged_files
 
 _LOGGER = logging.getLogger(__name__)
@@ -30,8 +32,9 @@ def choose(name: str, folders: Sequence[Path]) -> Model:
     """Say which model a name means. Reads folders, never the network.
 
     Args:
-        name: a name or alias of REPOSITORIES, a hub id, or a directory. A directory that
-            happens to have a model's name, and is none, is not meant.
+        name: a name or alias of REPOSITORIES in any case, a hub id, a directory, or the
+            model.bin in one. A directory that happens to have a model's name, and holds no
+            model, is not meant.
         folders: data folders that may hold models already.
 
     Raises:
@@ -39,11 +42,20 @@ def choose(name: str, folders: Sequence[Path]) -> Model:
         SettingError: it begins with a home directory that does not exist.
     """
     path = expanded(name)
-    if path.is_dir():
+    if os.path.isfile(path):
+        if path.name != "model.bin":
+            raise ModelError(
+                f"{path} is a file; give the directory with model.bin and config.json"
+            )
+        path = path.parent
+    if os.path.isdir(path):
         if is_model(path):
-            return Model(path.name or name, languages_of(path.name, path), directory=path)
+            called = path.name or path.resolve().name or name
+            return Model(called, languages_of(called, path), directory=path)
         if canonical(name) not in REPOSITORIES:
             raise ModelError(f"{path} holds no model: model.bin or config.json is missing")
+    elif name.startswith(("/", "./", "../", "~")):
+        raise ModelError(f"there is no directory {path} that this user can read")
     return _choose_named(name, folders)
 
 
@@ -51,8 +63,10 @@ def _choose_named(name: str, folders: Sequence[Path]) -> Model:
     name = canonical(name)
     repository = REPOSITORIES.get(name, name)
     if not re.fullmatch(r"\w[\w.-]*/\w[\w.-]*", repository, re.ASCII):
+        near = difflib.get_close_matches(name.lower(), (AUTO, *REPOSITORIES), n=1)
         raise ModelError(
-            f"there is no model {name!r}; give a directory, a hub id (owner/name) "
+            f"there is no model {name!r}; {f'did you mean {near[0]}? ' if near else ''}"
+            "give a directory, a hub id (owner/name) "
             f"or one of auto, {', '.join(sorted(REPOSITORIES))}"
         )
     directory = find_model(name, repository, folders)

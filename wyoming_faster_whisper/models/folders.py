@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import json
+import os
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
@@ -19,7 +20,8 @@ UNREADABLE = (
 
 
 def is_model(path: Path) -> bool:
-    return (path / "model.bin").is_file() and (path / "config.json").is_file()
+    """True if a folder holds a model; False also where this user may not look."""
+    return os.path.isfile(path / "model.bin") and os.path.isfile(path / "config.json")
 
 
 def data_folders(data_dirs: Sequence[str], download_dir: str | None) -> Iterator[Path]:

@@ -53,8 +53,12 @@ class Model:
 
 
 def canonical(name: str) -> str:
-    """A name as REPOSITORIES has it; the reference server takes base.int8 as well."""
-    return re.sub(r"\.int8$", "-int8", name)
+    """Return a name as REPOSITORIES has it, whatever its case; others as they are.
+
+    The reference server takes base.int8 as well.
+    """
+    known = re.sub(r"\.int8$", "-int8", name.lower())
+    return known if known == AUTO or known in REPOSITORIES else name
 
 
 def size_of(name: str) -> str:

@@ -90,7 +90,7 @@ def packaged_files(repository: str | None) -> dict[str, list[Path]] | None:
                 part = Path(str(importlib.metadata.distribution(distribution).locate_file(path)))
             except importlib.metadata.PackageNotFoundError:
                 return None
-            if not part.is_file():
+            if not os.path.isfile(part):
                 return None
             found.setdefault(name, []).append(part)
     return found

@@ -37,6 +37,30 @@ def test_a_directory_without_a_model(tmp_path: Path, missing: str) -> None:
     )
 
 
+def test_the_path_of_a_model_bin_means_its_directory(tmp_path: Path) -> None:
+    directory = put_model(tmp_path / "mine")
+    assert choose(str(directory / "model.bin"), []) == choose(str(directory), [])
+
+
+def test_the_path_of_another_file_is_refused(tmp_path: Path) -> None:
+    file = put_model(tmp_path / "mine") / "config.json"
+    with pytest.raises(ModelError, match=rf"{file} is a file; give the directory"):
+        choose(str(file), [])
+
+
+@pytest.mark.parametrize("name", ["/nowhere/tiny", "./nowhere", "../nowhere", "~/nowhere/at/all"])
+def test_a_path_of_nothing_is_said_to_be_one(name: str) -> None:
+    with pytest.raises(ModelError, match=r"there is no directory .*nowhere"):
+        choose(name, [])
+
+
+def test_a_directory_that_cannot_be_looked_at_is_no_crash(tmp_path: Path) -> None:
+    too_long = "a" * 300  # for any file system, and an error like that of a folder of root's
+    with pytest.raises(ModelError, match="there is no model"):
+        choose(too_long, [])
+    assert choose("base", [tmp_path / too_long]).directory is None
+
+
 @pytest.mark.parametrize("name", ["base", "base.int8", "tiny"])
 def test_a_folder_with_a_models_name_that_is_none_is_not_meant(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str

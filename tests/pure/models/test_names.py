@@ -49,8 +49,26 @@ def test_every_model_of_the_add_on_has_a_name() -> None:
 
 
 @pytest.mark.parametrize(
-    "name", ["huge", "a/b/c", "../x", "./x", "owner/", "büro/modell", "a b/c"]
+    ("name", "known"),
+    [("Tiny.en", "tiny.en"), ("BASE.INT8", "base-int8"), ("Large-V3", "large-v3")],
 )
+def test_a_name_is_known_in_any_case(name: str, known: str) -> None:
+    assert choose(name, []) == choose(known, [])
+
+
+def test_a_hub_id_keeps_its_case() -> None:
+    assert choose("Owner/Tiny", []).repository == "Owner/Tiny"
+
+
+@pytest.mark.parametrize(
+    ("name", "known"), [("smal", "small"), ("Tinyen", "tiny.en"), ("large-v4", "large-v3")]
+)
+def test_the_nearest_name_is_suggested(name: str, known: str) -> None:
+    with pytest.raises(ModelError, match=f"there is no model '{name}'; did you mean {known}[?] "):
+        choose(name, [])
+
+
+@pytest.mark.parametrize("name", ["huge", "a/b/c", "owner/", "büro/modell", "a b/c"])
 def test_a_name_that_means_nothing(
     name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
