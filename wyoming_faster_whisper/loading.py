@@ -11,7 +11,7 @@ from typing import Protocol, TypeVar
 from . import auto, hardware
 from .engine.base import Engine
 from .engine.several import SeveralEngines
-from .errors import NoMemory, SettingError, counted
+from .errors import ModelError, NoMemory, SettingError, counted
 from .languages import ENGLISH, MULTILINGUAL_V3, means_detect, normalise
 from .models import (
     AUTO,
@@ -20,6 +20,7 @@ from .models import (
     canonical,
     choose,
     choose_auto,
+    fault,
     is_distilled,
     locate,
     size_of,
@@ -112,6 +113,9 @@ def load_engines(
     directories = [
         locate(model, folders[0], local_files_only=settings.local_files_only) for model in models
     ]
+    for directory in directories:
+        if what := fault(directory / "model.bin"):
+            raise ModelError(what)
     _make_sure_of_memory(models, directories, settings)
     if not is_ordinary():
         check_backend(folders[0])

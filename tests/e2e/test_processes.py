@@ -292,6 +292,34 @@ async def test_a_damaged_model_ends_it(start_process: StartProcess, tmp_path: Pa
     assert str(damaged) in one_sentence(process.log)
 
 
+LFS_POINTER = b"version https://git-lfs.github.com/spec/v1\noid sha256:1a5a\nsize 75537502\n"
+VERSION_6 = (6).to_bytes(4, "little")
+CUT_OFF = VERSION_6 + b"\x0c\0WhisperSpec\0\x03\0\0\0\x01\0\0\0" + b"\x02\0a\0"
+
+
+@pytest.mark.parametrize(
+    ("content", "words"),
+    [
+        (LFS_POINTER, "is a Git LFS pointer and not the file itself; run `git lfs pull` in "),
+        (b"\n<!DOCTYPE html>\n<title>404</title>", "is a web page and not the file itself"),
+        (b"", "is empty; copy or download it again"),
+        (CUT_OFF, "is cut off or damaged; copy or download it again"),
+        (b"PK\3\4" + bytes(1000), "is no CTranslate2 model; give --model a name"),
+    ],
+    ids=["LFS pointer", "web page", "empty", "cut off", "another format"],
+)
+async def test_what_lies_in_place_of_a_model_bin_is_said(
+    start_process: StartProcess, tmp_path: Path, content: bytes, words: str
+) -> None:
+    folder = tmp_path / "mine"
+    folder.mkdir()
+    (folder / "config.json").write_text("{}")
+    (folder / "model.bin").write_bytes(content)
+    process = await start_process(*HERE, "--model", str(folder))
+    assert await process.ended() == 1
+    assert f"error: {folder / 'model.bin'} {words}" in one_sentence(process.log)
+
+
 @pytest.mark.parametrize(
     ("options", "words"),
     [

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import logging
 import math
+import re
 from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from functools import lru_cache
@@ -31,6 +32,7 @@ _POSITIONS = 448  # tokens that the decoder has places for, the prompt included
 _LONGEST_PROMPT = _POSITIONS // 2 - 1  # tokens, as Whisper cuts it
 _STEP = 0.02  # seconds of sound in a frame of the encoding
 _LEAST_LIKELY = 1e-30  # for a token; float32 has zeros for less
+_LAST_VERSION = 255  # of CTranslate2's file format; they are at 6
 _MARKS = tuple(",.?!%'-")
 _NUMBERS = tuple(map(str, range(101)))  # as in "to 30%"
 
@@ -97,9 +99,21 @@ def _load(directory: Path, device: str, compute_type: str, threads: int, workers
     try:
         return load("cpu", compute_type)
     except (RuntimeError, ValueError) as error:
-        raise ModelError(
-            f"the model in {directory} does not load as {compute_type}: {error}"
-        ) from error
+        raise ModelError(_why(error, directory, compute_type)) from error
+
+
+def _why(error: Exception, directory: Path, compute_type: str) -> str:
+    """Say why a model does not load, by what CTranslate2 says of its file."""
+    said, file = str(error), directory / "model.bin"
+    if "is incomplete" in said or "invalid payload size" in said:
+        return f"{file} is cut off or damaged; copy or download it again ({said})"
+    version = re.search(r"model has binary version v(\d+)", said)
+    if version and int(version[1]) > _LAST_VERSION:
+        return (
+            f"{file} is no CTranslate2 model; give --model a name, or a directory with a model "
+            "that ct2-transformers-converter has written"
+        )
+    return f"the model in {directory} does not load as {compute_type}: {said}"
 
 
 def _nothing_heard(model: Weights) -> ctranslate2.StorageView:

@@ -8,7 +8,7 @@ choosing ──► names, folders      which model, and is it here
 
 from .choosing import choose, choose_auto, is_at_hand, locate
 from .figures import Figures
-from .folders import data_folders
+from .folders import data_folders, fault
 from .names import (
     AUTO,
     Model,
@@ -28,6 +28,7 @@ __all__ = [
     "choose",
     "choose_auto",
     "data_folders",
+    "fault",
     "guess_stt_library",
     "is_at_hand",
     "is_distilled",

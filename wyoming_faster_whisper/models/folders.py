@@ -24,6 +24,31 @@ def is_model(path: Path) -> bool:
     return os.path.isfile(path / "model.bin") and os.path.isfile(path / "config.json")
 
 
+def fault(path: Path) -> str | None:
+    """Say what is there instead of a model's file; None if it may be the file.
+
+    What is only cut off shows when it is loaded.
+    """
+    try:
+        with path.open("rb") as file:
+            start = file.read(512)
+    except OSError as error:
+        return f"{path} cannot be read: {error.strerror}"
+    if not start:
+        return f"{path} is empty; copy or download it again"
+    if start.startswith(b"version https://git-lfs."):
+        return (
+            f"{path} is a Git LFS pointer and not the file itself; run `git lfs pull` in "
+            f"{path.parent}, or download the file"
+        )
+    if start.lstrip(b"\xef\xbb\xbf \t\r\n").lower().startswith((b"<!doctype", b"<html")):
+        return (
+            f"{path} is a web page and not the file itself; download it again, by the link "
+            "to the raw file"
+        )
+    return None
+
+
 def data_folders(data_dirs: Sequence[str], download_dir: str | None) -> Iterator[Path]:
     """The folders that may hold models, the one to download into first."""
     seen = dict.fromkeys([*([download_dir] if download_dir else []), *data_dirs])
