@@ -127,11 +127,10 @@ def locate(
     Raises:
         ModelError: it is not to be had; the sentence says what was tried.
     """
+    if model.repository is not None and (files := packaged_files(model.repository)):
+        return from_packages(model.repository, files, download_dir, found=model.directory)
     if model.directory is not None:
         return model.directory
-    assert model.repository is not None
-    if files := packaged_files(model.repository):
-        return from_packages(model.repository, files, download_dir)
     if local_files_only:
         raise ModelError(
             f"model {model.name!r} is not in the data folders and no installed package "

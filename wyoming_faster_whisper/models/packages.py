@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from ..errors import ModelError
-from .folders import is_model
+from .folders import fault, is_model
 
 _LOGGER = logging.getLogger(__name__)
 
@@ -96,28 +96,64 @@ def packaged_files(repository: str | None) -> dict[str, list[Path]] | None:
     return found
 
 
-def from_packages(repository: str, files: dict[str, list[Path]], download_dir: Path) -> Path:
+def from_packages(
+    repository: str,
+    files: dict[str, list[Path]],
+    download_dir: Path,
+    *,
+    found: Path | None = None,
+) -> Path:
     """Return a directory with a packaged model, its parts joined if there are several.
 
     Args:
         files: from packaged_files().
+        found: a folder with the model; used if nothing in it is damaged.
 
     Raises:
         ModelError: a file is damaged, or there is no room for the whole.
     """
     repository = _SAME_WEIGHTS.get(repository, repository)
     hashes = {file: packaged.sha256 for file, packaged in PACKAGED[repository].items()}
+    joined = download_dir / repository.split("/")[-1]
+    for copy in dict.fromkeys((found or joined, joined)):
+        if is_model(copy):
+            what = _damage(copy, hashes, ours=copy.name == joined.name)
+            if what is None:
+                return copy
+            _LOGGER.warning("%s; the installed package takes its place", what)
     if all(len(parts) == 1 for parts in files.values()):
         directory = files["model.bin"][0].parent  # whole: used where it lies
         _verify(directory, hashes)
     else:
-        directory = download_dir / repository.split("/")[-1]
-        if is_model(directory):
-            _verify(directory, hashes)
-        else:
-            _join(files, hashes, directory)
+        directory = joined
+        _join(files, hashes, directory)
     _LOGGER.info("%s comes from an installed package", repository)
     return directory
+
+
+def _damage(directory: Path, hashes: dict[str, str], *, ours: bool) -> str | None:
+    """Say what is damaged in a folder with a model; None if nothing is.
+
+    Args:
+        ours: it has the name of a folder that was filled from packages, so the hashes
+            count. If none of them is right it is an operator's own model.
+    """
+    if what := fault(directory / "model.bin"):
+        return what
+    wrong = _wrong(directory, hashes) if ours else []
+    return f"{directory / wrong[0]} is damaged" if 0 < len(wrong) < len(hashes) else None
+
+
+def _wrong(directory: Path, hashes: dict[str, str]) -> list[str]:
+    """The files that are missing, or have another hash."""
+
+    def is_right(file: str) -> bool:
+        try:
+            return _sha256(directory / file) == hashes[file]
+        except OSError:
+            return False
+
+    return [file for file in hashes if not is_right(file)]
 
 
 def _verify(directory: Path, hashes: dict[str, str]) -> None:
@@ -137,9 +173,10 @@ def _verify(directory: Path, hashes: dict[str, str]) -> None:
 
 
 def _join(files: dict[str, list[Path]], hashes: dict[str, str], directory: Path) -> None:
-    """Write each file from its parts; all of them appear at once, and right, or not at all.
+    """Write each file from its parts; a file appears right or not at all.
 
-    What is once in the download folder is taken from there without another look.
+    A new folder appears with all of them. In a folder that exists those that are wrong are
+    replaced.
     """
     scratch: Path | None = None
     lock = -1
@@ -147,17 +184,23 @@ def _join(files: dict[str, list[Path]], hashes: dict[str, str], directory: Path)
         directory.parent.mkdir(parents=True, exist_ok=True)
         lock = os.open(directory.parent, os.O_RDONLY)
         _remove_leftovers(directory.parent, lock)
+        there = os.path.isdir(directory)
         scratch = Path(tempfile.mkdtemp(prefix=_JOINING, dir=directory.parent))
-        for name, parts in files.items():
+        hashes = {file: hashes[file] for file in _wrong(directory, hashes)}
+        for name in hashes:
             with (scratch / name).open("wb") as joined:
-                for part in parts:
+                for part in files[name]:
                     with part.open("rb") as source:
                         shutil.copyfileobj(source, joined, 1 << 20)
         _verify(scratch, hashes)
-        scratch.chmod(0o755)
-        scratch.rename(directory)
+        if there:
+            for name in hashes:
+                (scratch / name).replace(directory / name)
+        else:
+            scratch.chmod(0o755)
+            scratch.rename(directory)
     except OSError as error:
-        if is_model(directory):
+        if is_model(directory) and not _wrong(directory, hashes):
             return  # another server of ours was faster
         raise ModelError(
             f"cannot write the model to {directory}: {error.strerror}; "

