@@ -23,6 +23,7 @@ from .models import (
     fault,
     is_distilled,
     locate,
+    locate_tokenizer,
     size_of,
 )
 from .probe import check_backend, is_ordinary
@@ -117,6 +118,10 @@ def load_engines(
         if what := fault(directory / "model.bin"):
             raise ModelError(what)
     _make_sure_of_memory(models, directories, settings)
+    tokenizers = [
+        locate_tokenizer(directory, folders[0], local_files_only=settings.local_files_only)
+        for directory in directories
+    ]
     if not is_ordinary():
         check_backend(folders[0])
     # Imported here because it takes longer than to begin to listen.
@@ -149,8 +154,8 @@ def load_engines(
     weights = [load_one() for load_one in load]
     loaded()
     engines: dict[str, Engine] = {}
-    for model, directory, loaded_weights, load_one, some in zip(
-        models, directories, weights, load, together, strict=True
+    for model, directory, tokenizer, loaded_weights, load_one, some in zip(
+        models, directories, tokenizers, weights, load, together, strict=True
     ):
         if model.multilingual != bool(loaded_weights.is_multilingual):
             _LOGGER.warning(
@@ -162,6 +167,7 @@ def load_engines(
         engines[model.name] = WhisperEngine(
             loaded_weights,
             directory,
+            tokenizer=tokenizer,
             size=size,
             full_window=settings.audio_context == "full",
             takes_prompt=not is_distilled(model.name),

@@ -8,6 +8,7 @@ from __future__ import annotations
 import hashlib
 import json
 import logging
+import re
 import socket
 import threading
 import time
@@ -20,9 +21,10 @@ from pathlib import Path
 import pytest
 
 from wyoming_faster_whisper.errors import ModelError
-from wyoming_faster_whisper.models import choose, locate
+from wyoming_faster_whisper.models import choose, locate, locate_tokenizer
 
 from ..disk import largest_file
+from .processes import NO_HUB
 
 NAME = "kitchen/tiny-fake"
 COMMIT = "c0ffee" * 6 + "c0ff"
@@ -43,6 +45,7 @@ class Hub(ThreadingHTTPServer):
         code: of the error then, as the real hub gives it; None = any server that answers 404.
         silent: is asked for every path; where it says so, no answer ever comes.
         half: of model.bin only the first half comes.
+        name: of the repository.
     """
 
     daemon_threads = True
@@ -55,12 +58,14 @@ class Hub(ThreadingHTTPServer):
         code: str | None = "RepoNotFound",
         silent: Callable[[str], bool] = lambda path: False,
         half: bool = False,
+        name: str = NAME,
     ) -> None:
         super().__init__(("127.0.0.1", 0), Answers)
         self.files = files
         self.code = code
         self.silent = silent
         self.half = half
+        self.name = name
         self.asked: list[str] = []
         self.closing = threading.Event()
 
@@ -87,21 +92,21 @@ class Answers(BaseHTTPRequestHandler):
             self.close_connection = True
             return
         files = self.server.files
-        resolve = f"/{NAME}/resolve/{COMMIT}/"
+        resolve = re.compile(rf"/{self.server.name}/resolve/(main|{COMMIT})/")
         if files is None:
             said = {"X-Error-Code": self.server.code} if self.server.code else {}
             self._send(404, b'{"error": "Repository not found"}', said)
-        elif path == f"/api/models/{NAME}/revision/main":
+        elif path == f"/api/models/{self.server.name}/revision/main":
             siblings = [{"rfilename": name} for name in files]
-            self._send_json({"id": NAME, "sha": COMMIT, "siblings": siblings})
-        elif path == f"/api/models/{NAME}/tree/{COMMIT}":
+            self._send_json({"id": self.server.name, "sha": COMMIT, "siblings": siblings})
+        elif path == f"/api/models/{self.server.name}/tree/{COMMIT}":
             self._send_json(
                 [
                     {"type": "file", "path": name, "size": len(data), "oid": etag(data)}
                     for name, data in files.items()
                 ]
             )
-        elif path.startswith(resolve) and (name := path.removeprefix(resolve)) in files:
+        elif resolve.match(path) and (name := resolve.sub("", path)) in files:
             data = files[name]
             headers = {"ETag": f'"{etag(data)}"', "X-Repo-Commit": COMMIT}
             self._send(200, data, headers, body=body)
@@ -251,3 +256,69 @@ def test_a_repository_that_is_no_model(tmp_path: Path) -> None:
         assert failure(hub.url, tmp_path) == (
             f"{NAME} on {hub.url} is no CTranslate2 model: it has no model.bin"
         )
+
+
+SPECIAL = ["<|endoftext|>", "<|startoftranscript|>", "<|notimestamps|>"]
+
+
+def without_tokenizer(folder: Path, vocabulary: list[str]) -> Path:
+    """Make a folder with a model whose vocabulary is that of no installed package."""
+    folder.mkdir()
+    (folder / "vocabulary.json").write_text(json.dumps(vocabulary))
+    return folder
+
+
+def tokenizer(vocabulary: list[str]) -> bytes:
+    ids = {token: number for number, token in enumerate(vocabulary)}
+    return json.dumps({"model": {"vocab": ids}}).encode()
+
+
+@pytest.mark.parametrize(
+    ("vocabulary", "name"),
+    [
+        (["a", *SPECIAL], "openai/whisper-tiny.en"),
+        (["a"] * 60_000 + SPECIAL, "openai/whisper-tiny"),
+        (["a"] * 60_000 + ["<|yue|>", *SPECIAL], "openai/whisper-large-v3"),
+    ],
+)
+def test_a_tokenizer_that_is_missing_is_that_of_the_models_vocabulary(
+    tmp_path: Path, vocabulary: list[str], name: str
+) -> None:
+    directory = without_tokenizer(tmp_path / "mine", vocabulary)
+    files = {"tokenizer.json": tokenizer(vocabulary)}
+    with running(Hub(files, name=name)) as hub:
+        fetched = locate_tokenizer(directory, tmp_path, hub=hub.url)
+        assert fetched.read_bytes() == files["tokenizer.json"]
+    assert locate_tokenizer(directory, tmp_path, hub=NO_HUB) == fetched  # without the network
+
+
+def test_a_tokenizer_of_another_vocabulary_is_not_taken(tmp_path: Path) -> None:
+    directory = without_tokenizer(tmp_path / "mine", ["a", *SPECIAL])
+    files = {"tokenizer.json": tokenizer(SPECIAL)}
+    with (
+        running(Hub(files, name="openai/whisper-tiny.en")) as hub,
+        pytest.raises(ModelError, match=r"is of another model: <\|endoftext\|> is 0 there and 1"),
+    ):
+        locate_tokenizer(directory, tmp_path, hub=hub.url)
+
+
+@pytest.mark.parametrize("files", [None, {}], ids=["no repository", "no file"])
+def test_a_tokenizer_that_is_nowhere_is_said(
+    tmp_path: Path, files: dict[str, bytes] | None
+) -> None:
+    directory = without_tokenizer(tmp_path / "mine", ["a", *SPECIAL])
+    with (
+        running(Hub(files, name="openai/whisper-tiny.en")) as hub,
+        pytest.raises(
+            ModelError, match=r"tokenizer\.json is missing, and that of openai/.* is not"
+        ),
+    ):
+        locate_tokenizer(directory, tmp_path, hub=hub.url)
+
+
+def test_a_hub_that_refuses_has_no_tokenizer(tmp_path: Path) -> None:
+    directory = without_tokenizer(tmp_path / "mine", ["a", *SPECIAL])
+    with pytest.raises(
+        ModelError, match=r"mine/tokenizer\.json is missing, .* put the file there"
+    ):
+        locate_tokenizer(directory, tmp_path, hub=NO_HUB)

@@ -15,6 +15,7 @@ import numpy as np
 import pytest
 from wyoming.client import AsyncClient
 
+from wyoming_faster_whisper.models import choose, locate
 from wyoming_faster_whisper.testing import tone
 
 from ..clips import CLIPS
@@ -314,6 +315,8 @@ async def test_what_lies_in_place_of_a_model_bin_is_said(
     folder = tmp_path / "mine"
     folder.mkdir()
     (folder / "config.json").write_text("{}")
+    (folder / "vocabulary.txt").write_text("a\n")
+    (folder / "tokenizer.json").write_text('{"model": {"vocab": {"a": 0}}}')
     (folder / "model.bin").write_bytes(content)
     process = await start_process(*HERE, "--model", str(folder))
     assert await process.ended() == 1
@@ -542,3 +545,48 @@ async def test_the_doctor_needs_no_home_directory(tmp_path: Path) -> None:
     ran = await run(*without_home("doctor"), "--uri", uri, folder=tmp_path)
     assert ran.status == 1  # there is no server
     assert "Traceback" not in ran.err
+
+
+# A server that ends, and says so, as soon as it connects to anything or asks for a name.
+OFFLINE = """
+import os, sys
+
+def watch(event, args):
+    if event in ("socket.connect", "socket.sendto", "socket.gethostbyname"):
+        os.write(2, f"went out: {event} {args[1:]}\\n".encode())
+        os._exit(99)
+
+sys.addaudithook(watch)
+from wyoming_faster_whisper import cli
+sys.exit(cli.serve(sys.argv[1:]))
+"""
+
+
+@pytest.fixture
+def without_tokenizer(tmp_path: Path) -> Path:
+    """A folder with the packaged tiny.en, but for its tokenizer."""
+    packaged = locate(choose("tiny.en", []), tmp_path, local_files_only=True)
+    folder = tmp_path / "mine"
+    folder.mkdir()
+    for name in ("model.bin", "config.json", "vocabulary.txt"):
+        (folder / name).symlink_to(packaged / name)
+    return folder
+
+
+@pytest.mark.model
+async def test_offline_a_model_without_tokenizer_is_served_and_nothing_goes_out(
+    tmp_path: Path, without_tokenizer: Path
+) -> None:
+    async with Process.started(
+        *(*HERE, "--model", str(without_tokenizer), "--local-files-only"),
+        *("--max-batch", "1", "--cpu-threads", "1"),
+        folder=tmp_path,
+        command=(sys.executable, "-c", OFFLINE),
+    ) as process:
+        await process.ready()
+        async with process.client() as client:
+            await client.say(CLIPS["lights"].samples)
+            assert CLIPS["lights"].heard_in(await client.transcript())
+        process.signal(signal.SIGTERM)
+        assert await process.ended() == 0
+    assert "went out" not in process.log

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import json
+import shutil
 from pathlib import Path
 
 import pytest
 
 from wyoming_faster_whisper.engine.tokens import load_tokenizer
 from wyoming_faster_whisper.errors import ModelError
-from wyoming_faster_whisper.models import choose, locate
+from wyoming_faster_whisper.models import choose, locate, locate_tokenizer
 
 pytestmark = pytest.mark.model
 
@@ -33,7 +34,7 @@ def test_a_merge_that_is_missing_is_put_back(tmp_path: Path, pairs: bool) -> Non
     whole, damaged = without_the_first_merge(tmp_path, pairs=pairs)
     text = " Turn the lamp to ten."
     right, mended = (
-        load_tokenizer(directory, multilingual=False).encode(text).ids
+        load_tokenizer(directory / "tokenizer.json").encode(text).ids
         for directory in (whole, damaged)
     )
     assert mended == right
@@ -42,4 +43,66 @@ def test_a_merge_that_is_missing_is_put_back(tmp_path: Path, pairs: bool) -> Non
 def test_no_tokenizer_at_all_is_said(tmp_path: Path) -> None:
     (tmp_path / "tokenizer.json").write_text("{")
     with pytest.raises(ModelError, match="damaged"):
-        load_tokenizer(tmp_path, multilingual=False)
+        load_tokenizer(tmp_path / "tokenizer.json")
+
+
+def without_tokenizer(folder: Path, name: str, *, as_json: bool = False) -> tuple[Path, Path]:
+    """A folder with the vocabulary of a packaged model and no tokenizer, and the model's own."""
+    whole = locate(choose(name, [folder]), folder, local_files_only=True)
+    bare = folder / "bare"
+    bare.mkdir()
+    text = (whole / "vocabulary.txt").read_text(encoding="utf-8")
+    if as_json:
+        tokens = text.removesuffix("\n").split("\n")
+        (bare / "vocabulary.json").write_text(json.dumps(tokens))
+    else:
+        (bare / "vocabulary.txt").write_text(text, encoding="utf-8")
+    return bare, whole / "tokenizer.json"
+
+
+@pytest.mark.parametrize("as_json", [False, True], ids=["txt", "json"])
+@pytest.mark.parametrize("name", ["tiny.en", "base"])
+def test_a_tokenizer_that_is_missing_comes_from_a_package(
+    tmp_path: Path, name: str, as_json: bool
+) -> None:
+    bare, own = without_tokenizer(tmp_path, name, as_json=as_json)
+    found = locate_tokenizer(bare, tmp_path / "data", local_files_only=True)
+    assert found.read_bytes() == own.read_bytes()
+
+
+def test_offline_there_is_none_for_another_vocabulary(tmp_path: Path) -> None:
+    bare, _ = without_tokenizer(tmp_path, "base")
+    text = (bare / "vocabulary.txt").read_text(encoding="utf-8")
+    (bare / "vocabulary.txt").write_text(
+        text.replace("<|translate|>", "<|yue|>\n<|translate|>"), encoding="utf-8"
+    )
+    with pytest.raises(ModelError) as caught:
+        locate_tokenizer(bare, tmp_path / "data", local_files_only=True)
+    assert str(caught.value) == (
+        f"{bare / 'tokenizer.json'} is missing and no installed package carries one of this "
+        "vocabulary; --local-files-only forbids to download it: put it there"
+    )
+
+
+@pytest.mark.parametrize("name", ["tiny.en", "base"])
+def test_the_tokenizer_of_another_model_is_refused(tmp_path: Path, name: str) -> None:
+    bare, _ = without_tokenizer(tmp_path, name)
+    other = locate(choose({"tiny.en": "base", "base": "tiny.en"}[name], [tmp_path]), tmp_path)
+    shutil.copy(other / "tokenizer.json", bare)
+    with pytest.raises(ModelError, match=r"bare/tokenizer\.json is of another model: "):
+        locate_tokenizer(bare, tmp_path)
+
+
+@pytest.mark.parametrize("content", ["", "<html>", "{", "[]", '{"model": {"vocab": {}}}'])
+def test_a_tokenizer_that_is_none_is_refused(tmp_path: Path, content: str) -> None:
+    bare, _ = without_tokenizer(tmp_path, "tiny.en")
+    (bare / "tokenizer.json").write_text(content)
+    with pytest.raises(
+        ModelError, match=r"bare/tokenizer\.json is .*; put the tokenizer\.json of"
+    ):
+        locate_tokenizer(bare, tmp_path)
+
+
+def test_a_model_without_vocabulary_is_said(tmp_path: Path) -> None:
+    with pytest.raises(ModelError, match=r"vocabulary\.json or vocabulary\.txt is missing"):
+        locate_tokenizer(tmp_path, tmp_path)

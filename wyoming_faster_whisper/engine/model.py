@@ -134,19 +134,19 @@ class Model:
 
     Args:
         weights: from load_model(); taken out and put in again by who frees them.
-        directory: they were loaded from; the tokenizer lies there.
+        tokenizer: the model's tokenizer.json.
         takes_prompt: False for distilled models, which prompts harm.
 
     Raises:
         ModelError: the tokenizer is missing or damaged.
     """
 
-    def __init__(self, weights: Weights, directory: Path, *, takes_prompt: bool = True) -> None:
+    def __init__(self, weights: Weights, tokenizer: Path, *, takes_prompt: bool = True) -> None:
         self.weights = weights
         self.multilingual: bool = weights.is_multilingual
         self._takes_prompt = takes_prompt
         self.spectrogram = Spectrogram(weights.n_mels)
-        self._tokenizer = load_tokenizer(directory, multilingual=self.multilingual)
+        self._tokenizer = load_tokenizer(tokenizer)
         self._end = self._id("<|endoftext|>")
         self._stops = {mark: self._mark(mark) for mark in ".?!。"}
         self._cut, self._trail = self._mark("-"), self._mark("...")

@@ -11,21 +11,16 @@ from ..errors import ModelError
 _FIRST_MERGE = ("Ġ", "t")  # of every Whisper's: a space and a t
 
 
-def load_tokenizer(directory: Path, *, multilingual: bool) -> Any:
-    """The tokenizer that lies beside a model; fetched where none does.
+def load_tokenizer(path: Path) -> Any:
+    """Read a tokenizer.json.
 
     Raises:
         ModelError: it is missing or damaged.
     """
     import tokenizers
 
-    path = directory / "tokenizer.json"
     try:
-        if path.is_file():
-            return tokenizers.Tokenizer.from_str(_mended(path.read_text(encoding="utf-8")))
-        # Some conversions came without; faster-whisper fetches it as well.
-        name = "openai/whisper-tiny" + ("" if multilingual else ".en")
-        return tokenizers.Tokenizer.from_pretrained(name)
+        return tokenizers.Tokenizer.from_str(_mended(path.read_text(encoding="utf-8")))
     except Exception as error:  # tokenizers raises nothing more specific
         raise ModelError(f"no tokenizer: {path} is missing or damaged ({error})") from None
 

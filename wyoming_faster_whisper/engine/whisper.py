@@ -58,7 +58,8 @@ class WhisperEngine:
 
     Args:
         weights: from load_model().
-        directory: it was loaded from; the tokenizer lies there.
+        directory: it was loaded from.
+        tokenizer: its tokenizer.json; None = the one in directory.
         size: of the model, as models.size_of() says.
         full_window: never a shorter window than the model was trained on.
         takes_prompt: False for distilled models, which prompts harm.
@@ -75,6 +76,7 @@ class WhisperEngine:
         weights: Weights,
         directory: Path,
         *,
+        tokenizer: Path | None = None,
         size: str = "",
         full_window: bool = False,
         takes_prompt: bool = True,
@@ -86,7 +88,9 @@ class WhisperEngine:
         # Until measured, or where somebody came meanwhile: two have been faster everywhere.
         self.max_batch = min(2, largest_batch)
         self.directory = directory
-        self.model = Model(weights, directory, takes_prompt=takes_prompt)
+        self.model = Model(
+            weights, tokenizer or directory / "tokenizer.json", takes_prompt=takes_prompt
+        )
         self._size = size
         self._full_window = full_window
         self._largest_batch = largest_batch

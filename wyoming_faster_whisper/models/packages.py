@@ -9,6 +9,7 @@ import logging
 import os
 import shutil
 import tempfile
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -86,14 +87,34 @@ def packaged_files(repository: str | None) -> dict[str, list[Path]] | None:
     found: dict[str, list[Path]] = {}
     for name, file in files.items():
         for distribution, path in file.parts:
-            try:
-                part = Path(str(importlib.metadata.distribution(distribution).locate_file(path)))
-            except importlib.metadata.PackageNotFoundError:
-                return None
-            if not os.path.isfile(part):
+            part = _installed(distribution, path)
+            if part is None:
                 return None
             found.setdefault(name, []).append(part)
     return found
+
+
+def _installed(distribution: str, path: str) -> Path | None:
+    """Where a file of an installed package lies; None = it is not installed."""
+    try:
+        file = Path(str(importlib.metadata.distribution(distribution).locate_file(path)))
+    except importlib.metadata.PackageNotFoundError:
+        return None
+    return file if os.path.isfile(file) else None
+
+
+def packaged_everywhere(name: str) -> Iterator[Path]:
+    """Where a file of that name lies in installed packages, of every model that they carry.
+
+    Only files in one part, and those that are what they should be.
+    """
+    for files in PACKAGED.values():
+        file = files.get(name)
+        if file is None or len(file.parts) > 1:
+            continue
+        path = _installed(*file.parts[0])
+        if path is not None and _is_right(path, file.sha256):
+            yield path
 
 
 def from_packages(
@@ -146,14 +167,14 @@ def _damage(directory: Path, hashes: dict[str, str], *, ours: bool) -> str | Non
 
 def _wrong(directory: Path, hashes: dict[str, str]) -> list[str]:
     """The files that are missing, or have another hash."""
+    return [file for file in hashes if not _is_right(directory / file, hashes[file])]
 
-    def is_right(file: str) -> bool:
-        try:
-            return _sha256(directory / file) == hashes[file]
-        except OSError:
-            return False
 
-    return [file for file in hashes if not is_right(file)]
+def _is_right(path: Path, sha256: str) -> bool:
+    try:
+        return _sha256(path) == sha256
+    except OSError:
+        return False
 
 
 def _verify(directory: Path, hashes: dict[str, str]) -> None:
