@@ -12,7 +12,7 @@ import pytest
 
 from wyoming_faster_whisper.engine.base import DecodeOptions, Engine, Job, Transcript
 from wyoming_faster_whisper.engine.worker import Worker
-from wyoming_faster_whisper.errors import Busy, EngineError, ModelError
+from wyoming_faster_whisper.errors import Busy, EngineError, ModelError, NoMemory
 from wyoming_faster_whisper.testing import FakeEngine, silence
 
 pytestmark = pytest.mark.timeout(20)
@@ -215,14 +215,35 @@ async def test_who_comes_during_the_warm_up_ends_it() -> None:
 
 
 class ColdEngine(FakeEngine):
+    def __init__(self, error: Exception) -> None:
+        super().__init__()
+        self.error = error
+
     def warm_up(self, needed: Callable[[], bool] = lambda: False) -> None:
-        raise RuntimeError("too cold")
+        raise self.error
 
 
-async def test_a_failed_warm_up_is_not_the_end(caplog: pytest.LogCaptureFixture) -> None:
-    async with working(ColdEngine()) as worker:
-        assert (await worker.submit(job())).text == "1.0 seconds"
-    assert "the model failed to warm up" in caplog.text
+@pytest.mark.parametrize(
+    ("error", "kind", "sentence"),
+    [
+        (RuntimeError("too cold"), EngineError, "the model does not decode: too cold"),
+        (ModelError("no such token"), ModelError, "no such token"),
+        (RuntimeError("mkl_malloc: failed to allocate memory"), NoMemory, "choose a smaller one"),
+        (RuntimeError("CUDA failed with error out of memory"), NoMemory, "out of memory"),
+        (MemoryError(), NoMemory, r"did not do for the model \(MemoryError\)"),
+    ],
+)
+async def test_a_failed_warm_up_is_the_end(
+    caplog: pytest.LogCaptureFixture, error: Exception, kind: type[Exception], sentence: str
+) -> None:
+    worker = Worker(lambda: ColdEngine(error))
+    worker.start()
+    with pytest.raises(kind, match=sentence):
+        await worker.ready()
+    with pytest.raises(kind, match=sentence):
+        await worker.submit(job())
+    assert caplog.records == []
+    await worker.close()
 
 
 def no_model() -> Engine:
@@ -246,7 +267,7 @@ async def test_a_model_that_is_not_to_be_had_is_told_to_who_waits_for_it() -> No
 async def test_a_surprise_while_loading_is_an_error_of_ours() -> None:
     worker = Worker(no_memory)
     worker.start()
-    with pytest.raises(EngineError, match=r"^the model does not load: 8 GB$"):
+    with pytest.raises(NoMemory, match=r"^the memory did not do for the model \(8 GB\); choose"):
         await worker.ready()
 
 

@@ -15,6 +15,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import queue
+import re
 import statistics
 import threading
 import time
@@ -365,8 +366,9 @@ class Worker:
             started = time.monotonic()
             try:
                 engine.warm_up(self._somebody_waits)
-            except Exception:
-                _LOGGER.warning("the model failed to warm up", exc_info=True)
+            except Exception as error:  # it would decode nothing of any speaker's either
+                self._tell(self._not_loaded, inbox, _as_server_error(error, "decode"))
+                return
             _LOGGER.debug("warm-up took %.2f s", time.monotonic() - started)
         self._tell(self._loaded, inbox, engine)
         for number in range(2, engine.parallel + 1):
@@ -413,12 +415,22 @@ class Worker:
             _LOGGER.debug("the loop closed while the model was busy")
 
 
-def _as_server_error(error: Exception) -> ServerError:
-    """Why there is no model."""
+def _as_server_error(error: Exception, what: str = "load") -> ServerError:
+    """Say why there is no model.
+
+    Args:
+        what: it does not do.
+    """
     if isinstance(error, ServerError):
         return error
-    _LOGGER.debug("loading the model", exc_info=error)
-    return EngineError(f"the model does not load: {error}")
+    _LOGGER.debug("the model does not %s", what, exc_info=error)
+    said = str(error) or type(error).__name__
+    if isinstance(error, MemoryError) or re.search(r"alloc|out of memory", said):
+        return NoMemory(
+            f"the memory did not do for the model ({said}); choose a smaller one with --model, "
+            "or let the server have more"
+        )
+    return EngineError(f"the model does not {what}: {said}")
 
 
 def _decode(engine: Engine, batch: list[Job]) -> list[Transcript] | EngineError:
