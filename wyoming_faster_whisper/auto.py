@@ -6,7 +6,8 @@ is measured at its warm-up and remembered for the next start; from one model's
 figure those of the others follow roughly. A machine of which nothing is known
 gets the reference server's choice: tiny on ARM, base elsewhere, small on a GPU.
 
-A warm-up may be slow because the machine was busy. So the best figure of a week is
+A warm-up may be slow because the machine was busy. So a figure that is too slow is kept
+only from a measurement while the server was idle (loading.py), the best figure of a week is
 kept, and one that is too slow is believed for a week: then its size is tried, and
 measured, again, unless the figures of others say that it is hopeless. A start between
 the two takes a smaller model, which is measured as well.

@@ -11,6 +11,7 @@ from typing import Protocol, TypeVar
 from . import auto, hardware
 from .engine.base import Engine
 from .engine.several import SeveralEngines
+from .engine.tuning import Choice
 from .errors import ModelError, NoMemory, SettingError, counted
 from .languages import ENGLISH, MULTILINGUAL_V3, means_detect, normalise
 from .models import (
@@ -173,7 +174,7 @@ def load_engines(
             takes_prompt=not is_distilled(model.name),
             largest_batch=largest_batch(settings.max_batch, loaded_weights),
             reload=partial(load_again, model, directory, settings, load_one),
-            measured=_remember(figures, size, model.name, some),
+            measured=remember(figures, size, model.name, some, settings.beam_size),
         )
     return SeveralEngines(engines) if len(engines) > 1 else next(iter(engines.values()))
 
@@ -230,16 +231,34 @@ def load_again(model: Model, directory: Path, settings: Settings, load: Callable
         raise NoMemory(f"the memory did not do for {model.name} after all") from None
 
 
-def _remember(figures: Figures, size: str, name: str, threads: int) -> Callable[[float], None]:
-    def measured(seconds: float) -> None:
-        _LOGGER.info(
-            "Model %s decodes a usual command in %.2f s on %s",
-            name,
-            seconds,
-            counted(threads, "thread"),
-        )
-        if size:
-            figures.write(size, auto.Figure(seconds, threads))
+def remember(
+    figures: Figures, size: str, name: str, threads: int, beam_size: int
+) -> Callable[[Choice], None]:
+    """Make what is told of each measurement: it logs what changed and keeps the figure.
+
+    A figure that is too slow is kept only if it was measured while the server was idle, not
+    right after a start: a machine that boots is busy, and its next start goes by the figure.
+
+    Args:
+        size: of the model; "" = not one whose figures are kept.
+        beam_size: that was asked for, as in --beam-size.
+    """
+    told: tuple[int, int] | None = None
+
+    def measured(choice: Choice) -> None:
+        nonlocal told
+        if told != (choice.beam, choice.batch):
+            told = choice.beam, choice.batch
+            _LOGGER.info(
+                "Model %s decodes a usual command in %.2f s on %s: beam %d, batches of up to %d",
+                name,
+                choice.seconds,
+                counted(threads, "thread"),
+                beam_size if beam_size > 0 else choice.beam,
+                choice.batch,
+            )
+        if size and (choice.again or choice.seconds <= auto.BUDGET):
+            figures.write(size, auto.Figure(choice.seconds, threads))
 
     return measured
 

@@ -108,7 +108,7 @@ class Settings:
     max_batch: int | str = option(
         "auto",
         "utterances that are decoded together while others wait; auto: as many as is faster, by "
-        "a measurement at the start",
+        "measurement",
         type=int,
         words=("auto",),
         least=1,

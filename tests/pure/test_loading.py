@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 from dataclasses import dataclass
 from functools import partial
@@ -9,14 +10,17 @@ from pathlib import Path
 
 import pytest
 
+from wyoming_faster_whisper.engine.tuning import Choice
 from wyoming_faster_whisper.errors import ModelError, NoMemory
 from wyoming_faster_whisper.loading import (
     choose_models,
     largest_batch,
     load_again,
     load_engines,
+    remember,
     workers_for,
 )
+from wyoming_faster_whisper.models import Figures
 from wyoming_faster_whisper.settings import Settings
 
 
@@ -151,3 +155,36 @@ def test_weights_that_find_no_memory_after_all_are_no_other_fault(tmp_path: Path
     [model] = choose_models(settings, [tmp_path])
     with pytest.raises(NoMemory, match="tiny"):
         load_again(model, tmp_path / "tiny", settings, load)
+
+
+def test_a_choice_is_logged_once_and_when_it_changes(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.INFO)
+    measured = remember(Figures(tmp_path), "base", "base-int8", 2, beam_size=0)
+    for choice in (
+        Choice(1.2, 1, 2, again=False),
+        Choice(1.1, 1, 2, again=True),
+        Choice(0.3, 5, 4, again=True),
+    ):
+        measured(choice)
+    decodes = "Model base-int8 decodes a usual command in"
+    assert [record.getMessage() for record in caplog.records] == [
+        f"{decodes} 1.20 s on 2 threads: beam 1, batches of up to 2",
+        f"{decodes} 0.30 s on 2 threads: beam 5, batches of up to 4",
+    ]
+
+
+def test_what_a_busy_start_measured_is_not_kept(tmp_path: Path) -> None:
+    figures = Figures(tmp_path)
+    measured = remember(figures, "base", "base-int8", 2, beam_size=0)
+    measured(Choice(1.2, 1, 2, again=False))
+    assert figures.read() == {}
+    measured(Choice(1.1, 1, 2, again=True))  # so it is slow
+    assert figures.read()["base"].seconds == 1.1
+
+
+def test_what_a_start_measured_is_kept_where_it_is_fast_enough(tmp_path: Path) -> None:
+    figures = Figures(tmp_path)
+    remember(figures, "base", "base-int8", 2, beam_size=0)(Choice(0.2, 5, 2, again=False))
+    assert figures.read()["base"].seconds == 0.2

@@ -99,6 +99,7 @@ PURE = [
     "engine.scheduler",
     "engine.several",
     "engine.hints",
+    "engine.tuning",
     "engine.spectrogram",
     "engine.window",
     "errors",

@@ -297,3 +297,91 @@ async def test_a_model_that_cannot_be_loaded_again_is_the_end() -> None:
         await worker.submit(job())
     assert "it is gone" in str(await failure(worker))
     await worker.close()
+
+
+class Measured(FakeEngine):
+    """Counts its warm-ups; each after the first goes on until it is needed, or released."""
+
+    def __init__(self, *, lasts: bool = False, error: Exception | None = None) -> None:
+        super().__init__()
+        self.times = threading.Semaphore(0)
+        self.warming = threading.Event()
+        self._lasts = lasts
+        self._error = error
+
+    def warm_up(self, needed: Callable[[], bool] = lambda: False) -> None:
+        if self.warmed_up:
+            self.warming.set()
+            if self._error:
+                raise self._error
+            while self._lasts and not needed():
+                pass
+        super().warm_up(needed)
+        self.times.release()
+
+    async def measured(self) -> None:
+        assert await asyncio.to_thread(self.times.acquire, timeout=10)
+
+
+async def test_a_model_is_measured_again_and_again_while_it_is_idle() -> None:
+    engine = Measured()
+    worker = Worker(lambda: engine, measure_after=SOON, quiet=SOON)
+    worker.start()
+    for _ in range(4):
+        await engine.measured()
+    assert (await worker.submit(job(1.0))).text == "1.0 seconds"
+    await engine.measured()
+    await worker.close()
+
+
+async def test_a_speaker_ends_a_measurement() -> None:
+    engine = Measured(lasts=True)
+    worker = Worker(lambda: engine, measure_after=SOON, quiet=SOON)
+    worker.start()
+    await engine.measured()
+    for _ in range(2):  # it was not done, and is tried again
+        await seen(engine.warming)
+        engine.warming.clear()
+        worker.wake()  # at the begin of speech, before there is anything to decode
+        await engine.measured()
+    await worker.close()
+
+
+async def test_a_model_that_is_in_use_is_not_measured() -> None:
+    engine = Measured()
+    worker = Worker(lambda: engine, measure_after=SOON, quiet=PATIENCE)
+    worker.start()
+    await engine.measured()
+    loop = asyncio.get_running_loop()
+    began = loop.time()
+    for _ in range(20):
+        await worker.submit(job())
+    await engine.measured()
+    assert loop.time() - began >= PATIENCE
+    await worker.close()
+
+
+async def test_a_model_does_not_sleep_while_it_is_measured() -> None:
+    engine = Measured(lasts=True)
+    worker = Worker(lambda: engine, measure_after=SOON, quiet=PATIENCE, unload_after=PATIENCE / 5)
+    worker.start()
+    await seen(engine.warming)
+    passed = asyncio.get_running_loop().create_future()
+    asyncio.get_running_loop().call_later(PATIENCE / 2, passed.set_result, None)
+    await passed
+    assert not engine.unloaded.is_set()
+    worker.wake()
+    await seen(engine.unloaded)
+    await worker.close()
+
+
+async def test_a_measurement_that_fails_later_is_not_the_end(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    engine = Measured(error=RuntimeError("no memory just now"))
+    worker = Worker(lambda: engine, measure_after=SOON, quiet=SOON)
+    worker.start()
+    await seen(engine.warming)
+    assert (await worker.submit(job(1.0))).text == "1.0 seconds"
+    assert "could not be measured again: no memory just now" in caplog.text
+    await worker.close()

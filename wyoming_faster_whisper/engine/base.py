@@ -101,10 +101,13 @@ class Engine(Protocol):
         ...
 
     def warm_up(self, needed: Callable[[], bool]) -> None:
-        """Decode something once, so that the first speaker need not wait for it.
+        """Decode something, so that the first speaker need not wait for it, and measure that.
+
+        Called after the load, and again now and then while the server is idle: other programs
+        may have been busy before.
 
         Args:
-            needed: somebody waits; to be asked now and then, and obeyed.
+            needed: a speaker waits; to be asked before every decode, and obeyed.
         """
         ...
 

@@ -10,7 +10,6 @@ the decoder spends its time on fetching the weights, which serve a batch as well
 
 from __future__ import annotations
 
-import logging
 import time
 from collections.abc import Callable, Hashable, Sequence
 from dataclasses import replace
@@ -19,7 +18,6 @@ from pathlib import Path
 import numpy as np
 
 from ..audio import SAMPLE_RATE, slower
-from ..auto import BUDGET
 from ..errors import EngineError
 from ..hardware import release_memory
 from ..names.rewrites import chosen
@@ -37,16 +35,9 @@ from .gate import (
 )
 from .hints import Expected, strange_words
 from .model import Encoding, Model, Weights
+from .tuning import BEAM, Choice, Tuning
 from .window import FULL_SECONDS, window_frames
 
-_LOGGER = logging.getLogger(__name__)
-
-# As Whisper's own. Greedy decoding hears clearly worse and saves a fifth of the decoder's time
-# at most, for a step costs the fetching of the weights whatever its width.
-_BEAM = 5
-# A batch must take no more than this share of the time per job to be worth the wait for its
-# slowest.
-_BATCH_GAIN = 0.95
 _USUAL_SAMPLES, _USUAL_TOKENS = 3 * SAMPLE_RATE, 12  # of a command
 
 PACE = 0.9
@@ -65,7 +56,7 @@ class WhisperEngine:
         takes_prompt: False for distilled models, which prompts harm.
         largest_batch: jobs that may be decoded together, where warm_up() finds it faster.
         reload: loads the model again after unload(); None = it is never unloaded.
-        measured: told, by warm_up(), how long a usual command takes, in seconds.
+        measured: told, by warm_up(), how long a usual command takes and what was chosen.
 
     Raises:
         ModelError: the tokenizer is missing or damaged.
@@ -82,21 +73,23 @@ class WhisperEngine:
         takes_prompt: bool = True,
         largest_batch: int = 1,
         reload: Callable[[], Weights] | None = None,
-        measured: Callable[[float], None] = lambda seconds: None,
+        measured: Callable[[Choice], None] = lambda choice: None,
     ) -> None:
         self.parallel: int = weights.num_workers
-        # Until measured, or where somebody came meanwhile: two have been faster everywhere.
-        self.max_batch = min(2, largest_batch)
         self.directory = directory
         self.model = Model(
             weights, tokenizer or directory / "tokenizer.json", takes_prompt=takes_prompt
         )
         self._size = size
         self._full_window = full_window
-        self._largest_batch = largest_batch
         self._reload = reload
         self._measured = measured
-        self._fast = True  # a beam can be afforded; until measured we hope so
+        self._tuning = Tuning(largest_batch, self._usual_commands)
+
+    @property
+    def max_batch(self) -> int:
+        """See Engine.max_batch."""
+        return self._tuning.batch
 
     def kind(self, job: Job) -> Hashable:
         """See Engine.kind."""
@@ -110,37 +103,15 @@ class WhisperEngine:
             raise EngineError(f"the model failed on this audio: {error}") from error
 
     def warm_up(self, needed: Callable[[], bool] = lambda: False) -> None:
-        """Decode a usual command a few times: every allocation and thread is there then.
+        """See Engine.warm_up; tuning.py says what is made of the measurement.
 
-        The fastest time counts, for others may be busy on the machine just now. A machine on
-        which it is slower than the silence people leave decodes greedily only. Batches grow
-        for as long as the time per command falls.
+        After the first decode every allocation and thread is there.
         """
-        times: list[float] = []
-        while len(times) < 3:
-            if needed():
-                return
-            times.append(self._usual_commands(1))
-        alone = min(times)
-        self._fast = alone <= 2 * BUDGET
-        self._measured(alone)
-        self.max_batch, each = 1, alone
-        while self.max_batch < self._largest_batch and not needed():
-            batch = min(2 * self.max_batch, self._largest_batch)
-            together = min(self._usual_commands(batch) for _ in range(2)) / batch
-            if together > _BATCH_GAIN * each:
-                break
-            self.max_batch, each = batch, together
+        if (choice := self._tuning.measure(needed)) is not None:
+            self._measured(choice)
         if not needed():
             # The words are read now, and not when somebody speaks.
             strange_words(DecodeOptions(), "en")
-        if self.max_batch > 1:
-            _LOGGER.info(
-                "%d commands together take %.2f s each, one alone %.2f s",
-                self.max_batch,
-                each,
-                alone,
-            )
 
     def unload(self) -> None:
         """See Engine.unload."""
@@ -154,7 +125,7 @@ class WhisperEngine:
         if self._reload is not None:
             self.model.weights = self._reload()
 
-    def _usual_commands(self, count: int) -> float:
+    def _usual_commands(self, beam: int, count: int) -> float:
         """The seconds that some usual commands take together."""
         job = Job(np.zeros(_USUAL_SAMPLES, np.float32), DecodeOptions(language="en"))
         started = time.perf_counter()
@@ -162,7 +133,7 @@ class WhisperEngine:
             [self.model.features(job.samples)] * count, self._frames(job)
         )
         prompts = [self.model.prompt(job.options, "en")] * count
-        self.model.write(encoding, prompts, _BEAM if self._fast else 1, _USUAL_TOKENS)
+        self.model.write(encoding, prompts, beam, _USUAL_TOKENS)
         return time.perf_counter() - started
 
     def _known_language(self, options: DecodeOptions) -> str:
@@ -194,7 +165,7 @@ class WhisperEngine:
             token_budget(job.seconds, language)
             for job, language in zip(jobs, languages, strict=True)
         ]
-        beam = options.beam_size or (_BEAM if self._fast else 1)
+        beam = options.beam_size or self._tuning.beam
         first = [
             worded(decoded, strange_words(options, language))
             for decoded, language in zip(
@@ -265,7 +236,7 @@ class WhisperEngine:
         # What a short window left behind in the heap may not fit a longer one.
         release_memory()
         again = self.model.encode([self.model.features(slower(sound, pace))], frames)
-        [second] = self.model.generate(again, [prompt], _BEAM, [2 * first.budget])
+        [second] = self.model.generate(again, [prompt], BEAM, [2 * first.budget])
         second = unlooped(second, job.seconds)
         if first.derailed or second.derailed:
             return better(first, second)
@@ -293,7 +264,7 @@ class WhisperEngine:
             said = self.model.tokens(job.said) if job.said else []
             told = [*self.model.prompt(job.options, language, names), *said]
             only = self.model.spellings(words)
-            beam = job.options.beam_size or (_BEAM if self._fast else 1)
+            beam = job.options.beam_size or self._tuning.beam
             [found] = self.model.generate(encoding, [told], beam, [first.budget], only=only)
             asked = (found.text, *found.others)
         rewrites = expected.rewrites(heard, asked, sure=first.logprob)

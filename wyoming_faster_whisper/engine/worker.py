@@ -32,6 +32,7 @@ from .watch import Watch
 
 _LOGGER = logging.getLogger(__name__)
 
+_DAY = 86_400.0  # seconds
 _COMMAND = 10.0  # seconds of sound; what is longer is none
 _TIMES = 3  # one slow decode, with a second look or on a busy machine, is no slow engine
 _PROGRESS = 1_000_000  # bytes; a line in the log is none
@@ -62,6 +63,9 @@ class Worker:
         patience: seconds after which a decode is taken for one that never ends; 0 = never.
         load_patience: seconds without progress after which loading is; 0 = never.
         unload_after: seconds without need after which the weights are freed; 0 = never.
+        measure_after: seconds after the load until it is measured again how long a decode takes;
+            each further time comes after twice as long, at most a day.
+        quiet: seconds without a speaker that a measurement waits for.
         moved: bytes that this process has read and written; a model that is read from a
             slow disk, or downloaded, makes progress.
     """
@@ -74,6 +78,8 @@ class Worker:
         patience: float = 0.0,
         load_patience: float = 0.0,
         unload_after: float = 0.0,
+        measure_after: float = 600.0,
+        quiet: float = 30.0,
         moved: Callable[[], int] = hardware.bytes_moved,
     ) -> None:
         self._load = load
@@ -103,6 +109,12 @@ class Worker:
         self._resting: Engine | None = None  # whose weights are free
         self._needed = False  # by somebody, since the model went to sleep
         self._bedtime: asyncio.TimerHandle | None = None
+        self._quiet = quiet
+        self._interval = measure_after  # seconds between the last measurement and the next
+        self._measuring = False
+        self._measurement: asyncio.TimerHandle | None = None
+        self._uses = 0  # by speakers, since the start
+        self._last_use = 0.0  # seconds, by the loop's clock
 
     def __repr__(self) -> str:
         s = self.statistics()
@@ -123,7 +135,7 @@ class Worker:
     def start(self) -> None:
         """Begin to load the model."""
         self._inbox = queue.SimpleQueue()
-        self._asleep = False
+        self._asleep = self._measuring = False
         self._begin(self._run)
 
     async def ready(self) -> None:
@@ -145,6 +157,7 @@ class Worker:
     def wake(self) -> None:
         """Somebody begins to speak: load the model again while the audio arrives."""
         self._needed = True
+        self._used()
         self._stay_awake()
         if self._resting is not None:
             engine, self._resting = self._resting, None
@@ -203,8 +216,9 @@ class Worker:
         for watch in (*self._deadlines.values(), self._loading):
             if watch is not None:
                 watch.stop()
-        if self._bedtime is not None:
-            self._bedtime.cancel()
+        for timer in (self._bedtime, self._measurement):
+            if timer is not None:
+                timer.cancel()
         self._end(EngineError("the server is stopping"))
 
     def _end(self, error: ServerError) -> None:
@@ -256,6 +270,8 @@ class Worker:
         if not self._ready.done():
             self._ready.set_result(None)
         self._stay_awake()
+        if self._measurement is None:
+            self._measure_in(self._interval)
         self._dispatch()
 
     def _not_loaded(self, inbox: _Inbox, error: ServerError) -> None:
@@ -279,6 +295,7 @@ class Worker:
         if max(job.seconds for job in batch) <= _COMMAND:
             self._took.append(seconds)
         self._settle(batch, result)
+        self._used()
         self._stay_awake()
         self._dispatch()
 
@@ -334,6 +351,9 @@ class Worker:
             self._bedtime = self._loop.call_later(self._unload_after, self._fall_asleep)
 
     def _fall_asleep(self) -> None:
+        if self._measuring:
+            self._bedtime = self._loop.call_later(self._quiet, self._fall_asleep)
+            return
         if self._engine is not None and not self._waiting and not self._decoding:
             engine, self._engine = self._engine, None
             self._asleep, self._needed = True, False
@@ -352,6 +372,33 @@ class Worker:
             _LOGGER.warning("the model stays unloaded: %s", error)
             self._resting = engine
             self._refuse(error)
+
+    # Measurements: other programs may have been busy after the start.
+
+    def _used(self) -> None:
+        self._uses += 1
+        self._last_use = self._loop.time()
+
+    def _measure_in(self, seconds: float) -> None:
+        self._measurement = self._loop.call_later(seconds, self._measure)
+
+    def _measure(self) -> None:
+        self._measurement = None
+        if self._engine is None:
+            return  # _loaded() goes on
+        if self._waiting or self._decoding or self._loop.time() < self._last_use + self._quiet:
+            self._measure_in(self._quiet)
+            return
+        self._measuring = True
+        self._begin(partial(self._warm_up_again, self._engine))
+
+    def _measured(self, inbox: _Inbox, done: bool) -> None:
+        if not self._done(inbox):
+            return
+        self._measuring = False
+        if done:
+            self._interval = min(2 * self._interval, _DAY)
+        self._measure_in(self._interval if done else self._quiet)
 
     # From here on: the threads.
 
@@ -376,6 +423,19 @@ class Worker:
                 target=self._serve, args=(engine, inbox), name=f"worker-{number}", daemon=True
             ).start()
         self._serve(engine, inbox)
+
+    def _warm_up_again(self, engine: Engine, inbox: _Inbox) -> None:
+        uses = self._uses
+
+        def used() -> bool:
+            self._steps += 1
+            return self._uses != uses
+
+        try:
+            engine.warm_up(used)
+        except Exception as error:
+            _LOGGER.warning("the time of a decode could not be measured again: %s", error)
+        self._tell(self._measured, inbox, not used())
 
     def _somebody_waits(self) -> bool:
         self._steps += 1

@@ -1,0 +1,107 @@
+"""Beam and batch size, from how long usual commands take."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from itertools import count
+
+import pytest
+
+from wyoming_faster_whisper.engine.tuning import BEAM, Choice, Tuning
+
+
+class Machine:
+    """Decodes usual commands in no time, and says how long it took.
+
+    Args:
+        alone: seconds of a command by itself.
+        gain: what a command more costs, as a share of one alone.
+    """
+
+    def __init__(self, alone: float, gain: float = 0.5) -> None:
+        self.alone = alone
+        self.gain = gain
+        self.decoded: list[tuple[int, int]] = []
+        self.most = 100  # commands that there is memory for
+
+    def __call__(self, beam: int, commands: int) -> float:
+        self.decoded.append((beam, commands))
+        if commands > self.most:
+            raise RuntimeError("CUDA failed with error out of memory")
+        return self.alone * (1.0 if beam == BEAM else 0.8) * (1 + self.gain * (commands - 1))
+
+
+def never() -> bool:
+    return False
+
+
+def after(questions: int) -> Callable[[], bool]:
+    """Needed once it has been asked that often."""
+    asked = count()
+    return lambda: next(asked) >= questions
+
+
+@pytest.mark.parametrize(
+    ("alone", "gain", "beam", "batch"),
+    [(0.2, 0.5, BEAM, 6), (0.2, 1.0, BEAM, 1), (1.0, 0.5, 1, 6), (1.0, 1.0, 1, 1)],
+)
+def test_what_was_measured_decides(alone: float, gain: float, beam: int, batch: int) -> None:
+    tuning = Tuning(6, Machine(alone, gain))
+    assert tuning.measure(never) == Choice(alone, beam, batch, again=False)
+    assert (tuning.beam, tuning.batch) == (beam, batch)
+
+
+def test_a_busy_start_is_made_good_when_the_machine_is_idle() -> None:
+    machine = Machine(alone=2.0, gain=1.0)
+    tuning = Tuning(6, machine)
+    tuning.measure(never)
+    assert (tuning.beam, tuning.batch) == (1, 1)
+    machine.alone, machine.gain = 0.2, 0.5
+    assert tuning.measure(never) == Choice(0.2, BEAM, 6, again=True)
+    assert (tuning.beam, tuning.batch) == (BEAM, 6)
+
+
+def test_a_slow_machine_stays_greedy_however_often_it_is_measured() -> None:
+    tuning = Tuning(1, Machine(alone=1.0))  # 0.8 s with a beam of 1, which would be fast enough
+    for again in (False, True, True):
+        assert tuning.measure(never) == Choice(1.0, 1, 1, again=again)
+
+
+def test_a_busy_moment_later_changes_nothing() -> None:
+    machine = Machine(alone=0.2)
+    tuning = Tuning(6, machine)
+    tuning.measure(never)
+    machine.alone, machine.gain = 2.0, 1.0
+    assert tuning.measure(never) is None
+    assert (tuning.beam, tuning.batch) == (BEAM, 6)
+
+
+def test_nothing_is_decoded_once_the_model_is_needed() -> None:
+    machine = Machine(alone=0.2)
+    tuning = Tuning(6, machine)
+    assert tuning.measure(after(2)) is None
+    assert len(machine.decoded) == 2
+    assert (tuning.beam, tuning.batch) == (BEAM, 2)
+
+
+def test_a_batch_that_was_not_measured_is_the_next_time() -> None:
+    machine = Machine(alone=0.2)
+    tuning = Tuning(6, machine)
+    assert tuning.measure(after(3)) == Choice(0.2, BEAM, 2, again=False)
+    machine.alone = 0.3
+    assert tuning.measure(never) == Choice(0.2, BEAM, 6, again=True)
+
+
+def test_a_batch_that_there_is_no_memory_for_is_no_failure() -> None:
+    machine = Machine(alone=0.2)
+    machine.most = 2
+    tuning = Tuning(6, machine)
+    tuning.measure(never)
+    assert tuning.batch == 2
+
+
+def test_a_model_that_does_not_decode_is() -> None:
+    machine = Machine(alone=0.2)
+    machine.most = 0
+    with pytest.raises(RuntimeError, match="out of memory"):
+        Tuning(6, machine).measure(never)
