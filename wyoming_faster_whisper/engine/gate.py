@@ -8,10 +8,12 @@ nobody says, and the model's own word that nobody spoke.
 
 from __future__ import annotations
 
+import unicodedata
 import zlib
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from enum import Enum
+from operator import eq
 
 
 class Verdict(Enum):
@@ -68,12 +70,30 @@ _RIVALS = 3  # texts of one look; with all five of a beam no more orders are rig
 
 _FASTEST_REPEAT = 4.0  # tokens a second; people say 3.5, and no faster when they repeat it
 
-_COMPRESSION = 2.4  # Whisper's own threshold (openai/whisper: transcribe.py)
+# Whisper's own is 2.4 (openai/whisper: transcribe.py), of UTF-8, in which a letter takes up to
+# three bytes that are much alike. With one byte a character, up to four sentences that follow one
+# another compress by 2.48 at most in any language (bench.tokens_per_second).
+_COMPRESSION = 2.6
+
+# Around words, in any script; inside a word they belong to it.
+_MARKS = ".,!?;:…\"'«»“”‘’()¿¡，。！？；：、・「」『』،؛؟۔।॥։՝՞՛።፣፤፧"
 
 # Languages in Latin script; others take up to three tokens a letter.
 _LATIN = frozenset(
     "en de es fr pt tr pl ca nl sv it id fi vi ms cs ro da hu no hr lt la mi cy sk lv az sl et "
     "br eu is sq sw gl sn yo so af oc uz fo ht tk nn mt lb tl mg haw ln ha jw su bs".split()
+)
+
+# First and last character of scripts that put no blanks between words, and how many characters
+# make a word, about.
+_UNSPACED = (
+    ("\u0e00", "\u109f", 5),  # Thai, Lao, Tibetan, Myanmar
+    ("\u1780", "\u17ff", 5),  # Khmer
+    ("\u3040", "\u30ff", 3),  # Kana
+    ("\u3005", "\u3005", 2),  # the sign that repeats a Han character
+    ("\u3400", "\u9fff", 2),  # Han
+    ("\uf900", "\ufaff", 2),
+    ("\U00020000", "\U0003ffff", 2),
 )
 
 
@@ -91,22 +111,65 @@ def loops(text: str) -> bool:
     """True where a text says the same thing again and again.
 
     Four times the same word in a row, three times the same two or more, twice
-    the same three or more, or what compresses too well.
+    the same three or more at the end, or what compresses too well. In scripts that
+    put no blanks between words a few characters count as one.
     """
-    data = text.encode()
-    if len(data) > 40 and len(data) / len(zlib.compress(data)) > _COMPRESSION:
+    if len(text) > 40 and compression(text) > _COMPRESSION:
         return True
-    words = [word.strip(".,!?;:") for word in text.lower().split()]
-    for size in range(1, len(words) // 2 + 1):
-        # "No, no, no" and "stop it, stop it" are what people say.
-        times = {1: 4, 2: 3}.get(size, 2)
-        for start in range(len(words) - times * size + 1):
-            first = words[start : start + size]
-            if all(
-                words[start + k * size : start + (k + 1) * size] == first for k in range(times)
-            ):
-                return True
+    pieces = list(_pieces(text))
+    for period in range(1, len(pieces) // 2 + 1):
+        same = list(map(eq, pieces, pieces[period:]))
+        if sum(same) < period:
+            continue
+        run = 0  # pieces that come again a period later
+        for at, again in enumerate(same):
+            run = run + 1 if again else 0
+            if run >= period:
+                size = sum(size for _, size in pieces[at + 1 - period : at + 1])
+                if run >= (_times(size, last=at + 1 == len(same)) - 1) * period:
+                    return True
     return False
+
+
+def compression(text: str) -> float:
+    """How far a text compresses, with one byte a character in any script."""
+    numbers: dict[str, int] = {}
+    data = bytes(numbers.setdefault(character, len(numbers)) % 256 for character in text)
+    return len(data) / len(zlib.compress(data))
+
+
+def _pieces(text: str) -> Iterator[tuple[str, float]]:
+    """Words, or characters where no blanks part the words, and their size in words."""
+    word = ""
+    for character in (*text.lower(), " "):
+        size = next(
+            (1 / count for first, last, count in _UNSPACED if first <= character <= last), 0.0
+        )
+        if not size and not character.isspace():
+            word += character
+            continue
+        if word := word.strip(_MARKS):
+            yield word, 1.0
+            word = ""
+        # Vowel signs and tones are characters of a word; marks are none.
+        if size and unicodedata.category(character)[0] in "LMN":
+            yield character, size
+
+
+def _times(size: float, *, last: bool) -> int:
+    """How often in a row that many words are a loop.
+
+    "No, no, no" and "stop it, stop it" are what people say, and "from one man to another, from
+    one man to another, and"; a decoder that is caught in a loop does not go on to other words.
+
+    Args:
+        last: nothing else follows.
+    """
+    if size < 0.99:  # of a script without blanks: "hahaha"
+        return 6
+    if size < 1.99:
+        return 4
+    return 2 if size > 2.99 and last else 3
 
 
 def unlooped(decoded: Decoded, seconds: float) -> Decoded:
