@@ -317,3 +317,15 @@ def test_the_units_variables_are_options() -> None:
     known = {option.variable for option in options(Settings)}
     names = {word.split("=")[0] for word in line.removeprefix("Environment=").split()}
     assert names - {"HOME"} <= known
+
+
+def test_the_wheel_has_every_file_of_the_package() -> None:
+    """setuptools takes modules by itself, and of other files only those it is told of."""
+    package = ROOT / "wyoming_faster_whisper"
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())
+    patterns = project["tool"]["setuptools"]["package-data"][package.name]
+    told = {path for pattern in patterns for path in package.glob(pattern)}
+    listing = ["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard"]
+    tracked = subprocess.run(listing, cwd=package, capture_output=True, text=True, check=True)
+    files = {package / name for name in tracked.stdout.split("\0") if name}
+    assert {path for path in files if path.suffix != ".py"} <= told

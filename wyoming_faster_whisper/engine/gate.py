@@ -8,11 +8,14 @@ nobody says, and the model's own word that nobody spoke.
 
 from __future__ import annotations
 
+import json
+import math
 import unicodedata
 import zlib
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from enum import Enum
+from importlib import resources
 from operator import eq
 
 
@@ -78,11 +81,14 @@ _COMPRESSION = 2.6
 # Around words, in any script; inside a word they belong to it.
 _MARKS = ".,!?;:…\"'«»“”‘’()¿¡，。！？；：、・「」『』،؛؟۔।॥։՝՞՛።፣፤፧"
 
-# Languages in Latin script; others take up to three tokens a letter.
-_LATIN = frozenset(
-    "en de es fr pt tr pl ca nl sv it id fi vi ms cs ro da hu no hr lt la mi cy sk lv az sl et "
-    "br eu is sq sw gl sn yo so af oc uz fo ht tk nn mt lb tl mg haw ln ha jw su bs".split()
-)
+_LONGEST = 224  # tokens of a text at most (openai/whisper: decoding.py, half of its context)
+
+# Tokens a second of speech that a language can need; python -m bench.tokens_per_second.
+_TOKENS_PER_SECOND: dict[str, float] = json.loads(
+    (resources.files(__package__) / "calibration" / "tokens_per_second.json").read_text("utf-8")
+)["tokens_per_second"]
+# Too many tokens cost time, and only where the decoder loops; too few cost the text.
+_UNKNOWN = max(_TOKENS_PER_SECOND.values())
 
 # First and last character of scripts that put no blanks between words, and how many characters
 # make a word, about.
@@ -100,11 +106,11 @@ _UNSPACED = (
 def token_budget(seconds: float, language: str) -> int:
     """Tokens that a clip of that length can need, with room to spare.
 
-    Of 350 recorded and spoken English sentences none had more than 5.9 a second.
+    Args:
+        language: Whisper's code; any other gets the budget of the neediest language.
     """
-    if language in _LATIN:
-        return min(224, 10 + round(6 * seconds))
-    return min(224, 16 + round(14 * seconds))
+    rate = _TOKENS_PER_SECOND.get(language, _UNKNOWN)
+    return min(_LONGEST, 10 + math.ceil(rate * seconds))
 
 
 def loops(text: str) -> bool:
