@@ -1,7 +1,8 @@
 """The decodes of one utterance: guesses, closed segments, and what is missing at the end.
 
-One at a time, in the order of speech: a long dictation may not fill the queue,
-and what was detected in one segment (the language) holds for the next.
+One at a time, in the order of speech: a long dictation may not fill the queue. A language that
+was detected with certainty in enough speech holds for the segments after it, and at the end for
+short ones before it: "Hm" and "Okay" are said in every language.
 """
 
 from __future__ import annotations
@@ -19,6 +20,11 @@ from .speech.segment import Segment
 
 _LOGGER = logging.getLogger(__name__)
 
+# A detected language holds for other segments if it was detected in so much speech, in seconds,
+# and with that probability.
+_ENOUGH_SPEECH = 1.5
+_ENOUGH_PROBABILITY = 0.5
+
 
 @dataclass(slots=True, eq=False)
 class _Part:
@@ -33,6 +39,7 @@ class _Part:
     was_guess: bool = False  # begun before anybody waited for it
     closed: bool = False  # no more can come to it
     told: bool = False
+    corrected: str | None = None  # language, where the one that was detected was doubtful
 
     @property
     def text(self) -> Transcript | None:
@@ -41,6 +48,14 @@ class _Part:
         if task is None or not task.done() or task.cancelled() or task.exception():
             return None
         return task.result()
+
+    @property
+    def language(self) -> str | None:
+        """The language that was detected, if it was detected with certainty."""
+        text = self.text
+        if text is None or not text.text or self.segment.voice_seconds < _ENOUGH_SPEECH:
+            return None
+        return text.language if text.language_probability >= _ENOUGH_PROBABILITY else None
 
 
 class Decoding:
@@ -156,6 +171,9 @@ class Decoding:
                 part.options = wanted
                 self._restart(part)
             self._hurry(part)
+        for segment in segments:
+            await self._text(self._parts[segment])
+        self._correct_languages()
         texts = []
         for segment in segments:
             part = self._parts[segment]
@@ -164,6 +182,30 @@ class Decoding:
                 part.told = True
                 self._certain(text)
         return texts
+
+    def _correct_languages(self) -> None:
+        """Decode segments again whose language was a guess, in the one that is certain."""
+        certain = self._certain_language(list(self._parts.values()))
+        for part in self._parts.values():
+            if certain is not None and self._doubtful(part):
+                part.corrected = certain
+                self._restart(part)
+
+    def _doubtful(self, part: _Part) -> bool:
+        """True where a part was decoded in a language that may not be the one that is spoken."""
+        text = part.text
+        given = part.options.language or part.corrected
+        if part.told or given or text is None or not text.text:
+            return False
+        certain = self._certain_language(list(self._parts.values()))
+        return part.language is None and text.language != certain
+
+    @staticmethod
+    def _certain_language(parts: Sequence[_Part]) -> str | None:
+        """Return the language of the longest part in which it was detected with certainty."""
+        known = [part for part in parts if part.language is not None]
+        longest = max(known, key=lambda part: part.segment.voice_seconds, default=None)
+        return longest.language if longest else None
 
     def guessed(self, segment: Segment) -> bool:
         """The text of this segment was begun before anybody waited for it."""
@@ -174,7 +216,8 @@ class Decoding:
         assert part.task is not None
         text = await part.task
         if text is None:  # a guess that fails is forgotten, what somebody waits for is not
-            text = await self._submit(part)
+            part.task = self._tasks.create_task(self._submit(part))
+            text = await part.task
         return text
 
     def _start(self, part: _Part) -> None:
@@ -219,14 +262,16 @@ class Decoding:
             raise asyncio.CancelledError  # others wait, and this may be for nobody
         segment, options = part.segment, part.options
         said, language = self._said(segment)
-        before = part.before.text if part.before else None
-        if before is not None or said:
-            # What was detected once holds for the rest.
-            options = replace(options, language=before.language if before else language)
+        if options.language is None:
+            before = [one for one in self._parts.values() if one.segment.start < segment.start]
+            if not said:
+                language = part.corrected or self._certain_language(before)
+            options = replace(options, language=language)
         part.job = Job(
             self._recording.samples(segment.start, segment.end),
             options,
             sure=segment.sure,
+            voice=segment.voiced,
             guess=part.guess,
             said=said,
             closing=part.guess and self._closing,
@@ -237,9 +282,11 @@ class Decoding:
         return await self._worker.submit(part.job)
 
     def _tell_certain(self) -> None:
+        if any(map(self._doubtful, self._parts.values())):
+            self._correct_languages()
         for part in self._parts.values():
             text = part.text
-            if not part.closed or text is None:
+            if not part.closed or text is None or self._doubtful(part):
                 return
             if not part.told:
                 part.told = True

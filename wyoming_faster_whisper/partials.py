@@ -116,6 +116,7 @@ class Partials:
                     samples,
                     options,
                     guess=True,
+                    quick=True,
                     owner=self._recording,
                     said=self._said,
                     lead=segment.lead,

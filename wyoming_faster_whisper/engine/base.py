@@ -32,7 +32,9 @@ class Job:
     samples: Samples  # float32, shape (n,), 16 kHz mono, at most 30 s
     options: DecodeOptions = field(default_factory=DecodeOptions)
     sure: bool = True  # the VAD heard speech, not only something that might be
+    voice: tuple[tuple[int, int], ...] = ()  # samples from and to which the VAD heard speech
     guess: bool = False  # may be dropped before it is used
+    quick: bool = False  # a first pass will do: a later decode replaces its text
     owner: Hashable = None  # whose it is; for fairness
     said: str = ""  # text that the decode goes on from: it has been sent already
     closing: bool = False  # say what the decoder thought of the end of the text
@@ -41,6 +43,11 @@ class Job:
     @property
     def seconds(self) -> float:
         return len(self.samples) / SAMPLE_RATE
+
+    @property
+    def spoken(self) -> float:
+        """Seconds of speech in it, pauses not counted."""
+        return sum(end - start for start, end in self.voice) / SAMPLE_RATE
 
     @property
     def sound(self) -> Samples:
@@ -69,6 +76,8 @@ class Transcript:
     passes: int = 0  # of the decoder, over one or two encodings
     verdict: str = ""  # the gate's last word
     closing: Closing | None = None  # where it was asked for, and the engine says
+    language_probability: float = 1.0  # 0 to 1; 1 where the language was given
+    provisional: bool = False  # more of the sound after the last word may change the text
     queued: float = field(default=0.0, compare=False)  # seconds that it waited for the model
 
 

@@ -45,6 +45,15 @@ class Decoded:
         return self.tokens >= self.budget or loops(self.text)
 
     @property
+    def close(self) -> bool:
+        """The decoder holds a text of other words for nearly as likely."""
+        words = plain_words(self.text)
+        return any(
+            self.likely[0] - likely < _CLOSE and plain_words(text) != words
+            for text, likely in zip(self.others, self.likely[1:], strict=False)
+        )
+
+    @property
     def doubt(self) -> float:
         """The two signs of noise in one number; speech has little of it.
 
@@ -69,9 +78,17 @@ _CARE = -0.4
 # as many recorded orders are right as with 2 to 4, among which there is nothing to choose.
 _NO_WORD = 2.0
 
-_RIVALS = 3  # texts of one look; with all five of a beam no more orders are right
+# By how much less likely than the first another hypothesis is where the two are close, natural
+# log of the whole text.
+_CLOSE = 0.3
 
-_FASTEST_REPEAT = 4.0  # tokens a second; people say 3.5, and no faster when they repeat it
+# Seconds of certain speech that are never answered with nothing without a second pass.
+_LONG_SPEECH = 3.0
+
+# Words by which another hypothesis is longer than one that breaks off.
+_BROKEN_OFF = 2
+
+_RIVALS = 3  # texts of one look; with all five of a beam no more orders are right
 
 # Whisper's own is 2.4 (openai/whisper: transcribe.py), of UTF-8, in which a letter takes up to
 # three bytes that are much alike. With one byte a character, up to four sentences that follow one
@@ -81,7 +98,9 @@ _COMPRESSION = 2.6
 # Around words, in any script; inside a word they belong to it.
 _MARKS = ".,!?;:…\"'«»“”‘’()¿¡，。！？；：、・「」『』،؛؟۔।॥։՝՞՛።፣፤፧"
 
-_LONGEST = 224  # tokens of a text at most (openai/whisper: decoding.py, half of its context)
+# Tokens of a text at most: the places of the decoder, less a prompt. Whisper's own limit is half
+# of them (openai/whisper: decoding.py), which 13 s of Hindi fill.
+_LONGEST = 400
 
 # Tokens a second of speech that a language can need; python -m bench.tokens_per_second.
 _TOKENS_PER_SECOND: dict[str, float] = json.loads(
@@ -178,53 +197,108 @@ def _times(size: float, *, last: bool) -> int:
     return 2 if size > 2.99 and last else 3
 
 
-def unlooped(decoded: Decoded, seconds: float) -> Decoded:
-    """Take back what the decoder said twice in the time of once.
+@dataclass(frozen=True, slots=True)
+class Repeat:
+    """Words at the end of a text that follow themselves."""
 
-    In a short window it likes to fill the time behind the speech by saying the whole sentence
-    again, as far as it gets. The first time it was right. Who does repeat a sentence takes
-    twice the time for it; such a text stays as it is.
+    start: int  # word with which the first round begins
+    size: int  # words of one round
+    rounds: int  # whole ones, at least 2
 
-    Args:
-        seconds: of the clip.
+
+def repeated_tail(text: str) -> Repeat | None:
+    """Find what a text says again and again at its end, wherever that begins.
+
+    A decoder that loops seldom starts with the first word: usually it repeats the last sentence
+    until its budget ends, in the middle of a round. Of several periods the one that explains
+    most words counts.
     """
-    if decoded.tokens < _FASTEST_REPEAT * seconds:
-        return decoded
-    words = decoded.text.split()
-    plain = [word.strip(".,!?;:").lower() for word in words]
-    for size in range(3, len(words) - 2):
-        if all(plain[at] == plain[at % size] for at in range(size, len(plain))):
-            return replace(
-                decoded,
-                text=" ".join(words[:size]),
-                tokens=decoded.tokens * size // len(words),
-            )
-    return decoded
+    words = _split(text)
+    best: Repeat | None = None
+    covered = 0
+    for size in range(1, len(words) // 2 + 1):
+        start = len(words)
+        while start > size and words[start - size - 1] == words[start - 1]:
+            start -= 1
+        # words[start - size:] is periodic: its first round, and what repeats it.
+        first = start - size
+        rounds = (len(words) - first) // size
+        if rounds >= 2 and len(words) - first > covered:
+            best, covered = Repeat(first, size, rounds), len(words) - first
+    return best
 
 
-def judge(decoded: Decoded, *, sure: bool) -> Verdict:
-    """Decide over the first pass.
+def shortened(text: str, repeat: Repeat, rounds: int) -> str:
+    """Return a text with so many rounds of its repeated tail, without a comma at the end."""
+    words = text.split()[: repeat.start + repeat.size * rounds]
+    return " ".join(words).rstrip(",;:")
+
+
+def repeats(text: str) -> bool:
+    """True where a word, or a phrase, follows itself anywhere in a text."""
+    words = _split(text)
+    return any(
+        words[at : at + size] == words[at + size : at + 2 * size]
+        for size in range(1, len(words) // 2 + 1)
+        for at in range(len(words) - 2 * size + 1)
+    )
+
+
+def fragile(text: str) -> bool:
+    """True for texts that a short window is known to get wrong: digits, repeats, single words.
+
+    Their count is what goes wrong: "1234" becomes "12334", and "yes" said six times is heard five
+    times. One or two words give the decoder no context.
+    """
+    return (
+        any(character.isdigit() for character in text)
+        or len(plain_words(text)) <= 2
+        or repeats(text)
+    )
+
+
+def plain_words(text: str) -> list[str]:
+    """Return the words of a text in lower case, without marks around them."""
+    return [word for word in _split(text) if word]
+
+
+def _split(text: str) -> list[str]:
+    """As plain_words(), but for each piece between blanks, a mark that stands alone included."""
+    return [word.strip(_MARKS + "-").lower() for word in text.split()]
+
+
+def judge(decoded: Decoded, *, sure: bool, spoken: float = 0.0) -> Verdict:
+    """Decide on the first pass.
 
     Args:
         sure: the VAD heard speech, not only something that might be.
+        spoken: seconds of speech that the VAD heard.
     """
-    if not any(character.isalnum() for character in decoded.text):
-        return Verdict.EMPTY
+    nobody = Verdict.AGAIN if sure and spoken > _LONG_SPEECH else Verdict.EMPTY
+    if not has_words(decoded.text):
+        return nobody
     if not sure:
         noise = decoded.derailed or decoded.doubt > _DOUBT
         return Verdict.EMPTY if noise else Verdict.BELIEVE
     if decoded.no_speech > _NO_SPEECH_SURE and decoded.doubt > _DOUBT_SURE:
-        return Verdict.EMPTY
-    if decoded.derailed or decoded.logprob < _CARE:
+        return nobody
+    if decoded.derailed or decoded.logprob < _CARE or fragile(decoded.text) or decoded.close:
         return Verdict.AGAIN
     return Verdict.BELIEVE
 
 
-def better(first: Decoded, second: Decoded) -> Decoded:
-    """Of two passes over the same speech, the one to be believed."""
-    if first.derailed != second.derailed:
-        return second if first.derailed else first
-    return max(first, second, key=lambda decoded: decoded.logprob)
+def has_words(text: str) -> bool:
+    """True where a text holds a letter or a digit."""
+    return any(character.isalnum() for character in text)
+
+
+def unfinished(decoded: Decoded) -> bool:
+    """True for a text that more sound after its last word may change.
+
+    It has no final mark, or was doubted for more than what it says.
+    """
+    ended = decoded.text.rstrip()[-1:] in tuple(".?!…。？！।")
+    return not ended or decoded.derailed or decoded.logprob < _CARE
 
 
 def worded(decoded: Decoded, strange: Callable[[str], int]) -> Decoded:
@@ -259,14 +333,26 @@ def worded(decoded: Decoded, strange: Callable[[str], int]) -> Decoded:
     )
 
 
-def rivals(*looks: Decoded) -> list[str]:
-    """The likeliest texts of each look at the same speech; no two of the same words."""
-    found: dict[str, str] = {}
-    for look in looks:
-        for text in (look.text, *look.others)[:_RIVALS]:
-            if words := "".join(filter(str.isalnum, text.lower())):
-                found.setdefault(words, text)
-    return list(found.values())
+def rivals(*passes: Decoded) -> list[str]:
+    """Return the likeliest hypotheses of each pass over the same speech, each text once.
+
+    A text that only breaks off another is left out: the decoder holds the end of the text for
+    likely after every sentence, whether or not there is more to hear.
+    """
+    found: dict[tuple[str, ...], str] = {}
+    for decoded in passes:
+        for text in (decoded.text, *decoded.others)[:_RIVALS]:
+            if has_words(text):
+                found.setdefault(tuple(plain_words(text)), text)
+    return [
+        text
+        for words, text in found.items()
+        if not any(
+            other[: len(words)] == words and len(other) >= len(words) + _BROKEN_OFF
+            for other, longer in found.items()
+            if not repeats(longer)
+        )
+    ]
 
 
 def likeliest(

@@ -21,6 +21,7 @@ import numpy as np
 from ..audio import Samples
 from ..errors import EngineError, ModelError
 from .base import Closing, DecodeOptions
+from .coverage import Aligned
 from .gate import Decoded
 from .hints import hints
 from .spectrogram import Features, Spectrogram, to_features
@@ -167,12 +168,18 @@ class Model:
             row[:, :width] = some[:, :width]
         return self.weights.encode(ctranslate2.StorageView.from_array(padded))
 
-    def detect(self, encoding: Encoding, among: tuple[str, ...]) -> list[str]:
-        """The likeliest languages, of those that may be, by the encoding at hand."""
-        found: list[str] = []
+    def detect(self, encoding: Encoding, among: tuple[str, ...]) -> list[tuple[str, float]]:
+        """Detect the language of each sound, of those that may be spoken.
+
+        Returns:
+            The likeliest language and its probability, 0 to 1, for each sound.
+        """
+        found: list[tuple[str, float]] = []
         for ranked in self.weights.detect_language(encoding):
-            codes = [token.strip("<|>") for token, _ in ranked]
-            found.append(next((code for code in codes if not among or code in among), codes[0]))
+            codes = [(token.strip("<|>"), float(share)) for token, share in ranked]
+            found.append(
+                next((each for each in codes if not among or each[0] in among), codes[0])
+            )
         return found
 
     def prompt(
@@ -218,8 +225,9 @@ class Model:
             only: tokens that it can write; none = any.
         """
         prompt = max(map(len, prompts))
+        budgets = [min(budget, _POSITIONS - prompt) for budget in budgets]
         # CTranslate2 stops at min(max_length / 2, max_length - prompt).
-        longest = min(_POSITIONS, max(2 * max(budgets), prompt + max(budgets)))
+        longest = max(2 * max(budgets), prompt + max(budgets))
         results: Any = self.weights.generate(
             encoding,
             list(prompts),
@@ -265,8 +273,9 @@ class Model:
         return {text: [answer.result() for answer in answers] for text, answers in asked.items()}
 
     def _likely(self, encoding: Encoding, prompt: list[int], text: str) -> float:
-        """How likely it holds one text: no beam, all its words at once."""
-        words = self.tokens(text)
+        """Score one text and its end: no beam, all its tokens at once."""
+        # Without its end a text that breaks off is always likelier than the whole one.
+        words = [*self.tokens(text), self._end]
         if len(prompt) + len(words) + 2 > _POSITIONS:  # see below, and the end of the text
             return -math.inf
         # It aligns the words with the sound as well; what comes of that is not read. CTranslate2
@@ -274,6 +283,37 @@ class Model:
         # could be measured, and what weighs texts was fitted with it.
         [result] = self.weights.align(encoding, prompt, [words], 2 * encoding.shape[1])
         return float(np.log(np.maximum(result.text_token_probs, _LEAST_LIKELY)).sum())
+
+    def align(
+        self, encoding: Encoding, prompt: list[int], text: str, seconds: float
+    ) -> Aligned | None:
+        """Align a text with the sound: when does each of its tokens begin?
+
+        Args:
+            prompt: of the decode that wrote the text.
+            seconds: of the sound; what follows in the encoding is padding.
+
+        Returns:
+            None for a text without words, or one that fills all places of the decoder.
+        """
+        words = self.tokens(text)
+        if not words or len(prompt) + len(words) + 1 > _POSITIONS:
+            return None
+        frames = min(encoding.shape[1], math.ceil(seconds / _STEP))
+        # CTranslate2 puts <|notimestamps|>, the prompt's last token, there itself.
+        [result] = self.weights.align(encoding, prompt[:-1], [words], 2 * frames)
+        starts: dict[int, float] = {}
+        for token, frame in result.alignments:
+            starts.setdefault(token, _STEP * frame)
+        return Aligned(
+            tuple(self._tokenizer.decode([word]) for word in words),
+            tuple(starts[token] for token in range(len(words))),
+            starts.get(len(words), seconds),  # of the end-of-text token
+        )
+
+    def beginning(self, text: str, tokens: int) -> str:
+        """Return the beginning of a text that is so many tokens long."""
+        return str(self._tokenizer.decode(self.tokens(text)[:tokens])).strip()
 
     def closing(
         self, encoding: Encoding, prompt: list[int], text: str, seconds: float

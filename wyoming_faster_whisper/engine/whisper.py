@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Hashable, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -21,27 +21,72 @@ from ..audio import SAMPLE_RATE, slower
 from ..errors import EngineError
 from ..hardware import release_memory
 from ..names.rewrites import chosen
-from .base import DecodeOptions, Job, Transcript
+from .base import Closing, DecodeOptions, Job, Transcript
+from .coverage import Gap, Stretch, gaps, inserted, sparse, unlooped
 from .gate import (
     Decoded,
     Verdict,
-    better,
+    fragile,
+    has_words,
     judge,
     likeliest,
     rivals,
     token_budget,
-    unlooped,
+    unfinished,
     worded,
 )
 from .hints import Expected, strange_words
 from .model import Encoding, Model, Weights
+from .spectrogram import Features
 from .tuning import BEAM, Choice, Tuning
-from .window import FULL_SECONDS, window_frames
+from .window import FULL_FRAMES, FULL_SECONDS, window_frames
 
 _USUAL_SAMPLES, _USUAL_TOKENS = 3 * SAMPLE_RATE, 12  # of a command
 
 PACE = 0.9
-"""Of the sound in a second look: what was unclear is played more slowly (docs/performance.md)."""
+"""Speed of the sound in a second pass where the first had the full window already."""
+
+# Speech that a text leaves out: decoded with so much sound around it, in seconds, if it is a part
+# of the sound and not all of it, and believed from that mean log-probability on.
+_MARGIN = 0.2
+_PART = 0.8
+_LEAST_SURE = -0.8
+
+
+@dataclass(frozen=True, slots=True)
+class _Sound:
+    """What one job gives the decoder, in every pass over it."""
+
+    job: Job
+    language: str
+    probability: float  # of the language
+    prompt: list[int]  # ends with what was sent of the text
+    features: Features
+
+    @property
+    def seconds(self) -> float:
+        """Length of what the model hears, the silence in front included."""
+        return self.job.seconds + self.job.lead / SAMPLE_RATE
+
+    @property
+    def voice(self) -> list[Stretch]:
+        """When the VAD hears speech, in seconds of what the model hears."""
+        lead = self.job.lead
+        return [((a + lead) / SAMPLE_RATE, (b + lead) / SAMPLE_RATE) for a, b in self.job.voice]
+
+    def plain(self, model: Model) -> list[int]:
+        """The prompt without what was sent of the text."""
+        return model.prompt(self.job.options, self.language)
+
+
+@dataclass(frozen=True, slots=True)
+class _Heard:
+    """What one pass heard."""
+
+    decoded: Decoded
+    encoding: Encoding | None = None
+    gaps: tuple[Gap, ...] = ()  # speech that the text leaves out
+    looped: bool = False  # the decoder did not come to an end; its text has been cut
 
 
 class WhisperEngine:
@@ -136,18 +181,20 @@ class WhisperEngine:
         self.model.write(encoding, prompts, beam, _USUAL_TOKENS)
         return time.perf_counter() - started
 
+    def _beam(self, options: DecodeOptions) -> int:
+        return options.beam_size or self._tuning.beam
+
     def _known_language(self, options: DecodeOptions) -> str:
         """What will be spoken, "" where that is to be detected."""
         return options.language or ("" if self.model.multilingual else "en")
 
-    def _frames(self, job: Job, *, seconds: float | None = None, second: bool = False) -> int:
+    def _frames(self, job: Job) -> int:
         # The language decides on the window; before it is known, the cautious one will do.
         return window_frames(
-            job.seconds + job.lead / SAMPLE_RATE if seconds is None else seconds,
+            job.seconds + job.lead / SAMPLE_RATE,
             size=self._size,
             language=self._known_language(job.options),
             full=self._full_window,
-            second=second,
         )
 
     def _decode(self, jobs: Sequence[Job]) -> list[Transcript]:
@@ -155,93 +202,160 @@ class WhisperEngine:
         features = [self.model.features(job.sound) for job in jobs]
         encoding = self.model.encode(features, max(map(self._frames, jobs)))
         if known := self._known_language(options):
-            languages = [known] * len(jobs)
+            languages = [(known, 1.0)] * len(jobs)
         else:
             languages = self.model.detect(encoding, options.among)
         # The same in all of them, as kind() has it. CTranslate2 hands it back with the rest.
         said = self.model.tokens(jobs[0].said) if jobs[0].said else []
-        prompts = [[*self.model.prompt(options, language), *said] for language in languages]
+        prompts = [[*self.model.prompt(options, language), *said] for language, _ in languages]
         budgets = [
             token_budget(job.seconds, language)
-            for job, language in zip(jobs, languages, strict=True)
+            for job, (language, _) in zip(jobs, languages, strict=True)
         ]
-        beam = options.beam_size or self._tuning.beam
-        first = [
-            worded(decoded, strange_words(options, language))
-            for decoded, language in zip(
-                self.model.generate(encoding, prompts, beam, budgets), languages, strict=True
-            )
-        ]
-        closing = None
-        if len(jobs) == 1 and jobs[0].closing and first[0].text:
-            prompt = self.model.prompt(options, languages[0])
-            seconds = len(jobs[0].sound) / SAMPLE_RATE
-            closing = self.model.closing(encoding, prompt, first[0].text, seconds)
-            # By the clock of the samples, which begins behind the silence that was put in front.
-            silence = seconds - jobs[0].seconds
-            closing = closing and replace(closing, end=closing.end - silence)
+        decoded = self.model.generate(encoding, prompts, self._beam(options), budgets)
         alone = encoding if len(jobs) == 1 else None
         del encoding
-        found: list[Transcript] = []
-        for job, some, language, prompt, decoded in zip(
-            jobs, features, languages, prompts, first, strict=True
-        ):
-            decoded = unlooped(decoded, job.seconds)
-            verdict = judge(decoded, sure=job.sure)
-            passes = 1
-            plain = self.model.prompt(options, language)
-            own = alone  # encoding; where several went together it is made when it is needed
-            if verdict is Verdict.AGAIN:
-                own = own or self.model.encode([some], self._frames(job))
-                decoded = self._again(job, language, prompt, plain, decoded, own)
-                passes += 1
-            text = "" if verdict is Verdict.EMPTY else decoded.text
-            if not text.startswith(job.said):
-                text = job.said  # it has been sent, and is not taken back
-            expected = Expected(job, language)
-            heard = (text, *decoded.others) if text else ()
-            names = expected.likely(heard)
-            if names and self.model.prompt(options, language, names) != plain:
-                own = own or self.model.encode([some], self._frames(job))
-                text = self._meant(expected, job, language, heard, names, decoded, own)
-                passes += 1
-            text = expected.write(text)
-            found.append(
-                Transcript(text, language, decoded.logprob, passes, verdict.value, closing)
+        return [
+            self._settle(
+                _Sound(job, language, probability, prompt, some),
+                worded(text, strange_words(options, language)),
+                alone,
             )
-        return found
+            for job, (language, probability), prompt, some, text in zip(
+                jobs, languages, prompts, features, decoded, strict=True
+            )
+        ]
 
-    def _again(
-        self,
-        job: Job,
-        language: str,
-        prompt: list[int],
-        plain: list[int],
-        first: Decoded,
-        encoding: Encoding,
-    ) -> Decoded:
-        """A second look, at the sound played more slowly: what was unclear errs otherwise.
-
-        The texts of either look are weighed by both, unless a decoder did not come to its end.
+    def _settle(self, sound: _Sound, decoded: Decoded, encoding: Encoding | None) -> Transcript:
+        """Make an answer of a first pass: second pass, missing speech, names.
 
         Args:
-            prompt: what is to be continued; ends with what was sent of the text.
-            plain: the same without that.
-            encoding: of the first look.
+            encoding: of the first pass; None where several went together. It is made again then,
+                once it is needed.
         """
-        sound = job.sound
-        seconds = len(sound) / SAMPLE_RATE
-        pace = max(PACE, seconds / (FULL_SECONDS - 1))  # none of it may be lost
-        frames = self._frames(job, seconds=seconds / pace, second=True)
+        job, language = sound.job, sound.language
+        verdict = judge(decoded, sure=job.sure, spoken=job.spoken)
+        closing = None
+        if job.closing and decoded.text and encoding is not None:
+            closing = self._closing(sound, decoded.text, encoding)
+        first = _Heard(decoded, encoding)
+        if verdict is Verdict.AGAIN or (
+            verdict is Verdict.BELIEVE and sparse(decoded, job.spoken)
+        ):
+            first = self._checked(sound, decoded, encoding or self._encode(sound))
+            if first.gaps:
+                verdict = Verdict.AGAIN
+        heard, passes = first, 1
+        if verdict is Verdict.AGAIN and not job.quick:
+            heard = self._again(sound, first)
+            passes += 1
+        text = "" if verdict is Verdict.EMPTY else heard.decoded.text
+        if heard.gaps and not job.quick and text:
+            text = self._completed(sound, text, heard.gaps)
+            passes += len(heard.gaps)
+        if not text.startswith(job.said):
+            text = job.said  # it has been sent, and is not taken back
+        expected = Expected(job, language)
+        texts = (text, *heard.decoded.others) if text else ()
+        names = expected.likely(texts)
+        if names and self.model.prompt(job.options, language, names) != sound.plain(self.model):
+            own = first.encoding or self._encode(sound)
+            text = self._meant(expected, job, language, texts, names, heard.decoded, own)
+            passes += 1
+        text = expected.write(text)
+        return Transcript(
+            text,
+            language,
+            language_probability=sound.probability,
+            provisional=bool(heard.gaps) or unfinished(decoded),
+            logprob=heard.decoded.logprob,
+            passes=passes,
+            verdict=verdict.value,
+            closing=closing,
+        )
+
+    def _closing(self, sound: _Sound, text: str, encoding: Encoding) -> Closing | None:
+        closing = self.model.closing(encoding, sound.plain(self.model), text, sound.seconds)
+        # By the clock of the samples, which begins behind the silence that was put in front.
+        silence = sound.seconds - sound.job.seconds
+        return closing and replace(closing, end=closing.end - silence)
+
+    def _encode(self, sound: _Sound, frames: int | None = None) -> Encoding:
+        return self.model.encode([sound.features], frames or self._frames(sound.job))
+
+    def _checked(self, sound: _Sound, decoded: Decoded, encoding: Encoding) -> _Heard:
+        """Compare a text with the sound: cut what it repeats, find what it leaves out."""
+        aligned = None
+        if sound.job.voice:
+            plain = sound.plain(self.model)
+            aligned = self.model.align(encoding, plain, decoded.text, sound.seconds)
+        if aligned is None:
+            return _Heard(decoded, encoding)
+        looped = decoded.derailed
+        if looped:
+            decoded, aligned = unlooped(decoded, aligned, sound.voice)
+        return _Heard(decoded, encoding, tuple(gaps(aligned, sound.voice)), looped)
+
+    def _again(self, sound: _Sound, first: _Heard) -> _Heard:
+        """Decode once more, over the full window: what a short one got wrong it gets right.
+
+        Where both passes came to their end, and nothing in their texts is known to be wrong in a
+        short window, the hypotheses of both are rescored by both encodings.
+        """
+        job = sound.job
+        beam = job.options.beam_size or BEAM  # also where the first pass was greedy
+        features = sound.features
+        if self._frames(job) >= FULL_FRAMES:
+            # It was the full window already. Speed perturbation: slower sound errs elsewhere.
+            pace = max(PACE, sound.seconds / (FULL_SECONDS - 1))  # none of it may be lost
+            features = self.model.features(slower(job.sound, pace))
         # What a short window left behind in the heap may not fit a longer one.
         release_memory()
-        again = self.model.encode([self.model.features(slower(sound, pace))], frames)
-        [second] = self.model.generate(again, [prompt], BEAM, [2 * first.budget])
-        second = unlooped(second, job.seconds)
-        if first.derailed or second.derailed:
-            return better(first, second)
-        likely = self.model.likely((encoding, again), plain, rivals(first, second))
-        return likeliest(first, likely, strange_words(job.options, language))
+        encoding = self.model.encode([features], FULL_FRAMES)
+        budget = token_budget(job.seconds, sound.language)
+        [decoded] = self.model.generate(encoding, [sound.prompt], beam, [budget])
+        strange = strange_words(job.options, sound.language)
+        second = self._checked(sound, worded(decoded, strange), encoding)
+        if not second.looped and judge(second.decoded, sure=True) is Verdict.EMPTY:
+            return first
+        if not has_words(first.decoded.text):
+            return second
+        if second.looped or first.looped:
+            return first if second.looped and not first.looped else self._fuller(second, first)
+        if first.gaps or second.gaps:
+            return self._fuller(second, first)
+        if fragile(first.decoded.text) or fragile(second.decoded.text):
+            return second
+        texts = rivals(first.decoded, second.decoded)
+        encodings = (first.encoding or self._encode(sound), encoding)
+        likely = self.model.likely(encodings, sound.plain(self.model), texts)
+        return replace(first, decoded=likeliest(first.decoded, likely, strange))
+
+    @staticmethod
+    def _fuller(second: _Heard, first: _Heard) -> _Heard:
+        """Of two passes, the second, unless only that leaves speech out."""
+        return first if second.gaps and not first.gaps else second
+
+    def _completed(self, sound: _Sound, text: str, missing: Sequence[Gap]) -> str:
+        """Decode what a text leaves out, and put it where it belongs."""
+        job = sound.job
+        options = replace(job.options, language=sound.language)
+        for gap in reversed(missing):
+            start = max(0, round((gap.start - _MARGIN) * SAMPLE_RATE) - job.lead)
+            end = round((gap.end + _MARGIN) * SAMPLE_RATE) - job.lead
+            before = self.model.beginning(text, gap.tokens)
+            if end - start > _PART * len(job.samples) or len(before) < len(job.said):
+                continue
+            voice = tuple(
+                (max(a, start) - start, min(b, end) - start)
+                for a, b in job.voice
+                if a < end and b > start
+            )
+            part = Job(job.samples[start:end], options, voice=voice)
+            [found] = self._decode([part])
+            if found.verdict != Verdict.EMPTY.value and found.logprob > _LEAST_SURE:
+                text = inserted(text, len(before), found.text)
+        return text
 
     def _meant(
         self,
@@ -264,7 +378,7 @@ class WhisperEngine:
             said = self.model.tokens(job.said) if job.said else []
             told = [*self.model.prompt(job.options, language, names), *said]
             only = self.model.spellings(words)
-            beam = job.options.beam_size or self._tuning.beam
+            beam = self._beam(job.options)
             [found] = self.model.generate(encoding, [told], beam, [first.budget], only=only)
             asked = (found.text, *found.others)
         rewrites = expected.rewrites(heard, asked, sure=first.logprob)

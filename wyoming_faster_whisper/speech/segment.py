@@ -10,7 +10,7 @@ anyway: at 30 s sharp it would be in the middle of a word.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from ..audio import SAMPLE_RATE
 from .endpoint import WINDOW, Stretch, stretches, windows
@@ -28,6 +28,10 @@ PAUSE = 4
 # command is that long, so none is cut.
 ENOUGH = 16.0  # seconds
 TOO_MUCH = 26.0  # seconds
+# What is shorter than a sentence is heard beside what follows: "Okay" says little about the
+# language, and "Set a timer for" asks for the rest of the order, be it after 4 s.
+_FRAGMENT = 4.0  # seconds
+_PATIENCE = 2.5  # times min_silence
 _SENTENCE = 16  # windows, 0.5 s
 
 
@@ -54,6 +58,20 @@ class Segment:
     sure: bool  # somebody speaks; False: somebody might
     speech: tuple[int, int] = (0, 0)  # its windows, without the silence kept around them
     lead: int = 0  # samples of silence that are missing in front of it
+    voice: tuple[Stretch, ...] = field(default=(), compare=False)  # its windows of speech
+
+    @property
+    def voiced(self) -> tuple[tuple[int, int], ...]:
+        """Samples of the segment from and to which somebody speaks."""
+        return tuple(
+            (each.start * WINDOW - self.start, min(self.end, each.end * WINDOW) - self.start)
+            for each in self.voice
+        )
+
+    @property
+    def voice_seconds(self) -> float:
+        """Seconds of speech in it, pauses not counted."""
+        return sum(map(len, self.voice)) * WINDOW / SAMPLE_RATE
 
     @property
     def spoken(self) -> int:
@@ -87,7 +105,12 @@ def segments(probabilities: Sequence[float], rules: SpeechRules, samples: int) -
         start = part.start * WINDOW - min(pad, before)
         lead, start = max(0, -start), max(0, start)
         end = min(samples, part.end * WINDOW + min(pad, after))
-        found.append(Segment(start, end, sure, (part.start, part.end), lead))
+        voice = tuple(
+            Stretch(max(each.start, part.start), min(each.end, part.end))
+            for each in speech
+            if each.start < part.end and each.end > part.start
+        )
+        found.append(Segment(start, end, sure, (part.start, part.end), lead, voice))
     return found
 
 
@@ -95,6 +118,8 @@ def parting(length: int, rules: SpeechRules) -> int:
     """Windows of silence that close a part which is that many windows long."""
     gap = max(1, windows(rules.min_silence))
     seconds = length * WINDOW / SAMPLE_RATE
+    if seconds < _FRAGMENT:
+        return round(_PATIENCE * gap)
     if seconds < ENOUGH:
         return gap
     share = min(1.0, (seconds - ENOUGH) / (TOO_MUCH - ENOUGH))
