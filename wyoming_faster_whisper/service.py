@@ -306,6 +306,7 @@ class Service:
             pause=settings.guess_after,
             partials=settings.partials,
             style=partial(style, settings.text_style),
+            one_sentence=settings.text_style == "command",
             upstreams=self._upstreams,
             max_seconds=settings.max_audio_seconds,
             memory=Memory(limit=settings.max_audio_memory * 1_000_000),

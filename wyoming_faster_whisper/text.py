@@ -13,6 +13,20 @@ _END = re.compile(r"[\s.,;:!?…。、，！？-]*$")
 _BEGINNING = re.compile(r"[\s.,;:!?…。、，！？-]*")
 
 
+# A period before more words; one after a single letter belongs to an abbreviation.
+_STOP_INSIDE = re.compile(r"(?<!\b\w)[.。]\s+(\w)")
+
+
+def _inside(stop: re.Match[str]) -> str:
+    """Remove a period inside a sentence: "for. 10 minutes" was one order with a pause in it."""
+    return f" {stop[1]}" if goes_on(stop[1]) else stop[0]
+
+
+def goes_on(text: str) -> bool:
+    """True for a text that begins like the middle of a sentence: with a digit or a small letter."""
+    return text[:1].isdigit() or text[:1].islower()
+
+
 def command_style(text: str) -> str:
     """Write a text the way commands are matched: no final period, no stray commas.
 
@@ -20,6 +34,7 @@ def command_style(text: str) -> str:
     their points and commas, questions their mark, abbreviations their dots.
     """
     text = re.sub(r",(?!\d)|(?<!\d),", "", text)
+    text = _STOP_INSIDE.sub(_inside, text)
     # Several sentences stay sentences; only the very last period goes.
     if not re.search(r"\.\w\.$|\.\.$", text):
         text = text.removesuffix(".").removesuffix("。")
@@ -39,17 +54,23 @@ class GrowingText:
 
     Args:
         write: the last word on each piece: corrects and styles it.
+        one_sentence: what is said with pauses is one order, and no period parts it.
     """
 
-    def __init__(self, write: Callable[[str], str] = str) -> None:
+    def __init__(self, write: Callable[[str], str] = str, *, one_sentence: bool = False) -> None:
         self.sent = ""
+        self._one_sentence = one_sentence
         self._write = write
         self._held = ""  # as decoded, not sent yet
 
     def append(self, text: str, language: str | None) -> None:
         """Take the next words, without blanks around them."""
-        if text and (self._held or self.sent) and language not in _UNSPACED:
-            text = f" {text}"
+        if text and (self._held or self.sent):
+            # A pause is no end of a sentence.
+            if goes_on(text) or self._one_sentence:
+                self._held = re.sub(r"[.。,]$", "", self._held)
+            if language not in _UNSPACED:
+                text = f" {text}"
         self._held += text
 
     def go_on(self, text: str) -> None:

@@ -76,6 +76,7 @@ class Shared:
     pause: float = 0.0  # seconds of silence after which to guess; 0 = never
     partials: str = "off"  # text before the answer: off; auto, while the model is idle; on
     style: Callable[[str], str] = str  # the last word on each piece of text before it goes out
+    one_sentence: bool = False  # an utterance is one order: no period parts what pauses do
     upstreams: Upstreams | None = None  # servers that are asked first
     max_seconds: float = 600.0  # of one utterance
     memory: Memory = field(default_factory=Memory)
@@ -132,7 +133,7 @@ class Turn:
             tasks,
             self._hearing.recording,
             wanted=self._options,
-            text=GrowingText(shared.style),
+            text=GrowingText(shared.style, one_sentence=shared.one_sentence),
             look=shared.partials != "off",
             eager=shared.partials == "on",
             tell=self._tell_piece,
@@ -355,7 +356,8 @@ class Turn:
         else:
             samples = self._hearing.recording.samples(segment.start, segment.end)
             said = reading(text.text, text.closing, voice(samples, segment.spoken))
-        self._perform(*self._utterance.read(segment, said))
+        provisional = text is not None and text.provisional
+        self._perform(*self._utterance.read(segment, said, provisional=provisional))
 
     def _tell_piece(self, piece: str) -> None:
         if self._shared.partials != "off":

@@ -46,6 +46,11 @@ _DEAR = 8
 _BEGINNING = 10
 
 
+# Samples, 0.1 s, by which the sound must have grown since a provisional guess for another decode
+# when the client stops, which makes the speaker wait.
+_MORE_SOUND = SAMPLE_RATE // 10
+
+
 class Phase(Enum):
     """Where an utterance is."""
 
@@ -125,6 +130,8 @@ class Utterance:
         self._closes = 0  # windows of silence that close what is being said; 0 = none do
         self._guesses = pause  # and that ask for a guess of it
         self._is_closed = False  # this silence has closed it
+        self._provisional: Segment | None = None  # whose text more sound may change
+        self._idle = False  # there is time for guesses
         self._reading: Reading | None = None  # of what was said, as long as silence follows
         self._may_end = True
         self._decoding: dict[tuple[int, int], Segment] = {}  # by their windows of speech
@@ -165,6 +172,7 @@ class Utterance:
             may_end: whether silence may end the turn now.
         """
         self._may_end = may_end
+        self._idle = guess
         actions: list[Action] = []
         for probability in probabilities:
             if self.phase is Phase.ENDED:
@@ -180,11 +188,19 @@ class Utterance:
             actions += self._over()
         return actions
 
-    def read(self, segment: Segment, reading: Reading) -> list[Action]:
-        """Take what the decode of a segment says."""
+    def read(
+        self, segment: Segment, reading: Reading, *, provisional: bool = False
+    ) -> list[Action]:
+        """Take what the decode of a segment says.
+
+        Args:
+            provisional: more sound after the last word may change the text. It is decoded once
+                more with all the silence that a segment has, or with what there is at the end.
+        """
         is_open = self._decoding and self._decoding[max(self._decoding)] is segment
         if not is_open or self.phase is not Phase.GUESSING:
             return []
+        self._provisional = segment if provisional else None
         if reading is Reading.NOTHING:
             self._first, self._spoken, self._quiet = None, 0, 0
             self.phase = Phase.LISTENING
@@ -202,7 +218,8 @@ class Utterance:
             samples = min(samples, self.samples)
         self.phase = Phase.ENDED
         parts = segments(self._probabilities, self._rules, samples)
-        actions = self._decode(parts, guess=False)
+        renewed = self._renewed(parts, least=_MORE_SOUND) if self._idle else []
+        actions = renewed + self._decode(parts, guess=False)
         answer = tuple(self._decoding[part.speech] for part in parts)
         return [*actions, Answer(answer)]
 
@@ -213,6 +230,7 @@ class Utterance:
 
     def _speech(self) -> list[Action]:
         self._quiet = 0
+        self._provisional = None
         self._reading, self._due = None, False
         if self._first is None:
             self._first = len(self._probabilities) - 1
@@ -241,7 +259,12 @@ class Utterance:
             self._due = True
             return self._begin(guess=False)
         if self.phase is Phase.GUESSING:
-            return self._closed()
+            again: list[Action] = []
+            if guess and self._quiet >= windows(self._rules.pad):
+                parts = self._now()
+                if dropped := self._renewed(parts):
+                    again = [*dropped, *self._decode(parts, guess=True)]
+            return [*again, *self._closed()]
         if not self.pause or self._quiet < self.pause:
             return []
         actions: list[Action] = []
@@ -255,6 +278,14 @@ class Utterance:
         if (guess and self._quiet >= self._guesses) or 0 < self._closes <= self._quiet:
             actions += self._begin(guess=True)
         return [*actions, *self._closed()]
+
+    def _renewed(self, parts: list[Segment], least: int = 1) -> list[Action]:
+        """Drop the provisional guess where a segment has so many samples more than it heard."""
+        old, self._provisional = self._provisional, None
+        if old is None or self._decoding.get(old.speech) is not old:
+            return []
+        more = any(part.speech == old.speech and part.end >= old.end + least for part in parts)
+        return [self._drop(old)] if more else []
 
     def _patience(self, length: int) -> int:
         """Windows of silence after which a guess of that many windows is worth its time."""
