@@ -18,29 +18,29 @@ CUTOFF = 80.0
 """Hz, -3 dB: below the pitch of nearly all voices, above 50 and 60 Hz mains hum."""
 
 _SECTIONS = 2  # of second order each: 16 dB less at 50 Hz, 10 dB less at 60 Hz
-_BLOCK = 256  # samples that one matrix product filters
+_BLOCK = 80  # samples that are filtered at once: 5 ms
 
 _Floats = npt.NDArray[np.float64]
 
 
 @dataclass(frozen=True, slots=True)
-class _Section:
-    """One second-order section in state-space form, unrolled over a block of samples.
+class _Design:
+    """The filter in state-space form, unrolled over a block of samples.
 
-    With the state s and the input x of a block of n samples, the output is
-    y = response[:n, :n] @ x + free[:n] @ s, and the next state is
-    step[n] @ s + driven[:n][::-1].T @ x.
+    With the state s and the input x of a block, the output is response @ x + free @ s, and the
+    next state is step @ s + driven @ x. A shorter block uses the first rows, and the last columns
+    of driven.
     """
 
     response: _Floats  # shape (block, block), lower triangular: the impulse response
-    free: _Floats  # shape (block, 2): the output that the state alone causes
-    step: _Floats  # shape (block + 1, 2, 2): powers of the state matrix
-    driven: _Floats  # shape (block, 2): the state that an input k samples ago causes
-    gain: float  # from input to output at the same sample
+    free: _Floats  # shape (block, states): the output that the state alone causes
+    steps: _Floats  # shape (block + 1, states, states): powers of the state matrix
+    driven: _Floats  # shape (states, block): the state that each input causes
 
     def settled(self, level: float) -> _Floats:
         """Return the state after a constant input of infinite length."""
-        settled: _Floats = np.linalg.solve(np.eye(2) - self.step[1], self.driven[0] * level)
+        identity = np.eye(len(self.driven))
+        settled: _Floats = np.linalg.solve(identity - self.steps[1], self.driven[:, -1] * level)
         return settled
 
 
@@ -52,7 +52,7 @@ class HighPass:
     """
 
     def __init__(self) -> None:
-        self._states: list[_Floats] = []  # of each section; from the first sample on
+        self._state: _Floats | None = None  # from the first sample on
 
     def feed(self, samples: Samples) -> Samples:
         """Filter the next samples of the stream.
@@ -62,54 +62,60 @@ class HighPass:
         """
         if not len(samples):
             return samples
+        design = _design()
         signal = samples.astype(np.float64)
-        if not self._states:
-            level = float(signal[0])
-            for section in _sections():
-                self._states.append(section.settled(level))
-                level = float(self._states[-1][0]) + section.gain * level
-        for number, section in enumerate(_sections()):
-            out = np.empty_like(signal)
-            state = self._states[number]
-            for start in range(0, len(signal), _BLOCK):
-                block = signal[start : start + _BLOCK]
-                size = len(block)
-                out[start : start + size] = (
-                    section.response[:size, :size] @ block + section.free[:size] @ state
-                )
-                state = section.step[size] @ state + section.driven[:size][::-1].T @ block
-            self._states[number] = state
-            signal = out
-        filtered: Samples = signal.astype(np.float32)
+        state = design.settled(float(signal[0])) if self._state is None else self._state
+        whole = len(signal) // _BLOCK
+        blocks = signal[: whole * _BLOCK].reshape(whole, _BLOCK)
+        states = np.empty((whole, len(state)))
+        for number, driven in enumerate(blocks @ design.driven.T):
+            states[number] = state
+            state = design.steps[_BLOCK] @ state + driven
+        filtered = np.empty(len(signal), np.float32)
+        filtered[: whole * _BLOCK] = (
+            blocks @ design.response.T + states @ design.free.T
+        ).reshape(-1)
+        rest = signal[whole * _BLOCK :]
+        if size := len(rest):
+            response, free = design.response[:size, :size], design.free[:size]
+            filtered[-size:] = response @ rest + free @ state
+            state = design.steps[size] @ state + design.driven[:, -size:] @ rest
+        self._state = state
         return filtered
 
 
 @lru_cache(maxsize=1)
-def _sections() -> list[_Section]:
-    """Design the filter: the bilinear transform of a Butterworth prototype.
+def _design() -> _Design:
+    """Design the filter: the bilinear transform of a Butterworth prototype, in cascade.
 
     Formulas: R. Bristow-Johnson, Cookbook formulae for audio EQ biquad filter coefficients,
     high-pass; the sections' Q are those of a Butterworth of order 2 * _SECTIONS.
     """
     omega = 2 * np.pi * CUTOFF / SAMPLE_RATE
-    sections: list[_Section] = []
+    matrix, entry, out, through = np.zeros((0, 0)), np.zeros(0), np.zeros(0), 1.0
     for number in range(_SECTIONS):
         # sin(omega) / (2 Q), and Q = 1 / (2 cos(angle of the pole))
         alpha = np.sin(omega) * np.cos(np.pi * (2 * number + 1) / (4 * _SECTIONS))
         gain = (1 + np.cos(omega)) / 2 / (1 + alpha)
         a1, a2 = -2 * np.cos(omega) / (1 + alpha), (1 - alpha) / (1 + alpha)
-        # Transposed direct form 2: y = s[0] + gain * x.
-        matrix = np.array([[-a1, 1.0], [-a2, 0.0]])
-        entry = np.array([-2 * gain - a1 * gain, gain - a2 * gain])
-        powers = [np.eye(2)]
-        for _ in range(_BLOCK):
-            powers.append(matrix @ powers[-1])
-        step = np.array(powers)
-        driven = step[:_BLOCK] @ entry
-        free = step[:_BLOCK, 0]
-        impulse = np.concatenate(([gain], free[:-1] @ entry))
-        response = np.zeros((_BLOCK, _BLOCK))
-        for row in range(_BLOCK):
-            response[row, : row + 1] = impulse[row::-1]
-        sections.append(_Section(response, free, step, driven, gain))
-    return sections
+        # Transposed direct form 2, y = s[0] + gain * x, fed with the output of those before.
+        drive = np.array([-2 * gain - a1 * gain, gain - a2 * gain])
+        matrix = np.block(
+            [
+                [matrix, np.zeros((len(matrix), 2))],
+                [np.outer(drive, out), np.array([[-a1, 1.0], [-a2, 0.0]])],
+            ]
+        )
+        entry = np.concatenate((entry, drive * through))
+        out = np.concatenate((gain * out, [1.0, 0.0]))
+        through *= gain
+    powers = [np.eye(len(matrix))]
+    for _ in range(_BLOCK):
+        powers.append(matrix @ powers[-1])
+    steps = np.array(powers)
+    free = out @ steps[:_BLOCK]
+    impulse = np.concatenate(([through], free[:-1] @ entry))
+    response = np.zeros((_BLOCK, _BLOCK))
+    for row in range(_BLOCK):
+        response[row, : row + 1] = impulse[row::-1]
+    return _Design(response, free, steps, (steps[:_BLOCK][::-1] @ entry).T)

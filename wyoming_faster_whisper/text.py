@@ -23,7 +23,7 @@ def _inside(stop: re.Match[str]) -> str:
 
 
 def goes_on(text: str) -> bool:
-    """True for a text that begins like the middle of a sentence: with a digit or a small letter."""
+    """True for a text that begins in the middle of a sentence: with a digit or a small letter."""
     return text[:1].isdigit() or text[:1].islower()
 
 

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import json
 import math
+import re
 import unicodedata
 import zlib
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -46,10 +47,12 @@ class Decoded:
 
     @property
     def close(self) -> bool:
-        """The decoder holds a text of other words for nearly as likely."""
-        words = plain_words(self.text)
+        """True where a hypothesis of other words is nearly as likely, and not likelier.
+
+        One that is likelier has given way to this one for its words.
+        """
         return any(
-            self.likely[0] - likely < _CLOSE and plain_words(text) != words
+            0 <= self.likely[0] - likely < _CLOSE and not same_words(self.text, text)
             for text, likely in zip(self.others, self.likely[1:], strict=False)
         )
 
@@ -80,7 +83,9 @@ _NO_WORD = 2.0
 
 # By how much less likely than the first another hypothesis is where the two are close, natural
 # log of the whole text.
-_CLOSE = 0.3
+_CLOSE = 0.1
+
+_MANY_DIGITS = 3  # in a text: a time, a code, a year
 
 # Seconds of certain speech that are never answered with nothing without a second pass.
 _LONG_SPEECH = 3.0
@@ -245,21 +250,33 @@ def repeats(text: str) -> bool:
 
 
 def fragile(text: str) -> bool:
-    """True for texts that a short window is known to get wrong: digits, repeats, single words.
+    """True for texts that a short window is known to get wrong: counts, and single words.
 
-    Their count is what goes wrong: "1234" becomes "12334", and "yes" said six times is heard five
-    times. One or two words give the decoder no context.
+    One or two words give the decoder no context.
     """
-    return (
-        any(character.isdigit() for character in text)
-        or len(plain_words(text)) <= 2
-        or repeats(text)
-    )
+    return counts(text) or len(re.findall(r"\w+", text)) <= 2
+
+
+def counts(text: str) -> bool:
+    """True for texts in which a number of times matters: codes and repeats.
+
+    In a short window "1234" becomes "12334", and "yes" said six times is heard five times.
+    """
+    return sum(map(str.isdigit, text)) >= _MANY_DIGITS or repeats(text)
 
 
 def plain_words(text: str) -> list[str]:
     """Return the words of a text in lower case, without marks around them."""
     return [word for word in _split(text) if word]
+
+
+def same_words(text: str, other: str) -> bool:
+    """True for texts of the same letters and digits, as "double-shot" and "double shot" are."""
+    return _letters(text) == _letters(other)
+
+
+def _letters(text: str) -> str:
+    return "".join(filter(str.isalnum, text.lower()))
 
 
 def _split(text: str) -> list[str]:

@@ -26,7 +26,7 @@ from .coverage import Gap, Stretch, gaps, inserted, sparse, unlooped
 from .gate import (
     Decoded,
     Verdict,
-    fragile,
+    counts,
     has_words,
     judge,
     likeliest,
@@ -188,13 +188,14 @@ class WhisperEngine:
         """What will be spoken, "" where that is to be detected."""
         return options.language or ("" if self.model.multilingual else "en")
 
-    def _frames(self, job: Job) -> int:
+    def _frames(self, job: Job, *, second: bool = False) -> int:
         # The language decides on the window; before it is known, the cautious one will do.
         return window_frames(
             job.seconds + job.lead / SAMPLE_RATE,
             size=self._size,
             language=self._known_language(job.options),
             full=self._full_window,
+            second=second,
         )
 
     def _decode(self, jobs: Sequence[Job]) -> list[Transcript]:
@@ -239,9 +240,7 @@ class WhisperEngine:
         if job.closing and decoded.text and encoding is not None:
             closing = self._closing(sound, decoded.text, encoding)
         first = _Heard(decoded, encoding)
-        if verdict is Verdict.AGAIN or (
-            verdict is Verdict.BELIEVE and sparse(decoded, job.spoken)
-        ):
+        if verdict is not Verdict.EMPTY and (decoded.derailed or sparse(decoded, job.spoken)):
             first = self._checked(sound, decoded, encoding or self._encode(sound))
             if first.gaps:
                 verdict = Verdict.AGAIN
@@ -286,7 +285,7 @@ class WhisperEngine:
     def _checked(self, sound: _Sound, decoded: Decoded, encoding: Encoding) -> _Heard:
         """Compare a text with the sound: cut what it repeats, find what it leaves out."""
         aligned = None
-        if sound.job.voice:
+        if sound.job.voice and (decoded.derailed or sparse(decoded, sound.job.spoken)):
             plain = sound.plain(self.model)
             aligned = self.model.align(encoding, plain, decoded.text, sound.seconds)
         if aligned is None:
@@ -297,21 +296,23 @@ class WhisperEngine:
         return _Heard(decoded, encoding, tuple(gaps(aligned, sound.voice)), looped)
 
     def _again(self, sound: _Sound, first: _Heard) -> _Heard:
-        """Decode once more, over the full window: what a short one got wrong it gets right.
+        """Decode once more, over a longer window: what a short one got wrong it gets right.
 
-        Where both passes came to their end, and nothing in their texts is known to be wrong in a
-        short window, the hypotheses of both are rescored by both encodings.
+        Where both passes came to their end, and no count is at stake, the hypotheses of both are
+        rescored by both encodings.
         """
         job = sound.job
         beam = job.options.beam_size or BEAM  # also where the first pass was greedy
         features = sound.features
-        if self._frames(job) >= FULL_FRAMES:
-            # It was the full window already. Speed perturbation: slower sound errs elsewhere.
+        lost = first.looped or first.gaps or not has_words(first.decoded.text)
+        frames = FULL_FRAMES if lost else self._frames(job, second=True)
+        if self._frames(job) == frames:
+            # The same window would give the same text. Speed perturbation errs elsewhere.
             pace = max(PACE, sound.seconds / (FULL_SECONDS - 1))  # none of it may be lost
             features = self.model.features(slower(job.sound, pace))
         # What a short window left behind in the heap may not fit a longer one.
         release_memory()
-        encoding = self.model.encode([features], FULL_FRAMES)
+        encoding = self.model.encode([features], frames)
         budget = token_budget(job.seconds, sound.language)
         [decoded] = self.model.generate(encoding, [sound.prompt], beam, [budget])
         strange = strange_words(job.options, sound.language)
@@ -324,8 +325,8 @@ class WhisperEngine:
             return first if second.looped and not first.looped else self._fuller(second, first)
         if first.gaps or second.gaps:
             return self._fuller(second, first)
-        if fragile(first.decoded.text) or fragile(second.decoded.text):
-            return second
+        if counts(first.decoded.text) or counts(second.decoded.text):
+            return second  # of texts that differ in a count the shorter one is always likelier
         texts = rivals(first.decoded, second.decoded)
         encodings = (first.encoding or self._encode(sound), encoding)
         likely = self.model.likely(encodings, sound.plain(self.model), texts)

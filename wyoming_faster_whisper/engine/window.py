@@ -27,13 +27,14 @@ class Window:
 
     floor: float  # seconds, at least
     margin: float  # seconds behind the speech
-    second: float = FULL_SECONDS  # the floor of a second look, at slower sound
+    second: float = FULL_SECONDS  # seconds, at least, of a second pass
 
 
 _FULL = Window(FULL_SECONDS, 0.0)
 _CAUTIOUS = Window(20.0, 2.0)
 
-_SHORT = Window(10.0, 1.0, second=10.0)
+# A second pass over 20 s errs no more often than one over 30 s, and takes 40% of its time.
+_SHORT = Window(10.0, 1.0, second=20.0)
 
 # python -m bench.windows; docs/performance.md has its tables. English by recorded orders, clean
 # and with kitchen noise, the others by sentences of espeak-ng.
@@ -53,7 +54,7 @@ def window_frames(
         size: of the model, as models.size_of() says.
         language: Whisper's code.
         full: always the window that Whisper was trained on.
-        second: for a second look; the clip is slower then.
+        second: for a second pass over what a short window may have got wrong.
 
     Returns:
         A multiple of a second, so that clips of about the same length can be decoded
