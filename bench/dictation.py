@@ -150,11 +150,14 @@ def dictations(clips: Sequence[Clip], count: int, seconds: int) -> Iterator[tupl
     for seed in range(count if known else 0):
         yield "recorded", dictation(known, seconds, seed=seed)
     if VOICES[0].installed:
-        sentences = re.split(r"(?<=\.) ", " ".join(PROSE.split()))
         for seed in range(count):
             voice = VOICES[seed % len(VOICES)]
-            read = say([(sentence, voice) for sentence in sentences])
+            read = say([(sentence, voice) for sentence in sentences(PROSE)])
             yield "letters", dictation(read, seconds, seed=seed)
+
+
+def sentences(prose: str) -> list[str]:
+    return re.split(r"(?<=\.) ", " ".join(prose.split()))
 
 
 def hear(
