@@ -54,16 +54,17 @@ async def play(
     silence: bytes = b"",
     paced: bool = False,
     language: str | None = "en",
+    channels: int = 1,
     timeout: float = 120,
 ) -> Answer:
     """Play one clip to the server on a local port and wait for its text.
 
     Args:
         port: TCP port on 127.0.0.1.
-        audio: PCM, 16-bit, 16 kHz, mono.
+        audio: PCM, 16-bit, 16 kHz; the channels of a sample follow each other.
         silence: PCM sent after the clip, before audio-stop.
         paced: send in real time, one chunk each 10 ms; else all at once.
-        language: what transcribe asks for.
+        language: what transcribe asks for; None = it is left to the server.
         timeout: seconds for the whole exchange.
 
     Raises:
@@ -73,7 +74,7 @@ async def play(
     try:
         async with asyncio.timeout(timeout), AsyncTcpClient("127.0.0.1", port) as client:
             sending = asyncio.create_task(
-                _send(client, clock, audio, silence, paced=paced, language=language)
+                _send(client, clock, audio, silence, paced, language, channels)
             )
             try:
                 text = await _transcript(client)
@@ -99,22 +100,22 @@ async def _send(
     clock: Clock,
     audio: bytes,
     silence: bytes,
-    *,
     paced: bool,
     language: str | None,
+    channels: int,
 ) -> None:
     await client.write_event(Transcribe(language=language).event())
-    await client.write_event(AudioStart(SAMPLE_RATE, WIDTH, 1).event())
+    await client.write_event(AudioStart(SAMPLE_RATE, WIDTH, channels).event())
     clock.started = time.perf_counter()
     due = clock.started
     for part, is_clip in ((audio, True), (silence, False)):
-        for start in range(0, len(part), CHUNK_BYTES):
+        for start in range(0, len(part), CHUNK_BYTES * channels):
             if paced:
                 # A microphone has a chunk once its 10 ms are over.
                 due += CHUNK_SECONDS
                 await asyncio.sleep(due - time.perf_counter())
-            chunk = AudioChunk(SAMPLE_RATE, WIDTH, 1, part[start : start + CHUNK_BYTES])
-            await client.write_event(chunk.event())
+            piece = part[start : start + CHUNK_BYTES * channels]
+            await client.write_event(AudioChunk(SAMPLE_RATE, WIDTH, channels, piece).event())
         if is_clip:
             clock.spoken = time.perf_counter()
     clock.stopped = time.perf_counter()

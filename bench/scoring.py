@@ -1,0 +1,78 @@
+"""Word errors where the ways to write a number or a spelled word do not count.
+
+Whisper's English normaliser leaves "1 2 3 4", "1-2-3-4", "1234" and "one two three four"
+different, and "A-N-N-A" different from "ANNA". Here neighbouring digits and letters are joined.
+"""
+
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from itertools import groupby
+
+import jiwer
+from whisper_normalizer.basic import BasicTextNormalizer
+from whisper_normalizer.english import EnglishTextNormalizer
+
+_english = EnglishTextNormalizer()
+_basic = BasicTextNormalizer()
+
+# The normaliser takes the zeros in front of a number away: "007" would be "7".
+_LEADING_ZEROS = re.compile(r"(?<![.,\d])0\d+")
+_CODE = re.compile(r"\d+|[b-hj-z]|[a-z]?\d+[a-z]?")
+_ARTICLES = {"a", "i"}  # letters that are words, unless they stand beside another letter
+
+# How a server may write an interjection in front of an order; none of these begins an order.
+_INTERJECTIONS = set("hm hmm hmmm mm mmm mhm hum um okay ok hey hej hé eh he hi".split())
+
+
+@dataclass(frozen=True, slots=True)
+class Errors:
+    """Errors of one text, or of several together."""
+
+    wrong: int  # words that are wrong, missing or too much
+    words: int  # that were said
+
+    def __add__(self, other: "Errors") -> "Errors":
+        return Errors(self.wrong + other.wrong, self.words + other.words)
+
+
+def word_errors(truth: str, text: str, language: str = "en") -> Errors:
+    """Compare a text with what was said.
+
+    In other languages than English an interjection in front does not count: the order does.
+    """
+    plain = comparable if language == "en" else _without_interjection
+    said, heard = plain(truth), plain(text)
+    found = jiwer.process_words(said, heard)
+    return Errors(found.substitutions + found.deletions + found.insertions, len(said.split()))
+
+
+def comparable(text: str) -> str:
+    """English in Whisper's normal form, with digits and letters that are spelled joined."""
+    spaced = _LEADING_ZEROS.sub(lambda digits: " ".join(digits[0]), text)
+    # The normaliser writes a 1 alone as "one", every other digit as a digit.
+    words = ["1" if word == "one" else word for word in _english(spaced).split()]
+    return " ".join(_join(words))
+
+
+def _join(words: list[str]) -> Iterator[str]:
+    parts = [
+        (word, bool(_CODE.fullmatch(word)) or _spelled(words, at))
+        for at, word in enumerate(words)
+    ]
+    for joined, run in groupby(parts, key=lambda part: part[1]):
+        some = [word for word, _ in run]
+        yield from ["".join(some)] if joined else some
+
+
+def _spelled(words: list[str], at: int) -> bool:
+    """Whether an "a" or "i" is a letter: another letter stands beside it."""
+    beside = words[max(0, at - 1) : at] + words[at + 1 : at + 2]
+    return words[at] in _ARTICLES and any(len(word) == 1 and word.isalpha() for word in beside)
+
+
+def _without_interjection(text: str) -> str:
+    words = _basic(text).split()
+    while words and words[0] in _INTERJECTIONS:
+        del words[0]
+    return " ".join(words)
