@@ -24,7 +24,7 @@ from .play import NoAnswer, play
 from .report import align, progress, warn, write_json
 from .scoring import Errors, word_errors
 from .servers import PYTHONS, ROOT, Options, Server
-from .utterances import ROWS, Utterance, utterances
+from .utterances import ROWS, VOICES, Utterance, utterances
 
 MODES = ("at-once", "real-time")
 MOST = 1.05  # of the reference's errors: what this server may have in each row
@@ -67,6 +67,11 @@ class Row:
 
 def main() -> None:
     arguments = parse_arguments()
+    if missing := [voice.engine for voice in VOICES if not voice.installed]:
+        sys.exit(
+            f"{', '.join(missing)} not installed; script/make-clips installs piper, the system's"
+            " packages are flite and espeak-ng"
+        )
     chosen = [
         each
         for row in arguments.rows

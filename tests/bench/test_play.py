@@ -56,3 +56,9 @@ async def test_an_answer_before_the_last_word_is_cut_off() -> None:
     async with server(lambda _, chunks: chunks == 5) as port:
         answer = await play(port, SPOKEN * 100, silence=ROOM, paced=True)
     assert answer.after_speech is None
+
+
+async def test_chunks_of_two_channels_are_10_ms_as_well() -> None:
+    async with server(lambda event, chunks: event.type == "audio-stop" and chunks == 20) as port:
+        answer = await play(port, SPOKEN * 2, silence=ROOM * 2, channels=2, timeout=5)
+    assert answer.text == "heard"
