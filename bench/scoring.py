@@ -18,6 +18,7 @@ _basic = BasicTextNormalizer()
 
 # The normaliser takes the zeros in front of a number away: "007" would be "7".
 _LEADING_ZEROS = re.compile(r"(?<![.,\d])0\d+")
+_TIMES = re.compile(r"(?<=\d)\s*[x×]\s*(?=\d)", re.IGNORECASE)
 _CODE = re.compile(r"\d+|[b-hj-z]|[a-z]?\d+[a-z]?")
 _ARTICLES = {"a", "i"}  # letters that are words, unless they stand beside another letter
 
@@ -49,7 +50,8 @@ def word_errors(truth: str, text: str, language: str = "en") -> Errors:
 
 def comparable(text: str) -> str:
     """English in Whisper's normal form, with digits and letters that are spelled joined."""
-    spaced = _LEADING_ZEROS.sub(lambda digits: " ".join(digits[0]), text)
+    spelled = _TIMES.sub(" times ", text.replace("°", " degrees "))
+    spaced = _LEADING_ZEROS.sub(lambda digits: " ".join(digits[0]), spelled)
     # The normaliser writes a 1 alone as "one", every other digit as a digit.
     words = ["1" if word == "one" else word for word in _english(spaced).split()]
     return " ".join(_join(words))

@@ -45,6 +45,8 @@ def test_a_time_is_the_same_with_and_without_a_colon(written: str) -> None:
         ("Set a 5 minute timer.", "set a 5 minute timer"),
         ("Repeat 1, 2, 3, 1, 2, 3.", "repeat 123123"),
         ("Turn it to 22.5 degrees", "turn it to 22.5 degrees"),
+        ("Turn it to 22.5°", "turn it to 22.5 degrees"),
+        ("What is 17 x 24?", "what is 17 times 24"),
         ("I want a B side", "i want ab side"),
         ("thirty five percent", "35%"),
         ("on channel one hundred and four", "on channel 104"),
