@@ -19,6 +19,7 @@ _basic = BasicTextNormalizer()
 # The normaliser takes the zeros in front of a number away: "007" would be "7".
 _LEADING_ZEROS = re.compile(r"(?<![.,\d])0\d+")
 _TIMES = re.compile(r"(?<=\d)\s*[x×]\s*(?=\d)", re.IGNORECASE)
+_TIME = re.compile(r"\d{1,2}\.[0-5]\d")
 _CODE = re.compile(r"\d+|[b-hj-z]|[a-z]?\d+[a-z]?")
 _ARTICLES = {"a", "i"}  # letters that are words, unless they stand beside another letter
 
@@ -54,6 +55,8 @@ def comparable(text: str) -> str:
     spaced = _LEADING_ZEROS.sub(lambda digits: " ".join(digits[0]), spelled)
     # The normaliser writes a 1 alone as "one", every other digit as a digit.
     words = ["1" if word == "one" else word for word in _english(spaced).split()]
+    # A time may be written "10.15", "10:15" or "1015".
+    words = [word.replace(".", "") if _TIME.fullmatch(word) else word for word in words]
     return " ".join(_join(words))
 
 
