@@ -31,6 +31,8 @@ Samples = npt.NDArray[np.float32]
 _PCM, _FLOAT, _EXTENSIBLE = 0x0001, 0x0003, 0xFFFE
 _FMT_BYTES = 26  # of a "fmt " chunk that are read: up to the tag of an extensible one
 
+_FRAME = SAMPLE_RATE // 50  # samples, 20 ms, over which a level is measured
+
 # A WAV header is 44 bytes; titles, a cover or padding before the data make it longer.
 _HEADER_LIMIT = 1024 * 1024  # bytes
 
@@ -139,6 +141,22 @@ def slower(samples: Samples, pace: float) -> Samples:
     """
     out: Samples = soxr.resample(samples, SAMPLE_RATE, SAMPLE_RATE / pace, quality="HQ")
     return out
+
+
+def room(samples: Samples, count: int) -> Samples:
+    """Return noise as loud as the quietest parts of a sound: to put before speech.
+
+    Digital silence there would make a step where the room begins.
+    """
+    frames = samples[: len(samples) // _FRAME * _FRAME].reshape(-1, _FRAME)
+    if not len(frames):
+        return np.zeros(count, np.float32)
+    levels = np.sqrt(np.mean(frames**2, axis=1))
+    # Never as loud as speech, which may be all there is.
+    level = min(np.percentile(levels, 10), 0.1 * levels.max())
+    noise = np.random.default_rng(0).standard_normal(count, np.float32)
+    quiet: Samples = noise * np.float32(level)
+    return quiet
 
 
 def decode_pcm(data: bytes, pcm: PcmFormat) -> Samples:

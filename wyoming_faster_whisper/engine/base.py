@@ -8,7 +8,7 @@ from typing import Protocol
 
 import numpy as np
 
-from ..audio import SAMPLE_RATE, Samples
+from ..audio import SAMPLE_RATE, Samples, room
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,8 +51,10 @@ class Job:
 
     @property
     def sound(self) -> Samples:
-        """What the model hears: the samples, and the silence before them."""
-        return np.pad(self.samples, (self.lead, 0)) if self.lead else self.samples
+        """What the model hears: the samples, and before them the lead, as quiet as the room."""
+        if not self.lead:
+            return self.samples
+        return np.concatenate((room(self.samples, self.lead), self.samples))
 
 
 @dataclass(frozen=True, slots=True)
