@@ -14,7 +14,8 @@ _BEGINNING = re.compile(r"[\s.,;:!?…。、，！？-]*")
 
 
 # A period before more words; one after a single letter belongs to an abbreviation.
-_STOP_INSIDE = re.compile(r"(?<!\b\w)[.。]\s+(\w)")
+_STOP_INSIDE = re.compile(r"(?<=\S)(?<!\b\w)[.。…]+\s+(\w)")
+_STOP_AT_END = re.compile(r"(?<!\b\w)[.。…,，、]+$")
 
 
 def _inside(stop: re.Match[str]) -> str:
@@ -23,7 +24,7 @@ def _inside(stop: re.Match[str]) -> str:
 
 
 def goes_on(text: str) -> bool:
-    """True for a text that begins in the middle of a sentence: with a digit or a small letter."""
+    """True for a text that begins inside a sentence: with a digit or a small letter."""
     return text[:1].isdigit() or text[:1].islower()
 
 
@@ -68,7 +69,8 @@ class GrowingText:
         if text and (self._held or self.sent):
             # A pause is no end of a sentence.
             if goes_on(text) or self._one_sentence:
-                self._held = re.sub(r"[.。,]$", "", self._held)
+                said = _STOP_AT_END.sub("", self.sent + self._held)
+                self._held = said[len(self.sent) :]
             if language not in _UNSPACED:
                 text = f" {text}"
         self._held += text

@@ -18,6 +18,10 @@ from wyoming_faster_whisper.text import style as write
         ("Add 1,000 steps, please.", "Add 1,000 steps please"),
         ("What time is it?", "What time is it?"),
         ("Wake me at 7 a.m.", "Wake me at 7 a.m."),
+        ("Wake me at 7 a.m. tomorrow.", "Wake me at 7 a.m. tomorrow"),
+        ("Set a timer for. 10 minutes.", "Set a timer for 10 minutes"),
+        ("Set a timer for... 10 minutes.", "Set a timer for 10 minutes"),
+        ("Turn on. the light.", "Turn on the light"),
         ("Lights off. Doors shut.", "Lights off. Doors shut"),
         ("", ""),
     ],
@@ -35,7 +39,7 @@ def test_plain_style_changes_nothing() -> None:
 
 def grown(*texts: str, language: str = "en", style: str = "plain") -> list[str]:
     """The pieces of a text; each of these goes out as soon as it is certain."""
-    growing = GrowingText(partial(write, style))
+    growing = GrowingText(partial(write, style), one_sentence=style == "command")
     pieces = []
     for text in texts:
         growing.append(text, language)
@@ -51,11 +55,37 @@ def test_the_mark_at_the_end_of_a_piece_waits_for_what_follows() -> None:
 
 def test_a_command_ends_without_its_period_however_it_went_out() -> None:
     assert grown("Turn it on.", style="command") == ["Turn it on", ""]
-    assert grown("Turn it on.", "Now.", style="command") == ["Turn it on", ". Now", ""]
+    assert grown("Turn it on.", "Now.", style="command") == ["Turn it on", " Now", ""]
 
 
 def test_a_comma_that_is_left_out_leaves_its_blank() -> None:
     assert grown("Stop,", "please.", style="command") == ["Stop", " please", ""]
+
+
+@pytest.mark.parametrize("style", ["plain", "command"])
+@pytest.mark.parametrize("mark", [".", ",", "...", "…"])
+def test_a_pause_inside_an_order_is_no_end_of_a_sentence(style: str, mark: str) -> None:
+    pieces = grown(f"Set a timer for{mark}", "10 minutes", style=style)
+    assert "".join(pieces) == "Set a timer for 10 minutes"
+    assert "".join(grown(f"Turn on{mark}", "the light", style=style)) == "Turn on the light"
+
+
+def test_two_sentences_stay_two_in_plain_style() -> None:
+    assert "".join(grown("Turn it on.", "Close the door.")) == "Turn it on. Close the door."
+    one = "".join(grown("Turn it on.", "Close the door.", style="command"))
+    assert one == "Turn it on Close the door"
+
+
+@pytest.mark.parametrize("style", ["plain", "command"])
+def test_a_question_keeps_its_mark(style: str) -> None:
+    text = "".join(grown("What time is it?", "and the date", style=style))
+    assert text == "What time is it? and the date"
+
+
+@pytest.mark.parametrize("style", ["plain", "command"])
+def test_an_abbreviation_keeps_its_dots_before_a_pause(style: str) -> None:
+    pieces = grown("Wake me at 7 a.m.", "tomorrow", style=style)
+    assert "".join(pieces) == "Wake me at 7 a.m. tomorrow"
 
 
 def test_languages_without_blanks_are_joined_without() -> None:
