@@ -45,7 +45,7 @@ def test_what_is_missing_of_the_pad_in_front_is_said() -> None:
     pad = round(0.4 * SAMPLE_RATE)
     assert [part.lead for part in found((1, 0.9))] == [pad]
     assert [part.lead for part in found((0.32, 0.0), (1, 0.9))] == [pad - 10 * WINDOW]
-    assert [part.lead for part in found((1, 0.0), (1, 0.9), (3, 0.0), (1, 0.9))] == [0, 0]
+    assert [part.lead for part in found((1, 0.0), (1, 0.9), (6, 0.0), (1, 0.9))] == [0, 0]
 
 
 def test_a_word_of_two_tenths_of_a_second_is_heard() -> None:
@@ -69,8 +69,30 @@ def test_a_pause_in_a_sentence_stays_in_it() -> None:
 
 
 def test_a_long_silence_in_the_middle_is_left_out() -> None:
-    first, second = found((1, 0.9), (5, 0.0), (1, 0.9))
+    first, second = found((1, 0.9), (5.5, 0.0), (1, 0.9))
     assert second.start - first.end > 4 * SAMPLE_RATE
+
+
+def test_what_is_shorter_than_a_sentence_is_heard_beside_what_follows() -> None:
+    assert len(found((1, 0.9), (4.9, 0.0), (1, 0.9))) == 1
+    assert len(found((3.9, 0.9), (4.9, 0.0), (1, 0.9))) == 1
+    assert len(found((4.1, 0.9), (4.9, 0.0), (1, 0.9))) == 2
+    assert len(found((4.1, 0.9), (1.9, 0.0), (1, 0.9))) == 1
+
+
+def test_a_segment_says_where_there_is_speech_in_it() -> None:
+    (part,) = found((1, 0.0), (1, 0.9), (1, 0.0), (1, 0.9), (1, 0.0))
+    edges = (windows(1), 2 * windows(1), 3 * windows(1), 4 * windows(1))
+    first, second = (
+        tuple(edge * WINDOW - part.start for edge in edges[at:][:2]) for at in (0, 2)
+    )
+    assert part.voiced == (first, second)
+    assert part.voice_seconds == 2 * windows(1) * WINDOW / SAMPLE_RATE
+
+
+def test_speech_that_is_cut_in_two_has_its_voice_in_either_part() -> None:
+    parts = found((40, 0.9))
+    assert [part.voiced for part in parts] == [((0, part.end - part.start),) for part in parts]
 
 
 def test_long_speech_is_cut_at_a_pause() -> None:
@@ -108,6 +130,6 @@ def test_the_operators_rules_are_obeyed() -> None:
     strict = SpeechRules(threshold=0.8, doubt=0.8)
     assert found((1, 0.7), rules=strict) == []
     assert found((1, 0.9), rules=SpeechRules(min_speech=2.0))[0].sure is False
-    assert len(found((1, 0.9), (1, 0.0), (1, 0.9), rules=SpeechRules(min_silence=0.5))) == 2
+    assert len(found((4, 0.9), (1, 0.0), (1, 0.9), rules=SpeechRules(min_silence=0.5))) == 2
     wide = found((1, 0.3), (1, 0.9), (1, 0.0), rules=SpeechRules(clip_threshold=0.25))
     assert wide[0].start == 0

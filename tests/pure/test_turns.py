@@ -51,6 +51,11 @@ def played(
     return run(go())
 
 
+def pitch(job: Job) -> float:
+    """Hertz, of the loudest tone in it."""
+    return float(np.abs(np.fft.rfft(job.samples)).argmax() / job.seconds)
+
+
 def after_stop(said: Said, samples: Samples) -> float:
     """Seconds from audio-stop to the answer."""
     ((at, _),) = said.answers
@@ -92,6 +97,154 @@ def test_one_that_changes_the_language_does() -> None:
     assert [job.options.language for job in jobs] == ["en", "de"]
     assert after_stop(said, COMMAND) == pytest.approx(0.2, abs=0.001)
     assert said.records[0].guess == "none"
+
+
+# A provisional guess is decoded once more.
+
+
+def fades(job: Job) -> Transcript:
+    """A text whose last word needs 0.3 s of silence after it to be heard."""
+    silent = job.seconds - job.voice[-1][1] / 16_000
+    text = "Turn off the light." if silent > 0.3 else "Turn off the"
+    return Transcript(text, "en", provisional=not text.endswith("."))
+
+
+def test_a_provisional_guess_is_decoded_again_before_the_client_stops() -> None:
+    said, jobs = played(COMMAND, say=fades)
+    assert said.text == "Turn off the light."
+    assert after_stop(said, COMMAND) == pytest.approx(0.0, abs=0.001)
+    assert [job.guess for job in jobs] == [True, True]
+    (record,) = said.records
+    assert (record.guess, record.decodes) == ("used", 2)
+
+
+def test_where_the_client_stops_before_that_it_is_decoded_again_then() -> None:
+    samples = joined(tone(1.5), silence(0.45))
+    said, jobs = played(samples, seconds=0.05, say=fades)
+    assert said.text == "Turn off the light."
+    assert [job.guess for job in jobs] == [True, True]
+    samples = joined(tone(1.5), silence(0.36))
+    said, jobs = played(samples, seconds=0.05, say=fades)
+    assert said.text == "Turn off the light."
+    assert [job.guess for job in jobs] == [True, False]
+    assert after_stop(said, samples) == pytest.approx(0.05, abs=0.001)
+
+
+def test_a_text_that_stays_provisional_is_decoded_twice_and_not_more() -> None:
+    samples = joined(tone(1.5), silence(2.0))
+    unfinished = Transcript("Turn off the", "en", provisional=True)
+    said, jobs = played(samples, seconds=0.05, say=lambda _: unfinished)
+    assert said.text == "Turn off the"
+    assert len(jobs) == 2
+
+
+def test_a_long_dictation_of_provisional_texts_says_nothing_twice() -> None:
+    # A part that is nearly too long is closed by so short a pause that its text goes out at once.
+    samples = joined(tone(25.0, hertz=300), silence(0.5), tone(2.0, hertz=500), silence(0.7))
+
+    def say(job: Job) -> Transcript:
+        return Transcript(f"{pitch(job):.0f} Hz", "en", provisional=True)
+
+    said, _ = played(samples, say=say, partials="on")
+    assert said.text == "300 Hz 500 Hz"
+
+
+# What a pause parts.
+
+
+def test_fragments_are_heard_together_over_a_pause_of_seconds() -> None:
+    said, jobs = played(joined(tone(1.0), silence(2.4), tone(1.0), silence(0.7)))
+    assert said.text == "4.6 seconds"
+    assert jobs[-1].voice[0][1] < jobs[-1].voice[1][0]
+
+
+def test_fragments_are_heard_apart_where_the_pause_is_longer_than_that() -> None:
+    said, _ = played(joined(tone(1.0), silence(5.5), tone(1.0), silence(0.7)))
+    assert said.text == "1.2 seconds 1.6 seconds"
+
+
+# The language of what was said.
+
+
+def spoken_in(*languages: tuple[str, float]) -> Callable[[Job], Transcript]:
+    """Detects so in the part of 100 Hz, of 200 Hz, and so on: a language, its probability."""
+
+    def say(job: Job) -> Transcript:
+        part = round(pitch(job) / 100)
+        language, probability = languages[part - 1]
+        if job.options.language:
+            language, probability = job.options.language, 1.0
+        text = f"{part}{language}" if language else ""
+        return Transcript(text, language or "en", language_probability=probability)
+
+    return say
+
+
+def parts(*seconds: float) -> Samples:
+    """Speech of such lengths at 100 Hz, 200 Hz and so on, with pauses that part segments."""
+    return joined(
+        *(
+            sound
+            for number, length in enumerate(seconds, start=1)
+            for sound in (tone(length, hertz=100 * number), silence(5.5))
+        )
+    )
+
+
+def test_a_short_part_is_decoded_again_in_the_language_that_is_certain_later() -> None:
+    said, jobs = played(parts(1.0, 3.0), language=None, say=spoken_in(("en", 0.9), ("de", 0.9)))
+    assert said.text == "1de 2de"
+    assert [job.options.language for job in jobs] == [None, None, "de"]
+
+
+def test_it_is_not_where_it_was_detected_in_that_language() -> None:
+    said, jobs = played(parts(1.0, 3.0), language=None, say=spoken_in(("de", 0.3), ("de", 0.9)))
+    assert said.text == "1de 2de"
+    assert len(jobs) == 2
+
+
+def test_a_language_that_is_certain_holds_for_what_follows() -> None:
+    say = spoken_in(("de", 0.6), ("en", 0.9), ("en", 0.9))
+    said, jobs = played(parts(2.0, 1.0, 3.0), language=None, say=say)
+    assert said.text == "1de 2de 3de"
+    assert [job.options.language for job in jobs] == [None, "de", "de"]
+
+
+@pytest.mark.parametrize(
+    ("seconds", "first"),
+    [(1.4, ("de", 0.9)), (2.0, ("de", 0.4)), (2.0, ("", 0.9))],
+    ids=["short", "unsure", "empty"],
+)
+def test_a_language_that_is_not_certain_does_not(
+    seconds: float, first: tuple[str, float]
+) -> None:
+    say = spoken_in(first, ("en", 0.9))
+    said, jobs = played(parts(seconds, 3.0), language=None, say=say)
+    assert [job.options.language for job in jobs][:2] == [None, None]
+    assert said.text.endswith("2en")
+    assert "de" not in said.text
+
+
+def test_where_no_language_is_certain_each_part_keeps_its_own() -> None:
+    say = spoken_in(("en", 0.9), ("de", 0.4))
+    said, jobs = played(parts(1.0, 3.0), language=None, say=say)
+    assert said.text == "1en 2de"
+    assert [job.options.language for job in jobs] == [None, None]
+
+
+def test_a_language_that_the_client_gives_is_not_doubted() -> None:
+    request = Request(language="de")
+    say = spoken_in(("en", 0.1), ("en", 0.9))
+    said, jobs = played(parts(1.0, 3.0), language=None, say=say, requests=[(0.0, request)])
+    assert said.text == "1de 2de"
+    assert len(jobs) == 2
+
+
+def test_no_text_goes_out_in_a_language_that_is_not_certain() -> None:
+    say = spoken_in(("en", 0.9), ("de", 0.9), ("de", 0.9))
+    said, _ = played(parts(1.0, 3.0, 1.0), language=None, say=say, partials="on")
+    pieces = [notice.text for notice in said.notices if isinstance(notice, TextPiece)]
+    assert "".join(pieces) == said.text == "1de 2de 3de"
 
 
 def commands(count: int, generator: random.Random) -> list[tuple[float, Samples]]:
@@ -321,8 +474,7 @@ def test_the_chunks_of_a_dictation_flow_while_the_speaker_goes_on() -> None:
 
 def dictated_in_pitches(job: Job) -> Transcript:
     """As dictated(), with words that tell the pitch they were said in."""
-    pitch = np.abs(np.fft.rfft(job.samples)).argmax() / job.seconds
-    words = [f"{pitch / 100:.0f}w{n}" for n in range(round(job.seconds * 2))]
+    words = [f"{pitch(job) / 100:.0f}w{n}" for n in range(round(job.seconds * 2))]
     return Transcript(f"{' '.join(words)}.", "en", -0.1, 1, "believe")
 
 

@@ -43,9 +43,11 @@ class Listener:
         self.started += [action for action in actions if isinstance(action, Started)]
         return [action for action in actions if not isinstance(action, Started)]
 
-    def read(self, decode: Action, reading: Reading) -> list[Action]:
+    def read(
+        self, decode: Action, reading: Reading = Reading.UNSURE, *, provisional: bool = False
+    ) -> list[Action]:
         assert isinstance(decode, Decode)
-        return self.utterance.read(decode.segment, reading)
+        return self.utterance.read(decode.segment, reading, provisional=provisional)
 
     def stop(self) -> list[Action]:
         return self.utterance.stop(self.windows * WINDOW)
@@ -136,13 +138,17 @@ def test_there_is_no_guess_when_there_is_no_time() -> None:
 
 def test_a_segment_that_is_closed_is_decoded_once() -> None:
     listener, first = paused()
-    listener.silence(80)  # longer than joins two segments
+    listener.silence(windows(5.0))  # longer than joins two segments
     listener.speech()
     later = listener.silence(PAUSE)
     assert [action.segment.speech for action in later if isinstance(action, Decode)] != []
     *_, answer = listener.stop()
     assert isinstance(answer, Answer)
-    assert [segment.speech for segment in answer.segments] == [(0, 30), (115, 145)]
+    later_start = 30 + PAUSE + windows(5.0)
+    assert [segment.speech for segment in answer.segments] == [
+        (0, 30),
+        (later_start, later_start + 30),
+    ]
     assert first.segment.speech == (0, 30)
 
 
@@ -189,8 +195,16 @@ def test_who_has_paused_and_gone_on_is_given_longer_the_next_time() -> None:
 
 def test_a_silence_that_parts_segments_closes_the_guess_before_it() -> None:
     listener, guess = paused()
-    assert listener.silence(windows(2.0) - PAUSE) == [Close(guess.segment)]
+    assert listener.silence(round(2.5 * windows(2.0)) - PAUSE) == [Close(guess.segment)]
     assert listener.speech() == []
+
+
+def test_less_of_it_closes_what_is_no_fragment() -> None:
+    listener = Listener()
+    listener.speech(windows(4.1))
+    guess, *_ = listener.silence(PAUSE)
+    assert isinstance(guess, Decode)
+    assert listener.silence(windows(2.0) - PAUSE) == [Close(guess.segment)]
 
 
 def test_after_sixteen_seconds_a_pause_between_sentences_closes_a_segment() -> None:
@@ -237,3 +251,108 @@ def test_of_a_long_dictation_only_the_tail_is_left_at_the_end() -> None:
     for one, other in pairwise(answer.segments):
         assert one.speech[1] <= other.speech[0]  # no word is heard twice
         assert one.end >= other.start  # nor left out
+
+
+# A provisional guess: more sound after its last word may change the text.
+
+
+def provisional() -> tuple[Listener, Decode]:
+    """A guess was made, and its text is provisional."""
+    listener, guess = paused()
+    assert listener.read(guess, provisional=True) == []
+    return listener, guess
+
+
+def test_it_is_decoded_again_with_all_the_silence_that_a_segment_has() -> None:
+    listener, guess = provisional()
+    pad = windows(SpeechRules().pad)
+    assert listener.silence(pad - PAUSE - 1) == []
+    drop, again = listener.silence(1)
+    assert drop == Drop(guess.segment)
+    assert isinstance(again, Decode)
+    assert again.guess
+    assert again.segment.speech == guess.segment.speech
+    assert again.segment.end - guess.segment.end == (pad - PAUSE) * WINDOW
+    assert listener.stop() == [Answer((again.segment,))]
+
+
+def test_it_is_decoded_again_also_where_its_text_comes_late() -> None:
+    listener, guess = paused()
+    assert listener.silence(20) == []
+    listener.read(guess, provisional=True)
+    drop, again = listener.silence(1)
+    assert drop == Drop(guess.segment)
+    assert isinstance(again, Decode)
+
+
+def test_it_is_not_decoded_a_third_time() -> None:
+    listener, _ = provisional()
+    _, again = listener.silence(windows(0.4) - PAUSE)
+    listener.read(again, provisional=True)
+    assert listener.silence(30) == []
+    assert isinstance(again, Decode)
+    assert listener.stop() == [Answer((again.segment,))]
+
+
+def test_one_that_is_not_provisional_is_not_decoded_again() -> None:
+    listener, guess = paused()
+    listener.read(guess)
+    assert listener.silence(30) == []
+    assert listener.stop() == [Answer((guess.segment,))]
+
+
+def test_it_is_not_decoded_again_while_the_worker_is_busy() -> None:
+    listener, guess = provisional()
+    assert listener.silence(20, guess=False) == []
+    assert listener.stop() == [Answer((guess.segment,))]
+
+
+def test_it_is_decoded_again_once_the_worker_is_idle() -> None:
+    listener, guess = provisional()
+    assert listener.silence(20, guess=False) == []
+    drop, again = listener.silence(1)
+    assert drop == Drop(guess.segment)
+    assert isinstance(again, Decode)
+
+
+def test_at_the_end_it_is_decoded_again_with_the_sound_there_is() -> None:
+    listener, guess = provisional()
+    listener.silence(4)  # 0.13 s
+    drop, again, answer = listener.stop()
+    assert drop == Drop(guess.segment)
+    assert isinstance(again, Decode)
+    assert not again.guess
+    assert again.segment.end == guess.segment.end + 4 * WINDOW
+    assert answer == Answer((again.segment,))
+
+
+def test_at_the_end_it_is_the_answer_where_there_is_no_more_sound() -> None:
+    listener, guess = provisional()
+    listener.silence(3)  # 0.096 s
+    assert listener.stop() == [Answer((guess.segment,))]
+
+
+def test_speech_that_goes_on_drops_it_as_any_guess() -> None:
+    listener, guess = provisional()
+    assert listener.speech(1) == [Drop(guess.segment)]
+    (longer,) = listener.silence(windows(0.4))
+    assert isinstance(longer, Decode)
+    assert longer.segment.speech[1] > guess.segment.speech[1]
+
+
+def test_speech_that_goes_on_drops_the_second_decode() -> None:
+    listener, _ = provisional()
+    _, again = listener.silence(windows(0.4) - PAUSE)
+    assert isinstance(again, Decode)
+    assert listener.speech(1) == [Drop(again.segment)]
+
+
+def test_a_segment_that_is_closed_is_not_decoded_again() -> None:
+    listener = Listener()
+    listener.speech(windows(25.0))
+    guess, close = listener.silence(PAUSE)
+    assert isinstance(guess, Decode)
+    assert close == Close(guess.segment)
+    listener.read(guess, provisional=True)  # its text has gone out
+    assert listener.silence(30) == []
+    assert listener.stop() == [Answer((guess.segment,))]

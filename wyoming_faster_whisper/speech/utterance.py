@@ -46,8 +46,8 @@ _DEAR = 8
 _BEGINNING = 10
 
 
-# Samples, 0.1 s, by which the sound must have grown since a provisional guess for another decode
-# when the client stops, which makes the speaker wait.
+# Samples, 0.1 s, by which the sound must have grown since a provisional guess for another decode:
+# that costs time, and the speaker waits for it where the client stops.
 _MORE_SOUND = SAMPLE_RATE // 10
 
 
@@ -218,7 +218,7 @@ class Utterance:
             samples = min(samples, self.samples)
         self.phase = Phase.ENDED
         parts = segments(self._probabilities, self._rules, samples)
-        renewed = self._renewed(parts, least=_MORE_SOUND) if self._idle else []
+        renewed = self._renewed(parts) if self._idle else []
         actions = renewed + self._decode(parts, guess=False)
         answer = tuple(self._decoding[part.speech] for part in parts)
         return [*actions, Answer(answer)]
@@ -279,12 +279,13 @@ class Utterance:
             actions += self._begin(guess=True)
         return [*actions, *self._closed()]
 
-    def _renewed(self, parts: list[Segment], least: int = 1) -> list[Action]:
-        """Drop the provisional guess where a segment has so many samples more than it heard."""
+    def _renewed(self, parts: list[Segment]) -> list[Action]:
+        """Drop the provisional guess where its segment has grown enough for another decode."""
         old, self._provisional = self._provisional, None
-        if old is None or self._decoding.get(old.speech) is not old:
+        if old is None or self._is_closed or self._decoding.get(old.speech) is not old:
             return []
-        more = any(part.speech == old.speech and part.end >= old.end + least for part in parts)
+        least = old.end + _MORE_SOUND
+        more = any(part.speech == old.speech and part.end >= least for part in parts)
         return [self._drop(old)] if more else []
 
     def _patience(self, length: int) -> int:
