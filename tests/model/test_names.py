@@ -18,7 +18,7 @@ from .undecided import Undecided
 
 pytestmark = pytest.mark.model
 
-PLAIN, NAMED = "Set the incubi to 20.", "Set the Ecobee to 20."
+PLAIN, NAMED = "Set the incubi now.", "Set the Ecobee now."
 HOME = DecodeOptions(language="en", names=("Ecobee", "Roborock", "Larder"))
 
 
@@ -56,15 +56,15 @@ def test_a_name_that_the_decoder_holds_for_likelier_is_meant(tmp_path: Path) -> 
 
 
 def test_a_name_is_found_in_what_was_nearly_heard(tmp_path: Path) -> None:
-    [heard] = Ears(tmp_path, "Set the thing to 20.", PLAIN).hear(job())
+    [heard] = Ears(tmp_path, "Set the thing now.", PLAIN).hear(job())
     assert heard.text == NAMED
 
 
 def test_it_listens_for_names_with_no_words_but_theirs_and_those_of_orders(
     tmp_path: Path,
 ) -> None:
-    right = "Start the Roborock at 20."
-    ears = Ears(tmp_path, "Start the robber lock to 20.", again=[right], likely=[right])
+    right = "Start the Roborock now."
+    ears = Ears(tmp_path, "Start the robber lock now.", again=[right], likely=[right])
     [heard] = ears.hear(job())
     assert heard.text == right
     first, second = ears.model.suppressed
@@ -106,13 +106,13 @@ def test_a_text_like_no_name_is_not_asked_about(tmp_path: Path) -> None:
 
 def test_a_near_miss_is_put_right_also_where_no_name_fits_the_prompt(tmp_path: Path) -> None:
     narrow = DecodeOptions(language="en", names=HOME.names, hints=0)
-    [heard] = Ears(tmp_path, "Set the ecobe to 20.").hear(job(narrow))
+    [heard] = Ears(tmp_path, "Set the ecobe now.").hear(job(narrow))
     assert heard.text == NAMED
     assert heard.passes == 1
 
 
 def test_a_model_that_takes_no_prompt_is_not_asked(tmp_path: Path) -> None:
-    [heard] = Ears(tmp_path, "Set the ecobe to 20.", takes_prompt=False).hear(job())
+    [heard] = Ears(tmp_path, "Set the ecobe now.", takes_prompt=False).hear(job())
     assert heard.text == NAMED
     assert heard.passes == 1
 

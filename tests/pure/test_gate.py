@@ -8,14 +8,18 @@ import pytest
 
 from wyoming_faster_whisper.engine.gate import (
     Decoded,
+    Repeat,
     Verdict,
-    better,
+    fragile,
     judge,
     likeliest,
     loops,
+    repeated_tail,
+    repeats,
     rivals,
+    shortened,
     token_budget,
-    unlooped,
+    unfinished,
     worded,
 )
 from wyoming_faster_whisper.languages import MULTILINGUAL_V3
@@ -98,13 +102,51 @@ def test_speech_in_noise_is_not_lost() -> None:
     assert judge(order, sure=True) is Verdict.AGAIN
 
 
-def test_the_second_pass_must_be_better() -> None:
-    first, second = decoded(logprob=-0.9), decoded(logprob=-0.7)
-    assert better(first, second) is second
-    assert better(second, first) is second
-    derailed = decoded("go go go go go", logprob=-0.1)
-    assert better(first, derailed) is first
-    assert better(derailed, first) is first
+@pytest.mark.parametrize(
+    "text",
+    [
+        "Call 1234.",
+        "Wake me at 7 a.m. please.",
+        "Yes.",
+        "Lights off!",
+        "关灯。",
+        "Turn it off, turn it off in the hall.",
+        "No, no, never mind.",
+    ],
+)
+def test_digits_repeats_and_single_words_are_decoded_again(text: str) -> None:
+    assert fragile(text)
+    assert judge(decoded(text), sure=True) is Verdict.AGAIN
+    assert judge(decoded(text), sure=False) is Verdict.BELIEVE
+
+
+@pytest.mark.parametrize(
+    "text", ["Turn off the light.", "打开客厅的灯。", "電気をつけてください。", "เปิดไฟในห้องครัว"]
+)
+def test_words_are_counted_in_every_script(text: str) -> None:
+    assert not fragile(text)
+    assert judge(decoded(text), sure=True) is Verdict.BELIEVE
+
+
+def test_a_close_hypothesis_of_other_words_is_decoded_again() -> None:
+    first = heard(("Turn on the lamp.", -1.0), ("Turn on the ramp.", -1.2))
+    assert judge(first, sure=True) is Verdict.AGAIN
+    apart = heard(("Turn on the lamp.", -1.0), ("Turn on the ramp.", -1.4))
+    assert judge(apart, sure=True) is Verdict.BELIEVE
+
+
+def test_a_close_hypothesis_that_differs_only_in_marks_is_not() -> None:
+    first = heard(("Turn on the lamp.", -1.0), ("turn on the lamp", -1.0))
+    assert judge(first, sure=True) is Verdict.BELIEVE
+
+
+def test_long_certain_speech_is_decoded_again_before_it_is_nothing() -> None:
+    nothing = decoded("")
+    noise = decoded("Oh no, what's that?", logprob=-1.21, no_speech=0.51)
+    for first in (nothing, noise):
+        assert judge(first, sure=True, spoken=3.1) is Verdict.AGAIN
+        assert judge(first, sure=True, spoken=2.9) is Verdict.EMPTY
+        assert judge(first, sure=False, spoken=3.1) is Verdict.EMPTY
 
 
 def test_a_text_that_both_looks_hold_for_likely_wins() -> None:
@@ -123,6 +165,19 @@ def test_the_texts_of_two_looks_that_differ_in_their_words_are_weighed() -> None
     first = replace(decoded("Cut it."), others=("cut it", "Put it.", "Shut it."))
     second = replace(decoded("Put it!"), others=("", "Cut 8."))
     assert rivals(first, second) == ["Cut it.", "Put it.", "Cut 8."]
+
+
+def test_a_text_that_breaks_off_another_is_no_rival() -> None:
+    first = replace(decoded("Stop."), others=("Stop the music now.", "Stop the"))
+    assert rivals(first) == ["Stop the music now."]
+    # One word more may be one that was not said.
+    second = replace(decoded("Stop it."), others=("Stop it now.",))
+    assert rivals(second) == ["Stop it.", "Stop it now."]
+
+
+def test_a_text_that_repeats_itself_makes_no_other_one_broken_off() -> None:
+    first = replace(decoded("Turn it off."), others=("Turn it off. Turn it off.",))
+    assert rivals(first) == ["Turn it off.", "Turn it off. Turn it off."]
 
 
 def test_without_a_word_in_either_look_the_first_stands() -> None:
@@ -273,7 +328,7 @@ def test_the_budget_grows_with_the_clip_and_the_language() -> None:
     assert token_budget(3.0, "en") == 29
     assert token_budget(3.0, "ko") == 36
     assert token_budget(3.0, "hi") == 87
-    assert token_budget(30.0, "hi") == 224
+    assert token_budget(30.0, "hi") == 400
 
 
 @pytest.mark.parametrize("language", MULTILINGUAL_V3)
@@ -285,19 +340,64 @@ def test_a_language_without_a_number_gets_the_most_that_any_needs() -> None:
     assert token_budget(2.0, "tlh") == token_budget(2.0, "my")
 
 
-def test_what_was_said_twice_in_the_time_of_once_was_said_once() -> None:
-    loop = decoded("May I have a latte? May I have a", tokens=16, budget=28)
-    assert unlooped(loop, 3.0).text == "May I have a latte?"
-    whole = decoded("May I have a latte? May I have a latte?", tokens=18)
-    assert unlooped(whole, 3.0).text == "May I have a latte?"
-    assert not unlooped(whole, 3.0).derailed
+@pytest.mark.parametrize(
+    ("text", "repeat"),
+    [
+        ("Turn off the light.", None),
+        ("Lights off in the hall and lights off in the bath.", None),
+        ("", None),
+        ("Stop it, stop it!", Repeat(0, 2, 2)),
+        ("No, no, no, no", Repeat(0, 1, 4)),
+        # It begins with any word ...
+        ("Set a timer. Turn off the light. Turn off the light.", Repeat(3, 4, 2)),
+        # ... and ends in the middle of a round.
+        ("Set a timer. Turn off the light. Turn off the light. Turn off", Repeat(3, 4, 2)),
+        # The period that explains most words counts.
+        ("Very, very good. Very, very good.", Repeat(0, 3, 2)),
+    ],
+)
+def test_what_a_text_repeats_at_its_end_is_found(text: str, repeat: Repeat | None) -> None:
+    assert repeated_tail(text) == repeat
 
 
-def test_who_repeats_a_sentence_in_twice_the_time_is_heard_twice() -> None:
-    twice = decoded("turn off the light turn off the light", tokens=9)
-    assert unlooped(twice, 4.0).text == twice.text
+def test_a_text_is_shortened_to_so_many_rounds() -> None:
+    text = "Set a timer. Turn off the light, turn off the light, turn off"
+    repeat = repeated_tail(text)
+    assert repeat is not None
+    assert shortened(text, repeat, 1) == "Set a timer. Turn off the light"
+    assert shortened(text, repeat, 2) == "Set a timer. Turn off the light, turn off the light"
 
 
-def test_words_that_come_again_are_no_loop() -> None:
-    text = "lights off in the hall and lights off in the bath"
-    assert unlooped(decoded(text, tokens=14), 3.0).text == text
+@pytest.mark.parametrize(
+    ("text", "yes"),
+    [
+        ("No, no.", True),
+        ("Turn off, turn off the light.", True),
+        ("It was very, very good.", True),
+        ("Turn off the light and the lamp.", False),
+        ("Light the light.", False),
+        ("", False),
+    ],
+)
+def test_a_word_or_phrase_that_follows_itself_is_a_repeat(text: str, yes: bool) -> None:
+    assert repeats(text) is yes
+
+
+@pytest.mark.parametrize(
+    ("text", "yes"),
+    [
+        ("Turn off the light.", False),
+        ("What time is it?", False),
+        ("打开灯。", False),
+        ("Turn off the", True),
+        ("Turn off the,", True),
+        ("", True),
+    ],
+)
+def test_a_text_without_a_final_mark_is_unfinished(text: str, yes: bool) -> None:
+    assert unfinished(decoded(text)) is yes
+
+
+def test_a_doubted_text_is_unfinished() -> None:
+    assert unfinished(decoded("Turn off the light.", logprob=-0.45))
+    assert unfinished(decoded("Turn off the light.", tokens=30))

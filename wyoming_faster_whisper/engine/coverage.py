@@ -8,6 +8,7 @@ while a repeated sentence gets none.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from itertools import pairwise
@@ -29,6 +30,8 @@ _LEAST_SPOKEN = 2.0  # seconds of voice; in less of it no sentence is missing
 
 _EDGE = 0.05  # seconds by which an alignment may differ from the voice
 _ROUND = 0.5  # of a usual round's voice; a round with less of it was not said
+
+_MARKS = re.compile(r"(?:[^\w\s]+(?=\s|$))?")  # that close a word
 
 Stretch = tuple[float, float]
 """Start and end in seconds."""
@@ -92,12 +95,12 @@ def unlooped(
 
 def inserted(text: str, at: int, part: str) -> str:
     """Put a part that was missing into a text; what stands there already is not repeated."""
-    before, after = text[:at].rstrip(), text[at:].strip()
+    mark = _MARKS.match(text, at)
+    assert mark is not None  # it matches the empty string
+    before, after = text[: mark.end()].rstrip(), text[mark.end() :].strip()
     new, left, right = map(plain_words, (part, before, after))
     if not new or left[-len(new) :] == new or right[: len(new)] == new:
         return text
-    if not right:  # a mark at most, which the part has as well
-        after = ""
     return " ".join(piece for piece in (before, part, after) if piece)
 
 
@@ -150,7 +153,7 @@ def rounds_said(
     edges = [starts[repeat.start + number * repeat.size] for number in range(repeat.rounds + 1)]
     said = [voiced(span, voice) for span in pairwise(edges)]
     usual = median([seconds for seconds in said if seconds > _EDGE] or [0.0])
-    least = _ROUND * max(usual, said[0])
+    least = max(_EDGE, _ROUND * max(usual, said[0]))
     return max(1, sum(seconds >= least for seconds in said))
 
 

@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import json
 import math
-import re
 import unicodedata
 import zlib
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -254,7 +253,8 @@ def fragile(text: str) -> bool:
 
     One or two words give the decoder no context.
     """
-    return counts(text) or len(re.findall(r"\w+", text)) <= 2
+    words = sum(size for _, size in _pieces(text.replace("-", " ")))
+    return counts(text) or words < 2.99
 
 
 def counts(text: str) -> bool:

@@ -248,6 +248,8 @@ class WhisperEngine:
         if verdict is Verdict.AGAIN and not job.quick:
             heard = self._again(sound, first)
             passes += 1
+            if heard is first and judge(first.decoded, sure=job.sure) is Verdict.EMPTY:
+                verdict = Verdict.EMPTY  # in both passes
         text = "" if verdict is Verdict.EMPTY else heard.decoded.text
         if heard.gaps and not job.quick and text:
             text = self._completed(sound, text, heard.gaps)
@@ -289,7 +291,7 @@ class WhisperEngine:
             plain = sound.plain(self.model)
             aligned = self.model.align(encoding, plain, decoded.text, sound.seconds)
         if aligned is None:
-            return _Heard(decoded, encoding)
+            return _Heard(decoded, encoding, looped=decoded.derailed)
         looped = decoded.derailed
         if looped:
             decoded, aligned = unlooped(decoded, aligned, sound.voice)

@@ -1,0 +1,199 @@
+"""Does a text account for the sound?"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+import pytest
+
+from wyoming_faster_whisper.engine.coverage import (
+    Aligned,
+    Gap,
+    Stretch,
+    gaps,
+    inserted,
+    rounds_said,
+    sparse,
+    unlooped,
+)
+from wyoming_faster_whisper.engine.gate import Decoded, repeated_tail
+
+SENTENCE = 1.2  # seconds of voice in "Turn off the light."
+TOKENS = (" Turn", " off", " the", " light", ".")
+
+
+def aligned(*tokens: tuple[str, float], end: float) -> Aligned:
+    """Tokens, each with the second at which it begins."""
+    return Aligned(tuple(text for text, _ in tokens), tuple(start for _, start in tokens), end)
+
+
+def spoken(*starts: float) -> Aligned:
+    """ "Turn off the light." from each of these seconds on."""
+    tokens = [
+        (text, start + SENTENCE * at / len(TOKENS))
+        for start in starts
+        for at, text in enumerate(TOKENS)
+    ]
+    return aligned(*tokens, end=starts[-1] + SENTENCE)
+
+
+def voice(*starts: float, seconds: float = SENTENCE) -> list[Stretch]:
+    return [(start, start + seconds) for start in starts]
+
+
+# Gaps.
+
+
+def test_a_text_that_says_everything_has_no_gap() -> None:
+    assert gaps(spoken(0.4), voice(0.4)) == []
+    assert gaps(spoken(0.4, 2.0), voice(0.4, 2.0)) == []
+
+
+def test_a_pause_is_no_gap() -> None:
+    late = replace(spoken(0.4, 4.0), end=9.0)
+    assert gaps(late, voice(0.4, 4.0)) == []
+
+
+def test_voice_after_the_text_is_a_gap() -> None:
+    assert gaps(spoken(0.4), voice(0.4, 2.5)) == [Gap(5, 2.5, 3.7)]
+    assert gaps(spoken(0.4), [*voice(0.4), (2.5, 2.8)]) == []  # a breath
+
+
+@pytest.mark.parametrize(
+    "beside",
+    [
+        # The mark before the missing sentence has all of its voice, ...
+        [(".", 1.4), (" Stop", 4.5)],
+        # ... or the word after it.
+        [(".", 1.6), (" Stop", 1.8)],
+    ],
+    ids=["mark", "word"],
+)
+def test_a_sentence_that_is_missing_between_two_is_a_gap(
+    beside: Sequence[tuple[str, float]],
+) -> None:
+    text = aligned((" Lights", 0.4), (" off", 1.0), *beside, (".", 5.0), end=5.1)
+    heard = [(0.4, 1.5), (2.0, 3.5), (4.5, 5.0)]
+    assert gaps(text, heard) == [Gap(3, 2.0, 3.5)]
+
+
+def test_a_sentence_that_is_missing_at_the_beginning_is_a_gap() -> None:
+    text = aligned((" Stop", 0.0), (" it", 3.0), (".", 3.3), end=3.5)
+    assert gaps(text, [(0.4, 1.9), (2.5, 3.4)]) == [Gap(0, 0.4, 1.9)]
+
+
+def test_several_gaps_are_found_in_order() -> None:
+    text = aligned((" Stop", 0.0), (" it", 3.0), (".", 3.3), end=3.5)
+    heard = [(0.4, 1.9), (2.5, 3.4), (5.0, 6.0)]
+    assert gaps(text, heard) == [Gap(0, 0.4, 1.9), Gap(3, 5.0, 6.0)]
+
+
+def test_digits_take_long_and_words_do_not() -> None:
+    def one(token: str) -> list[Gap]:
+        return gaps(aligned((" In", 0.4), (token, 0.6), (".", 1.9), end=2.0), [(0.4, 1.9)])
+
+    assert one(" 1969") == []
+    assert one(" may") == [Gap(2, 0.6, 1.9)]
+    assert one(" 7") == [Gap(2, 0.6, 1.9)]
+
+
+@pytest.mark.parametrize(
+    ("tokens", "seconds", "yes"), [(8, 2.0, True), (9, 2.0, False), (1, 1.9, False)]
+)
+def test_a_text_that_is_short_for_its_sound_is_worth_aligning(
+    tokens: int, seconds: float, yes: bool
+) -> None:
+    assert sparse(decoded("Stop.", tokens), seconds) is yes
+
+
+# Loops.
+
+
+def decoded(text: str, tokens: int) -> Decoded:
+    return Decoded(text, tokens, -0.2, 0.0, 60, likely=(-1.0,))
+
+
+def rounds(text: str, sound: Aligned, heard: Sequence[Stretch]) -> int:
+    repeat = repeated_tail(text)
+    assert repeat is not None
+    words = [at for at, token in enumerate(sound.texts) if token.startswith(" ")]
+    return rounds_said(sound, words, repeat, heard)
+
+
+def test_a_sentence_that_was_said_three_times_has_three_rounds() -> None:
+    starts = (0.4, 2.0, 3.6)
+    assert rounds("Turn off the light. " * 3, spoken(*starts), voice(*starts)) == 3
+
+
+def test_rounds_without_voice_were_not_said() -> None:
+    text = "Turn off the light. " * 3
+    assert rounds(text, spoken(0.4, 2.0, 3.6), voice(0.4, 2.0)) == 2
+    assert rounds(text, spoken(0.4, 2.0, 3.6), voice(0.4)) == 1
+    assert rounds(text, spoken(0.4, 2.0, 3.6), []) == 1
+
+
+def test_a_round_that_gets_a_little_voice_was_not_said() -> None:
+    heard = [*voice(0.4), (2.0, 2.3)]
+    assert rounds("Turn off the light. " * 2, spoken(0.4, 2.0), heard) == 1
+
+
+def test_a_loop_is_cut_and_its_alignment_with_it() -> None:
+    starts = (0.4, 1.7, 1.9, 2.1)
+    loop = decoded("Turn off the light. " * 4, tokens=20)
+    cut, sound = unlooped(loop, spoken(*starts), voice(0.4))
+    assert (cut.text, cut.tokens, cut.likely) == ("Turn off the light.", 5, ())
+    assert sound == replace(spoken(0.4), end=1.7)
+    assert not cut.derailed
+
+
+def test_a_loop_that_begins_late_and_breaks_off_is_cut() -> None:
+    sound = aligned(
+        *((" Hello", 0.0), (".", 0.4)),
+        *((" Stop", 1.0), (" it", 1.2), (" now", 1.4), (".", 1.6)),
+        *((" Stop", 2.0), (" it", 2.0), (" now", 2.0), (".", 2.0)),
+        *((" Stop", 2.0), (" it", 2.0)),
+        end=2.0,
+    )
+    loop = decoded("Hello. Stop it now. Stop it now. Stop it", tokens=12)
+    cut, _ = unlooped(loop, sound, [(0.1, 0.5), (1.0, 1.7)])
+    assert (cut.text, cut.tokens) == ("Hello. Stop it now.", 6)
+
+
+def test_a_sentence_that_was_said_three_times_is_kept() -> None:
+    starts = (0.4, 2.0, 3.6)
+    thrice = decoded(("Turn off the light. " * 3).strip(), tokens=15)
+    kept, sound = unlooped(thrice, spoken(*starts), voice(*starts))
+    assert kept.text == thrice.text
+    assert sound == spoken(*starts)
+
+
+def test_a_text_without_repeats_stays_as_it_is() -> None:
+    once = decoded("Turn off the light.", tokens=60)
+    assert unlooped(once, spoken(0.4), voice(0.4)) == (once, spoken(0.4))
+
+
+# What was missing is put in its place.
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "whole"),
+    [
+        ("", "Stop it.", "Close the door. Stop it."),
+        ("Lights off.", "", "Lights off. Close the door."),
+        ("Lights off.", " Stop it.", "Lights off. Close the door. Stop it."),
+        # Marks belong to the word before them.
+        ("Lights off", ". Stop it.", "Lights off. Close the door. Stop it."),
+        ("Lights off", ".", "Lights off. Close the door."),
+        ("Lights off", " please.", "Lights off Close the door. please."),
+        # What is there already is not said twice.
+        ("Close the door.", " Stop it.", "Close the door. Stop it."),
+        ("Lights off.", " close the door, please.", "Lights off. close the door, please."),
+    ],
+)
+def test_a_part_is_put_in_its_place(before: str, after: str, whole: str) -> None:
+    assert inserted(before + after, len(before), "Close the door.") == whole
+
+
+def test_a_part_without_words_is_left_out() -> None:
+    assert inserted("Lights off.", 11, "...") == "Lights off."
