@@ -1,46 +1,39 @@
-"""When a second look pays, the trial behind engine/gate.py's threshold.
+"""When a second pass pays, the trial behind engine/gate.py's threshold.
 
-In this process, with the parts of this server's own engine: every order is decoded as it came,
-played more slowly, and with a second look, in which both judge the texts of both; as it came
-once as the beam has it, and once in words that there are. What a threshold makes of that
-follows from the log-probability of the first. Prints a table; progress goes to stderr.
+In this process, with the parts of this server's own engine: every order is decoded in its own
+window, over the full window, and in two passes as the engine makes one text of them; in its own
+window once as the beam has it, and once in words that there are. What a threshold makes of that
+follows from the log-probability of the first pass. Prints a table; progress goes to stderr.
 """
 
 import argparse
+import math
 import sys
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
 from functools import partial
 from pathlib import Path
-from typing import Any
 
-from wyoming_faster_whisper.audio import slower
-from wyoming_faster_whisper.engine.base import DecodeOptions, Job
-from wyoming_faster_whisper.engine.gate import Decoded, token_budget, unlooped, worded
+from wyoming_faster_whisper.engine.base import Job
+from wyoming_faster_whisper.engine.gate import Decoded, fragile, token_budget, worded
 from wyoming_faster_whisper.engine.hints import strange_words
 from wyoming_faster_whisper.engine.model import load_model
-from wyoming_faster_whisper.engine.whisper import PACE, WhisperEngine
-from wyoming_faster_whisper.engine.window import window_frames
+from wyoming_faster_whisper.engine.whisper import WhisperEngine, _Sound
+from wyoming_faster_whisper.engine.window import FULL_FRAMES, window_frames
 from wyoming_faster_whisper.models import size_of
 from wyoming_faster_whisper.speech.vad import Vad
 
 from .accuracy import KITCHEN, POOLED
 from .arguments import RECORDINGS, add, listed, parser
-from .clips import SAMPLE_RATE, TEST_CLIPS, Clip, Samples, accepted, load, read_wav, to_samples
+from .clips import TEST_CLIPS, Clip, accepted, load, read_wav, to_samples
 from .models import model_directory
 from .report import align, progress, write_json
 from .sounds import degrade, kitchen_like
 from .windows import speech
 
-THRESHOLDS = (-0.3, -0.4, -0.5, -0.6, -0.7, -0.8)  # mean log-probability
-
-
-@dataclass(frozen=True, slots=True)
-class Look:
-    """What one decode heard."""
-
-    decoded: Decoded
-    right: bool
+# Mean log-probability under which a text is decoded again; those that are doubtful by their words
+# are so in any case.
+THRESHOLDS = (-0.3, -0.4, -0.5, -0.6, -0.7, -0.8, -math.inf)
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,18 +41,19 @@ class Heard:
     """One order in one condition."""
 
     condition: str
-    beam: Look  # what the decoder holds for the likeliest
-    plain: Look  # in words that there are
-    slower: Look
-    both: Look
+    doubtful: bool  # the gate wants a second pass whatever the log-probability
+    logprob: float  # of the first pass
+    beam: bool  # right in what the decoder holds for the likeliest
+    plain: bool  # in words that there are
+    full: bool  # over the full window
+    both: bool  # in two passes
 
     def again(self, threshold: float) -> bool:
-        first = self.plain.decoded
-        return first.derailed or first.logprob < threshold
+        return self.doubtful or self.logprob < threshold
 
     def right(self, threshold: float) -> bool:
         """Would the server's answer be, with that threshold?"""
-        return (self.both if self.again(threshold) else self.plain).right
+        return self.both if self.again(threshold) else self.plain
 
 
 def main() -> None:
@@ -80,8 +74,8 @@ def main() -> None:
         progress(f"{number}/{len(clips)}")
         for condition in arguments.conditions:
             pcm = clip.audio + clip.silence(arguments.trailing)
-            sound = speech(to_samples(degrade(clip, pcm, condition, noise)), vad)
-            heard.append(Heard(condition, *looks(engine, size, clip, sound)))
+            job = speech(to_samples(degrade(clip, pcm, condition, noise)), vad, "en")
+            heard.append(passes(engine, size, clip, condition, job))
     progress("")
     if not heard:
         sys.exit("no clips with phrases found")
@@ -102,44 +96,50 @@ def parse_arguments() -> argparse.Namespace:
     return flags.parse_args()
 
 
-def looks(engine: WhisperEngine, size: str, clip: Clip, sound: Samples) -> Iterator[Look]:
-    """As the beam has it, in words, more slowly, and by both; decode() would not do all."""
-    job = Job(sound, DecodeOptions(language="en"))
-    prompt = engine.model.prompt(job.options, "en")
-    budget = token_budget(job.seconds, "en")
+def passes(engine: WhisperEngine, size: str, clip: Clip, condition: str, job: Job) -> Heard:
+    """Decode in one pass and in two, by the engine's own steps: decode() would not do all."""
+    model, strange = engine.model, strange_words(job.options, "en")
+    prompt = model.prompt(job.options, "en")
+    sound = _Sound(job, "en", 1.0, prompt, model.features(job.sound))
 
-    def look(samples: Samples, *, second: bool = False) -> tuple[Any, Decoded]:
-        frames = window_frames(
-            len(samples) / SAMPLE_RATE, size=size, language="en", second=second
-        )
-        encoding = engine.model.encode([engine.model.features(samples)], frames)
-        [decoded] = engine.model.generate(encoding, [prompt], 5, [budget])
-        return encoding, unlooped(decoded, job.seconds)
+    def decoded(frames: int) -> Decoded:
+        encoding = model.encode([sound.features], frames)
+        budget = token_budget(job.seconds, "en")
+        return model.generate(encoding, [prompt], 5, [budget])[0]
 
-    strange = strange_words(job.options, "en")
-    encoding, beam = look(sound)
+    frames = window_frames(job.seconds, size=size, language="en")
+    beam = decoded(frames)
     plain = worded(beam, strange)
-    _, slow = look(slower(sound, PACE), second=True)
-    both = engine._again(job, "en", prompt, prompt, plain, encoding)
-    for decoded in (beam, plain, worded(slow, strange), both):
-        yield Look(decoded, accepted(clip, decoded.text))
+    first = engine._checked(sound, plain, model.encode([sound.features], frames))
+    both = engine._again(sound, first)
+    right = (
+        accepted(clip, text)
+        for text in (
+            beam.text,
+            first.decoded.text,
+            worded(decoded(FULL_FRAMES), strange).text,
+            both.decoded.text,
+        )
+    )
+    doubtful = plain.derailed or plain.close or fragile(plain.text) or bool(first.gaps)
+    return Heard(condition, doubtful, plain.logprob, *right)
 
 
 def table(heard: Sequence[Heard], conditions: Sequence[str]) -> str:
-    lines = [["", *conditions, "all", "looked at again"]]
+    lines = [["", *conditions, "all", "decoded again"]]
 
     def row(name: str, right: Callable[[Heard], bool], again: str = "") -> None:
         groups = [[order for order in heard if order.condition == c] for c in conditions]
         shares = [sum(map(right, group)) / len(group) for group in (*groups, heard)]
         lines.append([name, *(f"{100 * share:.1f}%" for share in shares), again])
 
-    row("as the beam has it", lambda order: order.beam.right)
-    row("in words that there are", lambda order: order.plain.right)
-    row("more slowly", lambda order: order.slower.right)
+    row("as the beam has it", lambda order: order.beam)
+    row("in words that there are", lambda order: order.plain)
+    row("over the full window", lambda order: order.full)
     for threshold in THRESHOLDS:
         share = sum(order.again(threshold) for order in heard) / len(heard)
-        again = f"{100 * share:.0f}%"
-        row(f"again below {threshold:g}", partial(Heard.right, threshold=threshold), again)
+        name = "again by its words" if threshold == -math.inf else f"again below {threshold:g}"
+        row(name, partial(Heard.right, threshold=threshold), f"{100 * share:.0f}%")
     return align(lines)
 
 

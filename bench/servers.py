@@ -143,7 +143,7 @@ class Server:
         """Decodes begun for all utterances answered so far; None where none is logged.
 
         This server says with each utterance how many, those of dropped guesses included;
-        the reference says nothing. A second look within one decode is not counted: it
+        the reference says nothing. A second pass within one decode is not counted: it
         shows in the CPU time.
         """
         told = DECODES.findall(self.log())

@@ -135,7 +135,7 @@ def main() -> None:
         print(paces(arguments.recordings))
     if not arguments.udhr:
         return
-    tokenizer = load_tokenizer(model_directory(arguments.model), multilingual=True)
+    tokenizer = load_tokenizer(model_directory(arguments.model) / "tokenizer.json")
     measured: list[Measured] = []
     for number, language in enumerate(MULTILINGUAL_V3, start=1):
         progress(f"{number}/{len(MULTILINGUAL_V3)}, {language}")

@@ -128,7 +128,7 @@ class Turn:
     """One turn, as the server's Turn has it, by a clock of its own.
 
     Args:
-        seconds: that one pass of the model takes; a second look is another.
+        seconds: that one pass of the model takes; a second pass is another.
     """
 
     def __init__(

@@ -13,8 +13,8 @@ from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
-from wyoming_faster_whisper.engine.base import DecodeOptions
-from wyoming_faster_whisper.engine.gate import token_budget, unlooped
+from wyoming_faster_whisper.engine.base import DecodeOptions, Job
+from wyoming_faster_whisper.engine.gate import token_budget
 from wyoming_faster_whisper.engine.model import load_model
 from wyoming_faster_whisper.engine.whisper import WhisperEngine
 from wyoming_faster_whisper.engine.window import FRAMES_PER_SECOND, FULL_SECONDS
@@ -25,7 +25,6 @@ from . import voices
 from .accuracy import KITCHEN, POOLED
 from .arguments import RECORDINGS, add, listed, parser
 from .clips import (
-    SAMPLE_RATE,
     TEST_CLIPS,
     Clip,
     Samples,
@@ -74,9 +73,9 @@ def main() -> None:
         pcm = clip.audio + clip.silence(arguments.trailing)
         if condition in POOLED:
             pcm = degrade(clip, pcm, condition, noise)
-        sound = speech(to_samples(pcm), vad)
+        job = speech(to_samples(pcm), vad, language)
         for window in arguments.windows:
-            for beam, text, cpu in decoded(engine, sound, window, arguments.beams, language):
+            for beam, text, cpu in decoded(engine, job, window, arguments.beams):
                 row = found.setdefault((condition, window, beam), Heard(condition, window, beam))
                 row.cpu, row.clips = row.cpu + cpu, row.clips + 1
                 if clip.phrases:
@@ -123,28 +122,36 @@ def trials(
             yield language, language, clip
 
 
-def speech(sound: Samples, vad: Vad) -> Samples:
+def speech(sound: Samples, vad: Vad, language: str) -> Job:
     """What the server would decode of it, pauses inside included."""
+    options = DecodeOptions(language=language)
     found = segments(vad.probabilities(sound).tolist(), SpeechRules(), len(sound))
-    return sound[found[0].start : found[-1].end] if found else sound
+    if not found:
+        return Job(sound, options)
+    start, end = found[0].start, found[-1].end
+    voice = tuple(
+        (part.start + first - start, part.start + last - start)
+        for part in found
+        for first, last in part.voiced
+    )
+    return Job(sound[start:end], options, voice=voice)
 
 
 def decoded(
-    engine: WhisperEngine, sound: Samples, window: float, beams: Sequence[int], language: str
+    engine: WhisperEngine, job: Job, window: float, beams: Sequence[int]
 ) -> Iterator[tuple[int, str, float]]:
-    """Beam, text, CPU seconds; by the engine's own steps, for decode() chooses the window."""
-    seconds = len(sound) / SAMPLE_RATE
+    """Beam, text, CPU seconds of a first pass; decode() would choose the window itself."""
+    language = job.options.language or "en"
     began = time.process_time()
-    frames = round(min(FULL_SECONDS, max(window, seconds + MARGIN)) * FRAMES_PER_SECOND)
-    encoding = engine.model.encode([engine.model.features(sound)], frames // 2 * 2)
+    frames = round(min(FULL_SECONDS, max(window, job.seconds + MARGIN)) * FRAMES_PER_SECOND)
+    encoding = engine.model.encode([engine.model.features(job.samples)], frames // 2 * 2)
     encoder = time.process_time() - began
-    prompt = engine.model.prompt(DecodeOptions(), language)
+    prompt = engine.model.prompt(job.options, language)
     for beam in beams:
         began = time.process_time()
-        budget = token_budget(seconds, language)
+        budget = token_budget(job.seconds, language)
         [first] = engine.model.generate(encoding, [prompt], beam, [budget])
-        text = unlooped(first, seconds).text
-        yield beam, text, encoder + time.process_time() - began
+        yield beam, first.text, encoder + time.process_time() - began
 
 
 def table(rows: Sequence[Heard]) -> str:

@@ -20,12 +20,6 @@ def test_longer_speech_gets_its_length_and_a_margin() -> None:
     assert window_frames(17.0, size="base", language="en") == 1800
 
 
-def test_a_second_look_gets_no_less_and_where_it_was_not_measured_all() -> None:
-    assert window_frames(2.0, size="base", language="en", second=True) == 1000
-    assert window_frames(22.0, size="base", language="en", second=True) == 2300
-    assert window_frames(2.0, size="small", language="en", second=True) == FULL_FRAMES
-
-
 def test_what_was_not_measured_gets_a_cautious_window() -> None:
     assert window_frames(2.0, size="small", language="en") == 2000
     assert window_frames(2.0, size="base", language="ko") == 2000
