@@ -1,0 +1,68 @@
+"""The real base says all that was said, and nothing twice."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+
+import numpy as np
+import pytest
+
+from wyoming_faster_whisper.audio import Samples
+from wyoming_faster_whisper.engine.base import DecodeOptions, Job, Transcript
+from wyoming_faster_whisper.engine.whisper import WhisperEngine
+from wyoming_faster_whisper.speech.segment import SpeechRules, segments
+from wyoming_faster_whisper.speech.vad import Vad
+from wyoming_faster_whisper.testing import silence
+
+from ..clips import CLIPS
+from .conftest import loaded
+
+pytestmark = pytest.mark.model
+
+
+@pytest.fixture(scope="module")
+def engine(tmp_path_factory: pytest.TempPathFactory) -> Iterator[WhisperEngine]:
+    with loaded("base", tmp_path_factory.mktemp("models")) as model:
+        yield model
+
+
+def said(*names: str, pause: float = 0.6) -> Samples:
+    """Recordings one after the other."""
+    parts = [part for name in names for part in (CLIPS[name].samples, silence(pause))]
+    return np.concatenate(parts)
+
+
+def heard(engine: WhisperEngine, sound: Samples) -> Transcript:
+    """What the engine makes of a sound that is one segment."""
+    probabilities = Vad().probabilities(sound).tolist()
+    [segment] = segments(probabilities, SpeechRules(), len(sound))
+    samples = sound[segment.start : segment.end]
+    options = DecodeOptions(language="en")
+    job = Job(samples, options, voice=segment.voiced, lead=segment.lead)
+    [transcript] = engine.decode([job])
+    return transcript
+
+
+@pytest.mark.parametrize("times", [2, 3])
+@pytest.mark.parametrize(
+    ("name", "order"), [("lights", "turn on the lights"), ("blinds", "close the blinds")]
+)
+def test_an_order_is_written_as_often_as_it_is_given(
+    engine: WhisperEngine, name: str, order: str, times: int
+) -> None:
+    text = heard(engine, said(*[name] * times)).text
+    assert len(re.findall(order, text.lower())) == times, text
+
+
+@pytest.mark.parametrize("pause", [0.6, 1.2, 2.5])
+@pytest.mark.parametrize(
+    "names",
+    [("lights", "blinds"), ("kitchen", "weather"), ("thermostat", "timer"), ("time", "stop")],
+    ids=lambda names: "+".join(names),
+)
+def test_two_sentences_are_both_heard(
+    engine: WhisperEngine, names: tuple[str, ...], pause: float
+) -> None:
+    text = heard(engine, said(*names, pause=pause)).text
+    assert [name for name in names if not CLIPS[name].heard_in(text)] == [], text
