@@ -168,7 +168,7 @@ async def test_text_comes_in_the_order_of_the_protocol(serve: Serve) -> None:
 async def test_the_text_of_a_closed_segment_comes_before_the_end(serve: Serve) -> None:
     server = await serve(partials="auto")
     async with server.client() as client:
-        *audio, stop = utterance(np.concatenate([tone(1.0), silence(2.5)]))
+        *audio, stop = utterance(np.concatenate([tone(1.0), silence(5.5)]))
         await client.send(*audio)
         assert [(await client.receive()).type for _ in range(2)] == [
             "transcript-start",

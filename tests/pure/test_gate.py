@@ -149,7 +149,7 @@ def test_long_certain_speech_is_decoded_again_before_it_is_nothing() -> None:
         assert judge(first, sure=False, spoken=3.1) is Verdict.EMPTY
 
 
-def test_a_text_that_both_looks_hold_for_likely_wins() -> None:
+def test_a_text_that_both_passes_hold_for_likely_wins() -> None:
     first = decoded("cut the lights", logprob=-0.5)
     likely = {
         "cut the lights": [-2.0, -9.0],
@@ -161,7 +161,7 @@ def test_a_text_that_both_looks_hold_for_likely_wins() -> None:
     assert chosen.others == ("put the lights", "cut the lights")
 
 
-def test_the_texts_of_two_looks_that_differ_in_their_words_are_weighed() -> None:
+def test_the_texts_of_two_passes_that_differ_in_their_words_are_weighed() -> None:
     first = replace(decoded("Cut it."), others=("cut it", "Put it.", "Shut it."))
     second = replace(decoded("Put it!"), others=("", "Cut 8."))
     assert rivals(first, second) == ["Cut it.", "Put it.", "Cut 8."]
@@ -180,7 +180,7 @@ def test_a_text_that_repeats_itself_makes_no_other_one_broken_off() -> None:
     assert rivals(first) == ["Turn it off.", "Turn it off. Turn it off."]
 
 
-def test_without_a_word_in_either_look_the_first_stands() -> None:
+def test_without_a_word_in_either_pass_the_first_stands() -> None:
     first = decoded("", logprob=-0.5)
     assert likeliest(first, {}, no_word_is_strange) is first
 
@@ -223,7 +223,7 @@ def test_what_was_heard_stays_where_no_other_text_is_better(
     assert worded(heard(*texts), mocos) == heard(*texts)
 
 
-def test_of_two_looks_a_text_in_words_that_there_are_wins_as_well() -> None:
+def test_of_two_passes_a_text_in_words_that_there_are_wins_as_well() -> None:
     likely = {"a moco": [-1.0, -1.0], "a mocha": [-2.5, -2.5], "a mock": [-3.5, -3.5]}
     assert likeliest(decoded(), likely, mocos).text == "a mocha"
     assert likeliest(decoded(), likely, no_word_is_strange).text == "a moco"

@@ -72,7 +72,7 @@ _DOUBT = 1.85  # for what might be speech
 _DOUBT_SURE = 1.95
 _NO_SPEECH_SURE = 0.45
 
-# Mean log-probability under which a second look pays: of recorded orders, 8% of the clean ones
+# Mean log-probability under which a second pass pays: of recorded orders, 8% of the clean ones
 # and 19% of all down to 5 dB are there (docs/performance.md).
 _CARE = -0.4
 
@@ -92,7 +92,7 @@ _LONG_SPEECH = 3.0
 # Words by which another hypothesis is longer than one that breaks off.
 _BROKEN_OFF = 2
 
-_RIVALS = 3  # texts of one look; with all five of a beam no more orders are right
+_RIVALS = 3  # texts of one pass; with all five of a beam no more orders are right
 
 # Whisper's own is 2.4 (openai/whisper: transcribe.py), of UTF-8, in which a letter takes up to
 # three bytes that are much alike. With one byte a character, up to four sentences that follow one
@@ -375,14 +375,14 @@ def rivals(*passes: Decoded) -> list[str]:
 def likeliest(
     first: Decoded, likely: Mapping[str, Sequence[float]], strange: Callable[[str], int]
 ) -> Decoded:
-    """Of the texts of two looks at the same speech, the one that both together hold for likely.
+    """Of the texts of two passes over the same speech, the one that both hold for likely.
 
-    What one look mistook the other seldom mistakes in the same way: a text that is only likely
+    What one pass mistook the other seldom mistakes in the same way: a text that is only likely
     in one of them loses to one that is fairly likely in both.
 
     Args:
-        first: what the first look gave; its figures stay.
-        likely: by text, how likely each look holds it, all of it, natural log.
+        first: what the first pass gave; its figures stay.
+        likely: by text, how likely each pass holds it, all of it, natural log.
         strange: how many words of a text are none.
     """
     if not likely:

@@ -1,11 +1,12 @@
 """One decode, from samples to text: what is made of the model.
 
 It is a spectrogram, one encoding of as much window as the clip needs (window.py), a
-beam over it, and, where the gate does not believe the text (gate.py), all of it once
-more, played more slowly. Of the texts that a beam found, one in words that there are is
-preferred. Where a text is like names the decoder listens for them, and is asked whether
-one was meant (hints.py). Jobs that need the same window go through together: a step of
-the decoder spends its time on fetching the weights, which serve a batch as well as one.
+beam over it, and, where the gate does not believe the text (gate.py) or the text leaves
+speech out (coverage.py), all of it once more over the full window. Of the texts that a
+beam found, one in words that there are is preferred. Where a text is like names the
+decoder listens for them, and is asked whether one was meant (hints.py). Jobs that need
+the same window go through together: a step of the decoder spends its time on fetching
+the weights, which serve a batch as well as one.
 """
 
 from __future__ import annotations

@@ -34,7 +34,7 @@ _LOGGER = logging.getLogger(__name__)
 
 _DAY = 86_400.0  # seconds
 _COMMAND = 10.0  # seconds of sound; what is longer is none
-_TIMES = 3  # one slow decode, with a second look or on a busy machine, is no slow engine
+_TIMES = 3  # one slow decode, with a second pass or on a busy machine, is no slow engine
 _PROGRESS = 1_000_000  # bytes; a line in the log is none
 
 # To the threads of one engine: a batch to decode, or None to stop.
