@@ -34,7 +34,7 @@ class _Part:
     options: DecodeOptions  # as they were asked for when it was begun
     guess: bool  # nobody waits for it yet
     before: _Part | None  # is decoded first
-    task: asyncio.Task[Transcript | None] | None = None  # None: it failed
+    task: asyncio.Future[Transcript | None] | None = None  # None: it failed
     job: Job | None = None  # once it was its turn
     was_guess: bool = False  # begun before anybody waited for it
     closed: bool = False  # no more can come to it
@@ -216,8 +216,10 @@ class Decoding:
         assert part.task is not None
         text = await part.task
         if text is None:  # a guess that fails is forgotten, what somebody waits for is not
-            part.task = self._tasks.create_task(self._submit(part))
-            text = await part.task
+            text = await self._submit(part)
+            # Not a task of its own: one that fails would cancel the answer before it is recorded.
+            part.task = asyncio.get_running_loop().create_future()
+            part.task.set_result(text)
         return text
 
     def _start(self, part: _Part) -> None:
