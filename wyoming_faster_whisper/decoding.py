@@ -36,6 +36,7 @@ class _Part:
     before: _Part | None  # is decoded first
     task: asyncio.Future[Transcript | None] | None = None  # None: it failed
     job: Job | None = None  # once it was its turn
+    quick: bool = False  # a first pass will do as long as nobody waits and more may come
     was_guess: bool = False  # begun before anybody waited for it
     closed: bool = False  # no more can come to it
     told: bool = False
@@ -48,6 +49,11 @@ class _Part:
         if task is None or not task.done() or task.cancelled() or task.exception():
             return None
         return task.result()
+
+    @property
+    def doubted(self) -> bool:
+        """True where a first pass doubts its text, and no second one was made."""
+        return self.quick and self.text is not None and self.text.provisional
 
     @property
     def language(self) -> str | None:
@@ -119,19 +125,20 @@ class Decoding:
             part.told for part in self._parts.values() if part.segment.start < segment.start
         )
 
-    def begin(self, segment: Segment, *, guess: bool) -> None:
+    def begin(self, segment: Segment, *, guess: bool, quick: bool = False) -> None:
         """Decode a segment, which follows those that were begun before.
 
         Args:
             guess: nobody waits for it yet. Begin it again without, once somebody does.
+            quick: a first pass will do until the segment is closed or somebody waits.
         """
         part = self._parts.get(segment)
         if part is None:
             before = [one for one in self._parts.values() if one.segment.start < segment.start]
             for one in before:
-                one.closed = True
+                self._close(one)
             part = _Part(segment, self._wanted(), guess, before[-1] if before else None)
-            part.was_guess = guess
+            part.quick, part.was_guess = quick, guess
             self._parts[segment] = part
             self._parts = dict(sorted(self._parts.items(), key=lambda item: item[0].start))
             self._start(part)
@@ -149,7 +156,7 @@ class Decoding:
         """Nothing more can come to a segment."""
         part = self._parts.get(segment)
         if part is not None:
-            part.closed = True
+            self._close(part)
             self._tell_certain()
 
     def forget(self) -> None:
@@ -226,6 +233,17 @@ class Decoding:
         part.job = None
         part.task = self._tasks.create_task(self._decode(part))
 
+    def _close(self, part: _Part) -> None:
+        part.closed = True
+        self._finish(part)
+
+    def _finish(self, part: _Part) -> None:
+        """Decode in full what a first pass doubts: its text is needed now."""
+        if part.doubted:
+            part.quick = False
+            self._restart(part)
+            part.was_guess = part.guess
+
     def _restart(self, part: _Part) -> None:
         if part.task is not None:
             part.task.cancel()
@@ -237,7 +255,9 @@ class Decoding:
         while True:
             part.guess = False
             if part.job is not None and part.job.guess and self._worker.waits(part.job):
+                part.quick = False
                 self._restart(part)  # in front of the guesses
+            self._finish(part)
             if part.before is None:
                 return
             part = part.before
@@ -248,6 +268,9 @@ class Decoding:
             if part.before is not None and part.before.task is not None:
                 await asyncio.wait([part.before.task])
             text = await self._submit(part)
+            if part.quick and text.provisional and (part.closed or not part.guess):
+                part.quick = False
+                text = await self._submit(part)
         except Hung:
             raise  # another try could cost the next model as well
         except ServerError as error:
@@ -275,6 +298,7 @@ class Decoding:
             sure=segment.sure,
             voice=segment.voiced,
             guess=part.guess,
+            quick=part.quick and part.guess and not part.closed,
             said=said,
             closing=part.guess and self._closing,
             lead=segment.lead,
@@ -288,7 +312,7 @@ class Decoding:
             self._correct_languages()
         for part in self._parts.values():
             text = part.text
-            if not part.closed or text is None or self._doubtful(part):
+            if not part.closed or text is None or part.doubted or self._doubtful(part):
                 return
             if not part.told:
                 part.told = True

@@ -329,10 +329,10 @@ class Turn:
             match action:
                 case Decode(segment=segment) if hold:
                     self._held[segment] = None
-                case Decode(segment=segment, guess=guess):
+                case Decode(segment=segment, guess=guess, quick=quick):
                     self._partials.pause()
                     self._begin_held(before=segment)
-                    self._decoding.begin(segment, guess=guess)
+                    self._decoding.begin(segment, guess=guess, quick=quick)
                 case Drop(segment=segment) if segment in self._held:
                     del self._held[segment]
                 case Drop(segment=segment):

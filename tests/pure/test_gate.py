@@ -106,7 +106,7 @@ def test_speech_in_noise_is_not_lost() -> None:
     "text",
     [
         "Call 1234.",
-        "Wake me at 7 a.m. please.",
+        "Wake me at 7:45 please.",
         "Yes.",
         "Lights off!",
         "关灯。",
@@ -129,7 +129,7 @@ def test_words_are_counted_in_every_script(text: str) -> None:
 
 
 def test_a_close_hypothesis_of_other_words_is_decoded_again() -> None:
-    first = heard(("Turn on the lamp.", -1.0), ("Turn on the ramp.", -1.2))
+    first = heard(("Turn on the lamp.", -1.0), ("Turn on the ramp.", -1.05))
     assert judge(first, sure=True) is Verdict.AGAIN
     apart = heard(("Turn on the lamp.", -1.0), ("Turn on the ramp.", -1.4))
     assert judge(apart, sure=True) is Verdict.BELIEVE

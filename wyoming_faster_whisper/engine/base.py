@@ -34,7 +34,7 @@ class Job:
     sure: bool = True  # the VAD heard speech, not only something that might be
     voice: tuple[tuple[int, int], ...] = ()  # samples from and to which the VAD heard speech
     guess: bool = False  # may be dropped before it is used
-    quick: bool = False  # a first pass will do: a later decode replaces its text
+    quick: bool = False  # a first pass will do: what it doubts is decoded again
     owner: Hashable = None  # whose it is; for fairness
     said: str = ""  # text that the decode goes on from: it has been sent already
     closing: bool = False  # say what the decoder thought of the end of the text
@@ -79,7 +79,7 @@ class Transcript:
     verdict: str = ""  # the gate's last word
     closing: Closing | None = None  # where it was asked for, and the engine says
     language_probability: float = 1.0  # 0 to 1; 1 where the language was given
-    provisional: bool = False  # more of the sound after the last word may change the text
+    provisional: bool = False  # more sound after the last word, or a second pass, may change it
     queued: float = field(default=0.0, compare=False)  # seconds that it waited for the model
 
 

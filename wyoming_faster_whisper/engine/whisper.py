@@ -28,6 +28,7 @@ from .gate import (
     Decoded,
     Verdict,
     counts,
+    fragile,
     has_words,
     judge,
     likeliest,
@@ -269,7 +270,9 @@ class WhisperEngine:
             text,
             language,
             language_probability=sound.probability,
-            provisional=bool(heard.gaps) or unfinished(decoded),
+            provisional=bool(heard.gaps)
+            or unfinished(decoded)
+            or (job.quick and verdict is Verdict.AGAIN),
             logprob=heard.decoded.logprob,
             passes=passes,
             verdict=verdict.value,
@@ -308,7 +311,8 @@ class WhisperEngine:
         beam = job.options.beam_size or BEAM  # also where the first pass was greedy
         features = sound.features
         lost = first.looped or first.gaps or not has_words(first.decoded.text)
-        frames = FULL_FRAMES if lost else self._frames(job, second=True)
+        full = lost or fragile(first.decoded.text)
+        frames = FULL_FRAMES if full else self._frames(job, second=True)
         if self._frames(job) == frames:
             # The same window would give the same text. Speed perturbation errs elsewhere.
             pace = max(PACE, sound.seconds / (FULL_SECONDS - 1))  # none of it may be lost
@@ -328,8 +332,8 @@ class WhisperEngine:
             return first if second.looped and not first.looped else self._fuller(second, first)
         if first.gaps or second.gaps:
             return self._fuller(second, first)
-        if counts(first.decoded.text) or counts(second.decoded.text):
-            return second  # of texts that differ in a count the shorter one is always likelier
+        if fragile(first.decoded.text) or counts(second.decoded.text):
+            return second  # where a count differs the shorter text is always likelier
         texts = rivals(first.decoded, second.decoded)
         encodings = (first.encoding or self._encode(sound), encoding)
         likely = self.model.likely(encodings, sound.plain(self.model), texts)

@@ -33,7 +33,8 @@ class Window:
 _FULL = Window(FULL_SECONDS, 0.0)
 _CAUTIOUS = Window(20.0, 2.0)
 
-# A second pass over 20 s errs no more often than one over 30 s, and takes 40% of its time.
+# What was only unlikely in a short window is heard as well over 20 s as over 30 s, in 40% of the
+# time.
 _SHORT = Window(10.0, 1.0, second=20.0)
 
 # python -m bench.windows; docs/performance.md has its tables. English by recorded orders, clean

@@ -65,6 +65,7 @@ class Decode:
 
     segment: Segment
     guess: bool  # nobody waits for it yet; the speaker may go on and have it dropped
+    quick: bool = False  # a first pass will do: what it doubts is decoded again, with more sound
 
 
 @dataclass(frozen=True, slots=True)
@@ -201,7 +202,7 @@ class Utterance:
         if not is_open or self.phase is not Phase.GUESSING:
             return []
         self._provisional = segment if provisional else None
-        if reading is Reading.NOTHING:
+        if reading is Reading.NOTHING and not provisional:
             self._first, self._spoken, self._quiet = None, 0, 0
             self.phase = Phase.LISTENING
             return []
@@ -302,7 +303,7 @@ class Utterance:
         if not parts:
             return []
         self.phase = Phase.GUESSING
-        actions = self._decode(parts, guess=True)
+        actions = self._decode(parts, guess=True, quick=guess)
         if not guess:
             actions.append(Decode(self._decoding[parts[-1].speech], guess=False))
         return actions
@@ -344,14 +345,19 @@ class Utterance:
         parts = segments(self._probabilities, self._rules, self.samples)
         return [part for part in parts if part.sure]
 
-    def _decode(self, parts: list[Segment], *, guess: bool) -> list[Action]:
+    def _decode(self, parts: list[Segment], *, guess: bool, quick: bool = False) -> list[Action]:
+        """Begin what is not being decoded, and drop what is not wanted any more.
+
+        Args:
+            quick: the last part may go on, so that a first pass over it will do.
+        """
         wanted = {part.speech for part in parts}
         stale = [part for speech, part in self._decoding.items() if speech not in wanted]
         actions: list[Action] = [self._drop(part) for part in stale]
         for part in parts:
             if part.speech not in self._decoding:
                 self._decoding[part.speech] = part
-                actions.append(Decode(part, guess))
+                actions.append(Decode(part, guess, quick and part is parts[-1]))
         return actions
 
     def _drop(self, part: Segment) -> Drop:
