@@ -26,9 +26,9 @@ def test_an_offset_is_gone_from_the_first_sample_on(offset: float) -> None:
     assert np.abs(out).max() < 1e-6
 
 
-def test_it_is_a_butterworth_of_order_4() -> None:
+def test_it_is_a_butterworth_of_order_6() -> None:
     for hz in (20.0, 50.0, 60.0, CUTOFF, 120.0, 200.0):
-        expected = -10 * np.log10(1 + (CUTOFF / hz) ** 8)
+        expected = -10 * np.log10(1 + (CUTOFF / hz) ** 12)
         assert gain(hz) == pytest.approx(expected, abs=0.15)
 
 
