@@ -100,6 +100,8 @@ class Decoding:
         self._closing = closing
         self._name = name
         self._parts: dict[Segment, _Part] = {}  # in the order of speech
+        self._language: str | None = None  # that was detected with certainty
+        self._language_seconds = 0.0  # of speech in which it was
 
     def __repr__(self) -> str:
         return f"<Decoding {len(self._parts)} segments, {self.begun} decodes begun>"
@@ -180,6 +182,7 @@ class Decoding:
             self._hurry(part)
         for segment in segments:
             await self._text(self._parts[segment])
+            self._learn_language(self._parts[segment])
         self._correct_languages()
         texts = []
         for segment in segments:
@@ -192,27 +195,25 @@ class Decoding:
 
     def _correct_languages(self) -> None:
         """Decode segments again whose language was a guess, in the one that is certain."""
-        certain = self._certain_language(list(self._parts.values()))
         for part in self._parts.values():
-            if certain is not None and self._doubtful(part):
-                part.corrected = certain
+            if self._language is not None and self._doubtful(part):
+                part.corrected = self._language
                 self._restart(part)
 
     def _doubtful(self, part: _Part) -> bool:
         """True where a part was decoded in a language that may not be the one that is spoken."""
-        text = part.text
-        given = part.options.language or part.corrected
-        if part.told or given or text is None or not text.text:
+        if part.told or part.options.language or part.corrected:
             return False
-        certain = self._certain_language(list(self._parts.values()))
-        return part.language is None and text.language != certain
+        text = part.text
+        if text is None or not text.text:
+            return False
+        return part.language is None and text.language != self._language
 
-    @staticmethod
-    def _certain_language(parts: Sequence[_Part]) -> str | None:
-        """Return the language of the longest part in which it was detected with certainty."""
-        known = [part for part in parts if part.language is not None]
-        longest = max(known, key=lambda part: part.segment.voice_seconds, default=None)
-        return longest.language if longest else None
+    def _learn_language(self, part: _Part) -> None:
+        """Keep the language of the longest part in which it was detected with certainty."""
+        seconds = part.segment.voice_seconds
+        if part.language is not None and seconds > self._language_seconds:
+            self._language, self._language_seconds = part.language, seconds
 
     def guessed(self, segment: Segment) -> bool:
         """The text of this segment was begun before anybody waited for it."""
@@ -288,9 +289,8 @@ class Decoding:
         segment, options = part.segment, part.options
         said, language = self._said(segment)
         if options.language is None:
-            before = [one for one in self._parts.values() if one.segment.start < segment.start]
             if not said:
-                language = part.corrected or self._certain_language(before)
+                language = part.corrected or self._language
             options = replace(options, language=language)
         part.job = Job(
             self._recording.samples(segment.start, segment.end),
@@ -308,6 +308,8 @@ class Decoding:
         return await self._worker.submit(part.job)
 
     def _tell_certain(self) -> None:
+        for part in self._parts.values():
+            self._learn_language(part)
         if any(map(self._doubtful, self._parts.values())):
             self._correct_languages()
         for part in self._parts.values():
