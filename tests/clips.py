@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
-from wyoming_faster_whisper.audio import decode_pcm
+from wyoming_faster_whisper.audio.pcm import decode_pcm
 from wyoming_faster_whisper.client import read_wav
 
 _FOLDER = Path(__file__).parent / "data"

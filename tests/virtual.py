@@ -16,7 +16,7 @@ from typing import Any, TypeVar
 import numpy as np
 
 from wyoming_faster_whisper.answer import Answer, Notice
-from wyoming_faster_whisper.audio import PcmFormat, Samples
+from wyoming_faster_whisper.audio.pcm import PcmFormat, Samples
 from wyoming_faster_whisper.engine.base import DecodeOptions, Job, Transcript
 from wyoming_faster_whisper.engine.worker import Worker
 from wyoming_faster_whisper.record import UtteranceRecord

@@ -12,7 +12,7 @@ import logging
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
-from .audio import Recording
+from .audio.recording import Recording
 from .engine.base import DecodeOptions, Job, Transcript
 from .engine.worker import Worker
 from .errors import Hung, ServerError

@@ -10,9 +10,10 @@ from typing import Protocol
 
 import numpy as np
 
-from .audio import PcmFormat, PcmStream, Recording, Samples
+from .audio.highpass import HighPass
+from .audio.pcm import PcmFormat, PcmStream, Samples
+from .audio.recording import Recording
 from .errors import AudioError, Busy
-from .highpass import HighPass
 from .speech.endpoint import WINDOW, Probabilities
 
 _AT_ONCE = 8  # windows that the VAD judges in the event loop: 1 ms; more go to a thread

@@ -12,7 +12,8 @@ import logging
 from collections.abc import Callable
 from dataclasses import replace
 
-from .audio import SAMPLE_RATE, Recording
+from .audio.pcm import SAMPLE_RATE
+from .audio.recording import Recording
 from .engine.base import DecodeOptions, Job, Transcript
 from .engine.worker import Worker
 from .errors import Hung, ServerError

@@ -125,7 +125,7 @@ def use_libraries() -> None:
     """Use every library once. In a child: this may be the end of the process."""
     import numpy as np
 
-    from .audio import PcmFormat, PcmStream
+    from .audio.pcm import PcmFormat, PcmStream
     from .engine import model
     from .engine.spectrogram import Spectrogram, to_features
     from .speech.endpoint import WINDOW

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Coroutine
 from typing import Any, Protocol
 
-from .audio import Recording
+from .audio.recording import Recording
 from .engine.base import Transcript
 from .request import Request
 

@@ -20,7 +20,7 @@ from collections.abc import Awaitable, Callable
 from enum import Enum
 
 from .answer import Answer, Notice
-from .audio import PcmFormat
+from .audio.pcm import PcmFormat
 from .hearing import Memory, SpeechDetector, SpeechStream
 from .request import Request
 from .speech.ending import Ended

@@ -11,7 +11,7 @@ from collections.abc import AsyncIterator, Callable, Hashable, Sequence
 
 import numpy as np
 
-from .audio import SAMPLE_RATE, Samples
+from .audio.pcm import SAMPLE_RATE, Samples
 from .engine.base import Job, Transcript
 from .speech.endpoint import WINDOW, Probabilities
 

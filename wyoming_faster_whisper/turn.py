@@ -21,7 +21,7 @@ from .answer import (
     VoiceStarted,
     VoiceStopped,
 )
-from .audio import SAMPLE_RATE, PcmFormat
+from .audio.pcm import SAMPLE_RATE, PcmFormat
 from .decoding import Decoding
 from .engine.base import DecodeOptions, Transcript
 from .engine.worker import Worker

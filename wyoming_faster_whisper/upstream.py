@@ -19,7 +19,8 @@ from wyoming.audio import AudioChunk, AudioStart, AudioStop
 from wyoming.info import Info
 from wyoming.ping import Ping, Pong
 
-from .audio import SAMPLE_RATE, Recording
+from .audio.pcm import SAMPLE_RATE
+from .audio.recording import Recording
 from .client import Client, ClientError, Refused
 from .engine.base import Transcript
 from .errors import ServerError, SettingError, printable

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from bench.turns import Heard, Turn, table
-from wyoming_faster_whisper.audio import SAMPLE_RATE, Samples
+from wyoming_faster_whisper.audio.pcm import SAMPLE_RATE, Samples
 from wyoming_faster_whisper.engine.base import Closing, Transcript
 from wyoming_faster_whisper.settings import Settings
 from wyoming_faster_whisper.speech.ending import Reading

@@ -16,7 +16,7 @@ from typing import Any
 import pytest
 from websockets.asyncio.client import ClientConnection, connect
 
-from wyoming_faster_whisper.audio import SAMPLE_RATE, Samples
+from wyoming_faster_whisper.audio.pcm import SAMPLE_RATE, Samples
 from wyoming_faster_whisper.testing import pcm16
 
 DEADLINE = 30.0  # seconds; only a test that fails waits for so long

@@ -7,7 +7,7 @@ from pathlib import Path
 import av
 import numpy as np
 
-from wyoming_faster_whisper.audio import Samples
+from wyoming_faster_whisper.audio.pcm import Samples
 from wyoming_faster_whisper.testing import pcm16
 
 CODECS = {

@@ -21,7 +21,7 @@ from wyoming.event import Event, async_read_event
 from wyoming.info import Describe, Info
 from wyoming.ping import Ping, Pong
 
-from wyoming_faster_whisper.audio import PcmFormat, Samples
+from wyoming_faster_whisper.audio.pcm import PcmFormat, Samples
 from wyoming_faster_whisper.engine.base import Engine
 from wyoming_faster_whisper.service import Service
 from wyoming_faster_whisper.session import Memory, SpeechDetector

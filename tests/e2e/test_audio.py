@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 from wyoming.audio import AudioStart, AudioStop
 
-from wyoming_faster_whisper.audio import SAMPLE_RATE, PcmFormat, Samples, decode_pcm
-from wyoming_faster_whisper.highpass import HighPass
+from wyoming_faster_whisper.audio.highpass import HighPass
+from wyoming_faster_whisper.audio.pcm import SAMPLE_RATE, PcmFormat, Samples, decode_pcm
 from wyoming_faster_whisper.testing import pcm16, tone
 
 from .serving import PCM, Server, chunks, frames, recording

@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 from wyoming.event import Event
 
-from wyoming_faster_whisper.audio import PcmFormat
+from wyoming_faster_whisper.audio.pcm import PcmFormat
 from wyoming_faster_whisper.client import Client, ClientError, Clip
 from wyoming_faster_whisper.health_check import DEFAULT_URI, default_uri, server_arguments
 from wyoming_faster_whisper.testing import FakeEngine, pcm16, tone

@@ -12,7 +12,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from wyoming_faster_whisper.audio import Samples
+from wyoming_faster_whisper.audio.pcm import Samples
 from wyoming_faster_whisper.cli import client as main
 from wyoming_faster_whisper.client import Client, ClientError, Retry, media
 from wyoming_faster_whisper.client.options import Wish

@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from wyoming_faster_whisper.audio import Samples
+from wyoming_faster_whisper.audio.pcm import Samples
 from wyoming_faster_whisper.client import Client, ClientError, Retry
 from wyoming_faster_whisper.client.listen import level, listen
 from wyoming_faster_whisper.client.microphone import Microphone, MicrophoneError

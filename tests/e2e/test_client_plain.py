@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from wyoming_faster_whisper.audio import PcmFormat
+from wyoming_faster_whisper.audio.pcm import PcmFormat
 from wyoming_faster_whisper.client import (
     Client,
     ClientError,

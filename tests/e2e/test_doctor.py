@@ -19,7 +19,7 @@ from wyoming.event import Event, async_read_event, async_write_event
 from wyoming.info import AsrModel, AsrProgram, Attribution, Describe, Info
 
 from wyoming_faster_whisper import cli
-from wyoming_faster_whisper.audio import PcmFormat
+from wyoming_faster_whisper.audio.pcm import PcmFormat
 from wyoming_faster_whisper.client import ClientError, Clip
 from wyoming_faster_whisper.doctor.command import Examination, main
 from wyoming_faster_whisper.doctor.finding import Level

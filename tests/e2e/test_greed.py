@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 from wyoming.ping import Ping
 
-from wyoming_faster_whisper.audio import Recording
+from wyoming_faster_whisper.audio.recording import Recording
 from wyoming_faster_whisper.engine.base import Job
 from wyoming_faster_whisper.testing import FakeEngine, pcm16, tone
 from wyoming_faster_whisper.wire.framing import write_event

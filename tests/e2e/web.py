@@ -13,7 +13,7 @@ from urllib.parse import urlsplit
 from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import ConnectionClosed
 
-from wyoming_faster_whisper.audio import Samples
+from wyoming_faster_whisper.audio.pcm import Samples
 from wyoming_faster_whisper.testing import pcm16
 
 from .serving import Server, peer

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 import numpy as np
 import pytest
 
-from wyoming_faster_whisper.audio import SAMPLE_RATE, Samples
+from wyoming_faster_whisper.audio.pcm import SAMPLE_RATE, Samples
 from wyoming_faster_whisper.engine.base import DecodeOptions, Job, Transcript
 from wyoming_faster_whisper.engine.whisper import WhisperEngine
 from wyoming_faster_whisper.speech.finished import odds

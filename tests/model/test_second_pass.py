@@ -10,7 +10,7 @@ import ctranslate2
 import numpy as np
 import pytest
 
-from wyoming_faster_whisper.audio import SAMPLE_RATE, Samples
+from wyoming_faster_whisper.audio.pcm import SAMPLE_RATE, Samples
 from wyoming_faster_whisper.engine.base import DecodeOptions, Job, Transcript
 from wyoming_faster_whisper.engine.spectrogram import Features
 from wyoming_faster_whisper.engine.whisper import PACE, WhisperEngine

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from wyoming_faster_whisper.audio import SAMPLE_RATE, Samples
+from wyoming_faster_whisper.audio.pcm import SAMPLE_RATE, Samples
 from wyoming_faster_whisper.client import read_wav
 from wyoming_faster_whisper.doctor.command import _ORDER, _WORDS
 from wyoming_faster_whisper.doctor.visitor import Visitor, spoken

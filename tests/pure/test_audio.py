@@ -12,15 +12,15 @@ import numpy as np
 import numpy.typing as npt
 import pytest
 
-from wyoming_faster_whisper.audio import (
+from wyoming_faster_whisper.audio.pcm import (
     SAMPLE_RATE,
     PcmFormat,
     PcmStream,
-    Recording,
     Samples,
     decode_pcm,
     slower,
 )
+from wyoming_faster_whisper.audio.recording import Recording
 from wyoming_faster_whisper.errors import AudioError
 from wyoming_faster_whisper.testing import pcm16, tone
 

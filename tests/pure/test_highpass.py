@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from wyoming_faster_whisper.audio import SAMPLE_RATE
-from wyoming_faster_whisper.highpass import CUTOFF, HighPass
+from wyoming_faster_whisper.audio.highpass import CUTOFF, HighPass
+from wyoming_faster_whisper.audio.pcm import SAMPLE_RATE
 
 
 def tone(hz: float, seconds: float = 2.0) -> np.ndarray:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from wyoming_faster_whisper.audio import PcmFormat
+from wyoming_faster_whisper.audio.pcm import PcmFormat
 from wyoming_faster_whisper.speech.pace import Pace
 
 PCM = PcmFormat()

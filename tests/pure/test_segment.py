@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from itertools import pairwise
 
-from wyoming_faster_whisper.audio import SAMPLE_RATE
+from wyoming_faster_whisper.audio.pcm import SAMPLE_RATE
 from wyoming_faster_whisper.speech.endpoint import WINDOW
 from wyoming_faster_whisper.speech.segment import LONGEST, Segment, SpeechRules, segments
 

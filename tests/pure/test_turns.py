@@ -18,7 +18,7 @@ from wyoming_faster_whisper.answer import (
     VoiceStarted,
     VoiceStopped,
 )
-from wyoming_faster_whisper.audio import Samples
+from wyoming_faster_whisper.audio.pcm import Samples
 from wyoming_faster_whisper.engine.base import Closing, Job, Transcript
 from wyoming_faster_whisper.request import Request
 from wyoming_faster_whisper.speech.ending import TurnRules

@@ -15,7 +15,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-from ..audio import SAMPLE_RATE, PcmFormat
+from ..audio.pcm import SAMPLE_RATE, PcmFormat
 from ..errors import AudioError, SettingError, printable, visible
 from . import media, plot, screen, words
 from .connection import Client, ClientError, Unreachable, Watch

@@ -14,7 +14,7 @@ from typing import Protocol
 
 import numpy as np
 
-from ..audio import SAMPLE_RATE, PcmFormat, Samples, decode_pcm
+from ..audio.pcm import SAMPLE_RATE, PcmFormat, Samples, decode_pcm
 from ..speech.endpoint import WINDOW, Probabilities, Stretch, stretches
 
 CAPTION_LONGEST = 12.0

@@ -22,7 +22,7 @@ from functools import partial
 import numpy as np
 from wyoming.asr import Transcript
 
-from ..audio import SAMPLE_RATE, PcmFormat, Samples
+from ..audio.pcm import SAMPLE_RATE, PcmFormat, Samples
 from ..errors import visible
 from . import screen
 from .connection import Client, ClientError, Watch

@@ -14,7 +14,7 @@ from contextlib import closing
 from pathlib import Path
 from typing import Any, BinaryIO
 
-from ..audio import SAMPLE_RATE
+from ..audio.pcm import SAMPLE_RATE
 from ..errors import AudioError, SettingError
 
 STDIN = "-"

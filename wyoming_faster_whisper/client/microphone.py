@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from types import ModuleType
 from typing import Any, Protocol
 
-from ..audio import PcmFormat, PcmStream, Samples
+from ..audio.pcm import PcmFormat, PcmStream, Samples
 from ..errors import printable
 from .connection import ClientError
 

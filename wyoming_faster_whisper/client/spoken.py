@@ -8,7 +8,7 @@ from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from ..audio import PcmFormat
+from ..audio.pcm import PcmFormat
 from ..errors import AudioError
 
 CHUNK = 0.1  # seconds of sound in one event

@@ -11,7 +11,7 @@ from pathlib import Path
 
 from wyoming.asr import Transcript
 
-from ..audio import SAMPLE_RATE, PcmFormat
+from ..audio.pcm import SAMPLE_RATE, PcmFormat
 from ..errors import AudioError, SettingError, visible
 from . import media, screen
 from .connection import Client, ClientError, Refused

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from enum import Enum, auto
 
-from ..audio import SAMPLE_RATE
+from ..audio.pcm import SAMPLE_RATE
 from ..speech.endpoint import WINDOW, ends_below
 
 _THRESHOLD = 0.5  # probability from which somebody speaks

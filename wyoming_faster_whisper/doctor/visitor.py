@@ -18,7 +18,7 @@ import numpy as np
 from wyoming.asr import Transcribe, Transcript
 from wyoming.audio import AudioChunk, AudioStart, AudioStop
 
-from ..audio import PcmFormat, PcmStream, Samples
+from ..audio.pcm import PcmFormat, PcmStream, Samples
 from ..client import Client, ClientError, Clip
 from ..errors import ServerError
 from .facts import Crowd, Described, Turn, Visit

@@ -8,7 +8,7 @@ from typing import Protocol
 
 import numpy as np
 
-from ..audio import SAMPLE_RATE, Samples, room
+from ..audio.pcm import SAMPLE_RATE, Samples, room
 
 
 @dataclass(frozen=True, slots=True)

@@ -18,7 +18,7 @@ from typing import Any, TypeAlias
 import ctranslate2
 import numpy as np
 
-from ..audio import Samples
+from ..audio.pcm import Samples
 from ..errors import EngineError, ModelError
 from .base import Closing, DecodeOptions
 from .coverage import Aligned

@@ -18,7 +18,7 @@ from pathlib import Path
 
 import numpy as np
 
-from ..audio import SAMPLE_RATE, slower
+from ..audio.pcm import SAMPLE_RATE, slower
 from ..errors import EngineError
 from ..hardware import release_memory
 from ..names.rewrites import chosen

@@ -13,7 +13,7 @@ from typing import Any
 from starlette.websockets import WebSocket, WebSocketDisconnect
 
 from ..answer import Answer, Notice, TextPiece
-from ..audio import PcmFormat
+from ..audio.pcm import PcmFormat
 from ..errors import AudioError, Busy, ProtocolError, ServerError, TooSlow, printable
 from ..record import UtteranceRecord
 from ..request import Request

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from ..audio import SAMPLE_RATE
+from ..audio.pcm import SAMPLE_RATE
 
 WINDOW = 512
 """Samples that are judged at once, 32 ms: the only window that Silero takes at 16 kHz."""

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from ..audio import Samples
+from ..audio.pcm import Samples
 
 _TARGET = -40.0  # dBFS, RMS of the loudest window; streams above it are left alone
 _MOST = 20.0  # dB of gain

@@ -8,7 +8,7 @@ time, and the stream is judged by what may have been.
 
 from __future__ import annotations
 
-from ..audio import SAMPLE_RATE, PcmFormat
+from ..audio.pcm import SAMPLE_RATE, PcmFormat
 
 _FORMAT = PcmFormat()
 _CHUNK = SAMPLE_RATE // 100 * _FORMAT.frame_bytes  # bytes

@@ -12,7 +12,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
-from ..audio import SAMPLE_RATE
+from ..audio.pcm import SAMPLE_RATE
 from .endpoint import WINDOW, Stretch, stretches, windows
 
 LONGEST = 28.0

@@ -25,7 +25,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from enum import Enum, auto
 
-from ..audio import SAMPLE_RATE
+from ..audio.pcm import SAMPLE_RATE
 from .ending import Ended, Ending, Reading
 from .endpoint import WINDOW, ends_below, windows
 from .segment import PAUSE, Segment, SpeechRules, parting, segments

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from ..audio import Samples
+from ..audio.pcm import Samples
 from ..errors import ModelError
 from .endpoint import WINDOW, Probabilities
 from .level import LevelControl

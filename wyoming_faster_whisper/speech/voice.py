@@ -11,7 +11,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from ..audio import SAMPLE_RATE, Samples
+from ..audio.pcm import SAMPLE_RATE, Samples
 
 _FRAME = SAMPLE_RATE // 100  # samples: the step in which a voice is looked at
 _LAST = 20  # frames that tell how it fell silent

@@ -24,7 +24,7 @@ from wyoming.vad import VoiceStarted, VoiceStopped
 
 from .. import answer
 from ..answer import Answer, Notice
-from ..audio import PcmFormat
+from ..audio.pcm import PcmFormat
 from ..errors import ProtocolError, ServerError, TooSlow, printable, visible
 from ..request import LONGEST_NAME, MOST_NAMES, Request
 from ..session import Session, Shared

@@ -12,7 +12,7 @@ from functools import lru_cache
 import numpy as np
 import numpy.typing as npt
 
-from .audio import SAMPLE_RATE, Samples
+from .pcm import SAMPLE_RATE, Samples
 
 CUTOFF = 80.0
 """Hz, -3 dB: below the pitch of nearly all voices, above 50 and 60 Hz mains hum."""
