@@ -10,7 +10,7 @@ import sys
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 
-from wyoming_faster_whisper.auto import memory_needed
+from wyoming_faster_whisper.models.auto import memory_needed
 
 from .arguments import RECORDINGS, add, parser
 from .clips import TEST_CLIPS, Clip, load

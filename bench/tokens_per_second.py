@@ -28,7 +28,7 @@ import numpy as np
 
 from wyoming_faster_whisper.engine.gate import compression, loops
 from wyoming_faster_whisper.engine.tokens import load_tokenizer
-from wyoming_faster_whisper.languages import MULTILINGUAL_V3
+from wyoming_faster_whisper.models.languages import MULTILINGUAL_V3
 
 from .arguments import add, parser
 from .clips import SAMPLE_RATE, load, to_samples

@@ -14,8 +14,8 @@ from pathlib import Path
 from typing import Any
 
 from .errors import SettingError
-from .languages import MULTILINGUAL_V3, means_detect, normalise
 from .models import SttLibrary
+from .models.languages import MULTILINGUAL_V3, means_detect, normalise
 from .options import options, read_options, unknown_variables
 from .settings import Settings, written_out
 

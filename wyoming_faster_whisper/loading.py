@@ -8,16 +8,16 @@ from functools import partial
 from pathlib import Path
 from typing import Protocol, TypeVar
 
-from . import auto, hardware
+from . import hardware
 from .engine.base import Engine
 from .engine.several import SeveralEngines
 from .engine.tuning import Choice
 from .errors import ModelError, NoMemory, SettingError, counted
-from .languages import ENGLISH, MULTILINGUAL_V3, means_detect, normalise
 from .models import (
     AUTO,
     Figures,
     Model,
+    auto,
     canonical,
     choose,
     choose_auto,
@@ -27,6 +27,7 @@ from .models import (
     locate_tokenizer,
     size_of,
 )
+from .models.languages import ENGLISH, MULTILINGUAL_V3, means_detect, normalise
 from .probe import check_backend, is_ordinary
 from .settings import Settings
 

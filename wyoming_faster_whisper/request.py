@@ -9,7 +9,7 @@ from typing import Any, Protocol
 
 from .engine.base import DecodeOptions
 from .errors import printable
-from .languages import means_detect, normalise
+from .models.languages import means_detect, normalise
 
 _LOGGER = logging.getLogger(__name__)
 

@@ -6,7 +6,7 @@ import json
 import unicodedata
 
 from bench.tokens_per_second import CALIBRATION, SOURCES, sentences_of
-from wyoming_faster_whisper.languages import MULTILINGUAL_V3
+from wyoming_faster_whisper.models.languages import MULTILINGUAL_V3
 
 DECLARATION = """
 <header><p>Whereas it is a preamble.</p></header>

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 
 import pytest
 
-from wyoming_faster_whisper.auto import (
+from wyoming_faster_whisper.models.auto import (
     BELIEVED_DAYS,
     SIZES,
     Choice,

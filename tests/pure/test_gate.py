@@ -22,7 +22,7 @@ from wyoming_faster_whisper.engine.gate import (
     unfinished,
     worded,
 )
-from wyoming_faster_whisper.languages import MULTILINGUAL_V3
+from wyoming_faster_whisper.models.languages import MULTILINGUAL_V3
 
 
 def decoded(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from wyoming_faster_whisper.languages import (
+from wyoming_faster_whisper.models.languages import (
     ENGLISH,
     MULTILINGUAL,
     MULTILINGUAL_V3,

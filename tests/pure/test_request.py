@@ -7,8 +7,8 @@ import logging
 import pytest
 
 from wyoming_faster_whisper.engine.base import DecodeOptions
-from wyoming_faster_whisper.languages import ENGLISH, MULTILINGUAL
 from wyoming_faster_whisper.models import Model
+from wyoming_faster_whisper.models.languages import ENGLISH, MULTILINGUAL
 from wyoming_faster_whisper.request import MOST_NAMES, Offer, Request
 
 BASE = Model("base", MULTILINGUAL)

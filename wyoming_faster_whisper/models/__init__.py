@@ -4,12 +4,12 @@ choosing ──► names, folders      which model, and is it here
     ├──────► packages            installed packages that carry one
     ├──────► hub                 only then the network
     ├──────► tokenizer           the same for a tokenizer that is missing
-    └──────► figures             what was measured on this machine, for auto
+    └──────► measurements     what was measured on this machine, for auto
 """
 
 from .choosing import choose, choose_auto, is_at_hand, locate
-from .figures import Figures
 from .folders import data_folders, fault
+from .measurements import Figures
 from .names import (
     AUTO,
     Model,

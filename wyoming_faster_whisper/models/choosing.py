@@ -17,11 +17,11 @@ import re
 from collections.abc import Sequence
 from pathlib import Path
 
-from .. import auto
 from ..errors import ModelError
-from .figures import Figures
+from . import auto
 from .folders import expanded, find_model, is_model, languages_of
 from .hub import STALL_SECONDS, download
+from .measurements import Figures
 from .names import AUTO, REPOSITORIES, Model, canonical
 from .packages import from_packages, packaged_files
 

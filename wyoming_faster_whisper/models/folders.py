@@ -9,7 +9,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from ..errors import SettingError
-from ..languages import ENGLISH, MULTILINGUAL, MULTILINGUAL_V3
+from .languages import ENGLISH, MULTILINGUAL, MULTILINGUAL_V3
 from .names import is_distilled
 
 # Whatever reading JSON that somebody else wrote can raise.

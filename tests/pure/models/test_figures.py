@@ -8,12 +8,12 @@ from pathlib import Path
 
 import pytest
 
-from wyoming_faster_whisper.auto import Figure, Machine
 from wyoming_faster_whisper.models import (
     Figures,
     choose_auto,
     locate,
 )
+from wyoming_faster_whisper.models.auto import Figure, Machine
 
 from .made import install, put_model
 
@@ -109,7 +109,7 @@ def test_what_could_not_be_remembered_leaves_nothing_behind(tmp_path: Path) -> N
 
 def later(monkeypatch: pytest.MonkeyPatch, *, days: float) -> None:
     now = time.time() + days * 86_400
-    monkeypatch.setattr("wyoming_faster_whisper.models.figures.time.time", lambda: now)
+    monkeypatch.setattr("wyoming_faster_whisper.models.measurements.time.time", lambda: now)
 
 
 def test_figures_that_are_damaged_are_ignored(tmp_path: Path) -> None:

@@ -6,9 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from wyoming_faster_whisper.auto import Machine
 from wyoming_faster_whisper.errors import ModelError
-from wyoming_faster_whisper.languages import MULTILINGUAL
 from wyoming_faster_whisper.models import (
     Model,
     choose,
@@ -16,6 +14,8 @@ from wyoming_faster_whisper.models import (
     data_folders,
     locate,
 )
+from wyoming_faster_whisper.models.auto import Machine
+from wyoming_faster_whisper.models.languages import MULTILINGUAL
 
 from .made import BASE, put_in_cache, put_model
 

@@ -7,12 +7,12 @@ from pathlib import Path
 import pytest
 
 from wyoming_faster_whisper.errors import ModelError
-from wyoming_faster_whisper.languages import ENGLISH, MULTILINGUAL, MULTILINGUAL_V3
 from wyoming_faster_whisper.models import (
     SttLibrary,
     choose,
     guess_stt_library,
 )
+from wyoming_faster_whisper.models.languages import ENGLISH, MULTILINGUAL, MULTILINGUAL_V3
 from wyoming_faster_whisper.models.names import REPOSITORIES
 
 from .made import BASE, TINY_EN, put_model

@@ -9,8 +9,8 @@ import math
 import time
 from pathlib import Path
 
-from .. import auto
 from ..errors import printable
+from . import auto
 from .folders import UNREADABLE
 
 _LOGGER = logging.getLogger(__name__)
