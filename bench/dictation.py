@@ -15,11 +15,11 @@ from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
+from wyoming_faster_whisper.config.settings import Settings
 from wyoming_faster_whisper.engine.base import DecodeOptions, Engine, Job
 from wyoming_faster_whisper.engine.model import load_model
 from wyoming_faster_whisper.engine.whisper import WhisperEngine
 from wyoming_faster_whisper.models import choose, size_of
-from wyoming_faster_whisper.settings import Settings
 from wyoming_faster_whisper.speech.endpoint import Probabilities, windows
 from wyoming_faster_whisper.speech.segment import Segment, SpeechRules
 from wyoming_faster_whisper.speech.utterance import Action, Answer, Decode, Utterance

@@ -18,11 +18,11 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from wyoming_faster_whisper.config.settings import Settings
 from wyoming_faster_whisper.engine.base import Closing, DecodeOptions, Job
 from wyoming_faster_whisper.engine.model import load_model
 from wyoming_faster_whisper.engine.whisper import WhisperEngine
 from wyoming_faster_whisper.models import choose, size_of
-from wyoming_faster_whisper.settings import Settings
 from wyoming_faster_whisper.speech import finished
 from wyoming_faster_whisper.speech.endpoint import windows
 from wyoming_faster_whisper.speech.segment import Segment, SpeechRules

@@ -12,11 +12,11 @@ import statistics
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, dataclass
 
+from wyoming_faster_whisper.config.settings import Settings
 from wyoming_faster_whisper.engine.base import DecodeOptions, Job, Transcript
 from wyoming_faster_whisper.engine.model import load_model
 from wyoming_faster_whisper.engine.whisper import WhisperEngine
 from wyoming_faster_whisper.models import choose, size_of
-from wyoming_faster_whisper.settings import Settings
 from wyoming_faster_whisper.speech.ending import Reading, TurnRules
 from wyoming_faster_whisper.speech.endpoint import WINDOW, Probabilities, windows
 from wyoming_faster_whisper.speech.finished import reading

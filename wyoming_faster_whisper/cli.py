@@ -42,7 +42,7 @@ def _serve(argv: Sequence[str]) -> int:
     # Each command imports its own: the client's are typed by people who wait.
     import asyncio
 
-    from .given import default_data_dir, read_settings
+    from .config.load import default_data_dir, read_settings
     from .hardware import is_arm, share_one_heap
     from .log import JsonFormatter
 

@@ -17,8 +17,8 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from .client import Client, Lost
+from .config.settings import written_out
 from .early import open_stderr, tell
-from .settings import written_out
 from .tls import own_context
 from .wire.address import Address
 

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Protocol, TypeVar
 
 from . import hardware
+from .config.settings import Settings
 from .engine.base import Engine
 from .engine.several import SeveralEngines
 from .engine.tuning import Choice
@@ -29,7 +30,6 @@ from .models import (
 )
 from .models.languages import ENGLISH, MULTILINGUAL_V3, means_detect, normalise
 from .probe import check_backend, is_ordinary
-from .settings import Settings
 
 _LOGGER = logging.getLogger(__name__)
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from ipaddress import ip_network
 
+from .config.settings import Settings
 from .engine.base import DecodeOptions
-from .settings import Settings
 from .speech.ending import TurnRules
 from .speech.segment import SpeechRules
 from .wire.door import Door

@@ -20,6 +20,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from . import hardware, rules
+from .config.settings import Settings
 from .doors import make_metrics, make_web
 from .early import stop_signals
 from .engine.base import Engine
@@ -29,7 +30,6 @@ from .log import UtteranceLog
 from .models import data_folders
 from .request import Offer
 from .session import Memory, Shared, SpeechDetector
-from .settings import Settings
 from .speech.vad import Vad
 from .text import style
 from .tls import server_context

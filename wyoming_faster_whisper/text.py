@@ -5,8 +5,6 @@ from __future__ import annotations
 import re
 from collections.abc import Callable
 
-STYLES = ("plain", "command")
-
 # Written without blanks between the words.
 _UNSPACED = frozenset("zh yue ja th lo my km bo".split())
 _END = re.compile(r"[\s.,;:!?…。、，！？-]*$")
@@ -43,7 +41,7 @@ def command_style(text: str) -> str:
 
 
 def style(name: str, text: str) -> str:
-    """Write a text in one of the STYLES."""
+    """Write a text in one of the styles of --text-style."""
     return command_style(text) if name == "command" else text
 
 

@@ -22,7 +22,7 @@ from bench.hostile import (
     trickling,
 )
 from tests.e2e.serving import Server, serving, until
-from wyoming_faster_whisper.given import read_settings
+from wyoming_faster_whisper.config.load import read_settings
 from wyoming_faster_whisper.testing import pcm16, tone
 from wyoming_faster_whisper.wire.visit import Limits
 

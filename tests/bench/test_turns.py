@@ -7,8 +7,8 @@ import pytest
 
 from bench.turns import Heard, Turn, table
 from wyoming_faster_whisper.audio.pcm import SAMPLE_RATE, Samples
+from wyoming_faster_whisper.config.settings import Settings
 from wyoming_faster_whisper.engine.base import Closing, Transcript
-from wyoming_faster_whisper.settings import Settings
 from wyoming_faster_whisper.speech.ending import Reading
 from wyoming_faster_whisper.speech.endpoint import WINDOW
 from wyoming_faster_whisper.testing import LoudnessVad, silence, tone

@@ -11,8 +11,8 @@ from typing import Any, Protocol
 import pytest
 import trustme
 
+from wyoming_faster_whisper.config.load import read_settings
 from wyoming_faster_whisper.engine.base import Engine
-from wyoming_faster_whisper.given import read_settings
 from wyoming_faster_whisper.session import SpeechDetector
 from wyoming_faster_whisper.testing import FakeEngine, LoudnessVad
 from wyoming_faster_whisper.wire.visit import Limits

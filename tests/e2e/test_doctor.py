@@ -21,12 +21,12 @@ from wyoming.info import AsrModel, AsrProgram, Attribution, Describe, Info
 from wyoming_faster_whisper import cli
 from wyoming_faster_whisper.audio.pcm import PcmFormat
 from wyoming_faster_whisper.client import ClientError, Clip
+from wyoming_faster_whisper.config.settings import Settings
 from wyoming_faster_whisper.doctor.command import Examination, main
 from wyoming_faster_whisper.doctor.finding import Level
 from wyoming_faster_whisper.doctor.visitor import ROOMS, Visitor, spoken
 from wyoming_faster_whisper.engine.base import Job
 from wyoming_faster_whisper.errors import EngineError
-from wyoming_faster_whisper.settings import Settings
 from wyoming_faster_whisper.testing import FakeEngine, pcm16, tone
 
 from .conftest import Serve

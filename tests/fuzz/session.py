@@ -11,7 +11,7 @@ from pathlib import Path
 
 from tests.e2e.serving import Server, serving, until
 from tests.fuzz.conversation import conversation
-from wyoming_faster_whisper.given import read_settings
+from wyoming_faster_whisper.config.load import read_settings
 from wyoming_faster_whisper.testing import FakeEngine
 from wyoming_faster_whisper.wire.framing import FrameReader
 

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from wyoming_faster_whisper.config.settings import Settings
 from wyoming_faster_whisper.engine.tuning import Choice
 from wyoming_faster_whisper.errors import ModelError, NoMemory
 from wyoming_faster_whisper.loading import (
@@ -21,7 +22,6 @@ from wyoming_faster_whisper.loading import (
     workers_for,
 )
 from wyoming_faster_whisper.models import Figures
-from wyoming_faster_whisper.settings import Settings
 
 
 def chosen(tmp_path: Path, language: str = "auto", device: str = "cpu") -> str:

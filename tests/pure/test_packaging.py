@@ -16,12 +16,12 @@ import yaml
 
 from wyoming_faster_whisper import __version__
 from wyoming_faster_whisper.addon import command_line, environment
+from wyoming_faster_whisper.config.load import read_settings
+from wyoming_faster_whisper.config.options import options
+from wyoming_faster_whisper.config.settings import Settings
 from wyoming_faster_whisper.errors import SettingError
-from wyoming_faster_whisper.given import read_settings
 from wyoming_faster_whisper.models import SttLibrary, choose
 from wyoming_faster_whisper.models.languages import MULTILINGUAL_V3
-from wyoming_faster_whisper.options import options
-from wyoming_faster_whisper.settings import Settings
 
 from ..dockerfile import ROOT, read
 

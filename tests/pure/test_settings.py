@@ -10,10 +10,10 @@ from pathlib import Path
 import pytest
 
 from wyoming_faster_whisper import __version__
+from wyoming_faster_whisper.config.load import Given, default_data_dir, read_settings
+from wyoming_faster_whisper.config.options import Arity, Option, options
+from wyoming_faster_whisper.config.settings import REFERENCE_FLAGS, Settings, options_page
 from wyoming_faster_whisper.errors import SettingError
-from wyoming_faster_whisper.given import Given, default_data_dir, read_settings
-from wyoming_faster_whisper.options import Arity, Option, options
-from wyoming_faster_whisper.settings import REFERENCE_FLAGS, Settings, options_page
 
 HOME_ASSISTANT = (
     "--uri tcp://0.0.0.0:10300 --zeroconf --model auto --stt-library faster-whisper "

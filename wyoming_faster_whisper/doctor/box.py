@@ -13,10 +13,10 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from .. import hardware, probe
+from ..config.settings import Settings
 from ..errors import ModelError
 from ..loading import choose_models
 from ..models import Figures, is_at_hand, size_of
-from ..settings import Settings
 from .facts import Box, Libraries, ModelFiles
 
 _CPUINFO = Path("/proc/cpuinfo")

@@ -15,11 +15,11 @@ from pathlib import Path
 from typing import Any
 
 from ..client import Clip, read_wav
+from ..config.load import default_data_dir, read_settings
+from ..config.settings import Settings
 from ..errors import ServerError, SettingError
-from ..given import default_data_dir, read_settings
 from ..health_check import to_loopback
 from ..models import AUTO, canonical, data_folders
-from ..settings import Settings
 from ..tls import own_context
 from ..wire.address import Address
 from . import advice, box, network, report

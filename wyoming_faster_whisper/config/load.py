@@ -13,9 +13,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from .errors import SettingError
-from .models import SttLibrary
-from .models.languages import MULTILINGUAL_V3, means_detect, normalise
+from ..errors import SettingError
+from ..models import SttLibrary
+from ..models.languages import MULTILINGUAL_V3, means_detect, normalise
 from .options import options, read_options, unknown_variables
 from .settings import Settings, written_out
 

@@ -16,9 +16,11 @@ import logging
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from .models import SttLibrary
+from ..models import SttLibrary
 from .options import Arity, expand, option, options, page
-from .text import STYLES
+
+STYLES = ("plain", "command")
+pass
 
 DEFAULT_URI = "tcp://0.0.0.0:10300"
 

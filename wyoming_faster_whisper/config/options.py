@@ -17,8 +17,8 @@ from enum import Enum
 from pathlib import Path
 from typing import Any, NoReturn
 
-from . import __version__
-from .errors import SettingError
+from .. import __version__
+from ..errors import SettingError
 
 ENV_PREFIX = "WYO_WHISPER_"
 FILE_SUFFIX = "_FILE"
@@ -259,7 +259,7 @@ def page(known: Sequence[Option]) -> str:
     lines = [
         "# Options",
         "",
-        "Made from `wyoming_faster_whisper/settings.py` by `script/options`.",
+        "Made from `wyoming_faster_whisper/config/settings.py` by `script/options`.",
         "",
         f"Every option can also come from the environment: `--some-option` from "
         f"`{ENV_PREFIX}SOME_OPTION`, or from the file that `{ENV_PREFIX}SOME_OPTION_FILE` names. "

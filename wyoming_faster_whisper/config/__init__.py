@@ -1,0 +1,1 @@
+"""Configuration: the options of the server, and where their values come from."""
