@@ -22,11 +22,11 @@ from pathlib import Path
 from statistics import fmean
 from typing import Any
 
+from wyoming_faster_whisper.biasing.correct import Corrector
+from wyoming_faster_whisper.biasing.home_assistant import HomeAssistant
 from wyoming_faster_whisper.engine.base import DecodeOptions, Job, Transcript
 from wyoming_faster_whisper.engine.model import load_model
 from wyoming_faster_whisper.engine.whisper import WhisperEngine
-from wyoming_faster_whisper.names.correct import Corrector
-from wyoming_faster_whisper.names.hass import HomeAssistant
 from wyoming_faster_whisper.testing_hass import FakeHome, FakeHomeAssistant
 
 from .clips import Clip, load, to_samples

@@ -40,11 +40,11 @@ from .wire.listener import Listener
 from .wire.visit import Limits
 
 if TYPE_CHECKING:
+    from .biasing.cache import NameCache
     from .discovery import Announcement
     from .http.server import HttpServer
     from .http.web import Web
     from .metrics import Metrics
-    from .names.cache import NameCache
     from .record import UtteranceRecord
 
 _LOGGER = logging.getLogger(__name__)
@@ -348,9 +348,9 @@ class Service:
 def _name_cache(settings: Settings, language: str) -> NameCache | None:
     if settings.hass_token is None:
         return None
-    from .names.cache import NameCache
-    from .names.correct import corrector
-    from .names.hass import HomeAssistant
+    from .biasing.cache import NameCache
+    from .biasing.correct import corrector
+    from .biasing.home_assistant import HomeAssistant
 
     hass = HomeAssistant(settings.hass_api, settings.hass_token)
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from bench.homes import FRESH, HELD_OUT, TUNING, Home
-from wyoming_faster_whisper.names.correct import Corrector
+from wyoming_faster_whisper.biasing.correct import Corrector
 
 
 @pytest.mark.parametrize("home", [HELD_OUT, TUNING], ids=["held-out", "tuning"])

@@ -8,9 +8,9 @@ import logging
 import pytest
 from wyoming.asr import Transcribe
 
+from wyoming_faster_whisper.biasing.cache import NameCache
+from wyoming_faster_whisper.biasing.home_assistant import HomeAssistant, HomeAssistantError
 from wyoming_faster_whisper.errors import ServerError, SettingError
-from wyoming_faster_whisper.names.cache import NameCache
-from wyoming_faster_whisper.names.hass import HomeAssistant, HomeAssistantError
 from wyoming_faster_whisper.testing import FakeEngine, pcm16, tone
 from wyoming_faster_whisper.testing_hass import FakeHome, FakeHomeAssistant
 

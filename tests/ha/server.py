@@ -17,7 +17,7 @@ DEADLINE = 180.0  # seconds; only a test that fails waits for so long
 
 _FETCH = """
 import asyncio, json, sys
-from wyoming_faster_whisper.names.hass import HomeAssistant
+from wyoming_faster_whisper.biasing.home_assistant import HomeAssistant
 print(json.dumps(asyncio.run(HomeAssistant(*sys.argv[1:]).names())))
 """
 

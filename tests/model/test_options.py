@@ -13,13 +13,13 @@ import ctranslate2
 import numpy as np
 import pytest
 
+from wyoming_faster_whisper.biasing.lexicon import word_list
 from wyoming_faster_whisper.config.settings import COMPUTE_TYPES
 from wyoming_faster_whisper.engine.base import DecodeOptions, Job, Transcript
 from wyoming_faster_whisper.engine.hints import strange_words
 from wyoming_faster_whisper.engine.model import load_model
 from wyoming_faster_whisper.engine.whisper import WhisperEngine
 from wyoming_faster_whisper.models import choose, locate
-from wyoming_faster_whisper.names.words import word_list
 from wyoming_faster_whisper.testing import silence
 
 from ..clips import CLIPS

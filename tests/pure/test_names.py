@@ -8,11 +8,17 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from wyoming_faster_whisper.names.correct import Corrector
-from wyoming_faster_whisper.names.orders import carriers, is_about
-from wyoming_faster_whisper.names.rewrites import Rewrite, chosen, names_like, rewrites, unlike
-from wyoming_faster_whisper.names.sound import letters, sounds
-from wyoming_faster_whisper.names.words import LANGUAGES, commonness
+from wyoming_faster_whisper.biasing.carrier_phrases import carriers, is_about
+from wyoming_faster_whisper.biasing.correct import Corrector
+from wyoming_faster_whisper.biasing.hypotheses import (
+    Rewrite,
+    chosen,
+    names_like,
+    rewrites,
+    unlike,
+)
+from wyoming_faster_whisper.biasing.lexicon import LANGUAGES, commonness
+from wyoming_faster_whisper.biasing.phonetics import letters, sounds
 
 NAMES = (
     "Ecobee", "Nanit", "Roborock", "Sonos", "Vaillant", "Netatmo", "Florbix", "Aqara Hub",

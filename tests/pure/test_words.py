@@ -6,7 +6,7 @@ from importlib import resources
 
 import pytest
 
-from wyoming_faster_whisper.names.words import WordList, strange, word_list, words
+from wyoming_faster_whisper.biasing.lexicon import WordList, strange, word_list, words
 
 
 def test_a_word_list_has_its_words_and_no_others() -> None:
@@ -42,7 +42,7 @@ def test_a_word_may_be_in_any_of_several_lists() -> None:
 
 
 def test_what_things_at_home_are_called_are_words() -> None:
-    file = resources.files("wyoming_faster_whisper.names") / "brands.txt"
+    file = resources.files("wyoming_faster_whisper.biasing") / "brands.txt"
     brands = [line for line in file.read_text("utf-8").splitlines() if line[0] != "#"]
     assert brands == sorted(set(brands))
     assert all(words(brand) == [brand.lower()] for brand in brands)

@@ -13,10 +13,10 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 from functools import lru_cache
 
-from ..names.correct import corrector
-from ..names.orders import carriers
-from ..names.rewrites import Rewrite, is_order, names_like, rewrites, unlike
-from ..names.words import strange, word_list, words
+from ..biasing.carrier_phrases import carriers
+from ..biasing.correct import corrector
+from ..biasing.hypotheses import Rewrite, is_order, names_like, rewrites, unlike
+from ..biasing.lexicon import strange, word_list, words
 from .base import DecodeOptions, Job
 
 # Languages in which words that there are were measured to be the better ones. German writes new
@@ -94,7 +94,7 @@ class Expected:
         Args:
             heard: the likeliest first.
             asked: what the decoder wrote when it listened for names.
-            sure: see names.rewrites.rewrites.
+            sure: see biasing.hypotheses.rewrites.
         """
         if self._home is None:
             return ()

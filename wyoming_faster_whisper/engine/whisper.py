@@ -19,9 +19,9 @@ from pathlib import Path
 import numpy as np
 
 from ..audio.pcm import SAMPLE_RATE, slower
+from ..biasing.hypotheses import chosen
 from ..errors import EngineError
 from ..hardware import release_memory
-from ..names.rewrites import chosen
 from .base import Closing, DecodeOptions, Job, Transcript
 from .coverage import Gap, Stretch, gaps, inserted, sparse, unlooped
 from .gate import (

@@ -18,9 +18,9 @@ from itertools import pairwise
 from rapidfuzz import process
 from rapidfuzz.distance import Levenshtein
 
-from .candidate import EVERYDAY_WORD, Candidate, Word, words_of
-from .sound import READINGS, features, letters
-from .words import commonness
+from .candidates import EVERYDAY_WORD, Candidate, Word, words_of
+from .lexicon import commonness
+from .phonetics import READINGS, features, letters
 
 _STOP = re.compile(r"[.!?;:。！？]")  # between two words: no name goes on behind it
 _PAUSE = re.compile(r"[,.!?;:]\s")

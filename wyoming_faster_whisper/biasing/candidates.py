@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 
-from .sound import letters
+from .phonetics import letters
 
 _WORD = re.compile(r"[^\W_]+(?:['’.\-][^\W_]+)*")
 

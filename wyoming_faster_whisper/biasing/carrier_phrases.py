@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from functools import lru_cache
 
-from .words import commonness
+from .lexicon import commonness
 
 _POLITE = frozenset(
     "please can could would will you now hey then just "

@@ -13,10 +13,10 @@ from dataclasses import dataclass, replace
 
 from rapidfuzz.distance import Levenshtein
 
-from .candidate import Word, words_of
+from .candidates import Word, words_of
+from .carrier_phrases import is_about
 from .correct import Corrector, code, parts_of, same
-from .orders import is_about
-from .sound import READINGS
+from .phonetics import READINGS
 
 _NEAR = 5  # texts that are weighed: orders and questions about a name
 _NEAR_ELSEWHERE = 2  # others

@@ -1,0 +1,1 @@
+"""Contextual biasing: the names of a home, and text corrected with them."""
