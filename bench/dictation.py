@@ -20,8 +20,8 @@ from wyoming_faster_whisper.engine.base import DecodeOptions, Engine, Job
 from wyoming_faster_whisper.engine.model import load_model
 from wyoming_faster_whisper.engine.whisper import WhisperEngine
 from wyoming_faster_whisper.models import choose, size_of
-from wyoming_faster_whisper.speech.endpoint import Probabilities, windows
-from wyoming_faster_whisper.speech.segment import Segment, SpeechRules
+from wyoming_faster_whisper.speech.hysteresis import Probabilities, windows
+from wyoming_faster_whisper.speech.segmenter import Segment, SpeechRules
 from wyoming_faster_whisper.speech.utterance import Action, Answer, Decode, Utterance
 from wyoming_faster_whisper.speech.vad import Vad
 from wyoming_faster_whisper.text import GrowingText

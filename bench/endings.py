@@ -1,4 +1,4 @@
-"""Which words end a command: the trial behind the weights of speech/finished.py.
+"""Which words end a command: the trial behind the weights of speech/turn_classifier.py.
 
 In this process, with the server's own parts: commands that are whole, and the same cut
 between two of their words, with room tone behind them, are decoded at the moment of the
@@ -23,12 +23,12 @@ from wyoming_faster_whisper.engine.base import Closing, DecodeOptions, Job
 from wyoming_faster_whisper.engine.model import load_model
 from wyoming_faster_whisper.engine.whisper import WhisperEngine
 from wyoming_faster_whisper.models import choose, size_of
-from wyoming_faster_whisper.speech import finished
-from wyoming_faster_whisper.speech.endpoint import windows
-from wyoming_faster_whisper.speech.segment import Segment, SpeechRules
+from wyoming_faster_whisper.speech import turn_classifier
+from wyoming_faster_whisper.speech.hysteresis import windows
+from wyoming_faster_whisper.speech.prosody import Voice, voice
+from wyoming_faster_whisper.speech.segmenter import Segment, SpeechRules
 from wyoming_faster_whisper.speech.utterance import Decode, Utterance
 from wyoming_faster_whisper.speech.vad import Vad
-from wyoming_faster_whisper.speech.voice import Voice, voice
 
 from . import voices
 from .arguments import RECORDINGS, add, parser
@@ -71,7 +71,7 @@ class End:
 
     @property
     def signs(self) -> tuple[float, ...]:
-        return finished.signs(self.closing, self.voice)
+        return turn_classifier.signs(self.closing, self.voice)
 
 
 def main() -> None:
@@ -200,7 +200,7 @@ def columns(ends: Sequence[End]) -> Matrix:
 
 
 def named(weights: Matrix) -> list[tuple[str, float]]:
-    return list(zip(("base", *finished.SIGNS), weights.tolist(), strict=True))
+    return list(zip(("base", *turn_classifier.SIGNS), weights.tolist(), strict=True))
 
 
 def table(whole: NDArray[np.bool_], found: Matrix) -> str:
@@ -213,7 +213,7 @@ def table(whole: NDArray[np.bool_], found: Matrix) -> str:
         rows.append([name, f"{least:.2f}" if np.isfinite(least) else "", *shares])
 
     most = np.inf
-    for reading, least in finished.LINES.items():
+    for reading, least in turn_classifier.LINES.items():
         row(reading.value, least, most)
         most = least
     row("unfinished", -np.inf, most)

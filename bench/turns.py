@@ -17,13 +17,13 @@ from wyoming_faster_whisper.engine.base import DecodeOptions, Job, Transcript
 from wyoming_faster_whisper.engine.model import load_model
 from wyoming_faster_whisper.engine.whisper import WhisperEngine
 from wyoming_faster_whisper.models import choose, size_of
-from wyoming_faster_whisper.speech.ending import Reading, TurnRules
-from wyoming_faster_whisper.speech.endpoint import WINDOW, Probabilities, windows
-from wyoming_faster_whisper.speech.finished import reading
-from wyoming_faster_whisper.speech.segment import Segment, SpeechRules
+from wyoming_faster_whisper.speech.endpointing import Reading, TurnRules
+from wyoming_faster_whisper.speech.hysteresis import WINDOW, Probabilities, windows
+from wyoming_faster_whisper.speech.prosody import voice
+from wyoming_faster_whisper.speech.segmenter import Segment, SpeechRules
+from wyoming_faster_whisper.speech.turn_classifier import reading
 from wyoming_faster_whisper.speech.utterance import Action, Decode, Drop, End, Utterance
 from wyoming_faster_whisper.speech.vad import Vad
-from wyoming_faster_whisper.speech.voice import voice
 
 from . import voices
 from .arguments import RECORDINGS, add, parser

@@ -18,7 +18,7 @@ from wyoming_faster_whisper.engine.gate import token_budget
 from wyoming_faster_whisper.engine.model import load_model
 from wyoming_faster_whisper.engine.whisper import WhisperEngine
 from wyoming_faster_whisper.engine.window import FRAMES_PER_SECOND, FULL_SECONDS
-from wyoming_faster_whisper.speech.segment import SpeechRules, segments
+from wyoming_faster_whisper.speech.segmenter import SpeechRules, segments
 from wyoming_faster_whisper.speech.vad import Vad
 
 from . import voices

@@ -16,7 +16,7 @@ from .audio.recording import Recording
 from .engine.base import DecodeOptions, Job, Transcript
 from .engine.worker import Worker
 from .errors import Hung, ServerError
-from .speech.segment import Segment
+from .speech.segmenter import Segment
 
 _LOGGER = logging.getLogger(__name__)
 

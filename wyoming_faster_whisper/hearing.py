@@ -14,7 +14,7 @@ from .audio.highpass import HighPass
 from .audio.pcm import PcmFormat, PcmStream, Samples
 from .audio.recording import Recording
 from .errors import AudioError, Busy
-from .speech.endpoint import WINDOW, Probabilities
+from .speech.hysteresis import WINDOW, Probabilities
 
 _AT_ONCE = 8  # windows that the VAD judges in the event loop: 1 ms; more go to a thread
 _SLICE = 512  # windows that it judges in a thread without a look at who else waits

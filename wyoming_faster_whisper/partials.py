@@ -17,7 +17,7 @@ from .audio.recording import Recording
 from .engine.base import DecodeOptions, Job, Transcript
 from .engine.worker import Worker
 from .errors import Hung, ServerError
-from .speech.segment import ENOUGH, Segment
+from .speech.segmenter import ENOUGH, Segment
 from .text import GrowingText, agreed, rest
 
 _LOGGER = logging.getLogger(__name__)

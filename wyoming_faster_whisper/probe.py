@@ -128,7 +128,7 @@ def use_libraries() -> None:
     from .audio.pcm import PcmFormat, PcmStream
     from .engine import model
     from .engine.spectrogram import Spectrogram, to_features
-    from .speech.endpoint import WINDOW
+    from .speech.hysteresis import WINDOW
     from .speech.vad import Vad
 
     Vad().stream().feed(np.zeros(WINDOW, np.float32))

@@ -6,8 +6,8 @@ from ipaddress import ip_network
 
 from .config.settings import Settings
 from .engine.base import DecodeOptions
-from .speech.ending import TurnRules
-from .speech.segment import SpeechRules
+from .speech.endpointing import TurnRules
+from .speech.segmenter import SpeechRules
 from .wire.door import Door
 from .wire.visit import Limits
 

@@ -23,7 +23,7 @@ from .answer import Answer, Notice
 from .audio.pcm import PcmFormat
 from .hearing import Memory, SpeechDetector, SpeechStream
 from .request import Request
-from .speech.ending import Ended
+from .speech.endpointing import Ended
 from .turn import Shared, Turn
 
 __all__ = ["Answer", "Memory", "Session", "Shared", "SpeechDetector", "SpeechStream"]

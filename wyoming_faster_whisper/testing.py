@@ -13,7 +13,7 @@ import numpy as np
 
 from .audio.pcm import SAMPLE_RATE, Samples
 from .engine.base import Job, Transcript
-from .speech.endpoint import WINDOW, Probabilities
+from .speech.hysteresis import WINDOW, Probabilities
 
 
 class FakeEngine:

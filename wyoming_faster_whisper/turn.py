@@ -32,13 +32,13 @@ from .record import Observer, UtteranceRecord
 from .relay import Relay, Upstreams
 from .request import Offer, Request
 from .speech import utterance
-from .speech.ending import Ended, Reading, TurnRules
-from .speech.endpoint import WINDOW, Probabilities, windows
-from .speech.finished import reading
-from .speech.pace import Pace
-from .speech.segment import Segment, SpeechRules
+from .speech.endpointing import Ended, Reading, TurnRules
+from .speech.hysteresis import WINDOW, Probabilities, windows
+from .speech.live_stream import Pace
+from .speech.prosody import voice
+from .speech.segmenter import Segment, SpeechRules
+from .speech.turn_classifier import reading
 from .speech.utterance import Action, Close, Decode, Drop, End, Started, Utterance
-from .speech.voice import voice
 from .text import GrowingText
 
 _LOGGER = logging.getLogger(__name__)

@@ -8,7 +8,7 @@ import numpy as np
 
 from bench.clips import SAMPLE_RATE, Clip, to_pcm
 from bench.dictation import Heard, dictations, table, this_server
-from wyoming_faster_whisper.speech.endpoint import WINDOW
+from wyoming_faster_whisper.speech.hysteresis import WINDOW
 from wyoming_faster_whisper.testing import FakeEngine, LoudnessVad, silence, tone
 
 

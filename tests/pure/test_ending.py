@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from wyoming_faster_whisper.speech.ending import Ended, Ending, Reading, TurnRules
-from wyoming_faster_whisper.speech.endpoint import windows
+from wyoming_faster_whisper.speech.endpointing import Ended, Ending, Reading, TurnRules
+from wyoming_faster_whisper.speech.hysteresis import windows
 from wyoming_faster_whisper.speech.utterance import (
     Action,
     Answer,

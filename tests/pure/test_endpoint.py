@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from wyoming_faster_whisper.speech.endpoint import Stretch, stretches
+from wyoming_faster_whisper.speech.hysteresis import Stretch, stretches
 
 
 def found(picture: str, **rules: float) -> list[tuple[int, int]]:

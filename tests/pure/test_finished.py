@@ -7,9 +7,9 @@ from dataclasses import replace
 import pytest
 
 from wyoming_faster_whisper.engine.base import Closing
-from wyoming_faster_whisper.speech.ending import Reading
-from wyoming_faster_whisper.speech.finished import odds, reading
-from wyoming_faster_whisper.speech.voice import Voice
+from wyoming_faster_whisper.speech.endpointing import Reading
+from wyoming_faster_whisper.speech.prosody import Voice
+from wyoming_faster_whisper.speech.turn_classifier import odds, reading
 
 # The voice ends at 1 s: 0.2 s after the decoder has heard all of it, or at once.
 SURE = Closing(stop=-0.1, cut=-5.0, trail=-6.0, word=-0.02, end=0.8)

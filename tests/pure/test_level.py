@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from wyoming_faster_whisper.speech.endpoint import WINDOW
-from wyoming_faster_whisper.speech.level import LevelControl
+from wyoming_faster_whisper.speech.gain_control import LevelControl
+from wyoming_faster_whisper.speech.hysteresis import WINDOW
 
 
 def noise(level: float, windows: int = 60) -> np.ndarray:

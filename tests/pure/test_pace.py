@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from wyoming_faster_whisper.audio.pcm import PcmFormat
-from wyoming_faster_whisper.speech.pace import Pace
+from wyoming_faster_whisper.speech.live_stream import Pace
 
 PCM = PcmFormat()
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 from itertools import pairwise
 
 from wyoming_faster_whisper.audio.pcm import SAMPLE_RATE
-from wyoming_faster_whisper.speech.endpoint import WINDOW
-from wyoming_faster_whisper.speech.segment import LONGEST, Segment, SpeechRules, segments
+from wyoming_faster_whisper.speech.hysteresis import WINDOW
+from wyoming_faster_whisper.speech.segmenter import LONGEST, Segment, SpeechRules, segments
 
 
 def windows(seconds: float) -> int:

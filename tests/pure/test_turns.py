@@ -21,7 +21,7 @@ from wyoming_faster_whisper.answer import (
 from wyoming_faster_whisper.audio.pcm import Samples
 from wyoming_faster_whisper.engine.base import Closing, Job, Transcript
 from wyoming_faster_whisper.request import Request
-from wyoming_faster_whisper.speech.ending import TurnRules
+from wyoming_faster_whisper.speech.endpointing import TurnRules
 from wyoming_faster_whisper.testing import silence, tone
 
 from ..virtual import House, Said, joined, run

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from itertools import pairwise
 
-from wyoming_faster_whisper.speech.ending import Ending, Reading
-from wyoming_faster_whisper.speech.endpoint import WINDOW, windows
-from wyoming_faster_whisper.speech.segment import LONGEST, SpeechRules
+from wyoming_faster_whisper.speech.endpointing import Ending, Reading
+from wyoming_faster_whisper.speech.hysteresis import WINDOW, windows
+from wyoming_faster_whisper.speech.segmenter import LONGEST, SpeechRules
 from wyoming_faster_whisper.speech.utterance import (
     Action,
     Answer,

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from wyoming_faster_whisper.audio.pcm import SAMPLE_RATE, Samples
-from wyoming_faster_whisper.speech.voice import Voice, voice
+from wyoming_faster_whisper.speech.prosody import Voice, voice
 from wyoming_faster_whisper.testing import silence, tone
 
 

@@ -15,7 +15,7 @@ from typing import Protocol
 import numpy as np
 
 from ..audio.pcm import SAMPLE_RATE, PcmFormat, Samples, decode_pcm
-from ..speech.endpoint import WINDOW, Probabilities, Stretch, stretches
+from ..speech.hysteresis import WINDOW, Probabilities, Stretch, stretches
 
 CAPTION_LONGEST = 12.0
 """Seconds of one caption. Subtitles stay for 7 at most (Netflix's style guide); a part that

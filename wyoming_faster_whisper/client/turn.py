@@ -9,7 +9,7 @@ from collections.abc import Iterable
 from enum import Enum, auto
 
 from ..audio.pcm import SAMPLE_RATE
-from ..speech.endpoint import WINDOW, ends_below
+from ..speech.hysteresis import WINDOW, ends_below
 
 _THRESHOLD = 0.5  # probability from which somebody speaks
 _BEGIN = 3  # windows of speech in a row, 0.1 s, that no click or cough fills

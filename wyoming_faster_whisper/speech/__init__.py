@@ -1,1 +1,1 @@
-"""What to do with sound: is somebody speaking, since when, until when."""
+"""Speech: voice activity detection, segments and the end of a turn."""

@@ -26,9 +26,9 @@ from dataclasses import dataclass
 from enum import Enum, auto
 
 from ..audio.pcm import SAMPLE_RATE
-from .ending import Ended, Ending, Reading
-from .endpoint import WINDOW, ends_below, windows
-from .segment import PAUSE, Segment, SpeechRules, parting, segments
+from .endpointing import Ended, Ending, Reading
+from .hysteresis import WINDOW, ends_below, windows
+from .segmenter import PAUSE, Segment, SpeechRules, parting, segments
 
 # Who has paused and gone on is likely to do so again: each dropped guess asks for this many
 # windows more of silence before the next, up to so many in all.

@@ -15,8 +15,8 @@ import numpy as np
 
 from ..audio.pcm import Samples
 from ..errors import ModelError
-from .endpoint import WINDOW, Probabilities
-from .level import LevelControl
+from .gain_control import LevelControl
+from .hysteresis import WINDOW, Probabilities
 
 if TYPE_CHECKING:
     import onnxruntime

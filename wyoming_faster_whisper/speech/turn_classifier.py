@@ -13,8 +13,8 @@ from typing import Protocol
 
 import numpy as np
 
-from .ending import Reading
-from .voice import Voice
+from .endpointing import Reading
+from .prosody import Voice
 
 _BROKEN = ("...", "…", "-", ",")
 

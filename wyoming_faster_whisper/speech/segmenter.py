@@ -13,7 +13,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from ..audio.pcm import SAMPLE_RATE
-from .endpoint import WINDOW, Stretch, stretches, windows
+from .hysteresis import WINDOW, Stretch, stretches, windows
 
 LONGEST = 28.0
 """Seconds of one segment: the model's 30, less room to notice the end."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from enum import Enum
 
-from .endpoint import windows
+from .hysteresis import windows
 
 SENSITIVITIES = {"aggressive": 0.25, "default": 0.7, "relaxed": 1.25}
 """Seconds of silence that end a turn, as Home Assistant names them (assist_pipeline/vad.py)."""
