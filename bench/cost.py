@@ -17,11 +17,11 @@ from typing import TypeVar
 
 import numpy as np
 
-from wyoming_faster_whisper.engine.base import DecodeOptions
-from wyoming_faster_whisper.engine.gate import token_budget
-from wyoming_faster_whisper.engine.model import load_model
-from wyoming_faster_whisper.engine.whisper import WhisperEngine
-from wyoming_faster_whisper.engine.window import FRAMES_PER_SECOND
+from wyoming_faster_whisper.engine.protocol import DecodeOptions
+from wyoming_faster_whisper.engine.whisper.ctranslate2 import load_model
+from wyoming_faster_whisper.engine.whisper.pipeline import WhisperEngine
+from wyoming_faster_whisper.engine.whisper.token_budget import token_budget
+from wyoming_faster_whisper.engine.whisper.window import FRAMES_PER_SECOND
 from wyoming_faster_whisper.speech.vad import Vad
 
 from .arguments import RECORDINGS, add, parser

@@ -16,9 +16,9 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from wyoming_faster_whisper.config.settings import Settings
-from wyoming_faster_whisper.engine.base import DecodeOptions, Engine, Job
-from wyoming_faster_whisper.engine.model import load_model
-from wyoming_faster_whisper.engine.whisper import WhisperEngine
+from wyoming_faster_whisper.engine.protocol import DecodeOptions, Engine, Job
+from wyoming_faster_whisper.engine.whisper.ctranslate2 import load_model
+from wyoming_faster_whisper.engine.whisper.pipeline import WhisperEngine
 from wyoming_faster_whisper.models import choose, size_of
 from wyoming_faster_whisper.speech.hysteresis import Probabilities, windows
 from wyoming_faster_whisper.speech.segmenter import Segment, SpeechRules

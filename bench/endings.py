@@ -19,9 +19,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from wyoming_faster_whisper.config.settings import Settings
-from wyoming_faster_whisper.engine.base import Closing, DecodeOptions, Job
-from wyoming_faster_whisper.engine.model import load_model
-from wyoming_faster_whisper.engine.whisper import WhisperEngine
+from wyoming_faster_whisper.engine.protocol import Closing, DecodeOptions, Job
+from wyoming_faster_whisper.engine.whisper.ctranslate2 import load_model
+from wyoming_faster_whisper.engine.whisper.pipeline import WhisperEngine
 from wyoming_faster_whisper.models import choose, size_of
 from wyoming_faster_whisper.speech import turn_classifier
 from wyoming_faster_whisper.speech.hysteresis import windows

@@ -25,8 +25,8 @@ from multiprocessing import get_context
 from pathlib import Path
 from typing import Any
 
-from wyoming_faster_whisper.engine.base import DecodeOptions, Job
-from wyoming_faster_whisper.engine.window import window_frames
+from wyoming_faster_whisper.engine.protocol import DecodeOptions, Job
+from wyoming_faster_whisper.engine.whisper.window import window_frames
 from wyoming_faster_whisper.models import size_of
 
 from .arguments import RECORDINGS, add, parser
@@ -196,8 +196,8 @@ def at_hand(candidates: Sequence[Candidate], only: Sequence[str]) -> list[Candid
 
 
 def load_ours(directory: Path, size: str, threads: int) -> Decode:
-    from wyoming_faster_whisper.engine.model import load_model
-    from wyoming_faster_whisper.engine.whisper import WhisperEngine
+    from wyoming_faster_whisper.engine.whisper.ctranslate2 import load_model
+    from wyoming_faster_whisper.engine.whisper.pipeline import WhisperEngine
 
     model = load_model(directory, device="cpu", compute_type="int8", threads=threads)
     engine = WhisperEngine(model, directory, size=size)

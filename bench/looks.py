@@ -1,4 +1,4 @@
-"""When a second pass pays, the trial behind engine/gate.py's threshold.
+"""When a second pass pays, the trial behind engine/whisper/hallucination.py's threshold.
 
 In this process, with the parts of this server's own engine: every order is decoded in its own
 window, over the full window, and in two passes as the engine makes one text of them; in its own
@@ -14,12 +14,14 @@ from dataclasses import asdict, dataclass
 from functools import partial
 from pathlib import Path
 
-from wyoming_faster_whisper.engine.base import Job
-from wyoming_faster_whisper.engine.gate import Decoded, fragile, token_budget, worded
-from wyoming_faster_whisper.engine.hints import strange_words
-from wyoming_faster_whisper.engine.model import load_model
-from wyoming_faster_whisper.engine.whisper import WhisperEngine, _Sound
-from wyoming_faster_whisper.engine.window import FULL_FRAMES, window_frames
+from wyoming_faster_whisper.engine.protocol import Job
+from wyoming_faster_whisper.engine.whisper.ctranslate2 import load_model
+from wyoming_faster_whisper.engine.whisper.hallucination import Decoded, fragile
+from wyoming_faster_whisper.engine.whisper.pipeline import WhisperEngine, _Sound
+from wyoming_faster_whisper.engine.whisper.prompting import strange_words
+from wyoming_faster_whisper.engine.whisper.rescoring import worded
+from wyoming_faster_whisper.engine.whisper.token_budget import token_budget
+from wyoming_faster_whisper.engine.whisper.window import FULL_FRAMES, window_frames
 from wyoming_faster_whisper.models import size_of
 from wyoming_faster_whisper.speech.vad import Vad
 

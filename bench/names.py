@@ -24,9 +24,9 @@ from typing import Any
 
 from wyoming_faster_whisper.biasing.correct import Corrector
 from wyoming_faster_whisper.biasing.home_assistant import HomeAssistant
-from wyoming_faster_whisper.engine.base import DecodeOptions, Job, Transcript
-from wyoming_faster_whisper.engine.model import load_model
-from wyoming_faster_whisper.engine.whisper import WhisperEngine
+from wyoming_faster_whisper.engine.protocol import DecodeOptions, Job, Transcript
+from wyoming_faster_whisper.engine.whisper.ctranslate2 import load_model
+from wyoming_faster_whisper.engine.whisper.pipeline import WhisperEngine
 from wyoming_faster_whisper.testing_hass import FakeHome, FakeHomeAssistant
 
 from .clips import Clip, load, to_samples

@@ -26,8 +26,8 @@ from typing import Any
 
 import numpy as np
 
-from wyoming_faster_whisper.engine.gate import compression, loops
-from wyoming_faster_whisper.engine.tokens import load_tokenizer
+from wyoming_faster_whisper.engine.whisper.repetition import compression, loops
+from wyoming_faster_whisper.engine.whisper.tokens import load_tokenizer
 from wyoming_faster_whisper.models.languages import MULTILINGUAL_V3
 
 from .arguments import add, parser
@@ -37,7 +37,7 @@ from .report import align, percentile, progress
 
 CALIBRATION = (
     Path(__file__).resolve().parent.parent
-    / "wyoming_faster_whisper/engine/calibration/tokens_per_second.json"
+    / "wyoming_faster_whisper/engine/whisper/calibration/tokens_per_second.json"
 )
 PERCENTILE = 99
 LEAST_SECONDS = 2.0  # of a sentence; the constant in token_budget() is for shorter ones

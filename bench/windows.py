@@ -1,4 +1,4 @@
-"""How much window and beam a model needs, the trial behind engine/window.py's table.
+"""How much window and beam a model needs, the trial behind engine/whisper/window.py's table.
 
 In this process, with the parts of this server's own engine: each clip is cut to its speech as
 the server cuts it, and decoded in every window with every beam. Orders count as accepted or
@@ -13,11 +13,11 @@ from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
-from wyoming_faster_whisper.engine.base import DecodeOptions, Job
-from wyoming_faster_whisper.engine.gate import token_budget
-from wyoming_faster_whisper.engine.model import load_model
-from wyoming_faster_whisper.engine.whisper import WhisperEngine
-from wyoming_faster_whisper.engine.window import FRAMES_PER_SECOND, FULL_SECONDS
+from wyoming_faster_whisper.engine.protocol import DecodeOptions, Job
+from wyoming_faster_whisper.engine.whisper.ctranslate2 import load_model
+from wyoming_faster_whisper.engine.whisper.pipeline import WhisperEngine
+from wyoming_faster_whisper.engine.whisper.token_budget import token_budget
+from wyoming_faster_whisper.engine.whisper.window import FRAMES_PER_SECOND, FULL_SECONDS
 from wyoming_faster_whisper.speech.segmenter import SpeechRules, segments
 from wyoming_faster_whisper.speech.vad import Vad
 

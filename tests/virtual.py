@@ -17,8 +17,8 @@ import numpy as np
 
 from wyoming_faster_whisper.answer import Answer, Notice
 from wyoming_faster_whisper.audio.pcm import PcmFormat, Samples
-from wyoming_faster_whisper.engine.base import DecodeOptions, Job, Transcript
-from wyoming_faster_whisper.engine.worker import Worker
+from wyoming_faster_whisper.engine.protocol import DecodeOptions, Job, Transcript
+from wyoming_faster_whisper.engine.queue import Worker
 from wyoming_faster_whisper.record import UtteranceRecord
 from wyoming_faster_whisper.request import Offer, Request
 from wyoming_faster_whisper.session import Session, Shared

@@ -13,8 +13,8 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
 from .audio.recording import Recording
-from .engine.base import DecodeOptions, Job, Transcript
-from .engine.worker import Worker
+from .engine.protocol import DecodeOptions, Job, Transcript
+from .engine.queue import Worker
 from .errors import Hung, ServerError
 from .speech.segmenter import Segment
 

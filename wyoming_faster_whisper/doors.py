@@ -12,7 +12,7 @@ from collections.abc import Callable
 from functools import partial
 from typing import TYPE_CHECKING
 
-from .engine.worker import Worker
+from .engine.queue import Worker
 from .errors import SettingError
 from .models import Model
 from .session import Shared

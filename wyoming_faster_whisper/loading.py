@@ -10,9 +10,9 @@ from typing import Protocol, TypeVar
 
 from . import hardware
 from .config.settings import Settings
-from .engine.base import Engine
-from .engine.several import SeveralEngines
-from .engine.tuning import Choice
+from .engine.protocol import Engine
+from .engine.router import SeveralEngines
+from .engine.whisper.tuning import Choice
 from .errors import ModelError, NoMemory, SettingError, counted
 from .models import (
     AUTO,
@@ -127,8 +127,8 @@ def load_engines(
     if not is_ordinary():
         check_backend(folders[0])
     # Imported here because it takes longer than to begin to listen.
-    from .engine.model import load_model
-    from .engine.whisper import WhisperEngine
+    from .engine.whisper.ctranslate2 import load_model
+    from .engine.whisper.pipeline import WhisperEngine
 
     figures = Figures(folders[0], settings.device)
     threads = hardware.threads_to_use(settings.cpu_threads)

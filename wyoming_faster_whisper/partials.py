@@ -14,8 +14,8 @@ from dataclasses import replace
 
 from .audio.pcm import SAMPLE_RATE
 from .audio.recording import Recording
-from .engine.base import DecodeOptions, Job, Transcript
-from .engine.worker import Worker
+from .engine.protocol import DecodeOptions, Job, Transcript
+from .engine.queue import Worker
 from .errors import Hung, ServerError
 from .speech.segmenter import ENOUGH, Segment
 from .text import GrowingText, agreed, rest

@@ -126,15 +126,15 @@ def use_libraries() -> None:
     import numpy as np
 
     from .audio.pcm import PcmFormat, PcmStream
-    from .engine import model
-    from .engine.spectrogram import Spectrogram, to_features
+    from .engine.whisper import ctranslate2
+    from .engine.whisper.spectrogram import Spectrogram, to_features
     from .speech.hysteresis import WINDOW
     from .speech.vad import Vad
 
     Vad().stream().feed(np.zeros(WINDOW, np.float32))
     to_features(Spectrogram(80).power(np.zeros(16_000, np.float32)))
     PcmStream(PcmFormat(rate=44_100)).feed(bytes(8_820))
-    model.use_backend()
+    ctranslate2.use_backend()
 
 
 if __name__ == "__main__":

@@ -7,7 +7,8 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, Protocol
 
-from .engine.base import DecodeOptions
+from .engine.protocol import DecodeOptions
+from .engine.remote.protocol import RELAYED
 from .errors import printable
 from .models.languages import means_detect, normalise
 
@@ -15,7 +16,6 @@ _LOGGER = logging.getLogger(__name__)
 
 # Longer lists are cut: the decoder's prompt takes some 200 tokens anyway.
 MOST_NAMES = 500
-RELAYED = "wyoming-faster-whisper-relayed"  # key of a context: one hop, and no cycle
 LONGEST_NAME = 100  # characters
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from ipaddress import ip_network
 
 from .config.settings import Settings
-from .engine.base import DecodeOptions
+from .engine.protocol import DecodeOptions
 from .speech.endpointing import TurnRules
 from .speech.segmenter import SpeechRules
 from .wire.door import Door

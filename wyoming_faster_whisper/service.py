@@ -23,8 +23,9 @@ from . import hardware, rules
 from .config.settings import Settings
 from .doors import make_metrics, make_web
 from .early import stop_signals
-from .engine.base import Engine
-from .engine.worker import Worker, WorkerStatistics
+from .engine.protocol import Engine
+from .engine.queue import Worker, WorkerStatistics
+from .engine.remote.wyoming import Upstreams
 from .loading import choose_models, default_language, load_engines
 from .log import UtteranceLog
 from .models import data_folders
@@ -33,7 +34,6 @@ from .session import Memory, Shared, SpeechDetector
 from .speech.vad import Vad
 from .text import style
 from .tls import server_context
-from .upstream import Upstreams
 from .wire.address import Address
 from .wire.info import build_info
 from .wire.listener import Listener

@@ -12,7 +12,7 @@ from collections.abc import AsyncIterator, Callable, Hashable, Sequence
 import numpy as np
 
 from .audio.pcm import SAMPLE_RATE, Samples
-from .engine.base import Job, Transcript
+from .engine.protocol import Job, Transcript
 from .speech.hysteresis import WINDOW, Probabilities
 
 

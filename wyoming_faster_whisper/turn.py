@@ -23,13 +23,13 @@ from .answer import (
 )
 from .audio.pcm import SAMPLE_RATE, PcmFormat
 from .decoding import Decoding
-from .engine.base import DecodeOptions, Transcript
-from .engine.worker import Worker
+from .engine.protocol import DecodeOptions, Transcript
+from .engine.queue import Worker
+from .engine.remote.protocol import Relay, Upstreams
 from .hearing import Hearing, Memory, SpeechDetector
 from .lateness import Lateness
 from .partials import Partials
 from .record import Observer, UtteranceRecord
-from .relay import Relay, Upstreams
 from .request import Offer, Request
 from .speech import utterance
 from .speech.endpointing import Ended, Reading, TurnRules
@@ -155,7 +155,7 @@ class Turn:
         self._relay: Relay | None = None
         if shared.upstreams is not None and not request.relayed:
             self._relay = shared.upstreams.relay(
-                self._hearing.recording, request, self._options().language, tasks
+                self._hearing.recording, request.names, self._options().language, tasks
             )
 
     @property

@@ -8,7 +8,7 @@ import pytest
 from bench.turns import Heard, Turn, table
 from wyoming_faster_whisper.audio.pcm import SAMPLE_RATE, Samples
 from wyoming_faster_whisper.config.settings import Settings
-from wyoming_faster_whisper.engine.base import Closing, Transcript
+from wyoming_faster_whisper.engine.protocol import Closing, Transcript
 from wyoming_faster_whisper.speech.endpointing import Reading
 from wyoming_faster_whisper.speech.hysteresis import WINDOW
 from wyoming_faster_whisper.testing import LoudnessVad, silence, tone

@@ -25,7 +25,7 @@ from wyoming_faster_whisper.config.settings import Settings
 from wyoming_faster_whisper.doctor.command import Examination, main
 from wyoming_faster_whisper.doctor.finding import Level
 from wyoming_faster_whisper.doctor.visitor import ROOMS, Visitor, spoken
-from wyoming_faster_whisper.engine.base import Job
+from wyoming_faster_whisper.engine.protocol import Job
 from wyoming_faster_whisper.errors import EngineError
 from wyoming_faster_whisper.testing import FakeEngine, pcm16, tone
 

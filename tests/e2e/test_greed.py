@@ -12,7 +12,7 @@ import pytest
 from wyoming.ping import Ping
 
 from wyoming_faster_whisper.audio.recording import Recording
-from wyoming_faster_whisper.engine.base import Job
+from wyoming_faster_whisper.engine.protocol import Job
 from wyoming_faster_whisper.testing import FakeEngine, pcm16, tone
 from wyoming_faster_whisper.wire.framing import write_event
 from wyoming_faster_whisper.wire.visit import Limits

@@ -8,7 +8,7 @@ from urllib.parse import urlsplit
 
 import pytest
 
-from wyoming_faster_whisper.engine.base import Engine
+from wyoming_faster_whisper.engine.protocol import Engine
 from wyoming_faster_whisper.errors import SettingError
 from wyoming_faster_whisper.testing import FakeEngine, silence, tone
 

@@ -6,9 +6,9 @@ import logging
 
 import pytest
 
+from wyoming_faster_whisper.engine.remote.wyoming import Upstreams
 from wyoming_faster_whisper.errors import SettingError
 from wyoming_faster_whisper.testing import FakeEngine, silence, tone
-from wyoming_faster_whisper.upstream import Upstreams
 
 from .conftest import Serve
 from .serving import Server, until, utterance, warnings

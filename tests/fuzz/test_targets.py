@@ -9,7 +9,7 @@ import pytest
 
 from tests.fuzz import frames, session
 from tests.fuzz.conversation import AS_IT_IS, conversation, seeds
-from wyoming_faster_whisper.engine.base import Job
+from wyoming_faster_whisper.engine.protocol import Job
 from wyoming_faster_whisper.testing import FakeEngine
 
 INPUTS = seeds() | {

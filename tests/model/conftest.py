@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 import pytest_asyncio
 
-from wyoming_faster_whisper.engine.model import load_model
-from wyoming_faster_whisper.engine.whisper import WhisperEngine
+from wyoming_faster_whisper.engine.whisper.ctranslate2 import load_model
+from wyoming_faster_whisper.engine.whisper.pipeline import WhisperEngine
 from wyoming_faster_whisper.models import choose, locate
 
 from ..e2e.processes import Process

@@ -9,8 +9,8 @@ from typing import cast
 import ctranslate2
 import pytest
 
-from wyoming_faster_whisper.engine.base import DecodeOptions, Job, Transcript
-from wyoming_faster_whisper.engine.whisper import WhisperEngine
+from wyoming_faster_whisper.engine.protocol import DecodeOptions, Job, Transcript
+from wyoming_faster_whisper.engine.whisper.pipeline import WhisperEngine
 from wyoming_faster_whisper.models import choose, locate
 from wyoming_faster_whisper.testing import silence
 

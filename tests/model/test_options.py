@@ -15,10 +15,10 @@ import pytest
 
 from wyoming_faster_whisper.biasing.lexicon import word_list
 from wyoming_faster_whisper.config.settings import COMPUTE_TYPES
-from wyoming_faster_whisper.engine.base import DecodeOptions, Job, Transcript
-from wyoming_faster_whisper.engine.hints import strange_words
-from wyoming_faster_whisper.engine.model import load_model
-from wyoming_faster_whisper.engine.whisper import WhisperEngine
+from wyoming_faster_whisper.engine.protocol import DecodeOptions, Job, Transcript
+from wyoming_faster_whisper.engine.whisper.ctranslate2 import load_model
+from wyoming_faster_whisper.engine.whisper.pipeline import WhisperEngine
+from wyoming_faster_whisper.engine.whisper.prompting import strange_words
 from wyoming_faster_whisper.models import choose, locate
 from wyoming_faster_whisper.testing import silence
 

@@ -11,10 +11,10 @@ import numpy as np
 import pytest
 
 from wyoming_faster_whisper.audio.pcm import SAMPLE_RATE, Samples
-from wyoming_faster_whisper.engine.base import DecodeOptions, Job, Transcript
-from wyoming_faster_whisper.engine.spectrogram import Features
-from wyoming_faster_whisper.engine.whisper import PACE, WhisperEngine
-from wyoming_faster_whisper.engine.window import FULL_FRAMES
+from wyoming_faster_whisper.engine.protocol import DecodeOptions, Job, Transcript
+from wyoming_faster_whisper.engine.whisper.pipeline import PACE, WhisperEngine
+from wyoming_faster_whisper.engine.whisper.spectrogram import Features
+from wyoming_faster_whisper.engine.whisper.window import FULL_FRAMES
 from wyoming_faster_whisper.models import choose, locate
 from wyoming_faster_whisper.testing import silence
 

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from wyoming_faster_whisper.engine.tokens import load_tokenizer
+from wyoming_faster_whisper.engine.whisper.tokens import load_tokenizer
 from wyoming_faster_whisper.errors import ModelError
 from wyoming_faster_whisper.models import choose, locate, locate_tokenizer
 

@@ -7,7 +7,7 @@ from dataclasses import replace
 
 import pytest
 
-from wyoming_faster_whisper.engine.coverage import (
+from wyoming_faster_whisper.engine.whisper.coverage import (
     Aligned,
     Gap,
     Stretch,
@@ -17,7 +17,8 @@ from wyoming_faster_whisper.engine.coverage import (
     sparse,
     unlooped,
 )
-from wyoming_faster_whisper.engine.gate import Decoded, repeated_tail
+from wyoming_faster_whisper.engine.whisper.hallucination import Decoded
+from wyoming_faster_whisper.engine.whisper.repetition import repeated_tail
 
 SENTENCE = 1.2  # seconds of voice in "Turn off the light."
 TOKENS = (" Turn", " off", " the", " light", ".")

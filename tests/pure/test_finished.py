@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import pytest
 
-from wyoming_faster_whisper.engine.base import Closing
+from wyoming_faster_whisper.engine.protocol import Closing
 from wyoming_faster_whisper.speech.endpointing import Reading
 from wyoming_faster_whisper.speech.prosody import Voice
 from wyoming_faster_whisper.speech.turn_classifier import odds, reading

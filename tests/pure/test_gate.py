@@ -6,22 +6,22 @@ from dataclasses import replace
 
 import pytest
 
-from wyoming_faster_whisper.engine.gate import (
+from wyoming_faster_whisper.engine.whisper.hallucination import (
     Decoded,
-    Repeat,
     Verdict,
     fragile,
     judge,
-    likeliest,
+    unfinished,
+)
+from wyoming_faster_whisper.engine.whisper.repetition import (
+    Repeat,
     loops,
     repeated_tail,
     repeats,
-    rivals,
     shortened,
-    token_budget,
-    unfinished,
-    worded,
 )
+from wyoming_faster_whisper.engine.whisper.rescoring import likeliest, rivals, worded
+from wyoming_faster_whisper.engine.whisper.token_budget import token_budget
 from wyoming_faster_whisper.models.languages import MULTILINGUAL_V3
 
 

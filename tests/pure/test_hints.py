@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from wyoming_faster_whisper.engine.base import DecodeOptions, Job
-from wyoming_faster_whisper.engine.hints import Expected, hints, strange_words
+from wyoming_faster_whisper.engine.protocol import DecodeOptions, Job
+from wyoming_faster_whisper.engine.whisper.prompting import Expected, hints, strange_words
 from wyoming_faster_whisper.testing import silence
 
 NAMES = ("Ecobee", "Vaillant")

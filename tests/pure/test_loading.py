@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from wyoming_faster_whisper.config.settings import Settings
-from wyoming_faster_whisper.engine.tuning import Choice
+from wyoming_faster_whisper.engine.whisper.tuning import Choice
 from wyoming_faster_whisper.errors import ModelError, NoMemory
 from wyoming_faster_whisper.loading import (
     choose_models,

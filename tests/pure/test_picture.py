@@ -129,7 +129,7 @@ PURE = [
     "wire.door",
     "wire.framing",
 ]
-MODEL = {"faster_whisper", "ctranslate2"}  # known to engine/model.py alone
+MODEL = {"faster_whisper", "ctranslate2"}  # known to engine/whisper/ctranslate2.py alone
 IMPURE = MODEL | {
     *("asyncio", "threading", "multiprocessing", "queue", "subprocess", "select", "selectors"),
     *("socket", "ssl", "time", "datetime", "onnxruntime"),
@@ -202,7 +202,7 @@ def test_only_what_is_kept_for_another_day_reads_the_wall_clock() -> None:
     [
         ("audio", "from .engine import base"),
         ("audio", "from .engine.base import Job"),
-        ("audio", "import wyoming_faster_whisper.engine.worker"),
+        ("audio", "import wyoming_faster_whisper.engine.queue"),
         ("audio", "from wyoming_faster_whisper.session import Session"),
         ("audio", "from . import session"),
         ("audio", "def f():\n    from .models import choose"),

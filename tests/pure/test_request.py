@@ -6,7 +6,7 @@ import logging
 
 import pytest
 
-from wyoming_faster_whisper.engine.base import DecodeOptions
+from wyoming_faster_whisper.engine.protocol import DecodeOptions
 from wyoming_faster_whisper.models import Model
 from wyoming_faster_whisper.models.languages import ENGLISH, MULTILINGUAL
 from wyoming_faster_whisper.request import MOST_NAMES, Offer, Request

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from wyoming_faster_whisper.engine.several import SeveralEngines
+from wyoming_faster_whisper.engine.router import SeveralEngines
 from wyoming_faster_whisper.errors import NoMemory
 from wyoming_faster_whisper.testing import FakeEngine
 

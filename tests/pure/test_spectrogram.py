@@ -7,7 +7,7 @@ import pytest
 from faster_whisper.feature_extractor import FeatureExtractor
 
 from wyoming_faster_whisper.audio.pcm import Samples
-from wyoming_faster_whisper.engine.spectrogram import Features, Spectrogram, to_features
+from wyoming_faster_whisper.engine.whisper.spectrogram import Features, Spectrogram, to_features
 from wyoming_faster_whisper.testing import silence, tone
 
 

@@ -7,7 +7,7 @@ from itertools import count
 
 import pytest
 
-from wyoming_faster_whisper.engine.tuning import BEAM, Choice, Tuning
+from wyoming_faster_whisper.engine.whisper.tuning import BEAM, Choice, Tuning
 
 
 class Machine:

@@ -19,7 +19,7 @@ from wyoming_faster_whisper.answer import (
     VoiceStopped,
 )
 from wyoming_faster_whisper.audio.pcm import Samples
-from wyoming_faster_whisper.engine.base import Closing, Job, Transcript
+from wyoming_faster_whisper.engine.protocol import Closing, Job, Transcript
 from wyoming_faster_whisper.request import Request
 from wyoming_faster_whisper.speech.endpointing import TurnRules
 from wyoming_faster_whisper.testing import silence, tone

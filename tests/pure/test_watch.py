@@ -7,7 +7,7 @@ import time
 
 import pytest
 
-from wyoming_faster_whisper.engine.watch import Watch
+from wyoming_faster_whisper.engine.watchdog import Watch
 
 pytestmark = pytest.mark.timeout(20)
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from wyoming_faster_whisper.engine.window import FULL_FRAMES, window_frames
+from wyoming_faster_whisper.engine.whisper.window import FULL_FRAMES, window_frames
 
 
 def test_a_command_gets_the_floor() -> None:

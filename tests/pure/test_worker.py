@@ -10,8 +10,8 @@ from contextlib import asynccontextmanager
 
 import pytest
 
-from wyoming_faster_whisper.engine.base import DecodeOptions, Engine, Job, Transcript
-from wyoming_faster_whisper.engine.worker import Worker
+from wyoming_faster_whisper.engine.protocol import DecodeOptions, Engine, Job, Transcript
+from wyoming_faster_whisper.engine.queue import Worker
 from wyoming_faster_whisper.errors import Busy, EngineError, ModelError, NoMemory
 from wyoming_faster_whisper.testing import FakeEngine, silence
 

@@ -9,8 +9,8 @@ from collections.abc import Callable
 
 import pytest
 
-from wyoming_faster_whisper.engine.base import Engine
-from wyoming_faster_whisper.engine.worker import Worker
+from wyoming_faster_whisper.engine.protocol import Engine
+from wyoming_faster_whisper.engine.queue import Worker
 from wyoming_faster_whisper.errors import EngineError, ModelError, NoMemory, ServerError
 from wyoming_faster_whisper.testing import FakeEngine
 

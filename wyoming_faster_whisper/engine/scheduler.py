@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Callable, Hashable, Sequence
 from dataclasses import dataclass
 
-from .base import Job
+from .protocol import Job
 
 # A job may be overtaken by shorter ones that come later, but only by so much later: a command
 # does not wait behind a film, and a film waits for no more than a few commands.

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Hashable, Mapping, Sequence
 
-from .base import Engine, Job, Transcript
+from .protocol import Engine, Job, Transcript
 
 
 class SeveralEngines:

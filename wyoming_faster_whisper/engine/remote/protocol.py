@@ -1,13 +1,14 @@
-"""What a turn needs of the servers that are asked first; upstream.py has them. Pure."""
+"""What a turn needs of upstream servers; wyoming.py has them. Pure."""
 
 from __future__ import annotations
 
-from collections.abc import Coroutine
+from collections.abc import Coroutine, Sequence
 from typing import Any, Protocol
 
-from .audio.recording import Recording
-from .engine.base import Transcript
-from .request import Request
+from ...audio.recording import Recording
+from ..protocol import Transcript
+
+RELAYED = "wyoming-faster-whisper-relayed"  # key of a context: one hop, and no cycle
 
 
 class Tasks(Protocol):
@@ -55,12 +56,17 @@ class Upstreams(Protocol):
         ...
 
     def relay(
-        self, recording: Recording, request: Request, language: str | None, tasks: Tasks
+        self,
+        recording: Recording,
+        names: Sequence[str],
+        language: str | None,
+        tasks: Tasks,
     ) -> Relay | None:
         """Begin to send an utterance on; None where nobody can be asked.
 
         Args:
             recording: grows while it is spoken; more() says so.
+            names: to expect, most important first.
             language: Whisper's code; None = unknown.
             tasks: it is sent in it.
         """

@@ -13,11 +13,11 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 from functools import lru_cache
 
-from ..biasing.carrier_phrases import carriers
-from ..biasing.correct import corrector
-from ..biasing.hypotheses import Rewrite, is_order, names_like, rewrites, unlike
-from ..biasing.lexicon import strange, word_list, words
-from .base import DecodeOptions, Job
+from ...biasing.carrier_phrases import carriers
+from ...biasing.correct import corrector
+from ...biasing.hypotheses import Rewrite, is_order, names_like, rewrites, unlike
+from ...biasing.lexicon import strange, word_list, words
+from ..protocol import DecodeOptions, Job
 
 # Languages in which words that there are were measured to be the better ones. German writes new
 # words every day: "Wohnzimmerlampe" is in no list.

@@ -13,7 +13,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from math import ceil
 
-from ..audio.pcm import SAMPLE_RATE
+from ...audio.pcm import SAMPLE_RATE
 from .spectrogram import HOP
 
 FRAMES_PER_SECOND = SAMPLE_RATE // HOP

@@ -19,13 +19,12 @@ from wyoming.audio import AudioChunk, AudioStart, AudioStop
 from wyoming.info import Info
 from wyoming.ping import Ping, Pong
 
-from .audio.pcm import SAMPLE_RATE
-from .audio.recording import Recording
-from .client import Client, ClientError, Refused
-from .engine.base import Transcript
-from .errors import ServerError, SettingError, printable
-from .relay import Tasks
-from .request import RELAYED, Request
+from ...audio.pcm import SAMPLE_RATE
+from ...audio.recording import Recording
+from ...client import Client, ClientError, Refused
+from ...errors import ServerError, SettingError, printable
+from ..protocol import Transcript
+from .protocol import RELAYED, Tasks
 
 _LOGGER = logging.getLogger(__name__)
 
@@ -155,7 +154,7 @@ class Upstreams:
     def relay(
         self,
         recording: Recording,
-        request: Request,
+        names: Sequence[str],
         language: str | None,
         tasks: Tasks,
     ) -> Relay | None:
@@ -163,12 +162,13 @@ class Upstreams:
 
         Args:
             recording: grows while it is spoken; more() says so.
+            names: to expect, most important first.
             language: Whisper's code; None = unknown.
             tasks: it is sent in it.
         """
         for upstream in self.all:
             if upstream.knows(language):
-                return Relay(upstream, recording, request, language, tasks)
+                return Relay(upstream, recording, names, language, tasks)
         return None
 
 
@@ -179,14 +179,14 @@ class Relay:
         self,
         upstream: Upstream,
         recording: Recording,
-        request: Request,
+        names: Sequence[str],
         language: str | None,
         tasks: Tasks,
     ) -> None:
         self.upstream = upstream
         self.late = False
         self._recording = recording
-        self._request = request
+        self._names = names
         self._language = language
         self._more = asyncio.Event()
         self._stopped = False
@@ -242,7 +242,7 @@ class Relay:
         request = Transcribe(
             language=self._language,
             context={RELAYED: True},
-            transcript_names=list(self._request.names) or None,
+            transcript_names=list(self._names) or None,
         )
         shape: dict[str, Any] = {"rate": SAMPLE_RATE, "width": 2, "channels": 1}
         await server.send(request)

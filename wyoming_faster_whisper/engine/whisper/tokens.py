@@ -6,7 +6,7 @@ import json
 from pathlib import Path
 from typing import Any
 
-from ..errors import ModelError
+from ...errors import ModelError
 
 _FIRST_MERGE = ("Ġ", "t")  # of every Whisper's: a space and a t
 

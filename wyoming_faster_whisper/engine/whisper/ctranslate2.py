@@ -1,7 +1,7 @@
 """CTranslate2's Whisper and its tokenizer: the only file that knows either.
 
 What one can ask of a model: encode sound, continue a prompt with a beam, say how likely
-a text is over an encoding, and how it ends. What is made of that is whisper.py's.
+a text is over an encoding, and how it ends. What is made of that is pipeline.py's.
 """
 
 from __future__ import annotations
@@ -18,12 +18,12 @@ from typing import Any, TypeAlias
 import ctranslate2
 import numpy as np
 
-from ..audio.pcm import Samples
-from ..errors import EngineError, ModelError
-from .base import Closing, DecodeOptions
+from ...audio.pcm import Samples
+from ...errors import EngineError, ModelError
+from ..protocol import Closing, DecodeOptions
 from .coverage import Aligned
-from .gate import Decoded
-from .hints import hints
+from .hallucination import Decoded
+from .prompting import hints
 from .spectrogram import Features, Spectrogram, to_features
 from .tokens import load_tokenizer
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 import numpy as np
 import numpy.typing as npt
 
-from ..audio.pcm import SAMPLE_RATE, Samples
+from ...audio.pcm import SAMPLE_RATE, Samples
 
 _FFT = 400  # samples of one window, 25 ms
 HOP = 160  # samples between two windows, 10 ms

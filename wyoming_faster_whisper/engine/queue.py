@@ -26,9 +26,9 @@ from functools import partial
 
 from .. import hardware
 from ..errors import Busy, EngineError, Hung, NoMemory, ServerError, counted
-from .base import Engine, Job, Transcript
+from .protocol import Engine, Job, Transcript
 from .scheduler import Waiting, next_batch
-from .watch import Watch
+from .watchdog import Watch
 
 _LOGGER = logging.getLogger(__name__)
 

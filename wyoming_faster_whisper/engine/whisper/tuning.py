@@ -11,7 +11,7 @@ import logging
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from ..models.auto import BUDGET
+from ...models.auto import BUDGET
 
 _LOGGER = logging.getLogger(__name__)
 

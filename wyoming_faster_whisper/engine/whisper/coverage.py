@@ -14,7 +14,8 @@ from dataclasses import dataclass, replace
 from itertools import pairwise
 from statistics import median
 
-from .gate import Decoded, Repeat, plain_words, repeated_tail, shortened
+from .hallucination import Decoded
+from .repetition import Repeat, plain_words, repeated_tail, shortened
 
 # Seconds of voice within one token, and after the last one. Of 210 texts of clean and degraded
 # sentences, the complete ones have at most 0.80 s in any token and none after the last; those

@@ -1,10 +1,10 @@
 """One decode, from samples to text: what is made of the model.
 
 It is a spectrogram, one encoding of as much window as the clip needs (window.py), a
-beam over it, and, where the gate does not believe the text (gate.py) or the text leaves
+beam over it, and, where the gate does not believe the text (hallucination.py) or the text leaves
 speech out (coverage.py), all of it once more over the full window. Of the texts that a
 beam found, one in words that there are is preferred. Where a text is like names the
-decoder listens for them, and is asked whether one was meant (hints.py). Jobs that need
+decoder listens for them, and is asked whether one was meant (prompting.py). Jobs that need
 the same window go through together: a step of the decoder spends its time on fetching
 the weights, which serve a batch as well as one.
 """
@@ -18,28 +18,26 @@ from pathlib import Path
 
 import numpy as np
 
-from ..audio.pcm import SAMPLE_RATE, slower
-from ..biasing.hypotheses import chosen
-from ..errors import EngineError
-from ..hardware import release_memory
-from .base import Closing, DecodeOptions, Job, Transcript
+from ...audio.pcm import SAMPLE_RATE, slower
+from ...biasing.hypotheses import chosen
+from ...errors import EngineError
+from ...hardware import release_memory
+from ..protocol import Closing, DecodeOptions, Job, Transcript
 from .coverage import Gap, Stretch, gaps, inserted, sparse, unlooped
-from .gate import (
+from .ctranslate2 import Encoding, Model, Weights
+from .hallucination import (
     Decoded,
     Verdict,
     counts,
     fragile,
     has_words,
     judge,
-    likeliest,
-    rivals,
-    token_budget,
     unfinished,
-    worded,
 )
-from .hints import Expected, strange_words
-from .model import Encoding, Model, Weights
+from .prompting import Expected, strange_words
+from .rescoring import likeliest, rivals, worded
 from .spectrogram import Features
+from .token_budget import token_budget
 from .tuning import BEAM, Choice, Tuning
 from .window import FULL_FRAMES, FULL_SECONDS, window_frames
 

@@ -1,0 +1,1 @@
+"""Whisper: the pipeline from samples to text."""
