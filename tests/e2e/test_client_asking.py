@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from wyoming_faster_whisper.client import Client
-from wyoming_faster_whisper.client.bench import bench
+from wyoming_faster_whisper.client.benchmark import bench
 from wyoming_faster_whisper.client.options import Plan
 from wyoming_faster_whisper.testing import FakeEngine, tone
 

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from wyoming_faster_whisper.client.cutting import Cut, Part, parts
+from wyoming_faster_whisper.client.segmenting import Cut, Part, parts
 from wyoming_faster_whisper.speech.hysteresis import WINDOW
 
 SECOND = 1 / 0.032  # windows

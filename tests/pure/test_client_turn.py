@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from wyoming_faster_whisper.client.turn import Phase, Turn
+from wyoming_faster_whisper.client.end_of_turn import Phase, Turn
 
 
 def test_nobody_has_spoken_yet() -> None:

@@ -11,9 +11,9 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from .clips import Clip, Spoken, read_wav
     from .connection import Client, ClientError, Lost, Refused, Unreachable, Watch
     from .retry import Retry
-    from .spoken import Clip, Spoken, read_wav
 
 __all__ = [
     "Client",
@@ -28,7 +28,7 @@ __all__ = [
     "read_wav",
 ]
 
-_ELSEWHERE = {"Clip": "spoken", "Retry": "retry", "Spoken": "spoken", "read_wav": "spoken"}
+_ELSEWHERE = {"Clip": "clips", "Retry": "retry", "Spoken": "clips", "read_wav": "clips"}
 
 
 def __getattr__(name: str) -> Any:

@@ -19,9 +19,8 @@ from functools import partial
 
 from ..errors import ServerError, SettingError
 from ..tls import client_context
-from . import asking, media, screen
+from . import media, queries, screen
 from .connection import Client, Unreachable
-from .cutting import SpeechDetector
 from .options import (
     PROGRAM,
     Ask,
@@ -35,6 +34,7 @@ from .options import (
     Wish,
 )
 from .retry import Retry
+from .segmenting import SpeechDetector
 
 NewClient = Callable[[str], Client]
 
@@ -76,15 +76,15 @@ async def _perform(wanted: Command, new_client: NewClient) -> bool:
         case Manner():
             return await _listen(wanted, new_client)
         case Ask(uri=uri, json=as_json):
-            await asking.info(new_client(uri), as_json=as_json)
+            await queries.info(new_client(uri), as_json=as_json)
             return True
         case Pings(uri=uri, count=count, interval=every):
             ask = partial(new_client, uri)
-            return await asking.ping(ask, uri, count=count, every=every) == 0
+            return await queries.ping(ask, uri, count=count, every=every) == 0
         case Search():
             return await _discover(wanted, new_client)
         case Plan():
-            from .bench import bench
+            from .benchmark import bench
 
             results = await bench(wanted, new_client)
             return not any(result.failed for result in results)
@@ -125,7 +125,7 @@ async def _listen(manner: Manner, new_client: NewClient) -> bool:
 
 
 async def _discover(search: Search, new_client: NewClient) -> bool:
-    found = await asking.discover(search.seconds, new_client)
+    found = await queries.discover(search.seconds, new_client)
     if search.json:
         for one in found:
             screen.say(json.dumps(asdict(one), ensure_ascii=False))

@@ -21,7 +21,7 @@ from wyoming.vad import VoiceStopped
 from ..errors import ProtocolError, ServerError, SettingError, printable
 from ..wire.address import Address
 from ..wire.framing import FrameLimits, FrameReader, write_event
-from .spoken import Clip, Spoken
+from .clips import Clip, Spoken
 
 # The Info of a server that speaks for many voices and languages is large.
 _LIMITS = FrameLimits(header=1024 * 1024, data=16 * 1024 * 1024, values=1_000_000)

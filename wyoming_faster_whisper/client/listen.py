@@ -24,15 +24,15 @@ from wyoming.asr import Transcript
 
 from ..audio.pcm import SAMPLE_RATE, PcmFormat, Samples
 from ..errors import visible
-from . import screen
+from . import plain_screen, screen
+from .clips import Spoken
 from .connection import Client, ClientError, Watch
-from .cutting import SpeechDetector
+from .end_of_turn import Phase, Turn
 from .keyboard import keys
 from .microphone import Microphone
 from .options import End, Manner
 from .retry import Retry
-from .spoken import Spoken
-from .turn import Phase, Turn
+from .segmenting import SpeechDetector
 
 _LEAD = 0.5  # seconds kept from before the first word: it is noticed when it has begun
 _QUIETEST = 60.0  # dB below full scale where the level meter begins
@@ -141,7 +141,7 @@ class _Ear(Watch):
         retry: Retry,
         vad: SpeechDetector | None,
         facts: asyncio.Queue[_Fact],
-        meter: screen.Meter,
+        meter: plain_screen.Meter,
     ) -> None:
         self.last = False  # the microphone is gone, or q was pressed
         self._manner = manner

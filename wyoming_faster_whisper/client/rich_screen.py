@@ -12,7 +12,7 @@ from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn, Ti
 from rich.table import Table
 from rich.text import Text
 
-from .screen import Bar, Meter
+from .plain_screen import Bar, Meter
 
 _BLOCKS = " ▁▂▃▄▅▆▇█"
 _CELLS = 10  # of the level meter

@@ -9,39 +9,10 @@ from __future__ import annotations
 import importlib.util
 import sys
 from collections.abc import Sequence
-from typing import Self, TextIO
+from typing import TextIO
 
 from ..early import tell
-
-
-class Bar:
-    """Progress through so many equal things, unseen."""
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        pass
-
-    def advance(self, share: float) -> None:
-        """Go on by a share of one thing, 0 to 1."""
-
-
-class Meter:
-    """A line that shows how loud it is and what was understood so far, unseen."""
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        pass
-
-    def show(self, state: str, level: float, text: str) -> None:
-        """Show it.
-
-        Args:
-            level: 0, silence, to 1, as loud as it can be.
-        """
+from .plain_screen import Bar, Meter
 
 
 def bar(total: int, what: str) -> Bar:

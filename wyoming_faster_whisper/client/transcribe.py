@@ -14,12 +14,12 @@ from wyoming.asr import Transcript
 from ..audio.pcm import SAMPLE_RATE, PcmFormat
 from ..errors import AudioError, SettingError, visible
 from . import media, screen
+from .clips import Clip
 from .connection import Client, ClientError, Refused
-from .cutting import CAPTION_LONGEST, Cut, Part, SpeechDetector, judge, parts
 from .formats import CAPTION_PAUSE, FORMATS, SUFFIXES, TIMED, Line, Transcription
 from .options import Wish
 from .retry import Retry
-from .spoken import Clip
+from .segmenting import CAPTION_LONGEST, Cut, Part, SpeechDetector, judge, parts
 
 # Seconds: what a server that finds the end of speech by itself might take for the end.
 _ENDPOINT_PAUSE = 0.3

@@ -17,10 +17,10 @@ from pathlib import Path
 
 from ..audio.pcm import SAMPLE_RATE, PcmFormat
 from ..errors import AudioError, SettingError, printable, visible
-from . import media, plot, screen, words
+from . import media, plain_screen, plot, screen, word_errors
+from .clips import Spoken
 from .connection import Client, ClientError, Unreachable, Watch
 from .options import DEFAULT_URI, Plan
-from .spoken import Spoken
 
 _STEP = 0.02  # seconds of sound at a time, when it is sent in real time
 
@@ -56,7 +56,7 @@ class Result:
     uri: str
     server: str
     answers: tuple[Answer, ...]
-    words: words.Words | None
+    words: word_errors.Words | None
 
     @property
     def waits(self) -> list[float]:
@@ -81,7 +81,7 @@ async def bench(plan: Plan, new_client: Callable[[str], Client]) -> list[Result]
     names = [await _program(plan, new_client(uri)) for uri in uris]
     recordings = await asyncio.to_thread(load, plan.files)
     counted = any(recording.truth for recording in recordings)
-    if counted and not words.can_count():
+    if counted and not word_errors.can_count():
         screen.note(
             "note: words are not counted; that needs pip install 'wyoming-faster-whisper[bench]'"
         )
@@ -130,7 +130,7 @@ async def _measure(
     name: str,
     recordings: Sequence[Recording],
     new_client: Callable[[str], Client],
-    bar: screen.Bar,
+    bar: plain_screen.Bar,
 ) -> Result:
     turn = asyncio.Semaphore(plan.jobs)
 
@@ -149,7 +149,9 @@ async def _measure(
         for answer in answers
         if answer.text is not None and (truth := truths[answer.file])
     ]
-    counted = words.count(pairs, plan.language) if pairs and words.can_count() else None
+    counted = (
+        word_errors.count(pairs, plan.language) if pairs and word_errors.can_count() else None
+    )
     return Result(uri, name, tuple(answers), counted)
 
 
