@@ -20,11 +20,11 @@ from wyoming_faster_whisper.engine.protocol import DecodeOptions, Engine, Job
 from wyoming_faster_whisper.engine.whisper.ctranslate2 import load_model
 from wyoming_faster_whisper.engine.whisper.pipeline import WhisperEngine
 from wyoming_faster_whisper.models import choose, size_of
+from wyoming_faster_whisper.session.text import GrowingText
 from wyoming_faster_whisper.speech.hysteresis import Probabilities, windows
 from wyoming_faster_whisper.speech.segmenter import Segment, SpeechRules
 from wyoming_faster_whisper.speech.utterance import Action, Answer, Decode, Utterance
 from wyoming_faster_whisper.speech.vad import Vad
-from wyoming_faster_whisper.text import GrowingText
 
 from .accuracy import KITCHEN
 from .arguments import RECORDINGS, add, parser

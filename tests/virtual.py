@@ -15,13 +15,13 @@ from typing import Any, TypeVar
 
 import numpy as np
 
-from wyoming_faster_whisper.answer import Answer, Notice
 from wyoming_faster_whisper.audio.pcm import PcmFormat, Samples
 from wyoming_faster_whisper.engine.protocol import DecodeOptions, Job, Transcript
 from wyoming_faster_whisper.engine.queue import Worker
-from wyoming_faster_whisper.record import UtteranceRecord
-from wyoming_faster_whisper.request import Offer, Request
-from wyoming_faster_whisper.session import Session, Shared
+from wyoming_faster_whisper.session.events import Answer, Notice
+from wyoming_faster_whisper.session.record import UtteranceRecord
+from wyoming_faster_whisper.session.request import Offer, Request
+from wyoming_faster_whisper.session.session import Session, Shared
 from wyoming_faster_whisper.testing import LoudnessVad, pcm16
 
 T = TypeVar("T")

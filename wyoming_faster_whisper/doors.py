@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 from .engine.queue import Worker
 from .errors import SettingError
 from .models import Model
-from .session import Shared
+from .session.session import Shared
 from .wire.door import Door
 from .wire.visit import Limits
 

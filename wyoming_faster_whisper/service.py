@@ -29,10 +29,10 @@ from .engine.remote.wyoming import Upstreams
 from .loading import choose_models, default_language, load_engines
 from .log import UtteranceLog
 from .models import data_folders
-from .request import Offer
-from .session import Memory, Shared, SpeechDetector
+from .session.request import Offer
+from .session.session import Memory, Shared, SpeechDetector
+from .session.text import style
 from .speech.vad import Vad
-from .text import style
 from .tls import server_context
 from .wire.address import Address
 from .wire.info import build_info
@@ -45,7 +45,7 @@ if TYPE_CHECKING:
     from .http.server import HttpServer
     from .http.web import Web
     from .metrics import Metrics
-    from .record import UtteranceRecord
+    from .session.record import UtteranceRecord
 
 _LOGGER = logging.getLogger(__name__)
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from bench.servers import DECODES
-from wyoming_faster_whisper.record import UtteranceRecord, line
+from wyoming_faster_whisper.session.record import UtteranceRecord, line
 
 
 @pytest.mark.parametrize("decodes", [0, 1, 12])

@@ -13,7 +13,7 @@ import trustme
 
 from wyoming_faster_whisper.config.load import read_settings
 from wyoming_faster_whisper.engine.protocol import Engine
-from wyoming_faster_whisper.session import SpeechDetector
+from wyoming_faster_whisper.session.session import SpeechDetector
 from wyoming_faster_whisper.testing import FakeEngine, LoudnessVad
 from wyoming_faster_whisper.wire.visit import Limits
 

@@ -25,7 +25,7 @@ from wyoming_faster_whisper.audio.pcm import PcmFormat, Samples
 from wyoming_faster_whisper.config.settings import Settings
 from wyoming_faster_whisper.engine.protocol import Engine
 from wyoming_faster_whisper.service import Service
-from wyoming_faster_whisper.session import Memory, SpeechDetector
+from wyoming_faster_whisper.session.session import Memory, SpeechDetector
 from wyoming_faster_whisper.testing import FakeEngine, LoudnessVad, pcm16, tone
 from wyoming_faster_whisper.wire.framing import write_event
 from wyoming_faster_whisper.wire.listener import Listener

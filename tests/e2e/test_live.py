@@ -9,7 +9,7 @@ from wyoming.asr import Transcript
 from wyoming.audio import AudioChunk, AudioStart, AudioStop
 from wyoming.event import Event, async_read_event
 
-from wyoming_faster_whisper.session import Shared, SpeechDetector
+from wyoming_faster_whisper.session.session import Shared, SpeechDetector
 from wyoming_faster_whisper.testing import LoudnessVad, pcm16, tone
 from wyoming_faster_whisper.wire.connection import Connection
 from wyoming_faster_whisper.wire.framing import write_event

@@ -7,7 +7,7 @@ import time
 
 import pytest
 
-from wyoming_faster_whisper.lateness import Lateness
+from wyoming_faster_whisper.session.event_loop_lag import Lateness
 
 pytestmark = pytest.mark.timeout(20)
 

@@ -6,7 +6,7 @@ import re
 from dataclasses import replace
 
 from wyoming_faster_whisper.metrics import PREFIX, Metrics, Now
-from wyoming_faster_whisper.record import UtteranceRecord
+from wyoming_faster_whisper.session.record import UtteranceRecord
 
 ORDER = UtteranceRecord(
     client="kitchen",

@@ -203,7 +203,7 @@ def test_only_what_is_kept_for_another_day_reads_the_wall_clock() -> None:
         ("audio", "from .engine import base"),
         ("audio", "from .engine.base import Job"),
         ("audio", "import wyoming_faster_whisper.engine.queue"),
-        ("audio", "from wyoming_faster_whisper.session import Session"),
+        ("audio", "from wyoming_faster_whisper.session.session import Session"),
         ("audio", "from . import session"),
         ("audio", "def f():\n    from .models import choose"),
         ("languages", "from .errors import ServerError"),

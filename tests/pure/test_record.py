@@ -9,7 +9,7 @@ from dataclasses import replace
 import pytest
 
 from wyoming_faster_whisper.log import JsonFormatter, UtteranceLog
-from wyoming_faster_whisper.record import UtteranceRecord
+from wyoming_faster_whisper.session.record import UtteranceRecord
 
 RECORD = UtteranceRecord(
     client="127.0.0.1:50000",

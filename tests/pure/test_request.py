@@ -9,7 +9,7 @@ import pytest
 from wyoming_faster_whisper.engine.protocol import DecodeOptions
 from wyoming_faster_whisper.models import Model
 from wyoming_faster_whisper.models.languages import ENGLISH, MULTILINGUAL
-from wyoming_faster_whisper.request import MOST_NAMES, Offer, Request
+from wyoming_faster_whisper.session.request import MOST_NAMES, Offer, Request
 
 BASE = Model("base", MULTILINGUAL)
 TINY_EN = Model("tiny.en", ENGLISH)

@@ -6,8 +6,8 @@ from functools import partial
 
 import pytest
 
-from wyoming_faster_whisper.text import GrowingText, agreed, rest
-from wyoming_faster_whisper.text import style as write
+from wyoming_faster_whisper.session.text import GrowingText, agreed, rest
+from wyoming_faster_whisper.session.text import style as write
 
 
 @pytest.mark.parametrize(

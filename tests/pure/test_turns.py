@@ -11,16 +11,16 @@ from typing import Any
 import numpy as np
 import pytest
 
-from wyoming_faster_whisper.answer import (
+from wyoming_faster_whisper.audio.pcm import Samples
+from wyoming_faster_whisper.engine.protocol import Closing, Job, Transcript
+from wyoming_faster_whisper.session.events import (
     TextPiece,
     TextStarted,
     TextStopped,
     VoiceStarted,
     VoiceStopped,
 )
-from wyoming_faster_whisper.audio.pcm import Samples
-from wyoming_faster_whisper.engine.protocol import Closing, Job, Transcript
-from wyoming_faster_whisper.request import Request
+from wyoming_faster_whisper.session.request import Request
 from wyoming_faster_whisper.speech.endpointing import TurnRules
 from wyoming_faster_whisper.testing import silence, tone
 

@@ -12,12 +12,12 @@ from typing import Any
 
 from starlette.websockets import WebSocket, WebSocketDisconnect
 
-from ..answer import Answer, Notice, TextPiece
 from ..audio.pcm import PcmFormat
 from ..errors import AudioError, Busy, ProtocolError, ServerError, TooSlow, printable
-from ..record import UtteranceRecord
-from ..request import Request
-from ..session import Session, Shared
+from ..session.events import Answer, Notice, TextPiece
+from ..session.record import UtteranceRecord
+from ..session.request import Request
+from ..session.session import Session, Shared
 from ..wire.door import Door, plain_host
 from ..wire.visit import Limits, Visit, see_out
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import ssl
 from collections.abc import Iterable
 
-from ..session import Shared
+from ..session.session import Shared
 from ..wire.door import Door
 from ..wire.visit import Limits
 from .guard import Guard

@@ -22,12 +22,12 @@ from wyoming.info import Describe, SelectProgram
 from wyoming.ping import Ping, Pong
 from wyoming.vad import VoiceStarted, VoiceStopped
 
-from .. import answer
-from ..answer import Answer, Notice
 from ..audio.pcm import PcmFormat
 from ..errors import ProtocolError, ServerError, TooSlow, printable, visible
-from ..request import LONGEST_NAME, MOST_NAMES, Request
-from ..session import Session, Shared
+from ..session import events
+from ..session.events import Answer, Notice
+from ..session.request import LONGEST_NAME, MOST_NAMES, Request
+from ..session.session import Session, Shared
 from .framing import FrameReader, write_event
 from .info import PROGRAM
 from .visit import Limits, Visit
@@ -215,15 +215,15 @@ class Connection(Visit):
     def _tell(self, notice: Notice) -> None:
         # Not waited for: there are few of them and they are small; the answer waits.
         match notice:
-            case answer.VoiceStarted(seconds=seconds):
+            case events.VoiceStarted(seconds=seconds):
                 event = VoiceStarted(timestamp=round(1000 * seconds)).event()
-            case answer.VoiceStopped(seconds=seconds):
+            case events.VoiceStopped(seconds=seconds):
                 event = VoiceStopped(timestamp=round(1000 * seconds)).event()
-            case answer.TextStarted(language=language, context=context):
+            case events.TextStarted(language=language, context=context):
                 event = TranscriptStart(language=language, context=context).event()
-            case answer.TextPiece(text=text):
+            case events.TextPiece(text=text):
                 event = TranscriptChunk(text=text).event()
-            case answer.TextStopped():
+            case events.TextStopped():
                 event = TranscriptStop().event()
         self._writer.write(write_event(event))
 

@@ -16,7 +16,7 @@ from wyoming.error import Error
 from wyoming.event import Event
 
 from ..errors import Busy, NotAllowed, SettingError, reason
-from ..session import Shared
+from ..session.session import Shared
 from .address import Address
 from .connection import Connection, last_words
 from .door import Door, plain_host

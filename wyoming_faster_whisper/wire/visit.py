@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
 from ..errors import ServerError, TooSlow
-from ..session import Session
+from ..session.session import Session
 from .framing import FrameLimits
 
 _LOGGER = logging.getLogger(__name__)

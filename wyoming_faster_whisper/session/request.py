@@ -7,10 +7,10 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, Protocol
 
-from .engine.protocol import DecodeOptions
-from .engine.remote.protocol import RELAYED
-from .errors import printable
-from .models.languages import means_detect, normalise
+from ..engine.protocol import DecodeOptions
+from ..engine.remote.protocol import RELAYED
+from ..errors import printable
+from ..models.languages import means_detect, normalise
 
 _LOGGER = logging.getLogger(__name__)
 

@@ -12,7 +12,22 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 from typing import Protocol
 
-from .answer import (
+from ..audio.pcm import SAMPLE_RATE, PcmFormat
+from ..engine.protocol import DecodeOptions, Transcript
+from ..engine.queue import Worker
+from ..engine.remote.protocol import Relay, Upstreams
+from ..speech import utterance
+from ..speech.endpointing import Ended, Reading, TurnRules
+from ..speech.hysteresis import WINDOW, Probabilities, windows
+from ..speech.live_stream import Pace
+from ..speech.prosody import voice
+from ..speech.segmenter import Segment, SpeechRules
+from ..speech.turn_classifier import reading
+from ..speech.utterance import Action, Close, Decode, Drop, End, Started, Utterance
+from .audio_input import Hearing, Memory, SpeechDetector
+from .decodes import Decoding
+from .event_loop_lag import Lateness
+from .events import (
     Answer,
     Notice,
     TextPiece,
@@ -21,24 +36,9 @@ from .answer import (
     VoiceStarted,
     VoiceStopped,
 )
-from .audio.pcm import SAMPLE_RATE, PcmFormat
-from .decoding import Decoding
-from .engine.protocol import DecodeOptions, Transcript
-from .engine.queue import Worker
-from .engine.remote.protocol import Relay, Upstreams
-from .hearing import Hearing, Memory, SpeechDetector
-from .lateness import Lateness
 from .partials import Partials
 from .record import Observer, UtteranceRecord
 from .request import Offer, Request
-from .speech import utterance
-from .speech.endpointing import Ended, Reading, TurnRules
-from .speech.hysteresis import WINDOW, Probabilities, windows
-from .speech.live_stream import Pace
-from .speech.prosody import voice
-from .speech.segmenter import Segment, SpeechRules
-from .speech.turn_classifier import reading
-from .speech.utterance import Action, Close, Decode, Drop, End, Started, Utterance
 from .text import GrowingText
 
 _LOGGER = logging.getLogger(__name__)

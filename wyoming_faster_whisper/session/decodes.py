@@ -12,11 +12,11 @@ import logging
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
-from .audio.recording import Recording
-from .engine.protocol import DecodeOptions, Job, Transcript
-from .engine.queue import Worker
-from .errors import Hung, ServerError
-from .speech.segmenter import Segment
+from ..audio.recording import Recording
+from ..engine.protocol import DecodeOptions, Job, Transcript
+from ..engine.queue import Worker
+from ..errors import Hung, ServerError
+from ..speech.segmenter import Segment
 
 _LOGGER = logging.getLogger(__name__)
 

@@ -19,11 +19,11 @@ import logging
 from collections.abc import Awaitable, Callable
 from enum import Enum
 
-from .answer import Answer, Notice
-from .audio.pcm import PcmFormat
-from .hearing import Memory, SpeechDetector, SpeechStream
+from ..audio.pcm import PcmFormat
+from ..speech.endpointing import Ended
+from .audio_input import Memory, SpeechDetector, SpeechStream
+from .events import Answer, Notice
 from .request import Request
-from .speech.endpointing import Ended
 from .turn import Shared, Turn
 
 __all__ = ["Answer", "Memory", "Session", "Shared", "SpeechDetector", "SpeechStream"]

@@ -6,7 +6,7 @@ import dataclasses
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from .errors import counted
+from ..errors import counted
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

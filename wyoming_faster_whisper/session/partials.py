@@ -12,12 +12,12 @@ import logging
 from collections.abc import Callable
 from dataclasses import replace
 
-from .audio.pcm import SAMPLE_RATE
-from .audio.recording import Recording
-from .engine.protocol import DecodeOptions, Job, Transcript
-from .engine.queue import Worker
-from .errors import Hung, ServerError
-from .speech.segmenter import ENOUGH, Segment
+from ..audio.pcm import SAMPLE_RATE
+from ..audio.recording import Recording
+from ..engine.protocol import DecodeOptions, Job, Transcript
+from ..engine.queue import Worker
+from ..errors import Hung, ServerError
+from ..speech.segmenter import ENOUGH, Segment
 from .text import GrowingText, agreed, rest
 
 _LOGGER = logging.getLogger(__name__)

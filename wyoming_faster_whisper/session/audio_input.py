@@ -10,11 +10,11 @@ from typing import Protocol
 
 import numpy as np
 
-from .audio.highpass import HighPass
-from .audio.pcm import PcmFormat, PcmStream, Samples
-from .audio.recording import Recording
-from .errors import AudioError, Busy
-from .speech.hysteresis import WINDOW, Probabilities
+from ..audio.highpass import HighPass
+from ..audio.pcm import PcmFormat, PcmStream, Samples
+from ..audio.recording import Recording
+from ..errors import AudioError, Busy
+from ..speech.hysteresis import WINDOW, Probabilities
 
 _AT_ONCE = 8  # windows that the VAD judges in the event loop: 1 ms; more go to a thread
 _SLICE = 512  # windows that it judges in a thread without a look at who else waits

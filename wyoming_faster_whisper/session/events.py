@@ -10,7 +10,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-from .engine.protocol import Transcript
+from ..engine.protocol import Transcript
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,0 +1,1 @@
+"""One client's stream and its turns, whichever transport carries it."""
