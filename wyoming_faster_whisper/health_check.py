@@ -19,8 +19,8 @@ from pathlib import Path
 from .client import Client, Lost
 from .config.settings import written_out
 from .early import open_stderr, tell
-from .tls import own_context
-from .wire.address import Address
+from .transports.address import Address
+from .transports.tls import own_context
 
 DEFAULT_URI = "tcp://127.0.0.1:10300"
 

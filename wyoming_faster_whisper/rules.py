@@ -8,8 +8,8 @@ from .config.settings import Settings
 from .engine.protocol import DecodeOptions
 from .speech.endpointing import TurnRules
 from .speech.segmenter import SpeechRules
-from .wire.door import Door
-from .wire.visit import Limits
+from .transports.admission import Door
+from .transports.lifecycle import Limits
 
 
 def decode_options(settings: Settings, language: str | None) -> DecodeOptions:

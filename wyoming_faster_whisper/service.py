@@ -33,19 +33,19 @@ from .session.request import Offer
 from .session.session import Memory, Shared, SpeechDetector
 from .session.text import style
 from .speech.vad import Vad
-from .tls import server_context
-from .wire.address import Address
-from .wire.info import build_info
-from .wire.listener import Listener
-from .wire.visit import Limits
+from .transports.address import Address
+from .transports.lifecycle import Limits
+from .transports.tls import server_context
+from .transports.wyoming.info import build_info
+from .transports.wyoming.listener import Listener
 
 if TYPE_CHECKING:
     from .biasing.cache import NameCache
-    from .discovery import Announcement
-    from .http.server import HttpServer
-    from .http.web import Web
     from .metrics import Metrics
     from .session.record import UtteranceRecord
+    from .transports.discovery import Announcement
+    from .transports.http.page_server import Web
+    from .transports.http.server import HttpServer
 
 _LOGGER = logging.getLogger(__name__)
 
@@ -275,7 +275,7 @@ class Service:
         if self._address.scheme != "tcp":
             _LOGGER.warning("--zeroconf is for tcp:// only; %s is not announced", self._address)
             return
-        from .discovery import Announcement
+        from .transports.discovery import Announcement
 
         self._announcement = Announcement(
             name=name,

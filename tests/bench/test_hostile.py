@@ -24,7 +24,7 @@ from bench.hostile import (
 from tests.e2e.serving import Server, serving, until
 from wyoming_faster_whisper.config.load import read_settings
 from wyoming_faster_whisper.testing import pcm16, tone
-from wyoming_faster_whisper.wire.visit import Limits
+from wyoming_faster_whisper.transports.lifecycle import Limits
 
 SOON = Limits(first_event=0.3, between=0.3, inside=0.3, write=0.3, linger=0.1)
 

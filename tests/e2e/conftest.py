@@ -15,7 +15,7 @@ from wyoming_faster_whisper.config.load import read_settings
 from wyoming_faster_whisper.engine.protocol import Engine
 from wyoming_faster_whisper.session.session import SpeechDetector
 from wyoming_faster_whisper.testing import FakeEngine, LoudnessVad
-from wyoming_faster_whisper.wire.visit import Limits
+from wyoming_faster_whisper.transports.lifecycle import Limits
 
 from .processes import Process
 from .serving import Server, serving

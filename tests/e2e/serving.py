@@ -27,9 +27,9 @@ from wyoming_faster_whisper.engine.protocol import Engine
 from wyoming_faster_whisper.service import Service
 from wyoming_faster_whisper.session.session import Memory, SpeechDetector
 from wyoming_faster_whisper.testing import FakeEngine, LoudnessVad, pcm16, tone
-from wyoming_faster_whisper.wire.framing import write_event
-from wyoming_faster_whisper.wire.listener import Listener
-from wyoming_faster_whisper.wire.visit import Limits
+from wyoming_faster_whisper.transports.lifecycle import Limits
+from wyoming_faster_whisper.transports.wyoming.framing import write_event
+from wyoming_faster_whisper.transports.wyoming.listener import Listener
 
 DEADLINE = 15.0  # seconds; only a test that fails waits for so long
 PCM = PcmFormat()

@@ -20,9 +20,9 @@ from wyoming.info import Describe
 
 from wyoming_faster_whisper.errors import SettingError
 from wyoming_faster_whisper.testing import tone
-from wyoming_faster_whisper.tls import client_context
-from wyoming_faster_whisper.wire.framing import write_event
-from wyoming_faster_whisper.wire.visit import Limits
+from wyoming_faster_whisper.transports.lifecycle import Limits
+from wyoming_faster_whisper.transports.tls import client_context
+from wyoming_faster_whisper.transports.wyoming.framing import write_event
 
 from .conftest import Serve
 from .processes import run

@@ -17,8 +17,8 @@ from wyoming_faster_whisper.audio.pcm import PcmFormat
 from wyoming_faster_whisper.client import Client, ClientError, Clip
 from wyoming_faster_whisper.health_check import DEFAULT_URI, default_uri, server_arguments
 from wyoming_faster_whisper.testing import FakeEngine, pcm16, tone
-from wyoming_faster_whisper.wire.framing import write_event
-from wyoming_faster_whisper.wire.visit import Limits
+from wyoming_faster_whisper.transports.lifecycle import Limits
+from wyoming_faster_whisper.transports.wyoming.framing import write_event
 
 from .commands import CALL, client
 from .conftest import Serve

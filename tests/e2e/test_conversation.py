@@ -14,7 +14,7 @@ from wyoming.info import SelectProgram
 
 from wyoming_faster_whisper import __version__
 from wyoming_faster_whisper.testing import FakeEngine, pcm16, silence, tone
-from wyoming_faster_whisper.wire.framing import write_event
+from wyoming_faster_whisper.transports.wyoming.framing import write_event
 
 from .conftest import Serve
 from .serving import PCM, Server, chunks, recording, until, utterance, warnings

@@ -25,9 +25,9 @@ from blockbuster import blockbuster_ctx
 from zeroconf import ServiceListener, Zeroconf
 from zeroconf.asyncio import AsyncServiceInfo, AsyncZeroconf
 
-from wyoming_faster_whisper.discovery import SERVICE, Announcement
 from wyoming_faster_whisper.doctor.facts import Announced
 from wyoming_faster_whisper.doctor.network import look
+from wyoming_faster_whisper.transports.discovery import SERVICE, Announcement
 
 Found = tuple[list[str], int]  # addresses, port
 DEADLINE = 20.0  # seconds; only a test that fails waits for so long
@@ -84,7 +84,7 @@ class Warnings(logging.Handler):
     def __init__(self) -> None:
         super().__init__(logging.WARNING)
         self._messages: asyncio.Queue[str] = asyncio.Queue()
-        logging.getLogger("wyoming_faster_whisper.discovery").addHandler(self)
+        logging.getLogger("wyoming_faster_whisper.transports.discovery").addHandler(self)
 
     def emit(self, record: logging.LogRecord) -> None:
         self._messages.put_nowait(record.getMessage())

@@ -14,8 +14,8 @@ from wyoming.ping import Ping
 from wyoming_faster_whisper.audio.recording import Recording
 from wyoming_faster_whisper.engine.protocol import Job
 from wyoming_faster_whisper.testing import FakeEngine, pcm16, tone
-from wyoming_faster_whisper.wire.framing import write_event
-from wyoming_faster_whisper.wire.visit import Limits
+from wyoming_faster_whisper.transports.lifecycle import Limits
+from wyoming_faster_whisper.transports.wyoming.framing import write_event
 
 from .conftest import Serve
 from .serving import DEADLINE, PCM, Peer, Server, frames, recording, until, utterance, warnings

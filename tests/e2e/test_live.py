@@ -11,9 +11,9 @@ from wyoming.event import Event, async_read_event
 
 from wyoming_faster_whisper.session.session import Shared, SpeechDetector
 from wyoming_faster_whisper.testing import LoudnessVad, pcm16, tone
-from wyoming_faster_whisper.wire.connection import Connection
-from wyoming_faster_whisper.wire.framing import write_event
-from wyoming_faster_whisper.wire.visit import Limits
+from wyoming_faster_whisper.transports.lifecycle import Limits
+from wyoming_faster_whisper.transports.wyoming.connection import Connection
+from wyoming_faster_whisper.transports.wyoming.framing import write_event
 
 from ..virtual import CHUNK, House, run
 

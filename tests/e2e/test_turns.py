@@ -19,7 +19,7 @@ from wyoming.ping import Ping
 from wyoming.vad import VoiceStarted, VoiceStopped
 
 from wyoming_faster_whisper.testing import FakeEngine, pcm16, silence, tone
-from wyoming_faster_whisper.wire.framing import write_event
+from wyoming_faster_whisper.transports.wyoming.framing import write_event
 
 from .conftest import Serve
 from .serving import PCM, Server, Speaker, chunks, recording, until, utterance, warnings

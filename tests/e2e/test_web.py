@@ -14,7 +14,7 @@ from websockets.exceptions import InvalidStatus
 
 from wyoming_faster_whisper.errors import SettingError
 from wyoming_faster_whisper.testing import FakeEngine, pcm16, silence, tone
-from wyoming_faster_whisper.wire.visit import Limits
+from wyoming_faster_whisper.transports.lifecycle import Limits
 
 from .conftest import Serve
 from .processes import run

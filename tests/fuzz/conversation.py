@@ -12,7 +12,7 @@ from typing import TypeVar
 
 from tests.e2e.serving import utterance
 from wyoming_faster_whisper.testing import silence, tone
-from wyoming_faster_whisper.wire.framing import write_event
+from wyoming_faster_whisper.transports.wyoming.framing import write_event
 
 AS_IT_IS = 0  # the first byte of an input that is sent without it
 

@@ -8,7 +8,11 @@ from wyoming.event import Event
 
 from tests.fuzz.conversation import conversation
 from wyoming_faster_whisper.errors import ProtocolError
-from wyoming_faster_whisper.wire.framing import FrameLimits, FrameReader, write_event
+from wyoming_faster_whisper.transports.wyoming.framing import (
+    FrameLimits,
+    FrameReader,
+    write_event,
+)
 
 # Small, so that inputs of some kilobytes come up to them.
 LIMITS = FrameLimits(header=512, data=512, payload=2048, audio=8192)

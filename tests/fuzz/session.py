@@ -13,7 +13,7 @@ from tests.e2e.serving import Server, serving, until
 from tests.fuzz.conversation import conversation
 from wyoming_faster_whisper.config.load import read_settings
 from wyoming_faster_whisper.testing import FakeEngine
-from wyoming_faster_whisper.wire.framing import FrameReader
+from wyoming_faster_whisper.transports.wyoming.framing import FrameReader
 
 DEADLINE = 10.0  # seconds for the server to answer and to close
 

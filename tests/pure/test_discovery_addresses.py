@@ -7,7 +7,7 @@ from ipaddress import ip_address
 import ifaddr
 import pytest
 
-from wyoming_faster_whisper.discovery import addresses_to_announce, instance_names
+from wyoming_faster_whisper.transports.discovery import addresses_to_announce, instance_names
 
 
 def adapter(name: str, *addresses: str) -> ifaddr.Adapter:

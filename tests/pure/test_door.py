@@ -8,7 +8,7 @@ from ipaddress import ip_network
 import pytest
 
 from wyoming_faster_whisper.errors import Busy, NotAllowed
-from wyoming_faster_whisper.wire.door import Door, plain_host
+from wyoming_faster_whisper.transports.admission import Door, plain_host
 
 
 @dataclass

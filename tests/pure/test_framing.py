@@ -17,7 +17,11 @@ from wyoming.info import Describe
 from wyoming.ping import Ping
 
 from wyoming_faster_whisper.errors import ProtocolError
-from wyoming_faster_whisper.wire.framing import FrameLimits, FrameReader, write_event
+from wyoming_faster_whisper.transports.wyoming.framing import (
+    FrameLimits,
+    FrameReader,
+    write_event,
+)
 
 EVENTS = [
     Describe().event(),

@@ -8,7 +8,7 @@ from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
 from wyoming_faster_whisper.errors import ProtocolError
-from wyoming_faster_whisper.wire.framing import FrameReader, write_event
+from wyoming_faster_whisper.transports.wyoming.framing import FrameReader, write_event
 
 from .test_framing import EVENTS, by_library, read_all
 

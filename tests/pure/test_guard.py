@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from wyoming_faster_whisper.http.guard import Guard
+from wyoming_faster_whisper.transports.http.origin_check import Guard
 
 GUARD = Guard(["Kitchen-Pi", "kitchen-pi.local", "stt.example.org."])
 

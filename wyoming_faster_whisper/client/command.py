@@ -18,7 +18,7 @@ from dataclasses import asdict
 from functools import partial
 
 from ..errors import ServerError, SettingError
-from ..tls import client_context
+from ..transports.tls import client_context
 from . import media, queries, screen
 from .connection import Client, Unreachable
 from .options import (

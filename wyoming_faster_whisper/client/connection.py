@@ -19,8 +19,8 @@ from wyoming.info import Describe, Info
 from wyoming.vad import VoiceStopped
 
 from ..errors import ProtocolError, ServerError, SettingError, printable
-from ..wire.address import Address
-from ..wire.framing import FrameLimits, FrameReader, write_event
+from ..transports.address import Address
+from ..transports.wyoming.framing import FrameLimits, FrameReader, write_event
 from .clips import Clip, Spoken
 
 # The Info of a server that speaks for many voices and languages is large.

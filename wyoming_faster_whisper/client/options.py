@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import Any
 
 from .. import __version__
-from ..wire.address import DEFAULT_PORT
+from ..transports.address import DEFAULT_PORT
 from .formats import CAPTION_PAUSE, FORMATS
 
 PROGRAM = "wyoming-faster-whisper-client"

@@ -16,9 +16,9 @@ from wyoming.info import Describe, Info
 from wyoming.ping import Ping, Pong
 from zeroconf.asyncio import AsyncServiceInfo
 
-from ..discovery import SERVICE, find
 from ..errors import printable
-from ..wire.address import Address
+from ..transports.address import Address
+from ..transports.discovery import SERVICE, find
 from . import screen
 from .connection import Client, ClientError, Unreachable
 

@@ -20,8 +20,8 @@ from ..config.settings import Settings
 from ..errors import ServerError, SettingError
 from ..health_check import to_loopback
 from ..models import AUTO, canonical, data_folders
-from ..tls import own_context
-from ..wire.address import Address
+from ..transports.address import Address
+from ..transports.tls import own_context
 from . import advice, box, network, report
 from .finding import Finding, Level, worst
 from .visitor import Visitor, spoken

@@ -22,15 +22,15 @@ from wyoming.info import Describe, SelectProgram
 from wyoming.ping import Ping, Pong
 from wyoming.vad import VoiceStarted, VoiceStopped
 
-from ..audio.pcm import PcmFormat
-from ..errors import ProtocolError, ServerError, TooSlow, printable, visible
-from ..session import events
-from ..session.events import Answer, Notice
-from ..session.request import LONGEST_NAME, MOST_NAMES, Request
-from ..session.session import Session, Shared
+from ...audio.pcm import PcmFormat
+from ...errors import ProtocolError, ServerError, TooSlow, printable, visible
+from ...session import events
+from ...session.events import Answer, Notice
+from ...session.request import LONGEST_NAME, MOST_NAMES, Request
+from ...session.session import Session, Shared
+from ..lifecycle import Limits, Visit
 from .framing import FrameReader, write_event
 from .info import PROGRAM
-from .visit import Limits, Visit
 
 _LOGGER = logging.getLogger(__name__)
 

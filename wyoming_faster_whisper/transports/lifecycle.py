@@ -10,7 +10,7 @@ from typing import Any, TypeVar
 
 from ..errors import ServerError, TooSlow
 from ..session.session import Session
-from .framing import FrameLimits
+from .wyoming.framing import FrameLimits
 
 _LOGGER = logging.getLogger(__name__)
 

@@ -12,14 +12,21 @@ from typing import Any
 
 from starlette.websockets import WebSocket, WebSocketDisconnect
 
-from ..audio.pcm import PcmFormat
-from ..errors import AudioError, Busy, ProtocolError, ServerError, TooSlow, printable
-from ..session.events import Answer, Notice, TextPiece
-from ..session.record import UtteranceRecord
-from ..session.request import Request
-from ..session.session import Session, Shared
-from ..wire.door import Door, plain_host
-from ..wire.visit import Limits, Visit, see_out
+from ...audio.pcm import PcmFormat
+from ...errors import (
+    AudioError,
+    Busy,
+    ProtocolError,
+    ServerError,
+    TooSlow,
+    printable,
+)
+from ...session.events import Answer, Notice, TextPiece
+from ...session.record import UtteranceRecord
+from ...session.request import Request
+from ...session.session import Session, Shared
+from ..admission import Door, plain_host
+from ..lifecycle import Limits, Visit, see_out
 
 _LOGGER = logging.getLogger(__name__)
 

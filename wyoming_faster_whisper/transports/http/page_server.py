@@ -5,13 +5,13 @@ from __future__ import annotations
 import ssl
 from collections.abc import Iterable
 
-from ..session.session import Shared
-from ..wire.door import Door
-from ..wire.visit import Limits
-from .guard import Guard
+from ...session.session import Shared
+from ..admission import Door
+from ..lifecycle import Limits
+from .origin_check import Guard
 from .page import About, build_page
 from .server import HttpServer
-from .speech import Speech
+from .websocket import Speech
 
 
 class Web:

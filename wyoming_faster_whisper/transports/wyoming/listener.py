@@ -15,13 +15,13 @@ from pathlib import Path
 from wyoming.error import Error
 from wyoming.event import Event
 
-from ..errors import Busy, NotAllowed, SettingError, reason
-from ..session.session import Shared
-from .address import Address
+from ...errors import Busy, NotAllowed, SettingError, reason
+from ...session.session import Shared
+from ..address import Address
+from ..admission import Door, plain_host
+from ..lifecycle import Limits, see_out
+from ..rejections import Tally
 from .connection import Connection, last_words
-from .door import Door, plain_host
-from .tally import Tally
-from .visit import Limits, see_out
 
 _LOGGER = logging.getLogger(__name__)
 

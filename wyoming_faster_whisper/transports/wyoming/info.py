@@ -6,8 +6,8 @@ from collections.abc import Sequence
 
 from wyoming.info import AsrModel, AsrProgram, Attribution, Info
 
-from .. import __version__
-from ..models import Model
+from ... import __version__
+from ...models import Model
 
 # Home Assistant names its entity after it, and the add-on's health check looks for it.
 PROGRAM = "faster-whisper"

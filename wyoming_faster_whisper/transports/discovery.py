@@ -22,7 +22,7 @@ import ifaddr
 import zeroconf
 from zeroconf.asyncio import AsyncServiceBrowser, AsyncServiceInfo, AsyncZeroconf
 
-from .wire.address import DEFAULT_PORT
+from .address import DEFAULT_PORT
 
 SERVICE = "_wyoming._tcp.local."
 DEFAULT_NAME = "faster-whisper"

@@ -15,9 +15,9 @@ from starlette.responses import JSONResponse, PlainTextResponse, Response
 from starlette.routing import Route, WebSocketRoute
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from ..errors import printable
-from .guard import Guard
-from .speech import Speech
+from ...errors import printable
+from .origin_check import Guard
+from .websocket import Speech
 
 _LOGGER = logging.getLogger(__name__)
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import ssl
 
-from .errors import SettingError
+from ..errors import SettingError
 
 
 def server_context(cert: str, key: str | None = None, ca: str | None = None) -> ssl.SSLContext:

@@ -16,9 +16,9 @@ import uvicorn
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
-from ..errors import NotAllowed, SettingError
-from ..wire.door import Door, plain_host
-from ..wire.tally import Tally
+from ...errors import NotAllowed, SettingError
+from ..admission import Door, plain_host
+from ..rejections import Tally
 
 _LOGGER = logging.getLogger(__name__)
 

@@ -19,7 +19,7 @@ from wyoming import __version__ as WYOMING_VERSION
 from wyoming.audio import AudioChunk
 from wyoming.event import Event
 
-from ..errors import ProtocolError, printable
+from ...errors import ProtocolError, printable
 
 _DEPTH = 32  # of objects and lists in one another
 _PIECE = 64 * 1024  # bytes of a long audio-chunk's payload in each event that is made of it

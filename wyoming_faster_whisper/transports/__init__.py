@@ -1,0 +1,1 @@
+"""Transports: bytes of a client to and from a session."""

@@ -1,0 +1,1 @@
+"""The Wyoming protocol: frames to and from a session."""

@@ -1,1 +1,0 @@
-"""The Wyoming protocol: bytes on one side, a Session on the other."""
