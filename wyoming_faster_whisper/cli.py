@@ -42,9 +42,9 @@ def _serve(argv: Sequence[str]) -> int:
     # Each command imports its own: the client's are typed by people who wait.
     import asyncio
 
+    from .app.log import JsonFormatter
     from .config.load import default_data_dir, read_settings
     from .hardware import is_arm, share_one_heap
-    from .log import JsonFormatter
 
     try:
         given = read_settings(argv, os.environ)
@@ -69,7 +69,7 @@ def _serve(argv: Sequence[str]) -> int:
             os.environ.setdefault("GOMP_SPINCOUNT", "1000")
             os.environ.setdefault("OMP_WAIT_POLICY", "active")
         share_one_heap()
-        from .service import serve as run
+        from .app.service import serve as run
 
         # Not asyncio.run(), which waits for threads of its pool at the end.
         loop = asyncio.new_event_loop()

@@ -21,10 +21,10 @@ from wyoming.event import Event, async_read_event
 from wyoming.info import Describe, Info
 from wyoming.ping import Ping, Pong
 
+from wyoming_faster_whisper.app.service import Service
 from wyoming_faster_whisper.audio.pcm import PcmFormat, Samples
 from wyoming_faster_whisper.config.settings import Settings
 from wyoming_faster_whisper.engine.protocol import Engine
-from wyoming_faster_whisper.service import Service
 from wyoming_faster_whisper.session.session import Memory, SpeechDetector
 from wyoming_faster_whisper.testing import FakeEngine, LoudnessVad, pcm16, tone
 from wyoming_faster_whisper.transports.lifecycle import Limits

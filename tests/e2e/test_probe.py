@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
+from wyoming_faster_whisper.app.probe import check_backend, is_ordinary
 from wyoming_faster_whisper.errors import ModelError
-from wyoming_faster_whisper.probe import check_backend, is_ordinary
 
 
 def command(code: str) -> tuple[str, ...]:

@@ -6,7 +6,7 @@ import json
 import re
 from pathlib import Path
 
-from wyoming_faster_whisper.metrics import PREFIX, Metrics, Now
+from wyoming_faster_whisper.app.metrics import PREFIX, Metrics, Now
 
 DASHBOARD = Path(__file__).parents[2] / "deploy" / "grafana.json"
 # Histograms are shown by their buckets, counters carry a suffix of Prometheus' own.

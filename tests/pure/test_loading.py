@@ -10,10 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from wyoming_faster_whisper.config.settings import Settings
-from wyoming_faster_whisper.engine.whisper.tuning import Choice
-from wyoming_faster_whisper.errors import ModelError, NoMemory
-from wyoming_faster_whisper.loading import (
+from wyoming_faster_whisper.app.loading import (
     choose_models,
     largest_batch,
     load_again,
@@ -21,6 +18,9 @@ from wyoming_faster_whisper.loading import (
     remember,
     workers_for,
 )
+from wyoming_faster_whisper.config.settings import Settings
+from wyoming_faster_whisper.engine.whisper.tuning import Choice
+from wyoming_faster_whisper.errors import ModelError, NoMemory
 from wyoming_faster_whisper.models import Figures
 
 

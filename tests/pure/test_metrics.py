@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from dataclasses import replace
 
-from wyoming_faster_whisper.metrics import PREFIX, Metrics, Now
+from wyoming_faster_whisper.app.metrics import PREFIX, Metrics, Now
 from wyoming_faster_whisper.session.record import UtteranceRecord
 
 ORDER = UtteranceRecord(

@@ -8,7 +8,7 @@ from dataclasses import replace
 
 import pytest
 
-from wyoming_faster_whisper.log import JsonFormatter, UtteranceLog
+from wyoming_faster_whisper.app.log import JsonFormatter, UtteranceLog
 from wyoming_faster_whisper.session.record import UtteranceRecord
 
 RECORD = UtteranceRecord(

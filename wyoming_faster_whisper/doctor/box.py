@@ -12,10 +12,11 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from .. import hardware, probe
+from .. import hardware
+from ..app import probe
+from ..app.loading import choose_models
 from ..config.settings import Settings
 from ..errors import ModelError
-from ..loading import choose_models
 from ..models import Figures, is_at_hand, size_of
 from .facts import Box, Libraries, ModelFiles
 
@@ -27,7 +28,7 @@ _FEATURES = ("sse4_1", "avx", "avx2", "avx512f", "avx512_vnni", "avx_vnni", "asi
 
 _TRIAL = """
 import json, ctranslate2
-from wyoming_faster_whisper.probe import use_libraries
+from wyoming_faster_whisper.app.probe import use_libraries
 use_libraries()
 print(json.dumps([sorted(ctranslate2.get_supported_compute_types("cpu")),
                   ctranslate2.get_cuda_device_count()]))

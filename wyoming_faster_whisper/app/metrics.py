@@ -21,7 +21,7 @@ from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metri
 from prometheus_client.exposition import CONTENT_TYPE_LATEST, generate_latest
 from prometheus_client.registry import Collector
 
-from .session.record import UtteranceRecord
+from ..session.record import UtteranceRecord
 
 __all__ = ["CONTENT_TYPE_LATEST", "Metrics", "Now"]
 

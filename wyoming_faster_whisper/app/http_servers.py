@@ -12,17 +12,17 @@ from collections.abc import Callable
 from functools import partial
 from typing import TYPE_CHECKING
 
-from .engine.queue import Worker
-from .errors import SettingError
-from .models import Model
-from .session.session import Shared
-from .transports.admission import Door
-from .transports.lifecycle import Limits
+from ..engine.queue import Worker
+from ..errors import SettingError
+from ..models import Model
+from ..session.session import Shared
+from ..transports.admission import Door
+from ..transports.lifecycle import Limits
 
 if TYPE_CHECKING:
+    from ..transports.http.page_server import Web
+    from ..transports.http.server import HttpServer
     from .metrics import Metrics
-    from .transports.http.page_server import Web
-    from .transports.http.server import HttpServer
 
 
 def make_web(
@@ -43,8 +43,8 @@ def make_web(
         SettingError: the extra is not installed.
     """
     try:
-        from .transports.http.page import About
-        from .transports.http.page_server import Web
+        from ..transports.http.page import About
+        from ..transports.http.page_server import Web
     except ImportError as error:
         raise _missing("--web-port", error, "http") from None
     own = socket.gethostname()
@@ -78,9 +78,9 @@ def make_metrics(
         SettingError: the extra is not installed.
     """
     try:
+        from ..transports.http.health import build_health
+        from ..transports.http.server import HttpServer
         from .metrics import CONTENT_TYPE_LATEST, Metrics, Now
-        from .transports.http.health import build_health
-        from .transports.http.server import HttpServer
     except ImportError as error:
         raise _missing("--metrics-port", error, "metrics") from None
     metrics = Metrics()

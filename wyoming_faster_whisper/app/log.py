@@ -6,8 +6,8 @@ import json
 import logging
 from datetime import UTC, datetime
 
-from .errors import printable, visible
-from .session import record
+from ..errors import printable, visible
+from ..session import record
 
 _UTTERANCES = logging.getLogger("wyoming_faster_whisper.utterance")
 _LONGEST_TEXT = 10_000  # characters

@@ -8,13 +8,13 @@ from functools import partial
 from pathlib import Path
 from typing import Protocol, TypeVar
 
-from . import hardware
-from .config.settings import Settings
-from .engine.protocol import Engine
-from .engine.router import SeveralEngines
-from .engine.whisper.tuning import Choice
-from .errors import ModelError, NoMemory, SettingError, counted
-from .models import (
+from .. import hardware
+from ..config.settings import Settings
+from ..engine.protocol import Engine
+from ..engine.router import SeveralEngines
+from ..engine.whisper.tuning import Choice
+from ..errors import ModelError, NoMemory, SettingError, counted
+from ..models import (
     AUTO,
     Figures,
     Model,
@@ -28,7 +28,7 @@ from .models import (
     locate_tokenizer,
     size_of,
 )
-from .models.languages import ENGLISH, MULTILINGUAL_V3, means_detect, normalise
+from ..models.languages import ENGLISH, MULTILINGUAL_V3, means_detect, normalise
 from .probe import check_backend, is_ordinary
 
 _LOGGER = logging.getLogger(__name__)
@@ -127,8 +127,8 @@ def load_engines(
     if not is_ordinary():
         check_backend(folders[0])
     # Imported here because it takes longer than to begin to listen.
-    from .engine.whisper.ctranslate2 import load_model
-    from .engine.whisper.pipeline import WhisperEngine
+    from ..engine.whisper.ctranslate2 import load_model
+    from ..engine.whisper.pipeline import WhisperEngine
 
     figures = Figures(folders[0], settings.device)
     threads = hardware.threads_to_use(settings.cpu_threads)

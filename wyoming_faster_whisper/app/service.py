@@ -19,33 +19,34 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from . import hardware, rules
-from .config.settings import Settings
-from .doors import make_metrics, make_web
-from .early import stop_signals
-from .engine.protocol import Engine
-from .engine.queue import Worker, WorkerStatistics
-from .engine.remote.wyoming import Upstreams
+from .. import hardware
+from ..config.settings import Settings
+from ..early import stop_signals
+from ..engine.protocol import Engine
+from ..engine.queue import Worker, WorkerStatistics
+from ..engine.remote.wyoming import Upstreams
+from ..models import data_folders
+from ..session.request import Offer
+from ..session.session import Memory, Shared, SpeechDetector
+from ..session.text import style
+from ..speech.vad import Vad
+from ..transports.address import Address
+from ..transports.lifecycle import Limits
+from ..transports.tls import server_context
+from ..transports.wyoming.info import build_info
+from ..transports.wyoming.listener import Listener
+from . import build
+from .http_servers import make_metrics, make_web
 from .loading import choose_models, default_language, load_engines
 from .log import UtteranceLog
-from .models import data_folders
-from .session.request import Offer
-from .session.session import Memory, Shared, SpeechDetector
-from .session.text import style
-from .speech.vad import Vad
-from .transports.address import Address
-from .transports.lifecycle import Limits
-from .transports.tls import server_context
-from .transports.wyoming.info import build_info
-from .transports.wyoming.listener import Listener
 
 if TYPE_CHECKING:
-    from .biasing.cache import NameCache
+    from ..biasing.cache import NameCache
+    from ..session.record import UtteranceRecord
+    from ..transports.discovery import Announcement
+    from ..transports.http.page_server import Web
+    from ..transports.http.server import HttpServer
     from .metrics import Metrics
-    from .session.record import UtteranceRecord
-    from .transports.discovery import Announcement
-    from .transports.http.page_server import Web
-    from .transports.http.server import HttpServer
 
 _LOGGER = logging.getLogger(__name__)
 
@@ -98,7 +99,7 @@ class Service:
         self.models = choose_models(settings, self._folders)
         self._make_engine = load
         self._load_vad = load_vad
-        self._patience = limits or rules.limits(settings)  # with clients
+        self._patience = limits or build.limits(settings)  # with clients
         self._upstreams = (
             Upstreams(settings.upstream, timeout=settings.upstream_timeout)
             if settings.upstream
@@ -155,11 +156,11 @@ class Service:
             shared,
             build_info(
                 self.models,
-                endpointing=rules.turn_rules(settings).endpointing(None),
+                endpointing=build.turn_rules(settings).endpointing(None),
                 partials=settings.partials != "off",
             ).event(),
             limits=self._patience,
-            door=rules.door(settings),
+            door=build.door(settings),
             socket_mode=int(settings.socket_mode, 8),
             tls=self._tls,
         )
@@ -250,7 +251,7 @@ class Service:
             sessions=self._sessions,
             model_memory=lambda: self._model_memory,
             patience=self._patience.first_event,
-            door=rules.door(self._settings),
+            door=build.door(self._settings),
         )
 
     def _sessions(self) -> dict[str, int]:
@@ -265,7 +266,7 @@ class Service:
             self.models[0],
             names=settings.web_names,
             limits=self._patience,
-            door=rules.door(settings),
+            door=build.door(settings),
             tls=self._tls,
         )
         url = await self._web.start(settings.web_host, port)
@@ -275,7 +276,7 @@ class Service:
         if self._address.scheme != "tcp":
             _LOGGER.warning("--zeroconf is for tcp:// only; %s is not announced", self._address)
             return
-        from .transports.discovery import Announcement
+        from ..transports.discovery import Announcement
 
         self._announcement = Announcement(
             name=name,
@@ -297,11 +298,11 @@ class Service:
             vad=vad,
             offer=Offer(
                 self.models,
-                rules.decode_options(settings, default_language(settings, self.models[0])),
+                build.decode_options(settings, default_language(settings, self.models[0])),
                 home=tuple if names is None else (lambda: names.names),
             ),
-            rules=rules.speech_rules(settings),
-            turns=rules.turn_rules(settings),
+            rules=build.speech_rules(settings),
+            turns=build.turn_rules(settings),
             names=names,
             pause=settings.guess_after,
             partials=settings.partials,
@@ -348,9 +349,9 @@ class Service:
 def _name_cache(settings: Settings, language: str) -> NameCache | None:
     if settings.hass_token is None:
         return None
-    from .biasing.cache import NameCache
-    from .biasing.correct import corrector
-    from .biasing.home_assistant import HomeAssistant
+    from ..biasing.cache import NameCache
+    from ..biasing.correct import corrector
+    from ..biasing.home_assistant import HomeAssistant
 
     hass = HomeAssistant(settings.hass_api, settings.hass_token)
 

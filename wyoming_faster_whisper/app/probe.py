@@ -18,7 +18,7 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from .errors import ModelError, printable
+from ..errors import ModelError, printable
 
 _LOGGER = logging.getLogger(__name__)
 
@@ -125,11 +125,11 @@ def use_libraries() -> None:
     """Use every library once. In a child: this may be the end of the process."""
     import numpy as np
 
-    from .audio.pcm import PcmFormat, PcmStream
-    from .engine.whisper import ctranslate2
-    from .engine.whisper.spectrogram import Spectrogram, to_features
-    from .speech.hysteresis import WINDOW
-    from .speech.vad import Vad
+    from ..audio.pcm import PcmFormat, PcmStream
+    from ..engine.whisper import ctranslate2
+    from ..engine.whisper.spectrogram import Spectrogram, to_features
+    from ..speech.hysteresis import WINDOW
+    from ..speech.vad import Vad
 
     Vad().stream().feed(np.zeros(WINDOW, np.float32))
     to_features(Spectrogram(80).power(np.zeros(16_000, np.float32)))

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from ipaddress import ip_network
 
-from .config.settings import Settings
-from .engine.protocol import DecodeOptions
-from .speech.endpointing import TurnRules
-from .speech.segmenter import SpeechRules
-from .transports.admission import Door
-from .transports.lifecycle import Limits
+from ..config.settings import Settings
+from ..engine.protocol import DecodeOptions
+from ..speech.endpointing import TurnRules
+from ..speech.segmenter import SpeechRules
+from ..transports.admission import Door
+from ..transports.lifecycle import Limits
 
 
 def decode_options(settings: Settings, language: str | None) -> DecodeOptions:

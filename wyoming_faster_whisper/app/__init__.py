@@ -1,0 +1,1 @@
+"""The assembly: the parts of the server, from start to stop."""
