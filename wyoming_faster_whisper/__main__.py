@@ -2,11 +2,11 @@
 
 import sys
 
-from .early import exit_on_stop_signals
+from .process import exit_on_stop_signals
 
 if __name__ == "__main__":
     exit_on_stop_signals()  # before the imports, which take time
 
-    from .cli import serve
+    from .commands.cli import serve
 
     sys.exit(serve())

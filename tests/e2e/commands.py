@@ -7,7 +7,7 @@ from pathlib import Path
 
 from .processes import Ran, run
 
-CALL = "import sys; from wyoming_faster_whisper.cli import client; sys.exit(client())"
+CALL = "import sys; from wyoming_faster_whisper.commands.cli import client; sys.exit(client())"
 
 
 async def client(folder: Path, *arguments: str, given: str = "", **environ: str) -> Ran:

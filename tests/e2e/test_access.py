@@ -205,7 +205,9 @@ async def test_our_client_and_our_health_check_speak_tls(
     server = await serve(
         tls_cert=paths["server.pem"], tls_key=paths["server.key"], tls_ca=paths["ca.pem"]
     )
-    call = "import sys; from wyoming_faster_whisper.cli import client; sys.exit(client())"
+    call = (
+        "import sys; from wyoming_faster_whisper.commands.cli import client; sys.exit(client())"
+    )
     ask = (sys.executable, "-c", call, "ping", "--count=1", "--uri", server.uri)
     ours = (f"--tls-cert={paths['client.pem']}", f"--tls-key={paths['client.key']}")
     ran = await run(*ask, f"--tls-ca={paths['ca.pem']}", *ours, folder=tmp_path)

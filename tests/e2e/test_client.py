@@ -15,7 +15,11 @@ from wyoming.event import Event
 
 from wyoming_faster_whisper.audio.pcm import PcmFormat
 from wyoming_faster_whisper.client import Client, ClientError, Clip
-from wyoming_faster_whisper.health_check import DEFAULT_URI, default_uri, server_arguments
+from wyoming_faster_whisper.commands.health_check import (
+    DEFAULT_URI,
+    default_uri,
+    server_arguments,
+)
 from wyoming_faster_whisper.testing import FakeEngine, pcm16, tone
 from wyoming_faster_whisper.transports.lifecycle import Limits
 from wyoming_faster_whisper.transports.wyoming.framing import write_event
@@ -152,7 +156,7 @@ async def test_transcribe_ends_quietly_where_nobody_reads(server: Server, tmp_pa
 
 async def test_help_and_completion_do_not_wait_for_libraries(tmp_path: Path) -> None:
     ask = (
-        "import sys; from wyoming_faster_whisper.cli import client\n"
+        "import sys; from wyoming_faster_whisper.commands.cli import client\n"
         "try: client(['listen', '--help'])\n"
         "except SystemExit: print(sorted({'asyncio', 'numpy', 'wyoming'} & set(sys.modules)))"
     )

@@ -13,10 +13,10 @@ import numpy as np
 import pytest
 
 from wyoming_faster_whisper.audio.pcm import Samples
-from wyoming_faster_whisper.cli import client as main
 from wyoming_faster_whisper.client import Client, ClientError, Retry, media
 from wyoming_faster_whisper.client.options import Wish
 from wyoming_faster_whisper.client.transcribe import Pool, plan_output, transcribe
+from wyoming_faster_whisper.commands.cli import client as main
 from wyoming_faster_whisper.engine.protocol import Job
 from wyoming_faster_whisper.errors import AudioError, SettingError
 from wyoming_faster_whisper.testing import FakeEngine, LoudnessVad, silence, tone

@@ -141,7 +141,9 @@ async def test_a_microphone_that_is_not_there_is_told(server: Server) -> None:
 async def test_this_machine_without_a_microphone_says_what_to_do(
     server: Server, tmp_path: Path
 ) -> None:
-    call = "import sys; from wyoming_faster_whisper.cli import client; sys.exit(client())"
+    call = (
+        "import sys; from wyoming_faster_whisper.commands.cli import client; sys.exit(client())"
+    )
     command = (sys.executable, "-c", call, "listen", "--device", "no such thing")
     ran = await run(*command, "--uri", server.uri, folder=tmp_path)
     assert (ran.out, ran.status) == ("", 1)

@@ -25,8 +25,8 @@ from blockbuster import blockbuster_ctx
 from zeroconf import ServiceListener, Zeroconf
 from zeroconf.asyncio import AsyncServiceInfo, AsyncZeroconf
 
-from wyoming_faster_whisper.doctor.facts import Announced
-from wyoming_faster_whisper.doctor.network import look
+from wyoming_faster_whisper.commands.doctor.facts import Announced
+from wyoming_faster_whisper.commands.doctor.network import look
 from wyoming_faster_whisper.transports.discovery import SERVICE, Announcement
 
 Found = tuple[list[str], int]  # addresses, port
@@ -303,7 +303,9 @@ PROGRAM = {
 
 async def discover(*options: str) -> tuple[str, str, int | None]:
     """Run the client's command; return its output, its errors and its status."""
-    call = "import sys; from wyoming_faster_whisper.cli import client; sys.exit(client())"
+    call = (
+        "import sys; from wyoming_faster_whisper.commands.cli import client; sys.exit(client())"
+    )
     process = await asyncio.create_subprocess_exec(
         *(sys.executable, "-c", call, "discover", *options),
         stdout=asyncio.subprocess.PIPE,

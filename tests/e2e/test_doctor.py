@@ -18,13 +18,13 @@ from wyoming.audio import AudioChunk, AudioStop
 from wyoming.event import Event, async_read_event, async_write_event
 from wyoming.info import AsrModel, AsrProgram, Attribution, Describe, Info
 
-from wyoming_faster_whisper import cli
 from wyoming_faster_whisper.audio.pcm import PcmFormat
 from wyoming_faster_whisper.client import ClientError, Clip
+from wyoming_faster_whisper.commands import cli
+from wyoming_faster_whisper.commands.doctor.command import Examination, main
+from wyoming_faster_whisper.commands.doctor.finding import Level
+from wyoming_faster_whisper.commands.doctor.synthetic_client import ROOMS, Visitor, spoken
 from wyoming_faster_whisper.config.settings import Settings
-from wyoming_faster_whisper.doctor.command import Examination, main
-from wyoming_faster_whisper.doctor.finding import Level
-from wyoming_faster_whisper.doctor.visitor import ROOMS, Visitor, spoken
 from wyoming_faster_whisper.engine.protocol import Job
 from wyoming_faster_whisper.errors import EngineError
 from wyoming_faster_whisper.testing import FakeEngine, pcm16, tone
@@ -175,7 +175,9 @@ async def test_a_server_that_takes_tls_only_is_a_problem_but_is_visited(
 
 
 async def doctor(folder: Path, *arguments: str) -> Ran:
-    call = "import sys; from wyoming_faster_whisper.cli import doctor; sys.exit(doctor())"
+    call = (
+        "import sys; from wyoming_faster_whisper.commands.cli import doctor; sys.exit(doctor())"
+    )
     return await run(sys.executable, "-c", call, *arguments, folder=folder)
 
 

@@ -123,7 +123,7 @@ async def test_a_signal_during_the_imports_ends_it(
 @pytest.mark.parametrize("module", ["asyncio", "json"])
 async def test_a_signal_during_the_add_ons_imports_ends_it(tmp_path: Path, module: str) -> None:
     path = blocking_module(tmp_path / "modules", module)
-    command = (sys.executable, "-m", "wyoming_faster_whisper.addon")
+    command = (sys.executable, "-m", "wyoming_faster_whisper.commands.addon")
     folder = tmp_path / "data"
     async with Process.started(folder=folder, command=command, PYTHONPATH=path) as process:
         await process.logged("importing")
@@ -164,12 +164,13 @@ async def test_under_nohup_a_hangup_ends_nothing(
 CLIENT, DOCTOR = (
     (
         *(sys.executable, "-c"),
-        f"import sys; from wyoming_faster_whisper.cli import {name}; sys.exit({name}())",
+        f"import sys; from wyoming_faster_whisper.commands.cli import {name}; sys.exit({name}())",
     )
     for name in ("client", "doctor")
 )
 ADDON, HEALTH_CHECK = (
-    (sys.executable, "-m", f"wyoming_faster_whisper.{name}") for name in ("addon", "health_check")
+    (sys.executable, "-m", f"wyoming_faster_whisper.{name}")
+    for name in ("commands.addon", "health_check")
 )
 
 
@@ -197,7 +198,7 @@ async def test_the_exit_status_is_the_same_where_standard_error_is_closed(
 
 
 async def test_a_closed_standard_error_is_no_file_that_is_opened_later(tmp_path: Path) -> None:
-    program = "import os; from wyoming_faster_whisper.early import open_stderr; open_stderr(); "
+    program = "import os; from wyoming_faster_whisper.process import open_stderr; open_stderr(); "
     program += "print(os.readlink('/proc/self/fd/2'))"
     call = f"exec {shlex.join((sys.executable, '-c', program))} 2>&-"
     assert (await run("sh", "-c", call, folder=tmp_path)).out == "/dev/null\n"
@@ -496,7 +497,7 @@ async def test_the_add_ons_flags_are_all_taken(
         info = await health_check.send(b'{ "type": "describe" }\n').receive()
     assert info.data["asr"][0]["name"] == "faster-whisper"
     for flag in ("--stt-library", "--sherpa-streaming", "--vad-clip"):
-        assert process.log.count(f"WARNING:wyoming_faster_whisper.cli:{flag} ") == 1
+        assert process.log.count(f"WARNING:wyoming_faster_whisper.commands.cli:{flag} ") == 1
 
 
 # A process of a user without a passwd entry and HOME, as `docker run --user 12345` starts it.
@@ -505,7 +506,7 @@ import os, sys
 os.environ.pop("HOME", None)
 os.environ.pop("XDG_DATA_HOME", None)
 os.getuid = lambda: 54321
-from wyoming_faster_whisper import cli
+from wyoming_faster_whisper.commands import cli
 sys.exit(getattr(cli, sys.argv[1])(sys.argv[2:]))
 """
 
@@ -557,7 +558,7 @@ def watch(event, args):
         os._exit(99)
 
 sys.addaudithook(watch)
-from wyoming_faster_whisper import cli
+from wyoming_faster_whisper.commands import cli
 sys.exit(cli.serve(sys.argv[1:]))
 """
 

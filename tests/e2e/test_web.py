@@ -241,7 +241,8 @@ async def test_a_port_in_use_is_an_error_that_names_the_option(serve: Serve) -> 
 
 async def test_without_the_extra_the_error_names_it(tmp_path: Path) -> None:
     start = (
-        "import sys; sys.modules['starlette'] = None; from wyoming_faster_whisper.cli import "
+        "import sys; sys.modules['starlette'] = None; "
+        "from wyoming_faster_whisper.commands.cli import "
         "serve; sys.exit(serve(sys.argv[1:]))"
     )
     options = ("--uri", "tcp://127.0.0.1:0", "--model", "tiny.en", "--web-port", "0")

@@ -58,7 +58,7 @@ class Command:
 
     async def transcribed(self, port: int, clip: Path) -> str:
         """What our client is answered by a server to a file."""
-        client = "from wyoming_faster_whisper.cli import client; client()"
+        client = "from wyoming_faster_whisper.commands.cli import client; client()"
         uri = f"tcp://{self.address}:{port}"
         return await self._run("-c", client, "transcribe", "--uri", uri, str(clip))
 

@@ -7,8 +7,8 @@ import pytest
 
 from wyoming_faster_whisper.audio.pcm import SAMPLE_RATE, Samples
 from wyoming_faster_whisper.client import read_wav
-from wyoming_faster_whisper.doctor.command import _ORDER, _WORDS
-from wyoming_faster_whisper.doctor.visitor import Visitor, spoken
+from wyoming_faster_whisper.commands.doctor.command import _ORDER, _WORDS
+from wyoming_faster_whisper.commands.doctor.synthetic_client import Visitor, spoken
 from wyoming_faster_whisper.testing import silence
 
 from ..clips import CLIPS

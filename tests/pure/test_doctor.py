@@ -8,9 +8,9 @@ from dataclasses import replace
 import pytest
 
 from wyoming_faster_whisper.client import read_wav
-from wyoming_faster_whisper.doctor import advice, box, report
-from wyoming_faster_whisper.doctor.command import _ORDER, _WORDS
-from wyoming_faster_whisper.doctor.facts import (
+from wyoming_faster_whisper.commands.doctor import advice, host, report
+from wyoming_faster_whisper.commands.doctor.command import _ORDER, _WORDS
+from wyoming_faster_whisper.commands.doctor.facts import (
     Announced,
     Box,
     Crowd,
@@ -21,7 +21,7 @@ from wyoming_faster_whisper.doctor.facts import (
     Turn,
     Visit,
 )
-from wyoming_faster_whisper.doctor.finding import Finding, Level, worst
+from wyoming_faster_whisper.commands.doctor.finding import Finding, Level, worst
 
 from ..clips import CLIPS
 
@@ -233,12 +233,12 @@ CPUINFO = {
 
 
 def test_the_processor_is_read_from_cpuinfo() -> None:
-    assert {kind: box._processor(text) for kind, text in CPUINFO.items()} == {
+    assert {kind: host._processor(text) for kind, text in CPUINFO.items()} == {
         "intel": "Intel(R) N100",
         "pi": "Raspberry Pi 4 Model B",
         "none": "",
     }
-    assert {kind: box._features(text) for kind, text in CPUINFO.items()} == {
+    assert {kind: host._features(text) for kind, text in CPUINFO.items()} == {
         "intel": ("sse4_1", "avx", "avx2"),
         "pi": ("asimd",),
         "none": (),
@@ -257,12 +257,12 @@ def test_the_processor_is_read_from_cpuinfo() -> None:
 def test_libraries_that_do_not_run_do_not_take_the_doctor_with_them(
     code: str, trouble: str
 ) -> None:
-    libraries = box.try_libraries(code)
+    libraries = host.try_libraries(code)
     assert trouble in libraries.trouble
     assert bool(libraries.trouble) == bool(trouble)
 
 
 def test_the_order_that_comes_along_is_the_test_clip() -> None:
     clip = read_wav(_ORDER)
-    assert clip == read_wav(_ORDER.parents[2] / "tests" / "data" / "lights.wav")
+    assert clip == read_wav(_ORDER.parents[3] / "tests" / "data" / "lights.wav")
     assert CLIPS["lights"].words == _WORDS

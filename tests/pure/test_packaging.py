@@ -15,7 +15,7 @@ import pytest
 import yaml
 
 from wyoming_faster_whisper import __version__
-from wyoming_faster_whisper.addon import command_line, environment
+from wyoming_faster_whisper.commands.addon import command_line, environment
 from wyoming_faster_whisper.config.load import read_settings
 from wyoming_faster_whisper.config.options import options
 from wyoming_faster_whisper.config.settings import Settings

@@ -21,11 +21,11 @@ from typing import TYPE_CHECKING
 
 from .. import hardware
 from ..config.settings import Settings
-from ..early import stop_signals
 from ..engine.protocol import Engine
 from ..engine.queue import Worker, WorkerStatistics
 from ..engine.remote.wyoming import Upstreams
 from ..models import data_folders
+from ..process import stop_signals
 from ..session.request import Offer
 from ..session.session import Memory, Shared, SpeechDetector
 from ..session.text import style

@@ -11,7 +11,7 @@ import sys
 from collections.abc import Sequence
 from typing import TextIO
 
-from ..early import tell
+from ..process import tell
 from .plain_screen import Bar, Meter
 
 

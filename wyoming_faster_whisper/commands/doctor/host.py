@@ -12,12 +12,12 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from .. import hardware
-from ..app import probe
-from ..app.loading import choose_models
-from ..config.settings import Settings
-from ..errors import ModelError
-from ..models import Figures, is_at_hand, size_of
+from ... import hardware
+from ...app import probe
+from ...app.loading import choose_models
+from ...config.settings import Settings
+from ...errors import ModelError
+from ...models import Figures, is_at_hand, size_of
 from .facts import Box, Libraries, ModelFiles
 
 _CPUINFO = Path("/proc/cpuinfo")

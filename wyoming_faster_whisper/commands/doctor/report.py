@@ -9,8 +9,8 @@ import textwrap
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from .. import __version__
-from ..errors import visible
+from ... import __version__
+from ...errors import visible
 from .finding import Finding, worst
 
 _WIDTH = 96

@@ -4,8 +4,17 @@ from __future__ import annotations
 
 import re
 
-from ..errors import counted
-from .facts import Box, Crowd, Described, Libraries, ModelFiles, Network, Turn, Visit
+from ...errors import counted
+from .facts import (
+    Box,
+    Crowd,
+    Described,
+    Libraries,
+    ModelFiles,
+    Network,
+    Turn,
+    Visit,
+)
 from .finding import Finding, Level
 
 OLD_INFO_TIMEOUT = 1.0  # seconds; Home Assistant until 2026.2 waits no longer for `info`

@@ -14,17 +14,17 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from ..client import Clip, read_wav
-from ..config.load import default_data_dir, read_settings
-from ..config.settings import Settings
-from ..errors import ServerError, SettingError
+from ...client import Clip, read_wav
+from ...config.load import default_data_dir, read_settings
+from ...config.settings import Settings
+from ...errors import ServerError, SettingError
+from ...models import AUTO, canonical, data_folders
+from ...transports.address import Address
+from ...transports.tls import own_context
 from ..health_check import to_loopback
-from ..models import AUTO, canonical, data_folders
-from ..transports.address import Address
-from ..transports.tls import own_context
-from . import advice, box, network, report
+from . import advice, host, network, report
 from .finding import Finding, Level, worst
-from .visitor import Visitor, spoken
+from .synthetic_client import Visitor, spoken
 
 _ORDER = Path(__file__).with_name("order.wav")
 # What both tiny.en and base hear in it.
@@ -132,9 +132,9 @@ class Examination:
     async def _look_around(self) -> None:
         address = self._address
         machine, libraries, models, net = await asyncio.gather(
-            asyncio.to_thread(box.look),
-            asyncio.to_thread(box.try_libraries),
-            asyncio.to_thread(box.look_at_models, self._settings, self._folders),
+            asyncio.to_thread(host.look),
+            asyncio.to_thread(host.try_libraries),
+            asyncio.to_thread(host.look_at_models, self._settings, self._folders),
             network.look(address.host if address.scheme == "tcp" else None, address.port),
         )
         self.facts |= {"box": machine, "libraries": libraries, "models": models, "network": net}

@@ -1,4 +1,4 @@
-"""The server as Home Assistant's add-on: python -m wyoming_faster_whisper.addon.
+"""The server as Home Assistant's add-on: python -m wyoming_faster_whisper.commands.addon.
 
 The Supervisor writes what the user chose to /data/options.json. The names there are those of
 Home Assistant's own Whisper add-on, so that its options can be pasted, and those of our flags
@@ -8,7 +8,7 @@ a second announcement, by mDNS, would show it twice.
 
 from __future__ import annotations
 
-from .early import exit_on_stop_signals, open_stderr, tell
+from ..process import exit_on_stop_signals, open_stderr, tell
 
 if __name__ == "__main__":
     exit_on_stop_signals()  # before the imports, which take time
@@ -26,9 +26,9 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from ..client import Client
+from ..errors import ServerError, SettingError
 from .cli import serve
-from .client import Client
-from .errors import ServerError, SettingError
 
 _LOGGER = logging.getLogger(__name__)
 

@@ -15,8 +15,8 @@ import sys
 import threading
 from collections.abc import Sequence
 
-from .early import exit_on_stop_signals, open_stderr, tell
-from .errors import ServerError, SettingError
+from ..errors import ServerError, SettingError
+from ..process import exit_on_stop_signals, open_stderr, tell
 
 _LOGGER = logging.getLogger(__name__)
 
@@ -42,9 +42,9 @@ def _serve(argv: Sequence[str]) -> int:
     # Each command imports its own: the client's are typed by people who wait.
     import asyncio
 
-    from .app.log import JsonFormatter
-    from .config.load import default_data_dir, read_settings
-    from .hardware import is_arm, share_one_heap
+    from ..app.log import JsonFormatter
+    from ..config.load import default_data_dir, read_settings
+    from ..hardware import is_arm, share_one_heap
 
     try:
         given = read_settings(argv, os.environ)
@@ -69,7 +69,7 @@ def _serve(argv: Sequence[str]) -> int:
             os.environ.setdefault("GOMP_SPINCOUNT", "1000")
             os.environ.setdefault("OMP_WAIT_POLICY", "active")
         share_one_heap()
-        from .app.service import serve as run
+        from ..app.service import serve as run
 
         # Not asyncio.run(), which waits for threads of its pool at the end.
         loop = asyncio.new_event_loop()
@@ -87,11 +87,11 @@ def client(argv: Sequence[str] | None = None) -> int:
     """Talk to a server: wyoming-faster-whisper-client."""
     open_stderr()
     # What was typed first: it is quick to read, and often all that is needed.
-    from .client.options import read
+    from ..client.options import read
 
     try:
         wanted = read(argv)
-        from .client.command import perform
+        from ..client.command import perform
 
         return perform(wanted)
     except KeyboardInterrupt:

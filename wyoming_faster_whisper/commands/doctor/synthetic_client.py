@@ -18,9 +18,9 @@ import numpy as np
 from wyoming.asr import Transcribe, Transcript
 from wyoming.audio import AudioChunk, AudioStart, AudioStop
 
-from ..audio.pcm import PcmFormat, PcmStream, Samples
-from ..client import Client, ClientError, Clip
-from ..errors import ServerError
+from ...audio.pcm import PcmFormat, PcmStream, Samples
+from ...client import Client, ClientError, Clip
+from ...errors import ServerError
 from .facts import Crowd, Described, Turn, Visit
 
 CHUNK = 0.01  # seconds; Home Assistant's

@@ -10,7 +10,7 @@ from ipaddress import ip_address
 import ifaddr
 import zeroconf
 
-from ..transports.discovery import SERVICE, addresses_to_announce, find
+from ...transports.discovery import SERVICE, addresses_to_announce, find
 from .facts import Announced, Network
 
 _MDNS = "224.0.0.251"

@@ -1,4 +1,4 @@
-"""What the doctor saw. Pure: who looked is in box.py, network.py and visitor.py."""
+"""What the doctor saw. Pure: who looked is in host.py, network.py and synthetic_client.py."""
 
 from __future__ import annotations
 
