@@ -27,7 +27,7 @@ from wyoming_faster_whisper.biasing.home_assistant import HomeAssistant
 from wyoming_faster_whisper.engine.protocol import DecodeOptions, Job, Transcript
 from wyoming_faster_whisper.engine.whisper.ctranslate2 import load_model
 from wyoming_faster_whisper.engine.whisper.pipeline import WhisperEngine
-from wyoming_faster_whisper.testing_hass import FakeHome, FakeHomeAssistant
+from wyoming_faster_whisper.testing.home_assistant import FakeHome, FakeHomeAssistant
 
 from .clips import Clip, load, to_samples
 from .homes import FRESH, FRESH_VOICES, HELD_OUT, TUNING, Home

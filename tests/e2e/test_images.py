@@ -21,7 +21,7 @@ import yaml
 from aiohttp import web
 
 from wyoming_faster_whisper.models import choose, locate
-from wyoming_faster_whisper.testing_hass import FakeHome, FakeHomeAssistant
+from wyoming_faster_whisper.testing.home_assistant import FakeHome, FakeHomeAssistant
 
 from ..clips import CLIPS
 from ..dockerfile import ROOT, Stage, read

@@ -12,7 +12,7 @@ from wyoming_faster_whisper.biasing.cache import NameCache
 from wyoming_faster_whisper.biasing.home_assistant import HomeAssistant, HomeAssistantError
 from wyoming_faster_whisper.errors import ServerError, SettingError
 from wyoming_faster_whisper.testing import FakeEngine, pcm16, tone
-from wyoming_faster_whisper.testing_hass import FakeHome, FakeHomeAssistant
+from wyoming_faster_whisper.testing.home_assistant import FakeHome, FakeHomeAssistant
 
 from .conftest import Serve
 from .serving import PCM, recording

@@ -1,7 +1,4 @@
-"""Fakes and sounds for tests, ours and those of people who build on this package.
-
-The fakes are real classes with the real interfaces; nothing is patched.
-"""
+"""Fakes: an engine, a voice activity detector and a microphone."""
 
 from __future__ import annotations
 
@@ -11,9 +8,9 @@ from collections.abc import AsyncIterator, Callable, Hashable, Sequence
 
 import numpy as np
 
-from .audio.pcm import SAMPLE_RATE, Samples
-from .engine.protocol import Job, Transcript
-from .speech.hysteresis import WINDOW, Probabilities
+from ..audio.pcm import Samples
+from ..engine.protocol import Job, Transcript
+from ..speech.hysteresis import WINDOW, Probabilities
 
 
 class FakeEngine:
@@ -99,19 +96,3 @@ class FakeMicrophone:
             await asyncio.sleep(0)
         if self._stays:
             await asyncio.Event().wait()
-
-
-def tone(seconds: float, *, hertz: float = 440.0, rate: int = SAMPLE_RATE) -> Samples:
-    """A sine at half of full scale."""
-    at = np.arange(round(seconds * rate)) / rate
-    return (0.5 * np.sin(2 * np.pi * hertz * at)).astype(np.float32)
-
-
-def silence(seconds: float, *, rate: int = SAMPLE_RATE) -> Samples:
-    """Digital zero."""
-    return np.zeros(round(seconds * rate), np.float32)
-
-
-def pcm16(samples: Samples) -> bytes:
-    """Samples as Home Assistant sends them: 16-bit little-endian."""
-    return np.clip(np.rint(samples * 32768), -32768, 32767).astype("<i2").tobytes()
