@@ -1,0 +1,46 @@
+"""The import paths and commands that others rely on."""
+
+from __future__ import annotations
+
+import importlib
+import tomllib
+from pathlib import Path
+
+import pytest
+
+import wyoming_faster_whisper
+from wyoming_faster_whisper.models import SttLibrary, guess_stt_library
+
+ROOT = Path(wyoming_faster_whisper.__file__).parents[1]
+
+
+@pytest.mark.parametrize(
+    ("module", "names"),
+    [
+        ("health_check", "check default_uri main"),
+        ("models", "guess_stt_library SttLibrary"),
+        ("testing", "FakeEngine FakeMicrophone LoudnessVad pcm16 silence tone"),
+        ("client", "Client ClientError Clip Lost Refused Retry Spoken Unreachable read_wav"),
+    ],
+)
+def test_a_public_name_is_where_it_was(module: str, names: str) -> None:
+    found = importlib.import_module(f"wyoming_faster_whisper.{module}")
+    for name in names.split():
+        assert getattr(found, name) is not None
+        assert name in found.__all__
+
+
+def test_the_library_of_a_model_is_guessed_as_before() -> None:
+    assert guess_stt_library(SttLibrary.AUTO, "base", "en") is SttLibrary.FASTER_WHISPER
+
+
+def test_the_console_scripts_are_called_as_before() -> None:
+    scripts = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["scripts"]
+    assert set(scripts) == {
+        "wyoming-faster-whisper",
+        "wyoming-faster-whisper-client",
+        "wyoming-faster-whisper-doctor",
+    }
+    for place in scripts.values():
+        module, _, function = place.partition(":")
+        assert callable(getattr(importlib.import_module(module), function))
