@@ -15,9 +15,10 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any, TypeVar
 
-from . import voices
-from .arguments import SERVERS, add, headline, listed, parser, servers
-from .clips import (
+from .speech import voices
+from .speech.noise import degrade, kitchen_like, silence_set
+from .support.arguments import SERVERS, add, headline, listed, parser, servers
+from .support.clips import (
     TEST_CLIPS,
     Clip,
     Samples,
@@ -28,11 +29,10 @@ from .clips import (
     to_samples,
     word_error_rate,
 )
-from .play import NoAnswer, play
-from .plot import Panel, bars, check_plotting
-from .report import align, progress, warn, write_json
-from .servers import PYTHONS, ROOT, Options, Server
-from .sounds import degrade, kitchen_like, silence_set
+from .support.playback import NoAnswer, play
+from .support.plot import Panel, bars, check_plotting
+from .support.report import align, progress, warn, write_json
+from .support.servers import PYTHONS, ROOT, Options, Server
 
 KITCHEN = ROOT.parent / "shared" / "speech" / "noise" / "kitchen.wav"
 

@@ -12,11 +12,11 @@ import time
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 
-from .arguments import RECORDINGS, SERVERS, add, headline, parser, servers
-from .clips import TEST_CLIPS, Clip, accepted, load, word_error_rate
-from .play import NoAnswer, play
-from .report import beside, percentile, progress, warn, write_json
-from .servers import PYTHONS, Options, Server
+from .support.arguments import RECORDINGS, SERVERS, add, headline, parser, servers
+from .support.clips import TEST_CLIPS, Clip, accepted, load, word_error_rate
+from .support.playback import NoAnswer, play
+from .support.report import beside, percentile, progress, warn, write_json
+from .support.servers import PYTHONS, Options, Server
 
 
 @dataclass(frozen=True, slots=True)

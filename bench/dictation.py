@@ -27,15 +27,23 @@ from wyoming_faster_whisper.speech.utterance import Action, Answer, Decode, Utte
 from wyoming_faster_whisper.speech.vad import Vad
 
 from .accuracy import KITCHEN
-from .arguments import RECORDINGS, add, parser
-from .clips import SAMPLE_RATE, TEST_CLIPS, Clip, Samples, load, read_wav, to_samples
-from .clips import word_error_rate as error_rate
-from .models import model_directory
-from .pauses import room
-from .report import align, progress, write_json
-from .sounds import degrade, kitchen_like
-from .speakers import Voice, say
-from .streams import dictation
+from .speech.noise import degrade, kitchen_like
+from .speech.pauses import room
+from .speech.streams import dictation
+from .speech.synthesis import Voice, say
+from .support.arguments import RECORDINGS, add, parser
+from .support.clips import (
+    SAMPLE_RATE,
+    TEST_CLIPS,
+    Clip,
+    Samples,
+    load,
+    read_wav,
+    to_samples,
+)
+from .support.clips import word_error_rate as error_rate
+from .support.models import model_directory
+from .support.report import align, progress, write_json
 
 SILENCE = 0.7  # seconds behind the last word
 VOICES = (Voice("flite", "slt"), Voice("flite", "rms"), Voice("flite", "awb"))

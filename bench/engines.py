@@ -6,7 +6,7 @@ on all. Prints a table, after Ctrl-C that of the clips so far; progress goes to 
 
 whisper.cpp needs the package pywhispercpp, ONNX Runtime the packages onnx-asr and onnx;
 an engine whose package is missing is left out, with a sentence. Their model files are
-made from the one at hand (ggml.py, onnx_whisper.py).
+made from the one at hand (conversion/ggml.py, conversion/onnx_whisper.py).
 """
 
 import argparse
@@ -29,8 +29,9 @@ from wyoming_faster_whisper.engine.protocol import DecodeOptions, Job
 from wyoming_faster_whisper.engine.whisper.window import window_frames
 from wyoming_faster_whisper.models import size_of
 
-from .arguments import RECORDINGS, add, parser
-from .clips import (
+from .conversion.ggml import ggml_file
+from .support.arguments import RECORDINGS, add, parser
+from .support.clips import (
     SAMPLE_RATE,
     TEST_CLIPS,
     Clip,
@@ -40,9 +41,8 @@ from .clips import (
     to_samples,
     word_error_rate,
 )
-from .ggml import ggml_file
-from .models import model_directory
-from .report import align, progress, warn, write_json
+from .support.models import model_directory
+from .support.report import align, progress, warn, write_json
 
 ROOM = 0.3  # seconds of its own silence behind each clip; a cut consonant is hard to hear
 
@@ -252,7 +252,7 @@ def load_onnx(model: str, threads: int) -> Decode:
     import onnx_asr
     import onnxruntime
 
-    from .onnx_whisper import onnx_folder
+    from .conversion.onnx_whisper import onnx_folder
 
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = threads

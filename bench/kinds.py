@@ -18,13 +18,13 @@ from pathlib import Path
 from typing import Any
 
 from .accuracy import sample
-from .arguments import SERVERS, add, headline, listed, parser, servers
-from .clips import SAMPLE_RATE, WIDTH, Clip, accepted
-from .play import NoAnswer, play
-from .report import align, progress, warn, write_json
-from .scoring import Errors, word_errors
-from .servers import PYTHONS, ROOT, Options, Server
-from .utterances import ROWS, VOICES, Utterance, utterances
+from .speech.utterances import ROWS, VOICES, Utterance, utterances
+from .support.arguments import SERVERS, add, headline, listed, parser, servers
+from .support.clips import SAMPLE_RATE, WIDTH, Clip, accepted
+from .support.playback import NoAnswer, play
+from .support.report import align, progress, warn, write_json
+from .support.scoring import Errors, word_errors
+from .support.servers import PYTHONS, ROOT, Options, Server
 
 MODES = ("at-once", "real-time")
 MOST = 1.05  # of the reference's errors: what this server may have in each row

@@ -18,14 +18,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from typing import Any
 
-from .arguments import RECORDINGS, SERVERS, add, headline, listed, parser, servers
-from .clips import TEST_CLIPS, accepted, load, word_error_rate
-from .pauses import PAUSES, pause_set
-from .play import NoAnswer, play
-from .plot import Curves, check_plotting, distributions
-from .report import Row, Target, against, beside, percentile, progress, warn, write_json
-from .servers import PYTHONS, Options, Server, ServerDied
-from .streams import (
+from .speech.pauses import PAUSES, pause_set
+from .speech.streams import (
     BRIEF,
     DICTATION,
     REST,
@@ -40,6 +34,21 @@ from .streams import (
     plan,
     seconds,
 )
+from .support.arguments import RECORDINGS, SERVERS, add, headline, listed, parser, servers
+from .support.clips import TEST_CLIPS, accepted, load, word_error_rate
+from .support.playback import NoAnswer, play
+from .support.plot import Curves, check_plotting, distributions
+from .support.report import (
+    Row,
+    Target,
+    against,
+    beside,
+    percentile,
+    progress,
+    warn,
+    write_json,
+)
+from .support.servers import PYTHONS, Options, Server, ServerDied
 
 PATIENCE = 120.0  # seconds for an answer
 QUIET_REFERENCE = 0.7

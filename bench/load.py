@@ -17,12 +17,21 @@ from itertools import cycle
 from wyoming.client import AsyncTcpClient
 from wyoming.info import Describe, Info
 
-from .arguments import RECORDINGS, SERVERS, add, headline, parser, servers
-from .clips import SAMPLE_RATE, TEST_CLIPS, WIDTH, Clip, load
-from .pauses import room
-from .play import NoAnswer, play
-from .report import Row, Target, against, beside, percentile, progress, warn, write_json
-from .servers import PYTHONS, Options, Server, ServerDied
+from .speech.pauses import room
+from .support.arguments import RECORDINGS, SERVERS, add, headline, parser, servers
+from .support.clips import SAMPLE_RATE, TEST_CLIPS, WIDTH, Clip, load
+from .support.playback import NoAnswer, play
+from .support.report import (
+    Row,
+    Target,
+    against,
+    beside,
+    percentile,
+    progress,
+    warn,
+    write_json,
+)
+from .support.servers import PYTHONS, Options, Server, ServerDied
 
 TRAILING = 0.7  # seconds of silence, Home Assistant's
 APART = 2.0  # seconds within which the microphones start

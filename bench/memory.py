@@ -12,12 +12,12 @@ from dataclasses import asdict, dataclass
 
 from wyoming_faster_whisper.models.auto import memory_needed
 
-from .arguments import RECORDINGS, add, parser
-from .clips import TEST_CLIPS, Clip, load
-from .models import model_directory
-from .play import play
-from .report import align, progress, write_json
-from .servers import Options, Server, this_python
+from .support.arguments import RECORDINGS, add, parser
+from .support.clips import TEST_CLIPS, Clip, load
+from .support.models import model_directory
+from .support.playback import play
+from .support.report import align, progress, write_json
+from .support.servers import Options, Server, this_python
 
 TRAILING = 0.7  # seconds of silence, Home Assistant's
 

@@ -29,13 +29,13 @@ from wyoming_faster_whisper.engine.whisper.ctranslate2 import load_model
 from wyoming_faster_whisper.engine.whisper.pipeline import WhisperEngine
 from wyoming_faster_whisper.testing.home_assistant import FakeHome, FakeHomeAssistant
 
-from .clips import Clip, load, to_samples
-from .homes import FRESH, FRESH_VOICES, HELD_OUT, TUNING, Home
-from .models import model_directory
-from .play import NoAnswer, play
-from .report import align, progress, write_json
-from .servers import Options, Server, reference_python
-from .speakers import Voice, say
+from .speech.homes import FRESH, FRESH_VOICES, HELD_OUT, TUNING, Home
+from .speech.synthesis import Voice, say
+from .support.clips import Clip, load, to_samples
+from .support.models import model_directory
+from .support.playback import NoAnswer, play
+from .support.report import align, progress, write_json
+from .support.servers import Options, Server, reference_python
 
 # Ended by a pause, so that the reference hears an end as well.
 SILENCE = 0.3  # seconds

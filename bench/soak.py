@@ -15,12 +15,12 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from .arguments import RECORDINGS, add, headline, parser, servers
-from .clips import TEST_CLIPS, Clip, load
-from .hostile import ATTACKS, IdleCrowd, attack, names
-from .play import NoAnswer, play
-from .report import percentile, progress, warn, write_json
-from .servers import Options, Server, this_python
+from .support.arguments import RECORDINGS, add, headline, parser, servers
+from .support.attacks import ATTACKS, IdleCrowd, attack, names
+from .support.clips import TEST_CLIPS, Clip, load
+from .support.playback import NoAnswer, play
+from .support.report import percentile, progress, warn, write_json
+from .support.servers import Options, Server, this_python
 
 TRAILING = 0.3  # seconds of silence; nobody waits for it
 EARLY = 0.1  # share of the utterances after which the memory is looked at first

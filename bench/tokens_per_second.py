@@ -30,10 +30,10 @@ from wyoming_faster_whisper.engine.whisper.repetition import compression, loops
 from wyoming_faster_whisper.engine.whisper.tokens import load_tokenizer
 from wyoming_faster_whisper.models.languages import MULTILINGUAL_V3
 
-from .arguments import add, parser
-from .clips import SAMPLE_RATE, load, to_samples
-from .models import model_directory
-from .report import align, percentile, progress
+from .support.arguments import add, parser
+from .support.clips import SAMPLE_RATE, load, to_samples
+from .support.models import model_directory
+from .support.report import align, percentile, progress
 
 CALIBRATION = (
     Path(__file__).resolve().parent.parent

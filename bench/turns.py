@@ -25,12 +25,12 @@ from wyoming_faster_whisper.speech.turn_classifier import reading
 from wyoming_faster_whisper.speech.utterance import Action, Decode, Drop, End, Utterance
 from wyoming_faster_whisper.speech.vad import Vad
 
-from . import voices
-from .arguments import RECORDINGS, add, parser
-from .clips import SAMPLE_RATE, TEST_CLIPS, Clip, Samples, load, to_samples
-from .models import model_directory
-from .pauses import PAUSES, pause_set, room
-from .report import align, percentile, progress, write_json
+from .speech import voices
+from .speech.pauses import PAUSES, pause_set, room
+from .support.arguments import RECORDINGS, add, parser
+from .support.clips import SAMPLE_RATE, TEST_CLIPS, Clip, Samples, load, to_samples
+from .support.models import model_directory
+from .support.report import align, percentile, progress, write_json
 
 SILENCE = 3.0  # seconds behind the last word: longer than any turn takes to end
 

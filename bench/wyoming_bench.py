@@ -12,10 +12,10 @@ import wave
 from collections.abc import Sequence
 from pathlib import Path
 
-from .arguments import RECORDINGS, SERVERS, add, headline, parser, servers
-from .clips import SAMPLE_RATE, TEST_CLIPS, WIDTH, Clip, load
-from .report import progress
-from .servers import PYTHONS, ROOT, Options, Server, python_with
+from .support.arguments import RECORDINGS, SERVERS, add, headline, parser, servers
+from .support.clips import SAMPLE_RATE, TEST_CLIPS, WIDTH, Clip, load
+from .support.report import progress
+from .support.servers import PYTHONS, ROOT, Options, Server, python_with
 
 VERSION = "2026.10.0"
 

@@ -6,8 +6,8 @@ from itertools import islice
 
 import numpy as np
 
-from bench.clips import SAMPLE_RATE, Clip, to_pcm
 from bench.dictation import Heard, dictations, table, this_server
+from bench.support.clips import SAMPLE_RATE, Clip, to_pcm
 from wyoming_faster_whisper.speech.hysteresis import WINDOW
 from wyoming_faster_whisper.testing import FakeEngine, LoudnessVad, silence, tone
 

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from bench.hostile import (
+from bench.support.attacks import (
     ATTACKS,
     Attack,
     IdleCrowd,

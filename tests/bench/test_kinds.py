@@ -9,11 +9,11 @@ from pathlib import Path
 
 import pytest
 
-from bench import texts
-from bench.clips import SAMPLE_RATE, WIDTH
 from bench.kinds import Played, earlier, errors, figures, goals, table, write
-from bench.scoring import Errors
-from bench.utterances import ROWS, Utterance
+from bench.speech import texts
+from bench.speech.utterances import ROWS, Utterance
+from bench.support.clips import SAMPLE_RATE, WIDTH
+from bench.support.scoring import Errors
 
 SOUND = bytes(SAMPLE_RATE * WIDTH)
 BOTH = ["this server", "reference"]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from bench.homes import FRESH, HELD_OUT, TUNING, Home
+from bench.speech.homes import FRESH, HELD_OUT, TUNING, Home
 from wyoming_faster_whisper.biasing.correct import Corrector
 
 

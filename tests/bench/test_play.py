@@ -9,7 +9,7 @@ from contextlib import asynccontextmanager
 from wyoming.asr import Transcript
 from wyoming.event import Event, async_read_event, async_write_event
 
-from bench.play import play
+from bench.support.playback import play
 from wyoming_faster_whisper.testing import pcm16, silence, tone
 
 SPOKEN, ROOM = pcm16(tone(0.1)), pcm16(silence(0.1))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from bench.report import Target, against, beside, percentile
+from bench.support.report import Target, against, beside, percentile
 
 
 def test_two_servers_have_a_ratio() -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from bench.scoring import Errors, comparable, word_errors
+from bench.support.scoring import Errors, comparable, word_errors
 
 
 @pytest.mark.parametrize(

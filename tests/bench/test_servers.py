@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from bench.servers import DECODES
+from bench.support.servers import DECODES
 from wyoming_faster_whisper.session.record import UtteranceRecord, line
 
 

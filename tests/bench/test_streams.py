@@ -8,9 +8,9 @@ from itertools import pairwise
 import numpy as np
 import pytest
 
-from bench.clips import SAMPLE_RATE, WIDTH, Clip, to_pcm, to_samples
-from bench.pauses import PAUSES, quietest, room, with_pause
-from bench.streams import BRIEF, SETUPS, dictations, plan, seconds
+from bench.speech.pauses import PAUSES, quietest, room, with_pause
+from bench.speech.streams import BRIEF, SETUPS, dictations, plan, seconds
+from bench.support.clips import SAMPLE_RATE, WIDTH, Clip, to_pcm, to_samples
 from wyoming_faster_whisper.testing import silence, tone
 
 SERVERS = ["this server", "reference"]

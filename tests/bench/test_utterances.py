@@ -8,9 +8,9 @@ from pathlib import Path
 
 import pytest
 
-from bench.clips import SAMPLE_RATE, WIDTH, to_samples
-from bench.utterances import TRAILING, Utterance, utterances
-from bench.variations import at_level
+from bench.speech.utterances import TRAILING, Utterance, utterances
+from bench.speech.variations import at_level
+from bench.support.clips import SAMPLE_RATE, WIDTH, to_samples
 from wyoming_faster_whisper.testing import pcm16, tone
 
 ROOM = round(TRAILING * SAMPLE_RATE) * WIDTH

@@ -5,8 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from bench.clips import SAMPLE_RATE, Samples
-from bench.variations import (
+from bench.speech.variations import (
     SPEECH_LEVEL,
     VARIATIONS,
     at_level,
@@ -20,6 +19,7 @@ from bench.variations import (
     reverberation,
     tempo,
 )
+from bench.support.clips import SAMPLE_RATE, Samples
 from wyoming_faster_whisper.testing import tone
 
 HALF = SAMPLE_RATE // 2

@@ -9,7 +9,7 @@ from .phonetics import letters
 
 _WORD = re.compile(r"[^\W_]+(?:['’.\-][^\W_]+)*")
 
-# Weights of the evidence, in units of log odds, fitted on bench.homes.TUNING.
+# Weights of the evidence, in units of log odds, fitted on bench.speech.homes.TUNING.
 _PRIOR = -5.0
 _PER_SOUND = 1.2
 _PER_MISSED_SOUND = -3.6

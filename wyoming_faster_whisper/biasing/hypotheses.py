@@ -28,13 +28,13 @@ _WRITTEN = 9.0  # the same of a name that was written to the letter
 _PER_RANK = -0.25  # of a text, in log odds: what the decoder holds for less likely
 
 # How much likelier than what was heard the decoder must hold a text, in natural logs, and what
-# makes it more or less. It may be less likely where it sounds like what was heard, the name
-# like what stands there, or another word of the name was heard, and where the decoder was
-# unsure of all it heard. It must be likelier the longer the name: the decoder likes what it
-# was told of. Words of the language give way less easily; in an order or a question, which are
-# about some thing, nearly as easily as others. Fitted as a conditional logistic regression
-# (which of the texts was meant?) on bench.homes.TUNING, another home like it, recorded orders
-# and sentences made of words like the names.
+# makes it more or less. It may be less likely where it sounds like what was heard, the name like
+# what stands there, or another word of the name was heard, and where the decoder was unsure of
+# all it heard. It must be likelier the longer the name: the decoder likes what it was told of.
+# Words of the language give way less easily; in an order or a question, which are about some
+# thing, nearly as easily as others. Fitted as a conditional logistic regression (which of the
+# texts was meant?) on bench.speech.homes.TUNING, another home like it, recorded orders and
+# sentences made of words like the names.
 _LEAST = 2.9
 _PER_ALIKE = -10.6
 _PER_SOUND = 0.8

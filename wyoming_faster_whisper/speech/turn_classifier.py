@@ -37,7 +37,7 @@ class Closing(Protocol):
 SIGNS = ("stop", "cut", "trail", "surprise", "left", "loudness", "tone", "dullness", "ebb")
 """What signs() returns, by name."""
 
-# A logistic regression of them, as "python -m bench.endings --recordings DIR" prints it: over
+# A logistic regression of them, as "python -m bench.end_of_turn --recordings DIR" prints it: over
 # decodes with base of 160 whole commands and 600 cut ones; three of four are recorded orders by
 # many speakers, the others commands of the house by six voices of espeak-ng. The pitch, how fast
 # the sound changes, the room that is heard while the text is decoded, a comma or another word

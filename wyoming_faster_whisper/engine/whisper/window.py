@@ -37,8 +37,8 @@ _CAUTIOUS = Window(20.0, 2.0)
 # time.
 _SHORT = Window(10.0, 1.0, second=20.0)
 
-# python -m bench.windows; docs/performance.md has its tables. English by recorded orders, clean
-# and with kitchen noise, the others by sentences of espeak-ng.
+# python -m bench.encoder_window; docs/performance.md has its tables. English by recorded orders,
+# clean and with kitchen noise, the others by sentences of espeak-ng.
 _MEASURED = {("base", language): _SHORT for language in ("en", "de", "fr", "es", "it", "nl")}
 
 # By the same trial tiny.en hears the worse the shorter its window is: tiny gets the full one.

@@ -26,12 +26,12 @@ from wyoming_faster_whisper.models import size_of
 from wyoming_faster_whisper.speech.vad import Vad
 
 from .accuracy import KITCHEN, POOLED
-from .arguments import RECORDINGS, add, listed, parser
-from .clips import TEST_CLIPS, Clip, accepted, load, read_wav, to_samples
-from .models import model_directory
-from .report import align, progress, write_json
-from .sounds import degrade, kitchen_like
-from .windows import speech
+from .encoder_window import speech
+from .speech.noise import degrade, kitchen_like
+from .support.arguments import RECORDINGS, add, listed, parser
+from .support.clips import TEST_CLIPS, Clip, accepted, load, read_wav, to_samples
+from .support.models import model_directory
+from .support.report import align, progress, write_json
 
 # Mean log-probability under which a text is decoded again; those that are doubtful by their words
 # are so in any case.
@@ -88,7 +88,7 @@ def main() -> None:
 
 
 def parse_arguments() -> argparse.Namespace:
-    flags = parser("looks", __doc__)
+    flags = parser("second_pass", __doc__)
     add(flags, "--model", "--limit", "--json")
     add(flags, "--threads", default=1)
     add(flags, "--recordings", help=RECORDINGS)

@@ -12,7 +12,7 @@ import random
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from .speakers import Voice
+from .synthesis import Voice
 
 
 def _split(text: str) -> tuple[str, ...]:

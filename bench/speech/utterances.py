@@ -12,13 +12,21 @@ from pathlib import Path
 
 import numpy as np
 
+from ..dictation import PROSE, sentences
+from ..support.clips import (
+    SAMPLE_RATE,
+    TEST_CLIPS,
+    Clip,
+    Samples,
+    load,
+    to_pcm,
+    to_samples,
+)
 from . import texts, voices
-from .clips import SAMPLE_RATE, TEST_CLIPS, Clip, Samples, load, to_pcm, to_samples
-from .dictation import PROSE, sentences
+from .noise import coloured
 from .pauses import room
-from .sounds import coloured
-from .speakers import Voice, say
 from .streams import dictation
+from .synthesis import Voice, say
 from .variations import SPEECH_LEVEL, VARIATIONS, Stereo, Variation, at_level, dc
 
 TRAILING = 0.7  # seconds of room after an utterance, for which Home Assistant waits

@@ -21,10 +21,11 @@ from wyoming_faster_whisper.engine.whisper.window import FRAMES_PER_SECOND, FULL
 from wyoming_faster_whisper.speech.segmenter import SpeechRules, segments
 from wyoming_faster_whisper.speech.vad import Vad
 
-from . import voices
 from .accuracy import KITCHEN, POOLED
-from .arguments import RECORDINGS, add, listed, parser
-from .clips import (
+from .speech import voices
+from .speech.noise import degrade, kitchen_like
+from .support.arguments import RECORDINGS, add, listed, parser
+from .support.clips import (
     TEST_CLIPS,
     Clip,
     Samples,
@@ -34,9 +35,8 @@ from .clips import (
     to_samples,
     word_error_rate,
 )
-from .models import model_directory
-from .report import align, progress, write_json
-from .sounds import degrade, kitchen_like
+from .support.models import model_directory
+from .support.report import align, progress, write_json
 
 WINDOWS = (10.0, 12.0, 15.0, 20.0, 30.0)  # seconds
 BEAMS = (1, 5)
@@ -93,7 +93,7 @@ def main() -> None:
 
 
 def parse_arguments() -> argparse.Namespace:
-    flags = parser("windows", __doc__)
+    flags = parser("encoder_window", __doc__)
     add(flags, "--model", "--limit", "--json")
     add(flags, "--threads", default=1)
     add(flags, "--recordings", help=RECORDINGS)

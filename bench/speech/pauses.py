@@ -13,10 +13,10 @@ from pathlib import Path
 
 import numpy as np
 
-from .clips import SAMPLE_RATE, Clip, Samples, to_pcm, to_samples
-from .models import cache_directory
-from .report import progress
-from .sounds import coloured
+from ..support.clips import SAMPLE_RATE, Clip, Samples, to_pcm, to_samples
+from ..support.models import cache_directory
+from ..support.report import progress
+from .noise import coloured
 
 PAUSES = (0.3, 0.5, 0.7, 1.0)  # seconds
 PER_CLIP = 2  # places, the quietest, at which each clip gets a pause, one at a time

@@ -15,8 +15,8 @@ from typing import Any
 import numpy as np
 from onnx import GraphProto, ModelProto, NodeProto, TensorProto, helper, numpy_helper, save
 
+from ..support.models import cache_directory, model_directory
 from .ggml import Array, openai_names, read_weights
-from .models import cache_directory, model_directory
 
 _OPSET = 17  # the first with LayerNormalization
 _POSITIONS = 448  # tokens that the decoder has places for
@@ -307,7 +307,7 @@ def write(directory: Path, folder: Path) -> None:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(prog="bench.onnx_whisper", description=__doc__)
+    parser = argparse.ArgumentParser(prog="bench.conversion.onnx_whisper", description=__doc__)
     parser.add_argument("--model", default="base", help="name or directory; never downloaded")
     arguments = parser.parse_args()
     print(onnx_folder(arguments.model))

@@ -24,11 +24,11 @@ from wyoming_faster_whisper.engine.whisper.token_budget import token_budget
 from wyoming_faster_whisper.engine.whisper.window import FRAMES_PER_SECOND
 from wyoming_faster_whisper.speech.vad import Vad
 
-from .arguments import RECORDINGS, add, parser
-from .clips import SAMPLE_RATE, TEST_CLIPS, Samples, load, to_samples
-from .models import model_directory
-from .plot import Panel, bars, check_plotting
-from .report import align, progress, write_json
+from .support.arguments import RECORDINGS, add, parser
+from .support.clips import SAMPLE_RATE, TEST_CLIPS, Samples, load, to_samples
+from .support.models import model_directory
+from .support.plot import Panel, bars, check_plotting
+from .support.report import align, progress, write_json
 
 WINDOWS = (30.0, 20.0, 15.0, 12.0, 10.0, 8.0, 5.0)  # seconds
 BEAMS = (1, 5)
@@ -123,7 +123,7 @@ def main() -> None:
 
 
 def parse_arguments() -> argparse.Namespace:
-    flags = parser("cost", __doc__)
+    flags = parser("decode_cost", __doc__)
     add(flags, "--model", "--threads", "--limit", "--json", "--plot")
     add(
         flags,

@@ -21,7 +21,7 @@ WIDTH = 2  # bytes
 Samples = NDArray[np.float32]
 FRAME = SAMPLE_RATE // 100  # samples: 10 ms, the step in which an end is sought
 
-TEST_CLIPS = Path(__file__).resolve().parent.parent / "tests" / "data"
+TEST_CLIPS = Path(__file__).resolve().parent.parent.parent / "tests" / "data"
 
 
 @dataclass(frozen=True, slots=True)

@@ -18,8 +18,8 @@ import numpy as np
 from faster_whisper.feature_extractor import FeatureExtractor
 from numpy.typing import NDArray
 
-from .clips import SAMPLE_RATE
-from .models import cache_directory, model_directory
+from ..support.clips import SAMPLE_RATE
+from ..support.models import cache_directory, model_directory
 
 Array = NDArray[Any]
 Weights = Mapping[str, Array]
@@ -202,7 +202,7 @@ def _string(file: BinaryIO) -> str:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(prog="bench.ggml", description=__doc__)
+    parser = argparse.ArgumentParser(prog="bench.conversion.ggml", description=__doc__)
     parser.add_argument("--model", default="base", help="name or directory; never downloaded")
     parser.add_argument("--type", choices=TYPES, default="q8_0", help="of the matrices")
     arguments = parser.parse_args()

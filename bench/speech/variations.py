@@ -9,8 +9,8 @@ from collections.abc import Callable
 import numpy as np
 from numpy.typing import NDArray
 
-from .clips import FRAME, SAMPLE_RATE, Samples
-from .sounds import coloured
+from ..support.clips import FRAME, SAMPLE_RATE, Samples
+from .noise import coloured
 
 Stereo = NDArray[np.float32]  # shape (samples, 2)
 Variation = Callable[[Samples, str], Samples | Stereo]

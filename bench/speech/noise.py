@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator
 
 import numpy as np
 
-from .clips import SAMPLE_RATE, Clip, Samples, spoken, to_pcm, to_samples
+from ..support.clips import SAMPLE_RATE, Clip, Samples, spoken, to_pcm, to_samples
 
 DISTANT = -30.0  # dB: what a room takes from a voice
 FLOOR = -70.0  # dB of full scale: a quiet room, as a microphone hears it

@@ -18,10 +18,10 @@ from pathlib import Path
 import numpy as np
 import soxr
 
-from .clips import SAMPLE_RATE, Clip, cut, read_wav, to_pcm
-from .models import cache_directory
+from ..support.clips import SAMPLE_RATE, Clip, cut, read_wav, to_pcm
+from ..support.models import cache_directory
 
-ROOT = Path(__file__).resolve().parent.parent
+ROOT = Path(__file__).resolve().parent.parent.parent
 PIPER = ROOT / ".venv-clips" / "bin" / "python"
 LEAD = 0.3  # seconds of silence before the first word
 WORDS_A_MINUTE = 160  # of espeak-ng at rate 1

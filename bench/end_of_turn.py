@@ -30,12 +30,20 @@ from wyoming_faster_whisper.speech.segmenter import Segment, SpeechRules
 from wyoming_faster_whisper.speech.utterance import Decode, Utterance
 from wyoming_faster_whisper.speech.vad import Vad
 
-from . import voices
-from .arguments import RECORDINGS, add, parser
-from .clips import SAMPLE_RATE, TEST_CLIPS, WIDTH, Clip, Samples, load, to_samples
-from .models import model_directory
-from .pauses import gaps, room, with_pause
-from .report import align, progress, write_json
+from .speech import voices
+from .speech.pauses import gaps, room, with_pause
+from .support.arguments import RECORDINGS, add, parser
+from .support.clips import (
+    SAMPLE_RATE,
+    TEST_CLIPS,
+    WIDTH,
+    Clip,
+    Samples,
+    load,
+    to_samples,
+)
+from .support.models import model_directory
+from .support.report import align, progress, write_json
 
 SILENCE = 1.0  # seconds behind each command: more than the longest wait for a guess
 CUTS = 4  # places, the quietest, at which a command is cut, one at a time
@@ -102,7 +110,7 @@ def main() -> None:
 
 
 def parse_arguments() -> argparse.Namespace:
-    flags = parser("endings", __doc__)
+    flags = parser("end_of_turn", __doc__)
     add(flags, "--model", "--limit", "--threads", "--json")
     add(flags, "--recordings", help=RECORDINGS)
     flags.add_argument(

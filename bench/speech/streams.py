@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 from itertools import zip_longest
 from typing import Literal
 
-from .clips import SAMPLE_RATE, WIDTH, Clip, speech_start, to_samples
+from ..support.clips import SAMPLE_RATE, WIDTH, Clip, speech_start, to_samples
 from .pauses import PAUSES, room
 
 COMMAND_CAP = 15.0  # seconds after which Home Assistant ends a command that seems not to end

@@ -6,9 +6,9 @@ No voice of a person: it says which of two servers hears better, not how well.
 from collections.abc import Iterator
 from dataclasses import replace
 
-from . import speakers
-from .clips import Clip
-from .speakers import WORDS_A_MINUTE, Voice
+from ..support.clips import Clip
+from . import synthesis
+from .synthesis import WORDS_A_MINUTE, Voice
 
 ENGLISH_VOICES = ("en-gb", "en-us", "en-gb-scotland", "en-gb-x-rp", "en-gb+f3", "en-us+f4")
 VOICES = {
@@ -182,7 +182,7 @@ def say(
     Args:
         speed: words a minute.
     """
-    [clip] = speakers.say([(text, Voice("espeak-ng", voice, speed / WORDS_A_MINUTE))])
+    [clip] = synthesis.say([(text, Voice("espeak-ng", voice, speed / WORDS_A_MINUTE))])
     return replace(clip, phrases=phrases)
 
 

@@ -1,0 +1,1 @@
+"""Weights converted for other engines."""

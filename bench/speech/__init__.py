@@ -1,0 +1,1 @@
+"""What benchmarks play: speech, noise and pauses."""
