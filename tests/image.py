@@ -18,7 +18,7 @@ from pathlib import Path
 
 from wyoming_faster_whisper.models import choose, locate
 
-from .dockerfile import ROOT, Instruction, Stage, read
+from .support.dockerfile import ROOT, Instruction, Stage, read
 
 MIRROR = "http://deb.debian.org/debian"
 BASES = ROOT / "build" / "debian"  # kept for the next time

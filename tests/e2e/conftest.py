@@ -11,14 +11,13 @@ from typing import Any, Protocol
 import pytest
 import trustme
 
+from tests.support.processes import Process
+from tests.support.serving import Server, serving
 from wyoming_faster_whisper.config.load import read_settings
 from wyoming_faster_whisper.engine.protocol import Engine
 from wyoming_faster_whisper.session.session import SpeechDetector
 from wyoming_faster_whisper.testing import FakeEngine, LoudnessVad
 from wyoming_faster_whisper.transports.lifecycle import Limits
-
-from .processes import Process
-from .serving import Server, serving
 
 
 class Serve(Protocol):

@@ -18,6 +18,9 @@ import pytest
 import trustme
 from wyoming.info import Describe
 
+from tests.support.processes import run
+from tests.support.serving import DEADLINE, Peer, Server, peer, until, warnings
+from tests.support.web import browser
 from wyoming_faster_whisper.errors import SettingError
 from wyoming_faster_whisper.testing import tone
 from wyoming_faster_whisper.transports.lifecycle import Limits
@@ -25,9 +28,6 @@ from wyoming_faster_whisper.transports.tls import client_context
 from wyoming_faster_whisper.transports.wyoming.framing import write_event
 
 from .conftest import Serve
-from .processes import run
-from .serving import DEADLINE, Peer, Server, peer, until, warnings
-from .web import browser
 
 PATIENCE = 0.5  # seconds
 DESCRIBE = write_event(Describe().event())

@@ -9,11 +9,10 @@ import numpy as np
 import pytest
 from wyoming.audio import AudioStart, AudioStop
 
+from tests.support.serving import PCM, Server, chunks, frames, recording
 from wyoming_faster_whisper.audio.highpass import HighPass
 from wyoming_faster_whisper.audio.pcm import SAMPLE_RATE, PcmFormat, Samples, decode_pcm
 from wyoming_faster_whisper.testing import pcm16, tone
-
-from .serving import PCM, Server, chunks, frames, recording
 
 WIDEST = 2**31
 ROUNDING = 2 / 32768  # of samples that are kept with 16 bits

@@ -13,6 +13,9 @@ from pathlib import Path
 import pytest
 from wyoming.event import Event
 
+from tests.support.client_commands import CALL, client
+from tests.support.processes import NO_HUB, Ran, run
+from tests.support.serving import Server, until
 from wyoming_faster_whisper.audio.pcm import PcmFormat
 from wyoming_faster_whisper.client import Client, ClientError, Clip
 from wyoming_faster_whisper.commands.health_check import (
@@ -24,10 +27,7 @@ from wyoming_faster_whisper.testing import FakeEngine, pcm16, tone
 from wyoming_faster_whisper.transports.lifecycle import Limits
 from wyoming_faster_whisper.transports.wyoming.framing import write_event
 
-from .commands import CALL, client
 from .conftest import Serve
-from .processes import NO_HUB, Ran, run
-from .serving import Server, until
 
 NOBODY = NO_HUB.replace("http", "tcp")
 

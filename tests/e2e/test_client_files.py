@@ -12,6 +12,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from tests.support.client_commands import CALL
+from tests.support.media import CODECS, write_media
+from tests.support.plain_server import Plain, plain_server
+from tests.support.serving import Server
 from wyoming_faster_whisper.audio.pcm import Samples
 from wyoming_faster_whisper.client import Client, ClientError, Retry, media
 from wyoming_faster_whisper.client.options import Wish
@@ -21,11 +25,7 @@ from wyoming_faster_whisper.engine.protocol import Job
 from wyoming_faster_whisper.errors import AudioError, SettingError
 from wyoming_faster_whisper.testing import FakeEngine, LoudnessVad, silence, tone
 
-from .commands import CALL
 from .conftest import Serve
-from .media import CODECS, write_media
-from .plain import Plain, plain_server
-from .serving import Server
 
 
 def duologue() -> Samples:

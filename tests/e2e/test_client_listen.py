@@ -11,16 +11,15 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from tests.support.plain_server import Plain, plain_server
+from tests.support.processes import run
+from tests.support.serving import Server, until
 from wyoming_faster_whisper.audio.pcm import Samples
 from wyoming_faster_whisper.client import Client, ClientError, Retry
 from wyoming_faster_whisper.client.listen import level, listen
 from wyoming_faster_whisper.client.microphone import Microphone, MicrophoneError
 from wyoming_faster_whisper.client.options import End, Manner
 from wyoming_faster_whisper.testing import FakeMicrophone, LoudnessVad, silence, tone
-
-from .plain import Plain, plain_server
-from .processes import run
-from .serving import Server, until
 
 
 def say(*parts: Samples) -> Samples:

@@ -10,6 +10,8 @@ from pathlib import Path
 
 import pytest
 
+from tests.support.plain_server import Plain, plain_server
+from tests.support.serving import Server, until
 from wyoming_faster_whisper.audio.pcm import PcmFormat
 from wyoming_faster_whisper.client import (
     Client,
@@ -25,8 +27,6 @@ from wyoming_faster_whisper.client import (
 from wyoming_faster_whisper.testing import FakeEngine, pcm16, tone
 
 from .conftest import Serve
-from .plain import Plain, plain_server
-from .serving import Server, until
 
 AT_ONCE = Retry(3, first=0.0)
 

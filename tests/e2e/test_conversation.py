@@ -12,12 +12,12 @@ from wyoming.audio import AudioChunk, AudioStart, AudioStop
 from wyoming.event import Event
 from wyoming.info import SelectProgram
 
+from tests.support.serving import PCM, Server, chunks, recording, until, utterance, warnings
 from wyoming_faster_whisper import __version__
 from wyoming_faster_whisper.testing import FakeEngine, pcm16, silence, tone
 from wyoming_faster_whisper.transports.wyoming.framing import write_event
 
 from .conftest import Serve
-from .serving import PCM, Server, chunks, recording, until, utterance, warnings
 
 
 @pytest.fixture(params=["tcp://127.0.0.1:0", "unix://{folder}/socket"], ids=["tcp", "unix"])

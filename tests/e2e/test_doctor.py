@@ -18,6 +18,8 @@ from wyoming.audio import AudioChunk, AudioStop
 from wyoming.event import Event, async_read_event, async_write_event
 from wyoming.info import AsrModel, AsrProgram, Attribution, Describe, Info
 
+from tests.support.processes import NO_HUB, Ran, run
+from tests.support.serving import Server, until
 from wyoming_faster_whisper.audio.pcm import PcmFormat
 from wyoming_faster_whisper.client import ClientError, Clip
 from wyoming_faster_whisper.commands import cli
@@ -30,8 +32,6 @@ from wyoming_faster_whisper.errors import EngineError
 from wyoming_faster_whisper.testing import FakeEngine, pcm16, tone
 
 from .conftest import Serve
-from .processes import NO_HUB, Ran, run
-from .serving import Server, until
 
 NOBODY = NO_HUB.replace("http", "tcp")
 ORDER = Clip(PcmFormat(), pcm16(tone(0.5)))

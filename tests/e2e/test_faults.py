@@ -12,13 +12,13 @@ from wyoming.event import Event
 from wyoming.info import SelectProgram
 from wyoming.ping import Ping
 
+from tests.support.serving import PCM, Server, frames, recording, until, utterance, warnings
 from wyoming_faster_whisper.engine.protocol import Job
 from wyoming_faster_whisper.testing import FakeEngine, pcm16, tone
 from wyoming_faster_whisper.transports.lifecycle import Limits
 from wyoming_faster_whisper.transports.wyoming.framing import write_event
 
 from .conftest import Serve
-from .serving import PCM, Server, frames, recording, until, utterance, warnings
 
 PATIENCE = 0.5  # seconds; long enough for a client that has something to say
 

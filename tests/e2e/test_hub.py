@@ -20,11 +20,10 @@ from pathlib import Path
 
 import pytest
 
+from tests.support.disk import largest_file
+from tests.support.processes import NO_HUB
 from wyoming_faster_whisper.errors import ModelError
 from wyoming_faster_whisper.models import choose, locate, locate_tokenizer
-
-from ..disk import largest_file
-from .processes import NO_HUB
 
 NAME = "kitchen/tiny-fake"
 COMMIT = "c0ffee" * 6 + "c0ff"

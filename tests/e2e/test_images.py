@@ -1,6 +1,6 @@
 """What the images start, in a container without Docker: a sentence in, its text out.
 
-Every test runs in a process of its own in a container, see container.py.
+Every test runs in a process of its own in a container, see tests/support/container.py.
 """
 
 from __future__ import annotations
@@ -20,15 +20,14 @@ import pytest
 import yaml
 from aiohttp import web
 
+from tests.support.clips import CLIPS
+from tests.support.container import HOST_NAME, UNPRIVILEGED, enter, why_not
+from tests.support.dockerfile import ROOT, Stage, read
+from tests.support.installed_image import install
+from tests.support.processes import DEADLINE, NO_HUB, Process, run
+from tests.support.serving import speaker
 from wyoming_faster_whisper.models import choose, locate
 from wyoming_faster_whisper.testing.home_assistant import FakeHome, FakeHomeAssistant
-
-from ..clips import CLIPS
-from ..dockerfile import ROOT, Stage, read
-from .container import HOST_NAME, UNPRIVILEGED, enter, why_not
-from .prefix import install
-from .processes import DEADLINE, NO_HUB, Process, run
-from .serving import speaker
 
 pytestmark = pytest.mark.model
 

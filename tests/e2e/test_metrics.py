@@ -8,13 +8,13 @@ from urllib.parse import urlsplit
 
 import pytest
 
+from tests.support.serving import Server, until
+from tests.support.web import browser, get
 from wyoming_faster_whisper.engine.protocol import Engine
 from wyoming_faster_whisper.errors import SettingError
 from wyoming_faster_whisper.testing import FakeEngine, silence, tone
 
 from .conftest import Serve
-from .serving import Server, until
-from .web import browser, get
 
 
 def address(server: Server) -> str:

@@ -8,6 +8,7 @@ import logging
 import pytest
 from wyoming.asr import Transcribe
 
+from tests.support.serving import PCM, recording
 from wyoming_faster_whisper.biasing.cache import NameCache
 from wyoming_faster_whisper.biasing.home_assistant import HomeAssistant, HomeAssistantError
 from wyoming_faster_whisper.errors import ServerError, SettingError
@@ -15,7 +16,6 @@ from wyoming_faster_whisper.testing import FakeEngine, pcm16, tone
 from wyoming_faster_whisper.testing.home_assistant import FakeHome, FakeHomeAssistant
 
 from .conftest import Serve
-from .serving import PCM, recording
 
 
 def home() -> FakeHome:

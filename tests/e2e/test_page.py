@@ -8,12 +8,12 @@ from pathlib import Path
 
 import pytest
 
+from tests.support.chromium import ELSEWHERE, Page, chromium, write_microphone
+from tests.support.serving import until
+from tests.support.web import address, browser
 from wyoming_faster_whisper.testing import FakeEngine, tone
 
-from .browser import ELSEWHERE, Page, chromium, write_microphone
 from .conftest import Serve
-from .serving import until
-from .web import address, browser
 
 LISTENING = "document.body.dataset.state === 'listening'"
 IDLE = "document.body.dataset.state === 'idle'"

@@ -15,13 +15,13 @@ import numpy as np
 import pytest
 from wyoming.client import AsyncClient
 
+from tests.support.clips import CLIPS
+from tests.support.processes import DEADLINE, NO_HUB, SERVER, Process, environment, run
+from tests.support.serving import Speaker, peer, utterance
 from wyoming_faster_whisper.models import choose, locate
 from wyoming_faster_whisper.testing import tone
 
-from ..clips import CLIPS
 from .conftest import StartProcess
-from .processes import DEADLINE, NO_HUB, SERVER, Process, environment, run
-from .serving import Speaker, peer, utterance
 
 HERE = ("--uri", "tcp://127.0.0.1:0")
 # One thread and no trial of batches: the machine is not to be kept busy by the warm-up.

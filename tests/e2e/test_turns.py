@@ -18,11 +18,20 @@ from wyoming.event import Event
 from wyoming.ping import Ping
 from wyoming.vad import VoiceStarted, VoiceStopped
 
+from tests.support.serving import (
+    PCM,
+    Server,
+    Speaker,
+    chunks,
+    recording,
+    until,
+    utterance,
+    warnings,
+)
 from wyoming_faster_whisper.testing import FakeEngine, pcm16, silence, tone
 from wyoming_faster_whisper.transports.wyoming.framing import write_event
 
 from .conftest import Serve
-from .serving import PCM, Server, Speaker, chunks, recording, until, utterance, warnings
 
 COMMAND = np.concatenate([tone(1.0), silence(1.0)])
 

@@ -6,12 +6,12 @@ import logging
 
 import pytest
 
+from tests.support.serving import Server, until, utterance, warnings
 from wyoming_faster_whisper.engine.remote.wyoming import Upstreams
 from wyoming_faster_whisper.errors import SettingError
 from wyoming_faster_whisper.testing import FakeEngine, silence, tone
 
 from .conftest import Serve
-from .serving import Server, until, utterance, warnings
 
 HERE, THERE = "decoded here", "decoded there"
 

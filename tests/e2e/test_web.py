@@ -12,15 +12,15 @@ import numpy as np
 import pytest
 from websockets.exceptions import InvalidStatus
 
+from tests.support.processes import run
+from tests.support.serving import peer, until, warnings
+from tests.support.web import address, browser, get
 from wyoming_faster_whisper.errors import SettingError
 from wyoming_faster_whisper.testing import FakeEngine, pcm16, silence, tone
 from wyoming_faster_whisper.transports.lifecycle import Limits
 
 from .conftest import Serve
-from .processes import run
-from .serving import peer, until, warnings
-from .test_life import stopping
-from .web import address, browser, get
+from .test_lifecycle import stopping
 
 
 async def test_the_page_and_its_files_are_served(serve: Serve) -> None:

@@ -10,7 +10,7 @@ import json
 from collections.abc import Sequence
 from typing import TypeVar
 
-from tests.e2e.serving import utterance
+from tests.support.serving import utterance
 from wyoming_faster_whisper.testing import silence, tone
 from wyoming_faster_whisper.transports.wyoming.framing import write_event
 

@@ -9,8 +9,8 @@ from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
 
-from tests.e2e.serving import Server, serving, until
 from tests.fuzz.conversation import conversation
+from tests.support.serving import Server, serving, until
 from wyoming_faster_whisper.config.load import read_settings
 from wyoming_faster_whisper.testing import FakeEngine
 from wyoming_faster_whisper.transports.wyoming.framing import FrameReader

@@ -9,12 +9,11 @@ from pathlib import Path
 import pytest
 import pytest_asyncio
 
+from tests.support.processes import Process
+from tests.support.serving import Speaker
 from wyoming_faster_whisper.engine.whisper.ctranslate2 import load_model
 from wyoming_faster_whisper.engine.whisper.pipeline import WhisperEngine
 from wyoming_faster_whisper.models import choose, locate
-
-from ..e2e.processes import Process
-from ..e2e.serving import Speaker
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="module")

@@ -13,6 +13,8 @@ import ctranslate2
 import numpy as np
 import pytest
 
+from tests.support.clips import CLIPS
+from tests.support.serving import DEADLINE
 from wyoming_faster_whisper.biasing.lexicon import word_list
 from wyoming_faster_whisper.config.settings import COMPUTE_TYPES
 from wyoming_faster_whisper.engine.protocol import DecodeOptions, Job, Transcript
@@ -22,8 +24,6 @@ from wyoming_faster_whisper.engine.whisper.prompting import strange_words
 from wyoming_faster_whisper.models import choose, locate
 from wyoming_faster_whisper.testing import silence
 
-from ..clips import CLIPS
-from ..e2e.serving import DEADLINE
 from .conftest import loaded
 
 pytestmark = pytest.mark.model

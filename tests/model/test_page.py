@@ -10,11 +10,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from tests.support.chromium import Page, chromium, write_microphone
+from tests.support.clips import CLIPS
+from tests.support.processes import Process
 from wyoming_faster_whisper.testing import silence
-
-from ..clips import CLIPS
-from ..e2e.browser import Page, chromium, write_microphone
-from ..e2e.processes import Process
 
 pytestmark = pytest.mark.model
 

@@ -18,7 +18,7 @@ from wyoming_faster_whisper.engine.whisper.window import FULL_FRAMES
 from wyoming_faster_whisper.models import choose, locate
 from wyoming_faster_whisper.testing import silence
 
-from .undecided import Undecided
+from .scripted_model import Undecided
 
 pytestmark = pytest.mark.model
 

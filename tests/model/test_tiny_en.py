@@ -5,15 +5,14 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from tests.support.clips import CLIPS
+from tests.support.processes import Process
+from tests.support.serving import Speaker
 from wyoming_faster_whisper.audio.pcm import SAMPLE_RATE, Samples
 from wyoming_faster_whisper.client import read_wav
 from wyoming_faster_whisper.commands.doctor.command import _ORDER, _WORDS
 from wyoming_faster_whisper.commands.doctor.synthetic_client import Visitor, spoken
 from wyoming_faster_whisper.testing import silence
-
-from ..clips import CLIPS
-from ..e2e.processes import Process
-from ..e2e.serving import Speaker
 
 pytestmark = [pytest.mark.model, pytest.mark.asyncio(loop_scope="module")]
 

@@ -8,6 +8,7 @@ from collections.abc import Iterator
 import numpy as np
 import pytest
 
+from tests.support.clips import CLIPS
 from wyoming_faster_whisper.audio.pcm import Samples
 from wyoming_faster_whisper.engine.protocol import DecodeOptions, Job, Transcript
 from wyoming_faster_whisper.engine.whisper.pipeline import WhisperEngine
@@ -15,7 +16,6 @@ from wyoming_faster_whisper.speech.segmenter import SpeechRules, segments
 from wyoming_faster_whisper.speech.vad import Vad
 from wyoming_faster_whisper.testing import silence
 
-from ..clips import CLIPS
 from .conftest import loaded
 
 pytestmark = pytest.mark.model

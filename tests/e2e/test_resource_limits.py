@@ -1,0 +1,223 @@
+"""What one client can take from the others: not their memory, their turn or their place."""
+
+from __future__ import annotations
+
+import asyncio
+import gc
+import threading
+from contextlib import AsyncExitStack
+from pathlib import Path
+
+import pytest
+from wyoming.ping import Ping
+
+from tests.support.serving import (
+    DEADLINE,
+    PCM,
+    Peer,
+    Server,
+    frames,
+    recording,
+    until,
+    utterance,
+    warnings,
+)
+from wyoming_faster_whisper.audio.recording import Recording
+from wyoming_faster_whisper.engine.protocol import Job
+from wyoming_faster_whisper.testing import FakeEngine, pcm16, tone
+from wyoming_faster_whisper.transports.lifecycle import Limits
+from wyoming_faster_whisper.transports.wyoming.framing import write_event
+
+from .conftest import Serve
+
+PATIENCE = 0.5  # seconds; long enough for a client that has something to say
+
+
+async def test_who_never_ends_an_utterance_piles_up_two_at_most(serve: Serve) -> None:
+    server = await serve(FakeEngine(held=True), max_audio_seconds=1.0)
+    *endless, _ = recording(pcm16(tone(2.0)), PCM, chunk=320)
+    async with server.peer() as greedy, server.client() as other:
+        greedy.send(frames(endless) * 20)
+        await until(lambda: server.memory.held >= 2 * 32_000)
+        for _ in range(50):
+            await other.ping()
+        assert server.memory.held == 2 * 32_000
+        await greedy.vanish(reset=True)
+        await until(lambda: server.connections == 1)
+        assert server.memory.held == 0
+
+
+async def test_a_reset_is_seen_while_an_answer_is_waited_for(serve: Serve) -> None:
+    server = await serve(FakeEngine(held=True))
+    async with server.client() as first, server.peer() as leaving:
+        await first.say(tone(0.5))
+        await until(server.engine.decoding.is_set)
+        # More than asyncio reads ahead: it does not look at the socket any more.
+        leaving.send(frames(utterance(tone(2.0)) * 10))
+        await until(lambda: server.waiting == 1)
+        await leaving.vanish(reset=True)
+        await until(lambda: server.connections == 1)
+        assert server.withdrawn == 1
+
+
+async def test_more_audio_than_there_is_memory_for_is_refused(server: Server) -> None:
+    server.memory.limit = 3 * 32_000
+    *audio, stop = utterance(tone(2.0))
+    async with server.client() as speaking, server.peer() as refused:
+        await speaking.send(*audio)
+        await speaking.ping()
+        assert (await refused.send(frames(utterance(tone(2.0)))).error()).code == "busy"
+        await speaking.send(stop)
+        assert await speaking.transcript() == "2.0 seconds"
+    await until(lambda: server.connections == 0)
+    assert server.memory.held == 0
+
+
+async def test_what_was_said_is_not_held_for_who_has_gone(serve: Serve) -> None:
+    """Not until Python looks for cycles, either."""
+    server = await serve()
+    gc.collect()
+    gc.disable()
+    try:
+        async with server.peer() as answered:
+            answered.send(frames(utterance(tone(3.0))))
+            await answered.receive()
+            answered.send(frames(utterance(tone(3.0))[:-1]))
+            await until(lambda: server.memory.held > 3 * 32_000 - 6_400)
+            await answered.vanish(reset=True)
+        await until(lambda: server.connections == 0)
+        held = [one for one in gc.get_objects() if isinstance(one, Recording)]
+        assert sum(map(len, held)) == 0
+    finally:
+        gc.enable()
+
+
+async def test_one_chunk_with_more_audio_than_there_is_memory_for_is_refused(
+    serve: Serve,
+) -> None:
+    server = await serve(max_audio_memory=1)  # MB: 31 s
+    data = frames(recording(pcm16(tone(60.0)), PCM, chunk=2 * 960_000))
+    async with server.peer() as refused, server.peer() as other:
+        assert (await refused.send(data).error()).code == "busy"
+        await until(lambda: server.memory.held == 0)
+        other.send(data[:1_000_000])  # the rest is announced, and never comes
+        await until(lambda: server.memory.held > 900_000)
+        await until(
+            lambda: all(
+                len(connection._frames._buffer) <= 64 * 1024
+                for connection in server.listener._connections.values()
+            )
+        )
+    await until(lambda: server.connections == 0)
+    assert server.memory.held == 0
+
+
+async def test_how_much_sound_is_held_is_the_operators_choice(serve: Serve) -> None:
+    server = await serve(max_audio_memory=1)  # MB: 31 s
+    async with server.peer() as refused:
+        error = await refused.send(frames(utterance(tone(40.0)))).error()
+    assert error.code == "busy"
+    await server.serves()
+
+
+async def test_the_rest_of_a_long_recording_is_not_decoded_for_who_left(serve: Serve) -> None:
+    left = threading.Event()
+
+    def say(job: Job) -> str:
+        if job.seconds < 1.0:
+            left.wait(DEADLINE)
+        return f"{job.seconds:.1f} seconds"
+
+    server = await serve(FakeEngine(say, held=True))
+    async with server.peer() as leaving:
+        leaving.send(frames(utterance(tone(100.0)))).half_close()
+        await until(server.engine.decoding.is_set)
+        await until(lambda: "answering" in repr(server.listener._connections))
+        async with server.client() as other:
+            await other.say(tone(0.5))
+            await until(lambda: server.waiting == 1)
+            server.engine.release()
+            assert await leaving.rest() == b""
+            left.set()
+            assert await other.transcript() == "0.5 seconds"
+    assert len(server.engine.decoded) == 2
+
+
+async def test_nor_is_it_for_who_left_with_more_to_say(serve: Serve) -> None:
+    """Nobody reads to the end of what it sent while its first answer is awaited."""
+    left = threading.Event()
+
+    def say(job: Job) -> str:
+        if job.seconds < 1.0:
+            left.wait(DEADLINE)
+        return f"{job.seconds:.1f} seconds"
+
+    server = await serve(FakeEngine(say, held=True))
+    async with server.peer() as leaving, server.client() as other:
+        leaving.send(frames(utterance(tone(60.0)) + utterance(tone(2.0)))).half_close()
+        await until(server.engine.decoding.is_set)
+        await until(lambda: "says no more" in repr(server.listener._connections))
+        await other.say(tone(0.5))
+        await until(lambda: server.waiting == 1)
+        server.engine.release()
+        assert await leaving.rest() == b""
+        left.set()
+        assert await other.transcript() == "0.5 seconds"
+    assert len(server.engine.decoded) == 2
+
+
+async def test_a_long_recording_is_decoded_for_who_half_closed_where_nobody_waits(
+    serve: Serve,
+) -> None:
+    server = await serve()
+    async with server.peer() as peer:
+        peer.send(frames(utterance(tone(70.0)))).half_close()
+        assert (await peer.receive()).type == "transcript"
+    assert len(server.engine.decoded) > 1
+
+
+async def test_a_byte_now_and_then_is_no_event(serve: Serve) -> None:
+    server = await serve(limits=Limits(first_event=PATIENCE))
+
+    async def trickle(peer: Peer) -> None:
+        while True:
+            peer.send(b" ")
+            await asyncio.sleep(PATIENCE / 20)
+
+    async with server.peer() as slow:
+        trickling = asyncio.create_task(trickle(slow))
+        assert (await slow.receive()).data["code"] == "timeout"
+        trickling.cancel()
+
+
+async def test_a_server_that_stops_does_not_wait_for_who_does_not_read(
+    serve: Serve, tmp_path: Path
+) -> None:
+    server = await serve(uri=f"unix://{tmp_path}/socket", limits=Limits(write=1000.0))
+    async with server.peer() as deaf:
+        deaf.send(write_event(Ping("x" * 200_000).event()) * 20)
+        await until(lambda: server.connections == 1)
+        [connection] = server.listener._connections.values()
+        await until(lambda: connection._writer.transport.get_write_buffer_size() > 0)
+        async with asyncio.timeout(DEADLINE):
+            await server.listener.stop(PATIENCE)
+        assert server.connections == 0
+
+
+async def test_a_crowd_that_is_turned_away_is_one_line_in_the_log(
+    serve: Serve, caplog: pytest.LogCaptureFixture
+) -> None:
+    server = await serve(max_connections=1, limits=Limits(linger=1000.0))
+    async with server.client() as one, AsyncExitStack() as crowd:
+        await one.ping()
+        for _ in range(64):
+            peer = await crowd.enter_async_context(server.peer())
+            assert (await peer.receive()).data["code"] == "busy"
+        # Nobody has the time to tell the next one why.
+        late = await crowd.enter_async_context(server.peer())
+        assert await late.rest() == b""
+    told = [line for line in warnings(caplog) if line.startswith("turned away: ")]
+    assert told[0] == (
+        "turned away: 1; all places are taken (1 client); try again later; here: 1"
+    )
+    assert len(told) < 10

@@ -1,0 +1,96 @@
+"""What the real tiny.en says of the end of a text, and how it goes on from one."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+
+import numpy as np
+import pytest
+
+from tests.support.clips import CLIPS
+from wyoming_faster_whisper.audio.pcm import SAMPLE_RATE, Samples
+from wyoming_faster_whisper.engine.protocol import DecodeOptions, Job, Transcript
+from wyoming_faster_whisper.engine.whisper.pipeline import WhisperEngine
+from wyoming_faster_whisper.speech.prosody import voice
+from wyoming_faster_whisper.speech.turn_classifier import odds
+from wyoming_faster_whisper.testing import silence
+
+from .conftest import loaded
+
+pytestmark = pytest.mark.model
+
+LONG = ("lights", "thermostat", "timer", "blinds", "weather", "kitchen")
+FRAME = SAMPLE_RATE // 100
+
+
+@pytest.fixture(scope="module")
+def engine(tmp_path_factory: pytest.TempPathFactory) -> Iterator[WhisperEngine]:
+    with loaded("tiny.en", tmp_path_factory.mktemp("models")) as model:
+        yield model
+
+
+def half(samples: Samples) -> Samples:
+    """The sound up to the quietest 10 ms of its middle fifth."""
+    frames = samples[: len(samples) // FRAME * FRAME].reshape(-1, FRAME)
+    first, last = 2 * len(frames) // 5, 3 * len(frames) // 5
+    quietest = first + int(np.mean(frames[first:last] ** 2, axis=1).argmin())
+    return samples[: quietest * FRAME]
+
+
+def finished(engine: WhisperEngine, samples: Samples) -> float:
+    sound = np.concatenate([samples, silence(0.2)])
+    [said] = engine.decode([Job(sound, closing=True, guess=True)])
+    assert said.closing is not None
+    return odds(said.closing, voice(sound, len(samples)))
+
+
+@pytest.mark.parametrize("clip", LONG)
+def test_a_whole_command_sounds_more_finished_than_half_of_it(
+    engine: WhisperEngine, clip: str
+) -> None:
+    samples = CLIPS[clip].samples
+    assert finished(engine, samples) > finished(engine, half(samples))
+
+
+def test_a_question_ends_with_the_mark_that_it_has(engine: WhisperEngine) -> None:
+    samples, model = CLIPS["weather"].samples, engine.model
+    encoding = model.encode([model.features(samples)], 3000)
+    prompt = model.prompt(DecodeOptions(), "en")
+    [alone] = engine.decode([Job(samples)])
+
+    def stop(mark: str) -> float:
+        text = alone.text.rstrip(".?!") + mark
+        closing = model.closing(encoding, prompt, text, len(samples) / SAMPLE_RATE)
+        assert closing is not None
+        return closing.stop
+
+    assert stop("?") > stop(".") == stop("")
+
+
+@pytest.mark.parametrize("count", range(440, 450))
+def test_a_text_that_is_too_long_for_the_decoder_is_asked_nothing(
+    engine: WhisperEngine, count: int
+) -> None:
+    model = engine.model
+    encoding = model.encode([model.features(silence(1.0))], 100)
+    prompt, text = model.prompt(DecodeOptions(), "en"), "no " * count
+    assert (model.closing(encoding, prompt, text, 1.0) is None) == (count > 444)
+    [[likely]] = model.likely([encoding], prompt, [text]).values()
+    assert np.isfinite(likely) == (count <= 443)  # its end is scored as well
+
+
+def words(said: Transcript) -> list[str]:
+    return re.findall(r"\w+", said.text.lower())
+
+
+@pytest.mark.parametrize("clip", LONG)
+def test_a_text_that_was_sent_is_gone_on_from_and_not_said_twice(
+    engine: WhisperEngine, clip: str
+) -> None:
+    samples = CLIPS[clip].samples
+    [alone] = engine.decode([Job(samples)])
+    sent = " ".join(alone.text.split()[:3])
+    [went_on] = engine.decode([Job(samples, said=sent, closing=True)])
+    assert went_on.text.startswith(f"{sent} ")
+    assert words(went_on) == words(alone)

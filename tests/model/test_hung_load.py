@@ -1,0 +1,35 @@
+"""Real files that never come: a load that hangs in the library that reads them."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import pytest
+
+from tests.support.processes import Process
+from wyoming_faster_whisper.models import choose, locate
+
+pytestmark = pytest.mark.model
+
+
+@pytest.fixture
+def stuck(tmp_path: Path) -> Path:
+    """The folder of a model of which one file never comes."""
+    whole = locate(choose("tiny.en", [tmp_path]), tmp_path, local_files_only=True)
+    stuck = tmp_path / "stuck"
+    stuck.mkdir()
+    for name in ("model.bin", "config.json", "tokenizer.json"):
+        (stuck / name).symlink_to(whole / name)
+    os.mkfifo(stuck / "vocabulary.txt")  # that nobody ever writes to
+    return stuck
+
+
+async def test_a_file_that_is_never_read_to_its_end_ends_the_server(
+    stuck: Path, tmp_path: Path
+) -> None:
+    options = ("--uri", "tcp://127.0.0.1:0", "--model", str(stuck), "--load-timeout", "1")
+    async with Process.started(*options, folder=tmp_path) as process:
+        assert await process.ended() == 1
+    assert "came no further for 1 s while it was loaded; it is abandoned" in process.log
+    assert process.log.splitlines()[-1].startswith("error: the model came no further for 1 s")

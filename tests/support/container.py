@@ -1,0 +1,128 @@
+"""A container made of Linux namespaces, for what Docker and the Supervisor would start.
+
+This machine's programs and our own files are there, and nothing of them can be written to. Only
+the volume can. The network is the container's own: nothing is announced or asked outside it.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import sys
+from functools import cache
+from pathlib import Path
+
+from .dockerfile import ROOT
+
+UNPRIVILEGED = 10300  # a user and a group that no machine has
+
+HOST_NAME = "local-faster-whisper"
+
+# $1 the new root, $2 the folder that becomes $3, $4 the folder whose files replace those of
+# /etc, $5 folders with what we run, $6 the user, $7 the host's name, $8 the folder that becomes
+# /opt/server; then the command. What
+# people keep their things in, and may have closed to others, is not there. The tree is closed
+# last: mounts need folders.
+_ENTER = r"""
+set -eu
+root=$1 data=$2 volume=$3 etc=$4 ours=$5 user=$6 host=$7 server=$8
+shift 8
+ip link set lo up
+hostname "$host"
+mount -t tmpfs none "$root"
+for entry in /*; do
+  case $entry in "$volume" | /home | /mnt | /opt | /root | /run | /srv | /tmp) continue ;; esac
+  if [ -L "$entry" ]; then
+    cp -P "$entry" "$root$entry"
+  elif [ -d "$entry" ]; then
+    mkdir "$root$entry"
+    mount --rbind "$entry" "$root$entry"
+    case $entry in /proc | /sys | /dev) ;; *) mount -o remount,bind,ro "$root$entry" ;; esac
+  fi
+done
+for folder in $ours; do
+  if [ ! -d "$root$folder" ]; then
+    mkdir -p "$root$folder"
+    mount --bind "$folder" "$root$folder"
+    mount -o remount,bind,ro "$root$folder"
+  fi
+done
+for file in "$etc"/*; do
+  [ -e "$file" ] || continue
+  mount --bind "$file" "$root/etc/${file##*/}"
+done
+mkdir -p "$root/opt/server"
+mount --bind "$server" "$root/opt/server"
+mount -o remount,bind,ro "$root/opt/server"
+mkdir -p "$root$volume" "$root/tmp"  # may be there: what we run can lie in /tmp
+mount --bind "$data" "$root$volume"
+mount -o remount,bind,ro "$root"
+cd "$root"
+pivot_root . .
+umount -l .
+cd /
+if [ "$user" = 0 ]; then
+  exec "$@"
+elif grep -q ' 4294967295$' /proc/self/uid_map; then
+  exec setpriv --reuid "$user" --regid "$user" --clear-groups --no-new-privs "$@"
+else
+  exec unshare --map-user="$user" --map-group="$user" setpriv --no-new-privs "$@"
+fi
+"""
+
+
+def enter(
+    *command: str,
+    scratch: Path,
+    user: int = 0,
+    volume: str = "/data",
+    server: Path | None = None,
+) -> subprocess.CompletedProcess[str]:
+    """Run a command in a container to its end.
+
+    Args:
+        scratch: the folder "data" in it becomes the volume, the files in "etc" those of /etc.
+        user: 0, or one that may do nothing.
+        server: the folder that becomes /opt/server; empty unless given.
+    """
+    for folder in ("root", "data", "etc", "server"):
+        (scratch / folder).mkdir(parents=True, exist_ok=True)
+    mapped = [] if os.geteuid() == 0 else ["--map-root-user"]
+    if user and not mapped:
+        subprocess.run(["chown", "-R", f"{user}:{user}", scratch / "data"], check=True)
+    arguments = [
+        *(str(scratch / "root"), str(scratch / "data"), volume, str(scratch / "etc")),
+        # What lies in another of them comes with it, so that goes first.
+        " ".join(sorted((sys.base_prefix, sys.prefix, str(ROOT)), key=len)),
+        *(str(user), HOST_NAME, str(server or scratch / "server"), *command),
+    ]
+    return subprocess.run(
+        [
+            "unshare",
+            "--mount",
+            "--net",
+            "--uts",
+            *mapped,
+            "sh",
+            "-c",
+            _ENTER,
+            "enter",
+            *arguments,
+        ],
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=50,
+    )
+
+
+@cache
+def why_not(scratch: Path) -> str:
+    """Why this machine lets us have no such container; empty if it does."""
+    for tool in ("unshare", "pivot_root", "ip", "hostname", "mount", "setpriv"):
+        if shutil.which(tool) is None:
+            return f"{tool} is not installed"
+    code = f"import os, numpy; os.listdir({str(ROOT)!r})"
+    trial = enter(sys.executable, "-c", code, scratch=scratch, user=UNPRIVILEGED)
+    return "" if trial.returncode == 0 else f"no container of namespaces: {trial.stderr.strip()}"

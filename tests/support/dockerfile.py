@@ -1,0 +1,78 @@
+"""What a Dockerfile says, so that it can be checked and carried out without Docker."""
+
+from __future__ import annotations
+
+import json
+import re
+import shlex
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+ROOT = Path(__file__).resolve().parent.parent.parent
+
+
+@dataclass(frozen=True)
+class Instruction:
+    """One instruction, its lines joined and the comments between them left out."""
+
+    name: str  # in capitals
+    text: str
+
+    @property
+    def flags(self) -> dict[str, str]:
+        """What is written as --name=value before the arguments."""
+        return dict(re.findall(r"--([\w-]+)=(\S+)\s", self._split()[0]))
+
+    @property
+    def arguments(self) -> list[str]:
+        """The list in brackets, or the words."""
+        text = self._split()[1]
+        return json.loads(text) if text.startswith("[") else shlex.split(text)
+
+    def _split(self) -> tuple[str, str]:
+        found = re.fullmatch(r"((?:--[\w-]+=\S+\s+)*)(.*)", self.text, re.DOTALL)
+        assert found is not None
+        return found[1], found[2]
+
+
+@dataclass
+class Stage:
+    """What stands between one FROM and the next."""
+
+    base: str
+    name: str
+    instructions: list[Instruction] = field(default_factory=list)
+
+    def last(self, name: str) -> Instruction:
+        return [one for one in self.instructions if one.name == name][-1]
+
+    @property
+    def environment(self) -> dict[str, str]:
+        """What ENV sets; a variable in a value stays as it is written."""
+        words = [w for one in self.instructions if one.name == "ENV" for w in one.arguments]
+        return dict(word.split("=", 1) for word in words)
+
+    @property
+    def health_check(self) -> list[str]:
+        """The command of HEALTHCHECK, which has the form of a list."""
+        word, _, command = self.last("HEALTHCHECK")._split()[1].partition(" ")
+        assert word == "CMD"
+        arguments: Any = json.loads(command)
+        return [str(argument) for argument in arguments]
+
+
+def read(path: Path) -> list[Stage]:
+    """Read a Dockerfile; only what ours use is understood."""
+    text = re.sub(r"^\s*#.*\n", "", path.read_text(encoding="utf-8"), flags=re.MULTILINE)
+    stages: list[Stage] = []
+    for line in re.sub(r"\\\n\s*", "", text).splitlines():
+        if not line.strip():
+            continue
+        name, _, rest = line.partition(" ")
+        if name == "FROM":
+            base, _, stage = rest.partition(" AS ")
+            stages.append(Stage(base, stage))
+        else:
+            stages[-1].instructions.append(Instruction(name, rest.strip()))
+    return stages

@@ -1,0 +1,181 @@
+"""A headless Firefox, driven over WebDriver BiDi. Its own fake microphone is a tone."""
+
+from __future__ import annotations
+
+import asyncio
+import base64
+import json
+import re
+import shutil
+from asyncio.subprocess import DEVNULL, PIPE
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager, suppress
+from pathlib import Path
+from typing import Any
+
+import pytest
+from websockets.asyncio.client import ClientConnection, connect
+
+from .chromium import DEADLINE
+
+NAMES = ("firefox-esr", "firefox")
+FAKE_MICROPHONE = {
+    "media.navigator.permission.disabled": True,  # it does not ask
+    "media.navigator.streams.fake": True,  # 1 kHz, on and on
+    "media.cubeb.force_mock_context": True,  # no sound card is needed to run its audio
+}
+_QUIET = {
+    # Only what is asked for is loaded; there may be no way out, and nobody waits for one.
+    "network.proxy.type": 0,
+    "app.normandy.enabled": False,
+    "app.update.disabledForTesting": True,
+    "browser.shell.checkDefaultBrowser": False,
+    "datareporting.policy.dataSubmissionEnabled": False,
+    "network.captive-portal-service.enabled": False,
+    "network.connectivity-service.enabled": False,
+    "services.settings.server": "data:,",
+    "toolkit.telemetry.enabled": False,
+}
+
+
+def find() -> str:
+    """Return the browser's path, or skip the test."""
+    for name in NAMES:
+        if path := shutil.which(name):
+            return path
+    pytest.skip(f"there is no Firefox: none of {', '.join(NAMES)} is installed")
+
+
+class Page:
+    """The one page that is open."""
+
+    def __init__(self, connection: ClientConnection) -> None:
+        self._connection = connection
+        self._number = 0
+        self._context = ""
+        self.problems: list[str] = []  # what the page's console complained of
+
+    async def begin(self) -> None:
+        await self.call("session.new", capabilities={})
+        await self.call("session.subscribe", events=["log.entryAdded"])
+        tree = await self.call("browsingContext.getTree")
+        self._context = tree["contexts"][0]["context"]
+
+    async def call(self, method: str, **parameters: Any) -> dict[str, Any]:
+        """Have the browser do something; return its result."""
+        self._number += 1
+        message = {"id": self._number, "method": method, "params": parameters}
+        async with asyncio.timeout(DEADLINE):
+            await self._connection.send(json.dumps(message))
+            while True:
+                answer = json.loads(await self._connection.recv())
+                if answer.get("method") == "log.entryAdded":
+                    entry = answer["params"]
+                    if entry["level"] == "error":
+                        self.problems.append(str(entry["text"]))
+                if answer.get("id") == self._number:
+                    assert answer["type"] == "success", answer
+                    result: dict[str, Any] = answer["result"]
+                    return result
+
+    async def open(self, url: str) -> None:
+        await self.call(
+            "browsingContext.navigate", context=self._context, url=url, wait="complete"
+        )
+
+    async def evaluate(self, script: str) -> Any:
+        """Run JavaScript in the page; return its value, awaited: a text, a number or a bool."""
+        result = await self.call(
+            "script.evaluate",
+            expression=script,
+            target={"context": self._context},
+            awaitPromise=True,
+            userActivation=True,
+        )
+        assert result["type"] == "success", result
+        return result["result"].get("value")
+
+    async def until(self, condition: str) -> None:
+        """Wait until a condition holds; it is looked at whenever the page changes."""
+        await self.evaluate(
+            f"""new Promise((resolve) => {{
+                const look = () => ({condition}) && resolve(true);
+                new MutationObserver(look).observe(document,
+                    {{ subtree: true, childList: true, attributes: true, characterData: true }});
+                look();
+            }})"""
+        )
+
+    async def click(self, selector: str) -> None:
+        """Click in the middle of an element, as with a mouse."""
+        found = await self.call(
+            "browsingContext.locateNodes",
+            context=self._context,
+            locator={"type": "css", "value": selector},
+        )
+        middle = {"type": "element", "element": {"sharedId": found["nodes"][0]["sharedId"]}}
+        strokes = [
+            {"type": "pointerMove", "x": 0, "y": 0, "origin": middle},
+            {"type": "pointerDown", "button": 0},
+            {"type": "pointerUp", "button": 0},
+        ]
+        mouse = {"type": "pointer", "id": "mouse", "actions": strokes}
+        await self.call("input.performActions", context=self._context, actions=[mouse])
+
+    async def text(self, selector: str) -> str:
+        return str(await self.evaluate(f"document.querySelector('{selector}').textContent"))
+
+    async def screenshot(self, path: Path) -> None:
+        picture = await self.call("browsingContext.captureScreenshot", context=self._context)
+        await asyncio.to_thread(path.write_bytes, base64.b64decode(picture["data"]))
+
+
+@asynccontextmanager
+async def firefox(
+    folder: Path, preferences: Mapping[str, object] = FAKE_MICROPHONE
+) -> AsyncIterator[Page]:
+    """Start a browser and open an empty page.
+
+    Args:
+        folder: for what it keeps.
+    """
+    lines = [
+        f"user_pref({json.dumps(name)}, {json.dumps(value)});\n"
+        for name, value in {**_QUIET, **preferences}.items()
+    ]
+    await asyncio.to_thread(folder.mkdir)
+    await asyncio.to_thread((folder / "user.js").write_text, "".join(lines))
+    process = await asyncio.create_subprocess_exec(
+        find(),
+        "--headless",
+        "--no-remote",
+        "--profile",
+        str(folder),
+        "--remote-debugging-port=0",
+        "about:blank",
+        stdout=DEVNULL,
+        stderr=PIPE,
+    )
+    assert process.stderr is not None
+    reading: asyncio.Task[bytes] | None = None
+    try:
+        async with asyncio.timeout(DEADLINE):
+            while not (
+                listening := re.search(
+                    rb"WebDriver BiDi listening on (\S+)",
+                    line := (await process.stderr.readline()),
+                )
+            ):
+                assert line, "the browser ended"
+        reading = asyncio.create_task(process.stderr.read())
+        async with connect(f"{listening[1].decode()}/session", max_size=None) as connection:
+            page = Page(connection)
+            await page.begin()
+            yield page
+            await page.call("browser.close")
+    finally:
+        with suppress(ProcessLookupError):
+            process.kill()
+        await process.wait()
+        if reading is not None:
+            await reading

@@ -1,0 +1,267 @@
+"""What the doctor says to what it saw."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+
+import pytest
+
+from tests.support.clips import CLIPS
+from wyoming_faster_whisper.client import read_wav
+from wyoming_faster_whisper.commands.doctor import advice, host, report
+from wyoming_faster_whisper.commands.doctor.command import _ORDER, _WORDS
+from wyoming_faster_whisper.commands.doctor.facts import (
+    Announced,
+    Box,
+    Crowd,
+    Described,
+    Libraries,
+    ModelFiles,
+    Network,
+    Turn,
+    Visit,
+)
+from wyoming_faster_whisper.commands.doctor.finding import Finding, Level, worst
+
+BOX = Box(
+    machine="x86_64",
+    processor="Cray 1",
+    features=("avx", "avx2"),
+    cores=4,
+    load=0.5,
+    memory=4000.0,
+)
+MODEL = ModelFiles(
+    name="base-int8",
+    at_hand=True,
+    may_download=True,
+    seconds=0.3,
+    folder="/data",
+    writable=True,
+    free=9000.0,
+)
+NETWORK = Network(
+    port=10300,
+    local_only=False,
+    own=("127.0.0.1", "192.168.1.20"),
+    reachable=("192.168.1.20",),
+    multicast="",
+    announced=(
+        Announced("kitchen", ("192.168.1.20",), 10300),
+        Announced("attic", ("192.168.1.30",), 10300),
+    ),
+)
+ANSWERED = Turn("Turn on the lights.", "", before_stop=False, waited=0.1)
+FAILED = Turn(None, "the server went away", before_stop=False, waited=0.0)
+VISIT = Visit(
+    described=Described("faster-whisper", ("base-int8",), ("de", "en"), True, 0.002),
+    first=ANSWERED,
+    external=ANSWERED,
+    open_ended=replace(ANSWERED, before_stop=True, waited=0.6),
+    silence=replace(ANSWERED, text=""),
+    crowd=Crowd((ANSWERED, ANSWERED), (0.002, 0.003)),
+    expected=frozenset({"lights"}),
+)
+
+
+def worries(findings: list[Finding]) -> str:
+    """What is not just well, as one text."""
+    return "\n".join(
+        f"{finding.level.name}: {finding.saw} -> {finding.advice}"
+        for finding in findings
+        if finding.level is not Level.OK
+    )
+
+
+def test_a_machine_and_a_server_that_are_well_worry_nobody() -> None:
+    findings = [
+        *advice.on_box(BOX),
+        *advice.on_libraries(Libraries(("float32", "int8"))),
+        *advice.on_model(MODEL),
+        *advice.on_network(NETWORK),
+        *advice.on_visit(VISIT),
+    ]
+    assert worries(findings) == ""
+    said = "\n".join(finding.saw for finding in findings)
+    assert "Cray 1, 4 cores; features: avx, avx2" in said
+    assert "announced as 'kitchen' at 192.168.1.20, port 10300" in said
+    assert "stt.faster_whisper: base-int8; de, en; described in 2 ms" in said
+
+
+@pytest.mark.parametrize(
+    ("change", "worry"),
+    [
+        ({"features": ("avx",)}, "WARNING: the processor has no AVX2"),
+        ({"machine": "aarch64"}, "NOTE: the processor has no dot product instructions"),
+        ({"memory": 200.0}, "WARNING: 200 MB of memory are free"),
+        ({"load": 4.5}, "WARNING: 4.5 processes want 4 cores"),
+    ],
+)
+def test_what_is_said_of_a_machine(change: dict[str, object], worry: str) -> None:
+    assert worries(advice.on_box(replace(BOX, **change))).startswith(worry)  # type: ignore[arg-type]
+
+
+def test_what_is_said_of_the_libraries() -> None:
+    dead = advice.on_libraries(Libraries(trouble="a trial ended with SIGILL"))
+    assert worries(dead).startswith("PROBLEM: decoding cannot work here: a trial ended")
+    assert "no int8" in worries(advice.on_libraries(Libraries(("float32",))))
+    assert "2 GPUs" in advice.on_libraries(Libraries(("int8",), 2))[0].saw
+
+
+@pytest.mark.parametrize(
+    ("change", "worry"),
+    [
+        ({"at_hand": False}, "NOTE: model base-int8 is not here; the first start downloads it"),
+        ({"at_hand": False, "may_download": False}, "PROBLEM: model base-int8 is not here, and"),
+        ({"at_hand": False, "free": 90.0}, "WARNING: 90 MB are free in /data"),
+        ({"writable": False}, "NOTE: /data cannot be written to"),
+        ({"at_hand": False, "writable": False}, "PROBLEM: /data cannot be written to"),
+        ({"seconds": 2.0}, "WARNING: a usual command took it 2.00 s on this machine"),
+    ],
+)
+def test_what_is_said_of_a_model(change: dict[str, object], worry: str) -> None:
+    assert worry in worries(advice.on_model(replace(MODEL, **change)))  # type: ignore[arg-type]
+
+
+def test_nobody_who_has_left_the_choice_to_auto_is_told_to_do_so() -> None:
+    slow = replace(MODEL, seconds=2.0)
+    assert "auto would" in worries(advice.on_model(slow))
+    assert "--model tiny" in worries(advice.on_model(slow, chosen=True))
+    assert "auto would" not in worries(advice.on_model(slow, chosen=True))
+
+
+@pytest.mark.parametrize(
+    ("change", "worry"),
+    [
+        ({"local_only": True}, "NOTE: the server is for this machine only"),
+        ({"reachable": ()}, "PROBLEM: this machine has no address that others could reach"),
+        ({"multicast": "No such device"}, "WARNING: mDNS cannot be used here: No such device"),
+        ({"announced": ()}, "NOTE: the server is not announced on the network"),
+        ({"port": 10301}, "NOTE: the server is not announced on the network"),
+        ({"announced": NETWORK.announced[:1] * 2}, "WARNING: announced 2 times"),
+    ],
+)
+def test_what_is_said_of_the_network(change: dict[str, object], worry: str) -> None:
+    assert worry in worries(advice.on_network(replace(NETWORK, **change)))  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(
+    ("change", "worry"),
+    [
+        ({"external": replace(ANSWERED, waited=1.5)}, "WARNING: an order that Home Assistant"),
+        (
+            {"external": FAILED},
+            "PROBLEM: an order that Home Assistant ends after 0.7 s of silenc",
+        ),
+        ({"external": replace(ANSWERED, text="Stop.")}, "WARNING: it did not hear lights"),
+        ({"first": replace(ANSWERED, waited=9.0)}, "NOTE: the first answer took 9 s"),
+        ({"open_ended": ANSWERED}, "NOTE: an order that nobody ends: the server waits for Home"),
+        ({"open_ended": FAILED}, "PROBLEM: an order that nobody ends: no answer"),
+        ({"silence": replace(ANSWERED, text="Thank you.")}, "WARNING: silence was heard as"),
+        ({"silence": FAILED}, "PROBLEM: silence: no answer: the server went away"),
+        ({"crowd": Crowd((ANSWERED, FAILED), ())}, "PROBLEM: 1 of 2 rooms at once: no answer"),
+        ({"crowd": Crowd((replace(ANSWERED, waited=5),), ())}, "NOTE: 1 rooms at once: the last"),
+        ({"crowd": Crowd((ANSWERED,), (0.1, 2.0))}, "WARNING: meanwhile it said what it is"),
+        ({"crowd": Crowd((ANSWERED,), (0.1, float("inf")))}, "PROBLEM: meanwhile it did not"),
+        ({"described": replace(VISIT.described, seconds=2)}, "WARNING: it took 2.0 s to say"),
+        ({"described": replace(VISIT.described, seconds=9)}, "PROBLEM: it took 9.0 s to say"),
+    ],
+)
+def test_what_is_said_of_a_server(change: dict[str, object], worry: str) -> None:
+    assert worries(advice.on_visit(replace(VISIT, **change))).startswith(worry)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(
+    ("models", "busy", "advice_given"),
+    [
+        (("small", "tiny"), False, "choose a smaller model"),
+        (("tiny-int8",), False, "the model is the smallest there is"),
+        (("small",), True, "the machine had something else to do"),
+    ],
+)
+def test_what_is_advised_where_answers_come_late(
+    models: tuple[str, ...], busy: bool, advice_given: str
+) -> None:
+    visit = replace(
+        VISIT,
+        described=replace(VISIT.described, models=models),
+        external=replace(ANSWERED, waited=1.5),
+    )
+    assert f" -> {advice_given}" in worries(advice.on_visit(visit, busy=busy))
+
+
+def test_a_server_that_wants_to_end_the_turn_has_to() -> None:
+    described = replace(VISIT.described, external_vad=False)
+    visit = replace(VISIT, described=described, open_ended=ANSWERED)
+    assert worries(advice.on_visit(visit)).startswith("PROBLEM: an order that nobody ends: ")
+
+
+def test_the_worst_finding_decides() -> None:
+    assert worst([]) is Level.OK
+    assert worst([Finding(Level.NOTE, ""), Finding(Level.WARNING, "")]) is Level.WARNING
+
+
+def test_a_heading_has_the_advice_below_what_was_seen() -> None:
+    long = Finding(Level.WARNING, "it is long " * 14, "do this")
+    told = report.heading("Network", [Finding(Level.OK, "well\x1b[2J"), long])
+    assert told.splitlines() == [
+        "Network",
+        "  ok       well[2J",
+        "  warning  " + "it is long " * 7 + "it is",
+        "           long" + " it is long" * 6,
+        "           -> do this",
+    ]
+
+
+def test_json_holds_the_findings_and_the_facts() -> None:
+    crowd = Crowd((ANSWERED,), (0.12345, float("inf")))
+    findings = {"A": [Finding(Level.OK, "a")], "B": [Finding(Level.PROBLEM, "b", "do")]}
+    told = json.loads(report.as_json("tcp://a:1", findings, {"crowd": crowd, "models": [MODEL]}))
+    assert (told["uri"], told["level"]) == ("tcp://a:1", "problem")
+    assert told["findings"][1] == {"area": "B", "level": "problem", "saw": "b", "advice": "do"}
+    assert told["facts"]["crowd"]["describes"] == [0.123, None]
+    assert told["facts"]["models"][0]["name"] == "base-int8"
+
+
+CPUINFO = {
+    "intel": "model name\t: Intel(R) N100\nflags\t\t: fpu avx sse4_1 avx2\n\nmodel name\t: x\n",
+    "pi": "processor\t: 0\nFeatures\t: fp asimd crc32\n\nModel\t\t: Raspberry Pi 4 Model B\n",
+    "none": "",
+}
+
+
+def test_the_processor_is_read_from_cpuinfo() -> None:
+    assert {kind: host._processor(text) for kind, text in CPUINFO.items()} == {
+        "intel": "Intel(R) N100",
+        "pi": "Raspberry Pi 4 Model B",
+        "none": "",
+    }
+    assert {kind: host._features(text) for kind, text in CPUINFO.items()} == {
+        "intel": ("sse4_1", "avx", "avx2"),
+        "pi": ("asimd",),
+        "none": (),
+    }
+
+
+@pytest.mark.parametrize(
+    ("code", "trouble"),
+    [
+        ("print('[[\"int8\"], 0]')", ""),
+        ("import os; os.kill(os.getpid(), 4)", "a trial ended with SIGILL"),
+        ("import no_such_module", "ModuleNotFoundError: No module named 'no_such_module'"),
+        ("raise SystemExit(3)", "no reason was given"),
+    ],
+)
+def test_libraries_that_do_not_run_do_not_take_the_doctor_with_them(
+    code: str, trouble: str
+) -> None:
+    libraries = host.try_libraries(code)
+    assert trouble in libraries.trouble
+    assert bool(libraries.trouble) == bool(trouble)
+
+
+def test_the_order_that_comes_along_is_the_test_clip() -> None:
+    clip = read_wav(_ORDER)
+    assert clip == read_wav(_ORDER.parents[3] / "tests" / "data" / "lights.wav")
+    assert CLIPS["lights"].words == _WORDS

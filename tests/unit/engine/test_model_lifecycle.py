@@ -1,0 +1,387 @@
+"""What becomes of the model: one that hangs is left behind, one that nobody needs sleeps."""
+
+from __future__ import annotations
+
+import asyncio
+import itertools
+import threading
+from collections.abc import Callable
+
+import pytest
+
+from wyoming_faster_whisper.engine.protocol import Engine
+from wyoming_faster_whisper.engine.queue import Worker
+from wyoming_faster_whisper.errors import EngineError, ModelError, NoMemory, ServerError
+from wyoming_faster_whisper.testing import FakeEngine
+
+from .test_queue import job, submitted
+
+pytestmark = pytest.mark.timeout(20)
+
+PATIENCE = 0.5  # seconds; long enough for an engine that does nothing
+SOON = 0.01  # seconds
+
+
+class Engines:
+    """Loads one engine after the other; after the last there is no memory."""
+
+    def __init__(self, *engines: FakeEngine) -> None:
+        self.engines = list(engines)
+
+    def __call__(self) -> Engine:
+        if not self.engines:
+            raise ModelError("900 MB are needed, 100 MB are available")
+        return self.engines.pop(0)
+
+
+async def failure(worker: Worker) -> ServerError:
+    with pytest.raises(ServerError) as caught:
+        await worker.failed()
+    return caught.value
+
+
+async def test_a_hung_decode_is_told_and_the_next_model_serves() -> None:
+    hung = FakeEngine(held=True, parallel=2)
+    worker = Worker(Engines(hung, FakeEngine()), patience=PATIENCE)
+    worker.start()
+    await worker.ready()
+    one, other, waiting = await submitted(worker, job(1.0), job(2.0), job(3.0))
+    for lost in (one, other):
+        with pytest.raises(EngineError, match=r"did not answer within 0\.5 s"):
+            await lost
+    assert (await waiting).text == "3.0 seconds"
+    hung.release()  # what it says now is for nobody
+    assert (await worker.submit(job(4.0))).text == "4.0 seconds"
+    await worker.close()
+
+
+async def test_two_models_that_hang_are_no_accident() -> None:
+    engines = [FakeEngine(held=True), FakeEngine(held=True)]
+    worker = Worker(Engines(*engines), patience=SOON)
+    worker.start()
+    await worker.ready()
+    one, other = await submitted(worker, job(), job())
+    await asyncio.gather(one, other, return_exceptions=True)
+    assert "it is the second that hangs" in str(await failure(worker))
+    with pytest.raises(EngineError, match="it is the second that hangs"):
+        await worker.submit(job())
+    for engine in engines:
+        engine.release()
+    await worker.close()
+
+
+async def test_without_memory_for_another_model_there_is_an_end() -> None:
+    hung = FakeEngine(held=True)
+    worker = Worker(Engines(hung), patience=SOON)
+    worker.start()
+    await worker.ready()
+    one, waiting = await submitted(worker, job(), job())
+    with pytest.raises(EngineError, match="did not answer"):
+        await one
+    assert str(await failure(worker)) == "900 MB are needed, 100 MB are available"
+    with pytest.raises(ModelError):
+        await waiting
+    hung.release()
+    await worker.close()
+
+
+class Stuck:
+    """Loads what it is told to, but the first time it has to be freed before."""
+
+    def __init__(self, *engines: FakeEngine) -> None:
+        self.go = threading.Event()
+        self._left = list(engines)
+
+    def __call__(self) -> Engine:
+        engine = self._left.pop(0)
+        if engine.held:
+            self.go.wait()
+        return engine
+
+
+async def test_a_load_that_hangs_is_given_up_and_the_next_serves() -> None:
+    hung, sound = FakeEngine(held=True), FakeEngine()
+    load = Stuck(hung, sound)
+    worker = Worker(load, load_patience=PATIENCE)
+    worker.start()
+    [waiting] = await submitted(worker, job(1.0))
+    assert (await waiting).text == "1.0 seconds"
+    load.go.set()  # that one comes too late
+    assert (await worker.submit(job(2.0))).text == "2.0 seconds"
+    assert (len(hung.decoded), len(sound.decoded)) == (0, 2)
+    await worker.close()
+
+
+async def test_two_loads_that_hang_are_the_end() -> None:
+    load = Stuck(FakeEngine(held=True), FakeEngine(held=True))
+    worker = Worker(load, load_patience=SOON)
+    worker.start()
+    [waiting] = await submitted(worker, job())
+    assert str(await failure(worker)) == (
+        "the model came no further for 0.01 s while it was loaded, and it is the second that "
+        "hangs; if this machine is that slow, give --load-timeout more, or a smaller --model"
+    )
+    with pytest.raises(EngineError, match="--load-timeout"):
+        await waiting
+    load.go.set()
+    await worker.close()
+
+
+async def test_a_load_that_comes_on_is_waited_for() -> None:
+    """Bytes are read, and then, when nothing is any more, patience has an end."""
+    looks = itertools.count(1)
+    load = Stuck(FakeEngine(held=True), FakeEngine())
+    counted = 0
+
+    def moved() -> int:
+        nonlocal counted
+        counted = next(looks)
+        return min(counted, 50) * 1_000_000
+
+    worker = Worker(load, load_patience=SOON, moved=moved)
+    worker.start()
+    await worker.ready()
+    assert counted >= 50
+    load.go.set()
+    await worker.close()
+
+
+class SlowToWarm(FakeEngine):
+    """Goes on warming up until it has been looked at for so many times."""
+
+    def __init__(self, go: Callable[[], bool]) -> None:
+        super().__init__()
+        self._enough = go
+
+    def warm_up(self, needed: Callable[[], bool] = lambda: False) -> None:
+        while not self._enough():
+            needed()
+        super().warm_up(needed)
+
+
+async def test_a_warm_up_that_comes_on_is_waited_for() -> None:
+    looks = 0
+
+    def moved() -> int:
+        nonlocal looks
+        looks += 1
+        return 0
+
+    engine = SlowToWarm(lambda: looks > 50)
+    worker = Worker(Engines(engine), load_patience=PATIENCE / 5, moved=moved)
+    worker.start()
+    await worker.ready()
+    assert engine.warmed_up
+    await worker.close()
+
+
+async def test_a_warm_up_that_hangs_is_a_model_that_hangs() -> None:
+    freed = threading.Event()
+    hung = SlowToWarm(lambda: freed.wait() or True)
+    worker = Worker(Engines(hung, FakeEngine()), load_patience=PATIENCE)
+    worker.start()
+    assert (await worker.submit(job(1.0))).text == "1.0 seconds"
+    assert hung.decoded == []
+    freed.set()
+    await worker.close()
+
+
+async def test_a_load_after_a_nap_that_hangs_is_given_up_too() -> None:
+    class Stiff(FakeEngine):
+        go = threading.Event()
+
+        def load(self) -> None:
+            self.go.wait()
+
+    stiff, sound = Stiff(), FakeEngine()
+    worker = Worker(
+        Engines(stiff, sound), load_patience=PATIENCE, unload_after=SOON, moved=lambda: 0
+    )
+    worker.start()
+    await worker.ready()
+    await seen(stiff.unloaded)
+    assert (await worker.submit(job(1.0))).text == "1.0 seconds"
+    assert len(sound.decoded) == 1
+    stiff.go.set()
+    await worker.close()
+
+
+async def test_a_nap_in_a_full_house_ends_when_there_is_room_again() -> None:
+    class Large(FakeEngine):
+        room = False
+
+        def load(self) -> None:
+            if not self.room:
+                raise NoMemory("base needs about 285 MB of memory and 100 MB are available")
+            super().load()
+
+    engine = Large()
+    worker = Worker(lambda: engine, unload_after=SOON)
+    worker.start()
+    await worker.ready()
+    await seen(engine.unloaded)
+    for _ in range(2):
+        with pytest.raises(NoMemory, match="100 MB are available"):
+            await worker.submit(job())
+        assert worker.statistics().asleep
+    engine.room = True
+    assert (await worker.submit(job(1.0))).text == "1.0 seconds"
+    await worker.close()
+
+
+async def seen(event: threading.Event) -> None:
+    assert await asyncio.to_thread(event.wait, 10)
+
+
+async def test_a_model_that_nobody_needs_is_unloaded_and_comes_back() -> None:
+    engine = FakeEngine()
+    worker = Worker(lambda: engine, unload_after=SOON)
+    worker.start()
+    await worker.ready()
+    for _ in range(3):
+        await seen(engine.unloaded)
+        assert worker.statistics().asleep
+        assert (await worker.submit(job(1.0))).text == "1.0 seconds"
+    await worker.close()
+
+
+async def test_a_model_that_is_needed_soon_is_loaded_before_there_is_a_job() -> None:
+    class Watched(FakeEngine):
+        def __init__(self) -> None:
+            super().__init__()
+            self.back = threading.Event()
+
+        def load(self) -> None:
+            super().load()
+            self.back.set()
+
+    engine = Watched()
+    worker = Worker(lambda: engine, unload_after=PATIENCE)
+    worker.start()
+    await worker.ready()
+    await seen(engine.unloaded)
+    worker.wake()
+    await seen(engine.back)
+    assert engine.decoded == []
+    await worker.close()
+
+
+async def test_a_model_does_not_sleep_while_it_decodes() -> None:
+    engine = FakeEngine(held=True)
+    worker = Worker(lambda: engine, unload_after=SOON)
+    worker.start()
+    await worker.ready()
+    [one] = await submitted(worker, job(1.0))
+    await seen(engine.decoding)
+    # Ten times as long as it takes to fall asleep, measured by the loop itself.
+    passed = asyncio.get_running_loop().create_future()
+    asyncio.get_running_loop().call_later(10 * SOON, passed.set_result, None)
+    await passed
+    assert not engine.unloaded.is_set()
+    engine.release()
+    assert (await one).text == "1.0 seconds"
+    await worker.close()
+
+
+async def test_a_model_that_cannot_be_loaded_again_is_the_end() -> None:
+    class Gone(FakeEngine):
+        def load(self) -> None:
+            raise ModelError("the model in /models does not load: it is gone")
+
+    engine = Gone()
+    worker = Worker(lambda: engine, unload_after=SOON)
+    worker.start()
+    await worker.ready()
+    await seen(engine.unloaded)
+    with pytest.raises(ModelError, match="it is gone"):
+        await worker.submit(job())
+    assert "it is gone" in str(await failure(worker))
+    await worker.close()
+
+
+class Measured(FakeEngine):
+    """Counts its warm-ups; each after the first goes on until it is needed, or released."""
+
+    def __init__(self, *, lasts: bool = False, error: Exception | None = None) -> None:
+        super().__init__()
+        self.times = threading.Semaphore(0)
+        self.warming = threading.Event()
+        self._lasts = lasts
+        self._error = error
+
+    def warm_up(self, needed: Callable[[], bool] = lambda: False) -> None:
+        if self.warmed_up:
+            self.warming.set()
+            if self._error:
+                raise self._error
+            while self._lasts and not needed():
+                pass
+        super().warm_up(needed)
+        self.times.release()
+
+    async def measured(self) -> None:
+        assert await asyncio.to_thread(self.times.acquire, timeout=10)
+
+
+async def test_a_model_is_measured_again_and_again_while_it_is_idle() -> None:
+    engine = Measured()
+    worker = Worker(lambda: engine, measure_after=SOON, quiet=SOON)
+    worker.start()
+    for _ in range(4):
+        await engine.measured()
+    assert (await worker.submit(job(1.0))).text == "1.0 seconds"
+    await engine.measured()
+    await worker.close()
+
+
+async def test_a_speaker_ends_a_measurement() -> None:
+    engine = Measured(lasts=True)
+    worker = Worker(lambda: engine, measure_after=SOON, quiet=SOON)
+    worker.start()
+    await engine.measured()
+    for _ in range(2):  # it was not done, and is tried again
+        await seen(engine.warming)
+        engine.warming.clear()
+        worker.wake()  # at the begin of speech, before there is anything to decode
+        await engine.measured()
+    await worker.close()
+
+
+async def test_a_model_that_is_in_use_is_not_measured() -> None:
+    engine = Measured()
+    worker = Worker(lambda: engine, measure_after=SOON, quiet=PATIENCE)
+    worker.start()
+    await engine.measured()
+    loop = asyncio.get_running_loop()
+    began = loop.time()
+    for _ in range(20):
+        await worker.submit(job())
+    await engine.measured()
+    assert loop.time() - began >= PATIENCE
+    await worker.close()
+
+
+async def test_a_model_does_not_sleep_while_it_is_measured() -> None:
+    engine = Measured(lasts=True)
+    worker = Worker(lambda: engine, measure_after=SOON, quiet=PATIENCE, unload_after=PATIENCE / 5)
+    worker.start()
+    await seen(engine.warming)
+    passed = asyncio.get_running_loop().create_future()
+    asyncio.get_running_loop().call_later(PATIENCE / 2, passed.set_result, None)
+    await passed
+    assert not engine.unloaded.is_set()
+    worker.wake()
+    await seen(engine.unloaded)
+    await worker.close()
+
+
+async def test_a_measurement_that_fails_later_is_not_the_end(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    engine = Measured(error=RuntimeError("no memory just now"))
+    worker = Worker(lambda: engine, measure_after=SOON, quiet=SOON)
+    worker.start()
+    await seen(engine.warming)
+    assert (await worker.submit(job(1.0))).text == "1.0 seconds"
+    assert "could not be measured again: no memory just now" in caplog.text
+    await worker.close()

@@ -1,0 +1,494 @@
+"""Whole turns in virtual time: when the answer comes, and what it cost."""
+
+from __future__ import annotations
+
+import asyncio
+import random
+import statistics
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import pytest
+
+from tests.support.virtual_time import House, Said, joined, run
+from wyoming_faster_whisper.audio.pcm import Samples
+from wyoming_faster_whisper.engine.protocol import Closing, Job, Transcript
+from wyoming_faster_whisper.session.events import (
+    TextPiece,
+    TextStarted,
+    TextStopped,
+    VoiceStarted,
+    VoiceStopped,
+)
+from wyoming_faster_whisper.session.request import Request
+from wyoming_faster_whisper.speech.endpointing import TurnRules
+from wyoming_faster_whisper.testing import silence, tone
+
+COMMAND = joined(tone(1.5), silence(0.7))
+
+
+def played(
+    samples: Samples,
+    *,
+    seconds: float = 0.2,
+    say: Callable[[Job], Transcript] | None = None,
+    **more: Any,
+) -> tuple[Said, list[Job]]:
+    """Play one recording to a house of its own.
+
+    Args:
+        seconds: that a decode takes.
+        more: what House and its listen() take.
+    """
+    listen = {key: more.pop(key) for key in ("requests", "chunk", "pace") if key in more}
+
+    async def go() -> tuple[Said, list[Job]]:
+        async with House(lambda _: seconds, say=say, **more) as house:
+            return await house.listen(samples, **listen), house.engine.decoded
+
+    return run(go())
+
+
+def pitch(job: Job) -> float:
+    """Hertz, of the loudest tone in it."""
+    return float(np.abs(np.fft.rfft(job.samples)).argmax() / job.seconds)
+
+
+def after_stop(said: Said, samples: Samples) -> float:
+    """Seconds from audio-stop to the answer."""
+    ((at, _),) = said.answers
+    return at - len(samples) / 16_000
+
+
+# The client ends the turn.
+
+
+def test_the_text_is_there_when_the_client_stops() -> None:
+    said, jobs = played(COMMAND)
+    assert after_stop(said, COMMAND) == pytest.approx(0.0, abs=0.001)
+    assert len(jobs) == 1
+    (record,) = said.records
+    assert (record.guess, record.decodes, record.ended) == ("used", 1, "audio-stop")
+    # A window of the detector, and the ringing of the high-pass filter after the tone.
+    assert record.wait == pytest.approx(0.7, abs=0.05)
+    assert record.queued == 0.0
+    assert record.heard == 2.2
+
+
+def test_a_guess_is_dropped_and_made_again_for_who_goes_on() -> None:
+    said, jobs = played(joined(tone(1.0), silence(0.3), COMMAND))
+    (record,) = said.records
+    assert (record.guess, record.decodes) == ("used", 2)
+    assert [round(job.seconds, 1) for job in jobs] == [1.2, 3.0]
+    assert [job.lead for job in jobs] == [6400, 6400]  # who spoke at once is given 0.4 s
+
+
+def test_a_request_after_the_audio_began_that_changes_nothing_costs_no_decode() -> None:
+    request = Request(language="en")
+    said, jobs = played(COMMAND, requests=[(0.0, request), (2.0, request)])
+    assert after_stop(said, COMMAND) == pytest.approx(0.0, abs=0.001)
+    assert len(jobs) == 1
+
+
+def test_one_that_changes_the_language_does() -> None:
+    said, jobs = played(COMMAND, requests=[(0.0, Request()), (2.0, Request(language="de"))])
+    assert [job.options.language for job in jobs] == ["en", "de"]
+    assert after_stop(said, COMMAND) == pytest.approx(0.2, abs=0.001)
+    assert said.records[0].guess == "none"
+
+
+# A provisional guess is decoded once more.
+
+
+def fades(job: Job) -> Transcript:
+    """A text whose last word needs 0.3 s of silence after it to be heard."""
+    silent = job.seconds - job.voice[-1][1] / 16_000
+    text = "Turn off the light." if silent > 0.3 else "Turn off the"
+    return Transcript(text, "en", provisional=not text.endswith("."))
+
+
+def test_a_provisional_guess_is_decoded_again_before_the_client_stops() -> None:
+    said, jobs = played(COMMAND, say=fades)
+    assert said.text == "Turn off the light."
+    assert after_stop(said, COMMAND) == pytest.approx(0.0, abs=0.001)
+    assert [job.guess for job in jobs] == [True, True]
+    (record,) = said.records
+    assert (record.guess, record.decodes) == ("used", 2)
+
+
+def test_where_the_client_stops_before_that_it_is_decoded_again_then() -> None:
+    samples = joined(tone(1.5), silence(0.45))
+    said, jobs = played(samples, seconds=0.05, say=fades)
+    assert said.text == "Turn off the light."
+    assert [job.guess for job in jobs] == [True, True]
+    samples = joined(tone(1.5), silence(0.36))
+    said, jobs = played(samples, seconds=0.05, say=fades)
+    assert said.text == "Turn off the light."
+    assert [job.guess for job in jobs] == [True, False]
+    assert after_stop(said, samples) == pytest.approx(0.05, abs=0.001)
+
+
+def test_a_text_that_stays_provisional_is_decoded_twice_and_not_more() -> None:
+    samples = joined(tone(1.5), silence(2.0))
+    unfinished = Transcript("Turn off the", "en", provisional=True)
+    said, jobs = played(samples, seconds=0.05, say=lambda _: unfinished)
+    assert said.text == "Turn off the"
+    assert len(jobs) == 2
+
+
+def test_a_long_dictation_of_provisional_texts_says_nothing_twice() -> None:
+    # A part that is nearly too long is closed by so short a pause that its text goes out at once.
+    samples = joined(tone(25.0, hertz=300), silence(0.5), tone(2.0, hertz=500), silence(0.7))
+
+    def say(job: Job) -> Transcript:
+        return Transcript(f"{pitch(job):.0f} Hz", "en", provisional=True)
+
+    said, _ = played(samples, say=say, partials="on")
+    assert said.text == "300 Hz 500 Hz"
+
+
+# What a pause parts.
+
+
+def test_fragments_are_heard_together_over_a_pause_of_seconds() -> None:
+    said, jobs = played(joined(tone(1.0), silence(2.4), tone(1.0), silence(0.7)))
+    assert said.text == "4.6 seconds"
+    assert jobs[-1].voice[0][1] < jobs[-1].voice[1][0]
+
+
+def test_fragments_are_heard_apart_where_the_pause_is_longer_than_that() -> None:
+    said, _ = played(joined(tone(1.0), silence(5.5), tone(1.0), silence(0.7)))
+    assert said.text == "1.2 seconds 1.6 seconds"
+
+
+# The language of what was said.
+
+
+def spoken_in(*languages: tuple[str, float]) -> Callable[[Job], Transcript]:
+    """Detects so in the part of 100 Hz, of 200 Hz, and so on: a language, its probability."""
+
+    def say(job: Job) -> Transcript:
+        part = round(pitch(job) / 100)
+        language, probability = languages[part - 1]
+        if job.options.language:
+            language, probability = job.options.language, 1.0
+        text = f"{part}{language}" if language else ""
+        return Transcript(text, language or "en", language_probability=probability)
+
+    return say
+
+
+def parts(*seconds: float) -> Samples:
+    """Speech of such lengths at 100 Hz, 200 Hz and so on, with pauses that part segments."""
+    return joined(
+        *(
+            sound
+            for number, length in enumerate(seconds, start=1)
+            for sound in (tone(length, hertz=100 * number), silence(5.5))
+        )
+    )
+
+
+def test_a_short_part_is_decoded_again_in_the_language_that_is_certain_later() -> None:
+    said, jobs = played(parts(1.0, 3.0), language=None, say=spoken_in(("en", 0.9), ("de", 0.9)))
+    assert said.text == "1de 2de"
+    assert [job.options.language for job in jobs] == [None, None, "de"]
+
+
+def test_it_is_not_where_it_was_detected_in_that_language() -> None:
+    said, jobs = played(parts(1.0, 3.0), language=None, say=spoken_in(("de", 0.3), ("de", 0.9)))
+    assert said.text == "1de 2de"
+    assert len(jobs) == 2
+
+
+def test_a_language_that_is_certain_holds_for_what_follows() -> None:
+    say = spoken_in(("de", 0.6), ("en", 0.9), ("en", 0.9))
+    said, jobs = played(parts(2.0, 1.0, 3.0), language=None, say=say)
+    assert said.text == "1de 2de 3de"
+    assert [job.options.language for job in jobs] == [None, "de", "de"]
+
+
+@pytest.mark.parametrize(
+    ("seconds", "first"),
+    [(1.4, ("de", 0.9)), (2.0, ("de", 0.4)), (2.0, ("", 0.9))],
+    ids=["short", "unsure", "empty"],
+)
+def test_a_language_that_is_not_certain_does_not(
+    seconds: float, first: tuple[str, float]
+) -> None:
+    say = spoken_in(first, ("en", 0.9))
+    said, jobs = played(parts(seconds, 3.0), language=None, say=say)
+    assert [job.options.language for job in jobs][:2] == [None, None]
+    assert said.text.endswith("2en")
+    assert "de" not in said.text
+
+
+def test_where_no_language_is_certain_each_part_keeps_its_own() -> None:
+    say = spoken_in(("en", 0.9), ("de", 0.4))
+    said, jobs = played(parts(1.0, 3.0), language=None, say=say)
+    assert said.text == "1en 2de"
+    assert [job.options.language for job in jobs] == [None, None]
+
+
+def test_a_language_that_the_client_gives_is_not_doubted() -> None:
+    request = Request(language="de")
+    say = spoken_in(("en", 0.1), ("en", 0.9))
+    said, jobs = played(parts(1.0, 3.0), language=None, say=say, requests=[(0.0, request)])
+    assert said.text == "1de 2de"
+    assert len(jobs) == 2
+
+
+def test_no_text_goes_out_in_a_language_that_is_not_certain() -> None:
+    say = spoken_in(("en", 0.9), ("de", 0.9), ("de", 0.9))
+    said, _ = played(parts(1.0, 3.0, 1.0), language=None, say=say, partials="on")
+    pieces = [notice.text for notice in said.notices if isinstance(notice, TextPiece)]
+    assert "".join(pieces) == said.text == "1de 2de 3de"
+
+
+def commands(count: int, generator: random.Random) -> list[tuple[float, Samples]]:
+    """Commands as people say them: one in ten pauses inside. With the second they begin."""
+    found, at = [], 0.0
+    for _ in range(count):
+        parts = [tone(generator.uniform(0.8, 3.0))]
+        if generator.random() < 0.1:
+            parts += [silence(generator.uniform(0.2, 0.5)), tone(generator.uniform(0.3, 1.5))]
+        found.append((at, joined(*parts, silence(0.7))))
+        at += generator.uniform(3.0, 12.0)
+    return found
+
+
+@pytest.mark.parametrize("slower", [2, 4, 8])
+def test_guessing_is_no_later_than_not_guessing_however_slow_the_engine(slower: int) -> None:
+    async def waits(pause: float) -> list[float]:
+        async with House(lambda job: slower * (0.15 + 0.03 * job.seconds), pause=pause) as house:
+            clips = commands(60, random.Random(7))
+            said = await asyncio.gather(
+                *(house.listen(samples, begin=begin) for begin, samples in clips)
+            )
+            return sorted(
+                one.answers[0][0] - begin - len(samples) / 16_000
+                for one, (begin, samples) in zip(said, clips, strict=True)
+            )
+
+    guessing, plain = run(waits(0.13)), run(waits(0.0))
+    # A hundredth of a second is the chunk in which the sound comes.
+    assert statistics.median(guessing) <= statistics.median(plain) + 0.01
+    assert guessing[54] <= plain[54] + 0.01
+    if slower <= 2:
+        assert statistics.median(guessing) < 0.03
+
+
+# The server ends the turn.
+
+FIXED = TurnRules(silence=0.5)
+AUTO = TurnRules(auto=True)
+FINISHED = Closing(stop=-0.05, cut=-8.0, trail=-8.0, word=-0.01, end=1.3)
+CUT = Closing(stop=-4.0, cut=-0.7, trail=-2.0, word=-1.0, end=1.0)
+
+
+def says(text: str, closing: Closing) -> Callable[[Job], Transcript]:
+    return lambda job: Transcript(text, "en", -0.1, 1, "believe", closing)
+
+
+def fading(seconds: float) -> Samples:
+    """A voice that falls at the end."""
+    sound = tone(seconds)
+    sound[-3200:] *= 0.05
+    return sound
+
+
+def test_silence_ends_the_turn() -> None:
+    said, _ = played(joined(tone(1.0), silence(3.0)), turns=FIXED)
+    ((at, answer),) = said.answers
+    assert at == pytest.approx(1.5, abs=0.05)
+    assert answer.transcript.text == "1.2 seconds"
+    assert said.records[0].ended == "silence"
+    started, stopped = said.notices
+    assert started == VoiceStarted(0.0)
+    assert isinstance(stopped, VoiceStopped)
+    assert stopped.seconds == pytest.approx(1.0, abs=0.04)
+
+
+@pytest.mark.parametrize(
+    ("sensitivity", "seconds"),
+    [("aggressive", 0.25), ("default", 0.7), ("relaxed", 1.25), ("whatever", 0.7)],
+)
+def test_a_request_says_how_much_silence_ends_its_turn(sensitivity: str, seconds: float) -> None:
+    request = Request(vad_sensitivity=sensitivity)
+    said, _ = played(joined(tone(1.0), silence(3.0)), seconds=0.01, requests=[(0.0, request)])
+    assert said.answers[0][0] == pytest.approx(1.0 + seconds, abs=0.06)
+
+
+def test_a_request_without_it_is_ended_by_the_client() -> None:
+    samples = joined(tone(1.0), silence(1.5))
+    said, _ = played(samples)
+    assert after_stop(said, samples) == pytest.approx(0.0, abs=0.001)
+
+
+def test_a_finished_sentence_is_answered_as_soon_as_it_is_decoded() -> None:
+    samples = joined(fading(1.5), silence(3.0))
+    said, _ = played(samples, turns=AUTO, say=says("Stop the music.", FINISHED))
+    assert said.answers[0][0] - 1.5 < 0.2 + 0.2
+
+
+def test_an_unfinished_one_is_waited_for() -> None:
+    samples = joined(tone(1.0), silence(1.0), tone(1.0), silence(0.7))
+    said, jobs = played(samples, turns=AUTO, say=says("turn on the", CUT))
+    assert after_stop(said, samples) > -0.001
+    assert jobs[-1].seconds > 2.5
+
+
+def test_nobody_speaks_and_the_turn_ends() -> None:
+    said, jobs = played(silence(15.0), turns=TurnRules(silence=0.7, no_speech=5.0))
+    assert said.text == ""
+    assert said.answers[0][0] == pytest.approx(5.0, abs=0.05)
+    assert jobs == []
+    assert said.notices == []
+    assert (said.records[0].ended, said.records[0].wait) == ("no speech", None)
+    assert said.records[0].verdict == "silence"
+
+
+def test_a_command_that_does_not_end_is_ended() -> None:
+    said, _ = played(tone(20.0), turns=TurnRules(silence=0.7, longest=10.0))
+    assert said.answers[0][0] == pytest.approx(10.2, abs=0.1)
+    assert said.records[0].ended == "longest command"
+
+
+def test_a_burst_is_heard_whole() -> None:
+    # The speaker has gone on before a pause could be read.
+    samples = joined(tone(1.0), silence(1.0), tone(1.0))
+    said, _ = played(samples, turns=FIXED, pace=0.0, chunk=4096)
+    assert len(said.answers) == 1
+    assert said.text == "3.0 seconds"
+
+
+# Home Assistant's VAD does not end the turn.
+
+HOME = TurnRules(early=2.0)
+NEVER_ENDS = joined(silence(0.5), tone(0.8), silence(13.7))
+
+
+def test_a_live_stream_that_its_vad_does_not_end_is_answered() -> None:
+    said, _ = played(NEVER_ENDS, turns=HOME)
+    assert said.answers[0][0] == pytest.approx(3.3, abs=0.05)
+    assert said.records[0].ended == "silence"
+    assert said.notices == []  # voices are told of where endpointing is on
+
+
+@pytest.mark.parametrize(
+    "way",
+    [
+        {"pace": 0.0},
+        {"pace": 0.5},
+        {"pace": 2.0},
+        {"chunk": 640},
+        {"chunk": 4096},
+        {"turns": TurnRules(early=0.0)},
+    ],
+    ids=str,
+)
+def test_no_other_stream_is(way: dict[str, Any]) -> None:
+    said, _ = played(NEVER_ENDS, **{"turns": HOME, **way})
+    ((at, _),) = said.answers
+    assert at >= 15.0 * way.get("pace", 1.0) - 0.05
+    assert said.records[0].ended == "audio-stop"
+
+
+def test_silence_that_is_complete_after_15_seconds_ends_nothing() -> None:
+    samples = joined(silence(12.0), tone(1.5), silence(3.0))
+    said, _ = played(samples, turns=HOME)
+    assert said.records[0].ended == "audio-stop"
+
+
+def test_what_nobody_said_is_not_answered_early() -> None:
+    nothing = Transcript("", "en", verdict="empty")
+    said, _ = played(NEVER_ENDS, turns=HOME, say=lambda _: nothing)
+    assert said.records[0].ended == "audio-stop"
+    assert said.text == ""
+
+
+# Partial text and dictation.
+
+
+def dictated(job: Job) -> Transcript:
+    """A word for every half second of sound, of which the last one wavers."""
+    count = round(job.seconds * 2)
+    words = [f"w{n}" for n in range(count)]
+    text = " ".join(words)
+    if not text.startswith(job.said):
+        text = job.said
+    return Transcript(f"{text}.", "en", -0.1, 1, "believe")
+
+
+@pytest.mark.parametrize("mode", ["auto", "on"])
+def test_text_goes_out_while_it_is_spoken(mode: str) -> None:
+    said, _ = played(joined(tone(6.0), silence(0.7)), partials=mode, say=dictated)
+    pieces = [notice.text for notice in said.notices if isinstance(notice, TextPiece)]
+    assert len(pieces) >= 3
+    assert "".join(pieces) == said.text
+    assert said.text.split()[:3] == ["w0", "w1", "w2"]
+    assert said.notices[0] == TextStarted("en")
+    assert said.notices[-1] == TextStopped()
+
+
+def test_no_text_goes_out_before_the_answer_where_nobody_asked_for_it() -> None:
+    said, _ = played(joined(tone(6.0), silence(0.7)), say=dictated)
+    assert said.notices == []
+
+
+def test_pieces_are_styled_before_they_go_out() -> None:
+    said, _ = played(
+        joined(tone(6.0), silence(0.7)), partials="on", say=dictated, style=str.upper
+    )
+    pieces = [notice.text for notice in said.notices if isinstance(notice, TextPiece)]
+    assert "".join(pieces) == said.text == said.text.upper()
+
+
+def test_silence_has_a_beginning_and_an_end_of_text_and_none_between() -> None:
+    said, _ = played(silence(2.0), partials="on")
+    assert said.notices == [TextStarted("en"), TextStopped()]
+    assert said.text == ""
+
+
+def test_after_minutes_of_dictation_only_the_tail_remains() -> None:
+    sentences = [joined(tone(3.0), silence(0.6)) for _ in range(50)]
+    samples = joined(*sentences, tone(2.0), silence(0.1))
+    said, jobs = played(samples, seconds=0.3)
+    assert after_stop(said, samples) <= 0.31
+    assert max(job.seconds for job in jobs) <= 28.0
+    (record,) = said.records
+    # Each closed segment once; the rest are guesses at pauses that were none.
+    assert record.decodes <= len(sentences) / 2
+
+
+def test_the_chunks_of_a_dictation_flow_while_the_speaker_goes_on() -> None:
+    sentences = [joined(tone(3.0), silence(0.6)) for _ in range(10)]
+    samples = joined(*sentences, tone(2.0), silence(0.1))
+    said, _ = played(samples, partials="auto")
+    pieces = [notice.text for notice in said.notices if isinstance(notice, TextPiece)]
+    assert len(pieces) >= 3
+    assert "".join(pieces) == said.text
+
+
+def dictated_in_pitches(job: Job) -> Transcript:
+    """As dictated(), with words that tell the pitch they were said in."""
+    words = [f"{pitch(job) / 100:.0f}w{n}" for n in range(round(job.seconds * 2))]
+    return Transcript(f"{' '.join(words)}.", "en", -0.1, 1, "believe")
+
+
+@pytest.mark.parametrize("seconds", [0.2, 0.9, 1.7])
+def test_no_word_comes_twice_where_the_next_sentence_begins_before_one_is_decoded(
+    seconds: float,
+) -> None:
+    samples = joined(
+        *(tone(9.0, hertz=300), silence(2.1), tone(5.0, hertz=500), silence(2.1)),
+        tone(4.0, hertz=700),
+    )
+    said, jobs = played(samples, partials="on", seconds=seconds, say=dictated_in_pitches)
+    assert any(job.said for job in jobs), "nothing went out before its sentence was over"
+    pieces = [notice.text for notice in said.notices if isinstance(notice, TextPiece)]
+    assert "".join(pieces) == said.text
+    words = said.text.replace(".", "").split()
+    assert words == list(dict.fromkeys(words))
+    assert [word[0] for word in words] == sorted(word[0] for word in words)

@@ -1,0 +1,330 @@
+"""The files of the packages say the same as the code, and as one another."""
+
+from __future__ import annotations
+
+import json
+import re
+import shutil
+import subprocess
+import sys
+import tomllib
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from tests.support.dockerfile import ROOT, read
+from wyoming_faster_whisper import __version__
+from wyoming_faster_whisper.commands.addon import command_line, environment
+from wyoming_faster_whisper.config.load import read_settings
+from wyoming_faster_whisper.config.options import options
+from wyoming_faster_whisper.config.settings import Settings
+from wyoming_faster_whisper.errors import SettingError
+from wyoming_faster_whisper.models import SttLibrary, choose
+from wyoming_faster_whisper.models.languages import MULTILINGUAL_V3
+
+ADDON = ROOT / "addon"
+CONFIG: dict[str, Any] = yaml.safe_load((ADDON / "config.yaml").read_text())
+SCHEMA: dict[str, str] = CONFIG["schema"]
+TRANSLATIONS = sorted((ADDON / "translations").glob("*.yaml"))
+UNIT = ROOT / "deploy" / "wyoming-faster-whisper.service"
+
+# What the Supervisor reads of a configuration, with the type each must have. Others are
+# dropped in silence there, so a name that is not here is a mistake.
+KEYS = {
+    **dict.fromkeys(["name", "slug", "description", "version"], str),
+    **dict.fromkeys(["arch", "discovery", "map", "backup_exclude"], list),
+    **dict.fromkeys(["options", "schema", "ports"], dict),
+    **dict.fromkeys(["homeassistant_api", "init", "host_network"], bool),
+    **dict.fromkeys(["url", "image", "homeassistant", "stage"], str),
+}
+REQUIRED = {"name", "slug", "description", "version", "arch"}
+TYPE = re.compile(
+    r"(?P<kind>bool|str|password|int|float|list|match)"
+    r"(\((?P<pattern>\^.*\$)\)|\((?P<least>[\d.]*),(?P<most>[\d.]*)\)|\((?P<choices>[^,]+)\))?"
+    r"(?P<optional>\?)?"
+)
+
+
+def fits(value: Any, declared: str) -> bool:
+    """Would the Supervisor take the value for an option that is declared so?"""
+    found = TYPE.fullmatch(declared)
+    assert found is not None, f"{declared} is no type of the Supervisor's"
+    if choices := found["choices"]:
+        return found["kind"] == "list" and value in choices.split("|")
+    if pattern := found["pattern"]:
+        return re.match(pattern, str(value)) is not None
+    kinds: dict[str, Any] = {"bool": bool, "int": int, "float": int | float}
+    if not isinstance(value, kinds.get(found["kind"], str)):
+        return False
+    return not (
+        (found["least"] and value < float(found["least"]))
+        or (found["most"] and value > float(found["most"]))
+    )
+
+
+def settings(**chosen: Any) -> Settings:
+    """What the server makes of the add-on's options; fails on one that has no flag."""
+    return read_settings(command_line({**CONFIG["options"], **chosen}), {}).settings
+
+
+def test_the_add_on_has_what_the_supervisor_requires_and_nothing_it_does_not_know() -> None:
+    assert set(CONFIG) >= REQUIRED
+    for key, value in CONFIG.items():
+        assert isinstance(value, KEYS[key]), key
+    assert re.fullmatch(r"[-_.A-Za-z0-9]+", CONFIG["slug"])
+    assert set(CONFIG["arch"]) <= {"amd64", "aarch64"}
+    assert CONFIG["discovery"] == ["wyoming"]
+
+
+def test_every_version_is_the_same() -> None:
+    assert CONFIG["version"] == __version__
+    assert f"## {__version__}" in (ROOT / "CHANGELOG.md").read_text()
+
+
+def test_the_add_ons_defaults_fit_its_schema() -> None:
+    for name, declared in SCHEMA.items():
+        if name in CONFIG["options"]:
+            assert fits(CONFIG["options"][name], declared), name
+        else:
+            assert declared.endswith("?"), f"{name} has no default and is not optional"
+    assert set(CONFIG["options"]) <= set(SCHEMA)
+
+
+@pytest.mark.parametrize(
+    ("value", "declared"),
+    [("yes", "bool"), (1.5, "int"), (-1, "int(0,5)"), (6, "int(0,5)"), ("x", "list(a|b)")],
+)
+def test_a_value_that_does_not_fit_is_noticed(value: Any, declared: str) -> None:
+    assert not fits(value, declared)
+
+
+def test_every_option_of_the_stock_add_on_is_taken() -> None:
+    stock = (
+        "model custom_model custom_model_type stt_library language beam_size initial_prompt "
+        "whisper_task sherpa_streaming vad_clip local_files_only debug_logging hf_token "
+        "bias_names vad_endpointing"
+    )
+    assert set(SCHEMA) >= set(stock.split())
+
+
+def test_every_option_of_the_add_on_reaches_the_server() -> None:
+    """None is taken and forgotten: each changes what the server is told."""
+    other: dict[str, Any] = {
+        **{"bool": True, "int": 3, "float": 3.5, "str": "something", "password": "secret"},
+        **{
+            "bias_names": False,
+            "vad_endpointing": "0.8",
+            "languages": "en,fr",
+            "custom_model": "small",
+            "custom_model_type": "sherpa",
+        },
+    }
+    for name, declared in SCHEMA.items():
+        found = TYPE.fullmatch(declared)
+        assert found is not None
+        value = (
+            found["choices"].split("|")[-1]
+            if found["choices"]
+            else other[name if name in other else found["kind"]]
+        )
+        before = dict(CONFIG["options"])
+        if name in ("custom_model", "custom_model_type"):
+            before |= {"model": "custom", "custom_model": "base"}
+        elif value == "custom":
+            value = "turbo"
+        after = {**before, name: value}
+        assert (command_line(before), environment(before, "token")) != (
+            command_line(after),
+            environment(after, "token"),
+        ), name
+        read_settings(command_line(after), {})
+
+
+def test_the_add_on_offers_all_languages_and_models_that_there_are() -> None:
+    languages = SCHEMA["language"].removeprefix("list(").removesuffix(")").split("|")
+    assert set(languages) == {"auto", *MULTILINGUAL_V3}
+    for name in SCHEMA["model"].removeprefix("list(").removesuffix(")").split("|"):
+        if name not in ("auto", "custom"):
+            assert choose(name, []).name == name
+    for option in ("stt_library", "custom_model_type"):
+        assert SCHEMA[option] == f"list({'|'.join(SttLibrary)})"
+
+
+def test_a_custom_model_is_the_one_that_is_served() -> None:
+    assert settings(model="custom", custom_model="owner/name").model == ("owner/name",)
+    assert settings(model="small.en", custom_model="owner/name").model == ("small.en",)
+
+
+def test_a_custom_model_without_a_name_is_refused() -> None:
+    with pytest.raises(SettingError, match="custom_model is not set"):
+        settings(model="custom", custom_model="")
+
+
+def test_an_option_left_blank_is_not_given() -> None:
+    assert settings(initial_prompt="", languages=None) == settings()
+    assert settings(initial_prompt="- not a flag").initial_prompt == "- not a flag"
+
+
+def test_secrets_are_not_on_the_command_line() -> None:
+    assert "secret" not in " ".join(command_line({"hf_token": "secret", "bias_names": True}))
+    assert environment({"hf_token": "secret"}, "token") == {"HF_TOKEN": "secret"}
+
+
+def test_names_are_asked_for_through_the_supervisor() -> None:
+    given = environment({"bias_names": True}, "token")
+    assert given == {
+        "WYO_WHISPER_HASS_API": "http://supervisor/core/api",
+        "WYO_WHISPER_HASS_TOKEN": "token",
+    }
+    assert read_settings([], given).settings.hass_token == "token"
+    assert environment({"bias_names": False}, "token") == {}
+
+
+@pytest.mark.parametrize(("chosen", "seconds"), [("0", None), ("", None), ("0.8", 0.8)])
+def test_no_silence_at_all_leaves_the_end_to_home_assistant(
+    chosen: str, seconds: float | None
+) -> None:
+    assert settings(vad_endpointing=chosen).vad_endpointing == seconds
+
+
+def test_the_add_on_does_not_announce_itself_a_second_time() -> None:
+    assert settings().zeroconf is None
+
+
+@pytest.mark.parametrize("path", TRANSLATIONS, ids=lambda path: path.stem)
+def test_a_translation_names_every_option_and_no_other(path: Path) -> None:
+    page = yaml.safe_load(path.read_text(encoding="utf-8"))
+    assert list(page["configuration"]) == [*SCHEMA]
+    for name, texts in page["configuration"].items():
+        assert set(texts) == {"name", "description"}, name
+    assert set(page["network"]) == set(CONFIG["ports"])
+
+
+def test_the_add_ons_page_describes_every_option() -> None:
+    page = (ADDON / "DOCS.md").read_text(encoding="utf-8")
+    assert re.findall(r"^### Option: `(\w+)`", page, re.MULTILINE) == list(SCHEMA)
+
+
+def test_the_repository_can_be_added_to_home_assistant() -> None:
+    repository = yaml.safe_load((ROOT / "repository.yaml").read_text())
+    assert set(repository) <= {"name", "url", "maintainer"}
+    assert repository["name"]
+    # The Supervisor takes every config.yaml, .yml and .json of a repository for an add-on.
+    tracked = subprocess.run(
+        ["git", "ls-files", "--cached", "--others", "--exclude-standard", "*config.*"],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    if tracked.returncode:
+        pytest.skip("not in a git repository")
+    configs = [line for line in tracked.stdout.split() if re.search(r"(^|/)config\.", line)]
+    assert configs == ["addon/config.yaml"]
+
+
+def test_the_supervisor_can_give_the_profile_its_name() -> None:
+    """It looks for one line that begins with "profile", and replaces the name in it."""
+    lines = (ADDON / "apparmor.txt").read_text().splitlines()
+    [line] = [line for line in lines if line.startswith("profile ")]
+    assert line.split()[1] == CONFIG["slug"]
+    assert line.count(CONFIG["slug"]) == 1
+
+
+def test_the_profile_is_one_that_apparmor_can_read() -> None:
+    if (parser := shutil.which("apparmor_parser")) is None:
+        pytest.skip("apparmor_parser is not installed (Debian: apparmor)")
+    command = [parser, "--skip-kernel-load", "--skip-cache", str(ADDON / "apparmor.txt")]
+    ran = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert ran.returncode == 0, ran.stderr
+
+
+def test_both_images_are_made_alike() -> None:
+    server, addon = read(ROOT / "Dockerfile"), read(ADDON / "Dockerfile")
+    for one, other in zip(server, addon, strict=True):
+        assert one.base == other.base
+        assert one.instructions[0] == other.instructions[0] or "useradd" in one.last("RUN").text
+    assert server[-1].health_check == addon[-1].health_check
+
+
+def test_the_image_runs_as_nobody_in_particular_and_keeps_all_in_its_volume() -> None:
+    image = read(ROOT / "Dockerfile")[-1]
+    user = image.last("USER").text.split(":")[0]
+    assert int(user) > 0, "Kubernetes can tell only from a number that it is not root"
+    [volume] = image.last("VOLUME").arguments
+    given = read_settings([], image.environment).settings
+    assert given.data_dir == (volume,)
+    assert given.download_dir == volume
+    assert image.environment["HOME"] == volume
+    assert image.last("EXPOSE").text == given.uri.rsplit(":", 1)[1]
+
+
+def test_the_images_variables_are_options() -> None:
+    image = read(ROOT / "Dockerfile")[-1]
+    assert read_settings([], image.environment).warnings == ()
+
+
+@pytest.mark.parametrize("name", ["compose.yaml", "compose.gpu.yaml"])
+def test_what_compose_sets_are_options(name: str) -> None:
+    [service] = yaml.safe_load((ROOT / "deploy" / name).read_text())["services"].values()
+    given = read_settings(service.get("command", []), service["environment"])
+    assert given.warnings == ()
+
+
+def test_compose_takes_every_right_away() -> None:
+    services = yaml.safe_load((ROOT / "deploy" / "compose.yaml").read_text())["services"]
+    service = services["whisper"]
+    assert service["read_only"] is True
+    assert service["cap_drop"] == ["ALL"]
+    assert service["security_opt"] == ["no-new-privileges:true"]
+
+
+def test_the_build_argument_for_a_gpu_names_an_extra() -> None:
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+    services = yaml.safe_load((ROOT / "deploy" / "compose.gpu.yaml").read_text())["services"]
+    extras = services["whisper"]["build"]["args"]["EXTRAS"].split(",")
+    assert set(extras) <= set(project["optional-dependencies"])
+
+
+def test_the_unit_starts_the_server_and_holds_it_tight(tmp_path: Path) -> None:
+    if (analyze := shutil.which("systemd-analyze")) is None:
+        pytest.skip("systemd-analyze is not installed")
+    # Where the server is installed is for the operator; here it is where the tests run.
+    text = UNIT.read_text()
+    installed = "/opt/wyoming-faster-whisper/bin/python"
+    assert installed in text
+    unit = tmp_path / UNIT.name
+    unit.write_text(text.replace(installed, sys.executable))
+    verify = subprocess.run(
+        [analyze, "verify", str(unit)], capture_output=True, text=True, check=False
+    )
+    assert (verify.returncode, verify.stderr) == (0, "")
+    exposure = subprocess.run(
+        [analyze, "security", "--offline=true", "--threshold=15", "--json=short", str(unit)],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert exposure.returncode == 0, exposure.stdout
+    assert json.loads(exposure.stdout), "nothing was looked at"
+
+
+def test_the_units_variables_are_options() -> None:
+    [line] = [x for x in UNIT.read_text().splitlines() if x.startswith("Environment=")]
+    known = {option.variable for option in options(Settings)}
+    names = {word.split("=")[0] for word in line.removeprefix("Environment=").split()}
+    assert names - {"HOME"} <= known
+
+
+def test_the_wheel_has_every_file_of_the_package() -> None:
+    """setuptools takes modules by itself, and of other files only those it is told of."""
+    package = ROOT / "wyoming_faster_whisper"
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())
+    patterns = project["tool"]["setuptools"]["package-data"][package.name]
+    told = {path for pattern in patterns for path in package.glob(pattern)}
+    listing = ["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard"]
+    tracked = subprocess.run(listing, cwd=package, capture_output=True, text=True, check=True)
+    files = {package / name for name in tracked.stdout.split("\0") if name}
+    assert {path for path in files if path.suffix != ".py"} <= told
