@@ -23,7 +23,7 @@ from wyoming_faster_whisper.models import choose, size_of
 from wyoming_faster_whisper.session.text import GrowingText
 from wyoming_faster_whisper.speech.hysteresis import Probabilities, windows
 from wyoming_faster_whisper.speech.segmenter import Segment, SpeechRules
-from wyoming_faster_whisper.speech.utterance import Action, Answer, Decode, Utterance
+from wyoming_faster_whisper.speech.utterance import Action, Decode, Finalize, Utterance
 from wyoming_faster_whisper.speech.vad import Vad
 
 from .accuracy import KITCHEN
@@ -198,7 +198,7 @@ def this_server(
     engine: Engine, probabilities: Probabilities, sound: Samples
 ) -> tuple[str, int, tuple[Segment, ...]]:
     """The text of a dictation, how many decodes that took, and the parts it was cut into."""
-    said = Utterance(SpeechRules(), pause=windows(Settings().guess_after))
+    said = Utterance(SpeechRules(), guess_after=windows(Settings().guess_after))
     texts: dict[Segment, str] = {}
     answer: tuple[Segment, ...] = ()
 
@@ -209,13 +209,18 @@ def this_server(
                 case Decode(segment=segment) if segment not in texts:
                     samples = sound[segment.start : segment.end]
                     options = DecodeOptions(language="en")
-                    job = Job(samples, options, sure=segment.sure, lead=segment.lead)
+                    job = Job(
+                        samples,
+                        options,
+                        certain_speech=segment.certain_speech,
+                        leading_silence=segment.leading_silence,
+                    )
                     texts[segment] = engine.decode([job])[0].text
-                case Answer(segments=segments):
+                case Finalize(segments=segments):
                     answer = segments
 
     for probability in probabilities.tolist():
-        perform(said.heard([probability], guess=True))
+        perform(said.feed([probability], may_guess=True))
     perform(said.stop(len(sound)))
     text = GrowingText()
     for segment in answer:

@@ -132,9 +132,9 @@ def speech(sound: Samples, vad: Vad, language: str) -> Job:
     voice = tuple(
         (part.start + first - start, part.start + last - start)
         for part in found
-        for first, last in part.voiced
+        for first, last in part.speech_samples
     )
-    return Job(sound[start:end], options, voice=voice)
+    return Job(sound[start:end], options, speech=voice)
 
 
 def decoded(

@@ -19,14 +19,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from wyoming_faster_whisper.config.settings import Settings
-from wyoming_faster_whisper.engine.protocol import Closing, DecodeOptions, Job
+from wyoming_faster_whisper.engine.protocol import DecodeOptions, Job
 from wyoming_faster_whisper.engine.whisper.ctranslate2 import load_model
 from wyoming_faster_whisper.engine.whisper.pipeline import WhisperEngine
 from wyoming_faster_whisper.models import choose, size_of
 from wyoming_faster_whisper.speech import turn_classifier
 from wyoming_faster_whisper.speech.hysteresis import windows
-from wyoming_faster_whisper.speech.prosody import Voice, voice
+from wyoming_faster_whisper.speech.prosody import Prosody, measure_prosody
 from wyoming_faster_whisper.speech.segmenter import Segment, SpeechRules
+from wyoming_faster_whisper.speech.turn_classifier import EndOfTextScores
 from wyoming_faster_whisper.speech.utterance import Decode, Utterance
 from wyoming_faster_whisper.speech.vad import Vad
 
@@ -63,23 +64,23 @@ class Sound:
     whole: bool
     samples: Samples
     spoken: int  # samples up to which the VAD hears speech
-    lead: int  # samples of silence that are missing in front
+    leading_silence: int  # samples of silence that are missing in front
 
 
 @dataclass(frozen=True, slots=True)
-class End:
+class EndOfText:
     """What is known of it then."""
 
     speaker: str
     whole: bool
     seconds: float  # that were decoded
     text: str
-    closing: Closing
-    voice: Voice
+    scores: EndOfTextScores
+    prosody: Prosody
 
     @property
-    def signs(self) -> tuple[float, ...]:
-        return turn_classifier.signs(self.closing, self.voice)
+    def features(self) -> tuple[float, ...]:
+        return turn_classifier.features(self.scores, self.prosody)
 
 
 def main() -> None:
@@ -136,18 +137,20 @@ def heard(speakers: Sequence[tuple[str, Clip]], model: Path) -> Iterator[Sound]:
             segment = guessed(samples, vad)
             if segment is not None:
                 heard = samples[segment.start : segment.end]
-                yield Sound(speaker, whole, heard, segment.spoken, segment.lead)
+                yield Sound(speaker, whole, heard, segment.speech_end, segment.leading_silence)
 
 
 def guessed(sound: Samples, vad: Vad) -> Segment | None:
     """What the last guess about a sound is about; None where there is none."""
-    utterance = Utterance(SpeechRules(), pause=windows(Settings().guess_after))
-    actions = utterance.heard(vad.probabilities(sound).tolist(), guess=True)
+    utterance = Utterance(SpeechRules(), guess_after=windows(Settings().guess_after))
+    actions = utterance.feed(vad.probabilities(sound).tolist(), may_guess=True)
     guesses = [action.segment for action in actions if isinstance(action, Decode)]
     return guesses[-1] if guesses else None
 
 
-def decoded(engine: WhisperEngine, sounds: Sequence[Sound], seconds: float) -> Iterator[End]:
+def decoded(
+    engine: WhisperEngine, sounds: Sequence[Sound], seconds: float
+) -> Iterator[EndOfText]:
     """Decode each once, as long as there is time; what reads as nothing is left out."""
     until = time.monotonic() + seconds
     for number, sound in enumerate(sounds, start=1):
@@ -155,21 +158,27 @@ def decoded(engine: WhisperEngine, sounds: Sequence[Sound], seconds: float) -> I
             break
         progress(f"decoding: {number}/{len(sounds)}")
         options = DecodeOptions(language="en")
-        job = Job(sound.samples, options, closing=True, guess=True, lead=sound.lead)
+        job = Job(
+            sound.samples,
+            options,
+            score_end=True,
+            guess=True,
+            leading_silence=sound.leading_silence,
+        )
         [said] = engine.decode([job])
-        if said.text and said.closing is not None:
-            yield End(
+        if said.text and said.end_scores is not None:
+            yield EndOfText(
                 sound.speaker,
                 sound.whole,
                 len(sound.samples) / SAMPLE_RATE,
                 said.text,
-                said.closing,
-                voice(sound.samples, sound.spoken),
+                said.end_scores,
+                measure_prosody(sound.samples, sound.spoken),
             )
     progress("")
 
 
-def fit(ends: Sequence[End]) -> Matrix:
+def fit(ends: Sequence[EndOfText]) -> Matrix:
     """The weights of a constant and of the signs; by Newton's method."""
     signs, whole = columns(ends), np.array([end.whole for end in ends], np.float64)
     # In units of how much each varies, so that the ridge holds all of them alike.
@@ -189,7 +198,7 @@ def fit(ends: Sequence[End]) -> Matrix:
     return fitted
 
 
-def without_their_speaker(ends: Sequence[End]) -> Matrix:
+def without_their_speaker(ends: Sequence[EndOfText]) -> Matrix:
     """What weights say of each end that were fitted to the ends of others."""
     speakers = sorted({end.speaker for end in ends})
     fold = {speaker: number % _FOLDS for number, speaker in enumerate(speakers)}
@@ -202,13 +211,13 @@ def without_their_speaker(ends: Sequence[End]) -> Matrix:
     return found
 
 
-def columns(ends: Sequence[End]) -> Matrix:
+def columns(ends: Sequence[EndOfText]) -> Matrix:
     """A row per end: one, and its signs."""
-    return np.array([[1.0, *end.signs] for end in ends])
+    return np.array([[1.0, *end.features] for end in ends])
 
 
 def named(weights: Matrix) -> list[tuple[str, float]]:
-    return list(zip(("base", *turn_classifier.SIGNS), weights.tolist(), strict=True))
+    return list(zip(("base", *turn_classifier.FEATURES), weights.tolist(), strict=True))
 
 
 def table(whole: NDArray[np.bool_], found: Matrix) -> str:
@@ -221,8 +230,8 @@ def table(whole: NDArray[np.bool_], found: Matrix) -> str:
         rows.append([name, f"{least:.2f}" if np.isfinite(least) else "", *shares])
 
     most = np.inf
-    for reading, least in turn_classifier.LINES.items():
-        row(reading.value, least, most)
+    for end_of_turn, least in turn_classifier.THRESHOLDS.items():
+        row(end_of_turn.value, least, most)
         most = least
     row("unfinished", -np.inf, most)
     for percent in (1, 2, 5, 10):

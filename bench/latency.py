@@ -193,7 +193,7 @@ async def run(
 async def play_all(
     server: Server, plays: Sequence[Play], end: float | None, label: str
 ) -> list[Heard]:
-    """Play one stream after the other, as far as there is time until `end` (monotonic)."""
+    """Play one stream after the other, as far as there is time until `text_end` (monotonic)."""
     # The first answer waits for the model and finds cold caches.
     warm = plays[0].stream
     with contextlib.suppress(NoAnswer):

@@ -40,7 +40,7 @@ PATIENCE = 600.0  # seconds for one utterance
 
 
 @dataclass(frozen=True, slots=True)
-class Phase:
+class LoadPhase:
     """What some microphones saw."""
 
     waits: list[float]  # seconds from audio-stop to the text
@@ -65,21 +65,21 @@ class Phase:
 class Loaded:
     """All of one server."""
 
-    one: Phase  # one microphone, in real time
-    many: Phase  # all of them, in real time
-    burst: Phase  # all of them, without waiting for the sound
-    short: Phase  # orders one after the other, beside a long file
+    one: LoadPhase  # one microphone, in real time
+    many: LoadPhase  # all of them, in real time
+    burst: LoadPhase  # all of them, without waiting for the sound
+    short: LoadPhase  # orders one after the other, beside a long file
     long: float | None  # seconds that the long file took; None where it got no answer
 
 
-PHASES: dict[str, Callable[[Loaded], Phase]] = {
+PHASES: dict[str, Callable[[Loaded], LoadPhase]] = {
     "one microphone in real time": lambda each: each.one,
     "all microphones in real time": lambda each: each.many,
     "all microphones in bursts": lambda each: each.burst,
     "one after the other, beside a long file": lambda each: each.short,
 }
 # What the table calls a figure of a phase, how it is had, what to multiply by, its format.
-ROWS: list[tuple[str, Callable[[Phase], float | None], float, str]] = [
+ROWS: list[tuple[str, Callable[[LoadPhase], float | None], float, str]] = [
     ("audio-stop to text, median", lambda phase: phase.wait(50), 1, "{:.3f} s"),
     ("audio-stop to text, p90", lambda phase: phase.wait(90), 1, "{:.3f} s"),
     ("audio-stop to text, p95", lambda phase: phase.wait(95), 1, "{:.3f} s"),
@@ -161,7 +161,7 @@ async def run(
 async def load_one(
     server: Server,
     name: str,
-    one: Phase,
+    one: LoadPhase,
     clips: Sequence[Clip],
     arguments: argparse.Namespace,
 ) -> Loaded:
@@ -177,7 +177,7 @@ async def load_one(
 
 async def speak(
     server: Server, clips: Sequence[Clip], *, microphones: int, rounds: int, paced: bool
-) -> Phase:
+) -> LoadPhase:
     """Some microphones that speak on, each on its own."""
 
     async def microphone(number: int) -> list[float | None]:
@@ -197,7 +197,7 @@ async def speak(
 
 async def beside_a_file(
     server: Server, clips: Sequence[Clip], seconds: float
-) -> tuple[Phase, float | None]:
+) -> tuple[LoadPhase, float | None]:
     """A long file all at once, and the shortest clip again and again until it is answered.
 
     Returns:
@@ -233,7 +233,7 @@ async def beside_a_file(
     return await measured(server, orders()), took
 
 
-async def measured(server: Server, speaking: Awaitable[list[float | None]]) -> Phase:
+async def measured(server: Server, speaking: Awaitable[list[float | None]]) -> LoadPhase:
     """What microphones see, and what the server does for them; describe is asked meanwhile."""
     describes: list[float | None] = []
     asking = asyncio.create_task(ask(server, describes))
@@ -244,7 +244,7 @@ async def measured(server: Server, speaking: Awaitable[list[float | None]]) -> P
         asking.cancel()
         with suppress(asyncio.CancelledError):
             await asking
-    return Phase(
+    return LoadPhase(
         waits=[wait for wait in waits if wait is not None],
         lost=sum(wait is None for wait in waits),
         seconds=time.perf_counter() - began,
@@ -320,7 +320,7 @@ def targets(loaded: Mapping[str, Loaded]) -> str:
     return against(wanted)
 
 
-def _rate(phase: Phase) -> float:
+def _rate(phase: LoadPhase) -> float:
     return len(phase.waits) / phase.seconds
 
 

@@ -102,7 +102,7 @@ def passes(engine: WhisperEngine, size: str, clip: Clip, condition: str, job: Jo
     """Decode in one pass and in two, by the engine's own steps: decode() would not do all."""
     model, strange = engine.model, strange_words(job.options, "en")
     prompt = model.prompt(job.options, "en")
-    sound = _Sound(job, "en", 1.0, prompt, model.features(job.sound))
+    sound = _Sound(job, "en", 1.0, prompt, model.features(job.padded_samples))
 
     def decoded(frames: int) -> Decoded:
         encoding = model.encode([sound.features], frames)

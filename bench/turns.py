@@ -17,12 +17,12 @@ from wyoming_faster_whisper.engine.protocol import DecodeOptions, Job, Transcrip
 from wyoming_faster_whisper.engine.whisper.ctranslate2 import load_model
 from wyoming_faster_whisper.engine.whisper.pipeline import WhisperEngine
 from wyoming_faster_whisper.models import choose, size_of
-from wyoming_faster_whisper.speech.endpointing import Reading, TurnRules
+from wyoming_faster_whisper.speech.endpointing import EndOfTurn, TurnRules
 from wyoming_faster_whisper.speech.hysteresis import WINDOW, Probabilities, windows
-from wyoming_faster_whisper.speech.prosody import voice
+from wyoming_faster_whisper.speech.prosody import measure_prosody
 from wyoming_faster_whisper.speech.segmenter import Segment, SpeechRules
-from wyoming_faster_whisper.speech.turn_classifier import reading
-from wyoming_faster_whisper.speech.utterance import Action, Decode, Drop, End, Utterance
+from wyoming_faster_whisper.speech.turn_classifier import classify_end_of_turn
+from wyoming_faster_whisper.speech.utterance import Action, Decode, Drop, EndTurn, Utterance
 from wyoming_faster_whisper.speech.vad import Vad
 
 from .speech import voices
@@ -34,7 +34,7 @@ from .support.report import align, percentile, progress, write_json
 
 SILENCE = 3.0  # seconds behind the last word: longer than any turn takes to end
 
-Decoder = Callable[[Samples, int], Transcript]  # Segment.lead is the second
+Decoder = Callable[[Samples, int], Transcript]  # Segment.leading_silence is the second
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,7 +44,7 @@ class Heard:
     clip: str
     pause: float | None  # seconds put in between two words
     wait: float | None  # seconds from the last spoken sample to the text; None = cut off
-    reading: str | None  # of what was said; as in Reading
+    end_of_turn: str | None  # of what was said; as in Reading
     decodes: int
 
 
@@ -101,7 +101,7 @@ def guesses(engine: WhisperEngine) -> Decoder:
         key = hashlib.sha256(samples.tobytes()).digest()
         if key not in known:
             options = DecodeOptions(language="en")
-            job = Job(samples, options, closing=True, guess=True, lead=lead)
+            job = Job(samples, options, score_end=True, guess=True, leading_silence=lead)
             [known[key]] = engine.decode([job])
         return known[key]
 
@@ -116,15 +116,15 @@ def turns(
     for number, (pause, clip) in enumerate(sounds, start=1):
         progress(f"{label}: {number}/{len(sounds)}")
         sound = to_samples(clip.audio + room(clip, SILENCE))
-        turn = Turn(sound, vad.probabilities(sound), decode, seconds)
+        turn = SimulatedTurn(sound, vad.probabilities(sound), decode, seconds)
         ended = turn.end()
         late = None if ended < clip.seconds else ended - clip.seconds
-        read = turn.reading.value if turn.reading else None
+        read = turn.end_of_turn.value if turn.end_of_turn else None
         yield Heard(clip.name, pause, late, read, turn.decodes)
     progress("")
 
 
-class Turn:
+class SimulatedTurn:
     """One turn, as the server's Turn has it, by a clock of its own.
 
     Args:
@@ -135,18 +135,18 @@ class Turn:
         self, sound: Samples, probabilities: Probabilities, decode: Decoder, seconds: float
     ) -> None:
         self.decodes = 0
-        self.reading: Reading | None = None  # the last
+        self.end_of_turn: EndOfTurn | None = None  # the last
         self._sound = sound
         self._probabilities = probabilities.tolist()
         self._decode = decode
         self._seconds = seconds
         self._said = Utterance(
             SpeechRules(),
-            pause=windows(Settings().guess_after),
-            ending=TurnRules(auto=True).ending(None),
+            guess_after=windows(Settings().guess_after),
+            endpointing=TurnRules(auto=True).endpointing(None),
         )
         self._segment: Segment | None = None  # what was begun last
-        self._due: Reading | None = None  # how that reads, while it is decoded
+        self._due: EndOfTurn | None = None  # how that reads, while it is decoded
         self._free = 0.0  # second at which the model has nothing to do any more
 
     def end(self) -> float:
@@ -155,7 +155,7 @@ class Turn:
             now = number * WINDOW / SAMPLE_RATE
             if self._free <= now and self._read():
                 return self._free
-            actions = self._said.heard([probability], guess=self._free <= now)
+            actions = self._said.feed([probability], may_guess=self._free <= now)
             if self._perform(actions, now):
                 return now if self._due is None else max(now, self._free)
         return len(self._sound) / SAMPLE_RATE
@@ -164,8 +164,8 @@ class Turn:
         """Tell what the decode says that is done; whether the turn is over."""
         if self._segment is None or self._due is None:
             return False
-        self.reading, self._due = self._due, None
-        return self._perform(self._said.read(self._segment, self.reading), self._free)
+        self.end_of_turn, self._due = self._due, None
+        return self._perform(self._said.decoded(self._segment, self.end_of_turn), self._free)
 
     def _perform(self, actions: Sequence[Action], now: float) -> bool:
         """Begin what is to be decoded; whether the turn is over."""
@@ -175,13 +175,15 @@ class Turn:
             elif isinstance(action, Decode) and action.segment is not self._segment:
                 self._segment = action.segment
                 samples = self._sound[action.segment.start : action.segment.end]
-                said = self._decode(samples, action.segment.lead)
-                self._due = reading(
-                    said.text, said.closing, voice(samples, action.segment.spoken)
+                said = self._decode(samples, action.segment.leading_silence)
+                self._due = classify_end_of_turn(
+                    said.text,
+                    said.end_scores,
+                    measure_prosody(samples, action.segment.speech_end),
                 )
                 self._free = max(self._free, now) + self._seconds * said.passes
                 self.decodes += 1
-        return any(isinstance(action, End) for action in actions)
+        return any(isinstance(action, EndTurn) for action in actions)
 
 
 def table(heard: Sequence[Heard]) -> str:

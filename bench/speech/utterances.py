@@ -1,7 +1,7 @@
 """The utterances of bench.kinds: what is said, by which voice, in which sound.
 
 All of it is the same in each run. Recordings come from a folder of speech with the subfolders
-`commands`, `read` and `languages`; what needs a subfolder that is missing is left out.
+`commands`, `decoded` and `languages`; what needs a subfolder that is missing is left out.
 """
 
 import random

@@ -5,18 +5,21 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from bench.turns import Heard, Turn, table
+from bench.turns import Heard, SimulatedTurn, table
 from wyoming_faster_whisper.audio.pcm import SAMPLE_RATE, Samples
 from wyoming_faster_whisper.config.settings import Settings
-from wyoming_faster_whisper.engine.protocol import Closing, Transcript
-from wyoming_faster_whisper.speech.endpointing import Reading
+from wyoming_faster_whisper.engine.protocol import Transcript
+from wyoming_faster_whisper.speech.endpointing import EndOfTurn
 from wyoming_faster_whisper.speech.hysteresis import WINDOW
+from wyoming_faster_whisper.speech.turn_classifier import EndOfTextScores
 from wyoming_faster_whisper.testing import LoudnessVad, silence, tone
 
 PAUSE = Settings().guess_after
-CLOSING = Closing(stop=-0.01, cut=-8.0, trail=-8.0, word=-0.01, end=0.8)
+CLOSING = EndOfTextScores(
+    full_stop=-0.01, dash=-8.0, ellipsis=-8.0, last_word=-0.01, text_end=0.8
+)
 UNSURE = Transcript("turn it on", passes=1)
-FINISHED = Transcript("Turn it on.", passes=1, closing=CLOSING)
+FINISHED = Transcript("Turn it on.", passes=1, end_scores=CLOSING)
 
 
 def fading() -> Samples:
@@ -25,26 +28,28 @@ def fading() -> Samples:
     return sound
 
 
-def turn(*parts: Samples, said: Transcript = UNSURE, seconds: float = 0.3) -> Turn:
+def turn(*parts: Samples, said: Transcript = UNSURE, seconds: float = 0.3) -> SimulatedTurn:
     sound = np.concatenate([*parts, silence(3.0)])
     heard = LoudnessVad().feed(sound[: len(sound) // WINDOW * WINDOW])
-    return Turn(sound, heard, lambda _samples, _lead: said, seconds)
+    return SimulatedTurn(sound, heard, lambda _samples, _lead: said, seconds)
 
 
 def test_what_may_be_finished_waits_for_its_silence() -> None:
     heard = turn(tone(1.0))
     assert heard.end() == pytest.approx(1.0 + 1.12, abs=0.05)
-    assert (heard.reading, heard.decodes) == (Reading.UNSURE, 1)
+    assert (heard.end_of_turn, heard.decodes) == (EndOfTurn.UNSURE, 1)
 
 
 def test_what_is_finished_waits_for_its_decode() -> None:
     heard = turn(fading(), said=FINISHED)
     assert heard.end() == pytest.approx(1.0 + PAUSE + 0.3, abs=0.05)
-    assert heard.reading is Reading.FINISHED
+    assert heard.end_of_turn is EndOfTurn.COMPLETE
 
 
 def test_a_second_look_takes_its_time() -> None:
-    heard = turn(fading(), said=Transcript("Turn it on.", passes=2, closing=FINISHED.closing))
+    heard = turn(
+        fading(), said=Transcript("Turn it on.", passes=2, end_scores=FINISHED.end_scores)
+    )
     assert heard.end() == pytest.approx(1.0 + PAUSE + 0.6, abs=0.05)
 
 

@@ -28,7 +28,7 @@ def pcm(samples: Samples, form: PcmFormat) -> bytes:
 
 
 def assert_tone(samples: Samples, *, seconds: float, hertz: float = 440.0) -> None:
-    """It is the tone() of these seconds, whatever it went through."""
+    """It is the harmonicity() of these seconds, whatever it went through."""
     assert len(samples) == pytest.approx(seconds * SAMPLE_RATE, abs=SAMPLE_RATE / 50)
     spectrum = np.abs(np.fft.rfft(samples))
     assert np.argmax(spectrum) * SAMPLE_RATE / len(samples) == pytest.approx(hertz, abs=2)

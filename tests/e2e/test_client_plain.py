@@ -91,7 +91,7 @@ async def test_parts_without_a_transcript_are_the_text(plain: Start) -> None:
 async def test_an_answer_before_the_end_of_the_sound_ends_the_utterance(plain: Start) -> None:
     server = await plain(Plain(ends_after=16_000))
     spoken, seen = Spoken(PcmFormat()), Seen()
-    spoken.add(clip(0.5).data)  # and it goes on: end() is never called
+    spoken.add(clip(0.5).data)  # and it goes on: text_end() is never called
     async with Client(server.uri) as client:
         answer = await client.transcribe(spoken, watch=seen)
     assert (answer.text, seen.told) == ("16000 bytes", ["(end of speech)"])

@@ -12,8 +12,8 @@ from tests.support.clips import CLIPS
 from wyoming_faster_whisper.audio.pcm import SAMPLE_RATE, Samples
 from wyoming_faster_whisper.engine.protocol import DecodeOptions, Job, Transcript
 from wyoming_faster_whisper.engine.whisper.pipeline import WhisperEngine
-from wyoming_faster_whisper.speech.prosody import voice
-from wyoming_faster_whisper.speech.turn_classifier import odds
+from wyoming_faster_whisper.speech.prosody import measure_prosody
+from wyoming_faster_whisper.speech.turn_classifier import log_odds
 from wyoming_faster_whisper.testing import silence
 
 from .conftest import loaded
@@ -40,9 +40,9 @@ def half(samples: Samples) -> Samples:
 
 def finished(engine: WhisperEngine, samples: Samples) -> float:
     sound = np.concatenate([samples, silence(0.2)])
-    [said] = engine.decode([Job(sound, closing=True, guess=True)])
-    assert said.closing is not None
-    return odds(said.closing, voice(sound, len(samples)))
+    [said] = engine.decode([Job(sound, score_end=True, guess=True)])
+    assert said.end_scores is not None
+    return log_odds(said.end_scores, measure_prosody(sound, len(samples)))
 
 
 @pytest.mark.parametrize("clip", LONG)
@@ -61,9 +61,9 @@ def test_a_question_ends_with_the_mark_that_it_has(engine: WhisperEngine) -> Non
 
     def stop(mark: str) -> float:
         text = alone.text.rstrip(".?!") + mark
-        closing = model.closing(encoding, prompt, text, len(samples) / SAMPLE_RATE)
+        closing = model.score_end_of_text(encoding, prompt, text, len(samples) / SAMPLE_RATE)
         assert closing is not None
-        return closing.stop
+        return closing.full_stop
 
     assert stop("?") > stop(".") == stop("")
 
@@ -75,7 +75,7 @@ def test_a_text_that_is_too_long_for_the_decoder_is_asked_nothing(
     model = engine.model
     encoding = model.encode([model.features(silence(1.0))], 100)
     prompt, text = model.prompt(DecodeOptions(), "en"), "no " * count
-    assert (model.closing(encoding, prompt, text, 1.0) is None) == (count > 444)
+    assert (model.score_end_of_text(encoding, prompt, text, 1.0) is None) == (count > 444)
     [[likely]] = model.likely([encoding], prompt, [text]).values()
     assert np.isfinite(likely) == (count <= 443)  # its end is scored as well
 
@@ -91,6 +91,6 @@ def test_a_text_that_was_sent_is_gone_on_from_and_not_said_twice(
     samples = CLIPS[clip].samples
     [alone] = engine.decode([Job(samples)])
     sent = " ".join(alone.text.split()[:3])
-    [went_on] = engine.decode([Job(samples, said=sent, closing=True)])
+    [went_on] = engine.decode([Job(samples, said=sent, score_end=True)])
     assert went_on.text.startswith(f"{sent} ")
     assert words(went_on) == words(alone)

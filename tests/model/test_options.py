@@ -130,7 +130,7 @@ def test_names_are_no_commands_to_the_decoder(engine: WhisperEngine) -> None:
 
 
 def test_silence_that_might_be_speech_is_nothing(engine: WhisperEngine) -> None:
-    job = Job(silence(3.0), DecodeOptions(language="en"), sure=False)
+    job = Job(silence(3.0), DecodeOptions(language="en"), certain_speech=False)
     assert engine.decode([job])[0].text == ""
 
 

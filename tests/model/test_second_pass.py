@@ -60,7 +60,7 @@ class Ears:
         return [features.shape[1] for features in self.model.features]
 
     def hear(self, *sounds: Samples, lead: int = 0) -> list[Transcript]:
-        return self.decode(*(Job(samples, ENGLISH, lead=lead) for samples in sounds))
+        return self.decode(*(Job(samples, ENGLISH, leading_silence=lead) for samples in sounds))
 
     def decode(self, *jobs: Job) -> list[Transcript]:
         return self._engine.decode(jobs)
@@ -71,7 +71,7 @@ def spoken(seconds: float, *stretches: tuple[float, float], **more: Any) -> Job:
     voice = tuple(
         (round(start * SAMPLE_RATE), round(end * SAMPLE_RATE)) for start, end in stretches
     )
-    return Job(silence(seconds), ENGLISH, voice=voice, **more)
+    return Job(silence(seconds), ENGLISH, speech=voice, **more)
 
 
 @pytest.mark.parametrize("text", [*FIRST, *AGAIN])
@@ -228,7 +228,7 @@ def test_a_sentence_that_both_passes_lose_is_decoded_alone(
     sound[round(3.7 * SAMPLE_RATE) - lead] = 1.0
     late = lead / SAMPLE_RATE
     job = spoken(5.0, *((start - late, end - late) for start, end in TWO), lead=lead)
-    [heard] = ears.decode(Job(sound, ENGLISH, voice=job.voice, lead=lead))
+    [heard] = ears.decode(Job(sound, ENGLISH, speech=job.speech, leading_silence=lead))
     assert heard.text == f"{SHORT} Close all the blinds."
     assert heard.provisional
     # With 0.2 s around it: it begins at 3 s.

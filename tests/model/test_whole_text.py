@@ -39,7 +39,9 @@ def heard(engine: WhisperEngine, sound: Samples) -> Transcript:
     [segment] = segments(probabilities, SpeechRules(), len(sound))
     samples = sound[segment.start : segment.end]
     options = DecodeOptions(language="en")
-    job = Job(samples, options, voice=segment.voiced, lead=segment.lead)
+    job = Job(
+        samples, options, speech=segment.speech_samples, leading_silence=segment.leading_silence
+    )
     [transcript] = engine.decode([job])
     return transcript
 

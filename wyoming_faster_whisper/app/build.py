@@ -43,11 +43,11 @@ def turn_rules(settings: Settings) -> TurnRules:
     """When the server ends a turn by itself."""
     given = settings.vad_endpointing
     return TurnRules(
-        silence=given if isinstance(given, float) else 0.0,
+        min_silence=given if isinstance(given, float) else 0.0,
         auto=given == "auto",
         no_speech=settings.no_speech_timeout,
         longest=settings.longest_command,
-        early=settings.early_answer,
+        early_silence=settings.early_answer,
     )
 
 

@@ -156,7 +156,7 @@ class Service:
             shared,
             build_info(
                 self.models,
-                endpointing=build.turn_rules(settings).endpointing(None),
+                endpointing=build.turn_rules(settings).server_endpointing(None),
                 partials=settings.partials != "off",
             ).event(),
             limits=self._patience,
@@ -183,7 +183,7 @@ class Service:
             self._announce(settings.zeroconf)
 
     async def run(self) -> None:
-        """Serve until stop() is called or standard input ends.
+        """Serve until full_stop() is called or standard input ends.
 
         Raises:
             ServerError: the model cannot be loaded.

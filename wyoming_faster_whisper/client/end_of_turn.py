@@ -9,13 +9,13 @@ from collections.abc import Iterable
 from enum import Enum, auto
 
 from ..audio.pcm import SAMPLE_RATE
-from ..speech.hysteresis import WINDOW, ends_below
+from ..speech.hysteresis import WINDOW, offset_threshold
 
 _THRESHOLD = 0.5  # probability from which somebody speaks
 _BEGIN = 3  # windows of speech in a row, 0.1 s, that no click or cough fills
 
 
-class Phase(Enum):
+class SpeakerState(Enum):
     """Where a turn is."""
 
     WAITING = auto()
@@ -23,7 +23,7 @@ class Phase(Enum):
     DONE = auto()
 
 
-class Turn:
+class SilenceEndpointer:
     """One speaker's turn: from the first word until the silence after the last.
 
     Args:
@@ -31,20 +31,20 @@ class Turn:
     """
 
     def __init__(self, silence: float) -> None:
-        self.phase = Phase.WAITING
+        self.state = SpeakerState.WAITING
         self._enough = max(1, round(silence * SAMPLE_RATE / WINDOW))
         self._run = 0  # windows of speech in a row before, of silence after it began
 
-    def hear(self, probabilities: Iterable[float]) -> Phase:
+    def feed(self, probabilities: Iterable[float]) -> SpeakerState:
         """Take more windows, and say where the turn is then."""
         for probability in probabilities:
-            if self.phase is Phase.WAITING:
+            if self.state is SpeakerState.WAITING:
                 self._run = self._run + 1 if probability >= _THRESHOLD else 0
                 if self._run == _BEGIN:
-                    self.phase, self._run = Phase.SPEAKING, 0
-            elif self.phase is Phase.SPEAKING:
-                quiet = probability < ends_below(_THRESHOLD)
+                    self.state, self._run = SpeakerState.SPEAKING, 0
+            elif self.state is SpeakerState.SPEAKING:
+                quiet = probability < offset_threshold(_THRESHOLD)
                 self._run = self._run + 1 if quiet else 0
                 if self._run == self._enough:
-                    self.phase = Phase.DONE
-        return self.phase
+                    self.state = SpeakerState.DONE
+        return self.state

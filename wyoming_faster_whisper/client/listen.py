@@ -27,7 +27,7 @@ from ..errors import visible
 from . import plain_screen, screen
 from .clips import Spoken
 from .connection import Client, ClientError, Watch
-from .end_of_turn import Phase, Turn
+from .end_of_turn import SilenceEndpointer, SpeakerState
 from .keyboard import keys
 from .microphone import Microphone
 from .options import End, Manner
@@ -150,7 +150,7 @@ class _Ear(Watch):
         self._facts = facts
         self._meter = meter
         self._vad = vad.stream() if vad is not None else None
-        self._turn = Turn(manner.silence)
+        self._turn = SilenceEndpointer(manner.silence)
         self._lead: deque[Samples] = deque()
         self._over = False  # nothing of what comes now belongs to it
         self._waited = 0.0  # seconds of sound before the first word
@@ -200,10 +200,10 @@ class _Ear(Watch):
         else:
             self._spoken.add(to_pcm16(block))
         if self._vad is not None:
-            phase = self._turn.hear(self._vad.feed(block).tolist())
-            if phase is not Phase.WAITING and self._spoken is None:
+            phase = self._turn.feed(self._vad.feed(block).tolist())
+            if phase is not SpeakerState.WAITING and self._spoken is None:
                 self._begin()
-            if phase is Phase.DONE:
+            if phase is SpeakerState.DONE:
                 self._end()
         seconds = self._waited if self._spoken is None else self._spoken.seconds
         if seconds >= self._manner.longest:

@@ -9,6 +9,7 @@ from typing import Protocol
 import numpy as np
 
 from ..audio.pcm import SAMPLE_RATE, Samples, room
+from ..speech.turn_classifier import EndOfTextScores
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,41 +32,30 @@ class Job:
 
     samples: Samples  # float32, shape (n,), 16 kHz mono, at most 30 s
     options: DecodeOptions = field(default_factory=DecodeOptions)
-    sure: bool = True  # the VAD heard speech, not only something that might be
-    voice: tuple[tuple[int, int], ...] = ()  # samples from and to which the VAD heard speech
+    certain_speech: bool = True  # the VAD heard speech, not only something that might be
+    speech: tuple[tuple[int, int], ...] = ()  # samples from and to which the VAD heard speech
     guess: bool = False  # may be dropped before it is used
     quick: bool = False  # a first pass will do: what it doubts is decoded again
     owner: Hashable = None  # whose it is; for fairness
     said: str = ""  # text that the decode goes on from: it has been sent already
-    closing: bool = False  # say what the decoder thought of the end of the text
-    lead: int = 0  # samples of silence to be heard before it
+    score_end: bool = False  # say what the decoder thought of the end of the text
+    leading_silence: int = 0  # samples of silence to be heard before it
 
     @property
     def seconds(self) -> float:
         return len(self.samples) / SAMPLE_RATE
 
     @property
-    def spoken(self) -> float:
+    def speech_seconds(self) -> float:
         """Seconds of speech in it, pauses not counted."""
-        return sum(end - start for start, end in self.voice) / SAMPLE_RATE
+        return sum(end - start for start, end in self.speech) / SAMPLE_RATE
 
     @property
-    def sound(self) -> Samples:
+    def padded_samples(self) -> Samples:
         """What the model hears: the samples, and before them the lead, as quiet as the room."""
-        if not self.lead:
+        if not self.leading_silence:
             return self.samples
-        return np.concatenate((room(self.samples, self.lead), self.samples))
-
-
-@dataclass(frozen=True, slots=True)
-class Closing:
-    """What the decoder thought of the end of a text: probabilities, as natural logs."""
-
-    stop: float  # the mark that ends the sentence, behind the last word; "." if none does
-    cut: float  # the one that breaks it off: "-"
-    trail: float  # the one that says there is more: "..."
-    word: float  # the last token of that word
-    end: float  # second of the sound by which the decoder had heard all of the text
+        return np.concatenate((room(self.samples, self.leading_silence), self.samples))
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,7 +67,7 @@ class Transcript:
     logprob: float = 0.0  # mean over tokens, natural log
     passes: int = 0  # of the decoder, over one or two encodings
     verdict: str = ""  # the gate's last word
-    closing: Closing | None = None  # where it was asked for, and the engine says
+    end_scores: EndOfTextScores | None = None  # where it was asked for, and the engine says
     language_probability: float = 1.0  # 0 to 1; 1 where the language was given
     provisional: bool = False  # more sound after the last word, or a second pass, may change it
     queued: float = field(default=0.0, compare=False)  # seconds that it waited for the model

@@ -59,7 +59,7 @@ class _Part:
     def language(self) -> str | None:
         """The language that was detected, if it was detected with certainty."""
         text = self.text
-        if text is None or not text.text or self.segment.voice_seconds < _ENOUGH_SPEECH:
+        if text is None or not text.text or self.segment.speech_seconds < _ENOUGH_SPEECH:
             return None
         return text.language if text.language_probability >= _ENOUGH_PROBABILITY else None
 
@@ -71,7 +71,7 @@ class Decoding:
         wanted: how to decode; may change while the utterance runs.
         read: is told what every decode of the last segment so far says; None: it failed.
         certain: is told the text of every segment, in order, once no more can come to it.
-        closing: ask also how the end of what was said looked to the decoder.
+        score_end: ask also how the end of what was said looked to the decoder.
         said: the text with which the decode of a segment has to begin, and its language.
     """
 
@@ -85,7 +85,7 @@ class Decoding:
         read: Callable[[Segment, Transcript | None], None],
         certain: Callable[[Transcript], None],
         said: Callable[[Segment], tuple[str, str | None]],
-        closing: bool,
+        score_end: bool,
         name: str,
     ) -> None:
         self.begun = 0  # decodes
@@ -97,7 +97,7 @@ class Decoding:
         self._read = read
         self._certain = certain
         self._said = said
-        self._closing = closing
+        self._score_end = score_end
         self._name = name
         self._parts: dict[Segment, _Part] = {}  # in the order of speech
         self._language: str | None = None  # that was detected with certainty
@@ -211,7 +211,7 @@ class Decoding:
 
     def _learn_language(self, part: _Part) -> None:
         """Keep the language of the longest part in which it was detected with certainty."""
-        seconds = part.segment.voice_seconds
+        seconds = part.segment.speech_seconds
         if part.language is not None and seconds > self._language_seconds:
             self._language, self._language_seconds = part.language, seconds
 
@@ -295,13 +295,13 @@ class Decoding:
         part.job = Job(
             self._recording.samples(segment.start, segment.end),
             options,
-            sure=segment.sure,
-            voice=segment.voiced,
+            certain_speech=segment.certain_speech,
+            speech=segment.speech_samples,
             guess=part.guess,
             quick=part.quick and part.guess and not part.closed,
             said=said,
-            closing=part.guess and self._closing,
-            lead=segment.lead,
+            score_end=part.guess and self._score_end,
+            leading_silence=segment.leading_silence,
             owner=self._recording,
         )
         self.begun += 1

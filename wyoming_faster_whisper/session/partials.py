@@ -120,7 +120,7 @@ class Partials:
                     quick=True,
                     owner=self._recording,
                     said=self._said,
-                    lead=segment.lead,
+                    leading_silence=segment.leading_silence,
                 )
             )
         except Hung:

@@ -20,7 +20,7 @@ from collections.abc import Awaitable, Callable
 from enum import Enum
 
 from ..audio.pcm import PcmFormat
-from ..speech.endpointing import Ended
+from ..speech.endpointing import EndReason
 from .audio_input import Memory, SpeechDetector, SpeechStream
 from .events import Answer, Notice
 from .request import Request
@@ -42,8 +42,8 @@ class State(Enum):
 class Session:
     """One client's utterances, one after the other.
 
-    There is one answer at a time: wait for answered() before start() and hear() while
-    crowded, and before cut() and stop(). So a session holds two recordings at most.
+    There is one answer at a time: wait for answered() before start() and feed() while
+    crowded, and before dash() and full_stop(). So a session holds two recordings at most.
 
     Args:
         tasks: decodes run in it; a ServerError that leaves it is for the client.
@@ -95,7 +95,7 @@ class Session:
 
     @property
     def full(self) -> bool:
-        """The longest utterance is reached: cut() it."""
+        """The longest utterance is reached: dash() it."""
         return self._turn is not None and self._turn.seconds >= self._shared.max_seconds
 
     @property
@@ -152,14 +152,14 @@ class Session:
             self._shared.max_seconds,
         )
         assert self._turn is not None
-        self._end(self._turn, Ended.FULL)
+        self._end(self._turn, EndReason.FULL)
 
     def stop(self) -> None:
         """End the utterance: its answer is sent as soon as it is known."""
         if self._state is State.IDLE:
             self.start(PcmFormat())
         if self._turn is not None:
-            self._end(self._turn, Ended.STOPPED)
+            self._end(self._turn, EndReason.STOPPED)
         self._state = State.IDLE
 
     def leave(self) -> None:
@@ -184,11 +184,11 @@ class Session:
         if turn is not None:
             turn.forget()
 
-    def _over(self, turn: Turn, why: Ended) -> None:
+    def _over(self, turn: Turn, why: EndReason) -> None:
         if turn is self._turn:  # else it was stopped while its last sound was judged
             self._end(turn, why)
 
-    def _end(self, turn: Turn, why: Ended) -> None:
+    def _end(self, turn: Turn, why: EndReason) -> None:
         self._turn = None
         self._state = State.DRAINING
         self._request = Request()
@@ -199,7 +199,7 @@ class Session:
         # A callback, because a task that is cancelled early never runs.
         task.add_done_callback(lambda task: self._drop(turn, task))
 
-    async def _answer(self, turn: Turn, why: Ended, before: list[asyncio.Task[None]]) -> None:
+    async def _answer(self, turn: Turn, why: EndReason, before: list[asyncio.Task[None]]) -> None:
         if before:
             await asyncio.wait(before)
         await self._send(await turn.answer(why))

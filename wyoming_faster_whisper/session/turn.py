@@ -17,13 +17,13 @@ from ..engine.protocol import DecodeOptions, Transcript
 from ..engine.queue import Worker
 from ..engine.remote.protocol import Relay, Upstreams
 from ..speech import utterance
-from ..speech.endpointing import Ended, Reading, TurnRules
+from ..speech.endpointing import EndOfTurn, EndReason, TurnRules
 from ..speech.hysteresis import WINDOW, Probabilities, windows
 from ..speech.live_stream import Pace
-from ..speech.prosody import voice
+from ..speech.prosody import measure_prosody
 from ..speech.segmenter import Segment, SpeechRules
-from ..speech.turn_classifier import reading
-from ..speech.utterance import Action, Close, Decode, Drop, End, Started, Utterance
+from ..speech.turn_classifier import classify_end_of_turn
+from ..speech.utterance import Action, AnnounceSpeech, Close, Decode, Drop, EndTurn, Utterance
 from .audio_input import Hearing, Memory, SpeechDetector
 from .decodes import Decoding
 from .event_loop_lag import Lateness
@@ -108,7 +108,7 @@ class Turn:
         *,
         warned: set[str],
         tell: Callable[[Notice], None],
-        over: Callable[[Turn, Ended], None],
+        over: Callable[[Turn, EndReason], None],
         name: str,
     ) -> None:
         self._shared = shared
@@ -124,7 +124,7 @@ class Turn:
         self._texts = False  # TextStarted went out
         self._pace = Pace()
         self._lateness = Lateness()
-        self._utterance = Utterance(shared.rules, pause=0)
+        self._utterance = Utterance(shared.rules, guess_after=0)
         self._hearing = Hearing(
             pcm, memory=shared.memory, vad=shared.vad, tasks=tasks, judged=self._listen
         )
@@ -146,7 +146,7 @@ class Turn:
             read=self._read,
             certain=self._certain,
             said=self._partials.said,
-            closing=shared.turns.auto,
+            score_end=shared.turns.auto,
             name=name,
         )
         self.request = request
@@ -169,8 +169,8 @@ class Turn:
         said = self._utterance
         if not self._pace.live:
             return _REST
-        if not said.pausing:  # a pause is noticed before it is long enough for a guess
-            pause = said.pause * WINDOW / SAMPLE_RATE
+        if not said.in_pause:  # a pause is noticed before it is long enough for a guess
+            pause = said.guess_after * WINDOW / SAMPLE_RATE
             return min(_LONGEST_REST, pause - _REST) if pause else _LONGEST_REST
         # Whatever comes while a guess is decoded waits for that anyway, unless it ends the turn.
         return _LONG_REST if self._decoding.busy and not self._endpointing else _REST
@@ -188,9 +188,9 @@ class Turn:
     def request(self, request: Request) -> None:
         self._request = request
         turns, sensitivity = self._shared.turns, request.vad_sensitivity
-        self._endpointing = turns.endpointing(sensitivity)
-        self._utterance.pause = windows(self._shared.pause)
-        self._utterance.ending = turns.ending(sensitivity)
+        self._endpointing = turns.server_endpointing(sensitivity)
+        self._utterance.guess_after = windows(self._shared.pause)
+        self._utterance.endpointing = turns.endpointing(sensitivity)
 
     def hear(self, pcm: PcmFormat, data: bytes) -> None:
         """Take more sound.
@@ -225,7 +225,7 @@ class Turn:
         if self._relay is not None:
             self._relay.stop()
 
-    async def answer(self, why: Ended) -> Answer:
+    async def answer(self, why: EndReason) -> Answer:
         """Decode what is missing, and say what was said.
 
         Raises:
@@ -234,14 +234,14 @@ class Turn:
         await self._hearing.all_judged()
         parts: tuple[Segment, ...] = ()
         for action in self._utterance.stop(len(self._hearing.recording)):
-            if isinstance(action, utterance.Answer):
+            if isinstance(action, utterance.Finalize):
                 parts = action.segments
             elif isinstance(action, Decode):
                 self._held[action.segment] = None
             else:
                 self._perform(action)
         if self._started:
-            self._tell(VoiceStopped(self._utterance.spoken_until))
+            self._tell(VoiceStopped(self._utterance.speech_end))
         self._partials.pause()
         relayed = await self._ask_upstream() if parts else None
         if relayed is not None:
@@ -297,15 +297,15 @@ class Turn:
 
     def _listen(self, probabilities: Probabilities) -> None:
         worker, said = self._shared.worker, self._utterance
-        actions = said.heard(
+        actions = said.feed(
             probabilities.tolist(),
             # A guess must not make anybody wait, and must be ready when the silence is over.
             # While an upstream decodes, ours begins only when that is late.
-            guess=worker.idle and worker.seconds <= _USUAL_SILENCE and not self._relayed,
+            may_guess=worker.idle and worker.seconds <= _USUAL_SILENCE and not self._relayed,
             may_end=self._endpointing or self._pace.live,
         )
         now = self._clock()
-        silent = said.samples / SAMPLE_RATE - said.spoken_until
+        silent = said.samples / SAMPLE_RATE - said.speech_end
         if silent * SAMPLE_RATE < len(probabilities) * WINDOW:
             # The last speech came with the sound that came since the last look.
             self._spoke = max(self._looked, now - silent)
@@ -316,7 +316,7 @@ class Turn:
 
     def _open(self) -> Segment | None:
         """What is being said, once all before it is certain: text goes out in order."""
-        segment = self._utterance.open()
+        segment = self._utterance.open_segment()
         if segment is None or not self._decoding.settled(segment):
             return None
         held = any(one.start < segment.start for one in self._held)
@@ -339,10 +339,10 @@ class Turn:
                     self._decoding.drop(segment)
                 case Close(segment=segment):
                     self._decoding.close(segment)
-                case Started(seconds=seconds) if self._endpointing:
+                case AnnounceSpeech(seconds=seconds) if self._endpointing:
                     self._started = True
                     self._tell(VoiceStarted(seconds))
-                case End(why=why):
+                case EndTurn(reason=why):
                     self._over(self, why)
 
     def _begin_held(self, before: Segment) -> None:
@@ -352,12 +352,14 @@ class Turn:
 
     def _read(self, segment: Segment, text: Transcript | None) -> None:
         if text is None:
-            said = Reading.FAILED
+            said = EndOfTurn.FAILED
         else:
             samples = self._hearing.recording.samples(segment.start, segment.end)
-            said = reading(text.text, text.closing, voice(samples, segment.spoken))
+            said = classify_end_of_turn(
+                text.text, text.end_scores, measure_prosody(samples, segment.speech_end)
+            )
         provisional = text is not None and text.provisional
-        self._perform(*self._utterance.read(segment, said, provisional=provisional))
+        self._perform(*self._utterance.decoded(segment, said, provisional=provisional))
 
     def _tell_piece(self, piece: str) -> None:
         if self._shared.partials != "off":
@@ -371,13 +373,13 @@ class Turn:
 
     def _record(
         self,
-        why: Ended,
+        why: EndReason,
         parts: tuple[Segment, ...],
         texts: list[Transcript],
         transcript: Transcript,
         upstream: str,
     ) -> None:
-        guess = "dropped" if self._utterance.dropped else "none"
+        guess = "dropped" if self._utterance.dropped_guesses else "none"
         if parts and self._decoding.guessed(parts[-1]):
             guess = "used"
         now = self._clock()
@@ -388,7 +390,7 @@ class Turn:
                 ended=why.value,
                 heard=self.seconds,
                 wait=waited,
-                after_stop=now - self._stopped if why is Ended.STOPPED else None,
+                after_stop=now - self._stopped if why is EndReason.STOPPED else None,
                 queued=max((text.queued for text in texts), default=0.0),
                 decodes=self._decoding.begun + self._partials.begun,
                 guess=guess,

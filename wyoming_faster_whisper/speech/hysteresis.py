@@ -19,7 +19,7 @@ Probabilities = npt.NDArray[np.float32]
 _HYSTERESIS = 0.15  # Silero's own (snakers4/silero-vad: utils_vad.py, neg_threshold)
 
 
-def ends_below(threshold: float) -> float:
+def offset_threshold(threshold: float) -> float:
     """The probability under which speech that began at a threshold ends.
 
     Half a low threshold, for at nothing speech would never end.
@@ -50,14 +50,14 @@ def stretches(
 
     Args:
         probabilities: of speech, one per window.
-        threshold: speech begins at it, and ends as ends_below() says.
+        threshold: speech begins at it, and ends as offset_threshold() says.
         min_silence: windows; at least 1.
     """
     found: list[Stretch] = []
     start: int | None = None
     last = 0  # the last window of speech
     for at, probability in enumerate(probabilities):
-        if probability >= (threshold if start is None else ends_below(threshold)):
+        if probability >= (threshold if start is None else offset_threshold(threshold)):
             start = at if start is None else start
             last = at
         elif start is not None and at - last >= min_silence:

@@ -42,7 +42,7 @@ class SpeechRules:
     threshold: float = 0.5  # probability from which somebody speaks
     # Probability from which somebody might: whispers stay below the threshold. Kitchen
     # noise, clicks, tones and hum rarely get there; what does is for the gate to refuse.
-    doubt: float = 0.15
+    low_threshold: float = 0.15
     min_speech: float = 0.064  # seconds in all below which nobody surely speaks
     min_silence: float = 2.0  # seconds that part two segments
     clip_threshold: float = 0.5  # probability up to which both ends are cut off
@@ -55,26 +55,26 @@ class Segment:
 
     start: int
     end: int
-    sure: bool  # somebody speaks; False: somebody might
+    certain_speech: bool  # somebody speaks; False: somebody might
     speech: tuple[int, int] = (0, 0)  # its windows, without the silence kept around them
-    lead: int = 0  # samples of silence that are missing in front of it
-    voice: tuple[Stretch, ...] = field(default=(), compare=False)  # its windows of speech
+    leading_silence: int = 0  # samples of silence that are missing in front of it
+    stretches: tuple[Stretch, ...] = field(default=(), compare=False)  # its windows of speech
 
     @property
-    def voiced(self) -> tuple[tuple[int, int], ...]:
+    def speech_samples(self) -> tuple[tuple[int, int], ...]:
         """Samples of the segment from and to which somebody speaks."""
         return tuple(
             (each.start * WINDOW - self.start, min(self.end, each.end * WINDOW) - self.start)
-            for each in self.voice
+            for each in self.stretches
         )
 
     @property
-    def voice_seconds(self) -> float:
+    def speech_seconds(self) -> float:
         """Seconds of speech in it, pauses not counted."""
-        return sum(map(len, self.voice)) * WINDOW / SAMPLE_RATE
+        return sum(map(len, self.stretches)) * WINDOW / SAMPLE_RATE
 
     @property
-    def spoken(self) -> int:
+    def speech_end(self) -> int:
         """Samples from its start to the end of its speech."""
         return self.speech[1] * WINDOW - self.start
 
@@ -87,9 +87,9 @@ def segments(probabilities: Sequence[float], rules: SpeechRules, samples: int) -
         samples: of the recording.
     """
     speech = stretches(probabilities, threshold=rules.threshold, min_silence=PAUSE)
-    sure = sum(map(len, speech)) * WINDOW >= max(rules.min_speech * SAMPLE_RATE, WINDOW)
-    if not sure:
-        threshold = min(rules.doubt, rules.threshold)
+    certain = sum(map(len, speech)) * WINDOW >= max(rules.min_speech * SAMPLE_RATE, WINDOW)
+    if not certain:
+        threshold = min(rules.low_threshold, rules.threshold)
         speech = stretches(probabilities, threshold=threshold, min_silence=PAUSE)
     elif rules.clip_threshold < rules.threshold:
         speech = stretches(probabilities, threshold=rules.clip_threshold, min_silence=PAUSE)
@@ -110,11 +110,11 @@ def segments(probabilities: Sequence[float], rules: SpeechRules, samples: int) -
             for each in speech
             if each.start < part.end and each.end > part.start
         )
-        found.append(Segment(start, end, sure, (part.start, part.end), lead, voice))
+        found.append(Segment(start, end, certain, (part.start, part.end), lead, voice))
     return found
 
 
-def parting(length: int, rules: SpeechRules) -> int:
+def closing_silence(length: int, rules: SpeechRules) -> int:
     """Windows of silence that close a part which is that many windows long."""
     gap = max(1, windows(rules.min_silence))
     seconds = length * WINDOW / SAMPLE_RATE
@@ -138,7 +138,7 @@ def _joined(speech: Sequence[Stretch], *, longest: int, rules: SpeechRules) -> l
             found.append(Stretch(start, start + longest))
             start += longest
         last = found[-1] if found and start == stretch.start else None
-        close = last is not None and start - last.end < parting(len(last), rules)
+        close = last is not None and start - last.end < closing_silence(len(last), rules)
         if last and close and stretch.end - last.start <= longest:
             found[-1] = Stretch(last.start, stretch.end)
         else:

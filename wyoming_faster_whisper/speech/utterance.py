@@ -2,7 +2,7 @@
 
     LISTENING --pause--> GUESSING --speech--> LISTENING
         |                    |
-        |      stop(), or a silence that ends the turn
+        |      full_stop(), or a silence that ends the turn
         v                    v
       ENDED                ENDED
 
@@ -13,7 +13,7 @@ the segments before it are closed and stay. At the end those that are there
 already are the answer, and only what is missing is decoded: nothing at all after
 a pause, the tail of a dictation, all of what was said without a pause.
 
-Where the server ends the turn (Ending), what was said is read before the silence
+Where the server ends the turn (Endpointing), what was said is read before the silence
 counts: nothing, the gate's word for noise, ends no turn, and a sentence that is
 finished may end it sooner than one that is not. Where somebody might just have
 begun to speak again, the end waits for the VAD to be sure.
@@ -26,24 +26,24 @@ from dataclasses import dataclass
 from enum import Enum, auto
 
 from ..audio.pcm import SAMPLE_RATE
-from .endpointing import Ended, Ending, Reading
-from .hysteresis import WINDOW, ends_below, windows
-from .segmenter import PAUSE, Segment, SpeechRules, parting, segments
+from .endpointing import EndOfTurn, Endpointing, EndReason
+from .hysteresis import WINDOW, offset_threshold, windows
+from .segmenter import PAUSE, Segment, SpeechRules, closing_silence, segments
 
 # Who has paused and gone on is likely to do so again: each dropped guess asks for this many
 # windows more of silence before the next, up to so many in all.
-_MORE = 3
+_MORE_SILENCE = 3
 _LONGEST_PAUSE = 20
 
 # Who speaks for longer than a command, Home Assistant's longest being 15 s, dictates, and pauses
 # between any two sentences. A guess there asks for as much silence as that part of what it would
 # decode: it is the dearer, and the likelier to be dropped, the more that is.
 _DICTATION = windows(15.0)
-_DEAR = 8
+_DICTATION_SHARE = 8
 
 # Windows, 0.3 s, that a silence ends a turn later at most while somebody may have begun to speak
 # again: Silero takes up to 0.26 s of a word to be sure of it, and 0.14 s to doubt.
-_BEGINNING = 10
+_SPEECH_ONSET = 10
 
 
 # Samples, 0.1 s, by which the sound must have grown since a provisional guess for another decode:
@@ -51,7 +51,7 @@ _BEGINNING = 10
 _MORE_SOUND = SAMPLE_RATE // 10
 
 
-class Phase(Enum):
+class UtterancePhase(Enum):
     """Where an utterance is."""
 
     LISTENING = auto()
@@ -83,57 +83,59 @@ class Close:
 
 
 @dataclass(frozen=True, slots=True)
-class Started:
+class AnnounceSpeech:
     """Somebody began to speak; once in an utterance."""
 
     seconds: float  # since the first sample
 
 
 @dataclass(frozen=True, slots=True)
-class End:
+class EndTurn:
     """The turn is over: answer it as if the client had stopped."""
 
-    why: Ended
+    reason: EndReason
 
 
 @dataclass(frozen=True, slots=True)
-class Answer:
+class Finalize:
     """Send the texts of these segments, in this order; none means that nobody spoke."""
 
     segments: tuple[Segment, ...]
 
 
-Action = Decode | Drop | Close | Started | End | Answer
+Action = Decode | Drop | Close | AnnounceSpeech | EndTurn | Finalize
 
 
 class Utterance:
     """Takes facts, returns actions; the caller performs them in order.
 
     Args:
-        pause: windows of silence behind speech after which to guess; 0 = never guess.
-        ending: when it is over by itself; both may be changed while it runs.
+        guess_after: windows of silence behind speech after which to guess; 0 = never guess.
+        endpointing: when it is over by itself; both may be changed while it runs.
     """
 
-    def __init__(self, rules: SpeechRules, *, pause: int, ending: Ending | None = None) -> None:
-        self.phase = Phase.LISTENING
-        self.ending = ending or Ending()
-        self.dropped = 0  # guesses
+    def __init__(
+        self, rules: SpeechRules, *, guess_after: int, endpointing: Endpointing | None = None
+    ) -> None:
+        self.phase = UtterancePhase.LISTENING
+        self.endpointing = endpointing or Endpointing()
+        self.dropped_guesses = 0  # guesses
         self._rules = rules
-        self.pause = pause
-        self._least = max(1, windows(rules.min_speech))  # windows of speech, in all
+        self.guess_after = guess_after
+        self._min_speech = max(1, windows(rules.min_speech))  # windows of speech, in all
         self._probabilities: list[float] = []
-        self._first: int | None = None  # window of speech; None before it, and after noise
-        self._spoken = 0  # windows of speech since then
-        self._last = 0  # the window after the last of speech
-        self._quiet = 0  # windows since the last of speech; 0 before the first too
-        self._started = False
-        self._due = False  # what was said is being decoded for whoever waits for it
-        self._closes = 0  # windows of silence that close what is being said; 0 = none do
-        self._guesses = pause  # and that ask for a guess of it
+        self._speech_start: int | None = None  # window of speech; None before it, and after noise
+        self._speech_windows = 0  # windows of speech since then
+        self._speech_end = 0  # the window after the last of speech
+        self._silent_windows = 0  # windows since the last of speech; 0 before the first too
+        self._announced = False
+        self._final_begun = False  # what was said is being decoded for whoever waits for it
+        self._close_after = 0  # windows of silence that close what is being said; 0 = none do
+        self._guess_delay = guess_after  # and that ask for a guess of it
         self._is_closed = False  # this silence has closed it
         self._provisional: Segment | None = None  # whose text more sound may change
-        self._idle = False  # there is time for guesses
-        self._reading: Reading | None = None  # of what was said, as long as silence follows
+        self._may_guess = False  # there is time for guesses
+        self._end_of_turn: EndOfTurn | None = None  # of what was said, as long as silence follows
         self._may_end = True
         self._decoding: dict[tuple[int, int], Segment] = {}  # by their windows of speech
 
@@ -149,48 +151,48 @@ class Utterance:
         return len(self._probabilities) * WINDOW
 
     @property
-    def spoken_until(self) -> float:
+    def speech_end(self) -> float:
         """The second at which the last speech ended; 0 before the first."""
-        return self._last * WINDOW / SAMPLE_RATE
+        return self._speech_end * WINDOW / SAMPLE_RATE
 
     @property
     def speaking(self) -> bool:
         """Somebody speaks just now."""
-        return self._first is not None and not self._quiet
+        return self._speech_start is not None and not self._silent_windows
 
     @property
-    def pausing(self) -> bool:
+    def in_pause(self) -> bool:
         """Somebody spoke and is silent: that was all, perhaps."""
-        return self._first is not None and self._quiet > 0
+        return self._speech_start is not None and self._silent_windows > 0
 
-    def heard(
-        self, probabilities: Iterable[float], *, guess: bool, may_end: bool = True
+    def feed(
+        self, probabilities: Iterable[float], *, may_guess: bool, may_end: bool = True
     ) -> list[Action]:
         """Take more windows.
 
         Args:
-            guess: whether there is time for a guess now.
+            may_guess: whether there is time for a guess now.
             may_end: whether silence may end the turn now.
         """
         self._may_end = may_end
-        self._idle = guess
+        self._may_guess = may_guess
         actions: list[Action] = []
         for probability in probabilities:
-            if self.phase is Phase.ENDED:
+            if self.phase is UtterancePhase.ENDED:
                 break
             self._probabilities.append(probability)
             # As in stretches(): speech goes on at less than it takes to begin.
-            begun = self._first is not None and self._quiet < PAUSE
+            begun = self._speech_start is not None and self._silent_windows < PAUSE
             threshold = self._rules.threshold
-            if probability >= (ends_below(threshold) if begun else threshold):
-                actions += self._speech()
+            if probability >= (offset_threshold(threshold) if begun else threshold):
+                actions += self._on_speech()
             else:
-                actions += self._silence(guess=guess)
-            actions += self._over()
+                actions += self._on_silence(may_guess=may_guess)
+            actions += self._end_if_due()
         return actions
 
-    def read(
-        self, segment: Segment, reading: Reading, *, provisional: bool = False
+    def decoded(
+        self, segment: Segment, end_of_turn: EndOfTurn, *, provisional: bool = False
     ) -> list[Action]:
         """Take what the decode of a segment says.
 
@@ -199,15 +201,15 @@ class Utterance:
                 more with all the silence that a segment has, or with what there is at the end.
         """
         is_open = self._decoding and self._decoding[max(self._decoding)] is segment
-        if not is_open or self.phase is not Phase.GUESSING:
+        if not is_open or self.phase is not UtterancePhase.GUESSING:
             return []
         self._provisional = segment if provisional else None
-        if reading is Reading.NOTHING and not provisional:
-            self._first, self._spoken, self._quiet = None, 0, 0
-            self.phase = Phase.LISTENING
+        if end_of_turn is EndOfTurn.NO_SPEECH and not provisional:
+            self._speech_start, self._speech_windows, self._silent_windows = None, 0, 0
+            self.phase = UtterancePhase.LISTENING
             return []
-        self._reading = reading
-        return self._over()
+        self._end_of_turn = end_of_turn
+        return self._end_if_due()
 
     def stop(self, samples: int) -> list[Action]:
         """End the utterance.
@@ -215,72 +217,78 @@ class Utterance:
         Args:
             samples: of the whole recording.
         """
-        if self.phase is Phase.ENDED:  # by itself: what came after that is not part of it
+        if (
+            self.phase is UtterancePhase.ENDED
+        ):  # by itself: what came after that is not part of it
             samples = min(samples, self.samples)
-        self.phase = Phase.ENDED
+        self.phase = UtterancePhase.ENDED
         parts = segments(self._probabilities, self._rules, samples)
-        renewed = self._renewed(parts) if self._idle else []
+        renewed = self._drop_outgrown(parts) if self._may_guess else []
         actions = renewed + self._decode(parts, guess=False)
         answer = tuple(self._decoding[part.speech] for part in parts)
-        return [*actions, Answer(answer)]
+        return [*actions, Finalize(answer)]
 
-    def open(self) -> Segment | None:
+    def open_segment(self) -> Segment | None:
         """What is being said, and may go on; None where nobody surely speaks."""
-        parts = self._now()
+        parts = self._segments_so_far()
         return parts[-1] if parts else None
 
-    def _speech(self) -> list[Action]:
-        self._quiet = 0
+    def _on_speech(self) -> list[Action]:
+        self._silent_windows = 0
         self._provisional = None
-        self._reading, self._due = None, False
-        if self._first is None:
-            self._first = len(self._probabilities) - 1
-        self._spoken += 1
-        self._last = len(self._probabilities)
+        self._end_of_turn, self._final_begun = None, False
+        if self._speech_start is None:
+            self._speech_start = len(self._probabilities) - 1
+        self._speech_windows += 1
+        self._speech_end = len(self._probabilities)
         actions: list[Action] = []
-        if self._spoken == self._least and not self._started:
-            self._started = True
-            actions.append(Started(self._first * WINDOW / SAMPLE_RATE))
-        if self.phase is Phase.GUESSING:
-            self.phase = Phase.LISTENING
+        if self._speech_windows == self._min_speech and not self._announced:
+            self._announced = True
+            actions.append(AnnounceSpeech(self._speech_start * WINDOW / SAMPLE_RATE))
+        if self.phase is UtterancePhase.GUESSING:
+            self.phase = UtterancePhase.LISTENING
             last = max(self._decoding)
             if not self._is_closed:
-                self.dropped += 1
+                self.dropped_guesses += 1
                 actions.append(self._drop(self._decoding[last]))
         self._is_closed = False
         return actions
 
-    def _silence(self, *, guess: bool) -> list[Action]:
-        if self._first is None:
+    def _on_silence(self, *, may_guess: bool) -> list[Action]:
+        if self._speech_start is None:
             return []
-        self._quiet += 1
-        due = self.ending.silence and self._quiet >= self.ending.due
-        if due and self._may_end and not self._due:
+        self._silent_windows += 1
+        final_due = (
+            self.endpointing.min_silence and self._silent_windows >= self.endpointing.final_decode
+        )
+        if final_due and self._may_end and not self._final_begun:
             # Somebody waits for it now; where there was no time for a guess it begins here.
-            self._due = True
-            return self._begin(guess=False)
-        if self.phase is Phase.GUESSING:
+            self._final_begun = True
+            return self._begin_decodes(guess=False)
+        if self.phase is UtterancePhase.GUESSING:
             again: list[Action] = []
-            if guess and self._quiet >= windows(self._rules.pad):
-                parts = self._now()
-                if dropped := self._renewed(parts):
+            if may_guess and self._silent_windows >= windows(self._rules.pad):
+                parts = self._segments_so_far()
+                if dropped := self._drop_outgrown(parts):
                     again = [*dropped, *self._decode(parts, guess=True)]
-            return [*again, *self._closed()]
-        if not self.pause or self._quiet < self.pause:
+            return [*again, *self._close_if_due()]
+        if not self.guess_after or self._silent_windows < self.guess_after:
             return []
         actions: list[Action] = []
-        if self._quiet == self.pause:
+        if self._silent_windows == self.guess_after:
             # What is closed is decoded in any case, now or at the end.
-            parts = self._now()
+            parts = self._segments_so_far()
             actions = self._decode(parts[:-1], guess=True)
-            length = _length(parts[-1].speech) if parts else 0
-            self._closes = parting(length, self._rules) if parts else 0
-            self._guesses = self._patience(length)
-        if (guess and self._quiet >= self._guesses) or 0 < self._closes <= self._quiet:
-            actions += self._begin(guess=True)
-        return [*actions, *self._closed()]
+            length = _window_count(parts[-1].speech) if parts else 0
+            self._close_after = closing_silence(length, self._rules) if parts else 0
+            self._guess_delay = self._delay_for(length)
+        if (
+            may_guess and self._silent_windows >= self._guess_delay
+        ) or 0 < self._close_after <= self._silent_windows:
+            actions += self._begin_decodes(guess=True)
+        return [*actions, *self._close_if_due()]
 
-    def _renewed(self, parts: list[Segment]) -> list[Action]:
+    def _drop_outgrown(self, parts: list[Segment]) -> list[Action]:
         """Drop the provisional guess where its segment has grown enough for another decode."""
         old, self._provisional = self._provisional, None
         if old is None or self._is_closed or self._decoding.get(old.speech) is not old:
@@ -289,61 +297,66 @@ class Utterance:
         more = any(part.speech == old.speech and part.end >= least for part in parts)
         return [self._drop(old)] if more else []
 
-    def _patience(self, length: int) -> int:
+    def _delay_for(self, length: int) -> int:
         """Windows of silence after which a guess of that many windows is worth its time."""
-        pause = self.pause + self.dropped * _MORE
-        longest = max(self.pause, _LONGEST_PAUSE)
-        if self._first is not None and len(self._probabilities) - self._first > _DICTATION:
-            return max(longest, length // _DEAR)
+        pause = self.guess_after + self.dropped_guesses * _MORE_SILENCE
+        longest = max(self.guess_after, _LONGEST_PAUSE)
+        if (
+            self._speech_start is not None
+            and len(self._probabilities) - self._speech_start > _DICTATION
+        ):
+            return max(longest, length // _DICTATION_SHARE)
         return min(pause, longest)
 
-    def _begin(self, *, guess: bool) -> list[Action]:
+    def _begin_decodes(self, *, guess: bool) -> list[Action]:
         """Decode all that was said, the last segment included."""
-        parts = self._now()
+        parts = self._segments_so_far()
         if not parts:
             return []
-        self.phase = Phase.GUESSING
+        self.phase = UtterancePhase.GUESSING
         actions = self._decode(parts, guess=True, quick=guess)
         if not guess:
             actions.append(Decode(self._decoding[parts[-1].speech], guess=False))
         return actions
 
-    def _closed(self) -> list[Action]:
+    def _close_if_due(self) -> list[Action]:
         """Where what is being decoded is closed by now: say so, once."""
-        if self.phase is not Phase.GUESSING or self._is_closed:
+        if self.phase is not UtterancePhase.GUESSING or self._is_closed:
             return []
         last = max(self._decoding)
-        self._is_closed = self._quiet >= parting(_length(last), self._rules)
+        self._is_closed = self._silent_windows >= closing_silence(
+            _window_count(last), self._rules
+        )
         return [Close(self._decoding[last])] if self._is_closed else []
 
-    def _over(self) -> list[Action]:
-        why = self._why_over()
+    def _end_if_due(self) -> list[Action]:
+        why = self._end_reason()
         if why is None:
             return []
-        self.phase = Phase.ENDED
-        return [End(why)]
+        self.phase = UtterancePhase.ENDED
+        return [EndTurn(why)]
 
-    def _why_over(self) -> Ended | None:
-        ending, heard = self.ending, len(self._probabilities)
-        if self.phase is Phase.ENDED:
+    def _end_reason(self) -> EndReason | None:
+        ending, heard = self.endpointing, len(self._probabilities)
+        if self.phase is UtterancePhase.ENDED:
             return None
-        if self._spoken < self._least:
+        if self._speech_windows < self._min_speech:
             nobody = ending.no_speech and heard >= windows(ending.no_speech)
-            return Ended.NO_SPEECH if nobody and not self.speaking else None
-        assert self._first is not None
-        if ending.longest and heard - self._first >= windows(ending.longest):
-            return Ended.LONGEST
+            return EndReason.NO_SPEECH if nobody and not self.speaking else None
+        assert self._speech_start is not None
+        if ending.longest and heard - self._speech_start >= windows(ending.longest):
+            return EndReason.LONGEST
         late = ending.within and heard > windows(ending.within)
-        if not ending.silence or late or not self._may_end or self._reading is None:
+        if not ending.min_silence or late or not self._may_end or self._end_of_turn is None:
             return None
-        needed = ending.needed(self._reading)
-        if self._probabilities[-1] >= self._rules.doubt:
-            needed += _BEGINNING
-        return Ended.SILENCE if self._quiet >= needed else None
+        needed = ending.silence_after(self._end_of_turn)
+        if self._probabilities[-1] >= self._rules.low_threshold:
+            needed += _SPEECH_ONSET
+        return EndReason.SILENCE if self._silent_windows >= needed else None
 
-    def _now(self) -> list[Segment]:
+    def _segments_so_far(self) -> list[Segment]:
         parts = segments(self._probabilities, self._rules, self.samples)
-        return [part for part in parts if part.sure]
+        return [part for part in parts if part.certain_speech]
 
     def _decode(self, parts: list[Segment], *, guess: bool, quick: bool = False) -> list[Action]:
         """Begin what is not being decoded, and drop what is not wanted any more.
@@ -365,5 +378,5 @@ class Utterance:
         return Drop(part)
 
 
-def _length(speech: tuple[int, int]) -> int:
+def _window_count(speech: tuple[int, int]) -> int:
     return speech[1] - speech[0]

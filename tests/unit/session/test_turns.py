@@ -13,7 +13,7 @@ import pytest
 
 from tests.support.virtual_time import House, Said, joined, run
 from wyoming_faster_whisper.audio.pcm import Samples
-from wyoming_faster_whisper.engine.protocol import Closing, Job, Transcript
+from wyoming_faster_whisper.engine.protocol import Job, Transcript
 from wyoming_faster_whisper.session.events import (
     TextPiece,
     TextStarted,
@@ -23,6 +23,7 @@ from wyoming_faster_whisper.session.events import (
 )
 from wyoming_faster_whisper.session.request import Request
 from wyoming_faster_whisper.speech.endpointing import TurnRules
+from wyoming_faster_whisper.speech.turn_classifier import EndOfTextScores
 from wyoming_faster_whisper.testing import silence, tone
 
 COMMAND = joined(tone(1.5), silence(0.7))
@@ -81,7 +82,10 @@ def test_a_guess_is_dropped_and_made_again_for_who_goes_on() -> None:
     (record,) = said.records
     assert (record.guess, record.decodes) == ("used", 2)
     assert [round(job.seconds, 1) for job in jobs] == [1.2, 3.0]
-    assert [job.lead for job in jobs] == [6400, 6400]  # who spoke at once is given 0.4 s
+    assert [job.leading_silence for job in jobs] == [
+        6400,
+        6400,
+    ]  # who spoke at once is given 0.4 s
 
 
 def test_a_request_after_the_audio_began_that_changes_nothing_costs_no_decode() -> None:
@@ -103,7 +107,7 @@ def test_one_that_changes_the_language_does() -> None:
 
 def fades(job: Job) -> Transcript:
     """A text whose last word needs 0.3 s of silence after it to be heard."""
-    silent = job.seconds - job.voice[-1][1] / 16_000
+    silent = job.seconds - job.speech[-1][1] / 16_000
     text = "Turn off the light." if silent > 0.3 else "Turn off the"
     return Transcript(text, "en", provisional=not text.endswith("."))
 
@@ -154,7 +158,7 @@ def test_a_long_dictation_of_provisional_texts_says_nothing_twice() -> None:
 def test_fragments_are_heard_together_over_a_pause_of_seconds() -> None:
     said, jobs = played(joined(tone(1.0), silence(2.4), tone(1.0), silence(0.7)))
     assert said.text == "4.6 seconds"
-    assert jobs[-1].voice[0][1] < jobs[-1].voice[1][0]
+    assert jobs[-1].speech[0][1] < jobs[-1].speech[1][0]
 
 
 def test_fragments_are_heard_apart_where_the_pause_is_longer_than_that() -> None:
@@ -281,13 +285,15 @@ def test_guessing_is_no_later_than_not_guessing_however_slow_the_engine(slower: 
 
 # The server ends the turn.
 
-FIXED = TurnRules(silence=0.5)
+FIXED = TurnRules(min_silence=0.5)
 AUTO = TurnRules(auto=True)
-FINISHED = Closing(stop=-0.05, cut=-8.0, trail=-8.0, word=-0.01, end=1.3)
-CUT = Closing(stop=-4.0, cut=-0.7, trail=-2.0, word=-1.0, end=1.0)
+FINISHED = EndOfTextScores(
+    full_stop=-0.05, dash=-8.0, ellipsis=-8.0, last_word=-0.01, text_end=1.3
+)
+CUT = EndOfTextScores(full_stop=-4.0, dash=-0.7, ellipsis=-2.0, last_word=-1.0, text_end=1.0)
 
 
-def says(text: str, closing: Closing) -> Callable[[Job], Transcript]:
+def says(text: str, closing: EndOfTextScores) -> Callable[[Job], Transcript]:
     return lambda job: Transcript(text, "en", -0.1, 1, "believe", closing)
 
 
@@ -340,7 +346,7 @@ def test_an_unfinished_one_is_waited_for() -> None:
 
 
 def test_nobody_speaks_and_the_turn_ends() -> None:
-    said, jobs = played(silence(15.0), turns=TurnRules(silence=0.7, no_speech=5.0))
+    said, jobs = played(silence(15.0), turns=TurnRules(min_silence=0.7, no_speech=5.0))
     assert said.text == ""
     assert said.answers[0][0] == pytest.approx(5.0, abs=0.05)
     assert jobs == []
@@ -350,7 +356,7 @@ def test_nobody_speaks_and_the_turn_ends() -> None:
 
 
 def test_a_command_that_does_not_end_is_ended() -> None:
-    said, _ = played(tone(20.0), turns=TurnRules(silence=0.7, longest=10.0))
+    said, _ = played(tone(20.0), turns=TurnRules(min_silence=0.7, longest=10.0))
     assert said.answers[0][0] == pytest.approx(10.2, abs=0.1)
     assert said.records[0].ended == "longest command"
 
@@ -365,7 +371,7 @@ def test_a_burst_is_heard_whole() -> None:
 
 # Home Assistant's VAD does not end the turn.
 
-HOME = TurnRules(early=2.0)
+HOME = TurnRules(early_silence=2.0)
 NEVER_ENDS = joined(silence(0.5), tone(0.8), silence(13.7))
 
 
@@ -384,7 +390,7 @@ def test_a_live_stream_that_its_vad_does_not_end_is_answered() -> None:
         {"pace": 2.0},
         {"chunk": 640},
         {"chunk": 4096},
-        {"turns": TurnRules(early=0.0)},
+        {"turns": TurnRules(early_silence=0.0)},
     ],
     ids=str,
 )

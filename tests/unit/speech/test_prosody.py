@@ -6,14 +6,14 @@ import numpy as np
 import pytest
 
 from wyoming_faster_whisper.audio.pcm import SAMPLE_RATE, Samples
-from wyoming_faster_whisper.speech.prosody import Voice, voice
+from wyoming_faster_whisper.speech.prosody import Prosody, measure_prosody
 from wyoming_faster_whisper.testing import silence, tone
 
 
-def heard(sound: Samples, *, late: float = 0.03, room: float = 0.2) -> Voice:
+def heard(sound: Samples, *, late: float = 0.03, room: float = 0.2) -> Prosody:
     """The end of a sound, whose end the VAD hears so many seconds late."""
     spoken = len(sound) + round(late * SAMPLE_RATE)
-    return voice(np.concatenate([sound, silence(room)]), spoken)
+    return measure_prosody(np.concatenate([sound, silence(room)]), spoken)
 
 
 def test_a_voice_that_fades_is_quieter_at_its_end() -> None:
@@ -32,7 +32,7 @@ def test_the_very_end_of_a_voice_is_looked_at_by_itself() -> None:
     sound = tone(1.0)
     sound[-SAMPLE_RATE // 20 :] *= 0.1
     found = heard(sound)
-    assert found.ebb == pytest.approx(-20, abs=1.5)
+    assert found.final_loudness == pytest.approx(-20, abs=1.5)
     assert found.loudness == pytest.approx(-5, abs=1.5)
 
 
@@ -40,22 +40,22 @@ def test_a_voice_is_a_tone_and_a_breath_is_none() -> None:
     breath = tone(1.0)
     noise = np.random.default_rng(1).normal(0, 0.05, SAMPLE_RATE // 5)
     breath[-SAMPLE_RATE // 5 :] = noise.astype(np.float32)
-    assert heard(tone(1.0)).tone > 0.85
-    assert heard(breath).tone < 0.5
+    assert heard(tone(1.0)).harmonicity > 0.85
+    assert heard(breath).harmonicity < 0.5
 
 
 def test_a_voice_that_fades_loses_its_overtones_first() -> None:
     bright = tone(1.0, hertz=220) + 0.2 * tone(1.0, hertz=2200)
     dull = bright.copy()
     dull[-SAMPLE_RATE // 5 :] = tone(0.2, hertz=220)
-    assert abs(heard(bright).dullness) < 3
-    assert heard(dull).dullness > 10
+    assert abs(heard(bright).spectral_tilt) < 3
+    assert heard(dull).spectral_tilt > 10
 
 
 def test_what_is_long_past_tells_nothing_of_it() -> None:
     found = heard(np.concatenate([0.1 * tone(20.0, hertz=3000), tone(6.0)]))
     assert found.end == pytest.approx(26.0, abs=0.011)
-    assert found.dullness == pytest.approx(heard(tone(6.0)).dullness, abs=0.1)
+    assert found.spectral_tilt == pytest.approx(heard(tone(6.0)).spectral_tilt, abs=0.1)
 
 
 @pytest.mark.parametrize("late", [0.0, 0.1, 0.15])
@@ -76,20 +76,20 @@ def test_noise_behind_a_voice_is_no_voice() -> None:
     noise = rng.normal(0, 0.02, SAMPLE_RATE * 3 // 2).astype(np.float32)
     noise[: SAMPLE_RATE // 5] = 0.0  # it begins later: the room was quiet
     noise[:SAMPLE_RATE] += tone(1.0)
-    found = voice(noise, SAMPLE_RATE * 5 // 4)
+    found = measure_prosody(noise, SAMPLE_RATE * 5 // 4)
     assert found.end == pytest.approx(1.0, abs=0.03)
 
 
 def test_a_click_behind_the_speech_is_no_part_of_it() -> None:
     sound = np.concatenate([tone(1.0), silence(0.2)])
     sound[-800:-400] = 0.3
-    assert voice(sound, SAMPLE_RATE + 512).end == pytest.approx(1.0, abs=0.011)
+    assert measure_prosody(sound, SAMPLE_RATE + 512).end == pytest.approx(1.0, abs=0.011)
 
 
 def test_too_little_sound_tells_nothing() -> None:
-    assert voice(tone(0.1), 1600) == Voice(0.1)
-    assert voice(silence(1.0), SAMPLE_RATE).loudness == 0.0
+    assert measure_prosody(tone(0.1), 1600) == Prosody(0.1)
+    assert measure_prosody(silence(1.0), SAMPLE_RATE).loudness == 0.0
 
 
 def test_speech_without_a_silence_behind_it_is_judged_as_well() -> None:
-    assert voice(tone(1.0), SAMPLE_RATE).end == pytest.approx(1.0, abs=0.011)
+    assert measure_prosody(tone(1.0), SAMPLE_RATE).end == pytest.approx(1.0, abs=0.011)

@@ -33,7 +33,7 @@ def test_both_ends_are_cut_off_up_to_the_pad() -> None:
 
 def test_it_says_where_its_speech_ends() -> None:
     (part,) = found((2, 0.0), (1, 0.9), (2, 0.0))
-    assert part.start + part.spoken == (windows(2) + windows(1)) * WINDOW
+    assert part.start + part.speech_end == (windows(2) + windows(1)) * WINDOW
 
 
 def test_the_pad_ends_with_the_recording() -> None:
@@ -43,25 +43,28 @@ def test_the_pad_ends_with_the_recording() -> None:
 
 def test_what_is_missing_of_the_pad_in_front_is_said() -> None:
     pad = round(0.4 * SAMPLE_RATE)
-    assert [part.lead for part in found((1, 0.9))] == [pad]
-    assert [part.lead for part in found((0.32, 0.0), (1, 0.9))] == [pad - 10 * WINDOW]
-    assert [part.lead for part in found((1, 0.0), (1, 0.9), (6, 0.0), (1, 0.9))] == [0, 0]
+    assert [part.leading_silence for part in found((1, 0.9))] == [pad]
+    assert [part.leading_silence for part in found((0.32, 0.0), (1, 0.9))] == [pad - 10 * WINDOW]
+    assert [part.leading_silence for part in found((1, 0.0), (1, 0.9), (6, 0.0), (1, 0.9))] == [
+        0,
+        0,
+    ]
 
 
 def test_a_word_of_two_tenths_of_a_second_is_heard() -> None:
     (part,) = found((1, 0.0), (0.2, 0.9), (1, 0.0))
-    assert part.sure
+    assert part.certain_speech
 
 
 def test_what_might_be_speech_is_heard_and_doubted() -> None:
     (part,) = found((1, 0.0), (0.3, 0.3), (1, 0.0))
-    assert not part.sure
+    assert not part.certain_speech
     assert found((1, 0.0), (0.3, 0.1), (1, 0.0)) == []
 
 
 def test_a_click_is_no_sure_speech() -> None:
     (part,) = found((1, 0.0), (0.032, 0.9), (1, 0.0))
-    assert not part.sure
+    assert not part.certain_speech
 
 
 def test_a_pause_in_a_sentence_stays_in_it() -> None:
@@ -86,13 +89,15 @@ def test_a_segment_says_where_there_is_speech_in_it() -> None:
     first, second = (
         tuple(edge * WINDOW - part.start for edge in edges[at:][:2]) for at in (0, 2)
     )
-    assert part.voiced == (first, second)
-    assert part.voice_seconds == 2 * windows(1) * WINDOW / SAMPLE_RATE
+    assert part.speech_samples == (first, second)
+    assert part.speech_seconds == 2 * windows(1) * WINDOW / SAMPLE_RATE
 
 
 def test_speech_that_is_cut_in_two_has_its_voice_in_either_part() -> None:
     parts = found((40, 0.9))
-    assert [part.voiced for part in parts] == [((0, part.end - part.start),) for part in parts]
+    assert [part.speech_samples for part in parts] == [
+        ((0, part.end - part.start),) for part in parts
+    ]
 
 
 def test_long_speech_is_cut_at_a_pause() -> None:
@@ -127,9 +132,9 @@ def test_a_pad_of_any_size_leaves_room_for_speech() -> None:
 
 
 def test_the_operators_rules_are_obeyed() -> None:
-    strict = SpeechRules(threshold=0.8, doubt=0.8)
+    strict = SpeechRules(threshold=0.8, low_threshold=0.8)
     assert found((1, 0.7), rules=strict) == []
-    assert found((1, 0.9), rules=SpeechRules(min_speech=2.0))[0].sure is False
+    assert found((1, 0.9), rules=SpeechRules(min_speech=2.0))[0].certain_speech is False
     assert len(found((4, 0.9), (1, 0.0), (1, 0.9), rules=SpeechRules(min_silence=0.5))) == 2
     wide = found((1, 0.3), (1, 0.9), (1, 0.0), rules=SpeechRules(clip_threshold=0.25))
     assert wide[0].start == 0

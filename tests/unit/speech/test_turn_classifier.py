@@ -6,46 +6,52 @@ from dataclasses import replace
 
 import pytest
 
-from wyoming_faster_whisper.engine.protocol import Closing
-from wyoming_faster_whisper.speech.endpointing import Reading
-from wyoming_faster_whisper.speech.prosody import Voice
-from wyoming_faster_whisper.speech.turn_classifier import odds, reading
+from wyoming_faster_whisper.speech.endpointing import EndOfTurn
+from wyoming_faster_whisper.speech.prosody import Prosody
+from wyoming_faster_whisper.speech.turn_classifier import (
+    EndOfTextScores,
+    classify_end_of_turn,
+    log_odds,
+)
 
 # The voice ends at 1 s: 0.2 s after the decoder has heard all of it, or at once.
-SURE = Closing(stop=-0.1, cut=-5.0, trail=-6.0, word=-0.02, end=0.8)
-OPEN = Closing(stop=-3.0, cut=-0.9, trail=-2.0, word=-1.0, end=1.0)
-FADING, LOUD = Voice(1.0, -20.0, 0.7, ebb=-25.0), Voice(1.0, -8.0, 0.7, ebb=-10.0)
+SURE = EndOfTextScores(full_stop=-0.1, dash=-5.0, ellipsis=-6.0, last_word=-0.02, text_end=0.8)
+OPEN = EndOfTextScores(full_stop=-3.0, dash=-0.9, ellipsis=-2.0, last_word=-1.0, text_end=1.0)
+FADING, LOUD = (
+    Prosody(1.0, -20.0, 0.7, final_loudness=-25.0),
+    Prosody(1.0, -8.0, 0.7, final_loudness=-10.0),
+)
 
 
 def test_a_sure_mark_and_a_voice_that_fades_are_the_end() -> None:
-    assert reading("Turn it on.", SURE, FADING) is Reading.FINISHED
+    assert classify_end_of_turn("Turn it on.", SURE, FADING) is EndOfTurn.COMPLETE
 
 
 def test_a_text_that_is_broken_off_goes_on() -> None:
-    assert reading("Turn on the", OPEN, LOUD) is Reading.UNFINISHED
-    assert reading("Turn on the...", OPEN, FADING) is Reading.UNFINISHED
+    assert classify_end_of_turn("Turn on the", OPEN, LOUD) is EndOfTurn.INCOMPLETE
+    assert classify_end_of_turn("Turn on the...", OPEN, FADING) is EndOfTurn.INCOMPLETE
 
 
 def test_no_text_is_nothing() -> None:
-    assert reading("", SURE, FADING) is Reading.NOTHING
+    assert classify_end_of_turn("", SURE, FADING) is EndOfTurn.NO_SPEECH
 
 
 def test_an_engine_that_does_not_say_makes_nobody_sure() -> None:
-    assert reading("Turn it on.", None, FADING) is Reading.UNSURE
-    assert reading("Turn on the...", None, FADING) is Reading.UNFINISHED
+    assert classify_end_of_turn("Turn it on.", None, FADING) is EndOfTurn.UNSURE
+    assert classify_end_of_turn("Turn on the...", None, FADING) is EndOfTurn.INCOMPLETE
 
 
 @pytest.mark.parametrize(
     "less",
     [
-        (replace(SURE, stop=-2.0), FADING),
-        (replace(SURE, cut=-2.0), FADING),
-        (replace(SURE, trail=-2.0), FADING),
-        (replace(SURE, word=-2.0), FADING),  # half a word
-        (replace(SURE, end=1.0), FADING),  # a short last syllable
+        (replace(SURE, full_stop=-2.0), FADING),
+        (replace(SURE, dash=-2.0), FADING),
+        (replace(SURE, ellipsis=-2.0), FADING),
+        (replace(SURE, last_word=-2.0), FADING),  # half a word
+        (replace(SURE, text_end=1.0), FADING),  # a short last syllable
         (SURE, LOUD),
-        (SURE, replace(FADING, tone=0.2)),  # the room rather than a voice
-        (SURE, replace(FADING, ebb=-5.0)),
+        (SURE, replace(FADING, harmonicity=0.2)),  # the room rather than a voice
+        (SURE, replace(FADING, final_loudness=-5.0)),
     ],
     ids=[
         "no mark",
@@ -58,13 +64,17 @@ def test_an_engine_that_does_not_say_makes_nobody_sure() -> None:
         "loud to the end",
     ],
 )
-def test_each_sign_alone_makes_it_less_likely(less: tuple[Closing, Voice]) -> None:
-    assert odds(*less) < odds(SURE, FADING) - 0.5
+def test_each_sign_alone_makes_it_less_likely(less: tuple[EndOfTextScores, Prosody]) -> None:
+    assert log_odds(*less) < log_odds(SURE, FADING) - 0.5
 
 
 def test_a_sign_that_is_beyond_belief_is_no_stronger_for_it() -> None:
-    assert odds(replace(SURE, end=-9.0), FADING) == odds(replace(SURE, end=0.5), FADING)
-    assert odds(replace(SURE, word=0.0), FADING) == pytest.approx(
-        odds(replace(SURE, word=-0.0), FADING)
+    assert log_odds(replace(SURE, text_end=-9.0), FADING) == log_odds(
+        replace(SURE, text_end=0.5), FADING
     )
-    assert odds(replace(SURE, stop=-90.0), FADING) == odds(replace(SURE, stop=-12.0), FADING)
+    assert log_odds(replace(SURE, last_word=0.0), FADING) == pytest.approx(
+        log_odds(replace(SURE, last_word=-0.0), FADING)
+    )
+    assert log_odds(replace(SURE, full_stop=-90.0), FADING) == log_odds(
+        replace(SURE, full_stop=-12.0), FADING
+    )

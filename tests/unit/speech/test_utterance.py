@@ -4,18 +4,18 @@ from __future__ import annotations
 
 from itertools import pairwise
 
-from wyoming_faster_whisper.speech.endpointing import Ending, Reading
+from wyoming_faster_whisper.speech.endpointing import EndOfTurn, Endpointing
 from wyoming_faster_whisper.speech.hysteresis import WINDOW, windows
 from wyoming_faster_whisper.speech.segmenter import LONGEST, SpeechRules
 from wyoming_faster_whisper.speech.utterance import (
     Action,
-    Answer,
+    AnnounceSpeech,
     Close,
     Decode,
     Drop,
-    Phase,
-    Started,
+    Finalize,
     Utterance,
+    UtterancePhase,
 )
 
 PAUSE = 5  # windows
@@ -24,10 +24,10 @@ PAUSE = 5  # windows
 class Listener:
     """An utterance, and how many windows it has heard."""
 
-    def __init__(self, ending: Ending | None = None, *, pause: int = PAUSE) -> None:
-        self.utterance = Utterance(SpeechRules(), pause=pause, ending=ending)
+    def __init__(self, ending: Endpointing | None = None, *, pause: int = PAUSE) -> None:
+        self.utterance = Utterance(SpeechRules(), guess_after=pause, endpointing=ending)
         self.windows = 0
-        self.started: list[Started] = []  # told apart from the other actions
+        self.started: list[AnnounceSpeech] = []  # told apart from the other actions
 
     def speech(self, windows: int = 30) -> list[Action]:
         return self.hear(windows, 0.9)
@@ -39,15 +39,15 @@ class Listener:
         self, windows: int, probability: float, *, guess: bool = True, may_end: bool = True
     ) -> list[Action]:
         self.windows += windows
-        actions = self.utterance.heard([probability] * windows, guess=guess, may_end=may_end)
-        self.started += [action for action in actions if isinstance(action, Started)]
-        return [action for action in actions if not isinstance(action, Started)]
+        actions = self.utterance.feed([probability] * windows, may_guess=guess, may_end=may_end)
+        self.started += [action for action in actions if isinstance(action, AnnounceSpeech)]
+        return [action for action in actions if not isinstance(action, AnnounceSpeech)]
 
     def read(
-        self, decode: Action, reading: Reading = Reading.UNSURE, *, provisional: bool = False
+        self, decode: Action, reading: EndOfTurn = EndOfTurn.UNSURE, *, provisional: bool = False
     ) -> list[Action]:
         assert isinstance(decode, Decode)
-        return self.utterance.read(decode.segment, reading, provisional=provisional)
+        return self.utterance.decoded(decode.segment, reading, provisional=provisional)
 
     def stop(self) -> list[Action]:
         return self.utterance.stop(self.windows * WINDOW)
@@ -65,14 +65,14 @@ def paused() -> tuple[Listener, Decode]:
 def test_silence_is_answered_with_nothing() -> None:
     listener = Listener()
     assert listener.silence(100) == []
-    assert listener.stop() == [Answer(())]
+    assert listener.stop() == [Finalize(())]
 
 
 def test_a_pause_is_guessed_at() -> None:
     listener, guess = paused()
     assert guess.guess
     assert guess.segment.speech == (0, 30)
-    assert listener.utterance.phase is Phase.GUESSING
+    assert listener.utterance.phase is UtterancePhase.GUESSING
 
 
 def test_a_shorter_pause_is_not() -> None:
@@ -85,13 +85,13 @@ def test_a_shorter_pause_is_not() -> None:
 def test_a_pause_begins_with_its_first_window_and_ends_with_speech() -> None:
     listener = Listener()
     listener.silence(3)
-    assert not listener.utterance.pausing  # nobody has spoken
+    assert not listener.utterance.in_pause  # nobody has spoken
     listener.speech()
-    assert not listener.utterance.pausing
+    assert not listener.utterance.in_pause
     listener.silence(1)
-    assert listener.utterance.pausing
+    assert listener.utterance.in_pause
     listener.speech(1)
-    assert not listener.utterance.pausing
+    assert not listener.utterance.in_pause
 
 
 def test_one_pause_is_guessed_at_once() -> None:
@@ -102,13 +102,13 @@ def test_one_pause_is_guessed_at_once() -> None:
 def test_the_guess_is_the_answer_if_nothing_was_said_after_it() -> None:
     listener, guess = paused()
     assert listener.silence(20) == []
-    assert listener.stop() == [Answer((guess.segment,))]
+    assert listener.stop() == [Finalize((guess.segment,))]
 
 
 def test_speech_after_a_guess_drops_it() -> None:
     listener, guess = paused()
     assert listener.speech(1) == [Drop(guess.segment)]
-    assert listener.utterance.phase is Phase.LISTENING
+    assert listener.utterance.phase is UtterancePhase.LISTENING
 
 
 def test_the_next_pause_is_guessed_at_again() -> None:
@@ -125,7 +125,7 @@ def test_the_end_without_a_pause_is_decoded() -> None:
     decode, answer = listener.stop()
     assert isinstance(decode, Decode)
     assert not decode.guess
-    assert answer == Answer((decode.segment,))
+    assert answer == Finalize((decode.segment,))
 
 
 def test_there_is_no_guess_when_there_is_no_time() -> None:
@@ -143,7 +143,7 @@ def test_a_segment_that_is_closed_is_decoded_once() -> None:
     later = listener.silence(PAUSE)
     assert [action.segment.speech for action in later if isinstance(action, Decode)] != []
     *_, answer = listener.stop()
-    assert isinstance(answer, Answer)
+    assert isinstance(answer, Finalize)
     later_start = 30 + PAUSE + windows(5.0)
     assert [segment.speech for segment in answer.segments] == [
         (0, 30),
@@ -165,7 +165,7 @@ def test_what_might_be_speech_is_decoded_at_the_end_only() -> None:
     assert listener.silence(20) == []
     decode, _ = listener.stop()
     assert isinstance(decode, Decode)
-    assert not decode.segment.sure
+    assert not decode.segment.certain_speech
 
 
 def test_never_guessing_is_possible() -> None:
@@ -244,7 +244,7 @@ def test_of_a_long_dictation_only_the_tail_is_left_at_the_end() -> None:
     before = {decode.segment for decode in begun}
     listener.speech(windows(2.0))
     *decodes, answer = listener.stop()
-    assert isinstance(answer, Answer)
+    assert isinstance(answer, Finalize)
     assert len([part for part in answer.segments if part not in before]) == 1
     assert [type(action) for action in decodes].count(Decode) == 1
     assert max(part.end - part.start for part in answer.segments) <= LONGEST * 16_000
@@ -273,7 +273,7 @@ def test_it_is_decoded_again_with_all_the_silence_that_a_segment_has() -> None:
     assert again.guess
     assert again.segment.speech == guess.segment.speech
     assert again.segment.end - guess.segment.end == (pad - PAUSE) * WINDOW
-    assert listener.stop() == [Answer((again.segment,))]
+    assert listener.stop() == [Finalize((again.segment,))]
 
 
 def test_it_is_decoded_again_also_where_its_text_comes_late() -> None:
@@ -291,20 +291,20 @@ def test_it_is_not_decoded_a_third_time() -> None:
     listener.read(again, provisional=True)
     assert listener.silence(30) == []
     assert isinstance(again, Decode)
-    assert listener.stop() == [Answer((again.segment,))]
+    assert listener.stop() == [Finalize((again.segment,))]
 
 
 def test_one_that_is_not_provisional_is_not_decoded_again() -> None:
     listener, guess = paused()
     listener.read(guess)
     assert listener.silence(30) == []
-    assert listener.stop() == [Answer((guess.segment,))]
+    assert listener.stop() == [Finalize((guess.segment,))]
 
 
 def test_it_is_not_decoded_again_while_the_worker_is_busy() -> None:
     listener, guess = provisional()
     assert listener.silence(20, guess=False) == []
-    assert listener.stop() == [Answer((guess.segment,))]
+    assert listener.stop() == [Finalize((guess.segment,))]
 
 
 def test_it_is_decoded_again_once_the_worker_is_idle() -> None:
@@ -323,13 +323,13 @@ def test_at_the_end_it_is_decoded_again_with_the_sound_there_is() -> None:
     assert isinstance(again, Decode)
     assert not again.guess
     assert again.segment.end == guess.segment.end + 4 * WINDOW
-    assert answer == Answer((again.segment,))
+    assert answer == Finalize((again.segment,))
 
 
 def test_at_the_end_it_is_the_answer_where_there_is_no_more_sound() -> None:
     listener, guess = provisional()
     listener.silence(3)  # 0.096 s
-    assert listener.stop() == [Answer((guess.segment,))]
+    assert listener.stop() == [Finalize((guess.segment,))]
 
 
 def test_speech_that_goes_on_drops_it_as_any_guess() -> None:
@@ -355,4 +355,4 @@ def test_a_segment_that_is_closed_is_not_decoded_again() -> None:
     assert close == Close(guess.segment)
     listener.read(guess, provisional=True)  # its text has gone out
     assert listener.silence(30) == []
-    assert listener.stop() == [Answer((guess.segment,))]
+    assert listener.stop() == [Finalize((guess.segment,))]

@@ -47,7 +47,7 @@ class Visitor:
     """Somebody who speaks with the server at a URI.
 
     Args:
-        order: what is said; see spoken().
+        order: what is said; see speech_end().
         expected: words of the order; empty = not known.
         pace: seconds that a second of sound takes; 0 = as fast as it goes.
         tls: with which the server wants to be spoken to; None = without.

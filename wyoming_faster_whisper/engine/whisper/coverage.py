@@ -34,7 +34,7 @@ _ROUND = 0.5  # of a usual round's voice; a round with less of it was not said
 
 _MARKS = re.compile(r"(?:[^\w\s]+(?=\s|$))?")  # that close a word
 
-Stretch = tuple[float, float]
+Span = tuple[float, float]
 """Start and end in seconds."""
 
 
@@ -46,7 +46,7 @@ class Aligned:
     starts: tuple[float, ...]  # seconds of the sound, ascending
     end: float  # when the text ends: the end-of-text token is aligned as well
 
-    def span(self, at: int) -> Stretch:
+    def span(self, at: int) -> Span:
         """Return when a token begins and the next one does."""
         return self.starts[at], (*self.starts, self.end)[at + 1]
 
@@ -65,17 +65,17 @@ class Gap:
     end: float
 
 
-def sparse(decoded: Decoded, spoken: float) -> bool:
+def sparse(decoded: Decoded, speech_seconds: float) -> bool:
     """True where a text is short for its sound: worth aligning.
 
     Args:
-        spoken: seconds of speech.
+        speech_seconds: seconds of speech.
     """
-    return spoken >= _LEAST_SPOKEN and decoded.tokens < _SPARSE * spoken
+    return speech_seconds >= _LEAST_SPOKEN and decoded.tokens < _SPARSE * speech_seconds
 
 
 def unlooped(
-    decoded: Decoded, aligned: Aligned, voice: Sequence[Stretch]
+    decoded: Decoded, aligned: Aligned, voice: Sequence[Span]
 ) -> tuple[Decoded, Aligned]:
     """Take back the rounds of a repeated tail that the sound does not hold.
 
@@ -105,13 +105,13 @@ def inserted(text: str, at: int, part: str) -> str:
     return " ".join(piece for piece in (before, part, after) if piece)
 
 
-def voiced(span: Stretch, voice: Sequence[Stretch]) -> float:
+def voiced(span: Span, voice: Sequence[Span]) -> float:
     """Return the seconds of voice within a span."""
     start, end = span
     return sum(max(0.0, min(end, b) - max(start, a)) for a, b in voice)
 
 
-def gaps(aligned: Aligned, voice: Sequence[Stretch]) -> list[Gap]:
+def gaps(aligned: Aligned, voice: Sequence[Span]) -> list[Gap]:
     """Find voice that no text accounts for, in order.
 
     Args:
@@ -140,7 +140,7 @@ def gaps(aligned: Aligned, voice: Sequence[Stretch]) -> list[Gap]:
 
 
 def rounds_said(
-    aligned: Aligned, words: Sequence[int], repeat: Repeat, voice: Sequence[Stretch]
+    aligned: Aligned, words: Sequence[int], repeat: Repeat, voice: Sequence[Span]
 ) -> int:
     """Count the rounds of a repeated tail that the sound holds.
 

@@ -20,7 +20,8 @@ import numpy as np
 
 from ...audio.pcm import Samples
 from ...errors import EngineError, ModelError
-from ..protocol import Closing, DecodeOptions
+from ...speech.turn_classifier import EndOfTextScores
+from ..protocol import DecodeOptions
 from .coverage import Aligned
 from .hallucination import Decoded
 from .prompting import hints
@@ -150,7 +151,7 @@ class Model:
         self._tokenizer = load_tokenizer(tokenizer)
         self._end = self._id("<|endoftext|>")
         self._stops = {mark: self._mark(mark) for mark in ".?!。"}
-        self._cut, self._trail = self._mark("-"), self._mark("...")
+        self._dash, self._ellipsis = self._mark("-"), self._mark("...")
         self._spelling = lru_cache(maxsize=8192)(self._spelled)
 
     def features(self, samples: Samples) -> Features:
@@ -315,9 +316,9 @@ class Model:
         """Return the beginning of a text that is so many tokens long."""
         return str(self._tokenizer.decode(self.tokens(text)[:tokens])).strip()
 
-    def closing(
+    def score_end_of_text(
         self, encoding: Encoding, prompt: list[int], text: str, seconds: float
-    ) -> Closing | None:
+    ) -> EndOfTextScores | None:
         """What the decoder would write behind a text: a mark perhaps? And where that ends.
 
         It is asked for one mark at a time with all the words at once, not made to write the words
@@ -331,16 +332,16 @@ class Model:
         stop, cut, trail = (
             # CTranslate2 puts <|notimestamps|>, the prompt's last token, there itself.
             self.weights.align(encoding, prompt[:-1], [[*words, mark]], 2 * frames)[0]
-            for mark in (self._stops.get(said, self._stops["."]), self._cut, self._trail)
+            for mark in (self._stops.get(said, self._stops["."]), self._dash, self._ellipsis)
         )
         # The mark is aligned as well: with what comes after the last word.
         ends = (at for token, at in stop.alignments if token == len(words))
-        return Closing(
-            stop=_log(stop.text_token_probs[-1]),
-            cut=_log(cut.text_token_probs[-1]),
-            trail=_log(trail.text_token_probs[-1]),
-            word=_log(stop.text_token_probs[-2]),
-            end=_STEP * next(ends, frames),
+        return EndOfTextScores(
+            full_stop=_log(stop.text_token_probs[-1]),
+            dash=_log(cut.text_token_probs[-1]),
+            ellipsis=_log(trail.text_token_probs[-1]),
+            last_word=_log(stop.text_token_probs[-2]),
+            text_end=_STEP * next(ends, frames),
         )
 
     def _decoded(self, result: Any, budget: int) -> Decoded:

@@ -98,17 +98,17 @@ def counts(text: str) -> bool:
     return sum(map(str.isdigit, text)) >= _MANY_DIGITS or repeats(text)
 
 
-def judge(decoded: Decoded, *, sure: bool, spoken: float = 0.0) -> Verdict:
+def judge(decoded: Decoded, *, certain_speech: bool, speech_seconds: float = 0.0) -> Verdict:
     """Decide on the first pass.
 
     Args:
-        sure: the VAD heard speech, not only something that might be.
-        spoken: seconds of speech that the VAD heard.
+        certain_speech: the VAD heard speech, not only something that might be.
+        speech_seconds: seconds of speech that the VAD heard.
     """
-    nobody = Verdict.AGAIN if sure and spoken > _LONG_SPEECH else Verdict.EMPTY
+    nobody = Verdict.AGAIN if certain_speech and speech_seconds > _LONG_SPEECH else Verdict.EMPTY
     if not has_words(decoded.text):
         return nobody
-    if not sure:
+    if not certain_speech:
         noise = decoded.derailed or decoded.doubt > _DOUBT
         return Verdict.EMPTY if noise else Verdict.BELIEVE
     if decoded.no_speech > _NO_SPEECH_SURE and decoded.doubt > _DOUBT_SURE:

@@ -22,8 +22,9 @@ from ...audio.pcm import SAMPLE_RATE, slower
 from ...biasing.hypotheses import chosen
 from ...errors import EngineError
 from ...hardware import release_memory
-from ..protocol import Closing, DecodeOptions, Job, Transcript
-from .coverage import Gap, Stretch, gaps, inserted, sparse, unlooped
+from ...speech.turn_classifier import EndOfTextScores
+from ..protocol import DecodeOptions, Job, Transcript
+from .coverage import Gap, Span, gaps, inserted, sparse, unlooped
 from .ctranslate2 import Encoding, Model, Weights
 from .hallucination import (
     Decoded,
@@ -70,13 +71,13 @@ class _Sound:
     @property
     def seconds(self) -> float:
         """Length of what the model hears, the silence in front included."""
-        return self.job.seconds + self.job.lead / SAMPLE_RATE
+        return self.job.seconds + self.job.leading_silence / SAMPLE_RATE
 
     @property
-    def voice(self) -> list[Stretch]:
+    def voice(self) -> list[Span]:
         """When the VAD hears speech, in seconds of what the model hears."""
-        lead = self.job.lead
-        return [((a + lead) / SAMPLE_RATE, (b + lead) / SAMPLE_RATE) for a, b in self.job.voice]
+        lead = self.job.leading_silence
+        return [((a + lead) / SAMPLE_RATE, (b + lead) / SAMPLE_RATE) for a, b in self.job.speech]
 
     def plain(self, model: Model) -> list[int]:
         """The prompt without what was sent of the text."""
@@ -195,7 +196,7 @@ class WhisperEngine:
     def _frames(self, job: Job, *, second: bool = False) -> int:
         # The language decides on the window; before it is known, the cautious one will do.
         return window_frames(
-            job.seconds + job.lead / SAMPLE_RATE,
+            job.seconds + job.leading_silence / SAMPLE_RATE,
             size=self._size,
             language=self._known_language(job.options),
             full=self._full_window,
@@ -204,7 +205,7 @@ class WhisperEngine:
 
     def _decode(self, jobs: Sequence[Job]) -> list[Transcript]:
         options = jobs[0].options
-        features = [self.model.features(job.sound) for job in jobs]
+        features = [self.model.features(job.padded_samples) for job in jobs]
         encoding = self.model.encode(features, max(map(self._frames, jobs)))
         if known := self._known_language(options):
             languages = [(known, 1.0)] * len(jobs)
@@ -239,12 +240,16 @@ class WhisperEngine:
                 once it is needed.
         """
         job, language = sound.job, sound.language
-        verdict = judge(decoded, sure=job.sure, spoken=job.spoken)
-        closing = None
-        if job.closing and decoded.text and encoding is not None:
-            closing = self._closing(sound, decoded.text, encoding)
+        verdict = judge(
+            decoded, certain_speech=job.certain_speech, speech_seconds=job.speech_seconds
+        )
+        end_scores = None
+        if job.score_end and decoded.text and encoding is not None:
+            end_scores = self._end_of_text(sound, decoded.text, encoding)
         first = _Heard(decoded, encoding)
-        if verdict is not Verdict.EMPTY and (decoded.derailed or sparse(decoded, job.spoken)):
+        if verdict is not Verdict.EMPTY and (
+            decoded.derailed or sparse(decoded, job.speech_seconds)
+        ):
             first = self._checked(sound, decoded, encoding or self._encode(sound))
             if first.gaps:
                 verdict = Verdict.AGAIN
@@ -252,7 +257,10 @@ class WhisperEngine:
         if verdict is Verdict.AGAIN and not job.quick:
             heard = self._again(sound, first)
             passes += 1
-            if heard is first and judge(first.decoded, sure=job.sure) is Verdict.EMPTY:
+            if (
+                heard is first
+                and judge(first.decoded, certain_speech=job.certain_speech) is Verdict.EMPTY
+            ):
                 verdict = Verdict.EMPTY  # in both passes
         text = "" if verdict is Verdict.EMPTY else heard.decoded.text
         if heard.gaps and not job.quick and text:
@@ -278,14 +286,18 @@ class WhisperEngine:
             logprob=heard.decoded.logprob,
             passes=passes,
             verdict=verdict.value,
-            closing=closing,
+            end_scores=end_scores,
         )
 
-    def _closing(self, sound: _Sound, text: str, encoding: Encoding) -> Closing | None:
-        closing = self.model.closing(encoding, sound.plain(self.model), text, sound.seconds)
+    def _end_of_text(
+        self, sound: _Sound, text: str, encoding: Encoding
+    ) -> EndOfTextScores | None:
+        scores = self.model.score_end_of_text(
+            encoding, sound.plain(self.model), text, sound.seconds
+        )
         # By the clock of the samples, which begins behind the silence that was put in front.
         silence = sound.seconds - sound.job.seconds
-        return closing and replace(closing, end=closing.end - silence)
+        return scores and replace(scores, text_end=scores.text_end - silence)
 
     def _encode(self, sound: _Sound, frames: int | None = None) -> Encoding:
         return self.model.encode([sound.features], frames or self._frames(sound.job))
@@ -293,7 +305,7 @@ class WhisperEngine:
     def _checked(self, sound: _Sound, decoded: Decoded, encoding: Encoding) -> _Heard:
         """Compare a text with the sound: cut what it repeats, find what it leaves out."""
         aligned = None
-        if sound.job.voice and (decoded.derailed or sparse(decoded, sound.job.spoken)):
+        if sound.job.speech and (decoded.derailed or sparse(decoded, sound.job.speech_seconds)):
             plain = sound.plain(self.model)
             aligned = self.model.align(encoding, plain, decoded.text, sound.seconds)
         if aligned is None:
@@ -318,7 +330,7 @@ class WhisperEngine:
         if self._frames(job) == frames:
             # The same window would give the same text. Speed perturbation errs elsewhere.
             pace = max(PACE, sound.seconds / (FULL_SECONDS - 1))  # none of it may be lost
-            features = self.model.features(slower(job.sound, pace))
+            features = self.model.features(slower(job.padded_samples, pace))
         # What a short window left behind in the heap may not fit a longer one.
         release_memory()
         encoding = self.model.encode([features], frames)
@@ -326,7 +338,7 @@ class WhisperEngine:
         [decoded] = self.model.generate(encoding, [sound.prompt], beam, [budget])
         strange = strange_words(job.options, sound.language)
         second = self._checked(sound, worded(decoded, strange), encoding)
-        if not second.looped and judge(second.decoded, sure=True) is Verdict.EMPTY:
+        if not second.looped and judge(second.decoded, certain_speech=True) is Verdict.EMPTY:
             return first
         if not has_words(first.decoded.text):
             return second
@@ -351,17 +363,17 @@ class WhisperEngine:
         job = sound.job
         options = replace(job.options, language=sound.language)
         for gap in reversed(missing):
-            start = max(0, round((gap.start - _MARGIN) * SAMPLE_RATE) - job.lead)
-            end = round((gap.end + _MARGIN) * SAMPLE_RATE) - job.lead
+            start = max(0, round((gap.start - _MARGIN) * SAMPLE_RATE) - job.leading_silence)
+            end = round((gap.end + _MARGIN) * SAMPLE_RATE) - job.leading_silence
             before = self.model.beginning(text, gap.tokens)
             if end - start > _PART * len(job.samples) or len(before) < len(job.said):
                 continue
             voice = tuple(
                 (max(a, start) - start, min(b, end) - start)
-                for a, b in job.voice
+                for a, b in job.speech
                 if a < end and b > start
             )
-            part = Job(job.samples[start:end], options, voice=voice)
+            part = Job(job.samples[start:end], options, speech=voice)
             [found] = self._decode([part])
             if found.verdict != Verdict.EMPTY.value and found.logprob > _LEAST_SURE:
                 text = inserted(text, len(before), found.text)

@@ -10,7 +10,7 @@ import pytest
 from wyoming_faster_whisper.engine.whisper.coverage import (
     Aligned,
     Gap,
-    Stretch,
+    Span,
     gaps,
     inserted,
     rounds_said,
@@ -39,7 +39,7 @@ def spoken(*starts: float) -> Aligned:
     return aligned(*tokens, end=starts[-1] + SENTENCE)
 
 
-def voice(*starts: float, seconds: float = SENTENCE) -> list[Stretch]:
+def voice(*starts: float, seconds: float = SENTENCE) -> list[Span]:
     return [(start, start + seconds) for start in starts]
 
 
@@ -115,7 +115,7 @@ def decoded(text: str, tokens: int) -> Decoded:
     return Decoded(text, tokens, -0.2, 0.0, 60, likely=(-1.0,))
 
 
-def rounds(text: str, sound: Aligned, heard: Sequence[Stretch]) -> int:
+def rounds(text: str, sound: Aligned, heard: Sequence[Span]) -> int:
     repeat = repeated_tail(text)
     assert repeat is not None
     words = [at for at, token in enumerate(sound.texts) if token.startswith(" ")]

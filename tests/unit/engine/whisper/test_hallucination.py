@@ -37,29 +37,29 @@ def decoded(
 
 
 def test_a_confident_text_is_believed() -> None:
-    assert judge(decoded(), sure=True) is Verdict.BELIEVE
-    assert judge(decoded(), sure=False) is Verdict.BELIEVE
+    assert judge(decoded(), certain_speech=True) is Verdict.BELIEVE
+    assert judge(decoded(), certain_speech=False) is Verdict.BELIEVE
 
 
 def test_an_unlikely_text_is_decoded_again() -> None:
-    assert judge(decoded(logprob=-0.45), sure=True) is Verdict.AGAIN
-    assert judge(decoded(logprob=-0.35), sure=True) is Verdict.BELIEVE
+    assert judge(decoded(logprob=-0.45), certain_speech=True) is Verdict.AGAIN
+    assert judge(decoded(logprob=-0.35), certain_speech=True) is Verdict.BELIEVE
 
 
 def test_a_text_that_did_not_end_is_decoded_again() -> None:
-    assert judge(decoded(tokens=30), sure=True) is Verdict.AGAIN
-    assert judge(decoded(tokens=30), sure=False) is Verdict.EMPTY
+    assert judge(decoded(tokens=30), certain_speech=True) is Verdict.AGAIN
+    assert judge(decoded(tokens=30), certain_speech=False) is Verdict.EMPTY
 
 
 def test_a_loop_is_decoded_again() -> None:
     loop = "turn on the light turn on the light"
-    assert judge(decoded(loop), sure=True) is Verdict.AGAIN
-    assert judge(decoded(loop), sure=False) is Verdict.EMPTY
+    assert judge(decoded(loop), certain_speech=True) is Verdict.AGAIN
+    assert judge(decoded(loop), certain_speech=False) is Verdict.EMPTY
 
 
 def test_no_words_are_nothing() -> None:
     for text in ("", "...", " ♪ ", "!"):
-        assert judge(decoded(text), sure=True) is Verdict.EMPTY
+        assert judge(decoded(text), certain_speech=True) is Verdict.EMPTY
 
 
 # Measured: (text, mean log-probability, probability of no speech).
@@ -83,23 +83,23 @@ def test_noise_that_might_be_speech_is_nothing(
     text: str, logprob: float, no_speech: float
 ) -> None:
     heard = decoded(text, tokens=3, logprob=logprob, no_speech=no_speech)
-    assert judge(heard, sure=False) is Verdict.EMPTY
+    assert judge(heard, certain_speech=False) is Verdict.EMPTY
 
 
 @pytest.mark.parametrize(("text", "logprob", "no_speech"), WHISPERS)
 def test_a_whisper_is_believed(text: str, logprob: float, no_speech: float) -> None:
     heard = decoded(text, tokens=3, logprob=logprob, no_speech=no_speech)
-    assert judge(heard, sure=False) is Verdict.BELIEVE
+    assert judge(heard, certain_speech=False) is Verdict.BELIEVE
 
 
 def test_noise_that_fooled_the_vad_is_nothing() -> None:
     kitchen = decoded("Oh no, what's that?", logprob=-1.21, no_speech=0.51)
-    assert judge(kitchen, sure=True) is Verdict.EMPTY
+    assert judge(kitchen, certain_speech=True) is Verdict.EMPTY
 
 
 def test_speech_in_noise_is_not_lost() -> None:
     order = decoded("a small latte", logprob=-1.3, no_speech=0.4)
-    assert judge(order, sure=True) is Verdict.AGAIN
+    assert judge(order, certain_speech=True) is Verdict.AGAIN
 
 
 @pytest.mark.parametrize(
@@ -116,8 +116,8 @@ def test_speech_in_noise_is_not_lost() -> None:
 )
 def test_digits_repeats_and_single_words_are_decoded_again(text: str) -> None:
     assert fragile(text)
-    assert judge(decoded(text), sure=True) is Verdict.AGAIN
-    assert judge(decoded(text), sure=False) is Verdict.BELIEVE
+    assert judge(decoded(text), certain_speech=True) is Verdict.AGAIN
+    assert judge(decoded(text), certain_speech=False) is Verdict.BELIEVE
 
 
 @pytest.mark.parametrize(
@@ -125,28 +125,28 @@ def test_digits_repeats_and_single_words_are_decoded_again(text: str) -> None:
 )
 def test_words_are_counted_in_every_script(text: str) -> None:
     assert not fragile(text)
-    assert judge(decoded(text), sure=True) is Verdict.BELIEVE
+    assert judge(decoded(text), certain_speech=True) is Verdict.BELIEVE
 
 
 def test_a_close_hypothesis_of_other_words_is_decoded_again() -> None:
     first = heard(("Turn on the lamp.", -1.0), ("Turn on the ramp.", -1.05))
-    assert judge(first, sure=True) is Verdict.AGAIN
+    assert judge(first, certain_speech=True) is Verdict.AGAIN
     apart = heard(("Turn on the lamp.", -1.0), ("Turn on the ramp.", -1.4))
-    assert judge(apart, sure=True) is Verdict.BELIEVE
+    assert judge(apart, certain_speech=True) is Verdict.BELIEVE
 
 
 def test_a_close_hypothesis_that_differs_only_in_marks_is_not() -> None:
     first = heard(("Turn on the lamp.", -1.0), ("turn on the lamp", -1.0))
-    assert judge(first, sure=True) is Verdict.BELIEVE
+    assert judge(first, certain_speech=True) is Verdict.BELIEVE
 
 
 def test_long_certain_speech_is_decoded_again_before_it_is_nothing() -> None:
     nothing = decoded("")
     noise = decoded("Oh no, what's that?", logprob=-1.21, no_speech=0.51)
     for first in (nothing, noise):
-        assert judge(first, sure=True, spoken=3.1) is Verdict.AGAIN
-        assert judge(first, sure=True, spoken=2.9) is Verdict.EMPTY
-        assert judge(first, sure=False, spoken=3.1) is Verdict.EMPTY
+        assert judge(first, certain_speech=True, speech_seconds=3.1) is Verdict.AGAIN
+        assert judge(first, certain_speech=True, speech_seconds=2.9) is Verdict.EMPTY
+        assert judge(first, certain_speech=False, speech_seconds=3.1) is Verdict.EMPTY
 
 
 def test_a_text_that_both_passes_hold_for_likely_wins() -> None:
