@@ -112,7 +112,7 @@ class Listener:
 
     def _decode(self, clip: Clip, names: tuple[str, ...]) -> tuple[Transcript, float]:
         """What it heard, and the seconds of a core that it took."""
-        options = DecodeOptions(language="en", names=names)
+        options = DecodeOptions(language="en", hotwords=names)
         started = time.process_time()
         [transcript] = self._engine.decode([Job(to_samples(clip.audio), options)])
         return transcript, time.process_time() - started

@@ -17,9 +17,9 @@ from pathlib import Path
 from wyoming_faster_whisper.engine.protocol import Job
 from wyoming_faster_whisper.engine.whisper.ctranslate2 import load_model
 from wyoming_faster_whisper.engine.whisper.hallucination import Decoded, fragile
-from wyoming_faster_whisper.engine.whisper.pipeline import WhisperEngine, _Sound
-from wyoming_faster_whisper.engine.whisper.prompting import strange_words
-from wyoming_faster_whisper.engine.whisper.rescoring import worded
+from wyoming_faster_whisper.engine.whisper.pipeline import WhisperEngine, _Input
+from wyoming_faster_whisper.engine.whisper.prompting import oov_counter
+from wyoming_faster_whisper.engine.whisper.rescoring import prefer_in_vocabulary
 from wyoming_faster_whisper.engine.whisper.token_budget import token_budget
 from wyoming_faster_whisper.engine.whisper.window import FULL_FRAMES, window_frames
 from wyoming_faster_whisper.models import size_of
@@ -100,9 +100,9 @@ def parse_arguments() -> argparse.Namespace:
 
 def passes(engine: WhisperEngine, size: str, clip: Clip, condition: str, job: Job) -> Heard:
     """Decode in one pass and in two, by the engine's own steps: decode() would not do all."""
-    model, strange = engine.model, strange_words(job.options, "en")
+    model, strange = engine.model, oov_counter(job.options, "en")
     prompt = model.prompt(job.options, "en")
-    sound = _Sound(job, "en", 1.0, prompt, model.features(job.padded_samples))
+    sound = _Input(job, "en", 1.0, prompt, model.features(job.padded_samples))
 
     def decoded(frames: int) -> Decoded:
         encoding = model.encode([sound.features], frames)
@@ -111,20 +111,20 @@ def passes(engine: WhisperEngine, size: str, clip: Clip, condition: str, job: Jo
 
     frames = window_frames(job.seconds, size=size, language="en")
     beam = decoded(frames)
-    plain = worded(beam, strange)
-    first = engine._checked(sound, plain, model.encode([sound.features], frames))
-    both = engine._again(sound, first)
+    plain = prefer_in_vocabulary(beam, strange)
+    first = engine._check_coverage(sound, plain, model.encode([sound.features], frames))
+    both = engine._second_pass(sound, first)
     right = (
         accepted(clip, text)
         for text in (
             beam.text,
             first.decoded.text,
-            worded(decoded(FULL_FRAMES), strange).text,
+            prefer_in_vocabulary(decoded(FULL_FRAMES), strange).text,
             both.decoded.text,
         )
     )
-    doubtful = plain.derailed or plain.close or fragile(plain.text) or bool(first.gaps)
-    return Heard(condition, doubtful, plain.logprob, *right)
+    doubtful = plain.repetitive or plain.ambiguous or fragile(plain.text) or bool(first.gaps)
+    return Heard(condition, doubtful, plain.avg_logprob, *right)
 
 
 def table(heard: Sequence[Heard], conditions: Sequence[str]) -> str:

@@ -26,7 +26,7 @@ from typing import Any
 
 import numpy as np
 
-from wyoming_faster_whisper.engine.whisper.repetition import compression, loops
+from wyoming_faster_whisper.engine.whisper.repetition import compression_ratio, has_loop
 from wyoming_faster_whisper.engine.whisper.tokens import load_tokenizer
 from wyoming_faster_whisper.models.languages import MULTILINGUAL_V3
 
@@ -132,7 +132,7 @@ class Loops:
 def main() -> None:
     arguments = parse_arguments()
     if arguments.recordings:
-        print(paces(arguments.recordings))
+        print(pace_table(arguments.recordings))
     if not arguments.udhr:
         return
     tokenizer = load_tokenizer(model_directory(arguments.model) / "tokenizer.json")
@@ -264,9 +264,9 @@ def judged(some: Measured) -> Loops:
         looping.append(" ".join([sentence] * 4))
         looping.append(" ".join(words * 6) if len(words) == 3 else sentence[:PHRASE] * 6)
     return Loops(
-        ratio=max(map(compression, texts)),
-        mistaken=sum(map(loops, texts)),
-        missed=sum(not loops(text) for text in looping),
+        ratio=max(map(compression_ratio, texts)),
+        mistaken=sum(map(has_loop, texts)),
+        missed=sum(not has_loop(text) for text in looping),
     )
 
 
@@ -298,7 +298,7 @@ def table(measured: Sequence[Measured], rates: Mapping[int, float], usual: float
     return align(lines)
 
 
-def paces(folder: Path) -> str:
+def pace_table(folder: Path) -> str:
     """How much faster than espeak-ng the sentences of recordings are spoken."""
     lines = [["", "clips", "median", f"{PERCENTILE}%"]]
     for directory in sorted(path for path in folder.iterdir() if path.is_dir()):

@@ -135,7 +135,7 @@ async def test_names_come_to_the_model_without_what_cannot_be_printed(server: Se
         peer.send(request.encode() + b"\n" + b"".join(map(write_event, [*audio, stop])))
         await peer.receive()
     [job] = server.engine.decoded
-    assert job.options.names == ("Eco[1mbee", "ab", "Küche", "می\u200cخواهم")
+    assert job.options.hotwords == ("Eco[1mbee", "ab", "Küche", "می\u200cخواهم")
 
 
 async def test_the_context_of_a_request_comes_back_once(server: Server) -> None:

@@ -231,7 +231,7 @@ async def test_an_utterance_is_decoded_with_the_names_of_request_and_home(serve:
                 *recording(pcm16(tone(1.0)), PCM, chunk=320),
             )
             await client.transcript()
-    names = engine.decoded[-1].options.names
+    names = engine.decoded[-1].options.hotwords
     assert names[:2] == ("Ecobee", "Den")
     assert "Secret" not in names
 

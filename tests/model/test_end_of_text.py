@@ -76,7 +76,7 @@ def test_a_text_that_is_too_long_for_the_decoder_is_asked_nothing(
     encoding = model.encode([model.features(silence(1.0))], 100)
     prompt, text = model.prompt(DecodeOptions(), "en"), "no " * count
     assert (model.score_end_of_text(encoding, prompt, text, 1.0) is None) == (count > 444)
-    [[likely]] = model.likely([encoding], prompt, [text]).values()
+    [[likely]] = model.score([encoding], prompt, [text]).values()
     assert np.isfinite(likely) == (count <= 443)  # its end is scored as well
 
 
@@ -91,6 +91,6 @@ def test_a_text_that_was_sent_is_gone_on_from_and_not_said_twice(
     samples = CLIPS[clip].samples
     [alone] = engine.decode([Job(samples)])
     sent = " ".join(alone.text.split()[:3])
-    [went_on] = engine.decode([Job(samples, said=sent, score_end=True)])
+    [went_on] = engine.decode([Job(samples, prefix=sent, score_end=True)])
     assert went_on.text.startswith(f"{sent} ")
     assert words(went_on) == words(alone)

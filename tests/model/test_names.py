@@ -19,7 +19,7 @@ from .scripted_model import Undecided
 pytestmark = pytest.mark.model
 
 PLAIN, NAMED = "Set the incubi now.", "Set the Ecobee now."
-HOME = DecodeOptions(language="en", names=("Ecobee", "Roborock", "Larder"))
+HOME = DecodeOptions(language="en", hotwords=("Ecobee", "Roborock", "Larder"))
 
 
 class Ears:
@@ -43,7 +43,7 @@ class Ears:
 
 
 def job(options: DecodeOptions = HOME, *, said: str = "") -> Job:
-    return Job(silence(2.0), options, said=said)
+    return Job(silence(2.0), options, prefix=said)
 
 
 def test_a_name_that_the_decoder_holds_for_likelier_is_meant(tmp_path: Path) -> None:
@@ -105,7 +105,7 @@ def test_a_text_like_no_name_is_not_asked_about(tmp_path: Path) -> None:
 
 
 def test_a_near_miss_is_put_right_also_where_no_name_fits_the_prompt(tmp_path: Path) -> None:
-    narrow = DecodeOptions(language="en", names=HOME.names, hints=0)
+    narrow = DecodeOptions(language="en", hotwords=HOME.hotwords, max_prompt_tokens=0)
     [heard] = Ears(tmp_path, "Set the ecobe now.").hear(job(narrow))
     assert heard.text == NAMED
     assert heard.passes == 1

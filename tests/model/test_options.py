@@ -20,7 +20,7 @@ from wyoming_faster_whisper.config.settings import COMPUTE_TYPES
 from wyoming_faster_whisper.engine.protocol import DecodeOptions, Job, Transcript
 from wyoming_faster_whisper.engine.whisper.ctranslate2 import load_model
 from wyoming_faster_whisper.engine.whisper.pipeline import WhisperEngine
-from wyoming_faster_whisper.engine.whisper.prompting import strange_words
+from wyoming_faster_whisper.engine.whisper.prompting import oov_counter
 from wyoming_faster_whisper.models import choose, locate
 from wyoming_faster_whisper.testing import silence
 
@@ -79,7 +79,7 @@ def decode(engine: WhisperEngine, clip: str = "lights", **options: object) -> Tr
 
 
 def test_the_words_that_there_are_are_read_before_anybody_speaks(engine: WhisperEngine) -> None:
-    strange_words.cache_clear()
+    oov_counter.cache_clear()
     word_list.cache_clear()
     asked = count()
     engine.warm_up(lambda: next(asked) >= 3)
@@ -95,7 +95,7 @@ def test_the_language_is_detected(engine: WhisperEngine) -> None:
 
 
 def test_only_allowed_languages_are_detected(engine: WhisperEngine) -> None:
-    assert decode(engine, among=("de", "fr")).language in ("de", "fr")
+    assert decode(engine, candidate_languages=("de", "fr")).language in ("de", "fr")
 
 
 def test_a_fixed_language_is_not_detected(engine: WhisperEngine) -> None:
@@ -112,7 +112,7 @@ def test_a_greedy_decode_is_one_pass(engine: WhisperEngine) -> None:
 
 def test_a_name_to_expect_changes_what_is_heard(engine: WhisperEngine) -> None:
     plain = decode(engine, "weather", language="en").text
-    spelt = decode(engine, "weather", language="en", names=("WEATHER", "TOMORROW")).text
+    spelt = decode(engine, "weather", language="en", hotwords=("WEATHER", "TOMORROW")).text
     assert plain.lower().strip("?.") == spelt.lower().strip("?.")
     hinted = engine.model.prompt(DecodeOptions(prompt="Home."), "en", ("Ecobee", "Nanit"))
     assert len(hinted) > len(engine.model.prompt(DecodeOptions(), "en")) + 5
@@ -120,12 +120,12 @@ def test_a_name_to_expect_changes_what_is_heard(engine: WhisperEngine) -> None:
 
 def test_any_number_of_names_leaves_room_for_the_text(engine: WhisperEngine) -> None:
     names = tuple(f"Lamp number {number}" for number in range(500))
-    text = decode(engine, language="en", names=names).text
+    text = decode(engine, language="en", hotwords=names).text
     assert CLIPS["lights"].heard_in(text)
 
 
 def test_names_are_no_commands_to_the_decoder(engine: WhisperEngine) -> None:
-    text = decode(engine, language="en", names=("<|endoftext|>",) * 20).text
+    text = decode(engine, language="en", hotwords=("<|endoftext|>",) * 20).text
     assert CLIPS["lights"].heard_in(text)
 
 

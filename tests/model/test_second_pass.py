@@ -12,7 +12,7 @@ import pytest
 
 from wyoming_faster_whisper.audio.pcm import SAMPLE_RATE, Samples
 from wyoming_faster_whisper.engine.protocol import DecodeOptions, Job, Transcript
-from wyoming_faster_whisper.engine.whisper.pipeline import PACE, WhisperEngine
+from wyoming_faster_whisper.engine.whisper.pipeline import SPEED, WhisperEngine
 from wyoming_faster_whisper.engine.whisper.spectrogram import Features
 from wyoming_faster_whisper.engine.whisper.window import FULL_FRAMES
 from wyoming_faster_whisper.models import choose, locate
@@ -114,7 +114,7 @@ def test_where_the_first_had_it_the_second_is_at_slower_sound(tmp_path: Path) ->
     ears.hear(clicked(2.0))
     assert ears.frames == [FULL_FRAMES, FULL_FRAMES]
     first, second = ears.model.features
-    assert clicks_at(second) == pytest.approx(clicks_at(first) / PACE, abs=2)
+    assert clicks_at(second) == pytest.approx(clicks_at(first) / SPEED, abs=2)
 
 
 @pytest.mark.parametrize("size", ["base", "tiny"])
@@ -126,7 +126,7 @@ def test_silence_that_is_missing_in_front_is_heard_in_every_pass(
     ears.hear(clicked(2.4))
     first, second, *long = map(clicks_at, ears.model.features)
     assert first == long[0]
-    assert second == pytest.approx(first / (PACE if size == "tiny" else 1.0), abs=2)
+    assert second == pytest.approx(first / (SPEED if size == "tiny" else 1.0), abs=2)
 
 
 def test_no_sound_is_lost_to_the_slower_pace(tmp_path: Path) -> None:
@@ -296,7 +296,7 @@ def test_a_word_that_is_none_gives_way_unless_it_is_expected(tmp_path: Path) -> 
         heard = ("I have a moco.", "I have a mocha.")
         model = Undecided(directory, heard=heard, likely=heard)
         engine = WhisperEngine(cast(ctranslate2.models.Whisper, model), directory, size="base")
-        [said] = engine.decode([Job(silence(2.0), DecodeOptions(language="en", names=names))])
+        [said] = engine.decode([Job(silence(2.0), DecodeOptions(language="en", hotwords=names))])
         return said.text
 
     assert hear() == "I have a mocha."

@@ -117,7 +117,7 @@ class SlowEngine:
         self._loop.asleep -= 1
         awake.set()
 
-    def kind(self, job: Job) -> Hashable:
+    def batch_key(self, job: Job) -> Hashable:
         return job.options
 
     def warm_up(self, needed: Callable[[], bool] = lambda: False) -> None:

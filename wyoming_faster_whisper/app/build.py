@@ -20,11 +20,11 @@ def decode_options(settings: Settings, language: str | None) -> DecodeOptions:
     """
     return DecodeOptions(
         language=language,
-        among=settings.languages,
+        candidate_languages=settings.languages,
         task=settings.whisper_task,
         beam_size=max(0, settings.beam_size),
         prompt=settings.initial_prompt,
-        hints=settings.hass_prompt_max_tokens,
+        max_prompt_tokens=settings.hass_prompt_max_tokens,
     )
 
 

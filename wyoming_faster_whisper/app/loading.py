@@ -11,8 +11,8 @@ from typing import Protocol, TypeVar
 from .. import hardware
 from ..config.settings import Settings
 from ..engine.protocol import Engine
-from ..engine.router import SeveralEngines
-from ..engine.whisper.tuning import Choice
+from ..engine.router import Router
+from ..engine.whisper.tuning import Tuned
 from ..errors import ModelError, NoMemory, SettingError, counted
 from ..models import (
     AUTO,
@@ -174,10 +174,10 @@ def load_engines(
             full_window=settings.audio_context == "full",
             takes_prompt=not is_distilled(model.name),
             largest_batch=largest_batch(settings.max_batch, loaded_weights),
-            reload=partial(load_again, model, directory, settings, load_one),
+            reload=partial(reload, model, directory, settings, load_one),
             measured=remember(figures, size, model.name, some, settings.beam_size),
         )
-    return SeveralEngines(engines) if len(engines) > 1 else next(iter(engines.values()))
+    return Router(engines) if len(engines) > 1 else next(iter(engines.values()))
 
 
 def workers_for(threads: int, together: int) -> int:
@@ -219,7 +219,7 @@ def _make_sure_of_memory(
 W = TypeVar("W")
 
 
-def load_again(model: Model, directory: Path, settings: Settings, load: Callable[[], W]) -> W:
+def reload(model: Model, directory: Path, settings: Settings, load: Callable[[], W]) -> W:
     """Load what was unloaded, if what was free at the start still is.
 
     Raises:
@@ -234,7 +234,7 @@ def load_again(model: Model, directory: Path, settings: Settings, load: Callable
 
 def remember(
     figures: Figures, size: str, name: str, threads: int, beam_size: int
-) -> Callable[[Choice], None]:
+) -> Callable[[Tuned], None]:
     """Make what is told of each measurement: it logs what changed and keeps the figure.
 
     A figure that is too slow is kept only if it was measured while the server was idle, not
@@ -246,7 +246,7 @@ def remember(
     """
     told: tuple[int, int] | None = None
 
-    def measured(choice: Choice) -> None:
+    def measured(choice: Tuned) -> None:
         nonlocal told
         if told != (choice.beam, choice.batch):
             told = choice.beam, choice.batch

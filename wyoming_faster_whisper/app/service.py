@@ -144,8 +144,8 @@ class Service:
         self._worker = Worker(
             self._load,
             max_waiting=settings.max_waiting,
-            patience=settings.decode_timeout,
-            load_patience=settings.load_timeout,
+            decode_timeout=settings.decode_timeout,
+            load_timeout=settings.load_timeout,
             unload_after=settings.unload_after,
         )
         self._vad: asyncio.Future[SpeechDetector] = self._loop.create_future()

@@ -133,17 +133,17 @@ class PcmStream:
         return self._downmix.mix(frames, last=last)
 
 
-def slower(samples: Samples, pace: float) -> Samples:
+def slow_down(samples: Samples, speed: float) -> Samples:
     """Play samples at less than their pace; the pitch falls with it.
 
     Args:
-        pace: 1 = as they are, 0.5 = in twice the time.
+        speed: 1 = as they are, 0.5 = in twice the time.
     """
-    out: Samples = soxr.resample(samples, SAMPLE_RATE, SAMPLE_RATE / pace, quality="HQ")
+    out: Samples = soxr.resample(samples, SAMPLE_RATE, SAMPLE_RATE / speed, quality="HQ")
     return out
 
 
-def room(samples: Samples, count: int) -> Samples:
+def room_noise(samples: Samples, count: int) -> Samples:
     """Return noise as loud as the quietest parts of a sound: to put before speech.
 
     Digital silence there would make a step where the room begins.

@@ -8,7 +8,7 @@ from typing import Protocol
 
 import numpy as np
 
-from ..audio.pcm import SAMPLE_RATE, Samples, room
+from ..audio.pcm import SAMPLE_RATE, Samples, room_noise
 from ..speech.turn_classifier import EndOfTextScores
 
 
@@ -18,12 +18,12 @@ class DecodeOptions:
 
     model: str = ""  # its name, where there are several
     language: str | None = None  # Whisper's code; None = detect
-    among: tuple[str, ...] = ()  # languages that may be detected; () = all
+    candidate_languages: tuple[str, ...] = ()  # languages that may be detected; () = all
     task: str = "transcribe"  # or "translate" (to English)
     beam_size: int = 0  # 1 = greedy, 0 = what the machine can afford
     prompt: str | None = None  # text that sets style and vocabulary
-    names: tuple[str, ...] = ()  # words to expect, most important first
-    hints: int = 200  # tokens of prompt and names; more and the model echoes them
+    hotwords: tuple[str, ...] = ()  # words to expect, most important first
+    max_prompt_tokens: int = 200  # tokens of prompt and names; more and the model echoes them
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -37,7 +37,7 @@ class Job:
     guess: bool = False  # may be dropped before it is used
     quick: bool = False  # a first pass will do: what it doubts is decoded again
     owner: Hashable = None  # whose it is; for fairness
-    said: str = ""  # text that the decode goes on from: it has been sent already
+    prefix: str = ""  # text that the decode goes on from: it has been sent already
     score_end: bool = False  # say what the decoder thought of the end of the text
     leading_silence: int = 0  # samples of silence to be heard before it
 
@@ -55,7 +55,7 @@ class Job:
         """What the model hears: the samples, and before them the lead, as quiet as the room."""
         if not self.leading_silence:
             return self.samples
-        return np.concatenate((room(self.samples, self.leading_silence), self.samples))
+        return np.concatenate((room_noise(self.samples, self.leading_silence), self.samples))
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,7 +64,7 @@ class Transcript:
 
     text: str  # stripped; "" = nothing
     language: str | None = None  # Whisper's code, spoken or detected
-    logprob: float = 0.0  # mean over tokens, natural log
+    avg_logprob: float = 0.0  # mean over tokens, natural log
     passes: int = 0  # of the decoder, over one or two encodings
     verdict: str = ""  # the gate's last word
     end_scores: EndOfTextScores | None = None  # where it was asked for, and the engine says
@@ -86,7 +86,7 @@ class Engine(Protocol):
         """Decodes at the same time, at least 1."""
         ...
 
-    def kind(self, job: Job) -> Hashable:
+    def batch_key(self, job: Job) -> Hashable:
         """What jobs must have in common to be decoded together: their options at least."""
         ...
 

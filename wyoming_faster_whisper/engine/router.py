@@ -7,7 +7,7 @@ from collections.abc import Callable, Hashable, Mapping, Sequence
 from .protocol import Engine, Job, Transcript
 
 
-class SeveralEngines:
+class Router:
     """Sends each job to the engine of the model it names.
 
     Args:
@@ -24,13 +24,13 @@ class SeveralEngines:
         """What every engine takes; known after warm_up()."""
         return min(engine.max_batch for engine in self._engines.values())
 
-    def kind(self, job: Job) -> Hashable:
-        """See Engine.kind; equal options name the same model."""
-        return self._of(job).kind(job)
+    def batch_key(self, job: Job) -> Hashable:
+        """See Engine.batch_key; equal options name the same model."""
+        return self._engine_of(job).batch_key(job)
 
     def decode(self, jobs: Sequence[Job]) -> list[Transcript]:
         """See Engine.decode."""
-        return self._of(jobs[0]).decode(jobs)
+        return self._engine_of(jobs[0]).decode(jobs)
 
     def warm_up(self, needed: Callable[[], bool] = lambda: False) -> None:
         for engine in self._engines.values():
@@ -52,5 +52,5 @@ class SeveralEngines:
                 engine.unload()
             raise
 
-    def _of(self, job: Job) -> Engine:
+    def _engine_of(self, job: Job) -> Engine:
         return self._engines.get(job.options.model, self._default)

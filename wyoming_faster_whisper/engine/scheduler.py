@@ -23,7 +23,7 @@ class Waiting:
 
 
 def next_batch(
-    waiting: Sequence[Waiting], max_batch: int, kind: Callable[[Job], Hashable]
+    waiting: Sequence[Waiting], max_batch: int, batch_key: Callable[[Job], Hashable]
 ) -> list[Job]:
     """Choose the next batch; the caller removes it from waiting.
 
@@ -34,7 +34,7 @@ def next_batch(
     Args:
         waiting: in order of arrival.
         max_batch: at least 1.
-        kind: of a job; only jobs of one kind go together.
+        batch_key: of a job; only jobs of one kind go together.
     """
     ahead: Counter[tuple[bool, Hashable]] = Counter()
     ranks: list[tuple[bool, float]] = []
@@ -49,5 +49,5 @@ def next_batch(
     if not jobs:
         return []
     first = jobs[0]
-    wanted = kind(first)
-    return [job for job in jobs if job.guess == first.guess and kind(job) == wanted][:max_batch]
+    key = batch_key(first)
+    return [job for job in jobs if job.guess == first.guess and batch_key(job) == key][:max_batch]

@@ -117,7 +117,7 @@ class Decoding:
         for part in self._parts.values():
             if part.task is not None and not part.task.done():
                 if part.job is not None:
-                    return self._worker.waits(part.job)
+                    return self._worker.is_waiting(part.job)
                 return not self._worker.idle
         return not self._parts and not self._worker.idle
 
@@ -255,7 +255,7 @@ class Decoding:
         """Somebody waits for a part, and so for all before it."""
         while True:
             part.guess = False
-            if part.job is not None and part.job.guess and self._worker.waits(part.job):
+            if part.job is not None and part.job.guess and self._worker.is_waiting(part.job):
                 part.quick = False
                 self._restart(part)  # in front of the guesses
             self._finish(part)
@@ -299,7 +299,7 @@ class Decoding:
             speech=segment.speech_samples,
             guess=part.guess,
             quick=part.quick and part.guess and not part.closed,
-            said=said,
+            prefix=said,
             score_end=part.guess and self._score_end,
             leading_silence=segment.leading_silence,
             owner=self._recording,

@@ -119,7 +119,7 @@ class Partials:
                     guess=True,
                     quick=True,
                     owner=self._recording,
-                    said=self._said,
+                    prefix=self._said,
                     leading_silence=segment.leading_silence,
                 )
             )

@@ -65,13 +65,15 @@ class Offer:
         warned = set() if warned is None else warned
         model = self._model(request, client, warned)
         language = self._language(request.language, model, client, warned)
-        among = tuple(code for code in self.options.among if code in model.languages)
+        among = tuple(
+            code for code in self.options.candidate_languages if code in model.languages
+        )
         return replace(
             self.options,
             model=model.name,
             language=language,
-            among=among,
-            names=(*request.names[:MOST_NAMES], *self.home()[:MOST_NAMES]),
+            candidate_languages=among,
+            hotwords=(*request.names[:MOST_NAMES], *self.home()[:MOST_NAMES]),
         )
 
     def _model(self, request: Request, client: str, warned: set[str]) -> Served:

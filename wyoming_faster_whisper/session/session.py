@@ -117,7 +117,7 @@ class Session:
     def start(self, pcm: PcmFormat) -> None:
         """Begin an utterance; one that had not ended is forgotten."""
         self._forget()
-        self._shared.worker.wake()
+        self._shared.worker.reload()
         if self._shared.names is not None:
             self._shared.names.refresh()
         self._state = State.LISTENING

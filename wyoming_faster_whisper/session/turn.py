@@ -301,7 +301,9 @@ class Turn:
             probabilities.tolist(),
             # A guess must not make anybody wait, and must be ready when the silence is over.
             # While an upstream decodes, ours begins only when that is late.
-            may_guess=worker.idle and worker.seconds <= _USUAL_SILENCE and not self._relayed,
+            may_guess=worker.idle
+            and worker.decode_seconds <= _USUAL_SILENCE
+            and not self._relayed,
             may_end=self._endpointing or self._pace.live,
         )
         now = self._clock()

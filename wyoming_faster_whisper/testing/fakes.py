@@ -45,7 +45,7 @@ class FakeEngine:
         """Let held decodes go on, this one and all that follow."""
         self._go.set()
 
-    def kind(self, job: Job) -> Hashable:
+    def batch_key(self, job: Job) -> Hashable:
         return job.options
 
     def decode(self, jobs: Sequence[Job]) -> list[Transcript]:

@@ -13,13 +13,13 @@ import pytest
 from wyoming_faster_whisper.app.loading import (
     choose_models,
     largest_batch,
-    load_again,
     load_engines,
+    reload,
     remember,
     workers_for,
 )
 from wyoming_faster_whisper.config.settings import Settings
-from wyoming_faster_whisper.engine.whisper.tuning import Choice
+from wyoming_faster_whisper.engine.whisper.tuning import Tuned
 from wyoming_faster_whisper.errors import ModelError, NoMemory
 from wyoming_faster_whisper.models import Figures
 
@@ -139,7 +139,7 @@ def test_what_was_unloaded_is_loaded_again_only_if_there_is_memory(
     os.truncate(tmp_path / "small" / "model.bin", 500_000_000)
     settings = Settings(model=("small",))
     [model] = choose_models(settings, [tmp_path])
-    again = partial(load_again, model, tmp_path / "small", settings, lambda: "weights")
+    again = partial(reload, model, tmp_path / "small", settings, lambda: "weights")
     assert again() == "weights"
     monkeypatch.setattr("wyoming_faster_whisper.hardware.available_memory", lambda: 100.0)
     with pytest.raises(NoMemory, match=r"about 835 MB .* and 100 MB are available"):
@@ -154,7 +154,7 @@ def test_weights_that_find_no_memory_after_all_are_no_other_fault(tmp_path: Path
     settings = Settings(model=("tiny",))
     [model] = choose_models(settings, [tmp_path])
     with pytest.raises(NoMemory, match="tiny"):
-        load_again(model, tmp_path / "tiny", settings, load)
+        reload(model, tmp_path / "tiny", settings, load)
 
 
 def test_a_choice_is_logged_once_and_when_it_changes(
@@ -163,9 +163,9 @@ def test_a_choice_is_logged_once_and_when_it_changes(
     caplog.set_level(logging.INFO)
     measured = remember(Figures(tmp_path), "base", "base-int8", 2, beam_size=0)
     for choice in (
-        Choice(1.2, 1, 2, again=False),
-        Choice(1.1, 1, 2, again=True),
-        Choice(0.3, 5, 4, again=True),
+        Tuned(1.2, 1, 2, again=False),
+        Tuned(1.1, 1, 2, again=True),
+        Tuned(0.3, 5, 4, again=True),
     ):
         measured(choice)
     decodes = "Model base-int8 decodes a usual command in"
@@ -178,13 +178,13 @@ def test_a_choice_is_logged_once_and_when_it_changes(
 def test_what_a_busy_start_measured_is_not_kept(tmp_path: Path) -> None:
     figures = Figures(tmp_path)
     measured = remember(figures, "base", "base-int8", 2, beam_size=0)
-    measured(Choice(1.2, 1, 2, again=False))
+    measured(Tuned(1.2, 1, 2, again=False))
     assert figures.read() == {}
-    measured(Choice(1.1, 1, 2, again=True))  # so it is slow
+    measured(Tuned(1.1, 1, 2, again=True))  # so it is slow
     assert figures.read()["base"].seconds == 1.1
 
 
 def test_what_a_start_measured_is_kept_where_it_is_fast_enough(tmp_path: Path) -> None:
     figures = Figures(tmp_path)
-    remember(figures, "base", "base-int8", 2, beam_size=0)(Choice(0.2, 5, 2, again=False))
+    remember(figures, "base", "base-int8", 2, beam_size=0)(Tuned(0.2, 5, 2, again=False))
     assert figures.read()["base"].seconds == 0.2

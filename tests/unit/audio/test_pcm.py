@@ -18,7 +18,7 @@ from wyoming_faster_whisper.audio.pcm import (
     PcmStream,
     Samples,
     decode_pcm,
-    slower,
+    slow_down,
 )
 from wyoming_faster_whisper.audio.recording import Recording
 from wyoming_faster_whisper.errors import AudioError
@@ -480,7 +480,7 @@ def test_a_stream_without_sound_makes_no_resampler() -> None:
 
 
 def test_what_is_played_slower_takes_longer_and_sounds_lower() -> None:
-    played = slower(tone(1.0, hertz=HERTZ), 0.8)
+    played = slow_down(tone(1.0, hertz=HERTZ), 0.8)
     assert len(played) == pytest.approx(1.25 * SAMPLE_RATE, abs=1)
     loudest = int(np.abs(np.fft.rfft(played)).argmax())
     assert loudest / 1.25 == pytest.approx(0.8 * HERTZ, abs=1)

@@ -86,11 +86,11 @@ async def test_a_withdrawn_job_is_never_decoded() -> None:
     running, withdrawn, last = job(), job(), job()
     async with working(engine) as worker:
         tasks = await submitted(worker, running, withdrawn, last)
-        assert worker.waits(withdrawn)
-        assert not worker.waits(running)
+        assert worker.is_waiting(withdrawn)
+        assert not worker.is_waiting(running)
         tasks[1].cancel()
         await asyncio.wait([tasks[1]])
-        assert not worker.waits(withdrawn)
+        assert not worker.is_waiting(withdrawn)
         engine.release()
         await asyncio.gather(tasks[0], tasks[2])
         assert worker.statistics().withdrawn == 1

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from wyoming_faster_whisper.engine.router import SeveralEngines
+from wyoming_faster_whisper.engine.router import Router
 from wyoming_faster_whisper.errors import NoMemory
 from wyoming_faster_whisper.testing import FakeEngine
 
@@ -16,7 +16,7 @@ class Large(FakeEngine):
 
 def test_all_of_them_come_back_or_none() -> None:
     small, large = FakeEngine(), Large()
-    engines = SeveralEngines({"tiny": small, "base": large})
+    engines = Router({"tiny": small, "base": large})
     engines.unload()
     with pytest.raises(NoMemory):
         engines.load()

@@ -7,7 +7,7 @@ import time
 
 import pytest
 
-from wyoming_faster_whisper.engine.watchdog import Watch
+from wyoming_faster_whisper.engine.watchdog import Watchdog
 
 pytestmark = pytest.mark.timeout(20)
 
@@ -22,7 +22,7 @@ async def test_what_does_not_end_is_told_once() -> None:
         told.append(True)
         stuck.set()
 
-    Watch(SOON, tell)
+    Watchdog(SOON, tell)
     await stuck.wait()
     await passed(2 * SOON)
     assert told == [True]
@@ -30,7 +30,7 @@ async def test_what_does_not_end_is_told_once() -> None:
 
 async def test_what_has_ended_is_not_watched() -> None:
     told: list[bool] = []
-    watch = Watch(SOON, lambda: told.append(True))
+    watch = Watchdog(SOON, lambda: told.append(True))
     watch.stop()
     await passed(2 * SOON)
     assert told == []
@@ -38,14 +38,14 @@ async def test_what_has_ended_is_not_watched() -> None:
 
 async def test_no_patience_to_lose_is_none_to_look_at() -> None:
     told: list[bool] = []
-    Watch(0, lambda: told.append(True), lambda: told.append(False))
+    Watchdog(0, lambda: told.append(True), lambda: told.append(False))
     await passed(SOON)
     assert told == []
 
 
 async def test_the_time_in_which_we_stood_still_ourselves_does_not_count() -> None:
     told: list[bool] = []
-    watch = Watch(SOON, lambda: told.append(True))
+    watch = Watchdog(SOON, lambda: told.append(True))
     for _ in range(3):
         time.sleep(2 * SOON)  # noqa: ASYNC251
         await asyncio.sleep(0)

@@ -66,14 +66,19 @@ def test_a_language_finds_the_model_that_knows_it() -> None:
 
 
 def test_only_languages_of_the_model_may_be_detected() -> None:
-    assert accepted(Request(), among=("en", "de")).among == ("en", "de")
-    assert accepted(Request(), TINY_EN, among=("en", "de")).among == ("en",)
+    assert accepted(Request(), candidate_languages=("en", "de")).candidate_languages == (
+        "en",
+        "de",
+    )
+    assert accepted(Request(), TINY_EN, candidate_languages=("en", "de")).candidate_languages == (
+        "en",
+    )
 
 
 def test_names_of_the_request_go_first_and_are_bounded() -> None:
     home = Offer([BASE], home=lambda: ("Nanit",))
-    assert home.accept(Request(names=("Ecobee",)), "client").names == ("Ecobee", "Nanit")
-    assert len(accepted(Request(names=("x",) * 10_000)).names) == MOST_NAMES
+    assert home.accept(Request(names=("Ecobee",)), "client").hotwords == ("Ecobee", "Nanit")
+    assert len(accepted(Request(names=("x",) * 10_000)).hotwords) == MOST_NAMES
 
 
 def test_who_has_been_warned_is_not_warned_again(caplog: pytest.LogCaptureFixture) -> None:

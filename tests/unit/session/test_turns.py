@@ -422,8 +422,8 @@ def dictated(job: Job) -> Transcript:
     count = round(job.seconds * 2)
     words = [f"w{n}" for n in range(count)]
     text = " ".join(words)
-    if not text.startswith(job.said):
-        text = job.said
+    if not text.startswith(job.prefix):
+        text = job.prefix
     return Transcript(f"{text}.", "en", -0.1, 1, "believe")
 
 
@@ -492,7 +492,7 @@ def test_no_word_comes_twice_where_the_next_sentence_begins_before_one_is_decode
         tone(4.0, hertz=700),
     )
     said, jobs = played(samples, partials="on", seconds=seconds, say=dictated_in_pitches)
-    assert any(job.said for job in jobs), "nothing went out before its sentence was over"
+    assert any(job.prefix for job in jobs), "nothing went out before its sentence was over"
     pieces = [notice.text for notice in said.notices if isinstance(notice, TextPiece)]
     assert "".join(pieces) == said.text
     words = said.text.replace(".", "").split()

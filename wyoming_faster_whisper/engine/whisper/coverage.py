@@ -39,7 +39,7 @@ Span = tuple[float, float]
 
 
 @dataclass(frozen=True, slots=True)
-class Aligned:
+class Alignment:
     """A text's tokens and when each of them begins."""
 
     texts: tuple[str, ...]  # of each token, as written
@@ -50,10 +50,10 @@ class Aligned:
         """Return when a token begins and the next one does."""
         return self.starts[at], (*self.starts, self.end)[at + 1]
 
-    def first(self, tokens: int) -> Aligned:
+    def first(self, tokens: int) -> Alignment:
         """Return only so many tokens."""
         end = (*self.starts, self.end)[tokens]
-        return Aligned(self.texts[:tokens], self.starts[:tokens], end)
+        return Alignment(self.texts[:tokens], self.starts[:tokens], end)
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,9 +74,9 @@ def sparse(decoded: Decoded, speech_seconds: float) -> bool:
     return speech_seconds >= _LEAST_SPOKEN and decoded.tokens < _SPARSE * speech_seconds
 
 
-def unlooped(
-    decoded: Decoded, aligned: Aligned, voice: Sequence[Span]
-) -> tuple[Decoded, Aligned]:
+def remove_loops(
+    decoded: Decoded, aligned: Alignment, speech: Sequence[Span]
+) -> tuple[Decoded, Alignment]:
     """Take back the rounds of a repeated tail that the sound does not hold.
 
     Who says a sentence twice is heard twice: only rounds without voice of their own go.
@@ -85,16 +85,16 @@ def unlooped(
     words = [at for at, text in enumerate(aligned.texts) if at == 0 or text.startswith(" ")]
     if repeat is None or len(words) != len(decoded.text.split()):
         return decoded, aligned
-    rounds = rounds_said(aligned, words, repeat, voice)
+    rounds = rounds_spoken(aligned, words, repeat, speech)
     last = repeat.start + repeat.size * rounds
     tokens = words[last] if last < len(words) else len(aligned.texts)
     return (
-        replace(decoded, text=shortened(decoded.text, repeat, rounds), tokens=tokens, likely=()),
+        replace(decoded, text=shortened(decoded.text, repeat, rounds), tokens=tokens, scores=()),
         aligned.first(tokens),
     )
 
 
-def inserted(text: str, at: int, part: str) -> str:
+def insert(text: str, at: int, part: str) -> str:
     """Put a part that was missing into a text; what stands there already is not repeated."""
     mark = _MARKS.match(text, at)
     assert mark is not None  # it matches the empty string
@@ -105,25 +105,25 @@ def inserted(text: str, at: int, part: str) -> str:
     return " ".join(piece for piece in (before, part, after) if piece)
 
 
-def voiced(span: Span, voice: Sequence[Span]) -> float:
+def speech_within(span: Span, speech: Sequence[Span]) -> float:
     """Return the seconds of voice within a span."""
     start, end = span
-    return sum(max(0.0, min(end, b) - max(start, a)) for a, b in voice)
+    return sum(max(0.0, min(end, b) - max(start, a)) for a, b in speech)
 
 
-def gaps(aligned: Aligned, voice: Sequence[Span]) -> list[Gap]:
+def gaps(aligned: Alignment, speech: Sequence[Span]) -> list[Gap]:
     """Find voice that no text accounts for, in order.
 
     Args:
-        voice: stretches in which the VAD hears speech.
+        speech: stretches in which the VAD hears speech.
     """
     found: list[Gap] = []
     for at, text in enumerate(aligned.texts):
         start, end = aligned.span(at)
         digits = sum(map(str.isdigit, text))
-        if voiced((start, end), voice) < MISSING + _PER_DIGIT * max(0, digits - 1):
+        if speech_within((start, end), speech) < MISSING + _PER_DIGIT * max(0, digits - 1):
             continue
-        inside = [(max(a, start), min(b, end)) for a, b in voice if a < end and b > start]
+        inside = [(max(a, start), min(b, end)) for a, b in speech if a < end and b > start]
         begins_sentence = at == 0 or _ends_sentence(aligned.texts[at - 1])
         if begins_sentence and not _ends_sentence(text):
             # The word itself is at the end, after the last pause.
@@ -133,14 +133,14 @@ def gaps(aligned: Aligned, voice: Sequence[Span]) -> list[Gap]:
             # The word itself is at the beginning, before the first pause.
             after = [a for a, _ in inside if a > start + _EDGE]
             found.append(Gap(at + 1, after[0] if after else inside[0][0], inside[-1][1]))
-    rest = [(max(a, aligned.end), b) for a, b in voice if b > aligned.end]
-    if voiced((aligned.end, float("inf")), rest) >= MISSING_AFTER:
+    rest = [(max(a, aligned.end), b) for a, b in speech if b > aligned.end]
+    if speech_within((aligned.end, float("inf")), rest) >= MISSING_AFTER:
         found.append(Gap(len(aligned.texts), rest[0][0], rest[-1][1]))
     return found
 
 
-def rounds_said(
-    aligned: Aligned, words: Sequence[int], repeat: Repeat, voice: Sequence[Span]
+def rounds_spoken(
+    aligned: Alignment, words: Sequence[int], repeat: Repeat, speech: Sequence[Span]
 ) -> int:
     """Count the rounds of a repeated tail that the sound holds.
 
@@ -152,7 +152,7 @@ def rounds_said(
     """
     starts = [*(aligned.starts[token] for token in words), aligned.end]
     edges = [starts[repeat.start + number * repeat.size] for number in range(repeat.rounds + 1)]
-    said = [voiced(span, voice) for span in pairwise(edges)]
+    said = [speech_within(span, speech) for span in pairwise(edges)]
     usual = median([seconds for seconds in said if seconds > _EDGE] or [0.0])
     least = max(_EDGE, _ROUND * max(usual, said[0]))
     return max(1, sum(seconds >= least for seconds in said))

@@ -22,9 +22,9 @@ from ...audio.pcm import Samples
 from ...errors import EngineError, ModelError
 from ...speech.turn_classifier import EndOfTextScores
 from ..protocol import DecodeOptions
-from .coverage import Aligned
+from .coverage import Alignment
 from .hallucination import Decoded
-from .prompting import hints
+from .prompting import build_prompt
 from .spectrogram import Features, Spectrogram, to_features
 from .tokens import load_tokenizer
 
@@ -33,7 +33,7 @@ _LOGGER = logging.getLogger(__name__)
 _POSITIONS = 448  # tokens that the decoder has places for, the prompt included
 _LONGEST_PROMPT = _POSITIONS // 2 - 1  # tokens, as Whisper cuts it
 _STEP = 0.02  # seconds of sound in a frame of the encoding
-_LEAST_LIKELY = 1e-30  # for a token; float32 has zeros for less
+_LEAST_PROBABILITY = 1e-30  # for a token; float32 has zeros for less
 _LAST_VERSION = 255  # of CTranslate2's file format; they are at 6
 _MARKS = tuple(",.?!%'-")
 _NUMBERS = tuple(map(str, range(101)))  # as in "to 30%"
@@ -131,7 +131,7 @@ def use_backend() -> None:
     tokenizers.Tokenizer(tokenizers.models.BPE())
 
 
-class Model:
+class CTranslate2Whisper:
     """A model that is loaded, and its tokenizer.
 
     Args:
@@ -152,7 +152,7 @@ class Model:
         self._end = self._id("<|endoftext|>")
         self._stops = {mark: self._mark(mark) for mark in ".?!。"}
         self._dash, self._ellipsis = self._mark("-"), self._mark("...")
-        self._spelling = lru_cache(maxsize=8192)(self._spelled)
+        self._spelling = lru_cache(maxsize=8192)(self._spell)
 
     def features(self, samples: Samples) -> Features:
         """What the encoder hears of a sound."""
@@ -169,7 +169,9 @@ class Model:
             row[:, :width] = some[:, :width]
         return self.weights.encode(ctranslate2.StorageView.from_array(padded))
 
-    def detect(self, encoding: Encoding, among: tuple[str, ...]) -> list[tuple[str, float]]:
+    def detect_language(
+        self, encoding: Encoding, among: tuple[str, ...]
+    ) -> list[tuple[str, float]]:
         """Detect the language of each sound, of those that may be spoken.
 
         Returns:
@@ -189,10 +191,10 @@ class Model:
         """The tokens that the decoder continues."""
 
         def fits(text: str) -> bool:
-            return len(self.tokens(text)) <= options.hints
+            return len(self.tokens(text)) <= options.max_prompt_tokens
 
         prompt: list[int] = []
-        if self._takes_prompt and (text := hints(options.prompt, names, fits)):
+        if self._takes_prompt and (text := build_prompt(options.prompt, names, fits)):
             prompt = [self._id("<|startofprev|>"), *self.tokens(text)[-_LONGEST_PROMPT:]]
         prompt.append(self._id("<|startoftranscript|>"))
         if self.multilingual:
@@ -216,14 +218,14 @@ class Model:
         beam: int,
         budgets: Sequence[int],
         *,
-        only: frozenset[int] = frozenset(),
+        allowed: frozenset[int] = frozenset(),
     ) -> list[Decoded]:
         """What the decoder writes behind each prompt, over the encoding of each sound.
 
         Args:
             beam: texts that are followed at the same time; 1 = greedily.
             budgets: tokens that each sound can need.
-            only: tokens that it can write; none = any.
+            allowed: tokens that it can write; none = any.
         """
         prompt = max(map(len, prompts))
         budgets = [min(budget, _POSITIONS - prompt) for budget in budgets]
@@ -237,13 +239,13 @@ class Model:
             max_length=longest,
             return_scores=True,
             return_no_speech_prob=True,
-            suppress_tokens=[-1, *self._all_but(only)],
+            suppress_tokens=[-1, *self._suppressed(allowed)],
         )
         return [
             self._decoded(result, budget) for result, budget in zip(results, budgets, strict=True)
         ]
 
-    def write(
+    def time_decoder(
         self, encoding: Encoding, prompts: Sequence[list[int]], beam: int, count: int
     ) -> None:
         """As generate(), but that many tokens, whatever the decoder thinks of the sound."""
@@ -256,24 +258,22 @@ class Model:
             suppress_tokens=[-1, self._end],
         )
 
-    def likely(
+    def score(
         self, encodings: Sequence[Encoding], prompt: list[int], texts: Iterable[str]
     ) -> dict[str, list[float]]:
-        """How likely the decoder holds texts over each encoding, natural log; see _likely().
+        """How likely the decoder holds texts over each encoding, natural log; see _score().
 
         As many questions at the same time as there are workers. In one batch they are no faster,
         and every one takes the memory that the encoding takes in all the layers.
         """
         with ThreadPoolExecutor(self.weights.num_workers) as pool:
             asked = {
-                text: [
-                    pool.submit(self._likely, encoding, prompt, text) for encoding in encodings
-                ]
+                text: [pool.submit(self._score, encoding, prompt, text) for encoding in encodings]
                 for text in texts
             }
         return {text: [answer.result() for answer in answers] for text, answers in asked.items()}
 
-    def _likely(self, encoding: Encoding, prompt: list[int], text: str) -> float:
+    def _score(self, encoding: Encoding, prompt: list[int], text: str) -> float:
         """Score one text and its end: no beam, all its tokens at once."""
         # Without its end a text that breaks off is always likelier than the whole one.
         words = [*self.tokens(text), self._end]
@@ -283,11 +283,11 @@ class Model:
         # puts a <|notimestamps|> of its own behind the prompt's: it makes no difference that
         # could be measured, and what weighs texts was fitted with it.
         [result] = self.weights.align(encoding, prompt, [words], 2 * encoding.shape[1])
-        return float(np.log(np.maximum(result.text_token_probs, _LEAST_LIKELY)).sum())
+        return float(np.log(np.maximum(result.text_token_probs, _LEAST_PROBABILITY)).sum())
 
     def align(
         self, encoding: Encoding, prompt: list[int], text: str, seconds: float
-    ) -> Aligned | None:
+    ) -> Alignment | None:
         """Align a text with the sound: when does each of its tokens begin?
 
         Args:
@@ -306,13 +306,13 @@ class Model:
         starts: dict[int, float] = {}
         for token, frame in result.alignments:
             starts.setdefault(token, _STEP * frame)
-        return Aligned(
+        return Alignment(
             tuple(self._tokenizer.decode([word]) for word in words),
             tuple(starts[token] for token in range(len(words))),
             starts.get(len(words), seconds),  # of the end-of-text token
         )
 
-    def beginning(self, text: str, tokens: int) -> str:
+    def prefix(self, text: str, tokens: int) -> str:
         """Return the beginning of a text that is so many tokens long."""
         return str(self._tokenizer.decode(self.tokens(text)[:tokens])).strip()
 
@@ -346,30 +346,30 @@ class Model:
 
     def _decoded(self, result: Any, budget: int) -> Decoded:
         ids: list[int] = result.sequences_ids[0]
-        text, *others = (
+        text, *alternatives = (
             self._tokenizer.decode([i for i in each if i < self._end]).strip()
             for each in result.sequences_ids
         )
         # A score is a mean without the end-of-text token, which counts as well.
-        likely = [
+        scores = [
             score * len(each)
             for score, each in zip(result.scores, result.sequences_ids, strict=True)
         ]
         return Decoded(
             text=text,
-            others=tuple(others),
-            likely=tuple(likely),
+            alternatives=tuple(alternatives),
+            scores=tuple(scores),
             tokens=len(ids),
-            logprob=likely[0] / (len(ids) + 1),
-            no_speech=result.no_speech_prob,
+            avg_logprob=scores[0] / (len(ids) + 1),
+            no_speech_prob=result.no_speech_prob,
             budget=budget,
         )
 
-    def _all_but(self, only: frozenset[int]) -> Iterator[int]:
+    def _suppressed(self, allowed: frozenset[int]) -> Iterator[int]:
         """The tokens that are not to be written, where only some are."""
-        return (i for i in range(self._end if only else 0) if i not in only)
+        return (i for i in range(self._end if allowed else 0) if i not in allowed)
 
-    def _spelled(self, word: str) -> frozenset[int]:
+    def _spell(self, word: str) -> frozenset[int]:
         """The tokens of a word, at the beginning of a text and behind another word."""
         ids: set[int] = set()
         for form in (word, word.lower(), word[:1].upper() + word[1:]):
@@ -389,4 +389,4 @@ class Model:
 
 
 def _log(probability: float) -> float:
-    return math.log(max(probability, _LEAST_LIKELY))
+    return math.log(max(probability, _LEAST_PROBABILITY))

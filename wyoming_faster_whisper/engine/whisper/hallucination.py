@@ -11,15 +11,15 @@ from __future__ import annotations
 from dataclasses import dataclass
 from enum import Enum
 
-from .repetition import _pieces, loops, repeats, same_words
+from .repetition import _pieces, has_loop, has_repeat, same_words
 
 
 class Verdict(Enum):
     """What to do with a decoded text."""
 
-    BELIEVE = "believe"
-    AGAIN = "again"  # decode once more, in another way
-    EMPTY = "empty"  # nobody spoke
+    ACCEPT = "believe"
+    SECOND_PASS = "again"  # decode once more, in another way
+    NO_SPEECH = "empty"  # nobody spoke
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,52 +28,52 @@ class Decoded:
 
     text: str
     tokens: int
-    logprob: float  # mean over tokens, natural log
-    no_speech: float  # the model's probability that nobody spoke
+    avg_logprob: float  # mean over tokens, natural log
+    no_speech_prob: float  # the model's probability that nobody spoke
     budget: int  # tokens that were allowed
-    others: tuple[str, ...] = ()  # texts that it holds for less likely, the likeliest first
-    likely: tuple[float, ...] = ()  # how likely the text and the others are, natural log
+    alternatives: tuple[str, ...] = ()  # texts that it holds for less likely, the likeliest first
+    scores: tuple[float, ...] = ()  # how likely the text and the others are, natural log
 
     @property
-    def derailed(self) -> bool:
+    def repetitive(self) -> bool:
         """The decoder did not come to an end by itself, or went in circles."""
-        return self.tokens >= self.budget or loops(self.text)
+        return self.tokens >= self.budget or has_loop(self.text)
 
     @property
-    def close(self) -> bool:
+    def ambiguous(self) -> bool:
         """True where a hypothesis of other words is nearly as likely, and not likelier.
 
         One that is likelier has given way to this one for its words.
         """
         return any(
-            0 <= self.likely[0] - likely < _CLOSE and not same_words(self.text, text)
-            for text, likely in zip(self.others, self.likely[1:], strict=False)
+            0 <= self.scores[0] - likely < _MAX_SCORE_GAP and not same_words(self.text, text)
+            for text, likely in zip(self.alternatives, self.scores[1:], strict=False)
         )
 
     @property
-    def doubt(self) -> float:
+    def noise_score(self) -> float:
         """The two signs of noise in one number; speech has little of it.
 
         The weight parts, with base and the window of a command, 40 recordings of noise, tones
         and kitchens that the VAD was not sure of (1.88 and more) from 45 whispered commands
         (1.82 and less).
         """
-        return 1.5 * self.no_speech - self.logprob
+        return 1.5 * self.no_speech_prob - self.avg_logprob
 
 
-_DOUBT = 1.85  # for what might be speech
+_MAX_NOISE_UNCERTAIN = 1.85  # for what might be speech
 # For what the VAD is sure of: no recorded order, clean or with kitchen noise down to 5 dB, is
 # lost to it; loud kitchens, which can fool the VAD, have 1.97 and more.
-_DOUBT_SURE = 1.95
-_NO_SPEECH_SURE = 0.45
+_MAX_NOISE_CERTAIN = 1.95
+_MIN_NO_SPEECH_PROB = 0.45
 
 # Mean log-probability under which a second pass pays: of recorded orders, 8% of the clean ones
 # and 19% of all down to 5 dB are there (docs/performance.md).
-_CARE = -0.4
+_MIN_LOGPROB = -0.4
 
 # By how much less likely than the first another hypothesis is where the two are close, natural
 # log of the whole text.
-_CLOSE = 0.1
+_MAX_SCORE_GAP = 0.1
 
 _MANY_DIGITS = 3  # in a text: a time, a code, a year
 
@@ -87,35 +87,46 @@ def fragile(text: str) -> bool:
     One or two words give the decoder no context.
     """
     words = sum(size for _, size in _pieces(text.replace("-", " ")))
-    return counts(text) or words < 2.99
+    return has_counts(text) or words < 2.99
 
 
-def counts(text: str) -> bool:
+def has_counts(text: str) -> bool:
     """True for texts in which a number of times matters: codes and repeats.
 
     In a short window "1234" becomes "12334", and "yes" said six times is heard five times.
     """
-    return sum(map(str.isdigit, text)) >= _MANY_DIGITS or repeats(text)
+    return sum(map(str.isdigit, text)) >= _MANY_DIGITS or has_repeat(text)
 
 
-def judge(decoded: Decoded, *, certain_speech: bool, speech_seconds: float = 0.0) -> Verdict:
+def judge_hypothesis(
+    decoded: Decoded, *, certain_speech: bool, speech_seconds: float = 0.0
+) -> Verdict:
     """Decide on the first pass.
 
     Args:
         certain_speech: the VAD heard speech, not only something that might be.
         speech_seconds: seconds of speech that the VAD heard.
     """
-    nobody = Verdict.AGAIN if certain_speech and speech_seconds > _LONG_SPEECH else Verdict.EMPTY
+    no_speech = (
+        Verdict.SECOND_PASS
+        if certain_speech and speech_seconds > _LONG_SPEECH
+        else Verdict.NO_SPEECH
+    )
     if not has_words(decoded.text):
-        return nobody
+        return no_speech
     if not certain_speech:
-        noise = decoded.derailed or decoded.doubt > _DOUBT
-        return Verdict.EMPTY if noise else Verdict.BELIEVE
-    if decoded.no_speech > _NO_SPEECH_SURE and decoded.doubt > _DOUBT_SURE:
-        return nobody
-    if decoded.derailed or decoded.logprob < _CARE or fragile(decoded.text) or decoded.close:
-        return Verdict.AGAIN
-    return Verdict.BELIEVE
+        noise = decoded.repetitive or decoded.noise_score > _MAX_NOISE_UNCERTAIN
+        return Verdict.NO_SPEECH if noise else Verdict.ACCEPT
+    if decoded.no_speech_prob > _MIN_NO_SPEECH_PROB and decoded.noise_score > _MAX_NOISE_CERTAIN:
+        return no_speech
+    if (
+        decoded.repetitive
+        or decoded.avg_logprob < _MIN_LOGPROB
+        or fragile(decoded.text)
+        or decoded.ambiguous
+    ):
+        return Verdict.SECOND_PASS
+    return Verdict.ACCEPT
 
 
 def has_words(text: str) -> bool:
@@ -129,4 +140,4 @@ def unfinished(decoded: Decoded) -> bool:
     It has no final mark, or was doubted for more than what it says.
     """
     ended = decoded.text.rstrip()[-1:] in tuple(".?!…。？！।")
-    return not ended or decoded.derailed or decoded.logprob < _CARE
+    return not ended or decoded.repetitive or decoded.avg_logprob < _MIN_LOGPROB

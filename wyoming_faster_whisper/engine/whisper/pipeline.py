@@ -18,53 +18,53 @@ from pathlib import Path
 
 import numpy as np
 
-from ...audio.pcm import SAMPLE_RATE, slower
+from ...audio.pcm import SAMPLE_RATE, slow_down
 from ...biasing.hypotheses import chosen
 from ...errors import EngineError
 from ...hardware import release_memory
 from ...speech.turn_classifier import EndOfTextScores
 from ..protocol import DecodeOptions, Job, Transcript
-from .coverage import Gap, Span, gaps, inserted, sparse, unlooped
-from .ctranslate2 import Encoding, Model, Weights
+from .coverage import Gap, Span, gaps, insert, remove_loops, sparse
+from .ctranslate2 import CTranslate2Whisper, Encoding, Weights
 from .hallucination import (
     Decoded,
     Verdict,
-    counts,
     fragile,
+    has_counts,
     has_words,
-    judge,
+    judge_hypothesis,
     unfinished,
 )
-from .prompting import Expected, strange_words
-from .rescoring import likeliest, rivals, worded
+from .prompting import JobBiasing, oov_counter
+from .rescoring import hypotheses_of, prefer_in_vocabulary, rescore
 from .spectrogram import Features
 from .token_budget import token_budget
-from .tuning import BEAM, Choice, Tuning
+from .tuning import BEAM, Tuned, Tuning
 from .window import FULL_FRAMES, FULL_SECONDS, window_frames
 
 _USUAL_SAMPLES, _USUAL_TOKENS = 3 * SAMPLE_RATE, 12  # of a command
 
-PACE = 0.9
+SPEED = 0.9
 """Speed of the sound in a second pass where the first had the full window already."""
 
 # Mean log-probability below which a second pass takes the full window. Of 102 spoken names
 # those below it have 57 word errors instead of 60 over 20 s; the others have as many.
-_UNLIKELY = -0.5
+_LOW_LOGPROB = -0.5
 
 # Speech that a text leaves out: decoded with so much sound around it, in seconds, if it is a part
 # of the sound and not all of it, and believed from that mean log-probability on.
 _MARGIN = 0.2
-_PART = 0.8
-_LEAST_SURE = -0.8
+_LARGEST_PART = 0.8
+_LEAST_LOGPROB = -0.8
 
 
 @dataclass(frozen=True, slots=True)
-class _Sound:
+class _Input:
     """What one job gives the decoder, in every pass over it."""
 
     job: Job
     language: str
-    probability: float  # of the language
+    language_probability: float  # of the language
     prompt: list[int]  # ends with what was sent of the text
     features: Features
 
@@ -74,18 +74,18 @@ class _Sound:
         return self.job.seconds + self.job.leading_silence / SAMPLE_RATE
 
     @property
-    def voice(self) -> list[Span]:
+    def speech(self) -> list[Span]:
         """When the VAD hears speech, in seconds of what the model hears."""
         lead = self.job.leading_silence
         return [((a + lead) / SAMPLE_RATE, (b + lead) / SAMPLE_RATE) for a, b in self.job.speech]
 
-    def plain(self, model: Model) -> list[int]:
+    def prompt_without_prefix(self, model: CTranslate2Whisper) -> list[int]:
         """The prompt without what was sent of the text."""
         return model.prompt(self.job.options, self.language)
 
 
 @dataclass(frozen=True, slots=True)
-class _Heard:
+class _Pass:
     """What one pass heard."""
 
     decoded: Decoded
@@ -123,11 +123,11 @@ class WhisperEngine:
         takes_prompt: bool = True,
         largest_batch: int = 1,
         reload: Callable[[], Weights] | None = None,
-        measured: Callable[[Choice], None] = lambda choice: None,
+        measured: Callable[[Tuned], None] = lambda choice: None,
     ) -> None:
         self.parallel: int = weights.num_workers
         self.directory = directory
-        self.model = Model(
+        self.model = CTranslate2Whisper(
             weights, tokenizer or directory / "tokenizer.json", takes_prompt=takes_prompt
         )
         self._size = size
@@ -141,9 +141,9 @@ class WhisperEngine:
         """See Engine.max_batch."""
         return self._tuning.batch
 
-    def kind(self, job: Job) -> Hashable:
-        """See Engine.kind."""
-        return job.options, self._frames(job), job.said
+    def batch_key(self, job: Job) -> Hashable:
+        """See Engine.batch_key."""
+        return job.options, self._frames(job), job.prefix
 
     def decode(self, jobs: Sequence[Job]) -> list[Transcript]:
         """See Engine.decode."""
@@ -161,7 +161,7 @@ class WhisperEngine:
             self._measured(choice)
         if not needed():
             # The words are read now, and not when somebody speaks.
-            strange_words(DecodeOptions(), "en")
+            oov_counter(DecodeOptions(), "en")
 
     def unload(self) -> None:
         """See Engine.unload."""
@@ -183,7 +183,7 @@ class WhisperEngine:
             [self.model.features(job.samples)] * count, self._frames(job)
         )
         prompts = [self.model.prompt(job.options, "en")] * count
-        self.model.write(encoding, prompts, beam, _USUAL_TOKENS)
+        self.model.time_decoder(encoding, prompts, beam, _USUAL_TOKENS)
         return time.perf_counter() - started
 
     def _beam(self, options: DecodeOptions) -> int:
@@ -210,10 +210,10 @@ class WhisperEngine:
         if known := self._known_language(options):
             languages = [(known, 1.0)] * len(jobs)
         else:
-            languages = self.model.detect(encoding, options.among)
-        # The same in all of them, as kind() has it. CTranslate2 hands it back with the rest.
-        said = self.model.tokens(jobs[0].said) if jobs[0].said else []
-        prompts = [[*self.model.prompt(options, language), *said] for language, _ in languages]
+            languages = self.model.detect_language(encoding, options.candidate_languages)
+        # The same in all of them, as batch_key() has it. CTranslate2 hands it back with the rest.
+        prefix = self.model.tokens(jobs[0].prefix) if jobs[0].prefix else []
+        prompts = [[*self.model.prompt(options, language), *prefix] for language, _ in languages]
         budgets = [
             token_budget(job.seconds, language)
             for job, (language, _) in zip(jobs, languages, strict=True)
@@ -222,9 +222,9 @@ class WhisperEngine:
         alone = encoding if len(jobs) == 1 else None
         del encoding
         return [
-            self._settle(
-                _Sound(job, language, probability, prompt, some),
-                worded(text, strange_words(options, language)),
+            self._finish(
+                _Input(job, language, probability, prompt, some),
+                prefer_in_vocabulary(text, oov_counter(options, language)),
                 alone,
             )
             for job, (language, probability), prompt, some, text in zip(
@@ -232,7 +232,7 @@ class WhisperEngine:
             )
         ]
 
-    def _settle(self, sound: _Sound, decoded: Decoded, encoding: Encoding | None) -> Transcript:
+    def _finish(self, sound: _Input, decoded: Decoded, encoding: Encoding | None) -> Transcript:
         """Make an answer of a first pass: second pass, missing speech, names.
 
         Args:
@@ -240,82 +240,85 @@ class WhisperEngine:
                 once it is needed.
         """
         job, language = sound.job, sound.language
-        verdict = judge(
+        verdict = judge_hypothesis(
             decoded, certain_speech=job.certain_speech, speech_seconds=job.speech_seconds
         )
         end_scores = None
         if job.score_end and decoded.text and encoding is not None:
             end_scores = self._end_of_text(sound, decoded.text, encoding)
-        first = _Heard(decoded, encoding)
-        if verdict is not Verdict.EMPTY and (
-            decoded.derailed or sparse(decoded, job.speech_seconds)
+        first = _Pass(decoded, encoding)
+        if verdict is not Verdict.NO_SPEECH and (
+            decoded.repetitive or sparse(decoded, job.speech_seconds)
         ):
-            first = self._checked(sound, decoded, encoding or self._encode(sound))
+            first = self._check_coverage(sound, decoded, encoding or self._encode(sound))
             if first.gaps:
-                verdict = Verdict.AGAIN
+                verdict = Verdict.SECOND_PASS
         heard, passes = first, 1
-        if verdict is Verdict.AGAIN and not job.quick:
-            heard = self._again(sound, first)
+        if verdict is Verdict.SECOND_PASS and not job.quick:
+            heard = self._second_pass(sound, first)
             passes += 1
             if (
                 heard is first
-                and judge(first.decoded, certain_speech=job.certain_speech) is Verdict.EMPTY
+                and judge_hypothesis(first.decoded, certain_speech=job.certain_speech)
+                is Verdict.NO_SPEECH
             ):
-                verdict = Verdict.EMPTY  # in both passes
-        text = "" if verdict is Verdict.EMPTY else heard.decoded.text
+                verdict = Verdict.NO_SPEECH  # in both passes
+        text = "" if verdict is Verdict.NO_SPEECH else heard.decoded.text
         if heard.gaps and not job.quick and text:
-            text = self._completed(sound, text, heard.gaps)
+            text = self._fill_gaps(sound, text, heard.gaps)
             passes += len(heard.gaps)
-        if not text.startswith(job.said):
-            text = job.said  # it has been sent, and is not taken back
-        expected = Expected(job, language)
-        texts = (text, *heard.decoded.others) if text else ()
-        names = expected.likely(texts)
-        if names and self.model.prompt(job.options, language, names) != sound.plain(self.model):
+        if not text.startswith(job.prefix):
+            text = job.prefix  # it has been sent, and is not taken back
+        biasing = JobBiasing(job, language)
+        hypotheses = (text, *heard.decoded.alternatives) if text else ()
+        names = biasing.similar_names(hypotheses)
+        if names and self.model.prompt(
+            job.options, language, names
+        ) != sound.prompt_without_prefix(self.model):
             own = first.encoding or self._encode(sound)
-            text = self._meant(expected, job, language, texts, names, heard.decoded, own)
+            text = self._bias(biasing, job, language, hypotheses, names, heard.decoded, own)
             passes += 1
-        text = expected.write(text)
+        text = biasing.correct(text)
         return Transcript(
             text,
             language,
-            language_probability=sound.probability,
+            language_probability=sound.language_probability,
             provisional=bool(heard.gaps)
             or unfinished(decoded)
-            or (job.quick and verdict is Verdict.AGAIN),
-            logprob=heard.decoded.logprob,
+            or (job.quick and verdict is Verdict.SECOND_PASS),
+            avg_logprob=heard.decoded.avg_logprob,
             passes=passes,
             verdict=verdict.value,
             end_scores=end_scores,
         )
 
     def _end_of_text(
-        self, sound: _Sound, text: str, encoding: Encoding
+        self, sound: _Input, text: str, encoding: Encoding
     ) -> EndOfTextScores | None:
         scores = self.model.score_end_of_text(
-            encoding, sound.plain(self.model), text, sound.seconds
+            encoding, sound.prompt_without_prefix(self.model), text, sound.seconds
         )
         # By the clock of the samples, which begins behind the silence that was put in front.
         silence = sound.seconds - sound.job.seconds
         return scores and replace(scores, text_end=scores.text_end - silence)
 
-    def _encode(self, sound: _Sound, frames: int | None = None) -> Encoding:
+    def _encode(self, sound: _Input, frames: int | None = None) -> Encoding:
         return self.model.encode([sound.features], frames or self._frames(sound.job))
 
-    def _checked(self, sound: _Sound, decoded: Decoded, encoding: Encoding) -> _Heard:
+    def _check_coverage(self, sound: _Input, decoded: Decoded, encoding: Encoding) -> _Pass:
         """Compare a text with the sound: cut what it repeats, find what it leaves out."""
         aligned = None
-        if sound.job.speech and (decoded.derailed or sparse(decoded, sound.job.speech_seconds)):
-            plain = sound.plain(self.model)
+        if sound.job.speech and (decoded.repetitive or sparse(decoded, sound.job.speech_seconds)):
+            plain = sound.prompt_without_prefix(self.model)
             aligned = self.model.align(encoding, plain, decoded.text, sound.seconds)
         if aligned is None:
-            return _Heard(decoded, encoding, looped=decoded.derailed)
-        looped = decoded.derailed
+            return _Pass(decoded, encoding, looped=decoded.repetitive)
+        looped = decoded.repetitive
         if looped:
-            decoded, aligned = unlooped(decoded, aligned, sound.voice)
-        return _Heard(decoded, encoding, tuple(gaps(aligned, sound.voice)), looped)
+            decoded, aligned = remove_loops(decoded, aligned, sound.speech)
+        return _Pass(decoded, encoding, tuple(gaps(aligned, sound.speech)), looped)
 
-    def _again(self, sound: _Sound, first: _Heard) -> _Heard:
+    def _second_pass(self, sound: _Input, first: _Pass) -> _Pass:
         """Decode once more, over a longer window: what a short one got wrong it gets right.
 
         Where both passes came to their end, and no count is at stake, the hypotheses of both are
@@ -325,48 +328,55 @@ class WhisperEngine:
         beam = job.options.beam_size or BEAM  # also where the first pass was greedy
         features = sound.features
         lost = first.looped or first.gaps or not has_words(first.decoded.text)
-        full = lost or fragile(first.decoded.text) or first.decoded.logprob < _UNLIKELY
+        full = lost or fragile(first.decoded.text) or first.decoded.avg_logprob < _LOW_LOGPROB
         frames = FULL_FRAMES if full else self._frames(job, second=True)
         if self._frames(job) == frames:
             # The same window would give the same text. Speed perturbation errs elsewhere.
-            pace = max(PACE, sound.seconds / (FULL_SECONDS - 1))  # none of it may be lost
-            features = self.model.features(slower(job.padded_samples, pace))
+            speed = max(SPEED, sound.seconds / (FULL_SECONDS - 1))  # none of it may be lost
+            features = self.model.features(slow_down(job.padded_samples, speed))
         # What a short window left behind in the heap may not fit a longer one.
         release_memory()
         encoding = self.model.encode([features], frames)
         budget = token_budget(job.seconds, sound.language)
         [decoded] = self.model.generate(encoding, [sound.prompt], beam, [budget])
-        strange = strange_words(job.options, sound.language)
-        second = self._checked(sound, worded(decoded, strange), encoding)
-        if not second.looped and judge(second.decoded, certain_speech=True) is Verdict.EMPTY:
+        oov_count = oov_counter(job.options, sound.language)
+        second = self._check_coverage(sound, prefer_in_vocabulary(decoded, oov_count), encoding)
+        if (
+            not second.looped
+            and judge_hypothesis(second.decoded, certain_speech=True) is Verdict.NO_SPEECH
+        ):
             return first
         if not has_words(first.decoded.text):
             return second
         if second.looped or first.looped:
-            return first if second.looped and not first.looped else self._fuller(second, first)
+            return (
+                first
+                if second.looped and not first.looped
+                else self._prefer_complete(second, first)
+            )
         if first.gaps or second.gaps:
-            return self._fuller(second, first)
-        if fragile(first.decoded.text) or counts(second.decoded.text):
+            return self._prefer_complete(second, first)
+        if fragile(first.decoded.text) or has_counts(second.decoded.text):
             return second  # where a count differs the shorter text is always likelier
-        texts = rivals(first.decoded, second.decoded)
+        hypotheses = hypotheses_of(first.decoded, second.decoded)
         encodings = (first.encoding or self._encode(sound), encoding)
-        likely = self.model.likely(encodings, sound.plain(self.model), texts)
-        return replace(first, decoded=likeliest(first.decoded, likely, strange))
+        scores = self.model.score(encodings, sound.prompt_without_prefix(self.model), hypotheses)
+        return replace(first, decoded=rescore(first.decoded, scores, oov_count))
 
     @staticmethod
-    def _fuller(second: _Heard, first: _Heard) -> _Heard:
+    def _prefer_complete(second: _Pass, first: _Pass) -> _Pass:
         """Of two passes, the second, unless only that leaves speech out."""
         return first if second.gaps and not first.gaps else second
 
-    def _completed(self, sound: _Sound, text: str, missing: Sequence[Gap]) -> str:
+    def _fill_gaps(self, sound: _Input, text: str, missing: Sequence[Gap]) -> str:
         """Decode what a text leaves out, and put it where it belongs."""
         job = sound.job
         options = replace(job.options, language=sound.language)
         for gap in reversed(missing):
             start = max(0, round((gap.start - _MARGIN) * SAMPLE_RATE) - job.leading_silence)
             end = round((gap.end + _MARGIN) * SAMPLE_RATE) - job.leading_silence
-            before = self.model.beginning(text, gap.tokens)
-            if end - start > _PART * len(job.samples) or len(before) < len(job.said):
+            before = self.model.prefix(text, gap.tokens)
+            if end - start > _LARGEST_PART * len(job.samples) or len(before) < len(job.prefix):
                 continue
             voice = tuple(
                 (max(a, start) - start, min(b, end) - start)
@@ -375,16 +385,16 @@ class WhisperEngine:
             )
             part = Job(job.samples[start:end], options, speech=voice)
             [found] = self._decode([part])
-            if found.verdict != Verdict.EMPTY.value and found.logprob > _LEAST_SURE:
-                text = inserted(text, len(before), found.text)
+            if found.verdict != Verdict.NO_SPEECH.value and found.avg_logprob > _LEAST_LOGPROB:
+                text = insert(text, len(before), found.text)
         return text
 
-    def _meant(
+    def _bias(
         self,
-        expected: Expected,
+        biasing: JobBiasing,
         job: Job,
         language: str,
-        heard: Sequence[str],
+        hypotheses: Sequence[str],
         names: Sequence[str],
         first: Decoded,
         encoding: Encoding,
@@ -392,24 +402,26 @@ class WhisperEngine:
         """What was said: the text that was heard first, or one with a name.
 
         Args:
-            heard: the likeliest first.
+            hypotheses: the likeliest first.
             names: that something in them is like.
         """
-        asked: tuple[str, ...] = ()
-        if words := expected.words(heard, names):
-            said = self.model.tokens(job.said) if job.said else []
-            told = [*self.model.prompt(job.options, language, names), *said]
+        biased: tuple[str, ...] = ()
+        if words := biasing.allowed_words(hypotheses, names):
+            prefix = self.model.tokens(job.prefix) if job.prefix else []
+            biased_prompt = [*self.model.prompt(job.options, language, names), *prefix]
             only = self.model.spellings(words)
             beam = self._beam(job.options)
-            [found] = self.model.generate(encoding, [told], beam, [first.budget], only=only)
-            asked = (found.text, *found.others)
-        rewrites = expected.rewrites(heard, asked, sure=first.logprob)
+            [found] = self.model.generate(
+                encoding, [biased_prompt], beam, [first.budget], allowed=only
+            )
+            biased = (found.text, *found.alternatives)
+        rewrites = biasing.rewrites(hypotheses, biased, avg_logprob=first.avg_logprob)
         if not rewrites:
-            return heard[0]
+            return hypotheses[0]
         named = list(dict.fromkeys(rewrite.name for rewrite in rewrites))
         prompt = self.model.prompt(job.options, language, named)
-        texts = (heard[0], *(rewrite.text for rewrite in rewrites))
-        likely = self.model.likely([encoding], prompt, texts)
-        heard_first, *others = (value for text in texts for value in likely[text])
+        texts = (hypotheses[0], *(rewrite.text for rewrite in rewrites))
+        scores = self.model.score([encoding], prompt, texts)
+        heard_first, *others = (value for text in texts for value in scores[text])
         rewrite = chosen(rewrites, others, heard=heard_first)
-        return rewrite.text if rewrite else heard[0]
+        return rewrite.text if rewrite else hypotheses[0]

@@ -11,7 +11,7 @@ from operator import eq
 # Whisper's own is 2.4 (openai/whisper: transcribe.py), of UTF-8, in which a letter takes up to
 # three bytes that are much alike. With one byte a character, up to four sentences that follow one
 # another compress by 2.48 at most in any language (bench.tokens_per_second).
-_COMPRESSION = 2.6
+_MAX_COMPRESSION_RATIO = 2.6
 
 # Around words, in any script; inside a word they belong to it.
 _MARKS = ".,!?;:…\"'«»“”‘’()¿¡，。！？；：、・「」『』،؛؟۔।॥։՝՞՛።፣፤፧"
@@ -29,14 +29,14 @@ _UNSPACED = (
 )
 
 
-def loops(text: str) -> bool:
+def has_loop(text: str) -> bool:
     """True where a text says the same thing again and again.
 
     Four times the same word in a row, three times the same two or more, twice
     the same three or more at the end, or what compresses too well. In scripts that
     put no blanks between words a few characters count as one.
     """
-    if len(text) > 40 and compression(text) > _COMPRESSION:
+    if len(text) > 40 and compression_ratio(text) > _MAX_COMPRESSION_RATIO:
         return True
     pieces = list(_pieces(text))
     for period in range(1, len(pieces) // 2 + 1):
@@ -53,7 +53,7 @@ def loops(text: str) -> bool:
     return False
 
 
-def compression(text: str) -> float:
+def compression_ratio(text: str) -> float:
     """How far a text compresses, with one byte a character in any script."""
     numbers: dict[str, int] = {}
     data = bytes(numbers.setdefault(character, len(numbers)) % 256 for character in text)
@@ -131,7 +131,7 @@ def shortened(text: str, repeat: Repeat, rounds: int) -> str:
     return " ".join(words).rstrip(",;:")
 
 
-def repeats(text: str) -> bool:
+def has_repeat(text: str) -> bool:
     """True where a word, or a phrase, follows itself anywhere in a text."""
     words = _split(text)
     return any(

@@ -26,7 +26,7 @@ _TIMES_ALONE, _TIMES_TOGETHER = 3, 2
 
 
 @dataclass(frozen=True, slots=True)
-class Choice:
+class Tuned:
     """What a measurement led to."""
 
     seconds: float  # that a usual command took with a beam of BEAM
@@ -52,7 +52,7 @@ class Tuning:
         self._best: float | None = None  # seconds
         self._batch_measured = False
 
-    def measure(self, needed: Callable[[], bool]) -> Choice | None:
+    def measure(self, needed: Callable[[], bool]) -> Tuned | None:
         """Decode usual commands and choose.
 
         A machine on which one takes longer than the silence people leave decodes greedily.
@@ -75,7 +75,7 @@ class Tuning:
         if (batch := self._best_batch(alone, needed)) is not None:
             self.batch = batch
             self._batch_measured = True
-        return Choice(self._best, self.beam, self.batch, again=not first)
+        return Tuned(self._best, self.beam, self.batch, again=not first)
 
     def _best_batch(self, alone: float, needed: Callable[[], bool]) -> int | None:
         """The batch size that is fastest per command; None if the model was needed.

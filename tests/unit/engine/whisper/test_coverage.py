@@ -8,14 +8,14 @@ from dataclasses import replace
 import pytest
 
 from wyoming_faster_whisper.engine.whisper.coverage import (
-    Aligned,
+    Alignment,
     Gap,
     Span,
     gaps,
-    inserted,
-    rounds_said,
+    insert,
+    remove_loops,
+    rounds_spoken,
     sparse,
-    unlooped,
 )
 from wyoming_faster_whisper.engine.whisper.hallucination import Decoded
 from wyoming_faster_whisper.engine.whisper.repetition import repeated_tail
@@ -24,12 +24,12 @@ SENTENCE = 1.2  # seconds of voice in "Turn off the light."
 TOKENS = (" Turn", " off", " the", " light", ".")
 
 
-def aligned(*tokens: tuple[str, float], end: float) -> Aligned:
+def aligned(*tokens: tuple[str, float], end: float) -> Alignment:
     """Tokens, each with the second at which it begins."""
-    return Aligned(tuple(text for text, _ in tokens), tuple(start for _, start in tokens), end)
+    return Alignment(tuple(text for text, _ in tokens), tuple(start for _, start in tokens), end)
 
 
-def spoken(*starts: float) -> Aligned:
+def spoken(*starts: float) -> Alignment:
     """ "Turn off the light." from each of these seconds on."""
     tokens = [
         (text, start + SENTENCE * at / len(TOKENS))
@@ -112,14 +112,14 @@ def test_a_text_that_is_short_for_its_sound_is_worth_aligning(
 
 
 def decoded(text: str, tokens: int) -> Decoded:
-    return Decoded(text, tokens, -0.2, 0.0, 60, likely=(-1.0,))
+    return Decoded(text, tokens, -0.2, 0.0, 60, scores=(-1.0,))
 
 
-def rounds(text: str, sound: Aligned, heard: Sequence[Span]) -> int:
+def rounds(text: str, sound: Alignment, heard: Sequence[Span]) -> int:
     repeat = repeated_tail(text)
     assert repeat is not None
     words = [at for at, token in enumerate(sound.texts) if token.startswith(" ")]
-    return rounds_said(sound, words, repeat, heard)
+    return rounds_spoken(sound, words, repeat, heard)
 
 
 def test_a_sentence_that_was_said_three_times_has_three_rounds() -> None:
@@ -142,10 +142,10 @@ def test_a_round_that_gets_a_little_voice_was_not_said() -> None:
 def test_a_loop_is_cut_and_its_alignment_with_it() -> None:
     starts = (0.4, 1.7, 1.9, 2.1)
     loop = decoded("Turn off the light. " * 4, tokens=20)
-    cut, sound = unlooped(loop, spoken(*starts), voice(0.4))
-    assert (cut.text, cut.tokens, cut.likely) == ("Turn off the light.", 5, ())
+    cut, sound = remove_loops(loop, spoken(*starts), voice(0.4))
+    assert (cut.text, cut.tokens, cut.scores) == ("Turn off the light.", 5, ())
     assert sound == replace(spoken(0.4), end=1.7)
-    assert not cut.derailed
+    assert not cut.repetitive
 
 
 def test_a_loop_that_begins_late_and_breaks_off_is_cut() -> None:
@@ -157,21 +157,21 @@ def test_a_loop_that_begins_late_and_breaks_off_is_cut() -> None:
         end=2.0,
     )
     loop = decoded("Hello. Stop it now. Stop it now. Stop it", tokens=12)
-    cut, _ = unlooped(loop, sound, [(0.1, 0.5), (1.0, 1.7)])
+    cut, _ = remove_loops(loop, sound, [(0.1, 0.5), (1.0, 1.7)])
     assert (cut.text, cut.tokens) == ("Hello. Stop it now.", 6)
 
 
 def test_a_sentence_that_was_said_three_times_is_kept() -> None:
     starts = (0.4, 2.0, 3.6)
     thrice = decoded(("Turn off the light. " * 3).strip(), tokens=15)
-    kept, sound = unlooped(thrice, spoken(*starts), voice(*starts))
+    kept, sound = remove_loops(thrice, spoken(*starts), voice(*starts))
     assert kept.text == thrice.text
     assert sound == spoken(*starts)
 
 
 def test_a_text_without_repeats_stays_as_it_is() -> None:
     once = decoded("Turn off the light.", tokens=60)
-    assert unlooped(once, spoken(0.4), voice(0.4)) == (once, spoken(0.4))
+    assert remove_loops(once, spoken(0.4), voice(0.4)) == (once, spoken(0.4))
 
 
 # What was missing is put in its place.
@@ -193,8 +193,8 @@ def test_a_text_without_repeats_stays_as_it_is() -> None:
     ],
 )
 def test_a_part_is_put_in_its_place(before: str, after: str, whole: str) -> None:
-    assert inserted(before + after, len(before), "Close the door.") == whole
+    assert insert(before + after, len(before), "Close the door.") == whole
 
 
 def test_a_part_without_words_is_left_out() -> None:
-    assert inserted("Lights off.", 11, "...") == "Lights off."
+    assert insert("Lights off.", 11, "...") == "Lights off."

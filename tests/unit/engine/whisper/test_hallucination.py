@@ -10,17 +10,21 @@ from wyoming_faster_whisper.engine.whisper.hallucination import (
     Decoded,
     Verdict,
     fragile,
-    judge,
+    judge_hypothesis,
     unfinished,
 )
 from wyoming_faster_whisper.engine.whisper.repetition import (
     Repeat,
-    loops,
+    has_loop,
+    has_repeat,
     repeated_tail,
-    repeats,
     shortened,
 )
-from wyoming_faster_whisper.engine.whisper.rescoring import likeliest, rivals, worded
+from wyoming_faster_whisper.engine.whisper.rescoring import (
+    hypotheses_of,
+    prefer_in_vocabulary,
+    rescore,
+)
 from wyoming_faster_whisper.engine.whisper.token_budget import token_budget
 from wyoming_faster_whisper.models.languages import MULTILINGUAL_V3
 
@@ -37,29 +41,29 @@ def decoded(
 
 
 def test_a_confident_text_is_believed() -> None:
-    assert judge(decoded(), certain_speech=True) is Verdict.BELIEVE
-    assert judge(decoded(), certain_speech=False) is Verdict.BELIEVE
+    assert judge_hypothesis(decoded(), certain_speech=True) is Verdict.ACCEPT
+    assert judge_hypothesis(decoded(), certain_speech=False) is Verdict.ACCEPT
 
 
 def test_an_unlikely_text_is_decoded_again() -> None:
-    assert judge(decoded(logprob=-0.45), certain_speech=True) is Verdict.AGAIN
-    assert judge(decoded(logprob=-0.35), certain_speech=True) is Verdict.BELIEVE
+    assert judge_hypothesis(decoded(logprob=-0.45), certain_speech=True) is Verdict.SECOND_PASS
+    assert judge_hypothesis(decoded(logprob=-0.35), certain_speech=True) is Verdict.ACCEPT
 
 
 def test_a_text_that_did_not_end_is_decoded_again() -> None:
-    assert judge(decoded(tokens=30), certain_speech=True) is Verdict.AGAIN
-    assert judge(decoded(tokens=30), certain_speech=False) is Verdict.EMPTY
+    assert judge_hypothesis(decoded(tokens=30), certain_speech=True) is Verdict.SECOND_PASS
+    assert judge_hypothesis(decoded(tokens=30), certain_speech=False) is Verdict.NO_SPEECH
 
 
 def test_a_loop_is_decoded_again() -> None:
     loop = "turn on the light turn on the light"
-    assert judge(decoded(loop), certain_speech=True) is Verdict.AGAIN
-    assert judge(decoded(loop), certain_speech=False) is Verdict.EMPTY
+    assert judge_hypothesis(decoded(loop), certain_speech=True) is Verdict.SECOND_PASS
+    assert judge_hypothesis(decoded(loop), certain_speech=False) is Verdict.NO_SPEECH
 
 
 def test_no_words_are_nothing() -> None:
     for text in ("", "...", " ♪ ", "!"):
-        assert judge(decoded(text), certain_speech=True) is Verdict.EMPTY
+        assert judge_hypothesis(decoded(text), certain_speech=True) is Verdict.NO_SPEECH
 
 
 # Measured: (text, mean log-probability, probability of no speech).
@@ -83,23 +87,23 @@ def test_noise_that_might_be_speech_is_nothing(
     text: str, logprob: float, no_speech: float
 ) -> None:
     heard = decoded(text, tokens=3, logprob=logprob, no_speech=no_speech)
-    assert judge(heard, certain_speech=False) is Verdict.EMPTY
+    assert judge_hypothesis(heard, certain_speech=False) is Verdict.NO_SPEECH
 
 
 @pytest.mark.parametrize(("text", "logprob", "no_speech"), WHISPERS)
 def test_a_whisper_is_believed(text: str, logprob: float, no_speech: float) -> None:
     heard = decoded(text, tokens=3, logprob=logprob, no_speech=no_speech)
-    assert judge(heard, certain_speech=False) is Verdict.BELIEVE
+    assert judge_hypothesis(heard, certain_speech=False) is Verdict.ACCEPT
 
 
 def test_noise_that_fooled_the_vad_is_nothing() -> None:
     kitchen = decoded("Oh no, what's that?", logprob=-1.21, no_speech=0.51)
-    assert judge(kitchen, certain_speech=True) is Verdict.EMPTY
+    assert judge_hypothesis(kitchen, certain_speech=True) is Verdict.NO_SPEECH
 
 
 def test_speech_in_noise_is_not_lost() -> None:
     order = decoded("a small latte", logprob=-1.3, no_speech=0.4)
-    assert judge(order, certain_speech=True) is Verdict.AGAIN
+    assert judge_hypothesis(order, certain_speech=True) is Verdict.SECOND_PASS
 
 
 @pytest.mark.parametrize(
@@ -116,8 +120,8 @@ def test_speech_in_noise_is_not_lost() -> None:
 )
 def test_digits_repeats_and_single_words_are_decoded_again(text: str) -> None:
     assert fragile(text)
-    assert judge(decoded(text), certain_speech=True) is Verdict.AGAIN
-    assert judge(decoded(text), certain_speech=False) is Verdict.BELIEVE
+    assert judge_hypothesis(decoded(text), certain_speech=True) is Verdict.SECOND_PASS
+    assert judge_hypothesis(decoded(text), certain_speech=False) is Verdict.ACCEPT
 
 
 @pytest.mark.parametrize(
@@ -125,28 +129,35 @@ def test_digits_repeats_and_single_words_are_decoded_again(text: str) -> None:
 )
 def test_words_are_counted_in_every_script(text: str) -> None:
     assert not fragile(text)
-    assert judge(decoded(text), certain_speech=True) is Verdict.BELIEVE
+    assert judge_hypothesis(decoded(text), certain_speech=True) is Verdict.ACCEPT
 
 
 def test_a_close_hypothesis_of_other_words_is_decoded_again() -> None:
     first = heard(("Turn on the lamp.", -1.0), ("Turn on the ramp.", -1.05))
-    assert judge(first, certain_speech=True) is Verdict.AGAIN
+    assert judge_hypothesis(first, certain_speech=True) is Verdict.SECOND_PASS
     apart = heard(("Turn on the lamp.", -1.0), ("Turn on the ramp.", -1.4))
-    assert judge(apart, certain_speech=True) is Verdict.BELIEVE
+    assert judge_hypothesis(apart, certain_speech=True) is Verdict.ACCEPT
 
 
 def test_a_close_hypothesis_that_differs_only_in_marks_is_not() -> None:
     first = heard(("Turn on the lamp.", -1.0), ("turn on the lamp", -1.0))
-    assert judge(first, certain_speech=True) is Verdict.BELIEVE
+    assert judge_hypothesis(first, certain_speech=True) is Verdict.ACCEPT
 
 
 def test_long_certain_speech_is_decoded_again_before_it_is_nothing() -> None:
     nothing = decoded("")
     noise = decoded("Oh no, what's that?", logprob=-1.21, no_speech=0.51)
     for first in (nothing, noise):
-        assert judge(first, certain_speech=True, speech_seconds=3.1) is Verdict.AGAIN
-        assert judge(first, certain_speech=True, speech_seconds=2.9) is Verdict.EMPTY
-        assert judge(first, certain_speech=False, speech_seconds=3.1) is Verdict.EMPTY
+        assert (
+            judge_hypothesis(first, certain_speech=True, speech_seconds=3.1)
+            is Verdict.SECOND_PASS
+        )
+        assert (
+            judge_hypothesis(first, certain_speech=True, speech_seconds=2.9) is Verdict.NO_SPEECH
+        )
+        assert (
+            judge_hypothesis(first, certain_speech=False, speech_seconds=3.1) is Verdict.NO_SPEECH
+        )
 
 
 def test_a_text_that_both_passes_hold_for_likely_wins() -> None:
@@ -156,33 +167,33 @@ def test_a_text_that_both_passes_hold_for_likely_wins() -> None:
         "put the lights": [-8.0, -1.5],
         "turn the lights": [-3.0, -2.5],
     }
-    chosen = likeliest(first, likely, no_word_is_strange)
+    chosen = rescore(first, likely, no_word_is_strange)
     assert chosen.text == "turn the lights"
-    assert chosen.others == ("put the lights", "cut the lights")
+    assert chosen.alternatives == ("put the lights", "cut the lights")
 
 
 def test_the_texts_of_two_passes_that_differ_in_their_words_are_weighed() -> None:
-    first = replace(decoded("Cut it."), others=("cut it", "Put it.", "Shut it."))
-    second = replace(decoded("Put it!"), others=("", "Cut 8."))
-    assert rivals(first, second) == ["Cut it.", "Put it.", "Cut 8."]
+    first = replace(decoded("Cut it."), alternatives=("cut it", "Put it.", "Shut it."))
+    second = replace(decoded("Put it!"), alternatives=("", "Cut 8."))
+    assert hypotheses_of(first, second) == ["Cut it.", "Put it.", "Cut 8."]
 
 
 def test_a_text_that_breaks_off_another_is_no_rival() -> None:
-    first = replace(decoded("Stop."), others=("Stop the music now.", "Stop the"))
-    assert rivals(first) == ["Stop the music now."]
+    first = replace(decoded("Stop."), alternatives=("Stop the music now.", "Stop the"))
+    assert hypotheses_of(first) == ["Stop the music now."]
     # One word more may be one that was not said.
-    second = replace(decoded("Stop it."), others=("Stop it now.",))
-    assert rivals(second) == ["Stop it.", "Stop it now."]
+    second = replace(decoded("Stop it."), alternatives=("Stop it now.",))
+    assert hypotheses_of(second) == ["Stop it.", "Stop it now."]
 
 
 def test_a_text_that_repeats_itself_makes_no_other_one_broken_off() -> None:
-    first = replace(decoded("Turn it off."), others=("Turn it off. Turn it off.",))
-    assert rivals(first) == ["Turn it off.", "Turn it off. Turn it off."]
+    first = replace(decoded("Turn it off."), alternatives=("Turn it off. Turn it off.",))
+    assert hypotheses_of(first) == ["Turn it off.", "Turn it off. Turn it off."]
 
 
 def test_without_a_word_in_either_pass_the_first_stands() -> None:
     first = decoded("", logprob=-0.5)
-    assert likeliest(first, {}, no_word_is_strange) is first
+    assert rescore(first, {}, no_word_is_strange) is first
 
 
 def no_word_is_strange(text: str) -> int:
@@ -196,15 +207,15 @@ def mocos(text: str) -> int:
 def heard(*texts: tuple[str, float]) -> Decoded:
     (text, _), *others = texts
     likely = tuple(likely for _, likely in texts)
-    return replace(decoded(text), others=tuple(other for other, _ in others), likely=likely)
+    return replace(decoded(text), alternatives=tuple(other for other, _ in others), scores=likely)
 
 
 def test_a_text_in_words_that_there_are_wins_where_it_is_nearly_as_likely() -> None:
     first = heard(("a moco", -1.0), ("a mock", -5.0), ("a mocha", -2.5))
-    found = worded(first, mocos)
-    assert (found.text, found.others) == ("a mocha", ("a moco", "a mock"))
-    assert found.likely == (-2.5, -1.0, -5.0)
-    assert found.logprob == first.logprob
+    found = prefer_in_vocabulary(first, mocos)
+    assert (found.text, found.alternatives) == ("a mocha", ("a moco", "a mock"))
+    assert found.scores == (-2.5, -1.0, -5.0)
+    assert found.avg_logprob == first.avg_logprob
 
 
 @pytest.mark.parametrize(
@@ -220,13 +231,13 @@ def test_a_text_in_words_that_there_are_wins_where_it_is_nearly_as_likely() -> N
 def test_what_was_heard_stays_where_no_other_text_is_better(
     texts: tuple[tuple[str, float], ...],
 ) -> None:
-    assert worded(heard(*texts), mocos) == heard(*texts)
+    assert prefer_in_vocabulary(heard(*texts), mocos) == heard(*texts)
 
 
 def test_of_two_passes_a_text_in_words_that_there_are_wins_as_well() -> None:
     likely = {"a moco": [-1.0, -1.0], "a mocha": [-2.5, -2.5], "a mock": [-3.5, -3.5]}
-    assert likeliest(decoded(), likely, mocos).text == "a mocha"
-    assert likeliest(decoded(), likely, no_word_is_strange).text == "a moco"
+    assert rescore(decoded(), likely, mocos).text == "a mocha"
+    assert rescore(decoded(), likely, no_word_is_strange).text == "a moco"
 
 
 @pytest.mark.parametrize(
@@ -253,7 +264,7 @@ def test_of_two_passes_a_text_in_words_that_there_are_wins_as_well() -> None:
     ],
 )
 def test_loops(text: str) -> None:
-    assert loops(text)
+    assert has_loop(text)
 
 
 @pytest.mark.parametrize(
@@ -280,7 +291,7 @@ def test_loops(text: str) -> None:
     ],
 )
 def test_what_people_say_is_no_loop(text: str) -> None:
-    assert not loops(text)
+    assert not has_loop(text)
 
 
 # A long sentence, the seconds that espeak-ng takes for it, and its tokens.
@@ -320,8 +331,8 @@ LONG = {
 def test_a_long_sentence_fits_the_budget_and_is_no_loop(language: str) -> None:
     seconds, tokens, text = LONG[language]
     budget = token_budget(seconds, language)
-    assert not decoded(text, tokens=tokens, budget=budget).derailed
-    assert loops(f"{text} {text}")
+    assert not decoded(text, tokens=tokens, budget=budget).repetitive
+    assert has_loop(f"{text} {text}")
 
 
 def test_the_budget_grows_with_the_clip_and_the_language() -> None:
@@ -380,7 +391,7 @@ def test_a_text_is_shortened_to_so_many_rounds() -> None:
     ],
 )
 def test_a_word_or_phrase_that_follows_itself_is_a_repeat(text: str, yes: bool) -> None:
-    assert repeats(text) is yes
+    assert has_repeat(text) is yes
 
 
 @pytest.mark.parametrize(

@@ -3,30 +3,33 @@
 from __future__ import annotations
 
 from wyoming_faster_whisper.engine.protocol import DecodeOptions, Job
-from wyoming_faster_whisper.engine.whisper.prompting import Expected, hints, strange_words
+from wyoming_faster_whisper.engine.whisper.prompting import JobBiasing, build_prompt, oov_counter
 from wyoming_faster_whisper.testing import silence
 
 NAMES = ("Ecobee", "Vaillant")
 
 
-def expected(*, said: str = "", task: str = "transcribe") -> Expected:
-    return Expected(Job(silence(1.0), DecodeOptions(task=task, names=NAMES), said=said), "en")
+def expected(*, said: str = "", task: str = "transcribe") -> JobBiasing:
+    return JobBiasing(
+        Job(silence(1.0), DecodeOptions(task=task, hotwords=NAMES), prefix=said), "en"
+    )
 
 
 def test_as_many_names_as_fit_stand_behind_the_prompt() -> None:
-    assert hints("Home", NAMES, lambda text: len(text) < 14) == "Home, Ecobee"
-    assert hints("Home", NAMES, lambda text: False) == "Home"
-    assert hints(None, NAMES, lambda text: True) == "Ecobee, Vaillant"
+    assert build_prompt("Home", NAMES, lambda text: len(text) < 14) == "Home, Ecobee"
+    assert build_prompt("Home", NAMES, lambda text: False) == "Home"
+    assert build_prompt(None, NAMES, lambda text: True) == "Ecobee, Vaillant"
 
 
 def test_names_are_written_as_they_should_be() -> None:
-    assert expected().write("Set the eco bee to 20.") == "Set the Ecobee to 20."
+    assert expected().correct("Set the eco bee to 20.") == "Set the Ecobee to 20."
 
 
 def test_what_was_sent_is_not_put_right_any_more() -> None:
     names = expected(said="Set the eco")
     assert (
-        names.write("Set the eco bee, then the valant.") == "Set the eco bee, then the Vaillant."
+        names.correct("Set the eco bee, then the valant.")
+        == "Set the eco bee, then the Vaillant."
     )
 
 
@@ -45,42 +48,42 @@ def test_what_was_sent_stands_before_every_text_that_is_weighed() -> None:
 
 
 def test_a_sound_is_written_anew_in_words_of_names_and_orders() -> None:
-    words = expected().words(["Set the incubi to the curtains."], ["Ecobee"])
+    words = expected().allowed_words(["Set the incubi to the curtains."], ["Ecobee"])
     assert {"Ecobee", "Vaillant", "turn", "percent", "curtains"} <= words
     assert "incubi" not in words
 
 
 def test_only_an_order_or_a_question_is_listened_to_again() -> None:
     names = ["Ecobee"]
-    assert expected().words(["I see the incubi.", "Is the incubi open?"], names)
-    assert not expected().words(["I see the incubi."], names)
-    assert not expected().words([f"Is the incubi open{' and so on' * 9}?"], names)
-    assert not expected(said="Set the incubi").words(["Set the incubi to 20."], names)
+    assert expected().allowed_words(["I see the incubi.", "Is the incubi open?"], names)
+    assert not expected().allowed_words(["I see the incubi."], names)
+    assert not expected().allowed_words([f"Is the incubi open{' and so on' * 9}?"], names)
+    assert not expected(said="Set the incubi").allowed_words(["Set the incubi to 20."], names)
 
 
 def test_the_decoder_is_told_of_no_name_that_only_what_was_sent_is_like() -> None:
     text = "Set the incubi to 20"
-    assert expected().likely([text]) == ("Ecobee",)
-    assert expected(said=text).likely([f"{text} degrees."]) == ()
+    assert expected().similar_names([text]) == ("Ecobee",)
+    assert expected(said=text).similar_names([f"{text} degrees."]) == ()
 
 
 def test_a_translation_holds_no_names() -> None:
     names = expected(task="translate")
-    assert names.likely(["Set the incubi to 20."]) == ()
-    assert names.words(["Set the incubi to 20."], []) == frozenset()
+    assert names.similar_names(["Set the incubi to 20."]) == ()
+    assert names.allowed_words(["Set the incubi to 20."], []) == frozenset()
     assert names.rewrites(["Set the incubi to 20."]) == ()
-    assert names.write("Set the eco bee to 20.") == "Set the eco bee to 20."
+    assert names.correct("Set the eco bee to 20.") == "Set the eco bee to 20."
 
 
 def test_words_of_the_language_and_what_is_expected_are_not_strange() -> None:
-    options = DecodeOptions(prompt="At Krabat’s.", names=("Vrbata",))
-    strange = strange_words(options, "en")
+    options = DecodeOptions(prompt="At Krabat’s.", hotwords=("Vrbata",))
+    strange = oov_counter(options, "en")
     assert strange("Krabat") == 0
     assert strange("Set Krabat's thermostat to 20, and the vrbata's to 21.") == 0
-    assert strange_words(DecodeOptions(), "en")("Set Krabat's vrbata") == 2
+    assert oov_counter(DecodeOptions(), "en")("Set Krabat's vrbata") == 2
 
 
 def test_no_word_is_strange_in_a_language_that_was_not_measured() -> None:
-    assert strange_words(DecodeOptions(), "de")("Schalte die Wohnzimmerlampe ein") == 0
+    assert oov_counter(DecodeOptions(), "de")("Schalte die Wohnzimmerlampe ein") == 0
     translated = DecodeOptions(task="translate")  # to English, whatever was spoken
-    assert strange_words(translated, "de")("Turn on the Wohnzimmerlampe") == 1
+    assert oov_counter(translated, "de")("Turn on the Wohnzimmerlampe") == 1

@@ -7,7 +7,7 @@ from itertools import count
 
 import pytest
 
-from wyoming_faster_whisper.engine.whisper.tuning import BEAM, Choice, Tuning
+from wyoming_faster_whisper.engine.whisper.tuning import BEAM, Tuned, Tuning
 
 
 class Machine:
@@ -47,7 +47,7 @@ def after(questions: int) -> Callable[[], bool]:
 )
 def test_what_was_measured_decides(alone: float, gain: float, beam: int, batch: int) -> None:
     tuning = Tuning(6, Machine(alone, gain))
-    assert tuning.measure(never) == Choice(alone, beam, batch, again=False)
+    assert tuning.measure(never) == Tuned(alone, beam, batch, again=False)
     assert (tuning.beam, tuning.batch) == (beam, batch)
 
 
@@ -57,14 +57,14 @@ def test_a_busy_start_is_made_good_when_the_machine_is_idle() -> None:
     tuning.measure(never)
     assert (tuning.beam, tuning.batch) == (1, 1)
     machine.alone, machine.gain = 0.2, 0.5
-    assert tuning.measure(never) == Choice(0.2, BEAM, 6, again=True)
+    assert tuning.measure(never) == Tuned(0.2, BEAM, 6, again=True)
     assert (tuning.beam, tuning.batch) == (BEAM, 6)
 
 
 def test_a_slow_machine_stays_greedy_however_often_it_is_measured() -> None:
     tuning = Tuning(1, Machine(alone=1.0))  # 0.8 s with a beam of 1, which would be fast enough
     for again in (False, True, True):
-        assert tuning.measure(never) == Choice(1.0, 1, 1, again=again)
+        assert tuning.measure(never) == Tuned(1.0, 1, 1, again=again)
 
 
 def test_a_busy_moment_later_changes_nothing() -> None:
@@ -87,9 +87,9 @@ def test_nothing_is_decoded_once_the_model_is_needed() -> None:
 def test_a_batch_that_was_not_measured_is_the_next_time() -> None:
     machine = Machine(alone=0.2)
     tuning = Tuning(6, machine)
-    assert tuning.measure(after(3)) == Choice(0.2, BEAM, 2, again=False)
+    assert tuning.measure(after(3)) == Tuned(0.2, BEAM, 2, again=False)
     machine.alone = 0.3
-    assert tuning.measure(never) == Choice(0.2, BEAM, 6, again=True)
+    assert tuning.measure(never) == Tuned(0.2, BEAM, 6, again=True)
 
 
 def test_a_batch_that_there_is_no_memory_for_is_no_failure() -> None:
