@@ -24,9 +24,11 @@ from bench.support.attacks import (
 from tests.support.serving import Server, serving, until
 from wyoming_faster_whisper.config.load import read_settings
 from wyoming_faster_whisper.testing import pcm16, tone
-from wyoming_faster_whisper.transports.lifecycle import Limits
+from wyoming_faster_whisper.transports.lifecycle import ClientLimits
 
-SOON = Limits(first_event=0.3, between=0.3, inside=0.3, write=0.3, linger=0.1)
+SOON = ClientLimits(
+    first_event=0.3, between_utterances=0.3, inside_utterance=0.3, write=0.3, linger=0.1
+)
 
 
 @pytest.fixture

@@ -17,7 +17,7 @@ from wyoming_faster_whisper.config.load import read_settings
 from wyoming_faster_whisper.engine.protocol import Engine
 from wyoming_faster_whisper.session.session import SpeechDetector
 from wyoming_faster_whisper.testing import FakeEngine, LoudnessVad
-from wyoming_faster_whisper.transports.lifecycle import Limits
+from wyoming_faster_whisper.transports.lifecycle import ClientLimits
 
 
 class Serve(Protocol):
@@ -29,7 +29,7 @@ class Serve(Protocol):
         *,
         load: Callable[[], Engine] | None = None,
         load_vad: Callable[[], SpeechDetector] = LoudnessVad,
-        limits: Limits | None = None,
+        limits: ClientLimits | None = None,
         **options: Any,
     ) -> Server: ...
 
@@ -43,7 +43,7 @@ async def serve(tmp_path: Path) -> AsyncIterator[Serve]:
             *,
             load: Callable[[], Engine] | None = None,
             load_vad: Callable[[], SpeechDetector] = LoudnessVad,
-            limits: Limits | None = None,
+            limits: ClientLimits | None = None,
             **options: Any,
         ) -> Server:
             given = {"uri": "tcp://127.0.0.1:0", "model": "base", **options}

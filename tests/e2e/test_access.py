@@ -23,7 +23,7 @@ from tests.support.serving import DEADLINE, Peer, Server, peer, until, warnings
 from tests.support.web import browser
 from wyoming_faster_whisper.errors import SettingError
 from wyoming_faster_whisper.testing import tone
-from wyoming_faster_whisper.transports.lifecycle import Limits
+from wyoming_faster_whisper.transports.lifecycle import ClientLimits
 from wyoming_faster_whisper.transports.tls import client_context
 from wyoming_faster_whisper.transports.wyoming.framing import write_event
 
@@ -186,7 +186,7 @@ async def test_who_never_shakes_hands_is_not_waited_for_and_counts(
     serve: Serve, certificates: Path
 ) -> None:
     server = await serve(
-        limits=Limits(first_event=PATIENCE),
+        limits=ClientLimits(first_event=PATIENCE),
         tls_cert=certificates / "server.pem",
         tls_key=certificates / "server.key",
     )

@@ -24,7 +24,7 @@ from wyoming_faster_whisper.commands.health_check import (
     server_arguments,
 )
 from wyoming_faster_whisper.testing import FakeEngine, pcm16, tone
-from wyoming_faster_whisper.transports.lifecycle import Limits
+from wyoming_faster_whisper.transports.lifecycle import ClientLimits
 from wyoming_faster_whisper.transports.wyoming.framing import write_event
 
 from .conftest import Serve
@@ -68,7 +68,7 @@ async def test_the_client_says_what_the_server_says(serve: Serve) -> None:
 
 
 async def test_the_client_connects_again_where_the_server_closed(serve: Serve) -> None:
-    server = await serve(limits=Limits(between=0.0, linger=0.0))
+    server = await serve(limits=ClientLimits(between_utterances=0.0, linger=0.0))
     async with Client(server.uri) as client:
         assert (await client.transcribe(clip(0.5))).text == "0.5 seconds"
         await until(lambda: server.connections == 0)

@@ -25,7 +25,7 @@ from blockbuster import blockbuster_ctx
 from zeroconf import ServiceListener, Zeroconf
 from zeroconf.asyncio import AsyncServiceInfo, AsyncZeroconf
 
-from wyoming_faster_whisper.commands.doctor.facts import Announced
+from wyoming_faster_whisper.commands.doctor.facts import MdnsService
 from wyoming_faster_whisper.commands.doctor.network import look
 from wyoming_faster_whisper.transports.discovery import SERVICE, Announcement
 
@@ -376,7 +376,7 @@ async def test_the_doctor_knows_our_announcement_from_others() -> None:
         await network.until(both)
         seen = await look("0.0.0.0", 10305)
         assert {one.name for one in seen.announced} == set(both)
-        assert seen.ours == (Announced("kitchen", ("192.168.77.5",), 10305),)
+        assert seen.ours == (MdnsService("kitchen", ("192.168.77.5",), 10305),)
         assert seen.reachable == ("192.168.77.5",)
         await ours.close()
         await other.close()

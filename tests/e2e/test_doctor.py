@@ -25,7 +25,7 @@ from wyoming_faster_whisper.client import ClientError, Clip
 from wyoming_faster_whisper.commands import cli
 from wyoming_faster_whisper.commands.doctor.command import Examination, main
 from wyoming_faster_whisper.commands.doctor.finding import Level
-from wyoming_faster_whisper.commands.doctor.synthetic_client import ROOMS, Visitor, spoken
+from wyoming_faster_whisper.commands.doctor.synthetic_client import ROOMS, SyntheticClient, spoken
 from wyoming_faster_whisper.config.settings import Settings
 from wyoming_faster_whisper.engine.protocol import Job
 from wyoming_faster_whisper.errors import EngineError
@@ -37,13 +37,13 @@ NOBODY = NO_HUB.replace("http", "tcp")
 ORDER = Clip(PcmFormat(), pcm16(tone(0.5)))
 
 
-def visitor(uri: str) -> Visitor:
-    return Visitor(uri, spoken(ORDER), "en", pace=0.0)
+def visitor(uri: str) -> SyntheticClient:
+    return SyntheticClient(uri, spoken(ORDER), "en", pace=0.0)
 
 
 async def test_a_visit_sees_what_home_assistant_sees(serve: Serve) -> None:
     server = await serve(FakeEngine(lambda job: "Stop."))
-    visit = await visitor(server.uri).visit()
+    visit = await visitor(server.uri).try_server()
     assert visit.described.program == "faster-whisper"
     assert visit.described.models == ("base",)
     assert {"de", "en"} <= set(visit.described.languages)
@@ -88,7 +88,7 @@ async def test_who_asks_what_the_server_is_gets_an_answer_while_others_speak(
     serve: Serve,
 ) -> None:
     server = await serve(FakeEngine(held=True))
-    crowd = asyncio.create_task(visitor(server.uri).crowd())
+    crowd = asyncio.create_task(visitor(server.uri).try_concurrently())
     # One is being decoded, the others wait for it.
     await until(lambda: server.waiting == ROOMS - 1)
     server.engine.release()
@@ -101,7 +101,7 @@ async def test_who_asks_what_the_server_is_gets_an_answer_while_others_speak(
 async def test_a_server_without_speech_to_text_is_not_visited() -> None:
     async with scripted(program=False) as (uri, _):
         with pytest.raises(ClientError, match="has no speech-to-text"):
-            await visitor(uri).visit()
+            await visitor(uri).try_server()
 
 
 async def test_an_examination_tells_area_by_area(server: Server, tmp_path: Path) -> None:

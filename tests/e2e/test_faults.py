@@ -15,7 +15,7 @@ from wyoming.ping import Ping
 from tests.support.serving import PCM, Server, frames, recording, until, utterance, warnings
 from wyoming_faster_whisper.engine.protocol import Job
 from wyoming_faster_whisper.testing import FakeEngine, pcm16, tone
-from wyoming_faster_whisper.transports.lifecycle import Limits
+from wyoming_faster_whisper.transports.lifecycle import ClientLimits
 from wyoming_faster_whisper.transports.wyoming.framing import write_event
 
 from .conftest import Serve
@@ -136,14 +136,14 @@ async def test_patience_is_the_operators_choice(serve: Serve, option: str, said:
 async def test_half_a_header_then_silence_is_not_waited_for(
     serve: Serve, caplog: pytest.LogCaptureFixture
 ) -> None:
-    server = await serve(limits=Limits(first_event=PATIENCE))
+    server = await serve(limits=ClientLimits(first_event=PATIENCE))
     assert await refused(server, b'{"type": "desc', caplog) == "timeout"
 
 
 async def test_half_a_payload_then_silence_is_not_waited_for(
     serve: Serve, caplog: pytest.LogCaptureFixture
 ) -> None:
-    server = await serve(limits=Limits(first_event=PATIENCE, inside=PATIENCE))
+    server = await serve(limits=ClientLimits(first_event=PATIENCE, inside_utterance=PATIENCE))
     data = frames(utterance(tone(0.5)))
     assert await refused(server, data[: len(data) // 2], caplog) == "timeout"
 
@@ -151,12 +151,12 @@ async def test_half_a_payload_then_silence_is_not_waited_for(
 async def test_who_says_nothing_at_all_is_not_waited_for(
     serve: Serve, caplog: pytest.LogCaptureFixture
 ) -> None:
-    server = await serve(limits=Limits(first_event=PATIENCE))
+    server = await serve(limits=ClientLimits(first_event=PATIENCE))
     assert await refused(server, b"", caplog) == "timeout"
 
 
 async def test_who_stays_silent_between_two_utterances_is_not_waited_for(serve: Serve) -> None:
-    server = await serve(limits=Limits(between=PATIENCE))
+    server = await serve(limits=ClientLimits(between_utterances=PATIENCE))
     async with server.peer() as peer:
         peer.send(frames(utterance(tone(0.5))))
         assert (await peer.receive()).data["text"] == "0.5 seconds"
@@ -165,7 +165,9 @@ async def test_who_stays_silent_between_two_utterances_is_not_waited_for(serve: 
 
 
 async def test_who_waits_for_the_model_is_waited_for(serve: Serve) -> None:
-    limits = Limits(first_event=PATIENCE, between=PATIENCE, inside=PATIENCE)
+    limits = ClientLimits(
+        first_event=PATIENCE, between_utterances=PATIENCE, inside_utterance=PATIENCE
+    )
     server = await serve(FakeEngine(held=True), limits=limits)
     async with server.peer() as waiting:
         waiting.send(frames(utterance(tone(0.5))))

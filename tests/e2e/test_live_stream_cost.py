@@ -12,7 +12,7 @@ from wyoming.event import Event, async_read_event
 from tests.support.virtual_time import CHUNK, House, run
 from wyoming_faster_whisper.session.session import Shared, SpeechDetector
 from wyoming_faster_whisper.testing import LoudnessVad, pcm16, tone
-from wyoming_faster_whisper.transports.lifecycle import Limits
+from wyoming_faster_whisper.transports.lifecycle import ClientLimits
 from wyoming_faster_whisper.transports.wyoming.connection import Connection
 from wyoming_faster_whisper.transports.wyoming.framing import write_event
 
@@ -57,7 +57,7 @@ async def spoken(
             asyncio.StreamWriter(transport, protocol, reader, loop),
             shared=Shared(worker=house.worker, vad=vad, offer=house.offer, pause=pause),
             info=Event("info"),
-            limits=Limits(),
+            limits=ClientLimits(),
             peer="client",
         )
         serving = asyncio.create_task(connection.run())

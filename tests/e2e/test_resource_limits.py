@@ -25,7 +25,7 @@ from tests.support.serving import (
 from wyoming_faster_whisper.audio.recording import Recording
 from wyoming_faster_whisper.engine.protocol import Job
 from wyoming_faster_whisper.testing import FakeEngine, pcm16, tone
-from wyoming_faster_whisper.transports.lifecycle import Limits
+from wyoming_faster_whisper.transports.lifecycle import ClientLimits
 from wyoming_faster_whisper.transports.wyoming.framing import write_event
 
 from .conftest import Serve
@@ -177,7 +177,7 @@ async def test_a_long_recording_is_decoded_for_who_half_closed_where_nobody_wait
 
 
 async def test_a_byte_now_and_then_is_no_event(serve: Serve) -> None:
-    server = await serve(limits=Limits(first_event=PATIENCE))
+    server = await serve(limits=ClientLimits(first_event=PATIENCE))
 
     async def trickle(peer: Peer) -> None:
         while True:
@@ -193,7 +193,7 @@ async def test_a_byte_now_and_then_is_no_event(serve: Serve) -> None:
 async def test_a_server_that_stops_does_not_wait_for_who_does_not_read(
     serve: Serve, tmp_path: Path
 ) -> None:
-    server = await serve(uri=f"unix://{tmp_path}/socket", limits=Limits(write=1000.0))
+    server = await serve(uri=f"unix://{tmp_path}/socket", limits=ClientLimits(write=1000.0))
     async with server.peer() as deaf:
         deaf.send(write_event(Ping("x" * 200_000).event()) * 20)
         await until(lambda: server.connections == 1)
@@ -207,7 +207,7 @@ async def test_a_server_that_stops_does_not_wait_for_who_does_not_read(
 async def test_a_crowd_that_is_turned_away_is_one_line_in_the_log(
     serve: Serve, caplog: pytest.LogCaptureFixture
 ) -> None:
-    server = await serve(max_connections=1, limits=Limits(linger=1000.0))
+    server = await serve(max_connections=1, limits=ClientLimits(linger=1000.0))
     async with server.client() as one, AsyncExitStack() as crowd:
         await one.ping()
         for _ in range(64):

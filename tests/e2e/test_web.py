@@ -17,7 +17,7 @@ from tests.support.serving import peer, until, warnings
 from tests.support.web import address, browser, get
 from wyoming_faster_whisper.errors import SettingError
 from wyoming_faster_whisper.testing import FakeEngine, pcm16, silence, tone
-from wyoming_faster_whisper.transports.lifecycle import Limits
+from wyoming_faster_whisper.transports.lifecycle import ClientLimits
 
 from .conftest import Serve
 from .test_lifecycle import stopping
@@ -163,14 +163,14 @@ async def test_bytes_that_are_no_http_are_turned_away(serve: Serve) -> None:
 
 
 async def test_who_never_asks_is_closed_on(serve: Serve) -> None:
-    server = await serve(web_port=0, limits=Limits(first_event=0.1))
+    server = await serve(web_port=0, limits=ClientLimits(first_event=0.1))
     async with peer(f"tcp://{address(server)}") as silent:
         silent.send(b"GET / HTTP/1.1\r\nX: ")
         assert await silent.rest() == b""
 
 
 async def test_a_browser_that_falls_silent_is_told_so(serve: Serve) -> None:
-    server = await serve(web_port=0, limits=Limits(first_event=0.1))
+    server = await serve(web_port=0, limits=ClientLimits(first_event=0.1))
     async with browser(server) as client:
         code, _, closed = await client.error()
     assert (code, closed) == ("timeout", 1008)

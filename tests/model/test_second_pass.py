@@ -188,7 +188,7 @@ def test_what_both_passes_repeat_is_said_as_often_as_the_sound_holds_it(tmp_path
 
     def text(*voice: tuple[float, float]) -> str:
         # It breaks off where its tokens were used up.
-        [heard] = ears.decode(spoken(0.1, *voice, lead=48_000))
+        [heard] = ears.decode(spoken(0.1, *voice, leading_silence=48_000))
         return heard.text
 
     assert text((-2.8, -2.0)) == "Stop the music."
@@ -227,7 +227,7 @@ def test_a_sentence_that_both_passes_lose_is_decoded_alone(
     sound = silence(5.0)
     sound[round(3.7 * SAMPLE_RATE) - lead] = 1.0
     late = lead / SAMPLE_RATE
-    job = spoken(5.0, *((start - late, end - late) for start, end in TWO), lead=lead)
+    job = spoken(5.0, *((start - late, end - late) for start, end in TWO), leading_silence=lead)
     [heard] = ears.decode(Job(sound, ENGLISH, speech=job.speech, leading_silence=lead))
     assert heard.text == f"{SHORT} Close all the blinds."
     assert heard.provisional

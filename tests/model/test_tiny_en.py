@@ -11,7 +11,7 @@ from tests.support.serving import Speaker
 from wyoming_faster_whisper.audio.pcm import SAMPLE_RATE, Samples
 from wyoming_faster_whisper.client import read_wav
 from wyoming_faster_whisper.commands.doctor.command import _ORDER, _WORDS
-from wyoming_faster_whisper.commands.doctor.synthetic_client import Visitor, spoken
+from wyoming_faster_whisper.commands.doctor.synthetic_client import SyntheticClient, spoken
 from wyoming_faster_whisper.testing import silence
 
 pytestmark = [pytest.mark.model, pytest.mark.asyncio(loop_scope="module")]
@@ -76,7 +76,7 @@ ORDER = spoken(read_wav(_ORDER))
 
 
 async def test_the_doctors_order_is_heard(tiny_en: Process) -> None:
-    visitor = Visitor(await tiny_en.uri(), ORDER, "en", _WORDS, pace=0.0)
+    visitor = SyntheticClient(await tiny_en.uri(), ORDER, "en", _WORDS, pace=0.0)
     turn = await visitor.speak(visitor.order, silence=0.7)
     assert turn.text is not None, turn.error
     assert CLIPS["lights"].heard_in(turn.text), turn.text

@@ -27,7 +27,7 @@ from wyoming_faster_whisper.config.settings import Settings
 from wyoming_faster_whisper.engine.protocol import Engine
 from wyoming_faster_whisper.session.session import Memory, SpeechDetector
 from wyoming_faster_whisper.testing import FakeEngine, LoudnessVad, pcm16, tone
-from wyoming_faster_whisper.transports.lifecycle import Limits
+from wyoming_faster_whisper.transports.lifecycle import ClientLimits
 from wyoming_faster_whisper.transports.wyoming.framing import write_event
 from wyoming_faster_whisper.transports.wyoming.listener import Listener
 
@@ -115,7 +115,7 @@ async def serving(
     engine: FakeEngine | None = None,
     load: Callable[[], Engine] | None = None,
     load_vad: Callable[[], SpeechDetector] = LoudnessVad,
-    limits: Limits | None = None,
+    limits: ClientLimits | None = None,
 ) -> AsyncIterator[Server]:
     """Run a server until the block ends.
 

@@ -6,7 +6,7 @@ import json
 import re
 from pathlib import Path
 
-from wyoming_faster_whisper.app.metrics import PREFIX, Metrics, Now
+from wyoming_faster_whisper.app.metrics import PREFIX, Metrics, Snapshot
 
 DASHBOARD = Path(__file__).parents[2] / "deploy" / "grafana.json"
 # Histograms are shown by their buckets, counters carry a suffix of Prometheus' own.
@@ -20,7 +20,7 @@ def shown() -> set[str]:
 
 
 def counted() -> set[str]:
-    text = Metrics().render(Now(sessions={"wyoming": 1}, batches={1: 1})).decode()
+    text = Metrics().render(Snapshot(sessions={"wyoming": 1}, batches={1: 1})).decode()
     return set(re.findall(r"^# TYPE (\S+)", text, re.MULTILINE))
 
 

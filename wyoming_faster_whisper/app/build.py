@@ -8,8 +8,8 @@ from ..config.settings import Settings
 from ..engine.protocol import DecodeOptions
 from ..speech.endpointing import TurnRules
 from ..speech.segmenter import SpeechRules
-from ..transports.admission import Door
-from ..transports.lifecycle import Limits
+from ..transports.admission import Admission
+from ..transports.lifecycle import ClientLimits
 
 
 def decode_options(settings: Settings, language: str | None) -> DecodeOptions:
@@ -51,20 +51,20 @@ def turn_rules(settings: Settings) -> TurnRules:
     )
 
 
-def door(settings: Settings) -> Door:
+def admission(settings: Settings) -> Admission:
     """Who is let in."""
-    return Door(
+    return Admission(
         settings.max_connections,
         settings.max_per_address,
         tuple(map(ip_network, settings.allow)),
     )
 
 
-def limits(settings: Settings) -> Limits:
+def limits(settings: Settings) -> ClientLimits:
     """How long we wait for a client."""
-    return Limits(
+    return ClientLimits(
         first_event=settings.event_timeout,
-        between=settings.idle_timeout,
-        inside=settings.audio_timeout,
+        between_utterances=settings.idle_timeout,
+        inside_utterance=settings.audio_timeout,
         write=settings.write_timeout,
     )

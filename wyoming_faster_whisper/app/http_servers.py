@@ -16,11 +16,11 @@ from ..engine.queue import Worker
 from ..errors import SettingError
 from ..models import Model
 from ..session.session import Shared
-from ..transports.admission import Door
-from ..transports.lifecycle import Limits
+from ..transports.admission import Admission
+from ..transports.lifecycle import ClientLimits
 
 if TYPE_CHECKING:
-    from ..transports.http.page_server import Web
+    from ..transports.http.page_server import PageServer
     from ..transports.http.server import HttpServer
     from .metrics import Metrics
 
@@ -30,10 +30,10 @@ def make_web(
     model: Model,
     *,
     names: tuple[str, ...],
-    limits: Limits,
-    door: Door,
+    limits: ClientLimits,
+    admission: Admission,
     tls: ssl.SSLContext | None,
-) -> Web:
+) -> PageServer:
     """Make the page. Blocking: it imports, and reads files.
 
     Args:
@@ -43,17 +43,17 @@ def make_web(
         SettingError: the extra is not installed.
     """
     try:
-        from ..transports.http.page import About
-        from ..transports.http.page_server import Web
+        from ..transports.http.page import ServerDescription
+        from ..transports.http.page_server import PageServer
     except ImportError as error:
         raise _missing("--web-port", error, "http") from None
     own = socket.gethostname()
-    return Web(
+    return PageServer(
         shared,
         limits,
-        About(model.name, model.languages, lambda: shared.worker.statistics().ready),
+        ServerDescription(model.name, model.languages, lambda: shared.worker.statistics().ready),
         names=(own, f"{own}.local", *names),
-        door=door,
+        admission=admission,
         tls=tls,
     )
 
@@ -63,16 +63,16 @@ def make_metrics(
     *,
     sessions: Callable[[], dict[str, int]],
     model_memory: Callable[[], int],
-    patience: float,
-    door: Door,
+    request_timeout: float,
+    admission: Admission,
 ) -> tuple[Metrics, HttpServer]:
     """Make what counts, and what tells it. Blocking: it imports.
 
     Args:
         sessions: clients that are connected, by transport.
         model_memory: bytes that loading the model took.
-        patience: seconds for a whole request.
-        door: whom it lets in, as the Wyoming port does.
+        request_timeout: seconds for a whole request.
+        admission: whom it lets in, as the Wyoming port does.
 
     Raises:
         SettingError: the extra is not installed.
@@ -80,14 +80,14 @@ def make_metrics(
     try:
         from ..transports.http.health import build_health
         from ..transports.http.server import HttpServer
-        from .metrics import CONTENT_TYPE_LATEST, Metrics, Now
+        from .metrics import CONTENT_TYPE_LATEST, Metrics, Snapshot
     except ImportError as error:
         raise _missing("--metrics-port", error, "metrics") from None
     metrics = Metrics()
 
     def look() -> Callable[[], bytes]:
         seen = worker.statistics()
-        now = Now(
+        now = Snapshot(
             ready=seen.ready,
             waiting=seen.waiting,
             decoding=seen.decoding,
@@ -98,7 +98,9 @@ def make_metrics(
         return partial(metrics.render, now)
 
     app = build_health(look, CONTENT_TYPE_LATEST, lambda: worker.statistics().ready)
-    return metrics, HttpServer(app, option="--metrics-port", patience=patience, door=door)
+    return metrics, HttpServer(
+        app, option="--metrics-port", request_timeout=request_timeout, admission=admission
+    )
 
 
 def _missing(option: str, error: ImportError, extra: str) -> SettingError:

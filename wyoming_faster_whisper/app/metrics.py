@@ -23,7 +23,7 @@ from prometheus_client.registry import Collector
 
 from ..session.record import UtteranceRecord
 
-__all__ = ["CONTENT_TYPE_LATEST", "Metrics", "Now"]
+__all__ = ["CONTENT_TYPE_LATEST", "Metrics", "Snapshot"]
 
 PREFIX = "wyoming_stt"
 
@@ -33,7 +33,7 @@ _QUEUE = (0.001, 0.01, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0)
 
 
 @dataclass(frozen=True, slots=True)
-class Now:
+class Snapshot:
     """How things are when somebody looks."""
 
     ready: bool = False  # the model is loaded
@@ -50,7 +50,7 @@ class Metrics:
     def __init__(self) -> None:
         disable_created_metrics()  # type: ignore[no-untyped-call]  # a second time series for each, of no use to anybody
         self._registry = CollectorRegistry()
-        self._now = _NowCollector()
+        self._now = _SnapshotCollector()
         self._registry.register(self._now)
         ProcessCollector(registry=self._registry)
         self._utterances = self._counter(
@@ -99,7 +99,7 @@ class Metrics:
         """Count an error that a client was sent."""
         self._errors.labels(code).inc()
 
-    def render(self, now: Now) -> bytes:
+    def render(self, now: Snapshot) -> bytes:
         """The text that Prometheus reads. Blocking: it looks at the process, too."""
         self._now.now = now
         return generate_latest(self._registry)
@@ -111,11 +111,11 @@ class Metrics:
         return Histogram(f"{PREFIX}_{name}", about, buckets=buckets, registry=self._registry)
 
 
-class _NowCollector(Collector):
+class _SnapshotCollector(Collector):
     """Turns a Now into metrics."""
 
     def __init__(self) -> None:
-        self.now = Now()
+        self.now = Snapshot()
 
     def collect(self) -> Iterator[Metric]:
         now = self.now

@@ -31,7 +31,7 @@ from ..session.session import Memory, Shared, SpeechDetector
 from ..session.text import style
 from ..speech.vad import Vad
 from ..transports.address import Address
-from ..transports.lifecycle import Limits
+from ..transports.lifecycle import ClientLimits
 from ..transports.tls import server_context
 from ..transports.wyoming.info import build_info
 from ..transports.wyoming.listener import Listener
@@ -44,7 +44,7 @@ if TYPE_CHECKING:
     from ..biasing.cache import NameCache
     from ..session.record import UtteranceRecord
     from ..transports.discovery import Announcement
-    from ..transports.http.page_server import Web
+    from ..transports.http.page_server import PageServer
     from ..transports.http.server import HttpServer
     from .metrics import Metrics
 
@@ -84,7 +84,7 @@ class Service:
         default_data_dir: Path,
         load: Callable[[], Engine] | None = None,
         load_vad: Callable[[], SpeechDetector] = Vad,
-        limits: Limits | None = None,
+        limits: ClientLimits | None = None,
     ) -> None:
         self._settings = settings
         self._address = Address.parse(settings.uri)
@@ -99,17 +99,17 @@ class Service:
         self.models = choose_models(settings, self._folders)
         self._make_engine = load
         self._load_vad = load_vad
-        self._patience = limits or build.limits(settings)  # with clients
+        self._limits = limits or build.limits(settings)  # with clients
         self._upstreams = (
             Upstreams(settings.upstream, timeout=settings.upstream_timeout)
             if settings.upstream
             else None
         )
-        self._asked = asyncio.Event()  # to stop
+        self._stop_requested = asyncio.Event()  # to stop
         self._worker: Worker | None = None
         self._listener: Listener | None = None
         self._announcement: Announcement | None = None
-        self._web: Web | None = None
+        self._page_server: PageServer | None = None
         self._metrics: Metrics | None = None
         self._metrics_server: HttpServer | None = None
         self._model_memory = 0  # bytes
@@ -120,7 +120,7 @@ class Service:
     @property
     def web_url(self) -> str | None:
         """Where the page is, once the server has started with --web-port."""
-        return self._web.url if self._web is not None else None
+        return self._page_server.url if self._page_server is not None else None
 
     @property
     def address(self) -> Address:
@@ -133,7 +133,7 @@ class Service:
         assert self._listener is not None
         return ServiceStatistics(
             connections=self._listener.connections,
-            browsers=self._web.connections if self._web is not None else 0,
+            browsers=self._page_server.connections if self._page_server is not None else 0,
             worker=self._worker.statistics(),
         )
 
@@ -159,8 +159,8 @@ class Service:
                 endpointing=build.turn_rules(settings).server_endpointing(None),
                 partials=settings.partials != "off",
             ).event(),
-            limits=self._patience,
-            door=build.door(settings),
+            limits=self._limits,
+            admission=build.admission(settings),
             socket_mode=int(settings.socket_mode, 8),
             tls=self._tls,
         )
@@ -193,13 +193,13 @@ class Service:
         started = time.monotonic()
         waiters = {
             ready := asyncio.ensure_future(self._worker.ready()),
-            asked := asyncio.ensure_future(self._asked.wait()),
+            asked := asyncio.ensure_future(self._stop_requested.wait()),
             ended := asyncio.ensure_future(self._listener.ended.wait()),
         }
         try:
             await asyncio.wait(waiters, return_when=asyncio.FIRST_COMPLETED)
             if ready.done():
-                self._tell_who_waits(ready.exception())
+                self._fail_vad_waiters(ready.exception())
                 ready.result()
                 _LOGGER.info("Ready (%.1f s)", time.monotonic() - started)
                 # From here on only a model that hangs, or cannot be loaded again, ends it.
@@ -213,7 +213,7 @@ class Service:
 
     def stop(self) -> None:
         """Ask the server to end; run() returns."""
-        self._asked.set()
+        self._stop_requested.set()
 
     async def close(self) -> None:
         """Withdraw, let running utterances end, stop the worker."""
@@ -222,7 +222,11 @@ class Service:
         if self._upstreams is not None:
             await self._upstreams.close()
         # Both doors close together, and the seconds are the same.
-        pages = asyncio.ensure_future(self._web.stop(DRAIN_SECONDS)) if self._web else None
+        pages = (
+            asyncio.ensure_future(self._page_server.stop(DRAIN_SECONDS))
+            if self._page_server
+            else None
+        )
         if self._listener is not None:
             await self._listener.stop(DRAIN_SECONDS)
         if pages is not None:
@@ -235,13 +239,13 @@ class Service:
         if self._worker is not None:
             await self._worker.close()
 
-    def _tell_who_waits(self, error: BaseException | None) -> None:
+    def _fail_vad_waiters(self, error: BaseException | None) -> None:
         """Where the model did not load: nobody need wait for the VAD that comes with it."""
         if error is not None and not self._vad.done():
             self._vad.set_exception(error)
             self._vad.exception()  # seen, though nobody may have waited
 
-    def _hear(self, vad: SpeechDetector) -> None:
+    def _vad_loaded(self, vad: SpeechDetector) -> None:
         if not self._vad.done():  # by a load that was given up, and ended after all
             self._vad.set_result(vad)
 
@@ -250,8 +254,8 @@ class Service:
             worker,
             sessions=self._sessions,
             model_memory=lambda: self._model_memory,
-            patience=self._patience.first_event,
-            door=build.door(self._settings),
+            request_timeout=self._limits.first_event,
+            admission=build.admission(self._settings),
         )
 
     def _sessions(self) -> dict[str, int]:
@@ -260,16 +264,16 @@ class Service:
 
     async def _serve_page(self, shared: Shared, port: int) -> None:
         settings = self._settings
-        self._web = await asyncio.to_thread(
+        self._page_server = await asyncio.to_thread(
             make_web,
             shared,
             self.models[0],
             names=settings.web_names,
-            limits=self._patience,
-            door=build.door(settings),
+            limits=self._limits,
+            admission=build.admission(settings),
             tls=self._tls,
         )
-        url = await self._web.start(settings.web_host, port)
+        url = await self._page_server.start(settings.web_host, port)
         _LOGGER.info("Try it at %s", url)
 
     def _announce(self, name: str) -> None:
@@ -343,7 +347,7 @@ class Service:
     def _set_up_vad(self) -> None:
         if self._vad.done():
             return  # this is not the first model
-        self._loop.call_soon_threadsafe(self._hear, self._load_vad())
+        self._loop.call_soon_threadsafe(self._vad_loaded, self._load_vad())
 
 
 def _name_cache(settings: Settings, language: str) -> NameCache | None:

@@ -27,7 +27,7 @@ from .address import DEFAULT_PORT
 SERVICE = "_wyoming._tcp.local."
 DEFAULT_NAME = "faster-whisper"
 
-Address = IPv4Address | IPv6Address
+IPAddress = IPv4Address | IPv6Address
 
 _LABEL = 63  # bytes: the most that DNS allows between two dots
 _NAMES = 5  # names to try when others on the network have ours; a probe takes 1.2 s
@@ -46,8 +46,8 @@ _LOGGER = logging.getLogger(__name__)
 
 
 def addresses_to_announce(
-    listening: Iterable[Address], adapters: Iterable[ifaddr.Adapter]
-) -> list[Address]:
+    listening: Iterable[IPAddress], adapters: Iterable[ifaddr.Adapter]
+) -> list[IPAddress]:
     """Choose the addresses that others on the network can reach.
 
     Args:
@@ -58,7 +58,7 @@ def addresses_to_announce(
     Returns:
         Each once and sorted, so that two answers can be compared. Empty if nobody can reach us.
     """
-    chosen: set[Address] = set()
+    chosen: set[IPAddress] = set()
     for address in listening:
         if not address.is_unspecified:
             chosen.add(address)
@@ -72,7 +72,7 @@ def addresses_to_announce(
     )
 
 
-def _interface_addresses(adapters: Iterable[ifaddr.Adapter]) -> Iterator[Address]:
+def _interface_addresses(adapters: Iterable[ifaddr.Adapter]) -> Iterator[IPAddress]:
     for adapter in adapters:
         if _NOT_THE_LAN.fullmatch(adapter.name) is None:
             for ip in adapter.ips:
@@ -150,7 +150,7 @@ class Announcement:
     def _host(self) -> str:
         return self.advertise_host or self.bound_host or "::"
 
-    async def _addresses(self) -> list[Address]:
+    async def _addresses(self) -> list[IPAddress]:
         # Takes addresses too. For names it asks a name server, in a thread.
         loop = asyncio.get_running_loop()
         async with asyncio.timeout(_RESOLVE):
@@ -159,7 +159,7 @@ class Announcement:
             [ip_address(address[0]) for *_, address in found], ifaddr.get_adapters()
         )
 
-    async def _announce_until_changed(self, addresses: list[Address]) -> None:
+    async def _announce_until_changed(self, addresses: list[IPAddress]) -> None:
         # Leaving the block sends the goodbyes, also when the task is cancelled.
         async with AsyncZeroconf(ip_version=_ip_version(ifaddr.get_adapters())) as mdns:
             await self._register(mdns, addresses)
@@ -170,7 +170,7 @@ class Announcement:
                 with contextlib.suppress(OSError):
                     now = await self._addresses()
 
-    async def _register(self, mdns: AsyncZeroconf, addresses: list[Address]) -> None:
+    async def _register(self, mdns: AsyncZeroconf, addresses: list[IPAddress]) -> None:
         port = self.advertise_port or self.port
         names = list(instance_names(self.name, self.advertise_host or socket.gethostname(), port))
         for name in names:

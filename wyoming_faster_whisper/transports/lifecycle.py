@@ -18,36 +18,40 @@ T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True)
-class Limits:
+class ClientLimits:
     """How long and how much we bear with one client."""
 
     frame: FrameLimits = field(default_factory=FrameLimits)
     first_event: float = 10.0  # seconds for a whole event; who connects wants something
-    between: float = 300.0  # seconds between two utterances
-    inside: float = 30.0  # seconds without sound inside an utterance, and for a whole event there
+    between_utterances: float = 300.0  # seconds between two utterances
+    inside_utterance: float = (
+        30.0  # seconds without sound inside an utterance, and for a whole event there
+    )
     write: float = 10.0  # seconds that a client may take to read an answer
     linger: float = 1.0  # seconds that a client may take to read why we close
 
 
-class Visit:
+class ClientLifecycle:
     """What transports have in common: they wait for a client so long and no longer.
 
     Args:
         peer: what the log calls it.
-        gone: what reading and writing raise when it has left.
+        disconnect_error: what reading and writing raise when it has left.
     """
 
-    def __init__(self, limits: Limits, *, peer: str, gone: type[Exception] = OSError) -> None:
+    def __init__(
+        self, limits: ClientLimits, *, peer: str, disconnect_error: type[Exception] = OSError
+    ) -> None:
         self._limits = limits
         self._peer = peer
-        self._gone = gone
+        self._disconnect_error = disconnect_error
         self._session: Session | None = None
-        self._heard_of = False  # something whole has come
-        self._since = _now()  # when it last did, or an answer went out
-        self._due: float | None = None  # when what has begun must be whole
+        self._any_event = False  # something whole has come
+        self._last_activity = _now()  # when it last did, or an answer went out
+        self._event_deadline: float | None = None  # when what has begun must be whole
         self._draining = False
-        self._patience: asyncio.Timeout | None = None  # with the read that runs
-        self._seconds: float | None = None  # that it has; None = no limit
+        self._read_timeout: asyncio.Timeout | None = None  # with the read that runs
+        self._timeout_seconds: float | None = None  # that it has; None = no limit
 
     def __repr__(self) -> str:
         return f"<{type(self).__name__} {self._peer}, {self._session!r}>"
@@ -55,12 +59,12 @@ class Visit:
     @property
     def silent(self) -> bool:
         """Nothing whole has ever come."""
-        return not self._heard_of
+        return not self._any_event
 
     @property
     def idle(self) -> float:
         """Seconds since the client wanted something of us; 0 while it does."""
-        return 0.0 if self.busy else _now() - self._since
+        return 0.0 if self.busy else _now() - self._last_activity
 
     @property
     def busy(self) -> bool:
@@ -72,9 +76,9 @@ class Visit:
         """End as soon as it is not busy."""
         self._draining = True
         if not self.busy:
-            self._allow(0)
+            self._reschedule(0)
 
-    async def _explained(self, serve: Callable[[], Awaitable[None]]) -> None:
+    async def _serve_and_report(self, serve: Callable[[], Awaitable[None]]) -> None:
         """Serve the client; where that ends early, tell the log and the client why."""
         try:
             await serve()
@@ -82,18 +86,20 @@ class Visit:
             error = _first(group)
             assert isinstance(error, ServerError)
             _LOGGER.warning("%s: %s", self._peer, error)
-            await self._give_up(error)
-        except* self._gone as group:
+            await self._close_with(error)
+        except* self._disconnect_error as group:
             _LOGGER.debug("%s: gone: %s", self._peer, _first(group))
         except* Exception:
             _LOGGER.exception("%s: a fault of ours; the connection is closed", self._peer)
-            await self._give_up(ServerError("the server has a fault; see its log"))
+            await self._close_with(ServerError("the server has a fault; see its log"))
 
-    async def _give_up(self, error: ServerError) -> None:
+    async def _close_with(self, error: ServerError) -> None:
         """Tell the client why it is left."""
         raise NotImplementedError
 
-    async def _next(self, read: Callable[[], Awaitable[T]], *, begun: bool = False) -> T | None:
+    async def _read_event(
+        self, read: Callable[[], Awaitable[T]], *, begun: bool = False
+    ) -> T | None:
         """Return what the client sends next; None where it is we who end the stream.
 
         Args:
@@ -106,70 +112,72 @@ class Visit:
             return None
         limits, session = self._limits, self._session
         listening = session is not None and session.listening
-        self._seconds = limits.between
+        self._timeout_seconds = limits.between_utterances
         if listening:
-            self._seconds = limits.inside
+            self._timeout_seconds = limits.inside_utterance
         elif self.busy:
-            self._seconds = None  # the wait is ours, until the answer has gone out
-        elif begun or not self._heard_of:
-            self._seconds = limits.first_event
-        if self._due is None and (begun or not self._heard_of):
-            self._due = _now() + (self._seconds or limits.first_event)
+            self._timeout_seconds = None  # the wait is ours, until the answer has gone out
+        elif begun or not self._any_event:
+            self._timeout_seconds = limits.first_event
+        if self._event_deadline is None and (begun or not self._any_event):
+            self._event_deadline = _now() + (self._timeout_seconds or limits.first_event)
         try:
-            async with asyncio.timeout_at(self._until(self._seconds)) as self._patience:
+            async with asyncio.timeout_at(
+                self._deadline(self._timeout_seconds)
+            ) as self._read_timeout:
                 return await read()
         except TimeoutError:
             if self._draining:
                 return None
-            if self._due is not None:
-                seconds = limits.inside if listening else limits.first_event
+            if self._event_deadline is not None:
+                seconds = limits.inside_utterance if listening else limits.first_event
                 raise TooSlow(
                     f"no whole event came within {seconds:g} s; closing the connection"
                 ) from None
             raise TooSlow(
-                f"nothing came for {self._seconds:g} s; closing the connection"
+                f"nothing came for {self._timeout_seconds:g} s; closing the connection"
             ) from None
         finally:
-            self._patience = None
+            self._read_timeout = None
 
-    def _came(self) -> None:
+    def _event_received(self) -> None:
         """Something whole has come."""
-        self._heard_of = True
-        self._since = _now()
-        self._due = None
+        self._any_event = True
+        self._last_activity = _now()
+        self._event_deadline = None
 
-    def _answer_is_out(self) -> None:
+    def _answer_sent(self) -> None:
         """From here on it is the client we wait for."""
-        self._since = _now()
+        self._last_activity = _now()
         if self._session is not None and not self._session.listening:
-            self._allow(0 if self._draining else self._limits.between)
+            self._reschedule(0 if self._draining else self._limits.between_utterances)
 
-    def _allow(self, seconds: float) -> None:
+    def _reschedule(self, seconds: float) -> None:
         """Give the read that runs this long from now."""
-        if self._patience is not None and not self._patience.expired():
-            self._seconds = seconds
-            self._patience.reschedule(self._until(seconds))
+        if self._read_timeout is not None and not self._read_timeout.expired():
+            self._timeout_seconds = seconds
+            self._read_timeout.reschedule(self._deadline(seconds))
 
-    def _until(self, seconds: float | None) -> float | None:
+    def _deadline(self, seconds: float | None) -> float | None:
         """The time when the seconds have passed, or what has begun is due."""
         if seconds is None:
-            return self._due
+            return self._event_deadline
         end = _now() + seconds
-        return end if self._due is None else min(end, self._due)
+        return end if self._event_deadline is None else min(end, self._event_deadline)
 
 
-async def see_out(visits: Mapping[asyncio.Task[Any], Visit], seconds: float) -> None:
+async def drain_all(clients: Mapping[asyncio.Task[Any], ClientLifecycle], seconds: float) -> None:
     """Let running utterances end within seconds, then end all visits.
 
     Args:
-        visits: by the task that each runs in.
+        clients: by the task that each runs in.
     """
-    for visit in visits.values():
-        visit.drain()
-    if visits:
-        _, late = await asyncio.wait(visits, timeout=seconds)
+    for client in clients.values():
+        client.drain()
+    if clients:
+        _, late = await asyncio.wait(clients, timeout=seconds)
         for task in late:
-            _LOGGER.warning("%r did not end in time", visits[task])
+            _LOGGER.warning("%r did not end in time", clients[task])
             task.cancel()
         if late:
             await asyncio.wait(late)

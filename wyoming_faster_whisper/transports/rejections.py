@@ -6,35 +6,35 @@ import asyncio
 from collections import Counter
 from collections.abc import Callable
 
-_EVERY = 1.0  # seconds
+_INTERVAL = 1.0  # seconds
 
 
-class Tally:
+class Rejections:
     """Tells why somebody was turned away, at most once a second.
 
     Args:
-        tell: is told how many were since it was told last, and why most of them.
+        report: is told how many were since it was told last, and why most of them.
     """
 
-    def __init__(self, tell: Callable[[int, str], None]) -> None:
-        self._tell = tell
-        self._untold: Counter[str] = Counter()
-        self._telling: asyncio.TimerHandle | None = None
+    def __init__(self, report: Callable[[int, str], None]) -> None:
+        self._report = report
+        self._unreported: Counter[str] = Counter()
+        self._timer: asyncio.TimerHandle | None = None
 
-    def count(self, why: str) -> None:
-        self._untold[why] += 1
-        if self._telling is None:
-            self._tell_all()
+    def add(self, why: str) -> None:
+        self._unreported[why] += 1
+        if self._timer is None:
+            self._report_all()
 
     def stop(self) -> None:
         """Tell no more."""
-        if self._telling is not None:
-            self._telling.cancel()
+        if self._timer is not None:
+            self._timer.cancel()
 
-    def _tell_all(self) -> None:
-        self._telling = None
-        if self._untold:
-            [(most, _)] = self._untold.most_common(1)
-            self._tell(self._untold.total(), most)
-            self._untold.clear()
-            self._telling = asyncio.get_running_loop().call_later(_EVERY, self._tell_all)
+    def _report_all(self) -> None:
+        self._timer = None
+        if self._unreported:
+            [(most, _)] = self._unreported.most_common(1)
+            self._report(self._unreported.total(), most)
+            self._unreported.clear()
+            self._timer = asyncio.get_running_loop().call_later(_INTERVAL, self._report_all)

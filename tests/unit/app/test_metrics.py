@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from dataclasses import replace
 
-from wyoming_faster_whisper.app.metrics import PREFIX, Metrics, Now
+from wyoming_faster_whisper.app.metrics import PREFIX, Metrics, Snapshot
 from wyoming_faster_whisper.session.record import UtteranceRecord
 
 ORDER = UtteranceRecord(
@@ -25,9 +25,9 @@ ORDER = UtteranceRecord(
 )
 
 
-def values(metrics: Metrics, now: Now | None = None) -> dict[str, float]:
+def values(metrics: Metrics, now: Snapshot | None = None) -> dict[str, float]:
     """Every line of ours: its name with its labels, and the number."""
-    text = metrics.render(now or Now()).decode()
+    text = metrics.render(now or Snapshot()).decode()
     pairs = re.findall(rf"^{PREFIX}_(\S+(?:{{.*}})?) (\S+)$", text, re.MULTILINE)
     return {name: float(value) for name, value in pairs}
 
@@ -73,7 +73,7 @@ def test_errors_and_lost_utterances_are_counted_by_kind() -> None:
 
 def test_how_things_are_is_what_was_seen_last() -> None:
     metrics = Metrics()
-    seen = Now(
+    seen = Snapshot(
         ready=True,
         waiting=3,
         decoding=1,

@@ -12,19 +12,19 @@ from wyoming_faster_whisper.client import read_wav
 from wyoming_faster_whisper.commands.doctor import advice, host, report
 from wyoming_faster_whisper.commands.doctor.command import _ORDER, _WORDS
 from wyoming_faster_whisper.commands.doctor.facts import (
-    Announced,
-    Box,
-    Crowd,
+    ConcurrentTrial,
     Described,
     Libraries,
+    MachineFacts,
+    MdnsService,
     ModelFiles,
     Network,
-    Turn,
-    Visit,
+    ServerTrial,
+    TrialUtterance,
 )
 from wyoming_faster_whisper.commands.doctor.finding import Finding, Level, worst
 
-BOX = Box(
+BOX = MachineFacts(
     machine="x86_64",
     processor="Cray 1",
     features=("avx", "avx2"),
@@ -48,19 +48,19 @@ NETWORK = Network(
     reachable=("192.168.1.20",),
     multicast="",
     announced=(
-        Announced("kitchen", ("192.168.1.20",), 10300),
-        Announced("attic", ("192.168.1.30",), 10300),
+        MdnsService("kitchen", ("192.168.1.20",), 10300),
+        MdnsService("attic", ("192.168.1.30",), 10300),
     ),
 )
-ANSWERED = Turn("Turn on the lights.", "", before_stop=False, waited=0.1)
-FAILED = Turn(None, "the server went away", before_stop=False, waited=0.0)
-VISIT = Visit(
+ANSWERED = TrialUtterance("Turn on the lights.", "", before_stop=False, waited=0.1)
+FAILED = TrialUtterance(None, "the server went away", before_stop=False, waited=0.0)
+VISIT = ServerTrial(
     described=Described("faster-whisper", ("base-int8",), ("de", "en"), True, 0.002),
     first=ANSWERED,
     external=ANSWERED,
     open_ended=replace(ANSWERED, before_stop=True, waited=0.6),
     silence=replace(ANSWERED, text=""),
-    crowd=Crowd((ANSWERED, ANSWERED), (0.002, 0.003)),
+    crowd=ConcurrentTrial((ANSWERED, ANSWERED), (0.002, 0.003)),
     expected=frozenset({"lights"}),
 )
 
@@ -76,11 +76,11 @@ def worries(findings: list[Finding]) -> str:
 
 def test_a_machine_and_a_server_that_are_well_worry_nobody() -> None:
     findings = [
-        *advice.on_box(BOX),
+        *advice.on_machine(BOX),
         *advice.on_libraries(Libraries(("float32", "int8"))),
         *advice.on_model(MODEL),
         *advice.on_network(NETWORK),
-        *advice.on_visit(VISIT),
+        *advice.on_trial(VISIT),
     ]
     assert worries(findings) == ""
     said = "\n".join(finding.saw for finding in findings)
@@ -99,7 +99,7 @@ def test_a_machine_and_a_server_that_are_well_worry_nobody() -> None:
     ],
 )
 def test_what_is_said_of_a_machine(change: dict[str, object], worry: str) -> None:
-    assert worries(advice.on_box(replace(BOX, **change))).startswith(worry)  # type: ignore[arg-type]
+    assert worries(advice.on_machine(replace(BOX, **change))).startswith(worry)  # type: ignore[arg-type]
 
 
 def test_what_is_said_of_the_libraries() -> None:
@@ -160,16 +160,28 @@ def test_what_is_said_of_the_network(change: dict[str, object], worry: str) -> N
         ({"open_ended": FAILED}, "PROBLEM: an order that nobody ends: no answer"),
         ({"silence": replace(ANSWERED, text="Thank you.")}, "WARNING: silence was heard as"),
         ({"silence": FAILED}, "PROBLEM: silence: no answer: the server went away"),
-        ({"crowd": Crowd((ANSWERED, FAILED), ())}, "PROBLEM: 1 of 2 rooms at once: no answer"),
-        ({"crowd": Crowd((replace(ANSWERED, waited=5),), ())}, "NOTE: 1 rooms at once: the last"),
-        ({"crowd": Crowd((ANSWERED,), (0.1, 2.0))}, "WARNING: meanwhile it said what it is"),
-        ({"crowd": Crowd((ANSWERED,), (0.1, float("inf")))}, "PROBLEM: meanwhile it did not"),
+        (
+            {"crowd": ConcurrentTrial((ANSWERED, FAILED), ())},
+            "PROBLEM: 1 of 2 rooms at once: no answer",
+        ),
+        (
+            {"crowd": ConcurrentTrial((replace(ANSWERED, waited=5),), ())},
+            "NOTE: 1 rooms at once: the last",
+        ),
+        (
+            {"crowd": ConcurrentTrial((ANSWERED,), (0.1, 2.0))},
+            "WARNING: meanwhile it said what it is",
+        ),
+        (
+            {"crowd": ConcurrentTrial((ANSWERED,), (0.1, float("inf")))},
+            "PROBLEM: meanwhile it did not",
+        ),
         ({"described": replace(VISIT.described, seconds=2)}, "WARNING: it took 2.0 s to say"),
         ({"described": replace(VISIT.described, seconds=9)}, "PROBLEM: it took 9.0 s to say"),
     ],
 )
 def test_what_is_said_of_a_server(change: dict[str, object], worry: str) -> None:
-    assert worries(advice.on_visit(replace(VISIT, **change))).startswith(worry)  # type: ignore[arg-type]
+    assert worries(advice.on_trial(replace(VISIT, **change))).startswith(worry)  # type: ignore[arg-type]
 
 
 @pytest.mark.parametrize(
@@ -188,13 +200,13 @@ def test_what_is_advised_where_answers_come_late(
         described=replace(VISIT.described, models=models),
         external=replace(ANSWERED, waited=1.5),
     )
-    assert f" -> {advice_given}" in worries(advice.on_visit(visit, busy=busy))
+    assert f" -> {advice_given}" in worries(advice.on_trial(visit, busy=busy))
 
 
 def test_a_server_that_wants_to_end_the_turn_has_to() -> None:
     described = replace(VISIT.described, external_vad=False)
     visit = replace(VISIT, described=described, open_ended=ANSWERED)
-    assert worries(advice.on_visit(visit)).startswith("PROBLEM: an order that nobody ends: ")
+    assert worries(advice.on_trial(visit)).startswith("PROBLEM: an order that nobody ends: ")
 
 
 def test_the_worst_finding_decides() -> None:
@@ -215,7 +227,7 @@ def test_a_heading_has_the_advice_below_what_was_seen() -> None:
 
 
 def test_json_holds_the_findings_and_the_facts() -> None:
-    crowd = Crowd((ANSWERED,), (0.12345, float("inf")))
+    crowd = ConcurrentTrial((ANSWERED,), (0.12345, float("inf")))
     findings = {"A": [Finding(Level.OK, "a")], "B": [Finding(Level.PROBLEM, "b", "do")]}
     told = json.loads(report.as_json("tcp://a:1", findings, {"crowd": crowd, "models": [MODEL]}))
     assert (told["uri"], told["level"]) == ("tcp://a:1", "problem")

@@ -6,14 +6,14 @@ import re
 
 from ...errors import counted
 from .facts import (
-    Box,
-    Crowd,
+    ConcurrentTrial,
     Described,
     Libraries,
+    MachineFacts,
     ModelFiles,
     Network,
-    Turn,
-    Visit,
+    ServerTrial,
+    TrialUtterance,
 )
 from .finding import Finding, Level
 
@@ -33,7 +33,7 @@ TLS = Finding(
 )
 
 
-def on_box(box: Box) -> list[Finding]:
+def on_machine(box: MachineFacts) -> list[Finding]:
     """The machine: can it decode speech well?"""
     features = ", ".join(box.features) or "none that help"
     findings = [
@@ -220,7 +220,7 @@ def on_network(network: Network) -> list[Finding]:
     return findings
 
 
-def on_visit(visit: Visit, *, busy: bool = False) -> list[Finding]:
+def on_trial(visit: ServerTrial, *, busy: bool = False) -> list[Finding]:
     """The running server, as Home Assistant sees it.
 
     Args:
@@ -233,11 +233,11 @@ def on_visit(visit: Visit, *, busy: bool = False) -> list[Finding]:
         *_on_external(visit.external, visit.expected, faster),
         *_on_open_ended(visit.open_ended, visit.described.external_vad),
         *_on_silence(visit.silence),
-        *_on_crowd(visit.crowd, faster),
+        *_on_concurrent(visit.crowd, faster),
     ]
 
 
-def on_nobody(trouble: str) -> Finding:
+def on_unreachable(trouble: str) -> Finding:
     """There is no server to visit."""
     return Finding(
         Level.PROBLEM,
@@ -280,7 +280,7 @@ def _on_described(described: Described) -> list[Finding]:
     return findings
 
 
-def _on_first(turn: Turn) -> list[Finding]:
+def _on_first(turn: TrialUtterance) -> list[Finding]:
     if turn.text is None or turn.waited <= 5.0:
         return []  # what is wrong shows in the turns that follow
     return [
@@ -292,7 +292,7 @@ def _on_first(turn: Turn) -> list[Finding]:
     ]
 
 
-def _on_external(turn: Turn, expected: frozenset[str], faster: str) -> list[Finding]:
+def _on_external(turn: TrialUtterance, expected: frozenset[str], faster: str) -> list[Finding]:
     what = "an order that Home Assistant ends after 0.7 s of silence"
     if turn.text is None:
         return [_no_answer(what, turn)]
@@ -312,7 +312,7 @@ def _on_external(turn: Turn, expected: frozenset[str], faster: str) -> list[Find
     return findings
 
 
-def _on_open_ended(turn: Turn, external_vad: bool) -> list[Finding]:
+def _on_open_ended(turn: TrialUtterance, external_vad: bool) -> list[Finding]:
     what = "an order that nobody ends"
     if turn.text is None:
         return [_no_answer(what, turn)]
@@ -338,7 +338,7 @@ def _on_open_ended(turn: Turn, external_vad: bool) -> list[Finding]:
     ]
 
 
-def _on_silence(turn: Turn) -> list[Finding]:
+def _on_silence(turn: TrialUtterance) -> list[Finding]:
     if turn.text is None:
         return [_no_answer("silence", turn)]
     if turn.text.strip():
@@ -352,7 +352,7 @@ def _on_silence(turn: Turn) -> list[Finding]:
     return [Finding(Level.OK, "silence: no text, which Home Assistant takes for just that")]
 
 
-def _on_crowd(crowd: Crowd, faster: str) -> list[Finding]:
+def _on_concurrent(crowd: ConcurrentTrial, faster: str) -> list[Finding]:
     many = f"{len(crowd.turns)} rooms at once"
     findings = []
     failed = [turn for turn in crowd.turns if turn.text is None]
@@ -390,7 +390,7 @@ def _on_crowd(crowd: Crowd, faster: str) -> list[Finding]:
     return findings
 
 
-def _no_answer(what: str, turn: Turn) -> Finding:
+def _no_answer(what: str, turn: TrialUtterance) -> Finding:
     return Finding(
         Level.PROBLEM,
         f"{what}: no answer: {turn.error}",

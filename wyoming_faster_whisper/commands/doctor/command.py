@@ -24,7 +24,7 @@ from ...transports.tls import own_context
 from ..health_check import to_loopback
 from . import advice, host, network, report
 from .finding import Finding, Level, worst
-from .synthetic_client import Visitor, spoken
+from .synthetic_client import SyntheticClient, spoken
 
 _ORDER = Path(__file__).with_name("order.wav")
 # What both tiny.en and base hear in it.
@@ -106,7 +106,7 @@ class Examination:
         language = settings.language if settings.language not in ("auto", "") else "en"
         # As the server asks itself: the doctor has its options, and its certificate.
         tls = own_context(settings.tls_cert, settings.tls_key) if settings.tls_cert else None
-        self._visitor = Visitor(self.uri, spoken(order), language, expected, pace, tls)
+        self._client = SyntheticClient(self.uri, spoken(order), language, expected, pace, tls)
 
     @property
     def level(self) -> Level:
@@ -127,7 +127,7 @@ class Examination:
         else:
             seen = Finding(Level.NOTE, "the server is on another one, so nobody looked at it")
             self._found("This machine", [seen])
-        await self._visit()
+        await self._try_server()
 
     async def _look_around(self) -> None:
         address = self._address
@@ -139,21 +139,23 @@ class Examination:
         )
         self.facts |= {"box": machine, "libraries": libraries, "models": models, "network": net}
         self._busy = machine.busy
-        self._found("This machine", [*advice.on_box(machine), *advice.on_libraries(libraries)])
+        self._found(
+            "This machine", [*advice.on_machine(machine), *advice.on_libraries(libraries)]
+        )
         chosen = AUTO in map(canonical, self._settings.model)
         self._found(
             "Models", [one for model in models for one in advice.on_model(model, chosen=chosen)]
         )
         self._found("Network", advice.on_network(net))
 
-    async def _visit(self) -> None:
+    async def _try_server(self) -> None:
         try:
-            visit = self.facts["visit"] = await self._visitor.visit()
-            findings = advice.on_visit(visit, busy=self._busy)
+            visit = self.facts["visit"] = await self._client.try_server()
+            findings = advice.on_trial(visit, busy=self._busy)
             if self._settings.tls_cert:
                 findings.insert(0, advice.TLS)
         except ServerError as error:
-            findings = [advice.on_nobody(str(error))]
+            findings = [advice.on_unreachable(str(error))]
         self._found("Home Assistant", findings)
 
     def _found(self, area: str, findings: list[Finding]) -> None:

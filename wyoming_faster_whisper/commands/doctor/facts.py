@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 
 @dataclass(frozen=True, slots=True)
-class Box:
+class MachineFacts:
     """The machine."""
 
     machine: str  # x86_64, aarch64, ...
@@ -45,7 +45,7 @@ class ModelFiles:
 
 
 @dataclass(frozen=True, slots=True)
-class Announced:
+class MdnsService:
     """A Wyoming server that announced itself over mDNS."""
 
     name: str
@@ -62,10 +62,10 @@ class Network:
     own: tuple[str, ...]  # addresses of this machine
     reachable: tuple[str, ...]  # addresses that can be announced
     multicast: str  # why the mDNS group cannot be joined; "" = it can
-    announced: tuple[Announced, ...]
+    announced: tuple[MdnsService, ...]
 
     @property
-    def ours(self) -> tuple[Announced, ...]:
+    def ours(self) -> tuple[MdnsService, ...]:
         """Announcements of what listens on this machine's port."""
         return tuple(
             one
@@ -86,7 +86,7 @@ class Described:
 
 
 @dataclass(frozen=True, slots=True)
-class Turn:
+class TrialUtterance:
     """One utterance, spoken as Home Assistant speaks."""
 
     text: str | None  # None = no transcript came
@@ -96,21 +96,21 @@ class Turn:
 
 
 @dataclass(frozen=True, slots=True)
-class Crowd:
+class ConcurrentTrial:
     """Several utterances at once, and somebody who asks what the server is meanwhile."""
 
-    turns: tuple[Turn, ...]
+    turns: tuple[TrialUtterance, ...]
     describes: tuple[float, ...]  # seconds; inf = no answer
 
 
 @dataclass(frozen=True, slots=True)
-class Visit:
+class ServerTrial:
     """What Home Assistant sees of a running server."""
 
     described: Described
-    first: Turn  # as fast as it goes; may have waited for the model
-    external: Turn  # Home Assistant ends the turn, after its silence
-    open_ended: Turn  # nobody ends it but the server
-    silence: Turn  # nobody speaks
-    crowd: Crowd
+    first: TrialUtterance  # as fast as it goes; may have waited for the model
+    external: TrialUtterance  # Home Assistant ends the turn, after its silence
+    open_ended: TrialUtterance  # nobody ends it but the server
+    silence: TrialUtterance  # nobody speaks
+    crowd: ConcurrentTrial
     expected: frozenset[str]  # words that are certain to be in the order; empty = not known

@@ -18,7 +18,7 @@ from ...app.loading import choose_models
 from ...config.settings import Settings
 from ...errors import ModelError
 from ...models import Figures, is_at_hand, size_of
-from .facts import Box, Libraries, ModelFiles
+from .facts import Libraries, MachineFacts, ModelFiles
 
 _CPUINFO = Path("/proc/cpuinfo")
 
@@ -35,13 +35,13 @@ print(json.dumps([sorted(ctranslate2.get_supported_compute_types("cpu")),
 """
 
 
-def look() -> Box:
+def look() -> MachineFacts:
     """What kind of machine this is."""
     try:
         cpuinfo = _CPUINFO.read_text()
     except OSError:
         cpuinfo = ""  # no Linux
-    return Box(
+    return MachineFacts(
         machine=platform.machine(),
         processor=_processor(cpuinfo),
         features=_features(cpuinfo),

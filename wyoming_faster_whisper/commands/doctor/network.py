@@ -11,7 +11,7 @@ import ifaddr
 import zeroconf
 
 from ...transports.discovery import SERVICE, addresses_to_announce, find
-from .facts import Announced, Network
+from .facts import MdnsService, Network
 
 _MDNS = "224.0.0.251"
 _LISTEN = 3.0  # seconds; who is there answers within 1.5
@@ -32,7 +32,7 @@ async def look(host: str | None, port: int, *, listen: float = _LISTEN) -> Netwo
         listening = []  # a name, or a Unix socket
     local_only = host in (None, "localhost") or any(one.is_loopback for one in listening)
     trouble = ""
-    announced: tuple[Announced, ...] = ()
+    announced: tuple[MdnsService, ...] = ()
     if not local_only:
         trouble = _join(own)
         announced = () if trouble else await _announced(listen)
@@ -85,13 +85,13 @@ def _join(own: Sequence[str]) -> str:
     return trouble
 
 
-async def _announced(listen: float) -> tuple[Announced, ...]:
+async def _announced(listen: float) -> tuple[MdnsService, ...]:
     try:
         found = await find(listen)
     except (OSError, RuntimeError, zeroconf.Error):
         return ()  # as where nobody announces anything
     return tuple(
-        Announced(one.name.removesuffix(f".{SERVICE}"), tuple(one.parsed_addresses()), one.port)
+        MdnsService(one.name.removesuffix(f".{SERVICE}"), tuple(one.parsed_addresses()), one.port)
         for one in found
         if one.port is not None  # it did answer
     )

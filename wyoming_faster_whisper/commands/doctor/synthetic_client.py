@@ -21,7 +21,7 @@ from wyoming.audio import AudioChunk, AudioStart, AudioStop
 from ...audio.pcm import PcmFormat, PcmStream, Samples
 from ...client import Client, ClientError, Clip
 from ...errors import ServerError
-from .facts import Crowd, Described, Turn, Visit
+from .facts import ConcurrentTrial, Described, ServerTrial, TrialUtterance
 
 CHUNK = 0.01  # seconds; Home Assistant's
 _PCM = PcmFormat()  # Home Assistant's
@@ -43,7 +43,7 @@ def spoken(clip: Clip) -> bytes:
 
 
 @dataclass(frozen=True, slots=True)
-class Visitor:
+class SyntheticClient:
     """Somebody who speaks with the server at a URI.
 
     Args:
@@ -60,20 +60,20 @@ class Visitor:
     pace: float = 1.0
     tls: ssl.SSLContext | None = None
 
-    async def visit(self) -> Visit:
+    async def try_server(self) -> ServerTrial:
         """Do all that Home Assistant does.
 
         Raises:
             ServerError: the server cannot even say what it is.
         """
         described = await self.describe()
-        return Visit(
+        return ServerTrial(
             described=described,
             first=await self.speak(self.order, silence=SILENCE, pace=0.0),
             external=await self.speak(self.order, silence=SILENCE),
             open_ended=await self.speak(self.order, silence=_OPEN_ENDED),
             silence=await self.speak(b"", silence=_NOBODY),
-            crowd=await self.crowd(),
+            crowd=await self.try_concurrently(),
             expected=self.expected if "en" in described.languages else frozenset(),
         )
 
@@ -97,7 +97,7 @@ class Visitor:
             seconds=seconds,
         )
 
-    async def crowd(self) -> Crowd:
+    async def try_concurrently(self) -> ConcurrentTrial:
         """Several rooms at once, and `describe` again and again meanwhile."""
         speaking = asyncio.gather(
             *(self.speak(self.order, silence=SILENCE) for _ in range(ROOMS))
@@ -106,7 +106,7 @@ class Visitor:
         while not speaking.done():
             await asyncio.wait([speaking], timeout=_ASK)
             describes.append(await self._seconds_to_describe())
-        return Crowd(tuple(await speaking), tuple(describes))
+        return ConcurrentTrial(tuple(await speaking), tuple(describes))
 
     async def _seconds_to_describe(self) -> float:
         try:
@@ -114,7 +114,9 @@ class Visitor:
         except ServerError:
             return float("inf")
 
-    async def speak(self, words: bytes, *, silence: float, pace: float | None = None) -> Turn:
+    async def speak(
+        self, words: bytes, *, silence: float, pace: float | None = None
+    ) -> TrialUtterance:
         """Say something, be silent for some seconds, and end it with audio-stop.
 
         The first answer ends it sooner.
@@ -153,7 +155,7 @@ class Visitor:
             if reply is not None:
                 reply.cancel()
             await client.close()
-        return Turn(
+        return TrialUtterance(
             text=text,
             error=error,
             before_stop=not stopped and text is not None,

@@ -15,7 +15,7 @@ _HEADERS = {"cache-control": "no-store"}
 
 
 def build_health(
-    look: Callable[[], Callable[[], bytes]], kind: str, ready: Callable[[], bool]
+    take_snapshot: Callable[[], Callable[[], bytes]], kind: str, ready: Callable[[], bool]
 ) -> ASGIApp:
     """Make the application: /metrics, /healthz, /readyz.
 
@@ -23,13 +23,14 @@ def build_health(
     nothing here to be done or to be heard.
 
     Args:
-        look: called in the event loop; what it returns may block, and renders what was seen.
+        take_snapshot: called in the event loop; what it returns may block, and renders the
+            snapshot.
         kind: the content type of that.
         ready: the model is loaded.
     """
 
     async def metrics(request: Request) -> Response:
-        text = await asyncio.to_thread(look())
+        text = await asyncio.to_thread(take_snapshot())
         return Response(text, headers={**_HEADERS, "content-type": kind})
 
     async def healthz(request: Request) -> Response:

@@ -15,7 +15,7 @@ from urllib.parse import urlsplit
 _HOST = re.compile(r"(\[[0-9a-f:.]+\]|[a-z0-9._-]+)(?::\d{1,5})?")
 
 
-class Guard:
+class OriginCheck:
     """Knows the names of this server.
 
     Args:
@@ -26,7 +26,7 @@ class Guard:
     def __init__(self, names: Iterable[str]) -> None:
         self._names = {"localhost", *(name.lower().rstrip(".") for name in names)}
 
-    def is_ours(self, host: str) -> bool:
+    def is_own_host(self, host: str) -> bool:
         """Whether a Host header names this server; its port does not matter."""
         name = _name(host)
         if name in self._names:
@@ -38,7 +38,7 @@ class Guard:
         return True
 
     @staticmethod
-    def is_same(origin: str, host: str) -> bool:
+    def is_same_origin(origin: str, host: str) -> bool:
         """Whether a page comes from the Host that it talks to.
 
         The scheme is not compared: a proxy in front may have added the TLS.

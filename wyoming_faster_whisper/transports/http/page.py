@@ -16,8 +16,8 @@ from starlette.routing import Route, WebSocketRoute
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from ...errors import printable
-from .origin_check import Guard
-from .websocket import Speech
+from .origin_check import OriginCheck
+from .websocket import SpeechSockets
 
 _LOGGER = logging.getLogger(__name__)
 
@@ -43,7 +43,7 @@ _HEADERS = {
 
 
 @dataclass(frozen=True, slots=True)
-class About:
+class ServerDescription:
     """What the page says of the server."""
 
     model: str
@@ -51,7 +51,9 @@ class About:
     ready: Callable[[], bool]  # the model is loaded
 
 
-def build_page(speech: Speech, about: About, guard: Guard) -> ASGIApp:
+def build_page(
+    speech: SpeechSockets, about: ServerDescription, origin_check: OriginCheck
+) -> ASGIApp:
     """Make the application. Blocking: it reads the page's files."""
     folder = resources.files(__package__) / "static"
     routes = [
@@ -67,7 +69,7 @@ def build_page(speech: Speech, about: About, guard: Guard) -> ASGIApp:
     app = Starlette(
         routes=[*routes, Route("/about", tell), WebSocketRoute("/speech", speech.serve)]
     )
-    return _Guarded(app, guard)
+    return _CheckedApp(app, origin_check)
 
 
 def _file(data: bytes, kind: str) -> Callable[[Request], Any]:
@@ -77,12 +79,12 @@ def _file(data: bytes, kind: str) -> Callable[[Request], Any]:
     return send
 
 
-class _Guarded:
+class _CheckedApp:
     """Lets nobody in who was led here by another web site."""
 
-    def __init__(self, app: ASGIApp, guard: Guard) -> None:
+    def __init__(self, app: ASGIApp, origin_check: OriginCheck) -> None:
         self._app = app
-        self._guard = guard
+        self._origin_check = origin_check
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         headers = Headers(scope=scope)
@@ -110,12 +112,12 @@ class _Guarded:
         await self._app(scope, receive, send_with_headers)
 
     def _refusal(self, kind: str, host: str, origin: str) -> str | None:
-        if not self._guard.is_ours(host):
+        if not self._origin_check.is_own_host(host):
             return (
                 f"this server is not known as {printable(host)!r}; "
                 "use its address, or give the name with --web-names"
             )
-        if kind == "websocket" and not self._guard.is_same(origin, host):
+        if kind == "websocket" and not self._origin_check.is_same_origin(origin, host):
             return f"a page of {printable(origin)!r} may not listen here; open our own"
         return None
 

@@ -6,37 +6,41 @@ import ssl
 from collections.abc import Iterable
 
 from ...session.session import Shared
-from ..admission import Door
-from ..lifecycle import Limits
-from .origin_check import Guard
-from .page import About, build_page
+from ..admission import Admission
+from ..lifecycle import ClientLimits
+from .origin_check import OriginCheck
+from .page import ServerDescription, build_page
 from .server import HttpServer
-from .websocket import Speech
+from .websocket import SpeechSockets
 
 
-class Web:
+class PageServer:
     """The page and its WebSocket, on one address. Blocking to make: it reads files.
 
     Args:
         names: by which browsers may reach it, beside localhost and any address.
-        door: whom it lets in, as the Wyoming port does.
+        admission: whom it lets in, as the Wyoming port does.
         tls: None for plain HTTP.
     """
 
     def __init__(
         self,
         shared: Shared,
-        limits: Limits,
-        about: About,
+        limits: ClientLimits,
+        about: ServerDescription,
         *,
         names: Iterable[str],
-        door: Door,
+        admission: Admission,
         tls: ssl.SSLContext | None = None,
     ) -> None:
-        self._speech = Speech(shared, limits, door)
-        app = build_page(self._speech, about, Guard(names))
+        self._speech = SpeechSockets(shared, limits, admission)
+        app = build_page(self._speech, about, OriginCheck(names))
         self._server = HttpServer(
-            app, option="--web-port", patience=limits.first_event, door=door, tls=tls
+            app,
+            option="--web-port",
+            request_timeout=limits.first_event,
+            admission=admission,
+            tls=tls,
         )
         self.url: str | None = None  # once it has started
 

@@ -17,15 +17,15 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
 from ...errors import NotAllowed, SettingError
-from ..admission import Door, plain_host
-from ..rejections import Tally
+from ..admission import Admission, normalised_host
+from ..rejections import Rejections
 
 _LOGGER = logging.getLogger(__name__)
 
 _AT_ONCE = 64  # requests, WebSockets not counted
 _MESSAGE = 1024 * 1024  # bytes of one WebSocket message, as of a Wyoming payload
 _HEAD = 16 * 1024  # bytes of a request without its body
-_GOODBYE = 2  # seconds for what is being sent at the end
+_SHUTDOWN_SECONDS = 2  # seconds for what is being sent at the end
 
 
 class HttpServer:
@@ -33,8 +33,8 @@ class HttpServer:
 
     Args:
         option: that gives the port; named where it cannot be listened on.
-        patience: seconds for a whole request; uvicorn itself would wait for ever.
-        door: closes on who is in no network that is let in.
+        request_timeout: seconds for a whole request; uvicorn itself would wait for ever.
+        admission: closes on who is in no network that is let in.
         tls: None for plain HTTP.
     """
 
@@ -43,16 +43,16 @@ class HttpServer:
         app: ASGIApp,
         *,
         option: str,
-        patience: float = 10.0,
-        door: Door | None = None,
+        request_timeout: float = 10.0,
+        admission: Admission | None = None,
         tls: ssl.SSLContext | None = None,
     ) -> None:
         self._option = option
         self._scheme = "https" if tls else "http"
-        self._tally = Tally(self._tell_turned_away)
+        self._rejections = Rejections(self._log_rejections)
         config = uvicorn.Config(
             _one_request(app),
-            http=_careful(patience, door or Door(), self._tally),
+            http=_protocol_class(request_timeout, admission or Admission(), self._rejections),
             ws="websockets-sansio",
             ws_max_size=_MESSAGE,
             # A browser on the same machine or network gains nothing by compression, and
@@ -67,7 +67,7 @@ class HttpServer:
             proxy_headers=False,
             server_header=False,
             date_header=False,
-            timeout_graceful_shutdown=_GOODBYE,
+            timeout_graceful_shutdown=_SHUTDOWN_SECONDS,
             ssl_context_factory=(lambda *_: tls) if tls else None,
         )
         config.load()
@@ -94,13 +94,13 @@ class HttpServer:
         return f"{self._scheme}://{shown}:{listening.getsockname()[1]}"
 
     async def stop(self) -> None:
-        """Close the door and what is open still."""
+        """Stop listening and close the open connections."""
         if self._started:
             self._started = False
-            self._tally.stop()
+            self._rejections.stop()
             await self._server.shutdown()
 
-    def _tell_turned_away(self, count: int, why: str) -> None:
+    def _log_rejections(self, count: int, why: str) -> None:
         _LOGGER.warning("turned away from %s: %d; %s", self._option, count, why)
 
 
@@ -127,17 +127,19 @@ async def _listen(host: str, port: int) -> socket.socket:
     return socket.create_server(address, family=family, dualstack_ipv6=host == "::")
 
 
-def _careful(patience: float, door: Door, tally: Tally) -> type[H11Protocol]:
+def _protocol_class(
+    request_timeout: float, admission: Admission, rejections: Rejections
+) -> type[H11Protocol]:
     """Make a protocol that closes on who may not come, or does not say in time why it did."""
 
     class CarefulProtocol(H11Protocol):
         def connection_made(self, transport: Any) -> None:
             super().connection_made(transport)
-            self._due = self.loop.call_later(patience, transport.abort)
+            self._due = self.loop.call_later(request_timeout, transport.abort)
             try:
-                door.check(plain_host(transport.get_extra_info("peername")[0]))
+                admission.check_network(normalised_host(transport.get_extra_info("peername")[0]))
             except NotAllowed as error:
-                tally.count(str(error))
+                rejections.add(str(error))
                 transport.abort()
 
         def data_received(self, data: bytes) -> None:

@@ -25,8 +25,8 @@ from ...session.events import Answer, Notice, TextPiece
 from ...session.record import UtteranceRecord
 from ...session.request import Request
 from ...session.session import Session, Shared
-from ..admission import Door, plain_host
-from ..lifecycle import Limits, Visit, see_out
+from ..admission import Admission, normalised_host
+from ..lifecycle import ClientLifecycle, ClientLimits, drain_all
 
 _LOGGER = logging.getLogger(__name__)
 
@@ -40,17 +40,17 @@ _INTERNAL = 1011
 _TRY_LATER = 1013
 
 
-class Speech:
+class SpeechSockets:
     """Takes WebSockets and holds them until they end.
 
     Args:
-        door: whom it lets in; browsers are counted by themselves.
+        admission: whom it lets in; browsers are counted by themselves.
     """
 
-    def __init__(self, shared: Shared, limits: Limits, door: Door) -> None:
+    def __init__(self, shared: Shared, limits: ClientLimits, admission: Admission) -> None:
         self._shared = shared
         self._limits = limits
-        self._door = door
+        self._admission = admission
         self._sockets: dict[asyncio.Task[Any], SpeechSocket] = {}
         self._stopping = False
 
@@ -79,25 +79,25 @@ class Speech:
     def _admit(self, socket: SpeechSocket) -> SpeechSocket | None:
         if self._stopping:
             raise Busy("the server is stopping")
-        return self._door.admit(socket.host, self._sockets.values())
+        return self._admission.admit(socket.host, self._sockets.values())
 
     async def drain(self, seconds: float) -> None:
         """Let running utterances end within seconds, then close all."""
         self._stopping = True
-        await see_out(self._sockets, seconds)
+        await drain_all(self._sockets, seconds)
 
 
-class SpeechSocket(Visit):
+class SpeechSocket(ClientLifecycle):
     """One browser, from its first message to its last."""
 
-    def __init__(self, websocket: WebSocket, shared: Shared, limits: Limits) -> None:
+    def __init__(self, websocket: WebSocket, shared: Shared, limits: ClientLimits) -> None:
         client = websocket.client
         super().__init__(
             limits,
             peer=f"{client.host}:{client.port}" if client else "web",
-            gone=WebSocketDisconnect,
+            disconnect_error=WebSocketDisconnect,
         )
-        self.host = plain_host(client.host) if client else ""
+        self.host = normalised_host(client.host) if client else ""
         self._websocket = websocket
         # Who looks at the page wants to see text come; it yields to who does not ask for it.
         partials = "auto" if shared.partials == "off" else shared.partials
@@ -113,12 +113,12 @@ class SpeechSocket(Visit):
         """Say why there is no place for it."""
         _LOGGER.warning("%s: %s", self._peer, error)
         await self._websocket.accept()
-        await self._give_up(error)
+        await self._close_with(error)
 
     async def run(self) -> None:
         """Serve the browser until it leaves or misbehaves. Never raises but when cancelled."""
         await self._websocket.accept()
-        await self._explained(self._serve)
+        await self._serve_and_report(self._serve)
 
     async def _serve(self) -> None:
         async with asyncio.TaskGroup() as tasks:
@@ -133,7 +133,7 @@ class SpeechSocket(Visit):
             self._session = session
             try:
                 while (message := await self._message()) is not None:
-                    self._came()
+                    self._event_received()
                     await self._take(message, session)
             finally:
                 session.leave()
@@ -146,7 +146,7 @@ class SpeechSocket(Visit):
             TooSlow: it did not come in time.
         """
         try:
-            message = await self._next(self._websocket.receive)
+            message = await self._read_event(self._websocket.receive)
         except TooSlow:
             raise TooSlow("nothing came for too long; press again") from None
         if message is None or message["type"] == "websocket.disconnect":
@@ -201,7 +201,7 @@ class SpeechSocket(Visit):
                 "guess": record.guess,
             }
         )
-        self._answer_is_out()
+        self._answer_sent()
 
     def _observe(self, record: UtteranceRecord) -> None:
         self._record = record
@@ -219,7 +219,7 @@ class SpeechSocket(Visit):
                 f"the browser read nothing for {self._limits.write:g} s; closing the connection"
             ) from None
 
-    async def _give_up(self, error: ServerError) -> None:
+    async def _close_with(self, error: ServerError) -> None:
         self._shared.failed(error.code)
         with contextlib.suppress(WebSocketDisconnect, RuntimeError, TooSlow):
             await self._send({"type": "error", "code": error.code, "text": str(error)})

@@ -28,21 +28,21 @@ from ...session import events
 from ...session.events import Answer, Notice
 from ...session.request import LONGEST_NAME, MOST_NAMES, Request
 from ...session.session import Session, Shared
-from ..lifecycle import Limits, Visit
+from ..lifecycle import ClientLifecycle, ClientLimits
 from .framing import FrameReader, write_event
 from .info import PROGRAM
 
 _LOGGER = logging.getLogger(__name__)
 
 _READ = 64 * 1024  # bytes taken from the socket, and converted, at once
-_TURN = 0.005  # seconds of work on what one client sent, then the others' turn
+_TIME_SLICE = 0.005  # seconds of work on what one client sent, then the others' turn
 # To wake up costs more than the work on a chunk of 10 ms. So who sends no faster than a
 # microphone is heard a few chunks at a time.
-_LITTLE = 8192  # bytes; 0.1 s are 4.4 KB with their headers
-_LOOK = 0.5  # seconds between two looks whether a client that waits is still there
+_SMALL_READ = 8192  # bytes; 0.1 s are 4.4 KB with their headers
+_DISCONNECT_CHECK = 0.5  # seconds between two looks whether a client that waits is still there
 
 
-class Connection(Visit):
+class Connection(ClientLifecycle):
     """One client, from its first byte to its last.
 
     Args:
@@ -59,7 +59,7 @@ class Connection(Visit):
         *,
         shared: Shared,
         info: Event,
-        limits: Limits,
+        limits: ClientLimits,
         peer: str,
         host: str = "",
         tls: ssl.SSLContext | None = None,
@@ -72,7 +72,7 @@ class Connection(Visit):
         self.host = host
         self._tls = tls
         self._frames = FrameReader(limits.frame)
-        self._turn_ends = 0.0
+        self._yield_at = 0.0
         self._warned = False  # of a program that we are not
 
     async def run(self) -> None:
@@ -82,7 +82,7 @@ class Connection(Visit):
                 await self._writer.start_tls(
                     self._tls, ssl_handshake_timeout=self._limits.first_event
                 )
-            await self._explained(self._serve)
+            await self._serve_and_report(self._serve)
             self._writer.close()
             # Whoever does not read for long gets no last words.
             async with asyncio.timeout(self._limits.write):
@@ -103,14 +103,14 @@ class Connection(Visit):
             )
             self._session = session
             try:
-                while data := await self._next(self._read, begun=self._frames.mid_frame):
+                while data := await self._read_event(self._read, begun=self._frames.mid_frame):
                     self._frames.feed(data)
                     while (event := self._frames.next_event()) is not None:
-                        self._came()
+                        self._event_received()
                         await self._take(event, session)
-                        await self._breathe()
-                    if session.listening and len(data) < _LITTLE:
-                        await self._rest(session.rest)
+                        await self._yield_if_due()
+                    if session.listening and len(data) < _SMALL_READ:
+                        await self._delay_read(session.rest)
                 if self._frames.mid_frame or session.listening:
                     _LOGGER.debug("%s: left in the middle of an utterance", self._peer)
             finally:
@@ -118,22 +118,24 @@ class Connection(Visit):
             await self._answered(session)
             if self._frames.mid_frame and data is not None:
                 # It may have closed both halves, so this is not worth a warning in the log.
-                await self._give_up(ProtocolError("the stream ended in the middle of an event"))
+                await self._close_with(
+                    ProtocolError("the stream ended in the middle of an event")
+                )
 
     async def _read(self) -> bytes:
         """Return the next bytes; none at the end of the stream."""
         data = await self._reader.read(_READ)
-        self._turn_ends = asyncio.get_running_loop().time() + _TURN
+        self._yield_at = asyncio.get_running_loop().time() + _TIME_SLICE
         return data
 
-    async def _breathe(self) -> None:
+    async def _yield_if_due(self) -> None:
         """Let the other clients have their turn when this one's is over."""
         loop = asyncio.get_running_loop()
-        if loop.time() >= self._turn_ends:
+        if loop.time() >= self._yield_at:
             await asyncio.sleep(0)
-            self._turn_ends = loop.time() + _TURN
+            self._yield_at = loop.time() + _TIME_SLICE
 
-    async def _rest(self, seconds: float) -> None:
+    async def _delay_read(self, seconds: float) -> None:
         """Let the sound of a microphone gather."""
         transport = self._writer.transport
         if not isinstance(transport, asyncio.ReadTransport):
@@ -151,13 +153,13 @@ class Connection(Visit):
         # asyncio notices a reset, or the end, only while it reads, and a wait here stops its
         # reading.
         while session.answering:
-            seen = _look_at(self._writer)
+            seen = _connection_state(self._writer)
             if seen & (select.POLLERR | select.POLLHUP):
                 raise ConnectionResetError("reset while it waited for an answer")
             if seen:
                 session.say_no_more()
             with contextlib.suppress(TimeoutError):
-                async with asyncio.timeout(_LOOK):
+                async with asyncio.timeout(_DISCONNECT_CHECK):
                     await session.answered()
 
     async def _hear(self, pcm: PcmFormat, data: bytes, session: Session) -> None:
@@ -165,7 +167,7 @@ class Connection(Visit):
             await self._answered(session)
         for at in range(0, len(data) or 1, _READ):
             session.hear(pcm, data[at : at + _READ])
-            await self._breathe()
+            await self._yield_if_due()
         if session.full:
             await self._answered(session)
             session.cut()
@@ -210,7 +212,7 @@ class Connection(Visit):
                 transcript.text, context=answer.context, language=transcript.language
             ).event()
         )
-        self._answer_is_out()
+        self._answer_sent()
 
     def _tell(self, notice: Notice) -> None:
         # Not waited for: there are few of them and they are small; the answer waits.
@@ -243,14 +245,14 @@ class Connection(Visit):
                 f"the client read nothing for {self._limits.write:g} s; closing the connection"
             ) from None
 
-    async def _give_up(self, error: ServerError) -> None:
+    async def _close_with(self, error: ServerError) -> None:
         self._shared.failed(error.code)
         # A client that waits for a transcript takes an error or the end: it gets both.
         event = Error(str(error), code=error.code).event()
-        await last_words(self._reader, self._writer, event, self._limits.linger)
+        await send_and_close(self._reader, self._writer, event, self._limits.linger)
 
 
-async def last_words(
+async def send_and_close(
     reader: asyncio.StreamReader, writer: asyncio.StreamWriter, event: Event, seconds: float
 ) -> None:
     """Send the event that ends a connection in such a way that the client can read it.
@@ -268,7 +270,7 @@ async def last_words(
                 pass
 
 
-def _look_at(writer: asyncio.StreamWriter) -> int:
+def _connection_state(writer: asyncio.StreamWriter) -> int:
     """How a connection is: POLLHUP or POLLERR where it is closed in both directions, or reset,
     POLLRDHUP where the client has closed its own; else 0."""
     if writer.transport.is_closing():

@@ -18,14 +18,14 @@ from wyoming.event import Event
 from ...errors import Busy, NotAllowed, SettingError, reason
 from ...session.session import Shared
 from ..address import Address
-from ..admission import Door, plain_host
-from ..lifecycle import Limits, see_out
-from ..rejections import Tally
-from .connection import Connection, last_words
+from ..admission import Admission, normalised_host
+from ..lifecycle import ClientLimits, drain_all
+from ..rejections import Rejections
+from .connection import Connection, send_and_close
 
 _LOGGER = logging.getLogger(__name__)
 
-_MOST_TURNED_AWAY = 64  # told why at a time; more are dropped
+_MOST_REJECTING = 64  # told why at a time; more are dropped
 
 _Inode = tuple[int, int]  # of which device
 
@@ -34,7 +34,7 @@ class Listener:
     """Takes connections and holds them until they end.
 
     Args:
-        door: decides who is let in.
+        admission: decides who is let in.
         socket_mode: permissions of a Unix socket.
         tls: with which tcp clients shake hands.
     """
@@ -44,20 +44,20 @@ class Listener:
         shared: Shared,
         info: Event,
         *,
-        limits: Limits | None = None,
-        door: Door | None = None,
+        limits: ClientLimits | None = None,
+        admission: Admission | None = None,
         socket_mode: int = 0o600,
         tls: ssl.SSLContext | None = None,
     ) -> None:
         self._shared = shared
         self._info = info
-        self._limits = limits or Limits()
-        self._door = door or Door()
+        self._limits = limits or ClientLimits()
+        self._admission = admission or Admission()
         self._socket_mode = socket_mode
         self._tls = tls
         self._connections: dict[asyncio.Task[None], Connection] = {}
-        self._turned_away: set[asyncio.Task[None]] = set()  # on their way out
-        self._tally = Tally(self._tell_turned_away)
+        self._rejecting: set[asyncio.Task[None]] = set()  # on their way out
+        self._rejections = Rejections(self._log_rejections)
         self._server: asyncio.Server | None = None
         self._path: tuple[Path, _Inode] | None = None  # of the socket that we made
         self._stopping = False
@@ -107,10 +107,10 @@ class Listener:
             await asyncio.to_thread(_remove_own_socket, *self._path)
         if self._server is not None:
             self._server.close()
-        self._tally.stop()
-        await see_out(self._connections, seconds)
-        if self._turned_away:
-            await asyncio.wait(self._turned_away)  # not for long: see Limits.linger
+        self._rejections.stop()
+        await drain_all(self._connections, seconds)
+        if self._rejecting:
+            await asyncio.wait(self._rejecting)  # not for long: see ClientLimits.linger
 
     async def _listen_on_path(self, path: Path) -> None:
         unix = await asyncio.to_thread(_bind, path, self._socket_mode)
@@ -135,55 +135,57 @@ class Listener:
         except (PermissionError, ValueError) as error:
             raise SettingError(f"stdio:// takes pipes, sockets and terminals: {error}") from None
         writer = asyncio.StreamWriter(transport, protocol, None, loop)
-        self._hold(reader, writer, "stdio").add_done_callback(lambda _: self.ended.set())
+        self._serve_connection(reader, writer, "stdio").add_done_callback(
+            lambda _: self.ended.set()
+        )
 
     def _accept(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         peer, host = _peer(writer)
         try:
             if self._stopping:
                 raise Busy("the server is stopping")
-            gives_way = self._door.admit(host, self._connections.values())
+            gives_way = self._admission.admit(host, self._connections.values())
         except NotAllowed as error:
             writer.transport.abort()
-            self._tally.count(str(error))
+            self._rejections.add(str(error))
         except Busy as error:
-            self._tally.count(str(error))
+            self._rejections.add(str(error))
             # Before TLS there is no way to tell, and after it is for who may come in.
-            if self._tls is not None or len(self._turned_away) >= _MOST_TURNED_AWAY:
+            if self._tls is not None or len(self._rejecting) >= _MOST_REJECTING:
                 writer.transport.abort()
             else:
-                self._see_out(asyncio.create_task(self._turn_away(reader, writer, error)))
+                self._connection_ended(asyncio.create_task(self._reject(reader, writer, error)))
         else:
             if gives_way is not None:
                 was = "never sent an event" if gives_way.silent else "was idle for the longest"
-                self._tally.count(f"{gives_way.host or 'unix'} {was} and gave way")
+                self._rejections.add(f"{gives_way.host or 'unix'} {was} and gave way")
                 [task] = [t for t, held in self._connections.items() if held is gives_way]
                 del self._connections[task]
                 task.cancel()
-                self._see_out(task)
+                self._connection_ended(task)
             if self._tls is not None:
                 # What is read before the handshake begins would be lost to it.
                 writer.transport.pause_reading()  # type: ignore[attr-defined]
-            self._hold(reader, writer, peer, host)
+            self._serve_connection(reader, writer, peer, host)
 
-    def _see_out(self, task: asyncio.Task[None]) -> None:
-        self._turned_away.add(task)
-        task.add_done_callback(self._turned_away.discard)
+    def _connection_ended(self, task: asyncio.Task[None]) -> None:
+        self._rejecting.add(task)
+        task.add_done_callback(self._rejecting.discard)
 
-    def _tell_turned_away(self, count: int, why: str) -> None:
+    def _log_rejections(self, count: int, why: str) -> None:
         _LOGGER.warning("turned away: %d; %s; here: %d", count, why, self.connections)
 
-    async def _turn_away(
+    async def _reject(
         self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, error: Busy
     ) -> None:
         event = Error(str(error), code=error.code).event()
         self._shared.failed(error.code)
         try:
-            await last_words(reader, writer, event, self._limits.linger)
+            await send_and_close(reader, writer, event, self._limits.linger)
         finally:
             writer.transport.abort()
 
-    def _hold(
+    def _serve_connection(
         self,
         reader: asyncio.StreamReader,
         writer: asyncio.StreamWriter,
@@ -211,7 +213,7 @@ def _peer(writer: asyncio.StreamWriter) -> tuple[str, str]:
     name = writer.get_extra_info("peername")
     if not isinstance(name, tuple):
         return "unix", ""
-    return f"{name[0]}:{name[1]}", plain_host(name[0])
+    return f"{name[0]}:{name[1]}", normalised_host(name[0])
 
 
 def _nothing() -> None:

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import pytest
 
-from wyoming_faster_whisper.transports.http.origin_check import Guard
+from wyoming_faster_whisper.transports.http.origin_check import OriginCheck
 
-GUARD = Guard(["Kitchen-Pi", "kitchen-pi.local", "stt.example.org."])
+GUARD = OriginCheck(["Kitchen-Pi", "kitchen-pi.local", "stt.example.org."])
 
 
 @pytest.mark.parametrize(
@@ -25,7 +25,7 @@ GUARD = Guard(["Kitchen-Pi", "kitchen-pi.local", "stt.example.org."])
     ],
 )
 def test_a_name_of_ours_is_known(host: str) -> None:
-    assert GUARD.is_ours(host)
+    assert GUARD.is_own_host(host)
 
 
 @pytest.mark.parametrize(
@@ -46,7 +46,7 @@ def test_a_name_of_ours_is_known(host: str) -> None:
     ],
 )
 def test_another_name_is_not(host: str) -> None:
-    assert not GUARD.is_ours(host)
+    assert not GUARD.is_own_host(host)
 
 
 @pytest.mark.parametrize(
@@ -58,7 +58,7 @@ def test_another_name_is_not(host: str) -> None:
     ],
 )
 def test_our_own_page_may_connect(origin: str, host: str) -> None:
-    assert GUARD.is_same(origin, host)
+    assert GUARD.is_same_origin(origin, host)
 
 
 @pytest.mark.parametrize(
@@ -76,4 +76,4 @@ def test_our_own_page_may_connect(origin: str, host: str) -> None:
     ],
 )
 def test_a_page_from_elsewhere_may_not(origin: str, host: str) -> None:
-    assert not GUARD.is_same(origin, host)
+    assert not GUARD.is_same_origin(origin, host)
