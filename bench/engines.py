@@ -62,7 +62,7 @@ class Candidate:
 
 
 @dataclass(frozen=True, slots=True)
-class Answer:
+class EngineAnswer:
     text: str
     seconds: float
     cpu: float  # seconds, of all threads
@@ -275,17 +275,17 @@ def _start(load_engine: Callable[[], Decode]) -> None:
     _decode = load_engine()
 
 
-def _answer(samples: Samples) -> Answer:
+def _answer(samples: Samples) -> EngineAnswer:
     assert _decode is not None
     seconds, cpu = time.perf_counter(), time.process_time()
     text = _decode(samples)
-    return Answer(text, time.perf_counter() - seconds, time.process_time() - cpu)
+    return EngineAnswer(text, time.perf_counter() - seconds, time.process_time() - cpu)
 
 
-def measure(candidates: Sequence[Candidate], clips: Sequence[Clip]) -> list[list[Answer]]:
+def measure(candidates: Sequence[Candidate], clips: Sequence[Clip]) -> list[list[EngineAnswer]]:
     """For each candidate, its answer to each clip, or to those before a Ctrl-C."""
     sounds = [to_samples(clip.audio + clip.silence(ROOM)) for clip in clips]
-    answers: list[list[Answer]] = [[] for _ in candidates]
+    answers: list[list[EngineAnswer]] = [[] for _ in candidates]
     with ExitStack() as stack:
         pools = []
         for candidate in candidates:
@@ -305,7 +305,7 @@ def measure(candidates: Sequence[Candidate], clips: Sequence[Clip]) -> list[list
     return [kept[:complete] for kept in answers]
 
 
-def row(candidate: Candidate, clips: Sequence[Clip], answers: Sequence[Answer]) -> Row:
+def row(candidate: Candidate, clips: Sequence[Clip], answers: Sequence[EngineAnswer]) -> Row:
     texts = {clip.name: answer.text for clip, answer in zip(clips, answers, strict=True)}
     return Row(
         engine=candidate.name,

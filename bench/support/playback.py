@@ -34,7 +34,7 @@ class Clock:
 
 
 @dataclass(frozen=True, slots=True)
-class Answer:
+class PlayedAnswer:
     """A transcript and when it came.
 
     The times after are None when the answer came before that moment, and the
@@ -56,7 +56,7 @@ async def play(
     language: str | None = "en",
     channels: int = 1,
     timeout: float = 120,
-) -> Answer:
+) -> PlayedAnswer:
     """Play one clip to the server on a local port and wait for its text.
 
     Args:
@@ -87,7 +87,7 @@ async def play(
         raise NoAnswer(f"no transcript within {timeout:g} s") from None
     except (OSError, EOFError) as error:
         raise NoAnswer(f"the connection broke: {error}") from error
-    return Answer(
+    return PlayedAnswer(
         text=text.strip(),
         seconds=answered - clock.started,
         after_speech=None if clock.spoken is None else answered - clock.spoken,

@@ -58,7 +58,7 @@ async def test_an_attack_is_what_it_says_and_leaves_nothing(
         await attack(which, port(server), pcm16(tone(1.0)), random.Random(seed))
     await until(lambda: not server.connections)
     assert SAID.get(which, "") in caplog.text
-    assert server.memory.held == 0
+    assert server.memory.used == 0
     await server.serves()
 
 

@@ -21,8 +21,8 @@ from wyoming_faster_whisper.client import (
     Refused,
     Retry,
     Spoken,
+    TranscriptObserver,
     Unreachable,
-    Watch,
 )
 from wyoming_faster_whisper.testing import FakeEngine, pcm16, tone
 
@@ -47,7 +47,7 @@ def clip(seconds: float) -> Clip:
     return Clip(PcmFormat(), pcm16(tone(seconds)))
 
 
-class Seen(Watch):
+class Seen(TranscriptObserver):
     """Writes down what it is told."""
 
     def __init__(self) -> None:
@@ -78,7 +78,7 @@ async def test_partial_text_is_told_as_it_grows(plain: Start) -> None:
     server = await plain(Plain(partials=("turn on", " the light")))
     seen = Seen()
     async with Client(server.uri) as client:
-        assert (await client.transcribe(clip(0.5), watch=seen)).text == "16000 bytes"
+        assert (await client.transcribe(clip(0.5), observer=seen)).text == "16000 bytes"
     assert [text for text in seen.told if text[0] != "("] == ["turn on", "turn on the light"]
 
 
@@ -93,7 +93,7 @@ async def test_an_answer_before_the_end_of_the_sound_ends_the_utterance(plain: S
     spoken, seen = Spoken(PcmFormat()), Seen()
     spoken.add(clip(0.5).data)  # and it goes on: text_end() is never called
     async with Client(server.uri) as client:
-        answer = await client.transcribe(spoken, watch=seen)
+        answer = await client.transcribe(spoken, observer=seen)
     assert (answer.text, seen.told) == ("16000 bytes", ["(end of speech)"])
 
 
@@ -103,7 +103,7 @@ async def test_sound_goes_out_while_it_is_spoken(server: Server) -> None:
         answer = asyncio.create_task(client.transcribe(spoken))
         for _ in range(3):
             spoken.add(clip(0.2).data)
-            await until(lambda: server.memory.held > 0)
+            await until(lambda: server.memory.used > 0)
         assert not answer.done()
         spoken.end()
         assert (await answer).text == "0.6 seconds"

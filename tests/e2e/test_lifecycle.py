@@ -138,7 +138,7 @@ async def test_a_server_that_stops_answers_what_was_cut_too(serve: Serve) -> Non
         await client.say(tone(0.5))
         await client.say(tone(2.0))
         await until(server.engine.decoding.is_set)
-        await until(lambda: server.memory.held == 48_000)
+        await until(lambda: server.memory.used == 48_000)
         closing = await stopping(server)
         server.engine.release()
         assert await client.transcript() == "0.5 seconds"

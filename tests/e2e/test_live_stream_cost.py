@@ -10,7 +10,7 @@ from wyoming.audio import AudioChunk, AudioStart, AudioStop
 from wyoming.event import Event, async_read_event
 
 from tests.support.virtual_time import CHUNK, House, run
-from wyoming_faster_whisper.session.session import Shared, SpeechDetector
+from wyoming_faster_whisper.session.session import SessionContext, SpeechDetector
 from wyoming_faster_whisper.testing import LoudnessVad, pcm16, tone
 from wyoming_faster_whisper.transports.lifecycle import ClientLimits
 from wyoming_faster_whisper.transports.wyoming.connection import Connection
@@ -55,7 +55,9 @@ async def spoken(
         connection = Connection(
             reader,
             asyncio.StreamWriter(transport, protocol, reader, loop),
-            shared=Shared(worker=house.worker, vad=vad, offer=house.offer, pause=pause),
+            shared=SessionContext(
+                worker=house.worker, vad=vad, offer=house.offer, guess_after=pause
+            ),
             info=Event("info"),
             limits=ClientLimits(),
             peer="client",

@@ -37,7 +37,7 @@ async def test_escape_forgets_what_was_said(serve: Serve, page: Page) -> None:
     await page.press("Escape")
     await page.until(IDLE)
     await until(lambda: server.browsers == 0)
-    assert server.memory.held == 0
+    assert server.memory.used == 0
     assert await page.text("#problem") == ""
 
 
@@ -62,7 +62,7 @@ async def test_an_error_of_the_servers_is_shown_and_the_next_press_works(
     async with browser(server) as other:
         await other.start()
         await other.hear(tone(0.1))
-        await until(lambda: server.memory.held > 0)
+        await until(lambda: server.memory.used > 0)
         await page.press("Enter")
         await page.until(PROBLEM)
         assert "all places are taken (1 client)" in await page.text("#problem")

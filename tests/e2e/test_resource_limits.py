@@ -38,13 +38,13 @@ async def test_who_never_ends_an_utterance_piles_up_two_at_most(serve: Serve) ->
     *endless, _ = recording(pcm16(tone(2.0)), PCM, chunk=320)
     async with server.peer() as greedy, server.client() as other:
         greedy.send(frames(endless) * 20)
-        await until(lambda: server.memory.held >= 2 * 32_000)
+        await until(lambda: server.memory.used >= 2 * 32_000)
         for _ in range(50):
             await other.ping()
-        assert server.memory.held == 2 * 32_000
+        assert server.memory.used == 2 * 32_000
         await greedy.vanish(reset=True)
         await until(lambda: server.connections == 1)
-        assert server.memory.held == 0
+        assert server.memory.used == 0
 
 
 async def test_a_reset_is_seen_while_an_answer_is_waited_for(serve: Serve) -> None:
@@ -70,7 +70,7 @@ async def test_more_audio_than_there_is_memory_for_is_refused(server: Server) ->
         await speaking.send(stop)
         assert await speaking.transcript() == "2.0 seconds"
     await until(lambda: server.connections == 0)
-    assert server.memory.held == 0
+    assert server.memory.used == 0
 
 
 async def test_what_was_said_is_not_held_for_who_has_gone(serve: Serve) -> None:
@@ -83,7 +83,7 @@ async def test_what_was_said_is_not_held_for_who_has_gone(serve: Serve) -> None:
             answered.send(frames(utterance(tone(3.0))))
             await answered.receive()
             answered.send(frames(utterance(tone(3.0))[:-1]))
-            await until(lambda: server.memory.held > 3 * 32_000 - 6_400)
+            await until(lambda: server.memory.used > 3 * 32_000 - 6_400)
             await answered.vanish(reset=True)
         await until(lambda: server.connections == 0)
         held = [one for one in gc.get_objects() if isinstance(one, Recording)]
@@ -99,9 +99,9 @@ async def test_one_chunk_with_more_audio_than_there_is_memory_for_is_refused(
     data = frames(recording(pcm16(tone(60.0)), PCM, chunk=2 * 960_000))
     async with server.peer() as refused, server.peer() as other:
         assert (await refused.send(data).error()).code == "busy"
-        await until(lambda: server.memory.held == 0)
+        await until(lambda: server.memory.used == 0)
         other.send(data[:1_000_000])  # the rest is announced, and never comes
-        await until(lambda: server.memory.held > 900_000)
+        await until(lambda: server.memory.used > 900_000)
         await until(
             lambda: all(
                 len(connection._frames._buffer) <= 64 * 1024
@@ -109,7 +109,7 @@ async def test_one_chunk_with_more_audio_than_there_is_memory_for_is_refused(
             )
         )
     await until(lambda: server.connections == 0)
-    assert server.memory.held == 0
+    assert server.memory.used == 0
 
 
 async def test_how_much_sound_is_held_is_the_operators_choice(serve: Serve) -> None:

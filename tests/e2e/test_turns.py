@@ -105,7 +105,7 @@ async def test_who_leaves_with_the_answer_is_no_fault(
         await new_home_assistant.vanish(reset=True)
     await until(lambda: server.connections == 0)
     assert warnings(caplog) == []
-    assert server.memory.held == 0
+    assert server.memory.used == 0
 
 
 async def test_vad_sensitivity_turns_endpointing_on_for_one_turn(server: Server) -> None:
@@ -207,7 +207,7 @@ async def test_audio_that_never_stops_is_answered_at_the_cap_and_drained(serve: 
         await client.send(*endless)
         assert await client.transcript() == "1.0 seconds"
         assert await client.ping() is None
-        assert server.memory.held == 0
+        assert server.memory.used == 0
 
 
 @pytest.mark.parametrize("chunk", [2, 3, 320, 64_000])

@@ -51,7 +51,7 @@ async def test_the_upstream_hears_it_while_it_is_spoken(serve: Serve) -> None:
     *spoken, stop = utterance(tone(1.0))
     async with server.client() as client:
         await client.send(*spoken)
-        await until(lambda: gpu.memory.held >= 2 * 15_000)
+        await until(lambda: gpu.memory.used >= 2 * 15_000)
         await client.send(stop)
         assert await client.transcript() == THERE
 
@@ -109,7 +109,7 @@ async def test_it_is_asked_again_once_it_is_back(serve: Serve) -> None:
     server = await serve(engine(HERE), upstream=gpu.uri)
     upstreams(server).all[0].failed("a test pulled the plug")
     assert await said(server) == HERE
-    await until(lambda: upstreams(server).all[0].well)
+    await until(lambda: upstreams(server).all[0].healthy)
     assert await said(server) == THERE
 
 
@@ -134,7 +134,7 @@ async def test_a_cycle_ends_after_one_hop(serve: Serve) -> None:
     port = await free_port(serve)
     one = await serve(engine("one"), upstream=f"tcp://127.0.0.1:{port}")
     two = await serve(engine("two"), uri=f"tcp://127.0.0.1:{port}", upstream=one.uri)
-    await until(lambda: upstreams(one).all[0].well)
+    await until(lambda: upstreams(one).all[0].healthy)
     assert await said(one) == "two"
     assert await said(two) == "one"
 

@@ -181,9 +181,9 @@ async def test_a_browser_that_vanishes_leaves_nothing_behind(serve: Serve) -> No
     async with browser(server) as client:
         await client.start()
         await client.hear(tone(1.0))
-        await until(lambda: server.memory.held > 0)
+        await until(lambda: server.memory.used > 0)
         client.connection.transport.abort()
-    await until(lambda: server.memory.held == 0)
+    await until(lambda: server.memory.used == 0)
     await until(lambda: server.browsers == 0)
     await server.serves()
 
@@ -193,7 +193,7 @@ async def test_one_browser_too_many_is_told_to_come_later(serve: Serve) -> None:
     async with browser(server) as first:
         await first.start()
         await first.hear(tone(0.1))
-        await until(lambda: server.memory.held > 0)
+        await until(lambda: server.memory.used > 0)
         async with browser(server) as late:
             code, _, closed = await late.error()
         assert (code, closed) == ("busy", 1013)

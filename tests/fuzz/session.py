@@ -72,7 +72,7 @@ class Target:
         assert not frames.mid_frame, answer
         assert set(kinds) <= ANSWERS, kinds
         assert "error" not in kinds[:-1], kinds
-        assert self._server.memory.held == 0
+        assert self._server.memory.used == 0
         assert not self._faults.seen, self._faults.seen
 
 

@@ -25,7 +25,7 @@ from wyoming_faster_whisper.app.service import Service
 from wyoming_faster_whisper.audio.pcm import PcmFormat, Samples
 from wyoming_faster_whisper.config.settings import Settings
 from wyoming_faster_whisper.engine.protocol import Engine
-from wyoming_faster_whisper.session.session import Memory, SpeechDetector
+from wyoming_faster_whisper.session.session import AudioMemory, SpeechDetector
 from wyoming_faster_whisper.testing import FakeEngine, LoudnessVad, pcm16, tone
 from wyoming_faster_whisper.transports.lifecycle import ClientLimits
 from wyoming_faster_whisper.transports.wyoming.framing import write_event
@@ -85,7 +85,7 @@ class Server:
         return self.service._listener
 
     @property
-    def memory(self) -> Memory:
+    def memory(self) -> AudioMemory:
         return self.listener._shared.memory
 
     @asynccontextmanager

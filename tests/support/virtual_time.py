@@ -21,7 +21,7 @@ from wyoming_faster_whisper.engine.queue import Worker
 from wyoming_faster_whisper.session.events import Answer, Notice
 from wyoming_faster_whisper.session.record import UtteranceRecord
 from wyoming_faster_whisper.session.request import Offer, Request
-from wyoming_faster_whisper.session.session import Session, Shared
+from wyoming_faster_whisper.session.session import Session, SessionContext
 from wyoming_faster_whisper.testing import LoudnessVad, pcm16
 
 T = TypeVar("T")
@@ -155,7 +155,7 @@ class House:
 
     Args:
         seconds: that a decode takes.
-        shared: fields of Shared.
+        shared: fields of SessionContext.
     """
 
     def __init__(
@@ -171,7 +171,7 @@ class House:
         self.loop = loop
         self.engine = SlowEngine(seconds, say) if say else SlowEngine(seconds)
         self.worker = Worker(lambda: self.engine)
-        self.shared = {"pause": 0.13, **shared}
+        self.shared = {"guess_after": 0.13, **shared}
         self.offer = Offer([_Model()], DecodeOptions(language=language))
 
     async def __aenter__(self) -> House:
@@ -208,7 +208,7 @@ class House:
         async def send(answer: Answer) -> None:
             said.answers.append((self.loop.time(), answer))
 
-        shared = Shared(
+        shared = SessionContext(
             worker=self.worker,
             vad=vad,
             offer=self.offer,
@@ -219,7 +219,7 @@ class House:
         data, started = pcm16(samples), self.loop.time()
         waiting = list(requests)
         async with asyncio.TaskGroup() as tasks:
-            session = Session(shared, tasks, send, tell=said.notices.append)
+            session = Session(shared, tasks, send, notify=said.notices.append)
             session.start(PCM)
             for at in range(0, len(data), chunk):
                 while waiting and waiting[0][0] * 32_000 <= at:
@@ -227,11 +227,11 @@ class House:
                 # A microphone has a chunk once its time is over.
                 due = started + pace * (at + chunk) / 32_000
                 await asyncio.sleep(max(0.0, due - self.loop.time()))
-                session.hear(PCM, data[at : at + chunk])
+                session.audio(PCM, data[at : at + chunk])
             await session.answered()
             session.stop()
             await session.answered()
-            session.leave()
+            session.abort()
         return said
 
 

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 from ..engine.queue import Worker
 from ..errors import SettingError
 from ..models import Model
-from ..session.session import Shared
+from ..session.session import SessionContext
 from ..transports.admission import Admission
 from ..transports.lifecycle import ClientLimits
 
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
 
 def make_web(
-    shared: Shared,
+    shared: SessionContext,
     model: Model,
     *,
     names: tuple[str, ...],

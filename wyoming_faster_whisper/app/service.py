@@ -27,7 +27,7 @@ from ..engine.remote.wyoming import Upstreams
 from ..models import data_folders
 from ..process import stop_signals
 from ..session.request import Offer
-from ..session.session import Memory, Shared, SpeechDetector
+from ..session.session import AudioMemory, SessionContext, SpeechDetector
 from ..session.text import style
 from ..speech.vad import Vad
 from ..transports.address import Address
@@ -262,7 +262,7 @@ class Service:
         now = self.statistics()
         return {"wyoming": now.connections, "web": now.browsers}
 
-    async def _serve_page(self, shared: Shared, port: int) -> None:
+    async def _serve_page(self, shared: SessionContext, port: int) -> None:
         settings = self._settings
         self._page_server = await asyncio.to_thread(
             make_web,
@@ -291,33 +291,33 @@ class Service:
         )
         self._announcement.start()
 
-    def _shared(self, worker: Worker) -> Shared:
+    def _shared(self, worker: Worker) -> SessionContext:
         settings, names = self._settings, self._names
 
         async def vad() -> SpeechDetector:
             return await asyncio.shield(self._vad)
 
-        return Shared(
+        return SessionContext(
             worker=worker,
             vad=vad,
             offer=Offer(
                 self.models,
                 build.decode_options(settings, default_language(settings, self.models[0])),
-                home=tuple if names is None else (lambda: names.names),
+                home_names=tuple if names is None else (lambda: names.names),
             ),
             rules=build.speech_rules(settings),
             turns=build.turn_rules(settings),
             names=names,
-            pause=settings.guess_after,
+            guess_after=settings.guess_after,
             partials=settings.partials,
             style=partial(style, settings.text_style),
             one_sentence=settings.text_style == "command",
             upstreams=self._upstreams,
             max_seconds=settings.max_audio_seconds,
-            memory=Memory(limit=settings.max_audio_memory * 1_000_000),
+            memory=AudioMemory(limit=settings.max_audio_memory * 1_000_000),
             observe=self._observer(UtteranceLog(text=settings.log_text)),
-            lost=self._metrics.lost if self._metrics else lambda _: None,
-            failed=self._metrics.failed if self._metrics else lambda _: None,
+            count_lost=self._metrics.lost if self._metrics else lambda _: None,
+            count_error=self._metrics.failed if self._metrics else lambda _: None,
         )
 
     def _observer(self, log: UtteranceLog) -> Callable[[UtteranceRecord], None]:

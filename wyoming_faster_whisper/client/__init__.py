@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from .clips import Clip, Spoken, read_wav
-    from .connection import Client, ClientError, Lost, Refused, Unreachable, Watch
+    from .connection import Client, ClientError, Lost, Refused, TranscriptObserver, Unreachable
     from .retry import Retry
 
 __all__ = [
@@ -23,8 +23,8 @@ __all__ = [
     "Refused",
     "Retry",
     "Spoken",
+    "TranscriptObserver",
     "Unreachable",
-    "Watch",
     "read_wav",
 ]
 

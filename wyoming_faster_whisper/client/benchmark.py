@@ -19,14 +19,14 @@ from ..audio.pcm import SAMPLE_RATE, PcmFormat
 from ..errors import AudioError, SettingError, printable, visible
 from . import media, plain_screen, plot, screen, word_errors
 from .clips import Spoken
-from .connection import Client, ClientError, Unreachable, Watch
+from .connection import Client, ClientError, TranscriptObserver, Unreachable
 from .options import DEFAULT_URI, Plan
 
 _STEP = 0.02  # seconds of sound at a time, when it is sent in real time
 
 
 @dataclass(frozen=True, slots=True)
-class Recording:
+class BenchmarkClip:
     """One recording, and what is said in it."""
 
     name: str
@@ -39,7 +39,7 @@ class Recording:
 
 
 @dataclass(frozen=True, slots=True)
-class Answer:
+class BenchmarkAnswer:
     """How one utterance went; times in seconds."""
 
     file: str
@@ -55,7 +55,7 @@ class Result:
 
     uri: str
     server: str
-    answers: tuple[Answer, ...]
+    answers: tuple[BenchmarkAnswer, ...]
     words: word_errors.Words | None
 
     @property
@@ -97,7 +97,7 @@ async def bench(plan: Plan, new_client: Callable[[str], Client]) -> list[Result]
     return results
 
 
-def load(names: Sequence[str]) -> list[Recording]:
+def load(names: Sequence[str]) -> list[BenchmarkClip]:
     """Read recordings and the truth beside them. Blocking."""
     found = []
     for name, _ in media.find_files(names):
@@ -109,7 +109,7 @@ def load(names: Sequence[str]) -> list[Recording]:
                 truth = beside.read_text(encoding="utf-8")
             except (OSError, UnicodeError) as error:
                 raise AudioError(f"cannot read {beside}: {error}") from None
-        found.append(Recording(name, data, truth))
+        found.append(BenchmarkClip(name, data, truth))
     return found
 
 
@@ -128,13 +128,13 @@ async def _measure(
     plan: Plan,
     uri: str,
     name: str,
-    recordings: Sequence[Recording],
+    recordings: Sequence[BenchmarkClip],
     new_client: Callable[[str], Client],
     bar: plain_screen.Bar,
 ) -> Result:
     turn = asyncio.Semaphore(plan.jobs)
 
-    async def one(recording: Recording) -> Answer:
+    async def one(recording: BenchmarkClip) -> BenchmarkAnswer:
         async with turn:
             answer = await say(plan, recording, new_client(uri))
             bar.advance(1.0)
@@ -155,7 +155,7 @@ async def _measure(
     return Result(uri, name, tuple(answers), counted)
 
 
-class _Clock(Watch):
+class _Clock(TranscriptObserver):
     """When things happened; seconds, monotonic."""
 
     def __init__(self) -> None:
@@ -171,7 +171,7 @@ class _Clock(Watch):
             self.first = time.perf_counter()
 
 
-async def say(plan: Plan, recording: Recording, client: Client) -> Answer:
+async def say(plan: Plan, recording: BenchmarkClip, client: Client) -> BenchmarkAnswer:
     """Send one recording on a connection of its own and take the times."""
     spoken = Spoken(PcmFormat())
     data = recording.data + bytes(2 * round(plan.trailing * SAMPLE_RATE))
@@ -180,20 +180,20 @@ async def say(plan: Plan, recording: Recording, client: Client) -> Answer:
         async with client:
             clock = _Clock()
             said = await client.transcribe(
-                spoken, language=plan.language, model=plan.model, watch=clock
+                spoken, language=plan.language, model=plan.model, observer=clock
             )
             done = time.perf_counter()
     except Unreachable:
         raise
     except ClientError as error:
-        return Answer(recording.name, None, str(error), None, None)
+        return BenchmarkAnswer(recording.name, None, str(error), None, None)
     finally:
         speaking.cancel()
     # Where the server found the end by itself, audio-stop was yet to come.
     due = clock.started + len(data) / 2 / SAMPLE_RATE if not plan.burst else done
     wait = done - (clock.sent if clock.sent is not None else due)
     first = None if clock.first is None else clock.first - clock.started
-    return Answer(recording.name, visible(said.text), None, wait, first)
+    return BenchmarkAnswer(recording.name, visible(said.text), None, wait, first)
 
 
 async def _speak(spoken: Spoken, data: bytes, step: float | None) -> None:
@@ -209,7 +209,7 @@ async def _speak(spoken: Spoken, data: bytes, step: float | None) -> None:
 
 
 def table(
-    results: Sequence[Result], recordings: Sequence[Recording]
+    results: Sequence[Result], recordings: Sequence[BenchmarkClip]
 ) -> tuple[list[str], list[list[str]]]:
     """A column for each server."""
 

@@ -49,7 +49,7 @@ class Refused(ClientError):
         self.reason = reason  # its code, for machines
 
 
-class Watch:
+class TranscriptObserver:
     """What one may want to know while an utterance is on its way. Override what you need."""
 
     def partial(self, text: str) -> None:
@@ -136,7 +136,7 @@ class Client:
         *,
         language: str | None = None,
         model: str | None = None,
-        watch: Watch | None = None,
+        observer: TranscriptObserver | None = None,
     ) -> Transcript:
         """Have an utterance transcribed, while it is spoken if it still goes on.
 
@@ -150,12 +150,12 @@ class Client:
         if self._streams is not None and await _has_closed(self._streams[0]):
             await self.close()
         await self._connect()
-        watch = watch or Watch()
+        observer = observer or TranscriptObserver()
         spoken = Spoken.of(speech) if isinstance(speech, Clip) else speech
         request = Transcribe(name=model, language=language)
-        sending = asyncio.create_task(self._say(request, spoken, watch))
+        sending = asyncio.create_task(self._say(request, spoken, observer))
         try:
-            transcript = await self._transcript(sending, watch)
+            transcript = await self._transcript(sending, observer)
         finally:
             all_sent = sending.done()
             sending.cancel()
@@ -167,7 +167,9 @@ class Client:
             await self.close()
         return transcript
 
-    async def _say(self, request: Transcribe, spoken: Spoken, watch: Watch) -> None:
+    async def _say(
+        self, request: Transcribe, spoken: Spoken, observer: TranscriptObserver
+    ) -> None:
         pcm = spoken.pcm
         await self.send(request)
         await self.send(AudioStart(rate=pcm.rate, width=pcm.width, channels=pcm.channels))
@@ -176,9 +178,11 @@ class Client:
                 AudioChunk(rate=pcm.rate, width=pcm.width, channels=pcm.channels, audio=chunk)
             )
         await self.send(AudioStop())
-        watch.all_sent()
+        observer.all_sent()
 
-    async def _transcript(self, sending: asyncio.Task[None], watch: Watch) -> Transcript:
+    async def _transcript(
+        self, sending: asyncio.Task[None], observer: TranscriptObserver
+    ) -> Transcript:
         """Wait for the transcript, or for the end of one that came in parts only."""
         parts = ""
         while True:
@@ -190,9 +194,9 @@ class Client:
                 return Transcript.from_event(event)
             if TranscriptChunk.is_type(event.type):
                 parts += str(event.data.get("text", ""))
-                watch.partial(parts)
+                observer.partial(parts)
             elif VoiceStopped.is_type(event.type):
-                watch.speech_ended()
+                observer.speech_ended()
             elif TranscriptStop.is_type(event.type) and parts:
                 return Transcript(text=parts)
 

@@ -26,7 +26,7 @@ from ..audio.pcm import SAMPLE_RATE, PcmFormat, Samples
 from ..errors import visible
 from . import plain_screen, screen
 from .clips import Spoken
-from .connection import Client, ClientError, Watch
+from .connection import Client, ClientError, TranscriptObserver
 from .end_of_turn import SilenceEndpointer, SpeakerState
 from .keyboard import keys
 from .microphone import Microphone
@@ -86,7 +86,7 @@ async def listen(
             hearing = asyncio.create_task(_hear(microphone, facts))
             try:
                 with screen.meter(_hint(keyboard, manner.loop)) as meter:
-                    ear = partial(_Ear, manner, client, retry, vad, facts, meter)
+                    ear = partial(_Listener, manner, client, retry, vad, facts, meter)
                     heard = await _take_turns(ear, loop=manner.loop)
                 if hearing.done():
                     hearing.result()  # why there is no microphone
@@ -106,7 +106,7 @@ def _hint(keyboard: bool, loop: bool) -> str:
     return "any key ends the utterance, q all of it" if loop else "any key ends it"
 
 
-async def _take_turns(new_ear: Callable[[], _Ear], *, loop: bool) -> int:
+async def _take_turns(new_ear: Callable[[], _Listener], *, loop: bool) -> int:
     heard = 0
     while True:
         ear = new_ear()
@@ -127,7 +127,7 @@ async def _hear(microphone: Microphone, facts: asyncio.Queue[_Fact]) -> None:
         facts.put_nowait(_Unplugged())
 
 
-class _Ear(Watch):
+class _Listener(TranscriptObserver):
     """One utterance, from the first sound to its text.
 
     Args:
@@ -219,7 +219,7 @@ class _Ear(Watch):
             self._retry.run(
                 self._client,
                 lambda: self._client.transcribe(
-                    spoken, language=manner.language, model=manner.model, watch=self
+                    spoken, language=manner.language, model=manner.model, observer=self
                 ),
                 tell=screen.note,
             )

@@ -64,7 +64,7 @@ class Part:
     end: float
 
 
-def judge(data: bytes, stream: SpeechStream) -> Iterator[Probabilities]:
+def detect_speech(data: bytes, stream: SpeechStream) -> Iterator[Probabilities]:
     """Probabilities of speech, window by window; the last is filled with zeros. Blocking."""
     step = 2 * _SLICE
     for at in range(0, len(data), step):

@@ -19,7 +19,7 @@ from .connection import Client, ClientError, Refused
 from .formats import CAPTION_PAUSE, FORMATS, SUFFIXES, TIMED, Line, Transcription
 from .options import Wish
 from .retry import Retry
-from .segmenting import CAPTION_LONGEST, Cut, Part, SpeechDetector, judge, parts
+from .segmenting import CAPTION_LONGEST, Cut, Part, SpeechDetector, detect_speech, parts
 
 # Seconds: what a server that finds the end of speech by itself might take for the end.
 _ENDPOINT_PAUSE = 0.3
@@ -256,7 +256,7 @@ class _Reader:
         async with self._loading:
             if self._vad is None:
                 self._vad = await asyncio.to_thread(self._new_vad)
-        judged = judge(sound, self._vad.stream())
+        judged = detect_speech(sound, self._vad.stream())
         probabilities: list[float] = []
         while (more := await asyncio.to_thread(next, judged, None)) is not None:
             probabilities += more.tolist()

@@ -33,17 +33,19 @@ class _Part:
     segment: Segment
     options: DecodeOptions  # as they were asked for when it was begun
     guess: bool  # nobody waits for it yet
-    before: _Part | None  # is decoded first
+    previous: _Part | None  # is decoded first
     task: asyncio.Future[Transcript | None] | None = None  # None: it failed
     job: Job | None = None  # once it was its turn
     quick: bool = False  # a first pass will do as long as nobody waits and more may come
     was_guess: bool = False  # begun before anybody waited for it
     closed: bool = False  # no more can come to it
-    told: bool = False
-    corrected: str | None = None  # language, where the one that was detected was doubtful
+    committed: bool = False
+    corrected_language: str | None = (
+        None  # language, where the one that was detected was doubtful
+    )
 
     @property
-    def text(self) -> Transcript | None:
+    def transcript(self) -> Transcript | None:
         """What it says, if that is known."""
         task = self.task
         if task is None or not task.done() or task.cancelled() or task.exception():
@@ -51,28 +53,28 @@ class _Part:
         return task.result()
 
     @property
-    def doubted(self) -> bool:
+    def is_provisional(self) -> bool:
         """True where a first pass doubts its text, and no second one was made."""
-        return self.quick and self.text is not None and self.text.provisional
+        return self.quick and self.transcript is not None and self.transcript.provisional
 
     @property
     def language(self) -> str | None:
         """The language that was detected, if it was detected with certainty."""
-        text = self.text
+        text = self.transcript
         if text is None or not text.text or self.segment.speech_seconds < _ENOUGH_SPEECH:
             return None
         return text.language if text.language_probability >= _ENOUGH_PROBABILITY else None
 
 
-class Decoding:
+class Decodes:
     """Begins, drops and awaits the decodes of one recording.
 
     Args:
-        wanted: how to decode; may change while the utterance runs.
-        read: is told what every decode of the last segment so far says; None: it failed.
-        certain: is told the text of every segment, in order, once no more can come to it.
+        options: how to decode; may change while the utterance runs.
+        on_decoded: is told what every decode of the last segment so far says; None: it failed.
+        on_committed: is told the text of every segment, in order, once no more can come to it.
         score_end: ask also how the end of what was said looked to the decoder.
-        said: the text with which the decode of a segment has to begin, and its language.
+        committed: the text with which the decode of a segment has to begin, and its language.
     """
 
     def __init__(
@@ -81,22 +83,22 @@ class Decoding:
         tasks: asyncio.TaskGroup,
         recording: Recording,
         *,
-        wanted: Callable[[], DecodeOptions],
-        read: Callable[[Segment, Transcript | None], None],
-        certain: Callable[[Transcript], None],
-        said: Callable[[Segment], tuple[str, str | None]],
+        options: Callable[[], DecodeOptions],
+        on_decoded: Callable[[Segment, Transcript | None], None],
+        on_committed: Callable[[Transcript], None],
+        committed: Callable[[Segment], tuple[str, str | None]],
         score_end: bool,
         name: str,
     ) -> None:
         self.begun = 0  # decodes
-        self.alone = False  # the client has left: go on only while nobody waits
+        self.client_left = False  # the client has left: go on only while nobody waits
         self._worker = worker
         self._tasks = tasks
         self._recording = recording
-        self._wanted = wanted
-        self._read = read
-        self._certain = certain
-        self._said = said
+        self._options = options
+        self._on_decoded = on_decoded
+        self._on_committed = on_committed
+        self._committed = committed
         self._score_end = score_end
         self._name = name
         self._parts: dict[Segment, _Part] = {}  # in the order of speech
@@ -112,7 +114,7 @@ class Decoding:
         return any(part.task and not part.task.done() for part in self._parts.values())
 
     @property
-    def waiting(self) -> bool:
+    def is_queued(self) -> bool:
         """What would be decoded next has not reached the model, and cannot at once."""
         for part in self._parts.values():
             if part.task is not None and not part.task.done():
@@ -121,10 +123,10 @@ class Decoding:
                 return not self._worker.idle
         return not self._parts and not self._worker.idle
 
-    def settled(self, segment: Segment) -> bool:
+    def committed_before(self, segment: Segment) -> bool:
         """The text of all that was said before a segment is certain."""
         return all(
-            part.told for part in self._parts.values() if part.segment.start < segment.start
+            part.committed for part in self._parts.values() if part.segment.start < segment.start
         )
 
     def begin(self, segment: Segment, *, guess: bool, quick: bool = False) -> None:
@@ -139,14 +141,14 @@ class Decoding:
             before = [one for one in self._parts.values() if one.segment.start < segment.start]
             for one in before:
                 self._close(one)
-            part = _Part(segment, self._wanted(), guess, before[-1] if before else None)
+            part = _Part(segment, self._options(), guess, before[-1] if before else None)
             part.quick, part.was_guess = quick, guess
             self._parts[segment] = part
             self._parts = dict(sorted(self._parts.items(), key=lambda item: item[0].start))
             self._start(part)
-            self._tell_certain()
+            self._commit()
         elif not guess:
-            self._hurry(part)
+            self._promote(part)
 
     def drop(self, segment: Segment) -> None:
         """Withdraw a decode: there is more to the segment."""
@@ -159,9 +161,9 @@ class Decoding:
         part = self._parts.get(segment)
         if part is not None:
             self._close(part)
-            self._tell_certain()
+            self._commit()
 
-    def forget(self) -> None:
+    def drop_all(self) -> None:
         """Withdraw everything."""
         for segment in list(self._parts):
             self.drop(segment)
@@ -172,14 +174,14 @@ class Decoding:
         Raises:
             ServerError: the model failed.
         """
-        wanted = self._wanted()
+        wanted = self._options()
         for segment in segments:
             part = self._parts[segment]
             # What is sent already cannot be decoded in another way any more.
-            if part.options != wanted and not part.told:
+            if part.options != wanted and not part.committed:
                 part.options = wanted
                 self._restart(part)
-            self._hurry(part)
+            self._promote(part)
         for segment in segments:
             await self._text(self._parts[segment])
             self._learn_language(self._parts[segment])
@@ -188,23 +190,23 @@ class Decoding:
         for segment in segments:
             part = self._parts[segment]
             texts.append(text := await self._text(part))
-            if not part.told:
-                part.told = True
-                self._certain(text)
+            if not part.committed:
+                part.committed = True
+                self._on_committed(text)
         return texts
 
     def _correct_languages(self) -> None:
         """Decode segments again whose language was a guess, in the one that is certain."""
         for part in self._parts.values():
             if self._language is not None and self._doubtful(part):
-                part.corrected = self._language
+                part.corrected_language = self._language
                 self._restart(part)
 
     def _doubtful(self, part: _Part) -> bool:
         """True where a part was decoded in a language that may not be the one that is spoken."""
-        if part.told or part.options.language or part.corrected:
+        if part.committed or part.options.language or part.corrected_language:
             return False
-        text = part.text
+        text = part.transcript
         if text is None or not text.text:
             return False
         return part.language is None and text.language != self._language
@@ -215,7 +217,7 @@ class Decoding:
         if part.language is not None and seconds > self._language_seconds:
             self._language, self._language_seconds = part.language, seconds
 
-    def guessed(self, segment: Segment) -> bool:
+    def was_guessed(self, segment: Segment) -> bool:
         """The text of this segment was begun before anybody waited for it."""
         part = self._parts.get(segment)
         return part is not None and part.was_guess
@@ -236,11 +238,11 @@ class Decoding:
 
     def _close(self, part: _Part) -> None:
         part.closed = True
-        self._finish(part)
+        self._finish_quick(part)
 
-    def _finish(self, part: _Part) -> None:
+    def _finish_quick(self, part: _Part) -> None:
         """Decode in full what a first pass doubts: its text is needed now."""
-        if part.doubted:
+        if part.is_provisional:
             part.quick = False
             self._restart(part)
             part.was_guess = part.guess
@@ -251,23 +253,23 @@ class Decoding:
         part.was_guess = False
         self._start(part)
 
-    def _hurry(self, part: _Part) -> None:
+    def _promote(self, part: _Part) -> None:
         """Somebody waits for a part, and so for all before it."""
         while True:
             part.guess = False
             if part.job is not None and part.job.guess and self._worker.is_waiting(part.job):
                 part.quick = False
                 self._restart(part)  # in front of the guesses
-            self._finish(part)
-            if part.before is None:
+            self._finish_quick(part)
+            if part.previous is None:
                 return
-            part = part.before
+            part = part.previous
 
     async def _decode(self, part: _Part) -> Transcript | None:
         text: Transcript | None = None
         try:
-            if part.before is not None and part.before.task is not None:
-                await asyncio.wait([part.before.task])
+            if part.previous is not None and part.previous.task is not None:
+                await asyncio.wait([part.previous.task])
             text = await self._submit(part)
             if part.quick and text.provisional and (part.closed or not part.guess):
                 part.quick = False
@@ -278,19 +280,19 @@ class Decoding:
             _LOGGER.debug("%s: a decode failed: %s", self._name, error)
         # Also of one that a long silence has closed by now: that silence may end the turn.
         if self._parts.get(part.segment) is part:
-            self._read(part.segment, text)
+            self._on_decoded(part.segment, text)
         # After this task is done, for its text is asked for.
-        asyncio.get_running_loop().call_soon(self._tell_certain)
+        asyncio.get_running_loop().call_soon(self._commit)
         return text
 
     async def _submit(self, part: _Part) -> Transcript:
-        if self.alone and not self._worker.idle:
+        if self.client_left and not self._worker.idle:
             raise asyncio.CancelledError  # others wait, and this may be for nobody
         segment, options = part.segment, part.options
-        said, language = self._said(segment)
+        prefix, language = self._committed(segment)
         if options.language is None:
-            if not said:
-                language = part.corrected or self._language
+            if not prefix:
+                language = part.corrected_language or self._language
             options = replace(options, language=language)
         part.job = Job(
             self._recording.samples(segment.start, segment.end),
@@ -299,7 +301,7 @@ class Decoding:
             speech=segment.speech_samples,
             guess=part.guess,
             quick=part.quick and part.guess and not part.closed,
-            prefix=said,
+            prefix=prefix,
             score_end=part.guess and self._score_end,
             leading_silence=segment.leading_silence,
             owner=self._recording,
@@ -307,15 +309,15 @@ class Decoding:
         self.begun += 1
         return await self._worker.submit(part.job)
 
-    def _tell_certain(self) -> None:
+    def _commit(self) -> None:
         for part in self._parts.values():
             self._learn_language(part)
         if any(map(self._doubtful, self._parts.values())):
             self._correct_languages()
         for part in self._parts.values():
-            text = part.text
-            if not part.closed or text is None or part.doubted or self._doubtful(part):
+            text = part.transcript
+            if not part.closed or text is None or part.is_provisional or self._doubtful(part):
                 return
-            if not part.told:
-                part.told = True
-                self._certain(text)
+            if not part.committed:
+                part.committed = True
+                self._on_committed(text)

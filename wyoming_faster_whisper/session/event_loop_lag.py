@@ -11,31 +11,31 @@ import asyncio
 _EVERY = 0.2  # seconds; Pace bears with who is late by a little more
 
 
-class Lateness:
+class EventLoopLag:
     """Measures itself from now on until it is stopped."""
 
     def __init__(self) -> None:
         self._loop = asyncio.get_running_loop()
-        self._late = 0.0  # seconds, when it was last
+        self._lag = 0.0  # seconds, when it was last
         self._until = 0.0  # what came then has been seen to by this time
-        self._wind()
+        self._schedule()
 
     @property
     def seconds(self) -> float:
         """By how much earlier what is seen now may have come."""
         now = self._loop.time()
-        return max(now - self._due, self._late if now < self._until else 0.0, 0.0)
+        return max(now - self._due, self._lag if now < self._until else 0.0, 0.0)
 
     def stop(self) -> None:
         self._timer.cancel()
 
-    def _wind(self) -> None:
+    def _schedule(self) -> None:
         self._due = self._loop.time() + _EVERY
-        self._timer = self._loop.call_at(self._due, self._ring)
+        self._timer = self._loop.call_at(self._due, self._measure)
 
-    def _ring(self) -> None:
+    def _measure(self) -> None:
         now = self._loop.time()
         late = now - self._due
         if now + late > self._until:
-            self._late, self._until = late, now + late
-        self._wind()
+            self._lag, self._until = late, now + late
+        self._schedule()

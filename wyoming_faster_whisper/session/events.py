@@ -1,7 +1,7 @@
 """What a client is told of its utterance, whichever transport tells it. Pure.
 
-In this order: VoiceStarted, TextStarted, TextPiece ..., VoiceStopped, the Answer,
-TextStopped. The answer always comes; voices where the server ends the turn, texts
+In this order: SpeechStarted, TranscriptStarted, PartialText ..., SpeechStopped, the Answer,
+TranscriptStopped. The answer always comes; voices where the server ends the turn, texts
 where partial text is on.
 """
 
@@ -22,21 +22,21 @@ class Answer:
 
 
 @dataclass(frozen=True, slots=True)
-class VoiceStarted:
+class SpeechStarted:
     """Somebody began to speak."""
 
     seconds: float  # since the first sample
 
 
 @dataclass(frozen=True, slots=True)
-class VoiceStopped:
-    """And has stopped; only after VoiceStarted."""
+class SpeechStopped:
+    """And has stopped; only after SpeechStarted."""
 
     seconds: float  # since the first sample
 
 
 @dataclass(frozen=True, slots=True)
-class TextStarted:
+class TranscriptStarted:
     """Text will come, a piece at a time; at the latest before the answer."""
 
     language: str | None = None  # None: not known yet
@@ -44,15 +44,15 @@ class TextStarted:
 
 
 @dataclass(frozen=True, slots=True)
-class TextPiece:
+class PartialText:
     """More text. All pieces together are the answer's text."""
 
     text: str
 
 
 @dataclass(frozen=True, slots=True)
-class TextStopped:
+class TranscriptStopped:
     """The answer was sent: no more text comes."""
 
 
-Notice = VoiceStarted | VoiceStopped | TextStarted | TextPiece | TextStopped
+Notice = SpeechStarted | SpeechStopped | TranscriptStarted | PartialText | TranscriptStopped

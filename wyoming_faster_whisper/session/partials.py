@@ -18,11 +18,11 @@ from ..engine.protocol import DecodeOptions, Job, Transcript
 from ..engine.queue import Worker
 from ..errors import Hung, ServerError
 from ..speech.segmenter import ENOUGH, Segment
-from .text import GrowingText, agreed, rest
+from .text import GrowingText, local_agreement, text_after
 
 _LOGGER = logging.getLogger(__name__)
 
-_EVERY = SAMPLE_RATE  # samples of new sound before another look
+_MIN_NEW_SAMPLES = SAMPLE_RATE  # samples of new sound before another look
 
 
 class Partials:
@@ -30,8 +30,8 @@ class Partials:
 
     Args:
         eager: look also while others use the model.
-        look: whether to decode what is being spoken at all.
-        tell: is handed every piece of text that is certain.
+        enabled: whether to decode what is being spoken at all.
+        on_partial: is handed every piece of text that is certain.
     """
 
     def __init__(
@@ -40,74 +40,83 @@ class Partials:
         tasks: asyncio.TaskGroup,
         recording: Recording,
         *,
-        wanted: Callable[[], DecodeOptions],
+        options: Callable[[], DecodeOptions],
         text: GrowingText,
-        look: bool,
+        enabled: bool,
         eager: bool,
-        tell: Callable[[str], None],
+        on_partial: Callable[[str], None],
     ) -> None:
         self.begun = 0  # decodes
         self._worker = worker
         self._tasks = tasks
         self._recording = recording
-        self._wanted = wanted
+        self._options = options
         self._text = text
-        self._look = look
+        self._enabled = enabled
         self._eager = eager
-        self._tell = tell
-        self._looked = 0  # samples that were there at the last look
-        self._looking: asyncio.Task[None] | None = None
-        self._start = -1  # window with which the open segment begins
-        self._before = ""  # what the look before this one saw
-        self._said = ""  # of the open segment: as decoded, and sent
+        self._on_partial = on_partial
+        self._decoded_samples = 0  # samples that were there at the last look
+        self._task: asyncio.Task[None] | None = None
+        self._segment_start = -1  # window with which the open segment begins
+        self._last_hypothesis = ""  # what the look before this one saw
+        self._committed = ""  # of the open segment: as decoded, and sent
         self._language: str | None = None
 
-    def said(self, segment: Segment) -> tuple[str, str | None]:
+    def committed(self, segment: Segment) -> tuple[str, str | None]:
         """The beginning of a segment's text that has been sent, and its language."""
-        if segment.speech[0] != self._start:
+        if segment.speech[0] != self._segment_start:
             return "", None
-        return self._said, self._language
+        return self._committed, self._language
 
-    def certain(self, transcript: Transcript) -> None:
+    def commit(self, transcript: Transcript) -> None:
         """Take the text of the next segment; no more comes to it."""
         self._take(transcript.text, transcript.language)
-        self._start, self._before, self._said = -1, "", ""
-        if self._look:
+        self._segment_start, self._last_hypothesis, self._committed = -1, "", ""
+        if self._enabled:
             self._send()
 
     def end(self) -> str:
         """Send what is left; return the whole text."""
         if piece := self._text.end():
-            self._tell(piece)
+            self._on_partial(piece)
         return self._text.sent
 
-    def listen(self, spoken: Callable[[], Segment | None]) -> None:
+    def decode_if_due(self, open_segment: Callable[[], Segment | None]) -> None:
         """More was said: look at it, if it is time to.
 
         Args:
-            spoken: what is being said now; None also while what was said before it is decoded.
+            open_segment: what is being said now; None also while what was said before it is
+                decoded.
         """
-        looking = self._looking is not None and not self._looking.done()
-        if not self._look or looking or len(self._recording) - self._looked < _EVERY:
+        decoding = self._task is not None and not self._task.done()
+        if (
+            not self._enabled
+            or decoding
+            or len(self._recording) - self._decoded_samples < _MIN_NEW_SAMPLES
+        ):
             return
         if not self._eager and not self._worker.idle:
             return
-        self._looked = len(self._recording)
-        segment = spoken()
+        self._decoded_samples = len(self._recording)
+        segment = open_segment()
         # A longer one may still be cut in two.
         if segment is not None and segment.end - segment.start < ENOUGH * SAMPLE_RATE:
-            self._looking = self._tasks.create_task(self._see(segment))
+            self._task = self._tasks.create_task(self._decode(segment))
 
-    def pause(self) -> None:
+    def cancel(self) -> None:
         """What is said so far is decoded by others: their text counts."""
-        if self._looking is not None:
-            self._looking.cancel()
+        if self._task is not None:
+            self._task.cancel()
 
-    async def _see(self, segment: Segment) -> None:
-        if segment.speech[0] != self._start:
-            self._start, self._before, self._said = segment.speech[0], "", ""
-        options = self._wanted()
-        if self._said:
+    async def _decode(self, segment: Segment) -> None:
+        if segment.speech[0] != self._segment_start:
+            self._segment_start, self._last_hypothesis, self._committed = (
+                segment.speech[0],
+                "",
+                "",
+            )
+        options = self._options()
+        if self._committed:
             options = replace(options, language=self._language)
         samples = self._recording.samples(segment.start, segment.end)
         self.begun += 1
@@ -119,7 +128,7 @@ class Partials:
                     guess=True,
                     quick=True,
                     owner=self._recording,
-                    prefix=self._said,
+                    prefix=self._committed,
                     leading_silence=segment.leading_silence,
                 )
             )
@@ -128,21 +137,21 @@ class Partials:
         except ServerError as error:
             _LOGGER.debug("a look at what is being said failed: %s", error)
             return
-        if seen.verdict not in ("", "believe") or segment.speech[0] != self._start:
+        if seen.verdict not in ("", "believe") or segment.speech[0] != self._segment_start:
             return  # the gate would not have it, or the segment is closed by now
-        words = agreed(self._before, seen.text)
-        self._before = seen.text
-        if len(words) > len(self._said):
+        words = local_agreement(self._last_hypothesis, seen.text)
+        self._last_hypothesis = seen.text
+        if len(words) > len(self._committed):
             self._take(words, seen.language)
-            self._said, self._language = words, seen.language
+            self._committed, self._language = words, seen.language
             self._send()
 
     def _take(self, text: str, language: str | None) -> None:
-        if self._said:
-            self._text.go_on(rest(text, self._said))
+        if self._committed:
+            self._text.extend(text_after(text, self._committed))
         else:
             self._text.append(text, language)
 
     def _send(self) -> None:
-        if piece := self._text.certain():
-            self._tell(piece)
+        if piece := self._text.take_committed():
+            self._on_partial(piece)

@@ -19,7 +19,7 @@ MOST_NAMES = 500
 LONGEST_NAME = 100  # characters
 
 
-class Served(Protocol):
+class ServedModel(Protocol):
     """What is known of a model that is served."""
 
     @property
@@ -35,7 +35,7 @@ class Request:
 
     language: str | None = None  # any tag
     model: str | None = None  # by the name in Info
-    names: tuple[str, ...] = ()  # to expect, most important first
+    hotwords: tuple[str, ...] = ()  # to expect, most important first
     vad_sensitivity: str | None = None  # how soon silence ends the turn; None: not said
     context: dict[str, Any] | None = field(default=None, hash=False)  # handed back
 
@@ -49,9 +49,9 @@ class Request:
 class Offer:
     """What there is to choose from, and what is chosen when nobody says."""
 
-    models: Sequence[Served]  # the default first; not empty
+    models: Sequence[ServedModel]  # the default first; not empty
     options: DecodeOptions = field(default_factory=DecodeOptions)
-    home: Callable[[], tuple[str, ...]] = tuple  # the names that Home Assistant knows now
+    home_names: Callable[[], tuple[str, ...]] = tuple  # the names that Home Assistant knows now
 
     def accept(
         self, request: Request, client: str, warned: set[str] | None = None
@@ -73,10 +73,10 @@ class Offer:
             model=model.name,
             language=language,
             candidate_languages=among,
-            hotwords=(*request.names[:MOST_NAMES], *self.home()[:MOST_NAMES]),
+            hotwords=(*request.hotwords[:MOST_NAMES], *self.home_names()[:MOST_NAMES]),
         )
 
-    def _model(self, request: Request, client: str, warned: set[str]) -> Served:
+    def _model(self, request: Request, client: str, warned: set[str]) -> ServedModel:
         named = [model for model in self.models if model.name == request.model]
         if named:
             return named[0]
@@ -96,7 +96,7 @@ class Offer:
         return self.models[0]
 
     def _language(
-        self, wanted: str | None, model: Served, client: str, warned: set[str]
+        self, wanted: str | None, model: ServedModel, client: str, warned: set[str]
     ) -> str | None:
         """The code to decode with; None = detect."""
         if len(model.languages) == 1:

@@ -21,17 +21,17 @@ from enum import Enum
 
 from ..audio.pcm import PcmFormat
 from ..speech.endpointing import EndReason
-from .audio_input import Memory, SpeechDetector, SpeechStream
+from .audio_input import AudioMemory, SpeechDetector, SpeechStream
 from .events import Answer, Notice
 from .request import Request
-from .turn import Shared, Turn
+from .turn import SessionContext, Turn
 
-__all__ = ["Answer", "Memory", "Session", "Shared", "SpeechDetector", "SpeechStream"]
+__all__ = ["Answer", "AudioMemory", "Session", "SessionContext", "SpeechDetector", "SpeechStream"]
 
 _LOGGER = logging.getLogger(__name__)
 
 
-class State(Enum):
+class SessionState(Enum):
     """Where a session is."""
 
     IDLE = "idle"
@@ -48,53 +48,53 @@ class Session:
     Args:
         tasks: decodes run in it; a ServerError that leaves it is for the client.
         send: hands an answer to the client.
-        tell: hands a notice to the client; at once, without waiting.
+        notify: hands a notice to the client; at once, without waiting.
     """
 
     def __init__(
         self,
-        shared: Shared,
+        shared: SessionContext,
         tasks: asyncio.TaskGroup,
         send: Callable[[Answer], Awaitable[None]],
         *,
-        tell: Callable[[Notice], None] = lambda _: None,
+        notify: Callable[[Notice], None] = lambda _: None,
         name: str = "client",
     ) -> None:
         self._shared = shared
         self._tasks = tasks
         self._send = send
-        self._tell = tell
+        self._notify = notify
         self._name = name
         self._request = Request()
-        self._state = State.IDLE
+        self._state = SessionState.IDLE
         self._turn: Turn | None = None  # the one that is heard
         self._answers: list[tuple[Turn, asyncio.Task[None]]] = []  # that are on their way
         self._warned: set[str] = set()
-        self._says_no_more = False
+        self._is_half_closed = False
 
     def __repr__(self) -> str:
         seconds = self._turn.seconds if self._turn else 0.0
         doing = "answering" if self.answering else self._state.value
-        silent = ", says no more" if self._says_no_more else ""
+        silent = ", says no more" if self._is_half_closed else ""
         return f"<Session {self._name}, {doing}, {seconds:.1f} s heard{silent}>"
 
     @property
     def listening(self) -> bool:
         """Inside an utterance that is not over."""
-        return self._state is State.LISTENING
+        return self._state is SessionState.LISTENING
 
     @property
-    def rest(self) -> float:
+    def read_delay(self) -> float:
         """Seconds for which sound may gather before it is heard."""
-        return self._turn.rest if self._turn else 0.0
+        return self._turn.read_delay if self._turn else 0.0
 
     @property
-    def crowded(self) -> bool:
+    def two_pending(self) -> bool:
         """A turn was over by itself while the answer to the one before is on its way."""
         return len(self._answers) > 1
 
     @property
-    def full(self) -> bool:
+    def at_limit(self) -> bool:
         """The longest utterance is reached: dash() it."""
         return self._turn is not None and self._turn.seconds >= self._shared.max_seconds
 
@@ -116,35 +116,35 @@ class Session:
 
     def start(self, pcm: PcmFormat) -> None:
         """Begin an utterance; one that had not ended is forgotten."""
-        self._forget()
+        self._discard_turn()
         self._shared.worker.reload()
         if self._shared.names is not None:
             self._shared.names.refresh()
-        self._state = State.LISTENING
+        self._state = SessionState.LISTENING
         self._turn = Turn(
             self._shared,
             self._tasks,
             pcm,
             self._request,
             warned=self._warned,
-            tell=self._tell,
-            over=self._over,
+            notify=self._notify,
+            on_end=self._turn_ended,
             name=self._name,
         )
 
-    def hear(self, pcm: PcmFormat, data: bytes) -> None:
+    def audio(self, pcm: PcmFormat, data: bytes) -> None:
         """Take more sound, in the format that it says it has.
 
         Raises:
             AudioError: the format changes again and again.
             Busy: the memory for sound is used up.
         """
-        if self._state is State.IDLE:
+        if self._state is SessionState.IDLE:
             self.start(pcm)
-        if self._turn is not None and not self.full:
-            self._turn.hear(pcm, data)
+        if self._turn is not None and not self.at_limit:
+            self._turn.audio(pcm, data)
 
-    def cut(self) -> None:
+    def answer_truncated(self) -> None:
         """Answer what was heard of an utterance that is too long; its rest is drained."""
         _LOGGER.warning(
             "%s: %.0f s of audio is all we take; answering what was heard",
@@ -152,52 +152,52 @@ class Session:
             self._shared.max_seconds,
         )
         assert self._turn is not None
-        self._end(self._turn, EndReason.FULL)
+        self._end_turn(self._turn, EndReason.FULL)
 
     def stop(self) -> None:
         """End the utterance: its answer is sent as soon as it is known."""
-        if self._state is State.IDLE:
+        if self._state is SessionState.IDLE:
             self.start(PcmFormat())
         if self._turn is not None:
-            self._end(self._turn, EndReason.STOPPED)
-        self._state = State.IDLE
+            self._end_turn(self._turn, EndReason.STOPPED)
+        self._state = SessionState.IDLE
 
-    def leave(self) -> None:
+    def abort(self) -> None:
         """The client has gone: withdraw what has not reached the model yet."""
-        self._forget()
-        self.say_no_more()
+        self._discard_turn()
+        self.half_closed()
 
-    def say_no_more(self) -> None:
+    def half_closed(self) -> None:
         """The client has closed its half, or gone: nobody knows whether it still reads.
 
         What the model has begun, or can begin at once, is answered.
         """
-        self._says_no_more = True
+        self._is_half_closed = True
         for turn, task in self._answers:
-            turn.leave()
-            if turn.waiting:
+            turn.client_left()
+            if turn.is_queued:
                 task.cancel()
 
-    def _forget(self) -> None:
+    def _discard_turn(self) -> None:
         turn, self._turn = self._turn, None
-        self._state = State.IDLE
+        self._state = SessionState.IDLE
         if turn is not None:
-            turn.forget()
+            turn.close()
 
-    def _over(self, turn: Turn, why: EndReason) -> None:
+    def _turn_ended(self, turn: Turn, why: EndReason) -> None:
         if turn is self._turn:  # else it was stopped while its last sound was judged
-            self._end(turn, why)
+            self._end_turn(turn, why)
 
-    def _end(self, turn: Turn, why: EndReason) -> None:
+    def _end_turn(self, turn: Turn, why: EndReason) -> None:
         self._turn = None
-        self._state = State.DRAINING
+        self._state = SessionState.DRAINING
         self._request = Request()
         turn.stop()
         before = [task for _, task in self._answers]
         task = self._tasks.create_task(self._answer(turn, why, before))
         self._answers.append((turn, task))
         # A callback, because a task that is cancelled early never runs.
-        task.add_done_callback(lambda task: self._drop(turn, task))
+        task.add_done_callback(lambda task: self._answer_done(turn, task))
 
     async def _answer(self, turn: Turn, why: EndReason, before: list[asyncio.Task[None]]) -> None:
         if before:
@@ -205,10 +205,10 @@ class Session:
         await self._send(await turn.answer(why))
         turn.answered()
 
-    def _drop(self, turn: Turn, task: asyncio.Task[None]) -> None:
+    def _answer_done(self, turn: Turn, task: asyncio.Task[None]) -> None:
         self._answers.remove((turn, task))
-        turn.forget()
+        turn.close()
         if task.cancelled():
-            self._shared.lost("left")
+            self._shared.count_lost("left")
         elif task.exception() is not None:
-            self._shared.lost("failed")
+            self._shared.count_lost("failed")

@@ -18,10 +18,10 @@ _STOP_AT_END = re.compile(r"(?<!\b\w)[.。…,，、]+$")
 
 def _inside(stop: re.Match[str]) -> str:
     """Remove a period inside a sentence: "for. 10 minutes" was one order with a pause in it."""
-    return f" {stop[1]}" if goes_on(stop[1]) else stop[0]
+    return f" {stop[1]}" if continues_sentence(stop[1]) else stop[0]
 
 
-def goes_on(text: str) -> bool:
+def continues_sentence(text: str) -> bool:
     """True for a text that begins inside a sentence: with a digit or a small letter."""
     return text[:1].isdigit() or text[:1].islower()
 
@@ -66,18 +66,18 @@ class GrowingText:
         """Take the next words, without blanks around them."""
         if text and (self._held or self.sent):
             # A pause is no end of a sentence.
-            if goes_on(text) or self._one_sentence:
+            if continues_sentence(text) or self._one_sentence:
                 said = _STOP_AT_END.sub("", self.sent + self._held)
                 self._held = said[len(self.sent) :]
             if language not in _UNSPACED:
                 text = f" {text}"
         self._held += text
 
-    def go_on(self, text: str) -> None:
+    def extend(self, text: str) -> None:
         """Take what follows the last words to the letter: "s", ", please" or " please"."""
         self._held += text
 
-    def certain(self) -> str:
+    def take_committed(self) -> str:
         """Return the piece that can go out now: all but punctuation at the end."""
         body = self._held[: _end(self._held)]
         self._held = self._held[len(body) :]
@@ -104,15 +104,15 @@ def _end(text: str) -> int:
     return found.start()
 
 
-def rest(text: str, said: str) -> str:
+def text_after(text: str, prefix: str) -> str:
     """What follows in a text whose beginning has been said, to the letter."""
-    if text.startswith(said):
-        return text[len(said) :]
+    if text.startswith(prefix):
+        return text[len(prefix) :]
     # Whoever decoded it did not go on from there; word by word it may fit.
-    return "".join(f" {word}" for word in text.split()[len(said.split()) :])
+    return "".join(f" {word}" for word in text.split()[len(prefix.split()) :])
 
 
-def agreed(before: str, after: str) -> str:
+def local_agreement(before: str, after: str) -> str:
     """The words at the beginning on which two decodes of growing sound agree.
 
     The last word of the longer sound may be cut in the middle, and does not count.

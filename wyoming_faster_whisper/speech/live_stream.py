@@ -18,50 +18,50 @@ _BURST = 1.0  # seconds at the start in which sound may come faster
 _TOLERANCE = 0.25  # seconds
 
 
-class Pace:
+class LiveStream:
     """One stream's chunks and when they came."""
 
     def __init__(self) -> None:
-        self._begun: float | None = None  # when the first chunk came
-        self._heard = 0.0  # seconds of sound
-        self._lead = 0.0  # seconds that the sound was ahead of the clock, after the burst
-        self._other = False  # it was not as Home Assistant sends it
+        self._started: float | None = None  # when the first chunk came
+        self._audio_seconds = 0.0  # seconds of sound
+        self._usual_lead = 0.0  # seconds that the sound was ahead of the clock, after the burst
+        self._not_live = False  # it was not as Home Assistant sends it
         self._now = 0.0
-        self._late = 0.0  # seconds by which the last chunk may have come before
+        self._lag = 0.0  # seconds by which the last chunk may have come before
 
-    def chunk(self, pcm: PcmFormat, size: int, now: float, late: float = 0.0) -> None:
+    def chunk(self, pcm: PcmFormat, size: int, now: float, lag: float = 0.0) -> None:
         """Take note of a chunk.
 
         Args:
             size: bytes.
             now: seconds, monotonic.
-            late: seconds by which we may be late to see it.
+            lag: seconds by which we may be late to see it.
         """
-        if self._begun is None:
-            self._begun = now
-        self._now, self._late = now, late
+        if self._started is None:
+            self._started = now
+        self._now, self._lag = now, lag
         if pcm != _FORMAT or size != _CHUNK:
-            self._other = True
-        self._heard += size / _CHUNK / 100
-        if self._beginning:
-            self._lead = max(self._lead, self._ahead)
-        elif self._ahead > self._lead + _TOLERANCE:
-            self._other = True
+            self._not_live = True
+        self._audio_seconds += size / _CHUNK / 100
+        if self._in_burst:
+            self._usual_lead = max(self._usual_lead, self._lead)
+        elif self._lead > self._usual_lead + _TOLERANCE:
+            self._not_live = True
 
     @property
-    def live(self) -> bool:
+    def is_live(self) -> bool:
         """It does, and has for longer than a burst lasts."""
-        if self._other or self._begun is None or self._beginning:
+        if self._not_live or self._started is None or self._in_burst:
             return False
-        return self._ahead + self._late >= self._lead - _TOLERANCE
+        return self._lead + self._lag >= self._usual_lead - _TOLERANCE
 
     @property
-    def _beginning(self) -> bool:
+    def _in_burst(self) -> bool:
         """The last chunk may belong to the burst."""
-        assert self._begun is not None
-        return self._now - self._late - self._begun <= _BURST
+        assert self._started is not None
+        return self._now - self._lag - self._started <= _BURST
 
     @property
-    def _ahead(self) -> float:
-        assert self._begun is not None
-        return self._heard - (self._now - self._begun)
+    def _lead(self) -> float:
+        assert self._started is not None
+        return self._audio_seconds - (self._now - self._started)

@@ -76,9 +76,9 @@ def test_only_languages_of_the_model_may_be_detected() -> None:
 
 
 def test_names_of_the_request_go_first_and_are_bounded() -> None:
-    home = Offer([BASE], home=lambda: ("Nanit",))
-    assert home.accept(Request(names=("Ecobee",)), "client").hotwords == ("Ecobee", "Nanit")
-    assert len(accepted(Request(names=("x",) * 10_000)).hotwords) == MOST_NAMES
+    home = Offer([BASE], home_names=lambda: ("Nanit",))
+    assert home.accept(Request(hotwords=("Ecobee",)), "client").hotwords == ("Ecobee", "Nanit")
+    assert len(accepted(Request(hotwords=("x",) * 10_000)).hotwords) == MOST_NAMES
 
 
 def test_who_has_been_warned_is_not_warned_again(caplog: pytest.LogCaptureFixture) -> None:

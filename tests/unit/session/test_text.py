@@ -6,7 +6,7 @@ from functools import partial
 
 import pytest
 
-from wyoming_faster_whisper.session.text import GrowingText, agreed, rest
+from wyoming_faster_whisper.session.text import GrowingText, local_agreement, text_after
 from wyoming_faster_whisper.session.text import style as write
 
 
@@ -43,7 +43,7 @@ def grown(*texts: str, language: str = "en", style: str = "plain") -> list[str]:
     pieces = []
     for text in texts:
         growing.append(text, language)
-        pieces.append(growing.certain())
+        pieces.append(growing.take_committed())
     pieces.append(growing.end())
     assert "".join(pieces) == growing.sent
     return pieces
@@ -101,9 +101,9 @@ def test_nothing_is_nothing() -> None:
 def test_what_follows_to_the_letter_is_joined_to_the_letter(rest: str) -> None:
     growing = GrowingText()
     growing.append("the light", "en")
-    assert growing.certain() == "the light"
-    growing.go_on(rest)
-    growing.certain()
+    assert growing.take_committed() == "the light"
+    growing.extend(rest)
+    growing.take_committed()
     growing.end()
     assert growing.sent == f"the light{rest}"
 
@@ -120,9 +120,9 @@ def test_what_follows_to_the_letter_is_joined_to_the_letter(rest: str) -> None:
     ],
 )
 def test_words_on_which_two_decodes_agree(before: str, after: str, words: str) -> None:
-    assert agreed(before, after) == words
+    assert local_agreement(before, after) == words
 
 
 def test_who_does_not_go_on_from_what_was_said_is_followed_word_by_word() -> None:
-    assert rest("turn on the light", "turn on") == " the light"
-    assert rest("Turn up the light", "turn on") == " the light"
+    assert text_after("turn on the light", "turn on") == " the light"
+    assert text_after("Turn up the light", "turn on") == " the light"

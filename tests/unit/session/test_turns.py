@@ -15,11 +15,11 @@ from tests.support.virtual_time import House, Said, joined, run
 from wyoming_faster_whisper.audio.pcm import Samples
 from wyoming_faster_whisper.engine.protocol import Job, Transcript
 from wyoming_faster_whisper.session.events import (
-    TextPiece,
-    TextStarted,
-    TextStopped,
-    VoiceStarted,
-    VoiceStopped,
+    PartialText,
+    SpeechStarted,
+    SpeechStopped,
+    TranscriptStarted,
+    TranscriptStopped,
 )
 from wyoming_faster_whisper.session.request import Request
 from wyoming_faster_whisper.speech.endpointing import TurnRules
@@ -246,7 +246,7 @@ def test_a_language_that_the_client_gives_is_not_doubted() -> None:
 def test_no_text_goes_out_in_a_language_that_is_not_certain() -> None:
     say = spoken_in(("en", 0.9), ("de", 0.9), ("de", 0.9))
     said, _ = played(parts(1.0, 3.0, 1.0), language=None, say=say, partials="on")
-    pieces = [notice.text for notice in said.notices if isinstance(notice, TextPiece)]
+    pieces = [notice.text for notice in said.notices if isinstance(notice, PartialText)]
     assert "".join(pieces) == said.text == "1de 2de 3de"
 
 
@@ -265,7 +265,9 @@ def commands(count: int, generator: random.Random) -> list[tuple[float, Samples]
 @pytest.mark.parametrize("slower", [2, 4, 8])
 def test_guessing_is_no_later_than_not_guessing_however_slow_the_engine(slower: int) -> None:
     async def waits(pause: float) -> list[float]:
-        async with House(lambda job: slower * (0.15 + 0.03 * job.seconds), pause=pause) as house:
+        async with House(
+            lambda job: slower * (0.15 + 0.03 * job.seconds), guess_after=pause
+        ) as house:
             clips = commands(60, random.Random(7))
             said = await asyncio.gather(
                 *(house.listen(samples, begin=begin) for begin, samples in clips)
@@ -311,8 +313,8 @@ def test_silence_ends_the_turn() -> None:
     assert answer.transcript.text == "1.2 seconds"
     assert said.records[0].ended == "silence"
     started, stopped = said.notices
-    assert started == VoiceStarted(0.0)
-    assert isinstance(stopped, VoiceStopped)
+    assert started == SpeechStarted(0.0)
+    assert isinstance(stopped, SpeechStopped)
     assert stopped.seconds == pytest.approx(1.0, abs=0.04)
 
 
@@ -430,12 +432,12 @@ def dictated(job: Job) -> Transcript:
 @pytest.mark.parametrize("mode", ["auto", "on"])
 def test_text_goes_out_while_it_is_spoken(mode: str) -> None:
     said, _ = played(joined(tone(6.0), silence(0.7)), partials=mode, say=dictated)
-    pieces = [notice.text for notice in said.notices if isinstance(notice, TextPiece)]
+    pieces = [notice.text for notice in said.notices if isinstance(notice, PartialText)]
     assert len(pieces) >= 3
     assert "".join(pieces) == said.text
     assert said.text.split()[:3] == ["w0", "w1", "w2"]
-    assert said.notices[0] == TextStarted("en")
-    assert said.notices[-1] == TextStopped()
+    assert said.notices[0] == TranscriptStarted("en")
+    assert said.notices[-1] == TranscriptStopped()
 
 
 def test_no_text_goes_out_before_the_answer_where_nobody_asked_for_it() -> None:
@@ -447,13 +449,13 @@ def test_pieces_are_styled_before_they_go_out() -> None:
     said, _ = played(
         joined(tone(6.0), silence(0.7)), partials="on", say=dictated, style=str.upper
     )
-    pieces = [notice.text for notice in said.notices if isinstance(notice, TextPiece)]
+    pieces = [notice.text for notice in said.notices if isinstance(notice, PartialText)]
     assert "".join(pieces) == said.text == said.text.upper()
 
 
 def test_silence_has_a_beginning_and_an_end_of_text_and_none_between() -> None:
     said, _ = played(silence(2.0), partials="on")
-    assert said.notices == [TextStarted("en"), TextStopped()]
+    assert said.notices == [TranscriptStarted("en"), TranscriptStopped()]
     assert said.text == ""
 
 
@@ -472,7 +474,7 @@ def test_the_chunks_of_a_dictation_flow_while_the_speaker_goes_on() -> None:
     sentences = [joined(tone(3.0), silence(0.6)) for _ in range(10)]
     samples = joined(*sentences, tone(2.0), silence(0.1))
     said, _ = played(samples, partials="auto")
-    pieces = [notice.text for notice in said.notices if isinstance(notice, TextPiece)]
+    pieces = [notice.text for notice in said.notices if isinstance(notice, PartialText)]
     assert len(pieces) >= 3
     assert "".join(pieces) == said.text
 
@@ -493,7 +495,7 @@ def test_no_word_comes_twice_where_the_next_sentence_begins_before_one_is_decode
     )
     said, jobs = played(samples, partials="on", seconds=seconds, say=dictated_in_pitches)
     assert any(job.prefix for job in jobs), "nothing went out before its sentence was over"
-    pieces = [notice.text for notice in said.notices if isinstance(notice, TextPiece)]
+    pieces = [notice.text for notice in said.notices if isinstance(notice, PartialText)]
     assert "".join(pieces) == said.text
     words = said.text.replace(".", "").split()
     assert words == list(dict.fromkeys(words))

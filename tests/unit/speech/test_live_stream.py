@@ -5,14 +5,14 @@ from __future__ import annotations
 import pytest
 
 from wyoming_faster_whisper.audio.pcm import PcmFormat
-from wyoming_faster_whisper.speech.live_stream import Pace
+from wyoming_faster_whisper.speech.live_stream import LiveStream
 
 PCM = PcmFormat()
 
 
-def stream(*parts: tuple[float, float], pcm: PcmFormat = PCM, size: int = 320) -> Pace:
+def stream(*parts: tuple[float, float], pcm: PcmFormat = PCM, size: int = 320) -> LiveStream:
     """Chunks of 10 ms: so many seconds of sound, each of which takes so many."""
-    pace, now = Pace(), 100.0
+    pace, now = LiveStream(), 100.0
     for sound, took in parts:
         for _ in range(round(sound * 100)):
             now += took / 100
@@ -21,71 +21,73 @@ def stream(*parts: tuple[float, float], pcm: PcmFormat = PCM, size: int = 320) -
 
 
 def test_real_time_is_live() -> None:
-    assert stream((3.0, 1.0)).live
+    assert stream((3.0, 1.0)).is_live
 
 
-def starved(*parts: tuple[float, float], slept: float, pace: Pace | None = None) -> Pace:
+def starved(
+    *parts: tuple[float, float], slept: float, pace: LiveStream | None = None
+) -> LiveStream:
     """The same sound, but we look at it only every so many seconds: all that came, at once."""
-    pace, came = pace or Pace(), 0.0
+    pace, came = pace or LiveStream(), 0.0
     for sound, took in parts:
         for _ in range(round(sound * 100)):
             came += took / 100
             now = slept * (came // slept + 1)
-            pace.chunk(PCM, 320, 100 + now, late=slept)
+            pace.chunk(PCM, 320, 100 + now, lag=slept)
     return pace
 
 
 @pytest.mark.parametrize("slept", [0.3, 0.6, 1.2])
 def test_real_time_is_live_for_who_is_late_himself(slept: float) -> None:
-    assert starved((3.0, 1.0), slept=slept).live
-    assert starved((2.0, 0.0), (3.0, 1.0), slept=slept).live
+    assert starved((3.0, 1.0), slept=slept).is_live
+    assert starved((2.0, 0.0), (3.0, 1.0), slept=slept).is_live
 
 
 def test_who_was_late_only_at_the_start_has_missed_nothing() -> None:
     """The first chunk is seen 0.5 s late, and the next only when 1.6 s have passed."""
-    pace = Pace()
-    pace.chunk(PCM, 320, 100.5, late=0.5)
+    pace = LiveStream()
+    pace.chunk(PCM, 320, 100.5, lag=0.5)
     for _ in range(159):
-        pace.chunk(PCM, 320, 101.6, late=1.1)
+        pace.chunk(PCM, 320, 101.6, lag=1.1)
     for number in range(1, 200):
         pace.chunk(PCM, 320, 101.6 + number / 100)
-    assert pace.live
+    assert pace.is_live
 
 
 @pytest.mark.parametrize("slept", [0.1, 0.3, 0.6])
 @pytest.mark.parametrize("took", [0.0, 0.5, 1.5, 2.0])
 def test_a_file_is_not_live_however_late_we_are(took: float, slept: float) -> None:
-    assert not starved((6.0, took), slept=slept).live
+    assert not starved((6.0, took), slept=slept).is_live
 
 
 def test_what_was_heard_before_the_wake_word_may_come_at_once() -> None:
-    assert stream((2.0, 0.0), (3.0, 1.0)).live
+    assert stream((2.0, 0.0), (3.0, 1.0)).is_live
 
 
 def test_too_little_to_tell_is_not_live() -> None:
-    assert not stream((0.9, 1.0)).live
-    assert not Pace().live
+    assert not stream((0.9, 1.0)).is_live
+    assert not LiveStream().is_live
 
 
 @pytest.mark.parametrize("took", [0.0, 0.5, 0.8, 1.5, 2.0])
 def test_a_file_is_not_live(took: float) -> None:
-    assert not stream((5.0, took)).live
+    assert not stream((5.0, took)).is_live
 
 
 def test_a_network_that_stumbles_is_live_again_once_it_has_caught_up() -> None:
     late = [(2.0, 1.0), (0.01, 60.0)]  # 0.6 s for a chunk
-    assert not stream(*late).live
-    assert stream(*late, (0.59, 0.0), (1.0, 1.0)).live
+    assert not stream(*late).is_live
+    assert stream(*late, (0.59, 0.0), (1.0, 1.0)).is_live
 
 
 def test_who_was_once_too_fast_is_never_live() -> None:
-    assert not stream((2.0, 1.0), (1.0, 0.0), (1.0, 2.0), (5.0, 1.0)).live
+    assert not stream((2.0, 1.0), (1.0, 0.0), (1.0, 2.0), (5.0, 1.0)).is_live
 
 
 @pytest.mark.parametrize("size", [318, 322, 640, 4096])
 def test_other_chunks_are_not_home_assistants(size: int) -> None:
-    assert not stream((3.0, size / 320), size=size).live
+    assert not stream((3.0, size / 320), size=size).is_live
 
 
 def test_another_format_is_not_home_assistants() -> None:
-    assert not stream((3.0, 1.0), pcm=PcmFormat(rate=8000)).live
+    assert not stream((3.0, 1.0), pcm=PcmFormat(rate=8000)).is_live

@@ -40,7 +40,7 @@ class Upstream:
     def __init__(self, uri: str) -> None:
         self.uri = uri
         self.languages: frozenset[str] = frozenset()  # none: it is away
-        self._look = asyncio.Event()  # at once
+        self._checking = asyncio.Event()  # at once
         self._failures = 0
         try:
             Client(uri)  # what is no address is an error now, not later
@@ -50,17 +50,17 @@ class Upstream:
             ) from None
 
     def __repr__(self) -> str:
-        return f"<Upstream {self.uri}, {'well' if self.well else 'away'}>"
+        return f"<Upstream {self.uri}, {'well' if self.healthy else 'away'}>"
 
     @property
-    def well(self) -> bool:
+    def healthy(self) -> bool:
         return bool(self.languages)
 
     def knows(self, language: str | None) -> bool:
         """Whether it can be asked, in this language; None = it is to find out which."""
-        return self.well and (language is None or language in self.languages)
+        return self.healthy and (language is None or language in self.languages)
 
-    async def look(self, nonce: str) -> None:
+    async def check(self, nonce: str) -> None:
         """Ask it what it is."""
         try:
             async with asyncio.timeout(_PATIENCE), Client(self.uri) as server:
@@ -74,20 +74,20 @@ class Upstream:
         except ServerError as error:
             self.lost(str(error))
 
-    async def watch(self, nonce: str) -> None:
+    async def check_repeatedly(self, nonce: str) -> None:
         """Look at it again and again."""
         while True:
             tries = min(self._failures, len(_BACK_OFF))
             pause = _BACK_OFF[tries - 1] if tries else _BETWEEN
             with contextlib.suppress(TimeoutError):
                 async with asyncio.timeout(pause):
-                    await self._look.wait()
-            self._look.clear()
-            await self.look(nonce)
+                    await self._checking.wait()
+            self._checking.clear()
+            await self.check(nonce)
 
     def lost(self, why: str) -> None:
         """It cannot be asked; look soon whether it can again."""
-        if self.well or not self._failures:
+        if self.healthy or not self._failures:
             _LOGGER.warning("upstream %s is away: %s", self.uri, why)
         self.languages = frozenset()
         self._failures += 1
@@ -95,7 +95,7 @@ class Upstream:
     def failed(self, why: str) -> None:
         """It did not do what it was asked for; look at once whether it is there."""
         self.lost(why)
-        self._look.set()
+        self._checking.set()
 
     def _found(self, info: Info) -> None:
         languages = frozenset(
@@ -107,7 +107,7 @@ class Upstream:
         if not languages:
             self.lost("it is no speech-to-text server")
             return
-        if not self.well:
+        if not self.healthy:
             _LOGGER.info("upstream %s is there", self.uri)
         self.languages, self._failures = languages, 0
 
@@ -124,7 +124,7 @@ class Upstreams:
         self.all = [Upstream(uri) for uri in uris]
         self._nonce = secrets.token_hex(16)
         self._heard_ourselves = False
-        self._watching: list[asyncio.Task[None]] = []
+        self._health_checks: list[asyncio.Task[None]] = []
 
     async def start(self) -> None:
         """Look at all of them, and go on looking. We have to listen already.
@@ -133,18 +133,18 @@ class Upstreams:
             SettingError: one of them is this server.
         """
         for upstream in self.all:
-            await upstream.look(self._nonce)
+            await upstream.check(self._nonce)
             if self._heard_ourselves:
                 raise SettingError(f"--upstream {upstream.uri} is this server itself")
-        self._watching = [
-            asyncio.create_task(upstream.watch(self._nonce)) for upstream in self.all
+        self._health_checks = [
+            asyncio.create_task(upstream.check_repeatedly(self._nonce)) for upstream in self.all
         ]
 
     async def close(self) -> None:
-        for task in self._watching:
+        for task in self._health_checks:
             task.cancel()
-        if self._watching:
-            await asyncio.wait(self._watching)
+        if self._health_checks:
+            await asyncio.wait(self._health_checks)
 
     def pinged(self, text: object) -> None:
         """Take what somebody sent us in a ping."""

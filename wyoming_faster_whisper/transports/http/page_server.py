@@ -5,7 +5,7 @@ from __future__ import annotations
 import ssl
 from collections.abc import Iterable
 
-from ...session.session import Shared
+from ...session.session import SessionContext
 from ..admission import Admission
 from ..lifecycle import ClientLimits
 from .origin_check import OriginCheck
@@ -25,7 +25,7 @@ class PageServer:
 
     def __init__(
         self,
-        shared: Shared,
+        shared: SessionContext,
         limits: ClientLimits,
         about: ServerDescription,
         *,

@@ -21,10 +21,10 @@ from ...errors import (
     TooSlow,
     printable,
 )
-from ...session.events import Answer, Notice, TextPiece
+from ...session.events import Answer, Notice, PartialText
 from ...session.record import UtteranceRecord
 from ...session.request import Request
-from ...session.session import Session, Shared
+from ...session.session import Session, SessionContext
 from ..admission import Admission, normalised_host
 from ..lifecycle import ClientLifecycle, ClientLimits, drain_all
 
@@ -47,7 +47,9 @@ class SpeechSockets:
         admission: whom it lets in; browsers are counted by themselves.
     """
 
-    def __init__(self, shared: Shared, limits: ClientLimits, admission: Admission) -> None:
+    def __init__(
+        self, shared: SessionContext, limits: ClientLimits, admission: Admission
+    ) -> None:
         self._shared = shared
         self._limits = limits
         self._admission = admission
@@ -90,7 +92,9 @@ class SpeechSockets:
 class SpeechSocket(ClientLifecycle):
     """One browser, from its first message to its last."""
 
-    def __init__(self, websocket: WebSocket, shared: Shared, limits: ClientLimits) -> None:
+    def __init__(
+        self, websocket: WebSocket, shared: SessionContext, limits: ClientLimits
+    ) -> None:
         client = websocket.client
         super().__init__(
             limits,
@@ -124,19 +128,21 @@ class SpeechSocket(ClientLifecycle):
         async with asyncio.TaskGroup() as tasks:
 
             def tell(notice: Notice) -> None:
-                if isinstance(notice, TextPiece):
+                if isinstance(notice, PartialText):
                     self._text += notice.text
                     self._outbox.append({"type": "partial", "text": self._text})
                     tasks.create_task(self._send())
 
-            session = Session(self._shared, tasks, self._send_answer, tell=tell, name=self._peer)
+            session = Session(
+                self._shared, tasks, self._send_answer, notify=tell, name=self._peer
+            )
             self._session = session
             try:
                 while (message := await self._message()) is not None:
                     self._event_received()
                     await self._take(message, session)
             finally:
-                session.leave()
+                session.abort()
         await self._close(_GOING_AWAY, "the server is stopping" if self._draining else "")
 
     async def _message(self) -> str | bytes | None:
@@ -162,7 +168,7 @@ class SpeechSocket(ClientLifecycle):
         match wanted.get("type"):
             case "start":
                 self._pcm = PcmFormat(rate=_whole(wanted, "rate"))
-                if session.crowded:
+                if session.two_pending:
                     await session.answered()
                 session.request(Request(language=_language(wanted)))
                 session.start(self._pcm)
@@ -181,11 +187,11 @@ class SpeechSocket(ClientLifecycle):
         if not session.listening:
             return  # the turn is over already, and the browser has not heard of it yet
         for at in range(0, len(data), _PIECE):
-            session.hear(self._pcm, data[at : at + _PIECE])
+            session.audio(self._pcm, data[at : at + _PIECE])
             await asyncio.sleep(0)
-        if session.full:
+        if session.at_limit:
             await session.answered()
-            session.cut()
+            session.answer_truncated()
 
     async def _send_answer(self, answer: Answer) -> None:
         transcript, record = answer.transcript, self._record
@@ -220,7 +226,7 @@ class SpeechSocket(ClientLifecycle):
             ) from None
 
     async def _close_with(self, error: ServerError) -> None:
-        self._shared.failed(error.code)
+        self._shared.count_error(error.code)
         with contextlib.suppress(WebSocketDisconnect, RuntimeError, TooSlow):
             await self._send({"type": "error", "code": error.code, "text": str(error)})
         await self._close(_close_code(error), str(error))

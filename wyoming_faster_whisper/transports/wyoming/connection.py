@@ -27,7 +27,7 @@ from ...errors import ProtocolError, ServerError, TooSlow, printable, visible
 from ...session import events
 from ...session.events import Answer, Notice
 from ...session.request import LONGEST_NAME, MOST_NAMES, Request
-from ...session.session import Session, Shared
+from ...session.session import Session, SessionContext
 from ..lifecycle import ClientLifecycle, ClientLimits
 from .framing import FrameReader, write_event
 from .info import PROGRAM
@@ -57,7 +57,7 @@ class Connection(ClientLifecycle):
         reader: asyncio.StreamReader,
         writer: asyncio.StreamWriter,
         *,
-        shared: Shared,
+        shared: SessionContext,
         info: Event,
         limits: ClientLimits,
         peer: str,
@@ -99,7 +99,7 @@ class Connection(ClientLifecycle):
     async def _serve(self) -> None:
         async with asyncio.TaskGroup() as tasks:
             session = Session(
-                self._shared, tasks, self._send_answer, tell=self._tell, name=self._peer
+                self._shared, tasks, self._send_answer, notify=self._tell, name=self._peer
             )
             self._session = session
             try:
@@ -110,11 +110,11 @@ class Connection(ClientLifecycle):
                         await self._take(event, session)
                         await self._yield_if_due()
                     if session.listening and len(data) < _SMALL_READ:
-                        await self._delay_read(session.rest)
+                        await self._delay_read(session.read_delay)
                 if self._frames.mid_frame or session.listening:
                     _LOGGER.debug("%s: left in the middle of an utterance", self._peer)
             finally:
-                session.leave()
+                session.abort()
             await self._answered(session)
             if self._frames.mid_frame and data is not None:
                 # It may have closed both halves, so this is not worth a warning in the log.
@@ -157,26 +157,26 @@ class Connection(ClientLifecycle):
             if seen & (select.POLLERR | select.POLLHUP):
                 raise ConnectionResetError("reset while it waited for an answer")
             if seen:
-                session.say_no_more()
+                session.half_closed()
             with contextlib.suppress(TimeoutError):
                 async with asyncio.timeout(_DISCONNECT_CHECK):
                     await session.answered()
 
     async def _hear(self, pcm: PcmFormat, data: bytes, session: Session) -> None:
-        if session.crowded:
+        if session.two_pending:
             await self._answered(session)
         for at in range(0, len(data) or 1, _READ):
-            session.hear(pcm, data[at : at + _READ])
+            session.audio(pcm, data[at : at + _READ])
             await self._yield_if_due()
-        if session.full:
+        if session.at_limit:
             await self._answered(session)
-            session.cut()
+            session.answer_truncated()
 
     async def _take(self, event: Event, session: Session) -> None:
         if AudioChunk.is_type(event.type):
             await self._hear(_pcm(event), event.payload or b"", session)
         elif AudioStart.is_type(event.type):
-            if session.crowded:
+            if session.two_pending:
                 await self._answered(session)
             session.start(_pcm(event))
         elif AudioStop.is_type(event.type):
@@ -217,15 +217,15 @@ class Connection(ClientLifecycle):
     def _tell(self, notice: Notice) -> None:
         # Not waited for: there are few of them and they are small; the answer waits.
         match notice:
-            case events.VoiceStarted(seconds=seconds):
+            case events.SpeechStarted(seconds=seconds):
                 event = VoiceStarted(timestamp=round(1000 * seconds)).event()
-            case events.VoiceStopped(seconds=seconds):
+            case events.SpeechStopped(seconds=seconds):
                 event = VoiceStopped(timestamp=round(1000 * seconds)).event()
-            case events.TextStarted(language=language, context=context):
+            case events.TranscriptStarted(language=language, context=context):
                 event = TranscriptStart(language=language, context=context).event()
-            case events.TextPiece(text=text):
+            case events.PartialText(text=text):
                 event = TranscriptChunk(text=text).event()
-            case events.TextStopped():
+            case events.TranscriptStopped():
                 event = TranscriptStop().event()
         self._writer.write(write_event(event))
 
@@ -246,7 +246,7 @@ class Connection(ClientLifecycle):
             ) from None
 
     async def _close_with(self, error: ServerError) -> None:
-        self._shared.failed(error.code)
+        self._shared.count_error(error.code)
         # A client that waits for a transcript takes an error or the end: it gets both.
         event = Error(str(error), code=error.code).event()
         await send_and_close(self._reader, self._writer, event, self._limits.linger)
@@ -311,7 +311,7 @@ def _request(event: Event) -> Request:
         model=data.get("name"),
         # Names go before terms, as the protocol has it.
         vad_sensitivity=data.get("vad_sensitivity"),
-        names=(*_names(event, "transcript_names"), *_names(event, "transcript_terms")),
+        hotwords=(*_names(event, "transcript_names"), *_names(event, "transcript_terms")),
         context=data.get("context"),
     )
 

@@ -16,7 +16,7 @@ from wyoming.error import Error
 from wyoming.event import Event
 
 from ...errors import Busy, NotAllowed, SettingError, reason
-from ...session.session import Shared
+from ...session.session import SessionContext
 from ..address import Address
 from ..admission import Admission, normalised_host
 from ..lifecycle import ClientLimits, drain_all
@@ -41,7 +41,7 @@ class Listener:
 
     def __init__(
         self,
-        shared: Shared,
+        shared: SessionContext,
         info: Event,
         *,
         limits: ClientLimits | None = None,
@@ -179,7 +179,7 @@ class Listener:
         self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, error: Busy
     ) -> None:
         event = Error(str(error), code=error.code).event()
-        self._shared.failed(error.code)
+        self._shared.count_error(error.code)
         try:
             await send_and_close(reader, writer, event, self._limits.linger)
         finally:
