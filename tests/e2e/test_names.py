@@ -120,7 +120,7 @@ async def finish(cache: NameCache) -> None:
 
 async def test_the_first_utterance_waits_for_names() -> None:
     source = Source()
-    cache = NameCache(source, patience=10)
+    cache = NameCache(source, max_wait=10)
     cache.refresh()
     waiting = asyncio.create_task(cache.wait())
     await asyncio.sleep(0)
@@ -130,7 +130,7 @@ async def test_the_first_utterance_waits_for_names() -> None:
 
 
 async def test_it_waits_no_longer_than_its_patience() -> None:
-    cache = NameCache(Source(), patience=0.01)
+    cache = NameCache(Source(), max_wait=0.01)
     cache.refresh()
     assert await cache.wait() == ()
     await cache.close()
@@ -138,7 +138,7 @@ async def test_it_waits_no_longer_than_its_patience() -> None:
 
 async def test_only_the_first_waits_in_vain() -> None:
     source = Source()
-    cache = NameCache(source, patience=0.01)
+    cache = NameCache(source, max_wait=0.01)
     cache.refresh()
     await cache.wait()
     waiting = asyncio.create_task(cache.wait())
@@ -149,7 +149,7 @@ async def test_only_the_first_waits_in_vain() -> None:
 
 async def test_who_has_names_does_not_wait_for_newer_ones() -> None:
     source = Source()
-    cache = NameCache(source, patience=10)
+    cache = NameCache(source, max_wait=10)
     cache.refresh()
     source.say("Ecobee")
     await finish(cache)
@@ -183,7 +183,7 @@ async def test_a_failure_keeps_the_names_and_is_warned_of_once(
 
 async def test_nobody_waits_for_a_home_assistant_that_fails() -> None:
     source = Source()
-    cache = NameCache(source, patience=1e9)
+    cache = NameCache(source, max_wait=1e9)
     cache.refresh()
     source.fail()
     await finish(cache)
@@ -196,7 +196,7 @@ async def test_nobody_waits_for_a_home_assistant_that_fails() -> None:
 async def test_fetches_keep_their_distance() -> None:
     now = 0.0
     source = Source()
-    cache = NameCache(source, every=60, clock=lambda: now)
+    cache = NameCache(source, interval=60, clock=lambda: now)
     source.say("Ecobee")
     cache.refresh()
     await finish(cache)

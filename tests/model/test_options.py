@@ -15,7 +15,7 @@ import pytest
 
 from tests.support.clips import CLIPS
 from tests.support.serving import DEADLINE
-from wyoming_faster_whisper.biasing.lexicon import word_list
+from wyoming_faster_whisper.biasing.lexicon import vocabulary
 from wyoming_faster_whisper.config.settings import COMPUTE_TYPES
 from wyoming_faster_whisper.engine.protocol import DecodeOptions, Job, Transcript
 from wyoming_faster_whisper.engine.whisper.ctranslate2 import load_model
@@ -80,12 +80,12 @@ def decode(engine: WhisperEngine, clip: str = "lights", **options: object) -> Tr
 
 def test_the_words_that_there_are_are_read_before_anybody_speaks(engine: WhisperEngine) -> None:
     oov_counter.cache_clear()
-    word_list.cache_clear()
+    vocabulary.cache_clear()
     asked = count()
     engine.warm_up(lambda: next(asked) >= 3)
-    assert word_list.cache_info().currsize == 0  # somebody has come: nothing more is prepared
+    assert vocabulary.cache_info().currsize == 0  # somebody has come: nothing more is prepared
     engine.warm_up()
-    assert word_list.cache_info().currsize == 1
+    assert vocabulary.cache_info().currsize == 1
 
 
 def test_the_language_is_detected(engine: WhisperEngine) -> None:

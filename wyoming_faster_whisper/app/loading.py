@@ -16,7 +16,7 @@ from ..engine.whisper.tuning import Tuned
 from ..errors import ModelError, NoMemory, SettingError, counted
 from ..models import (
     AUTO,
-    Figures,
+    Measurements,
     Model,
     auto,
     canonical,
@@ -130,7 +130,7 @@ def load_engines(
     from ..engine.whisper.ctranslate2 import load_model
     from ..engine.whisper.pipeline import WhisperEngine
 
-    figures = Figures(folders[0], settings.device)
+    figures = Measurements(folders[0], settings.device)
     threads = hardware.threads_to_use(settings.cpu_threads)
     together = [
         auto.threads_together(
@@ -233,7 +233,7 @@ def reload(model: Model, directory: Path, settings: Settings, load: Callable[[],
 
 
 def remember(
-    figures: Figures, size: str, name: str, threads: int, beam_size: int
+    figures: Measurements, size: str, name: str, threads: int, beam_size: int
 ) -> Callable[[Tuned], None]:
     """Make what is told of each measurement: it logs what changed and keeps the figure.
 
@@ -259,7 +259,7 @@ def remember(
                 choice.batch,
             )
         if size and (choice.again or choice.seconds <= auto.BUDGET):
-            figures.write(size, auto.Figure(choice.seconds, threads))
+            figures.write(size, auto.Measurement(choice.seconds, threads))
 
     return measured
 

@@ -366,7 +366,7 @@ def _name_cache(settings: Settings, language: str) -> NameCache | None:
         return names
 
     return NameCache(
-        fetch, every=settings.hass_refresh_seconds, patience=settings.hass_prompt_timeout
+        fetch, interval=settings.hass_refresh_seconds, max_wait=settings.hass_prompt_timeout
     )
 
 

@@ -22,8 +22,8 @@ class NameCache:
 
     Args:
         fetch: asks for the names; raises ServerError.
-        every: seconds between the beginnings of two fetches, at least.
-        patience: seconds that an utterance waits at most.
+        interval: seconds between the beginnings of two fetches, at least.
+        max_wait: seconds that an utterance waits at most.
         clock: seconds, monotonic.
     """
 
@@ -31,16 +31,16 @@ class NameCache:
         self,
         fetch: Callable[[], Awaitable[tuple[str, ...]]],
         *,
-        every: float = 0.0,
-        patience: float = 1.0,
+        interval: float = 0.0,
+        max_wait: float = 1.0,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._fetch = fetch
-        self._every = every
-        self._patience = patience
+        self._interval = interval
+        self._max_wait = max_wait
         self._clock = clock
         self._names: tuple[str, ...] | None = None  # None: never fetched
-        self._begun = float("-inf")  # seconds
+        self._last_fetch = float("-inf")  # seconds
         self._failing = False
         self._waited = False  # in vain
         self._task: asyncio.Task[None] | None = None
@@ -57,16 +57,16 @@ class NameCache:
 
     def refresh(self) -> None:
         """Somebody begins to speak: begin a fetch, if one is due and none runs."""
-        due = self._failing or self._clock() - self._begun >= self._every
+        due = self._failing or self._clock() - self._last_fetch >= self._interval
         if due and not self._fetching:
-            self._begun = self._clock()
+            self._last_fetch = self._clock()
             self._task = asyncio.create_task(self._refresh(), name="fetch names")
 
     async def wait(self) -> tuple[str, ...]:
         """The names for an utterance that has ended; waits only where there are none yet."""
         vain = self._failing or self._waited
         if self._names is None and not vain and self._task is not None:
-            _, waiting = await asyncio.wait([self._task], timeout=self._patience)
+            _, waiting = await asyncio.wait([self._task], timeout=self._max_wait)
             self._waited = bool(waiting)
         return self.names
 

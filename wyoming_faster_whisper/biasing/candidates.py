@@ -14,20 +14,20 @@ _PRIOR = -5.0
 _PER_SOUND = 1.2
 _PER_MISSED_SOUND = -3.6
 _SPELLING = 6.0
-_COMMON = -0.6
+_PER_ZIPF = -0.6
 _SPLIT = 1.5
-_ANCHORED = 5.0
-_LITTLE_WORD_AT_THE_EDGE = -2.5
+_NAME_WORD = 5.0
+_FUNCTION_WORD_AT_EDGE = -2.5
 # For words of the language, where no other word of the name stands beside them, and the more
 # the commoner: "the alarm works" is not about a Worx, nor an "espresso" about a Nespresso.
 # Stricter than the fit: what was meant all the same comes out when the decoder is asked.
 _KNOWN = -4.0
 _EVERYDAY = -3.0
 # For a little word that would go with words that nobody knows: "the starkey is" is no Sparkles.
-_LITTLE_WORD_BY_EAR = -1.0
+_FUNCTION_WORD_BY_SOUND = -1.0
 
 _MOST_SOUNDS = 8.0  # a longer name is no surer to be meant
-EVERYDAY_WORD = 3.0  # commonness: "grow" has 4.9, "plank" 3.1
+EVERYDAY_ZIPF = 3.0  # commonness: "grow" has 4.9, "plank" 3.1
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,32 +53,32 @@ class Candidate:
     sounds: float  # of the name, without the words that are right already
     missed: float  # sounds, of those
     spelling: float  # 0 to 1: how alike they are written
-    common: float  # commonness of the rarest word that would go
+    zipf: float  # commonness of the rarest word that would go
     split: bool  # more words than the name has
-    anchored: bool  # another word of the name stands there
-    edge: bool  # a little word would go with the others
+    has_name_word: bool  # another word of the name stands there
+    function_word_at_edge: bool  # a little word would go with the others
 
     @property
     def evidence(self) -> float:
         """Log odds that the name was meant; 0 is even."""
-        if self.anchored:
-            return self.likeness
-        if not self.common:
-            return self.likeness + _LITTLE_WORD_BY_EAR * self.edge
-        return self.likeness + _KNOWN + _EVERYDAY * max(0.0, self.common - EVERYDAY_WORD)
+        if self.has_name_word:
+            return self.similarity
+        if not self.zipf:
+            return self.similarity + _FUNCTION_WORD_BY_SOUND * self.function_word_at_edge
+        return self.similarity + _KNOWN + _EVERYDAY * max(0.0, self.zipf - EVERYDAY_ZIPF)
 
     @property
-    def likeness(self) -> float:
+    def similarity(self) -> float:
         """The same, were the words that stand there no more than a way to write sounds."""
         return (
             _PRIOR
             + _PER_SOUND * min(self.sounds, _MOST_SOUNDS)
             + _PER_MISSED_SOUND * self.missed
             + _SPELLING * self.spelling
-            + _COMMON * self.common
+            + _PER_ZIPF * self.zipf
             + _SPLIT * self.split
-            + _ANCHORED * self.anchored
-            + _LITTLE_WORD_AT_THE_EDGE * self.edge
+            + _NAME_WORD * self.has_name_word
+            + _FUNCTION_WORD_AT_EDGE * self.function_word_at_edge
         )
 
 

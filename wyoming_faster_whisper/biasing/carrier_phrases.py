@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from functools import lru_cache
 
-from .lexicon import commonness
+from .lexicon import zipf_frequencies
 
 _POLITE = frozenset(
     "please can could would will you now hey then just "
@@ -70,11 +70,11 @@ _NONE: frozenset[str] = frozenset()
 
 _NEAR = 3  # words: the verb is one of the last before the name, and one of the first of all
 _QUESTION = 6  # words: "what is the status of the"
-_LITTLE_WORD = 6.5  # commonness of "of", "my", "at"; "good" has 6.4
-_AROUND = 6.0  # commonness of words that may stand anywhere around a name
+_FUNCTION_WORD_ZIPF = 6.5  # commonness of "of", "my", "at"; "good" has 6.4
+_CARRIER_ZIPF = 6.0  # commonness of words that may stand anywhere around a name
 
 
-def is_about(before: Iterable[str], language: str) -> bool:
+def is_order_about(before: Iterable[str], language: str) -> bool:
     """Whether an order or a question has begun, and what it is about comes next.
 
     Args:
@@ -83,7 +83,7 @@ def is_about(before: Iterable[str], language: str) -> bool:
     """
     words = [word for word in map(str.casefold, before) if word not in _POLITE]
     verbs = _VERBS_OF.get(language, _NONE)
-    little = [commonness(language).get(word, 0.0) > _LITTLE_WORD for word in words]
+    little = [zipf_frequencies(language).get(word, 0.0) > _FUNCTION_WORD_ZIPF for word in words]
     for at in range(max(0, len(words) - _NEAR), min(len(words), _NEAR)):
         if words[at] in verbs and not any(little[:at]):
             return True
@@ -96,9 +96,11 @@ def is_about(before: Iterable[str], language: str) -> bool:
 
 
 @lru_cache(maxsize=2)
-def carriers(language: str) -> frozenset[str]:
+def carrier_words(language: str) -> frozenset[str]:
     """Words, in small letters, that stand around a name in orders and questions."""
-    little = (word for word, common in commonness(language).items() if common > _AROUND)
+    little = (
+        word for word, common in zipf_frequencies(language).items() if common > _CARRIER_ZIPF
+    )
     said = (_VERBS, _ASKING, _BEING, _OTHERS)
     own = (word for words in said for word in words.get(language, "").split())
     return frozenset((*little, *own, *_POLITE))

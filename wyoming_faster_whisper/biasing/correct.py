@@ -18,19 +18,19 @@ from itertools import pairwise
 from rapidfuzz import process
 from rapidfuzz.distance import Levenshtein
 
-from .candidates import EVERYDAY_WORD, Candidate, Word, words_of
-from .lexicon import commonness
-from .phonetics import READINGS, features, letters
+from .candidates import EVERYDAY_ZIPF, Candidate, Word, words_of
+from .lexicon import zipf_frequencies
+from .phonetics import READINGS, letters, phonetic_features
 
 _STOP = re.compile(r"[.!?;:。！？]")  # between two words: no name goes on behind it
 _PAUSE = re.compile(r"[,.!?;:]\s")
-_LEAST_ALIKE = 0.5  # in sound; below it nothing else could make up for it
+_MIN_SIMILARITY = 0.5  # in sound; below it nothing else could make up for it
 _MORE_WORDS = 2  # than the name has: "net at mode" for "Netatmo"
 _LONGEST_NAME = 6  # words; longer ones are told apart by any few of them
 _LONGEST_TEXT = 400  # words; of a dictation the rest is left alone
 
-_LITTLE_WORD = 6.2  # commonness of "on", "the", "to"
-_IN_A_NAME = 5.0  # commonness of a word that some name has
+_EDGE_WORD_ZIPF = 6.2  # commonness of "on", "the", "to"
+_NAME_WORD_ZIPF = 5.0  # commonness of a word that some name has
 
 
 class Corrector:
@@ -43,13 +43,13 @@ class Corrector:
 
     def __init__(self, names: Sequence[str], language: str = "en") -> None:
         self.language = language
-        self._common = commonness(language)
+        self._zipf = zipf_frequencies(language)
         self._everyday = tuple(
-            word for word, common in self._common.items() if common > EVERYDAY_WORD
+            word for word, common in self._zipf.items() if common > EVERYDAY_ZIPF
         )
         known: dict[tuple[str, ...], str] = {}
         for name in names:
-            parts = parts_of(name)
+            parts = name_words(name)
             if 0 < len(parts) <= _LONGEST_NAME:
                 known.setdefault(parts, name)
         self._names = known
@@ -57,7 +57,7 @@ class Corrector:
         self.words = frozenset(word for name in known.values() for word in name.split())
         self._spoken_words = {word for parts in known for word in parts}
         self._codes = [
-            code(parts, reading) for reading in range(READINGS) for parts in self._parts
+            phonetic_code(parts, reading) for reading in range(READINGS) for parts in self._parts
         ]
         self._most_words = max(map(len, known), default=0) + _MORE_WORDS
 
@@ -81,7 +81,7 @@ class Corrector:
             text = text[:start] + name + text[end:]
         return text
 
-    def exact(self, words: Sequence[Word]) -> Iterator[tuple[str, int, int]]:
+    def exact_matches(self, words: Sequence[Word]) -> Iterator[tuple[str, int, int]]:
         """Names that stand there to the letter, with the first word and the one behind the last.
 
         The longest of those that begin at a word.
@@ -101,18 +101,18 @@ class Corrector:
         "expresso" is an espresso, which only then is like a Nespresso; while "valant",
         a letter from "valiant" as well, is no further from Vaillant than that is.
         """
-        name = parts_of(candidate.name)
+        name = name_words(candidate.name)
         return len(name) == 1 and any(
-            not self.commonness(word.text) and _between(word.letters, name[0], self._everyday)
+            not self.zipf_frequency(word.text) and _between(word.letters, name[0], self._everyday)
             for word in words[candidate.first : candidate.last]
         )
 
     def _misspelt(self, text: str, words: Sequence[Word]) -> Iterator[tuple[int, int, str]]:
         """Where a name stands, to the letter, but not to the sign: "wifi" for "Wi-Fi"."""
-        for name, first, last in self.exact(words):
+        for name, first, last in self.exact_matches(words):
             start, end = words[first].start, words[last - 1].end
             written = text[start:end]
-            everyday = self.commonness(written) > EVERYDAY_WORD and last - first == 1
+            everyday = self.zipf_frequency(written) > EVERYDAY_ZIPF and last - first == 1
             if (
                 not everyday
                 and not _PAUSE.search(written)
@@ -123,7 +123,7 @@ class Corrector:
     def candidates(self, text: str) -> Iterator[Candidate]:
         """Every name that any few words of the text are somewhat like."""
         words = words_of(text)[:_LONGEST_TEXT]
-        if not self._common or not self._parts or not words:
+        if not self._zipf or not self._parts or not words:
             return
         plain = [word.letters for word in words]
         free = self._free(words)
@@ -141,10 +141,10 @@ class Corrector:
         if not spans:
             return
         alike = process.cdist(
-            [code(plain[first:last], 0) for first, last in spans],
+            [phonetic_code(plain[first:last], 0) for first, last in spans],
             self._codes,
             scorer=Levenshtein.normalized_similarity,
-            score_cutoff=_LEAST_ALIKE,
+            score_cutoff=_MIN_SIMILARITY,
         )
         # By either reading, so once at most for each name.
         pairs = {
@@ -159,7 +159,7 @@ class Corrector:
     def _free(self, words: Sequence[Word]) -> list[bool]:
         """Which words may be changed: no numbers, and no part of a name that is right."""
         free = [not any(c.isdigit() for c in word.letters) for word in words]
-        for _, first, last in self.exact(words):
+        for _, first, last in self.exact_matches(words):
             free[first:last] = [False] * (last - first)
         return free
 
@@ -173,19 +173,23 @@ class Corrector:
     ) -> Iterator[Candidate]:
         """Compare what differs, leaving out the words that are right at either end."""
         heard = plain[first:last]
-        before = same(heard, parts)
-        after = same(heard[before:][::-1], parts[before:][::-1])
+        before = common_prefix(heard, parts)
+        after = common_prefix(heard[before:][::-1], parts[before:][::-1])
         wrong, right = heard[before : len(heard) - after], parts[before : len(parts) - after]
         if not wrong or not right:
             return  # a word too many or too few is no mishearing
         alike = max(
-            Levenshtein.normalized_similarity(code(wrong, 0), code(right, reading))
+            Levenshtein.normalized_similarity(
+                phonetic_code(wrong, 0), phonetic_code(right, reading)
+            )
             for reading in range(READINGS)
         )
-        if alike < _LEAST_ALIKE:
+        if alike < _MIN_SIMILARITY:
             return
-        sounds = len(code(right, 0)) / 3  # three features a sound
-        common = [self.commonness(words[at].text) for at in range(first + before, last - after)]
+        sounds = len(phonetic_code(right, 0)) / 3  # three features a sound
+        common = [
+            self.zipf_frequency(words[at].text) for at in range(first + before, last - after)
+        ]
         yield Candidate(
             name=self._names[parts],
             first=first,
@@ -193,20 +197,20 @@ class Corrector:
             sounds=sounds,
             missed=sounds * (1 - alike),
             spelling=Levenshtein.normalized_similarity("".join(wrong), "".join(right)),
-            common=min(common),
+            zipf=min(common),
             split=len(wrong) > len(right),
-            anchored=before + after > 0,
-            edge=len(wrong) > 1 and max(common[0], common[-1]) > _LITTLE_WORD,
+            has_name_word=before + after > 0,
+            function_word_at_edge=len(wrong) > 1 and max(common[0], common[-1]) > _EDGE_WORD_ZIPF,
         )
 
-    def commonness(self, word: str) -> float:
+    def zipf_frequency(self, word: str) -> float:
         small = word.casefold().replace("’", "'")
         forms = (small, small.removesuffix("'s"), letters(word))
-        known = max(self._common.get(form, 0.0) for form in forms)
-        return max(known, _IN_A_NAME) if letters(word) in self._spoken_words else known
+        known = max(self._zipf.get(form, 0.0) for form in forms)
+        return max(known, _NAME_WORD_ZIPF) if letters(word) in self._spoken_words else known
 
 
-def parts_of(text: str) -> tuple[str, ...]:
+def name_words(text: str) -> tuple[str, ...]:
     return tuple(word.letters for word in words_of(text))
 
 
@@ -221,11 +225,11 @@ def _between(written: str, name: str, plain: Sequence[str]) -> bool:
     )
 
 
-def code(parts: Sequence[str], reading: int) -> str:
-    return "".join(features(part, reading) for part in parts)
+def phonetic_code(parts: Sequence[str], reading: int) -> str:
+    return "".join(phonetic_features(part, reading) for part in parts)
 
 
-def same(one: Sequence[str], other: Sequence[str]) -> int:
+def common_prefix(one: Sequence[str], other: Sequence[str]) -> int:
     """How many words both begin with."""
     count = 0
     for a, b in zip(one, other, strict=False):

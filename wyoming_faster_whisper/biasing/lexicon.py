@@ -17,7 +17,7 @@ from importlib import resources
 import numpy as np
 
 # A count of 50 means "in the dictionary, hardly ever seen": rare words and misspellings.
-_RARE = 100
+_MIN_COUNT = 100
 
 LANGUAGES = ("en", "de", "es", "fr", "it", "nl", "pt")
 
@@ -28,7 +28,7 @@ _HYPHENED = re.compile(r"\w+(?:-\w+)+")
 
 
 @lru_cache(maxsize=2)
-def commonness(language: str) -> dict[str, float]:
+def zipf_frequencies(language: str) -> dict[str, float]:
     """Words, in small letters, and the logarithm to base 10 of their count in a thousand million.
 
     From 1.8 (once in 16 million words; rarer ones are left out) to 7.7 ("the").
@@ -37,7 +37,9 @@ def commonness(language: str) -> dict[str, float]:
     counts = _counts(language)
     total = sum(counts.values())
     return {
-        word: math.log10(count / total * 1e9) for word, count in counts.items() if count >= _RARE
+        word: math.log10(count / total * 1e9)
+        for word, count in counts.items()
+        if count >= _MIN_COUNT
     }
 
 
@@ -54,30 +56,30 @@ class WordList:
 
 
 @lru_cache(maxsize=1)
-def word_list(language: str) -> WordList:
-    """The words of commonness() and what things at home are called, in small letters."""
+def vocabulary(language: str) -> WordList:
+    """The words of zipf_frequencies() and what things at home are called, in small letters."""
     brands = (resources.files(__package__) / "brands.txt").read_text("utf-8").splitlines()
-    spoken = (word for word, count in _counts(language).items() if count >= _RARE)
+    spoken = (word for word, count in _counts(language).items() if count >= _MIN_COUNT)
     return WordList([*spoken, *(brand for brand in brands if not brand.startswith("#"))])
 
 
-def words(text: str) -> list[str]:
+def split_words(text: str) -> list[str]:
     """The words of a text as they are written, no "5th" or "7pm"; "medium-ro" is two of them."""
     return _WORD.findall(text)
 
 
-def strange(text: str, *known: Container[str]) -> int:
+def count_oov(text: str, *vocabularies: Container[str]) -> int:
     """How many words of a text are none.
 
     Abbreviations ("TV", "p.m.") pass for words, and so does what is made of them ("kettle's",
     "mudroom") or written in two ways ("Wi-Fi").
 
     Args:
-        known: what are words, in small letters.
+        vocabularies: what are words, in small letters.
     """
 
     def is_word(word: str) -> bool:
-        return any(word in some for some in known)
+        return any(word in some for some in vocabularies)
 
     def is_made_of_words(word: str) -> bool:
         cuts = range(_SHORTEST_PART, len(word) - _SHORTEST_PART + 1)
@@ -88,7 +90,7 @@ def strange(text: str, *known: Container[str]) -> int:
         return whole if is_word(whole.lower()) else found[0]
 
     count = 0
-    for word in words(_HYPHENED.sub(joined, text)):
+    for word in split_words(_HYPHENED.sub(joined, text)):
         whole = word.lower().replace("’", "'")
         stem = whole.split("'")[0]
         passes = len(word) == 1 or word.isupper() or is_word(whole)

@@ -98,6 +98,6 @@ def sounds(word: str, reading: int = 0) -> str:
 
 
 @lru_cache(maxsize=8192)
-def features(word: str, reading: int = 0) -> str:
+def phonetic_features(word: str, reading: int = 0) -> str:
     """The sounds of one word, written as their features."""
     return sounds(word, reading).translate(_FEATURES)

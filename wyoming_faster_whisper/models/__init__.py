@@ -9,7 +9,7 @@ choosing ──► names, folders      which model, and is it here
 
 from .choosing import choose, choose_auto, is_at_hand, locate
 from .folders import data_folders, fault
-from .measurements import Figures
+from .measurements import Measurements
 from .names import (
     AUTO,
     Model,
@@ -23,7 +23,7 @@ from .tokenizer import locate_tokenizer
 
 __all__ = [
     "AUTO",
-    "Figures",
+    "Measurements",
     "Model",
     "SttLibrary",
     "canonical",

@@ -24,7 +24,7 @@ BUDGET = 0.45
 BELIEVED_DAYS = 7
 """How long a figure stands, against a better machine and against a busy hour."""
 
-_HOPELESS = 2.0  # times BUDGET
+_NEVER_FAST_ENOUGH = 2.0  # times BUDGET
 _SLOW = 0.3  # seconds that one thread may take alone
 _SHARED = 0.8  # exponent of the speed that threads have together: two are 1.7 times as fast
 _ROOM = 60.0  # MB that others may take between the choice and the load
@@ -53,7 +53,7 @@ SIZES = (
 
 
 @dataclass(frozen=True, slots=True)
-class Figure:
+class Measurement:
     """What was measured of a model on this machine."""
 
     seconds: float  # of a usual command
@@ -88,7 +88,7 @@ def choose(
     machine: Machine,
     *,
     english: bool,
-    figures: Mapping[str, Figure],
+    figures: Mapping[str, Measurement],
     at_hand: Callable[[str], bool],
     download_budget: float,
 ) -> Choice:
@@ -122,7 +122,7 @@ def choose(
     )
 
 
-def expected(size: Size, figures: Mapping[str, Figure]) -> float | None:
+def expected_seconds(size: Size, figures: Mapping[str, Measurement]) -> float | None:
     """Seconds of a usual command, measured or by another size's figure."""
     if size.name in figures:
         return figures[size.name].seconds
@@ -152,7 +152,7 @@ def threads_together(
     threads: int,
     *,
     arm: bool,
-    figures: Mapping[str, Figure],
+    figures: Mapping[str, Measurement],
     waited_for: bool = False,
 ) -> int:
     """How many threads should decode one utterance together; the rest serve others meanwhile.
@@ -175,12 +175,12 @@ def threads_together(
     return min(threads, 2 if waited_for else 1)
 
 
-def _affordable(size: Size, machine: Machine, figures: Mapping[str, Figure]) -> bool:
+def _affordable(size: Size, machine: Machine, figures: Mapping[str, Measurement]) -> bool:
     believed = {name: figure for name, figure in figures.items() if not figure.outdated}
-    seconds = expected(size, believed)
+    seconds = expected_seconds(size, believed)
     if seconds is not None:
         again = size.name in figures and size.name not in believed
-        return seconds <= BUDGET * (_HOPELESS if again else 1.0)
+        return seconds <= BUDGET * (_NEVER_FAST_ENOUGH if again else 1.0)
     usual = "small" if machine.gpu else "tiny" if machine.arm else "base"
     return size.cost <= next(other.cost for other in SIZES if other.name == usual)
 
@@ -192,8 +192,8 @@ def _names(size: Size, machine: Machine, english: bool) -> list[str]:
     return [*names, f"{size.name}.en"] if english else names
 
 
-def _reason(size: Size, figures: Mapping[str, Figure], where: str) -> str:
-    seconds = expected(size, figures)
+def _reason(size: Size, figures: Mapping[str, Measurement], where: str) -> str:
+    seconds = expected_seconds(size, figures)
     if seconds is None:
         return f"{where}; not measured on this machine yet"
     if size.name in figures and figures[size.name].outdated:

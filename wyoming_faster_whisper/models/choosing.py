@@ -21,7 +21,7 @@ from ..errors import ModelError
 from . import auto
 from .folders import expanded, find_model, is_model, languages_of
 from .hub import STALL_SECONDS, download
-from .measurements import Figures
+from .measurements import Measurements
 from .names import AUTO, REPOSITORIES, Model, canonical
 from .packages import from_packages, packaged_files
 
@@ -96,7 +96,7 @@ def choose_auto(
     choice = auto.choose(
         machine,
         english=language == "en",
-        figures=Figures(folders[0], device).read() if folders else {},
+        figures=Measurements(folders[0], device).read() if folders else {},
         at_hand=at_hand,
         download_budget=download_budget,
     )

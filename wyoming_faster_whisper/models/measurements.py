@@ -18,7 +18,7 @@ _LOGGER = logging.getLogger(__name__)
 _DAY = 86_400.0  # seconds
 
 
-class Figures:
+class Measurements:
     """How long models took on this machine, in a small file beside the models.
 
     Args:
@@ -30,11 +30,11 @@ class Figures:
         kind = device.partition(":")[0]
         self._path = folder / f"decode-seconds{'' if kind == 'cpu' else '-' + kind}.json"
 
-    def read(self) -> dict[str, auto.Figure]:
+    def read(self) -> dict[str, auto.Measurement]:
         """What was measured, by size; empty where nothing is known."""
         try:
             figures = {
-                str(size): auto.Figure(
+                str(size): auto.Measurement(
                     float(figure["seconds"]),
                     int(figure["threads"]),
                     # A clock that was wrong, then or now, must not make it young for ever.
@@ -49,7 +49,7 @@ class Figures:
             return {}
         return {size: figure for size, figure in figures.items() if _possible(figure)}
 
-    def write(self, size: str, figure: auto.Figure) -> None:
+    def write(self, size: str, figure: auto.Measurement) -> None:
         """Remember a figure for the next start; a better one of this week stays."""
         figures = self.read()
         last = figures.get(size)
@@ -79,6 +79,6 @@ class Figures:
                 scratch.unlink(missing_ok=True)
 
 
-def _possible(figure: auto.Figure) -> bool:
+def _possible(figure: auto.Measurement) -> bool:
     finite = math.isfinite(figure.seconds) and math.isfinite(figure.age)
     return finite and figure.seconds > 0 and figure.threads > 0

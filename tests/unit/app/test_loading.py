@@ -21,7 +21,7 @@ from wyoming_faster_whisper.app.loading import (
 from wyoming_faster_whisper.config.settings import Settings
 from wyoming_faster_whisper.engine.whisper.tuning import Tuned
 from wyoming_faster_whisper.errors import ModelError, NoMemory
-from wyoming_faster_whisper.models import Figures
+from wyoming_faster_whisper.models import Measurements
 
 
 def chosen(tmp_path: Path, language: str = "auto", device: str = "cpu") -> str:
@@ -161,7 +161,7 @@ def test_a_choice_is_logged_once_and_when_it_changes(
     tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     caplog.set_level(logging.INFO)
-    measured = remember(Figures(tmp_path), "base", "base-int8", 2, beam_size=0)
+    measured = remember(Measurements(tmp_path), "base", "base-int8", 2, beam_size=0)
     for choice in (
         Tuned(1.2, 1, 2, again=False),
         Tuned(1.1, 1, 2, again=True),
@@ -176,7 +176,7 @@ def test_a_choice_is_logged_once_and_when_it_changes(
 
 
 def test_what_a_busy_start_measured_is_not_kept(tmp_path: Path) -> None:
-    figures = Figures(tmp_path)
+    figures = Measurements(tmp_path)
     measured = remember(figures, "base", "base-int8", 2, beam_size=0)
     measured(Tuned(1.2, 1, 2, again=False))
     assert figures.read() == {}
@@ -185,6 +185,6 @@ def test_what_a_busy_start_measured_is_not_kept(tmp_path: Path) -> None:
 
 
 def test_what_a_start_measured_is_kept_where_it_is_fast_enough(tmp_path: Path) -> None:
-    figures = Figures(tmp_path)
+    figures = Measurements(tmp_path)
     remember(figures, "base", "base-int8", 2, beam_size=0)(Tuned(0.2, 5, 2, again=False))
     assert figures.read()["base"].seconds == 0.2

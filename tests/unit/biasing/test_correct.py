@@ -8,16 +8,16 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from wyoming_faster_whisper.biasing.carrier_phrases import carriers, is_about
+from wyoming_faster_whisper.biasing.carrier_phrases import carrier_words, is_order_about
 from wyoming_faster_whisper.biasing.correct import Corrector
 from wyoming_faster_whisper.biasing.hypotheses import (
     Rewrite,
-    chosen,
-    names_like,
+    choose_rewrite,
     rewrites,
-    unlike,
+    similar_names,
+    words_unlike,
 )
-from wyoming_faster_whisper.biasing.lexicon import LANGUAGES, commonness
+from wyoming_faster_whisper.biasing.lexicon import LANGUAGES, zipf_frequencies
 from wyoming_faster_whisper.biasing.phonetics import letters, sounds
 
 NAMES = (
@@ -158,14 +158,14 @@ def test_nothing_is_weighed_where_nothing_is_alike() -> None:
 
 def test_the_likeliest_text_was_meant_where_it_is_likely_enough() -> None:
     near, far = Rewrite("Ecobee", "The Ecobee.", -3.0), Rewrite("Nanit", "The Nanit.", -3.0)
-    assert chosen([far, near], [-9.0, -6.0], heard=-4.0) is near
-    assert chosen([far, near], [-9.0, -8.0], heard=-4.0) is None
-    assert chosen([], [], heard=-4.0) is None
+    assert choose_rewrite([far, near], [-9.0, -6.0], unbiased_score=-4.0) is near
+    assert choose_rewrite([far, near], [-9.0, -8.0], unbiased_score=-4.0) is None
+    assert choose_rewrite([], [], unbiased_score=-4.0) is None
 
 
 def test_the_more_common_the_words_the_surer_the_decoder_has_to_be() -> None:
     def least(text: str, name: str) -> float:
-        return next(found.least for found in rewrites(HOME, [text]) if found.name == name)
+        return next(found.min_gain for found in rewrites(HOME, [text]) if found.name == name)
 
     unheard_of = least("Set the incubi to 20.", "Ecobee")
     assert least("Is the lardar empty?", "Larder") < least("Is the larger empty?", "Larder")
@@ -175,7 +175,7 @@ def test_the_more_common_the_words_the_surer_the_decoder_has_to_be() -> None:
 
 def test_a_plain_word_is_rather_a_name_in_an_order() -> None:
     def least(text: str) -> float:
-        return next(found.least for found in rewrites(HOME, [text]) if found.name == "Worx")
+        return next(found.min_gain for found in rewrites(HOME, [text]) if found.name == "Worx")
 
     assert least("Please start the works in 10 minutes.") < least("When did the works begin?")
 
@@ -193,7 +193,7 @@ def test_a_plain_word_is_rather_a_name_in_an_order() -> None:
     ],
 )
 def test_an_order_and_a_question_are_about_what_follows(before: str, language: str) -> None:
-    assert is_about(before.split(), language)
+    assert is_order_about(before.split(), language)
 
 
 @pytest.mark.parametrize(
@@ -209,35 +209,35 @@ def test_an_order_and_a_question_are_about_what_follows(before: str, language: s
     ],
 )
 def test_other_words_are_about_nothing_in_particular(before: str, language: str) -> None:
-    assert not is_about(before.split(), language)
+    assert not is_order_about(before.split(), language)
 
 
 def test_what_is_said_around_names_is_known() -> None:
-    assert {"turn", "please", "the", "percent", "is"} <= carriers("en")
-    assert "curtains" not in carriers("en")
-    assert "schalte" in carriers("de")
+    assert {"turn", "please", "the", "percent", "is"} <= carrier_words("en")
+    assert "curtains" not in carrier_words("en")
+    assert "schalte" in carrier_words("de")
 
 
 def test_the_decoder_is_told_of_the_names_that_are_most_like_the_text() -> None:
     texts = ["Set the incubi to 20.", "Set the akobi to 20."]
-    assert names_like(HOME, texts, 3)[0] == "Ecobee"
-    assert len(names_like(HOME, texts, 3)) <= 3
-    assert names_like(HOME, ["Ouagadougou"], 3) == ()
-    assert names_like(HOME, [], 3) == ()
+    assert similar_names(HOME, texts, 3)[0] == "Ecobee"
+    assert len(similar_names(HOME, texts, 3)) <= 3
+    assert similar_names(HOME, ["Ouagadougou"], 3) == ()
+    assert similar_names(HOME, [], 3) == ()
 
 
 def test_a_far_likeness_is_enough_where_an_order_begins() -> None:
     """So far from a name "the more I get" is, but something was to be set."""
     home = Corrector(["Vortigern"])
-    assert names_like(home, ["Set the more I get to 30%."], 3) == ("Vortigern",)
-    assert names_like(home, ["And the more I get to 30%."], 3) == ()
+    assert similar_names(home, ["Set the more I get to 30%."], 3) == ("Vortigern",)
+    assert similar_names(home, ["And the more I get to 30%."], 3) == ()
 
 
 def test_the_words_that_are_like_no_name_stay() -> None:
     text = "Set the incubi behind the curtains."
-    assert {"Set", "the", "behind", "curtains"} <= unlike(HOME, text, ["Ecobee"])
-    assert "incubi" not in unlike(HOME, text, ["Ecobee"])
-    assert "incubi" in unlike(HOME, text, ["Worx"])
+    assert {"Set", "the", "behind", "curtains"} <= words_unlike(HOME, text, ["Ecobee"])
+    assert "incubi" not in words_unlike(HOME, text, ["Ecobee"])
+    assert "incubi" in words_unlike(HOME, text, ["Worx"])
 
 
 def test_what_the_decoder_writes_when_asked_for_names_is_weighed() -> None:
@@ -257,7 +257,8 @@ def test_what_was_heard_behind_the_name_is_kept() -> None:
 
 def test_what_the_decoder_was_unsure_of_gives_way_more_easily() -> None:
     sure, unsure = (
-        rewrites(HOME, ["Set the incubi to 20."], sure=sure)[0].least for sure in (-0.1, -0.9)
+        rewrites(HOME, ["Set the incubi to 20."], avg_logprob=sure)[0].min_gain
+        for sure in (-0.1, -0.9)
     )
     assert unsure < sure
 
@@ -276,21 +277,23 @@ def test_a_name_that_was_heard_stays() -> None:
 
 def test_the_more_alike_the_whole_text_the_less_sure_the_decoder_has_to_be() -> None:
     asked = ["Set the Ecobee to 20.", "Switch on Ecobee please"]
-    least = {found.text: found.least for found in rewrites(HOME, ["Set the akobi to 20."], asked)}
+    least = {
+        found.text: found.min_gain for found in rewrites(HOME, ["Set the akobi to 20."], asked)
+    }
     assert least[asked[0]] < least[asked[1]]
 
 
 def test_the_surest_was_meant_beside_what_it_needs_to_be() -> None:
     alike, unlike = Rewrite("Ecobee", "The Ecobee.", -5.0), Rewrite("Nanit", "The Nanit.", 1.0)
-    assert chosen([unlike, alike], [-6.0, -7.0], heard=-6.5) is alike
+    assert choose_rewrite([unlike, alike], [-6.0, -7.0], unbiased_score=-6.5) is alike
     verb = Rewrite("Nuki", "Nuki the sound.", math.inf)
-    assert chosen([verb, alike], [-6.0, -7.0], heard=-6.5) is None
+    assert choose_rewrite([verb, alike], [-6.0, -7.0], unbiased_score=-6.5) is None
 
 
 def test_no_name_takes_the_place_of_the_verb() -> None:
-    assert math.inf in [found.least for found in rewrites(HOME, ["Larger is the room."])]
+    assert math.inf in [found.min_gain for found in rewrites(HOME, ["Larger is the room."])]
     anchored = rewrites(HOME, ["Akara hub on."])
-    assert next(found.least for found in anchored if found.name == "Aqara Hub") < 0
+    assert next(found.min_gain for found in anchored if found.name == "Aqara Hub") < 0
 
 
 def test_spellings_that_sound_alike_have_the_same_sounds() -> None:
@@ -306,5 +309,5 @@ def test_letters_have_no_accents_and_no_signs() -> None:
 
 @pytest.mark.parametrize("language", LANGUAGES)
 def test_every_list_of_words_is_there(language: str) -> None:
-    assert len(commonness(language)) > 5000
-    assert max(commonness(language).values()) < 9
+    assert len(zipf_frequencies(language)) > 5000
+    assert max(zipf_frequencies(language).values()) < 9

@@ -6,7 +6,7 @@ from importlib import resources
 
 import pytest
 
-from wyoming_faster_whisper.biasing.lexicon import WordList, strange, word_list, words
+from wyoming_faster_whisper.biasing.lexicon import WordList, count_oov, split_words, vocabulary
 
 
 def test_a_word_list_has_its_words_and_no_others() -> None:
@@ -16,7 +16,7 @@ def test_a_word_list_has_its_words_and_no_others() -> None:
 
 
 def test_what_stands_between_words_is_none() -> None:
-    assert words("Can I get a medium-ro, 2 o’clock?") == [
+    assert split_words("Can I get a medium-ro, 2 o’clock?") == [
         *("Can", "I", "get", "a", "medium", "ro", "o’clock")
     ]
 
@@ -34,17 +34,17 @@ def test_what_stands_between_words_is_none() -> None:
     ],
 )
 def test_how_many_words_are_none(text: str, count: int) -> None:
-    assert strange(text, word_list("en")) == count
+    assert count_oov(text, vocabulary("en")) == count
 
 
 def test_a_word_may_be_in_any_of_several_lists() -> None:
-    assert strange("An Ecobee moco", word_list("en"), {"ecobee"}) == 1
+    assert count_oov("An Ecobee moco", vocabulary("en"), {"ecobee"}) == 1
 
 
 def test_what_things_at_home_are_called_are_words() -> None:
     file = resources.files("wyoming_faster_whisper.biasing") / "brands.txt"
     brands = [line for line in file.read_text("utf-8").splitlines() if line[0] != "#"]
     assert brands == sorted(set(brands))
-    assert all(words(brand) == [brand.lower()] for brand in brands)
-    assert [brand for brand in brands if brand not in word_list("en")] == []
-    assert "#" not in word_list("en")
+    assert all(split_words(brand) == [brand.lower()] for brand in brands)
+    assert [brand for brand in brands if brand not in vocabulary("en")] == []
+    assert "#" not in vocabulary("en")

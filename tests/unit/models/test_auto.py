@@ -10,10 +10,10 @@ from wyoming_faster_whisper.models.auto import (
     BELIEVED_DAYS,
     SIZES,
     Choice,
-    Figure,
     Machine,
+    Measurement,
     choose,
-    expected,
+    expected_seconds,
     memory_needed,
     threads_together,
 )
@@ -35,9 +35,9 @@ def pick(
     return choose(
         Machine(memory, arm=arm, gpu=gpu, compute_type=compute_type),
         english=english,
-        figures={size: Figure(seconds, 1) for size, seconds in (figures or {}).items()}
+        figures={size: Measurement(seconds, 1) for size, seconds in (figures or {}).items()}
         | {
-            size: Figure(seconds, 1, age=BELIEVED_DAYS + 1)
+            size: Measurement(seconds, 1, age=BELIEVED_DAYS + 1)
             for size, seconds in (old or {}).items()
         },
         at_hand=here.__contains__,
@@ -127,29 +127,31 @@ def test_the_reason_names_the_figure() -> None:
 
 def test_one_figure_tells_of_all() -> None:
     sizes = {size.name: size for size in SIZES}
-    assert expected(sizes["small"], {"base": Figure(0.2, 1)}) == pytest.approx(0.66)
-    assert expected(sizes["tiny"], {}) is None
+    assert expected_seconds(sizes["small"], {"base": Measurement(0.2, 1)}) == pytest.approx(0.66)
+    assert expected_seconds(sizes["tiny"], {}) is None
 
 
 def test_threads_work_together_only_where_one_is_too_slow() -> None:
-    def together(size: str = "base", *, arm: bool = False, figure: Figure | None = None) -> int:
+    def together(
+        size: str = "base", *, arm: bool = False, figure: Measurement | None = None
+    ) -> int:
         figures = {size: figure} if figure else {}
         return threads_together(size, 4, arm=arm, figures=figures)
 
     assert together() == 1
     assert together(arm=True) == 4
     assert together("small") == 4
-    assert together(figure=Figure(0.2, 1)) == 1
-    assert together(arm=True, figure=Figure(0.2, 1)) == 1
-    assert together(figure=Figure(0.8, 1)) == 4
+    assert together(figure=Measurement(0.2, 1)) == 1
+    assert together(arm=True, figure=Measurement(0.2, 1)) == 1
+    assert together(figure=Measurement(0.8, 1)) == 4
 
 
 def test_what_needed_all_threads_keeps_them() -> None:
-    assert threads_together("base", 4, arm=False, figures={"base": Figure(0.2, 4)}) == 4
+    assert threads_together("base", 4, arm=False, figures={"base": Measurement(0.2, 4)}) == 4
 
 
 def test_a_busy_hour_does_not_keep_all_threads_for_ever() -> None:
-    assert threads_together("base", 2, arm=False, figures={"base": Figure(0.13, 2)}) == 1
+    assert threads_together("base", 2, arm=False, figures={"base": Measurement(0.13, 2)}) == 1
 
 
 @pytest.mark.parametrize(("threads", "expected"), [(1, 1), (2, 2), (4, 2)])

@@ -9,11 +9,11 @@ from pathlib import Path
 import pytest
 
 from wyoming_faster_whisper.models import (
-    Figures,
+    Measurements,
     choose_auto,
     locate,
 )
-from wyoming_faster_whisper.models.auto import Figure, Machine
+from wyoming_faster_whisper.models.auto import Machine, Measurement
 
 from .made import install, put_model
 
@@ -31,10 +31,10 @@ def test_auto_goes_by_what_was_measured_here(tmp_path: Path) -> None:
     for size in ("tiny", "base", "small"):
         put_model(tmp_path / size)
     assert choose_auto([tmp_path], Machine(memory=4000)).name == "base"
-    Figures(tmp_path).write("base", Figure(0.1, 1))
+    Measurements(tmp_path).write("base", Measurement(0.1, 1))
     assert choose_auto([tmp_path], Machine(memory=4000)).name == "small"
     (tmp_path / "decode-seconds.json").unlink()
-    Figures(tmp_path).write("base", Figure(0.8, 1))
+    Measurements(tmp_path).write("base", Measurement(0.8, 1))
     assert choose_auto([tmp_path], Machine(memory=4000)).name == "tiny"
 
 
@@ -43,13 +43,15 @@ def test_a_size_that_was_slow_once_is_measured_again(
 ) -> None:
     for size in ("tiny", "base"):
         put_model(tmp_path / size)
-    Figures(tmp_path).write("base", Figure(0.46, 1))
-    Figures(tmp_path).write("tiny", Figure(0.23, 1))
+    Measurements(tmp_path).write("base", Measurement(0.46, 1))
+    Measurements(tmp_path).write("tiny", Measurement(0.23, 1))
     assert choose_auto([tmp_path], Machine(memory=4000)).name == "tiny"
     later(monkeypatch, days=8)
-    Figures(tmp_path).write("tiny", Figure(0.23, 1))  # ages no other figure, and makes none young
+    Measurements(tmp_path).write(
+        "tiny", Measurement(0.23, 1)
+    )  # ages no other figure, and makes none young
     assert choose_auto([tmp_path], Machine(memory=4000)).name == "base"
-    Figures(tmp_path).write("base", Figure(0.3, 1))
+    Measurements(tmp_path).write("base", Measurement(0.3, 1))
     later(monkeypatch, days=30)
     assert choose_auto([tmp_path], Machine(memory=4000)).name == "base"
 
@@ -57,29 +59,29 @@ def test_a_size_that_was_slow_once_is_measured_again(
 def test_what_was_remembered_without_a_date_is_old(tmp_path: Path) -> None:
     file = tmp_path / "decode-seconds.json"
     file.write_text('{"base": {"seconds": 0.46, "threads": 1}}')
-    assert Figures(tmp_path).read()["base"].outdated
+    assert Measurements(tmp_path).read()["base"].outdated
 
 
 def test_the_best_figure_of_a_week_is_kept(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    figures = Figures(tmp_path)
+    figures = Measurements(tmp_path)
     for seconds, best in ((0.3, 0.3), (0.46, 0.3), (0.25, 0.25)):
-        figures.write("base", Figure(seconds, 1))
-        assert figures.read() == {"base": Figure(best, 1)}
-    figures.write("base", Figure(0.27, 2))
-    assert figures.read() == {"base": Figure(0.27, 2)}
+        figures.write("base", Measurement(seconds, 1))
+        assert figures.read() == {"base": Measurement(best, 1)}
+    figures.write("base", Measurement(0.27, 2))
+    assert figures.read() == {"base": Measurement(0.27, 2)}
     later(monkeypatch, days=8)
-    figures.write("base", Figure(0.4, 2))
-    assert figures.read() == {"base": Figure(0.4, 2)}
+    figures.write("base", Measurement(0.4, 2))
+    assert figures.read() == {"base": Measurement(0.4, 2)}
 
 
 def test_each_kind_of_device_has_its_own_figures(tmp_path: Path) -> None:
     for size in ("base", "small"):
         put_model(tmp_path / size)
-    Figures(tmp_path, "cuda:1").write("base", Figure(0.01, 1))
-    assert Figures(tmp_path, "cuda").read() == {"base": Figure(0.01, 1)}
-    assert Figures(tmp_path, "cpu").read() == Figures(tmp_path, "auto").read() == {}
+    Measurements(tmp_path, "cuda:1").write("base", Measurement(0.01, 1))
+    assert Measurements(tmp_path, "cuda").read() == {"base": Measurement(0.01, 1)}
+    assert Measurements(tmp_path, "cpu").read() == Measurements(tmp_path, "auto").read() == {}
     assert choose_auto([tmp_path], Machine(memory=4000)).name == "base"
     assert choose_auto([tmp_path], Machine(memory=4000), device="cuda").name == "small"
 
@@ -91,19 +93,19 @@ def test_a_figure_that_cannot_be_is_ignored(tmp_path: Path, seconds: float) -> N
         "base": {"seconds": 0.2, "threads": 1},
     }
     (tmp_path / "decode-seconds.json").write_text(json.dumps(rows))
-    Figures(tmp_path).write("medium", Figure(seconds, 1))
-    assert Figures(tmp_path).read() == {"base": Figure(0.2, 1)}
+    Measurements(tmp_path).write("medium", Measurement(seconds, 1))
+    assert Measurements(tmp_path).read() == {"base": Measurement(0.2, 1)}
 
 
 def test_a_date_that_cannot_be_is_ignored(tmp_path: Path) -> None:
     rows = '{"base": {"seconds": 0.2, "threads": 1, "measured": NaN}}'
     (tmp_path / "decode-seconds.json").write_text(rows)
-    assert Figures(tmp_path).read() == {}
+    assert Measurements(tmp_path).read() == {}
 
 
 def test_what_could_not_be_remembered_leaves_nothing_behind(tmp_path: Path) -> None:
     (tmp_path / "decode-seconds.json").mkdir()  # cannot be replaced by a file
-    Figures(tmp_path).write("base", Figure(0.2, 1))
+    Measurements(tmp_path).write("base", Measurement(0.2, 1))
     assert [file.name for file in tmp_path.iterdir()] == ["decode-seconds.json"]
 
 
@@ -117,6 +119,6 @@ def test_figures_that_are_damaged_are_ignored(tmp_path: Path) -> None:
     huge = '{"base": {"seconds": 1' + "0" * 400 + ', "threads": 1}}'
     for content in ("{", "[1]", '{"base": "fast"}', nested, huge):
         (tmp_path / "decode-seconds.json").write_text(content)
-        assert Figures(tmp_path).read() == {}
-    Figures(tmp_path).write("base", Figure(0.25, 2))
-    assert Figures(tmp_path).read() == {"base": Figure(0.25, 2)}
+        assert Measurements(tmp_path).read() == {}
+    Measurements(tmp_path).write("base", Measurement(0.25, 2))
+    assert Measurements(tmp_path).read() == {"base": Measurement(0.25, 2)}

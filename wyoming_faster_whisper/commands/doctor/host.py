@@ -17,7 +17,7 @@ from ...app import probe
 from ...app.loading import choose_models
 from ...config.settings import Settings
 from ...errors import ModelError
-from ...models import Figures, is_at_hand, size_of
+from ...models import Measurements, is_at_hand, size_of
 from .facts import Libraries, MachineFacts, ModelFiles
 
 _CPUINFO = Path("/proc/cpuinfo")
@@ -89,7 +89,7 @@ def look_at_models(settings: Settings, folders: Sequence[Path]) -> list[ModelFil
     """
     folder = folders[0]
     there = _nearest(folder)
-    figures = Figures(folder, settings.device).read()
+    figures = Measurements(folder, settings.device).read()
     seen = []
     for model in choose_models(settings, folders):
         figure = figures.get(size_of(model.name))

@@ -19,7 +19,7 @@ from pathlib import Path
 import numpy as np
 
 from ...audio.pcm import SAMPLE_RATE, slow_down
-from ...biasing.hypotheses import chosen
+from ...biasing.hypotheses import choose_rewrite
 from ...errors import EngineError
 from ...hardware import release_memory
 from ...speech.turn_classifier import EndOfTextScores
@@ -423,5 +423,5 @@ class WhisperEngine:
         texts = (hypotheses[0], *(rewrite.text for rewrite in rewrites))
         scores = self.model.score([encoding], prompt, texts)
         heard_first, *others = (value for text in texts for value in scores[text])
-        rewrite = chosen(rewrites, others, heard=heard_first)
+        rewrite = choose_rewrite(rewrites, others, unbiased_score=heard_first)
         return rewrite.text if rewrite else hypotheses[0]

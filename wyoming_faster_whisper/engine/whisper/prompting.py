@@ -13,10 +13,10 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 from functools import lru_cache
 
-from ...biasing.carrier_phrases import carriers
+from ...biasing.carrier_phrases import carrier_words
 from ...biasing.correct import corrector
-from ...biasing.hypotheses import Rewrite, is_order, names_like, rewrites, unlike
-from ...biasing.lexicon import strange, word_list, words
+from ...biasing.hypotheses import Rewrite, is_order, rewrites, similar_names, words_unlike
+from ...biasing.lexicon import count_oov, split_words, vocabulary
 from ..protocol import DecodeOptions, Job
 
 # Languages in which words that there are were measured to be the better ones. German writes new
@@ -45,9 +45,11 @@ def oov_counter(options: DecodeOptions, language: str) -> Callable[[str], int]:
     written = "en" if options.task == "translate" else language
     if written not in _VOCABULARIES:
         return lambda text: 0
-    biased = words(" ".join((options.prompt or "", *options.hotwords)).lower().replace("’", "'"))
-    known = word_list(written), {form for word in biased for form in (word, *word.split("'"))}
-    return lambda text: strange(text, *known)
+    biased = split_words(
+        " ".join((options.prompt or "", *options.hotwords)).lower().replace("’", "'")
+    )
+    known = vocabulary(written), {form for word in biased for form in (word, *word.split("'"))}
+    return lambda text: count_oov(text, *known)
 
 
 class JobBiasing:
@@ -69,7 +71,7 @@ class JobBiasing:
         """The few names that something in the texts is like; () where nothing is."""
         if self._corrector is None:
             return ()
-        return names_like(self._corrector, self._remainders(texts), _MOST_BIASED)
+        return similar_names(self._corrector, self._remainders(texts), _MOST_BIASED)
 
     def allowed_words(self, texts: Sequence[str], names: Sequence[str]) -> frozenset[str]:
         """The words that a sound can be written in, once more, to find a name in it.
@@ -83,8 +85,8 @@ class JobBiasing:
             return frozenset()
         if not is_order(self._corrector, rests):
             return frozenset()
-        kept = unlike(self._corrector, rests[0], names[:_MOST_REWRITTEN])
-        return self._corrector.words | carriers(self._corrector.language) | kept
+        kept = words_unlike(self._corrector, rests[0], names[:_MOST_REWRITTEN])
+        return self._corrector.words | carrier_words(self._corrector.language) | kept
 
     def rewrites(
         self, hypotheses: Sequence[str], biased: Sequence[str] = (), *, avg_logprob: float = 0.0
@@ -102,7 +104,7 @@ class JobBiasing:
             self._corrector,
             self._remainders(hypotheses),
             self._remainders(biased),
-            sure=avg_logprob,
+            avg_logprob=avg_logprob,
         )
         return tuple(replace(each, text=self._prefix + each.text) for each in found)
 
