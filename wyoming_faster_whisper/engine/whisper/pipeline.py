@@ -30,7 +30,6 @@ from .hallucination import (
     Decoded,
     Verdict,
     fragile,
-    has_counts,
     has_words,
     judge_hypothesis,
     unfinished,
@@ -45,11 +44,7 @@ from .window import FULL_FRAMES, FULL_SECONDS, window_frames
 _USUAL_SAMPLES, _USUAL_TOKENS = 3 * SAMPLE_RATE, 12  # of a command
 
 SPEED = 0.9
-"""Speed of the sound in a second pass where the first had the full window already."""
-
-# Mean log-probability below which a second pass takes the full window. Of 102 spoken names
-# those below it have 57 word errors instead of 60 over 20 s; the others have as many.
-_LOW_LOGPROB = -0.5
+"""Speed of the sound in a second pass over an unlikely text."""
 
 # Speech that a text leaves out: decoded with so much sound around it, in seconds, if it is a part
 # of the sound and not all of it, and believed from that mean log-probability on.
@@ -193,10 +188,10 @@ class WhisperEngine:
         """What will be spoken, "" where that is to be detected."""
         return options.language or ("" if self.model.multilingual else "en")
 
-    def _frames(self, job: Job, *, second: bool = False) -> int:
+    def _frames(self, job: Job, *, seconds: float | None = None, second: bool = False) -> int:
         # The language decides on the window; before it is known, the cautious one will do.
         return window_frames(
-            job.seconds + job.leading_silence / SAMPLE_RATE,
+            job.seconds + job.leading_silence / SAMPLE_RATE if seconds is None else seconds,
             size=self._size,
             language=self._known_language(job.options),
             full=self._full_window,
@@ -319,28 +314,28 @@ class WhisperEngine:
         return _Pass(decoded, encoding, tuple(gaps(aligned, sound.speech)), looped)
 
     def _second_pass(self, sound: _Input, first: _Pass) -> _Pass:
-        """Decode once more, over a longer window: what a short one got wrong it gets right.
+        """Decode once more: what is known to go wrong in a short window over the full one.
 
         Where both passes came to their end, and no count is at stake, the hypotheses of both are
-        rescored by both encodings.
+        rescored by both encodings. Only unlikely texts are decoded from slower sound, in which
+        the decoder errs elsewhere (speed perturbation); that is as right as the full window, for
+        a third of its time.
         """
         job = sound.job
-        beam = job.options.beam_size or BEAM  # also where the first pass was greedy
-        features = sound.features
         lost = first.looped or first.gaps or not has_words(first.decoded.text)
-        full = lost or fragile(first.decoded.text) or first.decoded.avg_logprob < _LOW_LOGPROB
-        frames = FULL_FRAMES if full else self._frames(job, second=True)
-        if self._frames(job) == frames:
-            # The same window would give the same text. Speed perturbation errs elsewhere.
-            speed = max(SPEED, sound.seconds / (FULL_SECONDS - 1))  # none of it may be lost
-            features = self.model.features(slow_down(job.padded_samples, speed))
+        full = self._frames(job) < FULL_FRAMES and (lost or fragile(first.decoded.text))
         # What a short window left behind in the heap may not fit a longer one.
         release_memory()
-        encoding = self.model.encode([features], frames)
-        budget = token_budget(job.seconds, sound.language)
-        [decoded] = self.model.generate(encoding, [sound.prompt], beam, [budget])
-        oov_count = oov_counter(job.options, sound.language)
-        second = self._check_coverage(sound, prefer_in_vocabulary(decoded, oov_count), encoding)
+        if full:
+            encoding = self._encode(sound, FULL_FRAMES)
+            second = self._check_coverage(sound, self._decode_again(sound, encoding), encoding)
+        else:
+            speed = max(SPEED, sound.seconds / (FULL_SECONDS - 1))  # none of it may be lost
+            features = self.model.features(slow_down(job.padded_samples, speed))
+            frames = self._frames(job, seconds=sound.seconds / speed, second=True)
+            encoding = self.model.encode([features], frames)
+            decoded = self._decode_again(sound, encoding)
+            second = _Pass(decoded, encoding, looped=decoded.repetitive)
         if (
             not second.looped
             and judge_hypothesis(second.decoded, certain_speech=True) is Verdict.NO_SPEECH
@@ -348,25 +343,25 @@ class WhisperEngine:
             return first
         if not has_words(first.decoded.text):
             return second
-        if second.looped or first.looped:
-            return (
-                first
-                if second.looped and not first.looped
-                else self._prefer_complete(second, first)
-            )
-        if first.gaps or second.gaps:
-            return self._prefer_complete(second, first)
-        if fragile(first.decoded.text) or has_counts(second.decoded.text):
-            return second  # where a count differs the shorter text is always likelier
+        if second.looped and not first.looped:
+            return first
+        if full or first.looped or first.gaps:
+            # Not rescored: where texts differ in a count, the shorter one is always likelier.
+            return first if second.gaps and not first.gaps else second
+        oov_count = oov_counter(job.options, sound.language)
         hypotheses = hypotheses_of(first.decoded, second.decoded)
         encodings = (first.encoding or self._encode(sound), encoding)
         scores = self.model.score(encodings, sound.prompt_without_prefix(self.model), hypotheses)
         return replace(first, decoded=rescore(first.decoded, scores, oov_count))
 
-    @staticmethod
-    def _prefer_complete(second: _Pass, first: _Pass) -> _Pass:
-        """Of two passes, the second, unless only that leaves speech out."""
-        return first if second.gaps and not first.gaps else second
+    def _decode_again(self, sound: _Input, encoding: Encoding) -> Decoded:
+        """Decode in a second pass: with a beam, also where the first was greedy."""
+        options = sound.job.options
+        budget = token_budget(sound.job.seconds, sound.language)
+        [decoded] = self.model.generate(
+            encoding, [sound.prompt], options.beam_size or BEAM, [budget]
+        )
+        return prefer_in_vocabulary(decoded, oov_counter(options, sound.language))
 
     def _fill_gaps(self, sound: _Input, text: str, missing: Sequence[Gap]) -> str:
         """Decode what a text leaves out, and put it where it belongs."""

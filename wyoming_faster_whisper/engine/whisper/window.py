@@ -27,15 +27,13 @@ class Window:
 
     floor: float  # seconds, at least
     margin: float  # seconds behind the speech
-    second: float = FULL_SECONDS  # seconds, at least, of a second pass
+    second: float = FULL_SECONDS  # seconds, at least, of a second pass over slower sound
 
 
 _FULL = Window(FULL_SECONDS, 0.0)
 _CAUTIOUS = Window(20.0, 2.0)
 
-# What was only unlikely in a short window is heard as well over 20 s as over 30 s, in 40% of the
-# time.
-_SHORT = Window(10.0, 1.0, second=20.0)
+_SHORT = Window(10.0, 1.0, second=10.0)
 
 # python -m bench.encoder_window; docs/performance.md has its tables. English by recorded orders,
 # clean and with kitchen noise, the others by sentences of espeak-ng.
@@ -55,7 +53,7 @@ def window_frames(
         size: of the model, as models.size_of() says.
         language: Whisper's code.
         full: always the window that Whisper was trained on.
-        second: for a second pass over what a short window may have got wrong.
+        second: for a second pass over an unlikely text; the clip is slower then.
 
     Returns:
         A multiple of a second, so that clips of about the same length can be decoded
