@@ -73,7 +73,7 @@ _MIN_LOGPROB = -0.4
 
 # By how much less likely than the first another hypothesis is where the two are close, natural
 # log of the whole text.
-_MAX_SCORE_GAP = 0.1
+_MAX_SCORE_GAP = 0.05
 
 _MANY_DIGITS = 3  # in a text: a time, a code, a year
 

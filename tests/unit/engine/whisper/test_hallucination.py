@@ -133,7 +133,7 @@ def test_words_are_counted_in_every_script(text: str) -> None:
 
 
 def test_a_close_hypothesis_of_other_words_is_decoded_again() -> None:
-    first = heard(("Turn on the lamp.", -1.0), ("Turn on the ramp.", -1.05))
+    first = heard(("Turn on the lamp.", -1.0), ("Turn on the ramp.", -1.03))
     assert judge_hypothesis(first, certain_speech=True) is Verdict.SECOND_PASS
     apart = heard(("Turn on the lamp.", -1.0), ("Turn on the ramp.", -1.4))
     assert judge_hypothesis(apart, certain_speech=True) is Verdict.ACCEPT
