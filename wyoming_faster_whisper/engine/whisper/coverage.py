@@ -27,7 +27,7 @@ _PER_DIGIT = 0.4  # seconds more: "1969" is one token and takes 1.2 s to say
 # Texts with fewer tokens a second of voice may leave something out: of the texts above, those
 # that do have at most 3.6. Others are not aligned, which takes a tenth of the time of a decode.
 _SPARSE = 4.0
-_LEAST_SPOKEN = 2.0  # seconds of voice; in less of it no sentence is missing
+_LEAST_SPOKEN = 1.0  # seconds of voice; in less of it no word is missing
 
 _EDGE = 0.05  # seconds by which an alignment may differ from the voice
 _ROUND = 0.5  # of a usual round's voice; a round with less of it was not said

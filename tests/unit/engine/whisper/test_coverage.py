@@ -100,7 +100,7 @@ def test_digits_take_long_and_words_do_not() -> None:
 
 
 @pytest.mark.parametrize(
-    ("tokens", "seconds", "yes"), [(7, 2.0, True), (8, 2.0, False), (1, 1.9, False)]
+    ("tokens", "seconds", "yes"), [(7, 2.0, True), (8, 2.0, False), (1, 0.9, False)]
 )
 def test_a_text_that_is_short_for_its_sound_is_worth_aligning(
     tokens: int, seconds: float, yes: bool
