@@ -32,7 +32,7 @@ async def test_a_second_model_that_hangs_ends_the_server(serve: Serve) -> None:
         async with server.peer() as peer:
             error = await peer.send(frames(utterance(tone(1.0)))).error()
         assert error.code == "engine"
-    with pytest.raises(EngineError, match="it is the second that hangs"):
+    with pytest.raises(EngineError, match="this is the second hang"):
         await server.running
     for engine in engines:
         engine.release()

@@ -306,7 +306,7 @@ CUT_OFF = VERSION_6 + b"\x0c\0WhisperSpec\0\x03\0\0\0\x01\0\0\0" + b"\x02\0a\0"
         (b"\n<!DOCTYPE html>\n<title>404</title>", "is a web page and not the file itself"),
         (b"", "is empty; copy or download it again"),
         (CUT_OFF, "is cut off or damaged; copy or download it again"),
-        (b"PK\3\4" + bytes(1000), "is no CTranslate2 model; give --model a name"),
+        (b"PK\3\4" + bytes(1000), "is not a CTranslate2 model; give --model a name"),
     ],
     ids=["LFS pointer", "web page", "empty", "cut off", "another format"],
 )

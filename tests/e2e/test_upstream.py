@@ -61,7 +61,7 @@ async def test_where_it_is_away_we_decode(serve: Serve, caplog: pytest.LogCaptur
     server = await serve(engine(HERE), upstream="tcp://127.0.0.1:9")
     assert await said(server) == HERE
     assert outcome(caplog, server) == "away"
-    assert any("tcp://127.0.0.1:9 is away" in line for line in warnings(caplog))
+    assert any("tcp://127.0.0.1:9 is unavailable" in line for line in warnings(caplog))
 
 
 async def test_where_it_is_late_we_decode(serve: Serve, caplog: pytest.LogCaptureFixture) -> None:

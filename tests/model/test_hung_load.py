@@ -31,5 +31,7 @@ async def test_a_file_that_is_never_read_to_its_end_ends_the_server(
     options = ("--uri", "tcp://127.0.0.1:0", "--model", str(stuck), "--load-timeout", "1")
     async with Process.started(*options, folder=tmp_path) as process:
         assert await process.ended() == 1
-    assert "came no further for 1 s while it was loaded; it is abandoned" in process.log
-    assert process.log.splitlines()[-1].startswith("error: the model came no further for 1 s")
+    assert "loading the model made no progress for 1 s; abandoning it" in process.log
+    assert process.log.splitlines()[-1].startswith(
+        "error: loading the model made no progress for 1 s"
+    )

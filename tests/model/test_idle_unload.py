@@ -28,7 +28,7 @@ async def test_a_model_that_sleeps_gives_its_memory_back(tmp_path: Path) -> None
                 await client.say(CLIPS["lights"].samples)
                 assert CLIPS["lights"].heard_in(await client.transcript())
                 awake.append(resident(process))
-            await process.logged(rf"(?s)(model is unloaded.*){{{nap}}}")
+            await process.logged(rf"(?s)(Model unloaded.*){{{nap}}}")
             asleep.append(resident(process))
     # The weights of tiny.en are 40 MB as int8.
     assert all(before - after > 30 for before, after in zip(awake, asleep, strict=True))

@@ -51,7 +51,7 @@ def test_without_a_gpu_the_cpu_serves_and_says_so_once(
     assert model.device == "cpu"
     assert model.compute_type == "int8_float32"
     [warning] = [r.getMessage() for r in caplog.records if r.levelname == "WARNING"]
-    assert warning.startswith(f"--device {device} cannot be used, the CPU serves: ")
+    assert warning.startswith(f"--device {device} cannot be used, using the CPU: ")
 
 
 @pytest.mark.skipif(not Path("/proc/self/task").exists(), reason="only Linux counts threads here")

@@ -1,1 +1,1 @@
-"""Turning sound into text: the model, the queue before it, the policies around it."""
+"""Speech-to-text engines, the queue in front of them and the scheduling policy."""

@@ -1,4 +1,4 @@
-"""What the rest of the server knows of a model. Pure."""
+"""Interface between the server and its speech-to-text engines. Pure."""
 
 from __future__ import annotations
 
@@ -14,32 +14,32 @@ from ..speech.turn_classifier import EndOfTextScores
 
 @dataclass(frozen=True, slots=True)
 class DecodeOptions:
-    """How to decode. Jobs with equal options can share a batch."""
+    """Options of a decode. Jobs with equal options can share a batch."""
 
-    model: str = ""  # its name, where there are several
-    language: str | None = None  # Whisper's code; None = detect
-    candidate_languages: tuple[str, ...] = ()  # languages that may be detected; () = all
+    model: str = ""  # name of the model; "" = the default model
+    language: str | None = None  # Whisper's language code; None = detect
+    candidate_languages: tuple[str, ...] = ()  # languages that detection may return; () = all
     task: str = "transcribe"  # or "translate" (to English)
-    beam_size: int = 0  # 1 = greedy, 0 = what the machine can afford
+    beam_size: int = 0  # 1 = greedy, 0 = as wide as the machine can afford
     prompt: str | None = None  # text that sets style and vocabulary
-    hotwords: tuple[str, ...] = ()  # words to expect, most important first
-    max_prompt_tokens: int = 200  # tokens of prompt and names; more and the model echoes them
+    hotwords: tuple[str, ...] = ()  # names and terms to favour, most important first
+    max_prompt_tokens: int = 200  # prompt and hotwords; the model echoes longer ones
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Job:
-    """One utterance to decode. Two jobs are never equal, only identical."""
+    """One utterance to decode. Jobs compare by identity."""
 
     samples: Samples  # float32, shape (n,), 16 kHz mono, at most 30 s
     options: DecodeOptions = field(default_factory=DecodeOptions)
-    certain_speech: bool = True  # the VAD heard speech, not only something that might be
-    speech: tuple[tuple[int, int], ...] = ()  # samples from and to which the VAD heard speech
-    guess: bool = False  # may be dropped before it is used
-    quick: bool = False  # a first pass will do: what it doubts is decoded again
-    owner: Hashable = None  # whose it is; for fairness
-    prefix: str = ""  # text that the decode goes on from: it has been sent already
-    score_end: bool = False  # say what the decoder thought of the end of the text
-    leading_silence: int = 0  # samples of silence to be heard before it
+    certain_speech: bool = True  # False where the VAD was not sure that there is speech
+    speech: tuple[tuple[int, int], ...] = ()  # where the VAD heard speech: start, end in samples
+    guess: bool = False  # speculative decode: may be dropped before its text is used
+    quick: bool = False  # first pass only; a doubtful text is returned as provisional
+    owner: Hashable = None  # for fairness: further jobs of one owner rank lower
+    prefix: str = ""  # text that was already sent to the client; the decode continues it
+    score_end: bool = False  # also return the end-of-text scores
+    leading_silence: int = 0  # samples of room noise to put before the audio
 
     @property
     def seconds(self) -> float:
@@ -47,12 +47,12 @@ class Job:
 
     @property
     def speech_seconds(self) -> float:
-        """Seconds of speech in it, pauses not counted."""
+        """Seconds of speech in the job, without its pauses."""
         return sum(end - start for start, end in self.speech) / SAMPLE_RATE
 
     @property
     def padded_samples(self) -> Samples:
-        """What the model hears: the samples, and before them the lead, as quiet as the room."""
+        """Input of the model: the leading silence, as quiet as the room, then the samples."""
         if not self.leading_silence:
             return self.samples
         return np.concatenate((room_noise(self.samples, self.leading_silence), self.samples))
@@ -60,66 +60,70 @@ class Job:
 
 @dataclass(frozen=True, slots=True)
 class Transcript:
-    """What was said."""
+    """Result of a decode."""
 
-    text: str  # stripped; "" = nothing
-    language: str | None = None  # Whisper's code, spoken or detected
+    text: str  # stripped; "" = no speech
+    language: str | None = None  # Whisper's code, given or detected
     avg_logprob: float = 0.0  # mean over tokens, natural log
-    passes: int = 0  # of the decoder, over one or two encodings
-    verdict: str = ""  # the gate's last word
-    end_scores: EndOfTextScores | None = None  # where it was asked for, and the engine says
+    passes: int = 0  # number of decoder passes, over one or two encodings
+    verdict: str = ""  # final result of the hallucination check
+    end_scores: EndOfTextScores | None = None  # if requested and supported by the engine
     language_probability: float = 1.0  # 0 to 1; 1 where the language was given
-    provisional: bool = False  # more sound after the last word, or a second pass, may change it
-    queued: float = field(default=0.0, compare=False)  # seconds that it waited for the model
+    provisional: bool = False  # audio after the last word, or a second pass, may change the text
+    queued: float = field(default=0.0, compare=False)  # seconds in the queue
 
 
 class Engine(Protocol):
-    """Turns audio into text. Blocking: call it from the worker's threads only."""
+    """Speech-to-text engine. Blocking: call it from the worker's threads only."""
 
     @property
     def max_batch(self) -> int:
-        """Jobs per decode, at least 1."""
+        """Maximum number of jobs per decode, at least 1."""
         ...
 
     @property
     def parallel(self) -> int:
-        """Decodes at the same time, at least 1."""
+        """Maximum number of decodes that run at the same time, at least 1."""
         ...
 
     def batch_key(self, job: Job) -> Hashable:
-        """What jobs must have in common to be decoded together: their options at least."""
+        """Return the key that all jobs of a batch share; it includes at least their options."""
         ...
 
     def decode(self, jobs: Sequence[Job]) -> list[Transcript]:
-        """Decode 1 to max_batch jobs of one kind.
+        """Decode a batch.
+
+        Args:
+            jobs: 1 to max_batch jobs with the same batch_key().
 
         Returns:
             One Transcript per job, in order.
 
         Raises:
-            EngineError: the model failed; no job has an answer.
+            EngineError: the model failed, and none of the jobs has a result.
         """
         ...
 
     def warm_up(self, needed: Callable[[], bool]) -> None:
-        """Decode something, so that the first speaker need not wait for it, and measure that.
+        """Run test decodes, so that the first real decode is fast, and measure their time.
 
-        Called after the load, and again now and then while the server is idle: other programs
-        may have been busy before.
+        The worker calls this after the load and again from time to time while the server is
+        idle, because other programs may have been busy during an earlier measurement.
 
         Args:
-            needed: a speaker waits; to be asked before every decode, and obeyed.
+            needed: returns True when a speaker needs the model. The engine calls it before
+                every test decode, and stops when it is true.
         """
         ...
 
     def unload(self) -> None:
-        """Free what load() can bring back. Called only while nothing is decoded."""
+        """Free the memory that load() can restore. Called only while no decode runs."""
         ...
 
     def load(self) -> None:
-        """Undo unload().
+        """Restore what unload() freed.
 
         Raises:
-            ModelError: the weights are not there any more, or there is no memory.
+            ModelError: the weights are no longer on disk, or there is not enough memory.
         """
         ...

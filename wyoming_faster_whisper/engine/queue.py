@@ -1,13 +1,13 @@
-"""The queue before the model, and the threads that use the model.
+"""Job queue in front of the model, and the threads that use the model.
 
-All state lives in the event loop: dispatch is one synchronous pass that moves
-jobs from waiting to the threads, run after every arrival and every departure.
-The threads only load, warm up and decode what they are handed, a batch at a
-time each, so there is no lock.
+All state belongs to the event loop. Dispatch is one synchronous pass that moves jobs
+from the queue to the threads; it runs after every arrival and every departure. The
+threads only load, unload, measure and decode, one batch at a time each, so there is
+no lock.
 
-A decode that does not end cannot be stopped, nor can a load that comes no further.
-The thread and the model are left behind, and another model is loaded, once: two
-that hang are no accident.
+A hung decode cannot be stopped, and neither can a hung load. The worker abandons the
+thread and the model, and loads the model again. It does so once: a second hang is not
+an accident, and the worker fails.
 """
 
 from __future__ import annotations
@@ -33,41 +33,45 @@ from .watchdog import Watchdog
 _LOGGER = logging.getLogger(__name__)
 
 _DAY = 86_400.0  # seconds
-_LONGEST_COMMAND = 10.0  # seconds of sound; what is longer is none
-_RECENT_DECODES = 3  # one slow decode, with a second pass or on a busy machine, is no slow engine
-_PROGRESS = 1_000_000  # bytes; a line in the log is none
+_LONGEST_COMMAND = 10.0  # seconds of audio; longer jobs are dictation
+# Number of decodes in the median. A single slow decode, with a second pass or on a busy machine,
+# must not make the engine look slow.
+_RECENT_DECODES = 3
+_PROGRESS = 1_000_000  # bytes that count as progress; a line in the log is smaller
 
-# To the threads of one engine: a batch to decode, or None to stop.
+# Input of the threads of one engine: batches to decode, or None to stop.
 _Inbox = queue.SimpleQueue[list[Job] | None]
 
 
 @dataclass(frozen=True, slots=True)
 class WorkerStatistics:
-    """What one asks about at night."""
+    """Snapshot of a worker's state and counters."""
 
     ready: bool  # the model is loaded
     waiting: int  # jobs in the queue
-    decoding: int  # jobs in the model now
+    decoding: int  # jobs that are being decoded
     decoded: int  # jobs answered since the start
-    withdrawn: int  # jobs whose client went before they were decoded
-    unloaded: bool  # the model's weights are freed until somebody speaks
-    batches: Mapping[int, int]  # that went to the model since the start, by jobs in them
+    withdrawn: int  # jobs cancelled before they reached the model
+    unloaded: bool  # the model's weights are freed until the next speech
+    batches: Mapping[int, int]  # batches sent to the model since the start, by number of jobs
 
 
 class Worker:
-    """Owns one Engine; decodes the jobs of everybody.
+    """Owner of one Engine; decodes the jobs of all clients.
+
+    Create it, and call its methods, in the event loop.
 
     Args:
-        load: builds the engine; runs in the worker's thread, may take minutes.
-        max_waiting: jobs that may wait; one more is refused with Busy.
-        decode_timeout: seconds after which a decode is taken for one that never ends; 0 = never.
-        load_timeout: seconds without progress after which loading is; 0 = never.
-        unload_after: seconds without need after which the weights are freed; 0 = never.
-        measure_after: seconds after the load until it is measured again how long a decode takes;
-            each further time comes after twice as long, at most a day.
-        idle_time: seconds without a speaker that a measurement waits for.
-        bytes_moved: bytes that this process has read and written; a model that is read from a
-            slow disk, or downloaded, makes progress.
+        load: builds the engine. It runs in a worker thread and may take minutes.
+        max_waiting: number of jobs that may wait; further jobs are refused with Busy.
+        decode_timeout: seconds after which a decode counts as hung; 0 = never.
+        load_timeout: seconds without progress after which a load counts as hung; 0 = never.
+        unload_after: idle seconds after which the weights are freed; 0 = never.
+        measure_after: seconds from the load to the second measurement of the decode time. Each
+            interval between further measurements is twice the previous one, at most a day.
+        idle_time: seconds without speech before a measurement may start.
+        bytes_moved: returns the number of bytes that this process has read and written. They
+            are the progress of a load from a slow disk, or of a download.
     """
 
     def __init__(
@@ -91,25 +95,25 @@ class Worker:
         self._loop = asyncio.get_running_loop()
         self._answers: dict[Job, asyncio.Future[Transcript]] = {}
         self._waiting: dict[Job, Waiting] = {}  # in order of arrival
-        self._queued: dict[Job, float] = {}  # seconds that those waited that do no more
+        self._queued: dict[Job, float] = {}  # seconds in the queue, of jobs that left it
         self._decoding: list[list[Job]] = []
         self._decode_watchdogs: dict[int, Watchdog] = {}  # by id() of a batch
         self._load_watchdog: Watchdog | None = None
-        self._steps = 0  # of all warm-ups
-        self._abandoned = 0  # models that hung
+        self._steps = 0  # test decodes of all measurements; they count as progress
+        self._abandoned = 0  # number of models that hung
         self._decoded = self._withdrawn = 0
         self._batches: Counter[int] = Counter()
         self._decode_seconds: deque[float] = deque(
             maxlen=_RECENT_DECODES
-        )  # seconds, by decodes of commands
+        )  # seconds, of the last commands
         self._inbox: _Inbox = queue.SimpleQueue()
         self._engine: Engine | None = None
-        self._stopped_by: ServerError | None = None  # why there will be no more answers
+        self._stopped_by: ServerError | None = None  # why no job will be answered any more
         self._ready: asyncio.Future[None] = self._loop.create_future()
         self._failed: asyncio.Future[None] = self._loop.create_future()
         self._is_unloaded = False
-        self._unloaded_engine: Engine | None = None  # whose weights are free
-        self._reload_wanted = False  # by somebody, since the model went to sleep
+        self._unloaded_engine: Engine | None = None  # engine whose weights are freed
+        self._reload_wanted = False  # speech has started since the unload began
         self._unload_timer: asyncio.TimerHandle | None = None
         self._idle_time = idle_time
         self._measure_interval = (
@@ -117,8 +121,8 @@ class Worker:
         )
         self._measuring = False
         self._measure_timer: asyncio.TimerHandle | None = None
-        self._uses = 0  # by speakers, since the start
-        self._last_use = 0.0  # seconds, by the loop's clock
+        self._uses = 0  # by clients, since the start
+        self._last_use = 0.0  # seconds on the loop's clock
 
     def __repr__(self) -> str:
         s = self.statistics()
@@ -137,7 +141,7 @@ class Worker:
         )
 
     def start(self) -> None:
-        """Begin to load the model."""
+        """Start to load the model in a thread."""
         self._inbox = queue.SimpleQueue()
         self._is_unloaded = self._measuring = False
         self._start_thread(self._run)
@@ -146,20 +150,20 @@ class Worker:
         """Wait until the model is loaded.
 
         Raises:
-            ServerError: it cannot be; there will never be an answer.
+            ServerError: the model cannot be loaded, and no job will be answered.
         """
         await asyncio.shield(self._ready)
 
     async def failed(self) -> None:
-        """Wait until there will never be an answer again, which may be never.
+        """Wait until the worker fails for good and answers no more jobs; usually for ever.
 
         Raises:
-            ServerError: always; it says why.
+            ServerError: always; the reason of the failure.
         """
         await asyncio.shield(self._failed)
 
     def reload(self) -> None:
-        """Somebody begins to speak: load the model again while the audio arrives."""
+        """Reload an unloaded model. Call this when speech starts, while the audio arrives."""
         self._reload_wanted = True
         self._used()
         self._restart_unload_timer()
@@ -170,12 +174,12 @@ class Worker:
     async def submit(self, job: Job) -> Transcript:
         """Decode a job. Cancel the call to withdraw it.
 
-        A job that has reached the model runs to its end there; its text is
-        then ignored.
+        A job that has already reached the model is decoded to its end, and its text is
+        discarded.
 
         Raises:
-            Busy: too many jobs wait already.
-            ServerError: the model failed on this job, or there is none.
+            Busy: the queue is full.
+            ServerError: the model failed on this job, or there is no usable model.
         """
         if self._stopped_by is not None:
             raise self._stopped_by
@@ -198,23 +202,24 @@ class Worker:
 
     @property
     def decode_seconds(self) -> float:
-        """That a command took to decode lately; 0 before the first."""
+        """Median time of the last few decodes of commands, in seconds; 0 before the first."""
         return statistics.median(self._decode_seconds) if self._decode_seconds else 0.0
 
     @property
     def idle(self) -> bool:
-        """A job that came now would be decoded at once."""
+        """True if a job submitted now would be decoded at once."""
         free = self._engine is not None and len(self._decoding) < self._engine.parallel
         return free and not self._waiting
 
     def is_waiting(self, job: Job) -> bool:
-        """True while a job has not reached the model."""
+        """Return True while the job is in the queue and has not reached the model."""
         return job in self._waiting
 
     async def close(self) -> None:
-        """Stop the threads after the batches they decode; fail whoever still waits.
+        """Stop the threads after their current batches; fail all unanswered jobs.
 
-        Does not wait for a batch that does not end: the threads are daemons.
+        It does not wait for the threads. They are daemons, so a hung batch does not keep the
+        process alive.
         """
         self._inbox.put(None)
         for watchdog in (*self._decode_watchdogs.values(), self._load_watchdog):
@@ -250,15 +255,15 @@ class Worker:
             self._inbox.put(batch)
 
     def _start_thread(self, work: Callable[[_Inbox], None]) -> None:
-        """Let a thread do something with the model as a whole, and watch it."""
+        """Load, unload or measure the model in a thread, under the load watchdog."""
         if self._load_watchdog is not None:
             self._load_watchdog.stop()
-        # Of a daemon: the process ends although it hangs.
+        # A daemon, so that the process can end although the thread hangs.
         threading.Thread(target=work, args=(self._inbox,), name="worker", daemon=True).start()
         self._load_watchdog = Watchdog(self._load_timeout, self._abandon_load, self._progress)
 
     def _thread_done(self, inbox: _Inbox) -> bool:
-        """A thread says that it is; False where it was given up meanwhile."""
+        """Stop the load watchdog; return False if the thread has been abandoned."""
         if inbox is not self._inbox:
             return False
         if self._load_watchdog is not None:
@@ -286,7 +291,7 @@ class Worker:
         self._stop_answering(error)
         if not self._ready.done():
             self._ready.set_exception(error)
-            self._ready.exception()  # seen, though nobody may wait for it
+            self._ready.exception()  # asyncio warns of an exception that is never retrieved
         if not self._failed.done():
             self._failed.set_exception(error)
             self._failed.exception()
@@ -295,9 +300,9 @@ class Worker:
         self, batch: list[Job], result: list[Transcript] | EngineError, seconds: float
     ) -> None:
         if batch not in self._decoding:
-            return  # it was given up
+            return  # the batch has been abandoned
         self._decoding.remove(batch)
-        # The parts of a dictation take longer, and say nothing about commands.
+        # The segments of a dictation take longer and say nothing about commands.
         if max(job.seconds for job in batch) <= _LONGEST_COMMAND:
             self._decode_seconds.append(seconds)
         self._settle(batch, result)
@@ -327,28 +332,28 @@ class Worker:
 
     def _abandon_load(self) -> None:
         self._abandon(
-            f"the model came no further for {self._load_timeout:g} s while it was loaded",
+            f"loading the model made no progress for {self._load_timeout:g} s",
             "--load-timeout",
         )
 
     def _abandon(self, why: str, option: str) -> None:
-        """A thread does not come back: leave its model behind, and all that it decodes."""
+        """Abandon a hung thread and its model; load the model again, the first time."""
         self._abandoned += 1
         self._engine = None
-        self._inbox.put(None)  # for threads that are not in it
+        self._inbox.put(None)  # stops the threads that do not hang
         if self._abandoned > 1:
             self._not_loaded(
                 self._inbox,
                 EngineError(
-                    f"{why}, and it is the second that hangs; if this machine is that slow, "
-                    f"give {option} more, or a smaller --model"
+                    f"{why}, and this is the second hang; if the machine is only slow, raise "
+                    f"{option} or choose a smaller --model"
                 ),
             )
             return
-        _LOGGER.error("%s; it is abandoned, another is loaded", why)
+        _LOGGER.error("%s; abandoning it and loading the model again", why)
         self.start()
 
-    # Sleep: the weights are freed while nobody needs them.
+    # Idle unload: the weights are freed while no client needs them.
 
     def _restart_unload_timer(self) -> None:
         if self._unload_timer is not None:
@@ -367,19 +372,19 @@ class Worker:
 
     def _unloaded(self, inbox: _Inbox, engine: Engine) -> None:
         if self._thread_done(inbox):
-            _LOGGER.info("Nobody spoke for %g s: the model is unloaded", self._unload_after)
+            _LOGGER.info("Model unloaded after %g s without speech", self._unload_after)
             self._unloaded_engine = engine
             if self._reload_wanted:
                 self.reload()
 
     def _not_reloaded(self, inbox: _Inbox, engine: Engine, error: NoMemory) -> None:
-        """There is no memory for it now: whoever speaks next has it tried again."""
+        """Keep the model unloaded for lack of memory; the next speech tries again."""
         if self._thread_done(inbox):
             _LOGGER.warning("the model stays unloaded: %s", error)
             self._unloaded_engine = engine
             self._fail_waiting(error)
 
-    # Measurements: other programs may have been busy after the start.
+    # Repeated measurements: other programs may have been busy during the first one.
 
     def _used(self) -> None:
         self._uses += 1
@@ -391,7 +396,7 @@ class Worker:
     def _measure(self) -> None:
         self._measure_timer = None
         if self._engine is None:
-            return  # _loaded() goes on
+            return  # _loaded() schedules the next measurement
         if (
             self._waiting
             or self._decoding
@@ -410,7 +415,7 @@ class Worker:
             self._measure_interval = min(2 * self._measure_interval, _DAY)
         self._measure_in(self._measure_interval if done else self._idle_time)
 
-    # From here on: the threads.
+    # The methods below run in the worker's threads.
 
     def _run(self, inbox: _Inbox) -> None:
         try:
@@ -418,12 +423,12 @@ class Worker:
         except Exception as error:
             self._call_in_loop(self._not_loaded, inbox, _as_server_error(error))
             return
-        # Somebody who waits already warms the model up as well as we could.
+        # A job that already waits warms the model up just as well.
         if not self._waiting:
             started = time.monotonic()
             try:
                 engine.warm_up(self._any_waiting)
-            except Exception as error:  # it would decode nothing of any speaker's either
+            except Exception as error:  # it could not decode speech either
                 self._call_in_loop(self._not_loaded, inbox, _as_server_error(error, "decode"))
                 return
             _LOGGER.debug("warm-up took %.2f s", time.monotonic() - started)
@@ -444,7 +449,7 @@ class Worker:
         try:
             engine.warm_up(used)
         except Exception as error:
-            _LOGGER.warning("the time of a decode could not be measured again: %s", error)
+            _LOGGER.warning("measuring the decode time again failed: %s", error)
         self._call_in_loop(self._measured, inbox, not used())
 
     def _any_waiting(self) -> bool:
@@ -468,7 +473,7 @@ class Worker:
         except Exception as error:
             self._call_in_loop(self._not_loaded, inbox, _as_server_error(error))
         else:
-            _LOGGER.info("The model is loaded again (%.1f s)", time.monotonic() - started)
+            _LOGGER.info("Model reloaded in %.1f s", time.monotonic() - started)
             self._call_in_loop(self._loaded, inbox, engine)
 
     def _serve(self, engine: Engine, inbox: _Inbox) -> None:
@@ -476,20 +481,20 @@ class Worker:
             started = self._loop.time()
             result = _decode(engine, batch)
             self._call_in_loop(self._finished, batch, result, self._loop.time() - started)
-        inbox.put(None)  # for the next thread
+        inbox.put(None)  # stops the next thread
 
     def _call_in_loop(self, method: Callable[..., None], *args: object) -> None:
         try:
             self._loop.call_soon_threadsafe(method, *args)
-        except RuntimeError:  # the loop has closed: nobody is left to tell
+        except RuntimeError:  # the event loop has closed
             _LOGGER.debug("the loop closed while the model was busy")
 
 
 def _as_server_error(error: Exception, what: str = "load") -> ServerError:
-    """Say why there is no model.
+    """Convert an exception to the error that says why there is no usable model.
 
     Args:
-        what: it does not do.
+        what: what the model could not do, as a verb: "load" or "decode".
     """
     if isinstance(error, ServerError):
         return error
@@ -497,8 +502,8 @@ def _as_server_error(error: Exception, what: str = "load") -> ServerError:
     said = str(error) or type(error).__name__
     if isinstance(error, MemoryError) or re.search(r"alloc|out of memory", said):
         return NoMemory(
-            f"the memory did not do for the model ({said}); choose a smaller one with --model, "
-            "or let the server have more"
+            f"not enough memory for the model ({said}); choose a smaller one with --model, or "
+            "give the server more memory"
         )
     return EngineError(f"the model does not {what}: {said}")
 

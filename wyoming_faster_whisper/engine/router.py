@@ -1,4 +1,4 @@
-"""Several models behind one queue."""
+"""Router: several models that share one queue."""
 
 from __future__ import annotations
 
@@ -8,10 +8,11 @@ from .protocol import Engine, Job, Transcript
 
 
 class Router:
-    """Sends each job to the engine of the model it names.
+    """Engine that passes each job to the engine of the model that the job names.
 
     Args:
-        engines: by the models' names; the first decodes what names none.
+        engines: the engines by model name. The first is the default: it decodes jobs that
+            name no model.
     """
 
     def __init__(self, engines: Mapping[str, Engine]) -> None:
@@ -21,11 +22,11 @@ class Router:
 
     @property
     def max_batch(self) -> int:
-        """What every engine takes; known after warm_up()."""
+        """Largest batch that every engine takes; final after warm_up()."""
         return min(engine.max_batch for engine in self._engines.values())
 
     def batch_key(self, job: Job) -> Hashable:
-        """See Engine.batch_key; equal options name the same model."""
+        """See Engine.batch_key. Jobs of different models have different options."""
         return self._engine_of(job).batch_key(job)
 
     def decode(self, jobs: Sequence[Job]) -> list[Transcript]:
@@ -41,7 +42,7 @@ class Router:
             engine.unload()
 
     def load(self) -> None:
-        """See Engine.load; all of them or none."""
+        """See Engine.load. Loads all engines, or none if one of them fails."""
         loaded: list[Engine] = []
         try:
             for engine in self._engines.values():

@@ -1,4 +1,4 @@
-"""Which jobs go to the model next. Pure."""
+"""Scheduling policy: the jobs that the model decodes next. Pure."""
 
 from __future__ import annotations
 
@@ -8,15 +8,15 @@ from dataclasses import dataclass
 
 from .protocol import Job
 
-# A job may be overtaken by shorter ones that come later, but only by so much later: a command
-# does not wait behind a film, and a film waits for no more than a few commands.
-_PER_SECOND = 0.1  # seconds of handicap per second of sound
-_PER_JOB = 2.0  # seconds of handicap per job of the same owner ahead of it
+# A shorter job that arrives later may overtake a longer one, but only if it arrives within the
+# handicap: a command does not wait for a film, and a film waits for a few commands at most.
+_PER_SECOND = 0.1  # seconds of handicap per second of audio
+_PER_JOB = 2.0  # seconds of handicap per job of the same owner that arrived earlier
 
 
 @dataclass(frozen=True, slots=True)
 class Waiting:
-    """A job, and when it came."""
+    """A queued job and its arrival time."""
 
     job: Job
     since: float  # seconds, on any clock
@@ -27,14 +27,17 @@ def next_batch(
 ) -> list[Job]:
     """Choose the next batch; the caller removes it from waiting.
 
-    Finals go before guesses, and never wait for one in their batch. Among equals the
-    oldest goes first; long jobs, and the second and third of one owner, have a handicap
-    that grows no more while they wait, so that everybody's turn comes.
+    Finals go before guesses (speculative decodes) and never share a batch with them. Otherwise
+    the oldest job goes first. A long job, and each further job of the same owner, has a
+    handicap. The handicap does not grow while the job waits, so no job waits for ever.
 
     Args:
-        waiting: in order of arrival.
-        max_batch: at least 1.
-        batch_key: of a job; only jobs of one kind go together.
+        waiting: the queued jobs, in order of arrival.
+        max_batch: maximum number of jobs in the batch, at least 1.
+        batch_key: returns the key that all jobs of a batch must share.
+
+    Returns:
+        The jobs of the batch, the most urgent first; empty if no job waits.
     """
     ahead: Counter[tuple[bool, Hashable]] = Counter()
     ranks: list[tuple[bool, float]] = []

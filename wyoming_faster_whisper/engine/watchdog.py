@@ -1,23 +1,24 @@
-"""Notices what should go on and does not."""
+"""Watchdog: detects an operation that stopped making progress."""
 
 from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Hashable
 
-_CHECKS = 10  # until patience is at an end
+_CHECKS = 10  # checks per timeout
 
 
 class Watchdog:
-    """Looks now and then whether something comes any further.
+    """Timer that reports an operation as hung when it makes no progress.
 
-    It counts its looks and reads no clock: the time in which this process stood still
-    itself (stopped, frozen, starved) is nobody else's fault, and hardly counts.
+    The watchdog counts periodic checks and reads no clock. Time in which this whole process
+    is stopped, frozen or starved of CPU therefore hardly counts. It runs in the event loop.
 
     Args:
-        timeout: seconds without progress; 0 = for ever.
-        on_hung: called, once, when they have passed.
-        progress: a value that changes with it.
+        timeout: seconds without progress after which the operation counts as hung; 0 = never.
+        on_hung: called once, in the event loop, when the operation counts as hung.
+        progress: returns a value that changes whenever the operation makes progress. The
+            default never changes, so the timeout limits the whole operation.
     """
 
     def __init__(
@@ -36,7 +37,7 @@ class Watchdog:
             self._schedule()
 
     def stop(self) -> None:
-        """It has come to its end."""
+        """Stop checking, because the operation has ended."""
         if self._next is not None:
             self._next.cancel()
 

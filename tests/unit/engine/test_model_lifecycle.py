@@ -62,8 +62,8 @@ async def test_two_models_that_hang_are_no_accident() -> None:
     await worker.ready()
     one, other = await submitted(worker, job(), job())
     await asyncio.gather(one, other, return_exceptions=True)
-    assert "it is the second that hangs" in str(await failure(worker))
-    with pytest.raises(EngineError, match="it is the second that hangs"):
+    assert "this is the second hang" in str(await failure(worker))
+    with pytest.raises(EngineError, match="this is the second hang"):
         await worker.submit(job())
     for engine in engines:
         engine.release()
@@ -118,8 +118,8 @@ async def test_two_loads_that_hang_are_the_end() -> None:
     worker.start()
     [waiting] = await submitted(worker, job())
     assert str(await failure(worker)) == (
-        "the model came no further for 0.01 s while it was loaded, and it is the second that "
-        "hangs; if this machine is that slow, give --load-timeout more, or a smaller --model"
+        "loading the model made no progress for 0.01 s, and this is the second hang; if the "
+        "machine is only slow, raise --load-timeout or choose a smaller --model"
     )
     with pytest.raises(EngineError, match="--load-timeout"):
         await waiting
@@ -385,5 +385,5 @@ async def test_a_measurement_that_fails_later_is_not_the_end(
     worker.start()
     await seen(engine.warming)
     assert (await worker.submit(job(1.0))).text == "1.0 seconds"
-    assert "could not be measured again: no memory just now" in caplog.text
+    assert "measuring the decode time again failed: no memory just now" in caplog.text
     await worker.close()

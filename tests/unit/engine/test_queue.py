@@ -230,7 +230,7 @@ class ColdEngine(FakeEngine):
         (ModelError("no such token"), ModelError, "no such token"),
         (RuntimeError("mkl_malloc: failed to allocate memory"), NoMemory, "choose a smaller one"),
         (RuntimeError("CUDA failed with error out of memory"), NoMemory, "out of memory"),
-        (MemoryError(), NoMemory, r"did not do for the model \(MemoryError\)"),
+        (MemoryError(), NoMemory, r"not enough memory for the model \(MemoryError\)"),
     ],
 )
 async def test_a_failed_warm_up_is_the_end(
@@ -267,7 +267,7 @@ async def test_a_model_that_is_not_to_be_had_is_told_to_who_waits_for_it() -> No
 async def test_a_surprise_while_loading_is_an_error_of_ours() -> None:
     worker = Worker(no_memory)
     worker.start()
-    with pytest.raises(NoMemory, match=r"^the memory did not do for the model \(8 GB\); choose"):
+    with pytest.raises(NoMemory, match=r"^not enough memory for the model \(8 GB\); choose"):
         await worker.ready()
 
 

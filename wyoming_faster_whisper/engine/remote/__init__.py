@@ -1,1 +1,1 @@
-"""Engines on other servers."""
+"""Engines on other servers (upstream servers)."""

@@ -1,4 +1,4 @@
-"""What a turn needs of upstream servers; wyoming.py has them. Pure."""
+"""Interface between a turn and the upstream servers that wyoming.py implements. Pure."""
 
 from __future__ import annotations
 
@@ -8,51 +8,62 @@ from typing import Any, Protocol
 from ...audio.recording import Recording
 from ..protocol import Transcript
 
-RELAYED = "wyoming-faster-whisper-relayed"  # key of a context: one hop, and no cycle
+# Context key of a relayed request. The receiver does not relay it again, so there is no cycle.
+RELAYED = "wyoming-faster-whisper-relayed"
 
 
 class Tasks(Protocol):
-    """Where what takes time runs."""
+    """Task group of a connection, such as asyncio.TaskGroup."""
 
     def create_task(self, coro: Coroutine[Any, Any, Any]) -> Any: ...
 
 
 class Relay(Protocol):
-    """One utterance on its way to another server."""
+    """One utterance that is being relayed to an upstream server.
+
+    Call all methods in the event loop.
+    """
 
     @property
     def alive(self) -> bool:
-        """An answer may come from it."""
+        """True while the upstream may still answer, and after it has answered."""
         ...
 
     @property
     def late(self) -> bool:
-        """None came in time."""
+        """True if the upstream did not answer in time."""
         ...
 
     def more(self) -> None:
-        """The recording has grown."""
+        """Send the audio by which the recording has grown."""
         ...
 
     def stop(self) -> None:
-        """The recording is whole."""
+        """Send the rest of the audio: the recording is complete."""
         ...
 
     def drop(self) -> None:
-        """No answer is wanted."""
+        """Cancel the relay: its answer is not needed."""
         ...
 
     async def answer(self, seconds: float) -> Transcript | None:
-        """Wait for the answer; None if it did not come within seconds, or never will."""
+        """Wait for the answer of the upstream.
+
+        Args:
+            seconds: maximum time to wait.
+
+        Returns:
+            None if the upstream did not answer in time, or refused or failed.
+        """
         ...
 
 
 class Upstreams(Protocol):
-    """The servers that are asked first."""
+    """Upstream servers, which are asked before this server decodes."""
 
     @property
     def timeout(self) -> float:
-        """Seconds from the end of speech to an answer that is in time."""
+        """Seconds that an upstream has for its answer, from the end of speech."""
         ...
 
     def relay(
@@ -62,16 +73,16 @@ class Upstreams(Protocol):
         language: str | None,
         tasks: Tasks,
     ) -> Relay | None:
-        """Begin to send an utterance on; None where nobody can be asked.
+        """Start to relay an utterance; return None if no upstream is available for it.
 
         Args:
-            recording: grows while it is spoken; more() says so.
-            names: to expect, most important first.
+            recording: audio of the utterance. It may still grow; after that, call more().
+            names: hotwords, most important first.
             language: Whisper's code; None = unknown.
-            tasks: it is sent in it.
+            tasks: the relay runs as a task in this group.
         """
         ...
 
     def pinged(self, text: object) -> None:
-        """Take what somebody sent us in a ping: it may have been ourselves."""
+        """Take the text of a received ping, to detect a ping that this server sent to itself."""
         ...

@@ -1,7 +1,7 @@
-"""Other servers that are asked first: which of them can be, and one utterance's way there.
+"""Upstream Wyoming servers: their health checks, and the relay of one utterance.
 
-An utterance goes to the first that is well and knows its language, while it arrives.
-Who asked has the sound itself, and decodes it where no answer comes in time.
+An utterance is sent, while it arrives, to the first upstream that is available and supports
+its language. The caller keeps the audio, and decodes it here if no answer comes in time.
 """
 
 from __future__ import annotations
@@ -28,22 +28,26 @@ from .protocol import RELAYED, Tasks
 
 _LOGGER = logging.getLogger(__name__)
 
-_PATIENCE = 2.0  # seconds for a server to say what it is
-_BETWEEN = 10.0  # seconds between two looks at one that is well
-_BACK_OFF = (0.5, 1.0, 2.0, 5.0, 10.0, 30.0)  # and at one that is away
-_CHUNK = SAMPLE_RATE // 10  # samples sent at once
+_PATIENCE = 2.0  # seconds that an upstream has to accept a connection, or to describe itself
+_BETWEEN = 10.0  # seconds between two health checks of an available upstream
+_BACK_OFF = (0.5, 1.0, 2.0, 5.0, 10.0, 30.0)  # seconds before each retry of an unavailable one
+_CHUNK = SAMPLE_RATE // 10  # samples per audio chunk
 
 
 class Upstream:
-    """One other server, and what is known of it."""
+    """One upstream server, and the result of its last health check.
+
+    Raises:
+        SettingError: the URI is malformed.
+    """
 
     def __init__(self, uri: str) -> None:
         self.uri = uri
-        self.languages: frozenset[str] = frozenset()  # none: it is away
-        self._checking = asyncio.Event()  # at once
+        self.languages: frozenset[str] = frozenset()  # empty: unavailable
+        self._checking = asyncio.Event()  # set: check at once
         self._failures = 0
         try:
-            Client(uri)  # what is no address is an error now, not later
+            Client(uri)  # rejects a malformed URI now and not at the first check
         except SettingError:
             raise SettingError(
                 f"--upstream is {uri!r}; it must be tcp://HOST:PORT or unix://PATH"
@@ -57,25 +61,25 @@ class Upstream:
         return bool(self.languages)
 
     def knows(self, language: str | None) -> bool:
-        """Whether it can be asked, in this language; None = it is to find out which."""
+        """Return True if the upstream is available and supports the language; None = any."""
         return self.healthy and (language is None or language in self.languages)
 
     async def check(self, nonce: str) -> None:
-        """Ask it what it is."""
+        """Check the health of the upstream: send a ping, then describe."""
         try:
             async with asyncio.timeout(_PATIENCE), Client(self.uri) as server:
-                # Heard again by whoever sent it, where that is ourselves.
+                # If the upstream is this server itself, pinged() gets the nonce back.
                 await server.send(Ping(nonce))
                 while not Pong.is_type((await server.receive()).type):
                     pass
                 self._found(await server.describe())
         except TimeoutError:
-            self.lost(f"it did not say what it is for {_PATIENCE:g} s")
+            self.lost(f"it did not describe itself within {_PATIENCE:g} s")
         except ServerError as error:
             self.lost(str(error))
 
     async def check_repeatedly(self, nonce: str) -> None:
-        """Look at it again and again."""
+        """Check the health of the upstream periodically, until cancelled."""
         while True:
             tries = min(self._failures, len(_BACK_OFF))
             pause = _BACK_OFF[tries - 1] if tries else _BETWEEN
@@ -86,14 +90,14 @@ class Upstream:
             await self.check(nonce)
 
     def lost(self, why: str) -> None:
-        """It cannot be asked; look soon whether it can again."""
+        """Mark the upstream as unavailable; watch() checks it again after a back-off."""
         if self.healthy or not self._failures:
-            _LOGGER.warning("upstream %s is away: %s", self.uri, why)
+            _LOGGER.warning("upstream %s is unavailable: %s", self.uri, why)
         self.languages = frozenset()
         self._failures += 1
 
     def failed(self, why: str) -> None:
-        """It did not do what it was asked for; look at once whether it is there."""
+        """Mark the upstream as unavailable after a failed request, and check it at once."""
         self.lost(why)
         self._checking.set()
 
@@ -105,18 +109,22 @@ class Upstream:
             for language in model.languages
         )
         if not languages:
-            self.lost("it is no speech-to-text server")
+            self.lost("it is not a speech-to-text server")
             return
         if not self.healthy:
-            _LOGGER.info("upstream %s is there", self.uri)
+            _LOGGER.info("upstream %s is available", self.uri)
         self.languages, self._failures = languages, 0
 
 
 class Upstreams:
-    """All other servers, in the order in which they are asked.
+    """All upstream servers; see remote.protocol.Upstreams.
 
     Args:
-        timeout: seconds from the end of speech to an answer that is in time.
+        uris: addresses, in the order in which the upstreams are asked.
+        timeout: seconds that an upstream has for its answer, from the end of speech.
+
+    Raises:
+        SettingError: a URI is malformed.
     """
 
     def __init__(self, uris: Sequence[str], *, timeout: float) -> None:
@@ -127,10 +135,13 @@ class Upstreams:
         self._health_checks: list[asyncio.Task[None]] = []
 
     async def start(self) -> None:
-        """Look at all of them, and go on looking. We have to listen already.
+        """Check all upstreams once, and go on checking them in the background.
+
+        This server must already accept connections. Otherwise it could not detect that one of
+        the upstreams is itself.
 
         Raises:
-            SettingError: one of them is this server.
+            SettingError: one of the upstreams is this server itself.
         """
         for upstream in self.all:
             await upstream.check(self._nonce)
@@ -147,7 +158,7 @@ class Upstreams:
             await asyncio.wait(self._health_checks)
 
     def pinged(self, text: object) -> None:
-        """Take what somebody sent us in a ping."""
+        """See remote.protocol.Upstreams.pinged."""
         if text == self._nonce:
             self._heard_ourselves = True
 
@@ -158,14 +169,7 @@ class Upstreams:
         language: str | None,
         tasks: Tasks,
     ) -> Relay | None:
-        """Begin to send an utterance on; None where nobody can be asked.
-
-        Args:
-            recording: grows while it is spoken; more() says so.
-            names: to expect, most important first.
-            language: Whisper's code; None = unknown.
-            tasks: it is sent in it.
-        """
+        """See remote.protocol.Upstreams.relay."""
         for upstream in self.all:
             if upstream.knows(language):
                 return Relay(upstream, recording, names, language, tasks)
@@ -173,7 +177,7 @@ class Upstreams:
 
 
 class Relay:
-    """One utterance on its way to another server."""
+    """One utterance that is being relayed; see remote.protocol.Relay."""
 
     def __init__(
         self,
@@ -194,24 +198,24 @@ class Relay:
 
     @property
     def alive(self) -> bool:
-        """An answer may come from it."""
+        """See remote.protocol.Relay.alive."""
         return not self._task.done() or self._answer() is not None
 
     def more(self) -> None:
-        """The recording has grown."""
+        """See remote.protocol.Relay.more."""
         self._more.set()
 
     def stop(self) -> None:
-        """The recording is whole."""
+        """See remote.protocol.Relay.stop."""
         self._stopped = True
         self._more.set()
 
     def drop(self) -> None:
-        """No answer is wanted."""
+        """See remote.protocol.Relay.drop."""
         self._task.cancel()
 
     async def answer(self, seconds: float) -> Transcript | None:
-        """Wait for the answer; None if it did not come within seconds, or never will."""
+        """See remote.protocol.Relay.answer."""
         await asyncio.wait([self._task], timeout=seconds)
         if not self._task.done():
             self.late = True
@@ -231,7 +235,7 @@ class Relay:
                 await self._say(server)
                 return await self._hear(server)
         except Refused as error:
-            # It is there, and said why not.
+            # The upstream is available and gave its reason.
             _LOGGER.info("upstream %s: %s; decoding here", self.upstream.uri, error)
             return None
         except ClientError as error:
@@ -266,5 +270,5 @@ class Relay:
             if TranscriptEvent.is_type(event.type):
                 text, language = event.data.get("text"), event.data.get("language")
                 if not isinstance(text, str) or not isinstance(language, str | None):
-                    raise ClientError(f"an odd transcript: {printable(event.data, 80)}")
+                    raise ClientError(f"unexpected transcript: {printable(event.data, 80)}")
                 return Transcript(text.strip(), language, verdict="upstream")

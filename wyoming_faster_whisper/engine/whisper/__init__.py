@@ -1,1 +1,1 @@
-"""Whisper: the pipeline from samples to text."""
+"""Whisper engine: the pipeline from samples to text."""

@@ -1,9 +1,9 @@
-"""Does a text account for the sound? Pure.
+"""Coverage: whether a text accounts for all the speech in the audio. Pure.
 
-The decoder sometimes leaves out a whole sentence, or repeats one that was said once, with a good
-log-probability. The alignment of the text with the sound gives both away. The model aligns tokens
-in order and leaves no frame out, so the token beside a missing sentence gets all of its voice,
-while a repeated sentence gets none.
+The decoder sometimes leaves out a whole sentence, or repeats a sentence that was said once, with
+a good log-probability. The alignment of the text with the audio reveals both. The model aligns
+tokens in order and skips no frame, so the token next to a missing sentence gets all of that
+sentence's speech, while a repeated sentence gets none.
 """
 
 from __future__ import annotations
@@ -17,22 +17,24 @@ from statistics import median
 from .hallucination import Decoded
 from .repetition import Repeat, plain_words, repeated_tail, shortened
 
-# Seconds of voice within one token, and after the last one. Of 210 texts of clean and degraded
-# sentences, the complete ones have at most 0.80 s in any token and none after the last; those
-# that lack a sentence, be it two words long, have at least 0.86 s there (base, English, beam 5).
+# Seconds of speech, within one token and after the last one, that mean a missing sentence. Of 210
+# texts of clean and degraded sentences (base, English, beam 5), the complete ones have at most
+# 0.80 s in any token and none after the last; those that lack a sentence, even one of two words,
+# have at least 0.86 s there.
 MISSING = 0.85
 MISSING_AFTER = 0.4
-_PER_DIGIT = 0.4  # seconds more: "1969" is one token and takes 1.2 s to say
+_PER_DIGIT = 0.4  # more seconds: "1969" is one token and takes 1.2 s to say
 
-# Texts with fewer tokens a second of voice may leave something out: of the texts above, those
-# that do have at most 3.6. Others are not aligned, which takes a tenth of the time of a decode.
+# Tokens per second of speech below which a text may leave something out: of the texts above,
+# those that do have at most 3.6. Denser texts are not aligned, because aligning takes a tenth of
+# the time of a decode.
 _SPARSE = 4.0
-_LEAST_SPOKEN = 1.0  # seconds of voice; in less of it no word is missing
+_LEAST_SPOKEN = 1.0  # seconds of speech; with less, no sentence is missing
 
-_EDGE = 0.05  # seconds by which an alignment may differ from the voice
-_ROUND = 0.5  # of a usual round's voice; a round with less of it was not said
+_EDGE = 0.05  # seconds of tolerance between the alignment and the VAD
+_ROUND = 0.5  # share of the speech in a usual round; a round with less was not spoken
 
-_MARKS = re.compile(r"(?:[^\w\s]+(?=\s|$))?")  # that close a word
+_MARKS = re.compile(r"(?:[^\w\s]+(?=\s|$))?")  # punctuation that closes a word
 
 Span = tuple[float, float]
 """Start and end in seconds."""
@@ -40,36 +42,37 @@ Span = tuple[float, float]
 
 @dataclass(frozen=True, slots=True)
 class Alignment:
-    """A text's tokens and when each of them begins."""
+    """Tokens of a text, and the time at which each of them begins."""
 
-    texts: tuple[str, ...]  # of each token, as written
-    starts: tuple[float, ...]  # seconds of the sound, ascending
-    end: float  # when the text ends: the end-of-text token is aligned as well
+    texts: tuple[str, ...]  # the text of each token
+    starts: tuple[float, ...]  # seconds from the start of the audio, ascending
+    end: float  # seconds; the start of the end-of-text token, which is aligned as well
 
     def span(self, at: int) -> Span:
-        """Return when a token begins and the next one does."""
+        """Return the start of a token and the start of the next token."""
         return self.starts[at], (*self.starts, self.end)[at + 1]
 
     def first(self, tokens: int) -> Alignment:
-        """Return only so many tokens."""
+        """Return the alignment of the first tokens only."""
         end = (*self.starts, self.end)[tokens]
         return Alignment(self.texts[:tokens], self.starts[:tokens], end)
 
 
 @dataclass(frozen=True, slots=True)
 class Gap:
-    """Voice that no text accounts for."""
+    """Speech that the text does not account for."""
 
-    tokens: int  # of the text, that come before it
-    start: float  # seconds of the sound
-    end: float
+    tokens: int  # number of tokens before the gap
+    start: float  # seconds from the start of the audio
+    end: float  # seconds
 
 
 def sparse(decoded: Decoded, speech_seconds: float) -> bool:
-    """True where a text is short for its sound: worth aligning.
+    """Return True if a text is so short for its speech that aligning it is worthwhile.
 
     Args:
-        speech_seconds: seconds of speech.
+        decoded: the text and its number of tokens.
+        speech_seconds: seconds of speech in the audio, without pauses.
     """
     return speech_seconds >= _LEAST_SPOKEN and decoded.tokens < _SPARSE * speech_seconds
 
@@ -77,9 +80,18 @@ def sparse(decoded: Decoded, speech_seconds: float) -> bool:
 def remove_loops(
     decoded: Decoded, aligned: Alignment, speech: Sequence[Span]
 ) -> tuple[Decoded, Alignment]:
-    """Take back the rounds of a repeated tail that the sound does not hold.
+    """Remove the rounds of a repeated tail that were not spoken.
 
-    Who says a sentence twice is heard twice: only rounds without voice of their own go.
+    A speaker may really say a sentence twice, so only rounds without speech of their own are
+    removed.
+
+    Args:
+        decoded: the text.
+        aligned: the alignment of the text with the audio.
+        speech: where the VAD heard speech.
+
+    Returns:
+        The shortened text and its alignment; both unchanged if no tail is repeated.
     """
     repeat = repeated_tail(decoded.text)
     words = [at for at, text in enumerate(aligned.texts) if at == 0 or text.startswith(" ")]
@@ -95,9 +107,13 @@ def remove_loops(
 
 
 def insert(text: str, at: int, part: str) -> str:
-    """Put a part that was missing into a text; what stands there already is not repeated."""
+    """Insert a missing part into a text, unless the text already has the same words there.
+
+    Args:
+        at: character position in the text.
+    """
     mark = _MARKS.match(text, at)
-    assert mark is not None  # it matches the empty string
+    assert mark is not None  # the pattern matches the empty string
     before, after = text[: mark.end()].rstrip(), text[mark.end() :].strip()
     new, left, right = map(plain_words, (part, before, after))
     if not new or left[-len(new) :] == new or right[: len(new)] == new:
@@ -106,16 +122,17 @@ def insert(text: str, at: int, part: str) -> str:
 
 
 def speech_within(span: Span, speech: Sequence[Span]) -> float:
-    """Return the seconds of voice within a span."""
+    """Return the seconds of speech within a span."""
     start, end = span
     return sum(max(0.0, min(end, b) - max(start, a)) for a, b in speech)
 
 
 def gaps(aligned: Alignment, speech: Sequence[Span]) -> list[Gap]:
-    """Find voice that no text accounts for, in order.
+    """Find speech that the text does not account for, in order of time.
 
     Args:
-        speech: stretches in which the VAD hears speech.
+        aligned: the alignment of the text with the audio.
+        speech: where the VAD heard speech, in order of time.
     """
     found: list[Gap] = []
     for at, text in enumerate(aligned.texts):
@@ -126,11 +143,11 @@ def gaps(aligned: Alignment, speech: Sequence[Span]) -> list[Gap]:
         inside = [(max(a, start), min(b, end)) for a, b in speech if a < end and b > start]
         begins_sentence = at == 0 or _ends_sentence(aligned.texts[at - 1])
         if begins_sentence and not _ends_sentence(text):
-            # The word itself is at the end, after the last pause.
+            # The token's own word is at the end of the span, after the last pause.
             before = [b for _, b in inside if b < end - _EDGE]
             found.append(Gap(at, inside[0][0], before[-1] if before else inside[-1][1]))
         else:
-            # The word itself is at the beginning, before the first pause.
+            # The token's own word is at the start of the span, before the first pause.
             after = [a for a, _ in inside if a > start + _EDGE]
             found.append(Gap(at + 1, after[0] if after else inside[0][0], inside[-1][1]))
     rest = [(max(a, aligned.end), b) for a, b in speech if b > aligned.end]
@@ -142,10 +159,12 @@ def gaps(aligned: Alignment, speech: Sequence[Span]) -> list[Gap]:
 def rounds_spoken(
     aligned: Alignment, words: Sequence[int], repeat: Repeat, speech: Sequence[Span]
 ) -> int:
-    """Count the rounds of a repeated tail that the sound holds.
+    """Count the rounds of a repeated tail that were spoken.
 
     Args:
-        words: for each word, the number of its first token.
+        words: for each word, the index of its first token.
+        repeat: the repeated tail of the text.
+        speech: where the VAD heard speech.
 
     Returns:
         1 to repeat.rounds.

@@ -1,7 +1,8 @@
-"""CTranslate2's Whisper and its tokenizer: the only file that knows either.
+"""CTranslate2's Whisper models; the only file of the engine that uses ctranslate2.
 
-What one can ask of a model: encode sound, continue a prompt with a beam, say how likely
-a text is over an encoding, and how it ends. What is made of that is pipeline.py's.
+The operations are: encode audio, detect its language, continue a prompt by beam search, score
+a text over an encoding, score the end of a text, and align a text with the audio. pipeline.py
+combines them. CTranslate2 reports failures as RuntimeError.
 """
 
 from __future__ import annotations
@@ -30,40 +31,42 @@ from .tokens import load_tokenizer
 
 _LOGGER = logging.getLogger(__name__)
 
-_POSITIONS = 448  # tokens that the decoder has places for, the prompt included
-_LONGEST_PROMPT = _POSITIONS // 2 - 1  # tokens, as Whisper cuts it
-_STEP = 0.02  # seconds of sound in a frame of the encoding
-_LEAST_PROBABILITY = 1e-30  # for a token; float32 has zeros for less
-_LAST_VERSION = 255  # of CTranslate2's file format; they are at 6
+_POSITIONS = 448  # positions of the decoder in tokens, the prompt included
+_LONGEST_PROMPT = _POSITIONS // 2 - 1  # tokens; Whisper cuts a prompt to the same length
+_STEP = 0.02  # seconds of audio per frame of the encoding
+_LEAST_PROBABILITY = 1e-30  # floor for a token; in float32 smaller ones may be zero
+_LAST_VERSION = 255  # highest plausible version of CTranslate2's file format, now at 6
 _MARKS = tuple(",.?!%'-")
 _NUMBERS = tuple(map(str, range(101)))  # as in "to 30%"
 
 Weights: TypeAlias = ctranslate2.models.Whisper
 Encoding: TypeAlias = ctranslate2.StorageView
-"""What the encoder makes of sounds, shape (sounds, frames / 2, width)."""
+"""Output of the encoder, shape (clips, frames / 2, width)."""
 
 
 def load_model(
     directory: Path, *, device: str, compute_type: str, threads: int, workers: int = 1
 ) -> Weights:
-    """Load the weights; half a second for base, and twice its size in memory for a moment.
+    """Load the weights of a model.
 
-    A thread that ends does it. The threads that CTranslate2 gets from libgomp for loading stay
-    for as long as the one that loads, and where there are more of them than cores libgomp lets
-    each go to sleep whenever it waits for another: a step of the decoder takes up to three times
-    as long.
+    For base this takes half a second, and for a moment twice the model's size in memory.
 
-    Where the GPU cannot be used, the CPU is, and one line in the log says why.
+    A thread of its own loads the model and then ends. The threads that CTranslate2 gets from
+    libgomp for loading live as long as the thread that loads. If there are more of them than
+    cores, libgomp lets each of them sleep whenever it waits for another, and a step of the
+    decoder takes up to three times as long.
+
+    If the GPU cannot be used, the model is loaded on the CPU, and a warning says why.
 
     Args:
-        directory: with model.bin and what belongs to it.
+        directory: folder with model.bin and the other files of the model.
         device: cpu, cuda, cuda:N or auto.
-        compute_type: CTranslate2's; "default" is int8 on a CPU, float16 on a GPU.
-        threads: that decode one utterance together.
-        workers: utterances that are decoded at the same time, with the same weights.
+        compute_type: CTranslate2's name; "default" is int8 on a CPU, float16 on a GPU.
+        threads: number of threads that decode one batch.
+        workers: number of batches that are decoded at the same time, with the same weights.
 
     Raises:
-        ModelError: the model cannot be used.
+        ModelError: the model cannot be loaded.
     """
     with ThreadPoolExecutor(1) as pool:
         return pool.submit(_load, directory, device, compute_type, threads, workers).result()
@@ -74,8 +77,8 @@ def _load(directory: Path, device: str, compute_type: str, threads: int, workers
 
     def load(name: str, compute_type: str) -> Weights:
         if compute_type == "default":
-            # CTranslate2's own default is the type the file was written in, float16 as a
-            # rule, which a CPU would turn into float32.
+            # CTranslate2's own default is the type of the file. That is usually float16, which
+            # a CPU would convert to float32.
             compute_type = "float16" if name == "cuda" else "int8"
         model = ctranslate2.models.Whisper(
             str(directory),
@@ -86,7 +89,7 @@ def _load(directory: Path, device: str, compute_type: str, threads: int, workers
             inter_threads=workers,
         )
         if name == "cuda":
-            # Some of CUDA's libraries are looked for only when they are first needed.
+            # Some CUDA libraries are loaded only at their first use, so use them now.
             model.encode(_nothing_heard(model))
         _LOGGER.info("Loaded %s on %s as %s", directory, name, model.compute_type)
         return model
@@ -95,7 +98,7 @@ def _load(directory: Path, device: str, compute_type: str, threads: int, workers
         try:
             return load("cuda", compute_type)
         except (RuntimeError, ValueError) as error:
-            _LOGGER.warning("--device %s cannot be used, the CPU serves: %s", device, error)
+            _LOGGER.warning("--device %s cannot be used, using the CPU: %s", device, error)
             if compute_type not in ctranslate2.get_supported_compute_types("cpu"):
                 compute_type = "default"
     try:
@@ -105,15 +108,15 @@ def _load(directory: Path, device: str, compute_type: str, threads: int, workers
 
 
 def _why(error: Exception, directory: Path, compute_type: str) -> str:
-    """Say why a model does not load, by what CTranslate2 says of its file."""
+    """Explain why a model does not load, from CTranslate2's error message."""
     said, file = str(error), directory / "model.bin"
     if "is incomplete" in said or "invalid payload size" in said:
         return f"{file} is cut off or damaged; copy or download it again ({said})"
     version = re.search(r"model has binary version v(\d+)", said)
     if version and int(version[1]) > _LAST_VERSION:
         return (
-            f"{file} is no CTranslate2 model; give --model a name, or a directory with a model "
-            "that ct2-transformers-converter has written"
+            f"{file} is not a CTranslate2 model; give --model a name, or a directory with a "
+            "model that ct2-transformers-converter has written"
         )
     return f"the model in {directory} does not load as {compute_type}: {said}"
 
@@ -123,7 +126,7 @@ def _nothing_heard(model: Weights) -> ctranslate2.StorageView:
 
 
 def use_backend() -> None:
-    """Ask the libraries that only this file knows for something that needs no model."""
+    """Call ctranslate2 and tokenizers without a model, to find out if they run on this CPU."""
     import tokenizers
 
     ctranslate2.get_supported_compute_types("cpu")
@@ -132,12 +135,13 @@ def use_backend() -> None:
 
 
 class CTranslate2Whisper:
-    """A model that is loaded, and its tokenizer.
+    """Loaded Whisper model and its tokenizer. Blocking: call it from the worker's threads only.
 
     Args:
-        weights: from load_model(); taken out and put in again by who frees them.
-        tokenizer: the model's tokenizer.json.
-        takes_prompt: False for distilled models, which prompts harm.
+        weights: from load_model(). WhisperEngine deletes and sets the attribute to unload and
+            reload the model.
+        tokenizer: path of the model's tokenizer.json.
+        takes_prompt: False for distilled models, which are less accurate with a prompt.
 
     Raises:
         ModelError: the tokenizer is missing or damaged.
@@ -155,13 +159,18 @@ class CTranslate2Whisper:
         self._spelling = lru_cache(maxsize=8192)(self._spell)
 
     def features(self, samples: Samples) -> Features:
-        """What the encoder hears of a sound."""
+        """Return the input of the encoder for some samples, shape (bands, frames)."""
         return to_features(self.spectrogram.power(samples))
 
     def encode(self, features: Sequence[Features], frames: int) -> Encoding:
-        """Encode all of them together, padded to the frames; with zeros, as faster-whisper pads.
+        """Encode a batch of clips, each padded with zeros, or cut, to the same length.
 
-        Zero is louder than silence. Neither hears better by itself.
+        faster-whisper pads with zeros as well. Zero is louder than silence; padding with
+        silence is no more accurate.
+
+        Args:
+            features: one array per clip, shape (bands, any number of frames).
+            frames: length to which each clip is padded or cut.
         """
         padded = np.zeros((len(features), self.spectrogram.bands, frames), np.float32)
         for row, some in zip(padded, features, strict=True):
@@ -172,10 +181,14 @@ class CTranslate2Whisper:
     def detect_language(
         self, encoding: Encoding, among: tuple[str, ...]
     ) -> list[tuple[str, float]]:
-        """Detect the language of each sound, of those that may be spoken.
+        """Detect the language of each clip.
+
+        Args:
+            among: candidate languages, Whisper's codes; () = all.
 
         Returns:
-            The likeliest language and its probability, 0 to 1, for each sound.
+            For each clip the most probable candidate and its probability, 0 to 1. If the model
+            supports none of the candidates, the most probable language of all.
         """
         found: list[tuple[str, float]] = []
         for ranked in self.weights.detect_language(encoding):
@@ -188,7 +201,12 @@ class CTranslate2Whisper:
     def prompt(
         self, options: DecodeOptions, language: str, names: Sequence[str] = ()
     ) -> list[int]:
-        """The tokens that the decoder continues."""
+        """Return the tokens that the decoder continues.
+
+        Args:
+            language: Whisper's code.
+            names: hotwords to put into the prompt, most important first.
+        """
 
         def fits(text: str) -> bool:
             return len(self.tokens(text)) <= options.max_prompt_tokens
@@ -202,13 +220,13 @@ class CTranslate2Whisper:
         return [*prompt, self._id("<|notimestamps|>")]
 
     def tokens(self, text: str) -> list[int]:
-        """Those of a text, as one writes it behind another."""
+        """Return the tokens of a text that follows another text, with a space before it."""
         ids = self._tokenizer.encode(" " + text.strip(), add_special_tokens=False).ids
-        # "<|startoftranscript|>" in a name is no command to the decoder.
+        # "<|startoftranscript|>" in a name must not act as a control token.
         return [i for i in ids if i < self._end]
 
     def spellings(self, words: Iterable[str]) -> frozenset[int]:
-        """The tokens that some words are made of, and with them numbers and marks."""
+        """Return the tokens that spell some words, and those of numbers and punctuation."""
         return frozenset().union(*map(self._spelling, (*words, *_MARKS, *_NUMBERS)))
 
     def generate(
@@ -220,12 +238,17 @@ class CTranslate2Whisper:
         *,
         allowed: frozenset[int] = frozenset(),
     ) -> list[Decoded]:
-        """What the decoder writes behind each prompt, over the encoding of each sound.
+        """Decode each clip: continue its prompt over its encoding.
 
         Args:
-            beam: texts that are followed at the same time; 1 = greedily.
-            budgets: tokens that each sound can need.
-            allowed: tokens that it can write; none = any.
+            encoding: of all clips.
+            prompts: one per clip.
+            beam: beam width; 1 = greedy.
+            budgets: maximum number of tokens for each clip.
+            allowed: tokens that the decoder may write; empty = any.
+
+        Returns:
+            One result per clip, in order, each with an n-best list as long as the beam is wide.
         """
         prompt = max(map(len, prompts))
         budgets = [min(budget, _POSITIONS - prompt) for budget in budgets]
@@ -235,7 +258,7 @@ class CTranslate2Whisper:
             encoding,
             list(prompts),
             beam_size=beam,
-            num_hypotheses=beam,  # they are there in any case
+            num_hypotheses=beam,  # the beam search finds them in any case
             max_length=longest,
             return_scores=True,
             return_no_speech_prob=True,
@@ -248,7 +271,10 @@ class CTranslate2Whisper:
     def time_decoder(
         self, encoding: Encoding, prompts: Sequence[list[int]], beam: int, count: int
     ) -> None:
-        """As generate(), but that many tokens, whatever the decoder thinks of the sound."""
+        """Run the decoder for a fixed number of tokens per clip, to measure its time.
+
+        The end-of-text token is suppressed, so the audio has no influence on the time.
+        """
         prompt = max(map(len, prompts))
         self.weights.generate(
             encoding,
@@ -261,10 +287,15 @@ class CTranslate2Whisper:
     def score(
         self, encodings: Sequence[Encoding], prompt: list[int], texts: Iterable[str]
     ) -> dict[str, list[float]]:
-        """How likely the decoder holds texts over each encoding, natural log; see _score().
+        """Score texts over each encoding.
 
-        As many questions at the same time as there are workers. In one batch they are no faster,
-        and every one takes the memory that the encoding takes in all the layers.
+        As many texts are scored at the same time as the model has workers. In one batch they
+        would be no faster, and each text would need the memory that the encoding takes in all
+        the decoder's layers.
+
+        Returns:
+            For each text its log-probability (natural) over each encoding, with the end-of-text
+            token; -inf for a text that does not fit into the decoder.
         """
         with ThreadPoolExecutor(self.weights.num_workers) as pool:
             asked = {
@@ -274,34 +305,35 @@ class CTranslate2Whisper:
         return {text: [answer.result() for answer in answers] for text, answers in asked.items()}
 
     def _score(self, encoding: Encoding, prompt: list[int], text: str) -> float:
-        """Score one text and its end: no beam, all its tokens at once."""
-        # Without its end a text that breaks off is always likelier than the whole one.
+        """Score a text and its end-of-text token in one step of the decoder, without a beam."""
+        # Without the end-of-text token a truncated text always scores higher than the whole.
         words = [*self.tokens(text), self._end]
-        if len(prompt) + len(words) + 2 > _POSITIONS:  # see below, and the end of the text
+        if len(prompt) + len(words) + 2 > _POSITIONS:  # <|notimestamps|>, end of text
             return -math.inf
-        # It aligns the words with the sound as well; what comes of that is not read. CTranslate2
-        # puts a <|notimestamps|> of its own behind the prompt's: it makes no difference that
-        # could be measured, and what weighs texts was fitted with it.
+        # align() aligns the words with the audio as well; that result is not used. CTranslate2
+        # adds a <|notimestamps|> of its own after the prompt's. It makes no measurable
+        # difference, and the constants of rescoring and biasing were fitted with it.
         [result] = self.weights.align(encoding, prompt, [words], 2 * encoding.shape[1])
         return float(np.log(np.maximum(result.text_token_probs, _LEAST_PROBABILITY)).sum())
 
     def align(
         self, encoding: Encoding, prompt: list[int], text: str, seconds: float
     ) -> Alignment | None:
-        """Align a text with the sound: when does each of its tokens begin?
+        """Align a text with the audio, to find the time at which each of its tokens begins.
 
         Args:
-            prompt: of the decode that wrote the text.
-            seconds: of the sound; what follows in the encoding is padding.
+            encoding: of one clip.
+            prompt: prompt of the decode that wrote the text.
+            seconds: length of the audio; the rest of the encoding is padding.
 
         Returns:
-            None for a text without words, or one that fills all places of the decoder.
+            None for a text without words, or one that does not fit into the decoder.
         """
         words = self.tokens(text)
         if not words or len(prompt) + len(words) + 1 > _POSITIONS:
             return None
         frames = min(encoding.shape[1], math.ceil(seconds / _STEP))
-        # CTranslate2 puts <|notimestamps|>, the prompt's last token, there itself.
+        # CTranslate2 adds <|notimestamps|>, the prompt's last token, itself.
         [result] = self.weights.align(encoding, prompt[:-1], [words], 2 * frames)
         starts: dict[int, float] = {}
         for token, frame in result.alignments:
@@ -309,32 +341,40 @@ class CTranslate2Whisper:
         return Alignment(
             tuple(self._tokenizer.decode([word]) for word in words),
             tuple(starts[token] for token in range(len(words))),
-            starts.get(len(words), seconds),  # of the end-of-text token
+            starts.get(len(words), seconds),  # start of the end-of-text token
         )
 
     def prefix(self, text: str, tokens: int) -> str:
-        """Return the beginning of a text that is so many tokens long."""
+        """Return the first tokens of a text, as text."""
         return str(self._tokenizer.decode(self.tokens(text)[:tokens])).strip()
 
     def score_end_of_text(
         self, encoding: Encoding, prompt: list[int], text: str, seconds: float
     ) -> EndOfTextScores | None:
-        """What the decoder would write behind a text: a mark perhaps? And where that ends.
+        """Score the punctuation that the decoder expects after a text, and find the text's end.
 
-        It is asked for one mark at a time with all the words at once, not made to write the words
-        again: that takes half of the time.
+        Each mark is scored together with all the words, in one step of the decoder. That takes
+        half the time of letting the decoder write the words again.
+
+        Args:
+            encoding: of one clip.
+            prompt: prompt of the decode that wrote the text.
+            seconds: length of the audio; the rest of the encoding is padding.
+
+        Returns:
+            None for a text that does not fit into the decoder.
         """
         words = self.tokens(text.rstrip(".,!?… -。？！"))
-        if len(prompt) + len(words) + 2 > _POSITIONS:  # the mark, and the end of the text
+        if len(prompt) + len(words) + 2 > _POSITIONS:  # the mark, end of text
             return None
         frames = min(encoding.shape[1], math.ceil(seconds / _STEP))
         said = text.rstrip()[-1:]
         stop, cut, trail = (
-            # CTranslate2 puts <|notimestamps|>, the prompt's last token, there itself.
+            # CTranslate2 adds <|notimestamps|>, the prompt's last token, itself.
             self.weights.align(encoding, prompt[:-1], [[*words, mark]], 2 * frames)[0]
             for mark in (self._stops.get(said, self._stops["."]), self._dash, self._ellipsis)
         )
-        # The mark is aligned as well: with what comes after the last word.
+        # The mark is aligned as well, with the audio after the last word.
         ends = (at for token, at in stop.alignments if token == len(words))
         return EndOfTextScores(
             full_stop=_log(stop.text_token_probs[-1]),
@@ -350,7 +390,8 @@ class CTranslate2Whisper:
             self._tokenizer.decode([i for i in each if i < self._end]).strip()
             for each in result.sequences_ids
         )
-        # A score is a mean without the end-of-text token, which counts as well.
+        # CTranslate2's score is the sum over all tokens, with the end-of-text token, divided by
+        # the number of tokens without it.
         scores = [
             score * len(each)
             for score, each in zip(result.scores, result.sequences_ids, strict=True)
@@ -366,11 +407,11 @@ class CTranslate2Whisper:
         )
 
     def _suppressed(self, allowed: frozenset[int]) -> Iterator[int]:
-        """The tokens that are not to be written, where only some are."""
+        """Yield the text tokens that are not allowed; none if all are."""
         return (i for i in range(self._end if allowed else 0) if i not in allowed)
 
     def _spell(self, word: str) -> frozenset[int]:
-        """The tokens of a word, at the beginning of a text and behind another word."""
+        """Return the tokens of a word at the beginning of a text and after another word."""
         ids: set[int] = set()
         for form in (word, word.lower(), word[:1].upper() + word[1:]):
             for text in (form, " " + form):
@@ -378,13 +419,13 @@ class CTranslate2Whisper:
         return frozenset(i for i in ids if i < self._end)
 
     def _mark(self, mark: str) -> int:
-        """The token of a mark right behind a word."""
+        """Return the token of a punctuation mark directly after a word."""
         return int(self._tokenizer.encode(mark, add_special_tokens=False).ids[0])
 
     def _id(self, token: str) -> int:
         number = self._tokenizer.token_to_id(token)
         if number is None:
-            raise EngineError(f"the model's tokenizer knows no {token}")
+            raise EngineError(f"the model's tokenizer has no token {token}")
         return int(number)
 
 

@@ -1,9 +1,9 @@
-"""Hallucination: whether a decoded text is to be believed. Pure.
+"""Hallucination check: whether a decoded text can be trusted. Pure.
 
-A short window, a noise or a foreign word can send the decoder into loops or
-make it say what it saw most in training ("Thank you."). What gives it away is
-counted here: repeats, an exhausted budget, a low mean log-probability, words that
-nobody says, and the model's own word that nobody spoke.
+A short window, noise or a foreign word can send the decoder into a loop, or make it write the
+most frequent phrases of its training data ("Thank you."). The signs are a repeated phrase, an
+exhausted token budget, a low mean log-probability, a text without words, and the model's
+no-speech probability.
 """
 
 from __future__ import annotations
@@ -15,35 +15,35 @@ from .repetition import _pieces, has_loop, has_repeat, same_words
 
 
 class Verdict(Enum):
-    """What to do with a decoded text."""
+    """Decision on a decoded text."""
 
     ACCEPT = "believe"
-    SECOND_PASS = "again"  # decode once more, in another way
-    NO_SPEECH = "empty"  # nobody spoke
+    SECOND_PASS = "again"  # decode once more, over another window or at another speed
+    NO_SPEECH = "empty"  # the audio has no speech: answer with an empty text
 
 
 @dataclass(frozen=True, slots=True)
 class Decoded:
-    """What a pass of the decoder gave."""
+    """Result of one pass of the decoder."""
 
     text: str
     tokens: int
     avg_logprob: float  # mean over tokens, natural log
-    no_speech_prob: float  # the model's probability that nobody spoke
-    budget: int  # tokens that were allowed
-    alternatives: tuple[str, ...] = ()  # texts that it holds for less likely, the likeliest first
-    scores: tuple[float, ...] = ()  # how likely the text and the others are, natural log
+    no_speech_prob: float  # the model's no-speech probability, 0 to 1
+    budget: int  # maximum number of tokens of the pass
+    alternatives: tuple[str, ...] = ()  # the other hypotheses of the n-best list, best first
+    scores: tuple[float, ...] = ()  # log-probability (natural) of the text, then of the others
 
     @property
     def repetitive(self) -> bool:
-        """The decoder did not come to an end by itself, or went in circles."""
+        """True if the decoder exhausted its budget or looped."""
         return self.tokens >= self.budget or has_loop(self.text)
 
     @property
     def ambiguous(self) -> bool:
-        """True where a hypothesis of other words is nearly as likely, and not likelier.
+        """True if a hypothesis with other words is nearly as probable, but not more probable.
 
-        One that is likelier has given way to this one for its words.
+        A more probable hypothesis has already been rejected for its out-of-vocabulary words.
         """
         return any(
             0 <= self.scores[0] - likely < _MAX_SCORE_GAP and not same_words(self.text, text)
@@ -52,48 +52,49 @@ class Decoded:
 
     @property
     def noise_score(self) -> float:
-        """The two signs of noise in one number; speech has little of it.
+        """No-speech probability and log-probability as one number, low for speech.
 
-        The weight parts, with base and the window of a command, 40 recordings of noise, tones
+        With base and the window of a command, the weight separates 40 recordings of noise, tones
         and kitchens that the VAD was not sure of (1.88 and more) from 45 whispered commands
         (1.82 and less).
         """
         return 1.5 * self.no_speech_prob - self.avg_logprob
 
 
-_MAX_NOISE_UNCERTAIN = 1.85  # for what might be speech
-# For what the VAD is sure of: no recorded order, clean or with kitchen noise down to 5 dB, is
-# lost to it; loud kitchens, which can fool the VAD, have 1.97 and more.
+_MAX_NOISE_UNCERTAIN = 1.85  # noise score, where the VAD is not sure that there is speech
+# Noise score, where the VAD is sure: it rejects no recorded order, clean or with kitchen noise
+# down to 5 dB. Loud kitchens, which can fool the VAD, have 1.97 and more.
 _MAX_NOISE_CERTAIN = 1.95
 _MIN_NO_SPEECH_PROB = 0.45
 
-# Mean log-probability under which a second pass pays: of recorded orders, 8% of the clean ones
-# and 19% of all down to 5 dB are there (docs/performance.md).
+# Mean log-probability below which a second pass is worth its time, from python -m
+# bench.second_pass: 8% of the clean recorded orders and 19% of all down to 5 dB are below it
+# (docs/performance.md).
 _MIN_LOGPROB = -0.4
 
-# By how much less likely than the first another hypothesis is where the two are close, natural
-# log of the whole text.
+# Difference in log-probability (natural, whole text) up to which two hypotheses are close.
 _MAX_SCORE_GAP = 0.05
 
-_MANY_DIGITS = 3  # in a text: a time, a code, a year
+_MANY_DIGITS = 3  # number of digits in a text that make a time, a code or a year
 
-# Seconds of certain speech that are never answered with nothing without a second pass.
+# Seconds of certain speech above which an empty answer needs a second pass.
 _LONG_SPEECH = 3.0
 
 
 def fragile(text: str) -> bool:
-    """True for texts that a short window is known to get wrong: counts, and single words.
+    """Return True for texts that a short window often gets wrong.
 
-    One or two words give the decoder no context.
+    They are counts, see has_counts(), and texts of one or two words, which give the decoder no
+    context.
     """
     words = sum(size for _, size in _pieces(text.replace("-", " ")))
     return has_counts(text) or words < 2.99
 
 
 def has_counts(text: str) -> bool:
-    """True for texts in which a number of times matters: codes and repeats.
+    """Return True for texts in which a number of repetitions matters: codes and repeated words.
 
-    In a short window "1234" becomes "12334", and "yes" said six times is heard five times.
+    In a short window "1234" becomes "12334", and six times "yes" becomes five times "yes".
     """
     return sum(map(str.isdigit, text)) >= _MANY_DIGITS or has_repeat(text)
 
@@ -101,11 +102,12 @@ def has_counts(text: str) -> bool:
 def judge_hypothesis(
     decoded: Decoded, *, certain_speech: bool, speech_seconds: float = 0.0
 ) -> Verdict:
-    """Decide on the first pass.
+    """Decide what to do with the result of a pass.
 
     Args:
-        certain_speech: the VAD heard speech, not only something that might be.
-        speech_seconds: seconds of speech that the VAD heard.
+        decoded: result of the pass.
+        certain_speech: False where the VAD was not sure that there is speech.
+        speech_seconds: seconds of speech by the VAD, without pauses.
     """
     no_speech = (
         Verdict.SECOND_PASS
@@ -130,14 +132,14 @@ def judge_hypothesis(
 
 
 def has_words(text: str) -> bool:
-    """True where a text holds a letter or a digit."""
+    """Return True if a text has a letter or a digit."""
     return any(character.isalnum() for character in text)
 
 
 def unfinished(decoded: Decoded) -> bool:
-    """True for a text that more sound after its last word may change.
+    """Return True for a text that more audio after its last word may change.
 
-    It has no final mark, or was doubted for more than what it says.
+    Such a text has no final punctuation, is repetitive, or has a low mean log-probability.
     """
     ended = decoded.text.rstrip()[-1:] in tuple(".?!…。？！।")
     return not ended or decoded.repetitive or decoded.avg_logprob < _MIN_LOGPROB

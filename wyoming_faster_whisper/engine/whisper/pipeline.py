@@ -1,12 +1,15 @@
-"""One decode, from samples to text: what is made of the model.
+"""Whisper pipeline: one decode, from samples to text.
 
-It is a spectrogram, one encoding of as much window as the clip needs (window.py), a
-beam over it, and, where the gate does not believe the text (hallucination.py) or the text leaves
-speech out (coverage.py), all of it once more over the full window. Of the texts that a
-beam found, one in words that there are is preferred. Where a text is like names the
-decoder listens for them, and is asked whether one was meant (prompting.py). Jobs that need
-the same window go through together: a step of the decoder spends its time on fetching
-the weights, which serve a batch as well as one.
+1. Compute the spectrogram, and encode it in a window as long as the clip needs (window.py).
+2. Decode it by beam search, and prefer a hypothesis without out-of-vocabulary words
+   (rescoring.py).
+3. If the text fails the hallucination check (hallucination.py) or leaves speech out
+   (coverage.py), run a second pass over a longer window.
+4. If the text resembles names, run a biased decode, and let the decoder score the texts with
+   and without a name (prompting.py).
+
+Jobs that need the same window are decoded as a batch: a step of the decoder spends its time on
+fetching the weights, and they serve a batch as well as a single job.
 """
 
 from __future__ import annotations
@@ -41,67 +44,66 @@ from .token_budget import token_budget
 from .tuning import BEAM, Tuned, Tuning
 from .window import FULL_FRAMES, FULL_SECONDS, window_frames
 
-_USUAL_SAMPLES, _USUAL_TOKENS = 3 * SAMPLE_RATE, 12  # of a command
+_USUAL_SAMPLES, _USUAL_TOKENS = 3 * SAMPLE_RATE, 12  # of a usual command
 
 SPEED = 0.9
 """Speed of the sound in a second pass over an unlikely text."""
 
-# Speech that a text leaves out: decoded with so much sound around it, in seconds, if it is a part
-# of the sound and not all of it, and believed from that mean log-probability on.
-_MARGIN = 0.2
-_LARGEST_PART = 0.8
-_LEAST_LOGPROB = -0.8
+# Speech that a text leaves out is decoded by itself.
+_MARGIN = 0.2  # seconds of audio to add on both sides
+_LARGEST_PART = 0.8  # share of the clip; a larger part is not decoded again
+_LEAST_LOGPROB = -0.8  # mean log-probability; a less probable text is not inserted
 
 
 @dataclass(frozen=True, slots=True)
 class _Input:
-    """What one job gives the decoder, in every pass over it."""
+    """Input of the decoder for one job, the same in every pass."""
 
     job: Job
     language: str
-    language_probability: float  # of the language
-    prompt: list[int]  # ends with what was sent of the text
+    language_probability: float  # 0 to 1
+    prompt: list[int]  # tokens; ends with those of the job's prefix
     features: Features
 
     @property
     def seconds(self) -> float:
-        """Length of what the model hears, the silence in front included."""
+        """Length of the model's input in seconds, with the leading silence."""
         return self.job.seconds + self.job.leading_silence / SAMPLE_RATE
 
     @property
     def speech(self) -> list[Span]:
-        """When the VAD hears speech, in seconds of what the model hears."""
+        """Where the VAD heard speech, in seconds of the model's input."""
         lead = self.job.leading_silence
         return [((a + lead) / SAMPLE_RATE, (b + lead) / SAMPLE_RATE) for a, b in self.job.speech]
 
     def prompt_without_prefix(self, model: CTranslate2Whisper) -> list[int]:
-        """The prompt without what was sent of the text."""
+        """Return the prompt without the tokens of the job's prefix."""
         return model.prompt(self.job.options, self.language)
 
 
 @dataclass(frozen=True, slots=True)
 class _Pass:
-    """What one pass heard."""
+    """Result of one pass."""
 
     decoded: Decoded
     encoding: Encoding | None = None
     gaps: tuple[Gap, ...] = ()  # speech that the text leaves out
-    looped: bool = False  # the decoder did not come to an end; its text has been cut
+    looped: bool = False  # the decoder exhausted its budget or looped
 
 
 class WhisperEngine:
-    """Decodes with a model that is loaded.
+    """Engine that decodes with a loaded Whisper model. Blocking, like every Engine.
 
     Args:
         weights: from load_model().
-        directory: it was loaded from.
-        tokenizer: its tokenizer.json; None = the one in directory.
-        size: of the model, as models.size_of() says.
-        full_window: never a shorter window than the model was trained on.
-        takes_prompt: False for distilled models, which prompts harm.
-        largest_batch: jobs that may be decoded together, where warm_up() finds it faster.
-        reload: loads the model again after unload(); None = it is never unloaded.
-        measured: told, by warm_up(), how long a usual command takes and what was chosen.
+        directory: folder that the model was loaded from.
+        tokenizer: path of the tokenizer.json; None = the one in directory.
+        size: size of the model, from models.size_of().
+        full_window: always use the 30 s window that the model was trained on.
+        takes_prompt: False for distilled models, which are less accurate with a prompt.
+        largest_batch: upper limit for the batch size; warm_up() chooses the fastest size.
+        reload: loads the weights again after unload(); None = never unload them.
+        measured: called by warm_up() with the measured time and the chosen settings.
 
     Raises:
         ModelError: the tokenizer is missing or damaged.
@@ -148,20 +150,20 @@ class WhisperEngine:
             raise EngineError(f"the model failed on this audio: {error}") from error
 
     def warm_up(self, needed: Callable[[], bool] = lambda: False) -> None:
-        """See Engine.warm_up; tuning.py says what is made of the measurement.
+        """See Engine.warm_up. tuning.py chooses beam width and batch size by the measurement.
 
-        After the first decode every allocation and thread is there.
+        The first decode allocates all memory and starts all threads.
         """
         if (choice := self._tuning.measure(needed)) is not None:
             self._measured(choice)
         if not needed():
-            # The words are read now, and not when somebody speaks.
+            # Load the word list now and not during the first decode.
             oov_counter(DecodeOptions(), "en")
 
     def unload(self) -> None:
         """See Engine.unload."""
         if self._reload is not None:
-            # CTranslate2's own unload_model() leaves the weights in memory now and then.
+            # CTranslate2's own unload_model() sometimes leaves the weights in memory.
             del self.model.weights
             release_memory()
 
@@ -171,7 +173,7 @@ class WhisperEngine:
             self.model.weights = self._reload()
 
     def _usual_commands(self, beam: int, count: int) -> float:
-        """The seconds that some usual commands take together."""
+        """Return the seconds that a batch of usual commands takes."""
         job = Job(np.zeros(_USUAL_SAMPLES, np.float32), DecodeOptions(language="en"))
         started = time.perf_counter()
         encoding = self.model.encode(
@@ -185,11 +187,11 @@ class WhisperEngine:
         return options.beam_size or self._tuning.beam
 
     def _known_language(self, options: DecodeOptions) -> str:
-        """What will be spoken, "" where that is to be detected."""
+        """Return the spoken language; "" if it has to be detected."""
         return options.language or ("" if self.model.multilingual else "en")
 
     def _frames(self, job: Job, *, seconds: float | None = None, second: bool = False) -> int:
-        # The language decides on the window; before it is known, the cautious one will do.
+        # The window depends on the language; until it is detected, use the cautious window.
         return window_frames(
             job.seconds + job.leading_silence / SAMPLE_RATE if seconds is None else seconds,
             size=self._size,
@@ -206,7 +208,8 @@ class WhisperEngine:
             languages = [(known, 1.0)] * len(jobs)
         else:
             languages = self.model.detect_language(encoding, options.candidate_languages)
-        # The same in all of them, as batch_key() has it. CTranslate2 hands it back with the rest.
+        # All jobs of a batch have the same prefix, because batch_key() includes it. CTranslate2
+        # returns it as part of the text.
         prefix = self.model.tokens(jobs[0].prefix) if jobs[0].prefix else []
         prompts = [[*self.model.prompt(options, language), *prefix] for language, _ in languages]
         budgets = [
@@ -228,11 +231,12 @@ class WhisperEngine:
         ]
 
     def _finish(self, sound: _Input, decoded: Decoded, encoding: Encoding | None) -> Transcript:
-        """Make an answer of a first pass: second pass, missing speech, names.
+        """Turn a first pass into a transcript: second pass, missing speech, names.
 
         Args:
-            encoding: of the first pass; None where several went together. It is made again then,
-                once it is needed.
+            decoded: result of the first pass.
+            encoding: of the first pass; None if the batch had several jobs. The job is then
+                encoded again when its encoding is needed.
         """
         job, language = sound.job, sound.language
         verdict = judge_hypothesis(
@@ -263,7 +267,7 @@ class WhisperEngine:
             text = self._fill_gaps(sound, text, heard.gaps)
             passes += len(heard.gaps)
         if not text.startswith(job.prefix):
-            text = job.prefix  # it has been sent, and is not taken back
+            text = job.prefix  # text that was sent is never retracted
         biasing = JobBiasing(job, language)
         hypotheses = (text, *heard.decoded.alternatives) if text else ()
         names = biasing.similar_names(hypotheses)
@@ -293,7 +297,7 @@ class WhisperEngine:
         scores = self.model.score_end_of_text(
             encoding, sound.prompt_without_prefix(self.model), text, sound.seconds
         )
-        # By the clock of the samples, which begins behind the silence that was put in front.
+        # Count text_end from the job's first sample, which comes after the leading silence.
         silence = sound.seconds - sound.job.seconds
         return scores and replace(scores, text_end=scores.text_end - silence)
 
@@ -301,7 +305,7 @@ class WhisperEngine:
         return self.model.encode([sound.features], frames or self._frames(sound.job))
 
     def _check_coverage(self, sound: _Input, decoded: Decoded, encoding: Encoding) -> _Pass:
-        """Compare a text with the sound: cut what it repeats, find what it leaves out."""
+        """Compare a text with the audio: remove loops, find speech that the text leaves out."""
         aligned = None
         if sound.job.speech and (decoded.repetitive or sparse(decoded, sound.job.speech_seconds)):
             plain = sound.prompt_without_prefix(self.model)
@@ -314,23 +318,23 @@ class WhisperEngine:
         return _Pass(decoded, encoding, tuple(gaps(aligned, sound.speech)), looped)
 
     def _second_pass(self, sound: _Input, first: _Pass) -> _Pass:
-        """Decode once more: what is known to go wrong in a short window over the full one.
+        """Decode once more: over the full window, or from slower sound.
 
-        Where both passes came to their end, and no count is at stake, the hypotheses of both are
-        rescored by both encodings. Only unlikely texts are decoded from slower sound, in which
-        the decoder errs elsewhere (speed perturbation); that is as right as the full window, for
-        a third of its time.
+        The full window corrects what a short one gets wrong: loops, lost speech, counts, single
+        words. A text that is merely unlikely is decoded from slower sound, in which the decoder
+        makes other errors (speed perturbation). That is as accurate as the full window and takes
+        a third of its time. The hypotheses of both passes are then rescored over both encodings.
         """
         job = sound.job
         lost = first.looped or first.gaps or not has_words(first.decoded.text)
         full = self._frames(job) < FULL_FRAMES and (lost or fragile(first.decoded.text))
-        # What a short window left behind in the heap may not fit a longer one.
+        # Heap blocks left by a short window may be too small for a longer one: return them first.
         release_memory()
         if full:
             encoding = self._encode(sound, FULL_FRAMES)
             second = self._check_coverage(sound, self._decode_again(sound, encoding), encoding)
         else:
-            speed = max(SPEED, sound.seconds / (FULL_SECONDS - 1))  # none of it may be lost
+            speed = max(SPEED, sound.seconds / (FULL_SECONDS - 1))  # it must fit the window
             features = self.model.features(slow_down(job.padded_samples, speed))
             frames = self._frames(job, seconds=sound.seconds / speed, second=True)
             encoding = self.model.encode([features], frames)
@@ -346,7 +350,7 @@ class WhisperEngine:
         if second.looped and not first.looped:
             return first
         if full or first.looped or first.gaps:
-            # Not rescored: where texts differ in a count, the shorter one is always likelier.
+            # Not rescored: of two counts, rescoring always takes the shorter text.
             return first if second.gaps and not first.gaps else second
         oov_count = oov_counter(job.options, sound.language)
         hypotheses = hypotheses_of(first.decoded, second.decoded)
@@ -355,7 +359,7 @@ class WhisperEngine:
         return replace(first, decoded=rescore(first.decoded, scores, oov_count))
 
     def _decode_again(self, sound: _Input, encoding: Encoding) -> Decoded:
-        """Decode in a second pass: with a beam, also where the first was greedy."""
+        """Decode in a second pass: with a beam, even if the first pass was greedy."""
         options = sound.job.options
         budget = token_budget(sound.job.seconds, sound.language)
         [decoded] = self.model.generate(
@@ -364,7 +368,7 @@ class WhisperEngine:
         return prefer_in_vocabulary(decoded, oov_counter(options, sound.language))
 
     def _fill_gaps(self, sound: _Input, text: str, missing: Sequence[Gap]) -> str:
-        """Decode what a text leaves out, and put it where it belongs."""
+        """Decode the speech that a text leaves out, and insert it where it belongs."""
         job = sound.job
         options = replace(job.options, language=sound.language)
         for gap in reversed(missing):
@@ -394,11 +398,13 @@ class WhisperEngine:
         first: Decoded,
         encoding: Encoding,
     ) -> str:
-        """What was said: the text that was heard first, or one with a name.
+        """Choose between the first text and texts with a name, by a biased decode and scores.
 
         Args:
-            hypotheses: the likeliest first.
-            names: that something in them is like.
+            hypotheses: n-best list of the first pass, best first.
+            names: names that something in the hypotheses resembles.
+            first: result of the pass that gave the hypotheses.
+            encoding: of the first pass.
         """
         biased: tuple[str, ...] = ()
         if words := biasing.allowed_words(hypotheses, names):

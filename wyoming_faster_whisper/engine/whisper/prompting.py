@@ -1,10 +1,10 @@
-"""What is expected in a text: told the decoder beforehand, put right in what it wrote. Pure.
+"""Contextual biasing of the decoder towards names (hotwords), and their correction. Pure.
 
-A text is heard without names first. Where it, or the next likely ones, are like some
-of them, the decoder is told of those and writes down the sound once more, with no words
-but those of names and of orders. How likely it holds the few texts with a name in them
-that come of both, it says at last. A text that is like no name is heard as if there were
-none (docs/names.md).
+The first decode runs without names. If one of its hypotheses resembles some names, the decoder
+gets these names in its prompt and decodes the audio once more. This biased decode may write only
+the words of names, the words around names in orders, and words of the first text that resemble
+no name. Both decodes give a few texts with a name, which the decoder scores at last. If no
+hypothesis resembles a name, the names change nothing (docs/names.md).
 """
 
 from __future__ import annotations
@@ -19,17 +19,23 @@ from ...biasing.hypotheses import Rewrite, is_order, rewrites, similar_names, wo
 from ...biasing.lexicon import count_oov, split_words, vocabulary
 from ..protocol import DecodeOptions, Job
 
-# Languages in which words that there are were measured to be the better ones. German writes new
-# words every day: "Wohnzimmerlampe" is in no list.
+# Languages in which preferring words of the vocabulary was measured to be more accurate. German
+# forms new compounds every day: "Wohnzimmerlampe" is in no word list.
 _VOCABULARIES = frozenset({"en"})
 
-_MOST_BIASED = 8  # names that the decoder is told of when it listens for them
-_MOST_REWRITTEN = 4  # of those, whose words are written anew
-_LONGEST_ORDER = 20  # words; the decoder writes dictation only once
+_MOST_BIASED = 8  # names in the prompt of the biased decode
+_MOST_REWRITTEN = 4  # of these names, those whose similar words may be replaced
+_LONGEST_ORDER = 20  # words; a longer text is dictation, which has no biased decode
 
 
 def build_prompt(prompt: str | None, names: Sequence[str], fits: Callable[[str], bool]) -> str:
-    """The text before the text: the operator's prompt, and as many names as fit."""
+    """Return the prompt's text: the operator's prompt, and as many names as fit.
+
+    Args:
+        prompt: the operator's prompt.
+        names: most important first.
+        fits: returns True if a text is short enough for the prompt.
+    """
     text = prompt or ""
     for name in names:
         longer = f"{text}, {name}" if text else name
@@ -41,7 +47,11 @@ def build_prompt(prompt: str | None, names: Sequence[str], fits: Callable[[str],
 
 @lru_cache(maxsize=8)
 def oov_counter(options: DecodeOptions, language: str) -> Callable[[str], int]:
-    """How many words of a text are neither of the language nor of what is expected."""
+    """Return a function that counts the out-of-vocabulary (OOV) words of a text.
+
+    The vocabulary is the word list of the written language and the words of the prompt and of
+    the hotwords. In languages without a measured benefit the count is always 0.
+    """
     written = "en" if options.task == "translate" else language
     if written not in _VOCABULARIES:
         return lambda text: 0
@@ -53,13 +63,14 @@ def oov_counter(options: DecodeOptions, language: str) -> Callable[[str], int]:
 
 
 class JobBiasing:
-    """The names that one job may hold.
+    """Contextual biasing of one job.
 
-    What was sent of its text stays as it is: only what follows is compared with names.
+    The prefix of the job was already sent to the client and does not change: only the rest of
+    a text is compared with names.
 
     Args:
-        job: what was sent of it begins the text.
-        language: that is spoken, Whisper's code.
+        job: its options have the names, its prefix begins each text.
+        language: spoken language, Whisper's code.
     """
 
     def __init__(self, job: Job, language: str) -> None:
@@ -68,17 +79,28 @@ class JobBiasing:
         self._corrector = corrector(names, language) if names else None
 
     def similar_names(self, texts: Sequence[str]) -> tuple[str, ...]:
-        """The few names that something in the texts is like; () where nothing is."""
+        """Return the few names that something in the texts resembles; () if there are none.
+
+        Args:
+            texts: the n-best list, best first.
+        """
         if self._corrector is None:
             return ()
         return similar_names(self._corrector, self._remainders(texts), _MOST_BIASED)
 
     def allowed_words(self, texts: Sequence[str], names: Sequence[str]) -> frozenset[str]:
-        """The words that a sound can be written in, once more, to find a name in it.
+        """Return the words that the biased decode may write.
 
-        Those of all names, those that stand around a name in orders, and those of the first
-        text that are like none of the names. In any others the decoder would write what it
-        wrote. None where no text begins as an order does, or it is too long for one.
+        These are the words of all names, the words around names in orders, and the words of the
+        first text that resemble none of the names. With any other words allowed, the decoder
+        would write the first text again.
+
+        Args:
+            texts: the n-best list, best first.
+            names: from similar_names().
+
+        Returns:
+            Empty if no text begins like an order, or if the first is too long for an order.
         """
         rests = self._remainders(texts)
         if self._corrector is None or not rests or len(rests[0].split()) > _LONGEST_ORDER:
@@ -91,12 +113,12 @@ class JobBiasing:
     def rewrites(
         self, hypotheses: Sequence[str], biased: Sequence[str] = (), *, avg_logprob: float = 0.0
     ) -> tuple[Rewrite, ...]:
-        """The few texts with a name in them that may have been said instead of the first.
+        """Return the few texts with a name that may have been said instead of the first text.
 
         Args:
-            hypotheses: the likeliest first.
-            biased: what the decoder wrote when it listened for names.
-            avg_logprob: see biasing.hypotheses.rewrites.
+            hypotheses: n-best list of the first decode, best first.
+            biased: n-best list of the biased decode.
+            avg_logprob: of the first text; see biasing.hypotheses.rewrites.
         """
         if self._corrector is None:
             return ()
@@ -109,7 +131,7 @@ class JobBiasing:
         return tuple(replace(each, text=self._prefix + each.text) for each in found)
 
     def correct(self, text: str) -> str:
-        """The text with names as they should be, behind what was sent already."""
+        """Return the text with near misses of names corrected; the prefix stays as it is."""
         if self._corrector is None:
             return text
         return self._prefix + self._corrector.correct(self._remainder(text))

@@ -1,4 +1,4 @@
-"""Repetition in a text: decoder loops, and what people repeat. Pure."""
+"""Repetition in a text: decoder loops, and repetition by the speaker. Pure."""
 
 from __future__ import annotations
 
@@ -8,21 +8,21 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from operator import eq
 
-# Whisper's own is 2.4 (openai/whisper: transcribe.py), of UTF-8, in which a letter takes up to
-# three bytes that are much alike. With one byte a character, up to four sentences that follow one
-# another compress by 2.48 at most in any language (bench.tokens_per_second).
+# Whisper's own limit is 2.4 (openai/whisper: transcribe.py). It applies to UTF-8, in which a
+# letter takes up to three similar bytes. With one byte per character, up to four consecutive
+# sentences have a ratio of at most 2.48 in any language (python -m bench.tokens_per_second).
 _MAX_COMPRESSION_RATIO = 2.6
 
-# Around words, in any script; inside a word they belong to it.
+# Punctuation around words, in any script; inside a word it belongs to the word.
 _MARKS = ".,!?;:…\"'«»“”‘’()¿¡，。！？；：、・「」『』،؛؟۔।॥։՝՞՛።፣፤፧"
 
-# First and last character of scripts that put no blanks between words, and how many characters
-# make a word, about.
+# First and last character of scripts without spaces between words, and the approximate number
+# of characters per word.
 _UNSPACED = (
     ("\u0e00", "\u109f", 5),  # Thai, Lao, Tibetan, Myanmar
     ("\u1780", "\u17ff", 5),  # Khmer
     ("\u3040", "\u30ff", 3),  # Kana
-    ("\u3005", "\u3005", 2),  # the sign that repeats a Han character
+    ("\u3005", "\u3005", 2),  # iteration mark, repeats a Han character
     ("\u3400", "\u9fff", 2),  # Han
     ("\uf900", "\ufaff", 2),
     ("\U00020000", "\U0003ffff", 2),
@@ -30,11 +30,11 @@ _UNSPACED = (
 
 
 def has_loop(text: str) -> bool:
-    """True where a text says the same thing again and again.
+    """Return True if a text looks like the output of a decoder loop.
 
-    Four times the same word in a row, three times the same two or more, twice
-    the same three or more at the end, or what compresses too well. In scripts that
-    put no blanks between words a few characters count as one.
+    These are loops: a word four times in a row, two or more words three times in a row, three
+    or more words twice at the end, and a text with too high a compression ratio. In scripts
+    without spaces a few characters count as one word.
     """
     if len(text) > 40 and compression_ratio(text) > _MAX_COMPRESSION_RATIO:
         return True
@@ -43,7 +43,7 @@ def has_loop(text: str) -> bool:
         same = list(map(eq, pieces, pieces[period:]))
         if sum(same) < period:
             continue
-        run = 0  # pieces that come again a period later
+        run = 0  # consecutive pieces that recur one period later
         for at, again in enumerate(same):
             run = run + 1 if again else 0
             if run >= period:
@@ -54,14 +54,14 @@ def has_loop(text: str) -> bool:
 
 
 def compression_ratio(text: str) -> float:
-    """How far a text compresses, with one byte a character in any script."""
+    """Return the compression ratio of a text, with one byte per character in any script."""
     numbers: dict[str, int] = {}
     data = bytes(numbers.setdefault(character, len(numbers)) % 256 for character in text)
     return len(data) / len(zlib.compress(data))
 
 
 def _pieces(text: str) -> Iterator[tuple[str, float]]:
-    """Words, or characters where no blanks part the words, and their size in words."""
+    """Yield the words, or the characters in scripts without spaces, and their size in words."""
     word = ""
     for character in (*text.lower(), " "):
         size = next(
@@ -73,21 +73,22 @@ def _pieces(text: str) -> Iterator[tuple[str, float]]:
         if word := word.strip(_MARKS):
             yield word, 1.0
             word = ""
-        # Vowel signs and tones are characters of a word; marks are none.
+        # Vowel signs and tone marks are part of a word; punctuation is not.
         if size and unicodedata.category(character)[0] in "LMN":
             yield character, size
 
 
 def _times(size: float, *, last: bool) -> int:
-    """How often in a row that many words are a loop.
+    """Return how many times in a row a phrase must occur to be a loop.
 
-    "No, no, no" and "stop it, stop it" are what people say, and "from one man to another, from
-    one man to another, and"; a decoder that is caught in a loop does not go on to other words.
+    People do say "No, no, no", "stop it, stop it" and "from one man to another, from one man to
+    another, and". A decoder in a loop does not go on to other words.
 
     Args:
-        last: nothing else follows.
+        size: length of the phrase in words.
+        last: the text ends with the phrase.
     """
-    if size < 0.99:  # of a script without blanks: "hahaha"
+    if size < 0.99:  # in a script without spaces: "hahaha"
         return 6
     if size < 1.99:
         return 4
@@ -96,19 +97,19 @@ def _times(size: float, *, last: bool) -> int:
 
 @dataclass(frozen=True, slots=True)
 class Repeat:
-    """Words at the end of a text that follow themselves."""
+    """Phrase that is repeated at the end of a text; each occurrence is a round."""
 
-    start: int  # word with which the first round begins
-    size: int  # words of one round
-    rounds: int  # whole ones, at least 2
+    start: int  # index of the first word of the first round
+    size: int  # words per round
+    rounds: int  # complete rounds, at least 2
 
 
 def repeated_tail(text: str) -> Repeat | None:
-    """Find what a text says again and again at its end, wherever that begins.
+    """Find the phrase that a text repeats at its end; None if there is none.
 
-    A decoder that loops seldom starts with the first word: usually it repeats the last sentence
-    until its budget ends, in the middle of a round. Of several periods the one that explains
-    most words counts.
+    A loop seldom starts with the first word. Usually the decoder repeats the last sentence until
+    its budget is exhausted, in the middle of a round. Of several possible phrases, the one whose
+    rounds cover the most words is returned.
     """
     words = _split(text)
     best: Repeat | None = None
@@ -117,7 +118,7 @@ def repeated_tail(text: str) -> Repeat | None:
         start = len(words)
         while start > size and words[start - size - 1] == words[start - 1]:
             start -= 1
-        # words[start - size:] is periodic: its first round, and what repeats it.
+        # words[start - size:] is periodic: the first round and its repetitions.
         first = start - size
         rounds = (len(words) - first) // size
         if rounds >= 2 and len(words) - first > covered:
@@ -126,13 +127,17 @@ def repeated_tail(text: str) -> Repeat | None:
 
 
 def shortened(text: str, repeat: Repeat, rounds: int) -> str:
-    """Return a text with so many rounds of its repeated tail, without a comma at the end."""
+    """Return the text up to the given round of its repeated tail, without a final comma.
+
+    Args:
+        rounds: number of rounds to keep.
+    """
     words = text.split()[: repeat.start + repeat.size * rounds]
     return " ".join(words).rstrip(",;:")
 
 
 def has_repeat(text: str) -> bool:
-    """True where a word, or a phrase, follows itself anywhere in a text."""
+    """Return True if a word or phrase occurs twice in a row anywhere in a text."""
     words = _split(text)
     return any(
         words[at : at + size] == words[at + size : at + 2 * size]
@@ -142,12 +147,15 @@ def has_repeat(text: str) -> bool:
 
 
 def plain_words(text: str) -> list[str]:
-    """Return the words of a text in lower case, without marks around them."""
+    """Return the words of a text in lower case, without punctuation around them."""
     return [word for word in _split(text) if word]
 
 
 def same_words(text: str, other: str) -> bool:
-    """True for texts of the same letters and digits, as "double-shot" and "double shot" are."""
+    """Return True if both texts have the same letters and digits, in any case and spacing.
+
+    "double-shot" and "double shot" are the same words.
+    """
     return _letters(text) == _letters(other)
 
 
@@ -156,5 +164,5 @@ def _letters(text: str) -> str:
 
 
 def _split(text: str) -> list[str]:
-    """As plain_words(), but for each piece between blanks, a mark that stands alone included."""
+    """Like plain_words(), but with an empty string for punctuation that stands alone."""
     return [word.strip(_MARKS + "-").lower() for word in text.split()]

@@ -8,27 +8,29 @@ from dataclasses import replace
 from .hallucination import Decoded, has_words
 from .repetition import has_repeat, plain_words
 
-# By how much less likely a text is for each word in it that is none, natural log. With 1 nearly
-# as many recorded orders are right as with 2 to 4, among which there is nothing to choose.
+# Log-probability penalty (natural log) per out-of-vocabulary (OOV) word. With 1 nearly as many
+# recorded orders are right as with 2 to 4, which are equally good (docs/performance.md).
 _OOV_PENALTY = 2.0
 
-# Words by which another hypothesis is longer than one that breaks off.
+# Number of words that a hypothesis must add to another for the shorter to count as truncated.
 _MIN_EXTENSION = 2
 
-_PER_PASS = 3  # texts of one pass; with all five of a beam no more orders are right
+_PER_PASS = 3  # hypotheses of one pass; with all five of a beam no more orders are right
 
 
 def prefer_in_vocabulary(decoded: Decoded, oov_count: Callable[[str], int]) -> Decoded:
-    """What was heard, in words that there are, where the decoder holds that for likely too.
+    """Prefer a hypothesis with fewer out-of-vocabulary words, if it is nearly as probable.
 
-    A small model spells what it did not understand ("a double-shot moco", "medium-ro"), while
-    one of its next likely texts has the word ("mocha", "medium roast").
+    A small model misspells a word that it did not recognise ("a double-shot moco", "medium-ro"),
+    while one of the next hypotheses often has the word ("mocha", "medium roast").
 
     Args:
-        oov_count: how many words of a text are none.
+        decoded: n-best list of one pass.
+        oov_count: counts the out-of-vocabulary words of a text.
 
     Returns:
-        The texts with the better one first; the figures stay those of the first.
+        The same n-best list with the preferred hypothesis first. The number of tokens and the
+        mean log-probability stay those of the original first hypothesis.
     """
     count = oov_count(decoded.text)
     if not count or not decoded.scores:
@@ -51,10 +53,11 @@ def prefer_in_vocabulary(decoded: Decoded, oov_count: Callable[[str], int]) -> D
 
 
 def hypotheses_of(*passes: Decoded) -> list[str]:
-    """Return the likeliest hypotheses of each pass over the same speech, each text once.
+    """Return the most probable hypotheses of several passes over the same speech.
 
-    A text that only breaks off another is left out: the decoder holds the end of the text for
-    likely after every sentence, whether or not there is more to hear.
+    Hypotheses with the same words appear once. A hypothesis that is only a truncated version
+    of another is left out: the decoder finds the end of the text probable after every
+    sentence, whether or not more speech follows.
     """
     found: dict[tuple[str, ...], str] = {}
     for decoded in passes:
@@ -75,15 +78,20 @@ def hypotheses_of(*passes: Decoded) -> list[str]:
 def rescore(
     first: Decoded, scores: Mapping[str, Sequence[float]], oov_count: Callable[[str], int]
 ) -> Decoded:
-    """Of the texts of two passes over the same speech, the one that both hold for likely.
+    """Choose the hypothesis that is the most probable in all passes over the same speech.
 
-    What one pass mistook the other seldom mistakes in the same way: a text that is only likely
-    in one of them loses to one that is fairly likely in both.
+    Two passes seldom make the same mistake: a hypothesis that is probable in only one of them
+    loses to one that is fairly probable in both.
 
     Args:
-        first: what the first pass gave; its figures stay.
-        scores: by text, how likely each pass holds it, all of it, natural log.
-        oov_count: how many words of a text are none.
+        first: result of the first pass.
+        scores: for each hypothesis, its log-probability (natural, whole text) in each pass;
+            empty = keep the first pass.
+        oov_count: counts the out-of-vocabulary words of a text.
+
+    Returns:
+        The hypotheses, the best first. The number of tokens and the mean log-probability stay
+        those of the first pass.
     """
     if not scores:
         return first

@@ -1,8 +1,8 @@
-"""The log-mel spectrogram that Whisper hears. Pure.
+"""Log-mel spectrogram, the input of Whisper. Pure.
 
-The same numbers as faster_whisper.feature_extractor gives (a test compares
-them), without importing that package: its media decoders take 25 MB of memory
-and a quarter of a second that a server for raw audio never uses.
+The values are those of faster_whisper.feature_extractor (a test compares them), but that
+package is not imported: its media decoders take 25 MB of memory and a quarter of a second,
+and a server for raw audio never uses them.
 """
 
 from __future__ import annotations
@@ -16,17 +16,17 @@ _FFT = 400  # samples of one window, 25 ms
 HOP = 160  # samples between two windows, 10 ms
 
 Power = npt.NDArray[np.float32]
-"""Of mel bands over time, shape (bands, frames)."""
+"""Power of mel bands over time, shape (bands, frames)."""
 
 Features = npt.NDArray[np.float32]
 """Log-mel bands over time as Whisper takes them, shape (bands, frames)."""
 
 
 class Spectrogram:
-    """Turns samples into features.
+    """Mel spectrogram with a fixed number of bands.
 
     Args:
-        bands: 80, or 128 for large-v3 and what was made from it.
+        bands: 80, or 128 for large-v3 and models derived from it.
     """
 
     def __init__(self, bands: int = 80) -> None:
@@ -35,9 +35,13 @@ class Spectrogram:
         self._window = np.hanning(_FFT + 1)[:-1].astype(np.float32)
 
     def power(self, samples: Samples) -> Power:
-        """Return len(samples) // HOP + 1 frames; the samples are at least half a window."""
-        # One hop of silence behind, and half a window mirrored at both ends, so that frame
-        # i is centred on sample i * HOP.
+        """Return the power of each mel band in len(samples) // HOP + 1 frames.
+
+        Args:
+            samples: 16 kHz mono, longer than half a window (12.5 ms).
+        """
+        # Append one hop of silence and mirror half a window at both ends, so that frame i is
+        # centred on sample i * HOP.
         padded = np.pad(np.pad(samples, (0, HOP)), _FFT // 2, mode="reflect")
         frames = np.lib.stride_tricks.sliding_window_view(padded, _FFT)[::HOP][:-1]
         spectrum = np.fft.rfft(frames * self._window, axis=1)
@@ -47,9 +51,9 @@ class Spectrogram:
 
 
 def to_features(power: Power) -> Features:
-    """The logarithm; 80 dB below the loudest is silence.
+    """Return the scaled logarithm of the power, limited to 80 dB below the loudest value.
 
-    openai/whisper: audio.py, log_mel_spectrogram.
+    Source: openai/whisper: audio.py, log_mel_spectrogram.
     """
     loudness = np.log10(np.maximum(power, 1e-10))
     loudness = np.maximum(loudness, loudness.max() - 8.0)
@@ -58,12 +62,13 @@ def to_features(power: Power) -> Features:
 
 
 def _mel_filters(bands: int) -> npt.NDArray[np.float32]:
-    """Triangles on Slaney's mel scale, each of area 1; as librosa.filters.mel gives them.
+    """Return triangular filters on Slaney's mel scale, each of area 1, like librosa.filters.mel.
 
-    Linear below 1 kHz (3 mels per 200 Hz), logarithmic above (27 mels per factor 6.4).
+    The scale is linear below 1 kHz (3 mels per 200 Hz) and logarithmic above (27 mels per factor
+    of 6.4).
 
     Returns:
-        Shape (bands, frequencies of the FFT).
+        Weights, shape (bands, frequencies of the FFT).
     """
     break_hz, break_mel, step = 1000.0, 15.0, np.log(6.4) / 27.0
     top = break_mel + np.log(SAMPLE_RATE / 2 / break_hz) / step

@@ -1,4 +1,4 @@
-"""Tokens that a clip may take, by language. Pure."""
+"""Token budgets: the maximum number of tokens for a clip, by language. Pure."""
 
 from __future__ import annotations
 
@@ -6,23 +6,26 @@ import json
 import math
 from importlib import resources
 
-# Tokens of a text at most: the places of the decoder, less a prompt. Whisper's own limit is half
-# of them (openai/whisper: decoding.py), which 13 s of Hindi fill.
+# Maximum number of tokens of any text: the positions of the decoder, less those of a prompt.
+# Whisper's own limit is half the positions (openai/whisper: decoding.py); 13 s of Hindi reach it.
 _LONGEST = 400
 
-# Tokens a second of speech that a language can need; python -m bench.tokens_per_second.
+# Tokens that a language can need per second of speech, from python -m bench.tokens_per_second.
+# The file names the data and the date.
 _TOKENS_PER_SECOND: dict[str, float] = json.loads(
     (resources.files(__package__) / "calibration" / "tokens_per_second.json").read_text("utf-8")
 )["tokens_per_second"]
-# Too many tokens cost time, and only where the decoder loops; too few cost the text.
+# A budget that is too large costs time, and only if the decoder loops. One that is too small
+# truncates the text.
 _UNKNOWN = max(_TOKENS_PER_SECOND.values())
 
 
 def token_budget(seconds: float, language: str) -> int:
-    """Tokens that a clip of that length can need, with room to spare.
+    """Return the number of tokens that a clip can need, with some headroom.
 
     Args:
-        language: Whisper's code; any other gets the budget of the neediest language.
+        seconds: length of the clip.
+        language: Whisper's code; an unknown language gets the largest budget of any language.
     """
     rate = _TOKENS_PER_SECOND.get(language, _UNKNOWN)
     return min(_LONGEST, 10 + math.ceil(rate * seconds))

@@ -1,4 +1,4 @@
-"""The tokenizer of a Whisper model."""
+"""Tokenizer of a Whisper model."""
 
 from __future__ import annotations
 
@@ -8,14 +8,14 @@ from typing import Any
 
 from ...errors import ModelError
 
-_FIRST_MERGE = ("Ġ", "t")  # of every Whisper's: a space and a t
+_FIRST_MERGE = ("Ġ", "t")  # first BPE merge of every Whisper: a space and a t
 
 
 def load_tokenizer(path: Path) -> Any:
-    """Read a tokenizer.json.
+    """Load a tokenizer.json.
 
     Raises:
-        ModelError: it is missing or damaged.
+        ModelError: the file is missing or damaged.
     """
     import tokenizers
 
@@ -26,10 +26,11 @@ def load_tokenizer(path: Path) -> Any:
 
 
 def _mended(tokenizer: str) -> str:
-    """Put back the first merge, which the files of some models lack, a base among them.
+    """Restore the first merge, which the files of some models lack, a base among them.
 
-    Without it " the" is written as " " and "the", which no Whisper was trained on: the decoder
-    holds such words in its prompt, and in a text it is to go on from, for all but impossible.
+    Without this merge " the" becomes the tokens " " and "the", which no Whisper was trained on.
+    The decoder then gives such words in its prompt, or in a text that it continues, a
+    probability near zero.
     """
     content = json.loads(tokenizer)
     model = content["model"]

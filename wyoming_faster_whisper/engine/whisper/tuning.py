@@ -1,8 +1,8 @@
-"""Beam and batch size for this machine, by how long a usual command takes. Pure.
+"""Beam width and batch size for this machine, from the time that a usual command takes. Pure.
 
-A measurement is of a moment, and other programs may be busy just then, above all while a
-machine boots. So the fastest of several times counts, measurements are repeated while the
-server is idle, and one that is clearly slower than an earlier one changes nothing.
+Other programs may be busy during a measurement, above all while the machine boots. So the
+fastest of several runs counts, measurements are repeated while the server is idle, and a
+measurement that is clearly slower than an earlier one changes nothing.
 """
 
 from __future__ import annotations
@@ -15,37 +15,38 @@ from ...models.auto import BUDGET
 
 _LOGGER = logging.getLogger(__name__)
 
-# As Whisper's own. Greedy decoding hears clearly worse and saves a fifth of the decoder's time
-# at most, for a step costs the fetching of the weights whatever its width.
+# The beam width of Whisper itself. Greedy decoding is clearly less accurate and saves at most a
+# fifth of the decoder's time, because a step has to fetch all the weights at any width.
 BEAM = 5
-# A batch must take no more than this share of the time per job to be worth the wait for its
-# slowest.
+# A larger batch must take at most this share of the time per job. Otherwise it is not worth
+# making all its jobs wait for the slowest.
 _BATCH_GAIN = 0.95
-_BUSY = 1.1  # times the best measurement; a slower one is of a busy machine
+_BUSY = 1.1  # times the best measurement; a slower one means that the machine is busy
 _TIMES_ALONE, _TIMES_TOGETHER = 3, 2
 
 
 @dataclass(frozen=True, slots=True)
 class Tuned:
-    """What a measurement led to."""
+    """Result of a measurement."""
 
-    seconds: float  # that a usual command took with a beam of BEAM
-    beam: int
-    batch: int  # jobs that are decoded together at most
-    again: bool  # it is not the first measurement, right after the start
+    seconds: float  # best time of a usual command with a beam width of BEAM
+    beam: int  # chosen beam width
+    batch: int  # chosen maximum number of jobs per batch
+    again: bool  # False for the first measurement, right after the start
 
 
 class Tuning:
-    """Chooses beam and batch size, and keeps the choice.
+    """Measured choice of beam width and batch size. Call it from the worker's threads only.
 
     Args:
-        largest_batch: jobs that may be decoded together.
-        seconds: decodes a number of usual commands together with a beam; how long it took.
+        largest_batch: upper limit for the batch size.
+        seconds: takes a beam width and a number of commands, decodes so many usual commands in
+            one batch, and returns the seconds that it took.
     """
 
     def __init__(self, largest_batch: int, seconds: Callable[[int, int], float]) -> None:
-        self.beam = BEAM  # until measured we hope that it can be afforded
-        # Until measured, or where a speaker came meanwhile: two have been faster everywhere.
+        self.beam = BEAM  # until the first measurement
+        # Until the first complete measurement. Two were faster on every machine tried.
         self.batch = min(2, largest_batch)
         self._largest_batch = largest_batch
         self._seconds = seconds
@@ -53,16 +54,17 @@ class Tuning:
         self._batch_measured = False
 
     def measure(self, needed: Callable[[], bool]) -> Tuned | None:
-        """Decode usual commands and choose.
+        """Decode usual commands, and choose beam width and batch size by their time.
 
-        A machine on which one takes longer than the silence people leave decodes greedily.
-        Batches grow for as long as the time per command falls.
+        A machine on which a command takes longer than the silence that people leave (twice
+        BUDGET) decodes greedily. The batch size grows for as long as the time per command falls.
 
         Args:
-            needed: asked before every decode; where it is true the measurement ends.
+            needed: returns True when a speaker needs the model. It is called before every
+                decode, and the measurement ends when it is true.
 
         Returns:
-            None if nothing was chosen: the model was needed, or the machine is busy.
+            None if nothing was chosen, because the model was needed or the machine is busy.
         """
         alone = self._fastest(_TIMES_ALONE, BEAM, 1, needed)
         if alone is None:
@@ -78,10 +80,10 @@ class Tuning:
         return Tuned(self._best, self.beam, self.batch, again=not first)
 
     def _best_batch(self, alone: float, needed: Callable[[], bool]) -> int | None:
-        """The batch size that is fastest per command; None if the model was needed.
+        """Return the batch size with the least time per command; None if the model was needed.
 
         Args:
-            alone: seconds of a command with a beam of BEAM.
+            alone: seconds that one command takes with a beam width of BEAM.
         """
         each: float | None = alone
         if self.beam != BEAM:
@@ -92,7 +94,7 @@ class Tuning:
             try:
                 together = self._fastest(_TIMES_TOGETHER, self.beam, larger, needed)
             except (RuntimeError, MemoryError) as error:
-                _LOGGER.debug("%d commands together cannot be decoded: %s", larger, error)
+                _LOGGER.debug("a batch of %d commands cannot be decoded: %s", larger, error)
                 break
             if together is None:
                 return None
@@ -104,7 +106,7 @@ class Tuning:
     def _fastest(
         self, times: int, beam: int, commands: int, needed: Callable[[], bool]
     ) -> float | None:
-        """The shortest of several decodes, in seconds; None if the model was needed."""
+        """Return the seconds of the fastest of several runs; None if the model was needed."""
         taken: list[float] = []
         for _ in range(times):
             if needed():
