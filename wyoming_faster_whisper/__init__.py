@@ -1,9 +1,9 @@
-"""Speech-to-text for the home: Whisper behind the Wyoming protocol."""
+"""Speech-to-text server for the home: Whisper over the Wyoming protocol."""
 
 import os
 
 __version__ = "4.0.0"
 
-# ONNX Runtime, which runs the VAD, reports to its makers unless told not to before it is first
-# imported. What happens in this house stays in this house.
+# ONNX Runtime, which runs the VAD, sends telemetry unless this is set before its first import.
+# This server sends none.
 os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")

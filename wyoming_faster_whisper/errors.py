@@ -1,19 +1,19 @@
-"""What we raise on purpose. Every error knows the code that a client is told.
+"""The errors that this package raises on purpose. Each has the code that is sent to a client.
 
     ServerError            "internal"   never raised itself
     ├── ProtocolError      "protocol"   the peer's fault: error event, then close
-    ├── AudioError         "audio"      a format that we do not take
+    ├── AudioError         "audio"      unsupported audio format
     ├── Busy               "busy"       too much work is waiting already
-    ├── NotAllowed         "forbidden"  who connects is in no network that is let in
-    ├── TooSlow            "timeout"    the peer kept us waiting too long
+    ├── NotAllowed         "forbidden"  the client's address is in no allowed network
+    ├── TooSlow            "timeout"    the peer did not send or read in time
     ├── EngineError        "engine"     the model failed on this audio; the server goes on
-    │   └── Hung                        it did not answer; not to be tried again
-    ├── ModelError         "model"      there is no model to serve with; exit status 1
-    │   └── NoMemory                    not now; one that was unloaded is tried again
-    ├── SettingError       "setting"    exit status 2
-    └── ClientError        "client"     the client's own: no server, or no answer
+    │   └── Hung                        the decode hung; do not repeat it
+    ├── ModelError         "model"      no usable model; exit status 1
+    │   └── NoMemory                    too little memory now; a reload is tried again later
+    ├── SettingError       "setting"    unusable option value; exit status 2
+    └── ClientError        "client"     raised by the client: no server, or no answer
 
-The sentence says what we got, what we take, and the option if there is one.
+The message says what was received, what is supported, and the option if there is one.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ import os
 
 
 class ServerError(Exception):
-    """Base of all errors that are raised on purpose."""
+    """Base class of the errors that are raised on purpose."""
 
     code = "internal"
 
@@ -34,7 +34,7 @@ class ProtocolError(ServerError):
 
 
 class AudioError(ServerError):
-    """The peer's audio has a format that we do not take."""
+    """The peer's audio has an unsupported format."""
 
     code = "audio"
 
@@ -46,13 +46,13 @@ class Busy(ServerError):
 
 
 class NotAllowed(ServerError):
-    """The client's address is in no network that is let in."""
+    """The client's address is in no allowed network."""
 
     code = "forbidden"
 
 
 class TooSlow(ServerError):
-    """The peer did not send or take what was due in time."""
+    """The peer did not send or read in time."""
 
     code = "timeout"
 
@@ -64,7 +64,7 @@ class EngineError(ServerError):
 
 
 class Hung(EngineError):
-    """The model did not answer on this audio. Never give it the same again."""
+    """The decode of this audio hung. It must not be decoded again."""
 
 
 class ModelError(ServerError):
@@ -78,24 +78,28 @@ class NoMemory(ModelError):
 
 
 class SettingError(ServerError):
-    """An option has a value that we cannot serve."""
+    """An option has a value that the server cannot use."""
 
     code = "setting"
 
 
 def printable(text: object, limit: int = 80) -> str:
-    """Cut and clean what a peer sent, so that it cannot disturb a log or a terminal."""
+    """Make text from a peer safe for a log or a terminal.
+
+    Args:
+        limit: most characters; a longer text is cut and ends with "...".
+    """
     cleaned = "".join(c if c.isprintable() else "?" for c in str(text)[: limit + 1])
     return cleaned if len(cleaned) <= limit else cleaned[:limit] + "..."
 
 
 def counted(number: int, noun: str) -> str:
-    """1 client, 2 clients."""
+    """Return a number with its noun: 1 client, 2 clients."""
     return f"{number} {noun}{'' if number == 1 else 's'}"
 
 
 def reason(error: OSError) -> str:
-    """Why a call of the system failed, without the address, which asyncio adds."""
+    """Return why a system call failed, without the address that asyncio adds."""
     if isinstance(error, TimeoutError):
         return "it did not answer in time"
     if error.errno is not None and error.errno > 0:
@@ -103,10 +107,10 @@ def reason(error: OSError) -> str:
     return error.strerror or str(error) or type(error).__name__
 
 
-# Persian and the scripts of India do not spell without them.
+# Zero-width (non-)joiners, which are part of the spelling in Persian and in Indic scripts.
 _JOINERS = "\u200c\u200d"
 
 
 def visible(text: str) -> str:
-    """Drop what cannot be printed, half surrogates too; white space becomes single spaces."""
+    """Drop unprintable characters, lone surrogates included; collapse white space to spaces."""
     return "".join(c for c in " ".join(text.split()) if c.isprintable() or c in _JOINERS)

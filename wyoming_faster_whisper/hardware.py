@@ -1,4 +1,4 @@
-"""What this machine has for us: cores and memory, limits of a container included."""
+"""Cores, memory and GPU of this machine, within the limits of a container."""
 
 from __future__ import annotations
 
@@ -16,9 +16,10 @@ _IO = Path("/proc/self/io")
 
 
 def cores() -> int:
-    """Cores that we may use, at least 1: by affinity, and by the cgroup's quota.
+    """Return the number of cores that this process may use, at least 1.
 
-    Two threads of one core count as one: they share what a decode waits for.
+    CPU affinity and the cgroup's quota limit it. Hyperthreads of one core count once, because
+    they share the units that limit a decode.
     """
     count = len({_core(thread) for thread in os.sched_getaffinity(0)})
     try:
@@ -31,7 +32,7 @@ def cores() -> int:
 
 
 def _core(thread: int) -> str:
-    """What tells the core of a hardware thread: the threads that are on it."""
+    """Return an identifier of a hardware thread's core: the list of its threads."""
     path = _CPUS / f"cpu{thread}" / "topology" / "thread_siblings_list"
     try:
         return path.read_text().strip()
@@ -40,16 +41,21 @@ def _core(thread: int) -> str:
 
 
 def threads_to_use(wanted: int | str) -> int:
-    """Never more threads than cores: they would only wait for each other.
+    """Return the number of threads to decode with, at most one per core.
+
+    More threads than cores would only wait for each other.
 
     Args:
-        wanted: as in --cpu-threads; 0 and "auto" = all cores.
+        wanted: value of --cpu-threads; 0 and "auto" = all cores.
     """
     return min(wanted, cores()) if isinstance(wanted, int) and wanted > 0 else cores()
 
 
 def available_memory() -> float:
-    """MB that can be taken without swapping, at most what the cgroup leaves."""
+    """Return the MB that can be allocated without swapping, within the cgroup's limit.
+
+    Infinite where the system does not report it.
+    """
     available = float("inf")
     try:
         for line in _MEMINFO.read_text().splitlines():
@@ -65,7 +71,7 @@ def available_memory() -> float:
 
 
 def resident_memory() -> int:
-    """Bytes of this process in memory; 0 where the system does not say."""
+    """Return the resident memory of this process in bytes; 0 where it is not reported."""
     try:
         return int(_STATM.read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE")
     except (OSError, ValueError, IndexError):
@@ -73,17 +79,17 @@ def resident_memory() -> int:
 
 
 def bytes_moved() -> int:
-    """Bytes that this process has read and written so far; 0 where the system does not say."""
+    """Return the bytes this process has read and written so far; 0 where that is not reported."""
     try:
         told = dict(line.split(": ") for line in _IO.read_text().splitlines())
-        # What is mapped into memory, and not read, counts only where it comes from a disk.
+        # Reads through a memory map are only in read_bytes, and only if they reach the disk.
         return sum(int(told[name]) for name in ("rchar", "wchar", "read_bytes"))
     except (OSError, ValueError, KeyError):
         return 0
 
 
 def _reclaimable() -> int:
-    """Bytes of files in the cgroup's memory that the kernel gives up for whoever needs them."""
+    """Return the bytes of page cache in the cgroup that the kernel can reclaim at any time."""
     for line in (_CGROUP / "memory.stat").read_text().splitlines():
         name, value = line.split()
         if name == "inactive_file":
@@ -92,7 +98,7 @@ def _reclaimable() -> int:
 
 
 def may_have_gpu() -> bool:
-    """A driver of NVIDIA's has been loaded; Windows's has another device."""
+    """Return whether an NVIDIA driver is loaded; in WSL its device is /dev/dxg."""
     return any(_DEVICES.glob("nvidia[0-9]*")) or (_DEVICES / "dxg").exists()
 
 
@@ -101,17 +107,17 @@ def is_arm() -> bool:
 
 
 def release_memory() -> None:
-    """Give freed memory back to the system, where the C library can (glibc)."""
+    """Return freed heap memory to the system, if the C library supports it (glibc)."""
     trim = getattr(ctypes.CDLL(None), "malloc_trim", None)
     if trim is not None:
         trim(0)
 
 
 def share_one_heap() -> None:
-    """Let all threads take memory from one heap, where the C library is glibc.
+    """Make all threads allocate from one heap (arena), if the C library is glibc.
 
-    Each thread's own would keep what one decode needs, 60 MB with base, long after it.
-    Threads that decode ask for memory too rarely to get into each other's way.
+    With an arena per thread, each would retain the memory of a decode, 60 MB with base, long
+    after it. Decode threads allocate too rarely to contend for one arena.
     """
     mallopt = getattr(ctypes.CDLL(None), "mallopt", None)
     if mallopt is not None:

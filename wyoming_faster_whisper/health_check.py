@@ -1,4 +1,4 @@
-"""Kept where it was: python -m wyoming_faster_whisper.health_check, for containers."""
+"""Entry point of `python -m wyoming_faster_whisper.health_check`, for containers."""
 
 import sys
 

@@ -1,6 +1,6 @@
-"""What a command does first: signals that end it, and a standard error to write to.
+"""First steps of every command: stop signals and a usable standard error.
 
-Imports next to nothing, so that it can run before the imports that take time.
+Imports next to nothing, so that it can run before the slow imports.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ import sys
 
 
 def stop_signals() -> list[signal.Signals]:
-    """Return the signals that ask the server to end; SIGHUP is not one of them under nohup."""
+    """Return the signals that stop the server; without SIGHUP under nohup."""
     signals = [signal.SIGTERM, signal.SIGINT]
     if signal.getsignal(signal.SIGHUP) is not signal.SIG_IGN:
         signals.append(signal.SIGHUP)
@@ -24,14 +24,14 @@ def exit_on_stop_signals() -> None:
     Python's default exit status is 143, which the Home Assistant Supervisor reports as a crash.
     """
     for number in stop_signals():
-        # Not SystemExit: an import that is interrupted may catch it.
+        # Not SystemExit: the code of an interrupted import may catch it.
         signal.signal(number, lambda *_: os._exit(0))
 
 
 def open_stderr() -> None:
-    """Open /dev/null as standard error where that is closed.
+    """Open /dev/null as standard error if that is closed.
 
-    Otherwise the next file that is opened gets its number, and what libraries print there.
+    Otherwise the next file to be opened gets descriptor 2, and the errors that libraries print.
     """
     if sys.stderr is None:
         null = os.open(os.devnull, os.O_WRONLY)
@@ -42,11 +42,11 @@ def open_stderr() -> None:
 
 
 def tell(line: str) -> None:
-    """Write a line to standard error, if that can be written to."""
+    """Write a line to standard error; a failed write is ignored."""
     try:
         sys.stderr.write(line + "\n")
         sys.stderr.flush()
     except OSError:
-        # A full disk, or a pipe whose reader has gone. The exit status is the message now, and
-        # Python would change that when it flushes at the end.
+        # The disk is full, or the pipe's reader has gone. Only the exit status is left to report
+        # the error, and Python would change it when its flush at exit fails.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stderr.fileno())

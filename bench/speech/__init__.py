@@ -1,1 +1,1 @@
-"""What benchmarks play: speech, noise and pauses."""
+"""Audio for the benchmarks: speech, noise and pauses."""

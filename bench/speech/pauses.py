@@ -1,7 +1,7 @@
-"""Speakers who stop to think: room tone between two words of a clip.
+"""Inserts pauses of room tone between two words of a clip, as when a speaker hesitates.
 
-Where words meet is told by faster-whisper's word timestamps, exactly where by the
-quietest moment near there. What was found is kept, because it takes a second a clip.
+The word boundaries are faster-whisper's word timestamps, refined to the quietest moment nearby.
+They are cached, because finding them takes a second per clip.
 """
 
 import hashlib
@@ -19,22 +19,22 @@ from ..support.report import progress
 from .noise import coloured
 
 PAUSES = (0.3, 0.5, 0.7, 1.0)  # seconds
-PER_CLIP = 2  # places, the quietest, at which each clip gets a pause, one at a time
+PER_CLIP = 2  # quietest word boundaries of a clip that get a pause, one at a time
 
-_REACH = 0.08  # seconds: how far off the timestamps are
-_FRAME = SAMPLE_RATE // 100  # samples: the step in which a quiet moment is sought
-_EDGE = 0.25  # seconds of speech that there must be on both sides
-_FADE = 80  # samples: 5 ms, so that nothing clicks
-_LEAST_TAIL = 0.3  # seconds of room that a recording must hold to be repeated
+_REACH = 0.08  # seconds: error of the timestamps
+_FRAME = SAMPLE_RATE // 100  # samples: resolution of the search for a quiet moment
+_EDGE = 0.25  # least seconds of speech on either side
+_FADE = 80  # samples: 5 ms, to avoid clicks
+_LEAST_TAIL = 0.3  # least seconds of recorded room noise that are worth repeating
 _QUIET_ROOM = 10 ** (-70 / 20)  # of full scale
 
 
 def room(clip: Clip, seconds: float) -> bytes:
-    """Room tone: what the recording held after the speech, to and fro; else soft noise."""
+    """Return room tone: the end of the recording, forwards and backwards, else soft noise."""
     tail = to_samples(clip.tail)
     if len(tail) < _LEAST_TAIL * SAMPLE_RATE or not tail.any():
         tail = _soft_noise(clip.name)
-    # Mirrored, so that it does not jump where it begins anew.
+    # Mirrored, so that it repeats without a step.
     there_and_back = np.concatenate([tail, tail[::-1]])
     return to_pcm(np.resize(there_and_back, round(seconds * SAMPLE_RATE)))
 
@@ -45,9 +45,10 @@ def _soft_noise(seed: str) -> Samples:
 
 
 def pause_set(clips: Sequence[Clip], model: Path) -> list[tuple[float, Clip]]:
-    """Each clip with each pause at each of its PER_CLIP quietest places, one at a time.
+    """Return each clip with each pause at each of its PER_CLIP quietest word boundaries.
 
-    One short of places has fewer; neighbours in the list have different lengths.
+    Each of them has one pause. A clip with fewer boundaries yields fewer. Neighbours in the list
+    have different pauses.
     """
     between = gaps(clips, model)
     return [
@@ -59,7 +60,7 @@ def pause_set(clips: Sequence[Clip], model: Path) -> list[tuple[float, Clip]]:
 
 
 def with_pause(clip: Clip, at: int, seconds: float) -> Clip:
-    """The clip with room tone put in before sample `at`."""
+    """Return a clip with room tone inserted before sample `at`."""
     before, after = np.split(to_samples(clip.audio), [at])
     tone = to_samples(room(clip, seconds))
     fade = np.linspace(0, 1, _FADE, dtype=np.float32)
@@ -75,7 +76,7 @@ def with_pause(clip: Clip, at: int, seconds: float) -> Clip:
 
 
 def quietest(samples: Samples, first: int, last: int) -> tuple[int, float]:
-    """The middle of the quietest 10 ms from first to last, and its power."""
+    """Return the middle sample of the quietest 10 ms from first to last, and its power."""
     first, last = max(0, first), min(len(samples), last)
     frames = samples[first : first + (last - first) // _FRAME * _FRAME].reshape(-1, _FRAME)
     power = np.mean(frames**2, axis=1)
@@ -84,7 +85,7 @@ def quietest(samples: Samples, first: int, last: int) -> tuple[int, float]:
 
 
 def gaps(clips: Sequence[Clip], model: Path) -> dict[str, list[int]]:
-    """Where words meet in each clip, in samples, the quietest place first."""
+    """Return the word boundaries of each clip in samples, the quietest first."""
     kept = cache_directory() / "words.json"
     known: dict[str, list[tuple[float, float]]] = (
         json.loads(kept.read_text()) if kept.exists() else {}
@@ -96,7 +97,7 @@ def gaps(clips: Sequence[Clip], model: Path) -> dict[str, list[int]]:
 
         whisper = WhisperModel(str(model), device="cpu", compute_type="int8")
         for number, clip in enumerate(missing, start=1):
-            progress(f"looking for words: {number}/{len(missing)}")
+            progress(f"finding word boundaries: {number}/{len(missing)}")
             parts, _ = whisper.transcribe(
                 to_samples(clip.audio), language="en", word_timestamps=True
             )

@@ -1,7 +1,7 @@
-"""What bench.latency plays: clips as Home Assistant's microphones bring them.
+"""Streams that bench.latency plays: clips as Home Assistant's satellites send them.
 
-A Scenario says how a clip is sent, a Setup which scenarios a server is started for,
-and plan() which clips there is time for.
+A Scenario defines how a clip is sent, a Setup the flags of a server and its scenarios. plan()
+selects the clips that fit into the time.
 """
 
 import random
@@ -13,27 +13,27 @@ from typing import Literal
 from ..support.clips import SAMPLE_RATE, WIDTH, Clip, speech_start, to_samples
 from .pauses import PAUSES, room
 
-COMMAND_CAP = 15.0  # seconds after which Home Assistant ends a command that seems not to end
-NEVER = 4.0  # seconds of silence that a server that ends turns itself is given at most
+COMMAND_CAP = 15.0  # seconds after which Home Assistant ends any command
+NEVER = 4.0  # seconds of silence in which a server must end the turn
 
-ANSWER = 1.2  # seconds that an answer may take, for the plan; no limit
-DICTATIONS = (120, 180, 300)  # seconds, about
-BETWEEN = (0.3, 1.5)  # seconds of room tone between two sentences
+ANSWER = 1.2  # seconds per answer assumed by the plan; not a limit
+DICTATIONS = (120, 180, 300)  # approximate seconds
+BETWEEN = (0.3, 1.5)  # range of seconds of room tone between two sentences
 
-_MOST_TIMES = 8.0  # as many as their share, where few scenarios run and there is time for more
+_MOST_TIMES = 8.0  # most multiples of its share that a scenario gets when there is time
 
-START = 8.0  # seconds that a server takes to its first answer, for the plan
-REST = 0.3  # seconds between two utterances, for what a server does on the side
+START = 8.0  # seconds from start to first answer assumed by the plan
+REST = 0.3  # seconds between two utterances, for a server's background work
 
 
 @dataclass(frozen=True, slots=True)
 class Stream:
-    """One utterance as it is sent."""
+    """One utterance to send."""
 
-    clip: Clip  # whose words they are; without text and phrases where nobody speaks
-    audio: bytes  # up to the last spoken sample; PCM, as in Clip
-    silence: bytes  # from there to audio-stop
-    pause: float | None = None  # seconds put in between two words
+    clip: Clip  # its clip; text and phrases are None and () without speech
+    audio: bytes  # PCM up to the last spoken sample
+    silence: bytes  # PCM from there to audio-stop
+    pause: float | None = None  # seconds inserted between two words
 
     @property
     def seconds(self) -> float:
@@ -42,36 +42,36 @@ class Stream:
 
 @dataclass(frozen=True, slots=True)
 class Scenario:
-    """One way of speaking."""
+    """One way to send an utterance."""
 
     name: str
-    share: int  # utterances of it in a run of 15 minutes
+    share: int  # utterances in a run of 15 minutes
     stream: Callable[[Clip], Stream]
-    since: Literal["stop", "speech"] = "stop"  # from where the wait for the text counts
+    since: Literal["stop", "speech"] = "stop"  # start of the latency: audio-stop or end of speech
     paced: bool = True  # in real time; else all at once
-    of: Literal["clips", "pauses", "dictations"] = "clips"  # what is played
-    most: int | None = None  # utterances, even where there is time for all
+    of: Literal["clips", "pauses", "dictations"] = "clips"  # the clips it uses
+    most: int | None = None  # most utterances, even if there is time for more
 
 
 @dataclass(frozen=True, slots=True)
 class Setup:
-    """What a server is started with, and what it is then asked."""
+    """The flags of the servers, and the scenarios to play to them."""
 
     name: str
-    flags: Mapping[str, tuple[str, ...]]  # by server; those that are named run
+    flags: Mapping[str, tuple[str, ...]]  # by server; servers that are missing do not run
     scenarios: tuple[Scenario, ...]
 
 
 @dataclass(frozen=True, slots=True)
 class Play:
-    """One stream of one scenario."""
+    """One stream of a scenario."""
 
     scenario: Scenario
     stream: Stream
 
     @property
     def seconds(self) -> float:
-        """What it takes, about."""
+        """Approximate duration, the answer included."""
         return (self.stream.seconds if self.scenario.paced else 0.0) + ANSWER + REST
 
 
@@ -80,7 +80,7 @@ def _trailing(seconds: float) -> Callable[[Clip], Stream]:
 
 
 def _early(clip: Clip) -> Stream:
-    """The first word at once: what was recorded before it is cut off."""
+    """Return a stream that begins with the first word; the audio before it is cut off."""
     audio = clip.audio[speech_start(to_samples(clip.audio)) * WIDTH :]
     return Stream(clip, audio, room(clip, 0.7))
 
@@ -136,14 +136,13 @@ SETUPS = {
     "dictation": Setup("dictation", {"this server": (), "reference": ()}, (UNPACED, DICTATION)),
 }
 BRIEF = ("home", "seconds", "auto")
-"""The setups that a run of 15 minutes has time for."""
+"""Names of the setups that fit into a run of 15 minutes."""
 
 
 def dictations(clips: Sequence[Clip]) -> list[Clip]:
-    """Clips whose every word is known, said one after the other as in a dictation.
+    """Return dictations made of clips with full transcripts; empty if there are none.
 
-    Between them is room tone of a breath, or as long as one thinks. None, where there
-    is no such clip.
+    Between two clips is room tone as long as a breath or a pause for thought.
     """
     known = [clip for clip in clips if clip.text is not None]
     if not known:
@@ -152,9 +151,9 @@ def dictations(clips: Sequence[Clip]) -> list[Clip]:
 
 
 def dictation(known: Sequence[Clip], seconds: int, *, seed: int) -> Clip:
-    """One of them, of about so many seconds; what is said in it, and when, is by the seed.
+    """Return one dictation of about `seconds` seconds; the seed selects its sentences and pauses.
 
-    Nothing is said twice in a row, as nobody does that, unless there is nothing else to say.
+    No sentence follows itself, as that is unnatural, unless there is only one.
     """
     chance = random.Random(seed)
     said = [chance.choice(known)]
@@ -176,14 +175,14 @@ def plan(
     paused: Sequence[tuple[float, Clip]],
     minutes: float | None,
 ) -> dict[str, list[Play]]:
-    """What is played in each setup, the same to each server.
+    """Choose the streams to play in each setup, the same for each server.
 
     Args:
-        paused: the pause set.
-        minutes: for all servers together; None = everything.
+        paused: the pause set: seconds of pause, and the clip with it.
+        minutes: time for all servers together; None = play everything.
 
     Returns:
-        Plays by the name of the setup, mixed, the same each time.
+        Plays by name of the setup, shuffled, the same in each run.
     """
     sets = {
         (setup.name, scenario.name): _plays(scenario, clips, paused, minutes)
@@ -205,7 +204,8 @@ def plan(
         many *= 0.95
     for plays in chosen.values():
         random.Random(0).shuffle(plays)
-        # What says how fast the box is comes first: it is not to fall to a lack of time.
+        # The unpaced ones measure the speed of the machine. They come first, so that a lack of
+        # time does not drop them.
         plays.sort(key=lambda play: play.scenario.paced)
     return chosen
 
@@ -213,7 +213,7 @@ def plan(
 def seconds(
     setups: Iterable[Setup], servers: Sequence[str], chosen: Mapping[str, Sequence[Play]]
 ) -> float:
-    """What all that is chosen takes, about."""
+    """Return the approximate duration of all chosen plays."""
     return sum(
         block_seconds(chosen[setup.name]) * sum(server in setup.flags for server in servers)
         for setup in setups
@@ -221,7 +221,7 @@ def seconds(
 
 
 def block_seconds(plays: Iterable[Play]) -> float:
-    """What one server takes for its plays, about, its start included."""
+    """Return the approximate time that one server takes for its plays, its start included."""
     return START + sum(play.seconds for play in plays)
 
 
@@ -231,15 +231,15 @@ def _plays(
     paused: Sequence[tuple[float, Clip]],
     minutes: float | None,
 ) -> list[Play]:
-    """What may be played of a scenario, in the order in which it is chosen."""
+    """Return the possible plays of a scenario, in order of preference."""
     wanted = _wanted(scenario, minutes, _MOST_TIMES)
     if scenario.of == "dictations":
         return [Play(scenario, scenario.stream(clip)) for clip in dictations(clips)[:wanted]]
     if scenario.of == "clips":
         mixed = random.Random(0).sample(list(clips), len(clips))
         return [Play(scenario, scenario.stream(clip)) for clip in mixed[:wanted]]
-    # Pauses of each length in turn, each time in another clip, so that a few of them are of
-    # all lengths and of many clips.
+    # Take the lengths in turn, each time with another clip, so that even a few plays have all
+    # lengths and many clips.
     columns = [
         random.Random(number).sample(found, len(found))
         for number, length in enumerate(PAUSES)
@@ -253,10 +253,10 @@ def _plays(
 
 
 def _wanted(scenario: Scenario, minutes: float | None, many: float) -> int | None:
-    """How many utterances of a scenario; None = all.
+    """Return the number of utterances of a scenario; None = all.
 
     Args:
-        many: times its share.
+        many: factor on its share.
     """
     if minutes is None:
         return scenario.most

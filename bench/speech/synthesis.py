@@ -1,7 +1,7 @@
-"""Sentences said by piper, flite or espeak-ng, at different rates, kept in the cache.
+"""Speech synthesis with piper, flite or espeak-ng, at several rates, cached.
 
-piper and its voice live in .venv-clips, which script/make-clips makes; flite and
-espeak-ng come from the system. They are tools: the package imports none of them.
+piper and its voice are installed in .venv-clips by script/make-clips; flite and espeak-ng come
+from the system. They run as child processes; the package imports none of them.
 """
 
 from __future__ import annotations
@@ -24,9 +24,9 @@ from ..support.models import cache_directory
 ROOT = Path(__file__).resolve().parent.parent.parent
 PIPER = ROOT / ".venv-clips" / "bin" / "python"
 LEAD = 0.3  # seconds of silence before the first word
-WORDS_A_MINUTE = 160  # of espeak-ng at rate 1
+WORDS_A_MINUTE = 160  # speed of espeak-ng at rate 1
 
-# Runs in .venv-clips: reads [text, rate, path] lines, writes what the voice says.
+# Runs in .venv-clips: reads lines of [text, rate, path], writes the speech to each path.
 _SPEAK = """
 import importlib.metadata, json, sys, wave
 from pathlib import Path
@@ -44,10 +44,10 @@ for line in sys.stdin:
 
 @dataclass(frozen=True, slots=True)
 class Voice:
-    """Who speaks, and how fast."""
+    """A voice of a speech synthesiser, and its rate."""
 
     engine: str  # piper, flite or espeak-ng
-    name: str  # the engine's; for piper, the package that carries the voice
+    name: str  # of the voice; for piper, of the package that contains it
     rate: float = 1.0
 
     def __str__(self) -> str:
@@ -59,7 +59,7 @@ class Voice:
 
 
 def say(sentences: Sequence[tuple[str, Voice]]) -> list[Clip]:
-    """A clip of each; made where the cache has none."""
+    """Return a clip of each sentence; synthesise those that are not cached."""
     missing = [
         (text, voice)
         for text, voice in dict.fromkeys(sentences)
@@ -108,14 +108,14 @@ def _arguments(voice: Voice, text: str, path: Path) -> Iterator[str]:
 
 
 def _keep(raw: Path, path: Path) -> None:
-    """Write it in the format of the clips, with a little silence in front."""
+    """Convert a synthesised file to the format of the clips, with silence in front."""
     with wave.open(str(raw), "rb") as file:
         rate = file.getframerate()
         spoken = np.frombuffer(file.readframes(file.getnframes()), "<i2")
     raw.unlink()
     samples = soxr.resample(spoken.astype(np.float32) / np.float32(32768), rate, SAMPLE_RATE)
     lead = np.zeros(round(LEAD * SAMPLE_RATE), np.float32)
-    # Under another name first: an interrupted run leaves no half clip.
+    # Write under another name first, so that an interrupted run leaves no partial clip.
     half = path.with_suffix(".half")
     with wave.open(str(half), "wb") as out:
         out.setparams((1, 2, SAMPLE_RATE, 0, "NONE", "not compressed"))

@@ -1,4 +1,4 @@
-"""Texts that bench.kinds has synthetic voices say, one group per kind of utterance."""
+"""Texts for the synthetic voices of bench.kinds, one group per kind of utterance."""
 
 ORDERS = (
     "turn on the bedroom light",
@@ -8,7 +8,7 @@ ORDERS = (
     "what is the temperature in the kitchen",
     "turn the living room lights down",
 )
-"""Orders that are played in every acoustic variation."""
+"""Commands that are played in every acoustic variation."""
 
 FOLLOWING = (
     "Turn the bedroom lights off in ten minutes.",
@@ -26,7 +26,7 @@ FOLLOWING = (
     "Remind me to feed the cat at noon.",
     "Vacuum the hallway.",
 )
-"""Orders that follow a sentence in the same utterance."""
+"""Commands that follow a sentence in the same utterance."""
 
 HARVARD = (
     "The birch canoe slid on the smooth planks.",

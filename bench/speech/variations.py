@@ -1,7 +1,7 @@
 """Acoustic variations of a clip: level, DC offset, hum, reverberation, noise, tempo, channels.
 
-Every function is pure and seeded: the same clip gives the same samples. The levels are in dB of
-full scale; that of speech is its active level, of a 10 ms frame within 30 dB of the loudest.
+Every function is pure and seeded: the same clip gives the same samples. Levels are in dBFS. The
+level of speech is its active level: the mean over the 10 ms frames within 30 dB of the loudest.
 """
 
 from collections.abc import Callable
@@ -14,13 +14,13 @@ from .noise import coloured
 
 Stereo = NDArray[np.float32]  # shape (samples, 2)
 Variation = Callable[[Samples, str], Samples | Stereo]
-"""From clean speech at SPEECH_LEVEL, with the silence around it, and a seed."""
+"""Takes clean speech at SPEECH_LEVEL, with silence around it, and a seed."""
 
 SPEECH_LEVEL = -22.0
 
-_ACTIVE = 30.0  # dB below the loudest frame
-_WINDOW = 640  # samples of a frame of a change of tempo: 40 ms
-_SEARCH = 160  # samples by which such a frame may move to fit the one before
+_ACTIVE = 30.0  # dB below the loudest frame down to which a frame is active
+_WINDOW = 640  # samples of a frame of tempo(): 40 ms
+_SEARCH = 160  # samples by which a frame may move to match the previous one
 
 
 def at_level(speech: Samples, level: float) -> Samples:
@@ -32,12 +32,12 @@ def at_level(speech: Samples, level: float) -> Samples:
 
 
 def dc(offset: float, level: float) -> Variation:
-    """A constant offset under speech."""
+    """Add a constant offset to speech."""
     return lambda speech, _: _float(at_level(speech, level) + offset)
 
 
 def decaying_dc(offset: float, seconds: float, level: float) -> Variation:
-    """An offset that falls to 1/e in so many seconds."""
+    """Add an offset that decays to 1/e in `seconds` seconds."""
 
     def vary(speech: Samples, _: str) -> Samples:
         return _float(at_level(speech, level) + offset * np.exp(-_times(speech) / seconds))
@@ -46,10 +46,11 @@ def decaying_dc(offset: float, seconds: float, level: float) -> Variation:
 
 
 def hum(hertz: float, overtones: dict[int, float], level: float) -> Variation:
-    """Mains hum under speech.
+    """Add mains hum to speech.
 
     Args:
-        overtones: the RMS level of each multiple of the frequency, 1 included.
+        hertz: fundamental frequency.
+        overtones: RMS level of each multiple of the fundamental, 1 included.
         level: of the speech.
     """
 
@@ -64,7 +65,7 @@ def hum(hertz: float, overtones: dict[int, float], level: float) -> Variation:
 
 
 def noise(exponent: float, snr: float) -> Variation:
-    """White (exponent 0) or pink (0.5) noise, so many dB below the active level of speech."""
+    """Add white (exponent 0) or pink (0.5) noise, `snr` dB below the active level of speech."""
 
     def vary(speech: Samples, seed: str) -> Samples:
         level = 10 ** ((SPEECH_LEVEL - snr) / 20)
@@ -74,10 +75,10 @@ def noise(exponent: float, snr: float) -> Variation:
 
 
 def reverberation(rt60: float, below: float) -> Variation:
-    """A room: the direct sound, then noise that falls by 60 dB in rt60 seconds.
+    """Add a room: after the direct sound, noise that decays by 60 dB in rt60 seconds.
 
     Args:
-        below: dB by which the energy of the reverberation is less than that of the direct sound.
+        below: direct-to-reverberant energy ratio in dB.
     """
 
     def vary(speech: Samples, seed: str) -> Samples:
@@ -94,11 +95,11 @@ def reverberation(rt60: float, below: float) -> Variation:
 
 
 def band(lowest: float, highest: float) -> Variation:
-    """Only what lies between two frequencies, in Hz."""
+    """Keep the band between two frequencies in Hz."""
 
     def vary(speech: Samples, _: str) -> Samples:
         frequency = np.fft.rfftfreq(len(speech), 1 / SAMPLE_RATE)
-        # Fourth-order slopes: a microphone does not end at a wall.
+        # Fourth-order slopes, as a microphone has no brick-wall limits.
         low = 1 / np.sqrt(1 + (lowest / np.maximum(frequency, 1)) ** 8)
         high = 1 / np.sqrt(1 + (frequency / highest) ** 8)
         return _float(np.fft.irfft(np.fft.rfft(speech) * low * high, len(speech)))
@@ -107,19 +108,19 @@ def band(lowest: float, highest: float) -> Variation:
 
 
 def telephone(speech: Samples, seed: str) -> Samples:
-    """300 to 3400 Hz, and nothing from 4 kHz on, as of 8 kHz sound."""
+    """Keep 300 to 3400 Hz, and nothing from 4 kHz on, as in 8 kHz audio."""
     spectrum = np.fft.rfft(band(300, 3400)(speech, seed))
     spectrum[np.fft.rfftfreq(len(speech), 1 / SAMPLE_RATE) >= 4000] = 0
     return _float(np.fft.irfft(spectrum, len(speech)))
 
 
 def clipped(gain: float) -> Variation:
-    """Amplified by so many dB and cut off at full scale."""
+    """Amplify by `gain` dB and clip at full scale."""
     return lambda speech, _: _float(np.clip(speech * 10 ** (gain / 20), -1, 1))
 
 
 def tempo(factor: float) -> Variation:
-    """Faster (above 1) or slower at the same pitch, by waveform-similarity overlap-add."""
+    """Change the tempo, faster above 1, at the same pitch: waveform-similarity overlap-add."""
 
     def vary(speech: Samples, _: str) -> Samples:
         hop = _WINDOW // 2
@@ -127,7 +128,7 @@ def tempo(factor: float) -> Variation:
         padded = np.pad(speech, (_SEARCH, 2 * _WINDOW + _SEARCH))
         count = round(len(speech) / factor)
         out = np.zeros(count + 2 * _WINDOW, np.float32)
-        following = padded[_SEARCH : _SEARCH + _WINDOW]  # what would come next unchanged
+        following = padded[_SEARCH : _SEARCH + _WINDOW]  # what would follow at the original tempo
         for at in range(0, count, hop):
             first = round(at * factor)
             region = padded[first : first + _WINDOW + 2 * _SEARCH]
@@ -140,12 +141,12 @@ def tempo(factor: float) -> Variation:
 
 
 def opposite_phase(speech: Samples, _: str) -> Stereo:
-    """Two channels whose sum is silence."""
+    """Return two channels in opposite phase."""
     return _float(np.stack((speech, -speech), axis=1))
 
 
 def dead_channel(speech: Samples, _: str) -> Stereo:
-    """Two channels, the first of which is silent."""
+    """Return two channels, the first of them silent."""
     return _float(np.stack((np.zeros_like(speech), speech), axis=1))
 
 
@@ -178,7 +179,7 @@ VARIATIONS: dict[str, Variation] = {
 
 
 def _times(sound: Samples) -> NDArray[np.float64]:
-    """The time of each sample in seconds."""
+    """Return the time of each sample in seconds."""
     return np.arange(len(sound)) / SAMPLE_RATE
 
 

@@ -1,6 +1,6 @@
-"""Speech made on the fly with espeak-ng, for sentences and languages nobody recorded.
+"""Speech synthesised with espeak-ng, for sentences and languages without recordings.
 
-No voice of a person: it says which of two servers hears better, not how well.
+It is far from a human voice: it shows which of two servers recognises more, not how well they do.
 """
 
 from collections.abc import Iterator
@@ -18,7 +18,7 @@ VOICES = {
     "it": ("it", "it+f3"),
     "nl": ("nl", "nl+f3"),
 }
-"""Language: its voices. Each says all sentences."""
+"""Voices by language. Each voice says all sentences."""
 
 WORDS = ("stop", "yes", "no", "lights off")
 # fmt: off
@@ -31,7 +31,7 @@ MANNERS = {
     "distant": ("en", "en-us", "en-gb-scotland", "en-gb-x-rp"),
 }
 # fmt: on
-WORD_SPEEDS = (130, 165)  # words a minute
+WORD_SPEEDS = (130, 165)  # words per minute
 
 SENTENCES = {
     "en": """
@@ -149,7 +149,7 @@ def installed() -> bool:
 
 
 def english() -> list[Clip]:
-    """Each English sentence by two of the voices, in turn."""
+    """Return each English sentence by two of the voices, in turn."""
     return [
         say(sentence, ENGLISH_VOICES[(2 * number + second) % len(ENGLISH_VOICES)])
         for number, sentence in enumerate(_sentences("en"))
@@ -158,14 +158,14 @@ def english() -> list[Clip]:
 
 
 def foreign(language: str) -> list[Clip]:
-    """Each sentence of a language by each of its voices."""
+    """Return each sentence of a language by each of its voices."""
     return [
         say(sentence, voice) for sentence in _sentences(language) for voice in VOICES[language]
     ]
 
 
 def short_words(manner: str) -> list[Clip]:
-    """One or two words, by several voices; "distant" ones are as loud as normal ones."""
+    """Return clips of one or two words; "distant" ones are not attenuated here."""
     return [
         say(word, voice, speed, phrases=(word,))
         for word in WORDS
@@ -177,10 +177,11 @@ def short_words(manner: str) -> list[Clip]:
 def say(
     text: str, voice: str, speed: int = WORDS_A_MINUTE, *, phrases: tuple[str, ...] = ()
 ) -> Clip:
-    """Make a clip, or take it from the cache.
+    """Return a clip, from the cache if possible.
 
     Args:
-        speed: words a minute.
+        voice: name of an espeak-ng voice.
+        speed: words per minute.
     """
     [clip] = synthesis.say([(text, Voice("espeak-ng", voice, speed / WORDS_A_MINUTE))])
     return replace(clip, phrases=phrases)

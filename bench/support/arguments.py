@@ -1,6 +1,6 @@
-"""The flags that the benchmarks share, each written once.
+"""Command-line flags that several benchmarks share, each defined once.
 
-A benchmark takes those it needs by their names, and may change what is said of one.
+A benchmark adds the flags it needs by name, and may override any argument of one.
 """
 
 import argparse
@@ -16,24 +16,24 @@ RECORDINGS = (
 )
 
 _FLAGS: dict[str, dict[str, Any]] = {
-    "--model": {"default": "base", "help": "name or directory; never downloaded"},
+    "--model": {"default": "base", "help": "model name or directory; never downloaded"},
     "--beam-size": {
         "type": int,
         "default": 0,
-        "help": "of this server; 0 (the default) = its own choice",
+        "help": "beam size of this server; 0 (the default) = its own choice",
     },
     "--reference-beam-size": {
         "type": int,
         "default": 5,
-        "help": "of the reference (default: %(default)s)",
+        "help": "beam size of the reference (default: %(default)s)",
     },
     "--threads": {"type": int, "default": 2, "help": "CPU threads (default: %(default)s)"},
-    "--only": {"choices": ["this", "reference"], "help": "run one server"},
+    "--only": {"choices": ["this", "reference"], "help": "run only one of the servers"},
     "--flag": {
         "action": "append",
         "default": [],
         "metavar": "FLAG",
-        "help": "further flag of this server, as --flag=--audio-context=full (repeatable)",
+        "help": "extra flag for this server, as --flag=--audio-context=full (repeatable)",
     },
     "--recordings": {
         "type": Path,
@@ -42,18 +42,18 @@ _FLAGS: dict[str, dict[str, Any]] = {
         "metavar": "DIR",
         "help": "folder of WAV files with labels.json or .txt files (repeatable)",
     },
-    "--limit": {"type": int, "metavar": "N", "help": "a fixed sample of N clips"},
+    "--limit": {"type": int, "metavar": "N", "help": "use a fixed sample of N clips"},
     "--trailing": {
         "type": float,
         "metavar": "SECONDS",
-        "help": "silence between the last word and audio-stop; default: %(default)s",
+        "help": "silence between the last word and audio-stop (default: %(default)s)",
     },
-    "--json": {"type": Path, "metavar": "FILE", "help": "write all figures here"},
-    "--plot": {"type": Path, "metavar": "FILE", "help": "draw the figures here (PNG)"},
+    "--json": {"type": Path, "metavar": "FILE", "help": "write all figures to this file"},
+    "--plot": {"type": Path, "metavar": "FILE", "help": "plot the figures to this file (PNG)"},
 }
 
 SERVERS = ("--model", "--beam-size", "--reference-beam-size", "--threads", "--only", "--flag")
-"""What servers() reads."""
+"""Names of the flags that servers() needs."""
 
 
 def parser(name: str, description: str | None) -> argparse.ArgumentParser:
@@ -65,13 +65,19 @@ def parser(name: str, description: str | None) -> argparse.ArgumentParser:
 
 
 def add(to: argparse.ArgumentParser, *flags: str, **changes: Any) -> None:
-    """Add shared flags; changes replace what one benchmark has otherwise, as default="x"."""
+    """Add shared flags to a parser.
+
+    Args:
+        flags: their names.
+        changes: arguments of add_argument() that replace those of the shared flag, as
+            default="x".
+    """
     for flag in flags:
         to.add_argument(flag, **_FLAGS[flag] | changes)
 
 
 def listed(known: tuple[str, ...]) -> Callable[[str], tuple[str, ...]]:
-    """The type of a flag that takes some of these words, with commas between."""
+    """Return the type of a flag whose value is a comma-separated list of known words."""
 
     def parse(text: str) -> tuple[str, ...]:
         chosen = tuple(text.split(","))
@@ -83,7 +89,7 @@ def listed(known: tuple[str, ...]) -> Callable[[str], tuple[str, ...]]:
 
 
 def servers(arguments: argparse.Namespace) -> dict[str, Options]:
-    """The servers to run, by name, with what the flags say of each."""
+    """Return the options of each server to run, by server name, from the flags."""
     model = model_directory(arguments.model)
     threads = arguments.threads
     options = {
@@ -99,7 +105,7 @@ def servers(arguments: argparse.Namespace) -> dict[str, Options]:
 
 
 def headline(arguments: argparse.Namespace, options: Mapping[str, Options]) -> str:
-    """What the servers were started with, for the line above a table."""
+    """Return a summary of the servers' options, for the line above a table."""
     beams = ", ".join(
         f"{each.beam_size or '0 (auto)'} ({name})" for name, each in options.items()
     )

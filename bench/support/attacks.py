@@ -1,7 +1,7 @@
-"""Clients that nobody would want: what bench.soak plays beside the honest ones.
+"""Misbehaving clients, which bench.soak runs beside well-behaved ones.
 
-Each attack is one connection, or a few, and ends by itself within PATIENCE seconds.
-Only ever against a server on this machine.
+Each attack opens one connection or a few, and ends within PATIENCE seconds. It connects to the
+local machine only.
 """
 
 import asyncio
@@ -14,25 +14,25 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mappin
 from contextlib import asynccontextmanager
 
 HOST = "127.0.0.1"
-PATIENCE = 20.0  # seconds that an attack lasts at most
-FLOOD = 200  # describes in one connection
+PATIENCE = 20.0  # longest attack in seconds
+FLOOD = 200  # describe events per connection
 READ = 64 * 1024  # bytes
 
 SHAPE = {"rate": 16000, "width": 2, "channels": 1}
 
 Streams = tuple[asyncio.StreamReader, asyncio.StreamWriter]
 Attack = Callable[[int, bytes, random.Random], Awaitable[None]]
-"""Takes the server's port, the PCM of something spoken, and where its chances come from."""
+"""Takes the server's port, the PCM of some speech, and a random generator."""
 
 
 def frame(kind: str, data: Mapping[str, object], payload: bytes = b"") -> bytes:
-    """One Wyoming event, as honest clients write it."""
+    """Return one well-formed Wyoming event."""
     header = {"type": kind, "data": data, "payload_length": len(payload)}
     return json.dumps(header).encode() + b"\n" + payload
 
 
 def speech(pcm: bytes) -> bytes:
-    """An utterance up to, not with, its audio-stop."""
+    """Return the events of an utterance without its audio-stop."""
     chunks = (pcm[at : at + 2048] for at in range(0, len(pcm), 2048))
     return b"".join(
         [
@@ -44,7 +44,7 @@ def speech(pcm: bytes) -> bytes:
 
 
 async def garbage(port: int, pcm: bytes, chance: random.Random) -> None:
-    """Bytes that mean nothing; or an utterance with one of its bytes changed."""
+    """Send random bytes, or an utterance with one bit flipped."""
     data = bytearray(speech(pcm[:32000]) + frame("audio-stop", {}))
     data[chance.randrange(len(data))] ^= 1 << chance.randrange(8)
     async with connected(port) as streams:
@@ -53,7 +53,7 @@ async def garbage(port: int, pcm: bytes, chance: random.Random) -> None:
 
 
 async def half_a_header(port: int, pcm: bytes, chance: random.Random) -> None:
-    """The beginning of an event, and then nothing."""
+    """Send the beginning of an event, then nothing."""
     async with connected(port) as streams:
         whole = frame("audio-chunk", SHAPE, pcm[:320])
         await send(streams, whole[: chance.randrange(1, len(whole))])
@@ -61,7 +61,7 @@ async def half_a_header(port: int, pcm: bytes, chance: random.Random) -> None:
 
 
 async def promise_of_much(port: int, pcm: bytes, chance: random.Random) -> None:
-    """A header that announces more than there is memory."""
+    """Send a header that announces a payload of 10 MB to 100 TB."""
     header = {
         "type": "audio-chunk",
         "data": SHAPE,
@@ -73,7 +73,7 @@ async def promise_of_much(port: int, pcm: bytes, chance: random.Random) -> None:
 
 
 async def vanishing(port: int, pcm: bytes, chance: random.Random) -> None:
-    """A client that crashes: while it speaks, or while it waits."""
+    """Reset the connection in mid-utterance or while waiting for the answer."""
     async with connected(port) as streams:
         waits = chance.random() < 0.5
         await send(
@@ -85,20 +85,20 @@ async def vanishing(port: int, pcm: bytes, chance: random.Random) -> None:
 
 
 async def never_reading(port: int, pcm: bytes, chance: random.Random) -> None:
-    """Questions without end whose answers nobody takes."""
+    """Send describe events without end and never read the answers."""
     async with connected(port, receive_buffer=4096) as (_, writer):
         writer.transport.pause_reading()  # type: ignore[attr-defined]
         async with asyncio.timeout(PATIENCE):
             writer.write(frame("describe", {}) * 100 * FLOOD)
             while not writer.is_closing():
                 await writer.drain()
-                # A reset is noticed by who writes.
+                # Only a write notices a reset.
                 await asyncio.sleep(0.1)
                 writer.write(frame("describe", {}))
 
 
 async def flood(port: int, pcm: bytes, chance: random.Random) -> None:
-    """Many describes at once; the answers are read."""
+    """Send many describe events at once and read the answers."""
     async with connected(port) as streams:
         await send(streams, frame("describe", {}) * FLOOD)
         streams[1].write_eof()
@@ -106,7 +106,7 @@ async def flood(port: int, pcm: bytes, chance: random.Random) -> None:
 
 
 async def trickling(port: int, pcm: bytes, chance: random.Random) -> None:
-    """One byte after the other, as slow as it may be."""
+    """Send an event at five bytes per second."""
     async with connected(port) as (_, writer), asyncio.timeout(PATIENCE):
         for byte in frame("describe", {"padding": "x" * 1000}):
             writer.write(bytes([byte]))
@@ -115,7 +115,7 @@ async def trickling(port: int, pcm: bytes, chance: random.Random) -> None:
 
 
 async def changing_formats(port: int, pcm: bytes, chance: random.Random) -> None:
-    """Every chunk in another format, so that each costs a new resampler."""
+    """Send every chunk in another format, so that each needs a new resampler."""
     formats = [
         {"rate": chance.choice((8000, 22050, 44100, 192000)), "width": width, "channels": 2}
         for width in (1, 2, 4) * 10
@@ -139,22 +139,22 @@ ATTACKS: tuple[Attack, ...] = (
 
 
 async def attack(which: Attack, port: int, pcm: bytes, chance: random.Random) -> None:
-    """Carry out one attack. What the server does to it is no error of ours."""
+    """Run one attack; errors that the server causes in it are expected and ignored."""
     with contextlib.suppress(OSError, TimeoutError, asyncio.IncompleteReadError):
         await which(port, pcm, chance)
 
 
 class IdleCrowd:
-    """Connections that never say a word; those that the server closes come again.
+    """Idle connections for the length of an `async with`; each reconnects after being closed.
 
-    Enter it; it is as many as were asked for, or as the server takes, until it is left.
+    There are as many as requested, or as many as the server accepts.
     """
 
     def __init__(self, port: int, count: int) -> None:
         self._port = port
         self._count = count
         self._tasks: list[asyncio.Task[None]] = []
-        self.closed = 0  # by the server, so far
+        self.closed = 0  # connections that the server has closed so far
 
     async def __aenter__(self) -> "IdleCrowd":
         self._tasks = [asyncio.create_task(self._sit()) for _ in range(self._count)]
@@ -202,14 +202,14 @@ async def send(streams: Streams, data: bytes) -> None:
 
 
 async def until_closed(streams: Streams) -> None:
-    """Read what comes until the server closes."""
+    """Read and discard data until the server closes the connection."""
     async with asyncio.timeout(PATIENCE):
         while await streams[0].read(READ):
             pass
 
 
 def reset(streams: Streams) -> None:
-    """Go as a crash does, with a RST."""
+    """Close with a RST, as when a client crashes."""
     connection = streams[1].get_extra_info("socket")
     connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
 

@@ -1,4 +1,4 @@
-"""Clips with a known truth: loading, cutting off the silence, scoring the text."""
+"""Clips with reference texts: loading, trimming of silence, scoring."""
 
 import json
 import random
@@ -19,37 +19,34 @@ SAMPLE_RATE = 16000
 WIDTH = 2  # bytes
 
 Samples = NDArray[np.float32]
-FRAME = SAMPLE_RATE // 100  # samples: 10 ms, the step in which an end is sought
+FRAME = SAMPLE_RATE // 100  # samples: 10 ms, resolution of the ends of speech
 
 TEST_CLIPS = Path(__file__).resolve().parent.parent.parent / "tests" / "data"
 
 
 @dataclass(frozen=True, slots=True)
 class Clip:
-    """What is played, and what should be understood.
-
-    The audio is PCM, 16-bit, 16 kHz, mono.
-    """
+    """Audio to play and its expected transcript. The audio is PCM, 16-bit, 16 kHz, mono."""
 
     name: str
     audio: bytes  # ends with the last spoken sample
-    tail: bytes  # what the recording held after that
-    text: str | None = None  # every word; for the word error rate
-    phrases: tuple[str, ...] = ()  # each must be in the text for it to be accepted
+    tail: bytes  # the rest of the recording
+    text: str | None = None  # full transcript, for the word error rate
+    phrases: tuple[str, ...] = ()  # a text is accepted if it contains each of these
 
     @property
     def seconds(self) -> float:
         return len(self.audio) / WIDTH / SAMPLE_RATE
 
     def silence(self, seconds: float) -> bytes:
-        """The room after the speech, repeated as needed; zeros where none was recorded."""
+        """Return the recording's room noise, repeated as needed; zeros if it has none."""
         size = round(seconds * SAMPLE_RATE) * WIDTH
         room = self.tail or bytes(WIDTH)
         return (room * (size // len(room) + 1))[:size]
 
 
 def load(folders: Iterable[Path], limit: int | None = None) -> list[Clip]:
-    """Load the clips of some folders, or the same random `limit` of them each time."""
+    """Load the clips of some folders, or a random sample of `limit`, the same in each run."""
     found = [entry for folder in folders for entry in _entries(folder)]
     if limit is not None and limit < len(found):
         found = sorted(random.Random(0).sample(found, limit), key=lambda truth: truth.path)
@@ -58,7 +55,7 @@ def load(folders: Iterable[Path], limit: int | None = None) -> list[Clip]:
 
 @dataclass(frozen=True, slots=True)
 class Truth:
-    """A file and what is said in it."""
+    """A WAV file and its reference text."""
 
     path: Path
     text: str | None = None
@@ -66,7 +63,7 @@ class Truth:
 
 
 def _entries(folder: Path) -> Iterator[Truth]:
-    """Find the WAV files of a folder, told by clips.json, labels.json or .txt files."""
+    """Find the WAV files of a folder that clips.json, labels.json or .txt files describe."""
     if (folder / "clips.json").exists():
         for name, clip in json.loads((folder / "clips.json").read_text()).items():
             yield Truth(folder / name, clip["text"], tuple(clip["words"]))
@@ -84,10 +81,10 @@ def _load(truth: Truth) -> Clip:
 
 
 def read_wav(path: Path) -> bytes:
-    """The PCM of a file.
+    """Return the PCM of a WAV file.
 
     Raises:
-        ValueError: it is in another format than ours.
+        ValueError: the format is not 16 kHz, 16-bit, mono.
     """
     with wave.open(str(path), "rb") as file:
         shape = (file.getframerate(), file.getsampwidth(), file.getnchannels())
@@ -101,18 +98,18 @@ def to_samples(pcm: bytes) -> Samples:
 
 
 def to_pcm(samples: Samples) -> bytes:
-    """16 bit; what is louder than that is cut off, as a microphone does."""
+    """Convert samples to 16-bit PCM; louder ones are clipped, as by a microphone."""
     return np.clip(np.rint(samples * 32768), -32768, 32767).astype("<i2").tobytes()
 
 
 def cut(name: str, pcm: bytes, text: str | None = None, phrases: tuple[str, ...] = ()) -> Clip:
-    """A clip of a recording, cut at its last word."""
+    """Make a clip of a recording, split after its last word."""
     end = speech_end(to_samples(pcm)) * WIDTH
     return Clip(name, pcm[:end], pcm[end:], text, phrases)
 
 
 def spoken(samples: Samples) -> NDArray[np.bool_]:
-    """For each sample, whether Silero hears speech; all, where it hears none."""
+    """Return for each sample whether Silero finds speech; all True if it finds none."""
     found = np.zeros(len(samples), np.bool_)
     for part in _speech(samples):
         found[part["start"] : part["end"]] = True
@@ -120,22 +117,22 @@ def spoken(samples: Samples) -> NDArray[np.bool_]:
 
 
 def speech_end(samples: Samples) -> int:
-    """The number of samples up to the end of the last word.
+    """Return the number of samples up to the end of the last word.
 
-    Silero says about where that is, the loudness near there says exactly. All
-    samples, where no speech is found.
+    Silero finds the approximate place, the loudness near it the exact one. Without speech, it is
+    the number of all samples.
     """
     speech = _speech(samples)
     if not speech:
         return len(samples)
     about = speech[-1]["end"]
-    # Silero takes 32 ms windows and is late by several of them in an echoing room.
+    # Silero works in 32 ms windows, and in an echoing room it is several of them late.
     loud = _loud(samples, about - SAMPLE_RATE // 2, about + SAMPLE_RATE // 5)
     return (loud[-1] + 1) * FRAME if loud else about
 
 
 def speech_start(samples: Samples) -> int:
-    """The number of samples before the first word; 0, where no speech is found."""
+    """Return the number of samples before the first word; 0 if there is no speech."""
     speech = _speech(samples)
     if not speech:
         return 0
@@ -145,11 +142,11 @@ def speech_start(samples: Samples) -> int:
 
 
 def _loud(samples: Samples, first: int, last: int) -> list[int]:
-    """The frames from one sample to another that are louder than the room."""
+    """Return the numbers of the frames between two samples that are louder than the room."""
     frames = samples[: len(samples) // FRAME * FRAME].reshape(-1, FRAME)
     loudness = 20 * np.log10(np.sqrt(np.mean(frames**2, axis=1)) + 1e-6)
     room, voice = np.percentile(loudness, [10, 95])
-    # 10 dB over the room, but not so high that a soft last consonant is lost.
+    # 10 dB above the room, but low enough to keep a soft last consonant.
     threshold = max(min(room + 10, voice - 20), voice - 40)
     start = max(0, first // FRAME)
     found: list[int] = (
@@ -171,28 +168,28 @@ _basic = BasicTextNormalizer()
 def word_error_rate(
     truths: Sequence[str], texts: Sequence[str], *, language: str = "en"
 ) -> float:
-    """Wrong, missing and added words over the words that were said, all clips as one.
+    """Return the word error rate over all clips together.
 
-    English goes through Whisper's normaliser for English, others through its basic one.
+    English text is normalised by Whisper's English normaliser, other languages by its basic one.
     """
     normalise = _normalisers.get(language, _basic)
     return jiwer.wer([normalise(truth) for truth in truths], [normalise(text) for text in texts])
 
 
 def accepted(clip: Clip, text: str) -> bool:
-    """Whether every phrase of the clip is in the text."""
+    """Return whether the text contains every phrase of the clip."""
     heard = _plain(text)
     return all(_plain(phrase) in heard for phrase in clip.phrases)
 
 
 def heard_words(clip: Clip, text: str) -> bool:
-    """The same by whole words: "no" is not in "now"."""
+    """Return the same as accepted(), but for whole words only: "no" is not in "now"."""
     heard = f" {_plain(text)} "
     return all(f" {_plain(phrase)} " in heard for phrase in clip.phrases)
 
 
 def _plain(text: str) -> str:
-    """Small letters, numbers as words, "iced" as "ice", single blanks."""
+    """Normalise a text: lower case, numbers as words, "iced" as "ice", single spaces."""
     text = re.sub(r"\d+", lambda number: f" {_number(int(number[0]))} ", text.lower())
     words = re.sub(r"[^\w']+", " ", text).split()
     return " ".join("ice" if word == "iced" else word for word in words)
@@ -209,7 +206,7 @@ _TENS = ["twenty", "thirty", "forty", "fifty", "sixty", "seventy", "eighty", "ni
 
 
 def _number(number: int) -> str:
-    """A number below 100 in words; greater ones, which no order holds, in digits."""
+    """Spell a number below 100; larger ones, which no command contains, stay digits."""
     if number < 20:
         return _SMALL[number]
     if number < 100:

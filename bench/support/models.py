@@ -1,4 +1,4 @@
-"""A model directory for both servers: what this one finds, given to both."""
+"""Finds the model directory that both servers are started with."""
 
 import os
 from pathlib import Path
@@ -7,16 +7,16 @@ from wyoming_faster_whisper.models import choose, locate
 
 
 def cache_directory() -> Path:
-    """Where the benchmarks keep what they have made or joined."""
+    """Return the directory in which the benchmarks cache what they generate."""
     home = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
     return home / "wyoming-faster-whisper-bench"
 
 
 def model_directory(name: str) -> Path:
-    """The directory of a model that both servers take as --model.
+    """Return the directory of a model, which both servers accept as --model.
 
-    Nothing is downloaded: the name is that of a directory, of a model in an
-    installed package, or of one that is in the cache already.
+    Nothing is downloaded: the name is that of a directory, of a model in an installed package, or
+    of one that is already in the cache.
     """
     cache = cache_directory()
     return locate(choose(name, [cache]), cache, local_files_only=True)

@@ -1,7 +1,7 @@
-"""One clip, sent to a Wyoming server as Home Assistant sends it.
+"""Sends clips to a Wyoming server as Home Assistant does.
 
-A new connection per utterance, 10 ms chunks, one event each. The reply is read
-while the audio goes out; when it comes first, the rest is not sent.
+Each utterance has its own connection, and each 10 ms chunk its own event. The reply is read while
+the audio is sent; if it arrives first, the rest is not sent.
 """
 
 import asyncio
@@ -26,24 +26,23 @@ class NoAnswer(Exception):
 
 @dataclass(slots=True)
 class Clock:
-    """When things happened to one utterance; seconds, monotonic."""
+    """Times of one utterance in seconds, monotonic clock."""
 
-    started: float = 0.0  # audio-start went out
-    spoken: float | None = None  # the last chunk of the clip went out
-    stopped: float | None = None  # audio-stop went out
+    started: float = 0.0  # audio-start was sent
+    spoken: float | None = None  # the last chunk of the clip was sent
+    stopped: float | None = None  # audio-stop was sent
 
 
 @dataclass(frozen=True, slots=True)
 class PlayedAnswer:
-    """A transcript and when it came.
+    """A transcript and its latency.
 
-    The times after are None when the answer came before that moment, and the
-    sending was cut short.
+    after_speech and after_stop are None if the answer came before that event was sent.
     """
 
     text: str
     seconds: float  # from audio-start
-    after_speech: float | None  # seconds from the clip's last chunk, silence not counted
+    after_speech: float | None  # seconds from the last chunk of the clip, before the silence
     after_stop: float | None  # seconds from audio-stop
 
 
@@ -57,18 +56,19 @@ async def play(
     channels: int = 1,
     timeout: float = 120,
 ) -> PlayedAnswer:
-    """Play one clip to the server on a local port and wait for its text.
+    """Play one clip to a local server and wait for its text.
 
     Args:
         port: TCP port on 127.0.0.1.
-        audio: PCM, 16-bit, 16 kHz; the channels of a sample follow each other.
+        audio: PCM, 16-bit, 16 kHz, channels interleaved.
         silence: PCM sent after the clip, before audio-stop.
-        paced: send in real time, one chunk each 10 ms; else all at once.
-        language: what transcribe asks for; None = it is left to the server.
+        paced: send in real time, one chunk every 10 ms; else all at once.
+        channels: at least 1.
+        language: requested in the transcribe event; None = the server chooses.
         timeout: seconds for the whole exchange.
 
     Raises:
-        NoAnswer: an error event, a closed connection, or nothing in time.
+        NoAnswer: an error event, a closed connection, or no answer in time.
     """
     clock = Clock()
     try:
@@ -111,7 +111,7 @@ async def _send(
     for part, is_clip in ((audio, True), (silence, False)):
         for start in range(0, len(part), CHUNK_BYTES * channels):
             if paced:
-                # A microphone has a chunk once its 10 ms are over.
+                # A microphone delivers a chunk when its 10 ms are over.
                 due += CHUNK_SECONDS
                 await asyncio.sleep(due - time.perf_counter())
             piece = part[start : start + CHUNK_BYTES * channels]

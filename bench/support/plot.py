@@ -1,4 +1,4 @@
-"""The plots of the benchmarks; the only file that knows matplotlib."""
+"""Plots of the benchmarks; the only file that imports matplotlib."""
 
 import sys
 from collections.abc import Callable, Mapping, Sequence
@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
-_SOONEST = 0.001  # seconds: what came sooner is drawn there; no log of nothing
+_SOONEST = 0.001  # seconds; smaller values are drawn here, as a log axis has no 0
 _LATEST = 30.0  # seconds
-_WIDTH = 0.8  # of a group of bars, of the space that it has
+_WIDTH = 0.8  # of a group of bars, as a share of its space
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,22 +21,22 @@ class Panel:
 
     title: str
     unit: str
-    labels: Sequence[str]  # along the bottom
-    series: Mapping[str, Sequence[float | None]]  # name: a value per label, None = no bar
+    labels: Sequence[str]  # on the x axis
+    series: Mapping[str, Sequence[float | None]]  # by name: a value per label, None = no bar
     stacked: bool = False  # the series are parts of a whole
 
 
 @dataclass(frozen=True, slots=True)
 class Curves:
-    """One diagram of how values are spread: the share of them that is not above x."""
+    """One diagram of cumulative distributions: the share of values at or below x."""
 
     title: str
-    quantity: str  # along the bottom, in seconds
-    series: Mapping[str, Sequence[float]]  # name: seconds
+    quantity: str  # label of the x axis, in seconds
+    series: Mapping[str, Sequence[float]]  # by name: values in seconds
 
 
 def check_plotting() -> None:
-    """End now, not after an hour, where no plot can be drawn."""
+    """Exit at once if matplotlib is missing, instead of after an hour of measuring."""
     try:
         import matplotlib  # noqa: F401
     except ImportError:
@@ -54,7 +54,7 @@ def distributions(title: str, curves: Sequence[Curves], path: Path) -> None:
 
 
 def _figure(title: str, draw: "Sequence[Callable[[Axes], None]]", path: Path) -> None:
-    # Not pyplot: it keeps every figure, and looks for a display.
+    # Not pyplot: it keeps all figures in memory and looks for a display.
     from matplotlib.figure import Figure
 
     columns = min(2, len(draw))
@@ -96,7 +96,7 @@ def _draw(panel: Panel, axes: "Axes") -> None:
     axes.set_ylabel(panel.unit)
     axes.set_xticks(range(len(panel.labels)), panel.labels)
     axes.tick_params(axis="x", labelrotation=20 if len(panel.labels) > 4 else 0)
-    # A lone bar is not to be as wide as the diagram.
+    # Keep a single bar from filling the diagram.
     middle, reach = (len(panel.labels) - 1) / 2, max(1.5, len(panel.labels) / 2)
     axes.set_xlim(middle - reach, middle + reach)
     axes.grid(axis="y", alpha=0.3)

@@ -1,4 +1,4 @@
-"""What all benchmarks print alike: progress, aligned tables, the machine."""
+"""Output that all benchmarks share: progress, aligned tables, the machine's data."""
 
 import json
 import os
@@ -11,7 +11,7 @@ from typing import Any
 
 
 def progress(line: str) -> None:
-    """Show where a long run is: in one line of a terminal, line by line elsewhere."""
+    """Print progress to stderr: in a terminal, each line replaces the last one."""
     if sys.stderr.isatty():
         print(f"\r\x1b[K{line}", end="", file=sys.stderr, flush=True)
     elif line:
@@ -19,13 +19,13 @@ def progress(line: str) -> None:
 
 
 def warn(line: str) -> None:
-    """Say something on stderr that is to stay there."""
+    """Print a line to stderr that progress() does not overwrite."""
     progress("")
     print(line, file=sys.stderr, flush=True)
 
 
 def align(rows: Sequence[Sequence[str]]) -> str:
-    """Columns side by side: the first to the left, the others to the right.
+    """Format a table: the first column left-aligned, the others right-aligned.
 
     A row of one cell is a heading and does not widen its column.
     """
@@ -41,13 +41,14 @@ def align(rows: Sequence[Sequence[str]]) -> str:
     return "\n".join(lines)
 
 
-Row = tuple[Sequence[float | None], float, str]  # a value per column, factor, format
+Row = tuple[Sequence[float | None], float, str]  # a value per column, their factor, their format
 
 
 def beside(names: Sequence[str], rows: Iterable[tuple[str, Row | None]]) -> str:
-    """A row per figure, a column per server; with two, the first over the second.
+    """Format a table with a row per figure and a column per server.
 
-    A row without values is left out; None in place of a row makes it a heading.
+    With two servers a third column holds the first value divided by the second. A row without
+    values is left out; None instead of a row makes its title a heading.
     """
     cells = [["", *names, *(["ratio"] if len(names) == 2 else [])]]
     for title, row in rows:
@@ -67,20 +68,20 @@ def _ratio(this: float | None, reference: float | None) -> str:
 
 @dataclass(frozen=True, slots=True)
 class Target:
-    """What we want of this server. Nothing is shown of one without a value."""
+    """A target for this server, such as a latency; without a value it is not shown."""
 
     title: str
     value: float | None
-    most: float  # as stated, for a quiet box
+    most: float  # limit as stated, for an idle machine
     form: str
-    here: float | None = None  # what that comes to on this box; None = the same
-    least: bool = False  # the value is to be at least, not at most, that
+    here: float | None = None  # limit scaled to this machine; None = the same
+    least: bool = False  # the limit is a minimum instead of a maximum
 
 
 def against(targets: Iterable[Target]) -> str:
-    """A row per target: what was measured, what was wanted, and whether it was met.
+    """Format a table of targets: the value, the limit, and whether it was met.
 
-    Empty where nothing was measured.
+    Empty if no target has a value.
     """
     rows = [["", "this server", "target", "on this box", ""]]
     for each in targets:
@@ -94,7 +95,7 @@ def against(targets: Iterable[Target]) -> str:
 
 
 def percentile(values: Iterable[float], percent: int) -> float | None:
-    """The smallest value that so many percent of the values do not exceed."""
+    """Return the smallest value that `percent` percent of the values do not exceed."""
     ranked = sorted(values)
     if not ranked:
         return None
@@ -102,7 +103,7 @@ def percentile(values: Iterable[float], percent: int) -> float | None:
 
 
 def write_json(path: Path, report: dict[str, Any]) -> None:
-    """Write a report, with the machine that it was made on."""
+    """Write a report as JSON, with the machine's data."""
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_text(json.dumps({"machine": machine()} | report, indent=1) + "\n")
 

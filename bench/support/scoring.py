@@ -1,4 +1,4 @@
-"""Word errors where the ways to write a number or a spelled word do not count.
+"""Word errors, regardless of how a number or a spelled word is written.
 
 Whisper's English normaliser leaves "1 2 3 4", "1-2-3-4", "1234" and "one two three four"
 different, and "A-N-N-A" different from "ANNA". Here neighbouring digits and letters are joined.
@@ -16,32 +16,37 @@ from whisper_normalizer.english import EnglishTextNormalizer
 _english = EnglishTextNormalizer()
 _basic = BasicTextNormalizer()
 
-# The normaliser takes the zeros in front of a number away: "007" would be "7".
+# The normaliser would remove leading zeros: "007" would become "7".
 _LEADING_ZEROS = re.compile(r"(?<![.,\d])0\d+")
 _TIMES = re.compile(r"(?<=\d)\s*[x×]\s*(?=\d)", re.IGNORECASE)
 _TIME = re.compile(r"\d{1,2}\.[0-5]\d")
 _CODE = re.compile(r"\d+|[b-hj-z]|[a-z]?\d+[a-z]?")
-_ARTICLES = {"a", "i"}  # letters that are words, unless they stand beside another letter
+_ARTICLES = {"a", "i"}  # letters that are words, unless next to another letter
 
-# How a server may write an interjection in front of an order; none of these begins an order.
+# Spellings of an interjection before a command. No command begins with any of these.
 _INTERJECTIONS = set("hm hmm hmmm mm mmm mhm hum um okay ok hey hej hé eh he hi".split())
 
 
 @dataclass(frozen=True, slots=True)
 class Errors:
-    """Errors of one text, or of several together."""
+    """Word errors of one text, or of several together."""
 
-    wrong: int  # words that are wrong, missing or too much
-    words: int  # that were said
+    wrong: int  # substitutions, deletions and insertions
+    words: int  # in the reference text
 
     def __add__(self, other: "Errors") -> "Errors":
         return Errors(self.wrong + other.wrong, self.words + other.words)
 
 
 def word_errors(truth: str, text: str, language: str = "en") -> Errors:
-    """Compare a text with what was said.
+    """Count the word errors of a text.
 
-    In other languages than English an interjection in front does not count: the order does.
+    In languages other than English, an interjection before the command is ignored.
+
+    Args:
+        truth: the reference text.
+        text: the hypothesis.
+        language: Whisper's code.
     """
     plain = comparable if language == "en" else _without_interjection
     said, heard = plain(truth), plain(text)
@@ -50,10 +55,10 @@ def word_errors(truth: str, text: str, language: str = "en") -> Errors:
 
 
 def comparable(text: str) -> str:
-    """English in Whisper's normal form, with digits and letters that are spelled joined."""
+    """Normalise English as Whisper does, and join spelled digits and letters."""
     spelled = _TIMES.sub(" times ", text.replace("°", " degrees "))
     spaced = _LEADING_ZEROS.sub(lambda digits: " ".join(digits[0]), spelled)
-    # The normaliser writes a 1 alone as "one", every other digit as a digit.
+    # The normaliser writes a single 1 as "one", but every other digit as a digit.
     words = ["1" if word == "one" else word for word in _english(spaced).split()]
     # A time may be written "10.15", "10:15" or "1015".
     words = [word.replace(".", "") if _TIME.fullmatch(word) else word for word in words]
@@ -71,7 +76,7 @@ def _join(words: list[str]) -> Iterator[str]:
 
 
 def _spelled(words: list[str], at: int) -> bool:
-    """Whether an "a" or "i" is a letter: another letter stands beside it."""
+    """Return whether a word is an "a" or "i" that is spelled: next to another letter."""
     beside = words[max(0, at - 1) : at] + words[at + 1 : at + 2]
     return words[at] in _ARTICLES and any(len(word) == 1 and word.isalpha() for word in beside)
 

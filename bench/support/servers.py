@@ -1,4 +1,4 @@
-"""This server and the reference server as child processes, and what they cost."""
+"""Runs this server and the reference server as child processes; measures CPU and memory."""
 
 import asyncio
 import contextlib
@@ -22,43 +22,43 @@ REFERENCE = "wyoming-faster-whisper"
 REFERENCE_VERSION = "3.8.1"
 REFERENCE_VENV = ROOT / ".venv-reference"
 
-START_TIMEOUT = 120  # seconds; a cold disk and a large model
+START_TIMEOUT = 120  # seconds; enough for a cold disk and a large model
 STOP_TIMEOUT = 10  # seconds between SIGTERM and SIGKILL
-_AT_REST = 0.02  # CPU seconds in half a second
+_AT_REST = 0.02  # most CPU seconds per half second of an idle server
 
-DECODES = re.compile(r", (\d+) decodes?, ")  # in a line of record.py
+DECODES = re.compile(r", (\d+) decodes?, ")  # in a log line of record.py
 
 CLOCK_TICKS = os.sysconf("SC_CLK_TCK")
 
 
 class ServerDied(Exception):
-    """A server ended, or never listened; the message ends with its log."""
+    """A server exited or never listened; the message ends with its log."""
 
 
 @dataclass(frozen=True, slots=True)
 class Options:
-    """What both servers are started with."""
+    """Options of a server."""
 
     model: Path
     language: str = "en"
     compute_type: str = "int8"
     beam_size: int = 5
     cpu_threads: int = 2
-    extra: tuple[str, ...] = ()  # further flags, for one server only
+    extra: tuple[str, ...] = ()  # extra flags
 
 
 def this_python() -> Path:
-    """The Python that has this server: the one that runs the benchmark."""
+    """Return the Python in which this server is installed: the benchmark's own."""
     return Path(sys.executable)
 
 
 def reference_python() -> Path:
-    """The Python of the reference server's own environment, made when missing."""
+    """Return the Python of the reference server's environment, which is created if missing."""
     return python_with(REFERENCE_VENV, REFERENCE, REFERENCE_VERSION, extra="hass")
 
 
 def python_with(folder: Path, package: str, version: str, extra: str = "") -> Path:
-    """The Python of an environment with one package in it, made when missing."""
+    """Return the Python of an environment with one package; create it if missing."""
     python = folder / "bin" / "python"
     if _version(python, package) != version:
         print(f"installing {package} {version}", file=sys.stderr)
@@ -72,14 +72,14 @@ PYTHONS: dict[str, Callable[[], Path]] = {
     "this server": this_python,
     "reference": reference_python,
 }
-"""The servers that a benchmark can run: where the Python of each is."""
+"""The servers that a benchmark can run: by name, a function that returns its Python."""
 
 
 def _version(python: Path, package: str) -> str | None:
     if not python.exists():
         return None
     code = f"from importlib.metadata import version; print(version({package!r}))"
-    # Elsewhere than here: this repository holds a package of the same name.
+    # Not in this directory: the repository holds a package of the same name.
     found = subprocess.run(
         [python, "-c", code], capture_output=True, text=True, cwd="/", check=False
     )
@@ -87,12 +87,12 @@ def _version(python: Path, package: str) -> str | None:
 
 
 class Server:
-    """A server for the length of an `async with`; it listens once entered."""
+    """A server process for the length of an `async with`; it listens once entered."""
 
     def __init__(self, python: Path, options: Options) -> None:
         self.port = _free_port()
         self.launched = 0.0  # seconds, monotonic
-        self.listening_after = 0.0  # seconds from launch until a connection was taken
+        self.listening_after = 0.0  # seconds from launch until a connection was accepted
         self._python = python
         self._options = options
         self._process: asyncio.subprocess.Process | None = None
@@ -121,36 +121,35 @@ class Server:
         return self._process.pid
 
     def cpu_seconds(self) -> float:
-        """User and system time of the process and its children so far."""
+        """Return the user and system time of the process tree so far."""
         return sum(_cpu_seconds(pid) for pid in _tree(self.pid))
 
     async def rests(self) -> None:
-        """Wait until it has nothing to do: what it warms up and measures first is done then."""
+        """Wait until the server is idle, after its warm-up."""
         before = -1.0
         while (now := self.cpu_seconds()) - before > _AT_REST:
             before = now
             await asyncio.sleep(0.5)
 
     def peak_memory(self) -> int:
-        """Bytes: the largest resident size so far, summed over the process tree."""
+        """Return the peak resident memory in bytes, summed over the process tree."""
         return sum(_memory(pid, "VmHWM") for pid in _tree(self.pid))
 
     def memory(self) -> int:
-        """Bytes: the resident size now, summed over the process tree."""
+        """Return the resident memory in bytes, summed over the process tree."""
         return sum(_memory(pid, "VmRSS") for pid in _tree(self.pid))
 
     def decodes(self) -> int | None:
-        """Decodes begun for all utterances answered so far; None where none is logged.
+        """Return the decodes begun for all utterances answered so far; None if none is logged.
 
-        This server says with each utterance how many, those of dropped guesses included;
-        the reference says nothing. A second pass within one decode is not counted: it
-        shows in the CPU time.
+        This server logs their number with each utterance, dropped guesses included; the reference
+        logs none. A second pass within a decode is not counted, but shows in the CPU time.
         """
         told = DECODES.findall(self.log())
         return sum(map(int, told)) if told else None
 
     def log(self) -> str:
-        """What the server has written to stdout and stderr."""
+        """Return what the server has written to stdout and stderr."""
         return self._log_file.read_text(errors="replace")
 
     @property
@@ -166,7 +165,7 @@ class Server:
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=subprocess.STDOUT,
-                # Not the repository: each Python is to find its own installed package.
+                # Not the repository: each Python must find its own installed package.
                 cwd=self._directory,
                 env=_environment(),
                 start_new_session=True,
@@ -219,7 +218,7 @@ class Server:
 
 
 def _environment() -> dict[str, str]:
-    """Ours, less what would set the servers' options or reach for a hub."""
+    """Return our environment without variables that affect a server, and with the hub offline."""
     ours = {
         name: value
         for name, value in os.environ.items()
@@ -236,11 +235,11 @@ def _free_port() -> int:
 
 
 def _tree(root: int) -> set[int]:
-    """The process and its descendants."""
+    """Return a process and its descendants."""
     parents = {}
     for entry in Path("/proc").iterdir():
         if entry.name.isdigit():
-            # A process may end between the listing and the reading.
+            # A process may end before its file is read.
             with contextlib.suppress(OSError):
                 parents[int(entry.name)] = int(_stat(int(entry.name))[1])
     tree = {root}
@@ -250,18 +249,18 @@ def _tree(root: int) -> set[int]:
 
 
 def _cpu_seconds(pid: int) -> float:
-    # utime, stime, and the same of children that have ended.
+    # utime and stime, of the process and of its children that have ended.
     return sum(int(field) for field in _stat(pid)[11:15]) / CLOCK_TICKS
 
 
 def _stat(pid: int) -> list[str]:
-    """Fields of /proc/PID/stat from the third, the state, on (see proc(5))."""
-    # The second field, the name in brackets, may hold blanks and brackets.
+    """Return the fields of /proc/PID/stat from the third (state) on; see proc(5)."""
+    # The second field, the name in brackets, may contain spaces and brackets.
     return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
 
 
 def _memory(pid: int, field: str) -> int:
-    """Bytes, as a line of /proc/PID/status has them; 0 where the process has ended."""
+    """Return a field of /proc/PID/status in bytes; 0 if the process has ended."""
     for line in Path(f"/proc/{pid}/status").read_text().splitlines():
         if line.startswith(f"{field}:"):
             return int(line.split()[1]) * 1024

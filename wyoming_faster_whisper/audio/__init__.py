@@ -1,1 +1,1 @@
-"""Audio: PCM of any format to 16 kHz mono samples."""
+"""Audio: converts PCM of any format to 16 kHz mono samples."""

@@ -1,8 +1,8 @@
-"""Several channels become one. Pure.
+"""Mixes several channels down to mono. Pure.
 
-Channels are averaged. Where two of them carry the same signal in opposite phase (a balanced
-microphone on two inputs, a cable with swapped wires), one is inverted first: their mean would be
-silence. A channel without any signal is left out: it would cost half the level.
+Channels are averaged. If two of them carry the same signal in opposite phase (a balanced
+microphone on two inputs, a cable with swapped wires), one is inverted first, because their mean
+would be silence. A channel without a signal is left out, because it would halve the level.
 """
 
 from __future__ import annotations
@@ -13,38 +13,44 @@ import numpy.typing as npt
 Frames = npt.NDArray[np.float32]
 """Samples of all channels, shape (n, channels)."""
 
-# Correlation of two channels over the stream so far. Ordinary stereo has 0 or more, an inverted
-# channel -1, or -0.5 where there is as much noise as signal.
+# Correlation of two channels over the stream so far. It is 0 or more for ordinary stereo, -1 for
+# an inverted channel, and -0.5 for an inverted channel with as much noise as signal.
 _OPPOSITE = -0.5
-_NO_LONGER_OPPOSITE = -0.3  # with hysteresis, so that a stream does not go back and forth
+_NO_LONGER_OPPOSITE = -0.3  # hysteresis: keeps a stream from switching back and forth
 
-_DEAD = 1e-9  # variance at and below which a channel has no signal: one bit of 16-bit noise
+_DEAD = 1e-9  # highest variance of a channel without signal: one bit of 16-bit noise
 
-_HELD = 64 * 1024  # most bytes that are held until the first decision
+_HELD = 64 * 1024  # most bytes buffered until the first decision
 
 
 class Downmix:
-    """The downmix of one stream, whatever the chunking.
+    """The downmix of one stream; chunks may have any length.
 
     Args:
+        channels: at least 1.
         rate: frames per second.
     """
 
     def __init__(self, channels: int, rate: int) -> None:
         self._signs = np.ones(channels, np.float32)  # -1 = inverted, 0 = left out
         self._sum = np.zeros(channels)
-        self._products = np.zeros((channels, channels))  # of each channel with each
+        self._products = np.zeros((channels, channels))  # of each pair of channels
         self._count = 0  # frames so far
-        # Less than 0.1 s says nothing: two independent hums may be in opposite phase for as long.
-        self._next = min(rate // 10, _HELD // (4 * channels))  # frames at which to decide
-        self._step = rate // 100  # frames between two decisions, and of a cross-fade
-        self._held: list[Frames] | None = []  # until the first decision
+        # Less than 0.1 s is not enough: two independent hums may be in opposite phase that long.
+        self._next = min(rate // 10, _HELD // (4 * channels))  # frames at the next decision
+        self._step = rate // 100  # frames between two decisions and of a cross-fade
+        self._held: list[Frames] | None = []  # buffered until the first decision
 
     def mix(self, frames: Frames, *, last: bool = False) -> npt.NDArray[np.float32]:
-        """Take more frames; return the samples that are known now.
+        """Take more frames; return the samples that are ready.
 
         Args:
+            frames: shape (n, channels), -1 to 1.
             last: the stream ends with these frames.
+
+        Returns:
+            Shape (m,); one sample per frame, but nothing until the first decision, and then the
+            buffered frames as well.
         """
         exact = frames.astype(np.float64)
         self._sum += exact.sum(axis=0)
@@ -55,7 +61,7 @@ class Downmix:
             if self._count < self._next and not last:
                 return np.zeros(0, np.float32)
             frames, self._held = np.concatenate(self._held), None
-            # Nothing has been heard yet, so there is nothing to fade from.
+            # No sample has been returned yet, so there is nothing to cross-fade from.
             if self._count >= self._next:
                 self._signs = self._decide()
         if self._count < self._next:
@@ -83,7 +89,7 @@ class Downmix:
         for at, channel in enumerate(alive):
             signs[channel] = 1
             if at:
-                # The channel that is most like it, of those whose sign is known.
+                # The most correlated of the channels whose sign is known.
                 like = max(alive[:at], key=lambda other: abs(correlation[channel, other]))
                 opposite = self._signs[channel] * self._signs[like] < 0
                 limit = _NO_LONGER_OPPOSITE if opposite else _OPPOSITE
@@ -91,7 +97,7 @@ class Downmix:
                     signs[channel] = -signs[like]
                 elif correlation[channel, like] > -_OPPOSITE:
                     signs[channel] = signs[like]
-        # Which of two is inverted is arbitrary, but must not change.
+        # Which of two channels is inverted is arbitrary, but must not change.
         if float(signs @ self._signs) < 0:
             signs *= -1
         return signs

@@ -1,7 +1,7 @@
-"""A high-pass filter: removes DC offset, rumble and mains hum from every stream. Pure.
+"""High-pass filter: removes DC offset, rumble and mains hum from every stream. Pure.
 
-The voice activity detector and the model were trained on sound without an offset. With one, the
-detector's probability stays low and words are lost, the more so the quieter the speech is.
+The VAD and Whisper were trained on audio without a DC offset. With one, the VAD's probability
+stays low and words are lost; the quieter the speech, the more.
 """
 
 from __future__ import annotations
@@ -17,8 +17,8 @@ from .pcm import SAMPLE_RATE, Samples
 CUTOFF = 80.0
 """Hz, -3 dB: below the pitch of nearly all voices, above 50 and 60 Hz mains hum."""
 
-_SECTIONS = 3  # of second order each: 25 dB less at 50 Hz, 16 dB less at 60 Hz
-_BLOCK = 80  # samples that are filtered at once: 5 ms
+_SECTIONS = 3  # second-order sections; together -25 dB at 50 Hz, -16 dB at 60 Hz
+_BLOCK = 80  # samples filtered at once: 5 ms
 
 _Floats = npt.NDArray[np.float64]
 
@@ -27,9 +27,9 @@ _Floats = npt.NDArray[np.float64]
 class _Design:
     """The filter in state-space form, unrolled over a block of samples.
 
-    With the state s and the input x of a block, the output is response @ x + free @ s, and the
-    next state is step @ s + driven @ x. A shorter block uses the first rows, and the last columns
-    of driven.
+    For a block with initial state s and input x, the output is response @ x + free @ s, and the
+    next state is steps[block] @ s + driven @ x. A shorter block uses the first rows, and the last
+    columns of driven.
     """
 
     response: _Floats  # shape (block, block), lower triangular: the impulse response
@@ -45,20 +45,20 @@ class _Design:
 
 
 class HighPass:
-    """Filters one stream at 16 kHz, chunk by chunk, without delay: a Butterworth of order 6.
+    """A 6th-order Butterworth high-pass over one 16 kHz stream, chunk by chunk, without delay.
 
-    The filter starts as if the first sample had been there forever, so that an offset is gone
-    from the first sample on and does not decay into the speech.
+    The filter starts as if the first sample had lasted forever, so that an offset is removed from
+    the first sample on instead of decaying into the speech.
     """
 
     def __init__(self) -> None:
-        self._state: _Floats | None = None  # from the first sample on
+        self._state: _Floats | None = None  # None before the first sample
 
     def feed(self, samples: Samples) -> Samples:
         """Filter the next samples of the stream.
 
         Returns:
-            As many samples as were given.
+            As many samples as the input has.
         """
         if not len(samples):
             return samples
@@ -86,7 +86,7 @@ class HighPass:
 
 @lru_cache(maxsize=1)
 def _design() -> _Design:
-    """Design the filter: the bilinear transform of a Butterworth prototype, in cascade.
+    """Design the filter as a cascade of biquads: bilinear transform of a Butterworth prototype.
 
     Formulas: R. Bristow-Johnson, Cookbook formulae for audio EQ biquad filter coefficients,
     high-pass; the sections' Q are those of a Butterworth of order 2 * _SECTIONS.
@@ -98,7 +98,7 @@ def _design() -> _Design:
         alpha = np.sin(omega) * np.cos(np.pi * (2 * number + 1) / (4 * _SECTIONS))
         gain = (1 + np.cos(omega)) / 2 / (1 + alpha)
         a1, a2 = -2 * np.cos(omega) / (1 + alpha), (1 - alpha) / (1 + alpha)
-        # Transposed direct form 2, y = s[0] + gain * x, fed with the output of those before.
+        # Transposed direct form II, y = s[0] + gain * x, fed by the sections before it.
         drive = np.array([-2 * gain - a1 * gain, gain - a2 * gain])
         matrix = np.block(
             [

@@ -1,8 +1,7 @@
-"""The one internal format, and how everything else becomes it.
+"""Converts client audio to the server's internal format: float32, 16 kHz, mono, -1 to 1.
 
-Inside the server sound is float32, 16 kHz, mono, -1 to 1. It arrives as PCM of
-many widths, rates and channel counts, in chunks of any length, and now and then
-as a whole WAV file, header included.
+Clients send PCM of many widths, rates and channel counts, in chunks of any length, and sometimes
+a whole WAV file with its header.
 """
 
 from __future__ import annotations
@@ -20,32 +19,32 @@ from .downmix import Downmix, Frames
 SAMPLE_RATE = 16_000
 """Samples per second of all audio inside the server."""
 
-RATES = range(8_000, 192_000 + 1)  # Hz; lower invites x15,000 resampling bombs
+RATES = range(8_000, 192_000 + 1)  # Hz; a lower rate lets a client inflate its audio 15,000-fold
 WIDTHS = range(1, 4 + 1)  # bytes per sample
 CHANNELS = range(1, 8 + 1)
 
 Samples = npt.NDArray[np.float32]
 """Mono samples at SAMPLE_RATE, shape (n,), -1 to 1."""
 
-# Format tags of WAV files.
+# WAV format tags.
 _PCM, _FLOAT, _EXTENSIBLE = 0x0001, 0x0003, 0xFFFE
-_FMT_BYTES = 26  # of a "fmt " chunk that are read: up to the tag of an extensible one
+_FMT_BYTES = 26  # bytes read of a "fmt " chunk: up to the tag of an extensible format
 
-_FRAME = SAMPLE_RATE // 50  # samples, 20 ms, over which a level is measured
+_FRAME = SAMPLE_RATE // 50  # samples per level measurement: 20 ms
 
-# A WAV header is 44 bytes; titles, a cover or padding before the data make it longer.
+# A plain WAV header has 44 bytes; metadata, cover art or padding make it longer.
 _HEADER_LIMIT = 1024 * 1024  # bytes
 
 
 @dataclass(frozen=True, slots=True)
 class PcmFormat:
-    """How raw audio bytes are to be read: little-endian, interleaved channels.
+    """Format of raw audio bytes: little-endian, interleaved channels, as in a WAV file.
 
-    8 bit is unsigned, 16, 24 and 32 bit are signed or, with 32 bit only, floating point; all as
-    in a WAV file.
+    8-bit samples are unsigned; 16-, 24- and 32-bit samples are signed integers; 32-bit samples
+    may be floating point instead.
 
     Raises:
-        AudioError: a rate, width or channel count that we do not take.
+        AudioError: the rate, width or channel count is not supported.
     """
 
     rate: int = SAMPLE_RATE  # Hz
@@ -62,40 +61,40 @@ class PcmFormat:
             if value not in allowed:
                 raise AudioError(
                     f"audio has {printable(value, 20)} {what}; "
-                    f"we take {allowed[0]} to {allowed[-1]}"
+                    f"supported: {allowed[0]} to {allowed[-1]}"
                 )
         if self.floating and self.width != 4:
-            raise AudioError(f"audio is {8 * self.width}-bit floating point; we take 32-bit")
+            raise AudioError(f"audio is {8 * self.width}-bit floating point; supported: 32-bit")
 
     @property
     def frame_bytes(self) -> int:
-        """Bytes of one sample of every channel."""
+        """Bytes per frame, one sample of each channel."""
         return self.width * self.channels
 
 
 class PcmStream:
-    """Turns one stream of PCM bytes into samples, whatever the chunking.
+    """Converts one stream of PCM bytes to samples; chunks may have any length.
 
-    A frame cut in two by a chunk's end is completed by the next chunk. A WAV header at the start
-    is not heard, and says how to read what follows. One stream, one object: the resampler
-    remembers what came before.
+    A frame that is split between two chunks is joined again. A WAV header at the start is
+    removed, and its format applies to what follows. Each stream needs its own object, because the
+    resampler keeps state.
 
     Args:
-        pcm: counts where no header says otherwise.
+        pcm: format of the stream; a WAV header overrides it.
     """
 
     def __init__(self, pcm: PcmFormat) -> None:
         self.pcm = pcm
-        self._rest = b""  # an incomplete frame
-        self._header: _WavHeader | None = _WavHeader()  # until it has ended
-        self._downmix: Downmix | None = None  # of several channels, from the first sample on
-        self._resampler: soxr.ResampleStream | None = None  # likewise
+        self._rest = b""  # incomplete frame at the end of the last chunk
+        self._header: _WavHeader | None = _WavHeader()  # None after the header
+        self._downmix: Downmix | None = None  # created with the first frames of several channels
+        self._resampler: soxr.ResampleStream | None = None  # created with the first samples
 
     def feed(self, data: bytes) -> Samples:
-        """Take more bytes; return the samples that are complete now.
+        """Take more bytes; return the samples that are ready.
 
         Raises:
-            AudioError: a WAV header leads, and says that it is something that we do not take.
+            AudioError: the stream begins with a WAV header of an unsupported format.
         """
         if self._header is not None:
             audio = self._header.feed(data)
@@ -106,7 +105,7 @@ class PcmStream:
         return self._convert(self._rest + data, last=False)
 
     def finish(self) -> Samples:
-        """End the stream; return what the resampler and the header check held back."""
+        """End the stream; return the samples held back by header check and resampler."""
         data = self._rest
         if self._header is not None:
             data, self._header = self._header.finish(), None
@@ -134,25 +133,30 @@ class PcmStream:
 
 
 def slow_down(samples: Samples, speed: float) -> Samples:
-    """Play samples at less than their pace; the pitch falls with it.
+    """Slow samples down by resampling (speed perturbation); the pitch falls with the speed.
 
     Args:
-        speed: 1 = as they are, 0.5 = in twice the time.
+        samples: shape (n,), 16 kHz.
+        speed: 0 to 1; at 0.5 the result is twice as long.
     """
     out: Samples = soxr.resample(samples, SAMPLE_RATE, SAMPLE_RATE / speed, quality="HQ")
     return out
 
 
 def room_noise(samples: Samples, count: int) -> Samples:
-    """Return noise as loud as the quietest parts of a sound: to put before speech.
+    """Return white noise as loud as the quietest parts of a recording, to put before speech.
 
-    Digital silence there would make a step where the room begins.
+    Digital silence would end in an audible step where the room's noise begins.
+
+    Args:
+        samples: the recording, shape (n,), 16 kHz.
+        count: samples of noise to return.
     """
     frames = samples[: len(samples) // _FRAME * _FRAME].reshape(-1, _FRAME)
     if not len(frames):
         return np.zeros(count, np.float32)
     levels = np.sqrt(np.mean(frames**2, axis=1))
-    # Never as loud as speech, which may be all there is.
+    # The recording may hold nothing but speech: keep well below its loudest frame.
     level = min(np.percentile(levels, 10), 0.1 * levels.max())
     noise = np.random.default_rng(0).standard_normal(count, np.float32)
     quiet: Samples = noise * np.float32(level)
@@ -160,27 +164,27 @@ def room_noise(samples: Samples, count: int) -> Samples:
 
 
 def decode_pcm(data: bytes, pcm: PcmFormat) -> Samples:
-    """Turn whole frames into mono float32 at the stream's own rate; channels are averaged."""
+    """Convert whole frames to mono float32 at the stream's own rate by averaging the channels."""
     frames = decode_frames(data, pcm)
     return frames[:, 0] if pcm.channels == 1 else frames.mean(axis=1, dtype=np.float32)
 
 
 def decode_frames(data: bytes, pcm: PcmFormat) -> Frames:
-    """Turn whole frames into float32, shape (n, channels).
+    """Convert whole frames to float32, shape (n, channels), -1 to 1.
 
-    2**(bits - 1) is the divisor everywhere, as in Whisper's own loader, so that 16-bit audio
-    comes back exactly.
+    The divisor is 2**(bits - 1), as in Whisper's own loader, so that 16-bit audio converts back
+    exactly.
     """
     flat: Samples
     if pcm.width == 1:
         flat = np.frombuffer(data, np.uint8).astype(np.float32) / np.float32(128) - np.float32(1)
     elif pcm.width == 3:
-        # No 24-bit type: put each sample into the upper bytes of 32 bits.
+        # NumPy has no 24-bit type: put each sample into the upper bytes of 32 bits.
         wide = np.zeros((len(data) // 3, 4), np.uint8)
         wide[:, 1:] = np.frombuffer(data, np.uint8).reshape(-1, 3)
         flat = wide.view("<i4")[:, 0].astype(np.float32) / np.float32(2**31)
     elif pcm.floating:
-        # Neither "not a number" nor infinity may reach the resampler: it does not forget them.
+        # NaN or infinity would stay in the state of the resampler for good.
         flat = np.clip(np.nan_to_num(np.frombuffer(data, "<f4")), -1, 1)
     else:
         flat = np.frombuffer(data, f"<i{pcm.width}").astype(np.float32)
@@ -189,23 +193,23 @@ def decode_frames(data: bytes, pcm: PcmFormat) -> Frames:
 
 
 class _WavHeader:
-    """The WAV header that may lead a stream: read, however it is cut, and removed.
+    """Parses and removes an optional WAV header at the start of a stream, in any chunking.
 
-    The size of the data is not believed: a program that writes into a pipe does not know it.
+    The size of the data chunk is ignored: a program that writes to a pipe does not know it.
     """
 
     def __init__(self) -> None:
-        self.pcm: PcmFormat | None = None  # what the header says, once it has been read
+        self.pcm: PcmFormat | None = None  # format from the header, once parsed
         self._held = b""
         self._is_wav = False
-        self._skip = 0  # bytes until the next chunk of the header
+        self._skip = 0  # bytes until the next RIFF chunk
         self._length = 0  # bytes of the header so far
 
     def feed(self, data: bytes) -> bytes | None:
-        """Take more bytes; return what follows the header, or None if that is still to come.
+        """Take more bytes; return what follows the header, or None while it is incomplete.
 
         Raises:
-            AudioError: the format is none that we take, or the header does not end.
+            AudioError: the format is not supported, or the header is longer than 1 MiB.
         """
         data = self._held + data
         self._held = b""
@@ -236,13 +240,13 @@ class _WavHeader:
         return None
 
     def finish(self) -> bytes:
-        """End the stream; return what was held back and is no header."""
+        """End the stream; return the bytes held back that turned out not to be a header."""
         return b"" if self._is_wav else self._held
 
 
 def _may_be_wav(data: bytes) -> bool:
-    """Whether a stream's first bytes are those of a WAV file, as far as they go."""
-    # RF64 is a WAV file of 4 GB and more.
+    """Return whether the first bytes of a stream may be those of a WAV file."""
+    # RF64 is the form of WAV files of 4 GB and more.
     return any(
         data[:4] == magic[: len(data)] and data[8:12] == b"WAVE"[: len(data[8:12])]
         for magic in (b"RIFF", b"RF64")
@@ -250,24 +254,24 @@ def _may_be_wav(data: bytes) -> bool:
 
 
 def _wav_format(described: bytes) -> PcmFormat:
-    """Read a "fmt " chunk.
+    """Parse a "fmt " chunk.
 
     Raises:
-        AudioError: the format is none that we take.
+        AudioError: the format is not supported.
     """
     if len(described) < 16:
-        raise AudioError(f"WAV header has {len(described)} bytes about its format; 16 are needed")
+        raise AudioError(f"WAV header's fmt chunk has {len(described)} bytes; 16 are needed")
     tag, channels, rate, _, block, bits = struct.unpack("<HHIIHH", described[:16])
     if tag == _EXTENSIBLE and len(described) == _FMT_BYTES:
         [tag] = struct.unpack("<H", described[24:26])
     if tag not in (_PCM, _FLOAT):
         raise AudioError(
-            f"WAV header says format {tag:#06x}; "
-            f"we take {_PCM:#06x} (PCM) and {_FLOAT:#06x} (floating point)"
+            f"WAV header has format {tag:#06x}; "
+            f"supported: {_PCM:#06x} (PCM) and {_FLOAT:#06x} (floating point)"
         )
     width = (bits + 7) // 8
     if channels and block % channels == 0 and block // channels > width:
-        width = block // channels  # samples of 24 bits may lie in the upper bytes of 32
+        width = block // channels  # 24-bit samples may be stored in the upper bytes of 32
     return PcmFormat(rate, width, channels, floating=tag == _FLOAT)
 
 

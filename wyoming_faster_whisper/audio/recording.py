@@ -1,4 +1,4 @@
-"""The audio of one utterance while it grows. Pure."""
+"""Buffer for the audio of one utterance. Pure."""
 
 from __future__ import annotations
 
@@ -8,17 +8,17 @@ from .pcm import SAMPLE_RATE, PcmFormat, Samples, decode_pcm
 
 
 class Recording:
-    """The sound of one utterance as it grows, 2 bytes a sample.
+    """Growing audio of one utterance, stored as 16-bit samples.
 
-    Kept as 16-bit: half the memory of what the model takes, and no different
-    to the ear or the model (the noise of rounding is at -98 dB).
+    That takes half the memory of float32. The rounding noise, at -98 dB, makes no difference to a
+    listener or to the model.
     """
 
     def __init__(self) -> None:
         self._pcm = bytearray()
 
     def __len__(self) -> int:
-        """Samples so far."""
+        """Return the number of samples so far."""
         return len(self._pcm) // 2
 
     def __repr__(self) -> str:
@@ -33,14 +33,14 @@ class Recording:
         self._pcm += scaled.astype("<i2").tobytes()
 
     def clear(self) -> None:
-        """Hold nothing any more."""
+        """Drop all audio and free its memory."""
         self._pcm = bytearray()
 
     def pcm(self, start: int, end: int) -> bytes:
-        """A copy of samples[start:end] as they are kept: PcmFormat()."""
+        """Return a copy of samples start to end (exclusive) as 16-bit PCM, PcmFormat()."""
         return bytes(self._pcm[2 * start : 2 * end])
 
     def samples(self, start: int = 0, end: int | None = None) -> Samples:
-        """A copy of samples[start:end]."""
+        """Return a copy of samples start to end (exclusive); None = to the end."""
         stop = len(self) if end is None else end
         return decode_pcm(self.pcm(start, stop), PcmFormat())

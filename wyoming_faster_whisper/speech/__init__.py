@@ -1,1 +1,1 @@
-"""Speech: voice activity detection, segments and the end of a turn."""
+"""Speech: voice activity detection, segmentation and endpointing."""

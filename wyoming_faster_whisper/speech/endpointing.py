@@ -1,4 +1,4 @@
-"""When a turn is over although the client has not said so. Pure."""
+"""Endpointing: when the server ends a turn without an `audio-stop` from the client. Pure."""
 
 from __future__ import annotations
 
@@ -8,39 +8,40 @@ from enum import Enum
 from .hysteresis import windows
 
 SENSITIVITIES = {"aggressive": 0.25, "default": 0.7, "relaxed": 1.25}
-"""Seconds of silence that end a turn, as Home Assistant names them (assist_pipeline/vad.py)."""
+"""Seconds of silence that end a turn, by Home Assistant's names (assist_pipeline/vad.py)."""
 
-# Home Assistant's own VAD never waits longer for a command (VoiceCommandSegmenter,
-# timeout_seconds): what goes on after that does not come from it.
+# Home Assistant's own VAD stops every command after this time (VoiceCommandSegmenter,
+# timeout_seconds). A longer stream does not come from its voice pipeline.
 _LONGEST_IN_HOME_ASSISTANT = 15.0  # seconds
 
-# Seconds of silence behind what reads like that, with auto. Of 120 recorded orders 6% have a
-# pause of 0.26 s, 4% of 0.32 s and less than 1% of 0.4 s: the first is for a quick machine, and a
-# window longer than a pause in which somebody was cut off. Two are as long as it takes to hear
-# somebody begin again after 0.7 and 1.0 s.
+# Seconds of silence after speech that end a turn, by end-of-turn class, with `auto`. Of 120
+# recorded commands 6% contain a pause of 0.26 s, 4% one of 0.32 s and less than 1% one of 0.4 s.
+# _COMPLETE is short for the sake of fast machines, and one VAD window longer than a pause in
+# which a speaker was cut off. _LIKELY and _UNSURE outlast pauses of 0.7 s and 1.0 s plus the time
+# that the VAD takes to detect that the speaker goes on.
 _COMPLETE = 0.32
 _LIKELY = 0.8
 _UNSURE = 1.12
 _INCOMPLETE = 1.4
 
-# Seconds behind which the end is so likely that a decode will not have been in vain: of 120
-# recorded orders one has a pause of half of that.
+# Seconds of silence after which the turn is so likely over that a decode will not be wasted: of
+# 120 recorded commands only one contains a pause of even half that length.
 _FINAL_DECODE = 0.8
 
 
 class EndOfTurn(Enum):
-    """How what was said before a silence reads."""
+    """End-of-turn class of the speech before a silence: how finished its sentence seems."""
 
-    NO_SPEECH = "nothing"  # the gate says that nobody spoke
+    NO_SPEECH = "nothing"  # the hallucination check found no speech
     INCOMPLETE = "unfinished"
     UNSURE = "unsure"
-    LIKELY = "likely"  # to be finished
+    LIKELY = "likely"  # probably finished
     COMPLETE = "finished"
-    FAILED = "failed"  # the model did
+    FAILED = "failed"  # the decode raised an error
 
 
 class EndReason(Enum):
-    """What ended a turn."""
+    """What ended a turn; the values appear in the log."""
 
     STOPPED = "audio-stop"
     SILENCE = "silence"
@@ -51,22 +52,23 @@ class EndReason(Enum):
 
 @dataclass(frozen=True, slots=True)
 class Endpointing:
-    """When a turn ends without the client's saying so; in seconds, 0 = never.
+    """Endpointing rules of one turn. All times are in seconds; 0 = never.
 
-    Silence ends a turn once what was said before it has been read, and is something.
+    Silence ends a turn only after the speech before it has been decoded and not rejected as
+    noise.
     """
 
-    min_silence: float = 0.0  # behind speech
-    # The same behind what reads like that; 0 = silence:
+    min_silence: float = 0.0  # silence after speech that ends the turn
+    # The same for speech of these end-of-turn classes; 0 = min_silence:
     complete: float = 0.0
     likely: float = 0.0
     incomplete: float = 0.0
-    no_speech: float = 0.0  # of the stream, without a word
+    no_speech: float = 0.0  # since the stream began, while there is no speech
     longest: float = 0.0  # since speech began
-    within: float = 0.0  # silence ends a turn in these first seconds only
+    within: float = 0.0  # silence ends the turn only in these first seconds; 0 = always
 
     def silence_after(self, end_of_turn: EndOfTurn) -> int:
-        """Windows of silence that end a turn which reads like that."""
+        """Return the number of silent windows that end a turn of this end-of-turn class."""
         seconds = {
             EndOfTurn.COMPLETE: self.complete,
             EndOfTurn.LIKELY: self.likely,
@@ -76,31 +78,39 @@ class Endpointing:
 
     @property
     def final_decode(self) -> int:
-        """Windows of silence behind which what was said is decoded, whoever else waits."""
+        """Silent windows after which the turn is decoded as final, even if other clients wait.
+
+        A guess, by contrast, is decoded only while the model is idle.
+        """
         return max(1, windows(min(self.min_silence, _FINAL_DECODE)))
 
 
 @dataclass(frozen=True, slots=True)
 class TurnRules:
-    """When the server ends a turn, by what it was started with and what a request says."""
+    """Endpointing settings of the server; a request may override the sensitivity."""
 
-    min_silence: float = 0.0  # seconds behind speech that end a turn; 0 = only the client ends it
-    auto: bool = False  # how the text reads decides on the silence
-    no_speech: float = 8.0  # seconds without a word that end a turn; 0 = never
-    longest: float = 30.0  # seconds that a command may last; 0 = as long as it likes
+    min_silence: float = 0.0  # seconds of silence that end a turn; 0 = only the client ends it
+    auto: bool = False  # the end-of-turn class sets the length of the silence
+    no_speech: float = 8.0  # seconds without speech that end a turn; 0 = never
+    longest: float = 30.0  # longest command in seconds; 0 = no limit
     early_silence: float = (
-        0.0  # seconds of silence that end a turn of Home Assistant's; 0 = never
+        0.0  # seconds of silence that end a live turn from Home Assistant; 0 = never
     )
 
     def server_endpointing(self, sensitivity: str | None) -> bool:
-        """The server ends the turn: the client need not."""
+        """Return whether the server ends a turn without waiting for the client's `audio-stop`.
+
+        Args:
+            sensitivity: as for endpointing().
+        """
         return self.auto or self.min_silence > 0 or sensitivity is not None
 
     def endpointing(self, sensitivity: str | None) -> Endpointing:
-        """The rules for one turn.
+        """Return the endpointing rules for one turn.
 
         Args:
-            sensitivity: one of SENSITIVITIES, anything else is "default"; None = not said.
+            sensitivity: a key of SENSITIVITIES; any other string counts as "default", None means
+                that the request has no sensitivity.
         """
         if not self.server_endpointing(sensitivity):
             return Endpointing(min_silence=self.early_silence, within=_LONGEST_IN_HOME_ASSISTANT)

@@ -1,8 +1,8 @@
-"""Brings quiet streams to a usual level for the voice activity detector. Pure.
+"""Automatic gain control: raises quiet streams to a normal level for the VAD. Pure.
 
-Silero misses quiet words below -60 dBFS. The gain follows the loudest sound so far, so it is
-settled by the first word; louder streams pass unchanged. The model needs none of this: its
-log-mel features are relative to the loudest moment.
+Silero misses quiet words below -60 dBFS. The gain follows the loudest sound so far, so the first
+word sets it; louder streams pass unchanged. Whisper needs no gain control: its log-mel features
+are relative to the loudest moment of the clip.
 """
 
 from __future__ import annotations
@@ -11,11 +11,11 @@ import numpy as np
 
 from ..audio.pcm import Samples
 
-_TARGET = -40.0  # dBFS, RMS of the loudest window; streams above it are left alone
-_MOST = 20.0  # dB of gain
-# The level of a stream that has just begun, and how fast the level falls, in dB and dB per
-# 32 ms window. Both keep a room from being amplified before anyone has spoken: of 60
-# recordings without speech, as recorded and 20 dB quieter, no more seem to hold speech.
+_TARGET = -40.0  # dBFS, RMS of the loudest window; louder streams pass unchanged
+_MOST = 20.0  # maximum gain, dB
+# Initial level in dBFS, and the decay of the level in dB per 32 ms window. Both keep the noise of
+# a room from being amplified before the first word: in 60 recordings without speech, as recorded
+# and 20 dB quieter, the VAD finds speech no more often than without gain control.
 _START = -50.0
 _DECAY = 0.05
 
@@ -23,7 +23,7 @@ _SILENCE = 1e-6  # RMS; keeps the logarithm finite
 
 
 class LevelControl:
-    """Automatic gain for one stream of detector windows."""
+    """Automatic gain control for one stream of VAD windows. Not safe to share between threads."""
 
     def __init__(self) -> None:
         self._level = _START  # dBFS
@@ -32,7 +32,7 @@ class LevelControl:
         """Amplify the next windows of the stream.
 
         Args:
-            windows: shape (n, samples).
+            windows: float32, shape (n, samples), -1 to 1.
 
         Returns:
             The same shape, clipped to -1 to 1.

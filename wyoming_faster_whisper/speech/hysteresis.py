@@ -1,4 +1,4 @@
-"""From probabilities of speech to stretches of speech. Pure."""
+"""Turns speech probabilities into stretches of speech, with hysteresis. Pure."""
 
 from __future__ import annotations
 
@@ -11,30 +11,30 @@ import numpy.typing as npt
 from ..audio.pcm import SAMPLE_RATE
 
 WINDOW = 512
-"""Samples that are judged at once, 32 ms: the only window that Silero takes at 16 kHz."""
+"""Samples per VAD window, 32 ms: the only size that Silero accepts at 16 kHz."""
 
 Probabilities = npt.NDArray[np.float32]
-"""Of speech, one per window, shape (n,), 0 to 1."""
+"""Speech probabilities, one per window, shape (n,), 0 to 1."""
 
-_HYSTERESIS = 0.15  # Silero's own (snakers4/silero-vad: utils_vad.py, neg_threshold)
+_HYSTERESIS = 0.15  # Silero's own value (snakers4/silero-vad: utils_vad.py, neg_threshold)
 
 
 def offset_threshold(threshold: float) -> float:
-    """The probability under which speech that began at a threshold ends.
+    """Return the probability below which speech ends, given the threshold at which it begins.
 
-    Half a low threshold, for at nothing speech would never end.
+    For a low threshold it is half of it: at 0 speech would never end.
     """
     return max(threshold - _HYSTERESIS, threshold / 2)
 
 
 def windows(seconds: float) -> int:
-    """Seconds as whole windows."""
+    """Convert seconds to VAD windows, rounded to the nearest."""
     return round(seconds * SAMPLE_RATE / WINDOW)
 
 
 @dataclass(frozen=True, slots=True)
 class Stretch:
-    """Windows start to end (exclusive) in which somebody speaks."""
+    """Speech from window start to window end (exclusive)."""
 
     start: int
     end: int
@@ -46,16 +46,16 @@ class Stretch:
 def stretches(
     probabilities: Sequence[float], *, threshold: float = 0.5, min_silence: int = 10
 ) -> list[Stretch]:
-    """Find the stretches of speech, parted by at least min_silence quiet windows.
+    """Find the stretches of speech that are at least min_silence windows apart.
 
     Args:
-        probabilities: of speech, one per window.
-        threshold: speech begins at it, and ends as offset_threshold() says.
+        probabilities: speech probability of each window.
+        threshold: probability at which speech begins; it ends below offset_threshold().
         min_silence: windows; at least 1.
     """
     found: list[Stretch] = []
     start: int | None = None
-    last = 0  # the last window of speech
+    last = 0  # last window of speech
     for at, probability in enumerate(probabilities):
         if probability >= (threshold if start is None else offset_threshold(threshold)):
             start = at if start is None else start

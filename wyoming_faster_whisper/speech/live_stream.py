@@ -1,9 +1,9 @@
-"""Does a stream come as Home Assistant sends it, live? Pure.
+"""Detects streams that arrive live, as Home Assistant sends them. Pure.
 
-10 ms of 16 kHz, 16 bit, mono in every chunk, and as much sound a second as a
-second has. What was heard before the wake word was understood may come in a
-burst at the start. Where we were late ourselves a chunk has come somewhere in that
-time, and the stream is judged by what may have been.
+Home Assistant sends 16 kHz, 16 bit, mono in chunks of 10 ms, in real time. It may send a burst
+at the start: the audio recorded while it was still detecting the wake word. When the event loop
+lagged, a chunk arrived at an unknown time within that lag; the stream then counts as live if any
+arrival time within the lag fits.
 """
 
 from __future__ import annotations
@@ -12,30 +12,31 @@ from ..audio.pcm import SAMPLE_RATE, PcmFormat
 
 _FORMAT = PcmFormat()
 _CHUNK = SAMPLE_RATE // 100 * _FORMAT.frame_bytes  # bytes
-_BURST = 1.0  # seconds at the start in which sound may come faster
-# Sound may be this much early or late for what was usual at the start. A network that held
-# it up sends it faster afterwards, and is late until then.
+_BURST = 1.0  # seconds at the start in which audio may arrive faster than in real time
+# How early or late audio may be, compared with its lead after the burst. After a network delay it
+# arrives faster than in real time; the stream counts as late until it has caught up.
 _TOLERANCE = 0.25  # seconds
 
 
 class LiveStream:
-    """One stream's chunks and when they came."""
+    """Arrival times of one stream's chunks. Lives on the event loop."""
 
     def __init__(self) -> None:
-        self._started: float | None = None  # when the first chunk came
-        self._audio_seconds = 0.0  # seconds of sound
-        self._usual_lead = 0.0  # seconds that the sound was ahead of the clock, after the burst
-        self._not_live = False  # it was not as Home Assistant sends it
+        self._started: float | None = None  # arrival of the first chunk
+        self._audio_seconds = 0.0  # seconds of audio
+        self._usual_lead = 0.0  # seconds that the audio was ahead of the clock after the burst
+        self._not_live = False  # a chunk did not fit what Home Assistant sends
         self._now = 0.0
-        self._lag = 0.0  # seconds by which the last chunk may have come before
+        self._lag = 0.0  # seconds by which the last chunk may have arrived earlier
 
     def chunk(self, pcm: PcmFormat, size: int, now: float, lag: float = 0.0) -> None:
-        """Take note of a chunk.
+        """Record the arrival of a chunk.
 
         Args:
+            pcm: its format.
             size: bytes.
-            now: seconds, monotonic.
-            lag: seconds by which we may be late to see it.
+            now: seconds, monotonic clock.
+            late: event-loop lag in seconds: the chunk may have arrived that much earlier.
         """
         if self._started is None:
             self._started = now
@@ -50,14 +51,14 @@ class LiveStream:
 
     @property
     def is_live(self) -> bool:
-        """It does, and has for longer than a burst lasts."""
+        """Whether the stream is live; False until the time of the burst is over."""
         if self._not_live or self._started is None or self._in_burst:
             return False
         return self._lead + self._lag >= self._usual_lead - _TOLERANCE
 
     @property
     def _in_burst(self) -> bool:
-        """The last chunk may belong to the burst."""
+        """Whether the last chunk may belong to the burst."""
         assert self._started is not None
         return self._now - self._lag - self._started <= _BURST
 

@@ -1,7 +1,7 @@
-"""How a voice was when it fell silent. Pure.
+"""Measures the prosody of the last syllables before a silence. Pure.
 
-At the end of a sentence a voice fades and its overtones go first, before the room is
-heard; one that is interrupted breaks off as loud and as clear as it was.
+At the end of a sentence a voice fades into the noise of the room, its overtones first. A speaker
+who pauses in mid-sentence stops at full loudness and harmonicity.
 """
 
 from __future__ import annotations
@@ -13,15 +13,15 @@ import numpy.typing as npt
 
 from ..audio.pcm import SAMPLE_RATE, Samples
 
-_FRAME = SAMPLE_RATE // 100  # samples: the step in which a voice is looked at
-_LAST = 20  # frames that tell how it fell silent
-_VERY_LAST = 5  # frames
-_LONGEST = 5 * SAMPLE_RATE  # samples before that, which tell how it was
-_LOUD = -25  # dB relative to its louder parts: there is voice in a frame
-_PITCH = 4 * _FRAME  # samples that hold two periods of a low voice
-_PERIODS = slice(SAMPLE_RATE // 400, SAMPLE_RATE // 60)  # samples: of voices from 60 to 400 Hz
-_SPECTRUM = 512  # samples: 31 Hz a bin
-_MOST_TILT = 20  # dB; what is beyond that is no voice
+_FRAME = SAMPLE_RATE // 100  # samples: hop size of the analysis, 10 ms
+_LAST = 20  # frames at the end of the voice that are measured
+_VERY_LAST = 5  # frames for final_loudness
+_LONGEST = 5 * SAMPLE_RATE  # most samples of speech that the end is compared with
+_LOUD = -25  # dB relative to the louder parts; a frame above this counts as voiced
+_PITCH = 4 * _FRAME  # samples: window of the autocorrelation, two periods of a low voice
+_PERIODS = slice(SAMPLE_RATE // 400, SAMPLE_RATE // 60)  # samples: pitch of 60 to 400 Hz
+_SPECTRUM = 512  # samples: FFT window, 31 Hz per bin
+_MOST_TILT = 20  # dB; a voice does not exceed this
 _LOW, _HIGH = slice(2, 16), slice(32, 128)  # bins: 60 to 500 Hz, 1 to 4 kHz
 
 _Floats = npt.NDArray[np.floating]
@@ -29,23 +29,26 @@ _Floats = npt.NDArray[np.floating]
 
 @dataclass(frozen=True, slots=True)
 class Prosody:
-    """How a voice was when it fell silent."""
+    """Prosody of a voice just before it falls silent."""
 
-    end: float  # second at which it did
-    # Of its last 200 ms:
+    end: float  # second of the recording at which the voice ends
+    # Measured over the last 200 ms of the voice:
     loudness: float = 0.0  # dB relative to its louder parts, -40 to 0
-    harmonicity: float = 0.0  # how much they are one: 0 = noise, 1 = a tone
-    spectral_tilt: float = 0.0  # dB that its high tones have lost, beside the low ones, -20 to 20
-    # Of its last 50 ms:
+    harmonicity: float = 0.0  # periodicity: 0 = noise, 1 = a pure tone
+    spectral_tilt: float = 0.0  # dB that the highs have lost relative to the lows, -20 to 20
+    # Measured over the last 50 ms:
     final_loudness: float = 0.0  # dB relative to its louder parts, -40 to 0
 
 
 def measure_prosody(samples: Samples, speech_end: int) -> Prosody:
-    """How the voice of a recording fell silent.
+    """Measure the prosody of a voice just before it falls silent. Blocking.
 
     Args:
-        samples: of speech, and the silence behind it.
-        speech_end: samples up to which the VAD hears speech; the voice ends before that.
+        samples: the speech and the silence after it.
+        speech_end: sample at which the VAD ends the speech; the voice itself ends before that.
+
+    Returns:
+        The measurements; where the VAD found less than 200 ms of speech, only `end` is measured.
     """
     skipped = max(0, speech_end - _LONGEST) // _FRAME
     frames = samples[: len(samples) // _FRAME * _FRAME].reshape(-1, _FRAME)[skipped:]
@@ -54,10 +57,10 @@ def measure_prosody(samples: Samples, speech_end: int) -> Prosody:
     if len(before) < _LAST:
         return Prosody(speech_end / SAMPLE_RATE)
     quiet, loud = np.percentile(loudness, [10, 95])
-    # The room as it is behind the voice, in which there may be noise.
+    # Level of the room after the voice, which may contain noise.
     room = np.percentile(behind, 80) if len(behind) else quiet
-    # Louder than that, but in a noisy room not so loud that most of the voice is lost; and what
-    # is much softer than the voice is an echo of it.
+    # The voice ends at the last frame above the room's level. In a noisy room the limit must stay
+    # low enough to keep most of the voice. Frames much softer than the voice are its echo.
     above = np.flatnonzero(before > max(min(room + 6, loud - 8), loud - 40))
     end = int(above[-1]) + 1 if len(above) else len(before)
     relative = before[:end] - np.percentile(before[:end], 90)
@@ -72,7 +75,7 @@ def measure_prosody(samples: Samples, speech_end: int) -> Prosody:
 
 
 def _harmonicity(samples: Samples) -> float:
-    """How periodic a sound is, by its autocorrelation: 0 to 1."""
+    """Return the mean periodicity of a sound, by its normalised autocorrelation: 0 to 1."""
     window = np.hanning(_PITCH)
     pieces = _frames(samples, _PITCH)[:_LAST]
     pieces = (pieces - pieces.mean(axis=1, keepdims=True)) * window
@@ -81,14 +84,14 @@ def _harmonicity(samples: Samples) -> float:
 
 
 def _autocorrelation(pieces: _Floats) -> _Floats:
-    """Relative to that at a lag of none."""
+    """Return the autocorrelation of each row, relative to its value at lag 0."""
     size = 2 * pieces.shape[-1]
     found = np.fft.irfft(np.abs(np.fft.rfft(pieces, size)) ** 2)
     return found / (found[..., :1] + 1e-9)
 
 
 def _spectral_tilt(samples: Samples, voiced: npt.NDArray[np.bool_]) -> float:
-    """How much less of the high tones there is in the last frames than in all that are voiced."""
+    """Return the dB of highs lost in the last frames, compared with all voiced frames."""
     pieces = _frames(samples, _SPECTRUM)[: len(voiced)]
     power = np.abs(np.fft.rfft(pieces * np.hanning(_SPECTRUM))) ** 2
     low, high = (power[:, band].mean(axis=1) for band in (_LOW, _HIGH))
@@ -100,6 +103,6 @@ def _spectral_tilt(samples: Samples, voiced: npt.NDArray[np.bool_]) -> float:
 
 
 def _frames(samples: Samples, size: int) -> Samples:
-    """Overlapping pieces of a sound, one a frame, the last of them padded."""
+    """Return overlapping windows of a sound, one per frame, padded with zeros at the end."""
     found: Samples = np.lib.stride_tricks.sliding_window_view(np.pad(samples, (0, size)), size)
     return found[::_FRAME][: max(1, -(-len(samples) // _FRAME))]

@@ -1,10 +1,10 @@
-"""Which parts of a recording the model is to hear. Pure.
+"""Cuts a recording into the segments that the model decodes. Pure.
 
-Silence at both ends is cut off but for a little, long silence in the middle as well.
-Where somebody speaks from the first sample on that little is missing, and the model
-leaves out words without it: a segment says how much has to be put in front. Speech
-that is longer than the model can hear at once is cut at pauses, where a sentence ends
-anyway: at 30 s sharp it would be in the middle of a word.
+Silence at both ends of a segment is trimmed to a short pad, and so is long silence between
+segments. When speech begins with the first sample there is no pad, and without one the model
+omits words: the segment says how much silence to add in front. Speech that is longer than the
+model's window is cut at pauses, where a sentence may end; a cut at exactly 30 s would fall into a
+word.
 """
 
 from __future__ import annotations
@@ -16,53 +16,53 @@ from ..audio.pcm import SAMPLE_RATE
 from .hysteresis import WINDOW, Stretch, stretches, windows
 
 LONGEST = 28.0
-"""Seconds of one segment: the model's 30, less room to notice the end."""
+"""Longest segment in seconds: Whisper's window of 30 s, less a margin to detect the end."""
 
 PAUSE = 4
-"""Windows of silence, 0.13 s, at which long speech may be cut."""
+"""Shortest pause at which long speech may be cut, in windows: 0.13 s."""
 
-# What is closed is decoded while the speaker goes on, so that only the tail is left at the
-# end. From ENOUGH on a part is cut at a pause between sentences, at TOO_MUCH at any pause.
-# The model hears a sentence better beside its neighbours, up to here: from 10 and 20 s to these
-# it mistakes an eighth fewer words, and no fewer beyond (docs/performance.md, Dictation). No
-# command is that long, so none is cut.
+# A closed segment is decoded while the speaker goes on, so that only the tail is left at the end.
+# A segment longer than ENOUGH is closed at a pause between sentences, one longer than TOO_MUCH at
+# any pause. Whisper makes fewer errors with neighbouring sentences as context: an eighth fewer
+# than with 10 and 20 s, and no fewer with still longer segments (docs/performance.md, Dictation).
+# No command is that long, so none is cut.
 ENOUGH = 16.0  # seconds
 TOO_MUCH = 26.0  # seconds
-# What is shorter than a sentence is heard beside what follows: "Okay" says little about the
-# language, and "Set a timer for" asks for the rest of the order, be it after 4 s.
+# A fragment shorter than a sentence is decoded together with what follows it: "Okay" says little
+# about the language, and "Set a timer for" needs the rest of the command, even 4 s later.
 _FRAGMENT = 4.0  # seconds
-_PATIENCE = 2.5  # times min_silence
-_SENTENCE = 16  # windows, 0.5 s
+_PATIENCE = 2.5  # times min_silence: the silence that closes a fragment
+_SENTENCE = 16  # windows, 0.5 s: a pause between sentences
 
 
 @dataclass(frozen=True, slots=True)
 class SpeechRules:
-    """What counts as speech."""
+    """VAD thresholds and times that decide what counts as speech."""
 
-    threshold: float = 0.5  # probability from which somebody speaks
-    # Probability from which somebody might: whispers stay below the threshold. Kitchen
-    # noise, clicks, tones and hum rarely get there; what does is for the gate to refuse.
+    threshold: float = 0.5  # probability at which speech begins
+    # Probability of possible speech, for whispers, which stay below the threshold. Kitchen noise,
+    # clicks, tones and hum rarely reach it; the hallucination check rejects those that do.
     low_threshold: float = 0.15
-    min_speech: float = 0.064  # seconds in all below which nobody surely speaks
-    min_silence: float = 2.0  # seconds that part two segments
-    clip_threshold: float = 0.5  # probability up to which both ends are cut off
-    pad: float = 0.4  # seconds kept at both ends
+    min_speech: float = 0.064  # minimum seconds of speech; with less it is only possible
+    min_silence: float = 2.0  # seconds of silence between two segments
+    clip_threshold: float = 0.5  # probability at which the ends are trimmed, if below threshold
+    pad: float = 0.4  # seconds of silence kept at both ends
 
 
 @dataclass(frozen=True, slots=True)
 class Segment:
-    """Samples start to end (exclusive) that go to the model together."""
+    """Samples start to end (exclusive) of a recording, decoded as one piece."""
 
     start: int
     end: int
-    certain_speech: bool  # somebody speaks; False: somebody might
-    speech: tuple[int, int] = (0, 0)  # its windows, without the silence kept around them
-    leading_silence: int = 0  # samples of silence that are missing in front of it
-    stretches: tuple[Stretch, ...] = field(default=(), compare=False)  # its windows of speech
+    certain_speech: bool  # False: possible speech, below the threshold
+    speech: tuple[int, int] = (0, 0)  # first and last window (exclusive), without the pad
+    leading_silence: int = 0  # samples of silence to add in front, for want of a pad
+    stretches: tuple[Stretch, ...] = field(default=(), compare=False)  # speech in it
 
     @property
     def speech_samples(self) -> tuple[tuple[int, int], ...]:
-        """Samples of the segment from and to which somebody speaks."""
+        """Start and end of each stretch of speech, in samples from the segment's start."""
         return tuple(
             (each.start * WINDOW - self.start, min(self.end, each.end * WINDOW) - self.start)
             for each in self.stretches
@@ -70,21 +70,26 @@ class Segment:
 
     @property
     def speech_seconds(self) -> float:
-        """Seconds of speech in it, pauses not counted."""
+        """Seconds of speech in the segment, without its pauses."""
         return sum(map(len, self.stretches)) * WINDOW / SAMPLE_RATE
 
     @property
     def speech_end(self) -> int:
-        """Samples from its start to the end of its speech."""
+        """End of the last speech, in samples from the segment's start."""
         return self.speech[1] * WINDOW - self.start
 
 
 def segments(probabilities: Sequence[float], rules: SpeechRules, samples: int) -> list[Segment]:
-    """Say what of a recording is to be decoded; nothing if nobody spoke.
+    """Cut a recording into segments.
 
     Args:
-        probabilities: of speech, one per window of the recording.
-        samples: of the recording.
+        probabilities: speech probability of each window of the recording.
+        rules: what counts as speech.
+        samples: length of the recording in samples.
+
+    Returns:
+        The segments in order; an empty list if there is no speech. With less than min_speech of
+        certain speech, the segments hold possible speech instead (certain_speech is False).
     """
     speech = stretches(probabilities, threshold=rules.threshold, min_silence=PAUSE)
     certain = sum(map(len, speech)) * WINDOW >= max(rules.min_speech * SAMPLE_RATE, WINDOW)
@@ -94,12 +99,12 @@ def segments(probabilities: Sequence[float], rules: SpeechRules, samples: int) -
     elif rules.clip_threshold < rules.threshold:
         speech = stretches(probabilities, threshold=rules.clip_threshold, min_silence=PAUSE)
     pad = round(rules.pad * SAMPLE_RATE)
-    # However wide the pad, some speech must fit between two of them.
+    # However wide the pad, at least 1 s of speech must fit into a segment.
     longest = max(SAMPLE_RATE, round(LONGEST * SAMPLE_RATE) - 2 * pad)
     parts = _joined(speech, longest=longest // WINDOW, rules=rules)
     found: list[Segment] = []
     for at, part in enumerate(parts):
-        # Neighbours share the silence between them: what both heard would be said twice.
+        # Neighbours split the silence between them. A word in both would be transcribed twice.
         before = (part.start - parts[at - 1].end) * WINDOW // 2 if at else pad
         after = (parts[at + 1].start - part.end) * WINDOW // 2 if parts[at + 1 :] else pad
         start = part.start * WINDOW - min(pad, before)
@@ -115,7 +120,10 @@ def segments(probabilities: Sequence[float], rules: SpeechRules, samples: int) -
 
 
 def closing_silence(length: int, rules: SpeechRules) -> int:
-    """Windows of silence that close a part which is that many windows long."""
+    """Return the silence that closes a segment of a length; both in windows.
+
+    It is longer for a fragment, and gets shorter between ENOUGH and TOO_MUCH.
+    """
     gap = max(1, windows(rules.min_silence))
     seconds = length * WINDOW / SAMPLE_RATE
     if seconds < _FRAGMENT:
@@ -127,9 +135,9 @@ def closing_silence(length: int, rules: SpeechRules) -> int:
 
 
 def _joined(speech: Sequence[Stretch], *, longest: int, rules: SpeechRules) -> list[Stretch]:
-    """Join stretches that no silence parts, up to longest windows.
+    """Join stretches that no closing silence separates, up to a longest length in windows.
 
-    A stretch that is longer than that by itself is cut, for want of a pause.
+    A single stretch that is longer has no pause and is cut at that length.
     """
     found: list[Stretch] = []
     for stretch in speech:

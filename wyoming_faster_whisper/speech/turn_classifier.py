@@ -1,10 +1,10 @@
-"""Does what was said before a silence sound finished? Pure.
+"""End-of-turn classifier: is the sentence before a silence finished? Pure.
 
-No list of words, so no language. The decoder knows which word can end a sentence: it
-puts a full stop behind one that does, breaks the text off where more should come, and
-is surprised by half a word. And a voice tells: at the end of a sentence the last
-syllable is drawn out and fades, while one that is only interrupted is as short and as
-loud as before.
+A logistic regression over scores of the decoder and the prosody of the voice. It uses no word
+lists and so depends on no language. Whisper itself models the ends of sentences: it puts a full
+stop after a finished one, a dash or an ellipsis after an unfinished one, and gives a low
+probability to half a word. In the voice, the last syllable of a sentence is lengthened and fades;
+that of an interrupted sentence is as short and as loud as the others.
 """
 
 from __future__ import annotations
@@ -21,13 +21,13 @@ _BREAKS_OFF = ("...", "…", "-", ",")
 
 @dataclass(frozen=True, slots=True)
 class EndOfTextScores:
-    """The decoder's log-probabilities (natural) at the end of a text."""
+    """Decoder scores at the end of a text; natural log-probabilities but for text_end."""
 
-    full_stop: float  # the mark that ends the sentence, after the last word; "." if none does
-    dash: float  # the one that breaks it off: "-"
-    ellipsis: float  # the one that says there is more: "..."
-    last_word: float  # the last token of that word
-    text_end: float  # second of the sound by which the decoder had heard all of the text
+    full_stop: float  # final mark of the text after its last word; of "." where it has none
+    dash: float  # "-" after the last word: the sentence breaks off
+    ellipsis: float  # "..." after the last word: more follows
+    last_word: float  # last token of the last word
+    text_end: float  # second of the audio at which the decoder places the end of the text
 
 
 FEATURES = (
@@ -41,34 +41,36 @@ FEATURES = (
     "spectral tilt",
     "final loudness",
 )
-"""What features() returns, by name."""
+"""Names of the values that features() returns."""
 
-# A logistic regression of them, as "python -m bench.end_of_turn --recordings DIR" prints it: over
-# decodes with base of 160 whole commands and 600 cut ones; three of four are recorded orders by
-# many speakers, the others commands of the house by six voices of espeak-ng. The pitch, how fast
-# the sound changes, the room that is heard while the text is decoded, a comma or another word
-# behind the text, the mean log-probability, what else a beam found, products of signs and a
-# second decode after more silence told little or no more.
+# Weights of the logistic regression, as "python -m bench.end_of_turn --recordings DIR" prints
+# them. Fitted on decodes by the model base of 160 whole and 600 cut English commands: three
+# quarters are recorded commands by many speakers, the rest smart-home commands by six voices of
+# espeak-ng. These features added little or nothing: pitch, rate of spectral change, the room's
+# level while the text is decoded, a comma or another word after the text, avg_logprob, the other
+# hypotheses of the beam, products of features, and a second decode after more silence.
 _INTERCEPT = -20.826
 _WEIGHTS = (1.015, -0.944, -0.543, -1.025, 19.536, -0.259, 4.684, 0.108, -0.059)
-_FLOOR = -12.0  # natural log; less likely is all the same
-_NEARLY_CERTAIN = 0.02  # natural log; a token that is likelier than that is all the same
-_LENGTHENING = (-0.1, 0.4)  # seconds; more is noise that passes for the voice
+_FLOOR = -12.0  # natural log-probability; anything less likely counts as this
+_NEARLY_CERTAIN = 0.02  # negative log-probability; differences below it hardly count
+_LENGTHENING = (-0.1, 0.4)  # seconds; more is noise mistaken for the voice
 
-# With speakers left out in turn, 78 of 100 whole ones and 0.3 of what was cut are over the first,
-# 92 and 4 over the second, 99 and 16 over the third. Behind what is over the first line a pause
-# of half a second is the end, over the second one of 0.9 s, over the third one of 1.2 s.
+# Cross-validated with speakers left out, 78% of the whole and 0.3% of the cut commands exceed the
+# first threshold, 92% and 4% the second, 99% and 16% the third. endpointing.py says how much
+# silence then ends the turn.
 THRESHOLDS = {EndOfTurn.COMPLETE: 2.4, EndOfTurn.LIKELY: 0.6, EndOfTurn.UNSURE: -2.0}
-"""log_odds() of what reads like that, at least; in falling order."""
+"""Least log_odds() of each class, in falling order; below the last, INCOMPLETE."""
 
 
 def classify_end_of_turn(
     text: str, scores: EndOfTextScores | None, prosody: Prosody
 ) -> EndOfTurn:
-    """Judge a decoded text.
+    """Classify a decoded text by how finished its sentence is.
 
     Args:
-        scores: None where the engine does not say; no text is judged finished then.
+        text: "" = no speech.
+        scores: None if the engine cannot provide them; no text counts as finished then.
+        prosody: of the voice before the silence.
     """
     if not text:
         return EndOfTurn.NO_SPEECH
@@ -80,20 +82,20 @@ def classify_end_of_turn(
 
 
 def log_odds(scores: EndOfTextScores, prosody: Prosody) -> float:
-    """Whether a text is finished, by the regression: log-odds, 0 = as likely as not."""
+    """Return the log-odds (natural) that a text is finished; 0 = as likely as not."""
     return _INTERCEPT + float(np.dot(_WEIGHTS, features(scores, prosody)))
 
 
 def features(scores: EndOfTextScores, prosody: Prosody) -> tuple[float, ...]:
-    """What tells a finished sentence, each as a number, in the order of FEATURES."""
+    """Return the regression's inputs, in the order of FEATURES."""
     return (
         max(_FLOOR, scores.full_stop),
         max(_FLOOR, scores.dash),
         max(_FLOOR, scores.ellipsis),
-        # Between sure and nearly sure lies more than between unlikely and very unlikely.
+        # The log spreads the probabilities near 1, where differences matter most.
         float(np.log(_NEARLY_CERTAIN + min(-scores.last_word, -_FLOOR))),
-        # What of the voice comes after the decoder has heard all of the text: long, where the
-        # last syllable is drawn out.
+        # Final lengthening: the voice outlasts the text by more if the last syllable is drawn
+        # out.
         float(np.clip(prosody.end - scores.text_end, *_LENGTHENING)),
         prosody.loudness,
         prosody.harmonicity,

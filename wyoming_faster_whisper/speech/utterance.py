@@ -1,22 +1,23 @@
-"""One utterance: what to decode, when to guess, when it is over. Pure.
+"""State machine of one utterance: what to decode, when to guess, when the turn ends. Pure.
+
+A guess is a speculative decode: it begins in a pause, before the turn is known to be over.
 
     LISTENING --pause--> GUESSING --speech--> LISTENING
         |                    |
-        |      full_stop(), or a silence that ends the turn
+        |        stop(), or a silence that ends the turn
         v                    v
       ENDED                ENDED
 
-What is decoded are segments. At a pause, every segment of what was said so far
-that is not being decoded is begun. Speech that goes on makes the last segment
-longer, so its guess is dropped, unless the silence was long enough to close it;
-the segments before it are closed and stay. At the end those that are there
-already are the answer, and only what is missing is decoded: nothing at all after
-a pause, the tail of a dictation, all of what was said without a pause.
+The unit of decoding is a segment. At a pause, decodes begin for all segments that have none yet.
+If the speaker goes on, the last segment grows and its guess is dropped, unless the silence was
+long enough to close that segment. The segments before it are closed and keep their decodes. At
+the end the answer is made of the decodes that exist, and only missing segments are decoded: none
+after a pause, the tail of a dictation, everything if the speaker never paused.
 
-Where the server ends the turn (Endpointing), what was said is read before the silence
-counts: nothing, the gate's word for noise, ends no turn, and a sentence that is
-finished may end it sooner than one that is not. Where somebody might just have
-begun to speak again, the end waits for the VAD to be sure.
+Where the server ends the turn (Endpointing), silence counts only after the speech before it has
+been decoded. A segment that the hallucination check rejects as noise ends no turn, and a finished
+sentence may end it sooner than an unfinished one. If the speaker may just have begun again, the
+end is delayed until the VAD is certain.
 """
 
 from __future__ import annotations
@@ -30,29 +31,31 @@ from .endpointing import EndOfTurn, Endpointing, EndReason
 from .hysteresis import WINDOW, offset_threshold, windows
 from .segmenter import PAUSE, Segment, SpeechRules, closing_silence, segments
 
-# Who has paused and gone on is likely to do so again: each dropped guess asks for this many
-# windows more of silence before the next, up to so many in all.
+# A speaker who paused and went on is likely to do so again: each dropped guess adds _MORE_SILENCE
+# windows to the silence before the next guess, up to _LONGEST_PAUSE windows in all.
 _MORE_SILENCE = 3
 _LONGEST_PAUSE = 20
 
-# Who speaks for longer than a command, Home Assistant's longest being 15 s, dictates, and pauses
-# between any two sentences. A guess there asks for as much silence as that part of what it would
-# decode: it is the dearer, and the likelier to be dropped, the more that is.
+# Speech longer than a command (15 s at most in Home Assistant) is dictation, with a pause between
+# any two sentences. There a guess needs silence for 1/_DICTATION_SHARE of the speech that it
+# would decode: the longer that is, the more a guess costs and the likelier it is dropped.
 _DICTATION = windows(15.0)
 _DICTATION_SHARE = 8
 
-# Windows, 0.3 s, that a silence ends a turn later at most while somebody may have begun to speak
-# again: Silero takes up to 0.26 s of a word to be sure of it, and 0.14 s to doubt.
+# Windows, 0.3 s, by which the end of a turn is delayed at most while the speaker may have begun
+# again: Silero needs up to 0.26 s of a word to reach the threshold, and 0.14 s to reach the low
+# one.
 _SPEECH_ONSET = 10
 
 
-# Samples, 0.1 s, by which the sound must have grown since a provisional guess for another decode:
-# that costs time, and the speaker waits for it where the client stops.
+# Samples, 0.1 s, by which a segment must have grown since a provisional guess before it is
+# decoded again: the new decode takes time, and if the client stops meanwhile the speaker waits
+# for it.
 _MORE_SOUND = SAMPLE_RATE // 10
 
 
 class UtterancePhase(Enum):
-    """Where an utterance is."""
+    """State of an utterance; see the diagram above."""
 
     LISTENING = auto()
     GUESSING = auto()
@@ -61,44 +64,44 @@ class UtterancePhase(Enum):
 
 @dataclass(frozen=True, slots=True)
 class Decode:
-    """Begin to decode a segment; if that was begun as a guess, it is none any more."""
+    """Begin to decode a segment, or turn its guess into a final decode."""
 
     segment: Segment
-    guess: bool  # nobody waits for it yet; the speaker may go on and have it dropped
-    quick: bool = False  # a first pass will do: what it doubts is decoded again, with more sound
+    guess: bool  # speculative: it is dropped if the speaker goes on
+    quick: bool = False  # first pass only: a doubtful text is decoded again with more audio
 
 
 @dataclass(frozen=True, slots=True)
 class Drop:
-    """Withdraw a guess: more was said."""
+    """Withdraw a guess: its segment has changed."""
 
     segment: Segment
 
 
 @dataclass(frozen=True, slots=True)
 class Close:
-    """Nothing more can come to a segment: its text is certain."""
+    """Commit the text of a segment: no more speech can be added to it."""
 
     segment: Segment
 
 
 @dataclass(frozen=True, slots=True)
 class AnnounceSpeech:
-    """Somebody began to speak; once in an utterance."""
+    """Report that speech began; at most once per utterance."""
 
-    seconds: float  # since the first sample
+    seconds: float  # start of the speech, from the first sample
 
 
 @dataclass(frozen=True, slots=True)
 class EndTurn:
-    """The turn is over: answer it as if the client had stopped."""
+    """End the turn: answer it as if the client had sent `audio-stop`."""
 
     reason: EndReason
 
 
 @dataclass(frozen=True, slots=True)
 class Finalize:
-    """Send the texts of these segments, in this order; none means that nobody spoke."""
+    """Answer with the texts of these segments, in this order; without any, the text is empty."""
 
     segments: tuple[Segment, ...]
 
@@ -107,11 +110,15 @@ Action = Decode | Drop | Close | AnnounceSpeech | EndTurn | Finalize
 
 
 class Utterance:
-    """Takes facts, returns actions; the caller performs them in order.
+    """Takes VAD windows and decode results, returns actions; the caller performs them in order.
+
+    Lives on the event loop; no call blocks.
 
     Args:
-        guess_after: windows of silence behind speech after which to guess; 0 = never guess.
-        endpointing: when it is over by itself; both may be changed while it runs.
+        rules: what counts as speech.
+        guess_after: windows of silence after speech that start a guess; 0 = never guess. May be
+            changed at any time.
+        endpointing: when the server ends the turn; default never. May be changed at any time.
     """
 
     def __init__(
@@ -119,25 +126,25 @@ class Utterance:
     ) -> None:
         self.phase = UtterancePhase.LISTENING
         self.endpointing = endpointing or Endpointing()
-        self.dropped_guesses = 0  # guesses
+        self.dropped_guesses = 0  # guesses dropped so far
         self._rules = rules
         self.guess_after = guess_after
-        self._min_speech = max(1, windows(rules.min_speech))  # windows of speech, in all
+        self._min_speech = max(1, windows(rules.min_speech))  # windows of speech in total
         self._probabilities: list[float] = []
-        self._speech_start: int | None = None  # window of speech; None before it, and after noise
-        self._speech_windows = 0  # windows of speech since then
-        self._speech_end = 0  # the window after the last of speech
-        self._silent_windows = 0  # windows since the last of speech; 0 before the first too
+        self._speech_start: int | None = None  # its window; None before it, and after noise
+        self._speech_windows = 0  # windows of speech since _speech_start
+        self._speech_end = 0  # window after the last speech
+        self._silent_windows = 0  # windows since the last speech; 0 before the first speech
         self._announced = False
-        self._final_begun = False  # what was said is being decoded for whoever waits for it
-        self._close_after = 0  # windows of silence that close what is being said; 0 = none do
-        self._guess_delay = guess_after  # and that ask for a guess of it
-        self._is_closed = False  # this silence has closed it
-        self._provisional: Segment | None = None  # whose text more sound may change
-        self._may_guess = False  # there is time for guesses
-        self._end_of_turn: EndOfTurn | None = None  # of what was said, as long as silence follows
+        self._final_begun = False  # the final decode after this silence has begun
+        self._close_after = 0  # windows of silence that close the last segment; 0 = none do
+        self._guess_delay = guess_after  # windows of silence that start a guess of it
+        self._is_closed = False  # this silence has closed the last segment
+        self._provisional: Segment | None = None  # the segment whose text more audio may change
+        self._may_guess = False  # the model had time for a guess at the last feed()
+        self._end_of_turn: EndOfTurn | None = None  # None while the speaker goes on
         self._may_end = True
-        self._decoding: dict[tuple[int, int], Segment] = {}  # by their windows of speech
+        self._decoding: dict[tuple[int, int], Segment] = {}  # by Segment.speech
 
     def __repr__(self) -> str:
         return (
@@ -147,32 +154,36 @@ class Utterance:
 
     @property
     def samples(self) -> int:
-        """That were judged. Once the turn is over no more are."""
+        """Number of samples that the VAD has processed; constant once the turn is over."""
         return len(self._probabilities) * WINDOW
 
     @property
     def speech_end(self) -> float:
-        """The second at which the last speech ended; 0 before the first."""
+        """Second at which the last speech ended; 0 before the first."""
         return self._speech_end * WINDOW / SAMPLE_RATE
 
     @property
     def speaking(self) -> bool:
-        """Somebody speaks just now."""
+        """Whether the last window was speech."""
         return self._speech_start is not None and not self._silent_windows
 
     @property
     def in_pause(self) -> bool:
-        """Somebody spoke and is silent: that was all, perhaps."""
+        """Whether there was speech and the last window was silent: the turn may be over."""
         return self._speech_start is not None and self._silent_windows > 0
 
     def feed(
         self, probabilities: Iterable[float], *, may_guess: bool, may_end: bool = True
     ) -> list[Action]:
-        """Take more windows.
+        """Take the next VAD windows.
 
         Args:
-            may_guess: whether there is time for a guess now.
+            probabilities: speech probability of each window, 0 to 1.
+            may_guess: whether the model has time for a guess now.
             may_end: whether silence may end the turn now.
+
+        Returns:
+            The actions to perform. Windows after the end of the turn are ignored.
         """
         self._may_end = may_end
         self._may_guess = may_guess
@@ -181,7 +192,7 @@ class Utterance:
             if self.phase is UtterancePhase.ENDED:
                 break
             self._probabilities.append(probability)
-            # As in stretches(): speech goes on at less than it takes to begin.
+            # Hysteresis, as in stretches(): speech continues at a lower threshold than it begins.
             begun = self._speech_start is not None and self._silent_windows < PAUSE
             threshold = self._rules.threshold
             if probability >= (offset_threshold(threshold) if begun else threshold):
@@ -194,11 +205,18 @@ class Utterance:
     def decoded(
         self, segment: Segment, end_of_turn: EndOfTurn, *, provisional: bool = False
     ) -> list[Action]:
-        """Take what the decode of a segment says.
+        """Take the result of a segment's decode.
 
         Args:
-            provisional: more sound after the last word may change the text. It is decoded once
-                more with all the silence that a segment has, or with what there is at the end.
+            segment: a result for any but the last segment is ignored, and so is one that comes
+                after the speaker went on.
+            end_of_turn: class of its text.
+            provisional: more audio after the last word may change the text. The segment is
+                decoded once more, with its full pad of silence or with as much as there is at the
+                end.
+
+        Returns:
+            The actions to perform.
         """
         is_open = self._decoding and self._decoding[max(self._decoding)] is segment
         if not is_open or self.phase is not UtterancePhase.GUESSING:
@@ -215,11 +233,14 @@ class Utterance:
         """End the utterance.
 
         Args:
-            samples: of the whole recording.
+            samples: length of the whole recording in samples.
+
+        Returns:
+            The actions to perform, the last one a Finalize.
         """
         if (
             self.phase is UtterancePhase.ENDED
-        ):  # by itself: what came after that is not part of it
+        ):  # the server ended the turn: later audio is not part of it
             samples = min(samples, self.samples)
         self.phase = UtterancePhase.ENDED
         parts = segments(self._probabilities, self._rules, samples)
@@ -229,7 +250,7 @@ class Utterance:
         return [*actions, Finalize(answer)]
 
     def open_segment(self) -> Segment | None:
-        """What is being said, and may go on; None where nobody surely speaks."""
+        """Return the last segment so far, which may still grow; None without certain speech."""
         parts = self._segments_so_far()
         return parts[-1] if parts else None
 
@@ -262,7 +283,7 @@ class Utterance:
             self.endpointing.min_silence and self._silent_windows >= self.endpointing.final_decode
         )
         if final_due and self._may_end and not self._final_begun:
-            # Somebody waits for it now; where there was no time for a guess it begins here.
+            # The final decode begins here, with or without a guess before it.
             self._final_begun = True
             return self._begin_decodes(guess=False)
         if self.phase is UtterancePhase.GUESSING:
@@ -276,7 +297,7 @@ class Utterance:
             return []
         actions: list[Action] = []
         if self._silent_windows == self.guess_after:
-            # What is closed is decoded in any case, now or at the end.
+            # Closed segments must be decoded in any case, so begin now.
             parts = self._segments_so_far()
             actions = self._decode(parts[:-1], guess=True)
             length = _window_count(parts[-1].speech) if parts else 0
@@ -289,7 +310,7 @@ class Utterance:
         return [*actions, *self._close_if_due()]
 
     def _drop_outgrown(self, parts: list[Segment]) -> list[Action]:
-        """Drop the provisional guess where its segment has grown enough for another decode."""
+        """Drop the provisional guess if its segment has grown enough for another decode."""
         old, self._provisional = self._provisional, None
         if old is None or self._is_closed or self._decoding.get(old.speech) is not old:
             return []
@@ -298,7 +319,11 @@ class Utterance:
         return [self._drop(old)] if more else []
 
     def _delay_for(self, length: int) -> int:
-        """Windows of silence after which a guess of that many windows is worth its time."""
+        """Return the silence after which a guess is worth its time, in windows.
+
+        Args:
+            length: of the segment to decode, in windows.
+        """
         pause = self.guess_after + self.dropped_guesses * _MORE_SILENCE
         longest = max(self.guess_after, _LONGEST_PAUSE)
         if (
@@ -309,7 +334,7 @@ class Utterance:
         return min(pause, longest)
 
     def _begin_decodes(self, *, guess: bool) -> list[Action]:
-        """Decode all that was said, the last segment included."""
+        """Decode all segments so far, the last one included."""
         parts = self._segments_so_far()
         if not parts:
             return []
@@ -320,7 +345,7 @@ class Utterance:
         return actions
 
     def _close_if_due(self) -> list[Action]:
-        """Where what is being decoded is closed by now: say so, once."""
+        """Close the last segment, once, if the silence is long enough."""
         if self.phase is not UtterancePhase.GUESSING or self._is_closed:
             return []
         last = max(self._decoding)
@@ -359,10 +384,12 @@ class Utterance:
         return [part for part in parts if part.certain_speech]
 
     def _decode(self, parts: list[Segment], *, guess: bool, quick: bool = False) -> list[Action]:
-        """Begin what is not being decoded, and drop what is not wanted any more.
+        """Begin the missing decodes of these segments, and drop those of all others.
 
         Args:
-            quick: the last part may go on, so that a first pass over it will do.
+            parts: all segments to decode.
+            guess: nothing waits for the decodes yet.
+            quick: the last segment may still grow, so a first pass is enough for it.
         """
         wanted = {part.speech for part in parts}
         stale = [part for speech, part in self._decoding.items() if speech not in wanted]

@@ -1,8 +1,7 @@
-"""Is somebody speaking? Silero VAD v6, one probability per 32 ms.
+"""Voice activity detection with Silero VAD v6: one speech probability per 32 ms.
 
-The model is the ONNX file that faster-whisper carries. One onnxruntime session
-serves all streams; what it must remember between windows (the state of its
-LSTM, and the last 64 samples) belongs to the stream.
+The model is the ONNX file in the faster-whisper package. One onnxruntime session serves all
+streams; each stream keeps its own state between windows (the LSTM's, and the last 64 samples).
 """
 
 from __future__ import annotations
@@ -21,19 +20,23 @@ from .hysteresis import WINDOW, Probabilities
 if TYPE_CHECKING:
     import onnxruntime
 
-_CONTEXT = 64  # samples of the window before, in front of each
+_CONTEXT = 64  # samples of the previous window that precede each window
 _STATE = (1, 1, 128)  # shape of the LSTM's h and c
 
 
 class Vad:
-    """The model, loaded once. Blocking; safe to use from several threads."""
+    """The Silero model, loaded once. Blocking; safe to use from several threads.
+
+    Raises:
+        ModelError: the model file is missing.
+    """
 
     def __init__(self) -> None:
-        # Here, because it takes 0.1 s: a command that listens to nothing need not wait for it.
+        # Imported late, because it takes 0.1 s and commands without a VAD need not wait for it.
         import onnxruntime
 
         options = onnxruntime.SessionOptions()
-        # More threads cost more to wake than 0.1 ms of work is worth.
+        # Waking more threads costs more than the 0.1 ms of work that they would share.
         options.intra_op_num_threads = options.inter_op_num_threads = 1
         options.enable_cpu_mem_arena = False
         options.log_severity_level = 3
@@ -42,17 +45,20 @@ class Vad:
         )
 
     def stream(self) -> VadStream:
-        """Begin to listen to one stream of audio, from its first sample."""
+        """Return a detector for one new stream of audio."""
         return VadStream(self._session)
 
     def probabilities(self, samples: Samples) -> Probabilities:
-        """Judge a whole clip; its last, incomplete window is filled with zeros."""
+        """Return the probabilities of a whole clip, padded with zeros to whole windows."""
         missing = -len(samples) % WINDOW
         return self.stream().feed(np.pad(samples, (0, missing)))
 
 
 class VadStream:
-    """One stream: takes samples in chunks of any length, judges whole windows."""
+    """VAD state of one stream. Takes chunks of any length and evaluates whole windows.
+
+    Blocking; one thread at a time.
+    """
 
     def __init__(self, session: onnxruntime.InferenceSession) -> None:
         self._session = session
@@ -63,7 +69,11 @@ class VadStream:
         self._level = LevelControl()
 
     def feed(self, samples: Samples) -> Probabilities:
-        """Return the probabilities of the windows that are complete now."""
+        """Take more samples; return the probabilities of the windows that they complete.
+
+        Args:
+            samples: shape (n,), 16 kHz, -1 to 1.
+        """
         samples = np.concatenate((self._rest, samples))
         count = len(samples) // WINDOW
         self._rest = samples[count * WINDOW :]
@@ -71,12 +81,12 @@ class VadStream:
             return np.zeros(0, np.float32)
         amplified = self._level.feed(samples[: count * WINDOW].reshape(count, WINDOW))
         whole = np.concatenate((self._context, amplified.reshape(-1)))
-        # Row i: the 64 samples before window i, then window i.
-        rows = whole[np.newaxis]  # one window, as a live stream brings them
+        # Row i holds the 64 samples before window i, then window i.
+        rows = whole[np.newaxis]  # one window: the usual case in a live stream
         if count > 1:
             rows = np.lib.stride_tricks.sliding_window_view(whole, _CONTEXT + WINDOW)[::WINDOW]
         self._context = whole[-_CONTEXT:]
-        # The model walks along the rows itself and hands back its last state.
+        # The model processes the rows in order and returns its last state.
         output, self._h, self._c = self._session.run(
             None, {"input": np.ascontiguousarray(rows), "h": self._h, "c": self._c}
         )
@@ -85,10 +95,10 @@ class VadStream:
 
 
 def _model_file() -> Path:
-    # Looked up without importing faster_whisper, which takes half a second.
+    # Find the file without importing faster_whisper, which takes half a second.
     spec = importlib.util.find_spec("faster_whisper")
     for folder in (spec.submodule_search_locations or []) if spec else []:
         path = Path(folder) / "assets" / "silero_vad_v6.onnx"
         if path.is_file():
             return path
-    raise ModelError("faster-whisper's silero_vad_v6.onnx is missing; install it again")
+    raise ModelError("faster-whisper's silero_vad_v6.onnx is missing; reinstall faster-whisper")

@@ -1,7 +1,7 @@
-"""Fakes and sounds for tests, ours and those of people who build on this package.
+"""Fakes and test signals, for this package's tests and for those of packages that use it.
 
-The fakes are real classes with the real interfaces; nothing is patched. home_assistant.py has a
-fake Home Assistant; it needs the extra `hass`.
+The fakes are real classes with the real interfaces; nothing is patched. home_assistant.py is not
+imported here, because its fake Home Assistant needs the extra `hass`.
 """
 
 from .fakes import FakeEngine, FakeMicrophone, LoudnessVad

@@ -14,10 +14,12 @@ from ..speech.hysteresis import WINDOW, Probabilities
 
 
 class FakeEngine:
-    """An engine that says how many seconds it was given, or what it is told to say.
+    """Fake engine: by default, each job's text is the length of its audio in seconds.
 
     Args:
-        say: the text for a job; may raise.
+        say: returns the text of a job; may raise. Called in the thread that decodes.
+        max_batch: jobs per decode.
+        parallel: decodes at the same time.
         held: decodes wait until release() is called.
     """
 
@@ -33,8 +35,8 @@ class FakeEngine:
         self.parallel = parallel
         self.decoded: list[Job] = []
         self.warmed_up = False
-        self.unloaded = threading.Event()  # set while it is
-        self.decoding = threading.Event()  # set once a decode has begun
+        self.unloaded = threading.Event()  # set while the model is unloaded
+        self.decoding = threading.Event()  # set when the first decode begins
         self.held = held
         self._say = say
         self._go = threading.Event()
@@ -42,7 +44,7 @@ class FakeEngine:
             self._go.set()
 
     def release(self) -> None:
-        """Let held decodes go on, this one and all that follow."""
+        """Let the held decode and all later ones continue."""
         self._go.set()
 
     def batch_key(self, job: Job) -> Hashable:
@@ -66,24 +68,29 @@ class FakeEngine:
 
 
 class LoudnessVad:
-    """Takes every window that is not nearly silent for speech."""
+    """Fake VAD: every window with a peak above 0.01 is speech."""
 
     def stream(self) -> LoudnessVad:
         return self
 
     def feed(self, samples: Samples) -> Probabilities:
-        """Judge whole windows."""
+        """Return 1 for each window of speech, 0 for the others.
+
+        Args:
+            samples: whole windows, shape (n * WINDOW,).
+        """
         windows = samples.reshape(-1, WINDOW)
         loud = np.abs(windows).max(axis=1, initial=0.0) > 0.01
         return np.asarray(loud, np.float32)
 
 
 class FakeMicrophone:
-    """Hears what it is given, a window at a time, as fast as it is listened to.
+    """Fake microphone: yields given samples in blocks of one window, as fast as they are read.
 
     Args:
-        samples: what it hears, filled up with silence to whole windows.
-        stays: it then hears nothing more but is there still; else it is unplugged.
+        samples: what it records, padded with zeros to whole windows.
+        stays: it stays connected after the last block, without yielding more; else blocks() ends
+            as if it had been unplugged.
     """
 
     def __init__(self, samples: Samples, *, stays: bool = False) -> None:

@@ -1,6 +1,6 @@
-"""A Home Assistant that knows nothing but names: the websocket API, really served.
+"""Fake Home Assistant: serves the part of the websocket API that holds names.
 
-Needs the extra "hass" (aiohttp). Its answers have the shape of 2026.11's.
+Needs the extra `hass` (aiohttp). The answers have the format of Home Assistant 2026.11.
 """
 
 from __future__ import annotations
@@ -16,11 +16,11 @@ from aiohttp import web
 
 @dataclass(slots=True)
 class FakeHome:
-    """What is in the registries."""
+    """Contents of the registries."""
 
-    entities: dict[str, dict[str, Any]] = field(default_factory=dict)  # extended entries by id
-    friendly: dict[str, str] = field(default_factory=dict)  # names of states by entity
-    hidden: set[str] = field(default_factory=set)  # entities that are not exposed
+    entities: dict[str, dict[str, Any]] = field(default_factory=dict)  # registry entries by id
+    friendly: dict[str, str] = field(default_factory=dict)  # friendly names by entity id
+    hidden: set[str] = field(default_factory=set)  # ids of entities that are not exposed
     areas: list[dict[str, Any]] = field(default_factory=list)
     floors: list[dict[str, Any]] = field(default_factory=list)
     devices: list[dict[str, Any]] = field(default_factory=list)
@@ -35,7 +35,13 @@ class FakeHome:
         device: str | None = None,
         exposed: bool = True,
     ) -> None:
-        """Put an entity into the registry and give it a state."""
+        """Add an entity to the registry, with a state.
+
+        Args:
+            entity: its id, "light.lamp".
+            aliases: may contain None, as in the registry.
+            exposed: to the conversation agent.
+        """
         self.entities[entity] = {
             "entity_id": entity,
             "name": None,
@@ -57,12 +63,13 @@ class FakeHome:
 
 
 class FakeHomeAssistant:
-    """Serves a FakeHome for the length of an `async with`.
+    """Serves a FakeHome on 127.0.0.1 inside an `async with` block.
 
     Args:
-        token: the one that is taken.
-        admin: whose token it is; others may not see what is exposed.
-        unknown: commands that it is too old for.
+        home: may change at any time.
+        token: the only valid access token.
+        admin: the token's user is an administrator; others may not list the exposed entities.
+        unknown: commands that it rejects as unknown, like an older version.
     """
 
     def __init__(
@@ -74,8 +81,8 @@ class FakeHomeAssistant:
         unknown: Sequence[str] = (),
     ) -> None:
         self.home = home
-        self.fetches = 0  # conversations that got past the token
-        self.go = asyncio.Event()  # cleared: it says nothing after the token
+        self.fetches = 0  # connections that authenticated
+        self.go = asyncio.Event()  # cleared: no command is answered
         self.go.set()
         self._token = token
         self._admin = admin
@@ -85,7 +92,7 @@ class FakeHomeAssistant:
 
     @property
     def api(self) -> str:
-        """What --hass-api takes."""
+        """URL for --hass-api."""
         return f"http://127.0.0.1:{self._port}/api"
 
     async def __aenter__(self) -> Self:
@@ -102,7 +109,10 @@ class FakeHomeAssistant:
         await self._runner.cleanup()
 
     async def talk(self, request: web.Request) -> web.WebSocketResponse:
-        """Be Home Assistant to one client; for a server that passes it on, as the Supervisor."""
+        """Handle one websocket connection.
+
+        Public, so that a fake Supervisor can route connections here.
+        """
         socket = web.WebSocketResponse()
         await socket.prepare(request)
         await socket.send_json({"type": "auth_required", "ha_version": "2026.11.0"})

@@ -1,4 +1,4 @@
-"""Sounds for tests."""
+"""Test signals."""
 
 from __future__ import annotations
 
@@ -8,16 +8,16 @@ from ..audio.pcm import SAMPLE_RATE, Samples
 
 
 def tone(seconds: float, *, hertz: float = 440.0, rate: int = SAMPLE_RATE) -> Samples:
-    """A sine at half of full scale."""
+    """Return a sine at half of full scale."""
     at = np.arange(round(seconds * rate)) / rate
     return (0.5 * np.sin(2 * np.pi * hertz * at)).astype(np.float32)
 
 
 def silence(seconds: float, *, rate: int = SAMPLE_RATE) -> Samples:
-    """Digital zero."""
+    """Return digital silence."""
     return np.zeros(round(seconds * rate), np.float32)
 
 
 def pcm16(samples: Samples) -> bytes:
-    """Samples as Home Assistant sends them: 16-bit little-endian."""
+    """Convert samples to 16-bit little-endian PCM, as Home Assistant sends it."""
     return np.clip(np.rint(samples * 32768), -32768, 32767).astype("<i2").tobytes()

@@ -391,14 +391,14 @@ def test_24_bits_in_32_are_heard() -> None:
     [
         (
             wav_file(b"", PcmFormat(), tag=2),
-            "WAV header says format 0x0002; we take 0x0001 (PCM)",
+            "WAV header has format 0x0002; supported: 0x0001 (PCM)",
         ),
-        (wav_file(b"", PcmFormat(), tag=7, extensible=True), "WAV header says format 0x0007"),
-        (wav_file(b"", PcmFormat(), bits=64), "audio has 8 bytes per sample; we take 1 to 4"),
-        (wav_file(b"", PcmFormat(), tag=3), "audio is 16-bit floating point; we take 32-bit"),
+        (wav_file(b"", PcmFormat(), tag=7, extensible=True), "WAV header has format 0x0007"),
+        (wav_file(b"", PcmFormat(), bits=64), "audio has 8 bytes per sample; supported: 1 to 4"),
+        (wav_file(b"", PcmFormat(), tag=3), "audio is 16-bit floating point; supported: 32-bit"),
         (wav_file(b"", PcmFormat()).replace(b"\x80\x3e", b"\x00\x00", 1), "audio has 0 Hz"),
-        (b"RIFF\0\0\0\0WAVEfmt \x04\0\0\0\1\0\1\0data\0\0\0\0", "has 4 bytes about its format"),
-        (b"RIFF\0\0\0\0WAVEfmt \x10\0\0\0\1" + bytes(15), "audio has 0 Hz; we take 8000 to"),
+        (b"RIFF\0\0\0\0WAVEfmt \x04\0\0\0\1\0\1\0data\0\0\0\0", "fmt chunk has 4 bytes"),
+        (b"RIFF\0\0\0\0WAVEfmt \x10\0\0\0\1" + bytes(15), "audio has 0 Hz; supported: 8000 to"),
     ],
 )
 def test_a_wav_header_that_says_what_we_do_not_take(file: bytes, sentence: str) -> None:
@@ -414,14 +414,14 @@ def test_a_wav_header_that_says_what_we_do_not_take(file: bytes, sentence: str) 
 @pytest.mark.parametrize(
     ("pcm", "sentence"),
     [
-        ((0, 2, 1), "audio has 0 Hz; we take 8000 to 192000"),
-        ((-16_000, 2, 1), "audio has -16000 Hz; we take 8000 to 192000"),
-        ((1, 2, 1), "audio has 1 Hz; we take 8000 to 192000"),
-        ((192_001, 2, 1), "audio has 192001 Hz; we take 8000 to 192000"),
-        ((16_000, 0, 1), "audio has 0 bytes per sample; we take 1 to 4"),
-        ((16_000, 7, 1), "audio has 7 bytes per sample; we take 1 to 4"),
-        ((16_000, 2, 0), "audio has 0 channels; we take 1 to 8"),
-        ((16_000, 2, 9), "audio has 9 channels; we take 1 to 8"),
+        ((0, 2, 1), "audio has 0 Hz; supported: 8000 to 192000"),
+        ((-16_000, 2, 1), "audio has -16000 Hz; supported: 8000 to 192000"),
+        ((1, 2, 1), "audio has 1 Hz; supported: 8000 to 192000"),
+        ((192_001, 2, 1), "audio has 192001 Hz; supported: 8000 to 192000"),
+        ((16_000, 0, 1), "audio has 0 bytes per sample; supported: 1 to 4"),
+        ((16_000, 7, 1), "audio has 7 bytes per sample; supported: 1 to 4"),
+        ((16_000, 2, 0), "audio has 0 channels; supported: 1 to 8"),
+        ((16_000, 2, 9), "audio has 9 channels; supported: 1 to 8"),
     ],
 )
 def test_a_format_we_do_not_take(pcm: tuple[int, int, int], sentence: str) -> None:
