@@ -32,9 +32,9 @@ machine listens by then."""
 _SHELLS = ("bash", "zsh", "fish", "tcsh", "powershell")
 _STATUSES = """\
 exit status:
-  0    done
-  1    it could not be done: no server, no answer, a file that cannot be read
-  2    it was asked for in a way that cannot be done
+  0    success
+  1    failure: no server, no answer, an unreadable file, no speech
+  2    usage error
   130  interrupted
 """
 
@@ -80,7 +80,7 @@ _SECONDS = _number(float, 0.1)
 
 
 def _timeout(seconds: float) -> Any:
-    return _option(seconds, "that the server may be silent when it is its turn", type=_SECONDS)
+    return _option(seconds, "most seconds to wait for the server's next event", type=_SECONDS)
 
 
 def _path(help: str, metavar: str) -> Any:
@@ -90,7 +90,7 @@ def _path(help: str, metavar: str) -> Any:
 def _files() -> Any:
     return _option(
         (),
-        "sound or video, a folder of it, or - for standard input",
+        "audio or video file, a folder of them, or - for standard input",
         flag="files",
         nargs="+",
         metavar="FILE",
@@ -102,42 +102,42 @@ class Connecting:
     """How servers are spoken to."""
 
     timeout: float = _timeout(300.0)
-    tls: bool = _option(False, "speak TLS with a server whose certificate is known")
+    tls: bool = _option(False, "use TLS")
     tls_ca: str | None = _option(
         None,
-        "whose certificates are believed, a PEM file (default: whom this system trusts); "
-        "means --tls",
+        "certificate authority to trust, a PEM file (default: those of the system); "
+        "implies --tls",
         metavar="FILE",
     )
     tls_cert: str | None = _option(
         None,
-        "our own certificate, a PEM file, for a server that asks for one; means --tls",
+        "client certificate, a PEM file, for a server that requires one; implies --tls",
         metavar="FILE",
     )
     tls_key: str | None = _option(
         None,
-        "its private key, a PEM file (default: it is in --tls-cert); means --tls",
+        "its private key, a PEM file (default: in the file of --tls-cert); implies --tls",
         metavar="FILE",
     )
 
 
 @dataclass(frozen=True, kw_only=True)
 class _OneServer(Connecting):
-    uri: str = _option(DEFAULT_URI, "where it is")
+    uri: str = _option(DEFAULT_URI, "address of the server")
 
 
 @dataclass(frozen=True, kw_only=True)
 class _Speaking(Connecting):
-    language: str | None = _option(None, "of the speech, like en or de")
-    model: str | None = _option(None, "which of the server's models")
+    language: str | None = _option(None, "language of the speech, like en or de")
+    model: str | None = _option(None, "name of one of the server's models")
 
 
 @dataclass(frozen=True, kw_only=True)
 class _Again(_OneServer, _Speaking):
     retry: int = _option(
         RETRIES,
-        "times to connect again and send all of an utterance again, where the connection "
-        "broke before its text",
+        "how often to reconnect and send the utterance again if the connection breaks before "
+        "its text arrives",
         least=0,
         metavar="N",
     )
@@ -145,18 +145,20 @@ class _Again(_OneServer, _Speaking):
 
 @dataclass(frozen=True, kw_only=True)
 class Wish(_Again):
-    """Write what is said in files."""
+    """Transcribe files."""
 
     files: Sequence[str] = _files()
-    format: str = _option("text", "", choices=list(FORMATS))
-    output: Path | None = _path("one file for each there, not standard output", "DIR")
+    format: str = _option("text", "output format", choices=list(FORMATS))
+    output: Path | None = _path(
+        "write one file per input to this folder instead of standard output", "DIR"
+    )
     pause: float | None = _option(
         None,
-        "cut at silences so long, and send the parts one by one "
-        f"(default: {CAPTION_PAUSE:g} for srt and vtt; text and json are cut only where long)",
+        "split at silences of this length and send the parts separately (default: "
+        f"{CAPTION_PAUSE:g} for srt and vtt; text and json are split only where long)",
         type=_SECONDS,
     )
-    jobs: int = _option(1, "at a time", least=1, metavar="N")
+    jobs: int = _option(1, "files to transcribe at the same time", least=1, metavar="N")
 
 
 class End(StrEnum):
@@ -170,36 +172,42 @@ class End(StrEnum):
 
 @dataclass(frozen=True, kw_only=True)
 class Manner(_Again):
-    """Write what is said into the microphone."""
+    """Transcribe the microphone."""
 
-    device: str | None = _option(None, "microphone: part of its name, or number", metavar="NAME")
-    devices: bool = _option(False, "list the microphones and end")
-    loop: bool = _option(False, "again and again, until q is pressed")
+    device: str | None = _option(
+        None, "microphone, by its number or part of its name", metavar="NAME"
+    )
+    devices: bool = _option(False, "list the microphones and exit")
+    loop: bool = _option(False, "transcribe one utterance after the other, until q is pressed")
     end: End = _option(
         End.AUTO,
-        "who says that an utterance is over: the server, the client's own ear, or a key; "
-        "auto asks the server whether it can; a key ends it always",
+        "what ends an utterance: the server, the client's own VAD, or a key; auto takes the "
+        "server if it can and the VAD otherwise; a key always ends it",
     )
     # Between Home Assistant's 0.7 (its default) and 1.25 (relaxed).
-    silence: float = _option(0.8, "that end an utterance for the client's own ear", least=0.1)
-    longest: float = _option(60.0, "of an utterance, and to wait for its first word", least=1.0)
+    silence: float = _option(
+        0.8, "seconds of silence that end an utterance for the client's own VAD", least=0.1
+    )
+    longest: float = _option(
+        60.0, "longest utterance, and longest wait for its first word, in seconds", least=1.0
+    )
 
 
 @dataclass(frozen=True, kw_only=True)
 class Ask(_OneServer):
-    """Show what a server says it is."""
+    """Show what a server offers."""
 
     timeout: float = _timeout(10.0)
-    json: bool = _option(False, "all of it, as the server sent it")
+    json: bool = _option(False, "print the server's info event as JSON")
 
 
 @dataclass(frozen=True, kw_only=True)
 class Pings(_OneServer):
-    """See whether a server answers, and how fast."""
+    """Check whether a server answers, and how fast."""
 
     timeout: float = _timeout(10.0)
-    count: int = _option(3, "", least=1, metavar="N")
-    interval: float = _option(1.0, "between two", least=0.0)
+    count: int = _option(3, "number of pings", least=1, metavar="N")
+    interval: float = _option(1.0, "seconds between two pings", least=0.0)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -207,38 +215,38 @@ class Search(Connecting):
     """Find servers on the network."""
 
     timeout: float = _timeout(3.0)
-    seconds: float = _option(3.0, "to wait for announcements", least=0.1)
-    json: bool = _option(False, "one line for each")
+    seconds: float = _option(3.0, "how long to wait for announcements", least=0.1)
+    json: bool = _option(False, "print one line of JSON per server")
 
 
 @dataclass(frozen=True, kw_only=True)
 class Plan(_Speaking):
-    """Measure how fast and how right servers answer."""
+    """Measure how fast and how accurate servers are."""
 
     timeout: float = _timeout(120.0)
     files: Sequence[str] = _files()
     uris: Sequence[str] = _option(
         (),
-        f"where it is; may be given again, to compare (default: {DEFAULT_URI})",
+        f"address of a server; can be repeated, to compare (default: {DEFAULT_URI})",
         flag="--uri",
         action="append",
         metavar="URI",
     )
-    rounds: int = _option(1, "", least=1, metavar="N")
-    jobs: int = _option(1, "speakers at the same time", least=1, metavar="N")
-    burst: bool = _option(False, "send at once, not in real time as a microphone does")
+    rounds: int = _option(1, "how often to play each recording", least=1, metavar="N")
+    jobs: int = _option(1, "recordings to play at the same time", least=1, metavar="N")
+    burst: bool = _option(False, "send all at once, not in real time as a microphone does")
     trailing: float = _option(
-        0.7, "of silence after each recording, as Home Assistant waits", least=0.0
+        0.7, "seconds of silence after each recording, as Home Assistant waits", least=0.0
     )
-    json: Path | None = _path("write every answer there", "FILE")
-    plot: Path | None = _path("draw the times there", "FILE.png")
+    json: Path | None = _path("write every answer to this file", "FILE")
+    plot: Path | None = _path("plot the times to this file", "FILE.png")
 
 
 @dataclass(frozen=True, kw_only=True)
 class Completion:
-    """Print what completes these commands in a shell."""
+    """Print a completion script for a shell."""
 
-    shell: str = _option("", "", flag="shell", choices=_SHELLS)
+    shell: str = _option("", "shell to complete in", flag="shell", choices=_SHELLS)
 
 
 _TAKES = {"transcribe": ("FILE ...",), "bench": ("FILE ...",), "completion": ("SHELL",)}
