@@ -8,7 +8,9 @@ from collections.abc import Callable, Iterator
 
 import numpy as np
 
-from ..support.clips import SAMPLE_RATE, Clip, Samples, spoken, to_pcm, to_samples
+from wyoming_faster_whisper.audio.pcm import to_pcm16
+
+from ..support.clips import SAMPLE_RATE, Clip, Samples, spoken, to_samples
 
 DISTANT = -30.0  # dB by which a distant voice is attenuated
 FLOOR = -70.0  # dBFS: noise floor of a quiet room
@@ -20,8 +22,8 @@ def degrade(clip: Clip, pcm: bytes, condition: str, noise: Samples) -> bytes:
         return pcm
     samples = to_samples(pcm)
     if condition == "distant":
-        return to_pcm(from_afar(samples, clip.name))
-    return to_pcm(with_noise(samples, float(condition.removesuffix("dB")), noise, clip.name))
+        return to_pcm16(from_afar(samples, clip.name))
+    return to_pcm16(with_noise(samples, float(condition.removesuffix("dB")), noise, clip.name))
 
 
 def with_noise(samples: Samples, snr: float, noise: Samples, seed: str) -> Samples:
@@ -68,8 +70,8 @@ def kitchen_like(seconds: float = 60.0) -> Samples:
 
 
 def silence_set(noise: Samples) -> list[Clip]:
-    """Return sounds of 2 to 15 s without speech."""
-    return [Clip(name, to_pcm(sound), b"") for name, sound in _silences(noise)]
+    """Sounds of 2 to 15 s in which nobody speaks."""
+    return [Clip(name, to_pcm16(sound), b"") for name, sound in _silences(noise)]
 
 
 def _silences(noise: Samples) -> Iterator[tuple[str, Samples]]:

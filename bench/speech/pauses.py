@@ -13,7 +13,9 @@ from pathlib import Path
 
 import numpy as np
 
-from ..support.clips import SAMPLE_RATE, Clip, Samples, to_pcm, to_samples
+from wyoming_faster_whisper.audio.pcm import to_pcm16
+
+from ..support.clips import SAMPLE_RATE, Clip, Samples, to_samples
 from ..support.models import cache_directory
 from ..support.report import progress
 from .noise import coloured
@@ -36,7 +38,7 @@ def room(clip: Clip, seconds: float) -> bytes:
         tail = _soft_noise(clip.name)
     # Mirrored, so that it repeats without a step.
     there_and_back = np.concatenate([tail, tail[::-1]])
-    return to_pcm(np.resize(there_and_back, round(seconds * SAMPLE_RATE)))
+    return to_pcm16(np.resize(there_and_back, round(seconds * SAMPLE_RATE)))
 
 
 @lru_cache(maxsize=1024)
@@ -68,7 +70,7 @@ def with_pause(clip: Clip, at: int, seconds: float) -> Clip:
     tone[-_FADE:] = tone[-_FADE:] * fade[::-1] + after[0] * fade
     return Clip(
         f"{clip.name}, {seconds:g} s at {at / SAMPLE_RATE:.2f} s",
-        to_pcm(np.concatenate([before, tone, after])),
+        to_pcm16(np.concatenate([before, tone, after])),
         clip.tail,
         clip.text,
         clip.phrases,

@@ -18,7 +18,9 @@ from pathlib import Path
 import numpy as np
 import soxr
 
-from ..support.clips import SAMPLE_RATE, Clip, cut, read_wav, to_pcm
+from wyoming_faster_whisper.audio.pcm import to_pcm16
+
+from ..support.clips import SAMPLE_RATE, Clip, cut, read_wav
 from ..support.models import cache_directory
 
 ROOT = Path(__file__).resolve().parent.parent.parent
@@ -119,5 +121,5 @@ def _keep(raw: Path, path: Path) -> None:
     half = path.with_suffix(".half")
     with wave.open(str(half), "wb") as out:
         out.setparams((1, 2, SAMPLE_RATE, 0, "NONE", "not compressed"))
-        out.writeframes(to_pcm(np.concatenate((lead, samples))))
+        out.writeframes(to_pcm16(np.concatenate((lead, samples))))
     half.rename(path)

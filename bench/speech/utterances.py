@@ -12,6 +12,8 @@ from pathlib import Path
 
 import numpy as np
 
+from wyoming_faster_whisper.audio.pcm import to_pcm16
+
 from ..dictation import PROSE, sentences
 from ..support.clips import (
     SAMPLE_RATE,
@@ -19,7 +21,6 @@ from ..support.clips import (
     Clip,
     Samples,
     load,
-    to_pcm,
     to_samples,
 )
 from . import texts, voices
@@ -224,7 +225,7 @@ def _utterance(
     """Make an utterance; the last TRAILING seconds of `whole` become its room noise."""
     end = len(whole) - round(TRAILING * SAMPLE_RATE)
     channels = whole.shape[1] if whole.ndim == 2 else 1
-    audio, after = to_pcm(whole[:end]), to_pcm(whole[end:])
+    audio, after = to_pcm16(whole[:end]), to_pcm16(whole[end:])
     return Utterance(row, name, audio, after, channels, text, phrases, language, auto)
 
 

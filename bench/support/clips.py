@@ -97,11 +97,6 @@ def to_samples(pcm: bytes) -> Samples:
     return np.frombuffer(pcm, dtype="<i2").astype(np.float32) / np.float32(32768)
 
 
-def to_pcm(samples: Samples) -> bytes:
-    """Convert samples to 16-bit PCM; louder ones are clipped, as by a microphone."""
-    return np.clip(np.rint(samples * 32768), -32768, 32767).astype("<i2").tobytes()
-
-
 def cut(name: str, pcm: bytes, text: str | None = None, phrases: tuple[str, ...] = ()) -> Clip:
     """Make a clip of a recording, split after its last word."""
     end = speech_end(to_samples(pcm)) * WIDTH

@@ -7,7 +7,8 @@ from itertools import islice
 import numpy as np
 
 from bench.dictation import Heard, dictations, table, this_server
-from bench.support.clips import SAMPLE_RATE, Clip, to_pcm
+from bench.support.clips import SAMPLE_RATE, Clip
+from wyoming_faster_whisper.audio.pcm import to_pcm16
 from wyoming_faster_whisper.speech.hysteresis import WINDOW
 from wyoming_faster_whisper.testing import FakeEngine, LoudnessVad, silence, tone
 
@@ -27,8 +28,8 @@ def test_what_the_pauses_close_is_decoded_once_and_in_order() -> None:
 
 
 def test_a_dictation_is_the_same_each_time() -> None:
-    known = [Clip(name, to_pcm(tone(1)), b"", f"said {name}") for name in "abcdef"]
-    unknown = Clip("g", to_pcm(tone(1)), b"")
+    known = [Clip(name, to_pcm16(tone(1)), b"", f"said {name}") for name in "abcdef"]
+    unknown = Clip("g", to_pcm16(tone(1)), b"")
     first, again = (
         [clip for _, clip in islice(dictations([*known, unknown], 2, 20), 2)] for _ in range(2)
     )

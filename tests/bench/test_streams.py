@@ -10,7 +10,8 @@ import pytest
 
 from bench.speech.pauses import PAUSES, quietest, room, with_pause
 from bench.speech.streams import BRIEF, SETUPS, dictations, plan, seconds
-from bench.support.clips import SAMPLE_RATE, WIDTH, Clip, to_pcm, to_samples
+from bench.support.clips import SAMPLE_RATE, WIDTH, Clip, to_samples
+from wyoming_faster_whisper.audio.pcm import to_pcm16
 from wyoming_faster_whisper.testing import silence, tone
 
 SERVERS = ["this server", "reference"]
@@ -18,7 +19,7 @@ SERVERS = ["this server", "reference"]
 
 def clip(name: str = "order", *, tail: float = 0.0, spoken: float = 2.0) -> Clip:
     room = np.full(round(tail * SAMPLE_RATE), 0.01, np.float32)
-    return Clip(name, to_pcm(tone(spoken)), to_pcm(room), "turn on the light", ("light",))
+    return Clip(name, to_pcm16(tone(spoken)), to_pcm16(room), "turn on the light", ("light",))
 
 
 def seconds_of(pcm: bytes) -> float:

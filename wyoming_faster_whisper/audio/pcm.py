@@ -169,6 +169,11 @@ def decode_pcm(data: bytes, pcm: PcmFormat) -> Samples:
     return frames[:, 0] if pcm.channels == 1 else frames.mean(axis=1, dtype=np.float32)
 
 
+def to_pcm16(samples: Samples) -> bytes:
+    """Turn samples into 16-bit little-endian PCM; what is beyond full scale is clipped."""
+    return np.clip(np.rint(samples * 32768), -32768, 32767).astype("<i2").tobytes()
+
+
 def decode_frames(data: bytes, pcm: PcmFormat) -> Frames:
     """Convert whole frames to float32, shape (n, channels), -1 to 1.
 

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import numpy as np
-
-from .pcm import SAMPLE_RATE, PcmFormat, Samples, decode_pcm
+from .pcm import SAMPLE_RATE, PcmFormat, Samples, decode_pcm, to_pcm16
 
 
 class Recording:
@@ -29,8 +27,7 @@ class Recording:
         return len(self) / SAMPLE_RATE
 
     def append(self, samples: Samples) -> None:
-        scaled = np.clip(np.rint(samples * 32768), -32768, 32767)
-        self._pcm += scaled.astype("<i2").tobytes()
+        self._pcm += to_pcm16(samples)
 
     def clear(self) -> None:
         """Drop all audio and free its memory."""

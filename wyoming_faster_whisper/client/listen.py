@@ -22,7 +22,7 @@ from functools import partial
 import numpy as np
 from wyoming.asr import Transcript
 
-from ..audio.pcm import SAMPLE_RATE, PcmFormat, Samples
+from ..audio.pcm import SAMPLE_RATE, PcmFormat, Samples, to_pcm16
 from ..errors import visible
 from . import plain_screen, screen
 from .clips import Spoken
@@ -241,8 +241,3 @@ def level(block: Samples) -> float:
     """How loud it is: 0 at 60 dB below full scale or less, 1 at full scale."""
     power = float(np.mean(np.square(block))) if len(block) else 0.0
     return min(1.0, max(0.0, 1.0 + 10 * math.log10(power + 1e-12) / _QUIETEST))
-
-
-def to_pcm16(samples: Samples) -> bytes:
-    """As it goes over the wire: 16-bit little-endian."""
-    return np.clip(np.rint(samples * 32768), -32768, 32767).astype("<i2").tobytes()

@@ -4,7 +4,8 @@ The fakes are real classes with the real interfaces; nothing is patched. home_as
 imported here, because its fake Home Assistant needs the extra `hass`.
 """
 
+from ..audio.pcm import to_pcm16 as pcm16
 from .fakes import FakeEngine, FakeMicrophone, LoudnessVad
-from .sounds import pcm16, silence, tone
+from .sounds import silence, tone
 
 __all__ = ["FakeEngine", "FakeMicrophone", "LoudnessVad", "pcm16", "silence", "tone"]

@@ -16,8 +16,3 @@ def tone(seconds: float, *, hertz: float = 440.0, rate: int = SAMPLE_RATE) -> Sa
 def silence(seconds: float, *, rate: int = SAMPLE_RATE) -> Samples:
     """Return digital silence."""
     return np.zeros(round(seconds * rate), np.float32)
-
-
-def pcm16(samples: Samples) -> bytes:
-    """Convert samples to 16-bit little-endian PCM, as Home Assistant sends it."""
-    return np.clip(np.rint(samples * 32768), -32768, 32767).astype("<i2").tobytes()

@@ -18,7 +18,7 @@ import numpy as np
 from wyoming.asr import Transcribe, Transcript
 from wyoming.audio import AudioChunk, AudioStart, AudioStop
 
-from ...audio.pcm import PcmFormat, PcmStream, Samples
+from ...audio.pcm import PcmFormat, PcmStream, to_pcm16
 from ...client import Client, ClientError, Clip
 from ...errors import ServerError
 from .facts import ConcurrentTrial, Described, ServerTrial, TrialUtterance
@@ -38,8 +38,7 @@ _ASKING = 10.0  # seconds to say what it is, twice what Home Assistant has
 def spoken(clip: Clip) -> bytes:
     """A clip as Home Assistant would send it: 16 kHz mono 16-bit."""
     stream = PcmStream(clip.pcm)
-    samples: Samples = np.concatenate([stream.feed(clip.data), stream.finish()])
-    return np.clip(np.rint(samples * 32768), -32768, 32767).astype("<i2").tobytes()
+    return to_pcm16(np.concatenate([stream.feed(clip.data), stream.finish()]))
 
 
 @dataclass(frozen=True, slots=True)
