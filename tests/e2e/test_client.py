@@ -19,11 +19,11 @@ from tests.support.serving import Server, until
 from wyoming_faster_whisper.audio.pcm import PcmFormat
 from wyoming_faster_whisper.client import Client, ClientError, Clip
 from wyoming_faster_whisper.commands.health_check import (
-    DEFAULT_URI,
     default_uri,
     server_arguments,
 )
 from wyoming_faster_whisper.testing import FakeEngine, pcm16, tone
+from wyoming_faster_whisper.transports.address import DEFAULT_URI
 from wyoming_faster_whisper.transports.lifecycle import ClientLimits
 from wyoming_faster_whisper.transports.wyoming.framing import write_event
 

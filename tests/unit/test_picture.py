@@ -32,7 +32,7 @@ MAY_IMPORT = {
     "client": "speech audio wire",
     "speech": "audio",
     "biasing": "",
-    "config": "models",
+    "config": "models wire",
     "models": "",
     "audio": "",
     "wire": "",

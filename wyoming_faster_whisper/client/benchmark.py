@@ -17,10 +17,11 @@ from pathlib import Path
 
 from ..audio.pcm import SAMPLE_RATE, PcmFormat
 from ..errors import AudioError, SettingError, printable, visible
+from ..transports.address import DEFAULT_URI
 from . import media, plain_screen, plot, screen, word_errors
 from .clips import Spoken
 from .connection import Client, ClientError, TranscriptObserver, Unreachable
-from .options import DEFAULT_URI, Plan
+from .options import Plan
 
 _STEP = 0.02  # seconds of sound at a time, when it is sent in real time
 

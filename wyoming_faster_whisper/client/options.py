@@ -19,11 +19,10 @@ from pathlib import Path
 from typing import Any
 
 from .. import __version__
-from ..transports.address import DEFAULT_PORT
+from ..transports.address import DEFAULT_URI
 from .formats import CAPTION_PAUSE, FORMATS
 
 PROGRAM = "wyoming-faster-whisper-client"
-DEFAULT_URI = f"tcp://127.0.0.1:{DEFAULT_PORT}"
 
 RETRIES = 5
 """15 s in all, as they come later and later: a server that is started again on a small

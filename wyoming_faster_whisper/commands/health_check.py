@@ -19,10 +19,8 @@ from pathlib import Path
 from ..client import Client, Lost
 from ..config.settings import written_out
 from ..process import open_stderr, tell
-from ..transports.address import Address
+from ..transports.address import DEFAULT_URI, Address
 from ..transports.tls import own_context
-
-DEFAULT_URI = "tcp://127.0.0.1:10300"
 
 _UNSET = ("", "null")  # as for the server
 _SERVER = "wyoming_faster_whisper"

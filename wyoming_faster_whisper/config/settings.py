@@ -17,12 +17,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from ..models import SttLibrary
+from ..transports.address import DEFAULT_PORT
 from .options import Arity, expand, option, options, page
 
 STYLES = ("plain", "command")
 pass
-
-DEFAULT_URI = "tcp://0.0.0.0:10300"
 
 # CTranslate2's names (docs/quantization.md there), so that a misspelt one is refused before
 # it is imported, which takes longer than to begin to listen.
@@ -47,7 +46,10 @@ REFERENCE_FLAGS = frozenset(
 class Settings:
     """All that an operator can choose."""
 
-    uri: str = option(DEFAULT_URI, "where to listen: tcp://HOST:PORT, unix://PATH or stdio://")
+    uri: str = option(
+        f"tcp://0.0.0.0:{DEFAULT_PORT}",
+        "where to listen: tcp://HOST:PORT, unix://PATH or stdio://",
+    )
     zeroconf: str | None = option(
         None,
         "announce the server over mDNS, under this name, so that Home Assistant discovers it",

@@ -9,6 +9,9 @@ from ..errors import SettingError
 
 DEFAULT_PORT = 10300
 
+DEFAULT_URI = f"tcp://127.0.0.1:{DEFAULT_PORT}"
+"""Where clients look for a server."""
+
 
 @dataclass(frozen=True, slots=True)
 class Address:
