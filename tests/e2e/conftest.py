@@ -15,7 +15,7 @@ from tests.support.processes import Process
 from tests.support.serving import Server, serving
 from wyoming_faster_whisper.config.load import read_settings
 from wyoming_faster_whisper.engine.protocol import Engine
-from wyoming_faster_whisper.session.session import SpeechDetector
+from wyoming_faster_whisper.speech.vad import SpeechDetector
 from wyoming_faster_whisper.testing import FakeEngine, LoudnessVad
 from wyoming_faster_whisper.transports.lifecycle import ClientLimits
 

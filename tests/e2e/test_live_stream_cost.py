@@ -10,7 +10,8 @@ from wyoming.audio import AudioChunk, AudioStart, AudioStop
 from wyoming.event import Event, async_read_event
 
 from tests.support.virtual_time import CHUNK, House, run
-from wyoming_faster_whisper.session.session import SessionContext, SpeechDetector
+from wyoming_faster_whisper.session.session import SessionContext
+from wyoming_faster_whisper.speech.vad import SpeechDetector
 from wyoming_faster_whisper.testing import LoudnessVad, pcm16, tone
 from wyoming_faster_whisper.transports.lifecycle import ClientLimits
 from wyoming_faster_whisper.transports.wyoming.connection import Connection

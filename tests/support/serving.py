@@ -25,7 +25,8 @@ from wyoming_faster_whisper.app.service import Service
 from wyoming_faster_whisper.audio.pcm import PcmFormat, Samples
 from wyoming_faster_whisper.config.settings import Settings
 from wyoming_faster_whisper.engine.protocol import Engine
-from wyoming_faster_whisper.session.session import AudioMemory, SpeechDetector
+from wyoming_faster_whisper.session.session import AudioMemory
+from wyoming_faster_whisper.speech.vad import SpeechDetector
 from wyoming_faster_whisper.testing import FakeEngine, LoudnessVad, pcm16, tone
 from wyoming_faster_whisper.transports.lifecycle import ClientLimits
 from wyoming_faster_whisper.transports.wyoming.framing import write_event

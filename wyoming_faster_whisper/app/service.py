@@ -27,9 +27,9 @@ from ..engine.remote.wyoming import Upstreams
 from ..models import data_folders
 from ..process import stop_signals
 from ..session.request import Offer
-from ..session.session import AudioMemory, SessionContext, SpeechDetector
+from ..session.session import AudioMemory, SessionContext
 from ..session.text import style
-from ..speech.vad import Vad
+from ..speech.vad import SpeechDetector, Vad
 from ..transports.address import Address
 from ..transports.lifecycle import ClientLimits
 from ..transports.tls import server_context

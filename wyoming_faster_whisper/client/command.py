@@ -18,6 +18,7 @@ from dataclasses import asdict
 from functools import partial
 
 from ..errors import ServerError, SettingError
+from ..speech.vad import SpeechDetector
 from ..transports.tls import client_context
 from . import media, queries, screen
 from .connection import Client, Unreachable
@@ -34,7 +35,6 @@ from .options import (
     Wish,
 )
 from .retry import Retry
-from .segmenting import SpeechDetector
 
 NewClient = Callable[[str], Client]
 

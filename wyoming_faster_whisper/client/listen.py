@@ -24,6 +24,7 @@ from wyoming.asr import Transcript
 
 from ..audio.pcm import SAMPLE_RATE, PcmFormat, Samples, to_pcm16
 from ..errors import visible
+from ..speech.vad import SpeechDetector
 from . import plain_screen, screen
 from .clips import Spoken
 from .connection import Client, ClientError, TranscriptObserver
@@ -32,7 +33,6 @@ from .keyboard import keys
 from .microphone import Microphone
 from .options import End, Manner
 from .retry import Retry
-from .segmenting import SpeechDetector
 
 _LEAD = 0.5  # seconds kept from before the first word: it is noticed when it has begun
 _QUIETEST = 60.0  # dB below full scale where the level meter begins

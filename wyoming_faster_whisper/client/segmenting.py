@@ -10,12 +10,12 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import Protocol
 
 import numpy as np
 
-from ..audio.pcm import SAMPLE_RATE, PcmFormat, Samples, decode_pcm
+from ..audio.pcm import SAMPLE_RATE, PcmFormat, decode_pcm
 from ..speech.hysteresis import WINDOW, Probabilities, Stretch, stretches
+from ..speech.vad import SpeechStream
 
 CAPTION_LONGEST = 12.0
 """Seconds of one caption. Subtitles stay for 7 at most (Netflix's style guide); a part that
@@ -30,18 +30,6 @@ _BREATH = 4  # windows of silence, 0.13 s: the shortest at which speech is cut a
 _PAD = 12  # windows, 0.4 s, kept before and after what is said
 _DOUBT = 0.2  # probability of speech that whispers reach, and a silent room does not
 _NEVER = math.inf
-
-
-class SpeechStream(Protocol):
-    """One stream of audio, judged window by window; blocking."""
-
-    def feed(self, samples: Samples) -> Probabilities: ...
-
-
-class SpeechDetector(Protocol):
-    """What is needed of the VAD."""
-
-    def stream(self) -> SpeechStream: ...
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,13 +13,14 @@ from wyoming.asr import Transcript
 
 from ..audio.pcm import SAMPLE_RATE, PcmFormat
 from ..errors import AudioError, SettingError, visible
+from ..speech.vad import SpeechDetector
 from . import media, screen
 from .clips import Clip
 from .connection import Client, ClientError, Refused
 from .formats import CAPTION_PAUSE, FORMATS, SUFFIXES, TIMED, Line, Transcription
 from .options import Wish
 from .retry import Retry
-from .segmenting import CAPTION_LONGEST, Cut, Part, SpeechDetector, detect_speech, parts
+from .segmenting import CAPTION_LONGEST, Cut, Part, detect_speech, parts
 
 # Seconds: what a server that finds the end of speech by itself might take for the end.
 _ENDPOINT_PAUSE = 0.3

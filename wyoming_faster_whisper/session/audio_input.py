@@ -6,7 +6,6 @@ import asyncio
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from functools import partial
-from typing import Protocol
 
 import numpy as np
 
@@ -15,22 +14,11 @@ from ..audio.pcm import PcmFormat, PcmStream, Samples
 from ..audio.recording import Recording
 from ..errors import AudioError, Busy
 from ..speech.hysteresis import WINDOW, Probabilities
+from ..speech.vad import SpeechDetector, SpeechStream
 
 _MOST_INLINE = 8  # windows that the VAD judges in the event loop: 1 ms; more go to a thread
 _SLICE = 512  # windows that it judges in a thread without a look at who else waits
 _FORMAT_CHANGES = 8  # in one utterance; each costs a new resampler
-
-
-class SpeechStream(Protocol):
-    """One stream of audio, judged window by window; blocking."""
-
-    def feed(self, samples: Samples) -> Probabilities: ...
-
-
-class SpeechDetector(Protocol):
-    """What is needed of the VAD."""
-
-    def stream(self) -> SpeechStream: ...
 
 
 @dataclass(slots=True)

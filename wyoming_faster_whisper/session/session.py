@@ -21,12 +21,12 @@ from enum import Enum
 
 from ..audio.pcm import PcmFormat
 from ..speech.endpointing import EndReason
-from .audio_input import AudioMemory, SpeechDetector, SpeechStream
+from .audio_input import AudioMemory
 from .events import Answer, Notice
 from .request import Request
 from .turn import SessionContext, Turn
 
-__all__ = ["Answer", "AudioMemory", "Session", "SessionContext", "SpeechDetector", "SpeechStream"]
+__all__ = ["Answer", "AudioMemory", "Session", "SessionContext"]
 
 _LOGGER = logging.getLogger(__name__)
 

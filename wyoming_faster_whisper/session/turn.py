@@ -24,7 +24,8 @@ from ..speech.prosody import measure_prosody
 from ..speech.segmenter import Segment, SpeechRules
 from ..speech.turn_classifier import classify_end_of_turn
 from ..speech.utterance import Action, AnnounceSpeech, Close, Decode, Drop, EndTurn, Utterance
-from .audio_input import AudioInput, AudioMemory, SpeechDetector
+from ..speech.vad import SpeechDetector
+from .audio_input import AudioInput, AudioMemory
 from .decodes import Decodes
 from .event_loop_lag import EventLoopLag
 from .events import (

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import importlib.util
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 import numpy as np
 
@@ -22,6 +22,18 @@ if TYPE_CHECKING:
 
 _CONTEXT = 64  # samples of the previous window that precede each window
 _STATE = (1, 1, 128)  # shape of the LSTM's h and c
+
+
+class SpeechStream(Protocol):
+    """One stream of audio, one probability per window; blocking."""
+
+    def feed(self, samples: Samples) -> Probabilities: ...
+
+
+class SpeechDetector(Protocol):
+    """A voice activity detector, loaded once."""
+
+    def stream(self) -> SpeechStream: ...
 
 
 class Vad:
