@@ -14,7 +14,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from ..audio.pcm import SAMPLE_RATE, PcmFormat, decode_pcm
-from ..speech.hysteresis import WINDOW, Probabilities, Stretch, stretches
+from ..speech.hysteresis import WINDOW, Probabilities, join, stretches
 from ..speech.vad import SpeechStream
 
 CAPTION_LONGEST = 12.0
@@ -70,7 +70,12 @@ def parts(data: bytes, probabilities: Sequence[float], cut: Cut) -> list[Part]:
     spoken = stretches(probabilities, min_silence=_BREATH)
     if not spoken:  # a whisper, perhaps; the server shall judge
         spoken = stretches(probabilities, threshold=_DOUBT, min_silence=_BREATH)
-    joined = _joined(spoken, cut)
+    gap = _NEVER if cut.pause is None else cut.pause / _SECONDS
+    joined = join(
+        spoken,
+        longest=max(1, round(cut.longest / _SECONDS) - 2 * _PAD),
+        closing_silence=lambda _: gap,
+    )
     seconds = len(data) / 2 / SAMPLE_RATE
     found = []
     for at, part in enumerate(joined):
@@ -86,24 +91,4 @@ def parts(data: bytes, probabilities: Sequence[float], cut: Cut) -> list[Part]:
                 min(part.end * _SECONDS, seconds),
             )
         )
-    return found
-
-
-def _joined(spoken: Sequence[Stretch], cut: Cut) -> list[Stretch]:
-    """Join what is parted by less than the pause to cut at, up to the longest part.
-
-    A stretch that is longer than that by itself is cut, for want of a pause.
-    """
-    longest = max(1, round(cut.longest / _SECONDS) - 2 * _PAD)
-    gap = _NEVER if cut.pause is None else cut.pause / _SECONDS
-    found: list[Stretch] = []
-    for stretch in spoken:
-        last = found[-1] if found else None
-        if last and stretch.start - last.end < gap and stretch.end - last.start <= longest:
-            found[-1] = Stretch(last.start, stretch.end)
-            continue
-        found += [
-            Stretch(start, min(stretch.end, start + longest))
-            for start in range(stretch.start, stretch.end, longest)
-        ]
     return found

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -65,4 +65,29 @@ def stretches(
             start = None
     if start is not None:
         found.append(Stretch(start, last + 1))
+    return found
+
+
+def join(
+    speech: Sequence[Stretch], *, longest: int, closing_silence: Callable[[int], float]
+) -> list[Stretch]:
+    """Join neighbouring stretches that no long silence separates, up to longest windows.
+
+    A stretch that is longer than that by itself is cut, for want of a pause.
+
+    Args:
+        closing_silence: for a stretch of so many windows, how many windows of silence after it
+            keep the next one apart.
+    """
+    found: list[Stretch] = []
+    for stretch in speech:
+        last = found[-1] if found else None
+        near = last is not None and stretch.start - last.end < closing_silence(len(last))
+        if last and near and stretch.end - last.start <= longest:
+            found[-1] = Stretch(last.start, stretch.end)
+            continue
+        found += [
+            Stretch(start, min(stretch.end, start + longest))
+            for start in range(stretch.start, stretch.end, longest)
+        ]
     return found

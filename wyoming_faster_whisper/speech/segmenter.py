@@ -13,7 +13,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from ..audio.pcm import SAMPLE_RATE
-from .hysteresis import WINDOW, Stretch, stretches, windows
+from .hysteresis import WINDOW, Stretch, join, stretches, windows
 
 LONGEST = 28.0
 """Longest segment in seconds: Whisper's window of 30 s, less a margin to detect the end."""
@@ -101,7 +101,11 @@ def segments(probabilities: Sequence[float], rules: SpeechRules, samples: int) -
     pad = round(rules.pad * SAMPLE_RATE)
     # However wide the pad, at least 1 s of speech must fit into a segment.
     longest = max(SAMPLE_RATE, round(LONGEST * SAMPLE_RATE) - 2 * pad)
-    parts = _joined(speech, longest=longest // WINDOW, rules=rules)
+    parts = join(
+        speech,
+        longest=longest // WINDOW,
+        closing_silence=lambda length: closing_silence(length, rules),
+    )
     found: list[Segment] = []
     for at, part in enumerate(parts):
         # Neighbours split the silence between them. A word in both would be transcribed twice.
@@ -132,23 +136,3 @@ def closing_silence(length: int, rules: SpeechRules) -> int:
         return gap
     share = min(1.0, (seconds - ENOUGH) / (TOO_MUCH - ENOUGH))
     return min(gap, round(_SENTENCE + share * (PAUSE - _SENTENCE)))
-
-
-def _joined(speech: Sequence[Stretch], *, longest: int, rules: SpeechRules) -> list[Stretch]:
-    """Join stretches that no closing silence separates, up to a longest length in windows.
-
-    A single stretch that is longer has no pause and is cut at that length.
-    """
-    found: list[Stretch] = []
-    for stretch in speech:
-        start = stretch.start
-        while stretch.end - start > longest:
-            found.append(Stretch(start, start + longest))
-            start += longest
-        last = found[-1] if found and start == stretch.start else None
-        close = last is not None and start - last.end < closing_silence(len(last), rules)
-        if last and close and stretch.end - last.start <= longest:
-            found[-1] = Stretch(last.start, stretch.end)
-        else:
-            found.append(Stretch(start, stretch.end))
-    return found
