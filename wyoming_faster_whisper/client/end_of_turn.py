@@ -9,7 +9,7 @@ from collections.abc import Iterable
 from enum import Enum, auto
 
 from ..audio.pcm import SAMPLE_RATE
-from ..speech.hysteresis import WINDOW, offset_threshold
+from ..speech.hysteresis import WINDOW, Hysteresis
 
 _THRESHOLD = 0.5  # probability from which somebody speaks
 _BEGIN = 3  # windows of speech in a row, 0.1 s, that no click or cough fills
@@ -33,18 +33,17 @@ class SilenceEndpointer:
     def __init__(self, silence: float) -> None:
         self.state = SpeakerState.WAITING
         self._enough = max(1, round(silence * SAMPLE_RATE / WINDOW))
-        self._run = 0  # windows of speech in a row before, of silence after it began
+        self._hysteresis = Hysteresis(_THRESHOLD, self._enough)
+        self._run = 0  # windows of speech in a row before it began
 
     def feed(self, probabilities: Iterable[float]) -> SpeakerState:
         """Take more windows, and say where the turn is then."""
         for probability in probabilities:
+            self._hysteresis.feed(probability)
             if self.state is SpeakerState.WAITING:
                 self._run = self._run + 1 if probability >= _THRESHOLD else 0
                 if self._run == _BEGIN:
-                    self.state, self._run = SpeakerState.SPEAKING, 0
-            elif self.state is SpeakerState.SPEAKING:
-                quiet = probability < offset_threshold(_THRESHOLD)
-                self._run = self._run + 1 if quiet else 0
-                if self._run == self._enough:
-                    self.state = SpeakerState.DONE
+                    self.state = SpeakerState.SPEAKING
+            elif self.state is SpeakerState.SPEAKING and self._hysteresis.silence == self._enough:
+                self.state = SpeakerState.DONE
         return self.state

@@ -19,12 +19,35 @@ Probabilities = npt.NDArray[np.float32]
 _HYSTERESIS = 0.15  # Silero's own value (snakers4/silero-vad: utils_vad.py, neg_threshold)
 
 
-def offset_threshold(threshold: float) -> float:
-    """Return the probability below which speech ends, given the threshold at which it begins.
+class Hysteresis:
+    """Whether a window is speech: it begins at a threshold and goes on at a lower one.
 
-    For a low threshold it is half of it: at 0 speech would never end.
+    Args:
+        threshold: probability at which speech begins.
+        min_silence: windows of silence after which it has to begin anew; at least 1.
     """
-    return max(threshold - _HYSTERESIS, threshold / 2)
+
+    def __init__(self, threshold: float, min_silence: int) -> None:
+        self.silence = 0  # windows since the last of speech
+        self._onset = threshold
+        # Half a low threshold, for at nothing speech would never end.
+        self._offset = max(threshold - _HYSTERESIS, threshold / 2)
+        self._min_silence = min_silence
+        self._in_speech = False
+
+    def feed(self, probability: float) -> bool:
+        """Return whether the next window is speech."""
+        if probability >= (self._offset if self._in_speech else self._onset):
+            self._in_speech, self.silence = True, 0
+            return True
+        self.silence += 1
+        if self.silence >= self._min_silence:
+            self._in_speech = False
+        return False
+
+    def reset(self) -> None:
+        """Require speech to begin anew."""
+        self._in_speech = False
 
 
 def windows(seconds: float) -> int:
@@ -49,18 +72,19 @@ def stretches(
     """Find the stretches of speech that are at least min_silence windows apart.
 
     Args:
-        probabilities: speech probability of each window.
-        threshold: probability at which speech begins; it ends below offset_threshold().
+        probabilities: of speech, one per window.
+        threshold: speech begins at it; see Hysteresis.
         min_silence: windows; at least 1.
     """
     found: list[Stretch] = []
+    hysteresis = Hysteresis(threshold, min_silence)
     start: int | None = None
     last = 0  # last window of speech
     for at, probability in enumerate(probabilities):
-        if probability >= (threshold if start is None else offset_threshold(threshold)):
+        if hysteresis.feed(probability):
             start = at if start is None else start
             last = at
-        elif start is not None and at - last >= min_silence:
+        elif start is not None and hysteresis.silence >= min_silence:
             found.append(Stretch(start, last + 1))
             start = None
     if start is not None:

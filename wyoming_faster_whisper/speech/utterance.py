@@ -28,7 +28,7 @@ from enum import Enum, auto
 
 from ..audio.pcm import SAMPLE_RATE
 from .endpointing import EndOfTurn, Endpointing, EndReason
-from .hysteresis import WINDOW, offset_threshold, windows
+from .hysteresis import WINDOW, Hysteresis, windows
 from .segmenter import PAUSE, Segment, SpeechRules, closing_silence, segments
 
 # A speaker who paused and went on is likely to do so again: each dropped guess adds _MORE_SILENCE
@@ -128,6 +128,7 @@ class Utterance:
         self.endpointing = endpointing or Endpointing()
         self.dropped_guesses = 0  # guesses dropped so far
         self._rules = rules
+        self._hysteresis = Hysteresis(rules.threshold, PAUSE)  # as in segments()
         self.guess_after = guess_after
         self._min_speech = max(1, windows(rules.min_speech))  # windows of speech in total
         self._probabilities: list[float] = []
@@ -192,10 +193,7 @@ class Utterance:
             if self.phase is UtterancePhase.ENDED:
                 break
             self._probabilities.append(probability)
-            # Hysteresis, as in stretches(): speech continues at a lower threshold than it begins.
-            begun = self._speech_start is not None and self._silent_windows < PAUSE
-            threshold = self._rules.threshold
-            if probability >= (offset_threshold(threshold) if begun else threshold):
+            if self._hysteresis.feed(probability):
                 actions += self._on_speech()
             else:
                 actions += self._on_silence(may_guess=may_guess)
@@ -224,6 +222,7 @@ class Utterance:
         self._provisional = segment if provisional else None
         if end_of_turn is EndOfTurn.NO_SPEECH and not provisional:
             self._speech_start, self._speech_windows, self._silent_windows = None, 0, 0
+            self._hysteresis.reset()
             self.phase = UtterancePhase.LISTENING
             return []
         self._end_of_turn = end_of_turn
