@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import selectors
 import threading
-from collections.abc import Callable, Coroutine, Hashable, Sequence
+from collections.abc import Callable, Coroutine, Sequence
 from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
@@ -22,7 +22,7 @@ from wyoming_faster_whisper.session.events import Answer, Notice
 from wyoming_faster_whisper.session.record import UtteranceRecord
 from wyoming_faster_whisper.session.request import Offer, Request
 from wyoming_faster_whisper.session.session import Session, SessionContext
-from wyoming_faster_whisper.testing import LoudnessVad, pcm16
+from wyoming_faster_whisper.testing import FakeEngine, LoudnessVad, pcm16
 
 T = TypeVar("T")
 PCM = PcmFormat()
@@ -78,16 +78,13 @@ def run(test: Coroutine[Any, Any, T]) -> T:
         loop.close()
 
 
-class SlowEngine:
+class SlowEngine(FakeEngine):
     """Takes its time, on the loop's clock.
 
     Args:
         seconds: that a decode takes.
         say: the text for a job.
     """
-
-    max_batch = 1
-    parallel = 1
 
     def __init__(
         self,
@@ -96,10 +93,10 @@ class SlowEngine:
     ) -> None:
         loop = asyncio.get_running_loop()
         assert isinstance(loop, VirtualLoop)
-        self.decoded: list[Job] = []
+        super().__init__()
         self._loop = loop
         self._seconds = seconds
-        self._say = say
+        self._transcribe = say
 
     def decode(self, jobs: Sequence[Job]) -> list[Transcript]:
         (job,) = jobs
@@ -107,7 +104,7 @@ class SlowEngine:
         self._loop.call_soon_threadsafe(self._sleep, self._seconds(job), awake)
         awake.wait()
         self.decoded.append(job)
-        return [self._say(job)]
+        return [self._transcribe(job)]
 
     def _sleep(self, seconds: float, awake: threading.Event) -> None:
         self._loop.asleep += 1
@@ -116,18 +113,6 @@ class SlowEngine:
     def _wake(self, awake: threading.Event) -> None:
         self._loop.asleep -= 1
         awake.set()
-
-    def batch_key(self, job: Job) -> Hashable:
-        return job.options
-
-    def warm_up(self, needed: Callable[[], bool] = lambda: False) -> None:
-        pass
-
-    def unload(self) -> None:
-        pass
-
-    def load(self) -> None:
-        pass
 
 
 @dataclass(frozen=True)
