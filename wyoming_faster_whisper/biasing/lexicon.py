@@ -10,11 +10,9 @@ import gzip
 import json
 import math
 import re
-from collections.abc import Container, Iterable
+from collections.abc import Container
 from functools import lru_cache
 from importlib import resources
-
-import numpy as np
 
 # A count of 50 means "in the dictionary, hardly ever seen": rare words and misspellings.
 _MIN_COUNT = 100
@@ -43,24 +41,12 @@ def zipf_frequencies(language: str) -> dict[str, float]:
     }
 
 
-class WordList:
-    """Whether there is such a word; eight bytes for each of them, where a set takes a hundred."""
-
-    def __init__(self, words: Iterable[str]) -> None:
-        self._hashes = np.unique(np.fromiter(map(hash, words), np.int64))
-
-    def __contains__(self, word: object) -> bool:
-        wanted = hash(word)
-        at = int(np.searchsorted(self._hashes, wanted))
-        return at < len(self._hashes) and int(self._hashes[at]) == wanted
-
-
 @lru_cache(maxsize=1)
-def vocabulary(language: str) -> WordList:
+def vocabulary(language: str) -> frozenset[str]:
     """The words of zipf_frequencies() and what things at home are called, in small letters."""
     brands = (resources.files(__package__) / "brands.txt").read_text("utf-8").splitlines()
     spoken = (word for word, count in _counts(language).items() if count >= _MIN_COUNT)
-    return WordList([*spoken, *(brand for brand in brands if not brand.startswith("#"))])
+    return frozenset((*spoken, *(brand for brand in brands if not brand.startswith("#"))))
 
 
 def split_words(text: str) -> list[str]:
