@@ -6,13 +6,13 @@ like: what people say, in a dozen languages. brands.txt has what they have at ho
 
 from __future__ import annotations
 
-import gzip
-import json
 import math
 import re
-from collections.abc import Container
+from collections.abc import Container, Mapping
 from functools import lru_cache
 from importlib import resources
+
+from spellchecker import SpellChecker
 
 # A count of 50 means "in the dictionary, hardly ever seen": rare words and misspellings.
 _MIN_COUNT = 100
@@ -84,9 +84,7 @@ def count_oov(text: str, *vocabularies: Container[str]) -> int:
     return count
 
 
-def _counts(language: str) -> dict[str, int]:
+def _counts(language: str) -> Mapping[str, int]:
     if language not in LANGUAGES:
         return {}
-    file = resources.files("spellchecker") / "resources" / f"{language}.json.gz"
-    counts: dict[str, int] = json.loads(gzip.decompress(file.read_bytes()))
-    return counts
+    return SpellChecker(language=language).word_frequency.dictionary
