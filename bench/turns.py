@@ -11,6 +11,7 @@ import hashlib
 import statistics
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, dataclass
+from functools import partial
 
 from wyoming_faster_whisper.config.settings import Settings
 from wyoming_faster_whisper.engine.protocol import DecodeOptions, Job, Transcript
@@ -179,7 +180,7 @@ class SimulatedTurn:
                 self._due = classify_end_of_turn(
                     said.text,
                     said.end_scores,
-                    measure_prosody(samples, action.segment.speech_end),
+                    partial(measure_prosody, samples, action.segment.speech_end),
                 )
                 self._free = max(self._free, now) + self._seconds * said.passes
                 self.decodes += 1

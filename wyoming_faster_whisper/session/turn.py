@@ -10,6 +10,7 @@ import asyncio
 import logging
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Protocol
 
 from ..audio.pcm import SAMPLE_RATE, PcmFormat
@@ -20,7 +21,7 @@ from ..speech import utterance
 from ..speech.endpointing import EndOfTurn, EndReason, TurnRules
 from ..speech.hysteresis import WINDOW, Probabilities, windows
 from ..speech.live_stream import LiveStream
-from ..speech.prosody import measure_prosody
+from ..speech.prosody import Prosody, measure_prosody
 from ..speech.segmenter import Segment, SpeechRules
 from ..speech.turn_classifier import classify_end_of_turn
 from ..speech.utterance import Action, AnnounceSpeech, Close, Decode, Drop, EndTurn, Utterance
@@ -369,12 +370,15 @@ class Turn:
         if text is None:
             end_of_turn = EndOfTurn.FAILED
         else:
-            samples = self._audio_input.recording.samples(segment.start, segment.end)
             end_of_turn = classify_end_of_turn(
-                text.text, text.end_scores, measure_prosody(samples, segment.speech_end)
+                text.text, text.end_scores, partial(self._prosody, segment)
             )
         provisional = text is not None and text.provisional
         self._perform(*self._utterance.decoded(segment, end_of_turn, provisional=provisional))
+
+    def _prosody(self, segment: Segment) -> Prosody:
+        samples = self._audio_input.recording.samples(segment.start, segment.end)
+        return measure_prosody(samples, segment.speech_end)
 
     def _send_partial(self, piece: str) -> None:
         if self._shared.partials != "off":

@@ -9,6 +9,7 @@ that of an interrupted sentence is as short and as loud as the others.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
@@ -63,20 +64,20 @@ THRESHOLDS = {EndOfTurn.COMPLETE: 2.4, EndOfTurn.LIKELY: 0.6, EndOfTurn.UNSURE: 
 
 
 def classify_end_of_turn(
-    text: str, scores: EndOfTextScores | None, prosody: Prosody
+    text: str, scores: EndOfTextScores | None, prosody: Callable[[], Prosody]
 ) -> EndOfTurn:
     """Classify a decoded text by how finished its sentence is.
 
     Args:
         text: "" = no speech.
         scores: None if the engine cannot provide them; no text counts as finished then.
-        prosody: of the voice before the silence.
+        prosody: measures the voice before the silence; called only if there are scores.
     """
     if not text:
         return EndOfTurn.NO_SPEECH
     if scores is None:
         return EndOfTurn.INCOMPLETE if text.endswith(_BREAKS_OFF) else EndOfTurn.UNSURE
-    found = log_odds(scores, prosody)
+    found = log_odds(scores, prosody())
     over = (each for each, least in THRESHOLDS.items() if found >= least)
     return next(over, EndOfTurn.INCOMPLETE)
 

@@ -24,21 +24,21 @@ FADING, LOUD = (
 
 
 def test_a_sure_mark_and_a_voice_that_fades_are_the_end() -> None:
-    assert classify_end_of_turn("Turn it on.", SURE, FADING) is EndOfTurn.COMPLETE
+    assert classify_end_of_turn("Turn it on.", SURE, lambda: FADING) is EndOfTurn.COMPLETE
 
 
 def test_a_text_that_is_broken_off_goes_on() -> None:
-    assert classify_end_of_turn("Turn on the", OPEN, LOUD) is EndOfTurn.INCOMPLETE
-    assert classify_end_of_turn("Turn on the...", OPEN, FADING) is EndOfTurn.INCOMPLETE
+    assert classify_end_of_turn("Turn on the", OPEN, lambda: LOUD) is EndOfTurn.INCOMPLETE
+    assert classify_end_of_turn("Turn on the...", OPEN, lambda: FADING) is EndOfTurn.INCOMPLETE
 
 
 def test_no_text_is_nothing() -> None:
-    assert classify_end_of_turn("", SURE, FADING) is EndOfTurn.NO_SPEECH
+    assert classify_end_of_turn("", SURE, lambda: FADING) is EndOfTurn.NO_SPEECH
 
 
 def test_an_engine_that_does_not_say_makes_nobody_sure() -> None:
-    assert classify_end_of_turn("Turn it on.", None, FADING) is EndOfTurn.UNSURE
-    assert classify_end_of_turn("Turn on the...", None, FADING) is EndOfTurn.INCOMPLETE
+    assert classify_end_of_turn("Turn it on.", None, lambda: FADING) is EndOfTurn.UNSURE
+    assert classify_end_of_turn("Turn on the...", None, lambda: FADING) is EndOfTurn.INCOMPLETE
 
 
 @pytest.mark.parametrize(
@@ -78,3 +78,11 @@ def test_a_sign_that_is_beyond_belief_is_no_stronger_for_it() -> None:
     assert log_odds(replace(SURE, full_stop=-90.0), FADING) == log_odds(
         replace(SURE, full_stop=-12.0), FADING
     )
+
+
+def test_prosody_is_not_measured_unless_the_engine_scores_the_end_of_the_text() -> None:
+    def measure() -> Prosody:
+        raise AssertionError("measured in vain")
+
+    assert classify_end_of_turn("Turn it on.", None, measure) is EndOfTurn.UNSURE
+    assert classify_end_of_turn("", SURE, measure) is EndOfTurn.NO_SPEECH
