@@ -1,1 +1,1 @@
-"""Measurements of this server, alone and beside the reference server."""
+"""Benchmarks of this server, alone and compared with the reference server."""

@@ -1,6 +1,6 @@
-"""What this server and the reference server hear: right, wrong, not at all, or too much.
+"""Accuracy of this server and the reference server: errors, lost answers, hallucinations.
 
-Same model, same clips, same noise; the servers run in turn, never together.
+Both servers get the same model, clips and noise. They run one after the other.
 Prints a table; progress goes to stderr.
 """
 
@@ -36,20 +36,20 @@ from .support.servers import PYTHONS, ROOT, Options, Server
 
 KITCHEN = ROOT.parent / "shared" / "speech" / "noise" / "kitchen.wav"
 
-POOLED = ("clean", "20dB", "10dB", "5dB")  # the conditions whose orders count together
+POOLED = ("clean", "20dB", "10dB", "5dB")  # conditions whose orders are also shown as one row
 SPEECH = (*POOLED, "distant")
 CONDITIONS = (*SPEECH, "silence", "words")
 
 Item = TypeVar("Item")
-Row = tuple[str, int, dict[str, float]]  # label, clips, server: value
+Row = tuple[str, int, dict[str, float]]  # label, number of clips, value by server
 
 
 @dataclass(frozen=True, slots=True)
 class Trial:
-    """One sound for both servers."""
+    """One clip in one condition, played to every server."""
 
     part: str  # "speech", "silence", "words" or "language"
-    condition: str  # of SPEECH; a manner for words
+    condition: str  # one of SPEECH, or a manner of speaking for words
     clip: Clip
     language: str = "en"
 
@@ -63,14 +63,14 @@ class Trial:
 
 @dataclass(frozen=True, slots=True)
 class Block:
-    """One measure, over some conditions."""
+    """One measure, with a row per condition."""
 
     title: str
     rows: list[Row]
-    share: bool = True  # shown in per cent; else a count
+    share: bool = True  # shown as a percentage; False = a count
 
 
-Texts = dict[str, list[str]]  # server: a text per trial, "" where it gave none
+Texts = dict[str, list[str]]  # by server, a text per trial; "" = no answer
 
 
 def main() -> None:
@@ -100,46 +100,46 @@ def main() -> None:
 def parse_arguments() -> argparse.Namespace:
     flags = parser("accuracy", __doc__)
     add(flags, *SERVERS, "--recordings", "--json", "--plot")
-    add(flags, "--limit", help="a fixed sample of N of each set of clips")
+    add(flags, "--limit", help="play a fixed random sample of N clips from each set")
     add(flags, "--trailing", default=0.7)
     flags.add_argument(
         "--noise",
         type=Path,
         metavar="FILE",
         default=KITCHEN if KITCHEN.exists() else None,
-        help="WAV file, 16 kHz, 16-bit, mono; default: %(default)s; None is generated",
+        help="noise as a 16 kHz, 16-bit, mono WAV; default: %(default)s; None: generated",
     )
     flags.add_argument(
         "--conditions",
         type=listed((*CONDITIONS, "none")),
         default=CONDITIONS,
         metavar="A,B",
-        help=f"of {', '.join(CONDITIONS)}; default: all of them; none: only --languages",
+        help=f"conditions: {', '.join(CONDITIONS)}; default: all; none: --languages only",
     )
     flags.add_argument(
         "--languages",
         type=listed(tuple(voices.VOICES)),
         default=(),
         metavar="A,B",
-        help=f"of {', '.join(voices.VOICES)}: their word error rates (synthetic voices)",
+        help=f"languages for word error rates with synthetic voices: {', '.join(voices.VOICES)}",
     )
     arguments = flags.parse_args()
     if arguments.languages and arguments.model.endswith(".en"):
-        flags.error(f"{arguments.model} knows no language but English")
+        flags.error(f"{arguments.model} supports English only")
     return arguments
 
 
 def choose_trials(arguments: argparse.Namespace, noise: Samples) -> list[Trial]:
-    """Everything to be played, in the order of the table."""
+    """Return all trials, in the order of the table."""
     conditions, limit = arguments.conditions, arguments.limit
     synthetic = voices.installed()
     if not synthetic:
-        warn("espeak-ng is not installed: no synthetic sentences, words and languages")
+        warn("espeak-ng is not installed: synthetic sentences, words and languages are left out")
     trials: list[Trial] = []
     if spoken := [condition for condition in SPEECH if condition in conditions]:
         clips = load(arguments.recordings, limit)
         if TEST_CLIPS not in [folder.resolve() for folder in arguments.recordings]:
-            # For the word error rate only: their phrases are those that are always heard.
+            # For the word error rate only: every model gets the phrases of the test clips right.
             clips += [replace(clip, phrases=()) for clip in load([TEST_CLIPS], limit)]
         if synthetic:
             clips += sample(voices.english(), limit)
@@ -162,7 +162,7 @@ def choose_trials(arguments: argparse.Namespace, noise: Samples) -> list[Trial]:
 
 
 def sample(items: Sequence[Item], limit: int | None) -> list[Item]:
-    """All items, or the same random `limit` of them each time, in their order."""
+    """Return at most `limit` items: a random sample, the same in each run, in the given order."""
     if limit is None or limit >= len(items):
         return list(items)
     chosen = sorted(random.Random(0).sample(range(len(items)), limit))
@@ -193,7 +193,7 @@ async def run_server(
             answer = await play(server.port, pcm, language=each.language)
             texts.append(answer.text)
         except NoAnswer as reason:
-            _ = server.pid  # raises where the server has died: then nothing else has a meaning
+            _ = server.pid  # raises ServerDied if the server has died, which ends the run
             warn(f"{name}: {each.clip.name}, {each.condition}: {reason}")
             texts.append("")
     progress("")
@@ -201,7 +201,7 @@ async def run_server(
 
 
 def summarise(trials: Sequence[Trial], texts: Texts) -> list[Block]:
-    """All measures that the trials allow."""
+    """Return the measures for which there are trials."""
     heard = [
         (trial, {name: texts[name][number] for name in texts})
         for number, trial in enumerate(trials)
@@ -239,8 +239,8 @@ def summarise(trials: Sequence[Trial], texts: Texts) -> list[Block]:
     return [block for block in blocks if block.rows]
 
 
-Heard = tuple[Trial, dict[str, str]]  # and what each server said
-Measure = Callable[[Sequence[Heard], str], float]  # of one server
+Heard = tuple[Trial, dict[str, str]]  # the trial and the text by server
+Measure = Callable[[Sequence[Heard], str], float]  # of one server, by name
 
 
 def _groups(
@@ -285,7 +285,7 @@ def _invented(group: Sequence[Heard], server: str) -> float:
 
 
 def table(blocks: Sequence[Block], servers: Sequence[str]) -> str:
-    """A row per condition, a column per server; with two, the first less the second."""
+    """Format a row per condition and a column per server; of two servers, also the difference."""
     rows = [["", "clips", *servers, *(["difference"] if len(servers) == 2 else [])]]
     for block in blocks:
         rows.append([block.title])
@@ -310,7 +310,7 @@ def panel(block: Block, servers: Sequence[str]) -> Panel:
 
 
 def inventions(trials: Sequence[Trial], texts: Texts) -> list[str]:
-    """Which texts were invented, and from what."""
+    """Return a line for each text that a server produced from a clip without speech."""
     return [
         f'{name} heard "{text}" in {trial.clip.name}'
         for name in texts

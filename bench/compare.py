@@ -1,6 +1,6 @@
-"""This server beside the reference server: same model, same clips, same threads.
+"""This server compared with the reference server: same model, clips and number of threads.
 
-The servers run in turn, never together: A, B, A, B, as many rounds as asked.
+The servers alternate (A, B, A, B) for --rounds rounds and never run at the same time.
 Prints a table; progress goes to stderr.
 """
 
@@ -24,37 +24,37 @@ class Utterance:
     """One clip played to one server."""
 
     clip: str
-    text: str  # empty when there was no answer
-    seconds: float | None  # audio-stop to transcript; None when there was no answer
+    text: str  # "" = no answer
+    seconds: float | None  # from audio-stop to the transcript; None = no answer
 
 
 @dataclass(frozen=True, slots=True)
 class Round:
-    """One run of one server, from its start over all clips to its end."""
+    """One run of one server over all clips, with its start."""
 
-    listening_after: float  # seconds from launch to the first connection taken
+    listening_after: float  # seconds from launch to the first accepted connection
     first_answer_after: float  # seconds from launch to the first transcript
     cpu: float  # seconds of CPU time per utterance, once warm
-    memory: int  # bytes, the peak
+    memory: int  # peak, in bytes
     utterances: list[Utterance]
 
 
 @dataclass(frozen=True, slots=True)
 class Figures:
-    """What the table shows of one server. None where no clip says it."""
+    """The figures of one server in the table; None if no clip yields the figure."""
 
     latency_p50: float | None  # seconds from audio-stop to transcript
     latency_p90: float | None
     word_error_rate: float | None
-    accepted: float | None  # share of the orders
-    unanswered: float  # share of the utterances
+    accepted: float | None  # share of orders
+    unanswered: float  # share of utterances
     cpu: float  # seconds per utterance
     memory: float  # bytes
     listening: float  # seconds
     first_answer: float  # seconds
 
 
-# Field of Figures: (what the table calls it, what to multiply by, its format).
+# By field of Figures: label in the table, factor, format.
 ROWS: dict[str, tuple[str, float, str]] = {
     "latency_p50": ("audio-stop to transcript, median", 1, "{:.3f} s"),
     "latency_p90": ("audio-stop to transcript, p90", 1, "{:.3f} s"),
@@ -123,8 +123,7 @@ async def run_rounds(
 
 
 async def run_round(server: Server, clips: Sequence[Clip], trailing: float, label: str) -> Round:
-    # The first answer waits for the model and finds cold caches: it counts for
-    # the start alone.
+    # The first answer waits for the model and has cold caches, so it counts only for the start.
     await play(server.port, clips[0].audio, silence=clips[0].silence(trailing))
     first_answer_after = time.perf_counter() - server.launched
 
@@ -149,13 +148,13 @@ async def run_clip(server: Server, clip: Clip, trailing: float) -> Utterance:
     except NoAnswer as reason:
         warn(f"{clip.name}: {reason}")
         return Utterance(clip.name, "", None)
-    # An answer that came before audio-stop kept nobody waiting.
+    # An answer before audio-stop counts as no wait.
     return Utterance(clip.name, answer.text, answer.after_stop or 0.0)
 
 
 def summarise(rounds: Sequence[Round], clips: Sequence[Clip]) -> Figures:
-    """Medians over the rounds; the latencies are each clip's median over them."""
-    # Rounds of utterances, turned into clips of utterances.
+    """Return the medians over the rounds. The latency of a clip is its median over the rounds."""
+    # Transpose: from utterances by round to utterances by clip.
     played = list(zip(*(each.utterances for each in rounds), strict=True))
     latencies = [
         statistics.median(seconds)

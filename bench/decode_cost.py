@@ -1,8 +1,8 @@
-"""What a decode costs, part by part: spectrogram, VAD, encoder, decoder.
+"""Time and CPU time of the parts of a decode: spectrogram, VAD, encoder, decoder.
 
-In this process, with the parts of this server's own engine. Clips are spoken
-commands; every clip is put into every window, run after run, so that what else
-the machine does falls on all of them. Prints a table; progress goes to stderr.
+Runs the server's own engine in this process. The clips are spoken commands. Each run decodes
+every clip in every encoder window, so that other load on the machine affects all windows alike.
+Prints a table; progress goes to stderr.
 """
 
 import argparse
@@ -38,27 +38,27 @@ Result = TypeVar("Result")
 
 @dataclass(frozen=True, slots=True)
 class Cost:
-    """Medians over the runs and clips."""
+    """A cost, as the median over runs and clips."""
 
-    seconds: float  # on the clock
+    seconds: float  # wall clock
     cpu: float  # seconds, of all threads
 
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """What a window costs. All but tokens are of one clip."""
+    """The cost of decoding one clip in a window."""
 
     window: float  # seconds
-    full_vad: Cost  # of sound as long as the window
+    full_vad: Cost  # for audio that fills the window
     full_spectrogram: Cost
     encoder: Cost
     decoder: dict[int, Cost]  # by beam
-    tokens: dict[int, float]  # mean, by beam
-    total: dict[int, Cost]  # VAD and spectrogram of the clip, encoder, decoder
+    tokens: dict[int, float]  # mean per clip, by beam
+    total: dict[int, Cost]  # by beam: VAD and spectrogram of the clip, encoder and decoder
 
 
 class Stopwatch:
-    """Collects what each part cost, under its name."""
+    """Collects the costs of each part, by its name."""
 
     def __init__(self) -> None:
         self._costs: defaultdict[tuple[object, ...], list[Cost]] = defaultdict(list)
@@ -84,7 +84,7 @@ def main() -> None:
         check_plotting()
     clips = load(arguments.recordings or [TEST_CLIPS], arguments.limit)
     sounds = [to_samples(clip.audio) for clip in clips]
-    # A clip that is longer than a window would be another one in it.
+    # A clip that is longer than a window would be truncated in it.
     fitting = [sound for sound in sounds if len(sound) / SAMPLE_RATE <= min(arguments.windows)]
     if not fitting:
         sys.exit("no clips found that fit into the shortest window")
@@ -128,15 +128,16 @@ def parse_arguments() -> argparse.Namespace:
     add(
         flags,
         "--recordings",
-        help=f"{RECORDINGS}; clips longer than the shortest window are left out",
+        help=f"{RECORDINGS}; clips longer than the shortest window are skipped",
     )
-    flags.add_argument("--runs", type=int, default=5, help="of each clip in each window")
+    flags.add_argument("--runs", type=int, default=5, help="decodes of each clip in each window")
     flags.add_argument(
         "--windows",
         type=lambda text: [float(window) for window in text.split(",")],
         default=WINDOWS,
         metavar="A,B",
-        help="seconds; default: " + ",".join(f"{window:g}" for window in WINDOWS),
+        help="encoder windows in seconds; default: "
+        + ",".join(f"{window:g}" for window in WINDOWS),
     )
     return flags.parse_args()
 
@@ -146,7 +147,7 @@ def measure(
 ) -> list[Row]:
     watch, vad = Stopwatch(), Vad()
     tokens: defaultdict[tuple[float, int], list[int]] = defaultdict(list)
-    measure_once(engine, vad, Stopwatch(), sounds[0], max(windows), defaultdict(list))  # warm
+    measure_once(engine, vad, Stopwatch(), sounds[0], max(windows), defaultdict(list))  # warm up
     for run in range(1, runs + 1):
         for number, sound in enumerate(sounds, start=1):
             for window in windows:
@@ -164,8 +165,8 @@ def measure_once(
     window: float,
     tokens: defaultdict[tuple[float, int], list[int]],
 ) -> None:
-    """One clip in one window, with each beam."""
-    # The engine's own steps, not its decode(): that would choose the window itself.
+    """Measure one clip in one window with each beam."""
+    # Not decode(), which would choose the window itself.
     full = np.resize(sound, round(window * SAMPLE_RATE))
     watch.time(("vad", window), lambda: vad.probabilities(full))
     watch.time(("spectrogram", window), lambda: engine.model.features(full))
@@ -206,7 +207,7 @@ def row(
 
 
 def table(unit: str, rows: Sequence[Row], value: Callable[[Cost], float]) -> str:
-    """A row per window, a column per part."""
+    """Format a row per window and a column per part."""
     titles = ["VAD*", "spectrogram*", "encoder"]
     titles += [f"decoder, beam {beam}" for beam in BEAMS]
     titles += [f"tokens, beam {beam}" for beam in BEAMS]
@@ -226,7 +227,7 @@ def table(unit: str, rows: Sequence[Row], value: Callable[[Cost], float]) -> str
 
 
 def panel(title: str, rows: Sequence[Row], value: Callable[[Cost], float]) -> Panel:
-    """The clip with the largest beam, in its parts."""
+    """Make a panel with the parts of a decode, stacked up to the largest beam."""
     beam = max(BEAMS)
     parts: dict[str, Callable[[Row], float]] = {
         "VAD and spectrogram": lambda row: (

@@ -1,10 +1,10 @@
-"""Dictation: the words that are lost, over many of them, beside the reference's way.
+"""Word error rate of long dictations, compared with how the reference decodes them.
 
-In this process, without a server and not in real time: minutes of sentences with pauses go
-through the VAD window by window, the server's own parts say where they are cut, and every part
-is decoded by the real model, guesses that are dropped too. The reference decodes all of it at
-once, as wyoming-faster-whisper 3.8.1 calls faster-whisper. Prints a table; progress goes to
-stderr.
+Runs in this process, without a server and faster than real time. Minutes of sentences with
+pauses pass the VAD window by window. The server's own code cuts them into segments, and the real
+model decodes every segment, including guesses that are dropped. The reference decodes the whole
+dictation at once, as wyoming-faster-whisper 3.8.1 calls faster-whisper. Prints a table; progress
+goes to stderr.
 """
 
 import argparse
@@ -45,7 +45,7 @@ from .support.clips import word_error_rate as error_rate
 from .support.models import model_directory
 from .support.report import align, progress, write_json
 
-SILENCE = 0.7  # seconds behind the last word
+SILENCE = 0.7  # seconds after the last word
 VOICES = (Voice("flite", "slt"), Voice("flite", "rms"), Voice("flite", "awb"))
 PROSE = """
     Dear Margaret, thank you very much for your long letter, which arrived on Tuesday morning.
@@ -90,17 +90,17 @@ PROSE = """
 
 @dataclass(frozen=True, slots=True)
 class Heard:
-    """What became of one dictation."""
+    """The result of one dictation."""
 
     group: str
     name: str
     said: str
     text: str
-    reference: str | None  # None: it was not asked
+    reference: str | None  # text of the reference; None = it did not run
     cpu: float  # seconds
     reference_cpu: float
-    decodes: int  # that were begun
-    parts: tuple[float, ...]  # seconds of each that the answer is made of
+    decodes: int  # decodes started
+    parts: tuple[float, ...]  # length in seconds of each segment of the answer
 
 
 def main() -> None:
@@ -122,7 +122,7 @@ def main() -> None:
             heard.append(hear(f"{group}, {condition}", clip, sound, engine, vad, reference))
     progress("")
     if not heard:
-        sys.exit("no clip whose every word is known, and no flite")
+        sys.exit("no clip with a complete transcript was found, and flite is not installed")
     print(f"{arguments.model} int8, {arguments.threads} thread(s); {len(heard)} dictations")
     print(table(heard))
     if arguments.json:
@@ -133,13 +133,16 @@ def parse_arguments() -> argparse.Namespace:
     flags = parser("dictation", __doc__)
     add(flags, "--model", "--json")
     add(flags, "--threads", default=1)
-    add(flags, "--only", choices=["this"], help="leave the reference out")
+    add(flags, "--only", choices=["this"], help="do not run the reference")
     add(flags, "--recordings", help=RECORDINGS)
     flags.add_argument(
         "--count", type=int, default=4, help="dictations of each kind (default: %(default)s)"
     )
     flags.add_argument(
-        "--seconds", type=int, default=120, help="of each, about (default: %(default)s)"
+        "--seconds",
+        type=int,
+        default=120,
+        help="approximate length of a dictation (default: %(default)s)",
     )
     flags.add_argument("--noise", type=Path, default=KITCHEN if KITCHEN.exists() else None)
     flags.add_argument(
@@ -147,13 +150,13 @@ def parse_arguments() -> argparse.Namespace:
         type=lambda text: tuple(text.split(",")),
         default=("clean", "15dB"),
         metavar="A,B",
-        help="clean, or noise at so many dB; default: clean,15dB",
+        help="clean, or a signal-to-noise ratio like 15dB; default: clean,15dB",
     )
     return flags.parse_args()
 
 
 def dictations(clips: Sequence[Clip], count: int, seconds: int) -> Iterator[tuple[str, Clip]]:
-    """Of recorded sentences whose words are known, and of letters that a machine reads."""
+    """Yield group and clip of dictations, recorded and read by synthetic voices."""
     known = [clip for clip in clips if clip.text is not None]
     for seed in range(count if known else 0):
         yield "recorded", dictation(known, seconds, seed=seed)
@@ -176,7 +179,7 @@ def hear(
     vad: Vad,
     reference: "Reference | None",
 ) -> Heard:
-    """What both make of one dictation."""
+    """Decode one dictation as this server does and as the reference does."""
     began = time.process_time()
     text, decodes, parts = this_server(engine, vad.probabilities(sound), sound)
     cpu = time.process_time() - began
@@ -197,7 +200,7 @@ def hear(
 def this_server(
     engine: Engine, probabilities: Probabilities, sound: Samples
 ) -> tuple[str, int, tuple[Segment, ...]]:
-    """The text of a dictation, how many decodes that took, and the parts it was cut into."""
+    """Return the text of a dictation, the number of decodes and the segments of the answer."""
     said = Utterance(SpeechRules(), guess_after=windows(Settings().guess_after))
     texts: dict[Segment, str] = {}
     answer: tuple[Segment, ...] = ()
@@ -230,7 +233,7 @@ def this_server(
 
 
 class Reference:
-    """What wyoming-faster-whisper 3.8.1 does with a recording, without its server."""
+    """Decodes a recording as wyoming-faster-whisper 3.8.1 does, without its server."""
 
     def __init__(self, directory: Path, threads: int) -> None:
         from faster_whisper import WhisperModel
@@ -245,7 +248,7 @@ class Reference:
 
 
 def table(heard: Sequence[Heard]) -> str:
-    """A row for each kind of dictation, and one for all."""
+    """Format a row for each kind of dictation and one for all of them."""
     lines = [
         ["", "dictations", "WER", "reference", "CPU s", "reference", "decodes", "longest part"]
     ]

@@ -1,9 +1,8 @@
-"""How much window and beam a model needs, the trial behind engine/whisper/window.py's table.
+"""Accuracy by encoder window and beam: the experiment for the table in engine/whisper/window.py.
 
-In this process, with the parts of this server's own engine: each clip is cut to its speech as
-the server cuts it, and decoded in every window with every beam. Orders count as accepted or
-not, sentences of other languages (espeak-ng) by their words. Prints a table; progress goes to
-stderr.
+Runs the server's own engine in this process. Each clip is cut to its speech as the server does,
+and decoded in every window with every beam. Orders count as accepted or not; sentences in other
+languages (espeak-ng) by their word error rate. Prints a table; progress goes to stderr.
 """
 
 import argparse
@@ -40,21 +39,21 @@ from .support.report import align, progress, write_json
 
 WINDOWS = (10.0, 12.0, 15.0, 20.0, 30.0)  # seconds
 BEAMS = (1, 5)
-MARGIN = 1.0  # seconds behind the speech, at least
+MARGIN = 1.0  # least seconds of window after the speech
 
 
 @dataclass(slots=True)
 class Heard:
-    """What one window and beam made of the clips of one condition."""
+    """The results for one window and beam in one condition."""
 
     condition: str
     window: float  # seconds
     beam: int
     accepted: int = 0
     orders: int = 0
-    texts: list[str] = field(default_factory=list)  # of the clips whose every word is known
+    texts: list[str] = field(default_factory=list)  # of the clips with a complete transcript
     truths: list[str] = field(default_factory=list)
-    cpu: float = 0.0  # seconds, of all clips
+    cpu: float = 0.0  # seconds, sum over all clips
     clips: int = 0
 
 
@@ -113,7 +112,7 @@ def parse_arguments() -> argparse.Namespace:
 def trials(
     arguments: argparse.Namespace, clips: Sequence[Clip]
 ) -> Iterator[tuple[str, str, Clip]]:
-    """Condition or language, language, clip."""
+    """Yield the row (a condition, or a language), the language and the clip of each trial."""
     for condition in arguments.conditions:
         for clip in clips:
             yield condition, "en", clip
@@ -123,7 +122,7 @@ def trials(
 
 
 def speech(sound: Samples, vad: Vad, language: str) -> Job:
-    """What the server would decode of it, pauses inside included."""
+    """Return the job that the server would decode for a clip, pauses included."""
     options = DecodeOptions(language=language)
     found = segments(vad.probabilities(sound).tolist(), SpeechRules(), len(sound))
     if not found:
@@ -140,7 +139,10 @@ def speech(sound: Samples, vad: Vad, language: str) -> Job:
 def decoded(
     engine: WhisperEngine, job: Job, window: float, beams: Sequence[int]
 ) -> Iterator[tuple[int, str, float]]:
-    """Beam, text, CPU seconds of a first pass; decode() would choose the window itself."""
+    """Yield beam, text and CPU seconds of a first pass.
+
+    Not by decode(), which would choose the window itself.
+    """
     language = job.options.language or "en"
     began = time.process_time()
     frames = round(min(FULL_SECONDS, max(window, job.seconds + MARGIN)) * FRAMES_PER_SECOND)

@@ -1,10 +1,10 @@
-"""Which words end a command: the trial behind the weights of speech/turn_classifier.py.
+"""Fit the weights of the end-of-turn classifier in speech/turn_classifier.py.
 
-In this process, with the server's own parts: commands that are whole, and the same cut
-between two of their words, with room tone behind them, are decoded at the moment of the
-guess. A logistic regression over what the decoder thought of the end and how the voice fell
-is fitted to tell the two apart. Prints its weights, and how whole and cut commands read by
-weights that were fitted without their speaker. Progress goes to stderr.
+Runs the server's own code in this process. Whole commands, and the same commands cut between
+two words, are followed by room tone and decoded when the server would make its guess. A
+logistic regression on the decoder's scores at the end of the text and on the prosody is fitted to
+separate the two classes. Prints the weights, and the classification of whole and cut commands
+by cross-validation over speakers. Progress goes to stderr.
 """
 
 import argparse
@@ -46,34 +46,34 @@ from .support.clips import (
 from .support.models import model_directory
 from .support.report import align, progress, write_json
 
-SILENCE = 1.0  # seconds behind each command: more than the longest wait for a guess
-CUTS = 4  # places, the quietest, at which a command is cut, one at a time
+SILENCE = 1.0  # seconds after each command: longer than the longest wait for a guess
+CUTS = 4  # cut versions of each command, each ending at one of its quietest gaps
 
-_RIDGE = 1.0  # holds the weights of signs that say little near zero
-_STEPS = 20  # of Newton's; a few are enough
-_FOLDS = 10  # parts that the speakers are left out in
+_RIDGE = 1.0  # ridge penalty; keeps the weights of weak features near zero
+_STEPS = 20  # iterations of Newton's method; it converges in a few
+_FOLDS = 10  # of the cross-validation over speakers
 
 Matrix = NDArray[np.float64]
 
 
 @dataclass(frozen=True, slots=True)
 class Sound:
-    """A command, whole or cut, as the server would hear it at its first guess."""
+    """A command, whole or cut, up to the silence at which the server guesses."""
 
     speaker: str
     whole: bool
     samples: Samples
-    spoken: int  # samples up to which the VAD hears speech
-    leading_silence: int  # samples of silence that are missing in front
+    spoken: int  # end of the speech, in samples, by the VAD
+    leading_silence: int  # samples of silence to put in front
 
 
 @dataclass(frozen=True, slots=True)
 class EndOfText:
-    """What is known of it then."""
+    """The features of a sound at its guess, with the label."""
 
     speaker: str
     whole: bool
-    seconds: float  # that were decoded
+    seconds: float  # of decoded audio
     text: str
     scores: EndOfTextScores
     prosody: Prosody
@@ -92,13 +92,13 @@ def main() -> None:
         made = voices.english()[: arguments.limit]
         speakers += [(clip.name.split()[1], clip) for clip in made]
     sounds = list(heard(speakers, directory))
-    # However early it stops, it has seen a fair sample, and the same each time.
+    # Shuffled with a fixed seed: a run that stops early has decoded a fair sample.
     random.Random(0).shuffle(sounds)
     model = load_model(directory, device="cpu", compute_type="int8", threads=arguments.threads)
     engine = WhisperEngine(model, directory, size=size_of(choose(arguments.model, []).name))
     ends = list(decoded(engine, sounds, 60 * arguments.minutes))
     if len({end.whole for end in ends}) < 2:
-        sys.exit("no commands found that are whole, or none that can be cut")
+        sys.exit("needs both whole and cut commands, and found only one kind")
     weights = fit(ends)
     left_out = without_their_speaker(ends)
     whole = np.array([end.whole for end in ends])
@@ -118,13 +118,13 @@ def parse_arguments() -> argparse.Namespace:
         "--minutes",
         type=float,
         default=8.0,
-        help="begin no decode after so many (default: %(default)s)",
+        help="minutes after which no decode is started (default: %(default)s)",
     )
     return flags.parse_args()
 
 
 def heard(speakers: Sequence[tuple[str, Clip]], model: Path) -> Iterator[Sound]:
-    """Each clip, and the clip up to some of its gaps, as far as the server would decode it."""
+    """Yield each clip and its cut versions, as far as the server would decode them."""
     vad = Vad()
     places = gaps([clip for _, clip in speakers], model)
     for speaker, clip in speakers:
@@ -141,7 +141,7 @@ def heard(speakers: Sequence[tuple[str, Clip]], model: Path) -> Iterator[Sound]:
 
 
 def guessed(sound: Samples, vad: Vad) -> Segment | None:
-    """What the last guess about a sound is about; None where there is none."""
+    """Return the segment of the last guess in a sound; None if there is no guess."""
     utterance = Utterance(SpeechRules(), guess_after=windows(Settings().guess_after))
     actions = utterance.feed(vad.probabilities(sound).tolist(), may_guess=True)
     guesses = [action.segment for action in actions if isinstance(action, Decode)]
@@ -151,7 +151,7 @@ def guessed(sound: Samples, vad: Vad) -> Segment | None:
 def decoded(
     engine: WhisperEngine, sounds: Sequence[Sound], seconds: float
 ) -> Iterator[EndOfText]:
-    """Decode each once, as long as there is time; what reads as nothing is left out."""
+    """Decode each sound once until the time is up; skip those with an empty text."""
     until = time.monotonic() + seconds
     for number, sound in enumerate(sounds, start=1):
         if time.monotonic() > until:
@@ -179,12 +179,12 @@ def decoded(
 
 
 def fit(ends: Sequence[EndOfText]) -> Matrix:
-    """The weights of a constant and of the signs; by Newton's method."""
+    """Fit the weights of the constant and of the features by Newton's method."""
     signs, whole = columns(ends), np.array([end.whole for end in ends], np.float64)
-    # In units of how much each varies, so that the ridge holds all of them alike.
+    # Scale by the standard deviations, so that the ridge penalises all weights alike.
     units = np.array([1.0, *signs[:, 1:].std(axis=0)])
     signs = signs / units
-    # As if there were as many whole commands as cut ones, which is how people speak, about.
+    # Weight both classes equally, which is about how often each occurs in real speech.
     share = whole.mean()
     counts = np.where(whole > 0, 0.5 / share, 0.5 / (1 - share))
     ridge = _RIDGE * np.diag([0.0, *np.ones(signs.shape[1] - 1)])
@@ -199,7 +199,7 @@ def fit(ends: Sequence[EndOfText]) -> Matrix:
 
 
 def without_their_speaker(ends: Sequence[EndOfText]) -> Matrix:
-    """What weights say of each end that were fitted to the ends of others."""
+    """Return the score of each end by weights that were fitted without its speaker."""
     speakers = sorted({end.speaker for end in ends})
     fold = {speaker: number % _FOLDS for number, speaker in enumerate(speakers)}
     folds = np.array([fold[end.speaker] for end in ends])
@@ -212,7 +212,7 @@ def without_their_speaker(ends: Sequence[EndOfText]) -> Matrix:
 
 
 def columns(ends: Sequence[EndOfText]) -> Matrix:
-    """A row per end: one, and its signs."""
+    """Return a row per end: the constant 1 and the features."""
     return np.array([[1.0, *end.features] for end in ends])
 
 
@@ -221,7 +221,7 @@ def named(weights: Matrix) -> list[tuple[str, float]]:
 
 
 def table(whole: NDArray[np.bool_], found: Matrix) -> str:
-    """How whole and cut commands read: by the thresholds of the server, and by others."""
+    """Format the shares of whole and cut commands by the server's thresholds and by others."""
     rows = [["reads as", "from", "whole", "cut"]]
 
     def row(name: str, least: float, most: float = np.inf) -> None:

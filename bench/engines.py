@@ -1,12 +1,12 @@
-"""What else the same machine could do with the same Whisper: other engines beside ours.
+"""Other Whisper engines compared with ours: same machine, same weights, same clips.
 
-Each engine runs in a process of its own with the same weights, and every clip goes
-through all of them before the next one starts, so that what else the machine does falls
-on all. Prints a table, after Ctrl-C that of the clips so far; progress goes to stderr.
+Each engine runs in its own process. Every clip goes through all engines before the next clip,
+so that other load on the machine affects all engines alike. Prints a table; after Ctrl-C, with
+the clips decoded so far. Progress goes to stderr.
 
-whisper.cpp needs the package pywhispercpp, ONNX Runtime the packages onnx-asr and onnx;
-an engine whose package is missing is left out, with a sentence. Their model files are
-made from the one at hand (conversion/ggml.py, conversion/onnx_whisper.py).
+whisper.cpp needs the package pywhispercpp; ONNX Runtime needs onnx-asr and onnx. An engine
+whose package is missing is skipped with a warning. The model files for these engines are
+converted from the installed model (conversion/ggml.py, conversion/onnx_whisper.py).
 """
 
 import argparse
@@ -44,21 +44,21 @@ from .support.clips import (
 from .support.models import model_directory
 from .support.report import align, progress, warn, write_json
 
-ROOM = 0.3  # seconds of its own silence behind each clip; a cut consonant is hard to hear
+ROOM = 0.3  # seconds of silence kept after the speech, so that no final consonant is cut
 
 Decode = Callable[[Samples], str]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Candidate:
-    """An engine and the options that matter for its cost."""
+    """An engine, with the options that determine its cost."""
 
     name: str
-    window: str  # what the encoder is given
+    window: str  # encoder window
     beam: str
     threads: int
     load: Callable[[], Decode]  # called in the engine's own process
-    needs: tuple[str, ...] = ()  # modules that not everyone has
+    needs: tuple[str, ...] = ()  # optional modules
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,7 +70,7 @@ class EngineAnswer:
 
 @dataclass(slots=True)
 class Row:
-    """What an engine made of the clips."""
+    """The results of an engine over all clips."""
 
     engine: str
     window: str
@@ -80,7 +80,7 @@ class Row:
     cpu: float  # seconds, mean
     slowest: float  # seconds
     accepted: float | None  # share of the clips with phrases
-    word_error_rate: float | None  # of the clips whose every word is known
+    word_error_rate: float | None  # of the clips with a complete transcript
     texts: dict[str, str] = field(default_factory=dict)  # by clip
 
 
@@ -92,11 +92,11 @@ def main() -> None:
     candidates = at_hand(candidates_for(arguments.model, arguments.threads), arguments.only)
     busy = os.getloadavg()[0]
     if not candidates:
-        sys.exit("no engine is left")
+        sys.exit("no engine to run")
     answers = measure(candidates, clips)
     clips = clips[: len(answers[0])]
     if not clips:
-        sys.exit("interrupted before the first clip was through")
+        sys.exit("interrupted before the first clip was decoded")
     rows = [row(candidate, clips, answers[number]) for number, candidate in enumerate(candidates)]
 
     spoken = statistics.fmean(clip.seconds for clip in clips)
@@ -128,7 +128,7 @@ def parse_arguments() -> argparse.Namespace:
         action="append",
         default=[],
         metavar="WORD",
-        help="engines so named (repeatable)",
+        help="run only engines whose name contains WORD (repeatable)",
     )
     return flags.parse_args()
 
@@ -185,12 +185,12 @@ def candidates_for(model: str, threads: int) -> list[Candidate]:
 
 
 def at_hand(candidates: Sequence[Candidate], only: Sequence[str]) -> list[Candidate]:
-    """Those that were asked for and whose package is there; of the others, say why not."""
+    """Return the requested engines whose packages are installed; warn about the others."""
     wanted = [each for each in candidates if not only or any(w in each.name for w in only)]
     for module in sorted({module for each in wanted for module in each.needs}):
         if importlib.util.find_spec(module) is None:
             names = sorted({each.name for each in wanted if module in each.needs})
-            warn(f"{', '.join(names)}: left out, for no module {module} is installed")
+            warn(f"{', '.join(names)}: skipped because module {module} is not installed")
             wanted = [each for each in wanted if module not in each.needs]
     return wanted
 
@@ -207,7 +207,7 @@ def load_ours(directory: Path, size: str, threads: int) -> Decode:
 
 
 def load_faster_whisper(directory: Path, threads: int) -> Decode:
-    """With the options of the reference server."""
+    """Load faster-whisper with the options of the reference server."""
     from faster_whisper import WhisperModel
 
     model = WhisperModel(str(directory), device="cpu", compute_type="int8", cpu_threads=threads)
@@ -228,7 +228,7 @@ def load_whisper_cpp(model: str, size: str, full: bool, beam: int, threads: int)
         "no_timestamps": True,
         "single_segment": True,
         "print_progress": False,
-        "temperature_inc": 0.0,  # one pass: how often it would try again is another question
+        "temperature_inc": 0.0,  # one pass, no retries at higher temperatures
     }
     if beam > 1:
         parameters["beam_search"] = {"beam_size": beam, "patience": -1.0}
@@ -266,12 +266,12 @@ def load_onnx(model: str, threads: int) -> Decode:
     return lambda samples: str(engine.recognize(samples, language="en"))
 
 
-_decode: Decode | None = None  # in an engine's own process
+_decode: Decode | None = None  # set in the engine's own process
 
 
 def _start(load_engine: Callable[[], Decode]) -> None:
     global _decode
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent's to answer
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent process handles it
     _decode = load_engine()
 
 
@@ -283,7 +283,7 @@ def _answer(samples: Samples) -> EngineAnswer:
 
 
 def measure(candidates: Sequence[Candidate], clips: Sequence[Clip]) -> list[list[EngineAnswer]]:
-    """For each candidate, its answer to each clip, or to those before a Ctrl-C."""
+    """Return the answers of each candidate, by clip; after Ctrl-C, for the clips so far."""
     sounds = [to_samples(clip.audio + clip.silence(ROOM)) for clip in clips]
     answers: list[list[EngineAnswer]] = [[] for _ in candidates]
     with ExitStack() as stack:
@@ -294,7 +294,7 @@ def measure(candidates: Sequence[Candidate], clips: Sequence[Clip]) -> list[list
                 1, get_context("spawn"), initializer=_start, initargs=(candidate.load,)
             )
             pools.append(stack.enter_context(pool))
-            pool.submit(_answer, sounds[0]).result()  # loaded and warm
+            pool.submit(_answer, sounds[0]).result()  # load and warm up
         with suppress(KeyboardInterrupt):
             for number, sound in enumerate(sounds, start=1):
                 for candidate, pool, kept in zip(candidates, pools, answers, strict=True):

@@ -1,7 +1,7 @@
-"""Kinds of imperfect sound and speech: word errors of this server and of the reference server.
+"""Word errors on imperfect audio and speech, by kind, for this server and the reference server.
 
-Same model, same utterances; the servers run in turn, never together. Prints a table with a row
-for each kind; progress goes to stderr.
+Both servers get the same model and utterances. They run one after the other. Prints a table with
+a row for each kind; progress goes to stderr.
 """
 
 import argparse
@@ -27,39 +27,39 @@ from .support.scoring import Errors, word_errors
 from .support.servers import PYTHONS, ROOT, Options, Server
 
 MODES = ("at-once", "real-time")
-MOST = 1.05  # of the reference's errors: what this server may have in each row
-TIMEOUT = 120  # seconds for an answer, after the length of the utterance
+MOST = 1.05  # target for each row: errors of this server relative to the reference's
+TIMEOUT = 120  # seconds to wait for an answer, in addition to the length of the utterance
 
 
 @dataclass(frozen=True, slots=True)
 class Played:
     """One utterance in one mode."""
 
-    mode: str  # of MODES
+    mode: str  # one of MODES
     utterance: Utterance
 
     @property
     def key(self) -> str:
-        """What names it in a report."""
+        """Key of the utterance and mode in a report."""
         return f"{self.mode}/{self.utterance.row}/{self.utterance.name}"
 
 
-Texts = dict[str, str]  # Played.key: what a server answered, "" for no answer
+Texts = dict[str, str]  # text of the answer by Played.key; "" = no answer
 
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """The figures of a kind in a mode; an order that is not accepted counts as one error."""
+    """The errors of a kind in a mode. An order that is not accepted counts as one error."""
 
     mode: str
     name: str
     clips: int
     errors: dict[str, Errors]  # by server
-    orders: bool  # it counts orders, not words
+    orders: bool  # errors are rejected orders, not wrong words
 
     @property
     def met(self) -> bool | None:
-        """Whether this server has few enough errors; None where only one server ran."""
+        """True if this server meets the target MOST; None if only one server ran."""
         if len(self.errors) < 2:
             return None
         return self.errors["this server"].wrong <= MOST * self.errors["reference"].wrong
@@ -70,7 +70,7 @@ def main() -> None:
     if missing := [voice.engine for voice in VOICES if not voice.installed]:
         sys.exit(
             f"{', '.join(missing)} not installed; script/make-clips installs piper, the system's"
-            " packages are flite and espeak-ng"
+            " package manager flite and espeak-ng"
         )
     chosen = [
         each
@@ -100,45 +100,45 @@ def main() -> None:
 def parse_arguments() -> argparse.Namespace:
     flags = parser("kinds", __doc__)
     add(flags, *SERVERS, "--json")
-    add(flags, "--limit", help="a fixed sample of N utterances of each row")
+    add(flags, "--limit", help="play a fixed random sample of N utterances for each row")
     flags.add_argument(
         "--rows",
         type=listed(ROWS),
         default=ROWS,
         metavar="A,B",
-        help=f"of {', '.join(ROWS)}; default: all of them",
+        help=f"kinds: {', '.join(ROWS)}; default: all",
     )
     flags.add_argument(
         "--mode",
         type=listed(MODES),
         default=MODES,
         metavar="A,B",
-        help=f"of {', '.join(MODES)}; default: both",
+        help=f"modes: {', '.join(MODES)}; default: both",
     )
     flags.add_argument(
         "--speech",
         type=Path,
         metavar="DIR",
         default=ROOT.parent / "shared" / "speech",
-        help="folder with commands, read and languages; default: %(default)s",
+        help="folder that contains commands, read and languages; default: %(default)s",
     )
     flags.add_argument(
         "--reference-from",
         type=Path,
         metavar="FILE",
-        help="take the reference's answers from the --json of an earlier run, where it has them",
+        help="reuse the reference's answers in a file that --json wrote earlier",
     )
     flags.add_argument(
         "--write",
         type=Path,
         metavar="DIR",
-        help="write the utterances as WAV files with kinds.tsv, and play nothing",
+        help="write the utterances as WAV files with an index, kinds.tsv; play nothing",
     )
     return flags.parse_args()
 
 
 def write(chosen: Iterable[Utterance], folder: Path) -> None:
-    """Write each utterance as a WAV file, and kinds.tsv, which says what is in them."""
+    """Write each utterance as a WAV file, and their kinds and transcripts as kinds.tsv."""
     folder.mkdir(parents=True, exist_ok=True)
     lines = ["row\tfile\tlanguage\ttruth"]
     for each in chosen:
@@ -152,7 +152,7 @@ def write(chosen: Iterable[Utterance], folder: Path) -> None:
 
 
 def earlier(file: Path) -> Texts:
-    """The reference's answers in a report."""
+    """Return the reference's answers from a report."""
     return {
         each["key"]: each["heard"]["reference"]
         for each in json.loads(file.read_text())["answers"]
@@ -163,7 +163,7 @@ def earlier(file: Path) -> Texts:
 async def run(
     options: Mapping[str, Options], plays: Sequence[Played], known: Texts | None
 ) -> dict[str, Texts]:
-    """The answers of each server; one that is known already is not asked for."""
+    """Play the utterances to each server and return the answers; keep those that are known."""
     pythons = {name: PYTHONS[name]() for name in options}
     texts: dict[str, Texts] = {}
     for name, option in options.items():
@@ -205,14 +205,14 @@ async def answer(server: Server, name: str, played: Played) -> str:
             timeout=TIMEOUT + length,
         )
     except NoAnswer as reason:
-        _ = server.pid  # raises where the server has died: then nothing else has a meaning
+        _ = server.pid  # raises ServerDied if the server has died, which ends the run
         warn(f"{name}: {played.key}: {reason}")
         return ""
     return found.text
 
 
 def errors(utterance: Utterance, text: str) -> Errors:
-    """Word errors; of an order whose phrases are known, whether it is not accepted."""
+    """Count the word errors; for an order with known phrases, 1 if it is not accepted."""
     if utterance.text is not None:
         return word_errors(utterance.text, text, utterance.language)
     clip = Clip(utterance.name, b"", b"", phrases=utterance.phrases)
@@ -239,12 +239,12 @@ def figures(plays: Sequence[Played], texts: Mapping[str, Texts]) -> list[Row]:
 
 
 def pooled(rows: Sequence[Row]) -> dict[str, Errors]:
-    """The errors of several rows by server."""
+    """Sum the errors of several rows by server."""
     return {server: _sum(row.errors[server] for row in rows) for server in rows[0].errors}
 
 
 def table(rows: Sequence[Row], servers: Sequence[str]) -> str:
-    """A row for each kind and mode, and one for all of a mode that count words."""
+    """Format a row for each kind and mode, and a total of the word errors for each mode."""
     lines = [["", "clips", "words", *servers, "goal"]]
     for mode in dict.fromkeys(row.mode for row in rows):
         for orders, title in ((False, "word errors"), (True, "orders accepted")):
@@ -265,7 +265,7 @@ def table(rows: Sequence[Row], servers: Sequence[str]) -> str:
 
 
 def goals(rows: Sequence[Row]) -> list[str]:
-    """What is wanted of this server in each mode, and whether it is so."""
+    """Return a line for each target of this server and mode, met or missed."""
     lines = []
     for mode in dict.fromkeys(row.mode for row in rows):
         some = [row for row in rows if row.mode == mode]

@@ -1,11 +1,10 @@
-"""How long one waits for the text after speaking, as Home Assistant's microphones speak.
+"""Latency: time from the end of speech to the text, with audio as Home Assistant sends it.
 
-Every clip is cut at its last spoken sample, gets its silence as room tone, and goes out
-in chunks of 10 ms in real time. This server and the reference run in turn, never
-together. Prints a table; progress goes to stderr.
+Every clip is cut at its last spoken sample, followed by room tone, and sent in real time in
+chunks of 10 ms. This server and the reference run one after the other. Prints a table; progress
+goes to stderr.
 
-A run takes --minutes, 15 unless said otherwise, with a sample of the clips; --full takes
-them all, which is hours.
+A run plays a sample of the clips and takes --minutes. --full plays all clips, which takes hours.
 """
 
 import argparse
@@ -50,44 +49,45 @@ from .support.report import (
 )
 from .support.servers import PYTHONS, Options, Server, ServerDied
 
-PATIENCE = 120.0  # seconds for an answer
+PATIENCE = 120.0  # timeout for an answer, in seconds
 QUIET_REFERENCE = 0.7
-"""Seconds in which the reference answers on the box that the targets are meant for, unpaced."""
+"""Latency of the reference on the machine that the targets were set for, in seconds, when all
+audio is sent at once."""
 
 
 @dataclass(frozen=True, slots=True)
 class Heard:
-    """One utterance and what became of it."""
+    """One utterance and its answer."""
 
     scenario: str
     clip: str
-    text: str | None  # None when there was no answer
-    wait: float | None  # seconds to the text, since what the scenario says; None when cut off
-    cut: bool  # answered before the last word was over
-    pause: float | None  # seconds put in between two words
-    cpu: float  # seconds, from the start of this utterance to that of the next
-    decodes: int | None  # the same; None where the server does not tell
+    text: str | None  # None = no answer
+    wait: float | None  # seconds from Scenario.since to the text; None = cut off
+    cut: bool  # answered before the end of the last word
+    pause: float | None  # seconds of pause inserted between two words
+    cpu: float  # seconds, from the start of this utterance to the start of the next
+    decodes: int | None  # in the same time; None if the server does not report them
 
 
 @dataclass(frozen=True, slots=True)
 class Figures:
-    """What the table shows of one scenario and server. None where no clip says it."""
+    """The figures of one scenario and server; None if no clip yields the figure."""
 
     utterances: int
     wait_p50: float | None  # seconds
     wait_p90: float | None
     wait_p95: float | None
     word_error_rate: float | None
-    accepted: float | None  # share of the orders
-    empty: float  # share of the utterances whose text is ""
-    unanswered: float  # share of the utterances
-    cut: float  # share of the utterances
-    cut_by_pause: dict[float, float]  # the same, by the length of the pause
+    accepted: float | None  # share of orders
+    empty: float  # share of utterances whose text is ""
+    unanswered: float  # share of utterances
+    cut: float  # share of utterances
+    cut_by_pause: dict[float, float]  # the same, by length of the pause in seconds
     decodes: float | None  # per utterance
     cpu: float  # seconds per utterance
 
 
-# Field of Figures: (what the table calls it, what to multiply by, its format).
+# By field of Figures: label in the table, factor, format.
 ROWS: dict[str, tuple[str, float, str]] = {
     "wait_p50": ("median", 1, "{:.3f} s"),
     "wait_p90": ("90th percentile", 1, "{:.3f} s"),
@@ -101,11 +101,11 @@ ROWS: dict[str, tuple[str, float, str]] = {
     "cpu": ("CPU time per utterance", 1, "{:.2f} s"),
     "utterances": ("utterances", 1, "{:.0f}"),
 }
-RARE = ("empty", "unanswered", "cut")  # not shown where it happened to nobody
+RARE = ("empty", "unanswered", "cut")  # rows that are left out if all values are 0
 WAIT = {"stop": "audio-stop to text", "speech": "last spoken sample to text"}
 
-Results = dict[str, dict[str, list[Heard]]]  # setup: server: all that was played
-Summary = dict[str, dict[str, dict[str, Figures]]]  # setup: scenario: server
+Results = dict[str, dict[str, list[Heard]]]  # by setup and server
+Summary = dict[str, dict[str, dict[str, Figures]]]  # by setup, scenario and server
 
 
 def main() -> None:
@@ -120,7 +120,7 @@ def main() -> None:
     setups = [SETUPS[name] for name in arguments.setups]
     needed = any(scenario.of == "pauses" for setup in setups for scenario in setup.scenarios)
     paused = pause_set(clips, next(iter(options.values())).model) if needed else []
-    # Looking for words takes a while the first time; that is part of the run.
+    # Locating the words in the clips takes a while in the first run, and counts as run time.
     spent = (time.monotonic() - began) / 60
     minutes = None if arguments.full else max(1.0, arguments.minutes - spent)
     chosen = plan(setups, list(options), clips, paused, minutes)
@@ -133,7 +133,7 @@ def main() -> None:
     print(f"{title}; {len(clips)} clips, {len(paused)} with a pause put in")
     for setup in setups:
         if not summary[setup.name]:
-            continue  # no server runs with these flags
+            continue  # no server runs with the flags of this setup
         print(f"\n{setup.name}\n{table(setup, summary[setup.name])}")
     if goals := targets(summary):
         print(f"\n{goals}")
@@ -148,15 +148,18 @@ def parse_arguments() -> argparse.Namespace:
     add(flags, *SERVERS, "--limit", "--json", "--plot")
     add(flags, "--recordings", help=RECORDINGS)
     flags.add_argument(
-        "--minutes", type=float, default=15.0, help="for everything (default: %(default)s)"
+        "--minutes",
+        type=float,
+        default=15.0,
+        help="length of the whole run (default: %(default)s)",
     )
-    flags.add_argument("--full", action="store_true", help="all clips in all scenarios")
+    flags.add_argument("--full", action="store_true", help="play all clips in all scenarios")
     flags.add_argument(
         "--setups",
         type=listed(tuple(SETUPS)),
         default=BRIEF,
         metavar="A,B",
-        help=f"of {', '.join(SETUPS)}: who ends the turn; default: {','.join(BRIEF)}",
+        help=f"setups, by what ends the turn: {', '.join(SETUPS)}; default: {','.join(BRIEF)}",
     )
     return flags.parse_args()
 
@@ -170,15 +173,15 @@ async def run(
     pythons = {name: PYTHONS[name]() for name in options}
     results: Results = {setup.name: {} for setup in setups}
     began, planned = time.monotonic(), seconds(setups, list(options), chosen)
-    done = 0.0  # seconds of the plan
+    done = 0.0  # seconds of the plan that are done
     for setup in setups:
-        # The reference first: its figure says how fast this box is.
+        # The reference comes first: its latency tells how fast this machine is.
         for name in sorted(options, key=list(PYTHONS).index, reverse=True):
             if name not in setup.flags:
                 continue
             plays = chosen[setup.name]
             done += block_seconds(plays)
-            # What another took longer is left out here, and told.
+            # Time that earlier blocks lost is made up by skipping utterances, with a warning.
             end = began + 60 * minutes * done / planned if minutes is not None else None
             flags = (*options[name].extra, *setup.flags[name])
             try:
@@ -193,8 +196,8 @@ async def run(
 async def play_all(
     server: Server, plays: Sequence[Play], end: float | None, label: str
 ) -> list[Heard]:
-    """Play one stream after the other, as far as there is time until `text_end` (monotonic)."""
-    # The first answer waits for the model and finds cold caches.
+    """Play the streams one after the other, until `end` at the latest (seconds, monotonic)."""
+    # The first answer waits for the model and has cold caches, so it does not count.
     warm = plays[0].stream
     with contextlib.suppress(NoAnswer):
         await play(server.port, warm.clip.audio, silence=warm.silence)
@@ -222,12 +225,12 @@ async def play_one(server: Server, each: Play) -> Heard:
             timeout=stream.seconds + PATIENCE,
         )
         text, cut = answer.text, answer.after_speech is None
-        # An answer that came before audio-stop kept nobody waiting.
+        # An answer before audio-stop counts as no wait.
         wait = answer.after_speech if scenario.since == "speech" else answer.after_stop or 0.0
     except NoAnswer as reason:
-        _ = server.pid  # raises where the server has died: then nothing else has a meaning
+        _ = server.pid  # raises ServerDied if the server has died, which ends the run
         warn(f"{scenario.name}: {stream.clip.name}: {reason}")
-    # What it still does for this utterance is counted for it.
+    # Work that the server still does for this utterance counts for it.
     await asyncio.sleep(REST)
     now = server.decodes()
     return Heard(
@@ -245,7 +248,7 @@ async def play_one(server: Server, each: Play) -> Heard:
 def summarise(
     setup: Setup, chosen: Mapping[str, Sequence[Play]], results: Mapping[str, Sequence[Heard]]
 ) -> dict[str, dict[str, Figures]]:
-    """The figures of each scenario and server."""
+    """Compute the figures of each scenario and server."""
     clips = {play.stream.clip.name: play.stream.clip for play in chosen[setup.name]}
     summary: dict[str, dict[str, Figures]] = {}
     for scenario in setup.scenarios:
@@ -281,7 +284,7 @@ def summarise(
 
 
 def table(setup: Setup, summary: Mapping[str, Mapping[str, Figures]]) -> str:
-    """A block per scenario: a row per figure, a column per server."""
+    """Format a block per scenario, with a row per figure and a column per server."""
     names = [name for name in setup.flags if any(name in each for each in summary.values())]
     rows: list[tuple[str, Row | None]] = []
     for scenario in setup.scenarios:
@@ -306,9 +309,9 @@ def table(setup: Setup, summary: Mapping[str, Mapping[str, Figures]]) -> str:
 
 
 def targets(summary: Summary) -> str:
-    """What we want of this server, as stated for a quiet box and as it is on this one.
+    """Format the targets of this server, as set for an idle machine and scaled to this one.
 
-    Empty where the reference did not tell how fast this box is.
+    "" if the reference was not measured, because its latency gives the scale.
     """
     home = summary.get(SETUPS["home"].name, {})
     dictation = summary.get(SETUPS["dictation"].name, {})
@@ -334,7 +337,7 @@ def targets(summary: Summary) -> str:
     }
     if TURN.name in auto and UNPACED.name in auto:
         turn, last = auto[TURN.name], "auto: last sample to text"
-        # The wait where nothing was said ahead is the median decode of the same clips.
+        # Unpaced, the server has no time to guess, so the wait is the time of a decode.
         decode = auto[UNPACED.name].wait_p50 or 0.0
         soon = (0.2 + decode / scale, "{:.3f} s", 0.2 * scale + decode)
         wanted += [
@@ -381,7 +384,7 @@ def report(
 
 
 def curves(setups: Sequence[Setup], results: Results) -> Iterator[Curves]:
-    """How the waits of each scenario are spread."""
+    """Yield the distribution of the waits for each scenario."""
     for setup in setups:
         for scenario in setup.scenarios:
             waits = {

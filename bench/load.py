@@ -1,7 +1,7 @@
-"""Many microphones at once: who waits how long, what it costs, and whether it is fair.
+"""Latency, CPU time, memory and fairness with many microphones at once.
 
-This server and the reference run in turn, never together. Each is started for one
-microphone first, then anew for many. Prints a table; progress goes to stderr.
+This server and the reference run one after the other. Each is started for one microphone, then
+restarted for many. Prints a table; progress goes to stderr.
 """
 
 import argparse
@@ -33,22 +33,22 @@ from .support.report import (
 )
 from .support.servers import PYTHONS, Options, Server, ServerDied
 
-TRAILING = 0.7  # seconds of silence, Home Assistant's
-APART = 2.0  # seconds within which the microphones start
-ASK = 0.25  # seconds between two describes
-PATIENCE = 600.0  # seconds for one utterance
+TRAILING = 0.7  # seconds of silence after the speech, as Home Assistant's VAD waits
+APART = 2.0  # the microphones start within so many seconds
+ASK = 0.25  # seconds between two describe requests
+PATIENCE = 600.0  # timeout for one utterance, in seconds
 
 
 @dataclass(frozen=True, slots=True)
 class LoadPhase:
-    """What some microphones saw."""
+    """The measurements of one phase, over all its microphones."""
 
     waits: list[float]  # seconds from audio-stop to the text
     lost: int  # utterances without an answer
-    seconds: float  # in all
-    cpu: float  # seconds of the server's processes
-    memory: int  # bytes: the peak from the start of the server to the end of this
-    describes: list[float | None]  # seconds that each took meanwhile; None where it failed
+    seconds: float  # length of the phase
+    cpu: float  # CPU seconds of the server's processes
+    memory: int  # bytes, peak from the start of the server to the end of the phase
+    describes: list[float | None]  # seconds that each describe took; None = it failed
 
     @property
     def utterances(self) -> int:
@@ -63,13 +63,13 @@ class LoadPhase:
 
 @dataclass(frozen=True, slots=True)
 class Loaded:
-    """All of one server."""
+    """All phases of one server."""
 
     one: LoadPhase  # one microphone, in real time
     many: LoadPhase  # all of them, in real time
-    burst: LoadPhase  # all of them, without waiting for the sound
-    short: LoadPhase  # orders one after the other, beside a long file
-    long: float | None  # seconds that the long file took; None where it got no answer
+    burst: LoadPhase  # all of them, each utterance sent at once
+    short: LoadPhase  # orders one after the other, while a long file is decoded
+    long: float | None  # seconds until the long file was answered; None = no answer
 
 
 PHASES: dict[str, Callable[[Loaded], LoadPhase]] = {
@@ -78,7 +78,7 @@ PHASES: dict[str, Callable[[Loaded], LoadPhase]] = {
     "all microphones in bursts": lambda each: each.burst,
     "one after the other, beside a long file": lambda each: each.short,
 }
-# What the table calls a figure of a phase, how it is had, what to multiply by, its format.
+# Label in the table, function of a phase, factor, format.
 ROWS: list[tuple[str, Callable[[LoadPhase], float | None], float, str]] = [
     ("audio-stop to text, median", lambda phase: phase.wait(50), 1, "{:.3f} s"),
     ("audio-stop to text, p90", lambda phase: phase.wait(90), 1, "{:.3f} s"),
@@ -129,7 +129,7 @@ def parse_arguments() -> argparse.Namespace:
     flags.add_argument("--microphones", type=int, default=8, metavar="N")
     flags.add_argument("--rounds", type=int, default=5, help="utterances of each microphone")
     flags.add_argument(
-        "--long", type=float, default=120.0, metavar="SECONDS", help="of the long file"
+        "--long", type=float, default=120.0, metavar="SECONDS", help="length of the long file"
     )
     return flags.parse_args()
 
@@ -141,7 +141,7 @@ async def run(
     for name, each in options.items():
         python = PYTHONS[name]()
         try:
-            # Each started anew: the peak of memory is that of a process.
+            # A fresh process each, because the peak of memory is that of the process.
             async with Server(python, each) as server:
                 await server.rests()
                 await say(server, clips[0])  # waits for the model
@@ -178,7 +178,7 @@ async def load_one(
 async def speak(
     server: Server, clips: Sequence[Clip], *, microphones: int, rounds: int, paced: bool
 ) -> LoadPhase:
-    """Some microphones that speak on, each on its own."""
+    """Let microphones speak at the same time, each at its own pace."""
 
     async def microphone(number: int) -> list[float | None]:
         if paced and microphones > 1:
@@ -198,11 +198,11 @@ async def speak(
 async def beside_a_file(
     server: Server, clips: Sequence[Clip], seconds: float
 ) -> tuple[LoadPhase, float | None]:
-    """A long file all at once, and the shortest clip again and again until it is answered.
+    """Send a long file at once, and the shortest clip repeatedly until the file is answered.
 
     Returns:
-        What was seen of the clip, and the seconds that the file took; None where it
-        got no answer.
+        The measurements of the clip, and the seconds until the file was answered (None = no
+        answer).
     """
     shortest = min(clips, key=lambda clip: clip.seconds)
     parts = cycle(clip.audio + room(clip, 0.5) for clip in clips)
@@ -218,7 +218,7 @@ async def beside_a_file(
             await play(server.port, file, timeout=PATIENCE)
             took = time.perf_counter() - began
         except NoAnswer as reason:
-            _ = server.pid  # raises where the server has died
+            _ = server.pid  # raises ServerDied if the server has died
             warn(f"the long file: {reason}")
 
     async def orders() -> list[float | None]:
@@ -234,7 +234,7 @@ async def beside_a_file(
 
 
 async def measured(server: Server, speaking: Awaitable[list[float | None]]) -> LoadPhase:
-    """What microphones see, and what the server does for them; describe is asked meanwhile."""
+    """Measure the waits and the server's resources, while sending describe requests."""
     describes: list[float | None] = []
     asking = asyncio.create_task(ask(server, describes))
     cpu, began = server.cpu_seconds(), time.perf_counter()
@@ -255,7 +255,7 @@ async def measured(server: Server, speaking: Awaitable[list[float | None]]) -> L
 
 
 async def ask(server: Server, took: list[float | None]) -> None:
-    """Ask for the info again and again, on a new connection as Home Assistant does."""
+    """Send describe repeatedly, each on a new connection as Home Assistant does."""
     while True:
         began = time.perf_counter()
         try:
@@ -263,28 +263,28 @@ async def ask(server: Server, took: list[float | None]) -> None:
                 await client.write_event(Describe().event())
                 event = await client.read_event()
             known = event is not None and Info.is_type(event.type)
-        except OSError:  # TimeoutError is one
+        except OSError:  # includes TimeoutError
             known = False
         took.append(time.perf_counter() - began if known else None)
         await asyncio.sleep(ASK)
 
 
 async def say(server: Server, clip: Clip, *, paced: bool = False) -> float | None:
-    """Seconds from audio-stop to the text; None where there was none."""
+    """Play a clip; return the seconds from audio-stop to the text, or None without an answer."""
     silence = room(clip, TRAILING)
     try:
         answer = await play(
             server.port, clip.audio, silence=silence, paced=paced, timeout=PATIENCE
         )
     except NoAnswer as reason:
-        _ = server.pid  # raises where the server has died
+        _ = server.pid  # raises ServerDied if the server has died
         warn(f"{clip.name}: {reason}")
         return None
     return answer.after_stop or 0.0
 
 
 def table(loaded: Mapping[str, Loaded]) -> str:
-    """A block per phase: a row per figure, a column per server."""
+    """Format a block per phase, with a row per figure and a column per server."""
     rows: list[tuple[str, Row | None]] = []
     for name, phase in PHASES.items():
         rows.append((name, None))
@@ -299,7 +299,7 @@ def table(loaded: Mapping[str, Loaded]) -> str:
 
 
 def targets(loaded: Mapping[str, Loaded]) -> str:
-    """What we want of this server, as stated for eight microphones and a quiet box."""
+    """Format the targets of this server, set for eight microphones and an idle machine."""
     if (ours := loaded.get("this server")) is None:
         return ""
     wanted = [

@@ -1,7 +1,7 @@
-"""How much memory this server takes with a model: while it loads, and with one microphone.
+"""Memory of this server by model: while loading, and with one microphone.
 
-Each model is served by a server of its own, with default settings; every clip is said once,
-one after the other. Prints a table; progress goes to stderr.
+Each model gets its own server with default settings. Every clip is played once, one after the
+other. Prints a table; progress goes to stderr.
 """
 
 import argparse
@@ -19,18 +19,18 @@ from .support.playback import play
 from .support.report import align, progress, write_json
 from .support.servers import Options, Server, this_python
 
-TRAILING = 0.7  # seconds of silence, Home Assistant's
+TRAILING = 0.7  # seconds of silence after the speech, as Home Assistant's VAD waits
 
 
 @dataclass(frozen=True, slots=True)
 class Taken:
-    """What one model takes, in MB."""
+    """Memory of the server with one model, in MB."""
 
     model: str
-    file: float  # model.bin
-    estimate: float  # that the server compares with what is available, before it loads
-    loaded: float  # once the first clip is answered
-    peak: float  # from the start to the answer of the last clip
+    file: float  # size of model.bin
+    estimate: float  # compared by the server with the available memory, before it loads
+    loaded: float  # after the answer to the first clip
+    peak: float  # from the start to the answer to the last clip
 
 
 def main() -> None:

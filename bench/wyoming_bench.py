@@ -1,7 +1,8 @@
-"""Somebody else's measure: wyoming-bench (PyPI) against this server and the reference.
+"""Run the independent benchmark wyoming-bench (PyPI) on this server and the reference.
 
-Runs it from an environment of its own, in both of its modes, with the clips whose every
-word is known. The servers run in turn, never together. Prints what it prints.
+It is installed in an environment of its own and runs in both of its modes, with the clips that
+have a complete transcript. The servers run one after the other. Prints the output of
+wyoming-bench.
 """
 
 import argparse
@@ -25,7 +26,7 @@ def main() -> None:
     folders = [*arguments.recordings, TEST_CLIPS]
     clips = [clip for clip in load(folders, arguments.limit) if clip.text is not None]
     if not clips:
-        sys.exit("no clips found whose every word is known")
+        sys.exit("no clips with a complete transcript found")
     options = servers(arguments)
     program = bench_python().parent / "wyoming-bench"
     print(f"{headline(arguments, options)}; wyoming-bench {VERSION}, {len(clips)} clips")
@@ -41,18 +42,18 @@ def main() -> None:
 def parse_arguments() -> argparse.Namespace:
     flags = parser("wyoming_bench", __doc__)
     add(flags, *SERVERS, "--limit")
-    add(flags, "--recordings", help=f"{RECORDINGS}, which is always there")
-    flags.add_argument("--rounds", type=int, default=3, help="of each clip in each mode")
+    add(flags, "--recordings", help=f"{RECORDINGS}; the test clips are always used too")
+    flags.add_argument("--rounds", type=int, default=3, help="runs of each clip in each mode")
     return flags.parse_args()
 
 
 def bench_python() -> Path:
-    """The Python that has wyoming-bench; installed when missing."""
+    """Return a Python with wyoming-bench; install it if it is missing."""
     return python_with(ROOT / ".venv-wyoming-bench", "wyoming-bench", VERSION)
 
 
 def write_corpus(clips: Sequence[Clip], folder: Path) -> None:
-    """The clips as wyoming-bench takes them: data.wav beside data.txt."""
+    """Write the clips in the format of wyoming-bench: data.wav next to data.txt."""
     for number, clip in enumerate(clips, start=1):
         path = folder / f"{number:03}.wav"
         with wave.open(str(path), "wb") as file:
@@ -64,7 +65,7 @@ def write_corpus(clips: Sequence[Clip], folder: Path) -> None:
 
 
 async def measure(program: Path, name: str, options: Options, corpus: Path, rounds: int) -> str:
-    """Start a server, and return what wyoming-bench says of it."""
+    """Start a server and return the output of wyoming-bench for it."""
     async with Server(PYTHONS[name](), options) as server:
         bench = await asyncio.create_subprocess_exec(
             program,

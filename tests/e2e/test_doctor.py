@@ -202,7 +202,7 @@ async def test_json_is_one_object(tmp_path: Path) -> None:
     [
         (("--no-such-option",), 2, "unrecognized arguments: --no-such-option"),
         (("--uri", "stdio://"), 2, "--uri is stdio://; the doctor visits"),
-        (("--model", "no-such-model"), 1, "there is no model 'no-such-model'"),
+        (("--model", "no-such-model"), 1, "model 'no-such-model' is unknown"),
         (("--clip", "no-such-file.wav"), 1, "cannot read no-such-file.wav"),
     ],
 )

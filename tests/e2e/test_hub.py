@@ -208,7 +208,7 @@ def test_a_hub_that_falls_silent_is_given_up(tmp_path: Path, what: str) -> None:
         sentence = failure(hub.url, tmp_path)
     assert time.monotonic() - began < 10
     assert max(Counter(hub.asked).values()) <= 2
-    assert f"model {NAME!r} is not to be had" in sentence
+    assert f"model {NAME!r} cannot be downloaded" in sentence
     assert f"looked in the data folders, in installed packages and on {hub.url}" in sentence
     assert f"copy a model into {tmp_path}" in sentence
 
@@ -219,14 +219,14 @@ def test_a_hub_that_falls_silent_in_the_middle_of_a_file_is_given_up(tmp_path: P
     with running(Hub(half=True)) as hub:
         sentence = failure(hub.url, tmp_path)
     assert time.monotonic() - began < 20
-    assert f"model {NAME!r} is not to be had" in sentence
+    assert f"model {NAME!r} cannot be downloaded" in sentence
 
 
 def test_a_hub_that_refuses_is_no_hub(tmp_path: Path) -> None:
     with socket.create_server(("127.0.0.1", 0)) as unused:
         hub = f"http://127.0.0.1:{unused.getsockname()[1]}"
     sentence = failure(hub, tmp_path)
-    assert f"model {NAME!r} is not here and the hub does not answer" in sentence
+    assert f"model {NAME!r} is not on this machine and the hub does not respond" in sentence
     assert f"on {hub}" in sentence
     assert f"copy a model into {tmp_path}" in sentence
 
@@ -235,7 +235,7 @@ def test_a_hub_that_refuses_is_no_hub(tmp_path: Path) -> None:
 def test_a_repository_that_is_not_there(tmp_path: Path, code: str | None) -> None:
     with running(Hub(files=None, code=code)) as hub:
         assert failure(hub.url, tmp_path) == (
-            f"{hub.url} has no model {NAME!r}, or does not show it; check the name given with "
+            f"{hub.url} has no model {NAME!r}, or it is private; check the name given with "
             "--model, and HF_ENDPOINT and HF_TOKEN if you use them"
         )
 
@@ -244,7 +244,7 @@ def test_a_disk_that_is_full(tmp_path: Path) -> None:
     with running(Hub()) as hub, largest_file(1_000_000):
         sentence = failure(hub.url, tmp_path)
     assert sentence == (
-        f"cannot write the model to {tmp_path}: File too large; make room there, or give "
+        f"cannot write the model to {tmp_path}: File too large; make room there, or choose "
         "another folder with --download-dir"
     )
 
@@ -253,7 +253,7 @@ def test_a_repository_that_is_no_model(tmp_path: Path) -> None:
     files = {name: data for name, data in FILES.items() if name != "model.bin"}
     with running(Hub(files)) as hub:
         assert failure(hub.url, tmp_path) == (
-            f"{NAME} on {hub.url} is no CTranslate2 model: it has no model.bin"
+            f"{NAME} on {hub.url} is not a CTranslate2 model: it has no model.bin"
         )
 
 
@@ -296,7 +296,9 @@ def test_a_tokenizer_of_another_vocabulary_is_not_taken(tmp_path: Path) -> None:
     files = {"tokenizer.json": tokenizer(SPECIAL)}
     with (
         running(Hub(files, name="openai/whisper-tiny.en")) as hub,
-        pytest.raises(ModelError, match=r"is of another model: <\|endoftext\|> is 0 there and 1"),
+        pytest.raises(
+            ModelError, match=r"belongs to another model: <\|endoftext\|> is 0 there and 1"
+        ),
     ):
         locate_tokenizer(directory, tmp_path, hub=hub.url)
 
@@ -309,7 +311,8 @@ def test_a_tokenizer_that_is_nowhere_is_said(
     with (
         running(Hub(files, name="openai/whisper-tiny.en")) as hub,
         pytest.raises(
-            ModelError, match=r"tokenizer\.json is missing, and that of openai/.* is not"
+            ModelError,
+            match=r"tokenizer\.json is missing, and downloading that of openai/.* failed",
         ),
     ):
         locate_tokenizer(directory, tmp_path, hub=hub.url)

@@ -91,7 +91,7 @@ async def test_a_signal_ends_it_while_the_hub_is_silent(
     await hub.first_request()
     process.signal(number)
     assert await process.ended() == 0
-    assert f"{number.name}: finishing what runs" in process.log
+    assert f"{number.name}: finishing running utterances" in process.log
     assert "Traceback" not in process.log
 
 
@@ -302,8 +302,8 @@ CUT_OFF = VERSION_6 + b"\x0c\0WhisperSpec\0\x03\0\0\0\x01\0\0\0" + b"\x02\0a\0"
 @pytest.mark.parametrize(
     ("content", "words"),
     [
-        (LFS_POINTER, "is a Git LFS pointer and not the file itself; run `git lfs pull` in "),
-        (b"\n<!DOCTYPE html>\n<title>404</title>", "is a web page and not the file itself"),
+        (LFS_POINTER, "is a Git LFS pointer instead of the file itself; run `git lfs pull` in "),
+        (b"\n<!DOCTYPE html>\n<title>404</title>", "is a web page instead of the file itself"),
         (b"", "is empty; copy or download it again"),
         (CUT_OFF, "is cut off or damaged; copy or download it again"),
         (b"PK\3\4" + bytes(1000), "is not a CTranslate2 model; give --model a name"),
@@ -423,7 +423,7 @@ async def test_a_signal_ends_it_when_nobody_speaks(start_process: StartProcess) 
         process.signal(signal.SIGTERM)
         assert await process.ended() == 0
         assert await idle.client.read_event() is None
-    assert "SIGTERM: finishing what runs" in process.log
+    assert "SIGTERM: finishing running utterances" in process.log
 
 
 @pytest.mark.model
@@ -434,7 +434,7 @@ async def test_a_signal_lets_who_speaks_finish(start_process: StartProcess) -> N
         await client.send(*audio)
         await client.ping()
         process.signal(signal.SIGTERM)
-        await process.logged("SIGTERM: finishing what runs")
+        await process.logged("SIGTERM: finishing running utterances")
         await client.send(stop)
         assert CLIPS["lights"].heard_in(await client.transcript())
         assert await process.ended() == 0
@@ -527,7 +527,7 @@ async def test_a_user_without_a_home_directory_is_served(tmp_path: Path, data_di
     ) as process:
         await process.ready()
         assert "Traceback" not in process.log
-        said = f"models are kept in {tmp_path}/wyoming-faster-whisper-54321, which"
+        said = f"models are stored in {tmp_path}/wyoming-faster-whisper-54321, which"
         assert (said in process.log) is not data_dir
 
 

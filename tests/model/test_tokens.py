@@ -79,8 +79,8 @@ def test_offline_there_is_none_for_another_vocabulary(tmp_path: Path) -> None:
     with pytest.raises(ModelError) as caught:
         locate_tokenizer(bare, tmp_path / "data", local_files_only=True)
     assert str(caught.value) == (
-        f"{bare / 'tokenizer.json'} is missing and no installed package carries one of this "
-        "vocabulary; --local-files-only forbids to download it: put it there"
+        f"{bare / 'tokenizer.json'} is missing, no installed package contains one for this "
+        "vocabulary, and --local-files-only forbids downloading it; put the file there"
     )
 
 
@@ -89,7 +89,7 @@ def test_the_tokenizer_of_another_model_is_refused(tmp_path: Path, name: str) ->
     bare, _ = without_tokenizer(tmp_path, name)
     other = locate(choose({"tiny.en": "base", "base": "tiny.en"}[name], [tmp_path]), tmp_path)
     shutil.copy(other / "tokenizer.json", bare)
-    with pytest.raises(ModelError, match=r"bare/tokenizer\.json is of another model: "):
+    with pytest.raises(ModelError, match=r"bare/tokenizer\.json belongs to another model: "):
         locate_tokenizer(bare, tmp_path)
 
 
@@ -98,11 +98,11 @@ def test_a_tokenizer_that_is_none_is_refused(tmp_path: Path, content: str) -> No
     bare, _ = without_tokenizer(tmp_path, "tiny.en")
     (bare / "tokenizer.json").write_text(content)
     with pytest.raises(
-        ModelError, match=r"bare/tokenizer\.json is .*; put the tokenizer\.json of"
+        ModelError, match=r"bare/tokenizer\.json .*; replace it with the tokenizer\.json of"
     ):
         locate_tokenizer(bare, tmp_path)
 
 
 def test_a_model_without_vocabulary_is_said(tmp_path: Path) -> None:
-    with pytest.raises(ModelError, match=r"vocabulary\.json or vocabulary\.txt is missing"):
+    with pytest.raises(ModelError, match=r"it has no vocabulary\.json or vocabulary\.txt"):
         locate_tokenizer(tmp_path, tmp_path)

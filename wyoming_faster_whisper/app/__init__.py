@@ -1,1 +1,1 @@
-"""The assembly: the parts of the server, from start to stop."""
+"""Assembly of the server: builds its parts, starts and stops them."""

@@ -1,4 +1,4 @@
-"""What the settings mean for the parts: the rules that each of them goes by."""
+"""Convert Settings to the rules and limits that each part of the server takes."""
 
 from __future__ import annotations
 
@@ -13,10 +13,10 @@ from ..transports.lifecycle import ClientLimits
 
 
 def decode_options(settings: Settings, language: str | None) -> DecodeOptions:
-    """How speech is decoded where a request does not say.
+    """Make the decode options for requests that give none of their own.
 
     Args:
-        language: that is decoded then; None = detect.
+        language: default language; None = detect.
     """
     return DecodeOptions(
         language=language,
@@ -29,7 +29,7 @@ def decode_options(settings: Settings, language: str | None) -> DecodeOptions:
 
 
 def speech_rules(settings: Settings) -> SpeechRules:
-    """What counts as speech, and what of the sound around it is decoded."""
+    """Make the rules for what counts as speech and how much audio around it is decoded."""
     return SpeechRules(
         threshold=settings.vad_threshold,
         min_speech=settings.vad_min_speech_ms / 1000,
@@ -40,7 +40,7 @@ def speech_rules(settings: Settings) -> SpeechRules:
 
 
 def turn_rules(settings: Settings) -> TurnRules:
-    """When the server ends a turn by itself."""
+    """Make the rules for ending a turn without an audio-stop from the client."""
     given = settings.vad_endpointing
     return TurnRules(
         min_silence=given if isinstance(given, float) else 0.0,
@@ -52,7 +52,7 @@ def turn_rules(settings: Settings) -> TurnRules:
 
 
 def admission(settings: Settings) -> Admission:
-    """Who is let in."""
+    """Make the admission control: networks and numbers of clients."""
     return Admission(
         settings.max_connections,
         settings.max_per_address,
@@ -61,7 +61,7 @@ def admission(settings: Settings) -> Admission:
 
 
 def limits(settings: Settings) -> ClientLimits:
-    """How long we wait for a client."""
+    """Make the timeouts for clients."""
     return ClientLimits(
         first_event=settings.event_timeout,
         between_utterances=settings.idle_timeout,

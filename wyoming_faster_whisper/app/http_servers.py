@@ -1,7 +1,7 @@
-"""The addresses that a server has beside its own: the page, and the metrics.
+"""Build the HTTP servers for the web page and for the metrics.
 
-What they need is imported here, when an operator asks for them: both come with an
-extra that others do not install.
+Their dependencies are optional extras, so they are imported here only when the operator
+enables the page or the metrics.
 """
 
 from __future__ import annotations
@@ -34,10 +34,15 @@ def make_web(
     admission: Admission,
     tls: ssl.SSLContext | None,
 ) -> PageServer:
-    """Make the page. Blocking: it imports, and reads files.
+    """Make the server of the web page. Blocking: it imports modules and reads files.
 
     Args:
-        names: by which browsers may reach it, beside localhost and the machine's own.
+        shared: what all sessions share.
+        model: the model that the page names.
+        names: host names that browsers may use, besides localhost and the machine's own name.
+        limits: timeouts for clients.
+        door: admission control, the same as for Wyoming clients.
+        tls: TLS context; None = plain HTTP.
 
     Raises:
         SettingError: the extra is not installed.
@@ -66,13 +71,14 @@ def make_metrics(
     request_timeout: float,
     admission: Admission,
 ) -> tuple[Metrics, HttpServer]:
-    """Make what counts, and what tells it. Blocking: it imports.
+    """Make the metrics and the server that exposes them. Blocking: it imports modules.
 
     Args:
-        sessions: clients that are connected, by transport.
-        model_memory: bytes that loading the model took.
-        request_timeout: seconds for a whole request.
-        admission: whom it lets in, as the Wyoming port does.
+        worker: the worker whose queue is reported.
+        sessions: returns the number of connected clients, by transport.
+        model_memory: returns the bytes that loading the model took.
+        patience: timeout for a whole request in seconds.
+        door: admission control, the same as for Wyoming clients.
 
     Raises:
         SettingError: the extra is not installed.

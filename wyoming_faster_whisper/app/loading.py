@@ -1,4 +1,4 @@
-"""From the names of models to engines that decode: choose now, load later."""
+"""Turn model names into engines: choose the models at once, load them later."""
 
 from __future__ import annotations
 
@@ -34,12 +34,12 @@ from .probe import check_backend, is_ordinary
 _LOGGER = logging.getLogger(__name__)
 
 _MOST_WORKERS = 4
-_MOST_TOGETHER = 6  # commands on a CPU, of all workers: each takes some 30 MB with base
+_MOST_TOGETHER = 6  # jobs in all batches on a CPU; each takes about 30 MB with base
 _BATCH_ON_GPU = 32
 
 
 class CTranslate2Model(Protocol):
-    """What is asked of loaded weights here."""
+    """The attributes of loaded weights that this module uses."""
 
     @property
     def device(self) -> str: ...
@@ -48,11 +48,15 @@ class CTranslate2Model(Protocol):
 
 
 def choose_models(settings: Settings, folders: Sequence[Path]) -> list[Model]:
-    """Say which models will serve, the default first. Quick; never goes out.
+    """Choose the models to serve, the default first. Quick; does not use the network.
+
+    Args:
+        settings: the server's settings.
+        folders: data folders; the first holds the decode times measured on this machine.
 
     Raises:
-        ModelError: a name means nothing.
-        SettingError: the same model twice.
+        ModelError: a model name is unknown.
+        SettingError: a model was given twice.
     """
     models: list[Model] = []
     for name in settings.model:
@@ -62,8 +66,9 @@ def choose_models(settings: Settings, folders: Sequence[Path]) -> list[Model]:
                 auto.Machine(
                     memory=hardware.available_memory(),
                     arm=hardware.is_arm(),
-                    # Only CTranslate2 knows what "auto" will be, and it is imported later. It
-                    # counts as a CPU: a model for one does on a GPU, but not the other way round.
+                    # Only CTranslate2, which is imported later, can resolve the device "auto". It
+                    # counts as a CPU here: a model chosen for a CPU also runs on a GPU, but not
+                    # the other way round.
                     gpu=settings.device.startswith("cuda") and hardware.may_have_gpu(),
                     compute_type=settings.compute_type,
                 ),
@@ -78,21 +83,21 @@ def choose_models(settings: Settings, folders: Sequence[Path]) -> list[Model]:
         models.append(model)
         if is_distilled(model.name):
             _LOGGER.warning(
-                "Model %s is distilled: prompts and names to expect make it hear worse; "
-                "it is given none",
+                "Model %s is distilled: prompts and hotwords make it less accurate, "
+                "so it gets none",
                 model.name,
             )
     return models
 
 
 def default_language(settings: Settings, model: Model) -> str | None:
-    """The language that is decoded when a request names none; None = detect."""
+    """Return the language for requests that name none; None = detect."""
     wanted = settings.language
     if means_detect(wanted):
         return None if model.multilingual else model.languages[0]
     code = normalise(wanted, model.languages)
     if code is None:
-        _LOGGER.warning("--language is %s, which model %s does not know", wanted, model.name)
+        _LOGGER.warning("--language is %s, which model %s does not support", wanted, model.name)
         return None if model.multilingual else model.languages[0]
     return code
 
@@ -104,14 +109,18 @@ def load_engines(
     *,
     loaded: Callable[[], None],
 ) -> Engine:
-    """Load all models. Blocking, for as long as a download takes.
+    """Load all models; download them if necessary. Blocking; a download can take minutes.
 
     Args:
-        loaded: called when the weights are there and the most memory has been taken;
-            what is left then takes half a second.
+        models: the models, from choose_models().
+        settings: the server's settings.
+        folders: data folders; the first is the one to download into.
+        loaded: called once all weights are loaded, after the peak of memory use. The rest
+            takes half a second.
 
     Raises:
-        ModelError: one of them cannot be had or loaded; NoMemory where there is too little.
+        ModelError: a model is not available or cannot be loaded.
+        NoMemory: there is too little memory for the models.
     """
     directories = [
         locate(model, folders[0], local_files_only=settings.local_files_only) for model in models
@@ -126,7 +135,7 @@ def load_engines(
     ]
     if not is_ordinary():
         check_backend(folders[0])
-    # Imported here because it takes longer than to begin to listen.
+    # Imported here because importing them takes longer than everything before listening.
     from ..engine.whisper.ctranslate2 import load_model
     from ..engine.whisper.pipeline import WhisperEngine
 
@@ -161,7 +170,8 @@ def load_engines(
     ):
         if model.multilingual != bool(loaded_weights.is_multilingual):
             _LOGGER.warning(
-                "Model %s is not what its name says of its languages; clients were told %s",
+                "Model %s does not have the languages that its name implies; "
+                "clients were told %s",
                 model.name,
                 "English only" if model.languages == ENGLISH else "all languages",
             )
@@ -181,12 +191,12 @@ def load_engines(
 
 
 def workers_for(threads: int, together: int) -> int:
-    """Decodes at the same time, for which memory must do."""
+    """Return how many decodes run in parallel; capped because each takes memory."""
     return max(1, min(threads // together, _MOST_WORKERS))
 
 
 def largest_batch(wanted: int | str, weights: CTranslate2Model) -> int:
-    """Jobs that may be decoded together: what the operator says, or what memory allows."""
+    """Return the largest batch: what the operator chose, or what memory allows for auto."""
     if isinstance(wanted, int):
         return wanted
     if weights.device == "cuda":
@@ -197,13 +207,15 @@ def largest_batch(wanted: int | str, weights: CTranslate2Model) -> int:
 def _make_sure_of_memory(
     models: Sequence[Model], directories: Sequence[Path], settings: Settings
 ) -> None:
-    """Refuse before the kernel would end us, in the middle of somebody's sentence.
+    """Check that the models fit into memory.
+
+    Without the check, the kernel's out-of-memory killer could end the process during a decode.
 
     Raises:
-        NoMemory: the models need more than there is.
+        NoMemory: the models need more memory than is available.
     """
     if settings.device != "cpu":
-        return  # what a GPU has is CTranslate2's to know
+        return  # CTranslate2 checks a GPU's memory itself
     needed = sum(
         auto.memory_needed((directory / "model.bin").stat().st_size / 1e6, settings.compute_type)
         for directory in directories
@@ -212,7 +224,7 @@ def _make_sure_of_memory(
     if needed > available:
         raise NoMemory(
             f"{' and '.join(model.name for model in models)} needs about {needed:.0f} MB of "
-            f"memory and {available:.0f} MB are available; choose a smaller one with --model"
+            f"memory, but {available:.0f} MB are available; choose a smaller model with --model"
         )
 
 
@@ -220,29 +232,34 @@ W = TypeVar("W")
 
 
 def reload(model: Model, directory: Path, settings: Settings, load: Callable[[], W]) -> W:
-    """Load what was unloaded, if what was free at the start still is.
+    """Load an unloaded model again, if enough memory is still free. Blocking.
 
     Raises:
-        ModelError: the weights cannot be loaded, NoMemory: not now.
+        ModelError: the weights cannot be loaded.
+        NoMemory: there is too little memory at the moment.
     """
     _make_sure_of_memory([model], [directory], settings)
     try:
         return load()
     except MemoryError:
-        raise NoMemory(f"the memory did not do for {model.name} after all") from None
+        raise NoMemory(f"memory ran out while loading {model.name}") from None
 
 
 def remember(
     figures: Measurements, size: str, name: str, threads: int, beam_size: int
 ) -> Callable[[Tuned], None]:
-    """Make what is told of each measurement: it logs what changed and keeps the figure.
+    """Make the callback for measurements, which logs changes and stores the decode time.
 
-    A figure that is too slow is kept only if it was measured while the server was idle, not
-    right after a start: a machine that boots is busy, and its next start goes by the figure.
+    A time over the limit is stored only if it was measured while the server was idle, not
+    right after the start. A machine that is booting is busy, and the next start would choose a
+    smaller model because of that time.
 
     Args:
-        size: of the model; "" = not one whose figures are kept.
-        beam_size: that was asked for, as in --beam-size.
+        figures: store of the decode times.
+        size: size of the model; "" = do not store its times.
+        name: name of the model, for the log.
+        threads: threads that decode one utterance.
+        beam_size: as in --beam-size; 0 or less = automatic.
     """
     told: tuple[int, int] | None = None
 
@@ -251,7 +268,8 @@ def remember(
         if told != (choice.beam, choice.batch):
             told = choice.beam, choice.batch
             _LOGGER.info(
-                "Model %s decodes a usual command in %.2f s on %s: beam %d, batches of up to %d",
+                "Model %s decodes a typical command in %.2f s on %s: "
+                "beam %d, batches of up to %d",
                 name,
                 choice.seconds,
                 counted(threads, "thread"),

@@ -1,4 +1,4 @@
-"""How the log is written: lines for people, or one JSON object a line."""
+"""Log formats: text lines, or one JSON object per line."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ _LONGEST_TEXT = 10_000  # characters
 
 
 class JsonFormatter(logging.Formatter):
-    """One line of JSON for each record of the log."""
+    """A formatter that writes each log record as one line of JSON."""
 
     def format(self, record: logging.LogRecord) -> str:
         entry: dict[str, object] = {
@@ -32,10 +32,10 @@ class JsonFormatter(logging.Formatter):
 
 
 class UtteranceLog:
-    """Writes one line per utterance.
+    """Logs one line per utterance.
 
     Args:
-        text: also what was said.
+        text: include the text of the utterance (--log-text).
     """
 
     def __init__(self, *, text: bool) -> None:

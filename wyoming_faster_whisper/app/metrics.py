@@ -1,8 +1,7 @@
-"""What an operator can graph, in Prometheus' words. Needs the extra `metrics`.
+"""Metrics for Prometheus. Needs the extra `metrics`.
 
-What happens (utterances, errors) is counted as it happens; how things are (queue,
-sessions, memory) is asked for when somebody looks. deploy/grafana.json shows
-every one of these names, and a test compares the two.
+Events (utterances, errors) are counted as they happen. State (queue, sessions, memory) is read
+at each scrape. The dashboard deploy/grafana.json shows every metric, which a test checks.
 """
 
 from __future__ import annotations
@@ -27,57 +26,61 @@ __all__ = ["CONTENT_TYPE_LATEST", "Metrics", "Snapshot"]
 
 PREFIX = "wyoming_stt"
 
-# Seconds. From what a guess makes possible to what makes people repeat themselves.
+# Seconds. From the latency with a used guess to one that makes people repeat themselves.
 _ANSWER = (0.01, 0.025, 0.05, 0.1, 0.2, 0.3, 0.5, 0.75, 1.0, 1.5, 2.5, 5.0, 10.0)
 _QUEUE = (0.001, 0.01, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0)
 
 
 @dataclass(frozen=True, slots=True)
 class Snapshot:
-    """How things are when somebody looks."""
+    """State of the server at the time of a scrape."""
 
     ready: bool = False  # the model is loaded
     waiting: int = 0  # jobs in the queue
-    decoding: int = 0  # jobs in the model
+    decoding: int = 0  # jobs that are being decoded
     model_memory: int = 0  # bytes that loading the model took
     sessions: Mapping[str, int] = field(default_factory=dict)  # by transport
     batches: Mapping[int, int] = field(default_factory=dict)  # since the start, by size
 
 
 class Metrics:
-    """Counts what happens. observe(), lost() and failed() are called in the event loop."""
+    """Counters and histograms. Call observe(), lost() and failed() in the event loop only."""
 
     def __init__(self) -> None:
-        disable_created_metrics()  # type: ignore[no-untyped-call]  # a second time series for each, of no use to anybody
+        disable_created_metrics()  # type: ignore[no-untyped-call]  # a second, useless time series for each counter
         self._registry = CollectorRegistry()
         self._now = _SnapshotCollector()
         self._registry.register(self._now)
         ProcessCollector(registry=self._registry)
-        self._utterances = self._counter(
-            "utterances", "Utterances by what became of them", "outcome"
-        )
-        self._sound = self._counter("audio_seconds", "Sound of the utterances that were answered")
-        self._decodes = self._counter("decodes", "Decodes begun, dropped ones included")
+        self._utterances = self._counter("utterances", "Utterances, by outcome", "outcome")
+        self._sound = self._counter("audio_seconds", "Seconds of audio in answered utterances")
+        self._decodes = self._counter("decodes", "Decodes started, including dropped ones")
         self._guesses = self._counter(
-            "guesses", "Utterances by what became of guesses", "outcome"
+            "guesses",
+            "Utterances, by the outcome of their guesses (speculative decodes)",
+            "outcome",
         )
         self._upstream = self._counter(
-            "upstream", "Utterances by what became of the upstream's answer", "outcome"
+            "upstream", "Utterances, by the outcome of the upstream's answer", "outcome"
         )
-        self._gate = self._counter("gate", "Utterances by the gate's last word", "verdict")
-        self._errors = self._counter("errors", "Errors that clients were sent", "code")
+        self._gate = self._counter(
+            "gate", "Utterances, by the verdict of the hallucination check", "verdict"
+        )
+        self._errors = self._counter("errors", "Errors sent to clients", "code")
         self._after_speech = self._histogram(
-            "speech_to_text_seconds", "From the end of speech to the text", _ANSWER
+            "speech_to_text_seconds", "Time from the end of speech to the text", _ANSWER
         )
         self._after_stop = self._histogram(
-            "stop_to_text_seconds", "From audio-stop to the text", _ANSWER
+            "stop_to_text_seconds", "Time from audio-stop to the text", _ANSWER
         )
         self._queued = self._histogram(
-            "queue_seconds", "Longest wait for the model among an utterance's decodes", _QUEUE
+            "queue_seconds",
+            "Longest time that a decode of an utterance waited in the queue",
+            _QUEUE,
         )
 
     def observe(self, record: UtteranceRecord) -> None:
-        """Count an utterance that was answered."""
+        """Count an answered utterance."""
         self._utterances.labels("text" if record.text else "nothing").inc()
         self._sound.inc(record.heard)
         self._decodes.inc(record.decodes)
@@ -92,15 +95,19 @@ class Metrics:
             self._after_stop.observe(record.after_stop)
 
     def lost(self, outcome: str) -> None:
-        """Count an utterance that has no answer: it "failed", or its client "left"."""
+        """Count an utterance without an answer.
+
+        Args:
+            outcome: "failed", or "left" if the client disconnected.
+        """
         self._utterances.labels(outcome).inc()
 
     def failed(self, code: str) -> None:
-        """Count an error that a client was sent."""
+        """Count an error sent to a client, by its code."""
         self._errors.labels(code).inc()
 
     def render(self, now: Snapshot) -> bytes:
-        """The text that Prometheus reads. Blocking: it looks at the process, too."""
+        """Return the metrics in Prometheus' text format. Blocking: it reads files in /proc."""
         self._now.now = now
         return generate_latest(self._registry)
 
@@ -112,7 +119,7 @@ class Metrics:
 
 
 class _SnapshotCollector(Collector):
-    """Turns a Now into metrics."""
+    """A collector that exports the fields of a Snapshot."""
 
     def __init__(self) -> None:
         self.now = Snapshot()
@@ -122,18 +129,18 @@ class _SnapshotCollector(Collector):
         for name, about, value in (
             ("model_ready", "1 once the model is loaded", now.ready),
             ("model_memory_bytes", "Memory that loading the model took", now.model_memory),
-            ("queue_length", "Decodes that wait for the model", now.waiting),
-            ("decoding", "Decodes in the model", now.decoding),
+            ("queue_length", "Decodes waiting in the queue", now.waiting),
+            ("decoding", "Decodes in progress", now.decoding),
         ):
             yield GaugeMetricFamily(f"{PREFIX}_{name}", about, value=float(value))
         sessions = GaugeMetricFamily(
-            f"{PREFIX}_sessions", "Clients that are connected", labels=["transport"]
+            f"{PREFIX}_sessions", "Connected clients", labels=["transport"]
         )
         for transport, count in now.sessions.items():
             sessions.add_metric([transport], count)
         yield sessions
         batches = CounterMetricFamily(
-            f"{PREFIX}_batches", "Batches decoded, by jobs in them", labels=["size"]
+            f"{PREFIX}_batches", "Decoded batches, by number of jobs", labels=["size"]
         )
         for size, count in now.batches.items():
             batches.add_metric([str(size)], count)

@@ -1,8 +1,8 @@
-"""Can this CPU run the backend? Asked in a child process, for the answer may be a signal.
+"""Check in a child process that this CPU can run the libraries.
 
-A library built for newer CPUs ends the process that uses it, without a word. So, where the
-CPU does not say that it is new enough, the first start lets a child use every library once;
-the next starts believe what was found, until a library or the CPU is another.
+A library built for newer CPUs kills the process with SIGILL, without an error message. Unless
+the CPU's flags show that it is new enough, the first start lets a child process use every
+library once. The result is stored and holds until a library, Python or the CPU changes.
 """
 
 from __future__ import annotations
@@ -25,17 +25,17 @@ _LOGGER = logging.getLogger(__name__)
 _FILE = "backend-works"
 _LIBRARIES = ("ctranslate2", "onnxruntime", "numpy", "soxr", "tokenizers")
 _CPUINFO = Path("/proc/cpuinfo")
-_ORDINARY = {"avx2", "bmi2", "fma"}  # x86-64-v3: Intel since 2013, AMD since 2015
-_PATIENCE = 120.0  # seconds; it takes one, and more on a small machine from a cold disk
+_ORDINARY = {"avx2", "bmi2", "fma"}  # of x86-64-v3: Intel since 2013, AMD since 2015
+_PATIENCE = 120.0  # seconds; usually 1 s, more on a small machine with a cold disk cache
 _COMMAND = (sys.executable, "-m", __name__)
 
 
 def is_ordinary(machine: str = "", cpuinfo: str = "") -> bool:
-    """A CPU with all that any of the libraries is built for: not worth a second of the start.
+    """Return True if the CPU has all instructions that the libraries use, so no check is needed.
 
     Args:
-        machine: as platform.machine() says; this one's unless given.
-        cpuinfo: the text of /proc/cpuinfo; likewise.
+        machine: architecture, as from platform.machine(); "" = this machine's.
+        cpuinfo: content of /proc/cpuinfo; "" = this machine's.
     """
     if not cpuinfo:
         with contextlib.suppress(OSError):
@@ -47,14 +47,14 @@ def is_ordinary(machine: str = "", cpuinfo: str = "") -> bool:
 
 
 def check_backend(folder: Path, command: Sequence[str] = _COMMAND) -> None:
-    """Make sure, once for each machine and version, that the libraries run here. Blocking.
+    """Check that the libraries run on this CPU, once per machine and versions. Blocking.
 
     Args:
-        folder: that remembers what worked.
-        command: uses the libraries.
+        folder: folder of the file that stores a successful check.
+        command: command that uses the libraries.
 
     Raises:
-        ModelError: they do not run; the sentence says what happened.
+        ModelError: the libraries do not run; the message says what happened.
     """
     file = folder / _FILE
     identity = _identity()
@@ -64,7 +64,7 @@ def check_backend(folder: Path, command: Sequence[str] = _COMMAND) -> None:
     try:
         attempt(command)
     except (OSError, subprocess.TimeoutExpired) as error:
-        _LOGGER.warning("whether this CPU runs the backend could not be tried: %s", error)
+        _LOGGER.warning("Could not check whether this CPU runs the backend: %s", error)
         return
     with contextlib.suppress(OSError):
         folder.mkdir(parents=True, exist_ok=True)
@@ -72,12 +72,12 @@ def check_backend(folder: Path, command: Sequence[str] = _COMMAND) -> None:
 
 
 def attempt(command: Sequence[str]) -> str:
-    """Let a child use the libraries; return what it prints. Blocking.
+    """Run a command that uses the libraries; return its standard output. Blocking.
 
     Raises:
-        ModelError: they do not run; the sentence says what happened.
-        OSError: there was no child.
-        subprocess.TimeoutExpired: it did not end.
+        ModelError: the libraries do not run; the message says what happened.
+        OSError: the command could not be started.
+        subprocess.TimeoutExpired: the command did not end within 120 s.
     """
     ran = subprocess.run(
         command,
@@ -90,11 +90,11 @@ def attempt(command: Sequence[str]) -> str:
     if ran.returncode < 0:
         raise ModelError(
             f"this CPU ({platform.machine()}) cannot run {_versions()}: a trial ended with "
-            f"{_name(-ran.returncode)}; they are built for newer CPUs, or damaged"
+            f"{_name(-ran.returncode)}; the libraries are built for newer CPUs, or damaged"
         )
     if ran.returncode:
-        said = ran.stderr.strip().splitlines() or ["no reason was given"]
-        raise ModelError(f"{_versions()} do not run here: {printable(said[-1], 300)}")
+        said = ran.stderr.strip().splitlines() or ["no reason given"]
+        raise ModelError(f"{_versions()} do not run on this machine: {printable(said[-1], 300)}")
     return ran.stdout
 
 
@@ -103,11 +103,11 @@ def _versions() -> str:
 
 
 def _identity() -> str:
-    """What the answer depends on: libraries, Python and CPU."""
+    """Return what the result depends on: versions of the libraries and Python, and CPU flags."""
     lines = [f"{name} {importlib.metadata.version(name)}" for name in _LIBRARIES]
     cpu = b""
     with contextlib.suppress(OSError):
-        # The instructions that it knows: "flags" on x86, "Features" on ARM.
+        # The line with the instruction sets is "flags" on x86 and "Features" on ARM.
         told = _CPUINFO.read_bytes().splitlines()
         cpu = b"\n".join(sorted({one for one in told if one.startswith((b"flags", b"Feat"))}))
     digest = hashlib.sha256(cpu).hexdigest()[:16]
@@ -122,7 +122,7 @@ def _name(number: int) -> str:
 
 
 def use_libraries() -> None:
-    """Use every library once. In a child: this may be the end of the process."""
+    """Use every library once. Run it in a child process: a signal may end it."""
     import numpy as np
 
     from ..audio.pcm import PcmFormat, PcmStream

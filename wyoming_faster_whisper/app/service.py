@@ -1,11 +1,11 @@
-"""The server as a whole: what is built, in which order it starts and stops.
+"""The server as a whole: builds its parts, starts and stops them in order.
 
     choose the model ─► listen ─► load the model, announce ─► serve
                                                                  │ SIGTERM, SIGINT, SIGHUP
     exit ◄─ stop the worker ◄─ let running utterances end ◄─ withdraw, stop accepting
 
-It listens before the model is there, so that clients never see a closed door:
-they are told at once what the server is, and their first answer waits.
+The server listens before the model is loaded, so that no connection is refused. It answers
+`describe` at once; the first transcript waits for the model.
 """
 
 from __future__ import annotations
@@ -51,30 +51,30 @@ if TYPE_CHECKING:
 _LOGGER = logging.getLogger(__name__)
 
 DRAIN_SECONDS = 8.0
-"""For running utterances at the end; Docker kills after 10."""
+"""Seconds for running utterances to finish at shutdown. Docker kills the process after 10 s."""
 
 
 @dataclass(frozen=True, slots=True)
 class ServiceStatistics:
-    """What one asks about at night."""
+    """A snapshot of the server's load."""
 
-    connections: int  # Wyoming clients that are here
-    browsers: int  # that have the page's WebSocket open
+    connections: int  # connected Wyoming clients
+    browsers: int  # browsers with an open WebSocket of the page
     worker: WorkerStatistics
 
 
 class Service:
-    """One server from start to stop.
+    """The server, from start to stop. Call its methods in the event loop only.
 
     Args:
-        settings: all that the operator chose.
-        default_data_dir: holds models where settings name no folder.
-        load: replaces the real model; for tests.
-        load_vad: replaces the real VAD; for tests.
-        limits: replace our patience with clients; for tests.
+        settings: the operator's settings.
+        default_data_dir: folder for models if the settings name none.
+        load: replaces loading the real model; for tests.
+        load_vad: replaces loading the real VAD; for tests.
+        limits: replaces the timeouts for clients; for tests.
 
     Raises:
-        ServerError: by the constructor and start(), where a setting cannot be served.
+        ServerError: a setting cannot be served; from the constructor and start().
     """
 
     def __init__(
@@ -99,13 +99,13 @@ class Service:
         self.models = choose_models(settings, self._folders)
         self._make_engine = load
         self._load_vad = load_vad
-        self._limits = limits or build.limits(settings)  # with clients
+        self._limits = limits or build.limits(settings)
         self._upstreams = (
             Upstreams(settings.upstream, timeout=settings.upstream_timeout)
             if settings.upstream
             else None
         )
-        self._stop_requested = asyncio.Event()  # to stop
+        self._stop_requested = asyncio.Event()  # set by stop()
         self._worker: Worker | None = None
         self._listener: Listener | None = None
         self._announcement: Announcement | None = None
@@ -115,20 +115,20 @@ class Service:
         self._model_memory = 0  # bytes
         language = default_language(settings, self.models[0]) or "en"
         self._names = _name_cache(settings, language)
-        self.metrics_url: str | None = None  # once it has started with --metrics-port
+        self.metrics_url: str | None = None  # None before start() and without --metrics-port
 
     @property
     def web_url(self) -> str | None:
-        """Where the page is, once the server has started with --web-port."""
+        """URL of the page; None before start() and without --web-port."""
         return self._page_server.url if self._page_server is not None else None
 
     @property
     def address(self) -> Address:
-        """Where the server listens; with the real port once it has started."""
+        """Address that the server listens on, with the actual port after start()."""
         return self._address
 
     def statistics(self) -> ServiceStatistics:
-        """Tell what goes on; only after start()."""
+        """Return a snapshot of the server's load. Only after start()."""
         assert self._worker is not None
         assert self._listener is not None
         return ServiceStatistics(
@@ -138,7 +138,7 @@ class Service:
         )
 
     async def start(self) -> None:
-        """Listen, announce and begin to load the model."""
+        """Listen, announce the server and start loading the model."""
         settings = self._settings
         self._loop = asyncio.get_running_loop()
         self._worker = Worker(
@@ -178,15 +178,15 @@ class Service:
             await self._upstreams.start()
         self._worker.start()
         if self._names is not None:
-            self._names.refresh()  # the first who speaks need not wait
+            self._names.refresh()  # now, so that the first utterance need not wait for them
         if settings.zeroconf is not None:
             self._announce(settings.zeroconf)
 
     async def run(self) -> None:
-        """Serve until full_stop() is called or standard input ends.
+        """Serve until stop() is called or, with stdio://, standard input ends.
 
         Raises:
-            ServerError: the model cannot be loaded.
+            ServerError: the model cannot be loaded, or failed for good while serving.
         """
         assert self._worker is not None
         assert self._listener is not None
@@ -202,7 +202,7 @@ class Service:
                 self._fail_vad_waiters(ready.exception())
                 ready.result()
                 _LOGGER.info("Ready (%.1f s)", time.monotonic() - started)
-                # From here on only a model that hangs, or cannot be loaded again, ends it.
+                # From here on a model that hangs or cannot be reloaded ends the server too.
                 waiters.add(failed := asyncio.ensure_future(self._worker.failed()))
                 await asyncio.wait({failed, asked, ended}, return_when=asyncio.FIRST_COMPLETED)
                 if failed.done():
@@ -212,16 +212,16 @@ class Service:
                 waiter.cancel()
 
     def stop(self) -> None:
-        """Ask the server to end; run() returns."""
+        """Make run() return."""
         self._stop_requested.set()
 
     async def close(self) -> None:
-        """Withdraw, let running utterances end, stop the worker."""
+        """Withdraw the announcement, let running utterances finish and stop the worker."""
         if self._announcement is not None:
             await self._announcement.close()
         if self._upstreams is not None:
             await self._upstreams.close()
-        # Both doors close together, and the seconds are the same.
+        # The page and the listener drain at the same time, so their time limits overlap.
         pages = (
             asyncio.ensure_future(self._page_server.stop(DRAIN_SECONDS))
             if self._page_server
@@ -231,7 +231,7 @@ class Service:
             await self._listener.stop(DRAIN_SECONDS)
         if pages is not None:
             await pages
-        # Last: how the end goes can be watched.
+        # The metrics stay available while the clients drain.
         if self._metrics_server is not None:
             await self._metrics_server.stop()
         if self._names is not None:
@@ -240,13 +240,13 @@ class Service:
             await self._worker.close()
 
     def _fail_vad_waiters(self, error: BaseException | None) -> None:
-        """Where the model did not load: nobody need wait for the VAD that comes with it."""
+        """Pass a load error to the sessions that wait for the VAD, which loads with the model."""
         if error is not None and not self._vad.done():
             self._vad.set_exception(error)
-            self._vad.exception()  # seen, though nobody may have waited
+            self._vad.exception()  # mark as retrieved: perhaps no session waits for it
 
     def _vad_loaded(self, vad: SpeechDetector) -> None:
-        if not self._vad.done():  # by a load that was given up, and ended after all
+        if not self._vad.done():  # else an abandoned load has completed after all
             self._vad.set_result(vad)
 
     def _make_metrics(self, worker: Worker) -> None:
@@ -278,7 +278,9 @@ class Service:
 
     def _announce(self, name: str) -> None:
         if self._address.scheme != "tcp":
-            _LOGGER.warning("--zeroconf is for tcp:// only; %s is not announced", self._address)
+            _LOGGER.warning(
+                "--zeroconf works with tcp:// only; %s is not announced", self._address
+            )
             return
         from ..transports.discovery import Announcement
 
@@ -331,14 +333,14 @@ class Service:
 
         return observe
 
-    # From here on: the worker's thread.
+    # The methods below run in the worker's thread.
 
     def _load(self) -> Engine:
         if self._make_engine is not None:
             self._set_up_vad()
             return self._make_engine()
-        # The VAD comes after the weights: loading those takes the most memory there ever
-        # is. Audio that waits goes through it into the queue, and may serve as warm-up.
+        # The VAD is loaded after the weights, whose loading is the peak of memory use. Audio
+        # that has been waiting then passes the VAD into the queue, and can serve as warm-up.
         before = hardware.resident_memory()
         engine = load_engines(self.models, self._settings, self._folders, loaded=self._set_up_vad)
         self._model_memory = max(0, hardware.resident_memory() - before)
@@ -346,7 +348,7 @@ class Service:
 
     def _set_up_vad(self) -> None:
         if self._vad.done():
-            return  # this is not the first model
+            return  # a reload; the VAD is loaded already
         self._loop.call_soon_threadsafe(self._vad_loaded, self._load_vad())
 
 
@@ -361,7 +363,7 @@ def _name_cache(settings: Settings, language: str) -> NameCache | None:
 
     async def fetch() -> tuple[str, ...]:
         names = await hass.names()
-        # Made here, in a thread, so that no utterance pays for it.
+        # Built here, in a thread, so that no utterance has to wait for it.
         await asyncio.to_thread(corrector, names, language)
         return names
 
@@ -371,10 +373,10 @@ def _name_cache(settings: Settings, language: str) -> NameCache | None:
 
 
 async def serve(settings: Settings, *, default_data_dir: Path) -> None:
-    """Run a server until SIGTERM, SIGINT or SIGHUP; a second one ends it at once.
+    """Run a server until SIGTERM, SIGINT or SIGHUP. A second signal ends it at once.
 
     Raises:
-        ServerError: it cannot serve; the sentence says why.
+        ServerError: the server cannot serve; the message says why.
     """
     service = Service(settings, default_data_dir=default_data_dir)
     loop = asyncio.get_running_loop()
@@ -389,7 +391,7 @@ async def serve(settings: Settings, *, default_data_dir: Path) -> None:
             main.cancel()
             return
         asked = True
-        _LOGGER.info("%s: finishing what runs, then stopping", name)
+        _LOGGER.info("%s: finishing running utterances, then stopping", name)
         starting.cancel()
         service.stop()
 

@@ -1,1 +1,1 @@
-"""Configuration: the options of the server, and where their values come from."""
+"""Configuration: the server's options, and how their values are read and checked."""

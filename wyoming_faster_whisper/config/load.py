@@ -1,4 +1,4 @@
-"""What was given on the command line and in the environment, as Settings that hold together."""
+"""Read Settings from the command line and the environment, and check them."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from .settings import Settings, written_out
 
 @dataclass(frozen=True, slots=True)
 class Given:
-    """Settings, and what is to be said about the way they were given."""
+    """Settings, and warnings about the options and variables that they were read from."""
 
     settings: Settings
     warnings: tuple[str, ...]
@@ -32,26 +32,26 @@ def read_settings(argv: Sequence[str], environ: Mapping[str, str]) -> Given:
     """Read the command line and the environment.
 
     Raises:
-        SettingError: a value is none of those that the option takes.
+        SettingError: an option has a value that it does not accept.
         SystemExit: by argparse, for --help, --version and unknown flags.
     """
     known = options(Settings)
     values = read_options(known, written_out(argv), environ)
     warnings = [
-        f"{name} is no option of this server; it is ignored"
+        f"{name} is not an option of this server; it is ignored"
         for name in unknown_variables(known, environ)
     ]
     settings = _checked(Settings(**values))
     if not (settings.data_dir or settings.download_dir or _user_folder(environ)):
         warnings.append(
-            f"this user has no home directory; models are kept in {default_data_dir(environ)}, "
-            "which a restart may empty; name a folder that stays with --data-dir"
+            f"this user has no home directory; models are stored in {default_data_dir(environ)}, "
+            "which a restart may empty; choose a permanent folder with --data-dir"
         )
     return Given(settings, (*warnings, *_remarks(values)))
 
 
 def _checked(settings: Settings) -> Settings:
-    """What one option's own check cannot see."""
+    """Check values beyond what each option checks itself; normalise the languages."""
     if not re.fullmatch(r"cpu|auto|cuda(:\d+)?", settings.device):
         raise SettingError(
             f"--device is {settings.device!r}; it must be cpu, cuda, cuda:N or auto"
@@ -60,18 +60,21 @@ def _checked(settings: Settings) -> Settings:
         logging.Formatter(settings.log_format).format(logging.makeLogRecord({}))
     except (ValueError, TypeError, OverflowError) as error:
         raise SettingError(
-            f"--log-format is {settings.log_format!r}, which logging cannot use: {error}"
+            f"--log-format is {settings.log_format!r}, which Python's logging rejects: {error}"
         ) from None
     _check_access(settings)
     language = settings.language
     if not means_detect(language) and normalise(language, MULTILINGUAL_V3) is None:
         raise SettingError(
-            f"--language is {language!r}; it must be auto or a language of Whisper's, like en"
+            f"--language is {language!r}; it must be auto or a language that Whisper knows, "
+            "like en"
         )
     codes = [normalise(tag, MULTILINGUAL_V3) for tag in settings.languages]
     if None in codes:
         unknown = settings.languages[codes.index(None)]
-        raise SettingError(f"--languages has {unknown!r}; Whisper has no such language")
+        raise SettingError(
+            f"--languages contains {unknown!r}, a language that Whisper does not know"
+        )
     return dataclasses.replace(settings, languages=tuple(code for code in codes if code))
 
 
@@ -89,31 +92,33 @@ def _check_access(settings: Settings) -> None:
         )
     for name in ("key", "ca"):
         if getattr(settings, f"tls_{name}") and not settings.tls_cert:
-            raise SettingError(f"--tls-{name} is given, but no --tls-cert")
+            raise SettingError(f"--tls-{name} requires --tls-cert")
     if settings.tls_cert and not settings.uri.startswith("tcp:"):
-        raise SettingError(f"--tls-cert is for tcp:// only, and --uri is {settings.uri!r}")
+        raise SettingError(f"--tls-cert works with tcp:// only, and --uri is {settings.uri!r}")
 
 
 def _remarks(values: Mapping[str, Any]) -> list[str]:
-    """One sentence for each value that does not do what it says."""
+    """Return a warning for each option that this server accepts but ignores."""
     remarks: list[str] = []
     library = values.get("stt_library", SttLibrary.AUTO)
     if library not in (SttLibrary.AUTO, SttLibrary.FASTER_WHISPER):
-        remarks.append(f"--stt-library {library} is not served here; faster-whisper serves")
+        remarks.append(
+            f"--stt-library {library} is ignored; this server always uses faster-whisper"
+        )
     if values.get("sherpa_streaming"):
-        remarks.append("--sherpa-streaming is not served here; faster-whisper serves")
+        remarks.append("--sherpa-streaming is ignored; this server always uses faster-whisper")
     if values.get("vad_filter"):
-        remarks.append("--vad-filter is always on here; it need not be given")
+        remarks.append("--vad-filter is always on; the option can be removed")
     if "vad_clip" in values:
-        remarks.append("--vad-clip is always on here; it need not be given")
+        remarks.append("--vad-clip is always on; the option can be removed")
     return remarks
 
 
 def default_data_dir(environ: Mapping[str, str]) -> Path:
-    """Return the folder for models where no option names one.
+    """Return the folder for models when neither --data-dir nor --download-dir is given.
 
-    It is a folder of the user's (XDG base directories); for a user without a home directory,
-    as in a container with `--user 12345`, one of the user's own below the temporary directory.
+    It is in the user's data directory (XDG base directories). A user without a home directory,
+    as in a container with `--user 12345`, gets a folder in the temporary directory.
     """
     folder = _user_folder(environ)
     if folder is None:
@@ -122,7 +127,7 @@ def default_data_dir(environ: Mapping[str, str]) -> Path:
 
 
 def _user_folder(environ: Mapping[str, str]) -> Path | None:
-    """The user's folder for data; None = the user has no home directory."""
+    """Return the user's data directory; None if the user has no home directory."""
     if base := environ.get("XDG_DATA_HOME"):
         return Path(base)
     try:

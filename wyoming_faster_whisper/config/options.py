@@ -1,8 +1,8 @@
-"""Options that are fields of a dataclass: their flags, variables, help and checks.
+"""Options defined as fields of a dataclass: flags, variables, help texts and checks.
 
-What a field says is all there is to an option: the flag, the environment
-variable, the file that may hold the value, the line of the help and the row of
-the documentation follow from it. settings.py has the fields.
+The field is the only definition of an option. The flag, the environment variable, the
+variable that names a file with the value, the help text and the row in the documentation are
+derived from it. The fields are in settings.py.
 """
 
 from __future__ import annotations
@@ -32,31 +32,31 @@ class Arity(Enum):
     """How many values an option takes."""
 
     ONE = "one"
-    FLAG = "flag"  # no value: being there is the value
-    OPTIONAL = "optional"  # a value, or a constant where there is none
-    MANY = "many"  # any number of values after one flag; none = all
-    REPEATED = "repeated"  # one value, the flag given again for more
-    LIST = "list"  # one value with commas
+    FLAG = "flag"  # no value: the flag itself means true
+    OPTIONAL = "optional"  # a value, or a constant if the flag has none
+    MANY = "many"  # any number of values after the flag; none = all
+    REPEATED = "repeated"  # one value per flag; the flag can be repeated
+    LIST = "list"  # one value, split at commas
 
 
 @dataclass(frozen=True, slots=True)
 class Option:
-    """What an option is, apart from its value."""
+    """Definition of an option."""
 
-    name: str  # the field's; the flag has dashes
+    name: str  # of the field; the flag has dashes for underscores
     default: Any
     help: str
     type: type = str
     arity: Arity = Arity.ONE
-    constant: str | None = None  # OPTIONAL's value where none is given
+    constant: str | None = None  # value of an OPTIONAL flag that was given without one
     choices: tuple[str, ...] = ()
-    words: tuple[str, ...] = ()  # values that are no number
-    least: float | None = None
-    most: float | None = None
-    above: float | None = None  # must be greater than this
+    words: tuple[str, ...] = ()  # values accepted in place of a number, like auto
+    least: float | None = None  # inclusive
+    most: float | None = None  # inclusive
+    above: float | None = None  # exclusive lower bound
     metavar: str | None = None
-    separator: str = os.pathsep  # of REPEATED values in a variable
-    secret: bool = False  # never shown
+    separator: str = os.pathsep  # between REPEATED values in a variable
+    secret: bool = False  # never displayed or logged
 
     @property
     def flag(self) -> str:
@@ -76,10 +76,14 @@ class Option:
         return ",".join(self.default) if several else str(self.default)
 
     def parse(self, text: str, source: str) -> Any:
-        """Turn one text into one value, checked.
+        """Convert a text to a value and check it.
+
+        Args:
+            text: one value, as given.
+            source: the flag or variable that it came from, for the error text.
 
         Raises:
-            SettingError: it is none; source says where it came from.
+            SettingError: the option does not accept the value.
         """
         if text in self.words:
             return text
@@ -90,7 +94,7 @@ class Option:
             raise SettingError(f"{source} is {text!r}; it must be {kind}") from None
         if self.choices and value not in self.choices:
             raise SettingError(f"{source} is {text!r}; it must be {_or(self.choices)}")
-        # Written so that NaN fails as well.
+        # "not >=" instead of "<", so that NaN fails too.
         if self.least is not None and not value >= self.least:
             raise SettingError(f"{source} is {text}; it must be at least {self.least:g}")
         if self.most is not None and not value <= self.most:
@@ -101,7 +105,13 @@ class Option:
 
 
 def option(default: Any, help: str, **more: Any) -> Any:
-    """A field of Settings. The default says the type, unless type= does."""
+    """Make a field of Settings. The default determines the type unless `type` is given.
+
+    Args:
+        default: value of the field if the option is not given.
+        help: help text, also for the documentation.
+        more: other fields of Option.
+    """
     if isinstance(default, bool):
         more.setdefault("arity", Arity.FLAG)
     elif isinstance(default, int | float):
@@ -110,7 +120,7 @@ def option(default: Any, help: str, **more: Any) -> Any:
 
 
 def options(settings: type) -> list[Option]:
-    """Every option of a dataclass, in the order of the documentation."""
+    """Return the options that a dataclass defines, in the order of its fields."""
     return [
         Option(name=field.name, default=field.default, **field.metadata)
         for field in dataclasses.fields(settings)
@@ -118,9 +128,9 @@ def options(settings: type) -> list[Option]:
 
 
 def expand(argv: Sequence[str], flags: Collection[str]) -> list[str]:
-    """Replace each abbreviation that fits only one of these flags by that flag."""
+    """Replace each abbreviation of exactly one of the given flags by that flag."""
     expanded = list(argv)
-    # What follows "--" is no flag.
+    # Arguments after "--" are not flags.
     for at, argument in enumerate(argv[: argv.index("--")] if "--" in argv else argv):
         given, equals, value = argument.partition("=")
         if given.startswith("--") and given not in flags:
@@ -133,10 +143,10 @@ def expand(argv: Sequence[str], flags: Collection[str]) -> list[str]:
 def read_options(
     known: Sequence[Option], argv: Sequence[str], environ: Mapping[str, str]
 ) -> dict[str, Any]:
-    """The values that were given, by the options' names; checked one by one.
+    """Return the values that were given, by option name. Each value is checked on its own.
 
     Raises:
-        SettingError: a value is none of those that the option takes.
+        SettingError: an option has a value that it does not accept.
         SystemExit: by argparse, for --help and --version.
     """
     given = vars(_parser(known).parse_args(argv))
@@ -154,9 +164,10 @@ def _parser(known: Sequence[Option]) -> argparse.ArgumentParser:
     parser = _Parser(
         prog="wyoming-faster-whisper",
         description="Speech-to-text for the home: Whisper over the Wyoming protocol.",
-        epilog="Every option can come from the environment: --some-option from "
-        f"{ENV_PREFIX}SOME_OPTION, or from the file that {ENV_PREFIX}SOME_OPTION{FILE_SUFFIX} "
-        "names. The command line wins over the file, the file over the variable.",
+        epilog="Every option can also be set in the environment: --some-option by "
+        f"{ENV_PREFIX}SOME_OPTION, or by {ENV_PREFIX}SOME_OPTION{FILE_SUFFIX}, which names a "
+        "file that contains the value. The command line takes precedence over the file, and the "
+        "file over the variable.",
     )
     for opt in known:
         shapes: dict[Arity, dict[str, Any]] = {
@@ -179,10 +190,10 @@ def _parser(known: Sequence[Option]) -> argparse.ArgumentParser:
 
 
 class _Parser(argparse.ArgumentParser):
-    """Says its errors the way all our errors are said."""
+    """A parser that raises SettingError instead of exiting."""
 
     def error(self, message: str) -> NoReturn:
-        raise SettingError(f"{message}; --help lists what there is")
+        raise SettingError(f"{message}; --help lists all options")
 
 
 def _help(opt: Option) -> str:
@@ -232,7 +243,7 @@ def _from_text(opt: Option, text: str, source: str) -> Any:
         if text.lower() in _TRUE:
             return True
         if text.lower() in _FALSE or text == "null":
-            return None  # like not giving the flag
+            return None  # as if the flag were not given
         raise SettingError(f"{source} is {text!r}; it must be true or false")
     if opt.arity is Arity.OPTIONAL and text == "":
         return opt.constant
@@ -244,7 +255,7 @@ def _from_text(opt: Option, text: str, source: str) -> Any:
 
 
 def unknown_variables(known: Sequence[Option], environ: Mapping[str, str]) -> list[str]:
-    """Variables that look like ours and are not."""
+    """Return the environment variables with our prefix that belong to no option."""
     names = {opt.variable for opt in known}
     names |= {name + FILE_SUFFIX for name in names}
     return sorted(n for n in environ if n.startswith(ENV_PREFIX) and n not in names)
@@ -255,16 +266,16 @@ def _or(choices: Sequence[str]) -> str:
 
 
 def page(known: Sequence[Option]) -> str:
-    """The options as a page of Markdown."""
+    """Format the options as a Markdown page."""
     lines = [
         "# Options",
         "",
-        "Made from `wyoming_faster_whisper/config/settings.py` by `script/options`.",
+        "Generated from `wyoming_faster_whisper/config/settings.py` by `script/options`.",
         "",
-        f"Every option can also come from the environment: `--some-option` from "
-        f"`{ENV_PREFIX}SOME_OPTION`, or from the file that `{ENV_PREFIX}SOME_OPTION_FILE` names. "
-        "The command line wins over the file, the file over the variable. "
-        'An empty value and `null` mean "not given".',
+        f"Every option can also be set in the environment: `--some-option` by "
+        f"`{ENV_PREFIX}SOME_OPTION`, or by `{ENV_PREFIX}SOME_OPTION_FILE`, which names a file "
+        "that contains the value. The command line takes precedence over the file, and the file "
+        'over the variable. An empty value and `null` mean "not given".',
         "",
         "| option | default | what it does |",
         "|---|---|---|",

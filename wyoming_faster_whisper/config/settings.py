@@ -1,13 +1,13 @@
-"""Every option, once.
+"""The options of the server, as fields of one dataclass.
 
-A field of Settings is an option: its flag, its environment variable
-(WYO_WHISPER_<NAME>, or WYO_WHISPER_<NAME>_FILE for a file that holds the
-value), its help, its check and its row in the documentation follow from it.
-The command line wins over the file, the file over the variable. "" and "null"
-(what Home Assistant's add-on passes for an option left blank) mean unset.
+Each field of Settings defines an option: its flag, its environment variable
+(WYO_WHISPER_<NAME>, or WYO_WHISPER_<NAME>_FILE for a file that contains the value), its help,
+its check and its row in the documentation. The command line takes precedence over the file,
+and the file over the variable. "" and "null" mean unset; Home Assistant's add-on passes "null"
+for an option left blank.
 
-Names, arities and defaults are those of the reference server, so that its
-command lines and containers go on working; docs/migrating.md lists the rest.
+Names, arities and defaults are those of the reference server, so that its command lines and
+containers keep working. docs/migrating.md lists the differences.
 """
 
 from __future__ import annotations
@@ -23,15 +23,15 @@ from .options import Arity, expand, option, options, page
 STYLES = ("plain", "command")
 pass
 
-# CTranslate2's names (docs/quantization.md there), so that a misspelt one is refused before
-# it is imported, which takes longer than to begin to listen.
+# CTranslate2's names (its docs/quantization.md). Checking them here rejects a misspelt name
+# without importing CTranslate2, which takes longer than everything else before listening.
 COMPUTE_TYPES = (
     *("default", "auto", "int8", "int8_float32", "int8_float16", "int8_bfloat16"),
     *("int16", "float16", "bfloat16", "float32"),
 )
 
-# The flags of the reference server (3.8.1). Their abbreviations mean here what they mean there,
-# whatever flags there are besides.
+# The flags of the reference server (3.8.1). An abbreviation that is unique among them keeps its
+# meaning, even if one of our own flags begins with it too.
 REFERENCE_FLAGS = frozenset(
     "--help --version --uri --zeroconf --model --data-dir --download-dir --device --language "
     "--compute-type --beam-size --cpu-threads --initial-prompt --whisper-task --vad-filter "
@@ -44,7 +44,7 @@ REFERENCE_FLAGS = frozenset(
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Settings:
-    """All that an operator can choose."""
+    """The server's settings; every field is an option that the operator can set."""
 
     uri: str = option(
         f"tcp://0.0.0.0:{DEFAULT_PORT}",
@@ -412,10 +412,10 @@ class Settings:
 
 
 def options_page() -> str:
-    """The page docs/options.md, as Markdown."""
+    """Return the content of docs/options.md."""
     return page(options(Settings))
 
 
 def written_out(argv: Sequence[str]) -> list[str]:
-    """A command line without the abbreviations that have one meaning."""
+    """Expand the unambiguous abbreviations of flags in a command line."""
     return expand(expand(argv, REFERENCE_FLAGS), {opt.flag for opt in options(Settings)})

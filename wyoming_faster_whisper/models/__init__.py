@@ -1,10 +1,10 @@
-"""Models: what their names mean, and the directories that hold them.
+"""Model names, and the directories that hold the models.
 
-choosing ──► names, folders      which model, and is it here
-    ├──────► packages            installed packages that carry one
-    ├──────► hub                 only then the network
-    ├──────► tokenizer           the same for a tokenizer that is missing
-    └──────► measurements     what was measured on this machine, for auto
+choosing ──► names, folders      resolves a name; finds a local copy of the model
+    ├──────► packages            installed packages that contain the model
+    ├──────► hub                 downloads the model if there is no local copy
+    └──────► auto, measurements  --model auto, from decode times on this machine
+tokenizer ─► packages, hub       finds a tokenizer for a model that comes without one
 """
 
 from .choosing import choose, choose_auto, is_at_hand, locate

@@ -1,16 +1,19 @@
-"""--model auto: the best model that this machine can afford. Pure.
+"""--model auto: choose the largest model that this machine can run fast enough. Pure.
 
-Best is largest. Affordable is what fits into memory and decodes a usual command
-within the silence that Home Assistant waits for anyway. How long a model takes
-is measured at its warm-up and remembered for the next start; from one model's
-figure those of the others follow roughly. A machine of which nothing is known
-gets the reference server's choice: tiny on ARM, base elsewhere, small on a GPU.
+A model is fast enough if it fits into memory and decodes a typical command within the
+silence that Home Assistant waits for anyway. The server measures the decode time of its
+model at warm-up and stores it for the next start. The decode times of other sizes are
+estimated from it. Until something has been measured, the choice is the reference server's:
+tiny on ARM, small on a GPU, base otherwise.
 
-A warm-up may be slow because the machine was busy. So a figure that is too slow is kept
-only from a measurement while the server was idle (loading.py), the best figure of a week is
-kept, and one that is too slow is believed for a week: then its size is tried, and
-measured, again, unless the figures of others say that it is hopeless. A start between
-the two takes a smaller model, which is measured as well.
+A warm-up can be slow just because the machine was busy. Three rules guard against that:
+
+- A time over the limit is stored only if it was measured while the server was idle
+  (app/loading.py).
+- Of the times measured within a week, the fastest is kept.
+- A time over the limit counts for a week. After that the size is tried and measured again,
+  unless the estimate from other sizes is far over the limit. Until then a smaller model
+  serves, and is measured as well.
 """
 
 from __future__ import annotations
@@ -19,28 +22,32 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
 BUDGET = 0.45
-"""Seconds for a usual command: of the 0.7 s that Home Assistant waits, less room to be late."""
+"""Limit for decoding a typical command, in seconds: the 0.7 s of silence that Home Assistant
+waits for, less a margin."""
 
 BELIEVED_DAYS = 7
-"""How long a figure stands, against a better machine and against a busy hour."""
+"""Days for which a measured time counts.
 
-_NEVER_FAST_ENOUGH = 2.0  # times BUDGET
-_SLOW = 0.3  # seconds that one thread may take alone
-_SHARED = 0.8  # exponent of the speed that threads have together: two are 1.7 times as fast
-_ROOM = 60.0  # MB that others may take between the choice and the load
+The machine may have been busy when it was measured, or upgraded since.
+"""
+
+_NEVER_FAST_ENOUGH = 2.0  # times BUDGET; a size estimated to be slower is not tried again
+_SLOW = 0.3  # seconds for a typical command on one thread; if slower, all threads share a decode
+_SHARED = 0.8  # exponent of the speed-up by threads: two threads are 1.7 times as fast
+_ROOM = 60.0  # MB that other processes may allocate between the choice and the load
 
 
 @dataclass(frozen=True, slots=True)
 class Size:
-    """A size of Whisper's."""
+    """A size of Whisper model, with what it costs."""
 
     name: str
-    cost: float  # seconds of a decode, relative to base; by parameters and layers
+    cost: float  # decode time relative to base, from the numbers of parameters and layers
     file: float  # MB of model.bin, as float16
-    download: float  # MB, quantised before upload
+    download: float  # MB to download, quantised to int8
 
     def needs(self, compute_type: str) -> float:
-        """MB that must be available for it to be chosen."""
+        """Return how many MB must be available for the size to be chosen."""
         return memory_needed(self.file, compute_type) + _ROOM
 
 
@@ -54,21 +61,21 @@ SIZES = (
 
 @dataclass(frozen=True, slots=True)
 class Measurement:
-    """What was measured of a model on this machine."""
+    """A measured decode time of a model on this machine."""
 
-    seconds: float  # of a usual command
-    threads: int  # that decoded it together
-    age: float = field(default=0.0, compare=False)  # days since then
+    seconds: float  # decode time of a typical command
+    threads: int  # threads that decoded it together
+    age: float = field(default=0.0, compare=False)  # days since the measurement
 
     @property
     def outdated(self) -> bool:
-        """Too slow, but no longer believed."""
+        """True for a time over the limit that is too old to count."""
         return self.seconds > BUDGET and self.age > BELIEVED_DAYS
 
 
 @dataclass(frozen=True, slots=True)
 class Machine:
-    """What the choice depends on."""
+    """The properties of a machine that the choice depends on."""
 
     memory: float  # MB available
     arm: bool = False
@@ -78,7 +85,7 @@ class Machine:
 
 @dataclass(frozen=True, slots=True)
 class Choice:
-    """A model's name, and the sentence that says why."""
+    """The name of the chosen model, and the reason for the log."""
 
     name: str
     reason: str
@@ -92,13 +99,13 @@ def choose(
     at_hand: Callable[[str], bool],
     download_budget: float,
 ) -> Choice:
-    """Choose a model.
+    """Choose a model; prefer one that is already on this machine to a download.
 
     Args:
-        english: English is the default language, so an English-only model will do.
-        figures: what was measured on this machine, by size.
-        at_hand: says whether a model of that name is here already.
-        download_budget: MB that may be downloaded where none is at hand.
+        english: English is the default language, so English-only models qualify.
+        figures: decode times measured on this machine, by size.
+        at_hand: tells whether the model of a name is on this machine.
+        download_budget: MB that may be downloaded if no model is on this machine.
     """
     needs = [size.needs(machine.compute_type) for size in SIZES]
     fitting = [
@@ -108,22 +115,25 @@ def choose(
     for size in reversed(affordable):
         for name in _names(size, machine, english):
             if at_hand(name):
-                return Choice(name, _reason(size, figures, "at hand"))
-    # Rather one that is too slow than none.
+                return Choice(name, _reason(size, figures, "found locally"))
+    # A slow model that is here is better than a download.
     for size in fitting:
         for name in _names(size, machine, english):
             if at_hand(name):
-                return Choice(name, _reason(size, figures, "at hand, nothing faster is"))
+                return Choice(name, _reason(size, figures, "the fastest model found locally"))
     small_enough = [size for size in affordable if size.download <= download_budget]
     size = (small_enough or [SIZES[0]])[-1]
     return Choice(
         _names(size, machine, english)[0],
-        _reason(size, figures, "to be downloaded, none is here"),
+        _reason(size, figures, "to be downloaded; no model was found locally"),
     )
 
 
 def expected_seconds(size: Size, figures: Mapping[str, Measurement]) -> float | None:
-    """Seconds of a usual command, measured or by another size's figure."""
+    """Return the decode time of a typical command in seconds; None if no size was measured.
+
+    A size that was not measured is estimated from one that was, by their costs.
+    """
     if size.name in figures:
         return figures[size.name].seconds
     for other in SIZES:
@@ -133,13 +143,13 @@ def expected_seconds(size: Size, figures: Mapping[str, Measurement]) -> float | 
 
 
 def memory_needed(file: float, compute_type: str) -> float:
-    """MB that loading a model on a CPU and decoding with it take at most.
+    """Return the peak memory of loading a model on a CPU and decoding with it, in MB.
 
-    Measured with tiny.en and base: while weights are turned into int8 both forms are there,
-    and float32 is twice what most files have.
+    Measured with tiny.en and base. During quantisation to int8 both forms of the weights are
+    in memory. Most files hold float16, so float32 takes twice the file.
 
     Args:
-        file: MB of model.bin.
+        file: size of model.bin in MB.
         compute_type: as in --compute-type.
     """
     if compute_type in ("default", "auto") or compute_type.startswith("int8"):
@@ -155,17 +165,19 @@ def threads_together(
     figures: Mapping[str, Measurement],
     waited_for: bool = False,
 ) -> int:
-    """How many threads should decode one utterance together; the rest serve others meanwhile.
+    """Return how many threads decode one utterance; the other threads decode other utterances.
 
-    Threads that work together wait for each other: two of them decode a command in 0.6 of the
-    time and in 1.2 times the CPU time, and what else uses their cores delays both. That is worth
-    it where a speaker waits for it, and needed on a slow machine. Elsewhere the decode is done
-    in the silence that ends the turn.
+    Threads that share a decode wait for each other: two of them take 0.6 of the time and 1.2
+    times the CPU time of one, and any load on either core delays both. That pays off when the
+    speaker waits for the decode, and on a slow machine. Otherwise one thread finishes during
+    the silence that ends the turn.
 
     Args:
-        size: of the model.
-        threads: that there are.
-        waited_for: the text decides on the end of the turn.
+        size: size of the model; a decode with other sizes than tiny and base uses all threads.
+        threads: threads that are available.
+        arm: the machine is an ARM, which counts as slow until it has been measured.
+        figures: decode times measured on this machine, by size.
+        waited_for: end-of-turn detection needs the text (--vad-endpointing auto).
     """
     figure = figures.get(size)
     known = figure is not None or not arm
@@ -186,8 +198,11 @@ def _affordable(size: Size, machine: Machine, figures: Mapping[str, Measurement]
 
 
 def _names(size: Size, machine: Machine, english: bool) -> list[str]:
-    """Best first: int8 files are smaller; an English-only model if there is nothing else,
-    for a home may have a second language."""
+    """Return the names of models of a size, best first.
+
+    The int8 files are smaller. The English-only model comes last because a home may have a
+    second language.
+    """
     names = [size.name] if machine.gpu else [f"{size.name}-int8", size.name]
     return [*names, f"{size.name}.en"] if english else names
 
@@ -198,7 +213,8 @@ def _reason(size: Size, figures: Mapping[str, Measurement], where: str) -> str:
         return f"{where}; not measured on this machine yet"
     if size.name in figures and figures[size.name].outdated:
         return (
-            f"{where}; tried again: its {seconds:.2f} s are from {BELIEVED_DAYS} days ago or more"
+            f"{where}; tried again because its {seconds:.2f} s were measured more than "
+            f"{BELIEVED_DAYS} days ago"
         )
-    how = "measured" if size.name in figures else "expected"
-    return f"{where}; {how} at {seconds:.2f} s for a usual command, {BUDGET} s is the limit"
+    how = "measured" if size.name in figures else "estimated"
+    return f"{where}; {how} {seconds:.2f} s for a typical command, limit {BUDGET} s"

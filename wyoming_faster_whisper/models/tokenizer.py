@@ -1,8 +1,8 @@
-"""The tokenizer of a model: the file beside it, or one of the same vocabulary from elsewhere.
+"""Find the tokenizer of a model, in the model's directory or from a model of equal vocabulary.
 
-Some conversions come without. Whisper has three vocabularies: that of the English-only models,
-the multilingual one, and the multilingual one with Cantonese (large-v3). Models with the same
-vocabulary have the same tokenizer. As for models, an installed package goes before the network.
+Some converted models come without a tokenizer.json. Whisper has three vocabularies: English-only,
+multilingual, and multilingual with Cantonese (large-v3). Models with the same vocabulary have the
+same tokenizer. Installed packages are searched before the hub.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from .packages import packaged_everywhere
 _LOGGER = logging.getLogger(__name__)
 
 _FILE = "tokenizer.json"
-# Their numbers differ between the vocabularies, and decoding needs them.
+# Decoding needs these tokens, and their ids differ between the vocabularies.
 _SPECIAL = (
     *("<|endoftext|>", "<|startoftranscript|>", "<|transcribe|>"),
     *("<|startofprev|>", "<|notimestamps|>"),
@@ -35,44 +35,46 @@ def locate_tokenizer(
     hub: str | None = None,
     stall: float = STALL_SECONDS,
 ) -> Path:
-    """Return the file with a model's tokenizer, downloading it if need be.
+    """Return the path of a model's tokenizer; download it if necessary. Blocking.
 
     Args:
-        directory: of the model.
-        hub, stall: as for locate().
+        directory: directory of the model.
+        download_dir, local_files_only, hub, stall: as for locate().
 
     Raises:
-        ModelError: it is damaged, of another model, or not to be had.
+        ModelError: the tokenizer is damaged, belongs to another model, or is not available.
     """
     path = directory / _FILE
     vocabulary = _vocabulary(directory)
     if path.exists():
         if what := _misfit(path, vocabulary):
             raise ModelError(
-                f"{what}; put the tokenizer.json of this model there, or remove it to have "
+                f"{what}; replace it with the tokenizer.json of this model, or remove it to use "
                 "that of an installed package or of the hub"
             )
         return path
     for packaged in packaged_everywhere(_FILE):
         if _misfit(packaged, vocabulary) is None:
-            _LOGGER.info("The tokenizer of %s comes from %s", directory, packaged)
+            _LOGGER.info("%s has no tokenizer.json; using %s", directory, packaged)
             return packaged
     if local_files_only:
         raise ModelError(
-            f"{path} is missing and no installed package carries one of this vocabulary; "
-            "--local-files-only forbids to download it: put it there"
+            f"{path} is missing, no installed package contains one for this vocabulary, and "
+            "--local-files-only forbids downloading it; put the file there"
         )
     fetched = download_tokenizer(path, _repository(vocabulary), download_dir, hub, stall)
     if what := _misfit(fetched, vocabulary):
-        raise ModelError(f"{path} is missing, and {what}; put that of this model there")
+        raise ModelError(
+            f"{path} is missing, and {what}; put the tokenizer.json of this model there"
+        )
     return fetched
 
 
 def _vocabulary(directory: Path) -> list[str]:
-    """The tokens of a model, as CTranslate2 reads them.
+    """Return the tokens of a model in the order of their ids, from CTranslate2's vocabulary file.
 
     Raises:
-        ModelError: there is no list of them.
+        ModelError: the vocabulary file is missing or damaged.
     """
     for name in ("vocabulary.json", "vocabulary.txt"):
         path = directory / name
@@ -88,12 +90,12 @@ def _vocabulary(directory: Path) -> list[str]:
             raise ModelError(f"{path} is damaged ({error}); copy or download it again") from None
         return text.removesuffix("\n").split("\n")
     raise ModelError(
-        f"{directory} holds no whole model: vocabulary.json or vocabulary.txt is missing"
+        f"the model in {directory} is incomplete: it has no vocabulary.json or vocabulary.txt"
     )
 
 
 def _misfit(path: Path, vocabulary: Sequence[str]) -> str | None:
-    """Say why a tokenizer does not belong to a vocabulary; None if it does."""
+    """Describe why a tokenizer does not match a vocabulary; None if it does."""
     if what := fault(path):
         return what
     try:
@@ -103,8 +105,8 @@ def _misfit(path: Path, vocabulary: Sequence[str]) -> str | None:
     for token in _SPECIAL:
         if token in vocabulary and tokens.get(token) != vocabulary.index(token):
             return (
-                f"{path} is of another model: {token} is {tokens.get(token, 'missing')} there "
-                f"and {vocabulary.index(token)} in the vocabulary"
+                f"{path} belongs to another model: {token} is {tokens.get(token, 'missing')} "
+                f"there and {vocabulary.index(token)} in the vocabulary"
             )
     return None
 
@@ -116,9 +118,9 @@ def _tokens(path: Path) -> Mapping[str, int]:
 
 
 def _repository(vocabulary: Sequence[str]) -> str:
-    """The smallest of OpenAI's models with a vocabulary."""
+    """Return the hub id of OpenAI's smallest model with a vocabulary."""
     if "<|yue|>" in vocabulary:
         return "openai/whisper-large-v3"
-    # The multilingual vocabulary has one token more than GPT-2's before the special ones.
+    # Before the special tokens the multilingual vocabulary has one token more than GPT-2's.
     multilingual = "<|endoftext|>" in vocabulary[50_257:]
     return "openai/whisper-tiny" if multilingual else "openai/whisper-tiny.en"

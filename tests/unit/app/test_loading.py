@@ -80,8 +80,8 @@ def test_a_model_that_does_not_fit_is_refused_with_both_figures(
     with pytest.raises(ModelError) as caught:
         load_engines(models, settings, [tmp_path], loaded=lambda: None)
     assert str(caught.value) == (
-        "medium needs about 2385 MB of memory and 1000 MB are available; choose a smaller one "
-        "with --model"
+        "medium needs about 2385 MB of memory, but 1000 MB are available; choose a smaller "
+        "model with --model"
     )
 
 
@@ -142,7 +142,7 @@ def test_what_was_unloaded_is_loaded_again_only_if_there_is_memory(
     again = partial(reload, model, tmp_path / "small", settings, lambda: "weights")
     assert again() == "weights"
     monkeypatch.setattr("wyoming_faster_whisper.hardware.available_memory", lambda: 100.0)
-    with pytest.raises(NoMemory, match=r"about 835 MB .* and 100 MB are available"):
+    with pytest.raises(NoMemory, match=r"about 835 MB .* but 100 MB are available"):
         again()
 
 
@@ -168,7 +168,7 @@ def test_a_choice_is_logged_once_and_when_it_changes(
         Tuned(0.3, 5, 4, again=True),
     ):
         measured(choice)
-    decodes = "Model base-int8 decodes a usual command in"
+    decodes = "Model base-int8 decodes a typical command in"
     assert [record.getMessage() for record in caplog.records] == [
         f"{decodes} 1.20 s on 2 threads: beam 1, batches of up to 2",
         f"{decodes} 0.30 s on 2 threads: beam 5, batches of up to 4",

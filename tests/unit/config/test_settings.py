@@ -214,8 +214,8 @@ def test_other_variables_are_none_of_our_business() -> None:
 
 def test_a_misspelt_variable_is_warned_about() -> None:
     assert given(MODLE="tiny", MODEL_FILE_FILE="x", MODEL="tiny").warnings == (
-        "WYO_WHISPER_MODEL_FILE_FILE is no option of this server; it is ignored",
-        "WYO_WHISPER_MODLE is no option of this server; it is ignored",
+        "WYO_WHISPER_MODEL_FILE_FILE is not an option of this server; it is ignored",
+        "WYO_WHISPER_MODLE is not an option of this server; it is ignored",
     )
 
 
@@ -314,9 +314,15 @@ def test_a_variable_parts_data_dirs_with_a_colon() -> None:
         ("--vad-clip-pad-ms 5001", "--vad-clip-pad-ms is 5001; it must be at most 5000"),
         ("--cpu-threads 1025", "--cpu-threads is 1025; it must be at most 1024"),
         ("--max-audio-seconds inf", "--max-audio-seconds is inf; it must be at most 14400"),
-        ("--log-format {", "--log-format is '{', which logging cannot use: Invalid format"),
-        ("--log-format %(foo)s", "--log-format is '%(foo)s', which logging cannot use: Format"),
-        ("--log-format %(message)d", "--log-format is '%(message)d', which logging cannot use: "),
+        ("--log-format {", "--log-format is '{', which Python's logging rejects: Invalid format"),
+        (
+            "--log-format %(foo)s",
+            "--log-format is '%(foo)s', which Python's logging rejects: Format",
+        ),
+        (
+            "--log-format %(message)d",
+            "--log-format is '%(message)d', which Python's logging rejects: ",
+        ),
         ("--vad-clip-pad-ms=-1", "--vad-clip-pad-ms is -1; it must be at least 0"),
         ("--vad-endpointing 0", "--vad-endpointing is 0; it must be more than 0"),
         ("--advertise-port 65536", "--advertise-port is 65536; it must be at most 65535"),
@@ -330,10 +336,10 @@ def test_a_variable_parts_data_dirs_with_a_colon() -> None:
         ("--device gpu", "--device is 'gpu'; it must be cpu, cuda, cuda:N or auto"),
         (
             "--language tlh",
-            "--language is 'tlh'; it must be auto or a language of Whisper's, like en",
+            "--language is 'tlh'; it must be auto or a language that Whisper knows, like en",
         ),
-        ("--no-such-flag", "unrecognized arguments: --no-such-flag; --help lists what there is"),
-        ("--model", "argument --model: expected one argument; --help lists what there is"),
+        ("--no-such-flag", "unrecognized arguments: --no-such-flag; --help lists all options"),
+        ("--model", "argument --model: expected one argument; --help lists all options"),
         ("--beam-size " + "9" * 5000, "--beam-size is '999"),
     ],
 )
@@ -365,10 +371,10 @@ def test_languages(language: str) -> None:
 def test_what_we_do_not_serve_is_a_warning_that_says_what_happens() -> None:
     line = "--stt-library sherpa --sherpa-streaming --vad-filter --vad-clip"
     assert given(line).warnings == (
-        "--stt-library sherpa is not served here; faster-whisper serves",
-        "--sherpa-streaming is not served here; faster-whisper serves",
-        "--vad-filter is always on here; it need not be given",
-        "--vad-clip is always on here; it need not be given",
+        "--stt-library sherpa is ignored; this server always uses faster-whisper",
+        "--sherpa-streaming is ignored; this server always uses faster-whisper",
+        "--vad-filter is always on; the option can be removed",
+        "--vad-clip is always on; the option can be removed",
     )
 
 

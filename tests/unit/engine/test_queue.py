@@ -242,7 +242,8 @@ async def test_a_failed_warm_up_is_the_end(
         await worker.ready()
     with pytest.raises(kind, match=sentence):
         await worker.submit(job())
-    assert caplog.records == []
+    # asyncio's own warnings, of callbacks that were slow on a busy machine, do not count.
+    assert [record for record in caplog.records if record.name != "asyncio"] == []
     await worker.close()
 
 

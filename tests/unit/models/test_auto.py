@@ -76,7 +76,7 @@ def test_one_slow_start_is_not_held_against_a_size_for_good() -> None:
     assert pick("tiny", "base", figures={"base": 0.46, "tiny": 0.23}).name == "tiny"
     again = pick("tiny", "base", figures={"tiny": 0.23}, old={"base": 0.46})
     assert again.name == "base"
-    assert "tried again: its 0.46 s are from" in again.reason
+    assert "tried again because its 0.46 s were measured" in again.reason
     assert pick("tiny", "base", figures={"tiny": 0.15}, old={"base": 1.5}).name == "base"
     assert pick("tiny", "base", old={"base": 0.46}).name == "base"
 
@@ -121,7 +121,7 @@ def test_an_english_model_is_for_who_speaks_english_and_has_no_other() -> None:
 
 
 def test_the_reason_names_the_figure() -> None:
-    assert "measured at 0.30 s" in pick("base", figures={"base": 0.3}).reason
+    assert "measured 0.30 s" in pick("base", figures={"base": 0.3}).reason
     assert "not measured" in pick("base").reason
 
 

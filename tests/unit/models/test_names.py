@@ -64,7 +64,7 @@ def test_a_hub_id_keeps_its_case() -> None:
     ("name", "known"), [("smal", "small"), ("Tinyen", "tiny.en"), ("large-v4", "large-v3")]
 )
 def test_the_nearest_name_is_suggested(name: str, known: str) -> None:
-    with pytest.raises(ModelError, match=f"there is no model '{name}'; did you mean {known}[?] "):
+    with pytest.raises(ModelError, match=f"model '{name}' is unknown; did you mean {known}[?] "):
         choose(name, [])
 
 
@@ -74,7 +74,7 @@ def test_a_name_that_means_nothing(
 ) -> None:
     (tmp_path / "here").mkdir()
     monkeypatch.chdir(tmp_path / "here")  # where nobody has a folder of that name
-    with pytest.raises(ModelError, match=r"there is no model .*; give a directory, a hub id"):
+    with pytest.raises(ModelError, match=r"model .* is unknown; give a directory, a hub id"):
         choose(name, [])
 
 

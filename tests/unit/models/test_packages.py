@@ -30,7 +30,7 @@ def test_parts_are_joined_into_the_download_folder(
     assert directory == data / "faster-whisper-base"
     assert {file.name: file.read_bytes() for file in directory.iterdir()} == CONTENT
     assert list(data.iterdir()) == [directory]
-    assert f"{BASE} comes from an installed package" in caplog.text
+    assert f"Using {BASE} from an installed package" in caplog.text
 
 
 def test_what_a_stopped_server_left_half_joined_is_removed(
@@ -120,7 +120,7 @@ def test_what_was_joined_before_and_damaged_since_is_replaced(
     assert list(data.iterdir()) == [directory]
     [record] = [record for record in caplog.records if record.levelno == logging.WARNING]
     assert record.getMessage() == (
-        f"{directory / damaged} is damaged; the installed package takes its place"
+        f"{directory / damaged} is damaged; using the copy in the installed package instead"
     )
 
 
@@ -167,7 +167,7 @@ def test_half_of_the_packages_is_no_model(
 ) -> None:
     site = install(tmp_path, monkeypatch)
     (site / "two" / "model.bin.part2").unlink()
-    with pytest.raises(ModelError, match="no installed package carries it"):
+    with pytest.raises(ModelError, match="nor in an installed package"):
         locate(choose("base", []), tmp_path / "data", local_files_only=True)
 
 
@@ -180,7 +180,7 @@ def test_a_disk_that_is_full_leaves_nothing_behind(
         locate(choose("base", []), data)
     assert str(caught.value) == (
         f"cannot write the model to {data / 'faster-whisper-base'}: File too large; "
-        "make room there, or give another folder with --download-dir"
+        "make room there, or choose another folder with --download-dir"
     )
     assert list(data.iterdir()) == []
     assert locate(choose("base", []), data) == data / "faster-whisper-base"
@@ -196,5 +196,5 @@ def test_a_download_folder_that_cannot_be_written(
         locate(choose("base", []), below)
     assert str(caught.value) == (
         f"cannot write the model to {below / 'faster-whisper-base'}: Not a directory; "
-        "make room there, or give another folder with --download-dir"
+        "make room there, or choose another folder with --download-dir"
     )
