@@ -18,7 +18,7 @@ from tests.support.plain_server import Plain, plain_server
 from tests.support.serving import Server
 from wyoming_faster_whisper.audio.pcm import Samples
 from wyoming_faster_whisper.client import Client, ClientError, Retry, media
-from wyoming_faster_whisper.client.options import Wish
+from wyoming_faster_whisper.client.options import TranscribeOptions
 from wyoming_faster_whisper.client.transcribe import Pool, plan_output, transcribe
 from wyoming_faster_whisper.commands.cli import client as main
 from wyoming_faster_whisper.engine.protocol import Job
@@ -35,7 +35,7 @@ def duologue() -> Samples:
 
 async def written(uri: str, *files: Path, jobs: int = 1, **wish: object) -> int:
     """Transcribe in this process, with an ear that takes all sound for speech."""
-    wanted = Wish(files=[str(file) for file in files], jobs=jobs, **wish)  # type: ignore[arg-type]
+    wanted = TranscribeOptions(files=[str(file) for file in files], jobs=jobs, **wish)  # type: ignore[arg-type]
     pool = Pool(partial(Client, uri), jobs, Retry(3, first=0.0))
     return await transcribe(wanted, pool, LoudnessVad)
 
@@ -106,7 +106,7 @@ def test_a_folder_stands_for_the_media_in_it(tmp_path: Path) -> None:
 
 
 def test_texts_are_named_after_their_files() -> None:
-    wish = Wish(files=[], format="srt", output=Path("out"))
+    wish = TranscribeOptions(files=[], format="srt", output=Path("out"))
     files = [("", Path(name)) for name in ("film.mkv", "a.wav", "a.mp3", "deep/a.wav")]
     assert [str(path) for path in plan_output(files, wish)] == [
         *("out/film.srt", "out/a.wav.srt", "out/a.mp3.srt", "out/deep/a.srt")
@@ -114,7 +114,7 @@ def test_texts_are_named_after_their_files() -> None:
     with pytest.raises(SettingError, match=r"two files would be written as out/a\.wav\.srt"):
         plan_output([("x/a.wav", Path("a.wav")), ("y/a.wav", Path("a.wav"))], wish)
     with pytest.raises(SettingError, match="give --output DIR"):
-        plan_output(files, Wish(files=[], format="srt"))
+        plan_output(files, TranscribeOptions(files=[], format="srt"))
 
 
 async def test_captions_have_the_times_of_what_was_said(

@@ -18,7 +18,7 @@ from wyoming_faster_whisper.audio.pcm import Samples
 from wyoming_faster_whisper.client import Client, ClientError, Retry
 from wyoming_faster_whisper.client.listen import level, listen
 from wyoming_faster_whisper.client.microphone import Microphone, MicrophoneError
-from wyoming_faster_whisper.client.options import End, Manner
+from wyoming_faster_whisper.client.options import End, ListenOptions
 from wyoming_faster_whisper.testing import FakeMicrophone, LoudnessVad, silence, tone
 
 
@@ -29,7 +29,7 @@ def say(*parts: Samples) -> Samples:
 async def heard(
     uri: str, microphone: Microphone, *, retry: Retry | None = None, **manner: object
 ) -> int:
-    wish = Manner(**manner)  # type: ignore[arg-type]
+    wish = ListenOptions(**manner)  # type: ignore[arg-type]
     return await listen(wish, Client(uri), microphone, LoudnessVad, retry or Retry())
 
 

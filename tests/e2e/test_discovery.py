@@ -26,7 +26,7 @@ from zeroconf import ServiceListener, Zeroconf
 from zeroconf.asyncio import AsyncServiceInfo, AsyncZeroconf
 
 from wyoming_faster_whisper.commands.doctor.facts import MdnsService
-from wyoming_faster_whisper.commands.doctor.network import look
+from wyoming_faster_whisper.commands.doctor.network import inspect_network
 from wyoming_faster_whisper.transports.discovery import SERVICE, Announcement
 
 Found = tuple[list[str], int]  # addresses, port
@@ -374,7 +374,7 @@ async def test_the_doctor_knows_our_announcement_from_others() -> None:
         other.start()
         both = {"kitchen": (["192.168.77.5"], 10305), "attic": (["192.168.77.9"], 10305)}
         await network.until(both)
-        seen = await look("0.0.0.0", 10305)
+        seen = await inspect_network("0.0.0.0", 10305)
         assert {one.name for one in seen.announced} == set(both)
         assert seen.ours == (MdnsService("kitchen", ("192.168.77.5",), 10305),)
         assert seen.reachable == ("192.168.77.5",)
@@ -385,7 +385,7 @@ async def test_the_doctor_knows_our_announcement_from_others() -> None:
 @in_namespace
 async def test_the_doctor_says_why_there_is_no_multicast() -> None:
     interfaces("link set lo up")
-    seen = await look("0.0.0.0", 10305)
+    seen = await inspect_network("0.0.0.0", 10305)
     assert (seen.multicast, seen.reachable) == ("no network interface has an IPv4 address", ())
 
 

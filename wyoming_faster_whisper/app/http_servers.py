@@ -91,7 +91,7 @@ def make_metrics(
         raise _missing("--metrics-port", error, "metrics") from None
     metrics = Metrics()
 
-    def look() -> Callable[[], bytes]:
+    def take_snapshot() -> Callable[[], bytes]:
         seen = worker.statistics()
         now = Snapshot(
             ready=seen.ready,
@@ -103,7 +103,7 @@ def make_metrics(
         )
         return partial(metrics.render, now)
 
-    app = build_health(look, CONTENT_TYPE_LATEST, lambda: worker.statistics().ready)
+    app = build_health(take_snapshot, CONTENT_TYPE_LATEST, lambda: worker.statistics().ready)
     return metrics, HttpServer(
         app, option="--metrics-port", request_timeout=request_timeout, admission=admission
     )

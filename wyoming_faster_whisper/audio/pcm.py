@@ -85,10 +85,10 @@ class PcmStream:
 
     def __init__(self, pcm: PcmFormat) -> None:
         self.pcm = pcm
-        self._rest = b""  # incomplete frame at the end of the last chunk
-        self._header: _WavHeader | None = _WavHeader()  # None after the header
-        self._downmix: Downmix | None = None  # created with the first frames of several channels
-        self._resampler: soxr.ResampleStream | None = None  # created with the first samples
+        self._incomplete_frame = b""  # an incomplete frame
+        self._header: _WavHeader | None = _WavHeader()  # until it has ended
+        self._downmix: Downmix | None = None  # of several channels, from the first sample on
+        self._resampler: soxr.ResampleStream | None = None  # likewise
 
     def feed(self, data: bytes) -> Samples:
         """Take more bytes; return the samples that are ready.
@@ -102,18 +102,18 @@ class PcmStream:
                 return _NOTHING
             self.pcm, self._header = self._header.pcm or self.pcm, None
             data = audio
-        return self._convert(self._rest + data, last=False)
+        return self._convert(self._incomplete_frame + data, last=False)
 
     def finish(self) -> Samples:
-        """End the stream; return the samples held back by header check and resampler."""
-        data = self._rest
+        """End the stream; return what the resampler and the header check held back."""
+        data = self._incomplete_frame
         if self._header is not None:
             data, self._header = self._header.finish(), None
         return self._convert(data, last=True)
 
     def _convert(self, data: bytes, *, last: bool) -> Samples:
         whole = len(data) - len(data) % self.pcm.frame_bytes
-        self._rest = data[whole:]
+        self._incomplete_frame = data[whole:]
         samples = self._mono(decode_frames(data[:whole], self.pcm), last=last)
         if self.pcm.rate == SAMPLE_RATE or (self._resampler is None and not len(samples)):
             return samples

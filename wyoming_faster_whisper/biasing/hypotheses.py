@@ -139,14 +139,14 @@ def rewrites(
     """
     if not hypotheses:
         return ()
-    said = words_of(hypotheses[0])
+    unbiased_words = words_of(hypotheses[0])
     texts = [(text, words_of(text)) for text in (*hypotheses, *biased)]
     best: dict[str, tuple[float, bool, Rewrite]] = {}
     for at, (text, _) in enumerate(texts):
         rank = at if at < len(hypotheses) else at - len(hypotheses)
         places = list(_places(home, text))
         if at >= len(hypotheses):
-            places += [moved for place in places if (moved := _moved(place, said))]
+            places += [moved for place in places if (moved := _moved(place, unbiased_words))]
         for place in places:
             about = is_order_about((word.text for word in place.before), home.language)
             likely = (_WRITTEN if place.exact else place.similarity) + _PER_RANK * rank
@@ -154,10 +154,10 @@ def rewrites(
                 continue
             written = _written(place, texts)
             words = words_of(written)
-            if written == hypotheses[0] or not _keeps_names(home, said, words):
+            if written == hypotheses[0] or not _keeps_names(home, unbiased_words, words):
                 continue
             if written not in best or likely > best[written][0]:
-                least = _min_gain(home, place, said, words, about=about)
+                least = _min_gain(home, place, unbiased_words, words, about=about)
                 least += _PER_LOGPROB * avg_logprob
                 best[written] = likely, about, Rewrite(place.name, written, least)
     turns: Counter[str] = Counter()

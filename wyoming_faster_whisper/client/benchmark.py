@@ -21,7 +21,7 @@ from ..transports.address import DEFAULT_URI
 from . import media, plain_screen, plot, screen, word_errors
 from .clips import Spoken
 from .connection import Client, ClientError, TranscriptObserver, Unreachable
-from .options import Plan
+from .options import BenchmarkOptions
 
 _STEP = 0.02  # seconds of sound at a time, when it is sent in real time
 
@@ -68,7 +68,7 @@ class Result:
         return sum(answer.text is None for answer in self.answers)
 
 
-async def bench(plan: Plan, new_client: Callable[[str], Client]) -> list[Result]:
+async def bench(options: BenchmarkOptions, new_client: Callable[[str], Client]) -> list[Result]:
     """Measure the servers one after the other, print the table, write the report and the plot.
 
     Raises:
@@ -76,25 +76,25 @@ async def bench(plan: Plan, new_client: Callable[[str], Client]) -> list[Result]
         AudioError: a recording cannot be read.
         SettingError: something needed is not installed.
     """
-    if plan.plot:
+    if options.plot:
         plot.check_plotting()
-    uris = plan.uris or [DEFAULT_URI]
-    names = [await _program(plan, new_client(uri)) for uri in uris]
-    recordings = await asyncio.to_thread(load, plan.files)
+    uris = options.uris or [DEFAULT_URI]
+    names = [await _program(options, new_client(uri)) for uri in uris]
+    recordings = await asyncio.to_thread(load, options.files)
     counted = any(recording.truth for recording in recordings)
     if counted and not word_errors.can_count():
         screen.note(
             "note: words are not counted; that needs pip install 'wyoming-faster-whisper[bench]'"
         )
-    total = len(recordings) * plan.rounds * len(uris)
+    total = len(recordings) * options.rounds * len(uris)
     with screen.bar(total, "measuring") as bar:
         results = [
-            await _measure(plan, uri, name, recordings, new_client, bar)
+            await _measure(options, uri, name, recordings, new_client, bar)
             for uri, name in zip(uris, names, strict=True)
         ]
     columns, rows = table(results, recordings)
     screen.table(columns, rows)
-    await asyncio.to_thread(write, plan, results)
+    await asyncio.to_thread(write, options, results)
     return results
 
 
@@ -114,35 +114,35 @@ def load(names: Sequence[str]) -> list[BenchmarkClip]:
     return found
 
 
-async def _program(plan: Plan, client: Client) -> str:
+async def _program(options: BenchmarkOptions, client: Client) -> str:
     """What the server says it is, and the model that will answer."""
     async with client:
         info = await client.describe()
     if not info.asr:
         raise ClientError("the server has no speech-to-text program; see info")
     program = info.asr[0]
-    model = plan.model or (program.models[0].name if program.models else "")
+    model = options.model or (program.models[0].name if program.models else "")
     return printable(f"{program.name} {model}".rstrip())
 
 
 async def _measure(
-    plan: Plan,
+    options: BenchmarkOptions,
     uri: str,
     name: str,
     recordings: Sequence[BenchmarkClip],
     new_client: Callable[[str], Client],
     bar: plain_screen.Bar,
 ) -> Result:
-    turn = asyncio.Semaphore(plan.jobs)
+    turn = asyncio.Semaphore(options.jobs)
 
     async def one(recording: BenchmarkClip) -> BenchmarkAnswer:
         async with turn:
-            answer = await say(plan, recording, new_client(uri))
+            answer = await say(options, recording, new_client(uri))
             bar.advance(1.0)
             return answer
 
     answers = await asyncio.gather(
-        *(one(recording) for _ in range(plan.rounds) for recording in recordings)
+        *(one(recording) for _ in range(options.rounds) for recording in recordings)
     )
     truths = {recording.name: recording.truth for recording in recordings}
     pairs = [
@@ -151,7 +151,7 @@ async def _measure(
         if answer.text is not None and (truth := truths[answer.file])
     ]
     counted = (
-        word_errors.count(pairs, plan.language) if pairs and word_errors.can_count() else None
+        word_errors.count(pairs, options.language) if pairs and word_errors.can_count() else None
     )
     return Result(uri, name, tuple(answers), counted)
 
@@ -172,16 +172,18 @@ class _Clock(TranscriptObserver):
             self.first = time.perf_counter()
 
 
-async def say(plan: Plan, recording: BenchmarkClip, client: Client) -> BenchmarkAnswer:
+async def say(
+    options: BenchmarkOptions, recording: BenchmarkClip, client: Client
+) -> BenchmarkAnswer:
     """Send one recording on a connection of its own and take the times."""
     spoken = Spoken(PcmFormat())
-    data = recording.data + bytes(2 * round(plan.trailing * SAMPLE_RATE))
-    speaking = asyncio.create_task(_speak(spoken, data, _STEP if not plan.burst else None))
+    data = recording.data + bytes(2 * round(options.trailing * SAMPLE_RATE))
+    speaking = asyncio.create_task(_speak(spoken, data, _STEP if not options.burst else None))
     try:
         async with client:
             clock = _Clock()
             said = await client.transcribe(
-                spoken, language=plan.language, model=plan.model, observer=clock
+                spoken, language=options.language, model=options.model, observer=clock
             )
             done = time.perf_counter()
     except Unreachable:
@@ -191,7 +193,7 @@ async def say(plan: Plan, recording: BenchmarkClip, client: Client) -> Benchmark
     finally:
         speaking.cancel()
     # Where the server found the end by itself, audio-stop was yet to come.
-    due = clock.started + len(data) / 2 / SAMPLE_RATE if not plan.burst else done
+    due = clock.started + len(data) / 2 / SAMPLE_RATE if not options.burst else done
     wait = done - (clock.sent if clock.sent is not None else due)
     first = None if clock.first is None else clock.first - clock.started
     return BenchmarkAnswer(recording.name, visible(said.text), None, wait, first)
@@ -248,19 +250,19 @@ def _ninetieth(values: list[float]) -> float:
     return sorted(values)[-(-len(values) * 9 // 10) - 1]
 
 
-def write(plan: Plan, results: Sequence[Result]) -> None:
+def write(options: BenchmarkOptions, results: Sequence[Result]) -> None:
     """Write the report and the plot, where they are wanted. Blocking."""
     try:
-        if plan.json:
-            plan.json.parent.mkdir(parents=True, exist_ok=True)
-            report = {"burst": plan.burst, "servers": [asdict(result) for result in results]}
-            plan.json.write_text(json.dumps(report, indent=1, ensure_ascii=False) + "\n")
-        if plan.plot:
+        if options.json:
+            options.json.parent.mkdir(parents=True, exist_ok=True)
+            report = {"burst": options.burst, "servers": [asdict(result) for result in results]}
+            options.json.write_text(json.dumps(report, indent=1, ensure_ascii=False) + "\n")
+        if options.plot:
             waits = {f"{one.server}\n{one.uri}": one.waits for one in results if one.waits}
             wrong = {
                 f"{one.server}\n{one.uri}": one.words.share if one.words else None
                 for one in results
             }
-            plot.draw(waits, wrong, plan.plot)
+            plot.draw(waits, wrong, options.plot)
     except OSError as error:
         raise SettingError(f"cannot write the report: {error}") from None

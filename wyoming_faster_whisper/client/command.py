@@ -24,22 +24,22 @@ from . import media, queries, screen
 from .connection import Client, Unreachable
 from .options import (
     PROGRAM,
-    Ask,
+    BenchmarkOptions,
     Command,
-    Completion,
-    Connecting,
-    Manner,
-    Pings,
-    Plan,
-    Search,
-    Wish,
+    CompletionOptions,
+    ConnectionOptions,
+    DiscoverOptions,
+    ListenOptions,
+    PingOptions,
+    QueryOptions,
+    TranscribeOptions,
 )
 from .retry import Retry
 
 NewClient = Callable[[str], Client]
 
 
-def perform(wanted: Command) -> int:
+def perform(options: Command) -> int:
     """Do one command; return its exit status.
 
     Raises:
@@ -47,9 +47,9 @@ def perform(wanted: Command) -> int:
     """
     try:
         new_client = partial(Client)
-        if isinstance(wanted, Connecting):
-            new_client = partial(Client, timeout=wanted.timeout, tls=_context(wanted))
-        done = asyncio.run(_perform(wanted, new_client))
+        if isinstance(options, ConnectionOptions):
+            new_client = partial(Client, timeout=options.timeout, tls=_context(options))
+        done = asyncio.run(_perform(options, new_client))
         sys.stdout.flush()
     except SettingError as error:
         return _fail(str(error), 2)
@@ -69,42 +69,42 @@ def _fail(text: str, status: int) -> int:
     return status
 
 
-async def _perform(wanted: Command, new_client: NewClient) -> bool:
-    match wanted:
-        case Wish():
-            return await _transcribe(wanted, new_client)
-        case Manner():
-            return await _listen(wanted, new_client)
-        case Ask(uri=uri, json=as_json):
+async def _perform(options: Command, new_client: NewClient) -> bool:
+    match options:
+        case TranscribeOptions():
+            return await _transcribe(options, new_client)
+        case ListenOptions():
+            return await _listen(options, new_client)
+        case QueryOptions(uri=uri, json=as_json):
             await queries.info(new_client(uri), as_json=as_json)
             return True
-        case Pings(uri=uri, count=count, interval=every):
+        case PingOptions(uri=uri, count=count, interval=every):
             ask = partial(new_client, uri)
             return await queries.ping(ask, uri, count=count, every=every) == 0
-        case Search():
-            return await _discover(wanted, new_client)
-        case Plan():
+        case DiscoverOptions():
+            return await _discover(options, new_client)
+        case BenchmarkOptions():
             from .benchmark import bench
 
-            results = await bench(wanted, new_client)
+            results = await bench(options, new_client)
             return not any(result.failed for result in results)
-        case Completion(shell=shell):
+        case CompletionOptions(shell=shell):
             return _completion(shell)
 
 
-async def _transcribe(wish: Wish, new_client: NewClient) -> bool:
+async def _transcribe(options: TranscribeOptions, new_client: NewClient) -> bool:
     from .transcribe import Pool, transcribe
 
-    if media.reads_terminal(wish.files):
+    if media.reads_terminal(options.files):
         raise SettingError("- is standard input, which is a keyboard; pipe a file into it")
-    pool = Pool(partial(new_client, wish.uri), wish.jobs, Retry(wish.retry))
-    return await transcribe(wish, pool, _new_vad) == 0
+    pool = Pool(partial(new_client, options.uri), options.jobs, Retry(options.retry))
+    return await transcribe(options, pool, _new_vad) == 0
 
 
-async def _listen(manner: Manner, new_client: NewClient) -> bool:
+async def _listen(options: ListenOptions, new_client: NewClient) -> bool:
     from . import listen, microphone
 
-    if manner.devices:
+    if options.devices:
         found = await asyncio.to_thread(microphone.devices)
         if not found:
             raise microphone.MicrophoneError(microphone.NONE)
@@ -115,24 +115,24 @@ async def _listen(manner: Manner, new_client: NewClient) -> bool:
         screen.table(("number", "name", "rate", ""), rows)
         return True
     heard = await listen.listen(
-        manner,
-        new_client(manner.uri),
-        microphone.SoundDevice(manner.device),
+        options,
+        new_client(options.uri),
+        microphone.SoundDevice(options.device),
         _new_vad,
-        Retry(manner.retry),
+        Retry(options.retry),
     )
-    return heard > 0 or manner.loop
+    return heard > 0 or options.loop
 
 
-async def _discover(search: Search, new_client: NewClient) -> bool:
-    found = await queries.discover(search.seconds, new_client)
-    if search.json:
+async def _discover(options: DiscoverOptions, new_client: NewClient) -> bool:
+    found = await queries.discover(options.seconds, new_client)
+    if options.json:
         for one in found:
             screen.say(json.dumps(asdict(one), ensure_ascii=False))
     elif found:
         screen.table(("name", "uri", "what"), [(one.name, one.uri, one.what) for one in found])
     else:
-        screen.note(f"no server announced itself within {search.seconds:g} s")
+        screen.note(f"no server announced itself within {options.seconds:g} s")
     return bool(found)
 
 
@@ -154,7 +154,7 @@ def _new_vad() -> SpeechDetector:
     return Vad()
 
 
-def _context(wanted: Connecting) -> ssl.SSLContext | None:
+def _context(options: ConnectionOptions) -> ssl.SSLContext | None:
     """How to speak TLS; None = do not. Reads files: not for the event loop."""
-    given = (wanted.tls_ca, wanted.tls_cert, wanted.tls_key)
-    return client_context(*given) if any(given) or wanted.tls else None
+    given = (options.tls_ca, options.tls_cert, options.tls_key)
+    return client_context(*given) if any(given) or options.tls else None

@@ -31,40 +31,42 @@ class Transcription:
         return " ".join(line.text for line in self.lines if line.text)
 
 
-def as_text(said: Transcription) -> str:
-    return said.text + "\n"
+def as_text(transcription: Transcription) -> str:
+    return transcription.text + "\n"
 
 
-def as_json(said: Transcription) -> str:
+def as_json(transcription: Transcription) -> str:
     """One line, so that many files make JSON Lines."""
     spoken = [
         {"start": round(line.start, 3), "end": round(line.end, 3), "text": line.text}
-        for line in said.lines
+        for line in transcription.lines
         if line.text
     ]
     about = {
-        "file": said.file,
-        "text": said.text,
-        "language": said.language,
-        "seconds": round(said.seconds, 3),
+        "file": transcription.file,
+        "text": transcription.text,
+        "language": transcription.language,
+        "seconds": round(transcription.seconds, 3),
         "segments": spoken,
     }
     return json.dumps(about, ensure_ascii=False) + "\n"
 
 
-def as_srt(said: Transcription) -> str:
+def as_srt(transcription: Transcription) -> str:
     cues = [
         f"{number}\n{_clock(line.start, ',')} --> {_clock(line.end, ',')}\n{line.text}\n"
-        for number, line in enumerate((line for line in said.lines if line.text), start=1)
+        for number, line in enumerate(
+            (line for line in transcription.lines if line.text), start=1
+        )
     ]
     return "\n".join(cues)
 
 
-def as_vtt(said: Transcription) -> str:
+def as_vtt(transcription: Transcription) -> str:
     cues = [
         f"{_clock(line.start, '.')} --> {_clock(line.end, '.')}\n"
         f"{html.escape(line.text, quote=False)}\n"
-        for line in said.lines
+        for line in transcription.lines
         if line.text
     ]
     return "\n".join(["WEBVTT\n", *cues])

@@ -31,7 +31,7 @@ from .connection import Client, ClientError, TranscriptObserver
 from .end_of_turn import SilenceEndpointer, SpeakerState
 from .keyboard import keys
 from .microphone import Microphone
-from .options import End, Manner
+from .options import End, ListenOptions
 from .retry import Retry
 
 _LEAD = 0.5  # seconds kept from before the first word: it is noticed when it has begun
@@ -57,7 +57,7 @@ _Fact = Samples | _Key | _Answered | _Unplugged
 
 
 async def listen(
-    manner: Manner,
+    options: ListenOptions,
     client: Client,
     microphone: Microphone,
     new_vad: Callable[[], SpeechDetector],
@@ -75,7 +75,7 @@ async def listen(
         info = await retry.run(client, client.describe, tell=screen.note)
         if not info.asr:
             raise ClientError("the server has no speech-to-text program; see info")
-        end = manner.end
+        end = options.end
         if end is End.AUTO:
             end = End.VAD if info.asr[0].requires_external_vad else End.SERVER
         vad = await asyncio.to_thread(new_vad) if end is End.VAD else None
@@ -85,12 +85,12 @@ async def listen(
                 raise ClientError("--end key needs a keyboard; standard input is no terminal")
             hearing = asyncio.create_task(_hear(microphone, facts))
             try:
-                with screen.meter(_hint(keyboard, manner.loop)) as meter:
-                    ear = partial(_Listener, manner, client, retry, vad, facts, meter)
-                    heard = await _take_turns(ear, loop=manner.loop)
+                with screen.meter(_hint(keyboard, options.loop)) as meter:
+                    ear = partial(_Listener, options, client, retry, vad, facts, meter)
+                    heard = await _take_turns(ear, loop=options.loop)
                 if hearing.done():
                     hearing.result()  # why there is no microphone
-                if not heard and not manner.loop:
+                if not heard and not options.loop:
                     screen.note("error: nobody was heard; is this the microphone? see --devices")
             finally:
                 hearing.cancel()
@@ -106,10 +106,10 @@ def _hint(keyboard: bool, loop: bool) -> str:
     return "any key ends the utterance, q all of it" if loop else "any key ends it"
 
 
-async def _take_turns(new_ear: Callable[[], _Listener], *, loop: bool) -> int:
+async def _take_turns(new_listener: Callable[[], _Listener], *, loop: bool) -> int:
     heard = 0
     while True:
-        ear = new_ear()
+        ear = new_listener()
         if text := await ear.utterance():
             heard += 1
             screen.say(text)
@@ -136,7 +136,7 @@ class _Listener(TranscriptObserver):
 
     def __init__(
         self,
-        manner: Manner,
+        options: ListenOptions,
         client: Client,
         retry: Retry,
         vad: SpeechDetector | None,
@@ -144,14 +144,14 @@ class _Listener(TranscriptObserver):
         meter: plain_screen.Meter,
     ) -> None:
         self.last = False  # the microphone is gone, or q was pressed
-        self._manner = manner
+        self._options = options
         self._client = client
         self._retry = retry
         self._facts = facts
         self._meter = meter
         self._vad = vad.stream() if vad is not None else None
-        self._turn = SilenceEndpointer(manner.silence)
-        self._lead: deque[Samples] = deque()
+        self._endpointer = SilenceEndpointer(options.silence)
+        self._leading_silence: deque[Samples] = deque()
         self._over = False  # nothing of what comes now belongs to it
         self._waited = 0.0  # seconds of sound before the first word
         self._spoken: Spoken | None = None  # from its first word on
@@ -179,7 +179,7 @@ class _Listener(TranscriptObserver):
                         self.last = self.last or char in _QUIT
                         self._end()
                     case block:
-                        self._hear(block)
+                        self._on_block(block)
             return visible((await self._answer).text) if self._answer else ""
         finally:
             if self._answer is not None:
@@ -189,32 +189,35 @@ class _Listener(TranscriptObserver):
                 # Some servers that end it themselves would answer the rest of it once more.
                 await self._client.close()
 
-    def _hear(self, block: Samples) -> None:
+    def _on_block(self, block: Samples) -> None:
         if self._spoken is None and self._vad is None:
             self._begin()
         if self._spoken is None:
-            self._lead.append(block)
+            self._leading_silence.append(block)
             self._waited += len(block) / SAMPLE_RATE
-            while sum(map(len, self._lead)) - len(self._lead[0]) >= _LEAD * SAMPLE_RATE:
-                self._lead.popleft()
+            while (
+                sum(map(len, self._leading_silence)) - len(self._leading_silence[0])
+                >= _LEAD * SAMPLE_RATE
+            ):
+                self._leading_silence.popleft()
         else:
             self._spoken.add(to_pcm16(block))
         if self._vad is not None:
-            phase = self._turn.feed(self._vad.feed(block).tolist())
+            phase = self._endpointer.feed(self._vad.feed(block).tolist())
             if phase is not SpeakerState.WAITING and self._spoken is None:
                 self._begin()
             if phase is SpeakerState.DONE:
                 self._end()
         seconds = self._waited if self._spoken is None else self._spoken.seconds
-        if seconds >= self._manner.longest:
+        if seconds >= self._options.longest:
             self._end()
         self._show(level(block))
 
     def _begin(self) -> None:
         spoken = self._spoken = Spoken(PcmFormat())
-        for block in self._lead:
+        for block in self._leading_silence:
             spoken.add(to_pcm16(block))
-        manner = self._manner
+        manner = self._options
         answer = self._answer = asyncio.create_task(
             self._retry.run(
                 self._client,

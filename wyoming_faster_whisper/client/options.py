@@ -97,7 +97,7 @@ def _files() -> Any:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Connecting:
+class ConnectionOptions:
     """How servers are spoken to."""
 
     timeout: float = _timeout(300.0)
@@ -121,18 +121,18 @@ class Connecting:
 
 
 @dataclass(frozen=True, kw_only=True)
-class _OneServer(Connecting):
-    uri: str = _option(DEFAULT_URI, "address of the server")
+class _ServerOptions(ConnectionOptions):
+    uri: str = _option(DEFAULT_URI, "where it is")
 
 
 @dataclass(frozen=True, kw_only=True)
-class _Speaking(Connecting):
-    language: str | None = _option(None, "language of the speech, like en or de")
-    model: str | None = _option(None, "name of one of the server's models")
+class _RequestOptions(ConnectionOptions):
+    language: str | None = _option(None, "of the speech, like en or de")
+    model: str | None = _option(None, "which of the server's models")
 
 
 @dataclass(frozen=True, kw_only=True)
-class _Again(_OneServer, _Speaking):
+class _RetryOptions(_ServerOptions, _RequestOptions):
     retry: int = _option(
         RETRIES,
         "how often to reconnect and send the utterance again if the connection breaks before "
@@ -143,8 +143,8 @@ class _Again(_OneServer, _Speaking):
 
 
 @dataclass(frozen=True, kw_only=True)
-class Wish(_Again):
-    """Transcribe files."""
+class TranscribeOptions(_RetryOptions):
+    """Write what is said in files."""
 
     files: Sequence[str] = _files()
     format: str = _option("text", "output format", choices=list(FORMATS))
@@ -170,8 +170,8 @@ class End(StrEnum):
 
 
 @dataclass(frozen=True, kw_only=True)
-class Manner(_Again):
-    """Transcribe the microphone."""
+class ListenOptions(_RetryOptions):
+    """Write what is said into the microphone."""
 
     device: str | None = _option(
         None, "microphone, by its number or part of its name", metavar="NAME"
@@ -193,16 +193,16 @@ class Manner(_Again):
 
 
 @dataclass(frozen=True, kw_only=True)
-class Ask(_OneServer):
-    """Show what a server offers."""
+class QueryOptions(_ServerOptions):
+    """Show what a server says it is."""
 
     timeout: float = _timeout(10.0)
     json: bool = _option(False, "print the server's info event as JSON")
 
 
 @dataclass(frozen=True, kw_only=True)
-class Pings(_OneServer):
-    """Check whether a server answers, and how fast."""
+class PingOptions(_ServerOptions):
+    """See whether a server answers, and how fast."""
 
     timeout: float = _timeout(10.0)
     count: int = _option(3, "number of pings", least=1, metavar="N")
@@ -210,7 +210,7 @@ class Pings(_OneServer):
 
 
 @dataclass(frozen=True, kw_only=True)
-class Search(Connecting):
+class DiscoverOptions(ConnectionOptions):
     """Find servers on the network."""
 
     timeout: float = _timeout(3.0)
@@ -219,8 +219,8 @@ class Search(Connecting):
 
 
 @dataclass(frozen=True, kw_only=True)
-class Plan(_Speaking):
-    """Measure how fast and how accurate servers are."""
+class BenchmarkOptions(_RequestOptions):
+    """Measure how fast and how right servers answer."""
 
     timeout: float = _timeout(120.0)
     files: Sequence[str] = _files()
@@ -242,26 +242,34 @@ class Plan(_Speaking):
 
 
 @dataclass(frozen=True, kw_only=True)
-class Completion:
-    """Print a completion script for a shell."""
+class CompletionOptions:
+    """Print what completes these commands in a shell."""
 
     shell: str = _option("", "shell to complete in", flag="shell", choices=_SHELLS)
 
 
 _TAKES = {"transcribe": ("FILE ...",), "bench": ("FILE ...",), "completion": ("SHELL",)}
 _WHERE = {"uri", "uris"}
-_SERVER = _WHERE | {field.name for field in dataclasses.fields(Connecting)}
+_SERVER = _WHERE | {field.name for field in dataclasses.fields(ConnectionOptions)}
 
-Command = Wish | Manner | Ask | Pings | Search | Plan | Completion
+Command = (
+    TranscribeOptions
+    | ListenOptions
+    | QueryOptions
+    | PingOptions
+    | DiscoverOptions
+    | BenchmarkOptions
+    | CompletionOptions
+)
 
 COMMANDS: dict[str, type[Command]] = {
-    "transcribe": Wish,
-    "listen": Manner,
-    "info": Ask,
-    "ping": Pings,
-    "discover": Search,
-    "bench": Plan,
-    "completion": Completion,
+    "transcribe": TranscribeOptions,
+    "listen": ListenOptions,
+    "info": QueryOptions,
+    "ping": PingOptions,
+    "discover": DiscoverOptions,
+    "bench": BenchmarkOptions,
+    "completion": CompletionOptions,
 }
 
 

@@ -26,9 +26,9 @@ WHOLE = 240.0
 
 _SLICE = 512 * WINDOW  # samples that the VAD judges at once, 16 s
 _SECONDS = WINDOW / SAMPLE_RATE  # of one window of the VAD
-_BREATH = 4  # windows of silence, 0.13 s: the shortest at which speech is cut at all
+_SHORTEST_PAUSE = 4  # windows of silence, 0.13 s: the shortest at which speech is cut at all
 _PAD = 12  # windows, 0.4 s, kept before and after what is said
-_DOUBT = 0.2  # probability of speech that whispers reach, and a silent room does not
+_LOW_THRESHOLD = 0.2  # probability of speech that whispers reach, and a silent room does not
 _NEVER = math.inf
 
 
@@ -67,9 +67,9 @@ def parts(data: bytes, probabilities: Sequence[float], cut: Cut) -> list[Part]:
         data: 16 kHz, 16-bit, mono.
         probabilities: of speech, one per window.
     """
-    spoken = stretches(probabilities, min_silence=_BREATH)
+    spoken = stretches(probabilities, min_silence=_SHORTEST_PAUSE)
     if not spoken:  # a whisper, perhaps; the server shall judge
-        spoken = stretches(probabilities, threshold=_DOUBT, min_silence=_BREATH)
+        spoken = stretches(probabilities, threshold=_LOW_THRESHOLD, min_silence=_SHORTEST_PAUSE)
     gap = _NEVER if cut.pause is None else cut.pause / _SECONDS
     joined = join(
         spoken,

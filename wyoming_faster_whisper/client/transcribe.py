@@ -18,7 +18,7 @@ from . import media, screen
 from .clips import Clip
 from .connection import Client, ClientError, Refused
 from .formats import CAPTION_PAUSE, FORMATS, SUFFIXES, TIMED, Line, Transcription
-from .options import Wish
+from .options import TranscribeOptions
 from .retry import Retry
 from .segmenting import CAPTION_LONGEST, Cut, Part, detect_speech, parts
 
@@ -26,15 +26,15 @@ from .segmenting import CAPTION_LONGEST, Cut, Part, detect_speech, parts
 _ENDPOINT_PAUSE = 0.3
 
 
-def how_to_cut(wish: Wish, *, server_ends: bool) -> Cut:
+def how_to_cut(options: TranscribeOptions, *, server_ends: bool) -> Cut:
     """How to cut the sound.
 
     Args:
         server_ends: the server answers at the first end of speech and would leave out what
             is said after it, so no part may have one in it.
     """
-    timed = wish.format in TIMED
-    pause = wish.pause
+    timed = options.format in TIMED
+    pause = options.pause
     if pause is None:
         pause = CAPTION_PAUSE if timed else None
     if server_ends:
@@ -78,20 +78,22 @@ class Pool:
             raise ClientError("the server has no speech-to-text program; see info")
         return not info.asr[0].requires_external_vad
 
-    async def transcribe(self, data: bytes, wish: Wish) -> Transcript:
+    async def transcribe(self, data: bytes, options: TranscribeOptions) -> Transcript:
         client = await self._free.get()
         clip = Clip(PcmFormat(), data)
         try:
             return await self.retry.run(
                 client,
-                lambda: client.transcribe(clip, language=wish.language, model=wish.model),
+                lambda: client.transcribe(clip, language=options.language, model=options.model),
                 tell=screen.note,
             )
         finally:
             self._free.put_nowait(client)
 
 
-async def transcribe(wish: Wish, pool: Pool, new_vad: Callable[[], SpeechDetector]) -> int:
+async def transcribe(
+    options: TranscribeOptions, pool: Pool, new_vad: Callable[[], SpeechDetector]
+) -> int:
     """Transcribe all files and write what is said in them.
 
     Returns:
@@ -102,18 +104,18 @@ async def transcribe(wish: Wish, pool: Pool, new_vad: Callable[[], SpeechDetecto
         ClientError: the server is not there, or went away for good.
         SettingError: what is wished for does not fit together.
     """
-    files = await asyncio.to_thread(media.find_files, wish.files)
-    targets = plan_output(files, wish)
+    files = await asyncio.to_thread(media.find_files, options.files)
+    targets = plan_output(files, options)
     async with pool:
         heard = [await _can_be_heard(name) for name, _ in files]
         unheard = heard.count(False)
         if unheard == len(files):
             return unheard
         server_ends = await pool.server_ends()
-        reader = _Reader(wish, pool, how_to_cut(wish, server_ends=server_ends), new_vad)
+        reader = _Reader(options, pool, how_to_cut(options, server_ends=server_ends), new_vad)
         files, targets = list(compress(files, heard)), list(compress(targets, heard))
         with screen.bar(len(files), "transcribing") as bar:
-            return unheard + await _in_order(reader, files, targets, bar.advance, wish)
+            return unheard + await _in_order(reader, files, targets, bar.advance, options)
 
 
 async def _can_be_heard(name: str) -> bool:
@@ -126,7 +128,9 @@ async def _can_be_heard(name: str) -> bool:
     return True
 
 
-def plan_output(files: Sequence[tuple[str, Path]], wish: Wish) -> list[Path | None]:
+def plan_output(
+    files: Sequence[tuple[str, Path]], options: TranscribeOptions
+) -> list[Path | None]:
     """Say where each file's text goes; None is standard output.
 
     Players look for film.srt beside film.mkv, so the text has the name of the file but
@@ -135,20 +139,21 @@ def plan_output(files: Sequence[tuple[str, Path]], wish: Wish) -> list[Path | No
     Raises:
         SettingError: several files' captions would run into one another.
     """
-    if wish.output is None:
-        if wish.format in TIMED and len(files) > 1:
+    if options.output is None:
+        if options.format in TIMED and len(files) > 1:
             raise SettingError(
-                f"{len(files)} files as {wish.format} need a folder to go to; give --output DIR"
+                f"{len(files)} files as {options.format} need a folder to go to; "
+                "give --output DIR"
             )
         return [None] * len(files)
-    suffix = SUFFIXES[wish.format]
+    suffix = SUFFIXES[options.format]
     short = [below.with_suffix(suffix) for _, below in files]
     taken = Counter(short)
     long = [below.with_name(below.name + suffix) for _, below in files]
     chosen = [a if taken[a] == 1 else b for a, b in zip(short, long, strict=True)]
     if twice := [path for path, times in Counter(chosen).items() if times > 1]:
-        raise SettingError(f"two files would be written as {wish.output / twice[0]}; name one")
-    return [wish.output / path for path in chosen]
+        raise SettingError(f"two files would be written as {options.output / twice[0]}; name one")
+    return [options.output / path for path in chosen]
 
 
 async def _in_order(
@@ -156,7 +161,7 @@ async def _in_order(
     files: Sequence[tuple[str, Path]],
     targets: Sequence[Path | None],
     advance: Callable[[float], None],
-    wish: Wish,
+    options: TranscribeOptions,
 ) -> int:
     """Read as many files at a time as there are jobs; write them in their order."""
     failed = 0
@@ -164,7 +169,7 @@ async def _in_order(
     waiting = deque(zip(files, targets, strict=True))
     try:
         while waiting or running:
-            while waiting and len(running) < wish.jobs:
+            while waiting and len(running) < options.jobs:
                 (name, _), target = waiting.popleft()
                 task = asyncio.create_task(reader.read(name, advance))
                 running.append((name, target, task))
@@ -178,7 +183,7 @@ async def _in_order(
                 screen.note(f"error: {name}: {error}")
                 failed += 1
             else:
-                await _write(FORMATS[wish.format](said), target)
+                await _write(FORMATS[options.format](said), target)
             running.popleft()
     finally:
         tasks = [task for *_, task in running]
@@ -207,9 +212,13 @@ class _Reader:
     """Files → what is said in them."""
 
     def __init__(
-        self, wish: Wish, pool: Pool, cut: Cut, new_vad: Callable[[], SpeechDetector]
+        self,
+        options: TranscribeOptions,
+        pool: Pool,
+        cut: Cut,
+        new_vad: Callable[[], SpeechDetector],
     ) -> None:
-        self._wish = wish
+        self._options = options
         self._pool = pool
         self._cut = cut
         self._new_vad = new_vad
@@ -233,7 +242,7 @@ class _Reader:
         total = sum(len(part.data) for part in pieces)
 
         async def send(part: Part) -> Transcript:
-            transcript = await self._pool.transcribe(part.data, self._wish)
+            transcript = await self._pool.transcribe(part.data, self._options)
             advance(len(part.data) / total)
             return transcript
 

@@ -77,21 +77,17 @@ class VadStream:
         self._h = np.zeros(_STATE, np.float32)
         self._c = np.zeros(_STATE, np.float32)
         self._context: Samples = np.zeros(_CONTEXT, np.float32)
-        self._rest: Samples = np.zeros(0, np.float32)
-        self._level = LevelControl()
+        self._incomplete_window: Samples = np.zeros(0, np.float32)
+        self._level_control = LevelControl()
 
     def feed(self, samples: Samples) -> Probabilities:
-        """Take more samples; return the probabilities of the windows that they complete.
-
-        Args:
-            samples: shape (n,), 16 kHz, -1 to 1.
-        """
-        samples = np.concatenate((self._rest, samples))
+        """Return the probabilities of the windows that are complete now."""
+        samples = np.concatenate((self._incomplete_window, samples))
         count = len(samples) // WINDOW
-        self._rest = samples[count * WINDOW :]
+        self._incomplete_window = samples[count * WINDOW :]
         if not count:
             return np.zeros(0, np.float32)
-        amplified = self._level.feed(samples[: count * WINDOW].reshape(count, WINDOW))
+        amplified = self._level_control.feed(samples[: count * WINDOW].reshape(count, WINDOW))
         whole = np.concatenate((self._context, amplified.reshape(-1)))
         # Row i holds the 64 samples before window i, then window i.
         rows = whole[np.newaxis]  # one window: the usual case in a live stream

@@ -65,7 +65,7 @@ class Admission:
         """
         self.check_network(host)
         clients = list(connected)
-        same_address = [guest for guest in clients if guest.host == host]
+        same_address = [client for client in clients if client.host == host]
         if host and self.max_per_address and len(same_address) >= self.max_per_address:
             evictable, reason = (
                 same_address,

@@ -132,10 +132,12 @@ class Examination:
     async def _look_around(self) -> None:
         address = self._address
         machine, libraries, models, net = await asyncio.gather(
-            asyncio.to_thread(host.look),
+            asyncio.to_thread(host.inspect_machine),
             asyncio.to_thread(host.try_libraries),
-            asyncio.to_thread(host.look_at_models, self._settings, self._folders),
-            network.look(address.host if address.scheme == "tcp" else None, address.port),
+            asyncio.to_thread(host.inspect_models, self._settings, self._folders),
+            network.inspect_network(
+                address.host if address.scheme == "tcp" else None, address.port
+            ),
         )
         self.facts |= {"box": machine, "libraries": libraries, "models": models, "network": net}
         self._busy = machine.busy

@@ -35,7 +35,7 @@ print(json.dumps([sorted(ctranslate2.get_supported_compute_types("cpu")),
 """
 
 
-def look() -> MachineFacts:
+def inspect_machine() -> MachineFacts:
     """What kind of machine this is."""
     try:
         cpuinfo = _CPUINFO.read_text()
@@ -81,7 +81,7 @@ def try_libraries(code: str = _TRIAL) -> Libraries:
     return Libraries(tuple(compute_types), gpus)
 
 
-def look_at_models(settings: Settings, folders: Sequence[Path]) -> list[ModelFiles]:
+def inspect_models(settings: Settings, folders: Sequence[Path]) -> list[ModelFiles]:
     """The models that a server with these settings would serve. Never goes out.
 
     Raises:

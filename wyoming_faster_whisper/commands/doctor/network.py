@@ -17,7 +17,7 @@ _MDNS = "224.0.0.251"
 _LISTEN = 3.0  # seconds; who is there answers within 1.5
 
 
-async def look(host: str | None, port: int, *, listen: float = _LISTEN) -> Network:
+async def inspect_network(host: str | None, port: int, *, listen: float = _LISTEN) -> Network:
     """See how a server can be found.
 
     Args:

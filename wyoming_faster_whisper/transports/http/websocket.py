@@ -162,7 +162,7 @@ class SpeechSocket(ClientLifecycle):
 
     async def _take(self, message: str | bytes, session: Session) -> None:
         if isinstance(message, bytes):
-            await self._hear(message, session)
+            await self._receive_audio(message, session)
             return
         wanted = _read(message)
         match wanted.get("type"):
@@ -179,7 +179,7 @@ class SpeechSocket(ClientLifecycle):
             case other:
                 raise ProtocolError(f"there is no message of type {printable(other, 20)!r}")
 
-    async def _hear(self, data: bytes, session: Session) -> None:
+    async def _receive_audio(self, data: bytes, session: Session) -> None:
         if self._pcm is None:
             raise ProtocolError(
                 f"{len(data)} bytes of sound came before a start; it says how they are meant"

@@ -99,7 +99,7 @@ class Connection(ClientLifecycle):
     async def _serve(self) -> None:
         async with asyncio.TaskGroup() as tasks:
             session = Session(
-                self._shared, tasks, self._send_answer, notify=self._tell, name=self._peer
+                self._shared, tasks, self._send_answer, notify=self._send_notice, name=self._peer
             )
             self._session = session
             try:
@@ -162,7 +162,7 @@ class Connection(ClientLifecycle):
                 async with asyncio.timeout(_DISCONNECT_CHECK):
                     await session.answered()
 
-    async def _hear(self, pcm: PcmFormat, data: bytes, session: Session) -> None:
+    async def _receive_audio(self, pcm: PcmFormat, data: bytes, session: Session) -> None:
         if session.two_pending:
             await self._answered(session)
         for at in range(0, len(data) or 1, _READ):
@@ -174,7 +174,7 @@ class Connection(ClientLifecycle):
 
     async def _take(self, event: Event, session: Session) -> None:
         if AudioChunk.is_type(event.type):
-            await self._hear(_pcm(event), event.payload or b"", session)
+            await self._receive_audio(_pcm(event), event.payload or b"", session)
         elif AudioStart.is_type(event.type):
             if session.two_pending:
                 await self._answered(session)
@@ -214,7 +214,7 @@ class Connection(ClientLifecycle):
         )
         self._answer_sent()
 
-    def _tell(self, notice: Notice) -> None:
+    def _send_notice(self, notice: Notice) -> None:
         # Not waited for: there are few of them and they are small; the answer waits.
         match notice:
             case events.SpeechStarted(seconds=seconds):
