@@ -78,20 +78,20 @@ async def test_the_client_connects_again_where_the_server_closed(serve: Serve) -
 async def test_the_client_gives_a_silent_server_up(serve: Serve) -> None:
     server = await serve(FakeEngine(held=True))
     async with Client(server.uri, timeout=0.1) as client:
-        with pytest.raises(ClientError, match=r"said nothing for 0\.1 s"):
+        with pytest.raises(ClientError, match=r"sent nothing for 0\.1 s"):
             await client.transcribe(clip(0.5))
 
 
 @pytest.mark.parametrize(
     ("event", "sentence"),
     [
-        (Event("transcript"), "sent an odd transcript"),
-        (Event("transcript", {"text": 5}), "sent an odd transcript"),
-        (Event("transcript", {"text": "a", "language": []}), "sent an odd transcript"),
+        (Event("transcript"), "sent a bad transcript event"),
+        (Event("transcript", {"text": 5}), "sent a bad transcript event"),
+        (Event("transcript", {"text": "a", "language": []}), "sent a bad transcript event"),
         (Event("error"), r"the server says: None \(code None\)"),
         (Event("error", {"text": "\x1b[2J"}), r"the server says: \?\[2J \(code None\)"),
-        (Event("info", {"asr": [5]}), "sent an odd info"),
-        (Event("info", {"asr": 5}), "sent an odd info"),
+        (Event("info", {"asr": [5]}), "sent a bad info event"),
+        (Event("info", {"asr": 5}), "sent a bad info event"),
     ],
 )
 async def test_an_odd_server_is_a_client_error(event: Event, sentence: str) -> None:
@@ -170,8 +170,8 @@ async def test_transcribe_without_a_server_says_so(tmp_path: Path) -> None:
     ran = await transcribe(tmp_path, "--uri", NOBODY, str(file))
     assert (ran.out, ran.status) == ("", 1)
     assert ran.err == (
-        f"error: there is no server at {NOBODY}: Connection refused; "
-        "say with --uri where it is, or look for it with discover\n"
+        f"error: cannot connect to {NOBODY}: Connection refused; "
+        "set --uri to its address, or find it with discover\n"
     )
 
 
@@ -229,7 +229,7 @@ def test_the_health_check_does_without_a_first_process(tmp_path: Path) -> None:
 async def test_the_health_check_fails_where_nobody_listens(tmp_path: Path) -> None:
     ran = await health_check(tmp_path, WYO_WHISPER_URI=NOBODY)
     assert ran.status == 1
-    assert ran.err.startswith(f"unhealthy: there is no server at {NOBODY}: Connection refused")
+    assert ran.err.startswith(f"unhealthy: cannot connect to {NOBODY}: Connection refused")
 
 
 async def test_the_health_check_fails_where_nobody_answers(tmp_path: Path) -> None:

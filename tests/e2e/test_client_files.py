@@ -71,7 +71,7 @@ def broken(folder: Path) -> dict[str, tuple[Path, str]]:
         "text": (folder / "text.wav", "invalid data found"),
         "missing": (folder / "missing.wav", "No such file or directory"),
         "playlist": (folder / "playlist.m3u8", "invalid data found"),  # opens no other file
-        "video": (folder / "silent.mp4", "there is no sound in it"),
+        "video": (folder / "silent.mp4", "it has no audio track"),
     }
 
 
@@ -101,7 +101,7 @@ def test_a_folder_stands_for_the_media_in_it(tmp_path: Path) -> None:
         "x.dat",
     ]
     (tmp_path / "none").mkdir()
-    with pytest.raises(SettingError, match="without sound or video files"):
+    with pytest.raises(SettingError, match="without audio or video files"):
         media.find_files([str(tmp_path / "none")])
 
 
@@ -111,7 +111,7 @@ def test_texts_are_named_after_their_files() -> None:
     assert [str(path) for path in plan_output(files, wish)] == [
         *("out/film.srt", "out/a.wav.srt", "out/a.mp3.srt", "out/deep/a.srt")
     ]
-    with pytest.raises(SettingError, match=r"two files would be written as out/a\.wav\.srt"):
+    with pytest.raises(SettingError, match=r"two files would be written to out/a\.wav\.srt"):
         plan_output([("x/a.wav", Path("a.wav")), ("y/a.wav", Path("a.wav"))], wish)
     with pytest.raises(SettingError, match="give --output DIR"):
         plan_output(files, TranscribeOptions(files=[], format="srt"))
@@ -262,7 +262,7 @@ async def test_standard_input_is_a_file_too(server: Server, tmp_path: Path) -> N
         ),
         (["--uri", "tcp://kitchen", "a.wav"], 2, "error: --uri is 'tcp://kitchen'; it must be"),
         (["--uri", "stdio://", "a.wav"], 2, "a client takes tcp://HOST:PORT or unix://PATH\n"),
-        (["--uri", "tcp://127.0.0.1:9", "a.wav"], 1, "say with --uri where it is"),
+        (["--uri", "tcp://127.0.0.1:9", "a.wav"], 1, "set --uri to its address"),
         (["--format", "srt", "a.wav", "b.wav"], 2, "give --output DIR"),
         (["--jobs", "0", "a.wav"], 2, "0 is less than 1"),
         (["--pause", "nan", "a.wav"], 2, "'nan' is no number"),

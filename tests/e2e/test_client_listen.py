@@ -57,7 +57,7 @@ async def test_nobody_speaks_for_too_long(
     assert await heard(server.uri, microphone, longest=3.0) == 0
     out, told = capsys.readouterr()
     assert (out, told.count("\n")) == ("", 1)
-    assert told.startswith("error: nobody was heard; ")
+    assert told.startswith("error: no speech was heard; ")
 
 
 async def test_a_microphone_that_is_unplugged_ends_the_utterance(
@@ -130,7 +130,7 @@ async def test_key_without_a_keyboard_is_refused(server: Server) -> None:
 async def test_a_microphone_that_is_not_there_is_told(server: Server) -> None:
     class Missing:
         async def blocks(self):  # type: ignore[no-untyped-def]
-            raise MicrophoneError("no microphone can be used: none is there")
+            raise MicrophoneError("cannot use the microphone: none is there")
             yield
 
     with pytest.raises(MicrophoneError, match="none is there"):
@@ -147,7 +147,7 @@ async def test_this_machine_without_a_microphone_says_what_to_do(
     ran = await run(*command, "--uri", server.uri, folder=tmp_path)
     assert (ran.out, ran.status) == ("", 1)
     assert ran.err.startswith("error: ")
-    hints = ("libportaudio2", "[mic]", "there is no microphone", "listen --devices")
+    hints = ("libportaudio2", "[mic]", "no microphone was found", "listen --devices")
     assert any(hint in ran.err for hint in hints)
 
 

@@ -162,7 +162,7 @@ async def test_a_server_that_restarts_is_waited_for(tmp_path: Path) -> None:
             assert (await answer).text == "16000 bytes"
     finally:
         await client.close()
-    assert told[0].startswith("there is no server at unix://")
+    assert told[0].startswith("cannot connect to unix://")
 
 
 async def test_a_server_that_was_never_there_is_not_waited_for(tmp_path: Path) -> None:
@@ -210,7 +210,7 @@ async def test_what_is_no_wyoming_server_is_called_so(greeting: bytes) -> None:
     uri = f"tcp://127.0.0.1:{other.sockets[0].getsockname()[1]}"
     async with Client(uri) as client:
         for ask in (client.describe, lambda: client.transcribe(clip(0.1))):
-            with pytest.raises(ClientError, match="is no Wyoming server: header is not JSON"):
+            with pytest.raises(ClientError, match="is not a Wyoming server: header is not JSON"):
                 await ask()
             await client.close()
     other.close()

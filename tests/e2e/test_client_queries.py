@@ -28,10 +28,10 @@ TIMES = re.compile(r"\d+\.\d ms")
 async def test_info_is_a_table(server: Server, tmp_path: Path) -> None:
     ran = await client(tmp_path, "info", "--uri", server.uri)
     columns, ours, end = ran.out.split("\n")
-    assert columns.split() == ["for", "program", "version", "model", "languages", "how"]
+    assert columns.split() == ["service", "program", "version", "model", "languages", "features"]
     assert re.fullmatch(
         r"speech to text +faster-whisper +\S+ +base +af am ar as az ba be bg and \d+ more +"
-        r"ends when told",
+        r"no endpointing",
         ours,
     )
     assert (end, ran.err, ran.status) == ("", "", 0)
@@ -42,7 +42,7 @@ async def test_info_is_all_of_it_as_json(tmp_path: Path) -> None:
         table = await client(tmp_path, "info", "--uri", server.uri)
         ran = await client(tmp_path, "info", "--json", "--uri", server.uri)
         assert json.loads(ran.out) == server.info.event().data
-    assert table.out.endswith("plain-1  en nl      ends itself, text as it comes\n")
+    assert table.out.endswith("plain-1  en nl      endpointing, partial texts\n")
 
 
 async def test_ping_tells_how_long_it_takes(server: Server, tmp_path: Path) -> None:
@@ -56,7 +56,7 @@ async def test_ping_tells_how_long_it_takes(server: Server, tmp_path: Path) -> N
 async def test_ping_asks_for_info_where_nobody_knows_ping(tmp_path: Path) -> None:
     async with plain_server(Plain(), tmp_path) as server:
         ran = await client(tmp_path, "ping", "--count", "1", "--uri", server.uri)
-    info = f"info (it knows no ping) from {server.uri}: connected in T, answered in T\n"
+    info = f"info (ping is not supported) from {server.uri}: connected in T, answered in T\n"
     assert (TIMES.sub("T", ran.out), ran.status) == (info, 0)
 
 
@@ -66,8 +66,8 @@ async def test_nobody_there_is_said_once(command: str, tmp_path: Path) -> None:
     ran = await client(tmp_path, command, "--uri", uri)
     assert (ran.out, ran.status) == ("", 1)
     assert ran.err == (
-        f"error: there is no server at {uri}: No such file or directory; "
-        "say with --uri where it is, or look for it with discover\n"
+        f"error: cannot connect to {uri}: No such file or directory; "
+        "set --uri to its address, or find it with discover\n"
     )
 
 
@@ -76,7 +76,7 @@ async def test_a_silent_server_is_given_up(tmp_path: Path) -> None:
     silent = await asyncio.start_server(lambda _, writer: connected.append(writer), "127.0.0.1")
     uri = f"tcp://127.0.0.1:{silent.sockets[0].getsockname()[1]}"
     ran = await client(tmp_path, "info", "--timeout", "0.1", "--uri", uri)
-    assert (ran.err, ran.status) == (f"error: the server at {uri} said nothing for 0.1 s\n", 1)
+    assert (ran.err, ran.status) == (f"error: the server at {uri} sent nothing for 0.1 s\n", 1)
     for writer in connected:
         writer.close()
     silent.close()
@@ -101,7 +101,7 @@ async def test_bench_compares_servers(serve: Serve, tmp_path: Path) -> None:
     assert cells["answers"] == ["4"] * 2
     assert cells["no answer"] == ["0"] * 2
     # "Turn on the lights." and "54400 bytes" for it
-    assert cells["words wrong"] == ["25.0% of 8", "100.0% of 8"]
+    assert cells["word error rate"] == ["25.0% of 8 words", "100.0% of 8 words"]
     for name in ("audio-stop to text, median", "90th percentile", "slowest"):
         assert all(re.fullmatch(r"\d+\.\d{3} s", cell) for cell in cells[name])
     one, two = json.loads(report.read_text())["servers"]
@@ -216,4 +216,4 @@ async def test_a_terminal_gets_colours_a_bar_and_the_text(server: Server, tmp_pa
 async def test_a_terminal_without_rich_gets_plain_text(server: Server) -> None:
     table = await on_a_terminal("info", "--uri", server.uri, hidden="rich")
     assert "\x1b" not in table
-    assert table.startswith("for             program")
+    assert table.startswith("service         program")

@@ -341,7 +341,7 @@ async def test_the_client_finds_servers_and_asks_what_they_are() -> None:
             await one.close()
     server.close()
     assert out == (
-        "name        uri                       what\n"
+        "name        uri                       offers\n"
         "kitchen     tcp://192.168.77.5:10300  speech to text: whisper\n"
         "nobody [1]  tcp://192.168.77.5:10301  (does not answer)\n"
     ), (out, err)
@@ -358,7 +358,7 @@ async def test_the_client_says_where_there_is_nothing_to_find() -> None:
         greedy.bind(("", 5353))
         out, err, status = await discover("--seconds", "0.1")
     assert (out, status) == ("", 1)
-    assert err.startswith("error: cannot listen for announcements: "), err
+    assert err.startswith("error: cannot listen for mDNS announcements: "), err
     assert "Address already in use" in err
 
 

@@ -170,7 +170,7 @@ async def test_a_server_that_takes_tls_only_is_a_problem_but_is_visited(
     await examination.run()
     tls, described, *_ = examination.findings["Home Assistant"]
     assert (tls.level, "TLS only" in tls.saw) == (Level.PROBLEM, True)
-    assert (described.level, "described in" in described.saw) == (Level.OK, True)
+    assert (described.level, "info received in" in described.saw) == (Level.OK, True)
     assert examination.facts["visit"].external.text == "Stop."
 
 
@@ -185,8 +185,8 @@ async def test_without_a_server_the_doctor_says_so(tmp_path: Path) -> None:
     ran = await doctor(tmp_path, "--uri", NOBODY, "--model", "tiny.en")
     assert (ran.err, ran.status) == ("", 1)
     assert ran.out.startswith("This machine\n  ok       ")
-    assert f"  problem  there is no server at {NOBODY}: " in ran.out
-    assert "-> start the server; if it runs, say with --uri where" in ran.out
+    assert f"  problem  cannot connect to {NOBODY}: " in ran.out
+    assert "-> start the server; if it is running, set --uri" in ran.out
 
 
 async def test_json_is_one_object(tmp_path: Path) -> None:
@@ -201,7 +201,7 @@ async def test_json_is_one_object(tmp_path: Path) -> None:
     ("arguments", "status", "error"),
     [
         (("--no-such-option",), 2, "unrecognized arguments: --no-such-option"),
-        (("--uri", "stdio://"), 2, "--uri is stdio://; the doctor visits"),
+        (("--uri", "stdio://"), 2, "--uri is stdio://; the doctor takes"),
         (("--model", "no-such-model"), 1, "model 'no-such-model' is unknown"),
         (("--clip", "no-such-file.wav"), 1, "cannot read no-such-file.wav"),
     ],
@@ -230,7 +230,7 @@ async def test_a_clip_of_ones_own_is_said(
     assert await asyncio.to_thread(main, arguments, {}, pace=0.0) == 0
     out = capsys.readouterr().out
     assert "'True'" in out
-    assert "did not hear" not in out
+    assert "words missing" not in out
 
 
 def wav(path: Path, seconds: float) -> str:

@@ -207,7 +207,7 @@ async def test_the_add_on_serves_what_its_options_say_and_home_assistant_is_told
         text = await transcribes(process, uri)
         assert not text.endswith("."), "the text style is not the chosen one"
         await is_healthy(image)
-        await process.logged("Home Assistant was told of this server")
+        await process.logged("announced this server to Home Assistant")
         await process.logged("Names from Home Assistant: 1")
         process.signal(signal.SIGTERM)
         assert await process.ended() == 0

@@ -1,10 +1,11 @@
-"""A client for Wyoming speech-to-text servers, ours or others'.
+"""A client for Wyoming speech-to-text servers, this one or any other.
 
     async with Client("tcp://127.0.0.1:10300") as server:
         print((await server.transcribe(read_wav("order.wav"))).text)
 
-The commands people type live beside it, one file each. What is below is imported when it is
-first asked for: a shell that completes those commands needs none of it, at every key.
+The subcommands of wyoming-faster-whisper-client are in this package, one file each. The public
+names are imported on first use: shell completion imports this package at every key press and
+needs none of them.
 """
 
 from importlib import import_module

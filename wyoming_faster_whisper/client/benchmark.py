@@ -1,8 +1,8 @@
-"""The command `bench`: how fast and how right servers answer, any Wyoming servers.
+"""The subcommand `bench`: response times and word error rate of any Wyoming servers.
 
-Each recording goes out as a microphone sends it, in real time and with a little
-silence at its end, on a connection of its own; with --burst all at once. Where a
-.txt of the same name lies beside it, its words are compared.
+Each recording is sent on a connection of its own, in real time as a microphone would send it,
+and is followed by a short silence; --burst sends it all at once. If a .txt file of the same
+name exists, the transcript is compared with it.
 """
 
 from __future__ import annotations
@@ -23,36 +23,37 @@ from .clips import Spoken
 from .connection import Client, ClientError, TranscriptObserver, Unreachable
 from .options import BenchmarkOptions
 
-_STEP = 0.02  # seconds of sound at a time, when it is sent in real time
+_STEP = 0.02  # seconds of audio per step when sending in real time
 
 
 @dataclass(frozen=True, slots=True)
 class BenchmarkClip:
-    """One recording, and what is said in it."""
+    """A recording and its reference text."""
 
     name: str
     data: bytes  # 16 kHz, 16-bit, mono
-    truth: str | None
+    truth: str | None  # the reference text; None: there is no .txt file
 
     @property
     def seconds(self) -> float:
+        """Duration in seconds."""
         return len(self.data) / 2 / SAMPLE_RATE
 
 
 @dataclass(frozen=True, slots=True)
 class BenchmarkAnswer:
-    """How one utterance went; times in seconds."""
+    """The outcome of one utterance; times in seconds."""
 
     file: str
     text: str | None  # None: there was no answer
     error: str | None
-    wait: float | None  # from audio-stop to the text; negative: the server did not wait for it
-    partial: float | None  # from the first sound to the first partial text
+    wait: float | None  # from audio-stop to the text; negative: the text came before audio-stop
+    partial: float | None  # from the first audio to the first partial text
 
 
 @dataclass(frozen=True, slots=True)
 class Result:
-    """What one server did."""
+    """The measurements of one server."""
 
     uri: str
     server: str
@@ -61,10 +62,12 @@ class Result:
 
     @property
     def waits(self) -> list[float]:
+        """Seconds from audio-stop to the text, for each answer."""
         return [answer.wait for answer in self.answers if answer.wait is not None]
 
     @property
     def failed(self) -> int:
+        """Number of utterances without an answer."""
         return sum(answer.text is None for answer in self.answers)
 
 
@@ -72,9 +75,10 @@ async def bench(options: BenchmarkOptions, new_client: Callable[[str], Client]) 
     """Measure the servers one after the other, print the table, write the report and the plot.
 
     Raises:
-        ClientError: there is no server.
-        AudioError: a recording cannot be read.
-        SettingError: something needed is not installed.
+        ClientError: a server cannot be reached or has no speech-to-text program.
+        AudioError: a recording or its reference text cannot be read.
+        SettingError: the plot's package is not installed, a folder holds no recordings, or the
+            report cannot be written.
     """
     if options.plot:
         plot.check_plotting()
@@ -84,7 +88,7 @@ async def bench(options: BenchmarkOptions, new_client: Callable[[str], Client]) 
     counted = any(recording.truth for recording in recordings)
     if counted and not word_errors.can_count():
         screen.note(
-            "note: words are not counted; that needs pip install 'wyoming-faster-whisper[bench]'"
+            "note: no word error rate; that needs pip install 'wyoming-faster-whisper[bench]'"
         )
     total = len(recordings) * options.rounds * len(uris)
     with screen.bar(total, "measuring") as bar:
@@ -99,7 +103,12 @@ async def bench(options: BenchmarkOptions, new_client: Callable[[str], Client]) 
 
 
 def load(names: Sequence[str]) -> list[BenchmarkClip]:
-    """Read recordings and the truth beside them. Blocking."""
+    """Read the recordings and their reference texts. Blocking.
+
+    Raises:
+        AudioError: a recording or its reference text cannot be read.
+        SettingError: a folder holds no recordings.
+    """
     found = []
     for name, _ in media.find_files(names):
         data = b"".join(media.decode(name))
@@ -115,11 +124,11 @@ def load(names: Sequence[str]) -> list[BenchmarkClip]:
 
 
 async def _program(options: BenchmarkOptions, client: Client) -> str:
-    """What the server says it is, and the model that will answer."""
+    """Return the name of the server's program and of the model that will answer."""
     async with client:
         info = await client.describe()
     if not info.asr:
-        raise ClientError("the server has no speech-to-text program; see info")
+        raise ClientError("the server has no speech-to-text program; info shows what it has")
     program = info.asr[0]
     model = options.model or (program.models[0].name if program.models else "")
     return printable(f"{program.name} {model}".rstrip())
@@ -157,7 +166,7 @@ async def _measure(
 
 
 class _Clock(TranscriptObserver):
-    """When things happened; seconds, monotonic."""
+    """Times of one utterance's events, in seconds of time.perf_counter()."""
 
     def __init__(self) -> None:
         self.started = time.perf_counter()
@@ -175,7 +184,11 @@ class _Clock(TranscriptObserver):
 async def say(
     options: BenchmarkOptions, recording: BenchmarkClip, client: Client
 ) -> BenchmarkAnswer:
-    """Send one recording on a connection of its own and take the times."""
+    """Send one recording on a connection of its own and time the answer.
+
+    Raises:
+        Unreachable: there is no server; every other failure is part of the answer.
+    """
     spoken = Spoken(PcmFormat())
     data = recording.data + bytes(2 * round(options.trailing * SAMPLE_RATE))
     speaking = asyncio.create_task(_speak(spoken, data, _STEP if not options.burst else None))
@@ -192,7 +205,7 @@ async def say(
         return BenchmarkAnswer(recording.name, None, str(error), None, None)
     finally:
         speaking.cancel()
-    # Where the server found the end by itself, audio-stop was yet to come.
+    # If the server answered before audio-stop, count from the time at which that was due.
     due = clock.started + len(data) / 2 / SAMPLE_RATE if not options.burst else done
     wait = done - (clock.sent if clock.sent is not None else due)
     first = None if clock.first is None else clock.first - clock.started
@@ -200,7 +213,11 @@ async def say(
 
 
 async def _speak(spoken: Spoken, data: bytes, step: float | None) -> None:
-    """Say it as a microphone would, which has a block once its time is over."""
+    """Add the audio as a microphone delivers it: each block when its time has passed.
+
+    Args:
+        step: seconds per block; None = everything at once.
+    """
     size = len(data) if step is None else 2 * round(step * SAMPLE_RATE)
     due = time.perf_counter()
     for at in range(0, len(data), size):
@@ -214,7 +231,7 @@ async def _speak(spoken: Spoken, data: bytes, step: float | None) -> None:
 def table(
     results: Sequence[Result], recordings: Sequence[BenchmarkClip]
 ) -> tuple[list[str], list[list[str]]]:
-    """A column for each server."""
+    """Return the header and the rows of the results, with one column per server."""
 
     def seconds(value: Callable[[list[float]], float], result: Result) -> str:
         return f"{value(result.waits):.3f} s" if result.waits else "-"
@@ -233,7 +250,7 @@ def table(
         ("90th percentile", lambda result: seconds(_ninetieth, result)),
         ("slowest", lambda result: seconds(max, result)),
         ("first partial text, median", first),
-        ("words wrong", _wrong),
+        ("word error rate", _wrong),
     ]
     rows = [[name, *(cell(result) for result in results)] for name, cell in lines]
     return ["", *(result.uri for result in results)], rows
@@ -242,16 +259,20 @@ def table(
 def _wrong(result: Result) -> str:
     if result.words is None or not result.words.all:
         return "-"
-    return f"{100 * result.words.share:.1f}% of {result.words.all}"
+    return f"{100 * result.words.share:.1f}% of {result.words.all} words"
 
 
 def _ninetieth(values: list[float]) -> float:
-    """The smallest that nine of ten do not exceed."""
+    """Return the 90th percentile: the smallest value that 90% of the values do not exceed."""
     return sorted(values)[-(-len(values) * 9 // 10) - 1]
 
 
 def write(options: BenchmarkOptions, results: Sequence[Result]) -> None:
-    """Write the report and the plot, where they are wanted. Blocking."""
+    """Write the report and the plot if they were asked for. Blocking.
+
+    Raises:
+        SettingError: a file cannot be written.
+    """
     try:
         if options.json:
             options.json.parent.mkdir(parents=True, exist_ok=True)

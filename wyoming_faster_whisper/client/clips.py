@@ -1,4 +1,4 @@
-"""What is said: a clip that is there already, or an utterance that still goes on."""
+"""Audio to transcribe: a complete clip, or an utterance that is still being spoken."""
 
 from __future__ import annotations
 
@@ -11,25 +11,26 @@ from pathlib import Path
 from ..audio.pcm import PcmFormat
 from ..errors import AudioError
 
-CHUNK = 0.1  # seconds of sound in one event
+CHUNK = 0.1  # seconds of audio in one audio-chunk event
 
 
 @dataclass(frozen=True, slots=True)
 class Clip:
-    """Sound as it goes over the wire."""
+    """PCM audio in the format in which it is sent."""
 
     pcm: PcmFormat
     data: bytes
 
     @property
     def seconds(self) -> float:
+        """Duration in seconds."""
         return len(self.data) / (self.pcm.frame_bytes * self.pcm.rate)
 
 
 class Spoken:
-    """One utterance, which may go on while it is sent.
+    """An utterance that can grow while it is being sent.
 
-    All of it is kept, so that it can be sent again from its first word.
+    All of its audio is kept, so that a retry can send it again from the start.
     """
 
     def __init__(self, pcm: PcmFormat) -> None:
@@ -40,7 +41,7 @@ class Spoken:
 
     @staticmethod
     def of(clip: Clip) -> Spoken:
-        """An utterance that has ended."""
+        """Return a complete utterance with the clip's audio."""
         spoken = Spoken(clip.pcm)
         spoken.add(clip.data)
         spoken.end()
@@ -48,21 +49,24 @@ class Spoken:
 
     @property
     def seconds(self) -> float:
-        """So far."""
+        """Duration so far, in seconds."""
         return len(self._data) / (self.pcm.frame_bytes * self.pcm.rate)
 
     def add(self, data: bytes) -> None:
-        """Say more, in whole frames."""
+        """Append audio, in whole frames of the PCM format."""
         self._data += data
         self._more.set()
 
     def end(self) -> None:
-        """Say that this was all."""
+        """Mark the utterance as complete."""
         self._ended = True
         self._more.set()
 
     async def chunks(self) -> AsyncIterator[bytes]:
-        """All of it from the start, in pieces of CHUNK; waits for what is not said yet."""
+        """Yield the audio from the start, at most CHUNK seconds at a time.
+
+        Waits for more audio until the utterance is complete.
+        """
         size = max(1, round(CHUNK * self.pcm.rate)) * self.pcm.frame_bytes
         at = 0
         while True:
@@ -76,10 +80,11 @@ class Spoken:
 
 
 def read_wav(path: str | Path) -> Clip:
-    """Read a WAV file with PCM in it, as it is.
+    """Read a PCM WAV file without converting it. Blocking.
 
     Raises:
-        AudioError: it cannot be read, or is no such file.
+        AudioError: the file cannot be read, is not a PCM WAV file, or has a format that cannot
+            be sent.
     """
     try:
         with wave.open(str(path), "rb") as file:
@@ -89,7 +94,7 @@ def read_wav(path: str | Path) -> Clip:
         raise AudioError(f"cannot read {path}: {error.strerror or error}") from None
     except (wave.Error, EOFError) as error:
         raise AudioError(
-            f"cannot read {path}: it is no WAV file with PCM in it ({error or 'it is cut off'})"
+            f"cannot read {path}: it is not a PCM WAV file ({error or 'it is truncated'})"
         ) from None
     except AudioError as error:
         raise AudioError(f"cannot send {path}: {error}") from None

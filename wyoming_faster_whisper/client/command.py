@@ -1,8 +1,8 @@
-"""wyoming-faster-whisper-client: what was typed is done, and the status it ends with.
+"""wyoming-faster-whisper-client: runs a subcommand and returns the exit status.
 
-0    done
-1    it could not be done: no server, no answer, a file that cannot be read
-2    it was asked for in a way that cannot be done
+0    success
+1    failure: no server, no answer, an unreadable file, no speech
+2    usage error
 130  interrupted
 """
 
@@ -40,10 +40,10 @@ NewClient = Callable[[str], Client]
 
 
 def perform(options: Command) -> int:
-    """Do one command; return its exit status.
+    """Run one subcommand and return its exit status.
 
     Raises:
-        KeyboardInterrupt: somebody wants it to end.
+        KeyboardInterrupt: the user interrupted it.
     """
     try:
         new_client = partial(Client)
@@ -54,11 +54,11 @@ def perform(options: Command) -> int:
     except SettingError as error:
         return _fail(str(error), 2)
     except Unreachable as error:
-        return _fail(f"{error}; say with --uri where it is, or look for it with discover", 1)
+        return _fail(f"{error}; set --uri to its address, or find it with discover", 1)
     except ServerError as error:
         return _fail(str(error), 1)
     except BrokenPipeError:
-        # Whoever read has enough. Python would complain when it flushes at the end.
+        # The reader closed the pipe. Python would report an error when it flushes at exit.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 1
     return 0 if done else 1
@@ -96,7 +96,7 @@ async def _transcribe(options: TranscribeOptions, new_client: NewClient) -> bool
     from .transcribe import Pool, transcribe
 
     if media.reads_terminal(options.files):
-        raise SettingError("- is standard input, which is a keyboard; pipe a file into it")
+        raise SettingError("- is standard input, which is a terminal; pipe a file into it")
     pool = Pool(partial(new_client, options.uri), options.jobs, Retry(options.retry))
     return await transcribe(options, pool, _new_vad) == 0
 
@@ -130,7 +130,7 @@ async def _discover(options: DiscoverOptions, new_client: NewClient) -> bool:
         for one in found:
             screen.say(json.dumps(asdict(one), ensure_ascii=False))
     elif found:
-        screen.table(("name", "uri", "what"), [(one.name, one.uri, one.what) for one in found])
+        screen.table(("name", "uri", "offers"), [(one.name, one.uri, one.what) for one in found])
     else:
         screen.note(f"no server announced itself within {options.seconds:g} s")
     return bool(found)
@@ -148,13 +148,13 @@ def _completion(shell: str) -> bool:
 
 
 def _new_vad() -> SpeechDetector:
-    # Not at the top: its library takes longer to import than a short command takes.
+    # Imported here: its library takes longer to import than a short command runs.
     from ..speech.vad import Vad
 
     return Vad()
 
 
 def _context(options: ConnectionOptions) -> ssl.SSLContext | None:
-    """How to speak TLS; None = do not. Reads files: not for the event loop."""
+    """Return the TLS context; None = no TLS. Blocking: reads the certificate files."""
     given = (options.tls_ca, options.tls_cert, options.tls_key)
     return client_context(*given) if any(given) or options.tls else None

@@ -1,4 +1,4 @@
-"""One connection to a Wyoming server: events both ways, and a whole utterance."""
+"""A connection to a Wyoming server: single events and whole utterances."""
 
 from __future__ import annotations
 
@@ -23,59 +23,61 @@ from ..transports.address import Address
 from ..transports.wyoming.framing import FrameLimits, FrameReader, write_event
 from .clips import Clip, Spoken
 
-# The Info of a server that speaks for many voices and languages is large.
+# A server with many voices and languages sends a large Info.
 _LIMITS = FrameLimits(header=1024 * 1024, data=16 * 1024 * 1024, values=1_000_000)
 
 
 class ClientError(ServerError):
-    """There is no server, or it did not do what it was asked for."""
+    """The server cannot be reached, or did not do what it was asked to."""
 
     code = "client"
 
 
 class Unreachable(ClientError):
-    """Nobody took the connection."""
+    """No connection to the server could be made."""
 
 
 class Lost(ClientError):
-    """The connection ended before the answer came."""
+    """The connection ended before the answer arrived."""
 
 
 class Refused(ClientError):
-    """The server answered with an error."""
+    """The server answered with an error event."""
 
     def __init__(self, text: str, reason: str) -> None:
         super().__init__(f"the server says: {text} (code {reason})")
-        self.reason = reason  # its code, for machines
+        self.reason = reason  # the code of the error event
 
 
 class TranscriptObserver:
-    """What one may want to know while an utterance is on its way. Override what you need."""
+    """Progress of one utterance, as callbacks in the event loop. Override those you need."""
 
     def partial(self, text: str) -> None:
-        """The server has understood this so far; replaces what was told before."""
+        """Handle the partial text so far; it replaces the previous one."""
 
     def speech_ended(self) -> None:
-        """The server heard the end of the speech; the text follows."""
+        """Handle the end of speech, as the server detected it; the transcript follows."""
 
     def all_sent(self) -> None:
-        """The last of the sound and audio-stop are out."""
+        """Handle the end of sending: all audio and audio-stop are out."""
 
 
 class Client:
-    """One connection to a Wyoming server, opened when it is first needed.
+    """A connection to a Wyoming server, opened on first use.
 
-    A server that closes the connection after an answer, as many do, is
-    connected to again for the next.
+    Many servers close the connection after an answer; the client then reconnects for the next
+    request.
 
     Args:
         uri: tcp://HOST:PORT or unix://PATH.
-        timeout: seconds for the server to accept, and for each event of its.
-        tls: from tls.client_context(), for a server that wants it.
+        timeout: seconds to wait for each event from the server, and for it to take each of ours.
+        connect_timeout: seconds to wait for the connection.
+        tls: from tls.client_context(), for a server that requires TLS.
 
     Raises:
-        SettingError: by the constructor: the uri is none.
-        ClientError: by every method, where the server is not there or goes away.
+        SettingError: the constructor got a URI that a client cannot use.
+        ClientError: raised by every method if the server cannot be reached or the connection is
+            lost.
     """
 
     def __init__(
@@ -91,13 +93,13 @@ class Client:
         if self._address.scheme == "stdio":
             raise SettingError(f"--uri is {uri!r}; a client takes tcp://HOST:PORT or unix://PATH")
         if tls is not None and self._address.scheme != "tcp":
-            raise SettingError(f"--uri is {uri!r}; TLS is for tcp://HOST:PORT")
+            raise SettingError(f"--uri is {uri!r}; TLS works with tcp://HOST:PORT only")
         self._tls = tls
         self._timeout = timeout
         self._connect_timeout = connect_timeout
         self._streams: tuple[asyncio.StreamReader, asyncio.StreamWriter] | None = None
         self._frames = FrameReader(_LIMITS)
-        self.reached = False  # there was a connection once
+        self.reached = False  # True: a connection has been made at least once
 
     async def __aenter__(self) -> Self:
         await self._connect()
@@ -112,6 +114,7 @@ class Client:
         await self.close()
 
     async def close(self) -> None:
+        """Close the connection; the next request opens a new one."""
         if self._streams is not None:
             _, writer = self._streams
             self._streams = None
@@ -120,7 +123,11 @@ class Client:
                 await writer.wait_closed()
 
     async def describe(self) -> Info:
-        """Ask the server what it is."""
+        """Request the server's Info.
+
+        Raises:
+            ClientError: the server answers with an error or a bad info event, or not at all.
+        """
         await self.send(Describe())
         while True:
             event = await self.receive()
@@ -128,7 +135,9 @@ class Client:
                 try:
                     return Info.from_event(event)
                 except (KeyError, TypeError, ValueError, AttributeError):
-                    raise ClientError(f"the server at {self._uri} sent an odd info") from None
+                    raise ClientError(
+                        f"the server at {self._uri} sent a bad info event"
+                    ) from None
 
     async def transcribe(
         self,
@@ -138,14 +147,17 @@ class Client:
         model: str | None = None,
         observer: TranscriptObserver | None = None,
     ) -> Transcript:
-        """Have an utterance transcribed, while it is spoken if it still goes on.
+        """Transcribe an utterance, which may still be being spoken.
 
-        The answer is awaited from the first chunk on: a server that finds the end of
-        speech by itself may answer before the end of the sound, and then the rest
-        is not sent.
+        A server that detects the end of speech itself may answer before all audio is sent; the
+        rest is then not sent.
+
+        Args:
+            language: a code such as "en"; None = the server's default.
+            model: the name of one of the server's models; None = the server's default.
 
         Raises:
-            ClientError: the server answers with an error, or not at all.
+            ClientError: the server answers with an error or not at all.
         """
         if self._streams is not None and await _has_closed(self._streams[0]):
             await self.close()
@@ -159,11 +171,11 @@ class Client:
         finally:
             all_sent = sending.done()
             sending.cancel()
-            # Why it failed is told better by what the server said before it closed.
+            # Its error is ignored: what the server sent before it closed explains it better.
             await asyncio.wait([sending])
             _ = None if sending.cancelled() else sending.exception()
         if not all_sent:
-            # Some servers would take what comes next for the rest of this.
+            # Some servers would take the next request for the rest of this utterance.
             await self.close()
         return transcript
 
@@ -183,14 +195,14 @@ class Client:
     async def _transcript(
         self, sending: asyncio.Task[None], observer: TranscriptObserver
     ) -> Transcript:
-        """Wait for the transcript, or for the end of one that came in parts only."""
+        """Wait for the transcript, or for transcript-stop if the server sends only chunks."""
         parts = ""
         while True:
             event = await self._next(sending)
             if Transcript.is_type(event.type):
                 text, language = event.data.get("text"), event.data.get("language")
                 if not isinstance(text, str) or not isinstance(language, str | None):
-                    raise ClientError(f"the server at {self._uri} sent an odd transcript")
+                    raise ClientError(f"the server at {self._uri} sent a bad transcript event")
                 return Transcript.from_event(event)
             if TranscriptChunk.is_type(event.type):
                 parts += str(event.data.get("text", ""))
@@ -201,7 +213,7 @@ class Client:
                 return Transcript(text=parts)
 
     async def _next(self, sending: asyncio.Task[None]) -> Event:
-        """The next event. While we speak, the server may be silent for as long as it likes."""
+        """Return the next event. The time-out starts when everything has been sent."""
         receiving = asyncio.create_task(self._receive())
         try:
             await asyncio.wait({receiving, sending}, return_when=asyncio.FIRST_COMPLETED)
@@ -213,20 +225,24 @@ class Client:
             receiving.cancel()
 
     async def send(self, event: Eventable) -> None:
-        """Send one event."""
+        """Send one event.
+
+        Raises:
+            ClientError: the server cannot be reached or does not take the event in time.
+        """
         _, writer = await self._connect()
         try:
             writer.write(write_event(event.event()))
             async with asyncio.timeout(self._timeout):
                 await writer.drain()
         except (OSError, TimeoutError) as error:
-            raise Lost(f"the server at {self._uri} went away: {_why(error)}") from None
+            raise Lost(f"lost the connection to {self._uri}: {_why(error)}") from None
 
     async def receive(self) -> Event:
         """Return the next event.
 
         Raises:
-            ClientError: it is an error, or there is none.
+            ClientError: it is an error event, or none arrives in time.
         """
         try:
             async with asyncio.timeout(self._timeout):
@@ -240,9 +256,9 @@ class Client:
             try:
                 data = await reader.read(64 * 1024)
             except OSError as error:
-                raise Lost(f"the server at {self._uri} went away: {_why(error)}") from None
+                raise Lost(f"lost the connection to {self._uri}: {_why(error)}") from None
             if not data:
-                raise Lost(f"the server at {self._uri} closed without an answer")
+                raise Lost(f"the server at {self._uri} closed the connection without an answer")
             self._frames.feed(data)
         if Error.is_type(event.type):
             text, code = event.data.get("text"), event.data.get("code")
@@ -254,11 +270,11 @@ class Client:
             return self._frames.next_event()
         except ProtocolError as error:
             raise ClientError(
-                f"what answers at {self._uri} is no Wyoming server: {error}"
+                f"what answers at {self._uri} is not a Wyoming server: {error}"
             ) from None
 
     def _silent(self) -> ClientError:
-        return ClientError(f"the server at {self._uri} said nothing for {self._timeout:g} s")
+        return ClientError(f"the server at {self._uri} sent nothing for {self._timeout:g} s")
 
     async def _connect(self) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
         if self._streams is not None:
@@ -273,14 +289,14 @@ class Client:
                 else:
                     self._streams = await asyncio.open_unix_connection(address.path)
         except (OSError, TimeoutError) as error:
-            raise Unreachable(f"there is no server at {self._uri}: {_why(error)}") from None
+            raise Unreachable(f"cannot connect to {self._uri}: {_why(error)}") from None
         self._frames = FrameReader(_LIMITS)
         self.reached = True
         return self._streams
 
 
 async def _has_closed(reader: asyncio.StreamReader) -> bool:
-    """True where the server has closed; drops what it said before it did."""
+    """Return whether the server has closed the connection; unread data is dropped."""
     try:
         async with asyncio.timeout(0):
             while await reader.read(64 * 1024):
@@ -294,13 +310,13 @@ async def _has_closed(reader: asyncio.StreamReader) -> bool:
 
 def _why(error: Exception) -> str:
     if isinstance(error, TimeoutError) and not error.args:  # asyncio's, not the kernel's
-        return "it did not answer in time"
+        return "no answer in time"
     if isinstance(error, ssl.SSLError):
-        why = getattr(error, "verify_message", None) or error.reason or "it is refused"
-        return f"no TLS with it: {why.replace('_', ' ').lower()}"
+        why = getattr(error, "verify_message", None) or error.reason or "refused"
+        return f"TLS failed: {why.replace('_', ' ').lower()}"
     if isinstance(error, socket.gaierror):
-        return "no such host is known"
-    # asyncio says "Connect call failed ('127.0.0.1', 9)", and joins several into one text.
+        return "unknown host"
+    # asyncio's text is "Connect call failed ('127.0.0.1', 9)", joined for several addresses.
     number = getattr(error, "errno", None)
     if number is None and (found := re.search(r"\[Errno (\d+)\]", str(error))):
         number = int(found[1])

@@ -1,4 +1,4 @@
-"""When a speaker is done, as the client hears it itself. Pure.
+"""Endpointing in the client, by its own VAD. Pure.
 
 WAITING --speech--> SPEAKING --silence--> DONE
 """
@@ -11,12 +11,12 @@ from enum import Enum, auto
 from ..audio.pcm import SAMPLE_RATE
 from ..speech.hysteresis import WINDOW, Hysteresis
 
-_THRESHOLD = 0.5  # probability from which somebody speaks
-_BEGIN = 3  # windows of speech in a row, 0.1 s, that no click or cough fills
+_THRESHOLD = 0.5  # speech probability from which a window counts as speech
+_BEGIN = 3  # windows of speech in a row, 0.1 s: longer than a click or a cough
 
 
 class SpeakerState(Enum):
-    """Where a turn is."""
+    """The state of a turn."""
 
     WAITING = auto()
     SPEAKING = auto()
@@ -27,17 +27,21 @@ class SilenceEndpointer:
     """One speaker's turn: from the first word until the silence after the last.
 
     Args:
-        silence: seconds of it that end the turn.
+        silence: seconds of silence that end the turn.
     """
 
     def __init__(self, silence: float) -> None:
         self.state = SpeakerState.WAITING
         self._enough = max(1, round(silence * SAMPLE_RATE / WINDOW))
         self._hysteresis = Hysteresis(_THRESHOLD, self._enough)
-        self._run = 0  # windows of speech in a row before it began
+        self._run = 0  # windows of speech in a row while WAITING
 
     def feed(self, probabilities: Iterable[float]) -> SpeakerState:
-        """Take more windows, and say where the turn is then."""
+        """Process more VAD windows and return the state after them.
+
+        Args:
+            probabilities: of speech, one per 32 ms window.
+        """
         for probability in probabilities:
             self._hysteresis.feed(probability)
             if self.state is SpeakerState.WAITING:

@@ -1,4 +1,4 @@
-"""How a transcription is written: text, JSON, SubRip and WebVTT. Pure."""
+"""Output formats of a transcription: text, JSON, SubRip and WebVTT. Pure."""
 
 from __future__ import annotations
 
@@ -10,33 +10,35 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, slots=True)
 class Line:
-    """What is said from start to end, in seconds from the beginning."""
+    """The text of one stretch of speech; times in seconds from the start of the file."""
 
     start: float
     end: float
-    text: str  # may be empty: nobody spoke
+    text: str  # empty: no speech was recognised
 
 
 @dataclass(frozen=True, slots=True)
 class Transcription:
-    """What is said in a file."""
+    """The transcript of one file."""
 
     file: str
-    seconds: float  # of sound
-    language: str | None  # as the server told
+    seconds: float  # duration of the audio
+    language: str | None  # as reported by the server
     lines: tuple[Line, ...]
 
     @property
     def text(self) -> str:
+        """The text of all lines, joined by spaces."""
         return " ".join(line.text for line in self.lines if line.text)
 
 
 def as_text(transcription: Transcription) -> str:
+    """Return the text on one line."""
     return transcription.text + "\n"
 
 
 def as_json(transcription: Transcription) -> str:
-    """One line, so that many files make JSON Lines."""
+    """Return one line of JSON, so that several files make JSON Lines."""
     spoken = [
         {"start": round(line.start, 3), "end": round(line.end, 3), "text": line.text}
         for line in transcription.lines
@@ -53,6 +55,7 @@ def as_json(transcription: Transcription) -> str:
 
 
 def as_srt(transcription: Transcription) -> str:
+    """Return SubRip captions, one for each line with text."""
     cues = [
         f"{number}\n{_clock(line.start, ',')} --> {_clock(line.end, ',')}\n{line.text}\n"
         for number, line in enumerate(
@@ -63,6 +66,7 @@ def as_srt(transcription: Transcription) -> str:
 
 
 def as_vtt(transcription: Transcription) -> str:
+    """Return WebVTT captions, one for each line with text."""
     cues = [
         f"{_clock(line.start, '.')} --> {_clock(line.end, '.')}\n"
         f"{html.escape(line.text, quote=False)}\n"
@@ -82,10 +86,10 @@ FORMATS: dict[str, Callable[[Transcription], str]] = {
 SUFFIXES = {"text": ".txt", "json": ".json", "srt": ".srt", "vtt": ".vtt"}
 
 TIMED = frozenset({"srt", "vtt"})
-"""Formats that are nothing without times, so that the sound is cut at pauses for them."""
+"""Formats that need times, for which the audio is therefore cut at pauses."""
 
 CAPTION_PAUSE = 0.6
-"""Seconds of silence between two captions: the end of a clause, not of a word."""
+"""Seconds of silence that separate two captions: a pause between clauses, not between words."""
 
 
 def _clock(seconds: float, point: str) -> str:

@@ -1,4 +1,4 @@
-"""Keys as they are pressed, where standard input is a terminal."""
+"""Single key presses, if standard input is a terminal."""
 
 from __future__ import annotations
 
@@ -15,13 +15,13 @@ from collections.abc import Callable, Iterator
 def keys(pressed: Callable[[str], None]) -> Iterator[bool]:
     """Call pressed(key) in the event loop for each key until the block ends.
 
-    Gives whether there is a keyboard. Control-C stays an interrupt.
+    Yields True if there is a keyboard. Control-C still interrupts.
     """
     if sys.stdin is None or not sys.stdin.isatty():
         yield False
         return
-    # Opened anew: not to block would be true of standard output as well, which is often the
-    # same terminal.
+    # Opened again: O_NONBLOCK on standard input would also apply to standard output, which is
+    # often the same terminal.
     name = os.ttyname(sys.stdin.fileno())
     keyboard = os.open(name, os.O_RDONLY | os.O_NONBLOCK | os.O_NOCTTY)
     before = termios.tcgetattr(keyboard)

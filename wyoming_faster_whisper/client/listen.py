@@ -1,13 +1,13 @@
-"""The command `listen`: what is said into a microphone, as text.
+"""The subcommand `listen`: transcribe the microphone.
 
-Everything that happens comes through one queue: sound, a key, the answer, the
-microphone's end. One place reads it and decides.
+All events go through one queue with one reader: audio, key presses, the answer, the loss of the
+microphone. Three modes decide what is sent and what ends an utterance:
 
-    vad     waits for speech, and ends it when the client hears silence
-    server  sends all it hears; the server ends it by answering
-    key     sends all it hears until a key is pressed
+    vad     the client's VAD detects speech, and the silence that ends the utterance
+    server  the client sends all audio; the server's answer ends the utterance
+    key     the client sends all audio until a key is pressed
 
-A key ends an utterance in all three.
+A key press ends the utterance in all three.
 """
 
 from __future__ import annotations
@@ -34,10 +34,10 @@ from .microphone import Microphone
 from .options import End, ListenOptions
 from .retry import Retry
 
-_LEAD = 0.5  # seconds kept from before the first word: it is noticed when it has begun
-_QUIETEST = 60.0  # dB below full scale where the level meter begins
-_QUIT = "q\x04"  # and control-D
-_BACKLOG = 60.0  # seconds that are kept while the last answer is awaited
+_LEAD = 0.5  # seconds of audio kept from before the detection: speech has begun by then
+_QUIETEST = 60.0  # dB below full scale at which the level meter starts
+_QUIT = "q\x04"  # \x04 is control-D
+_BACKLOG = 60.0  # seconds of audio queued while the previous answer is pending
 
 
 class _Answered:
@@ -63,18 +63,18 @@ async def listen(
     new_vad: Callable[[], SpeechDetector],
     retry: Retry,
 ) -> int:
-    """Print what is said.
+    """Transcribe utterances from the microphone and print them.
 
     Returns:
-        How many utterances had text.
+        The number of utterances that had text.
 
     Raises:
-        ClientError: there is no server, or no microphone.
+        ClientError: the server or the microphone cannot be used.
     """
     try:
         info = await retry.run(client, client.describe, tell=screen.note)
         if not info.asr:
-            raise ClientError("the server has no speech-to-text program; see info")
+            raise ClientError("the server has no speech-to-text program; info shows what it has")
         end = options.end
         if end is End.AUTO:
             end = End.VAD if info.asr[0].requires_external_vad else End.SERVER
@@ -82,16 +82,16 @@ async def listen(
         facts: asyncio.Queue[_Fact] = asyncio.Queue()
         with keys(lambda char: facts.put_nowait(_Key(char))) as keyboard:
             if end is End.KEY and not keyboard:
-                raise ClientError("--end key needs a keyboard; standard input is no terminal")
+                raise ClientError("--end key needs a keyboard; standard input is not a terminal")
             hearing = asyncio.create_task(_hear(microphone, facts))
             try:
                 with screen.meter(_hint(keyboard, options.loop)) as meter:
                     ear = partial(_Listener, options, client, retry, vad, facts, meter)
                     heard = await _take_turns(ear, loop=options.loop)
                 if hearing.done():
-                    hearing.result()  # why there is no microphone
+                    hearing.result()  # raises the microphone's error
                 if not heard and not options.loop:
-                    screen.note("error: nobody was heard; is this the microphone? see --devices")
+                    screen.note("error: no speech was heard; check the microphone with --devices")
             finally:
                 hearing.cancel()
                 await asyncio.wait([hearing])
@@ -103,7 +103,7 @@ async def listen(
 def _hint(keyboard: bool, loop: bool) -> str:
     if not keyboard:
         return ""
-    return "any key ends the utterance, q all of it" if loop else "any key ends it"
+    return "any key ends the utterance, q quits" if loop else "any key ends the utterance"
 
 
 async def _take_turns(new_listener: Callable[[], _Listener], *, loop: bool) -> int:
@@ -120,7 +120,7 @@ async def _take_turns(new_listener: Callable[[], _Listener], *, loop: bool) -> i
 async def _hear(microphone: Microphone, facts: asyncio.Queue[_Fact]) -> None:
     try:
         async for block in microphone.blocks():
-            # Nobody reads for long only while an answer is late; what is old is dropped.
+            # The queue grows only while an answer is late; beyond the limit new audio is dropped.
             if facts.qsize() * max(1, len(block)) < _BACKLOG * SAMPLE_RATE:
                 facts.put_nowait(block)
     finally:
@@ -128,10 +128,10 @@ async def _hear(microphone: Microphone, facts: asyncio.Queue[_Fact]) -> None:
 
 
 class _Listener(TranscriptObserver):
-    """One utterance, from the first sound to its text.
+    """One utterance, from the first audio to its text.
 
     Args:
-        vad: what hears its end; None: others say when it is over.
+        vad: detects where the utterance starts and ends; None = the server or a key ends it.
     """
 
     def __init__(
@@ -143,7 +143,7 @@ class _Listener(TranscriptObserver):
         facts: asyncio.Queue[_Fact],
         meter: plain_screen.Meter,
     ) -> None:
-        self.last = False  # the microphone is gone, or q was pressed
+        self.last = False  # no utterance follows: the microphone is gone, or q was pressed
         self._options = options
         self._client = client
         self._retry = retry
@@ -152,9 +152,9 @@ class _Listener(TranscriptObserver):
         self._vad = vad.stream() if vad is not None else None
         self._endpointer = SilenceEndpointer(options.silence)
         self._leading_silence: deque[Samples] = deque()
-        self._over = False  # nothing of what comes now belongs to it
-        self._waited = 0.0  # seconds of sound before the first word
-        self._spoken: Spoken | None = None  # from its first word on
+        self._over = False  # audio from now on does not belong to the utterance
+        self._waited = 0.0  # seconds of audio before speech began
+        self._spoken: Spoken | None = None  # None until speech begins
         self._answer: asyncio.Task[Transcript] | None = None
         self._text = ""
 
@@ -166,7 +166,7 @@ class _Listener(TranscriptObserver):
         self._end()
 
     async def utterance(self) -> str:
-        """Listen until it is over; return its text, "" where nobody spoke."""
+        """Listen until the utterance ends and return its text, "" if there was no speech."""
         try:
             while not self._over:
                 match await self._facts.get():
@@ -186,7 +186,8 @@ class _Listener(TranscriptObserver):
                 self._answer.cancel()
                 await asyncio.wait([self._answer])
             if self._vad is None:
-                # Some servers that end it themselves would answer the rest of it once more.
+                # Some servers that end utterances themselves would also answer the audio that
+                # was sent after the end.
                 await self._client.close()
 
     def _on_block(self, block: Samples) -> None:
@@ -241,6 +242,6 @@ class _Listener(TranscriptObserver):
 
 
 def level(block: Samples) -> float:
-    """How loud it is: 0 at 60 dB below full scale or less, 1 at full scale."""
+    """Return the level on a dB scale: 0 at 60 dB below full scale or less, 1 at full scale."""
     power = float(np.mean(np.square(block))) if len(block) else 0.0
     return min(1.0, max(0.0, 1.0 + 10 * math.log10(power + 1e-12) / _QUIETEST))

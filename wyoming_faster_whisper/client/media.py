@@ -1,7 +1,7 @@
-"""Sound out of files: whatever FFmpeg reads, as 16 kHz, 16-bit, mono.
+"""Audio from files: anything FFmpeg can decode, as 16 kHz, 16-bit, mono PCM.
 
-PyAV, which faster-whisper brings, carries FFmpeg's libraries; nothing has to be
-installed beside it. The only file that knows it.
+PyAV, a dependency of faster-whisper, contains FFmpeg's libraries, so nothing else has to be
+installed. This is the only file that imports PyAV.
 """
 
 from __future__ import annotations
@@ -19,23 +19,25 @@ from ..errors import AudioError, SettingError
 
 STDIN = "-"
 
-# What is taken from a folder; a file that is named is tried whatever its name.
+# The files that are taken from a folder; a file given by name is tried whatever its suffix.
 SUFFIXES = frozenset(
     ".3gp .aac .ac3 .aif .aiff .amr .au .avi .caf .flac .flv .m4a .m4v .mka .mkv .mov .mp2 "
     ".mp3 .mp4 .mpeg .mpg .oga .ogg .ogv .opus .ts .wav .weba .webm .wma .wmv".split()
 )
 
-_BLOCK = 2 * SAMPLE_RATE * 30  # bytes, 30 s: some 10 to 100 ms of decoding
+_BLOCK = 2 * SAMPLE_RATE * 30  # bytes, 30 s of audio: about 10 to 100 ms of decoding
 
 
 def find_files(given: Iterable[str]) -> list[tuple[str, Path]]:
-    """The files that are meant: those named, and those in folders, sorted.
+    """Return the given files, and the audio and video files in given folders, sorted.
+
+    Folders are searched recursively, without hidden files.
 
     Returns:
-        Each as it is to be opened, and its path below the folder that was named.
+        For each file the name to open and its path below the given folder.
 
     Raises:
-        SettingError: a folder has nothing to hear in it.
+        SettingError: a folder contains no audio or video files.
     """
     found: list[tuple[str, Path]] = []
     for name in given:
@@ -51,23 +53,26 @@ def find_files(given: Iterable[str]) -> list[tuple[str, Path]]:
             and not any(part.startswith(".") for part in path.relative_to(folder).parts)
         ]
         if not inside:
-            raise SettingError(f"{name} is a folder without sound or video files")
+            raise SettingError(f"{name} is a folder without audio or video files")
         found += [(str(path), path.relative_to(folder)) for path in inside]
     return found
 
 
 def decode(name: str) -> Generator[bytes, None, None]:
-    """Decode a file's first sound track, in blocks of about 30 s. Blocking.
+    """Decode a file's first audio track, in blocks of about 30 s. Blocking.
 
-    A damaged stretch is left out, as players do.
+    Damaged packets are skipped, as media players do.
 
     Args:
         name: a path, or - for standard input.
 
+    Yields:
+        16 kHz, 16-bit, mono PCM.
+
     Raises:
-        AudioError: it cannot be read, or nothing in it can be heard.
+        AudioError: the file cannot be read, or has no audio that can be decoded.
     """
-    # Not at the top: PyAV takes longer to import than a short command takes.
+    # Imported here: PyAV takes longer to import than a short command runs.
     import av
 
     try:
@@ -75,18 +80,18 @@ def decode(name: str) -> Generator[bytes, None, None]:
             yield from _blocks(_samples(file, name))
     except av.FFmpegError as error:
         reason = (error.strerror or str(error)).lower()
-        raise AudioError(f"cannot read {name}: {reason}; is it sound or video?") from None
+        raise AudioError(f"cannot read {name}: {reason}; is it audio or video?") from None
     except OSError as error:
         raise AudioError(f"cannot read {name}: {error.strerror or error}") from None
 
 
 def look(name: str) -> None:
-    """See whether a file can be heard, by the first 30 s of it. Blocking.
+    """Check that a file can be decoded, by its first 30 s. Blocking.
 
-    Pipes, standard input among them, can be read only once: they are left alone.
+    Pipes and standard input are not checked, because they can be read only once.
 
     Raises:
-        AudioError: as decode.
+        AudioError: as in decode().
     """
     path = Path(name)
     if name == STDIN or (path.exists() and not path.is_file()):
@@ -98,7 +103,7 @@ def look(name: str) -> None:
 def _open(name: str) -> BinaryIO:
     if name != STDIN:
         return open(name, "rb")
-    # MP4 has its index at the end, so a pipe has to be read to its end first.
+    # MP4 files have their index at the end, so a pipe has to be read completely first.
     return io.BytesIO(sys.stdin.buffer.read())
 
 
@@ -106,13 +111,13 @@ def _samples(file: BinaryIO, name: str) -> Iterator[bytes]:
     import av
 
     heard = False
-    # A file object, and no protocols: a playlist must not make us open other files or hosts.
-    # Titles in an old encoding are no reason to hear nothing; PyAV 19 needs no option for it.
+    # A file object and no protocols, so that a playlist cannot open other files or hosts.
+    # Metadata in an old encoding is ignored; from PyAV 19 on that needs no option.
     old = int(av.__version__.split(".")[0]) < 19
     tolerant: dict[str, Any] = {"metadata_errors": "ignore"} if old else {}
     with av.open(file, "r", options={"protocol_whitelist": "none"}, **tolerant) as container:
         if not container.streams.audio:
-            raise AudioError(f"cannot read {name}: there is no sound in it")
+            raise AudioError(f"cannot read {name}: it has no audio track")
         resampler = av.AudioResampler(format="s16", layout="mono", rate=SAMPLE_RATE)
         for packet in container.demux(container.streams.audio[0]):
             try:
@@ -127,7 +132,7 @@ def _samples(file: BinaryIO, name: str) -> Iterator[bytes]:
             for plain in resampler.resample(None):
                 yield plain.to_ndarray().tobytes()
     if not heard:
-        raise AudioError(f"cannot read {name}: nothing in it can be heard")
+        raise AudioError(f"cannot read {name}: its audio track cannot be decoded")
 
 
 def _blocks(parts: Iterator[bytes]) -> Iterator[bytes]:
@@ -142,5 +147,5 @@ def _blocks(parts: Iterator[bytes]) -> Iterator[bytes]:
 
 
 def reads_terminal(names: Iterable[str]) -> bool:
-    """Whether standard input is asked for and is a keyboard."""
+    """Return whether standard input is among the names and is a terminal."""
     return STDIN in names and os.isatty(sys.stdin.fileno())

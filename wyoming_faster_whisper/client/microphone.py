@@ -1,4 +1,4 @@
-"""The microphone. The only file that knows sounddevice (extra "mic")."""
+"""The microphone. The only file that imports sounddevice (extra "mic")."""
 
 from __future__ import annotations
 
@@ -12,32 +12,32 @@ from ..audio.pcm import PcmFormat, PcmStream, Samples
 from ..errors import printable
 from .connection import ClientError
 
-_BLOCK = 0.032  # seconds: one window of the VAD
+_BLOCK = 0.032  # seconds: one VAD window
 
 
-NONE = "there is no microphone; connect one, or start the sound server (PipeWire, PulseAudio)"
+NONE = "no microphone was found; connect one, or start the sound server (PipeWire, PulseAudio)"
 
 
 class MicrophoneError(ClientError):
-    """There is no microphone, or it cannot be used."""
+    """No microphone was found, or it cannot be used."""
 
 
 class Microphone(Protocol):
-    """Something to listen to."""
+    """A source of live audio."""
 
     def blocks(self) -> AsyncIterator[Samples]:
-        """What it hears from now on, in blocks of any length; ends when it is unplugged.
+        """Yield audio from now on, in blocks of any length, until the microphone is unplugged.
 
         Raises:
-            MicrophoneError: it is not there, or cannot be used.
+            MicrophoneError: the microphone was not found or cannot be used.
         """
 
 
 class SoundDevice:
-    """A real microphone, as PortAudio knows it.
+    """A real microphone, through PortAudio.
 
     Args:
-        name: a part of its name or its number; None = the system's default.
+        name: part of the microphone's name, or its number; None = the system's default.
     """
 
     def __init__(self, name: str | None = None) -> None:
@@ -51,7 +51,7 @@ class SoundDevice:
             loop.call_soon_threadsafe(heard.put_nowait, data)
 
         stream, rate = await asyncio.to_thread(self._open, put)
-        # Its own rate, which always works; the server's is made of it here.
+        # Recorded at the device's own rate, which always works, and resampled here.
         pcm = PcmStream(PcmFormat(rate))
         try:
             while (data := await heard.get()) is not None:
@@ -77,28 +77,28 @@ class SoundDevice:
         except (sounddevice.PortAudioError, ValueError) as error:
             if not devices():
                 raise MicrophoneError(NONE) from None
-            which = "no microphone" if self._name is None else f"no microphone {self._name!r}"
+            which = "the microphone" if self._name is None else f"the microphone {self._name!r}"
             raise MicrophoneError(
-                f"{which} can be used: {printable(error, 200)}; see listen --devices"
+                f"cannot use {which}: {printable(error, 200)}; listen --devices shows all"
             ) from None
         return stream, rate
 
 
 @dataclass(frozen=True, slots=True)
 class Device:
-    """A microphone that is there."""
+    """A microphone of this machine."""
 
     number: int
     name: str
-    rate: float  # Hz
+    rate: float  # default sample rate, Hz
     default: bool
 
 
 def devices() -> list[Device]:
-    """All microphones. Blocking.
+    """List this machine's microphones. Blocking.
 
     Raises:
-        MicrophoneError: they cannot be listed.
+        MicrophoneError: sounddevice or PortAudio is missing, or cannot list them.
     """
     sounddevice = _sounddevice()
     try:
@@ -122,7 +122,7 @@ def _sounddevice() -> ModuleType:
             "the microphone needs sounddevice; pip install 'wyoming-faster-whisper[mic]'"
         ) from None
     except OSError:
-        # Its packages for Linux come without PortAudio.
+        # Its packages for Linux do not include PortAudio.
         raise MicrophoneError(
             "the microphone needs PortAudio; on Debian: apt install libportaudio2"
         ) from None

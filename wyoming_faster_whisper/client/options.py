@@ -1,8 +1,8 @@
-"""The client's commands and what they can be told, each once.
+"""The client's subcommands and their options.
 
-A command is a dataclass, and each of its fields an option: the flag, its type, its
-default and its line in the help follow from it. This file imports little, for a shell
-that completes a command asks for it at every key.
+A subcommand is a dataclass, and each field is an option: the flag, the type, the default and
+the help follow from the field. This file imports little, because shell completion loads it at
+every key press.
 """
 
 from __future__ import annotations
@@ -25,8 +25,7 @@ from .formats import CAPTION_PAUSE, FORMATS
 PROGRAM = "wyoming-faster-whisper-client"
 
 RETRIES = 5
-"""15 s in all, as they come later and later: a server that is started again on a small
-machine listens by then."""
+"""With growing delays 15 s in all, enough for a server to restart on a small machine."""
 
 _SHELLS = ("bash", "zsh", "fish", "tcsh", "powershell")
 _STATUSES = """\
@@ -39,10 +38,11 @@ exit status:
 
 
 def _option(default: Any, help: str, *, least: float | None = None, **more: Any) -> Any:
-    """An option. The default says what it takes, unless type= does.
+    """Define an option. Its type is that of the default, unless type= is given.
 
     Args:
-        more: what argparse takes; flag= where that is not the field's name.
+        least: the smallest value allowed, for numbers.
+        more: arguments for argparse; flag= if the flag is not the field's name.
     """
     if isinstance(default, bool):
         more["action"] = "store_true"
@@ -98,7 +98,7 @@ def _files() -> Any:
 
 @dataclass(frozen=True, kw_only=True)
 class ConnectionOptions:
-    """How servers are spoken to."""
+    """How to connect to a server."""
 
     timeout: float = _timeout(300.0)
     tls: bool = _option(False, "use TLS")
@@ -161,7 +161,7 @@ class TranscribeOptions(_RetryOptions):
 
 
 class End(StrEnum):
-    """Who says that an utterance is over."""
+    """What ends an utterance."""
 
     AUTO = "auto"  # the server if it can, else VAD
     SERVER = "server"
@@ -274,10 +274,10 @@ COMMANDS: dict[str, type[Command]] = {
 
 
 def read(argv: Sequence[str] | None) -> Command:
-    """Read what people typed.
+    """Parse the command line.
 
     Raises:
-        SystemExit: by argparse, for --help, --version and what it does not take.
+        SystemExit: from argparse, for --help, --version and usage errors.
     """
     parser = _parser()
     if "_ARGCOMPLETE" in os.environ:
@@ -300,13 +300,13 @@ def _parser() -> argparse.ArgumentParser:
         what = kind.__doc__ or ""
         command = commands.add_parser(
             name,
-            # All options would fill the screen before the sentence that says what is wrong.
+            # A usage line with all options would push the error message down a full screen.
             usage=" ".join([f"{PROGRAM} {name} [OPTION ...]", *_TAKES.get(name, ())]),
             help=what[:1].lower() + what[1:].rstrip("."),
             description=what,
             **shape,
         )
-        # What is particular to a command first; where the server is, last.
+        # The subcommand's own options first, those of the connection last.
         server = command.add_argument_group("server")
         for field in sorted(dataclasses.fields(kind), key=lambda one: one.name not in _WHERE):
             _add(server if field.name in _SERVER else command, field)
@@ -319,7 +319,7 @@ def _add(parser: argparse._ActionsContainer, field: dataclasses.Field[Any]) -> N
     if flag.startswith("-"):
         how |= {"dest": field.name, "default": field.default}
     if how.get("action") == "append":
-        how["default"] = None  # it would be appended to
+        how["default"] = None  # argparse would append to the default
     parser.add_argument(flag, **how)
 
 

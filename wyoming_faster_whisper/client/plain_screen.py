@@ -1,4 +1,4 @@
-"""A progress bar and a meter that show nothing: for pipes, files and logs."""
+"""A progress bar and a level meter that show nothing: for pipes, files and logs."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from typing import Self
 
 
 class Bar:
-    """Progress through so many equal things, unseen."""
+    """A progress bar that shows nothing."""
 
     def __enter__(self) -> Self:
         return self
@@ -15,11 +15,11 @@ class Bar:
         pass
 
     def advance(self, share: float) -> None:
-        """Go on by a share of one thing, 0 to 1."""
+        """Advance by a share of one item, 0 to 1."""
 
 
 class Meter:
-    """A line that shows how loud it is and what was understood so far, unseen."""
+    """A level meter with text that shows nothing."""
 
     def __enter__(self) -> Self:
         return self
@@ -28,8 +28,8 @@ class Meter:
         pass
 
     def show(self, state: str, level: float, text: str) -> None:
-        """Show it.
+        """Show the state, the input level and the text so far.
 
         Args:
-            level: 0, silence, to 1, as loud as it can be.
+            level: 0 (silence) to 1 (full scale).
         """

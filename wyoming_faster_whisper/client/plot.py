@@ -1,4 +1,4 @@
-"""The plot of a benchmark. The only file of the client that knows matplotlib (extra "bench")."""
+"""The plot of a benchmark. The client's only file that imports matplotlib (extra "bench")."""
 
 from __future__ import annotations
 
@@ -10,25 +10,25 @@ from ..errors import SettingError
 
 
 def check_plotting() -> None:
-    """Say before an hour of measuring, not after, that nothing can be drawn.
+    """Check that matplotlib is installed, before an hour of measuring rather than after it.
 
     Raises:
-        SettingError: the extra is missing.
+        SettingError: the extra is not installed.
     """
     if importlib.util.find_spec("matplotlib") is None:
-        raise SettingError("--plot needs: pip install 'wyoming-faster-whisper[bench]'")
+        raise SettingError("--plot needs pip install 'wyoming-faster-whisper[bench]'")
 
 
 def draw(
     waits: Mapping[str, Sequence[float]], wrong: Mapping[str, float | None], path: Path
 ) -> None:
-    """Draw how long the answers took and how many words were wrong, into one PNG.
+    """Draw the distribution of response times and the word error rates into one PNG. Blocking.
 
     Args:
-        waits: seconds of every answer, by server.
-        wrong: share of words, by server; None where it is not known.
+        waits: seconds from audio-stop to the text for every answer, by server.
+        wrong: word error rate by server, 0 to 1 or more; None = not known.
     """
-    # Not pyplot: it keeps every figure, and looks for a display.
+    # Not pyplot, which keeps every figure in memory and looks for a display.
     from matplotlib.figure import Figure
 
     known = {name: share for name, share in wrong.items() if share is not None}
@@ -40,7 +40,7 @@ def draw(
         shares = [100 * (at + 1) / len(ordered) for at in range(len(ordered))]
         left.step([0.0, *ordered], [0.0, *shares], where="post", label=name)
     left.set_xlabel("seconds from audio-stop to text")
-    left.set_ylabel("% of answers there")
+    left.set_ylabel("% of answers received")
     left.set_xlim(left=0)
     left.set_ylim(0, 102)
     left.grid(alpha=0.3)
@@ -50,7 +50,7 @@ def draw(
         right.bar(range(len(known)), [100 * share for share in known.values()], 0.5)
         right.set_xticks(range(len(known)), list(known))
         right.set_xlim(-1, len(known))
-        right.set_ylabel("% of words wrong")
+        right.set_ylabel("word error rate in %")
         right.grid(axis="y", alpha=0.3)
         right.set_axisbelow(True)
     path.parent.mkdir(parents=True, exist_ok=True)

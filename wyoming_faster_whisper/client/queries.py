@@ -1,4 +1,4 @@
-"""The commands `info`, `ping` and `discover`: which servers are there, and what they are."""
+"""The subcommands `info`, `ping` and `discover`: find servers and ask what they offer."""
 
 from __future__ import annotations
 
@@ -22,9 +22,9 @@ from ..transports.discovery import SERVICE, find
 from . import screen
 from .connection import Client, ClientError, Unreachable
 
-_MOST_LANGUAGES = 8  # in a cell; Whisper has a hundred
+_MOST_LANGUAGES = 8  # shown in one cell; Whisper has a hundred
 
-# What a server may offer, as the protocol calls it and as people do.
+# The services of a server: the protocol's name and the one shown.
 _DOMAINS = {
     "asr": "speech to text",
     "tts": "text to speech",
@@ -37,10 +37,10 @@ _DOMAINS = {
 
 
 async def info(client: Client, *, as_json: bool) -> None:
-    """Print what a server says it is.
+    """Print a server's Info, as a table or as JSON.
 
     Raises:
-        ClientError: there is none, or it is something else.
+        ClientError: the server cannot be reached or is not a Wyoming server.
     """
     async with client:
         told = await client.describe()
@@ -53,18 +53,18 @@ async def info(client: Client, *, as_json: bool) -> None:
         for program in getattr(told, domain)
         for model, languages, how in _offers(domain, program)
     ]
-    screen.table(("for", "program", "version", "model", "languages", "how"), rows)
+    screen.table(("service", "program", "version", "model", "languages", "features"), rows)
 
 
 def _offers(domain: str, program: object) -> list[tuple[str, str, str]]:
-    """A row for each model, or one where the program has none."""
+    """Return model, languages and features for each model; one row if there is no model."""
     how = []
     if domain == "asr":
         how.append(
-            "ends when told" if getattr(program, "requires_external_vad", True) else "ends itself"
+            "no endpointing" if getattr(program, "requires_external_vad", True) else "endpointing"
         )
         if getattr(program, "supports_transcript_streaming", False):
-            how.append("text as it comes")
+            how.append("partial texts")
     models = getattr(program, "models", None) or getattr(program, "voices", None) or [None]
     return [
         (_cell(getattr(model, "name", None)), _languages(model), ", ".join(how))
@@ -85,18 +85,22 @@ def _cell(value: object) -> str:
 
 @dataclass(frozen=True, slots=True)
 class Pinged:
-    """How one ping went."""
+    """The outcome of one ping."""
 
-    connected: float  # seconds until the connection was there
-    answered: float  # seconds until the answer after that
-    with_pong: bool  # False: the server knows no ping, and described itself
+    connected: float  # seconds to connect
+    answered: float  # seconds from then to the answer
+    with_pong: bool  # False: the server does not support ping and answered with its Info
 
 
 async def ping_once(new_client: Callable[[], Client]) -> Pinged:
-    """Connect and ask whether anybody is there.
+    """Connect, and measure the time to the server's answer.
 
-    Many servers know no ping, but all of them describe themselves. Both are asked for at
-    once, so nobody has to wait to find out which it is: events are answered in order.
+    All servers answer `describe`, but many do not support `ping`. Both are sent at once: events
+    are answered in order, so the first answer shows whether `ping` is supported, without waiting
+    for a time-out.
+
+    Raises:
+        ClientError: the server cannot be reached or does not answer.
     """
     started = time.perf_counter()
     async with new_client() as client:
@@ -113,13 +117,16 @@ async def ping_once(new_client: Callable[[], Client]) -> Pinged:
 
 
 async def ping(new_client: Callable[[], Client], uri: str, *, count: int, every: float) -> int:
-    """Ping a server so many times, so many seconds apart; print each and a summary.
+    """Ping a server several times; print each result and a summary.
+
+    Args:
+        every: seconds between two pings.
 
     Returns:
-        How many went unanswered.
+        The number of pings without an answer.
 
     Raises:
-        Unreachable: there never was a server.
+        Unreachable: no connection could be made, and no earlier ping was answered.
     """
     times: list[float] = []
     for number in range(count):
@@ -133,7 +140,7 @@ async def ping(new_client: Callable[[], Client], uri: str, *, count: int, every:
             screen.note(f"error: {error}")
             continue
         times.append(one.connected + one.answered)
-        what = "pong" if one.with_pong else "info (it knows no ping)"
+        what = "pong" if one.with_pong else "info (ping is not supported)"
         screen.say(
             f"{what} from {uri}: connected in {_ms(one.connected)}, answered in "
             f"{_ms(one.answered)}"
@@ -159,19 +166,22 @@ class Found:
 
     name: str
     uri: str
-    what: str  # it offers; empty where it did not tell
+    what: str  # the services it offers, or a remark that it does not answer
 
 
 async def discover(seconds: float, new_client: Callable[[str], Client]) -> list[Found]:
-    """Listen for announcements, then ask each server what it is.
+    """Listen for mDNS announcements, then ask each server what it offers.
+
+    Args:
+        seconds: how long to listen.
 
     Raises:
-        ClientError: the network does not let us listen.
+        ClientError: mDNS cannot be used on this machine.
     """
     try:
         known = await find(seconds)
     except (OSError, RuntimeError, zeroconf.Error) as error:
-        raise ClientError(f"cannot listen for announcements: {error}") from None
+        raise ClientError(f"cannot listen for mDNS announcements: {error}") from None
     there = [(one.name, uri) for one in known if (uri := _uri(one))]
     offers = await asyncio.gather(*(_offer(new_client(uri)) for _, uri in there))
     return [
@@ -181,7 +191,7 @@ async def discover(seconds: float, new_client: Callable[[str], Client]) -> list[
 
 
 def _uri(service: AsyncServiceInfo) -> str | None:
-    """The first address, an IPv4 one if there is any."""
+    """Return the service's URI, with an IPv4 address if there is one; None without address."""
     addresses = sorted(map(ip_address, service.parsed_addresses()), key=lambda a: a.version)
     if not addresses or service.port is None:
         return None
@@ -202,7 +212,7 @@ async def _offer(client: Client) -> str:
 
 
 def _programs(programs: list[object]) -> list[str]:
-    """Each with its first model."""
+    """Return each program's name with that of its first model."""
     return [
         _cell(getattr(program, "name", None))
         + "".join(

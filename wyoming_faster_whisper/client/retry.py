@@ -1,4 +1,4 @@
-"""What is done again after the connection broke, and how long we wait before."""
+"""Retries after a lost connection, and the delays before them."""
 
 from __future__ import annotations
 
@@ -15,18 +15,18 @@ _Result = TypeVar("_Result")
 
 @dataclass(frozen=True, slots=True)
 class Retry:
-    """How often to try again: after 0.5 s, then twice as long each time, at most 10 s.
+    """Exponential backoff: the delay is 0.5 s at first and doubles up to 10 s.
 
-    A server that was never reached is not waited for: its address is wrong more
-    often than it is about to start.
+    A server that was never reached is not retried: a wrong address is more likely than a server
+    that is about to start.
     """
 
     times: int = RETRIES
-    first: float = 0.5  # seconds
-    longest: float = 10.0  # seconds
+    first: float = 0.5  # first delay in seconds
+    longest: float = 10.0  # longest delay in seconds
 
     def pause(self, failed: int) -> float:
-        """Seconds to wait after so many failures, at least one."""
+        """Return the delay in seconds after the given number of failures, 1 or more."""
         return min(self.longest, self.first * 2.0 ** min(failed - 1, 30))
 
     async def run(
@@ -36,13 +36,14 @@ class Retry:
         *,
         tell: Callable[[str], None] = lambda text: None,
     ) -> _Result:
-        """Do it until it is done.
+        """Call action until it succeeds, and return its result.
 
         Args:
-            tell: is given a sentence about each failure that is not the last.
+            client: is closed after each failure.
+            tell: called with a sentence about each failure that is retried.
 
         Raises:
-            ClientError: it failed once too often, or in a way that stays.
+            ClientError: the last retry failed, or a retry would not help.
         """
         failed = 0
         while True:
@@ -65,5 +66,5 @@ def _may_pass(error: ClientError, client: Client) -> bool:
         case Unreachable():
             return client.reached
         case Refused(reason=reason):
-            return reason == "busy"  # ours; it means "come back later"
+            return reason == "busy"  # this server's code for "come back later"
     return False

@@ -1,4 +1,4 @@
-"""The same for a terminal, in colour. The only file that knows rich (extra "client")."""
+"""Terminal output in colour. The only file that imports rich (extra "client")."""
 
 from __future__ import annotations
 
@@ -19,7 +19,12 @@ _CELLS = 10  # of the level meter
 
 
 class RichBar(Bar):
-    """Progress through so many equal things."""
+    """A progress bar on standard error.
+
+    Args:
+        total: the number of items.
+        what: the label.
+    """
 
     def __init__(self, total: int, what: str) -> None:
         self._progress = Progress(
@@ -29,7 +34,7 @@ class RichBar(Bar):
             TimeElapsedColumn(),
             TimeRemainingColumn(),
             console=Console(stderr=True),
-            # What is printed meanwhile goes above the bar; but a pipe is to get its text.
+            # On a terminal, output is printed above the bar; a pipe must get it unchanged.
             redirect_stdout=sys.stdout.isatty(),
             transient=True,
         )
@@ -47,7 +52,7 @@ class RichBar(Bar):
 
 
 class RichMeter(Meter):
-    """A line that shows how loud it is and what was understood so far.
+    """A line on standard error that shows the input level and the text so far.
 
     Args:
         hint: shown until there is text.
@@ -71,12 +76,12 @@ class RichMeter(Meter):
 
     def show(self, state: str, level: float, text: str) -> None:
         width, height = self._live.console.size
-        hint = self._hint if state != "thinking" else ""  # no key helps any more
+        hint = self._hint if state != "thinking" else ""  # a key has no effect now
         self._live.update(meter_lines(state, level, text, hint, width, height))
 
 
 def meter_lines(state: str, level: float, text: str, hint: str, width: int, height: int) -> Text:
-    """The meter as it fits a terminal: of a long text the newest words.
+    """Lay out the meter for the terminal's size; of a long text only the newest words are shown.
 
     Args:
         width, height: of the terminal, in cells.
@@ -85,22 +90,23 @@ def meter_lines(state: str, level: float, text: str, hint: str, width: int, heig
     whole = Text.assemble(head, text or (hint, "dim"))
     console = Console(width=width)
     lines = whole.wrap(console, width)
-    room = max(2, height - 1)  # the cursor stands on a line of its own
+    room = max(2, height - 1)  # the cursor takes a line of its own
     if len(lines) <= room:
         return whole
     return Text("\n").join([Text.assemble(head, "…"), *lines[1 - room :]])
 
 
 def level_bar(level: float) -> str:
-    """Ten cells that fill from the left; the last that is not empty is filled by eighths."""
+    """Draw a level of 0 to 1 as a bar of ten cells, which fill from the left by eighths."""
     eighths = round(min(1.0, max(0.0, level)) * 8 * _CELLS)
     return "".join(_BLOCKS[min(8, max(0, eighths - 8 * cell))] for cell in range(_CELLS))
 
 
 def print_table(columns: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
+    """Print a table to standard output."""
     shown = Table(header_style="bold cyan")
     for column in columns:
         shown.add_column(column, overflow="fold")
     for row in rows:
-        shown.add_row(*map(Text, row))  # not markup: a server's name may have brackets in it
+        shown.add_row(*map(Text, row))  # not markup: a server's name may contain brackets
     Console().print(shown)

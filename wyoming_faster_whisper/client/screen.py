@@ -1,7 +1,7 @@
-"""What people see: tables, a bar, a line that changes.
+"""Terminal output: tables, a progress bar, a level meter.
 
-Plain where nobody looks (a pipe, a file, a log), and where rich is not installed.
-Answers go to standard output, everything else to standard error.
+Output is plain if it does not go to a terminal (pipe, file, log) or if rich is not installed.
+Results go to standard output, everything else to standard error.
 """
 
 from __future__ import annotations
@@ -16,7 +16,11 @@ from .plain_screen import Bar, Meter
 
 
 def bar(total: int, what: str) -> Bar:
-    """A bar for total things; enter it to show it."""
+    """Return a progress bar for total items; it is shown while it is entered.
+
+    Args:
+        what: the label.
+    """
     if not _is_rich(sys.stderr):
         return Bar()
     from .rich_screen import RichBar
@@ -25,7 +29,7 @@ def bar(total: int, what: str) -> Bar:
 
 
 def meter(hint: str) -> Meter:
-    """A level meter; enter it to show it.
+    """Return a level meter; it is shown while it is entered.
 
     Args:
         hint: shown until there is text.
@@ -38,7 +42,7 @@ def meter(hint: str) -> Meter:
 
 
 def table(columns: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
-    """Print a table."""
+    """Print a table to standard output."""
     if _is_rich(sys.stdout):
         from .rich_screen import print_table
 
@@ -51,13 +55,13 @@ def table(columns: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
 
 
 def say(line: str) -> None:
-    """Print one line of an answer, at once."""
+    """Print one line of the result, unbuffered."""
     sys.stdout.write(line + "\n")
     sys.stdout.flush()
 
 
 def note(line: str) -> None:
-    """Tell something beside the answer."""
+    """Print one line to standard error."""
     tell(line)
 
 

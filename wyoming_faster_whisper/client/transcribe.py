@@ -1,4 +1,4 @@
-"""The command `transcribe`: files → text, several at a time, in the order they were named."""
+"""The subcommand `transcribe`: files to text, several at a time, written in the order given."""
 
 from __future__ import annotations
 
@@ -22,16 +22,16 @@ from .options import TranscribeOptions
 from .retry import Retry
 from .segmenting import CAPTION_LONGEST, Cut, Part, detect_speech, parts
 
-# Seconds: what a server that finds the end of speech by itself might take for the end.
+# Seconds of silence that a server with endpointing might take for the end of speech.
 _ENDPOINT_PAUSE = 0.3
 
 
 def how_to_cut(options: TranscribeOptions, *, server_ends: bool) -> Cut:
-    """How to cut the sound.
+    """Choose how to cut the audio.
 
     Args:
-        server_ends: the server answers at the first end of speech and would leave out what
-            is said after it, so no part may have one in it.
+        server_ends: the server detects the end of speech itself. It would answer at the first
+            one and ignore later speech, so no part may contain an end of speech.
     """
     timed = options.format in TIMED
     pause = options.pause
@@ -44,7 +44,7 @@ def how_to_cut(options: TranscribeOptions, *, server_ends: bool) -> Cut:
 
 @dataclass
 class Pool:
-    """So many connections to a server; who wants to talk takes one."""
+    """A fixed number of connections to one server. Each request takes one that is free."""
 
     new_client: Callable[[], Client]
     size: int
@@ -64,10 +64,10 @@ class Pool:
             await client.close()
 
     async def server_ends(self) -> bool:
-        """Whether the server finds the end of speech by itself.
+        """Return whether the server detects the end of speech itself.
 
         Raises:
-            ClientError: it is not there, or transcribes nothing.
+            ClientError: the server cannot be reached or has no speech-to-text program.
         """
         client = await self._free.get()
         try:
@@ -75,10 +75,15 @@ class Pool:
         finally:
             self._free.put_nowait(client)
         if not info.asr:
-            raise ClientError("the server has no speech-to-text program; see info")
+            raise ClientError("the server has no speech-to-text program; info shows what it has")
         return not info.asr[0].requires_external_vad
 
     async def transcribe(self, data: bytes, options: TranscribeOptions) -> Transcript:
+        """Transcribe 16 kHz, 16-bit, mono PCM on a free connection, with retries.
+
+        Raises:
+            ClientError: the server answers with an error, or the last retry failed.
+        """
         client = await self._free.get()
         clip = Clip(PcmFormat(), data)
         try:
@@ -94,15 +99,16 @@ class Pool:
 async def transcribe(
     options: TranscribeOptions, pool: Pool, new_vad: Callable[[], SpeechDetector]
 ) -> int:
-    """Transcribe all files and write what is said in them.
+    """Transcribe all files and write their text.
 
     Returns:
-        How many could not be read, or were refused by the server. They are told and do not
-        stop the others.
+        The number of files that could not be read or that the server refused. They are reported
+        and do not stop the others.
 
     Raises:
-        ClientError: the server is not there, or went away for good.
-        SettingError: what is wished for does not fit together.
+        ClientError: the server cannot be reached, the connection was lost for good, or an output
+            file cannot be written.
+        SettingError: the options do not fit together.
     """
     files = await asyncio.to_thread(media.find_files, options.files)
     targets = plan_output(files, options)
@@ -119,7 +125,7 @@ async def transcribe(
 
 
 async def _can_be_heard(name: str) -> bool:
-    """Tell of a file that cannot, before a server is asked for anything."""
+    """Return whether a file can be decoded; report it if not, before contacting the server."""
     try:
         await asyncio.to_thread(media.look, name)
     except AudioError as error:
@@ -131,19 +137,18 @@ async def _can_be_heard(name: str) -> bool:
 def plan_output(
     files: Sequence[tuple[str, Path]], options: TranscribeOptions
 ) -> list[Path | None]:
-    """Say where each file's text goes; None is standard output.
+    """Return the output path of each file; None is standard output.
 
-    Players look for film.srt beside film.mkv, so the text has the name of the file but
-    for its end; files that would get the same keep theirs in front (film.mkv.srt).
+    Media players look for film.srt beside film.mkv, so the output has the file's name with
+    another suffix. Files that would share a name keep their own suffix (film.mkv.srt).
 
     Raises:
-        SettingError: several files' captions would run into one another.
+        SettingError: several files would be written to the same output.
     """
     if options.output is None:
         if options.format in TIMED and len(files) > 1:
             raise SettingError(
-                f"{len(files)} files as {options.format} need a folder to go to; "
-                "give --output DIR"
+                f"{len(files)} files as {options.format} need a folder; give --output DIR"
             )
         return [None] * len(files)
     suffix = SUFFIXES[options.format]
@@ -152,7 +157,9 @@ def plan_output(
     long = [below.with_name(below.name + suffix) for _, below in files]
     chosen = [a if taken[a] == 1 else b for a, b in zip(short, long, strict=True)]
     if twice := [path for path, times in Counter(chosen).items() if times > 1]:
-        raise SettingError(f"two files would be written as {options.output / twice[0]}; name one")
+        raise SettingError(
+            f"two files would be written to {options.output / twice[0]}; leave one out"
+        )
     return [options.output / path for path in chosen]
 
 
@@ -163,7 +170,7 @@ async def _in_order(
     advance: Callable[[float], None],
     options: TranscribeOptions,
 ) -> int:
-    """Read as many files at a time as there are jobs; write them in their order."""
+    """Transcribe wish.jobs files at a time and write them in order; return the number failed."""
     failed = 0
     running: deque[tuple[str, Path | None, asyncio.Task[Transcription]]] = deque()
     waiting = deque(zip(files, targets, strict=True))
@@ -209,7 +216,7 @@ async def _write(text: str, target: Path | None) -> None:
 
 
 class _Reader:
-    """Files → what is said in them."""
+    """Transcribes whole files. The VAD is loaded when it is first needed."""
 
     def __init__(
         self,
@@ -222,18 +229,22 @@ class _Reader:
         self._pool = pool
         self._cut = cut
         self._new_vad = new_vad
-        self._vad: SpeechDetector | None = None  # loaded when it is first needed
+        self._vad: SpeechDetector | None = None
         self._loading = asyncio.Lock()
 
     async def read(self, name: str, advance: Callable[[float], None]) -> Transcription:
         """Transcribe one file.
 
         Args:
-            advance: is told what share of it is done now.
+            advance: called with each further share of the file that is done, 0 to 1.
+
+        Raises:
+            AudioError: the file cannot be read.
+            ClientError: as in Pool.transcribe().
         """
         blocks = media.decode(name)
         data = bytearray()
-        # Block by block, so that an interrupt need not wait for the end of a film.
+        # Block by block, so that an interrupt does not have to wait for the end of a film.
         while block := await asyncio.to_thread(next, blocks, None):
             data += block
         sound = bytes(data)
@@ -274,7 +285,7 @@ class _Reader:
 
 
 async def _all(wanted: Iterable[Coroutine[None, None, Transcript]]) -> list[Transcript]:
-    """All answers; the first error ends the others."""
+    """Return all answers in order; the first error cancels the others."""
     tasks = [asyncio.create_task(one) for one in wanted]
     try:
         return await asyncio.gather(*tasks)

@@ -1,6 +1,6 @@
-"""How many words are wrong.
+"""Word error rate.
 
-The only file of the client that knows jiwer and whisper-normalizer (extra "bench").
+The client's only file that imports jiwer and whisper-normalizer (extra "bench").
 """
 
 from __future__ import annotations
@@ -14,34 +14,37 @@ from .connection import ClientError
 
 @dataclass(frozen=True, slots=True)
 class Words:
-    """Wrong words of all: put in, left out or another; more than all can be wrong."""
+    """Counts for the word error rate. With insertions, wrong can exceed all."""
 
-    wrong: int
-    all: int
+    wrong: int  # insertions, deletions and substitutions
+    all: int  # words of the reference
 
     @property
     def share(self) -> float:
+        """The word error rate, 0 to 1 or more; 0 if the reference has no words."""
         return self.wrong / self.all if self.all else 0.0
 
 
 def can_count() -> bool:
+    """Return whether the extra is installed."""
     return all(importlib.util.find_spec(name) for name in ("jiwer", "whisper_normalizer"))
 
 
 def count(pairs: Sequence[tuple[str, str]], language: str | None) -> Words:
-    """Compare what was said with what was understood.
+    """Count the word errors of transcripts against reference texts.
 
-    Both go through Whisper's normaliser, the English one where the language is English or
-    unknown ("Twenty minutes." and "20 minutes" are the same), else the basic one.
+    Whisper's text normaliser is applied to both: the English one if the language is English or
+    unknown ("Twenty minutes." equals "20 minutes"), otherwise the basic one.
 
     Args:
-        pairs: truth and text.
+        pairs: reference text and transcript.
+        language: a code such as "en" or "en-GB"; None = unknown.
 
     Raises:
-        ClientError: the extra is missing.
+        ClientError: the extra is not installed.
     """
     if not can_count():
-        raise ClientError("counting words needs: pip install 'wyoming-faster-whisper[bench]'")
+        raise ClientError("word errors need pip install 'wyoming-faster-whisper[bench]'")
     import jiwer
     from whisper_normalizer.basic import BasicTextNormalizer
     from whisper_normalizer.english import EnglishTextNormalizer
@@ -52,7 +55,7 @@ def count(pairs: Sequence[tuple[str, str]], language: str | None) -> Words:
     for truth, text in pairs:
         said = normalise(truth)
         if not said.strip():
-            continue  # "Hm." and the like: nothing is left to be right or wrong
+            continue  # nothing is left after normalisation, as of "Hm."
         found = jiwer.process_words(said, normalise(text))
         wrong += found.substitutions + found.deletions + found.insertions
         total += found.hits + found.substitutions + found.deletions

@@ -1,1 +1,1 @@
-"""The commands people start."""
+"""The entry points of the commands."""

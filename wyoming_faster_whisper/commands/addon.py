@@ -1,9 +1,9 @@
-"""The server as Home Assistant's add-on: python -m wyoming_faster_whisper.commands.addon.
+"""The server as a Home Assistant add-on: python -m wyoming_faster_whisper.commands.addon.
 
-The Supervisor writes what the user chose to /data/options.json. The names there are those of
-Home Assistant's own Whisper add-on, so that its options can be pasted, and those of our flags
-for what is new. Home Assistant is told of the server through the Supervisor, once it listens:
-a second announcement, by mDNS, would show it twice.
+The Supervisor writes the user's options to /data/options.json. Options that Home Assistant's own
+Whisper add-on also has keep its names, so that its configuration can be pasted; the others are
+named after our flags. Once the server listens, it is announced to Home Assistant through the
+Supervisor only: with an mDNS announcement as well it would appear twice.
 """
 
 from __future__ import annotations
@@ -32,24 +32,24 @@ from .cli import serve
 
 _LOGGER = logging.getLogger(__name__)
 
-DATA = Path("/data")  # the add-on's own folder; the Supervisor keeps it over updates
+DATA = Path("/data")  # the add-on's own folder; the Supervisor keeps it across updates
 PORT = 10300
 SUPERVISOR = "http://supervisor"
 
-_FLAGS = {"debug_logging": "debug"}  # the others are called like their flag
+_FLAGS = {"debug_logging": "debug"}  # all others have the name of their flag
 _NOT_FLAGS = frozenset(
     {"model", "custom_model", "custom_model_type", "stt_library", "hf_token", "bias_names"}
 )
-_OFF_AT_ZERO = frozenset({"vad_endpointing"})  # 0 is no value of the flag
+_OFF_AT_ZERO = frozenset({"vad_endpointing"})  # the flag does not take 0
 
-_TRIES = 7  # to reach the Supervisor, about a minute: it may be busy with its own start
+_TRIES = 7  # to reach the Supervisor, about a minute in all: it may still be starting
 
 
 def command_line(options: Mapping[str, Any], data: Path = DATA) -> list[str]:
-    """The server's arguments for what the user chose; an option left blank is not given.
+    """Return the server's arguments for the user's options; blank options are left out.
 
     Raises:
-        SettingError: the model is to be a custom one, but none is named.
+        SettingError: model is "custom", but custom_model is not set.
     """
     model = options.get("model")
     library = options.get("stt_library")
@@ -76,19 +76,22 @@ def command_line(options: Mapping[str, Any], data: Path = DATA) -> list[str]:
 
 
 def environment(options: Mapping[str, Any], supervisor_token: str | None) -> dict[str, str]:
-    """Secrets, which would be seen by everybody on a command line."""
+    """Return the secrets as variables: a command line is visible to all processes."""
     given: dict[str, str] = {}
     if options.get("hf_token"):
         given["HF_TOKEN"] = options["hf_token"]
     if options.get("bias_names") and supervisor_token:
-        # The Supervisor lets us through to Home Assistant's API: homeassistant_api.
+        # The Supervisor's proxy for Home Assistant's API; config.yaml sets homeassistant_api.
         given["WYO_WHISPER_HASS_API"] = f"{SUPERVISOR}/core/api"
         given["WYO_WHISPER_HASS_TOKEN"] = supervisor_token
     return given
 
 
 def announce(token: str, supervisor: str = SUPERVISOR) -> None:
-    """Wait until the server listens, then tell the Supervisor. Troubles are logged."""
+    """Wait until the server listens, then announce it to the Supervisor. Blocking.
+
+    A failure is logged.
+    """
     asyncio.run(_until_it_listens())
     body = {"service": "wyoming", "config": {"uri": f"tcp://{socket.gethostname()}:{PORT}"}}
     request = urllib.request.Request(
@@ -100,14 +103,14 @@ def announce(token: str, supervisor: str = SUPERVISOR) -> None:
     for attempt in range(_TRIES):
         try:
             with urllib.request.urlopen(request, timeout=10):
-                _LOGGER.info("Home Assistant was told of this server through the Supervisor")
+                _LOGGER.info("announced this server to Home Assistant through the Supervisor")
                 return
         except OSError as error:
             trouble = error
             time.sleep(2.0**attempt / 2)
     _LOGGER.error(
-        "the Supervisor could not be told of this server (%s); add the Wyoming integration by "
-        "hand, with host %s and port %d",
+        "cannot announce this server to the Supervisor (%s); add the Wyoming Protocol "
+        "integration manually, with host %s and port %d",
         trouble,
         socket.gethostname(),
         PORT,
@@ -125,7 +128,7 @@ async def _until_it_listens() -> None:
 
 
 def main() -> int:
-    """Serve as the user chose; the exit statuses are those of the command line."""
+    """Run the server with the user's options; the exit statuses are those of cli.py."""
     open_stderr()
     try:
         options = json.loads((DATA / "options.json").read_text(encoding="utf-8"))

@@ -1,8 +1,8 @@
-"""The commands people type, and the status they end with.
+"""The commands' entry points, and their exit statuses.
 
-0  done
-1  it could not be done: no server, no model, no transcript
-2  it was asked for in a way that cannot be served
+0    success
+1    failure: no server, no model, no transcript
+2    usage error
 130  interrupted
 """
 
@@ -27,11 +27,11 @@ def serve(argv: Sequence[str] | None = None) -> int:
     exit_on_stop_signals()
     status = _serve(sys.argv[1:] if argv is None else argv)
     if threading.active_count() > 1:
-        # A decode or a download still runs in a thread that cannot be stopped. Python's own
-        # end would wait for it, or pull the interpreter away from under it and crash.
+        # A decode or a download still runs in a thread that cannot be stopped. A normal exit
+        # would wait for the thread, or shut the interpreter down under it and crash.
         logging.shutdown()
         for stream in (sys.stdout, sys.stderr):
-            # Closed where the wire was standard output, or by who read it.
+            # It is closed if the server used stdio:// or if the pipe's reader closed it.
             with contextlib.suppress(ValueError, OSError, AttributeError):
                 stream.flush()
         os._exit(status)
@@ -39,7 +39,7 @@ def serve(argv: Sequence[str] | None = None) -> int:
 
 
 def _serve(argv: Sequence[str]) -> int:
-    # Each command imports its own: the client's are typed by people who wait.
+    # Each command imports only what it needs: the client's users wait for its start.
     import asyncio
 
     from ..app.log import JsonFormatter
@@ -52,26 +52,26 @@ def _serve(argv: Sequence[str]) -> int:
         logging.basicConfig(
             level=logging.DEBUG if settings.debug else logging.INFO,
             format=settings.log_format,
-            stream=sys.stderr,  # standard output may be the wire
+            stream=sys.stderr,  # with stdio:// standard output carries events
         )
         if settings.log_json:
             logging.getLogger().handlers[0].setFormatter(JsonFormatter())
         for warning in given.warnings:
             _LOGGER.warning("%s", warning)
-        # NumPy's BLAS threads go on spinning for 0.1 s after a spectrogram, in the way of the
-        # decoder. Must be said before NumPy is imported, which is here.
+        # NumPy's BLAS threads keep spinning for 0.1 s after a spectrogram and take CPU time from
+        # the decoder. This must be set before NumPy is imported, which happens below.
         os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
         if not is_arm():
-            # Threads of CTranslate2's that wait for each other look out for 20 us, then sleep.
-            # libgomp's own choice is 6 ms, which are lost at every step where somebody else uses
-            # a core; and next to nothing once it counts more threads than cores, unless its
-            # policy is "active". On ARM the same count is over too soon.
+            # CTranslate2's threads wait for each other: let them spin for 20 us, then sleep.
+            # libgomp's default is to spin for 6 ms, which is lost at every step while another
+            # process uses a core. With more threads than cores it hardly spins at all, unless
+            # the policy is "active". On ARM the same count takes too short a time.
             os.environ.setdefault("GOMP_SPINCOUNT", "1000")
             os.environ.setdefault("OMP_WAIT_POLICY", "active")
         share_one_heap()
         from ..app.service import serve as run
 
-        # Not asyncio.run(), which waits for threads of its pool at the end.
+        # Not asyncio.run(), which at the end waits for the threads of its pool.
         loop = asyncio.new_event_loop()
         loop.run_until_complete(run(settings, default_data_dir=default_data_dir(os.environ)))
     except SettingError as error:
@@ -84,9 +84,9 @@ def _serve(argv: Sequence[str]) -> int:
 
 
 def client(argv: Sequence[str] | None = None) -> int:
-    """Talk to a server: wyoming-faster-whisper-client."""
+    """Run the client: wyoming-faster-whisper-client."""
     open_stderr()
-    # What was typed first: it is quick to read, and often all that is needed.
+    # The arguments are parsed first: that is quick, and often all there is to do (--help).
     from ..client.options import read
 
     try:
@@ -99,7 +99,7 @@ def client(argv: Sequence[str] | None = None) -> int:
 
 
 def doctor(argv: Sequence[str] | None = None) -> int:
-    """Look at the machine and the server on it: wyoming-faster-whisper-doctor."""
+    """Run the doctor: wyoming-faster-whisper-doctor."""
     open_stderr()
     from .doctor.command import main
 

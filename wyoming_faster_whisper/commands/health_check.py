@@ -1,9 +1,9 @@
-"""The health check: python -m wyoming_faster_whisper.health_check, for containers.
+"""The containers' health check: python -m wyoming_faster_whisper.health_check.
 
-Asks for Info rather than only connecting: the kernel accepts connections for a
-server that has long stopped to answer. Where it listens, and with which certificate,
-it learns as the server did: from the command line of the container's first process,
-which is the server's, and from the same variables.
+It requests Info instead of only connecting, because the kernel accepts connections even for a
+server that no longer answers. It finds the server's address and certificate where the server
+does: on the command line, which is that of the container's first process, and in the same
+environment variables.
 """
 
 from __future__ import annotations
@@ -22,11 +22,11 @@ from ..process import open_stderr, tell
 from ..transports.address import DEFAULT_URI, Address
 from ..transports.tls import own_context
 
-_UNSET = ("", "null")  # as for the server
+_UNSET = ("", "null")  # values that the server, too, takes for an option that is not set
 _SERVER = "wyoming_faster_whisper"
 _FIRST = Path("/proc/1/cmdline")
 
-# What a server listens on to mean "everywhere" is no address to connect to.
+# A server can listen on these wildcard addresses, but a client cannot connect to them.
 _LOOPBACK = {"0.0.0.0": "127.0.0.1", "::": "::1"}
 
 
@@ -34,25 +34,25 @@ async def check(uri: str, tls: ssl.SSLContext | None = None) -> None:
     """Return if the server describes a speech-to-text program.
 
     Raises:
-        ServerError: it does not.
-        RuntimeError: it is something else.
+        ServerError: the server does not answer.
+        RuntimeError: the server has no speech-to-text program.
     """
     try:
         async with Client(uri, tls=tls) as client:
             if not (await client.describe()).asr:
                 raise RuntimeError("the server has no speech-to-text program")
     except Lost:
-        # A server's own certificate need not be one of those that --tls-ca asks clients for.
-        # To refuse it, the server had to shake hands, which the kernel does not do for it.
+        # We present the server's own certificate, which --tls-ca may not accept for clients. To
+        # refuse it the server itself must have taken part in the TLS handshake, so it is alive.
         if tls is None:
             raise
 
 
 def default_uri(environ: Mapping[str, str] | None = None, given: Sequence[str] = ()) -> str:
-    """Where the server of this container listens, by its own --uri or WYO_WHISPER_URI(_FILE).
+    """Return the URI of this container's server, from --uri or WYO_WHISPER_URI(_FILE).
 
     Args:
-        given: its command line; see server_arguments().
+        given: the server's command line; see server_arguments().
     """
     uri = _value("uri", environ, given)
     return DEFAULT_URI if uri is None else to_loopback(uri)
@@ -61,16 +61,16 @@ def default_uri(environ: Mapping[str, str] | None = None, given: Sequence[str] =
 def default_tls(
     environ: Mapping[str, str] | None = None, given: Sequence[str] = ()
 ) -> ssl.SSLContext | None:
-    """TLS where the server of this container speaks it, by its own --tls-cert likewise."""
+    """Return a TLS context if this container's server uses TLS (--tls-cert), else None."""
     cert = _value("tls-cert", environ, given)
     return None if cert is None else own_context(cert, _value("tls-key", environ, given))
 
 
 def server_arguments(file: Path = _FIRST) -> list[str]:
-    """The options on the command line of the container's server, without abbreviations.
+    """Return the options of the container's server, with abbreviated flags written out.
 
     Args:
-        file: as /proc/PID/cmdline, of the process that the container runs.
+        file: the command line of the container's first process, as in /proc/PID/cmdline.
     """
     try:
         line = file.read_bytes().decode(errors="replace").split("\0")[:-1]
@@ -81,7 +81,7 @@ def server_arguments(file: Path = _FIRST) -> list[str]:
 
 
 def _value(name: str, environ: Mapping[str, str] | None, given: Sequence[str]) -> str | None:
-    """An option of the server: by its flag, its variable or the file that this names."""
+    """Return an option of the server, from its flag, its variable or its _FILE variable."""
     parser = argparse.ArgumentParser(add_help=False, allow_abbrev=False)
     parser.add_argument(f"--{name}", dest="value")
     value = parser.parse_known_args(given)[0].value
@@ -95,12 +95,12 @@ def _value(name: str, environ: Mapping[str, str] | None, given: Sequence[str]) -
         try:
             value = Path(path).read_text(encoding="utf-8").strip()
         except OSError:
-            value = ""  # the server says this better than we could
+            value = ""  # the server reports this error better
     return None if value in _UNSET else value
 
 
 def to_loopback(uri: str) -> str:
-    """Where a client on the same machine reaches a server that listens on this URI."""
+    """Return the URI for a client on the same machine, given the URI the server listens on."""
     address = Address.parse(uri)
     if address.scheme != "tcp":
         return uri
@@ -108,13 +108,16 @@ def to_loopback(uri: str) -> str:
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Exit status 0 = well, 1 = not; the reason goes to standard error."""
+    """Check the server and return the exit status: 0 = healthy, 1 = not.
+
+    The reason goes to standard error.
+    """
     open_stderr()
-    parser = argparse.ArgumentParser(description="Ask a Wyoming server whether it is well.")
+    parser = argparse.ArgumentParser(description="Check that a Wyoming server is healthy.")
     parser.add_argument(
-        "--uri", help=f"server (default: the container's own, WYO_WHISPER_URI or {DEFAULT_URI})"
+        "--uri", help=f"server (default: this container's, WYO_WHISPER_URI or {DEFAULT_URI})"
     )
-    parser.add_argument("--timeout", type=float, default=15.0, help="seconds (default: 15)")
+    parser.add_argument("--timeout", type=float, default=15.0, help="in seconds (default: 15)")
     args = parser.parse_args(argv)
 
     given = server_arguments()
@@ -126,7 +129,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     try:
         asyncio.run(run(default_tls(given=given)))
     except Exception as error:
-        # Docker shows this line; an empty one would help nobody.
+        # Docker shows this line, so it must not be empty.
         reason = str(error) or (
             f"no answer within {args.timeout:g} s"
             if isinstance(error, TimeoutError)

@@ -86,7 +86,7 @@ def test_a_machine_and_a_server_that_are_well_worry_nobody() -> None:
     said = "\n".join(finding.saw for finding in findings)
     assert "Cray 1, 4 cores; features: avx, avx2" in said
     assert "announced as 'kitchen' at 192.168.1.20, port 10300" in said
-    assert "stt.faster_whisper: base-int8; de, en; described in 2 ms" in said
+    assert "stt.faster_whisper: base-int8; de, en; info received in 2 ms" in said
 
 
 @pytest.mark.parametrize(
@@ -95,7 +95,7 @@ def test_a_machine_and_a_server_that_are_well_worry_nobody() -> None:
         ({"features": ("avx",)}, "WARNING: the processor has no AVX2"),
         ({"machine": "aarch64"}, "NOTE: the processor has no dot product instructions"),
         ({"memory": 200.0}, "WARNING: 200 MB of memory are free"),
-        ({"load": 4.5}, "WARNING: 4.5 processes want 4 cores"),
+        ({"load": 4.5}, "WARNING: the load average is 4.5 on 4 cores"),
     ],
 )
 def test_what_is_said_of_a_machine(change: dict[str, object], worry: str) -> None:
@@ -104,7 +104,9 @@ def test_what_is_said_of_a_machine(change: dict[str, object], worry: str) -> Non
 
 def test_what_is_said_of_the_libraries() -> None:
     dead = advice.on_libraries(Libraries(trouble="a trial ended with SIGILL"))
-    assert worries(dead).startswith("PROBLEM: decoding cannot work here: a trial ended")
+    assert worries(dead).startswith(
+        "PROBLEM: decoding does not work on this machine: a trial ended"
+    )
     assert "no int8" in worries(advice.on_libraries(Libraries(("float32",))))
     assert "2 GPUs" in advice.on_libraries(Libraries(("int8",), 2))[0].saw
 
@@ -112,12 +114,15 @@ def test_what_is_said_of_the_libraries() -> None:
 @pytest.mark.parametrize(
     ("change", "worry"),
     [
-        ({"at_hand": False}, "NOTE: model base-int8 is not here; the first start downloads it"),
-        ({"at_hand": False, "may_download": False}, "PROBLEM: model base-int8 is not here, and"),
+        ({"at_hand": False}, "NOTE: model base-int8 is not on this machine; the first"),
+        (
+            {"at_hand": False, "may_download": False},
+            "PROBLEM: model base-int8 is not on this machine, and",
+        ),
         ({"at_hand": False, "free": 90.0}, "WARNING: 90 MB are free in /data"),
-        ({"writable": False}, "NOTE: /data cannot be written to"),
-        ({"at_hand": False, "writable": False}, "PROBLEM: /data cannot be written to"),
-        ({"seconds": 2.0}, "WARNING: a usual command took it 2.00 s on this machine"),
+        ({"writable": False}, "NOTE: /data is not writable"),
+        ({"at_hand": False, "writable": False}, "PROBLEM: /data is not writable"),
+        ({"seconds": 2.0}, "WARNING: the model takes 2.00 s for a typical command"),
     ],
 )
 def test_what_is_said_of_a_model(change: dict[str, object], worry: str) -> None:
@@ -126,17 +131,20 @@ def test_what_is_said_of_a_model(change: dict[str, object], worry: str) -> None:
 
 def test_nobody_who_has_left_the_choice_to_auto_is_told_to_do_so() -> None:
     slow = replace(MODEL, seconds=2.0)
-    assert "auto would" in worries(advice.on_model(slow))
+    assert "let --model auto choose it" in worries(advice.on_model(slow))
     assert "--model tiny" in worries(advice.on_model(slow, chosen=True))
-    assert "auto would" not in worries(advice.on_model(slow, chosen=True))
+    assert "let --model auto choose it" not in worries(advice.on_model(slow, chosen=True))
 
 
 @pytest.mark.parametrize(
     ("change", "worry"),
     [
-        ({"local_only": True}, "NOTE: the server is for this machine only"),
-        ({"reachable": ()}, "PROBLEM: this machine has no address that others could reach"),
-        ({"multicast": "No such device"}, "WARNING: mDNS cannot be used here: No such device"),
+        ({"local_only": True}, "NOTE: the server listens for this machine only"),
+        ({"reachable": ()}, "PROBLEM: this machine has no address that other machines can reach"),
+        (
+            {"multicast": "No such device"},
+            "WARNING: mDNS does not work on this machine: No such device",
+        ),
         ({"announced": ()}, "NOTE: the server is not announced on the network"),
         ({"port": 10301}, "NOTE: the server is not announced on the network"),
         ({"announced": NETWORK.announced[:1] * 2}, "WARNING: announced 2 times"),
@@ -149,16 +157,28 @@ def test_what_is_said_of_the_network(change: dict[str, object], worry: str) -> N
 @pytest.mark.parametrize(
     ("change", "worry"),
     [
-        ({"external": replace(ANSWERED, waited=1.5)}, "WARNING: an order that Home Assistant"),
+        ({"external": replace(ANSWERED, waited=1.5)}, "WARNING: a command that Home Assistant"),
         (
             {"external": FAILED},
-            "PROBLEM: an order that Home Assistant ends after 0.7 s of silenc",
+            "PROBLEM: a command that Home Assistant ends after 0.7 s of silenc",
         ),
-        ({"external": replace(ANSWERED, text="Stop.")}, "WARNING: it did not hear lights"),
+        (
+            {"external": replace(ANSWERED, text="Stop.")},
+            "WARNING: words missing from the transcript: lights",
+        ),
         ({"first": replace(ANSWERED, waited=9.0)}, "NOTE: the first answer took 9 s"),
-        ({"open_ended": ANSWERED}, "NOTE: an order that nobody ends: the server waits for Home"),
-        ({"open_ended": FAILED}, "PROBLEM: an order that nobody ends: no answer"),
-        ({"silence": replace(ANSWERED, text="Thank you.")}, "WARNING: silence was heard as"),
+        (
+            {"open_ended": ANSWERED},
+            "NOTE: a command that Home Assistant does not end: the server waits",
+        ),
+        (
+            {"open_ended": FAILED},
+            "PROBLEM: a command that Home Assistant does not end: no answer",
+        ),
+        (
+            {"silence": replace(ANSWERED, text="Thank you.")},
+            "WARNING: silence was transcribed as",
+        ),
         ({"silence": FAILED}, "PROBLEM: silence: no answer: the server went away"),
         (
             {"crowd": ConcurrentTrial((ANSWERED, FAILED), ())},
@@ -170,14 +190,20 @@ def test_what_is_said_of_the_network(change: dict[str, object], worry: str) -> N
         ),
         (
             {"crowd": ConcurrentTrial((ANSWERED,), (0.1, 2.0))},
-            "WARNING: meanwhile it said what it is",
+            "WARNING: under load the server sent its info",
         ),
         (
             {"crowd": ConcurrentTrial((ANSWERED,), (0.1, float("inf")))},
-            "PROBLEM: meanwhile it did not",
+            "PROBLEM: under load the server did not",
         ),
-        ({"described": replace(VISIT.described, seconds=2)}, "WARNING: it took 2.0 s to say"),
-        ({"described": replace(VISIT.described, seconds=9)}, "PROBLEM: it took 9.0 s to say"),
+        (
+            {"described": replace(VISIT.described, seconds=2)},
+            "WARNING: the server took 2.0 s to send",
+        ),
+        (
+            {"described": replace(VISIT.described, seconds=9)},
+            "PROBLEM: the server took 9.0 s to send",
+        ),
     ],
 )
 def test_what_is_said_of_a_server(change: dict[str, object], worry: str) -> None:
@@ -188,8 +214,8 @@ def test_what_is_said_of_a_server(change: dict[str, object], worry: str) -> None
     ("models", "busy", "advice_given"),
     [
         (("small", "tiny"), False, "choose a smaller model"),
-        (("tiny-int8",), False, "the model is the smallest there is"),
-        (("small",), True, "the machine had something else to do"),
+        (("tiny-int8",), False, "this is already the smallest model"),
+        (("small",), True, "other programs kept the machine busy"),
     ],
 )
 def test_what_is_advised_where_answers_come_late(
@@ -206,7 +232,9 @@ def test_what_is_advised_where_answers_come_late(
 def test_a_server_that_wants_to_end_the_turn_has_to() -> None:
     described = replace(VISIT.described, external_vad=False)
     visit = replace(VISIT, described=described, open_ended=ANSWERED)
-    assert worries(advice.on_trial(visit)).startswith("PROBLEM: an order that nobody ends: ")
+    assert worries(advice.on_trial(visit)).startswith(
+        "PROBLEM: a command that Home Assistant does not end: "
+    )
 
 
 def test_the_worst_finding_decides() -> None:

@@ -1,7 +1,7 @@
-"""wyoming-faster-whisper-doctor: looks at the machine, plays Home Assistant, gives advice.
+"""wyoming-faster-whisper-doctor: examines the machine, acts as Home Assistant, gives advice.
 
     host, network, synthetic_client ──► facts ──► advice ──► findings ──► report
-      look at the world                    pure
+      collect facts (I/O)                  pure
 
-Each of them can be read alone; command.py says in which order they come.
+Each file can be read on its own; command.py runs them in order.
 """

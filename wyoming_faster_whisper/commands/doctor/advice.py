@@ -1,4 +1,4 @@
-"""From what was seen to what is to be said about it, in plain words. Pure."""
+"""Turns facts into findings in plain words. Pure."""
 
 from __future__ import annotations
 
@@ -17,25 +17,25 @@ from .facts import (
 )
 from .finding import Finding, Level
 
-OLD_INFO_TIMEOUT = 1.0  # seconds; Home Assistant until 2026.2 waits no longer for `info`
-INFO_TIMEOUT = 5.0  # seconds; and since
-CAP = 15.0  # seconds after which Home Assistant's VAD gives up
-PROMPT = 0.3  # seconds; what nobody notices as a wait
-SLOW = 1.0  # seconds; what everybody does
-SMALLEST = 350.0  # MB that the base model takes at most
+OLD_INFO_TIMEOUT = 1.0  # seconds that Home Assistant up to 2026.2 waits for `info`
+INFO_TIMEOUT = 5.0  # seconds that later versions wait for it
+CAP = 15.0  # seconds after which Home Assistant's VAD ends a turn in any case
+PROMPT = 0.3  # seconds; a wait up to this is not noticed
+SLOW = 1.0  # seconds; a longer wait is noticed by every user
+SMALLEST = 350.0  # MB that the base model needs at most
 
 
 TLS = Finding(
     Level.PROBLEM,
-    "the server takes TLS only (--tls-cert), and Home Assistant does not speak it",
-    "let something on Home Assistant's side add it, like stunnel; or leave --tls-cert out and "
-    "say with --allow who may connect",
+    "the server accepts TLS only (--tls-cert), which Home Assistant does not support",
+    "run a TLS tunnel such as stunnel beside Home Assistant, or leave --tls-cert out and "
+    "limit with --allow which addresses may connect",
 )
 
 
 def on_machine(box: MachineFacts) -> list[Finding]:
-    """The machine: can it decode speech well?"""
-    features = ", ".join(box.features) or "none that help"
+    """Return the findings about the machine: is it fast enough, with enough memory?"""
+    features = ", ".join(box.features) or "none that speed up decoding"
     findings = [
         Finding(
             Level.OK,
@@ -47,8 +47,8 @@ def on_machine(box: MachineFacts) -> list[Finding]:
             Finding(
                 Level.WARNING,
                 "the processor has no AVX2, so decoding is several times slower",
-                "choose a small model, --model tiny; in a virtual machine, let it have the "
-                "host's processor type",
+                "choose a small model, --model tiny; in a virtual machine, set the CPU type to "
+                "that of the host",
             )
         )
     if box.machine in ("aarch64", "arm64") and "asimddp" not in box.features:
@@ -56,16 +56,16 @@ def on_machine(box: MachineFacts) -> list[Finding]:
             Finding(
                 Level.NOTE,
                 "the processor has no dot product instructions, as on a Raspberry Pi 4",
-                "--model tiny is what it can do while you wait",
+                "choose --model tiny; larger models are too slow for voice commands here",
             )
         )
     if box.memory < SMALLEST:
         findings.append(
             Finding(
                 Level.WARNING,
-                f"{box.memory:.0f} MB of memory are free; the base model takes up to "
-                f"{SMALLEST:.0f}",
-                "choose --model tiny, or give it more",
+                f"{box.memory:.0f} MB of memory are free; the base model needs up to "
+                f"{SMALLEST:.0f} MB",
+                "choose --model tiny, or give this machine more memory",
             )
         )
     else:
@@ -74,31 +74,33 @@ def on_machine(box: MachineFacts) -> list[Finding]:
         findings.append(
             Finding(
                 Level.WARNING,
-                f"{box.load:.1f} processes want {counted(box.cores, 'core')}",
-                "something else keeps this machine busy; answers come later meanwhile",
+                f"the load average is {box.load:.1f} on {counted(box.cores, 'core')}",
+                "other programs keep this machine busy; until they finish, answers take longer",
             )
         )
     return findings
 
 
 def on_libraries(libraries: Libraries) -> list[Finding]:
-    """The libraries: do they run on this processor?"""
+    """Return the findings about the inference libraries: do they run on this processor?"""
     if libraries.trouble:
         return [
             Finding(
                 Level.PROBLEM,
-                f"decoding cannot work here: {libraries.trouble}",
-                "install the server again; on a processor that is too old for them it cannot run",
+                f"decoding does not work on this machine: {libraries.trouble}",
+                "reinstall the server; if the processor is too old for its libraries, use "
+                "another machine",
             )
         ]
-    gpus = f", {counted(libraries.gpus, 'GPU')}" if libraries.gpus else ""
+    gpus = f"; {counted(libraries.gpus, 'GPU')}" if libraries.gpus else ""
     types = ", ".join(libraries.compute_types)
-    findings = [Finding(Level.OK, f"CTranslate2 runs here: {types}{gpus}")]
+    findings = [Finding(Level.OK, f"CTranslate2 works; compute types: {types}{gpus}")]
     if not any(kind.startswith("int8") for kind in libraries.compute_types):
         findings.append(
             Finding(
                 Level.WARNING,
-                "CTranslate2 has no int8 on this processor: twice the memory, half the speed",
+                "CTranslate2 has no int8 on this processor, so a model takes twice the memory "
+                "and runs at half the speed",
                 "choose a smaller model",
             )
         )
@@ -106,38 +108,39 @@ def on_libraries(libraries: Libraries) -> list[Finding]:
 
 
 def on_model(model: ModelFiles, *, chosen: bool = False) -> list[Finding]:
-    """One model: is it here, and fast enough?
+    """Return the findings about one model: is it on this machine, and fast enough?
 
     Args:
-        chosen: by `auto`, which knows nothing faster here.
+        chosen: True if `auto` chose it, so no faster model is on this machine.
     """
     findings = []
     if model.at_hand:
-        findings.append(Finding(Level.OK, f"model {model.name} is here"))
+        findings.append(Finding(Level.OK, f"model {model.name} is on this machine"))
     elif not model.may_download:
         findings.append(
             Finding(
                 Level.PROBLEM,
-                f"model {model.name} is not here, and --local-files-only forbids to download it",
-                "leave that out for one start, or put the model into a --data-dir",
+                f"model {model.name} is not on this machine, and --local-files-only forbids the "
+                "download",
+                "start once without --local-files-only, or put the model into a --data-dir",
             )
         )
     else:
         findings.append(
             Finding(
                 Level.NOTE,
-                f"model {model.name} is not here; the first start downloads it",
-                "the first answer waits for that; nothing else is to be done",
+                f"model {model.name} is not on this machine; the first start downloads it",
+                "the first answer waits for the download; you need to do nothing",
             )
         )
     if model.seconds is not None:
-        smaller = "choose a smaller model; auto would"
+        smaller = "choose a smaller model, or let --model auto choose it"
         if chosen:
-            smaller = "auto has none at hand that is faster; --model tiny downloads one"
+            smaller = "auto found no faster model on this machine; --model tiny downloads one"
         findings.append(
             Finding(
                 Level.OK if model.seconds <= SLOW else Level.WARNING,
-                f"a usual command took it {model.seconds:.2f} s on this machine",
+                f"the model takes {model.seconds:.2f} s for a typical command on this machine",
                 "" if model.seconds <= SLOW else smaller,
             )
         )
@@ -145,9 +148,9 @@ def on_model(model: ModelFiles, *, chosen: bool = False) -> list[Finding]:
         findings.append(
             Finding(
                 Level.NOTE if model.at_hand else Level.PROBLEM,
-                f"{model.folder} cannot be written to",
-                "give --data-dir a folder that the server's user may write to; it keeps models "
-                "there, and how fast they were",
+                f"{model.folder} is not writable",
+                "set --data-dir to a folder that the server's user can write to; it stores "
+                "models and their measured speed there",
             )
         )
     elif not model.at_hand and model.free < 2000:
@@ -155,20 +158,21 @@ def on_model(model: ModelFiles, *, chosen: bool = False) -> list[Finding]:
             Finding(
                 Level.WARNING,
                 f"{model.free:.0f} MB are free in {model.folder}",
-                "a larger model may not fit; make room, or name another --data-dir",
+                "a larger model may not fit; free some space, or choose another --data-dir",
             )
         )
     return findings
 
 
 def on_network(network: Network) -> list[Finding]:
-    """The network: does Home Assistant find the server by itself?"""
+    """Return the findings about the network: can Home Assistant discover the server?"""
     if network.local_only:
         return [
             Finding(
                 Level.NOTE,
-                "the server is for this machine only",
-                "a Home Assistant elsewhere needs --uri tcp://0.0.0.0:10300",
+                "the server listens for this machine only",
+                "if Home Assistant runs on another machine, start the server with --uri "
+                "tcp://0.0.0.0:10300",
             )
         ]
     findings = []
@@ -176,22 +180,22 @@ def on_network(network: Network) -> list[Finding]:
         findings.append(
             Finding(
                 Level.PROBLEM,
-                "this machine has no address that others could reach",
-                "connect it to the network; in a container, give it the host's network "
-                "(network_mode: host) or say --advertise-host with the host's address",
+                "this machine has no address that other machines can reach",
+                "connect it to the network; in a container, use the host's network "
+                "(network_mode: host) or set --advertise-host to the host's address",
             )
         )
     else:
         findings.append(
-            Finding(Level.OK, f"others can reach this machine at {', '.join(network.reachable)}")
+            Finding(Level.OK, f"other machines reach this one at {', '.join(network.reachable)}")
         )
     if network.multicast:
         findings.append(
             Finding(
                 Level.WARNING,
-                f"mDNS cannot be used here: {network.multicast}",
-                "Home Assistant will not find the server by itself; add the Wyoming Protocol "
-                f"integration by hand, with port {network.port}",
+                f"mDNS does not work on this machine: {network.multicast}",
+                "Home Assistant cannot discover the server; add the Wyoming Protocol integration "
+                f"manually, with port {network.port}",
             )
         )
     elif ours := network.ours:
@@ -205,7 +209,7 @@ def on_network(network: Network) -> list[Finding]:
                 Finding(
                     Level.WARNING,
                     f"announced {len(ours)} times: {names}",
-                    "Home Assistant offers it more than once; leave one announcement on",
+                    "Home Assistant discovers it more than once; keep only one announcement",
                 )
             )
     else:
@@ -213,18 +217,18 @@ def on_network(network: Network) -> list[Finding]:
             Finding(
                 Level.NOTE,
                 "the server is not announced on the network",
-                "start it with --zeroconf, and Home Assistant finds it by itself; the add-on "
-                "does without",
+                "start it with --zeroconf, so that Home Assistant discovers it; the add-on does "
+                "not need this",
             )
         )
     return findings
 
 
 def on_trial(visit: ServerTrial, *, busy: bool = False) -> list[Finding]:
-    """The running server, as Home Assistant sees it.
+    """Return the findings about the running server, as Home Assistant uses it.
 
     Args:
-        busy: something else kept the machine busy meanwhile.
+        busy: True if other programs kept the machine busy.
     """
     faster = _faster(visit.described, busy)
     return [
@@ -238,21 +242,21 @@ def on_trial(visit: ServerTrial, *, busy: bool = False) -> list[Finding]:
 
 
 def on_unreachable(trouble: str) -> Finding:
-    """There is no server to visit."""
+    """Return the finding for a server that cannot be tried."""
     return Finding(
         Level.PROBLEM,
         trouble,
-        "start the server; if it runs, say with --uri where, and look for another program on its "
-        "port",
+        "start the server; if it is running, set --uri to its address, and check for another "
+        "program on its port",
     )
 
 
 def _faster(described: Described, busy: bool) -> str:
-    """What makes answers come sooner."""
+    """Return the advice for answers that come too late."""
     if busy:
-        return "the machine had something else to do as well: look again when it has not"
+        return "other programs kept the machine busy: run the doctor again when it is idle"
     if all("tiny" in name for name in described.models):
-        return "the model is the smallest there is; only a faster machine is faster"
+        return "this is already the smallest model; only a faster machine would help"
     return "choose a smaller model, or --model auto, which goes by this machine's speed"
 
 
@@ -263,7 +267,7 @@ def _on_described(described: Described) -> list[Finding]:
     findings = [
         Finding(
             Level.OK,
-            f"{entity}: {', '.join(described.models)}; {some}; described in "
+            f"{entity}: {', '.join(described.models)}; {some}; info received in "
             f"{described.seconds * 1000:.0f} ms",
         )
     ]
@@ -271,10 +275,10 @@ def _on_described(described: Described) -> list[Finding]:
         findings.append(
             Finding(
                 Level.WARNING if described.seconds <= INFO_TIMEOUT else Level.PROBLEM,
-                f"it took {described.seconds:.1f} s to say what it is",
-                f"Home Assistant gives up after {INFO_TIMEOUT:g} s (until 2026.2 after "
-                f"{OLD_INFO_TIMEOUT:g} s) and shows it as unavailable; see what keeps the "
-                "machine busy",
+                f"the server took {described.seconds:.1f} s to send its info",
+                f"Home Assistant gives up after {INFO_TIMEOUT:g} s (up to 2026.2 after "
+                f"{OLD_INFO_TIMEOUT:g} s) and shows the server as unavailable; find out what "
+                "keeps the machine busy",
             )
         )
     return findings
@@ -282,18 +286,18 @@ def _on_described(described: Described) -> list[Finding]:
 
 def _on_first(turn: TrialUtterance) -> list[Finding]:
     if turn.text is None or turn.waited <= 5.0:
-        return []  # what is wrong shows in the turns that follow
+        return []  # the utterances after it show what is wrong
     return [
         Finding(
             Level.NOTE,
-            f"the first answer took {turn.waited:.0f} s: the model was loading, perhaps",
-            "after a start the first to speak waits for it",
+            f"the first answer took {turn.waited:.0f} s; perhaps the model was still loading",
+            "the first command after a start waits for the model",
         )
     ]
 
 
 def _on_external(turn: TrialUtterance, expected: frozenset[str], faster: str) -> list[Finding]:
-    what = "an order that Home Assistant ends after 0.7 s of silence"
+    what = "a command that Home Assistant ends after 0.7 s of silence"
     if turn.text is None:
         return [_no_answer(what, turn)]
     level = Level.OK if turn.waited <= SLOW else Level.WARNING
@@ -304,36 +308,36 @@ def _on_external(turn: TrialUtterance, expected: frozenset[str], faster: str) ->
         findings.append(
             Finding(
                 Level.WARNING,
-                f"it did not hear {', '.join(sorted(missed))}",
-                "the order is spoken clearly in English: look at --language and "
-                "--whisper-task, or choose a larger model",
+                f"words missing from the transcript: {', '.join(sorted(missed))}",
+                "the recording is clear English: check --language and --whisper-task, or choose "
+                "a larger model",
             )
         )
     return findings
 
 
 def _on_open_ended(turn: TrialUtterance, external_vad: bool) -> list[Finding]:
-    what = "an order that nobody ends"
+    what = "a command that Home Assistant does not end"
     if turn.text is None:
         return [_no_answer(what, turn)]
     if turn.before_stop:
-        takes = "Home Assistant from 2026.10 on takes that and stops listening"
-        return [Finding(Level.OK, f"{what}: answered {turn.waited:.2f} s after it; {takes}")]
+        takes = "Home Assistant 2026.10 and later stops listening then"
+        return [Finding(Level.OK, f"{what}: answered after {turn.waited:.2f} s; {takes}")]
     if external_vad:
         return [
             Finding(
                 Level.NOTE,
-                f"{what}: the server waits for Home Assistant to find the end",
-                "Home Assistant may miss an order of a word that comes at once, and listen for "
-                f"{CAP:g} s; --early-answer, on unless it is 0, answers before that",
+                f"{what}: the server waits for Home Assistant to detect the end of speech",
+                "Home Assistant may miss a one-word command that is spoken at once, and keep "
+                f"listening for {CAP:g} s; --early-answer (on unless 0) answers before that",
             )
         ]
     return [
         Finding(
             Level.PROBLEM,
-            f"{what}: the server asks to find the end itself, and did not",
-            "Home Assistant from 2026.10 on would listen for minutes; leave --vad-endpointing "
-            "out, or see why the server takes what follows for speech",
+            f"{what}: the server claims to detect the end of speech itself, but did not",
+            "Home Assistant 2026.10 and later would keep listening for minutes; leave "
+            "--vad-endpointing out, or find out why the server takes silence for speech",
         )
     ]
 
@@ -345,11 +349,11 @@ def _on_silence(turn: TrialUtterance) -> list[Finding]:
         return [
             Finding(
                 Level.WARNING,
-                f"silence was heard as {turn.text!r}",
-                "Home Assistant acts on that; raise --vad-threshold",
+                f"silence was transcribed as {turn.text!r}",
+                "Home Assistant would act on that text; raise --vad-threshold",
             )
         ]
-    return [Finding(Level.OK, "silence: no text, which Home Assistant takes for just that")]
+    return [Finding(Level.OK, "silence: empty text, which Home Assistant takes for no speech")]
 
 
 def _on_concurrent(crowd: ConcurrentTrial, faster: str) -> list[Finding]:
@@ -363,7 +367,7 @@ def _on_concurrent(crowd: ConcurrentTrial, faster: str) -> list[Finding]:
         findings.append(
             Finding(
                 Level.OK if last <= 2 * SLOW else Level.NOTE,
-                f"{many}: the last had its answer after {last:.2f} s",
+                f"{many}: the last answer came after {last:.2f} s",
                 "" if last <= 2 * SLOW else faster,
             )
         )
@@ -372,19 +376,19 @@ def _on_concurrent(crowd: ConcurrentTrial, faster: str) -> list[Finding]:
         findings.append(
             Finding(
                 Level.PROBLEM,
-                "meanwhile it did not say in time what it is",
-                "Home Assistant asks every 30 s, and shows it as unavailable then; give it "
-                "fewer --cpu-threads than there are cores",
+                "under load the server did not send its info in time",
+                "Home Assistant asks every 30 s and would show the server as unavailable; set "
+                "--cpu-threads to less than the number of cores",
             )
         )
     else:
         findings.append(
             Finding(
                 Level.OK if slowest <= OLD_INFO_TIMEOUT else Level.WARNING,
-                f"meanwhile it said what it is within {slowest * 1000:.0f} ms",
+                f"under load the server sent its info within {slowest * 1000:.0f} ms",
                 ""
                 if slowest <= OLD_INFO_TIMEOUT
-                else f"Home Assistant until 2026.2 waits {OLD_INFO_TIMEOUT:g} s only",
+                else f"Home Assistant up to 2026.2 waits only {OLD_INFO_TIMEOUT:g} s",
             )
         )
     return findings
@@ -394,5 +398,5 @@ def _no_answer(what: str, turn: TrialUtterance) -> Finding:
     return Finding(
         Level.PROBLEM,
         f"{what}: no answer: {turn.error}",
-        "Home Assistant says stt-stream-failed; the server's log has the reason",
+        "Home Assistant reports stt-stream-failed; the server's log has the reason",
     )

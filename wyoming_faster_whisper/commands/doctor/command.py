@@ -1,8 +1,8 @@
-"""The doctor's round: read the options, look, visit, say what was seen.
+"""The doctor's command: collects facts, tries the server, prints findings. Exit statuses:
 
-0  all is well, or works and could be better
-1  Home Assistant cannot use the server as it is
-2  the options make no sense
+0  Home Assistant can use the server, perhaps with warnings
+1  Home Assistant cannot use the server as it is, or an option names a missing model or file
+2  usage error
 """
 
 from __future__ import annotations
@@ -27,30 +27,30 @@ from .finding import Finding, Level, worst
 from .synthetic_client import SyntheticClient, spoken
 
 _ORDER = Path(__file__).with_name("order.wav")
-# What both tiny.en and base hear in it.
+# Words that both tiny.en and base recognise in it.
 _WORDS = frozenset({"turn", "on", "lights", "living", "room"})
 
 
 def main(argv: Sequence[str], environ: Mapping[str, str], *, pace: float = 1.0) -> int:
-    """Examine, print, and return the exit status.
+    """Examine the machine and the server, print the findings and return the exit status.
 
     Args:
-        pace: seconds that a second of sound takes; 0 = as fast as it goes, for tests.
+        pace: seconds per second of audio; 0 = as fast as possible, for tests.
 
     Raises:
         ServerError: an option or a file cannot be used.
     """
     parser = argparse.ArgumentParser(
         prog="wyoming-faster-whisper-doctor",
-        description="Look at this machine and at the server on it as Home Assistant would see "
-        "it, and say in plain words what could be better.",
-        epilog="Give it the options that the server is started with; it reads the same "
-        "environment variables. --uri is where the server listens, here or elsewhere.",
+        description="Check this machine and the server on it, as Home Assistant would use it, "
+        "and advise what to improve.",
+        epilog="Pass the options that the server is started with; the same environment "
+        "variables are read. --uri is the server's address, on this machine or another.",
         allow_abbrev=False,
     )
     parser.add_argument("--json", action="store_true", help="print one JSON object")
     parser.add_argument(
-        "--clip", metavar="FILE.wav", help="say this instead of an order that comes along"
+        "--clip", metavar="FILE.wav", help="send this recording instead of the built-in command"
     )
     args, rest = parser.parse_known_args(argv)
     settings = read_settings(rest, environ).settings
@@ -73,14 +73,17 @@ def main(argv: Sequence[str], environ: Mapping[str, str], *, pace: float = 1.0) 
 
 
 class Examination:
-    """One look at everything.
+    """One examination of the machine and the server.
 
     Args:
-        folders: for models, the first to download into.
-        order: what is said to the server.
-        expected: words that are certain to be heard in it in English; empty = not known.
-        tell: is given each area's lines as soon as they are known.
-        pace: as for main().
+        folders: the folders of models; downloads go to the first.
+        order: the spoken command that is sent to the server.
+        expected: words that an English transcript of it must contain; empty = not known.
+        tell: called with the text of each area as soon as that is known.
+        pace: as in main().
+
+    Raises:
+        SettingError: the server uses stdio://.
     """
 
     def __init__(
@@ -95,7 +98,7 @@ class Examination:
     ) -> None:
         self._address = Address.parse(settings.uri)
         if self._address.scheme == "stdio":
-            raise SettingError("--uri is stdio://; the doctor visits tcp:// and unix:// only")
+            raise SettingError("--uri is stdio://; the doctor takes tcp:// and unix:// only")
         self.uri = to_loopback(settings.uri)
         self.findings: dict[str, list[Finding]] = {}
         self.facts: dict[str, Any] = {}
@@ -104,17 +107,17 @@ class Examination:
         self._tell = tell
         self._busy = False
         language = settings.language if settings.language not in ("auto", "") else "en"
-        # As the server asks itself: the doctor has its options, and its certificate.
+        # The doctor has the server's options and so its certificate, like the health check.
         tls = own_context(settings.tls_cert, settings.tls_key) if settings.tls_cert else None
         self._client = SyntheticClient(self.uri, spoken(order), language, expected, pace, tls)
 
     @property
     def level(self) -> Level:
-        """The worst of what was found."""
+        """The worst level of all findings."""
         return worst(finding for some in self.findings.values() for finding in some)
 
     async def run(self) -> None:
-        """Look at the machine if the server is on it, then visit the server.
+        """Examine the machine if the server is on it, then try the server.
 
         Raises:
             ServerError: an option names a model that does not exist.
@@ -125,7 +128,7 @@ class Examination:
         if here:
             await self._look_around()
         else:
-            seen = Finding(Level.NOTE, "the server is on another one, so nobody looked at it")
+            seen = Finding(Level.NOTE, "not checked: the server is on another machine")
             self._found("This machine", [seen])
         await self._try_server()
 

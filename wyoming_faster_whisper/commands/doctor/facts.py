@@ -1,4 +1,4 @@
-"""What the doctor saw. Pure: who looked is in host.py, network.py and synthetic_client.py."""
+"""The facts that host.py, network.py and synthetic_client.py collect. Pure."""
 
 from __future__ import annotations
 
@@ -9,44 +9,44 @@ from dataclasses import dataclass
 class MachineFacts:
     """The machine."""
 
-    machine: str  # x86_64, aarch64, ...
-    processor: str  # its name; "" = not known
-    features: tuple[str, ...]  # of the processor, those that make decoding faster
-    cores: int  # that we may use
-    load: float  # processes that ran or waited, mean of the last minute
+    machine: str  # the architecture: x86_64, aarch64, ...
+    processor: str  # the model; "" = not known
+    features: tuple[str, ...]  # CPU features that make decoding faster
+    cores: int  # that this process may use
+    load: float  # load average of the last minute
     memory: float  # MB available
 
     @property
     def busy(self) -> bool:
-        """More wants to run than can."""
+        """True if more processes want to run than there are cores."""
         return self.load > self.cores
 
 
 @dataclass(frozen=True, slots=True)
 class Libraries:
-    """What the libraries that decode said when a process of its own used them."""
+    """The result of using the inference libraries in a child process."""
 
-    compute_types: tuple[str, ...] = ()  # CTranslate2's, on this CPU
+    compute_types: tuple[str, ...] = ()  # that CTranslate2 supports on this CPU
     gpus: int = 0
-    trouble: str = ""  # why they do not run, in a sentence
+    trouble: str = ""  # why they do not run, as a sentence; "" = they run
 
 
 @dataclass(frozen=True, slots=True)
 class ModelFiles:
-    """A model that the server would serve, and its files."""
+    """A model that the server would load, and its files."""
 
     name: str
-    at_hand: bool  # in a folder or an installed package
+    at_hand: bool  # True: in a folder of models or an installed package
     may_download: bool
-    seconds: float | None  # that a usual command took here
-    folder: str  # for models
+    seconds: float | None  # measured here for a typical command; None = not measured
+    folder: str  # where models are downloaded to
     writable: bool
-    free: float  # MB
+    free: float  # MB free in the folder
 
 
 @dataclass(frozen=True, slots=True)
 class MdnsService:
-    """A Wyoming server that announced itself over mDNS."""
+    """A Wyoming server's mDNS announcement."""
 
     name: str
     addresses: tuple[str, ...]
@@ -55,10 +55,10 @@ class MdnsService:
 
 @dataclass(frozen=True, slots=True)
 class Network:
-    """How others can find the server."""
+    """How other machines can find the server."""
 
     port: int
-    local_only: bool  # it is to listen for this machine alone
+    local_only: bool  # True: the server listens on a loopback address or a Unix socket
     own: tuple[str, ...]  # addresses of this machine
     reachable: tuple[str, ...]  # addresses that can be announced
     multicast: str  # why the mDNS group cannot be joined; "" = it can
@@ -66,7 +66,7 @@ class Network:
 
     @property
     def ours(self) -> tuple[MdnsService, ...]:
-        """Announcements of what listens on this machine's port."""
+        """Announcements with an address of this machine and the server's port."""
         return tuple(
             one
             for one in self.announced
@@ -76,41 +76,41 @@ class Network:
 
 @dataclass(frozen=True, slots=True)
 class Described:
-    """What the server says that it is."""
+    """What the server's Info says."""
 
     program: str
     models: tuple[str, ...]
     languages: tuple[str, ...]
-    external_vad: bool  # Home Assistant is to find the end of speech
-    seconds: float  # for a new connection and its answer
+    external_vad: bool  # True: Home Assistant has to detect the end of speech
+    seconds: float  # to connect and receive the Info
 
 
 @dataclass(frozen=True, slots=True)
 class TrialUtterance:
-    """One utterance, spoken as Home Assistant speaks."""
+    """The outcome of one utterance, sent as Home Assistant sends it."""
 
     text: str | None  # None = no transcript came
-    error: str  # why not
-    before_stop: bool  # the transcript came before audio-stop was sent
-    waited: float  # seconds from the last word, or audio-stop if it was sent, to the end
+    error: str  # why there is no transcript
+    before_stop: bool  # True: the transcript came before audio-stop was sent
+    waited: float  # seconds to the answer, from audio-stop or (if not sent) from the last word
 
 
 @dataclass(frozen=True, slots=True)
 class ConcurrentTrial:
-    """Several utterances at once, and somebody who asks what the server is meanwhile."""
+    """The outcome of simultaneous utterances, with `describe` requests during them."""
 
     turns: tuple[TrialUtterance, ...]
-    describes: tuple[float, ...]  # seconds; inf = no answer
+    describes: tuple[float, ...]  # seconds per `describe`; inf = no answer
 
 
 @dataclass(frozen=True, slots=True)
 class ServerTrial:
-    """What Home Assistant sees of a running server."""
+    """The outcome of all trials with a running server."""
 
     described: Described
-    first: TrialUtterance  # as fast as it goes; may have waited for the model
+    first: TrialUtterance  # sent as fast as possible; may have waited for the model to load
     external: TrialUtterance  # Home Assistant ends the turn, after its silence
-    open_ended: TrialUtterance  # nobody ends it but the server
-    silence: TrialUtterance  # nobody speaks
+    open_ended: TrialUtterance  # only the server can end the turn
+    silence: TrialUtterance  # no speech
     crowd: ConcurrentTrial
-    expected: frozenset[str]  # words that are certain to be in the order; empty = not known
+    expected: frozenset[str]  # words that the transcript must contain; empty = not known

@@ -1,4 +1,4 @@
-"""What the doctor says: one sentence about what was seen, one about what to do. Pure."""
+"""A finding of the doctor: one sentence about what it saw, one of advice. Pure."""
 
 from __future__ import annotations
 
@@ -8,22 +8,23 @@ from enum import IntEnum
 
 
 class Level(IntEnum):
-    """How bad it is. The worst decides the exit status."""
+    """The severity of a finding. The worst one decides the exit status."""
 
     OK = 0
-    NOTE = 1  # good to know
-    WARNING = 2  # it works, and could be better
+    NOTE = 1  # worth knowing
+    WARNING = 2  # works, but could be better
     PROBLEM = 3  # Home Assistant cannot use the server as it is
 
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """One thing that was seen."""
+    """One observation, and what to do about it."""
 
     level: Level
     saw: str
-    advice: str = ""  # what to do about it
+    advice: str = ""  # "" = nothing to do
 
 
 def worst(findings: Iterable[Finding]) -> Level:
+    """Return the worst level; OK if there are no findings."""
     return max((finding.level for finding in findings), default=Level.OK)

@@ -1,4 +1,4 @@
-"""Looks at the machine: processor, memory, libraries, files of models."""
+"""Collects facts about the machine: processor, memory, inference libraries, model files."""
 
 from __future__ import annotations
 
@@ -22,8 +22,8 @@ from .facts import Libraries, MachineFacts, ModelFiles
 
 _CPUINFO = Path("/proc/cpuinfo")
 
-# What CTranslate2's kernels make use of (its docs/hardware_support.md), and what makes a
-# difference on ARM: SIMD and its dot product.
+# The CPU features that CTranslate2's kernels use (its docs/hardware_support.md), and those that
+# matter on ARM: SIMD and its dot product.
 _FEATURES = ("sse4_1", "avx", "avx2", "avx512f", "avx512_vnni", "avx_vnni", "asimd", "asimddp")
 
 _TRIAL = """
@@ -36,11 +36,11 @@ print(json.dumps([sorted(ctranslate2.get_supported_compute_types("cpu")),
 
 
 def inspect_machine() -> MachineFacts:
-    """What kind of machine this is."""
+    """Collect the facts about this machine. Blocking."""
     try:
         cpuinfo = _CPUINFO.read_text()
     except OSError:
-        cpuinfo = ""  # no Linux
+        cpuinfo = ""  # not Linux
     return MachineFacts(
         machine=platform.machine(),
         processor=_processor(cpuinfo),
@@ -52,7 +52,7 @@ def inspect_machine() -> MachineFacts:
 
 
 def _processor(cpuinfo: str) -> str:
-    # ARM has a line for the board and none for the processor.
+    # On ARM, /proc/cpuinfo names the board but not the processor.
     for key in ("model name", "Model"):
         if found := re.search(rf"^{key}\s*:\s*(.+?)\s*$", cpuinfo, re.MULTILINE):
             return found[1]
@@ -66,10 +66,12 @@ def _features(cpuinfo: str) -> tuple[str, ...]:
 
 
 def try_libraries(code: str = _TRIAL) -> Libraries:
-    """Use what decodes in a process of its own: on a wrong processor it dies. Blocking.
+    """Use the inference libraries in a child process. Blocking.
+
+    On a CPU that they do not support, the process dies.
 
     Args:
-        code: prints the compute types and the number of GPUs as JSON.
+        code: Python that prints the compute types and the number of GPUs as JSON.
     """
     try:
         told = probe.attempt([sys.executable, "-c", code])
@@ -82,10 +84,13 @@ def try_libraries(code: str = _TRIAL) -> Libraries:
 
 
 def inspect_models(settings: Settings, folders: Sequence[Path]) -> list[ModelFiles]:
-    """The models that a server with these settings would serve. Never goes out.
+    """Return the models that a server with these settings would load. Blocking, no network.
+
+    Args:
+        folders: the folders of models; downloads go to the first.
 
     Raises:
-        ServerError: a name means nothing.
+        ServerError: there is no model of that name.
     """
     folder = folders[0]
     there = _nearest(folder)
@@ -108,8 +113,8 @@ def inspect_models(settings: Settings, folders: Sequence[Path]) -> list[ModelFil
 
 
 def _nearest(folder: Path) -> Path:
-    """The folder, or what is there of the way to it."""
+    """Return the folder or, if it does not exist, its nearest parent that does."""
     for one in (folder, *folder.parents):
-        if os.path.exists(one):  # Path's raises where this user may not look
+        if os.path.exists(one):  # Path.exists() raises if this user has no permission
             return one
     return Path("/")

@@ -1,4 +1,4 @@
-"""Looks at the network: addresses, multicast, and who announces a Wyoming server."""
+"""Collects facts about the network: addresses, multicast, announced Wyoming servers."""
 
 from __future__ import annotations
 
@@ -14,22 +14,23 @@ from ...transports.discovery import SERVICE, addresses_to_announce, find
 from .facts import MdnsService, Network
 
 _MDNS = "224.0.0.251"
-_LISTEN = 3.0  # seconds; who is there answers within 1.5
+_LISTEN = 3.0  # seconds; servers answer within 1.5 s
 
 
 async def inspect_network(host: str | None, port: int, *, listen: float = _LISTEN) -> Network:
-    """See how a server can be found.
+    """Check how other machines can find the server.
 
     Args:
-        host: that it listens on; None = a Unix socket.
-        listen: seconds to wait for announcements.
+        host: the host that the server listens on; None = a Unix socket.
+        port: the server's port.
+        listen: seconds to wait for mDNS announcements.
     """
     adapters = list(await asyncio.to_thread(ifaddr.get_adapters))
     own = _own(adapters)
     try:
         listening = [ip_address(host or "")]
     except ValueError:
-        listening = []  # a name, or a Unix socket
+        listening = []  # a host name, or a Unix socket
     local_only = host in (None, "localhost") or any(one.is_loopback for one in listening)
     trouble = ""
     announced: tuple[MdnsService, ...] = ()
@@ -47,7 +48,7 @@ async def inspect_network(host: str | None, port: int, *, listen: float = _LISTE
 
 
 def is_this_machine(host: str) -> bool:
-    """Say whether a host, by its address or name, is this machine. Blocking."""
+    """Return whether a host name or address is that of this machine. Blocking."""
     try:
         found = {str(entry[4][0]) for entry in socket.getaddrinfo(host, None)}
     except OSError:
@@ -66,7 +67,7 @@ def _own(adapters: Sequence[ifaddr.Adapter]) -> tuple[str, ...]:
 
 
 def _join(own: Sequence[str]) -> str:
-    """Join the group that mDNS speaks in, on some interface; return why that cannot be."""
+    """Join the mDNS multicast group on one interface; return why that fails, "" if it works."""
     trouble = "no network interface has an IPv4 address"
     for address in own:
         if ":" in address or ip_address(address).is_loopback:
@@ -89,9 +90,9 @@ async def _announced(listen: float) -> tuple[MdnsService, ...]:
     try:
         found = await find(listen)
     except (OSError, RuntimeError, zeroconf.Error):
-        return ()  # as where nobody announces anything
+        return ()  # treated as no announcements
     return tuple(
         MdnsService(one.name.removesuffix(f".{SERVICE}"), tuple(one.parsed_addresses()), one.port)
         for one in found
-        if one.port is not None  # it did answer
+        if one.port is not None  # None: the server did not answer the query
     )

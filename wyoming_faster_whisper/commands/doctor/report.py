@@ -1,4 +1,4 @@
-"""Writes the doctor's findings, for people and for programs."""
+"""Formats the doctor's findings as text and as JSON. Pure."""
 
 from __future__ import annotations
 
@@ -14,11 +14,11 @@ from ...errors import visible
 from .finding import Finding, worst
 
 _WIDTH = 96
-_INDENT = " " * 11  # as wide as a level
+_INDENT = " " * 11  # the width of the column of levels
 
 
 def heading(area: str, findings: Sequence[Finding]) -> str:
-    """One area's findings as lines, each with its advice below it."""
+    """Return an area's name and its findings as text, each with its advice below it."""
     lines = [area]
     for finding in findings:
         level = f"  {finding.level.name.lower():<9}"
@@ -34,10 +34,10 @@ def heading(area: str, findings: Sequence[Finding]) -> str:
 
 
 def as_json(uri: str, findings: Mapping[str, Sequence[Finding]], facts: Mapping[str, Any]) -> str:
-    """All findings, and the facts that they come from.
+    """Return all findings, and the facts they are based on, as one JSON object.
 
     Args:
-        facts: dataclasses of facts.py, lists of them, or None where nobody looked.
+        facts: dataclasses of facts.py, or lists of them.
     """
     everything = [finding for some in findings.values() for finding in some]
     report = {

@@ -1,8 +1,8 @@
-"""Plays Home Assistant against a running server.
+"""A client that tries a running server as Home Assistant uses it.
 
-Sound goes out as 16 kHz mono 16-bit in chunks of 10 ms, each an event, as fast as
-it is spoken, and what comes back is read meanwhile, as Home Assistant does from
-2026.10 on: the first transcript is the answer, and the connection is closed with it.
+It sends 16 kHz, 16-bit, mono audio in real time, in chunks of 10 ms with one event each, and
+reads the server's events meanwhile, as Home Assistant 2026.10 and later does: the first
+transcript is the answer, and the connection is then closed.
 """
 
 from __future__ import annotations
@@ -23,33 +23,34 @@ from ...client import Client, ClientError, Clip
 from ...errors import ServerError
 from .facts import ConcurrentTrial, Described, ServerTrial, TrialUtterance
 
-CHUNK = 0.01  # seconds; Home Assistant's
-_PCM = PcmFormat()  # Home Assistant's
+CHUNK = 0.01  # seconds; as Home Assistant's
+_PCM = PcmFormat()  # as Home Assistant's
 _CHUNK_BYTES = round(CHUNK * _PCM.rate) * _PCM.frame_bytes
-SILENCE = 0.7  # seconds that Home Assistant waits for, unless told otherwise
-ROOMS = 4  # that speak at once
-_OPEN_ENDED = 5.0  # seconds of silence after which the server is not waited for any more
-_NOBODY = 2.0  # seconds of silence where nobody speaks
-_ASK = 0.2  # seconds between two questions under load
-_PATIENCE = 60.0  # seconds without a sign of life
-_ASKING = 10.0  # seconds to say what it is, twice what Home Assistant has
+SILENCE = 0.7  # seconds of silence that end a turn in Home Assistant, by default
+ROOMS = 4  # simultaneous speakers
+_OPEN_ENDED = 5.0  # seconds of silence that the server has to end a turn itself
+_NOBODY = 2.0  # seconds of silence sent in the trial without speech
+_ASK = 0.2  # seconds between two `describe` requests under load
+_PATIENCE = 60.0  # seconds to wait for an event of the server
+_ASKING = 10.0  # seconds to wait for the Info, twice as long as Home Assistant waits
 
 
 def spoken(clip: Clip) -> bytes:
-    """A clip as Home Assistant would send it: 16 kHz mono 16-bit."""
+    """Convert a clip to what Home Assistant sends: 16 kHz, 16-bit, mono PCM."""
     stream = PcmStream(clip.pcm)
     return to_pcm16(np.concatenate([stream.feed(clip.data), stream.finish()]))
 
 
 @dataclass(frozen=True, slots=True)
 class SyntheticClient:
-    """Somebody who speaks with the server at a URI.
+    """A client that uses the server at a URI as Home Assistant does.
 
     Args:
-        order: what is said; see speech_end().
-        expected: words of the order; empty = not known.
-        pace: seconds that a second of sound takes; 0 = as fast as it goes.
-        tls: with which the server wants to be spoken to; None = without.
+        order: the spoken command as PCM; see spoken().
+        language: the language code that is sent with each request.
+        expected: words that an English transcript must contain; empty = not known.
+        pace: seconds per second of audio; 0 = as fast as possible.
+        tls: the TLS context; None = no TLS.
     """
 
     uri: str
@@ -60,10 +61,10 @@ class SyntheticClient:
     tls: ssl.SSLContext | None = None
 
     async def try_server(self) -> ServerTrial:
-        """Do all that Home Assistant does.
+        """Run all trials.
 
         Raises:
-            ServerError: the server cannot even say what it is.
+            ServerError: the server does not answer `describe`.
         """
         described = await self.describe()
         return ServerTrial(
@@ -77,7 +78,11 @@ class SyntheticClient:
         )
 
     async def describe(self) -> Described:
-        """Ask what the server is, on a connection of its own."""
+        """Request the server's Info on a new connection.
+
+        Raises:
+            ServerError: the server does not answer or has no speech-to-text program.
+        """
         began = time.monotonic()
         async with Client(self.uri, timeout=_ASKING, tls=self.tls) as client:
             info = await client.describe()
@@ -85,7 +90,7 @@ class SyntheticClient:
         programs = [program for program in info.asr if program.installed]
         if not programs:
             raise ClientError(f"the server at {self.uri} has no speech-to-text")
-        # Home Assistant looks at the first program alone, and at all of its models.
+        # Home Assistant uses only the first program, with all of its models.
         program = info.asr[0]
         models = [model for model in program.models if model.installed]
         return Described(
@@ -97,7 +102,7 @@ class SyntheticClient:
         )
 
     async def try_concurrently(self) -> ConcurrentTrial:
-        """Several rooms at once, and `describe` again and again meanwhile."""
+        """Send the command from several rooms at once, and keep requesting Info meanwhile."""
         speaking = asyncio.gather(
             *(self.speak(self.order, silence=SILENCE) for _ in range(ROOMS))
         )
@@ -116,26 +121,25 @@ class SyntheticClient:
     async def speak(
         self, words: bytes, *, silence: float, pace: float | None = None
     ) -> TrialUtterance:
-        """Say something, be silent for some seconds, and end it with audio-stop.
-
-        The first answer ends it sooner.
+        """Send speech, then silence, then audio-stop; stop early if the answer comes before.
 
         Args:
-            words: sound, as in order.
-            silence: seconds.
+            words: the speech as PCM, in the format of order; may be empty.
+            silence: seconds of silence after it.
+            pace: seconds per second of audio; None = the client's own.
         """
         sound = words + bytes(round(silence / CHUNK) * _CHUNK_BYTES)
         client = Client(self.uri, timeout=_PATIENCE, tls=self.tls)
         said = 0.0  # when the last word was sent
-        stopped = 0.0  # when audio-stop was
-        ended: float  # when the answer came, or it was clear that none will
+        stopped = 0.0  # when audio-stop was sent; 0 = not yet
+        ended: float  # when the answer came or the attempt failed
         reply: asyncio.Task[str] | None = None
         text, error = None, ""
         try:
             shape = {"rate": _PCM.rate, "width": _PCM.width, "channels": _PCM.channels}
             await client.send(Transcribe(language=self.language))
             reply = asyncio.create_task(_reply(client))
-            with suppress(ServerError):  # a server that refuses says why: in the reply
+            with suppress(ServerError):  # if the server refuses, its reply says why
                 await client.send(AudioStart(**shape))
                 async for at, chunk in _paced(sound, self.pace if pace is None else pace):
                     if reply.done():
@@ -170,13 +174,13 @@ async def _reply(client: Client) -> str:
 
 
 async def _paced(sound: bytes, pace: float) -> AsyncIterator[tuple[int, bytes]]:
-    """Each chunk and where it begins, at the time at which a microphone would have it.
+    """Yield each chunk's offset in bytes and its audio, when a microphone would deliver it.
 
-    What does not fill the last chunk is dropped, as by Home Assistant.
+    An incomplete last chunk is dropped, as Home Assistant does.
     """
     began = time.monotonic()
     for number in range(len(sound) // _CHUNK_BYTES):
-        # Against the clock, so that a late chunk does not delay those after it.
+        # Timed from the start, so that a late chunk does not delay those after it.
         await asyncio.sleep(began + number * CHUNK * pace - time.monotonic())
         at = number * _CHUNK_BYTES
         yield at, sound[at : at + _CHUNK_BYTES]
