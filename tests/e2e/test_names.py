@@ -63,7 +63,7 @@ async def test_a_home_without_floors_is_an_older_one() -> None:
 
 async def test_a_wrong_token_is_said_to_be_one() -> None:
     async with FakeHomeAssistant(home()) as hass:
-        with pytest.raises(HomeAssistantError, match="does not take the token"):
+        with pytest.raises(HomeAssistantError, match="does not accept the token"):
             await HomeAssistant(hass.api, "guess").names()
 
 

@@ -1,4 +1,4 @@
-"""A headless Chromium whose microphone plays a file, driven over its DevTools protocol."""
+"""Headless Chromium with a WAV file as its microphone, driven over the DevTools protocol."""
 
 from __future__ import annotations
 
@@ -19,8 +19,8 @@ from websockets.asyncio.client import ClientConnection, connect
 from wyoming_faster_whisper.audio.pcm import SAMPLE_RATE, Samples
 from wyoming_faster_whisper.testing import pcm16
 
-DEADLINE = 30.0  # seconds; only a test that fails waits for so long
-ELSEWHERE = "box.lan"  # a name by which the browser reaches us, as from another machine
+DEADLINE = 30.0  # seconds; only a failing test waits this long
+ELSEWHERE = "box.lan"  # host name that the browser resolves to us, as if we were another machine
 NAMES = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
 
 
@@ -33,7 +33,7 @@ def find() -> str:
 
 
 def write_microphone(path: Path, samples: Samples) -> Path:
-    """Write the WAV file that a browser is to hear."""
+    """Write the WAV file that the browser uses as its microphone; return its path."""
     with wave.open(str(path), "wb") as file:
         file.setnchannels(1)
         file.setsampwidth(2)
@@ -43,13 +43,13 @@ def write_microphone(path: Path, samples: Samples) -> Path:
 
 
 class Page:
-    """One page in the browser."""
+    """One page of the browser."""
 
     def __init__(self, connection: ClientConnection) -> None:
         self._connection = connection
         self._number = 0
-        self._session: str | None = None  # None: the browser itself
-        self.problems: list[str] = []  # what the page's console complained of
+        self._session: str | None = None  # None = the browser itself, not a page
+        self.problems: list[str] = []  # uncaught exceptions and errors in the console
 
     async def attach(self) -> None:
         target = (await self.call("Target.createTarget", url="about:blank"))["targetId"]
@@ -59,7 +59,7 @@ class Page:
             await self.call(f"{domain}.enable")
 
     async def call(self, method: str, **parameters: Any) -> dict[str, Any]:
-        """Have the browser do something; return its result."""
+        """Call a DevTools method; return its result."""
         self._number += 1
         message = {"id": self._number, "method": method, "params": parameters}
         if self._session is not None:
@@ -75,7 +75,7 @@ class Page:
                     return result
 
     async def open(self, url: str, **media: str) -> None:
-        """Show a page; media are features like prefers_color_scheme."""
+        """Open a page; media are CSS media features such as prefers_color_scheme."""
         features = [{"name": n.replace("_", "-"), "value": v} for n, v in media.items()]
         await self.call("Emulation.setEmulatedMedia", features=features)
         await self.call("Page.navigate", url=url)
@@ -88,7 +88,7 @@ class Page:
         )
 
     async def evaluate(self, script: str) -> Any:
-        """Run JavaScript in the page; return its value, awaited."""
+        """Run JavaScript in the page; return its value, awaited if it is a promise."""
         result = await self.call(
             "Runtime.evaluate",
             expression=script,
@@ -100,7 +100,7 @@ class Page:
         return result["result"].get("value")
 
     async def until(self, condition: str) -> None:
-        """Wait until a condition holds; it is looked at whenever the page changes."""
+        """Wait until a JavaScript condition holds; it is checked whenever the page changes."""
         await self.evaluate(
             f"""new Promise((resolve) => {{
                 const look = () => ({condition}) && resolve(true);
@@ -112,7 +112,7 @@ class Page:
         )
 
     async def press(self, key: str) -> None:
-        """Press a key, as on a keyboard."""
+        """Press and release a key: Enter, Escape or Tab."""
         codes = {"Enter": (13, "\r"), "Escape": (27, ""), "Tab": (9, "")}
         code, text = codes[key]
         shape = {"key": key, "code": key, "windowsVirtualKeyCode": code}
@@ -139,13 +139,13 @@ async def chromium(microphone: Path, folder: Path) -> AsyncIterator[Page]:
     """Start a browser and open an empty page.
 
     Args:
-        microphone: a WAV file that it hears, once.
-        folder: for what it keeps.
+        microphone: WAV file that the microphone plays once.
+        folder: profile directory of the browser.
     """
     process = await asyncio.create_subprocess_exec(
         find(),
         "--headless=new",
-        "--no-sandbox",  # it refuses to run as root with it, as in a container
+        "--no-sandbox",  # the sandbox refuses to run as root, as in a container
         "--disable-gpu",
         "--no-first-run",
         "--disable-background-networking",

@@ -1,4 +1,4 @@
-"""The client's commands, as people type them."""
+"""Runs the commands of the client as separate processes."""
 
 from __future__ import annotations
 
@@ -11,6 +11,6 @@ CALL = "import sys; from wyoming_faster_whisper.commands.cli import client; sys.
 
 
 async def client(folder: Path, *arguments: str, given: str = "", **environ: str) -> Ran:
-    """Run one command to its end."""
+    """Run one client command and wait for it; given goes to its standard input."""
     command = (sys.executable, "-c", CALL, *arguments)
     return await run(*command, folder=folder, given=given, **environ)

@@ -1,4 +1,4 @@
-"""The recordings in tests/data, and what is certain to be heard in them."""
+"""The recordings in tests/data, with the words that a correct transcript must contain."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ _FOLDER = Path(__file__).parent.parent / "data"
 
 @dataclass(frozen=True)
 class Said:
-    """One recording, 16 kHz mono."""
+    """One recording, 16 kHz mono, and words that it certainly contains."""
 
     samples: npt.NDArray[np.float32]
     words: frozenset[str]
@@ -32,7 +32,7 @@ def _said(name: str, words: list[str]) -> Said:
     return Said(decode_pcm(clip.data, clip.pcm), frozenset(words))
 
 
-# Read here, once, because tests may not block the event loop.
+# Read at import, because tests must not block the event loop.
 CLIPS = {
     name.removesuffix(".wav"): _said(name, about["words"])
     for name, about in json.loads((_FOLDER / "clips.json").read_text(encoding="utf-8")).items()

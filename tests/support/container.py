@@ -1,7 +1,7 @@
-"""A container made of Linux namespaces, for what Docker and the Supervisor would start.
+"""A container of Linux namespaces that stands in for Docker and the Supervisor.
 
-This machine's programs and our own files are there, and nothing of them can be written to. Only
-the volume can. The network is the container's own: nothing is announced or asked outside it.
+The programs of this machine and our own files are mounted read-only; only the volume is
+writable. The container has a network of its own, so nothing is announced or requested outside.
 """
 
 from __future__ import annotations
@@ -15,15 +15,14 @@ from pathlib import Path
 
 from .dockerfile import ROOT
 
-UNPRIVILEGED = 10300  # a user and a group that no machine has
+UNPRIVILEGED = 10300  # user and group id that no machine assigns
 
 HOST_NAME = "local-faster-whisper"
 
-# $1 the new root, $2 the folder that becomes $3, $4 the folder whose files replace those of
-# /etc, $5 folders with what we run, $6 the user, $7 the host's name, $8 the folder that becomes
-# /opt/server; then the command. What
-# people keep their things in, and may have closed to others, is not there. The tree is closed
-# last: mounts need folders.
+# $1 the new root, $2 the folder mounted at $3, $4 the folder whose files replace those of /etc,
+# $5 the folders with the programs to run, $6 the user, $7 the host name, $8 the folder mounted at
+# /opt/server; then the command. Folders with personal data, which may be unreadable for others,
+# are left out. The root becomes read-only last, because mounts need mount points.
 _ENTER = r"""
 set -eu
 root=$1 data=$2 volume=$3 etc=$4 ours=$5 user=$6 host=$7 server=$8
@@ -55,7 +54,7 @@ done
 mkdir -p "$root/opt/server"
 mount --bind "$server" "$root/opt/server"
 mount -o remount,bind,ro "$root/opt/server"
-mkdir -p "$root$volume" "$root/tmp"  # may be there: what we run can lie in /tmp
+mkdir -p "$root$volume" "$root/tmp"  # may exist already: the programs can be in /tmp
 mount --bind "$data" "$root$volume"
 mount -o remount,bind,ro "$root"
 cd "$root"
@@ -79,12 +78,13 @@ def enter(
     volume: str = "/data",
     server: Path | None = None,
 ) -> subprocess.CompletedProcess[str]:
-    """Run a command in a container to its end.
+    """Run a command in a container and wait for it, for at most 50 s.
 
     Args:
-        scratch: the folder "data" in it becomes the volume, the files in "etc" those of /etc.
-        user: 0, or one that may do nothing.
-        server: the folder that becomes /opt/server; empty unless given.
+        scratch: its folder "data" is mounted as the volume; the files in its folder "etc"
+            replace those of /etc.
+        user: 0, or the id of an unprivileged user.
+        server: the folder mounted at /opt/server; an empty folder unless given.
     """
     for folder in ("root", "data", "etc", "server"):
         (scratch / folder).mkdir(parents=True, exist_ok=True)
@@ -93,7 +93,7 @@ def enter(
         subprocess.run(["chown", "-R", f"{user}:{user}", scratch / "data"], check=True)
     arguments = [
         *(str(scratch / "root"), str(scratch / "data"), volume, str(scratch / "etc")),
-        # What lies in another of them comes with it, so that goes first.
+        # Shortest first: mounting a folder includes the folders inside it.
         " ".join(sorted((sys.base_prefix, sys.prefix, str(ROOT)), key=len)),
         *(str(user), HOST_NAME, str(server or scratch / "server"), *command),
     ]
@@ -119,7 +119,7 @@ def enter(
 
 @cache
 def why_not(scratch: Path) -> str:
-    """Why this machine lets us have no such container; empty if it does."""
+    """Return why this machine cannot run such a container; empty if it can."""
     for tool in ("unshare", "pivot_root", "ip", "hostname", "mount", "setpriv"):
         if shutil.which(tool) is None:
             return f"{tool} is not installed"

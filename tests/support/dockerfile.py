@@ -1,4 +1,4 @@
-"""What a Dockerfile says, so that it can be checked and carried out without Docker."""
+"""Dockerfile parser, to check and execute a Dockerfile without Docker."""
 
 from __future__ import annotations
 
@@ -14,19 +14,19 @@ ROOT = Path(__file__).resolve().parent.parent.parent
 
 @dataclass(frozen=True)
 class Instruction:
-    """One instruction, its lines joined and the comments between them left out."""
+    """One instruction, with continuation lines joined and comments removed."""
 
-    name: str  # in capitals
+    name: str  # upper case
     text: str
 
     @property
     def flags(self) -> dict[str, str]:
-        """What is written as --name=value before the arguments."""
+        """Flags before the arguments, written as --name=value."""
         return dict(re.findall(r"--([\w-]+)=(\S+)\s", self._split()[0]))
 
     @property
     def arguments(self) -> list[str]:
-        """The list in brackets, or the words."""
+        """Arguments of the exec form (a JSON list) or the words of the shell form."""
         text = self._split()[1]
         return json.loads(text) if text.startswith("[") else shlex.split(text)
 
@@ -38,7 +38,7 @@ class Instruction:
 
 @dataclass
 class Stage:
-    """What stands between one FROM and the next."""
+    """A build stage: the instructions from one FROM to the next."""
 
     base: str
     name: str
@@ -49,13 +49,13 @@ class Stage:
 
     @property
     def environment(self) -> dict[str, str]:
-        """What ENV sets; a variable in a value stays as it is written."""
+        """Variables set by ENV; references in their values are not expanded."""
         words = [w for one in self.instructions if one.name == "ENV" for w in one.arguments]
         return dict(word.split("=", 1) for word in words)
 
     @property
     def health_check(self) -> list[str]:
-        """The command of HEALTHCHECK, which has the form of a list."""
+        """Command of HEALTHCHECK, which must be in exec form."""
         word, _, command = self.last("HEALTHCHECK")._split()[1].partition(" ")
         assert word == "CMD"
         arguments: Any = json.loads(command)
@@ -63,7 +63,7 @@ class Stage:
 
 
 def read(path: Path) -> list[Stage]:
-    """Read a Dockerfile; only what ours use is understood."""
+    """Parse a Dockerfile; supports only the syntax that our Dockerfiles use."""
     text = re.sub(r"^\s*#.*\n", "", path.read_text(encoding="utf-8"), flags=re.MULTILINE)
     stages: list[Stage] = []
     for line in re.sub(r"\\\n\s*", "", text).splitlines():

@@ -1,4 +1,4 @@
-"""A headless Firefox, driven over WebDriver BiDi. Its own fake microphone is a tone."""
+"""Headless Firefox, driven over WebDriver BiDi. Its fake microphone plays a tone."""
 
 from __future__ import annotations
 
@@ -20,12 +20,13 @@ from .chromium import DEADLINE
 
 NAMES = ("firefox-esr", "firefox")
 FAKE_MICROPHONE = {
-    "media.navigator.permission.disabled": True,  # it does not ask
-    "media.navigator.streams.fake": True,  # 1 kHz, on and on
-    "media.cubeb.force_mock_context": True,  # no sound card is needed to run its audio
+    "media.navigator.permission.disabled": True,  # no permission prompt
+    "media.navigator.streams.fake": True,  # a continuous tone of 1 kHz
+    "media.cubeb.force_mock_context": True,  # Web Audio runs without a sound card
 }
 _QUIET = {
-    # Only what is asked for is loaded; there may be no way out, and nobody waits for one.
+    # No requests other than those of the test: there may be no network, and a test must not wait
+    # for one.
     "network.proxy.type": 0,
     "app.normandy.enabled": False,
     "app.update.disabledForTesting": True,
@@ -47,13 +48,13 @@ def find() -> str:
 
 
 class Page:
-    """The one page that is open."""
+    """The only open page of the browser."""
 
     def __init__(self, connection: ClientConnection) -> None:
         self._connection = connection
         self._number = 0
         self._context = ""
-        self.problems: list[str] = []  # what the page's console complained of
+        self.problems: list[str] = []  # errors in the console
 
     async def begin(self) -> None:
         await self.call("session.new", capabilities={})
@@ -62,7 +63,7 @@ class Page:
         self._context = tree["contexts"][0]["context"]
 
     async def call(self, method: str, **parameters: Any) -> dict[str, Any]:
-        """Have the browser do something; return its result."""
+        """Call a WebDriver BiDi method; return its result."""
         self._number += 1
         message = {"id": self._number, "method": method, "params": parameters}
         async with asyncio.timeout(DEADLINE):
@@ -84,7 +85,7 @@ class Page:
         )
 
     async def evaluate(self, script: str) -> Any:
-        """Run JavaScript in the page; return its value, awaited: a text, a number or a bool."""
+        """Run JavaScript in the page; return its value (str, number or bool), awaited."""
         result = await self.call(
             "script.evaluate",
             expression=script,
@@ -96,7 +97,7 @@ class Page:
         return result["result"].get("value")
 
     async def until(self, condition: str) -> None:
-        """Wait until a condition holds; it is looked at whenever the page changes."""
+        """Wait until a JavaScript condition holds; it is checked whenever the page changes."""
         await self.evaluate(
             f"""new Promise((resolve) => {{
                 const look = () => ({condition}) && resolve(true);
@@ -107,7 +108,7 @@ class Page:
         )
 
     async def click(self, selector: str) -> None:
-        """Click in the middle of an element, as with a mouse."""
+        """Click in the middle of an element with the mouse."""
         found = await self.call(
             "browsingContext.locateNodes",
             context=self._context,
@@ -137,7 +138,8 @@ async def firefox(
     """Start a browser and open an empty page.
 
     Args:
-        folder: for what it keeps.
+        folder: profile directory, created here.
+        preferences: Firefox preferences; by default a fake microphone.
     """
     lines = [
         f"user_pref({json.dumps(name)}, {json.dumps(value)});\n"

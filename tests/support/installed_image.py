@@ -1,8 +1,8 @@
-"""What the Dockerfile installs, and no more: a virtual environment without pip or an index.
+"""Virtual environment with exactly what the Dockerfile installs, built without a package index.
 
-The wheel is built from the files that the Dockerfile copies. The packages that it asks for, and
-those that they ask for, are the ones the tests run with, linked one by one: what else is
-installed beside the tests is not there.
+The wheel is built from the files that the Dockerfile copies. Its dependencies, direct and
+indirect, are links to the packages that the tests run with. Other packages installed for the
+tests are missing from it.
 """
 
 from __future__ import annotations
@@ -24,11 +24,11 @@ OURS = "wyoming_faster_whisper"
 
 
 def install(build: Stage, scratch: Path) -> Path:
-    """Carry out the stage of a Dockerfile that installs; return the environment.
+    """Execute the installing stage of a Dockerfile; return the environment's directory.
 
     Args:
-        build: copies the sources, and has the extras to install in its ARG EXTRAS.
-        scratch: a folder to be made; the environment is in it.
+        build: the stage that copies the sources; its ARG EXTRAS names the extras to install.
+        scratch: a folder that does not exist yet; the environment is created in it.
     """
     source = scratch / "source"
     source.mkdir(parents=True)
@@ -60,7 +60,7 @@ def install(build: Stage, scratch: Path) -> Path:
 
 
 def _needed(root: Distribution, extras: frozenset[str]) -> Iterator[Distribution]:
-    """What a package with some extras asks for, and what that asks for; each once."""
+    """Yield the dependencies of a package with some extras, direct and indirect, once each."""
     waiting = [(root, extras)]
     seen: set[tuple[str, frozenset[str]]] = set()
     while waiting:
@@ -78,7 +78,7 @@ def _needed(root: Distribution, extras: frozenset[str]) -> Iterator[Distribution
 
 
 def _top_level(package: Distribution) -> set[str]:
-    """Its folders and modules beside other packages; scripts are elsewhere."""
+    """Return the package's entries in site-packages, without scripts."""
     files = package.files
-    assert files, f"{package.name} does not say what it consists of"
+    assert files, f"{package.name} has no list of its files"
     return {file.parts[0] for file in files} - {"..", "__pycache__"}

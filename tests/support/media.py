@@ -1,4 +1,4 @@
-"""Sound and video files, made here."""
+"""Generated audio and video files."""
 
 from __future__ import annotations
 
@@ -24,7 +24,10 @@ CODECS = {
 
 
 def write_media(path: Path, samples: Samples | None) -> Path:
-    """Write a file as its name says; .mp4 and .mkv get a picture, without samples alone."""
+    """Write a media file in the format of its suffix; samples are 16 kHz mono, None = no audio.
+
+    .mp4 and .mkv files also get a video track of one second.
+    """
     with av.open(str(path), "w") as file:
         if path.suffix in (".mp4", ".mkv"):
             picture = file.add_stream("mpeg4", rate=10)

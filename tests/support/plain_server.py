@@ -1,4 +1,4 @@
-"""A speech-to-text server of somebody else: the wyoming library's own, and nothing of ours."""
+"""A third-party speech-to-text server, built on the wyoming library without any of our code."""
 
 from __future__ import annotations
 
@@ -26,18 +26,18 @@ _NOBODY = Attribution(name="", url="")
 
 @dataclass
 class Plain:
-    """How the server behaves, and what it was sent.
+    """Configuration of the server, and a record of what clients sent.
 
-    It says how many bytes it heard. Like the reference server it closes after each answer
-    and knows neither ping nor error.
+    Its transcript is the number of audio bytes received. Like the reference server it closes
+    the connection after each answer and supports neither ping nor error events.
     """
 
-    partials: tuple[str, ...] = ()  # sent when the sound begins
-    ends_after: int | None = None  # bytes of sound after which it answers by itself
-    breaks: int = 0  # connections that it closes at their first sound
-    only_parts: bool = False  # transcript-stop, and no transcript
+    partials: tuple[str, ...] = ()  # sent at audio-start
+    ends_after: int | None = None  # audio bytes after which it ends the turn; None = never
+    breaks: int = 0  # number of connections still to close at their first audio chunk
+    only_parts: bool = False  # sends transcript-stop without a transcript
     requests: list[Transcribe] = field(default_factory=list)
-    heard: list[int] = field(default_factory=list)  # bytes, of each utterance
+    heard: list[int] = field(default_factory=list)  # audio bytes of each utterance
     described: int = 0
     uri: str = ""
 
@@ -97,7 +97,7 @@ class _Handler(AsyncEventHandler):
 
 @asynccontextmanager
 async def plain_server(plain: Plain, folder: Path) -> AsyncIterator[Plain]:
-    """Run the server on a socket in a folder until the block ends."""
+    """Run the server on a Unix socket in a folder until the block ends."""
     path = folder / "plain.socket"
     plain.uri = f"unix://{path}"
     server = AsyncServer.from_uri(plain.uri)

@@ -1,4 +1,4 @@
-"""A server in a process of its own, as an operator starts it."""
+"""The server in its own process, started as an operator starts it."""
 
 from __future__ import annotations
 
@@ -16,25 +16,25 @@ from pathlib import Path
 from .serving import Speaker, speaker
 
 SERVER = (sys.executable, "-m", "wyoming_faster_whisper")
-DEADLINE = 30.0  # seconds; only a test that fails waits for so long
-# Nobody listens on the port "discard": the models that are here have to do.
+DEADLINE = 30.0  # seconds; only a failing test waits this long
+# No server listens on the port "discard", so no model can be downloaded.
 NO_HUB = "http://127.0.0.1:9"
 
 
 def environment(folder: Path, **more: str) -> dict[str, str]:
-    """The environment of this process, but no settings, no network and no home."""
+    """Return this process's environment without our settings, proxies and user data folder."""
     ours = re.compile(r"WYO_WHISPER_|HF_|.*_proxy$", re.IGNORECASE)
     kept = {name: value for name, value in os.environ.items() if not ours.match(name)}
     return {**kept, "XDG_DATA_HOME": str(folder), "HF_ENDPOINT": NO_HUB, **more}
 
 
 class Process:
-    """A running server: its log, its end, and ways to reach it."""
+    """A running server process with its log."""
 
     def __init__(self, process: asyncio.subprocess.Process) -> None:
         self.process = process
         self.log = ""
-        self._silent = False  # no more of the log will come
+        self._silent = False  # the process has closed its log
         self._more = asyncio.Condition()
         self._reading = asyncio.create_task(self._read())
 
@@ -68,7 +68,7 @@ class Process:
         return found
 
     async def uri(self) -> str:
-        """Wait until the server listens; return where."""
+        """Wait until the server listens; return its URI."""
         return (await self.logged(r"Listening on (\S+) with"))[1]
 
     async def ready(self) -> None:
@@ -84,7 +84,7 @@ class Process:
         self.process.send_signal(number)
 
     async def ended(self) -> int:
-        """Wait until the process has ended; return its exit status."""
+        """Wait until the process has exited; return its exit status."""
         async with asyncio.timeout(DEADLINE):
             await self._reading
             assert self.process.stdin is not None
@@ -106,7 +106,7 @@ class Process:
 
 @dataclass(frozen=True)
 class Ran:
-    """What a command that has ended left behind."""
+    """Exit status and output of a finished command."""
 
     status: int
     out: str
@@ -114,10 +114,10 @@ class Ran:
 
 
 async def run(*command: str, folder: Path, given: str = "", **environ: str) -> Ran:
-    """Run a command to its end.
+    """Run a command and wait for it, for at most DEADLINE seconds.
 
     Args:
-        given: on standard input.
+        given: text for its standard input.
     """
     process = await asyncio.create_subprocess_exec(
         *command, stdin=PIPE, stdout=PIPE, stderr=PIPE, env=environment(folder, **environ)

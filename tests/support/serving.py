@@ -1,4 +1,4 @@
-"""A server inside the test: the real Service, with an engine that the test holds."""
+"""A server in the test process: the real Service with an engine that the test controls."""
 
 from __future__ import annotations
 
@@ -32,19 +32,19 @@ from wyoming_faster_whisper.transports.lifecycle import ClientLimits
 from wyoming_faster_whisper.transports.wyoming.framing import write_event
 from wyoming_faster_whisper.transports.wyoming.listener import Listener
 
-DEADLINE = 15.0  # seconds; only a test that fails waits for so long
+DEADLINE = 15.0  # seconds; only a failing test waits this long
 PCM = PcmFormat()
 
 
 async def until(condition: Callable[[], bool]) -> None:
-    """Let the event loop turn until a condition holds that nobody reports."""
+    """Run the event loop until a condition holds that has no event to wait for."""
     async with asyncio.timeout(DEADLINE):
         while not condition():  # noqa: ASYNC110
             await asyncio.sleep(0)
 
 
 def warnings(log: pytest.LogCaptureFixture) -> list[str]:
-    """What our own loggers warned of; asyncio's warns of a busy machine."""
+    """Return the warnings of our own loggers; asyncio also warns when the machine is busy."""
     return [
         record.getMessage()
         for record in log.records
@@ -54,7 +54,7 @@ def warnings(log: pytest.LogCaptureFixture) -> list[str]:
 
 @dataclass(frozen=True)
 class Server:
-    """A running server, and what a test may ask of it."""
+    """A running server with shortcuts to the state that tests check."""
 
     service: Service
     engine: FakeEngine
@@ -97,12 +97,12 @@ class Server:
 
     @asynccontextmanager
     async def peer(self) -> AsyncIterator[Peer]:
-        """Connect with something that need not speak the protocol."""
+        """Connect with a raw socket, which need not follow the protocol."""
         async with peer(self.uri) as connected:
             yield connected
 
     async def serves(self) -> None:
-        """Assert that the next client gets its answer."""
+        """Assert that the server answers a new client."""
         async with self.client() as client:
             await client.say(tone(1.0))
             assert await client.transcript() == "1.0 seconds"
@@ -121,12 +121,12 @@ async def serving(
     """Run a server until the block ends.
 
     Args:
-        folder: for models; nothing is put there.
+        folder: models are searched here; nothing is written.
         engine: decodes; released when the block ends.
-        load: loads something else, or later.
+        load: loads the engine, to replace or delay it.
     """
     fake = engine or FakeEngine()
-    # In a thread because it looks for models in folders, and a test may not block.
+    # In a thread: it searches folders for models, and a test must not block the event loop.
     service = await asyncio.to_thread(
         Service,
         settings,
@@ -151,7 +151,7 @@ async def serving(
 
 
 class Speaker:
-    """The wyoming library's client, and what one says with it."""
+    """A client that speaks to the server through the wyoming library."""
 
     def __init__(self, client: AsyncClient) -> None:
         self.client = client
@@ -188,7 +188,10 @@ class Speaker:
         return Info.from_event(await self.receive())
 
     async def ping(self, text: str | None = None) -> str | None:
-        """Return the pong's text. All that was sent before has been taken then."""
+        """Send a ping; return the text of the pong.
+
+        By then the server has processed all events sent before.
+        """
         await self.send(Ping(text).event())
         event = await self.receive()
         assert Pong.is_type(event.type), event
@@ -214,7 +217,7 @@ def utterance(
     language: str | None = None,
     context: dict[str, Any] | None = None,
 ) -> list[Event]:
-    """All events of one utterance, its audio in chunks of 10 ms."""
+    """Return all events of one utterance, with its audio in chunks of 10 ms."""
     return [
         Transcribe(language=language, context=context).event(),
         *recording(pcm16(samples), PCM, chunk=320),
@@ -222,7 +225,7 @@ def utterance(
 
 
 def recording(data: bytes, pcm: PcmFormat, *, chunk: int) -> list[Event]:
-    """The audio events of one utterance, chunk bytes in each."""
+    """Return the audio events of one utterance, with chunk bytes in each audio-chunk."""
     shape = {"rate": pcm.rate, "width": pcm.width, "channels": pcm.channels}
     return [
         AudioStart(**shape).event(),
@@ -240,12 +243,12 @@ def chunks(data: bytes, pcm: PcmFormat, *, chunk: int = 320) -> Sequence[Event]:
 
 
 def frames(events: Sequence[Event]) -> bytes:
-    """The bytes of events."""
+    """Serialise events into the bytes of their frames."""
     return b"".join(map(write_event, events))
 
 
 class Peer:
-    """A connection on which anything can be sent."""
+    """A raw connection on which a test can send any bytes."""
 
     def __init__(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         self._reader = reader
@@ -257,11 +260,11 @@ class Peer:
         return self
 
     def half_close(self) -> None:
-        """Say that no more will come."""
+        """Send a FIN and keep reading."""
         self._writer.write_eof()
 
     async def vanish(self, *, reset: bool) -> None:
-        """Go without a word: with a FIN, or with a RST as after a crash."""
+        """Drop the connection with a FIN, or with a RST as a crash does."""
         if reset:
             self._writer.get_extra_info("socket").setsockopt(
                 socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0)
@@ -283,7 +286,7 @@ class Peer:
         return Error.from_event(event)
 
     async def rest(self) -> bytes:
-        """Return all that comes before the server closes."""
+        """Return all bytes that arrive until the server closes."""
         async with asyncio.timeout(DEADLINE):
             return await self._reader.read()
 

@@ -1,7 +1,7 @@
-"""Time that passes only when nothing else happens: hours of listening in a second.
+"""Sessions in virtual time: hours of audio in a second.
 
-The event loop's clock jumps to the next timer as soon as nobody has anything to do.
-A decode "takes" its time on the same clock, although it sits in the worker's thread.
+The clock of the event loop jumps to the next timer as soon as no task is ready. The duration of
+a decode is a timer on the same clock, although the decode runs in the worker's thread.
 """
 
 from __future__ import annotations
@@ -26,11 +26,11 @@ from wyoming_faster_whisper.testing import FakeEngine, LoudnessVad, pcm16
 
 T = TypeVar("T")
 PCM = PcmFormat()
-CHUNK = 320  # bytes, 10 ms: as Home Assistant sends it
+CHUNK = 320  # bytes, 10 ms: the chunk size of Home Assistant
 
 
 class _Selector(selectors.DefaultSelector):
-    """Waits for what is ready; where nothing is, lets the clock jump instead."""
+    """Selector that advances the virtual clock instead of waiting."""
 
     loop: VirtualLoop
 
@@ -40,20 +40,20 @@ class _Selector(selectors.DefaultSelector):
         if timeout == 0:
             return ready
         while not ready and (timeout is None or loop.decoding() > loop.asleep):
-            ready = super().select(1.0)  # a thread is about to say something
+            ready = super().select(1.0)  # the worker thread is about to call back
         if not ready:
             loop.now += timeout or 0.0
         return ready
 
 
 class VirtualLoop(asyncio.SelectorEventLoop):
-    """An event loop with a clock of its own."""
+    """An event loop with a virtual clock."""
 
     def __init__(self) -> None:
         selector = _Selector()
         selector.loop = self
         self.now = 0.0
-        self.asleep = 0  # decodes whose end is a timer of this loop
+        self.asleep = 0  # decodes that wait for a timer of this loop
         self.decoding: Callable[[], int] = lambda: 0
         super().__init__(selector)
 
@@ -63,14 +63,14 @@ class VirtualLoop(asyncio.SelectorEventLoop):
     def run_in_executor(  # type: ignore[override]
         self, executor: Any, func: Callable[..., T], *args: Any
     ) -> asyncio.Future[T]:
-        """At once, on the spot: another thread would be another clock."""
+        """Run the function at once in this thread; other threads do not follow this clock."""
         done: asyncio.Future[T] = self.create_future()
         done.set_result(func(*args))
         return done
 
 
 def run(test: Coroutine[Any, Any, T]) -> T:
-    """Run a coroutine on a clock of its own."""
+    """Run a coroutine in virtual time."""
     loop = VirtualLoop()
     try:
         return loop.run_until_complete(test)
@@ -79,11 +79,11 @@ def run(test: Coroutine[Any, Any, T]) -> T:
 
 
 class SlowEngine(FakeEngine):
-    """Takes its time, on the loop's clock.
+    """Fake engine whose decodes take virtual time.
 
     Args:
-        seconds: that a decode takes.
-        say: the text for a job.
+        seconds: returns the duration of the decode of a job.
+        say: returns the transcript of a job.
     """
 
     def __init__(
@@ -123,7 +123,7 @@ class _Model:
 
 @dataclass
 class Said:
-    """What a client was told, and when; seconds of the loop's clock."""
+    """What the session sent to its client; times in seconds of the virtual clock."""
 
     answers: list[tuple[float, Answer]] = field(default_factory=list)
     notices: list[Notice] = field(default_factory=list)
@@ -136,10 +136,12 @@ class Said:
 
 
 class House:
-    """Sessions on one worker, in virtual time. Inside run() only.
+    """A worker and its sessions in virtual time; usable only inside run().
 
     Args:
-        seconds: that a decode takes.
+        seconds: returns the duration of the decode of a job.
+        say: returns the transcript of a job; by default its length.
+        language: decode language; None = detect it.
         shared: fields of SessionContext.
     """
 
@@ -177,13 +179,13 @@ class House:
         chunk: int = CHUNK,
         pace: float = 1.0,
     ) -> Said:
-        """Play a recording to a session of its own, and wait for the answer.
+        """Play a recording to a new session and wait for the answer.
 
         Args:
             begin: seconds from now.
-            requests: each with the second of the recording before which it is sent.
-            chunk: bytes.
-            pace: seconds that a second of sound takes; 0 = all at once.
+            requests: each with its position in the recording, in seconds.
+            chunk: bytes per audio chunk.
+            pace: seconds per second of audio; 0 = all at once.
         """
         said = Said()
 
@@ -209,7 +211,7 @@ class House:
             for at in range(0, len(data), chunk):
                 while waiting and waiting[0][0] * 32_000 <= at:
                     session.request(waiting.pop(0)[1])
-                # A microphone has a chunk once its time is over.
+                # A microphone delivers a chunk when its last sample is recorded.
                 due = started + pace * (at + chunk) / 32_000
                 await asyncio.sleep(max(0.0, due - self.loop.time()))
                 session.audio(PCM, data[at : at + chunk])

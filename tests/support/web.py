@@ -1,4 +1,4 @@
-"""What a browser sends to the page's address, without a browser."""
+"""HTTP and WebSocket client that sends what a browser would send."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from .serving import Server, peer
 
 @dataclass(frozen=True)
 class Response:
-    """What an HTTP server answered."""
+    """Response of an HTTP server."""
 
     status: int
     headers: dict[str, str]
@@ -29,13 +29,13 @@ class Response:
 
 
 def address(server: Server) -> str:
-    """HOST:PORT of the page."""
+    """Return HOST:PORT of the page."""
     assert server.service.web_url is not None
     return urlsplit(server.service.web_url).netloc
 
 
 async def get(where: str, path: str, *, host: str | None = None) -> Response:
-    """Fetch a path from HOST:PORT, under another name if one is given."""
+    """Fetch a path from HOST:PORT; host replaces the Host header."""
     async with peer(f"tcp://{where}") as connection:
         connection.send(f"GET {path} HTTP/1.1\r\nHost: {host or where}\r\n\r\n".encode())
         head, _, body = (await connection.rest()).decode().partition("\r\n\r\n")
@@ -45,7 +45,7 @@ async def get(where: str, path: str, *, host: str | None = None) -> Response:
 
 
 class Browser:
-    """A WebSocket as the page opens it."""
+    """The WebSocket that the page opens."""
 
     def __init__(self, connection: ClientConnection) -> None:
         self.connection = connection
@@ -72,20 +72,20 @@ class Browser:
         return message
 
     async def final(self) -> str:
-        """Return the text of the answer."""
+        """Return the text of the final answer; skips partial texts."""
         while (message := await self.receive())["type"] == "partial":
             pass
         assert message["type"] == "final", message
         return str(message["text"])
 
     async def error(self) -> tuple[str, str, int | None]:
-        """Return code and sentence of the error that comes, and the close code behind it."""
+        """Receive an error; return its code, its text and the close code that follows."""
         message = await self.receive()
         assert message["type"] == "error", message
         return message["code"], message["text"], await self.closed()
 
     async def closed(self) -> int | None:
-        """Wait until the server closes; return why."""
+        """Wait until the server closes; return the close code."""
         try:
             while True:
                 await self.connection.recv()
@@ -97,7 +97,7 @@ class Browser:
 async def browser(
     server: Server, *, origin: str | None = None, tls: ssl.SSLContext | None = None
 ) -> AsyncIterator[Browser]:
-    """Open the page's WebSocket; origin is another page's."""
+    """Open the page's WebSocket; origin replaces the page's own origin."""
     page = server.service.web_url
     assert page is not None
     async with connect(

@@ -1,4 +1,4 @@
-"""deploy/grafana.json shows what the server counts: all of it, and nothing else."""
+"""deploy/grafana.json shows every metric of the server, and no others."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from pathlib import Path
 from wyoming_faster_whisper.app.metrics import PREFIX, Metrics, Snapshot
 
 DASHBOARD = Path(__file__).parents[2] / "deploy" / "grafana.json"
-# Histograms are shown by their buckets, counters carry a suffix of Prometheus' own.
+# Prometheus adds these suffixes to the names of counters and histograms.
 SUFFIXES = re.compile(r"_(total|bucket|count|sum)$")
 
 

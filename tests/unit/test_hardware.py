@@ -1,4 +1,4 @@
-"""Cores and memory: what the machine has, and what the cgroup leaves of it."""
+"""Cores and memory of the machine, within the limits of the cgroup."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ def test_two_threads_of_one_core_count_as_one(
         topology = tmp_path / f"cpu{thread}" / "topology"
         topology.mkdir(parents=True)
         (topology / "thread_siblings_list").write_text(siblings + "\n")
-    assert hardware.cores() == 3  # nothing is known of the last
+    assert hardware.cores() == 3  # two physical cores, and CPU 9 without topology
     (tmp_path / "cpu.max").write_text("200000 100000\n")
     assert hardware.cores() == 2
 

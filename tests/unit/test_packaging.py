@@ -1,4 +1,4 @@
-"""The files of the packages say the same as the code, and as one another."""
+"""Add-on, Compose files, unit and wheel agree with the code and with each other."""
 
 from __future__ import annotations
 
@@ -30,8 +30,8 @@ SCHEMA: dict[str, str] = CONFIG["schema"]
 TRANSLATIONS = sorted((ADDON / "translations").glob("*.yaml"))
 UNIT = ROOT / "deploy" / "wyoming-faster-whisper.service"
 
-# What the Supervisor reads of a configuration, with the type each must have. Others are
-# dropped in silence there, so a name that is not here is a mistake.
+# Keys of an add-on configuration that the Supervisor reads, with their types. It silently drops
+# other keys, so a key of config.yaml that is not listed here is a mistake.
 KEYS = {
     **dict.fromkeys(["name", "slug", "description", "version"], str),
     **dict.fromkeys(["arch", "discovery", "map", "backup_exclude"], list),
@@ -48,7 +48,7 @@ TYPE = re.compile(
 
 
 def fits(value: Any, declared: str) -> bool:
-    """Would the Supervisor take the value for an option that is declared so?"""
+    """Return whether the Supervisor accepts a value for an option with this schema type."""
     found = TYPE.fullmatch(declared)
     assert found is not None, f"{declared} is no type of the Supervisor's"
     if choices := found["choices"]:
@@ -65,7 +65,7 @@ def fits(value: Any, declared: str) -> bool:
 
 
 def settings(**chosen: Any) -> Settings:
-    """What the server makes of the add-on's options; fails on one that has no flag."""
+    """Parse the add-on's options as the server does; fails for an option without a flag."""
     return read_settings(command_line({**CONFIG["options"], **chosen}), {}).settings
 
 
@@ -110,7 +110,7 @@ def test_every_option_of_the_stock_add_on_is_taken() -> None:
 
 
 def test_every_option_of_the_add_on_reaches_the_server() -> None:
-    """None is taken and forgotten: each changes what the server is told."""
+    """Each option changes the settings of the server; none is ignored."""
     other: dict[str, Any] = {
         **{"bool": True, "int": 3, "float": 3.5, "str": "something", "password": "secret"},
         **{
@@ -211,7 +211,7 @@ def test_the_repository_can_be_added_to_home_assistant() -> None:
     repository = yaml.safe_load((ROOT / "repository.yaml").read_text())
     assert set(repository) <= {"name", "url", "maintainer"}
     assert repository["name"]
-    # The Supervisor takes every config.yaml, .yml and .json of a repository for an add-on.
+    # The Supervisor treats every config.yaml, .yml and .json in a repository as an add-on.
     tracked = subprocess.run(
         ["git", "ls-files", "--cached", "--others", "--exclude-standard", "*config.*"],
         cwd=ROOT,
@@ -226,7 +226,7 @@ def test_the_repository_can_be_added_to_home_assistant() -> None:
 
 
 def test_the_supervisor_can_give_the_profile_its_name() -> None:
-    """It looks for one line that begins with "profile", and replaces the name in it."""
+    """The Supervisor replaces the name in the single line that begins with "profile"."""
     lines = (ADDON / "apparmor.txt").read_text().splitlines()
     [line] = [line for line in lines if line.startswith("profile ")]
     assert line.split()[1] == CONFIG["slug"]
@@ -291,7 +291,7 @@ def test_the_build_argument_for_a_gpu_names_an_extra() -> None:
 def test_the_unit_starts_the_server_and_holds_it_tight(tmp_path: Path) -> None:
     if (analyze := shutil.which("systemd-analyze")) is None:
         pytest.skip("systemd-analyze is not installed")
-    # Where the server is installed is for the operator; here it is where the tests run.
+    # Use the Python of the tests: the path in the unit need not exist on this machine.
     text = UNIT.read_text()
     installed = "/opt/wyoming-faster-whisper/bin/python"
     assert installed in text
@@ -319,7 +319,7 @@ def test_the_units_variables_are_options() -> None:
 
 
 def test_the_wheel_has_every_file_of_the_package() -> None:
-    """setuptools takes modules by itself, and of other files only those it is told of."""
+    """setuptools includes modules by itself, but other files only if package-data lists them."""
     package = ROOT / "wyoming_faster_whisper"
     project = tomllib.loads((ROOT / "pyproject.toml").read_text())
     patterns = project["tool"]["setuptools"]["package-data"][package.name]

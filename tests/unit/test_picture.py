@@ -1,4 +1,4 @@
-"""Imports point down only, as docs/architecture.md draws it."""
+"""Imports point only downwards, as drawn in docs/architecture.md."""
 
 from __future__ import annotations
 
@@ -14,8 +14,8 @@ import wyoming_faster_whisper
 PACKAGE = Path(wyoming_faster_whisper.__file__).parent
 FILES = {".".join(p.relative_to(PACKAGE).with_suffix("").parts): p for p in PACKAGE.rglob("*.py")}
 
-# Rooms from the top down, each with the rooms that its files may import. A room is a folder,
-# less the folders in it that are rooms themselves. Any file may import those in BASE.
+# Rooms from the top down, each with the rooms that its files may import. A room is a folder
+# without its subfolders that are rooms themselves. Every file may import the room "base".
 MAY_IMPORT = {
     "entry": "commands",
     "commands": "app client config models audio wire",
@@ -39,7 +39,7 @@ MAY_IMPORT = {
     "base": "",
 }
 
-# Files that belong to another room than the folder they lie in. "wire" is what both ends of a
+# Files that belong to another room than their folder. "wire" contains what both ends of a
 # connection need, so the client imports these files of transports/ and no others.
 BELONGS_TO = {
     "__init__": "base",
@@ -54,7 +54,7 @@ BELONGS_TO = {
     "transports.wyoming.framing": "wire",
 }
 
-# These import no asyncio, thread, socket, clock or model.
+# Files without I/O: they import no asyncio, thread, socket, clock or model.
 PURE = [
     "audio.downmix",
     "audio.highpass",
@@ -105,7 +105,7 @@ PURE = [
     "transports.http.origin_check",
     "transports.wyoming.framing",
 ]
-MODEL = {"faster_whisper", "ctranslate2"}  # known to engine/whisper/ctranslate2.py alone
+MODEL = {"faster_whisper", "ctranslate2"}  # imported by engine/whisper/ctranslate2.py only
 IMPURE = MODEL | {
     *("asyncio", "threading", "multiprocessing", "queue", "subprocess", "select", "selectors"),
     *("socket", "ssl", "time", "datetime", "onnxruntime"),
@@ -113,7 +113,7 @@ IMPURE = MODEL | {
 
 
 def imports(source: str, module: str) -> Iterator[str]:
-    """Every name that is imported, in full; ours begin with a dot."""
+    """Yield every imported name in full; names of our package begin with a dot."""
     package = module.split(".")[:-1]
     for node in ast.walk(ast.parse(source)):
         if isinstance(node, ast.Import):
@@ -132,7 +132,7 @@ def _ours_with_a_dot(name: str) -> str:
 
 
 def file_of(name: str) -> str | None:
-    """The file that an imported name of ours is in; None for a name of the package itself."""
+    """Return the file that defines an imported name of our package."""
     while name:
         if name in FILES:
             return name
@@ -143,7 +143,7 @@ def file_of(name: str) -> str | None:
 
 
 def room_of(file: str) -> str:
-    """The room that a file is in."""
+    """Return the room of a file."""
     if file in BELONGS_TO:
         return BELONGS_TO[file]
     folder = file.rpartition(".")[0]
@@ -153,14 +153,14 @@ def room_of(file: str) -> str:
 
 
 def imported(source: str, module: str) -> Iterator[str]:
-    """The files of ours that a file imports."""
+    """Yield the files of our package that a file imports."""
     for name in imports(source, module):
         if name.startswith(".") and (file := file_of(name[1:])) is not None:
             yield file
 
 
 def forbidden(source: str, module: str) -> list[str]:
-    """What a file of ours imports against the rules."""
+    """Return the imports of a file that break the rules."""
     room = room_of(module)
     allowed = {room, "base", *MAY_IMPORT[room].split()}
     libraries = IMPURE if module in PURE else MODEL
@@ -177,7 +177,7 @@ def test_a_file_imports_only_what_lies_below_it(module: str) -> None:
 
 
 def test_a_rule_names_only_rooms_below_its_own() -> None:
-    """So no import points up, and the rooms have no cycle."""
+    """Then no import points upwards and the rooms have no cycle."""
     rooms = list(MAY_IMPORT)
     for at, room in enumerate(rooms):
         assert set(MAY_IMPORT[room].split()) <= set(rooms[at + 1 :]), room
@@ -196,7 +196,7 @@ def test_no_files_import_one_another_in_a_circle() -> None:
         module: {
             file
             for file in imported(path.read_text(), module)
-            # A folder's __init__ may say what is in it.
+            # A folder's __init__ may import the files in it.
             if not file.endswith("__init__") and file != module
         }
         for module, path in FILES.items()
@@ -213,7 +213,7 @@ def test_the_tables_name_nothing_that_is_gone() -> None:
 
 
 def test_only_what_is_kept_for_another_day_reads_the_wall_clock() -> None:
-    """All else goes by clocks that nobody sets: a jump moves no time-out."""
+    """All other code uses monotonic clocks, so setting the clock does not affect timeouts."""
     wall = re.compile(r"\btime\.time\(|datetime\.(now|today)|\butcnow\(")
     readers = {module for module, path in FILES.items() if wall.search(path.read_text())}
     assert readers == {"models.measurements"}

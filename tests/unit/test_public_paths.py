@@ -1,4 +1,4 @@
-"""The import paths and commands that others rely on."""
+"""Public import paths and commands, which must not change."""
 
 from __future__ import annotations
 

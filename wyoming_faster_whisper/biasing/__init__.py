@@ -1,1 +1,1 @@
-"""Contextual biasing: the names of a home, and text corrected with them."""
+"""Contextual biasing: fetches the names of a home and recognises them in speech."""

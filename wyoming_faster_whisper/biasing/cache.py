@@ -1,4 +1,4 @@
-"""The names at hand: fetched while people talk, never waited for twice."""
+"""Cache of the names of a home, refreshed while a client is speaking."""
 
 from __future__ import annotations
 
@@ -13,18 +13,19 @@ _LOGGER = logging.getLogger(__name__)
 
 
 class NameCache:
-    """The names of the last fetch that worked.
+    """Cache that holds the names of the last successful fetch. Event loop only.
 
-    A fetch begins when somebody begins to speak, and has as long as the sentence
-    takes. An utterance waits only while there are no names at all, and not where
-    another has waited in vain or the last fetch failed. The first failure in a row is
-    a warning.
+    A fetch starts when a client begins to speak, so it normally completes before the
+    utterance ends. An utterance waits for it only while the cache has never been filled,
+    and not after the last fetch failed or an earlier wait timed out. The first of several
+    consecutive failures is logged as a warning, the others at debug level.
 
     Args:
-        fetch: asks for the names; raises ServerError.
-        interval: seconds between the beginnings of two fetches, at least.
-        max_wait: seconds that an utterance waits at most.
-        clock: seconds, monotonic.
+        fetch: fetches the names; raises ServerError.
+        interval: minimum seconds between the starts of two fetches. After a failure the
+            next fetch may start at once.
+        max_wait: maximum seconds that an utterance waits.
+        clock: returns seconds, monotonic.
     """
 
     def __init__(
@@ -42,7 +43,7 @@ class NameCache:
         self._names: tuple[str, ...] | None = None  # None: never fetched
         self._last_fetch = float("-inf")  # seconds
         self._failing = False
-        self._waited = False  # in vain
+        self._waited = False  # an utterance waited max_wait without getting names
         self._task: asyncio.Task[None] | None = None
 
     def __repr__(self) -> str:
@@ -52,18 +53,18 @@ class NameCache:
 
     @property
     def names(self) -> tuple[str, ...]:
-        """What is known now."""
+        """Names of the last successful fetch; empty before the first."""
         return self._names or ()
 
     def refresh(self) -> None:
-        """Somebody begins to speak: begin a fetch, if one is due and none runs."""
+        """Start a fetch if one is due and none is running. Call it when speech begins."""
         due = self._failing or self._clock() - self._last_fetch >= self._interval
         if due and not self._fetching:
             self._last_fetch = self._clock()
             self._task = asyncio.create_task(self._refresh(), name="fetch names")
 
     async def wait(self) -> tuple[str, ...]:
-        """The names for an utterance that has ended; waits only where there are none yet."""
+        """Return the names for an utterance that has ended; see the class for when it waits."""
         vain = self._failing or self._waited
         if self._names is None and not vain and self._task is not None:
             _, waiting = await asyncio.wait([self._task], timeout=self._max_wait)
@@ -71,7 +72,7 @@ class NameCache:
         return self.names
 
     async def close(self) -> None:
-        """End a fetch that runs."""
+        """Cancel a running fetch and wait until it has stopped."""
         if self._task is not None:
             self._task.cancel()
             await asyncio.wait([self._task])
@@ -91,5 +92,5 @@ class NameCache:
         if self._names is None or self._failing:
             _LOGGER.info("Names from Home Assistant: %d", len(names))
         self._failing = False
-        if names != self._names:  # a guess with the same names stays valid
+        if names != self._names:  # keep the same tuple, so that guesses made with it stay valid
             self._names = names

@@ -1,4 +1,4 @@
-"""Words of a text that may be a name: how much speaks for it, and against. Pure."""
+"""Candidates: words of a text that may be a misrecognised name, scored in log odds. Pure."""
 
 from __future__ import annotations
 
@@ -9,7 +9,8 @@ from .phonetics import letters
 
 _WORD = re.compile(r"[^\W_]+(?:['’.\-][^\W_]+)*")
 
-# Weights of the evidence, in units of log odds, fitted on bench.speech.homes.TUNING.
+# Weights of the evidence in log odds, fitted on bench.speech.homes.TUNING; docs/names.md has the
+# data and its limits.
 _PRIOR = -5.0
 _PER_SOUND = 1.2
 _PER_MISSED_SOUND = -3.6
@@ -18,21 +19,22 @@ _PER_ZIPF = -0.6
 _SPLIT = 1.5
 _NAME_WORD = 5.0
 _FUNCTION_WORD_AT_EDGE = -2.5
-# For words of the language, where no other word of the name stands beside them, and the more
-# the commoner: "the alarm works" is not about a Worx, nor an "espresso" about a Nespresso.
-# Stricter than the fit: what was meant all the same comes out when the decoder is asked.
+# Penalties for replacing words of the language when no other word of the name is next to them.
+# The penalty grows with the Zipf frequency: "the alarm works" does not mean a Worx, "espresso"
+# does not mean a Nespresso. Stricter than the fit, because rescoring by the decoder can still
+# find the name.
 _KNOWN = -4.0
 _EVERYDAY = -3.0
-# For a little word that would go with words that nobody knows: "the starkey is" is no Sparkles.
+# Penalty for replacing a function word together with OOV words: "the starkey is" is not Sparkles.
 _FUNCTION_WORD_BY_SOUND = -1.0
 
-_MOST_SOUNDS = 8.0  # a longer name is no surer to be meant
-EVERYDAY_ZIPF = 3.0  # commonness: "grow" has 4.9, "plank" 3.1
+_MOST_SOUNDS = 8.0  # more sounds than this add no evidence
+EVERYDAY_ZIPF = 3.0  # Zipf frequency; "grow" has 4.9, "plank" 3.1
 
 
 @dataclass(frozen=True, slots=True)
 class Word:
-    """A word and where it stands in the text."""
+    """A word and its character positions in the text."""
 
     text: str
     start: int
@@ -45,22 +47,22 @@ class Word:
 
 @dataclass(frozen=True, slots=True)
 class Candidate:
-    """A name that may be meant by some words of the text."""
+    """A name, and the words of the text that it may replace."""
 
     name: str
-    first: int  # word
-    last: int  # word, not included
-    sounds: float  # of the name, without the words that are right already
-    missed: float  # sounds, of those
-    spelling: float  # 0 to 1: how alike they are written
-    zipf: float  # commonness of the rarest word that would go
-    split: bool  # more words than the name has
-    has_name_word: bool  # another word of the name stands there
-    function_word_at_edge: bool  # a little word would go with the others
+    first: int  # index of the first replaced word
+    last: int  # index after the last replaced word
+    sounds: float  # number of sounds in the words of the name that were not recognised exactly
+    missed: float  # number of those sounds that the text does not match
+    spelling: float  # similarity of the spellings, 0 to 1
+    zipf: float  # Zipf frequency of the rarest replaced word; 0 = out of vocabulary
+    split: bool  # the text has more words here than the name
+    has_name_word: bool  # another word of the name was recognised exactly
+    function_word_at_edge: bool  # the first or last replaced word is a function word
 
     @property
     def evidence(self) -> float:
-        """Log odds that the name was meant; 0 is even."""
+        """Log odds that the speaker said the name; 0 means equally likely."""
         if self.has_name_word:
             return self.similarity
         if not self.zipf:
@@ -69,7 +71,7 @@ class Candidate:
 
     @property
     def similarity(self) -> float:
-        """The same, were the words that stand there no more than a way to write sounds."""
+        """Log odds from sound and spelling, with a smaller penalty for words of the language."""
         return (
             _PRIOR
             + _PER_SOUND * min(self.sounds, _MOST_SOUNDS)

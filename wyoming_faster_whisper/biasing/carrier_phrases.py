@@ -1,9 +1,10 @@
-"""Whether words order or ask something of the thing that is named behind them. Pure.
+"""Carrier phrases: the words of a command or question that precede a device name. Pure.
 
-"Start the work in ten minutes" is about a thing, which a Worx may be; "the works
-will start on Monday" is not. An order has its verb among its first words, and the thing
-follows it at once: "turn off the ...", "put the chairs away before ..." no more. A
-question begins with its word: "is the ...", "what is the status of the ...".
+"Start the work in ten minutes" is a command to some device, possibly a Worx; "the works
+will start on Monday" is not. A command has its verb among its first words, and the device
+follows the verb closely: "turn off the ..." is a carrier phrase, "put the chairs away
+before ..." is not. A question begins with its question word or verb: "is the ...",
+"what is the status of the ...".
 """
 
 from __future__ import annotations
@@ -50,7 +51,7 @@ _BEING = {
     "nl": "is zijn was",
     "pt": "está estão é",
 }
-_OTHERS = {  # what is asked for, and what is set
+_OTHERS = {  # what a question asks for, and the units of a setting
     "en": "status state percent degrees seconds minute minutes hour hours",
     "de": "status prozent grad sekunden minute minuten stunde stunden",
     "es": "estado por ciento grados segundos minuto minutos hora horas",
@@ -68,18 +69,18 @@ def _sets(words: dict[str, str]) -> dict[str, frozenset[str]]:
 _VERBS_OF, _ASKING_OF, _BEING_OF = _sets(_VERBS), _sets(_ASKING), _sets(_BEING)
 _NONE: frozenset[str] = frozenset()
 
-_NEAR = 3  # words: the verb is one of the last before the name, and one of the first of all
-_QUESTION = 6  # words: "what is the status of the"
-_FUNCTION_WORD_ZIPF = 6.5  # commonness of "of", "my", "at"; "good" has 6.4
-_CARRIER_ZIPF = 6.0  # commonness of words that may stand anywhere around a name
+_NEAR = 3  # the verb is among the first words of the text and among the last before the name
+_QUESTION = 6  # maximum words of a question before the name: "what is the status of the"
+_FUNCTION_WORD_ZIPF = 6.5  # words above are function words ("of", "my", "at"); "good" has 6.4
+_CARRIER_ZIPF = 6.0  # Zipf frequency; words above may occur anywhere around a name
 
 
 def is_order_about(before: Iterable[str], language: str) -> bool:
-    """Whether an order or a question has begun, and what it is about comes next.
+    """Return whether these words begin a command or question whose device comes next.
 
     Args:
-        before: the words up to there.
-        language: Whisper's code.
+        before: the words of the text before the possible name.
+        language: Whisper's language code; False for languages without a word list.
     """
     words = [word for word in map(str.casefold, before) if word not in _POLITE]
     verbs = _VERBS_OF.get(language, _NONE)
@@ -97,7 +98,7 @@ def is_order_about(before: Iterable[str], language: str) -> bool:
 
 @lru_cache(maxsize=2)
 def carrier_words(language: str) -> frozenset[str]:
-    """Words, in small letters, that stand around a name in orders and questions."""
+    """Return the lower-case words that surround a name in commands and questions."""
     little = (
         word for word, common in zipf_frequencies(language).items() if common > _CARRIER_ZIPF
     )

@@ -1,11 +1,10 @@
-"""Names that were misheard, put right. Pure.
+"""Correction of misrecognised names in a text, by sound and spelling. Pure.
 
-A recogniser that does not know "Ecobee" writes down what it sounds like:
-"incubi", "eco be". Every few words of a text are compared, by sound and by
-spelling, with every name of the home. Whether the name was meant is weighed
-as a judge would: each sound that agrees speaks for it, each that is missing
-against it, and the more so the more common the words are that stand there.
-So "incubi" becomes "Ecobee", while "light" stays "light" beside a "Lyte".
+A recogniser that does not know "Ecobee" writes down what it sounds like: "incubi",
+"eco be". The corrector compares every short run of words with every name of the home.
+Each matching sound adds evidence for the name, each missing sound subtracts some, and
+common words need more evidence than rare ones. So "incubi" becomes "Ecobee", while
+"light" remains "light" in a home that has a "Lyte".
 """
 
 from __future__ import annotations
@@ -22,23 +21,25 @@ from .candidates import EVERYDAY_ZIPF, Candidate, Word, words_of
 from .lexicon import zipf_frequencies
 from .phonetics import READINGS, letters, phonetic_features
 
-_STOP = re.compile(r"[.!?;:。！？]")  # between two words: no name goes on behind it
+_STOP = re.compile(r"[.!?;:。！？]")  # between two words: a name does not continue past it
 _PAUSE = re.compile(r"[,.!?;:]\s")
-_MIN_SIMILARITY = 0.5  # in sound; below it nothing else could make up for it
-_MORE_WORDS = 2  # than the name has: "net at mode" for "Netatmo"
-_LONGEST_NAME = 6  # words; longer ones are told apart by any few of them
-_LONGEST_TEXT = 400  # words; of a dictation the rest is left alone
+_MIN_SIMILARITY = 0.5  # phonetic, 0 to 1; no other evidence outweighs a lower one
+_MORE_WORDS = 2  # more than the name has: "net at mode" for "Netatmo"
+_LONGEST_NAME = 6  # words; longer names are ignored
+_LONGEST_TEXT = 400  # words; the rest of a longer dictation is not corrected
 
-_EDGE_WORD_ZIPF = 6.2  # commonness of "on", "the", "to"
-_NAME_WORD_ZIPF = 5.0  # commonness of a word that some name has
+_EDGE_WORD_ZIPF = 6.2  # words above are function words: "on", "the", "to"
+_NAME_WORD_ZIPF = 5.0  # minimum that a word of a name gets: it is expected here
 
 
 class Corrector:
-    """Knows the names of a home. Costs milliseconds for a sentence and 200 names.
+    """Corrector for the names of one home. Takes milliseconds per sentence with 200 names.
 
     Args:
-        names: as they should be written; the first of two alike wins.
-        language: Whisper's code. Where we know no words of it, nothing is changed.
+        names: in the spelling to write; of two that differ only in case, accents and
+            punctuation the first is used. Names of more than 6 words are ignored.
+        language: Whisper's language code. Without a word list only exact matches are
+            rewritten, with the punctuation and case of the name.
     """
 
     def __init__(self, names: Sequence[str], language: str = "en") -> None:
@@ -62,7 +63,7 @@ class Corrector:
         self._most_words = max(map(len, known), default=0) + _MORE_WORDS
 
     def correct(self, text: str) -> str:
-        """The text with every name that was nearly said written as it should be."""
+        """Return the text with every misrecognised or misspelt name corrected."""
         words = words_of(text)
         chosen: list[Candidate] = []
         for candidate in sorted(
@@ -82,9 +83,9 @@ class Corrector:
         return text
 
     def exact_matches(self, words: Sequence[Word]) -> Iterator[tuple[str, int, int]]:
-        """Names that stand there to the letter, with the first word and the one behind the last.
+        """Yield (name, first, last) for names with the same letters; last is exclusive.
 
-        The longest of those that begin at a word.
+        Of several names that start at the same word, the longest is yielded.
         """
         plain = [word.letters for word in words]
         done = 0
@@ -96,10 +97,11 @@ class Corrector:
                     break
 
     def _misspells(self, candidate: Candidate, words: Sequence[Word]) -> bool:
-        """Whether an everyday word stands between what is written and the name.
+        """Return whether a written word is a misspelt everyday word rather than the name.
 
-        "expresso" is an espresso, which only then is like a Nespresso; while "valant",
-        a letter from "valiant" as well, is no further from Vaillant than that is.
+        An everyday word explains it if it is one edit from the written word and closer to
+        the name: "expresso" is a misspelt "espresso", not a Nespresso. "valant" is one edit
+        from "valiant", but that is no closer to Vaillant, so the name remains possible.
         """
         name = name_words(candidate.name)
         return len(name) == 1 and any(
@@ -108,7 +110,7 @@ class Corrector:
         )
 
     def _misspelt(self, text: str, words: Sequence[Word]) -> Iterator[tuple[int, int, str]]:
-        """Where a name stands, to the letter, but not to the sign: "wifi" for "Wi-Fi"."""
+        """Yield (start, end, name) for names written with other punctuation: "wifi", "Wi-Fi"."""
         for name, first, last in self.exact_matches(words):
             start, end = words[first].start, words[last - 1].end
             written = text[start:end]
@@ -121,7 +123,7 @@ class Corrector:
                 yield start, end, name
 
     def candidates(self, text: str) -> Iterator[Candidate]:
-        """Every name that any few words of the text are somewhat like."""
+        """Yield a candidate for every run of words that resembles a name phonetically."""
         words = words_of(text)[:_LONGEST_TEXT]
         if not self._zipf or not self._parts or not words:
             return
@@ -146,7 +148,7 @@ class Corrector:
             scorer=Levenshtein.normalized_similarity,
             score_cutoff=_MIN_SIMILARITY,
         )
-        # By either reading, so once at most for each name.
+        # Both readings of a name may match; weigh it once.
         pairs = {
             (row, column % len(self._parts)) for row, column in zip(*alike.nonzero(), strict=True)
         }
@@ -157,7 +159,7 @@ class Corrector:
                 yield from self._weigh(words, plain, first, last, parts)
 
     def _free(self, words: Sequence[Word]) -> list[bool]:
-        """Which words may be changed: no numbers, and no part of a name that is right."""
+        """Return which words may be replaced: no numbers, and no words of a correct name."""
         free = [not any(c.isdigit() for c in word.letters) for word in words]
         for _, first, last in self.exact_matches(words):
             free[first:last] = [False] * (last - first)
@@ -171,13 +173,13 @@ class Corrector:
         last: int,
         parts: tuple[str, ...],
     ) -> Iterator[Candidate]:
-        """Compare what differs, leaving out the words that are right at either end."""
+        """Compare the words that differ, without the matching words at either end."""
         heard = plain[first:last]
         before = common_prefix(heard, parts)
         after = common_prefix(heard[before:][::-1], parts[before:][::-1])
         wrong, right = heard[before : len(heard) - after], parts[before : len(parts) - after]
         if not wrong or not right:
-            return  # a word too many or too few is no mishearing
+            return  # an extra or missing word is not a misrecognition
         alike = max(
             Levenshtein.normalized_similarity(
                 phonetic_code(wrong, 0), phonetic_code(right, reading)
@@ -186,7 +188,7 @@ class Corrector:
         )
         if alike < _MIN_SIMILARITY:
             return
-        sounds = len(phonetic_code(right, 0)) / 3  # three features a sound
+        sounds = len(phonetic_code(right, 0)) / 3  # a consonant has three features
         common = [
             self.zipf_frequency(words[at].text) for at in range(first + before, last - after)
         ]
@@ -215,7 +217,7 @@ def name_words(text: str) -> tuple[str, ...]:
 
 
 def _between(written: str, name: str, plain: Sequence[str]) -> bool:
-    """Whether one of the plain words is a letter from the written one, on its way to the name."""
+    """Return whether a plain word is one edit from the written one and closer to the name."""
     far = Levenshtein.distance(written, name)
     return any(
         Levenshtein.distance(word, name) == far - 1
@@ -230,7 +232,7 @@ def phonetic_code(parts: Sequence[str], reading: int) -> str:
 
 
 def common_prefix(one: Sequence[str], other: Sequence[str]) -> int:
-    """How many words both begin with."""
+    """Return the number of leading items that are equal in both."""
     count = 0
     for a, b in zip(one, other, strict=False):
         if a != b:
@@ -241,5 +243,5 @@ def common_prefix(one: Sequence[str], other: Sequence[str]) -> int:
 
 @lru_cache(maxsize=8)
 def corrector(names: tuple[str, ...], language: str) -> Corrector:
-    """The one for these names; made once."""
+    """Return the cached corrector for these names, created on first use."""
     return Corrector(names, language)

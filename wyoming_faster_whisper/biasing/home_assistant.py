@@ -1,8 +1,8 @@
-"""The names in a home, asked of Home Assistant over its websocket API.
+"""Client of Home Assistant's WebSocket API that fetches the names in a home.
 
-Read only: what is exposed to its voice assistant, the aliases of that, and the
-areas and floors. Two or three round trips; questions that do not depend on
-one another go out together. Needs the extra "hass" (aiohttp).
+Read-only: the entities exposed to Assist with their aliases, and the areas and floors.
+It takes two or three round trips, because independent requests are sent together. Needs
+the extra "hass" (aiohttp).
 """
 
 from __future__ import annotations
@@ -21,9 +21,10 @@ except ImportError as missing:
         "--hass-token needs the extra hass: pip install 'wyoming-faster-whisper[hass]'"
     ) from missing
 
-_LARGEST = 32 * 2**20  # bytes of one answer; a thousand exposed entities are one megabyte
+_LARGEST = 32 * 2**20  # bytes per message; a thousand exposed entities take one megabyte
 
-# What people switch by its own name; of sensors, of which there are hundreds, they ask by area.
+# Domains whose entities people address by name. Sensors, of which a home has hundreds, are
+# usually addressed by area.
 _SPOKEN_DOMAINS = frozenset(
     "climate cover fan humidifier lawn_mower light lock media_player scene script siren switch "
     "todo vacuum valve water_heater".split()
@@ -31,21 +32,21 @@ _SPOKEN_DOMAINS = frozenset(
 
 
 class HomeAssistantError(ServerError):
-    """Home Assistant could not be asked, or said no."""
+    """Home Assistant is unreachable, or it refused a request."""
 
     code = "hass"
 
 
 class HomeAssistant:
-    """One Home Assistant, asked for its names.
+    """Client of one Home Assistant server.
 
     Args:
-        api: URL of its API, like http://homeassistant.local:8123/api.
-        token: a long-lived access token of an administrator.
-        timeout: seconds for the whole conversation.
+        api: URL of its API, for example http://homeassistant.local:8123/api.
+        token: long-lived access token of an administrator.
+        timeout: seconds for one fetch, all round trips together.
 
     Raises:
-        SettingError: the URL is none.
+        SettingError: api is not an http:// or https:// URL.
     """
 
     def __init__(self, api: str, token: str, *, timeout: float = 10.0) -> None:
@@ -62,13 +63,15 @@ class HomeAssistant:
         return f"<HomeAssistant {self._url}>"
 
     async def names(self) -> tuple[str, ...]:
-        """All names that may be spoken, those first that are likeliest to be.
+        """Fetch all names, those most likely to be spoken first.
 
-        Areas and floors in use, what people switch (each name with its aliases), other
-        areas and floors, everything else.
+        The order is: areas and floors that contain exposed entities, entities of domains
+        that people address by name, other areas and floors, other entities. Aliases follow
+        their name.
 
         Raises:
-            HomeAssistantError: there is no answer, or a no; the sentence says which.
+            HomeAssistantError: the connection failed, the answer took longer than timeout,
+                or Home Assistant refused a request.
         """
         try:
             async with (
@@ -86,14 +89,14 @@ class HomeAssistant:
         except (aiohttp.ClientError, OSError) as error:
             raise HomeAssistantError(f"{self._url}: {printable(error, 200)}") from error
         except (ValueError, TypeError, KeyError, AttributeError) as error:
-            # Its answers are not checked field by field.
+            # The parser reads fields unchecked; an unexpected shape ends up here.
             raise HomeAssistantError(
-                f"{self._url} says what we do not know: {error!r}"
+                f"{self._url} sent an unexpected response: {error!r}"
             ) from error
 
 
 class _Conversation:
-    """Numbered questions and their answers."""
+    """Authenticated WebSocket connection that matches responses to numbered requests."""
 
     def __init__(self, socket: aiohttp.ClientWebSocketResponse) -> None:
         self._socket = socket
@@ -106,15 +109,15 @@ class _Conversation:
         answer = await socket.receive_json()
         if answer["type"] != "auth_ok":
             raise HomeAssistantError(
-                f"Home Assistant does not take the token: {printable(answer.get('message'))}"
+                f"Home Assistant does not accept the token: {printable(answer.get('message'))}"
             )
         return cls(socket)
 
     async def ask(self, *questions: Mapping[str, Any]) -> list[Any]:
-        """Ask all at once; the answers come in the questions' order.
+        """Send all requests together; return the answers in the order of the requests.
 
-        A subscription is answered by its first event. An answer is None where Home
-        Assistant is too old to know the question.
+        The answer to a subscription is its first event. An answer is None if this version
+        of Home Assistant does not know the request.
         """
         numbers = range(self._asked + 1, self._asked + 1 + len(questions))
         self._asked += len(questions)
@@ -125,7 +128,7 @@ class _Conversation:
             message = await self._socket.receive_json()
             number = message.get("id")
             if number not in numbers:
-                continue  # news of an earlier subscription
+                continue  # event of an earlier subscription
             question = questions[number - numbers[0]]
             if message["type"] == "event":
                 answers.setdefault(number, message["event"])
@@ -138,11 +141,11 @@ class _Conversation:
 
 
 def _check_refusal(question: Mapping[str, Any], error: Mapping[str, Any]) -> None:
-    """Raise what a refusal means, unless it is that Home Assistant is too old."""
+    """Raise HomeAssistantError for a refusal, unless the request is merely unknown."""
     if error.get("code") == "unknown_command":
         return
     if error.get("code") == "unauthorized":
-        raise HomeAssistantError("the token is not an administrator's, who alone sees names")
+        raise HomeAssistantError("the token is not an administrator's; others cannot list names")
     raise HomeAssistantError(f"{question['type']}: {printable(error.get('message'))}")
 
 
@@ -166,7 +169,7 @@ async def _names(home: _Conversation) -> tuple[str, ...]:
         )
         entries = {entity: entry for entity, entry in (entries or {}).items() if entry}
         states = (event or {}).get("a") or {}
-    # Where it is says the entity itself, or else its device.
+    # An entity without an area of its own belongs to the area of its device.
     device_areas: dict[str, str] = {}
     if any(entry.get("device_id") and not entry.get("area_id") for entry in entries.values()):
         [devices] = await home.ask({"type": "config/device_registry/list"})
@@ -180,7 +183,7 @@ async def _names(home: _Conversation) -> tuple[str, ...]:
         if entry.get("disabled_by"):
             continue
         used.add(entry.get("area_id") or device_areas.get(entry.get("device_id"), ""))
-        # The name on the dashboard: the registry's may lack the device's name.
+        # Prefer the name on the dashboard: the registry may omit the device name.
         name = states.get(entity, {}).get("a", {}).get("friendly_name")
         tier = spoken if entity.partition(".")[0] in _SPOKEN_DOMAINS else others
         tier += [name or entry.get("name") or entry.get("original_name"), *_aliases(entry)]
@@ -206,9 +209,10 @@ def _called(place: Mapping[str, Any]) -> Sequence[Any]:
 
 
 def unique(names: Iterable[Any]) -> tuple[str, ...]:
-    """Each name once, the first spelling; cleaned, and without what is no name.
+    """Return each name once, in its first spelling, cleaned of invisible characters.
 
-    Since 2026 an alias can be null in Home Assistant's registry.
+    Names are compared without case. Values that are not text are dropped: since 2026 an
+    alias can be null in Home Assistant's registry.
     """
     found: dict[str, str] = {}
     for name in names:

@@ -1,7 +1,8 @@
-"""Texts with a name in them that may have been said instead of what was heard. Pure.
+"""Rescoring of hypotheses with names: alternative texts, and the choice among them. Pure.
 
-They are for the recogniser: it can tell how likely it holds each, and which was meant
-follows from that, from how alike the two sound, and from where the name stands.
+The caller has the decoder score each alternative text. The choice depends on these scores,
+on how similar the alternative sounds to the first hypothesis, and on the position of the
+name.
 """
 
 from __future__ import annotations
@@ -18,23 +19,23 @@ from .carrier_phrases import is_order_about
 from .correct import Corrector, common_prefix, name_words, phonetic_code
 from .phonetics import READINGS
 
-_NEAR = 5  # texts that are weighed: orders and questions about a name
-_NEAR_ELSEWHERE = 2  # others
-_BEGINNING = 4  # words
-_PLACES = 2  # in which one name is weighed, in those; elsewhere in one
-_MIN_SIMILARITY = -6.5  # log odds; the decoder says no to what was not meant
-_MIN_SIMILARITY_IN_ORDER = -10.0  # the same of what the decoder is told of, where an order begins
-_WRITTEN = 9.0  # the same of a name that was written to the letter
-_PER_RANK = -0.25  # of a text, in log odds: what the decoder holds for less likely
+_NEAR = 5  # maximum rewrites whose name follows a carrier phrase
+_NEAR_ELSEWHERE = 2  # maximum other rewrites
+_BEGINNING = 4  # words searched for a carrier phrase
+_PLACES = 2  # maximum places for one name after a carrier phrase; elsewhere 1
+_MIN_SIMILARITY = -6.5  # log odds; low, because the decoder rejects wrong names
+_MIN_SIMILARITY_IN_ORDER = -10.0  # in similar_names(), if a text begins with a carrier phrase
+_WRITTEN = 9.0  # log odds, for ranking, of a name that a hypothesis spells exactly
+_PER_RANK = -0.25  # log odds per rank of the hypothesis in the n-best list
 
-# How much likelier than what was heard the decoder must hold a text, in natural logs, and what
-# makes it more or less. It may be less likely where it sounds like what was heard, the name like
-# what stands there, or another word of the name was heard, and where the decoder was unsure of
-# all it heard. It must be likelier the longer the name: the decoder likes what it was told of.
-# Words of the language give way less easily; in an order or a question, which are about some
-# thing, nearly as easily as others. Fitted as a conditional logistic regression (which of the
-# texts was meant?) on bench.speech.homes.TUNING, another home like it, recorded orders and
-# sentences made of words like the names.
+# Weights of Rewrite.min_gain, in natural-log units of the decoder's score. The required gain is
+# lower if the rewrite sounds like the first hypothesis, if the name sounds like the words it
+# replaces, if another word of the name was recognised, and if the first hypothesis has a low
+# avg_logprob. It is higher for long names, because biasing makes the decoder favour them, and for
+# replacing words of the language, though hardly so after a carrier phrase. Fitted as a
+# conditional logistic regression (which of the texts was spoken?) on bench.speech.homes.TUNING, a
+# second home like it, recorded orders, and sentences of words that sound like the names; see
+# docs/names.md.
 _BASE_GAIN = 2.9
 _PER_ALIKE = -10.6
 _PER_SOUND = 0.8
@@ -44,37 +45,37 @@ _NAME_WORD = -10.4
 _PER_LOGPROB = 3.9
 _EDGE = 1.6
 _ABOUT = -6.0
-# Stricter than the fit outside of orders, by 2 each: "the works will start" is no Worx, and
-# "the starkey is", with its little word, no Sparkles.
+# Outside of carrier phrases each is 2 stricter than the fit: "the works will start" does not mean
+# a Worx, and "the starkey is", with its function word, does not mean Sparkles.
 _KNOWN = 10.0
 _KNOWN_ABOUT = -5.0
 _EDGE_ELSEWHERE = 2.0
 
-_FEATURES = 3  # of a sound
-_EXACT = 2.0  # likeness, in log odds, of a name that was written to the letter
+_FEATURES = 3  # phonetic features per consonant
+_EXACT = 2.0  # similarity, for min_gain, of a name that a hypothesis spells exactly
 
 
 @dataclass(frozen=True, slots=True)
 class Rewrite:
-    """What may have been said instead of a text."""
+    """An alternative to the first hypothesis, with a name in it."""
 
     name: str
     text: str  # with the name in it
-    min_gain: float  # how much likelier the decoder must hold it than what was heard, natural log
+    min_gain: float  # required score above the first hypothesis, natural log; may be negative
 
 
 @dataclass(frozen=True, slots=True)
 class _NamePlace:
-    """Where a name may be meant in some text."""
+    """A name and the words of a hypothesis that it may replace."""
 
     name: str
     similarity: float
     function_word_at_edge: bool  # see Candidate
     has_name_word: bool
     words: Sequence[Word]
-    first: int  # word
-    last: int  # word, not included
-    exact: bool = False  # it stands there to the letter
+    first: int  # index of the first replaced word
+    last: int  # index after the last replaced word
+    exact: bool = False  # the hypothesis spells the name exactly
 
     @property
     def before(self) -> Sequence[Word]:
@@ -86,10 +87,13 @@ class _NamePlace:
 
 
 def similar_names(home: Corrector, texts: Sequence[str], count: int) -> tuple[str, ...]:
-    """The names that something in the texts sounds like, the likeliest first; () for none.
+    """Return up to count names that the texts resemble, the most similar first.
+
+    The result is empty unless the best name is similar enough; after a carrier phrase less
+    similarity is needed.
 
     Args:
-        texts: what may have been said, the likeliest first.
+        texts: n-best list, the most likely first.
     """
     best: dict[str, float] = {}
     for rank, text in enumerate(texts):
@@ -103,7 +107,7 @@ def similar_names(home: Corrector, texts: Sequence[str], count: int) -> tuple[st
 
 
 def is_order(home: Corrector, texts: Sequence[str]) -> bool:
-    """Whether one of the texts begins as an order or a question about some thing does."""
+    """Return whether one of the texts begins with a carrier phrase."""
     starts = ([word.text for word in words_of(text)[:_BEGINNING]] for text in texts)
     return any(
         is_order_about(words[:end], home.language)
@@ -113,7 +117,7 @@ def is_order(home: Corrector, texts: Sequence[str]) -> bool:
 
 
 def words_unlike(home: Corrector, text: str, names: Sequence[str]) -> frozenset[str]:
-    """The words of a text that sound like none of these names, nor are a part of what does."""
+    """Return the words of a text outside every run of words that resembles one of the names."""
     words = words_of(text)
     like: set[int] = set()
     for found in home.candidates(text):
@@ -129,13 +133,15 @@ def rewrites(
     *,
     avg_logprob: float = 0.0,
 ) -> tuple[Rewrite, ...]:
-    """Texts with the few names that may have been said; () where none is likely.
+    """Return the alternative texts worth scoring; at most 7, often none.
+
+    Rewrites whose name follows a carrier phrase come first.
 
     Args:
-        hypotheses: what may have been said, the likeliest first.
-        biased: what the decoder wrote when it was asked for names. It writes some into any
-            sound, so these count only where they say what is done to the name.
-        avg_logprob: mean log-probability of the first text: how sure the decoder is of it.
+        hypotheses: n-best list, the most likely first.
+        biased: hypotheses of the decode that was biased towards names. It puts names into
+            any sound, so these count only where the name follows a carrier phrase.
+        avg_logprob: mean log-probability per token of the first hypothesis.
     """
     if not hypotheses:
         return ()
@@ -175,11 +181,11 @@ def rewrites(
 def choose_rewrite(
     rewrites: Sequence[Rewrite], scores: Sequence[float], *, unbiased_score: float
 ) -> Rewrite | None:
-    """The text that was meant, None where it is what was heard.
+    """Return the best rewrite, or None if the first hypothesis should stay.
 
     Args:
-        scores: how likely the decoder holds each of them, natural logs.
-        unbiased_score: the same for what was heard.
+        scores: the decoder's log-probability of each rewrite, natural log.
+        unbiased_score: the same for the first hypothesis.
     """
     if not rewrites:
         return None
@@ -209,9 +215,10 @@ def _places(home: Corrector, text: str) -> Iterator[_NamePlace]:
 
 
 def _moved(place: _NamePlace, said: Sequence[Word]) -> _NamePlace | None:
-    """The same name in the text that was heard, behind the same words.
+    """Move a name from a biased hypothesis to the same place in the first hypothesis.
 
-    With few words at hand the decoder writes what comes behind the name as it can.
+    The biased decode has a restricted vocabulary, so it garbles the words after the name.
+    Returns None if the first hypothesis does not begin with the words before the name.
     """
     before = [word.letters for word in place.before]
     heard = [word.letters for word in said]
@@ -233,18 +240,17 @@ def _min_gain(
     *,
     about: bool,
 ) -> float:
-    """See Rewrite.min_gain.
+    """Compute Rewrite.min_gain.
 
-    What is compared is all that differs from what was heard: the words around the name as
-    well, where they were misheard.
+    All words that differ are compared, also misrecognised words around the name.
 
     Args:
-        said: the text that was heard.
-        words: the other text.
-        about: whether the words before the name say that it is about some thing.
+        said: words of the first hypothesis.
+        words: words of the rewrite.
+        about: whether the name follows a carrier phrase.
     """
     if place.first == 0 and not place.has_name_word:
-        return math.inf  # no order begins with a name, unless with words of it
+        return math.inf  # commands do not begin with a name, unless a word of it was recognised
     heard, other = [word.letters for word in said], [word.letters for word in words]
     before = common_prefix(heard, other)
     after = common_prefix(heard[before:][::-1], other[before:][::-1])
@@ -268,13 +274,13 @@ def _min_gain(
 
 
 def _keeps_names(home: Corrector, said: Sequence[Word], words: Sequence[Word]) -> bool:
-    """Whether every name that was heard stands there still."""
+    """Return whether the rewrite keeps every name of the first hypothesis."""
     left = Counter(name for name, _, _ in home.exact_matches(words))
     return Counter(name for name, _, _ in home.exact_matches(said)) <= left
 
 
 def _written(place: _NamePlace, texts: Sequence[tuple[str, Sequence[Word]]]) -> str:
-    """The name between these words, as the likeliest text that has them writes them."""
+    """Insert the name, with the words around it as the most likely hypothesis spells them."""
     left, right = [w.letters for w in place.before], [w.letters for w in place.after]
     for text, words in texts:
         plain = [word.letters for word in words]
@@ -286,4 +292,4 @@ def _written(place: _NamePlace, texts: Sequence[tuple[str, Sequence[Word]]]) -> 
         ):
             start, end = words[len(left)].start, words[len(left) + between - 1].end
             return text[:start] + place.name + text[end:]
-    raise AssertionError("one of the texts has these words")
+    raise AssertionError("no hypothesis has the words around the name")

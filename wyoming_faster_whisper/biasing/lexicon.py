@@ -1,7 +1,8 @@
-"""How common a word is: whether it may well be what was said. Pure.
+"""Vocabulary and word frequencies. Pure.
 
-The lists are those of pyspellchecker (MIT), counted in film subtitles and the
-like: what people say, in a dozen languages. brands.txt has what they have at home.
+The word lists are those of pyspellchecker (MIT). They are counted in film subtitles and
+similar texts, so they reflect spoken language. brands.txt adds brands and kinds of
+devices.
 """
 
 from __future__ import annotations
@@ -14,12 +15,13 @@ from importlib import resources
 
 from spellchecker import SpellChecker
 
-# A count of 50 means "in the dictionary, hardly ever seen": rare words and misspellings.
+# pyspellchecker gives a count of 50 to dictionary words that were hardly ever seen: rare words
+# and misspellings.
 _MIN_COUNT = 100
 
 LANGUAGES = ("en", "de", "es", "fr", "it", "nl", "pt")
 
-_SHORTEST_PART = 3  # letters; nearly anything is made of shorter ones
+_SHORTEST_PART = 3  # letters; shorter parts would make up nearly any string
 
 _WORD = re.compile(r"(?<!\w)[^\W\d_]+(?:['’][^\W\d_]+)*(?!\w)")
 _HYPHENED = re.compile(r"\w+(?:-\w+)+")
@@ -27,10 +29,10 @@ _HYPHENED = re.compile(r"\w+(?:-\w+)+")
 
 @lru_cache(maxsize=2)
 def zipf_frequencies(language: str) -> dict[str, float]:
-    """Words, in small letters, and the logarithm to base 10 of their count in a thousand million.
+    """Return the Zipf frequency of each lower-case word: log10 of its count per billion words.
 
-    From 1.8 (once in 16 million words; rarer ones are left out) to 7.7 ("the").
-    Empty for languages that there is no list for.
+    From 1.8 (once in 16 million words; rarer words are omitted) to 7.7 ("the"). Empty for
+    languages without a word list.
     """
     counts = _counts(language)
     total = sum(counts.values())
@@ -43,25 +45,25 @@ def zipf_frequencies(language: str) -> dict[str, float]:
 
 @lru_cache(maxsize=1)
 def vocabulary(language: str) -> frozenset[str]:
-    """The words of zipf_frequencies() and what things at home are called, in small letters."""
+    """Return the lower-case words of zipf_frequencies() and of brands.txt."""
     brands = (resources.files(__package__) / "brands.txt").read_text("utf-8").splitlines()
     spoken = (word for word, count in _counts(language).items() if count >= _MIN_COUNT)
     return frozenset((*spoken, *(brand for brand in brands if not brand.startswith("#"))))
 
 
 def split_words(text: str) -> list[str]:
-    """The words of a text as they are written, no "5th" or "7pm"; "medium-ro" is two of them."""
+    """Split a text into words without digits: no "5th" or "7pm"; "medium-ro" gives two."""
     return _WORD.findall(text)
 
 
 def count_oov(text: str, *vocabularies: Container[str]) -> int:
-    """How many words of a text are none.
+    """Count the out-of-vocabulary (OOV) words of a text.
 
-    Abbreviations ("TV", "p.m.") pass for words, and so does what is made of them ("kettle's",
-    "mudroom") or written in two ways ("Wi-Fi").
+    Abbreviations ("TV", "p.m."), possessives ("kettle's"), compounds of two known words
+    ("mudroom") and hyphenated spellings ("Wi-Fi") are not counted.
 
     Args:
-        vocabularies: what are words, in small letters.
+        vocabularies: known words, in lower case; a word in any of them is known.
     """
 
     def is_word(word: str) -> bool:

@@ -1,10 +1,9 @@
-"""How a spelling sounds, roughly, and how far apart two sounds are. Pure.
+"""Rule-based grapheme-to-phoneme conversion into strings of phonetic features. Pure.
 
-A word is read by rule into some twenty sounds, and each sound is written as
-its features (where, how, with or without voice; for a vowel where and how
-high). The edit distance of two such strings then is small for sounds that are
-taken for one another: b and p share two of three, e and i one of two, and to
-miss a vowel costs less than to miss a consonant.
+Rules map a spelling to about twenty sounds. Each consonant is written as three features
+(place, manner, voicing; "h" has one), each vowel as two (backness, height). The edit distance
+of two such strings is then small for sounds that are easily confused: b and p share two of
+three features, e and i one of two. A missing vowel costs less than a missing consonant.
 """
 
 from __future__ import annotations
@@ -34,7 +33,7 @@ _LETTERS = dict(
     )
 )  # fmt: skip
 
-# Letters to sounds, the first that fits; (?<=...) and (?=...) are its surroundings.
+# Spelling=sounds; the first rule that matches applies. (?<=...) and (?=...) match the context.
 _ENGLISH = r"""
     ^kn|^gn|^pn=n  ^ps=s  ^wr=r  ^x=z  ^mc=mak  ^wh=w  ^y=y  ^qu=kw
     tch=C  sch(?=oo|e)=sk  sch=S  ch(?=r|l)=k  ch=C  sh=S  ph=f  th=T  ck|kk|cq=k
@@ -51,7 +50,7 @@ _ENGLISH = r"""
     (?<=[aeiou])y=y  y(?=[aeiou])=y  y=i  w(?=[aeiouyh])=w  w=  h(?=[aeiouy])=h  h=
     a=a  e=e  i=i  o=o  u=u
 """
-# As it would be read on the continent, where many brands and people come from.
+# Continental European pronunciation, for brand and personal names that are not English.
 _CONTINENTAL = r"""
     sch|sh=S  tsch|tch=C  ch=k  ph=f  th=t  ck|kk=k  tz=ts  ng=N  n(?=[kg])=N
     qu=kw  q=k  x=ks  c(?=[eiy])=s  c+=k  g+=g  j=y  w=v  v+=v  zz?=z  ss?=s  sz=S  k=k
@@ -62,9 +61,9 @@ _CONTINENTAL = r"""
 
 
 def _rules(table: str) -> tuple[re.Pattern[str], list[str]]:
-    """One pattern with a group for each rule, and what the groups become."""
+    """Compile a rule table: one pattern with a group per rule, and the sounds of each group."""
     rules = [rule.rpartition("=") for rule in table.split()]
-    # "(?=" and "(?<=" hold the sign as well; the last one is ours.
+    # "(?=" and "(?<=" contain "=" too; the last "=" separates the sounds.
     pattern = "|".join(f"({spelling})" for spelling, _, _ in rules)
     return re.compile(pattern), [sounds for _, _, sounds in rules]
 
@@ -74,18 +73,18 @@ READINGS = len(_TABLES)
 
 
 def letters(text: str) -> str:
-    """Small letters and digits alone, without accents: how a word is compared in writing."""
+    """Normalise a text for comparison: lower-case letters and digits, without accents."""
     plain = unicodedata.normalize("NFKD", text.casefold().replace("ß", "ss"))
     return "".join(c for c in plain if c.isalnum())
 
 
 @lru_cache(maxsize=8192)
 def sounds(word: str, reading: int = 0) -> str:
-    """The sounds of one word, one character each.
+    """Return the sounds of one word, one character per sound.
 
     Args:
-        word: as letters() gives it.
-        reading: 0 as in English, 1 as on the continent.
+        word: normalised by letters().
+        reading: 0 = English, 1 = continental European.
     """
     if len(word) == 1:
         word = _LETTERS.get(word, word)
@@ -99,5 +98,5 @@ def sounds(word: str, reading: int = 0) -> str:
 
 @lru_cache(maxsize=8192)
 def phonetic_features(word: str, reading: int = 0) -> str:
-    """The sounds of one word, written as their features."""
+    """Return the phonetic features of one word, concatenated."""
     return sounds(word, reading).translate(_FEATURES)

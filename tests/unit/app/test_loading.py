@@ -1,4 +1,4 @@
-"""Which model the settings choose."""
+"""Choice of the model from the settings and the machine."""
 
 from __future__ import annotations
 
@@ -57,7 +57,7 @@ def test_others_may_not(tmp_path: Path, language: str) -> None:
     [
         ("cuda", True, "small"),
         ("cuda:1", True, "small"),
-        ("cuda", False, "base-int8"),  # the CPU will serve
+        ("cuda", False, "base-int8"),  # falls back to the CPU
         ("auto", True, "base-int8"),
         ("cpu", True, "base-int8"),
     ],
@@ -73,7 +73,7 @@ def test_a_model_that_does_not_fit_is_refused_with_both_figures(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     put_model(tmp_path / "medium")
-    os.truncate(tmp_path / "medium" / "model.bin", 1_500_000_000)  # takes no room on the disk
+    os.truncate(tmp_path / "medium" / "model.bin", 1_500_000_000)  # sparse: takes no disk space
     monkeypatch.setattr("wyoming_faster_whisper.hardware.available_memory", lambda: 1000.0)
     settings = Settings(model=("medium",))
     models = choose_models(settings, [tmp_path])
@@ -180,7 +180,7 @@ def test_what_a_busy_start_measured_is_not_kept(tmp_path: Path) -> None:
     measured = remember(figures, "base", "base-int8", 2, beam_size=0)
     measured(Tuned(1.2, 1, 2, again=False))
     assert figures.read() == {}
-    measured(Tuned(1.1, 1, 2, again=True))  # so it is slow
+    measured(Tuned(1.1, 1, 2, again=True))  # as slow when idle
     assert figures.read()["base"].seconds == 1.1
 
 

@@ -1,4 +1,4 @@
-"""What is counted, as Prometheus reads it."""
+"""Metrics in the Prometheus text format."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ ORDER = UtteranceRecord(
 
 
 def values(metrics: Metrics, now: Snapshot | None = None) -> dict[str, float]:
-    """Every line of ours: its name with its labels, and the number."""
+    """Return our samples: name with labels, without the prefix, to value."""
     text = metrics.render(now or Snapshot()).decode()
     pairs = re.findall(rf"^{PREFIX}_(\S+(?:{{.*}})?) (\S+)$", text, re.MULTILINE)
     return {name: float(value) for name, value in pairs}

@@ -1,4 +1,4 @@
-"""The high-pass filter that every stream goes through."""
+"""High-pass filter that every audio stream passes."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ def tone(hz: float, seconds: float = 2.0) -> np.ndarray:
 
 
 def gain(hz: float) -> float:
-    """In dB, once the filter has settled."""
+    """Return the gain in dB after the filter has settled."""
     out = HighPass().feed(tone(hz))[SAMPLE_RATE:]
     return float(20 * np.log10(np.sqrt(2 * np.mean(out**2))))
 

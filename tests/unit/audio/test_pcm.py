@@ -1,4 +1,4 @@
-"""PCM of every kind becomes float32, 16 kHz, mono, whatever the chunks."""
+"""Conversion of every PCM format to float32, 16 kHz mono, independent of chunk sizes."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ HERTZ = 440.0
 
 
 def encode(samples: Samples, width: int, channels: int = 1) -> bytes:
-    """PCM of the given width, with the same in every channel."""
+    """Encode samples as PCM of the given width in bytes, the same in every channel."""
     scaled = np.rint(samples.astype(np.float64) * (2 ** (8 * width - 1) - 1)).astype(np.int64)
     if width == 1:
         scaled += 128
@@ -42,14 +42,14 @@ def heard(pcm: PcmFormat, *chunks: bytes) -> Samples:
 
 
 def frequency(samples: Samples) -> float:
-    """The strongest one, in Hz."""
+    """Return the strongest frequency in Hz."""
     windowed = samples * np.hanning(len(samples))
     spectrum: npt.NDArray[np.float64] = np.abs(np.fft.rfft(windowed, 1 << 16))
     return float(spectrum.argmax()) * SAMPLE_RATE / (1 << 16)
 
 
 def level(samples: Samples) -> float:
-    """Amplitude of a sine, from its middle half."""
+    """Return the amplitude of a sine, measured in its middle half."""
     quarter = len(samples) // 4
     return float(np.sqrt(2 * np.mean(np.square(samples[quarter : 3 * quarter]))))
 
@@ -79,12 +79,12 @@ def test_a_tone_survives_every_rate_in_small_chunks_and_in_large(rate: int, chun
 
 
 def test_what_16_khz_cannot_carry_is_taken_out() -> None:
-    """An 11 kHz tone would come back as 5 kHz without a filter."""
+    """Without a low-pass filter an 11 kHz tone would alias to 5 kHz."""
     data = encode(tone(0.5, hertz=11_000, rate=48_000), 2)
     assert level(heard(PcmFormat(48_000), data)) < 0.001
 
 
-# Several channels.
+# Downmix of several channels.
 
 
 def interleaved(*channels: Samples) -> bytes:
@@ -92,7 +92,7 @@ def interleaved(*channels: Samples) -> bytes:
 
 
 def mixed(*channels: Samples, chunk: int = 320) -> Samples:
-    """What is heard of 16-bit channels at 16 kHz, in chunks of so many frames."""
+    """Downmix 16-bit channels at 16 kHz, fed in chunks of that many frames."""
     data, step = interleaved(*channels), 2 * len(channels) * chunk
     chunks = [data[at : at + step] for at in range(0, len(data), step)]
     return heard(PcmFormat(channels=len(channels)), *chunks)
@@ -162,7 +162,7 @@ def test_phases_are_aligned_when_speech_begins_over_independent_noise() -> None:
 
 
 def test_alignment_does_not_click() -> None:
-    """Where the loudest channel is another one, and where the phases turn out to be opposite."""
+    """The loudest channel changes half-way, and the channels have opposite phases."""
     sound = tone(2.0, hertz=HERTZ)
     louder = np.linspace(0.2, 1.0, len(sound), dtype=np.float32)
     samples = mixed(louder[::-1] * sound, -louder * sound, chunk=160)
@@ -233,7 +233,7 @@ SOUND = pcm16(tone(0.004))
 
 
 def wav(*, extra: bytes = b"") -> bytes:
-    """A WAV file with SOUND; extra chunks stand before its data."""
+    """Build a WAV file with SOUND; extra chunks precede its data chunk."""
     stream = io.BytesIO()
     with wave.open(stream, "wb") as file:
         file.setparams((1, 2, SAMPLE_RATE, 0, "NONE", ""))
@@ -309,7 +309,7 @@ def wav_file(
     extensible: bool = False,
     magic: bytes = b"RIFF",
 ) -> bytes:
-    """A WAV file; what a field does not say is right."""
+    """Build a WAV file; header fields not given are correct."""
     described = struct.pack(
         "<HHIIHH",
         *(0xFFFE if extensible else tag, pcm.channels, pcm.rate),
@@ -408,7 +408,7 @@ def test_a_wav_header_that_says_what_we_do_not_take(file: bytes, sentence: str) 
         assert sentence in str(caught.value)
 
 
-# What is not taken.
+# Refused formats.
 
 
 @pytest.mark.parametrize(
@@ -436,7 +436,7 @@ def test_a_number_of_thousands_of_digits_makes_no_long_sentence() -> None:
     assert len(str(caught.value)) < 100
 
 
-# The recording.
+# A real recording.
 
 
 def test_16_bit_sound_comes_back_exactly() -> None:

@@ -1,4 +1,4 @@
-"""Names that were misheard are put right; words that are words stay."""
+"""Correction of misrecognised names; words of the language stay."""
 
 from __future__ import annotations
 
@@ -49,15 +49,15 @@ def test_a_near_miss_becomes_the_name(heard: str, right: str) -> None:
 @pytest.mark.parametrize(
     "text",
     [
-        "The alarm works.",  # sounds like Worx to the last sound
+        "The alarm works.",  # sounds exactly like Worx
         "Turn on the light in the kitchen.",
         "How much room is left?",
         "It is larger than I thought.",
-        "Turn off the lamp.",  # and not Monika's
+        "Turn off the lamp.",  # not "Monika's lamp"
         "Close everything downstairs.",
         "Set a timer for 10 minutes.",
         "Make me an espresso.",
-        "Make me an Expresso.",  # which is one, misspelt
+        "Make me an Expresso.",  # a misspelt "espresso", not a Nespresso
         "Is there fan noise in the living room?",
         "",
         "...",
@@ -99,7 +99,7 @@ def test_words_of_another_language_are_known() -> None:
     assert german.correct("Stell die Netatmu auf 20 Grad.") == "Stell die Netatmo auf 20 Grad."
 
 
-@settings(deadline=None)  # the first word waits for the list of words
+@settings(deadline=None)  # the first example loads the word list
 @given(st.text(max_size=80), st.lists(st.text(max_size=20), max_size=8))
 def test_any_text_and_any_names_will_do(text: str, names: list[str]) -> None:
     home = Corrector(names)
@@ -170,7 +170,7 @@ def test_the_more_common_the_words_the_surer_the_decoder_has_to_be() -> None:
     unheard_of = least("Set the incubi to 20.", "Ecobee")
     assert least("Is the lardar empty?", "Larder") < least("Is the larger empty?", "Larder")
     assert least("Start the Akara hub.", "Aqara Hub") < 0
-    assert least("Set the ecobe to 20.", "Ecobee") < unheard_of  # and the less alike
+    assert least("Set the ecobe to 20.", "Ecobee") < unheard_of  # less similar needs more
 
 
 def test_a_plain_word_is_rather_a_name_in_an_order() -> None:
@@ -184,7 +184,7 @@ def test_a_plain_word_is_rather_a_name_in_an_order() -> None:
     ("before", "language"),
     [
         ("Could you check the", "en"),
-        ("Good you check the", "en"),  # the beginning misheard
+        ("Good you check the", "en"),  # the first word was misrecognised
         ("Is the", "en"),
         ("What is the status of the", "en"),
         ("How warm is it at the", "en"),
@@ -227,7 +227,7 @@ def test_the_decoder_is_told_of_the_names_that_are_most_like_the_text() -> None:
 
 
 def test_a_far_likeness_is_enough_where_an_order_begins() -> None:
-    """So far from a name "the more I get" is, but something was to be set."""
+    """After the command "Set", a faint resemblance to the name is enough."""
     home = Corrector(["Vortigern"])
     assert similar_names(home, ["Set the more I get to 30%."], 3) == ("Vortigern",)
     assert similar_names(home, ["And the more I get to 30%."], 3) == ()
@@ -252,7 +252,7 @@ def test_what_was_heard_behind_the_name_is_kept() -> None:
     asked = ["Switch on the Vaillant, and close the kritin's."]
     texts = [found.text for found in rewrites(HOME, heard, asked)]
     assert "Switch on the Vaillant and close the curtains." in texts
-    assert asked[0] in texts  # that may have been misheard as well
+    assert asked[0] in texts  # the end may have been misrecognised in the first hypothesis
 
 
 def test_what_the_decoder_was_unsure_of_gives_way_more_easily() -> None:
@@ -264,7 +264,7 @@ def test_what_the_decoder_was_unsure_of_gives_way_more_easily() -> None:
 
 
 def test_what_it_writes_counts_in_orders_and_questions_only() -> None:
-    """Into any sound it writes some names."""
+    """The biased decode puts names into any sound."""
     assert rewrites(HOME, ["I see the tower."], ["Sonos, the Ecobee."]) == ()
 
 

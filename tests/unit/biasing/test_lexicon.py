@@ -1,4 +1,4 @@
-"""Whether there is such a word."""
+"""Vocabulary and count of out-of-vocabulary words."""
 
 from __future__ import annotations
 

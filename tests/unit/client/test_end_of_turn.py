@@ -1,4 +1,4 @@
-"""When the client takes a speaker to be done."""
+"""Endpointing in the client: when a turn is over."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ def test_a_turn_ends_after_the_silence_behind_it() -> None:
 def test_speech_that_goes_on_keeps_the_turn() -> None:
     turn = SilenceEndpointer(silence=0.32)
     turn.feed([0.9] * 10 + [0.1] * 9)
-    assert turn.feed([0.4]) is SpeakerState.SPEAKING  # 0.35 is enough for speech that has begun
+    assert turn.feed([0.4]) is SpeakerState.SPEAKING  # once started, 0.35 is enough
     assert turn.feed([0.1] * 9) is SpeakerState.SPEAKING
 
 

@@ -1,4 +1,4 @@
-"""How a transcription is written."""
+"""Output formats of a transcription."""
 
 from __future__ import annotations
 

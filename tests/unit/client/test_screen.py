@@ -1,4 +1,4 @@
-"""What a terminal shows while somebody speaks."""
+"""Terminal output while a user is speaking."""
 
 from __future__ import annotations
 

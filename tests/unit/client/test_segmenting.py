@@ -1,4 +1,4 @@
-"""Where the client cuts a long recording."""
+"""Segmentation of long recordings in the client."""
 
 from __future__ import annotations
 
@@ -13,12 +13,12 @@ SECOND = 1 / 0.032  # windows
 
 
 def heard(*stretches: tuple[float, float]) -> list[float]:
-    """Probabilities for (seconds, how probable) in turn."""
+    """Return one speech probability per window for stretches of (seconds, probability)."""
     return [p for seconds, p in stretches for _ in range(round(seconds * SECOND))]
 
 
 def sound(probabilities: list[float]) -> bytes:
-    """A recording in which every window's bytes tell which it is."""
+    """Return a recording in which every sample holds the number of its window."""
     return b"".join(
         (at % 30_000).to_bytes(2, "little") * WINDOW for at in range(len(probabilities))
     )

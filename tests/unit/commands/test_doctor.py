@@ -1,4 +1,4 @@
-"""What the doctor says to what it saw."""
+"""Findings and advice of the doctor command."""
 
 from __future__ import annotations
 
@@ -66,7 +66,7 @@ VISIT = ServerTrial(
 
 
 def worries(findings: list[Finding]) -> str:
-    """What is not just well, as one text."""
+    """Return all findings that are not OK as one text."""
     return "\n".join(
         f"{finding.level.name}: {finding.saw} -> {finding.advice}"
         for finding in findings

@@ -1,4 +1,4 @@
-"""Options: those of the reference server, from the command line, files and variables."""
+"""Options from the command line, files and variables, and those of the reference server."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ ONE, FLAG, OPTIONAL, MANY, REPEATED, LIST = Arity
 REFERENCE: dict[str, tuple[Arity, type, object]] = {
     "--uri": (ONE, str, None),
     "--zeroconf": (OPTIONAL, str, None),
-    "--model": (REPEATED, str, ("auto",)),  # here several can be served
+    "--model": (REPEATED, str, ("auto",)),  # ours can serve several models
     "--data-dir": (REPEATED, str, None),
     "--download-dir": (ONE, str, None),
     "--device": (ONE, str, "cpu"),
@@ -75,10 +75,10 @@ REFERENCE: dict[str, tuple[Arity, type, object]] = {
     "--log-format": (ONE, str, logging.BASIC_FORMAT),
 }
 
-# Where our default is another one; docs/migrating.md says why.
+# Options whose default differs from the reference; docs/migrating.md gives the reasons.
 OTHER_DEFAULTS: dict[str, object] = {
-    "--uri": "tcp://0.0.0.0:10300",  # required there
-    "--data-dir": (),  # required there
+    "--uri": "tcp://0.0.0.0:10300",  # required by the reference
+    "--data-dir": (),  # required by the reference
     "--vad-min-speech-ms": 64,
 }
 
@@ -92,7 +92,7 @@ def test_an_option_of_the_reference_server_is_ours(flag: str) -> None:
 
 
 def meaning_there(abbreviation: str) -> str | None:
-    """Which flag of the reference server an abbreviation is; None = none, or ambiguous."""
+    """Expand an abbreviation as the reference server does; None if no flag or several match."""
     parser = argparse.ArgumentParser(exit_on_error=False)
     for flag in (*REFERENCE, "--version"):
         parser.add_argument(flag, action="store_const", const=flag, dest="flag")
@@ -178,7 +178,7 @@ def test_everything_has_a_default() -> None:
     assert given() == Given(Settings(), ())
 
 
-# Who wins.
+# Precedence.
 
 
 def test_the_command_line_wins_over_the_file_and_the_file_over_the_variable(
@@ -387,7 +387,7 @@ def test_a_warning_never_shows_a_token() -> None:
     assert given("--hass-token s3cret").warnings == ()
 
 
-# Those who start us.
+# Start commands in use.
 
 
 @pytest.mark.parametrize(

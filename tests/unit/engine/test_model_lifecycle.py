@@ -1,4 +1,4 @@
-"""What becomes of the model: one that hangs is left behind, one that nobody needs sleeps."""
+"""Lifecycle of the model: load, hung decode, idle unload, reload and measurement."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ SOON = 0.01  # seconds
 
 
 class Engines:
-    """Loads one engine after the other; after the last there is no memory."""
+    """Loader that returns one engine after the other, and then fails for lack of memory."""
 
     def __init__(self, *engines: FakeEngine) -> None:
         self.engines = list(engines)
@@ -50,7 +50,7 @@ async def test_a_hung_decode_is_told_and_the_next_model_serves() -> None:
         with pytest.raises(EngineError, match=r"did not answer within 0\.5 s"):
             await lost
     assert (await waiting).text == "3.0 seconds"
-    hung.release()  # what it says now is for nobody
+    hung.release()  # the answer of the abandoned engine is discarded
     assert (await worker.submit(job(4.0))).text == "4.0 seconds"
     await worker.close()
 
@@ -86,7 +86,7 @@ async def test_without_memory_for_another_model_there_is_an_end() -> None:
 
 
 class Stuck:
-    """Loads what it is told to, but the first time it has to be freed before."""
+    """Loader whose load hangs for held engines until go is set."""
 
     def __init__(self, *engines: FakeEngine) -> None:
         self.go = threading.Event()
@@ -106,7 +106,7 @@ async def test_a_load_that_hangs_is_given_up_and_the_next_serves() -> None:
     worker.start()
     [waiting] = await submitted(worker, job(1.0))
     assert (await waiting).text == "1.0 seconds"
-    load.go.set()  # that one comes too late
+    load.go.set()  # the first load ends too late to be used
     assert (await worker.submit(job(2.0))).text == "2.0 seconds"
     assert (len(hung.decoded), len(sound.decoded)) == (0, 2)
     await worker.close()
@@ -128,7 +128,7 @@ async def test_two_loads_that_hang_are_the_end() -> None:
 
 
 async def test_a_load_that_comes_on_is_waited_for() -> None:
-    """Bytes are read, and then, when nothing is any more, patience has an end."""
+    """The timeout starts anew whenever the load has read more bytes."""
     looks = itertools.count(1)
     load = Stuck(FakeEngine(held=True), FakeEngine())
     counted = 0
@@ -147,7 +147,7 @@ async def test_a_load_that_comes_on_is_waited_for() -> None:
 
 
 class SlowToWarm(FakeEngine):
-    """Goes on warming up until it has been looked at for so many times."""
+    """Engine that warms up until go() returns true."""
 
     def __init__(self, go: Callable[[], bool]) -> None:
         super().__init__()
@@ -273,7 +273,7 @@ async def test_a_model_does_not_sleep_while_it_decodes() -> None:
     await worker.ready()
     [one] = await submitted(worker, job(1.0))
     await seen(engine.decoding)
-    # Ten times as long as it takes to fall asleep, measured by the loop itself.
+    # Ten times the idle-unload delay, measured by a timer of the loop.
     passed = asyncio.get_running_loop().create_future()
     asyncio.get_running_loop().call_later(10 * SOON, passed.set_result, None)
     await passed
@@ -300,7 +300,7 @@ async def test_a_model_that_cannot_be_loaded_again_is_the_end() -> None:
 
 
 class Measured(FakeEngine):
-    """Counts its warm-ups; each after the first goes on until it is needed, or released."""
+    """Engine that counts its warm-ups; with lasts, all but the first run until needed."""
 
     def __init__(self, *, lasts: bool = False, error: Exception | None = None) -> None:
         super().__init__()
@@ -339,10 +339,10 @@ async def test_a_speaker_ends_a_measurement() -> None:
     worker = Worker(lambda: engine, measure_after=SOON, idle_time=SOON)
     worker.start()
     await engine.measured()
-    for _ in range(2):  # it was not done, and is tried again
+    for _ in range(2):  # the interrupted measurement is started again
         await seen(engine.warming)
         engine.warming.clear()
-        worker.reload()  # at the begin of speech, before there is anything to decode
+        worker.reload()  # what a session calls when speech begins, before its first job
         await engine.measured()
     await worker.close()
 

@@ -1,4 +1,4 @@
-"""The queue before the model, with an engine that waits until it is told to go on."""
+"""The queue in front of the model, with an engine that decodes when the test releases it."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ def job(seconds: float = 1.0, *, guess: bool = False, language: str = "en") -> J
 
 @asynccontextmanager
 async def working(engine: FakeEngine, *, max_waiting: int = 64) -> AsyncIterator[Worker]:
-    """A worker whose model is loaded."""
+    """Run a worker whose model is loaded."""
     worker = Worker(lambda: engine, max_waiting=max_waiting)
     worker.start()
     await worker.ready()
@@ -36,7 +36,7 @@ async def working(engine: FakeEngine, *, max_waiting: int = 64) -> AsyncIterator
 
 
 async def submitted(worker: Worker, *jobs: Job) -> list[asyncio.Task[Transcript]]:
-    """Submit in this order; all of them are in the queue or the model on return."""
+    """Submit jobs in this order; on return each is queued or being decoded."""
     tasks = [asyncio.create_task(worker.submit(one)) for one in jobs]
     await asyncio.sleep(0)
     return tasks
@@ -146,7 +146,7 @@ async def test_a_failed_batch_fails_for_all_in_it() -> None:
 
 
 class Gate:
-    """Loads an engine when it is told to."""
+    """Loader that blocks until the test opens it."""
 
     def __init__(self, engine: Engine) -> None:
         self._engine = engine
@@ -195,7 +195,7 @@ async def test_nobody_waits_for_a_warm_up() -> None:
 
 
 class PatientEngine(FakeEngine):
-    """Warms up until it is told that somebody waits."""
+    """Engine that warms up until a job is waiting."""
 
     warming = threading.Event()
 
@@ -286,7 +286,7 @@ async def test_giving_up_the_wait_for_the_model_does_not_stop_it() -> None:
     await worker.close()
 
 
-# The end.
+# Shutdown.
 
 
 async def test_closing_fails_whoever_still_waits() -> None:

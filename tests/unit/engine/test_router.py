@@ -1,4 +1,4 @@
-"""Several models that sleep and wake together."""
+"""Router: several models that are unloaded and reloaded together."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Which jobs go to the model next."""
+"""Scheduling: which jobs are decoded next."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ def job(
 
 
 def chosen(*waiting: Job | tuple[float, Job], batch: int = 1) -> list[Job]:
-    """Choose among jobs that came one after the other, at once or at their times."""
+    """Choose the next batch; jobs are in order of arrival, at time 0 or at their given time."""
     arrived = [
         Waiting(one[1], one[0]) if isinstance(one, tuple) else Waiting(one, 0.0)
         for one in waiting

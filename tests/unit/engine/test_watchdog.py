@@ -1,4 +1,4 @@
-"""Patience with what does not come any further."""
+"""Watchdog: detects an operation that stopped making progress."""
 
 from __future__ import annotations
 
@@ -54,7 +54,7 @@ async def test_the_time_in_which_we_stood_still_ourselves_does_not_count() -> No
 
 
 async def passed(seconds: float) -> None:
-    """Wait by the loop's own timers, as the watch does."""
+    """Wait with a timer of the event loop, as the watchdog does."""
     done = asyncio.get_running_loop().create_future()
     asyncio.get_running_loop().call_later(seconds, done.set_result, None)
     await done

@@ -1,4 +1,4 @@
-"""No model packages, installed or not, but those that a test installs itself."""
+"""Hides installed model packages, so that tests see only those they install themselves."""
 
 from __future__ import annotations
 
@@ -9,6 +9,6 @@ from wyoming_faster_whisper.models.packages import PACKAGED
 
 @pytest.fixture(autouse=True)
 def no_packages(monkeypatch: pytest.MonkeyPatch) -> None:
-    """No model packages, installed or not, but those that a test installs itself."""
+    """Hide all model packages; a test installs the ones it needs."""
     for repository in list(PACKAGED):
         monkeypatch.delitem(PACKAGED, repository)

@@ -1,4 +1,4 @@
-"""Models, and packages that carry one, made for tests."""
+"""Fake models, and fake packages that contain one."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ CONTENT = {
 
 
 def put_model(directory: Path, languages: int | None = None) -> Path:
-    """Make a directory look like a model; languages = how many it says that it knows."""
+    """Create a directory that looks like a model; languages = number in its config."""
     directory.mkdir(parents=True)
     for name, data in CONTENT.items():
         (directory / name).write_bytes(data)
@@ -32,7 +32,7 @@ def put_model(directory: Path, languages: int | None = None) -> Path:
 
 
 def put_in_cache(folder: Path, repository: str, revision: str = "abc", main: str = "abc") -> Path:
-    """Put a model into the hub's cache as the reference server leaves it."""
+    """Create a model in the layout of the Hugging Face cache, as the reference server does."""
     cache = folder / ("models--" + repository.replace("/", "--"))
     (cache / "refs").mkdir(parents=True, exist_ok=True)
     (cache / "refs" / "main").write_text(main)
@@ -46,7 +46,7 @@ def install(
     damaged: bool = False,
     whole: bool = False,
 ) -> Path:
-    """Install packages that carry `base`, its model.bin in two parts unless whole."""
+    """Install packages that contain `base`; its model.bin is in two parts unless whole."""
     site = tmp_path / "site"
     first, second = CONTENT["model.bin"][:11], CONTENT["model.bin"][11:]
     if damaged:

@@ -1,4 +1,4 @@
-"""--model auto: the largest model that the machine can afford."""
+"""--model auto: the largest model that fits the memory and speed of the machine."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Which model is meant, and where its files are found. No network."""
+"""Resolution of a model name to its files. No network."""
 
 from __future__ import annotations
 
@@ -55,7 +55,7 @@ def test_a_path_of_nothing_is_said_to_be_one(name: str) -> None:
 
 
 def test_a_directory_that_cannot_be_looked_at_is_no_crash(tmp_path: Path) -> None:
-    too_long = "a" * 300  # for any file system, and an error like that of a folder of root's
+    too_long = "a" * 300  # too long for a file system; fails like a folder that we may not read
     with pytest.raises(ModelError, match=r"model .* is unknown"):
         choose(too_long, [])
     assert choose("base", [tmp_path / too_long]).directory is None

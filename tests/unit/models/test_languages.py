@@ -1,4 +1,4 @@
-"""Language tags of others, and Whisper's codes."""
+"""Mapping of language tags to Whisper's language codes."""
 
 from __future__ import annotations
 

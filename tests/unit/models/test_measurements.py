@@ -1,4 +1,4 @@
-"""Which model auto takes, and what it remembers of this machine."""
+"""Stored decode times, and the choice of --model auto that follows from them."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ def test_a_size_that_was_slow_once_is_measured_again(
     later(monkeypatch, days=8)
     Measurements(tmp_path).write(
         "tiny", Measurement(0.23, 1)
-    )  # ages no other figure, and makes none young
+    )  # leaves the age of the other figure as it is
     assert choose_auto([tmp_path], Machine(memory=4000)).name == "base"
     Measurements(tmp_path).write("base", Measurement(0.3, 1))
     later(monkeypatch, days=30)
@@ -104,7 +104,7 @@ def test_a_date_that_cannot_be_is_ignored(tmp_path: Path) -> None:
 
 
 def test_what_could_not_be_remembered_leaves_nothing_behind(tmp_path: Path) -> None:
-    (tmp_path / "decode-seconds.json").mkdir()  # cannot be replaced by a file
+    (tmp_path / "decode-seconds.json").mkdir()  # a directory, which a file cannot replace
     Measurements(tmp_path).write("base", Measurement(0.2, 1))
     assert [file.name for file in tmp_path.iterdir()] == ["decode-seconds.json"]
 

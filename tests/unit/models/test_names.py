@@ -1,4 +1,4 @@
-"""What the names of models mean."""
+"""Meaning of model names."""
 
 from __future__ import annotations
 
@@ -73,7 +73,7 @@ def test_a_name_that_means_nothing(
     name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     (tmp_path / "here").mkdir()
-    monkeypatch.chdir(tmp_path / "here")  # where nobody has a folder of that name
+    monkeypatch.chdir(tmp_path / "here")  # a directory without a folder of that name
     with pytest.raises(ModelError, match=r"model .* is unknown; give a directory, a hub id"):
         choose(name, [])
 

@@ -1,4 +1,4 @@
-"""Models in installed packages: checked, joined, never imported."""
+"""Models in installed packages: verified, parts joined, packages never imported."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""One line for every utterance, and what was said only where it is asked for."""
+"""The log line of an utterance, which contains the text only on request."""
 
 from __future__ import annotations
 

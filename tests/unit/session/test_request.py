@@ -1,4 +1,4 @@
-"""What a client asks for, and what it gets."""
+"""Requests of a client, and the settings they result in."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The last word on a text."""
+"""Styling of the final text, and committed text while it grows."""
 
 from __future__ import annotations
 
@@ -34,11 +34,11 @@ def test_plain_style_changes_nothing() -> None:
     assert write("plain", "Turn off, kitchen sink.") == "Turn off, kitchen sink."
 
 
-# A text that goes out piece by piece.
+# Text that is sent in pieces.
 
 
 def grown(*texts: str, language: str = "en", style: str = "plain") -> list[str]:
-    """The pieces of a text; each of these goes out as soon as it is certain."""
+    """Return the pieces that are sent when these texts are committed one after the other."""
     growing = GrowingText(partial(write, style), one_sentence=style == "command")
     pieces = []
     for text in texts:
@@ -115,7 +115,7 @@ def test_what_follows_to_the_letter_is_joined_to_the_letter(rest: str) -> None:
         ("turn on", "turn on the light", "turn on"),
         ("Turn on, the", "turn on the light in", "turn on the"),
         ("turn off the light", "turn on the light in", "turn"),
-        ("turn on", "turn on", "turn"),  # the last word may be cut
+        ("turn on", "turn on", "turn"),  # the last word may be cut off
         ("a b.", "a b. c", "a b"),
     ],
 )

@@ -1,4 +1,4 @@
-"""Whole turns in virtual time: when the answer comes, and what it cost."""
+"""Whole turns in virtual time: when the answer is sent, and how many decodes it took."""
 
 from __future__ import annotations
 
@@ -36,11 +36,11 @@ def played(
     say: Callable[[Job], Transcript] | None = None,
     **more: Any,
 ) -> tuple[Said, list[Job]]:
-    """Play one recording to a house of its own.
+    """Play one recording to a new house; return what the client received and the decoded jobs.
 
     Args:
-        seconds: that a decode takes.
-        more: what House and its listen() take.
+        seconds: duration of each decode.
+        more: further arguments of House and its listen().
     """
     listen = {key: more.pop(key) for key in ("requests", "chunk", "pace") if key in more}
 
@@ -52,12 +52,12 @@ def played(
 
 
 def pitch(job: Job) -> float:
-    """Hertz, of the loudest tone in it."""
+    """Return the frequency of the loudest tone of a job, in Hz."""
     return float(np.abs(np.fft.rfft(job.samples)).argmax() / job.seconds)
 
 
 def after_stop(said: Said, samples: Samples) -> float:
-    """Seconds from audio-stop to the answer."""
+    """Return the seconds from audio-stop to the answer."""
     ((at, _),) = said.answers
     return at - len(samples) / 16_000
 
@@ -71,7 +71,7 @@ def test_the_text_is_there_when_the_client_stops() -> None:
     assert len(jobs) == 1
     (record,) = said.records
     assert (record.guess, record.decodes, record.ended) == ("used", 1, "audio-stop")
-    # A window of the detector, and the ringing of the high-pass filter after the tone.
+    # Tolerance: one VAD window, and the ringing of the high-pass filter after the tone.
     assert record.wait == pytest.approx(0.7, abs=0.05)
     assert record.queued == 0.0
     assert record.heard == 2.2
@@ -85,7 +85,7 @@ def test_a_guess_is_dropped_and_made_again_for_who_goes_on() -> None:
     assert [job.leading_silence for job in jobs] == [
         6400,
         6400,
-    ]  # who spoke at once is given 0.4 s
+    ]  # 0.4 s, added where the recording begins with speech
 
 
 def test_a_request_after_the_audio_began_that_changes_nothing_costs_no_decode() -> None:
@@ -102,11 +102,11 @@ def test_one_that_changes_the_language_does() -> None:
     assert said.records[0].guess == "none"
 
 
-# A provisional guess is decoded once more.
+# A provisional guess is decoded again.
 
 
 def fades(job: Job) -> Transcript:
-    """A text whose last word needs 0.3 s of silence after it to be heard."""
+    """Return a text whose last word is recognised only with 0.3 s of silence after it."""
     silent = job.seconds - job.speech[-1][1] / 16_000
     text = "Turn off the light." if silent > 0.3 else "Turn off the"
     return Transcript(text, "en", provisional=not text.endswith("."))
@@ -142,7 +142,8 @@ def test_a_text_that_stays_provisional_is_decoded_twice_and_not_more() -> None:
 
 
 def test_a_long_dictation_of_provisional_texts_says_nothing_twice() -> None:
-    # A part that is nearly too long is closed by so short a pause that its text goes out at once.
+    # A segment near the maximum length is closed at a pause so short that its text is sent at
+    # once.
     samples = joined(tone(25.0, hertz=300), silence(0.5), tone(2.0, hertz=500), silence(0.7))
 
     def say(job: Job) -> Transcript:
@@ -152,7 +153,7 @@ def test_a_long_dictation_of_provisional_texts_says_nothing_twice() -> None:
     assert said.text == "300 Hz 500 Hz"
 
 
-# What a pause parts.
+# Segments and pauses.
 
 
 def test_fragments_are_heard_together_over_a_pause_of_seconds() -> None:
@@ -166,11 +167,11 @@ def test_fragments_are_heard_apart_where_the_pause_is_longer_than_that() -> None
     assert said.text == "1.2 seconds 1.6 seconds"
 
 
-# The language of what was said.
+# Language detection.
 
 
 def spoken_in(*languages: tuple[str, float]) -> Callable[[Job], Transcript]:
-    """Detects so in the part of 100 Hz, of 200 Hz, and so on: a language, its probability."""
+    """Detect the n-th (language, probability) in a part of n * 100 Hz."""
 
     def say(job: Job) -> Transcript:
         part = round(pitch(job) / 100)
@@ -184,7 +185,7 @@ def spoken_in(*languages: tuple[str, float]) -> Callable[[Job], Transcript]:
 
 
 def parts(*seconds: float) -> Samples:
-    """Speech of such lengths at 100 Hz, 200 Hz and so on, with pauses that part segments."""
+    """Return parts of these lengths at 100 Hz, 200 Hz and so on, separated into segments."""
     return joined(
         *(
             sound
@@ -251,7 +252,7 @@ def test_no_text_goes_out_in_a_language_that_is_not_certain() -> None:
 
 
 def commands(count: int, generator: random.Random) -> list[tuple[float, Samples]]:
-    """Commands as people say them: one in ten pauses inside. With the second they begin."""
+    """Return (start in seconds, command); one command in ten has a pause inside."""
     found, at = [], 0.0
     for _ in range(count):
         parts = [tone(generator.uniform(0.8, 3.0))]
@@ -278,7 +279,7 @@ def test_guessing_is_no_later_than_not_guessing_however_slow_the_engine(slower: 
             )
 
     guessing, plain = run(waits(0.13)), run(waits(0.0))
-    # A hundredth of a second is the chunk in which the sound comes.
+    # Tolerance: 0.01 s, the duration of one audio chunk.
     assert statistics.median(guessing) <= statistics.median(plain) + 0.01
     assert guessing[54] <= plain[54] + 0.01
     if slower <= 2:
@@ -300,7 +301,7 @@ def says(text: str, closing: EndOfTextScores) -> Callable[[Job], Transcript]:
 
 
 def fading(seconds: float) -> Samples:
-    """A voice that falls at the end."""
+    """Return a voice whose loudness falls at the end."""
     sound = tone(seconds)
     sound[-3200:] *= 0.05
     return sound
@@ -364,7 +365,7 @@ def test_a_command_that_does_not_end_is_ended() -> None:
 
 
 def test_a_burst_is_heard_whole() -> None:
-    # The speaker has gone on before a pause could be read.
+    # The audio arrives all at once, so speech resumes before the guess at the pause is decoded.
     samples = joined(tone(1.0), silence(1.0), tone(1.0))
     said, _ = played(samples, turns=FIXED, pace=0.0, chunk=4096)
     assert len(said.answers) == 1
@@ -381,7 +382,7 @@ def test_a_live_stream_that_its_vad_does_not_end_is_answered() -> None:
     said, _ = played(NEVER_ENDS, turns=HOME)
     assert said.answers[0][0] == pytest.approx(3.3, abs=0.05)
     assert said.records[0].ended == "silence"
-    assert said.notices == []  # voices are told of where endpointing is on
+    assert said.notices == []  # speech events are sent only with endpointing on
 
 
 @pytest.mark.parametrize(
@@ -420,7 +421,7 @@ def test_what_nobody_said_is_not_answered_early() -> None:
 
 
 def dictated(job: Job) -> Transcript:
-    """A word for every half second of sound, of which the last one wavers."""
+    """Return one word per half second of audio, with a full stop at the end."""
     count = round(job.seconds * 2)
     words = [f"w{n}" for n in range(count)]
     text = " ".join(words)
@@ -466,7 +467,8 @@ def test_after_minutes_of_dictation_only_the_tail_remains() -> None:
     assert after_stop(said, samples) <= 0.31
     assert max(job.seconds for job in jobs) <= 28.0
     (record,) = said.records
-    # Each closed segment once; the rest are guesses at pauses that were none.
+    # Each closed segment is decoded once; the other decodes are guesses at pauses inside a
+    # segment.
     assert record.decodes <= len(sentences) / 2
 
 
@@ -480,7 +482,7 @@ def test_the_chunks_of_a_dictation_flow_while_the_speaker_goes_on() -> None:
 
 
 def dictated_in_pitches(job: Job) -> Transcript:
-    """As dictated(), with words that tell the pitch they were said in."""
+    """Like dictated(), with words that contain the pitch of the audio."""
     words = [f"{pitch(job) / 100:.0f}w{n}" for n in range(round(job.seconds * 2))]
     return Transcript(f"{' '.join(words)}.", "en", -0.1, 1, "believe")
 

@@ -1,4 +1,4 @@
-"""When a turn is over although the client has not said so."""
+"""Endpointing: when a turn is over without an audio-stop from the client."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ def ended(actions: list[Action]) -> list[EndReason]:
 
 
 def read_at_a_pause(ending: Endpointing, reading: EndOfTurn) -> tuple[Listener, list[Action]]:
-    """Somebody has spoken and paused, and what was said has been read."""
+    """Feed speech and a pause, and report this end-of-turn reading for the guess."""
     listener = Listener(ending)
     listener.speech()
     (guess,) = listener.silence(PAUSE)
@@ -52,7 +52,7 @@ def test_silence_ends_no_turn_before_it_was_read() -> None:
     listener.speech()
     guess, again = listener.silence(windows(1.5))
     assert isinstance(guess, Decode)
-    assert again == Decode(guess.segment, guess=False)  # somebody waits for it now
+    assert again == Decode(guess.segment, guess=False)  # the answer waits for it
     assert ended(listener.read(guess, EndOfTurn.UNSURE)) == [EndReason.SILENCE]
 
 
@@ -105,7 +105,7 @@ def test_auto_outlasts_the_pauses_that_people_make_behind_what_reads_like_that(
     reading: EndOfTurn, pause: float
 ) -> None:
     ending = TurnRules(auto=True).endpointing(None)
-    # A tenth of a second passes before the VAD doubts the silence.
+    # The VAD detects resumed speech about 0.1 s late.
     spare = 0.1 if reading is not EndOfTurn.COMPLETE else 0.0
     assert ending.silence_after(reading) >= windows(pause + spare)
 
@@ -210,7 +210,7 @@ def test_speech_is_told_of_once_with_the_second_it_began() -> None:
     assert listener.started == [AnnounceSpeech(0.8)]
 
 
-# Where the client ends the turn, and Home Assistant's VAD does not.
+# The client should end the turn, but Home Assistant's VAD does not.
 
 EARLY = Endpointing(min_silence=2.0, within=15.0)
 

@@ -1,4 +1,4 @@
-"""The automatic gain in front of the voice activity detector."""
+"""Automatic gain control in front of the voice activity detector."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from wyoming_faster_whisper.speech.hysteresis import WINDOW
 
 
 def noise(level: float, windows: int = 60) -> np.ndarray:
-    """Windows of noise with an RMS of level dBFS."""
+    """Return windows of noise with an RMS of level dBFS."""
     sound = np.random.default_rng(0).normal(0, 10 ** (level / 20), (windows, WINDOW))
     return sound.astype(np.float32)
 

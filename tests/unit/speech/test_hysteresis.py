@@ -1,4 +1,4 @@
-"""Probabilities of speech become stretches of speech."""
+"""VAD hysteresis: from speech probabilities to stretches of speech."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from wyoming_faster_whisper.speech.hysteresis import Stretch, stretches
 
 
 def found(picture: str, **rules: float) -> list[tuple[int, int]]:
-    """Stretches of windows: # is speech, - in between, and a dot is quiet."""
+    """Return the stretches of a picture: # = speech, - = between thresholds, . = silence."""
     probabilities = [{"#": 0.9, "-": 0.4, ".": 0.1}[window] for window in picture]
     options = {"min_silence": 3, **rules}
     return [(s.start, s.end) for s in stretches(probabilities, **options)]  # type: ignore[arg-type]

@@ -1,4 +1,4 @@
-"""Is it Home Assistant that speaks, live?"""
+"""Detection of a live microphone stream from Home Assistant."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ PCM = PcmFormat()
 
 
 def stream(*parts: tuple[float, float], pcm: PcmFormat = PCM, size: int = 320) -> LiveStream:
-    """Chunks of 10 ms: so many seconds of sound, each of which takes so many."""
+    """Feed chunks of 10 ms; parts are (seconds of audio, seconds per second of audio)."""
     pace, now = LiveStream(), 100.0
     for sound, took in parts:
         for _ in range(round(sound * 100)):
@@ -27,7 +27,7 @@ def test_real_time_is_live() -> None:
 def starved(
     *parts: tuple[float, float], slept: float, pace: LiveStream | None = None
 ) -> LiveStream:
-    """The same sound, but we look at it only every so many seconds: all that came, at once."""
+    """Feed the same audio to an event loop that reads only every slept seconds."""
     pace, came = pace or LiveStream(), 0.0
     for sound, took in parts:
         for _ in range(round(sound * 100)):
@@ -44,7 +44,7 @@ def test_real_time_is_live_for_who_is_late_himself(slept: float) -> None:
 
 
 def test_who_was_late_only_at_the_start_has_missed_nothing() -> None:
-    """The first chunk is seen 0.5 s late, and the next only when 1.6 s have passed."""
+    """The first chunk is read 0.5 s late, the following ones 1.6 s after the start."""
     pace = LiveStream()
     pace.chunk(PCM, 320, 100.5, lag=0.5)
     for _ in range(159):
@@ -75,7 +75,7 @@ def test_a_file_is_not_live(took: float) -> None:
 
 
 def test_a_network_that_stumbles_is_live_again_once_it_has_caught_up() -> None:
-    late = [(2.0, 1.0), (0.01, 60.0)]  # 0.6 s for a chunk
+    late = [(2.0, 1.0), (0.01, 60.0)]  # one chunk takes 0.6 s
     assert not stream(*late).is_live
     assert stream(*late, (0.59, 0.0), (1.0, 1.0)).is_live
 

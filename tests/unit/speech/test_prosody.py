@@ -1,4 +1,4 @@
-"""How a voice was when it fell silent."""
+"""Prosody of a voice at the end of speech."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from wyoming_faster_whisper.testing import silence, tone
 
 
 def heard(sound: Samples, *, late: float = 0.03, room: float = 0.2) -> Prosody:
-    """The end of a sound, whose end the VAD hears so many seconds late."""
+    """Measure the prosody of audio whose end the VAD reports late by that many seconds."""
     spoken = len(sound) + round(late * SAMPLE_RATE)
     return measure_prosody(np.concatenate([sound, silence(room)]), spoken)
 
@@ -74,7 +74,7 @@ def test_a_voice_that_fades_after_long_speech_is_no_room() -> None:
 def test_noise_behind_a_voice_is_no_voice() -> None:
     rng = np.random.default_rng(2)
     noise = rng.normal(0, 0.02, SAMPLE_RATE * 3 // 2).astype(np.float32)
-    noise[: SAMPLE_RATE // 5] = 0.0  # it begins later: the room was quiet
+    noise[: SAMPLE_RATE // 5] = 0.0  # the noise begins later, so the room is measured as quiet
     noise[:SAMPLE_RATE] += tone(1.0)
     found = measure_prosody(noise, SAMPLE_RATE * 5 // 4)
     assert found.end == pytest.approx(1.0, abs=0.03)

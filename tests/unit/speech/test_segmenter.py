@@ -1,4 +1,4 @@
-"""Which parts of a recording the model is to hear."""
+"""Segmentation: which parts of a recording are decoded."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ def windows(seconds: float) -> int:
 
 
 def found(*parts: tuple[float, float], rules: SpeechRules | None = None) -> list[Segment]:
-    """Segments of a recording with (seconds, probability) one after the other."""
+    """Return the segments of a recording given as stretches of (seconds, speech probability)."""
     probabilities = [p for seconds, p in parts for _ in range(windows(seconds))]
     return segments(probabilities, rules or SpeechRules(), len(probabilities) * WINDOW)
 

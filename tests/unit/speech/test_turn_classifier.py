@@ -1,4 +1,4 @@
-"""Does what was said before a silence sound finished?"""
+"""End-of-turn classification from text scores and prosody."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from wyoming_faster_whisper.speech.turn_classifier import (
     log_odds,
 )
 
-# The voice ends at 1 s: 0.2 s after the decoder has heard all of it, or at once.
+# The voice ends at 1 s. With SURE the text ends 0.2 s earlier, with OPEN at the same time.
 SURE = EndOfTextScores(full_stop=-0.1, dash=-5.0, ellipsis=-6.0, last_word=-0.02, text_end=0.8)
 OPEN = EndOfTextScores(full_stop=-3.0, dash=-0.9, ellipsis=-2.0, last_word=-1.0, text_end=1.0)
 FADING, LOUD = (
@@ -47,10 +47,10 @@ def test_an_engine_that_does_not_say_makes_nobody_sure() -> None:
         (replace(SURE, full_stop=-2.0), FADING),
         (replace(SURE, dash=-2.0), FADING),
         (replace(SURE, ellipsis=-2.0), FADING),
-        (replace(SURE, last_word=-2.0), FADING),  # half a word
-        (replace(SURE, text_end=1.0), FADING),  # a short last syllable
+        (replace(SURE, last_word=-2.0), FADING),  # a word cut in half
+        (replace(SURE, text_end=1.0), FADING),  # no final lengthening
         (SURE, LOUD),
-        (SURE, replace(FADING, harmonicity=0.2)),  # the room rather than a voice
+        (SURE, replace(FADING, harmonicity=0.2)),  # noise of the room rather than a voice
         (SURE, replace(FADING, final_loudness=-5.0)),
     ],
     ids=[

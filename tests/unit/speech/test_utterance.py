@@ -1,4 +1,4 @@
-"""One utterance: what to decode, when to guess, when to answer."""
+"""Utterance: what to decode, when to guess, when to answer."""
 
 from __future__ import annotations
 
@@ -22,12 +22,12 @@ PAUSE = 5  # windows
 
 
 class Listener:
-    """An utterance, and how many windows it has heard."""
+    """An utterance, with the number of windows fed to it."""
 
     def __init__(self, ending: Endpointing | None = None, *, pause: int = PAUSE) -> None:
         self.utterance = Utterance(SpeechRules(), guess_after=pause, endpointing=ending)
         self.windows = 0
-        self.started: list[AnnounceSpeech] = []  # told apart from the other actions
+        self.started: list[AnnounceSpeech] = []  # collected apart from the other actions
 
     def speech(self, windows: int = 30) -> list[Action]:
         return self.hear(windows, 0.9)
@@ -54,7 +54,7 @@ class Listener:
 
 
 def paused() -> tuple[Listener, Decode]:
-    """Somebody has spoken and paused."""
+    """Feed speech and a pause; return the listener and its guess."""
     listener = Listener()
     assert listener.speech() == []
     (guess,) = listener.silence(PAUSE)
@@ -85,7 +85,7 @@ def test_a_shorter_pause_is_not() -> None:
 def test_a_pause_begins_with_its_first_window_and_ends_with_speech() -> None:
     listener = Listener()
     listener.silence(3)
-    assert not listener.utterance.in_pause  # nobody has spoken
+    assert not listener.utterance.in_pause  # no speech yet
     listener.speech()
     assert not listener.utterance.in_pause
     listener.silence(1)
@@ -138,7 +138,7 @@ def test_there_is_no_guess_when_there_is_no_time() -> None:
 
 def test_a_segment_that_is_closed_is_decoded_once() -> None:
     listener, first = paused()
-    listener.silence(windows(5.0))  # longer than joins two segments
+    listener.silence(windows(5.0))  # a pause too long to stay in one segment
     listener.speech()
     later = listener.silence(PAUSE)
     assert [action.segment.speech for action in later if isinstance(action, Decode)] != []
@@ -190,7 +190,7 @@ def test_who_has_paused_and_gone_on_is_given_longer_the_next_time() -> None:
     assert isinstance(guess, Decode)
 
 
-# Dictation: segments that are closed.
+# Dictation: closed segments.
 
 
 def test_a_silence_that_parts_segments_closes_the_guess_before_it() -> None:
@@ -238,7 +238,7 @@ def test_in_a_dictation_a_long_guess_waits_for_a_long_silence() -> None:
 def test_of_a_long_dictation_only_the_tail_is_left_at_the_end() -> None:
     listener = Listener()
     begun: list[Decode] = []
-    for _ in range(40):  # two minutes and a half
+    for _ in range(40):  # about 2.5 minutes
         begun += [a for a in listener.speech(windows(3.5)) if isinstance(a, Decode)]
         begun += [a for a in listener.silence(windows(0.4)) if isinstance(a, Decode)]
     before = {decode.segment for decode in begun}
@@ -249,15 +249,15 @@ def test_of_a_long_dictation_only_the_tail_is_left_at_the_end() -> None:
     assert [type(action) for action in decodes].count(Decode) == 1
     assert max(part.end - part.start for part in answer.segments) <= LONGEST * 16_000
     for one, other in pairwise(answer.segments):
-        assert one.speech[1] <= other.speech[0]  # no word is heard twice
-        assert one.end >= other.start  # nor left out
+        assert one.speech[1] <= other.speech[0]  # no speech is in two segments
+        assert one.end >= other.start  # no audio between them is left out
 
 
-# A provisional guess: more sound after its last word may change the text.
+# A provisional guess: its text may change with more audio after the last word.
 
 
 def provisional() -> tuple[Listener, Decode]:
-    """A guess was made, and its text is provisional."""
+    """Feed speech and a pause, and report a provisional text for the guess."""
     listener, guess = paused()
     assert listener.read(guess, provisional=True) == []
     return listener, guess
@@ -353,6 +353,6 @@ def test_a_segment_that_is_closed_is_not_decoded_again() -> None:
     guess, close = listener.silence(PAUSE)
     assert isinstance(guess, Decode)
     assert close == Close(guess.segment)
-    listener.read(guess, provisional=True)  # its text has gone out
+    listener.read(guess, provisional=True)  # its text has been sent already
     assert listener.silence(30) == []
     assert listener.stop() == [Finalize((guess.segment,))]

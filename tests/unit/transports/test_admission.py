@@ -1,4 +1,4 @@
-"""Who is let in, who is not, and who has to give way."""
+"""Admission control and eviction of clients."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Which addresses are announced, and under which name."""
+"""Zeroconf announcement: addresses and name."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Does a text account for the sound?"""
+"""Coverage: does a text account for all speech in the audio?"""
 
 from __future__ import annotations
 
@@ -25,12 +25,12 @@ TOKENS = (" Turn", " off", " the", " light", ".")
 
 
 def aligned(*tokens: tuple[str, float], end: float) -> Alignment:
-    """Tokens, each with the second at which it begins."""
+    """Build an alignment from tokens with their start in seconds."""
     return Alignment(tuple(text for text, _ in tokens), tuple(start for _, start in tokens), end)
 
 
 def spoken(*starts: float) -> Alignment:
-    """ "Turn off the light." from each of these seconds on."""
+    """Build the alignment of "Turn off the light.", repeated from each of these seconds."""
     tokens = [
         (text, start + SENTENCE * at / len(TOKENS))
         for start in starts
@@ -58,13 +58,13 @@ def test_a_pause_is_no_gap() -> None:
 
 def test_voice_after_the_text_is_a_gap() -> None:
     assert gaps(spoken(0.4), voice(0.4, 2.5)) == [Gap(5, 2.5, 3.7)]
-    assert gaps(spoken(0.4), [*voice(0.4), (2.5, 2.8)]) == []  # a breath
+    assert gaps(spoken(0.4), [*voice(0.4), (2.5, 2.8)]) == []  # 0.3 s: a breath
 
 
 @pytest.mark.parametrize(
     "beside",
     [
-        # The mark before the missing sentence has all of its voice, ...
+        # The alignment stretches the punctuation mark before the missing sentence over it, ...
         [(".", 1.4), (" Stop", 4.5)],
         # ... or the word after it.
         [(".", 1.6), (" Stop", 1.8)],
@@ -174,7 +174,7 @@ def test_a_text_without_repeats_stays_as_it_is() -> None:
     assert remove_loops(once, spoken(0.4), voice(0.4)) == (once, spoken(0.4))
 
 
-# What was missing is put in its place.
+# Insertion of missing text.
 
 
 @pytest.mark.parametrize(
@@ -183,11 +183,11 @@ def test_a_text_without_repeats_stays_as_it_is() -> None:
         ("", "Stop it.", "Close the door. Stop it."),
         ("Lights off.", "", "Lights off. Close the door."),
         ("Lights off.", " Stop it.", "Lights off. Close the door. Stop it."),
-        # Marks belong to the word before them.
+        # Punctuation stays with the word before it.
         ("Lights off", ". Stop it.", "Lights off. Close the door. Stop it."),
         ("Lights off", ".", "Lights off. Close the door."),
         ("Lights off", " please.", "Lights off Close the door. please."),
-        # What is there already is not said twice.
+        # Text that is already there is not repeated.
         ("Close the door.", " Stop it.", "Close the door. Stop it."),
         ("Lights off.", " close the door, please.", "Lights off. close the door, please."),
     ],

@@ -1,4 +1,4 @@
-"""Is this text to be believed?"""
+"""Detection of hallucinated text, and rescoring of hypotheses."""
 
 from __future__ import annotations
 
@@ -66,7 +66,7 @@ def test_no_words_are_nothing() -> None:
         assert judge_hypothesis(decoded(text), certain_speech=True) is Verdict.NO_SPEECH
 
 
-# Measured: (text, mean log-probability, probability of no speech).
+# Measured: (text, avg_logprob, no-speech probability).
 NOISE = [
     ("You're", -2.40, 0.78),  # hum
     ("So.", -1.91, 0.76),  # chirp
@@ -181,7 +181,7 @@ def test_the_texts_of_two_passes_that_differ_in_their_words_are_weighed() -> Non
 def test_a_text_that_breaks_off_another_is_no_rival() -> None:
     first = replace(decoded("Stop."), alternatives=("Stop the music now.", "Stop the"))
     assert hypotheses_of(first) == ["Stop the music now."]
-    # One word more may be one that was not said.
+    # One more word does not make the shorter text cut off: it may not have been spoken.
     second = replace(decoded("Stop it."), alternatives=("Stop it now.",))
     assert hypotheses_of(second) == ["Stop it.", "Stop it now."]
 
@@ -222,7 +222,7 @@ def test_a_text_in_words_that_there_are_wins_where_it_is_nearly_as_likely() -> N
     "texts",
     [
         (("a moco", -1.0), ("a mocha", -3.5)),  # much less likely
-        (("a moco", -1.0), ("the moco", -1.1)),  # no better
+        (("a moco", -1.0), ("the moco", -1.1)),  # as many OOV words
         (("a mock", -1.0), ("a mocha", -1.1)),
         (("a moco", -1.0), ("", -1.1)),  # no words at all
         (("a moco", -1.0),),
@@ -294,7 +294,7 @@ def test_what_people_say_is_no_loop(text: str) -> None:
     assert not has_loop(text)
 
 
-# A long sentence, the seconds that espeak-ng takes for it, and its tokens.
+# Per language: the seconds that espeak-ng takes for a long sentence, its tokens, the sentence.
 LONG = {
     "vi": (
         11.7,
@@ -359,11 +359,11 @@ def test_a_language_without_a_number_gets_the_most_that_any_needs() -> None:
         ("", None),
         ("Stop it, stop it!", Repeat(0, 2, 2)),
         ("No, no, no, no", Repeat(0, 1, 4)),
-        # It begins with any word ...
+        # The repeated part may begin at any word ...
         ("Set a timer. Turn off the light. Turn off the light.", Repeat(3, 4, 2)),
-        # ... and ends in the middle of a round.
+        # ... and the last repetition may be incomplete.
         ("Set a timer. Turn off the light. Turn off the light. Turn off", Repeat(3, 4, 2)),
-        # The period that explains most words counts.
+        # Of several periods, the one that covers most words is chosen.
         ("Very, very good. Very, very good.", Repeat(0, 3, 2)),
     ],
 )

@@ -1,4 +1,4 @@
-"""Names that a job may hold, and the prompt that names them."""
+"""Names in a job, and the prompt and biasing derived from them."""
 
 from __future__ import annotations
 
@@ -85,5 +85,5 @@ def test_words_of_the_language_and_what_is_expected_are_not_strange() -> None:
 
 def test_no_word_is_strange_in_a_language_that_was_not_measured() -> None:
     assert oov_counter(DecodeOptions(), "de")("Schalte die Wohnzimmerlampe ein") == 0
-    translated = DecodeOptions(task="translate")  # to English, whatever was spoken
+    translated = DecodeOptions(task="translate")  # translates to English from any language
     assert oov_counter(translated, "de")("Turn on the Wohnzimmerlampe") == 1

@@ -1,4 +1,4 @@
-"""The spectrogram is faster-whisper's, number by number."""
+"""The log-mel spectrogram equals that of faster-whisper."""
 
 from __future__ import annotations
 

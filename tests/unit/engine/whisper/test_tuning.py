@@ -1,4 +1,4 @@
-"""Beam and batch size, from how long usual commands take."""
+"""Tuning of beam and batch size from the decode time of typical commands."""
 
 from __future__ import annotations
 
@@ -11,18 +11,18 @@ from wyoming_faster_whisper.engine.whisper.tuning import BEAM, Tuned, Tuning
 
 
 class Machine:
-    """Decodes usual commands in no time, and says how long it took.
+    """Simulated machine: returns decode times without decoding.
 
     Args:
-        alone: seconds of a command by itself.
-        gain: what a command more costs, as a share of one alone.
+        alone: seconds for one command.
+        gain: cost of each further command in a batch, as a fraction of alone.
     """
 
     def __init__(self, alone: float, gain: float = 0.5) -> None:
         self.alone = alone
         self.gain = gain
         self.decoded: list[tuple[int, int]] = []
-        self.most = 100  # commands that there is memory for
+        self.most = 100  # largest batch that fits into memory
 
     def __call__(self, beam: int, commands: int) -> float:
         self.decoded.append((beam, commands))
@@ -36,7 +36,7 @@ def never() -> bool:
 
 
 def after(questions: int) -> Callable[[], bool]:
-    """Needed once it has been asked that often."""
+    """Return a needed() that becomes true after that many calls."""
     asked = count()
     return lambda: next(asked) >= questions
 
@@ -62,7 +62,7 @@ def test_a_busy_start_is_made_good_when_the_machine_is_idle() -> None:
 
 
 def test_a_slow_machine_stays_greedy_however_often_it_is_measured() -> None:
-    tuning = Tuning(1, Machine(alone=1.0))  # 0.8 s with a beam of 1, which would be fast enough
+    tuning = Tuning(1, Machine(alone=1.0))  # 0.8 s with a beam of 1
     for again in (False, True, True):
         assert tuning.measure(never) == Tuned(1.0, 1, 1, again=again)
 

@@ -1,4 +1,4 @@
-"""How much encoder a clip needs."""
+"""Length of the encoder window that a clip needs."""
 
 from __future__ import annotations
 

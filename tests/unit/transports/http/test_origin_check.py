@@ -1,4 +1,4 @@
-"""Who may use the page."""
+"""Origin check: which pages may use the server."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Frames: read as the wyoming library writes them, refused where they are none."""
+"""Framing: compatible with the wyoming library; malformed frames are refused."""
 
 from __future__ import annotations
 
@@ -58,11 +58,11 @@ def fault(data: bytes, limits: FrameLimits | None = None) -> str:
 
 
 def alike(events: list[Event]) -> list[tuple[str, object, bytes]]:
-    """Events to compare: no payload and an empty one are the same on the wire."""
+    """Make events comparable: a missing and an empty payload are the same on the wire."""
     return [(event.type, event.data, event.payload or b"") for event in events]
 
 
-# As the library has it.
+# Compatibility with the library.
 
 
 def test_what_the_library_writes_is_read_the_same_wherever_it_is_cut() -> None:
@@ -77,7 +77,7 @@ def test_a_sender_of_single_bytes_is_understood() -> None:
 
 
 class Sink:
-    """As much of a StreamWriter as the library's async_write_event() needs."""
+    """The part of a StreamWriter that the library's async_write_event() needs."""
 
     def __init__(self) -> None:
         self.data = b""
@@ -119,7 +119,7 @@ def test_our_bytes_are_those_of_the_library(event: Event) -> None:
     assert write_event(event) == by_library(event)
 
 
-# What is allowed beyond that.
+# Frames that we accept and the library does not write.
 
 
 def test_the_health_check_of_the_add_on_is_a_frame() -> None:
@@ -148,7 +148,7 @@ def test_data_that_is_null_can_be_followed_by_data() -> None:
 
 @pytest.mark.parametrize("value", ["NaN", "Infinity", "-Infinity", "1e999", "-1e999"])
 def test_a_number_that_is_none_is_refused(value: str) -> None:
-    """JSON has none of these; Python's has."""
+    """JSON does not allow these numbers; Python's parser does."""
     line = f'{{"type": "audio-stop", "data": {{"timestamp": {value}}}}}\n'
     assert fault(line.encode()) == "header is not JSON"
     data = f'{{"timestamp": {value}}}'
@@ -157,7 +157,7 @@ def test_a_number_that_is_none_is_refused(value: str) -> None:
 
 
 def nested(depth: int) -> bytes:
-    """Lists in an object, depth in all."""
+    """Return lists nested in an object, with that total depth."""
     return b'{"a": ' + b"[" * (depth - 1) + b"]" * (depth - 1) + b"}"
 
 
@@ -197,7 +197,7 @@ def test_a_frame_is_under_way_until_its_last_byte() -> None:
     assert event is not None
 
 
-# What is refused, and how.
+# Refused frames.
 
 WRONG = {
     b"[1,2]": "header must be a JSON object",
@@ -279,10 +279,10 @@ def test_what_was_whole_before_the_fault_is_still_read() -> None:
 
 @pytest.mark.parametrize("line", [b"[" * 9_000, b'{"a":' * 3_000], ids=["lists", "objects"])
 def test_brackets_without_end_are_refused(line: bytes) -> None:
-    assert fault(line + b"\n").startswith("header is n")  # what Python says first differs
+    assert fault(line + b"\n").startswith("header is n")  # the rest depends on Python
 
 
-# The limits.
+# Limits.
 
 SMALL = FrameLimits(header=64, data=16, payload=8)
 
@@ -352,7 +352,7 @@ def test_a_long_audio_chunk_is_a_frame_until_its_last_byte() -> None:
 
 
 def test_of_a_long_audio_chunk_only_a_piece_is_held() -> None:
-    """Neither for a client that sends little of what it announces, nor for one that sends all."""
+    """This holds for clients that send all of the announced payload and for those that do not."""
     announced = 256 * 1024 * 1024
     header = b'{"type": "audio-chunk", "payload_length": %d}\n' % announced
     readers = [FrameReader() for _ in range(20)]
@@ -389,7 +389,7 @@ def test_as_many_names_as_we_take_are_no_matter() -> None:
 
 
 def test_a_long_line_fed_in_small_pieces_is_not_searched_again_and_again() -> None:
-    """One pass: 16 KiB in single bytes would otherwise be 134 million bytes to look at."""
+    """Searching again for each of 16 KiB single bytes would scan 134 million bytes."""
     reader = FrameReader()
     for _ in range(FrameLimits().header):
         reader.feed(b"x")

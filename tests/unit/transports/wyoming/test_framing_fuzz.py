@@ -1,4 +1,4 @@
-"""Only a ProtocolError may come out of a FrameReader, whatever goes in."""
+"""Fuzz test: a FrameReader raises only ProtocolError, for any input."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from .test_framing import EVENTS, by_library, read_all
 
 
 def survives(*pieces: bytes) -> None:
-    """What was read before a ProtocolError can be written and read again."""
+    """Assert that events read before a ProtocolError survive writing and reading."""
     reader = FrameReader()
     for piece in pieces:
         reader.feed(piece)
