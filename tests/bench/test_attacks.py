@@ -41,11 +41,11 @@ async def server(tmp_path: Path) -> AsyncIterator[Server]:
 
 SAID: dict[Attack, str] = {
     garbage: "is not JSON",
-    half_a_header: "no whole event came",
+    half_a_header: "no complete event received",
     promise_of_much: "the limit is",
-    never_reading: "read nothing",
-    trickling: "no whole event came",
-    changing_formats: "the format changed",
+    never_reading: "did not read",
+    trickling: "no complete event received",
+    changing_formats: "the audio format changed",
 }
 """What the log has of each; of those that are not here it need not say anything."""
 

@@ -132,7 +132,7 @@ async def test_a_server_that_is_full_is_a_problem(serve: Serve, tmp_path: Path) 
         await examination.run()
     assert examination.level is Level.PROBLEM
     [finding] = examination.findings["Home Assistant"]
-    assert "all places are taken (1 client)" in finding.saw
+    assert "too many connections (1 client)" in finding.saw
 
 
 async def test_a_program_that_speaks_something_else_is_a_problem(tmp_path: Path) -> None:

@@ -217,14 +217,14 @@ async def test_a_unix_socket_left_behind_is_replaced(serve: Serve, tmp_path: Pat
 
 async def test_a_unix_socket_in_use_is_left_alone(serve: Serve, tmp_path: Path) -> None:
     server = await serve(uri=f"unix://{tmp_path}/socket")
-    with pytest.raises(SettingError, match="another server listens there"):
+    with pytest.raises(SettingError, match="another server is listening on it"):
         await serve(uri=f"unix://{tmp_path}/socket")
     await server.serves()
 
 
 async def test_a_file_that_is_no_socket_is_left_alone(serve: Serve, tmp_path: Path) -> None:
     (tmp_path / "diary").write_text("dear diary")
-    with pytest.raises(SettingError, match="a file that is no socket lies there"):
+    with pytest.raises(SettingError, match="the path is a file, not a socket"):
         await serve(uri=f"unix://{tmp_path}/diary")
     assert (tmp_path / "diary").read_text() == "dear diary"
 

@@ -65,7 +65,7 @@ async def test_an_error_of_the_servers_is_shown_and_the_next_press_works(
         await until(lambda: server.memory.used > 0)
         await page.press("Enter")
         await page.until(PROBLEM)
-        assert "all places are taken (1 client)" in await page.text("#problem")
+        assert "too many connections (1 client)" in await page.text("#problem")
     await until(lambda: server.browsers == 0)
     await page.press("Enter")
     await page.until("document.querySelector('#elapsed').textContent >= '0:01'")

@@ -395,7 +395,7 @@ async def test_stdio_that_is_closed_or_nothing_is_refused(tmp_path: Path, given:
     )
     _, log = await process.communicate()
     assert process.returncode == 2
-    assert "stdio:// takes pipes" in one_sentence(log.decode())
+    assert "stdio:// needs pipes" in one_sentence(log.decode())
 
 
 async def test_stdio_without_pipes_is_refused(tmp_path: Path) -> None:
@@ -411,7 +411,7 @@ async def test_stdio_without_pipes_is_refused(tmp_path: Path) -> None:
         )
         _, log = await process.communicate()
     assert process.returncode == 2
-    assert "stdio:// takes pipes" in one_sentence(log.decode())
+    assert "stdio:// needs pipes" in one_sentence(log.decode())
 
 
 @pytest.mark.model

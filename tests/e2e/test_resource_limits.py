@@ -156,7 +156,7 @@ async def test_nor_is_it_for_who_left_with_more_to_say(serve: Serve) -> None:
     async with server.peer() as leaving, server.client() as other:
         leaving.send(frames(utterance(tone(60.0)) + utterance(tone(2.0)))).half_close()
         await until(server.engine.decoding.is_set)
-        await until(lambda: "says no more" in repr(server.listener._connections))
+        await until(lambda: "half closed" in repr(server.listener._connections))
         await other.say(tone(0.5))
         await until(lambda: server.waiting == 1)
         server.engine.release()
@@ -216,8 +216,11 @@ async def test_a_crowd_that_is_turned_away_is_one_line_in_the_log(
         # Nobody has the time to tell the next one why.
         late = await crowd.enter_async_context(server.peer())
         assert await late.rest() == b""
-    told = [line for line in warnings(caplog) if line.startswith("turned away: ")]
+    told = [
+        line for line in warnings(caplog) if line.startswith("connections rejected or evicted: ")
+    ]
     assert told[0] == (
-        "turned away: 1; all places are taken (1 client); try again later; here: 1"
+        "connections rejected or evicted: 1; "
+        "too many connections (1 client); try again later; open: 1"
     )
     assert len(told) < 10

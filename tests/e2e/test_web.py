@@ -81,7 +81,7 @@ async def test_another_web_site_may_not_listen(
     assert refused.value.response.status_code == 403
     told = [one for one in caplog.records if one.levelno > logging.INFO and one.name != "asyncio"]
     assert len(told) == 1
-    assert f"a page of {origin!r} may not listen here" in told[0].getMessage()
+    assert f"a page from {origin!r} may not connect" in told[0].getMessage()
 
 
 @pytest.mark.parametrize("rate", [16_000, 44_100, 48_000])
@@ -121,10 +121,10 @@ async def test_the_language_is_the_browsers_choice(serve: Serve) -> None:
 @pytest.mark.parametrize(
     ("message", "code", "says"),
     [
-        ("junk", "protocol", "no JSON"),
-        (b"\xffjunk", "protocol", "5 bytes of sound came before a start"),
-        ("[" * 100_000, "protocol", "no JSON"),
-        ('"start"', "protocol", "no JSON object"),
+        ("junk", "protocol", "not JSON"),
+        (b"\xffjunk", "protocol", "5 bytes of audio came before a start"),
+        ("[" * 100_000, "protocol", "not JSON"),
+        ('"start"', "protocol", "not a JSON object"),
         ('{"type": "sing"}', "protocol", "sing"),
         ('{"type": "start"}', "protocol", "rate"),
         ('{"type": "start", "rate": true}', "protocol", "rate"),

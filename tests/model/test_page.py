@@ -76,7 +76,7 @@ async def test_what_is_said_appears_with_its_timings(
     assert text.startswith(begun)
     for what in ("text after you pressed stop", "text after your last word", "heard"):
         assert what in timings
-    assert await page.text("#status") == f"Heard: {text}"
+    assert await page.text("#status") == f"Recognised: {text}"
     await page.open(url, prefers_color_scheme="dark")
     await page.size(400, 800)
     await page.screenshot(pictures / "page-dark.png")

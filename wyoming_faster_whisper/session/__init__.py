@@ -1,1 +1,1 @@
-"""One client's stream and its turns, whichever transport carries it."""
+"""Sessions: a client's audio stream and its turns, independent of the transport."""

@@ -1,4 +1,4 @@
-"""The sound of one utterance: PCM of any shape in, judged windows out."""
+"""Audio of one utterance: takes PCM in any supported format, returns VAD probabilities."""
 
 from __future__ import annotations
 
@@ -16,23 +16,23 @@ from ..errors import AudioError, Busy
 from ..speech.hysteresis import WINDOW, Probabilities
 from ..speech.vad import SpeechDetector, SpeechStream
 
-_MOST_INLINE = 8  # windows that the VAD judges in the event loop: 1 ms; more go to a thread
-_SLICE = 512  # windows that it judges in a thread without a look at who else waits
-_FORMAT_CHANGES = 8  # in one utterance; each costs a new resampler
+_MOST_INLINE = 8  # VAD windows processed on the event loop, which takes 1 ms; more go to a thread
+_SLICE = 512  # VAD windows per call in a thread; between calls, other work can use the thread
+_FORMAT_CHANGES = 8  # maximum per utterance; each change costs a new resampler
 
 
 @dataclass(slots=True)
 class AudioMemory:
-    """How much sound all sessions together may hold."""
+    """Memory budget for the recordings of all sessions together. Lives on the event loop."""
 
-    limit: int = 1_000_000_000  # bytes; 250 clients with two minutes each
-    used: int = 0
+    limit: int = 1_000_000_000  # bytes: 250 clients with two minutes of audio each
+    used: int = 0  # bytes; a stored sample takes two
 
     def reserve(self, samples: int) -> None:
-        """Make room for more samples; give it back when they are dropped.
+        """Reserve memory for more samples. The caller must release() it later.
 
         Raises:
-            Busy: there is none.
+            Busy: the limit would be exceeded.
         """
         if self.used + 2 * samples > self.limit:
             raise Busy(f"{self.used} bytes of audio are waiting already; try again later")
@@ -43,12 +43,17 @@ class AudioMemory:
 
 
 class AudioInput:
-    """One utterance's recording, and the VAD that follows it.
+    """Recording of one utterance, and the VAD that runs on it.
+
+    Call all methods on the event loop. Longer stretches of audio go through the VAD in a thread.
 
     Args:
-        vad: may have to wait for the model.
-        tasks: what is too much for the event loop runs in it.
-        on_probabilities: is told the probabilities of every window, in order.
+        pcm: format in which the audio begins.
+        memory: budget for the recording.
+        vad: returns the speech detector; may have to wait until its model is loaded.
+        tasks: task group for VAD work that would block the event loop.
+        on_probabilities: called on the event loop with the speech probabilities of every window,
+            in order.
     """
 
     def __init__(
@@ -68,24 +73,28 @@ class AudioInput:
         self._vad = vad
         self._tasks = tasks
         self._on_probabilities = on_probabilities
-        self._vad_stream: SpeechStream | None = None  # until the model is there
-        self._vad_position = 0  # samples that went through the VAD
+        self._vad_stream: SpeechStream | None = None  # None until the VAD model is loaded
+        self._vad_position = 0  # samples that have been handed to the VAD
         self._vad_task: asyncio.Task[None] | None = None
-        self._format_changes = 0  # of the format
+        self._format_changes = 0
 
     def feed(self, pcm: PcmFormat, data: bytes) -> None:
-        """Take more sound, in the format that it says it has.
+        """Append audio to the recording and run the VAD on it.
+
+        Args:
+            pcm: format of the data. It may differ from that of the audio before.
+            data: PCM bytes. They may end in the middle of a frame.
 
         Raises:
-            AudioError: the format changes again and again.
-            Busy: the memory for sound is used up.
+            AudioError: the format changed too often.
+            Busy: the memory for audio is used up.
         """
         if pcm != self.pcm:
             self._format_changes += 1
             if self._format_changes > _FORMAT_CHANGES:
                 raise AudioError(
-                    f"the format changed {self._format_changes} times in one utterance; "
-                    f"we take {_FORMAT_CHANGES}"
+                    f"the audio format changed {self._format_changes} times in one utterance; "
+                    f"the limit is {_FORMAT_CHANGES}"
                 )
             self._store(self._stream.finish())
             self.pcm, self._stream = pcm, PcmStream(pcm)
@@ -93,11 +102,14 @@ class AudioInput:
         self._run_vad()
 
     def stop(self) -> None:
-        """Take no more: what the stream held back is the end of the recording."""
+        """Complete the recording with the samples that the resampler still holds."""
         self._store(self._stream.finish())
 
     async def drain(self) -> None:
-        """Wait until the VAD has judged everything, an incomplete last window included."""
+        """Wait until the VAD has processed the whole recording.
+
+        An incomplete last window is padded with zeros.
+        """
         self._run_vad()
         if self._vad_task is not None:
             await self._vad_task
@@ -108,10 +120,10 @@ class AudioInput:
             self._on_probabilities(speech.feed(last))
 
     def close(self) -> None:
-        """Give back all that it holds; the recording is not to be used any more."""
+        """Free the recording and stop the VAD. The recording must not be used afterwards."""
         self._memory.release(len(self.recording))
-        # Not left to whoever holds it still: tasks and their errors do, until Python looks for
-        # cycles, which has nothing to do with how many bytes are in them.
+        # Cleared explicitly: tasks and their exceptions keep references to the recording in
+        # cycles, and Python's cycle collector runs regardless of how many bytes they hold.
         self.recording.clear()
         if self._vad_task is not None:
             self._vad_task.cancel()
@@ -122,7 +134,7 @@ class AudioInput:
 
     def _run_vad(self) -> None:
         if self._vad_task is not None and not self._vad_task.done():
-            return  # it will come to this as well
+            return  # the running task processes the new samples as well
         waiting = (len(self.recording) - self._vad_position) // WINDOW
         if not waiting:
             return

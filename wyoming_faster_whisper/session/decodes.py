@@ -1,8 +1,11 @@
-"""The decodes of one utterance: guesses, closed segments, and what is missing at the end.
+"""Decodes of one utterance: guesses, closed segments, and the missing segments at the end.
 
-One at a time, in the order of speech: a long dictation may not fill the queue. A language that
-was detected with certainty in enough speech holds for the segments after it, and at the end for
-short ones before it: "Hm" and "Okay" are said in every language.
+A guess is a speculative decode: it begins in a pause, before the turn is known to be over.
+
+Segments are decoded one at a time, in the order of speech, so that a long dictation does not fill
+the queue. A language that was detected confidently in enough speech is used for the segments
+after it. In the end it is also used for short segments before it, because words such as "Hm" and
+"Okay" occur in every language.
 """
 
 from __future__ import annotations
@@ -20,33 +23,33 @@ from ..speech.segmenter import Segment
 
 _LOGGER = logging.getLogger(__name__)
 
-# A detected language holds for other segments if it was detected in so much speech, in seconds,
-# and with that probability.
-_ENOUGH_SPEECH = 1.5
+# A detected language is used for other segments if it was detected in at least this much speech
+# and with at least this probability.
+_ENOUGH_SPEECH = 1.5  # seconds
 _ENOUGH_PROBABILITY = 0.5
 
 
 @dataclass(slots=True, eq=False)
 class _Part:
-    """One segment and its decode."""
+    """A segment and its decode."""
 
     segment: Segment
-    options: DecodeOptions  # as they were asked for when it was begun
-    guess: bool  # nobody waits for it yet
-    previous: _Part | None  # is decoded first
-    task: asyncio.Future[Transcript | None] | None = None  # None: it failed
-    job: Job | None = None  # once it was its turn
-    quick: bool = False  # a first pass will do as long as nobody waits and more may come
-    was_guess: bool = False  # begun before anybody waited for it
-    closed: bool = False  # no more can come to it
-    committed: bool = False
+    options: DecodeOptions  # as requested when the decode began
+    guess: bool  # no answer needs the text yet
+    previous: _Part | None  # decoded before this one
+    task: asyncio.Future[Transcript | None] | None = None  # its result is None if it failed
+    job: Job | None = None  # None until the parts before this one have been decoded
+    quick: bool = False  # a first pass is enough while this is a guess and not closed
+    was_guess: bool = False  # the decode began before an answer needed it
+    closed: bool = False  # the segment can no longer grow
+    committed: bool = False  # the text has been passed to on_committed
     corrected_language: str | None = (
-        None  # language, where the one that was detected was doubtful
+        None  # confidently detected language, used instead of this segment's own doubtful one
     )
 
     @property
     def transcript(self) -> Transcript | None:
-        """What it says, if that is known."""
+        """Text of the segment; None while it is unknown or if the decode failed."""
         task = self.task
         if task is None or not task.done() or task.cancelled() or task.exception():
             return None
@@ -54,12 +57,12 @@ class _Part:
 
     @property
     def is_provisional(self) -> bool:
-        """True where a first pass doubts its text, and no second one was made."""
+        """True if the first pass found its text doubtful and no second pass was made."""
         return self.quick and self.transcript is not None and self.transcript.provisional
 
     @property
     def language(self) -> str | None:
-        """The language that was detected, if it was detected with certainty."""
+        """Detected language, if it was detected confidently in enough speech."""
         text = self.transcript
         if text is None or not text.text or self.segment.speech_seconds < _ENOUGH_SPEECH:
             return None
@@ -67,14 +70,20 @@ class _Part:
 
 
 class Decodes:
-    """Begins, drops and awaits the decodes of one recording.
+    """Begins, drops and awaits the decodes of one recording. Lives on the event loop.
 
     Args:
-        options: how to decode; may change while the utterance runs.
-        on_decoded: is told what every decode of the last segment so far says; None: it failed.
-        on_committed: is told the text of every segment, in order, once no more can come to it.
-        score_end: ask also how the end of what was said looked to the decoder.
-        committed: the text with which the decode of a segment has to begin, and its language.
+        worker: queue in front of the model.
+        tasks: task group in which the decodes run.
+        recording: audio of the utterance.
+        options: returns the decode options, which may change during the utterance.
+        on_decoded: called with a segment and its transcript, or None if the decode failed.
+            Not called if the decode was dropped.
+        on_committed: called once per segment with its final text, in order.
+        committed: returns the text with which the decode of a segment must begin, because it has
+            been sent already, and its language.
+        score_end: whether guesses also return the decoder's scores for the end of the text.
+        name: the client's name in the log.
     """
 
     def __init__(
@@ -90,8 +99,8 @@ class Decodes:
         score_end: bool,
         name: str,
     ) -> None:
-        self.begun = 0  # decodes
-        self.client_left = False  # the client has left: go on only while nobody waits
+        self.begun = 0  # number of decodes that were begun
+        self.client_left = False  # if True, decode only while the model is idle
         self._worker = worker
         self._tasks = tasks
         self._recording = recording
@@ -102,20 +111,20 @@ class Decodes:
         self._score_end = score_end
         self._name = name
         self._parts: dict[Segment, _Part] = {}  # in the order of speech
-        self._language: str | None = None  # that was detected with certainty
-        self._language_seconds = 0.0  # of speech in which it was
+        self._language: str | None = None  # confidently detected
+        self._language_seconds = 0.0  # seconds of speech in which it was detected
 
     def __repr__(self) -> str:
-        return f"<Decoding {len(self._parts)} segments, {self.begun} decodes begun>"
+        return f"<Decodes {len(self._parts)} segments, {self.begun} decodes begun>"
 
     @property
     def busy(self) -> bool:
-        """Some text is still on its way."""
+        """True while any decode is waiting or running."""
         return any(part.task and not part.task.done() for part in self._parts.values())
 
     @property
     def is_queued(self) -> bool:
-        """What would be decoded next has not reached the model, and cannot at once."""
+        """True while the next decode is still queued, or would be if it began now."""
         for part in self._parts.values():
             if part.task is not None and not part.task.done():
                 if part.job is not None:
@@ -124,17 +133,17 @@ class Decodes:
         return not self._parts and not self._worker.idle
 
     def committed_before(self, segment: Segment) -> bool:
-        """The text of all that was said before a segment is certain."""
+        """Return whether all segments before this one have been committed."""
         return all(
             part.committed for part in self._parts.values() if part.segment.start < segment.start
         )
 
     def begin(self, segment: Segment, *, guess: bool, quick: bool = False) -> None:
-        """Decode a segment, which follows those that were begun before.
+        """Begin to decode a segment. This closes the segments before it.
 
         Args:
-            guess: nobody waits for it yet. Begin it again without, once somebody does.
-            quick: a first pass will do until the segment is closed or somebody waits.
+            guess: no answer needs the text yet. Call again with False once one does.
+            quick: a first pass is enough until the segment is closed or an answer needs its text.
         """
         part = self._parts.get(segment)
         if part is None:
@@ -151,25 +160,31 @@ class Decodes:
             self._promote(part)
 
     def drop(self, segment: Segment) -> None:
-        """Withdraw a decode: there is more to the segment."""
+        """Withdraw the decode of a segment that has grown."""
         part = self._parts.pop(segment, None)
         if part is not None and part.task is not None:
             part.task.cancel()
 
     def close(self, segment: Segment) -> None:
-        """Nothing more can come to a segment."""
+        """Mark a segment as complete: it can no longer grow, so its text can be committed."""
         part = self._parts.get(segment)
         if part is not None:
             self._close(part)
             self._commit()
 
     def drop_all(self) -> None:
-        """Withdraw everything."""
+        """Withdraw all decodes."""
         for segment in list(self._parts):
             self.drop(segment)
 
     async def answer(self, segments: Sequence[Segment]) -> list[Transcript]:
-        """Return the text of each segment; all of them have been begun.
+        """Wait for the final texts.
+
+        Args:
+            segments: all segments of the utterance, in order. Each has been begun.
+
+        Returns:
+            One transcript per segment, in order.
 
         Raises:
             ServerError: the model failed.
@@ -177,7 +192,7 @@ class Decodes:
         wanted = self._options()
         for segment in segments:
             part = self._parts[segment]
-            # What is sent already cannot be decoded in another way any more.
+            # A committed text may have been sent, so its options can no longer change.
             if part.options != wanted and not part.committed:
                 part.options = wanted
                 self._restart(part)
@@ -196,14 +211,14 @@ class Decodes:
         return texts
 
     def _correct_languages(self) -> None:
-        """Decode segments again whose language was a guess, in the one that is certain."""
+        """Decode segments of doubtful language again, in the confidently detected language."""
         for part in self._parts.values():
             if self._language is not None and self._doubtful(part):
                 part.corrected_language = self._language
                 self._restart(part)
 
     def _doubtful(self, part: _Part) -> bool:
-        """True where a part was decoded in a language that may not be the one that is spoken."""
+        """Return whether a part may have been decoded in the wrong language."""
         if part.committed or part.options.language or part.corrected_language:
             return False
         text = part.transcript
@@ -212,22 +227,23 @@ class Decodes:
         return part.language is None and text.language != self._language
 
     def _learn_language(self, part: _Part) -> None:
-        """Keep the language of the longest part in which it was detected with certainty."""
+        """Keep the language of the longest part with a confidently detected language."""
         seconds = part.segment.speech_seconds
         if part.language is not None and seconds > self._language_seconds:
             self._language, self._language_seconds = part.language, seconds
 
     def was_guessed(self, segment: Segment) -> bool:
-        """The text of this segment was begun before anybody waited for it."""
+        """Return whether the decode of this segment began as a guess and was kept."""
         part = self._parts.get(segment)
         return part is not None and part.was_guess
 
     async def _text(self, part: _Part) -> Transcript:
         assert part.task is not None
         text = await part.task
-        if text is None:  # a guess that fails is forgotten, what somebody waits for is not
+        if text is None:  # it failed as a guess; if it fails again, the answer fails
             text = await self._submit(part)
-            # Not a task of its own: one that fails would cancel the answer before it is recorded.
+            # Not a new task: if that failed, the task group would cancel the answer before its
+            # failure is recorded.
             part.task = asyncio.get_running_loop().create_future()
             part.task.set_result(text)
         return text
@@ -241,7 +257,7 @@ class Decodes:
         self._finish_quick(part)
 
     def _finish_quick(self, part: _Part) -> None:
-        """Decode in full what a first pass doubts: its text is needed now."""
+        """Decode a part in full if the first pass found its text doubtful."""
         if part.is_provisional:
             part.quick = False
             self._restart(part)
@@ -254,12 +270,12 @@ class Decodes:
         self._start(part)
 
     def _promote(self, part: _Part) -> None:
-        """Somebody waits for a part, and so for all before it."""
+        """Turn a guess into a final decode, with all parts before it, which are decoded first."""
         while True:
             part.guess = False
             if part.job is not None and part.job.guess and self._worker.is_waiting(part.job):
                 part.quick = False
-                self._restart(part)  # in front of the guesses
+                self._restart(part)  # a final decode goes before all guesses in the queue
             self._finish_quick(part)
             if part.previous is None:
                 return
@@ -275,19 +291,19 @@ class Decodes:
                 part.quick = False
                 text = await self._submit(part)
         except Hung:
-            raise  # another try could cost the next model as well
+            raise  # a retry could hang the reloaded model as well
         except ServerError as error:
             _LOGGER.debug("%s: a decode failed: %s", self._name, error)
-        # Also of one that a long silence has closed by now: that silence may end the turn.
+        # Reported even if a long silence has closed the segment: that silence may end the turn.
         if self._parts.get(part.segment) is part:
             self._on_decoded(part.segment, text)
-        # After this task is done, for its text is asked for.
+        # Deferred until this task is done, because _commit() reads the task's result.
         asyncio.get_running_loop().call_soon(self._commit)
         return text
 
     async def _submit(self, part: _Part) -> Transcript:
         if self.client_left and not self._worker.idle:
-            raise asyncio.CancelledError  # others wait, and this may be for nobody
+            raise asyncio.CancelledError  # other clients wait, and this one may not read the text
         segment, options = part.segment, part.options
         prefix, language = self._committed(segment)
         if options.language is None:

@@ -1,28 +1,29 @@
-"""How late the event loop is with what comes to it.
+"""Event-loop lag: how late the event loop processes what arrives.
 
-On a busy machine, or behind a callback that takes its time, it sees late and all at once
-what came meanwhile. Nothing says when that came; but a timer of our own was as late.
+On a busy machine, or after a slow callback, the event loop sees everything that arrived in the
+meantime at once. It cannot know when each event arrived, but a timer that was due in the same
+time fires equally late and shows the lag.
 """
 
 from __future__ import annotations
 
 import asyncio
 
-_EVERY = 0.2  # seconds; Pace bears with who is late by a little more
+_EVERY = 0.2  # seconds between timers; LiveStream tolerates a little more than this
 
 
 class EventLoopLag:
-    """Measures itself from now on until it is stopped."""
+    """Monitor of the event-loop lag. It measures from its creation until stop()."""
 
     def __init__(self) -> None:
         self._loop = asyncio.get_running_loop()
-        self._lag = 0.0  # seconds, when it was last
-        self._until = 0.0  # what came then has been seen to by this time
+        self._lag = 0.0  # seconds, the last measurement that still counts
+        self._until = 0.0  # time until which events delayed by that lag may still be processed
         self._schedule()
 
     @property
     def seconds(self) -> float:
-        """By how much earlier what is seen now may have come."""
+        """Current lag in seconds: an event processed now may have arrived this much earlier."""
         now = self._loop.time()
         return max(now - self._due, self._lag if now < self._until else 0.0, 0.0)
 

@@ -1,8 +1,9 @@
-"""What a client is told of its utterance, whichever transport tells it. Pure.
+"""Messages about an utterance for the client, independent of the transport. Pure.
 
-In this order: SpeechStarted, TranscriptStarted, PartialText ..., SpeechStopped, the Answer,
-TranscriptStopped. The answer always comes; voices where the server ends the turn, texts
-where partial text is on.
+They come in this order: SpeechStarted, TranscriptStarted, PartialText ..., SpeechStopped, Answer,
+TranscriptStopped. Every utterance gets its Answer. SpeechStarted and SpeechStopped come only if
+the server ends the turn; TranscriptStarted, PartialText and TranscriptStopped only if partial
+text is on.
 """
 
 from __future__ import annotations
@@ -15,44 +16,44 @@ from ..engine.protocol import Transcript
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """The transcript of one utterance, and the request's context."""
+    """Transcript of one utterance."""
 
     transcript: Transcript
-    context: dict[str, Any] | None = None
+    context: dict[str, Any] | None = None  # copied from the request
 
 
 @dataclass(frozen=True, slots=True)
 class SpeechStarted:
-    """Somebody began to speak."""
+    """The speaker began to speak."""
 
-    seconds: float  # since the first sample
+    seconds: float  # from the first sample to the beginning of speech
 
 
 @dataclass(frozen=True, slots=True)
 class SpeechStopped:
-    """And has stopped; only after SpeechStarted."""
+    """The speaker stopped speaking. Comes only after SpeechStarted."""
 
-    seconds: float  # since the first sample
+    seconds: float  # from the first sample to the end of speech
 
 
 @dataclass(frozen=True, slots=True)
 class TranscriptStarted:
-    """Text will come, a piece at a time; at the latest before the answer."""
+    """Pieces of text will follow. Comes before the Answer at the latest."""
 
-    language: str | None = None  # None: not known yet
-    context: dict[str, Any] | None = None
+    language: str | None = None  # None = not known yet
+    context: dict[str, Any] | None = None  # copied from the request
 
 
 @dataclass(frozen=True, slots=True)
 class PartialText:
-    """More text. All pieces together are the answer's text."""
+    """The next piece of committed text. All pieces joined are the answer's text."""
 
     text: str
 
 
 @dataclass(frozen=True, slots=True)
 class TranscriptStopped:
-    """The answer was sent: no more text comes."""
+    """The answer has been sent; no more text follows."""
 
 
 Notice = SpeechStarted | SpeechStopped | TranscriptStarted | PartialText | TranscriptStopped

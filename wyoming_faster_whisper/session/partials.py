@@ -1,8 +1,9 @@
-"""What of an utterance's text is certain before its end, and goes out at once.
+"""Partial text: commits the text of an utterance piece by piece, before its end.
 
-A segment that is closed is certain. Of the one that is being spoken, those words
-are on which two decodes in a row agree; every later decode of it goes on from
-them, so that nothing is taken back.
+Committed text is sent at once and never changes. The text of a closed segment is committed as a
+whole. In the segment that is being spoken, the words on which two decodes in a row agree are
+committed (LocalAgreement-2, Macháček et al., "Turning Whisper into Real-Time Transcription
+System", 2023). Every later decode of that segment continues from the committed words.
 """
 
 from __future__ import annotations
@@ -22,16 +23,21 @@ from .text import GrowingText, local_agreement, text_after
 
 _LOGGER = logging.getLogger(__name__)
 
-_MIN_NEW_SAMPLES = SAMPLE_RATE  # samples of new sound before another look
+_MIN_NEW_SAMPLES = SAMPLE_RATE  # new samples needed before the next decode: 1 s
 
 
 class Partials:
-    """The text of one utterance as it becomes certain.
+    """Committed text of one utterance. Lives on the event loop.
 
     Args:
-        eager: look also while others use the model.
-        enabled: whether to decode what is being spoken at all.
-        on_partial: is handed every piece of text that is certain.
+        worker: queue in front of the model.
+        tasks: task group in which the decodes run.
+        recording: audio of the utterance.
+        options: returns the decode options, which may change during the utterance.
+        text: collects the committed text.
+        enabled: whether to decode the segment that is being spoken at all.
+        eager: whether to decode it even while the model is busy.
+        on_partial: called with every piece of committed text.
     """
 
     def __init__(
@@ -46,7 +52,7 @@ class Partials:
         eager: bool,
         on_partial: Callable[[str], None],
     ) -> None:
-        self.begun = 0  # decodes
+        self.begun = 0  # number of decodes that were begun
         self._worker = worker
         self._tasks = tasks
         self._recording = recording
@@ -55,38 +61,38 @@ class Partials:
         self._enabled = enabled
         self._eager = eager
         self._on_partial = on_partial
-        self._decoded_samples = 0  # samples that were there at the last look
+        self._decoded_samples = 0  # length of the recording at the last decode
         self._task: asyncio.Task[None] | None = None
-        self._segment_start = -1  # window with which the open segment begins
-        self._last_hypothesis = ""  # what the look before this one saw
-        self._committed = ""  # of the open segment: as decoded, and sent
-        self._language: str | None = None
+        self._segment_start = -1  # first window of the open segment; -1 = there is none
+        self._last_hypothesis = ""  # text of the last decode of the open segment
+        self._committed = ""  # committed text of the open segment, as decoded
+        self._language: str | None = None  # language of the committed text
 
     def committed(self, segment: Segment) -> tuple[str, str | None]:
-        """The beginning of a segment's text that has been sent, and its language."""
+        """Return the committed beginning of a segment's text, and its language."""
         if segment.speech[0] != self._segment_start:
             return "", None
         return self._committed, self._language
 
     def commit(self, transcript: Transcript) -> None:
-        """Take the text of the next segment; no more comes to it."""
+        """Commit the final text of the next segment."""
         self._take(transcript.text, transcript.language)
         self._segment_start, self._last_hypothesis, self._committed = -1, "", ""
         if self._enabled:
             self._send()
 
     def end(self) -> str:
-        """Send what is left; return the whole text."""
+        """Send the text that is left, and return the whole text."""
         if piece := self._text.end():
             self._on_partial(piece)
         return self._text.sent
 
     def decode_if_due(self, open_segment: Callable[[], Segment | None]) -> None:
-        """More was said: look at it, if it is time to.
+        """Decode the segment that is being spoken, if enough new audio has arrived.
 
         Args:
-            open_segment: what is being said now; None also while what was said before it is
-                decoded.
+            open_segment: returns that segment; None if there is none, or while a segment before
+                it has not been committed.
         """
         decoding = self._task is not None and not self._task.done()
         if (
@@ -99,12 +105,12 @@ class Partials:
             return
         self._decoded_samples = len(self._recording)
         segment = open_segment()
-        # A longer one may still be cut in two.
+        # A longer segment may still be split.
         if segment is not None and segment.end - segment.start < ENOUGH * SAMPLE_RATE:
             self._task = self._tasks.create_task(self._decode(segment))
 
     def cancel(self) -> None:
-        """What is said so far is decoded by others: their text counts."""
+        """Cancel the running decode. Decodes is about to decode the same audio."""
         if self._task is not None:
             self._task.cancel()
 
@@ -133,12 +139,12 @@ class Partials:
                 )
             )
         except Hung:
-            raise  # another try could cost the next model as well
+            raise  # a retry could hang the reloaded model as well
         except ServerError as error:
-            _LOGGER.debug("a look at what is being said failed: %s", error)
+            _LOGGER.debug("a decode for partial text failed: %s", error)
             return
         if seen.verdict not in ("", "believe") or segment.speech[0] != self._segment_start:
-            return  # the gate would not have it, or the segment is closed by now
+            return  # the hallucination check doubts the text, or the segment has been closed
         words = local_agreement(self._last_hypothesis, seen.text)
         self._last_hypothesis = seen.text
         if len(words) > len(self._committed):

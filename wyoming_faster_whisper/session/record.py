@@ -1,4 +1,4 @@
-"""What there is to say about one utterance once it is answered. Pure."""
+"""Record of an answered utterance, for the log and the metrics. Pure."""
 
 from __future__ import annotations
 
@@ -14,25 +14,29 @@ class UtteranceRecord:
     """One answered utterance."""
 
     client: str
-    ended: str  # by what: audio-stop, silence, ...
-    heard: float  # seconds of sound
-    wait: float | None  # seconds from the end of speech to the answer; None = nobody spoke
+    ended: str  # what ended the turn: a value of EndReason, such as "audio-stop"
+    heard: float  # seconds of audio
+    wait: float | None  # seconds from the end of speech to the answer; None = no speech
     after_stop: float | None  # seconds from audio-stop to the answer; None = not ended by it
-    queued: float  # seconds that a decode of the answer waited for the model, at most
-    decodes: int  # that were begun, dropped and withdrawn ones included
-    guess: str  # "used", "dropped" or "none"; used also where another was dropped before
-    upstream: str  # "used", "late", "away"; "" where none was to be asked
-    verdict: str  # the gate's last word; "silence" where no model ran
+    queued: float  # seconds in the queue, of the decode that waited longest
+    decodes: int  # decodes that were begun, including those that were dropped
+    guess: str  # "used", "dropped" or "none"; "used" even if another guess was dropped before
+    upstream: str  # "used", "late" or "away"; "" if no upstream was to be asked
+    verdict: str  # final result of the hallucination check; "silence" if no model ran
     model: str
     language: str | None
-    text: str  # what was said: only for those who may see it
+    text: str  # transcript; private, so it is logged only on request
 
 
 Observer = Callable[[UtteranceRecord], None]
 
 
 def fields(record: UtteranceRecord, *, text: bool) -> dict[str, object]:
-    """A record as it is logged: what was said only if asked for."""
+    """Convert a record to log fields, with seconds rounded to milliseconds.
+
+    Args:
+        text: whether to include the transcript.
+    """
     values = dataclasses.asdict(record)
     if not text:
         del values["text"]
@@ -43,8 +47,12 @@ def fields(record: UtteranceRecord, *, text: bool) -> dict[str, object]:
 
 
 def line(record: UtteranceRecord, *, text: bool) -> str:
-    """The same as one line for people."""
-    wait = "nobody spoke" if record.wait is None else f"text {record.wait:.2f} s after speech"
+    """Format a record as one readable log line.
+
+    Args:
+        text: whether to include the transcript.
+    """
+    wait = "no speech" if record.wait is None else f"text {record.wait:.2f} s after speech"
     upstream = f"upstream {record.upstream}, " if record.upstream else ""
     language = record.language or "no language"
     said = f": {record.text!r}" if text else ""

@@ -1,4 +1,4 @@
-"""What a client asks of its utterance, and what it gets. Pure."""
+"""A client's request for an utterance, and the decode options that result from it. Pure."""
 
 from __future__ import annotations
 
@@ -14,53 +14,56 @@ from ..models.languages import means_detect, normalise
 
 _LOGGER = logging.getLogger(__name__)
 
-# Longer lists are cut: the decoder's prompt takes some 200 tokens anyway.
+# Longer lists of hotwords are cut: the decoder's prompt holds only some 200 tokens anyway.
 MOST_NAMES = 500
 LONGEST_NAME = 100  # characters
 
 
 class ServedModel(Protocol):
-    """What is known of a model that is served."""
+    """A model that this server offers."""
 
     @property
-    def name(self) -> str: ...
+    def name(self) -> str: ...  # as in Info
 
     @property
-    def languages(self) -> tuple[str, ...]: ...
+    def languages(self) -> tuple[str, ...]: ...  # Whisper's language codes
 
 
 @dataclass(frozen=True, slots=True)
 class Request:
-    """What a client wants of its next utterance."""
+    """A client's wishes for its next utterance."""
 
-    language: str | None = None  # any tag
-    model: str | None = None  # by the name in Info
-    hotwords: tuple[str, ...] = ()  # to expect, most important first
-    vad_sensitivity: str | None = None  # how soon silence ends the turn; None: not said
-    context: dict[str, Any] | None = field(default=None, hash=False)  # handed back
+    language: str | None = None  # any language tag; None = the server's default
+    model: str | None = None  # a model's name in Info; None = the server's choice
+    hotwords: tuple[str, ...] = ()  # most important first
+    vad_sensitivity: str | None = None  # sets how soon silence ends the turn; None = not given
+    context: dict[str, Any] | None = field(default=None, hash=False)  # returned with the answer
 
     @property
     def relayed(self) -> bool:
-        """It was sent on by a server that has us for an upstream: we decode it."""
+        """True if another server relayed the request to this one, which must not relay it on."""
         return bool(self.context and self.context.get(RELAYED))
 
 
 @dataclass(frozen=True, slots=True)
 class Offer:
-    """What there is to choose from, and what is chosen when nobody says."""
+    """The models and options that this server offers, and its defaults."""
 
     models: Sequence[ServedModel]  # the default first; not empty
-    options: DecodeOptions = field(default_factory=DecodeOptions)
-    home_names: Callable[[], tuple[str, ...]] = tuple  # the names that Home Assistant knows now
+    options: DecodeOptions = field(default_factory=DecodeOptions)  # defaults
+    home_names: Callable[[], tuple[str, ...]] = tuple  # returns Home Assistant's current names
 
     def accept(
         self, request: Request, client: str, warned: set[str] | None = None
     ) -> DecodeOptions:
-        """Turn a request into options; what cannot be had is logged and left out.
+        """Turn a request into decode options.
+
+        An unknown model or language is logged and replaced by the default.
 
         Args:
-            client: its name, for the log.
-            warned: kinds of warnings it had already; they are not logged again.
+            client: the client's name in the log.
+            warned: kinds of warnings already logged for this client. They are not logged again;
+                new kinds are added.
         """
         warned = set() if warned is None else warned
         model = self._model(request, client, warned)
@@ -83,7 +86,7 @@ class Offer:
         if request.model:
             if "model" not in warned:
                 _LOGGER.warning(
-                    "%s: there is no model %r here; %s serves",
+                    "%s: this server has no model %r; using %s",
                     client,
                     printable(request.model, 40),
                     self.models[0].name,
@@ -98,7 +101,7 @@ class Offer:
     def _language(
         self, wanted: str | None, model: ServedModel, client: str, warned: set[str]
     ) -> str | None:
-        """The code to decode with; None = detect."""
+        """Return the language code to decode with; None = detect the language."""
         if len(model.languages) == 1:
             default: str | None = model.languages[0]
         else:
@@ -111,11 +114,11 @@ class Offer:
         if code is None:
             if "language" not in warned:
                 _LOGGER.warning(
-                    "%s: model %s knows no language %r; decoding as %s",
+                    "%s: model %s does not support language %r; using %s",
                     client,
                     model.name,
                     printable(wanted, 20),
-                    default or "whatever it hears",
+                    default or "language detection",
                 )
             warned.add("language")
             return default

@@ -1,15 +1,14 @@
-"""One client's stream of speech, whichever transport carries it.
+"""Session: a client's audio stream, independent of the transport.
 
-A transport tells its Session what arrived (request, start, hear, stop). It is told
-the answers through send(), and what there is to say around them through tell().
-Calls return at once; what takes time runs in the transport's TaskGroup, so that it
-ends with the client.
+The transport calls request(), start(), audio() and stop() when those events arrive. The session
+passes answers to send() and all other messages (see events.py) to notify(). The calls return at
+once; slow work runs in the transport's TaskGroup, so it ends when the client leaves.
 
-    IDLE --start, hear--> LISTENING --stop--------> IDLE
-                              |                      ^
-                     the turn is over                |
-                              v                      |
-                          DRAINING --------stop------+    (start begins anew at any time)
+    IDLE --start, audio--> LISTENING --stop--------> IDLE
+                               |                      ^
+                      the turn has ended              |
+                               v                      |
+                           DRAINING --------stop------+    (start begins anew at any time)
 """
 
 from __future__ import annotations
@@ -32,23 +31,27 @@ _LOGGER = logging.getLogger(__name__)
 
 
 class SessionState(Enum):
-    """Where a session is."""
+    """State of a session; see the diagram above."""
 
     IDLE = "idle"
     LISTENING = "listening"
-    DRAINING = "draining"  # the turn is over; what still comes of it is dropped
+    DRAINING = "draining"  # the turn has ended; audio is dropped until the client stops
 
 
 class Session:
-    """One client's utterances, one after the other.
+    """A client's utterances, one after the other. Call all methods on the event loop.
 
-    There is one answer at a time: wait for answered() before start() and feed() while
-    crowded, and before dash() and full_stop(). So a session holds two recordings at most.
+    The caller limits the pending answers, so that a session holds at most two recordings: it
+    awaits answered() before start() and audio() while two_pending is True, and always before
+    answer_truncated() and stop().
 
     Args:
-        tasks: decodes run in it; a ServerError that leaves it is for the client.
-        send: hands an answer to the client.
-        notify: hands a notice to the client; at once, without waiting.
+        shared: what all sessions share.
+        tasks: task group in which the decodes run. A ServerError that leaves it is the error to
+            report to the client.
+        send: sends an answer to the client.
+        notify: sends a notice to the client, without waiting.
+        name: the client's name in the log.
     """
 
     def __init__(
@@ -67,55 +70,59 @@ class Session:
         self._name = name
         self._request = Request()
         self._state = SessionState.IDLE
-        self._turn: Turn | None = None  # the one that is heard
-        self._answers: list[tuple[Turn, asyncio.Task[None]]] = []  # that are on their way
-        self._warned: set[str] = set()
+        self._turn: Turn | None = None  # the turn that receives audio
+        self._answers: list[tuple[Turn, asyncio.Task[None]]] = []  # pending, oldest first
+        self._warned: set[str] = set()  # kinds of warnings already logged for this client
         self._is_half_closed = False
 
     def __repr__(self) -> str:
         seconds = self._turn.seconds if self._turn else 0.0
         doing = "answering" if self.answering else self._state.value
-        silent = ", says no more" if self._is_half_closed else ""
+        silent = ", half closed" if self._is_half_closed else ""
         return f"<Session {self._name}, {doing}, {seconds:.1f} s heard{silent}>"
 
     @property
     def listening(self) -> bool:
-        """Inside an utterance that is not over."""
+        """True while a turn receives audio."""
         return self._state is SessionState.LISTENING
 
     @property
     def read_delay(self) -> float:
-        """Seconds for which sound may gather before it is heard."""
+        """Read-coalescing delay in seconds: how long the transport may wait for more audio."""
         return self._turn.read_delay if self._turn else 0.0
 
     @property
     def two_pending(self) -> bool:
-        """A turn was over by itself while the answer to the one before is on its way."""
+        """True if the server ended a turn before the previous answer was sent."""
         return len(self._answers) > 1
 
     @property
     def at_limit(self) -> bool:
-        """The longest utterance is reached: dash() it."""
+        """True if the utterance is as long as allowed; the caller must answer_truncated()."""
         return self._turn is not None and self._turn.seconds >= self._shared.max_seconds
 
     @property
     def answering(self) -> bool:
-        """An answer is on its way."""
+        """True while an answer is pending."""
         return bool(self._answers)
 
     async def answered(self) -> None:
-        """Wait until the answer that is on its way has gone out."""
+        """Wait until no answer is pending."""
         while self._answers:
             await asyncio.wait([task for _, task in self._answers])
 
     def request(self, request: Request) -> None:
-        """Say how the utterance that runs, or else the next, is to be decoded."""
+        """Set the request for the current utterance, or for the next one if there is none."""
         self._request = request
         if self._turn is not None:
             self._turn.request = request
 
     def start(self, pcm: PcmFormat) -> None:
-        """Begin an utterance; one that had not ended is forgotten."""
+        """Begin an utterance. An utterance that has not ended is discarded.
+
+        Args:
+            pcm: format of the audio that will follow.
+        """
         self._discard_turn()
         self._shared.worker.reload()
         if self._shared.names is not None:
@@ -133,11 +140,15 @@ class Session:
         )
 
     def audio(self, pcm: PcmFormat, data: bytes) -> None:
-        """Take more sound, in the format that it says it has.
+        """Take more audio of the utterance; begin one if the session is idle.
+
+        Args:
+            pcm: format of the data.
+            data: PCM bytes.
 
         Raises:
-            AudioError: the format changes again and again.
-            Busy: the memory for sound is used up.
+            AudioError: the format is not supported, or changed too often.
+            Busy: the memory for audio is used up.
         """
         if self._state is SessionState.IDLE:
             self.start(pcm)
@@ -145,9 +156,9 @@ class Session:
             self._turn.audio(pcm, data)
 
     def answer_truncated(self) -> None:
-        """Answer what was heard of an utterance that is too long; its rest is drained."""
+        """End an utterance at its maximum length. Its remaining audio is ignored."""
         _LOGGER.warning(
-            "%s: %.0f s of audio is all we take; answering what was heard",
+            "%s: the utterance reached the limit of %.0f s; answering now, dropping the rest",
             self._name,
             self._shared.max_seconds,
         )
@@ -155,7 +166,7 @@ class Session:
         self._end_turn(self._turn, EndReason.FULL)
 
     def stop(self) -> None:
-        """End the utterance: its answer is sent as soon as it is known."""
+        """End the utterance. Its answer is sent as soon as it is ready."""
         if self._state is SessionState.IDLE:
             self.start(PcmFormat())
         if self._turn is not None:
@@ -163,14 +174,15 @@ class Session:
         self._state = SessionState.IDLE
 
     def abort(self) -> None:
-        """The client has gone: withdraw what has not reached the model yet."""
+        """Handle the end of the connection: discard the turn and cancel answers still queued."""
         self._discard_turn()
         self.half_closed()
 
     def half_closed(self) -> None:
-        """The client has closed its half, or gone: nobody knows whether it still reads.
+        """Handle a client that sends no more and may or may not still read.
 
-        What the model has begun, or can begin at once, is answered.
+        Answers that are still queued are cancelled. An answer whose decode the model has begun,
+        or can begin at once, is still sent.
         """
         self._is_half_closed = True
         for turn, task in self._answers:
@@ -185,7 +197,7 @@ class Session:
             turn.close()
 
     def _turn_ended(self, turn: Turn, why: EndReason) -> None:
-        if turn is self._turn:  # else it was stopped while its last sound was judged
+        if turn is self._turn:  # else it was stopped while the VAD processed its last audio
             self._end_turn(turn, why)
 
     def _end_turn(self, turn: Turn, why: EndReason) -> None:
@@ -196,7 +208,7 @@ class Session:
         before = [task for _, task in self._answers]
         task = self._tasks.create_task(self._answer(turn, why, before))
         self._answers.append((turn, task))
-        # A callback, because a task that is cancelled early never runs.
+        # A callback, not a finally clause: a task that is cancelled early never runs.
         task.add_done_callback(lambda task: self._answer_done(turn, task))
 
     async def _answer(self, turn: Turn, why: EndReason, before: list[asyncio.Task[None]]) -> None:

@@ -1,59 +1,60 @@
-"""The last word on a text: how it is written, and how it grows. Pure."""
+"""Text post-processing: writing style, and text that is committed piece by piece. Pure."""
 
 from __future__ import annotations
 
 import re
 from collections.abc import Callable
 
-# Written without blanks between the words.
+# Languages written without spaces between words.
 _UNSPACED = frozenset("zh yue ja th lo my km bo".split())
 _END = re.compile(r"[\s.,;:!?…。、，！？-]*$")
 _BEGINNING = re.compile(r"[\s.,;:!?…。、，！？-]*")
 
 
-# A period before more words; one after a single letter belongs to an abbreviation.
+# A period before more words. A period after a single letter belongs to an abbreviation and does
+# not match.
 _STOP_INSIDE = re.compile(r"(?<=\S)(?<!\b\w)[.。…]+\s+(\w)")
 _STOP_AT_END = re.compile(r"(?<!\b\w)[.。…,，、]+$")
 
 
 def _inside(stop: re.Match[str]) -> str:
-    """Remove a period inside a sentence: "for. 10 minutes" was one order with a pause in it."""
+    """Remove a period inside a sentence: "for. 10 minutes" is one command with a pause in it."""
     return f" {stop[1]}" if continues_sentence(stop[1]) else stop[0]
 
 
 def continues_sentence(text: str) -> bool:
-    """True for a text that begins inside a sentence: with a digit or a small letter."""
+    """Return whether a text begins inside a sentence: with a digit or a lower-case letter."""
     return text[:1].isdigit() or text[:1].islower()
 
 
 def command_style(text: str) -> str:
-    """Write a text the way commands are matched: no final period, no stray commas.
+    """Remove the final period and stray commas, because voice assistants match exact words.
 
-    "Turn off, kitchen sink." becomes "Turn off kitchen sink". Numbers keep
-    their points and commas, questions their mark, abbreviations their dots.
+    "Turn off, kitchen sink." becomes "Turn off kitchen sink". Numbers keep their points and
+    commas, questions their question mark, and abbreviations their periods.
     """
     text = re.sub(r",(?!\d)|(?<!\d),", "", text)
     text = _STOP_INSIDE.sub(_inside, text)
-    # Several sentences stay sentences; only the very last period goes.
+    # Several sentences stay separate; only the very last period is removed.
     if not re.search(r"\.\w\.$|\.\.$", text):
         text = text.removesuffix(".").removesuffix("。")
     return " ".join(text.split())
 
 
 def style(name: str, text: str) -> str:
-    """Write a text in one of the styles of --text-style."""
+    """Apply a style of --text-style to a text."""
     return command_style(text) if name == "command" else text
 
 
 class GrowingText:
-    """A text that goes out piece by piece, and of which nothing is ever taken back.
+    """A text that is sent piece by piece and never changed after it was sent.
 
-    The end of a piece waits until it is known what follows: a final period may go, or become
-    a comma.
+    Punctuation at the end of a piece is held until the next words are known, because they may
+    remove a final period or turn it into a comma.
 
     Args:
-        write: the last word on each piece: corrects and styles it.
-        one_sentence: what is said with pauses is one order, and no period parts it.
+        write: corrects and styles each piece.
+        one_sentence: whether the whole text is one command, so that pauses end no sentence.
     """
 
     def __init__(self, write: Callable[[str], str] = str, *, one_sentence: bool = False) -> None:
@@ -63,9 +64,14 @@ class GrowingText:
         self._held = ""  # as decoded, not sent yet
 
     def append(self, text: str, language: str | None) -> None:
-        """Take the next words, without blanks around them."""
+        """Append the text of the next segment, with the space that the language needs.
+
+        Args:
+            text: words without spaces around them.
+            language: language code; None = unknown.
+        """
         if text and (self._held or self.sent):
-            # A pause is no end of a sentence.
+            # Whisper ends a segment with a period even if the speaker only paused.
             if continues_sentence(text) or self._one_sentence:
                 said = _STOP_AT_END.sub("", self.sent + self._held)
                 self._held = said[len(self.sent) :]
@@ -74,17 +80,17 @@ class GrowingText:
         self._held += text
 
     def extend(self, text: str) -> None:
-        """Take what follows the last words to the letter: "s", ", please" or " please"."""
+        """Append a continuation as it is, such as "s", ", please" or " please"."""
         self._held += text
 
     def take_committed(self) -> str:
-        """Return the piece that can go out now: all but punctuation at the end."""
+        """Return the piece that can be sent now: everything but punctuation at the end."""
         body = self._held[: _end(self._held)]
         self._held = self._held[len(body) :]
         return self._send(body)
 
     def end(self) -> str:
-        """Return the last piece. All pieces together are sent."""
+        """Return the last piece. All pieces joined are then in `sent`."""
         body, self._held = self._held, ""
         return self._send(body)
 
@@ -92,7 +98,7 @@ class GrowingText:
         piece = self._write(body)
         lead = _BEGINNING.match(body)
         if self.sent and piece and lead and lead[0] != lead[0].rstrip():
-            # Writing it may have taken the blank that parts it from the piece before.
+            # write() may have removed the space that separates it from the piece before.
             piece = piece if piece[0] in ".,;:!?…-" else f" {piece.lstrip()}"
         self.sent += piece
         return piece
@@ -100,25 +106,30 @@ class GrowingText:
 
 def _end(text: str) -> int:
     found = _END.search(text)
-    assert found is not None  # it matches the empty end
+    assert found is not None  # the pattern also matches the empty string at the end
     return found.start()
 
 
 def text_after(text: str, prefix: str) -> str:
-    """What follows in a text whose beginning has been said, to the letter."""
+    """Return the continuation of a text after a prefix that has been sent."""
     if text.startswith(prefix):
         return text[len(prefix) :]
-    # Whoever decoded it did not go on from there; word by word it may fit.
+    # This text was decoded without the prefix. Skip as many words as the prefix has.
     return "".join(f" {word}" for word in text.split()[len(prefix.split()) :])
 
 
 def local_agreement(before: str, after: str) -> str:
-    """The words at the beginning on which two decodes of growing sound agree.
+    """Return the longest common beginning of two hypotheses (LocalAgreement-2).
 
-    The last word of the longer sound may be cut in the middle, and does not count.
+    Words are compared without case and punctuation. The last word of the second hypothesis does
+    not count, because the audio may end in the middle of it.
+
+    Args:
+        before: text of the shorter audio.
+        after: text of the same audio after it has grown.
 
     Returns:
-        As the second one writes them, without punctuation at the end.
+        Words as written in `after`, without punctuation at the end.
     """
     words = after.split()
     same = 0

@@ -1,7 +1,7 @@
 """One turn: an utterance from its first sample to its answer.
 
-Sound goes to Hearing, what it hears to the Utterance, and what that decides is
-performed here: decodes by Decoding, text that is certain by Partials.
+Audio goes to AudioInput, the VAD's speech probabilities to Utterance. Utterance returns actions,
+which Turn performs: Decodes runs the decodes, Partials commits and sends the text.
 """
 
 from __future__ import annotations
@@ -45,62 +45,66 @@ from .text import GrowingText
 
 _LOGGER = logging.getLogger(__name__)
 
-_USUAL_SILENCE = 0.7  # seconds that Home Assistant waits; a slower decode is no use as a guess
-_AFTER_STOP = 0.25  # seconds that an upstream has at least, however long the silence was
-# Seconds for which sound may gather:
-_READ_DELAY = 0.02  # where audio-stop would have to wait for it
-_READ_DELAY_DECODING = 0.05  # where it has to wait for a decode
-_READ_DELAY_SPEAKING = 0.1  # where somebody speaks; longer ones save little more
+# Seconds of silence after which Home Assistant ends a command. A guess that takes longer to
+# decode is not ready in time.
+_USUAL_SILENCE = 0.7
+_AFTER_STOP = 0.25  # minimum seconds that an upstream has for its answer after the turn ended
+# Read-coalescing delays in seconds:
+_READ_DELAY = 0.02  # if audio-stop may come at any time: the delay adds to the answer time
+_READ_DELAY_DECODING = 0.05  # while a decode runs that the answer has to wait for anyway
+_READ_DELAY_SPEAKING = 0.1  # while the speaker speaks; longer delays save little more CPU
 
 
 class NameSource(Protocol):
-    """Where the names of a home come from."""
+    """Source of the names in a home, such as Home Assistant."""
 
     def refresh(self) -> None:
-        """Somebody begins to speak."""
+        """Fetch the names again if they may be outdated. Called when an utterance begins."""
         ...
 
     async def wait(self) -> object:
-        """Give the first fetch a bounded chance."""
+        """Wait for the first fetch, for a limited time."""
         ...
 
 
 @dataclass(frozen=True, slots=True)
 class SessionContext:
-    """What all sessions have in common."""
+    """Services, rules and options that all sessions share."""
 
     worker: Worker
-    vad: Callable[[], Awaitable[SpeechDetector]]  # may have to wait for the model
-    offer: Offer  # models and options to choose from
-    names: NameSource | None = None  # asked for while people speak
+    vad: Callable[[], Awaitable[SpeechDetector]]  # may have to wait until the model is loaded
+    offer: Offer  # models and options that a request can choose from
+    names: NameSource | None = None  # fetched while the speaker speaks
     rules: SpeechRules = field(default_factory=SpeechRules)
     turns: TurnRules = field(default_factory=TurnRules)
-    guess_after: float = 0.0  # seconds of silence after which to guess; 0 = never
-    partials: str = "off"  # text before the answer: off; auto, while the model is idle; on
-    style: Callable[[str], str] = str  # the last word on each piece of text before it goes out
-    one_sentence: bool = False  # an utterance is one order: no period parts what pauses do
+    guess_after: float = 0.0  # seconds of silence before a guess begins; 0 = never
+    partials: str = "off"  # partial text: "off", "auto" (while the model is idle) or "on"
+    style: Callable[[str], str] = str  # corrects and styles each piece of text before it is sent
+    one_sentence: bool = False  # an utterance is one command, so pauses end no sentence
     upstreams: Upstreams | None = None  # servers that are asked first
-    max_seconds: float = 600.0  # of one utterance
+    max_seconds: float = 600.0  # seconds of audio in one utterance
     memory: AudioMemory = field(default_factory=AudioMemory)
-    observe: Observer = lambda _: None  # is told of every answer, in the event loop
+    observe: Observer = lambda _: None  # called on the event loop with each answer's record
     count_lost: Callable[[str], None] = lambda _: (
         None
-    )  # of one that "failed", or whose client "left"
+    )  # called for each answer not sent: "failed", or "left" if the client has gone
     count_error: Callable[[str], None] = lambda _: (
         None
-    )  # of every error that a client is sent: its code
+    )  # called with the code of each error sent to a client
 
 
 class Turn:
-    """One utterance as it is heard, decoded and answered.
+    """One utterance: its audio, its decodes and its answer. Call all methods on the event loop.
 
     Args:
-        tasks: decodes run in it.
-        request: may be replaced while the turn goes on.
-        warned: what the client was warned of already.
-        notify: hands a notice to the client; at once, without waiting.
-        on_end: the turn is over by itself, and to be answered.
-        name: of the client, for the log.
+        shared: what all sessions share.
+        tasks: task group in which the decodes run.
+        pcm: format in which the audio begins.
+        request: the client's request. It may be replaced during the turn.
+        warned: kinds of warnings already logged for this client.
+        notify: sends a notice to the client, without waiting.
+        on_end: called when the server ends the turn. The callee must answer it.
+        name: the client's name in the log.
     """
 
     def __init__(
@@ -121,11 +125,11 @@ class Turn:
         self._on_end = on_end
         self._name = name
         self._clock = asyncio.get_running_loop().time
-        self._last_speech: float | None = None  # when the last speech came, by the clock
-        self._last_windows = self._clock()  # when windows came last
-        self._ended_at = self._last_windows  # when the turn was over
-        self._speech_announced = False  # SpeechStarted went out
-        self._transcript_started = False  # TranscriptStarted went out
+        self._last_speech: float | None = None  # time when the last speech arrived
+        self._last_windows = self._clock()  # time when the last VAD windows arrived
+        self._ended_at = self._last_windows  # time when the turn ended
+        self._speech_announced = False  # SpeechStarted has been sent
+        self._transcript_started = False  # TranscriptStarted has been sent
         self._live_stream = LiveStream()
         self._event_loop_lag = EventLoopLag()
         self._utterance = Utterance(shared.rules, guess_after=0)
@@ -158,8 +162,8 @@ class Turn:
             name=name,
         )
         self.request = request
-        self._text_committed = False  # there is text of ours that cannot be taken back
-        self._held: dict[Segment, None] = {}  # not decoded, as an upstream does that
+        self._text_committed = False  # text decoded here has been committed
+        self._held: dict[Segment, None] = {}  # not decoded here while an upstream decodes them
         self._relay: Relay | None = None
         if shared.upstreams is not None and not request.relayed:
             self._relay = shared.upstreams.relay(
@@ -168,21 +172,25 @@ class Turn:
 
     @property
     def seconds(self) -> float:
-        """Of sound, so far."""
+        """Length of the audio so far, in seconds."""
         return self._audio_input.recording.seconds
 
     @property
     def read_delay(self) -> float:
-        """Seconds for which sound may gather before it is heard: to wake up is the dear part."""
+        """Read-coalescing delay in seconds.
+
+        Waking up costs more than processing a 10 ms chunk.
+        """
         utterance = self._utterance
         if not self._live_stream.is_live:
             return _READ_DELAY
-        if not utterance.in_pause:  # a pause is noticed before it is long enough for a guess
+        if not utterance.in_pause:  # short enough to notice a pause before a guess is due
             pause = utterance.guess_after * WINDOW / SAMPLE_RATE
             return (
                 min(_READ_DELAY_SPEAKING, pause - _READ_DELAY) if pause else _READ_DELAY_SPEAKING
             )
-        # Whatever comes while a guess is decoded waits for that anyway, unless it ends the turn.
+        # While a guess is decoded, a stop has to wait for it anyway. But where the server ends
+        # the turn, the audio itself may end it.
         return (
             _READ_DELAY_DECODING
             if self._decodes.busy and not self._server_endpointing
@@ -191,7 +199,7 @@ class Turn:
 
     @property
     def is_queued(self) -> bool:
-        """What it needs for an answer has not reached the model, and cannot at once."""
+        """True while the decode this turn needs is still queued."""
         return self._decodes.is_queued
 
     @property
@@ -207,11 +215,15 @@ class Turn:
         self._utterance.endpointing = turns.endpointing(sensitivity)
 
     def audio(self, pcm: PcmFormat, data: bytes) -> None:
-        """Take more sound.
+        """Take more audio.
+
+        Args:
+            pcm: format of the data.
+            data: PCM bytes.
 
         Raises:
-            AudioError: the format changes again and again.
-            Busy: the memory for sound is used up.
+            AudioError: the format is not supported, or changed too often.
+            Busy: the memory for audio is used up.
         """
         self._live_stream.chunk(pcm, len(data), self._clock(), self._event_loop_lag.seconds)
         self._audio_input.feed(pcm, data)
@@ -219,11 +231,11 @@ class Turn:
             self._relay.more()
 
     def client_left(self) -> None:
-        """The client has gone; it may still read."""
+        """Decode from now on only while the model is idle: the client may not read the answer."""
         self._decodes.client_left = True
 
     def close(self) -> None:
-        """Give back all that the turn holds."""
+        """Cancel all work and free the audio. The turn must not be used afterwards."""
         self._event_loop_lag.stop()
         self._partials.cancel()
         self._decodes.drop_all()
@@ -232,7 +244,7 @@ class Turn:
         self._audio_input.close()
 
     def stop(self) -> None:
-        """Take no more sound."""
+        """End the audio of the turn."""
         self._event_loop_lag.stop()
         self._ended_at = self._clock()
         self._audio_input.stop()
@@ -240,7 +252,10 @@ class Turn:
             self._relay.stop()
 
     async def answer(self, why: EndReason) -> Answer:
-        """Decode what is missing, and say what was said.
+        """Decode the missing segments and return the answer. Call stop() first.
+
+        Args:
+            why: what ended the turn, for the record.
 
         Raises:
             ServerError: the model failed.
@@ -266,7 +281,7 @@ class Turn:
                 if segment in self._held:
                     self._decodes.begin(segment, guess=False)
             if parts and self._shared.names is not None:
-                # Behind the decode, which is not lost where no names come.
+                # After the decodes were begun, so that waiting for names delays none of them.
                 await self._shared.names.wait()
             texts = await self._decodes.answer(parts)
         language = texts[-1].language if texts else self._options().language
@@ -276,17 +291,17 @@ class Turn:
         return answer
 
     def answered(self) -> None:
-        """The answer has gone out."""
+        """Notify the client that no more text follows. Call it after sending the answer."""
         if self._transcript_started:
             self._notify(TranscriptStopped())
 
     @property
     def _relayed(self) -> bool:
-        """An upstream is decoding it; we need not, yet."""
+        """True while an upstream decodes the turn, so that this server need not."""
         return self._relay is not None and self._relay.alive
 
     async def _ask_upstream(self) -> Transcript | None:
-        """The upstream's text, if it comes in time and ours has not gone out."""
+        """Return the upstream's text; None if it is late, or if text from here was committed."""
         upstreams = self._shared.upstreams
         if self._relay is None or upstreams is None or self._text_committed:
             return None
@@ -313,8 +328,8 @@ class Turn:
         worker, utterance = self._shared.worker, self._utterance
         actions = utterance.feed(
             probabilities.tolist(),
-            # A guess must not make anybody wait, and must be ready when the silence is over.
-            # While an upstream decodes, ours begins only when that is late.
+            # A guess must not delay other clients, and must be ready when the turn ends.
+            # While an upstream decodes, this server begins only once the upstream is late.
             may_guess=worker.idle
             and worker.decode_seconds <= _USUAL_SILENCE
             and not self._relayed,
@@ -323,7 +338,7 @@ class Turn:
         now = self._clock()
         silent = utterance.samples / SAMPLE_RATE - utterance.speech_end
         if silent * SAMPLE_RATE < len(probabilities) * WINDOW:
-            # The last speech came with the sound that came since the last look.
+            # The last speech is in the audio that arrived since the previous call.
             self._last_speech = max(self._last_windows, now - silent)
         self._last_windows = now
         self._perform(*actions)
@@ -331,7 +346,10 @@ class Turn:
             self._partials.decode_if_due(self._open_segment)
 
     def _open_segment(self) -> Segment | None:
-        """What is being said, once all before it is certain: text goes out in order."""
+        """Return the segment being spoken; None until all segments before it are committed.
+
+        Text is sent in order.
+        """
         segment = self._utterance.open_segment()
         if segment is None or not self._decodes.committed_before(segment):
             return None

@@ -1,1 +1,1 @@
-"""Transports: bytes of a client to and from a session."""
+"""Transports: they carry bytes between a client and its session."""

@@ -1,4 +1,4 @@
-"""Where a server listens, and where clients find it. Pure."""
+"""Addresses on which the server listens and clients connect. Pure."""
 
 from __future__ import annotations
 
@@ -10,24 +10,24 @@ from ..errors import SettingError
 DEFAULT_PORT = 10300
 
 DEFAULT_URI = f"tcp://127.0.0.1:{DEFAULT_PORT}"
-"""Where clients look for a server."""
+"""Address to which the commands connect by default."""
 
 
 @dataclass(frozen=True, slots=True)
 class Address:
     """A parsed --uri."""
 
-    scheme: str  # tcp, unix or stdio
-    host: str = ""
-    port: int = 0
-    path: str = ""
+    scheme: str  # "tcp", "unix" or "stdio"
+    host: str = ""  # tcp only
+    port: int = 0  # tcp only; 0 = any free port
+    path: str = ""  # unix only
 
     @staticmethod
     def parse(uri: str) -> Address:
-        """Read tcp://HOST:PORT, unix://PATH or stdio://.
+        """Parse tcp://HOST:PORT, unix://PATH or stdio://.
 
         Raises:
-            SettingError: it is none of them.
+            SettingError: the URI has none of these forms.
         """
         try:
             url = urlsplit(uri)

@@ -1,4 +1,4 @@
-"""Who is let in: by network, by how many are here, by how many come from one address. Pure."""
+"""Admission control: by network, number of clients, and number of clients per address. Pure."""
 
 from __future__ import annotations
 
@@ -16,32 +16,32 @@ class ConnectedClient(Protocol):
     """A connected client, as admission control sees it."""
 
     @property
-    def host(self) -> str: ...  # address as normalised_host() has it; "" where there is none
+    def host(self) -> str: ...  # address from normalised_host(); "" if it has none
 
     @property
-    def silent(self) -> bool: ...  # has never sent a whole event
+    def silent(self) -> bool: ...  # True if it has never sent a complete event
 
     @property
-    def idle(self) -> float: ...  # seconds since it wanted something of us; 0 while it does
+    def idle(self) -> float: ...  # seconds since its last activity; 0 during an utterance
 
 
 C = TypeVar("C", bound=ConnectedClient)
 
-# Seconds. Who keeps a connection for the next utterance makes a new one when it is gone; who
-# finds no room has nobody to speak to.
+# Seconds after which an idle client may be evicted. A client that keeps a connection for its next
+# utterance can reconnect; a client that is refused gets no answer at all.
 _EVICTABLE_IDLE = 10.0
 
 
 @dataclass(frozen=True, slots=True)
 class Admission:
-    """Decides who is let in.
+    """Limits that decide which clients may connect.
 
     Args:
-        most: clients at the same time.
-        max_per_address: of them from one address; 0 = as many. Home Assistant brings every
-            microphone from one address.
-        networks: whose clients are let in; () = all. This machine itself always is,
-            or its health check would fail.
+        max_connections: maximum number of clients at the same time.
+        max_per_address: maximum number of them from one address; 0 = no limit. All microphones
+            of a Home Assistant come from one address.
+        allowed_networks: networks whose clients may connect; () = all. Loopback addresses may
+            always connect, otherwise the health check would fail.
     """
 
     max_connections: int = 256
@@ -49,19 +49,22 @@ class Admission:
     allowed_networks: tuple[Network, ...] = ()
 
     def admit(self, host: str, connected: Iterable[C]) -> C | None:
-        """Let somebody in; return who has to give way for it, if anybody has to.
+        """Admit a new client, and choose the client to evict for it if a limit is reached.
 
-        Who never sent an event gives way, the one that came first before others; then who
-        has been idle for the longest, and for long. So no crowd that only holds connections
-        open shuts anybody out.
+        The oldest connection that never sent an event is evicted first, then the client that has
+        been idle longest, if it has been idle for 10 s. So connections that are only held open
+        cannot lock other clients out.
 
         Args:
-            host: of who knocks; "" where there is none.
-            connected: everybody who is here, in the order in which they came.
+            host: address of the new client; "" if it has none.
+            connected: all connected clients, oldest connection first.
+
+        Returns:
+            The client to evict, or None. The caller must close that connection.
 
         Raises:
-            NotAllowed: no network that is let in has this address.
-            Busy: there is no room, and nobody who could give way.
+            NotAllowed: the address is in no allowed network.
+            Busy: a limit is reached and no client can be evicted.
         """
         self.check_network(host)
         clients = list(connected)
@@ -69,12 +72,12 @@ class Admission:
         if host and self.max_per_address and len(same_address) >= self.max_per_address:
             evictable, reason = (
                 same_address,
-                f"all places of {host} are taken ({counted(len(same_address), 'client')})",
+                f"too many connections from {host} ({counted(len(same_address), 'client')})",
             )
         elif len(clients) >= self.max_connections:
             evictable, reason = (
                 clients,
-                f"all places are taken ({counted(len(clients), 'client')})",
+                f"too many connections ({counted(len(clients), 'client')})",
             )
         else:
             return None
@@ -86,20 +89,27 @@ class Admission:
         return idlest
 
     def check_network(self, host: str) -> None:
-        """See that somebody may come in at all, whoever is here.
+        """Check only whether an address is in an allowed network.
+
+        Args:
+            host: address of the client; "" if it has none, which is always allowed.
 
         Raises:
-            NotAllowed: no network that is let in has this address.
+            NotAllowed: the address is in no allowed network.
         """
         if not self.allowed_networks or not host:
             return
         address = ipaddress.ip_address(host)
         if not address.is_loopback and all(address not in one for one in self.allowed_networks):
-            raise NotAllowed(f"{host} is in none of the networks of --allow")
+            raise NotAllowed(f"{host} is not in a network of --allow")
 
 
 def normalised_host(host: str) -> str:
-    """An address as it is compared: IPv4 as such where IPv6 carries it, no zone."""
+    """Normalise an address for comparison: no zone, and IPv4-mapped IPv6 as IPv4.
+
+    Raises:
+        ValueError: host is not an IP address.
+    """
     address = ipaddress.ip_address(host.partition("%")[0])
     mapped = getattr(address, "ipv4_mapped", None)
     return str(mapped or address)

@@ -1,9 +1,9 @@
-"""mDNS: how Home Assistant finds this server by itself, and how others are found.
+"""mDNS: announces this server so that Home Assistant discovers it, and finds other servers.
 
-One task keeps the announcement true. It announces the addresses that others can reach and
-looks every 30 seconds whether they are still the same: a Pi may start before its Wi-Fi does.
-When they are not, it withdraws and begins again, which also opens sockets on interfaces that
-were not there before. Nothing that goes wrong here stops the server.
+One task keeps the announcement up to date. It announces the reachable addresses of this machine
+and checks every 30 seconds whether they have changed: a Raspberry Pi may start before its Wi-Fi
+is up. When they have changed, it withdraws the announcement and registers again, which also opens
+sockets on new interfaces. An error here never stops the server.
 """
 
 from __future__ import annotations
@@ -29,14 +29,15 @@ DEFAULT_NAME = "faster-whisper"
 
 IPAddress = IPv4Address | IPv6Address
 
-_LABEL = 63  # bytes: the most that DNS allows between two dots
-_NAMES = 5  # names to try when others on the network have ours; a probe takes 1.2 s
+_LABEL = 63  # bytes: maximum length of a DNS label
+_NAMES = 5  # names to try if the network already has a server of that name; a probe takes 1.2 s
 _RESOLVE = 5.0  # seconds for a name server to answer
-_CLOSE = 3.0  # seconds; the three goodbyes take about 0.3
+_CLOSE = 3.0  # seconds; sending the three goodbye packets takes about 0.3
 
-# Container bridges and tunnels: others on the network cannot reach addresses on them. They
-# are left out, not put last: Home Assistant takes the first address it is told, and zeroconf
-# tells them in no particular order. A bridge that is the LAN itself (br0, br-lan) stays.
+# Container bridges and tunnels. Other machines on the network cannot reach addresses on them.
+# They are left out rather than put last, because Home Assistant uses the first address it
+# receives and zeroconf sends them in no particular order. A bridge that is itself the LAN (br0,
+# br-lan) is kept.
 _NOT_THE_LAN = re.compile(
     r"(docker\d+|docker_gwbridge|br-[0-9a-f]{12}|hassio|(podman|cni|lxcbr|lxdbr|virbr)\S*"
     r"|(tun|wg|tailscale|zt)\S*)"
@@ -48,15 +49,17 @@ _LOGGER = logging.getLogger(__name__)
 def addresses_to_announce(
     listening: Iterable[IPAddress], adapters: Iterable[ifaddr.Adapter]
 ) -> list[IPAddress]:
-    """Choose the addresses that others on the network can reach.
+    """Choose the addresses that other machines on the network can reach.
 
     Args:
-        listening: 0.0.0.0 stands for every IPv4 address of the adapters and :: for every
-            address; any other is taken as it is, on whichever interface.
-        adapters: the answer of ifaddr.get_adapters().
+        listening: addresses the server listens on. 0.0.0.0 stands for every IPv4 address of the
+            adapters and :: for every address; any other address is taken as it is, whatever its
+            interface.
+        adapters: result of ifaddr.get_adapters().
 
     Returns:
-        Each once and sorted, so that two answers can be compared. Empty if nobody can reach us.
+        Addresses without duplicates, sorted so that two results can be compared. Empty if other
+        machines cannot reach the server.
     """
     chosen: set[IPAddress] = set()
     for address in listening:
@@ -76,20 +79,25 @@ def _interface_addresses(adapters: Iterable[ifaddr.Adapter]) -> Iterator[IPAddre
     for adapter in adapters:
         if _NOT_THE_LAN.fullmatch(adapter.name) is None:
             for ip in adapter.ips:
-                # ifaddr gives IPv6 as (address, flow, scope)
+                # ifaddr returns IPv6 as (address, flow, scope)
                 yield ip_address(ip.ip if isinstance(ip.ip, str) else ip.ip[0])
 
 
 def instance_names(name: str, host: str, port: int) -> Iterator[str]:
-    """The names to announce, best first; the next one is for when that is taken.
+    """Yield the instance names to announce. Each is for the case that those before it are taken.
 
-    Home Assistant makes the name a part of its id for the server, so it has to be the same
-    after a restart and different on every server. The default name therefore gets the host,
-    and the port unless it is the usual one. A name of the operator's choice is kept.
+    Home Assistant makes the name part of its id for the server, so the name must be the same
+    after a restart and different on every server. The host is therefore added to the default
+    name, and the port unless it is the default port. A name chosen by the operator is kept.
+
+    Args:
+        name: value of --zeroconf.
+        host: name of this machine, or --advertise-host.
+        port: announced port.
     """
     if name == DEFAULT_NAME:
         name = f"{name} on {host}" if port == DEFAULT_PORT else f"{name} on {host}:{port}"
-    # zeroconf would send a name with a dot as two labels, which other software cannot read.
+    # zeroconf would send a name with a dot as two labels, which other software cannot parse.
     label = "".join(char for char in name.replace(".", "-") if char.isprintable())
     for number in range(1, _NAMES + 1):
         suffix = "" if number == 1 else f" ({number})"
@@ -99,25 +107,28 @@ def instance_names(name: str, host: str, port: int) -> Iterator[str]:
 
 @dataclass(kw_only=True)
 class Announcement:
-    """This server's entry in the network's list of services, from start() until close()."""
+    """mDNS announcement of this server, from start() until close(). Lives on the event loop."""
 
     name: str
-    bound_host: str  # what the socket listens on; "" and :: mean IPv4 and IPv6
+    bound_host: str  # host the socket listens on; "" and :: mean IPv4 and IPv6
     port: int
-    advertise_host: str | None = None  # address or name to announce instead of our own
-    advertise_port: int | None = None  # port to announce instead of our own
-    recheck: float = 30.0  # seconds
+    advertise_host: str | None = None  # address or name to announce instead of this machine's
+    advertise_port: int | None = None  # port to announce instead of the real one
+    recheck: float = 30.0  # seconds between checks of the addresses, and between retries
     _task: asyncio.Task[None] | None = field(default=None, init=False, repr=False)
 
     def start(self) -> None:
-        """Begin to announce and return at once; it takes about 1.5 s. Troubles are logged."""
+        """Start to announce, and return at once.
+
+        Registering takes about 1.5 s. Errors are logged and retried.
+        """
         self._task = asyncio.create_task(self._keep_announced(), name="mdns")
 
     async def close(self) -> None:
-        """Withdraw. Returns after a few seconds even if the network does not let us."""
+        """Withdraw the announcement. Returns after 3 s even if the network is unreachable."""
         if self._task is not None:
             self._task.cancel()
-            # A goodbye that was not sent is no harm: the records expire by themselves.
+            # An unsent goodbye does no harm: the records expire by themselves.
             await asyncio.wait({self._task}, timeout=_CLOSE)
 
     async def _keep_announced(self) -> None:
@@ -129,21 +140,21 @@ class Announcement:
                     told = ""
                     continue
                 trouble = self._why_nothing()
-            # RuntimeError: zeroconf found no interface. UnicodeError: a host name that
-            # cannot be one. zeroconf's own errors often have no text.
+            # RuntimeError: zeroconf found no interface. UnicodeError: an invalid host name.
+            # zeroconf's own errors often have no text, so the type is logged as well.
             except (OSError, zeroconf.Error, RuntimeError, UnicodeError) as error:
                 trouble = f"{type(error).__name__} {error}".rstrip()
             if trouble != told:
-                _LOGGER.warning("mDNS: not announced, we go on trying: %s", trouble)
+                _LOGGER.warning("mDNS: not announced, will try again: %s", trouble)
                 told = trouble
             await asyncio.sleep(self.recheck)
 
     def _why_nothing(self) -> str:
         if self._host in ("0.0.0.0", "::"):
-            return "no network interface has an address that others can reach"
+            return "no network interface has an address that other machines can reach"
         return (
-            f"others cannot reach {self._host}; listen on 0.0.0.0, "
-            "or say with --advertise-host where they can reach us"
+            f"other machines cannot reach {self._host}; listen on 0.0.0.0, "
+            "or give a reachable address with --advertise-host"
         )
 
     @property
@@ -151,7 +162,7 @@ class Announcement:
         return self.advertise_host or self.bound_host or "::"
 
     async def _addresses(self) -> list[IPAddress]:
-        # Takes addresses too. For names it asks a name server, in a thread.
+        # getaddrinfo() accepts addresses and names; it resolves names in a thread.
         loop = asyncio.get_running_loop()
         async with asyncio.timeout(_RESOLVE):
             found = await loop.getaddrinfo(self._host, None, type=socket.SOCK_STREAM)
@@ -160,13 +171,13 @@ class Announcement:
         )
 
     async def _announce_until_changed(self, addresses: list[IPAddress]) -> None:
-        # Leaving the block sends the goodbyes, also when the task is cancelled.
+        # Leaving the block sends the goodbye packets, also when the task is cancelled.
         async with AsyncZeroconf(ip_version=_ip_version(ifaddr.get_adapters())) as mdns:
             await self._register(mdns, addresses)
             now = addresses
             while now == addresses:
                 await asyncio.sleep(self.recheck)
-                # A name server that is away for a moment withdraws nothing.
+                # If the name server is briefly unavailable, the announcement stays.
                 with contextlib.suppress(OSError):
                     now = await self._addresses()
 
@@ -178,17 +189,19 @@ class Announcement:
                 SERVICE,
                 f"{name}.{SERVICE}",
                 port=port,
-                properties={"txtvers": "1"},  # RFC 6763 wants a TXT record that is not empty
-                # Nobody else's host name, and new each time. <host>.local belongs to Avahi,
-                # which would see other addresses under it as a conflict and rename the
-                # machine; a name shared by two servers would be withdrawn with the first.
+                properties={"txtvers": "1"},  # RFC 6763 requires a TXT record that is not empty
+                # A unique host name, new for each registration. <host>.local belongs to Avahi,
+                # which would treat other addresses under that name as a conflict and rename the
+                # machine. A name shared by two servers would be withdrawn with the first of them.
                 server=f"wyoming-{uuid.uuid4().hex[:12]}.local.",
                 parsed_addresses=[str(address) for address in addresses],
             )
             try:
                 sending = await mdns.async_register_service(info)
             except zeroconf.NonUniqueNameException:
-                _LOGGER.warning("mDNS: the name %r is taken, give each --zeroconf its own", name)
+                _LOGGER.warning(
+                    "mDNS: the name %r is taken; give each server its own --zeroconf name", name
+                )
                 continue
             await sending
             where = ", ".join(info.parsed_addresses())
@@ -198,10 +211,13 @@ class Announcement:
 
 
 async def find(seconds: float) -> list[AsyncServiceInfo]:
-    """Listen for Wyoming servers that announce themselves, this machine's included.
+    """Find Wyoming servers by their mDNS announcements, including those of this machine.
+
+    Args:
+        seconds: time to listen. Resolving the names found takes up to 3 s more.
 
     Raises:
-        OSError, RuntimeError, zeroconf.Error: the network does not let us listen.
+        OSError, RuntimeError, zeroconf.Error: mDNS is not possible on this network.
     """
     names: set[str] = set()
 
@@ -227,8 +243,8 @@ async def find(seconds: float) -> list[AsyncServiceInfo]:
 
 
 def _ip_version(adapters: Iterable[ifaddr.Adapter]) -> zeroconf.IPVersion:
-    # IPv6 addresses are announced over IPv4 as well, so one kind of socket is enough; IPv6
-    # sockets cannot even be opened where the kernel has it switched off.
+    # IPv4 packets can announce IPv6 addresses too, so one kind of socket is enough. IPv6 sockets
+    # cannot be opened at all if IPv6 is disabled in the kernel.
     if any(not own.is_loopback for own in _interface_addresses(adapters) if own.version == 4):
         return zeroconf.IPVersion.V4Only
     return zeroconf.IPVersion.V6Only

@@ -1,4 +1,4 @@
-"""One client while it is here, whatever carries it: our patience with it, and how it ends."""
+"""Lifecycle of a connected client: timeouts, draining, and errors that end it."""
 
 from __future__ import annotations
 
@@ -19,24 +19,25 @@ T = TypeVar("T")
 
 @dataclass(frozen=True, slots=True)
 class ClientLimits:
-    """How long and how much we bear with one client."""
+    """Time and size limits for one client."""
 
     frame: FrameLimits = field(default_factory=FrameLimits)
-    first_event: float = 10.0  # seconds for a whole event; who connects wants something
-    between_utterances: float = 300.0  # seconds between two utterances
+    first_event: float = 10.0  # seconds until the first event is complete, or any that has begun
+    between_utterances: float = 300.0  # seconds without an event between utterances
     inside_utterance: float = (
-        30.0  # seconds without sound inside an utterance, and for a whole event there
+        30.0  # seconds without audio inside an utterance, or until an event there is complete
     )
-    write: float = 10.0  # seconds that a client may take to read an answer
-    linger: float = 1.0  # seconds that a client may take to read why we close
+    write: float = 10.0  # seconds for the client to read what the server sends
+    linger: float = 1.0  # seconds for the client to read the error before the connection closes
 
 
 class ClientLifecycle:
-    """What transports have in common: they wait for a client so long and no longer.
+    """Base class of the clients of all transports. It enforces the time limits.
 
     Args:
-        peer: what the log calls it.
-        disconnect_error: what reading and writing raise when it has left.
+        limits: the limits to enforce.
+        peer: the client's name in the log.
+        disconnect_error: exception that reading and writing raise after the client has left.
     """
 
     def __init__(
@@ -46,40 +47,40 @@ class ClientLifecycle:
         self._peer = peer
         self._disconnect_error = disconnect_error
         self._session: Session | None = None
-        self._any_event = False  # something whole has come
-        self._last_activity = _now()  # when it last did, or an answer went out
-        self._event_deadline: float | None = None  # when what has begun must be whole
+        self._any_event = False  # a complete event has been received
+        self._last_activity = _now()  # time of the last event received or answer sent
+        self._event_deadline: float | None = None  # deadline of the event that has begun
         self._draining = False
-        self._read_timeout: asyncio.Timeout | None = None  # with the read that runs
-        self._timeout_seconds: float | None = None  # that it has; None = no limit
+        self._read_timeout: asyncio.Timeout | None = None  # timeout of the current read
+        self._timeout_seconds: float | None = None  # its length; None = no limit
 
     def __repr__(self) -> str:
         return f"<{type(self).__name__} {self._peer}, {self._session!r}>"
 
     @property
     def silent(self) -> bool:
-        """Nothing whole has ever come."""
+        """True if the client has never sent a complete event."""
         return not self._any_event
 
     @property
     def idle(self) -> float:
-        """Seconds since the client wanted something of us; 0 while it does."""
+        """Seconds since the client's last activity; 0 while it is busy."""
         return 0.0 if self.busy else _now() - self._last_activity
 
     @property
     def busy(self) -> bool:
-        """Inside an utterance, or with an answer on its way."""
+        """True inside an utterance and while an answer is pending."""
         session = self._session
         return session is not None and (session.listening or session.answering)
 
     def drain(self) -> None:
-        """End as soon as it is not busy."""
+        """Disconnect the client as soon as it is not busy."""
         self._draining = True
         if not self.busy:
             self._reschedule(0)
 
     async def _serve_and_report(self, serve: Callable[[], Awaitable[None]]) -> None:
-        """Serve the client; where that ends early, tell the log and the client why."""
+        """Serve the client. If an error ends that, log it and report it to the client."""
         try:
             await serve()
         except* ServerError as group:
@@ -88,25 +89,29 @@ class ClientLifecycle:
             _LOGGER.warning("%s: %s", self._peer, error)
             await self._close_with(error)
         except* self._disconnect_error as group:
-            _LOGGER.debug("%s: gone: %s", self._peer, _first(group))
+            _LOGGER.debug("%s: disconnected: %s", self._peer, _first(group))
         except* Exception:
-            _LOGGER.exception("%s: a fault of ours; the connection is closed", self._peer)
-            await self._close_with(ServerError("the server has a fault; see its log"))
+            _LOGGER.exception("%s: internal error; closing the connection", self._peer)
+            await self._close_with(ServerError("internal server error; see the server's log"))
 
     async def _close_with(self, error: ServerError) -> None:
-        """Tell the client why it is left."""
+        """Send the error to the client and end the connection."""
         raise NotImplementedError
 
     async def _read_event(
         self, read: Callable[[], Awaitable[T]], *, begun: bool = False
     ) -> T | None:
-        """Return what the client sends next; None where it is we who end the stream.
+        """Wait for the client's next data, for as long as the limits allow.
 
         Args:
-            begun: a part of it is here already.
+            read: reads from the client.
+            begun: whether a part of an event has been received already.
+
+        Returns:
+            The result of read(); None if the connection is to end because it is drained.
 
         Raises:
-            TooSlow: it did not come in time.
+            TooSlow: no data arrived in time, or the event is not complete in time.
         """
         if self._draining and not self.busy:
             return None
@@ -116,7 +121,7 @@ class ClientLifecycle:
         if listening:
             self._timeout_seconds = limits.inside_utterance
         elif self.busy:
-            self._timeout_seconds = None  # the wait is ours, until the answer has gone out
+            self._timeout_seconds = None  # the client waits for the answer; see _answer_sent()
         elif begun or not self._any_event:
             self._timeout_seconds = limits.first_event
         if self._event_deadline is None and (begun or not self._any_event):
@@ -132,34 +137,34 @@ class ClientLifecycle:
             if self._event_deadline is not None:
                 seconds = limits.inside_utterance if listening else limits.first_event
                 raise TooSlow(
-                    f"no whole event came within {seconds:g} s; closing the connection"
+                    f"no complete event received within {seconds:g} s; closing the connection"
                 ) from None
             raise TooSlow(
-                f"nothing came for {self._timeout_seconds:g} s; closing the connection"
+                f"nothing received for {self._timeout_seconds:g} s; closing the connection"
             ) from None
         finally:
             self._read_timeout = None
 
     def _event_received(self) -> None:
-        """Something whole has come."""
+        """Record that a complete event has been received."""
         self._any_event = True
         self._last_activity = _now()
         self._event_deadline = None
 
     def _answer_sent(self) -> None:
-        """From here on it is the client we wait for."""
+        """Record that an answer has been sent. The time limit between utterances begins now."""
         self._last_activity = _now()
         if self._session is not None and not self._session.listening:
             self._reschedule(0 if self._draining else self._limits.between_utterances)
 
     def _reschedule(self, seconds: float) -> None:
-        """Give the read that runs this long from now."""
+        """Set the timeout of the current read to this many seconds from now."""
         if self._read_timeout is not None and not self._read_timeout.expired():
             self._timeout_seconds = seconds
             self._read_timeout.reschedule(self._deadline(seconds))
 
     def _deadline(self, seconds: float | None) -> float | None:
-        """The time when the seconds have passed, or what has begun is due."""
+        """Return the time after these seconds, or the event's deadline if that is earlier."""
         if seconds is None:
             return self._event_deadline
         end = _now() + seconds
@@ -167,17 +172,18 @@ class ClientLifecycle:
 
 
 async def drain_all(clients: Mapping[asyncio.Task[Any], ClientLifecycle], seconds: float) -> None:
-    """Let running utterances end within seconds, then end all visits.
+    """Let running utterances end, then disconnect all clients.
 
     Args:
-        clients: by the task that each runs in.
+        clients: each client by the task that serves it.
+        seconds: time for running utterances to end.
     """
     for client in clients.values():
         client.drain()
     if clients:
         _, late = await asyncio.wait(clients, timeout=seconds)
         for task in late:
-            _LOGGER.warning("%r did not end in time", clients[task])
+            _LOGGER.warning("%r did not finish in time", clients[task])
             task.cancel()
         if late:
             await asyncio.wait(late)

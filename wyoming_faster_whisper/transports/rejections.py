@@ -1,4 +1,4 @@
-"""Who was turned away: one line in the log for many."""
+"""Log of rejected clients: one line for many rejections."""
 
 from __future__ import annotations
 
@@ -6,14 +6,15 @@ import asyncio
 from collections import Counter
 from collections.abc import Callable
 
-_INTERVAL = 1.0  # seconds
+_INTERVAL = 1.0  # seconds between reports
 
 
 class Rejections:
-    """Tells why somebody was turned away, at most once a second.
+    """Counts rejections and reports them at most once a second. Lives on the event loop.
 
     Args:
-        report: is told how many were since it was told last, and why most of them.
+        report: called with the number of rejections since the last report and their most common
+            reason.
     """
 
     def __init__(self, report: Callable[[int, str], None]) -> None:
@@ -27,7 +28,7 @@ class Rejections:
             self._report_all()
 
     def stop(self) -> None:
-        """Tell no more."""
+        """Stop reporting."""
         if self._timer is not None:
             self._timer.cancel()
 

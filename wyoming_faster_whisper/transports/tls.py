@@ -1,4 +1,4 @@
-"""TLS: the protocol has no authentication of its own."""
+"""TLS contexts. The Wyoming protocol has neither encryption nor authentication of its own."""
 
 from __future__ import annotations
 
@@ -8,15 +8,16 @@ from ..errors import SettingError
 
 
 def server_context(cert: str, key: str | None = None, ca: str | None = None) -> ssl.SSLContext:
-    """What a server shows its clients.
+    """Make the context of a server.
 
     Args:
-        cert: file with the certificate and those that vouch for it, PEM.
-        key: file with the private key; None = it is in cert.
-        ca: file with whose certificates clients must show one of; None = they need none.
+        cert: PEM file with the server's certificate chain.
+        key: PEM file with its private key; None = the key is in cert.
+        ca: PEM file with the CA certificates that must have signed a client's certificate; None =
+            clients need no certificate.
 
     Raises:
-        SettingError: a file is not there, or not what it should be.
+        SettingError: a file is missing or unusable.
     """
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.minimum_version = ssl.TLSVersion.TLSv1_2
@@ -30,15 +31,15 @@ def server_context(cert: str, key: str | None = None, ca: str | None = None) -> 
 def client_context(
     ca: str | None = None, cert: str | None = None, key: str | None = None
 ) -> ssl.SSLContext:
-    """How a client looks at its server.
+    """Make the context of a client.
 
     Args:
-        ca: file with whose certificates are believed; None = whom this system trusts.
-        cert: file with the client's own certificate, for servers that ask for one.
-        key: file with its private key; None = it is in cert.
+        ca: PEM file with the CA certificates to trust; None = those of this system.
+        cert: PEM file with the client's certificate chain, for servers that require one.
+        key: PEM file with its private key; None = the key is in cert.
 
     Raises:
-        SettingError: a file is not there, or not what it should be.
+        SettingError: a file is missing or unusable.
     """
     context = ssl.create_default_context()
     if ca is not None:
@@ -49,27 +50,33 @@ def client_context(
 
 
 def own_context(cert: str, key: str | None = None) -> ssl.SSLContext:
-    """How a server asks itself whether it is well: it need not ask who it is.
+    """Make the context of the health check, with which a server connects to itself.
+
+    The server's certificate is not verified, because the check connects to its own machine.
+
+    Args:
+        cert: the server's --tls-cert.
+        key: the server's --tls-key.
 
     Raises:
-        SettingError: a file is not there, or not what it should be.
+        SettingError: a file is missing or unusable.
     """
     context = ssl.create_default_context()
     context.check_hostname = False
     context.verify_mode = ssl.CERT_NONE
-    _show(context, cert, key)  # for the case that it asks its clients for one
+    _show(context, cert, key)  # in case the server requires client certificates
     return context
 
 
 def _show(context: ssl.SSLContext, cert: str, key: str | None) -> None:
     try:
-        # Without the empty password OpenSSL would ask for one at the terminal.
+        # Without a password here, OpenSSL would prompt for one on the terminal.
         context.load_cert_chain(cert, key, password="")
     except (OSError, ValueError) as error:
         named = f"--tls-cert {cert}" + (f" and --tls-key {key}" if key else "")
         raise SettingError(
-            f"{named} cannot be used: {_why(error)}; they must be PEM files, the key without a "
-            "password"
+            f"{named} cannot be used: {_why(error)}; they must be PEM files, the key without "
+            "a password"
         ) from None
 
 

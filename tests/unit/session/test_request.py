@@ -44,7 +44,7 @@ def test_an_unknown_language_is_the_default_with_one_warning(
     with caplog.at_level(logging.WARNING):
         assert accepted(Request(language="xx\n"), language="de").language == "de"
     assert [record.getMessage() for record in caplog.records] == [
-        "client: model base knows no language 'xx?'; decoding as de"
+        "client: model base does not support language 'xx?'; using de"
     ]
 
 

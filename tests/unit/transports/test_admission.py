@@ -31,7 +31,7 @@ def test_who_has_been_silent_for_longest_gives_way() -> None:
 
 
 def test_who_is_speaking_or_has_just_spoken_does_not_give_way() -> None:
-    with pytest.raises(Busy, match=r"^all places are taken \(2 clients\); try again later$"):
+    with pytest.raises(Busy, match=r"^too many connections \(2 clients\); try again later$"):
         Admission(max_connections=2).admit(HALL, [Visitor(KITCHEN), Visitor(KITCHEN, idle=9.9)])
 
 
@@ -47,7 +47,7 @@ def test_who_never_sent_anything_gives_way_before_who_did() -> None:
 
 def test_one_address_may_have_all_places_unless_it_is_said_otherwise() -> None:
     assert Admission(max_connections=3).admit(KITCHEN, [Visitor(KITCHEN)] * 2) is None
-    with pytest.raises(Busy, match=f"^all places of {KITCHEN} are taken"):
+    with pytest.raises(Busy, match=f"^too many connections from {KITCHEN} "):
         Admission(max_connections=3, max_per_address=2).admit(KITCHEN, [Visitor(KITCHEN)] * 2)
     assert (
         Admission(max_connections=3, max_per_address=2).admit(HALL, [Visitor(KITCHEN)] * 2)
@@ -86,7 +86,7 @@ def test_only_networks_that_are_named_are_let_in(host: str, let_in: bool) -> Non
     if let_in:
         assert admission.admit(host, []) is None
     else:
-        with pytest.raises(NotAllowed, match=f"^{host} is in none of the networks of --allow$"):
+        with pytest.raises(NotAllowed, match=f"^{host} is not in a network of --allow$"):
             admission.admit(host, [])
 
 

@@ -1,1 +1,1 @@
-"""HTTP: the page and its WebSocket, health and metrics. Needs the extra `http`."""
+"""HTTP transport: web page and its WebSocket, health and metrics. Needs the extra `http`."""

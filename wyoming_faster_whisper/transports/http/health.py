@@ -1,4 +1,4 @@
-"""What a machine asks a server: how it is, whether it lives, whether it can serve."""
+"""Endpoints for monitoring: metrics, liveness and readiness."""
 
 from __future__ import annotations
 
@@ -17,16 +17,16 @@ _HEADERS = {"cache-control": "no-store"}
 def build_health(
     take_snapshot: Callable[[], Callable[[], bytes]], kind: str, ready: Callable[[], bool]
 ) -> ASGIApp:
-    """Make the application: /metrics, /healthz, /readyz.
+    """Make the application that serves /metrics, /healthz and /readyz.
 
-    The Host is not checked: who scrapes or probes may know us by any name, and there is
-    nothing here to be done or to be heard.
+    The Host header is not checked: Prometheus and health probes may use any name for this server,
+    and these endpoints change nothing and give no access to audio or text.
 
     Args:
-        take_snapshot: called in the event loop; what it returns may block, and renders the
-            snapshot.
-        kind: the content type of that.
-        ready: the model is loaded.
+        take_snapshot: called on the event loop. The function it returns renders the snapshot; it
+            may block and is called in a thread.
+        kind: content type of the rendered snapshot.
+        ready: returns whether the model is loaded.
     """
 
     async def metrics(request: Request) -> Response:

@@ -1,8 +1,8 @@
-"""Who may use the page: a browser that shows it. Pure.
+"""Origin check: only this server's own page may use its WebSocket. Pure.
 
-Any web site can make its visitors' browsers open a WebSocket to localhost, and a
-name of the attacker's can be made to lead there (DNS rebinding). So the Host must
-be a name that is surely ours, and a WebSocket's Origin the page at that Host.
+Any web site can make its visitors' browsers open a WebSocket to localhost, and an attacker can
+point a DNS name there (DNS rebinding). The Host header must therefore be a known name of this
+server, and a WebSocket's Origin must be the page at that Host.
 """
 
 from __future__ import annotations
@@ -16,18 +16,18 @@ _HOST = re.compile(r"(\[[0-9a-f:.]+\]|[a-z0-9._-]+)(?::\d{1,5})?")
 
 
 class OriginCheck:
-    """Knows the names of this server.
+    """Check of the Host and Origin headers against the names of this server.
 
     Args:
-        names: by which it is reached, beside localhost and any bare address: a name
-            can be made to lead to us by who owns it, an address cannot.
+        names: names of this server besides localhost. IP addresses are always accepted: the owner
+            of a name can point it at this server, but an address cannot be redirected.
     """
 
     def __init__(self, names: Iterable[str]) -> None:
         self._names = {"localhost", *(name.lower().rstrip(".") for name in names)}
 
     def is_own_host(self, host: str) -> bool:
-        """Whether a Host header names this server; its port does not matter."""
+        """Return whether a Host header names this server. The port is ignored."""
         name = _name(host)
         if name in self._names:
             return True
@@ -39,9 +39,13 @@ class OriginCheck:
 
     @staticmethod
     def is_same_origin(origin: str, host: str) -> bool:
-        """Whether a page comes from the Host that it talks to.
+        """Return whether a page was loaded from the host that it connects to.
 
-        The scheme is not compared: a proxy in front may have added the TLS.
+        The scheme is not compared, because a reverse proxy may have added TLS.
+
+        Args:
+            origin: the Origin header.
+            host: the Host header.
         """
         try:
             url = urlsplit(origin)
@@ -51,6 +55,6 @@ class OriginCheck:
 
 
 def _name(host: str) -> str:
-    """The name in a Host header; "" where it is none."""
+    """Return the name in a Host header, without port and final dot; "" if it is malformed."""
     found = _HOST.fullmatch(host.lower())
     return found[1].strip("[]").rstrip(".") if found else ""

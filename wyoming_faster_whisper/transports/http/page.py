@@ -1,4 +1,4 @@
-"""The page to try the server with, and the WebSocket that it speaks through."""
+"""Web page for trying the server, and the route of its WebSocket."""
 
 from __future__ import annotations
 
@@ -29,8 +29,8 @@ _FILES = {
     "/icon.svg": ("icon.svg", "image/svg+xml"),
 }
 
-# What is said of every answer but a refusal: nothing but our own files runs or is loaded, and
-# nobody frames the page.
+# Headers of all responses except rejections. They let the browser run and load only this server's
+# files, and forbid other sites to put the page in a frame.
 _HEADERS = {
     "content-security-policy": "default-src 'none'; script-src 'self'; style-src 'self'; "
     "img-src 'self'; connect-src 'self' {sockets}; base-uri 'none'; form-action 'none'; "
@@ -44,17 +44,23 @@ _HEADERS = {
 
 @dataclass(frozen=True, slots=True)
 class ServerDescription:
-    """What the page says of the server."""
+    """Description of the server that the page shows."""
 
     model: str
-    languages: tuple[str, ...]  # that can be asked for
-    ready: Callable[[], bool]  # the model is loaded
+    languages: tuple[str, ...]  # language codes that a user can choose
+    ready: Callable[[], bool]  # returns whether the model is loaded
 
 
 def build_page(
     speech: SpeechSockets, about: ServerDescription, origin_check: OriginCheck
 ) -> ASGIApp:
-    """Make the application. Blocking: it reads the page's files."""
+    """Make the application that serves the page. Blocking: it reads the page's files.
+
+    Args:
+        speech: serves the page's WebSocket.
+        about: what the page shows about the server.
+        origin_check: rejects requests from other web sites.
+    """
     folder = resources.files(__package__) / "static"
     routes = [
         Route(path, _file((folder / name).read_bytes(), kind))
@@ -80,7 +86,7 @@ def _file(data: bytes, kind: str) -> Callable[[Request], Any]:
 
 
 class _CheckedApp:
-    """Lets nobody in who was led here by another web site."""
+    """ASGI wrapper that rejects requests from other web sites and adds the security headers."""
 
     def __init__(self, app: ASGIApp, origin_check: OriginCheck) -> None:
         self._app = app
@@ -93,8 +99,8 @@ class _CheckedApp:
         if refusal is not None:
             _LOGGER.warning("%s: %s", _peer(scope), refusal)
             if scope["type"] == "websocket":
-                # uvicorn answers 403. A page's script could not read a sentence, and uvicorn
-                # takes a handshake that is answered with one for a mistake of ours.
+                # uvicorn answers 403 without a body. A script could not read a body anyway, and
+                # uvicorn treats a response with a body to a handshake as an application error.
                 await send({"type": "websocket.close"})
             else:
                 await PlainTextResponse(f"{refusal}\n", 403)(scope, receive, send)
@@ -114,11 +120,11 @@ class _CheckedApp:
     def _refusal(self, kind: str, host: str, origin: str) -> str | None:
         if not self._origin_check.is_own_host(host):
             return (
-                f"this server is not known as {printable(host)!r}; "
-                "use its address, or give the name with --web-names"
+                f"{printable(host)!r} is not a known name of this server; "
+                "use its IP address, or add the name with --web-names"
             )
         if kind == "websocket" and not self._origin_check.is_same_origin(origin, host):
-            return f"a page of {printable(origin)!r} may not listen here; open our own"
+            return f"a page from {printable(origin)!r} may not connect; open this server's page"
         return None
 
 

@@ -1,4 +1,4 @@
-"""All that is served over HTTP, from start to stop."""
+"""Server of the web page and its WebSocket."""
 
 from __future__ import annotations
 
@@ -15,12 +15,15 @@ from .websocket import SpeechSockets
 
 
 class PageServer:
-    """The page and its WebSocket, on one address. Blocking to make: it reads files.
+    """The page and its WebSocket, on one address. The constructor blocks: it reads files.
 
     Args:
-        names: by which browsers may reach it, beside localhost and any address.
-        admission: whom it lets in, as the Wyoming port does.
-        tls: None for plain HTTP.
+        shared: what all sessions share.
+        limits: time and size limits for each browser.
+        about: what the page shows about the server.
+        names: names of this server besides localhost; IP addresses are always accepted.
+        admission: admission control, with the same rules as for the Wyoming port.
+        tls: context for TLS; None = plain HTTP.
     """
 
     def __init__(
@@ -42,23 +45,27 @@ class PageServer:
             admission=admission,
             tls=tls,
         )
-        self.url: str | None = None  # once it has started
+        self.url: str | None = None  # None until start()
 
     @property
     def connections(self) -> int:
-        """Browsers that speak, or wait for an answer."""
+        """Number of open WebSockets."""
         return self._speech.connections
 
     async def start(self, host: str, port: int) -> str:
-        """Listen; return the URL with the real port.
+        """Start to listen, and return the URL with the real port.
 
         Raises:
-            SettingError: the address cannot be listened on.
+            SettingError: listening on the address is not possible.
         """
         self.url = await self._server.start(host, port)
         return self.url
 
     async def stop(self, seconds: float) -> None:
-        """Let running utterances end within seconds, then close all."""
+        """Let running utterances end, then close all connections and stop listening.
+
+        Args:
+            seconds: time for running utterances to end.
+        """
         await self._speech.drain(seconds)
         await self._server.stop()

@@ -1,7 +1,6 @@
-"""An HTTP server in our event loop: uvicorn's protocols, our start, stop and patience.
+"""HTTP server on the running event loop: uvicorn's protocols without its main loop.
 
-uvicorn's own main loop is not used: it takes the process's signals and wakes up
-ten times a second.
+The main loop is not used because it installs signal handlers and wakes up ten times a second.
 """
 
 from __future__ import annotations
@@ -22,20 +21,21 @@ from ..rejections import Rejections
 
 _LOGGER = logging.getLogger(__name__)
 
-_AT_ONCE = 64  # requests, WebSockets not counted
-_MESSAGE = 1024 * 1024  # bytes of one WebSocket message, as of a Wyoming payload
-_HEAD = 16 * 1024  # bytes of a request without its body
-_SHUTDOWN_SECONDS = 2  # seconds for what is being sent at the end
+_AT_ONCE = 64  # concurrent requests, not counting WebSockets
+_MESSAGE = 1024 * 1024  # bytes of one WebSocket message; the same limit as a Wyoming payload
+_HEAD = 16 * 1024  # bytes of a request line with its headers
+_SHUTDOWN_SECONDS = 2  # seconds for running responses to finish during shutdown
 
 
 class HttpServer:
-    """Serves one application on one address.
+    """Server of one application on one address. Lives on the event loop.
 
     Args:
-        option: that gives the port; named where it cannot be listened on.
-        request_timeout: seconds for a whole request; uvicorn itself would wait for ever.
-        admission: closes on who is in no network that is let in.
-        tls: None for plain HTTP.
+        app: the application.
+        option: the option that sets the port, for error texts and the log.
+        request_timeout: seconds for a request's headers to be complete; uvicorn has no limit.
+        admission: admission control; only its allowed networks apply here. None = all networks.
+        tls: context for TLS; None = plain HTTP.
     """
 
     def __init__(
@@ -55,8 +55,8 @@ class HttpServer:
             http=_protocol_class(request_timeout, admission or Admission(), self._rejections),
             ws="websockets-sansio",
             ws_max_size=_MESSAGE,
-            # A browser on the same machine or network gains nothing by compression, and
-            # what is small when it arrives need not be when it is unpacked.
+            # Compression gains nothing on the same machine or network, and a small compressed
+            # message can unpack to a very large one.
             ws_per_message_deflate=False,
             h11_max_incomplete_event_size=_HEAD,
             limit_concurrency=_AT_ONCE,
@@ -76,10 +76,10 @@ class HttpServer:
         self._started = False
 
     async def start(self, host: str, port: int) -> str:
-        """Listen; return the URL with the real port.
+        """Start to listen, and return the URL with the real port.
 
         Raises:
-            SettingError: the address cannot be listened on.
+            SettingError: listening on the address is not possible.
         """
         try:
             listening = await _listen(host, port)
@@ -101,11 +101,11 @@ class HttpServer:
             await self._server.shutdown()
 
     def _log_rejections(self, count: int, why: str) -> None:
-        _LOGGER.warning("turned away from %s: %d; %s", self._option, count, why)
+        _LOGGER.warning("connections rejected on %s: %d; %s", self._option, count, why)
 
 
 def _one_request(app: ASGIApp) -> ASGIApp:
-    """Close the connection with each answer: who holds on to one takes the place of others."""
+    """Close the connection after each response, so that idle ones do not count as concurrent."""
 
     async def serve(scope: Scope, receive: Receive, send: Send) -> None:
         async def close(message: Message) -> None:
@@ -130,7 +130,11 @@ async def _listen(host: str, port: int) -> socket.socket:
 def _protocol_class(
     request_timeout: float, admission: Admission, rejections: Rejections
 ) -> type[H11Protocol]:
-    """Make a protocol that closes on who may not come, or does not say in time why it did."""
+    """Make a protocol class with an address check and a time limit for each request.
+
+    It closes connections from networks that are not allowed, and those whose request headers are
+    not complete within request_timeout seconds.
+    """
 
     class CarefulProtocol(H11Protocol):
         def connection_made(self, transport: Any) -> None:

@@ -1,4 +1,4 @@
-"""A browser's microphone: one WebSocket to one Session. docs/web.md has the messages."""
+"""WebSocket transport for a browser's microphone. docs/web.md describes the messages."""
 
 from __future__ import annotations
 
@@ -30,10 +30,10 @@ from ..lifecycle import ClientLifecycle, ClientLimits, drain_all
 
 _LOGGER = logging.getLogger(__name__)
 
-_PIECE = 64 * 1024  # bytes of sound converted at once; then the others' turn
-_LONGEST_REASON = 120  # bytes; the protocol takes 123
+_PIECE = 64 * 1024  # bytes of audio converted at once before other clients get their turn
+_LONGEST_REASON = 120  # bytes; the WebSocket protocol allows 123
 
-# Close codes of RFC 6455 and its registry.
+# Close codes of RFC 6455 and of the IANA registry.
 _GOING_AWAY = 1001
 _POLICY = 1008
 _INTERNAL = 1011
@@ -41,10 +41,12 @@ _TRY_LATER = 1013
 
 
 class SpeechSockets:
-    """Takes WebSockets and holds them until they end.
+    """Accepts WebSockets and serves them until they end. Lives on the event loop.
 
     Args:
-        admission: whom it lets in; browsers are counted by themselves.
+        shared: what all sessions share.
+        limits: time and size limits for each browser.
+        admission: admission control. Browsers are counted separately from Wyoming clients.
     """
 
     def __init__(
@@ -61,7 +63,7 @@ class SpeechSockets:
         return len(self._sockets)
 
     async def serve(self, websocket: WebSocket) -> None:
-        """Serve one browser until it leaves; what WebSocketRoute calls."""
+        """Serve one WebSocket until it ends. Endpoint of a WebSocketRoute."""
         task = asyncio.current_task()
         assert task is not None
         socket = SpeechSocket(websocket, self._shared, self._limits)
@@ -84,13 +86,17 @@ class SpeechSockets:
         return self._admission.admit(socket.host, self._sockets.values())
 
     async def drain(self, seconds: float) -> None:
-        """Let running utterances end within seconds, then close all."""
+        """Refuse new browsers, let running utterances end, then close all WebSockets.
+
+        Args:
+            seconds: time for running utterances to end.
+        """
         self._stopping = True
         await drain_all(self._sockets, seconds)
 
 
 class SpeechSocket(ClientLifecycle):
-    """One browser, from its first message to its last."""
+    """One browser's WebSocket, from its first message to its last. Lives on the event loop."""
 
     def __init__(
         self, websocket: WebSocket, shared: SessionContext, limits: ClientLimits
@@ -103,24 +109,27 @@ class SpeechSocket(ClientLifecycle):
         )
         self.host = normalised_host(client.host) if client else ""
         self._websocket = websocket
-        # Who looks at the page wants to see text come; it yields to who does not ask for it.
+        # A user of the page wants to see partial text. "auto" makes it yield to other clients.
         partials = "auto" if shared.partials == "off" else shared.partials
         self._shared = replace(shared, observe=self._observe, partials=partials)
         self._observed = shared.observe
-        self._pcm: PcmFormat | None = None  # of what is said since the last start
-        self._record: UtteranceRecord | None = None  # of the answer that goes out next
-        self._text = ""  # that the browser was told of the utterance that is heard
-        self._outbox: deque[dict[str, Any]] = deque()  # goes out in this order
-        self._sending = asyncio.Lock()  # whoever has it empties the outbox
+        self._pcm: PcmFormat | None = None  # format given by the last "start" message
+        self._record: UtteranceRecord | None = None  # record of the answer that is sent next
+        self._text = ""  # partial text of the current utterance that has been sent
+        self._outbox: deque[dict[str, Any]] = deque()  # messages to send, in order
+        self._sending = asyncio.Lock()  # held by the task that empties the outbox
 
     async def refuse(self, error: ServerError) -> None:
-        """Say why there is no place for it."""
+        """Accept the WebSocket only to send the reason for the refusal, then close it."""
         _LOGGER.warning("%s: %s", self._peer, error)
         await self._websocket.accept()
         await self._close_with(error)
 
     async def run(self) -> None:
-        """Serve the browser until it leaves or misbehaves. Never raises but when cancelled."""
+        """Serve the browser until it disconnects or an error ends the connection.
+
+        Raises only CancelledError.
+        """
         await self._websocket.accept()
         await self._serve_and_report(self._serve)
 
@@ -146,15 +155,15 @@ class SpeechSocket(ClientLifecycle):
         await self._close(_GOING_AWAY, "the server is stopping" if self._draining else "")
 
     async def _message(self) -> str | bytes | None:
-        """Return the next message; None at the end, theirs or ours.
+        """Return the next message; None if the browser has disconnected or the server drains it.
 
         Raises:
-            TooSlow: it did not come in time.
+            TooSlow: no message arrived in time.
         """
         try:
             message = await self._read_event(self._websocket.receive)
         except TooSlow:
-            raise TooSlow("nothing came for too long; press again") from None
+            raise TooSlow("no audio arrived for too long; press the button again") from None
         if message is None or message["type"] == "websocket.disconnect":
             return None
         data = message.get("bytes")
@@ -173,19 +182,19 @@ class SpeechSocket(ClientLifecycle):
                 session.request(Request(language=_language(wanted)))
                 session.start(self._pcm)
             case "stop":
-                # One answer at a time: who sends faster than we decode waits.
+                # One answer at a time: a client that sends faster than we decode is throttled.
                 await session.answered()
                 session.stop()
             case other:
-                raise ProtocolError(f"there is no message of type {printable(other, 20)!r}")
+                raise ProtocolError(f"unknown message type {printable(other, 20)!r}")
 
     async def _receive_audio(self, data: bytes, session: Session) -> None:
         if self._pcm is None:
             raise ProtocolError(
-                f"{len(data)} bytes of sound came before a start; it says how they are meant"
+                f"{len(data)} bytes of audio came before a start message gave their format"
             )
         if not session.listening:
-            return  # the turn is over already, and the browser has not heard of it yet
+            return  # the server ended the turn, and the browser does not know it yet
         for at in range(0, len(data), _PIECE):
             session.audio(self._pcm, data[at : at + _PIECE])
             await asyncio.sleep(0)
@@ -214,7 +223,11 @@ class SpeechSocket(ClientLifecycle):
         self._observed(record)
 
     async def _send(self, *messages: dict[str, Any]) -> None:
-        """Send these behind what waits in the outbox."""
+        """Send messages, after those that wait in the outbox.
+
+        Raises:
+            TooSlow: the browser does not read.
+        """
         self._outbox.extend(messages)
         try:
             async with asyncio.timeout(self._limits.write), self._sending:
@@ -222,7 +235,7 @@ class SpeechSocket(ClientLifecycle):
                     await self._websocket.send_json(self._outbox.popleft())
         except TimeoutError:
             raise TooSlow(
-                f"the browser read nothing for {self._limits.write:g} s; closing the connection"
+                f"the browser did not read for {self._limits.write:g} s; closing the connection"
             ) from None
 
     async def _close_with(self, error: ServerError) -> None:
@@ -232,7 +245,7 @@ class SpeechSocket(ClientLifecycle):
         await self._close(_close_code(error), str(error))
 
     async def _close(self, code: int, reason: str) -> None:
-        # RuntimeError: it is closed already.
+        # RuntimeError: the WebSocket is already closed.
         with contextlib.suppress(WebSocketDisconnect, RuntimeError):
             await self._websocket.close(
                 code, reason.encode()[:_LONGEST_REASON].decode("utf-8", "ignore")
@@ -249,9 +262,9 @@ def _read(text: str) -> dict[str, Any]:
     try:
         message = json.loads(text)
     except (ValueError, RecursionError):
-        raise ProtocolError(f"{printable(text, 40)!r} is no JSON") from None
+        raise ProtocolError(f"{printable(text, 40)!r} is not JSON") from None
     if not isinstance(message, dict):
-        raise ProtocolError(f"{printable(text, 40)!r} is no JSON object")
+        raise ProtocolError(f"{printable(text, 40)!r} is not a JSON object")
     return message
 
 

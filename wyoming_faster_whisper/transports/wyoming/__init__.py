@@ -1,1 +1,1 @@
-"""The Wyoming protocol: frames to and from a session."""
+"""Wyoming transport: listener, connections and framing of the Wyoming protocol."""

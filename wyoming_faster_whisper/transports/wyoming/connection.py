@@ -1,4 +1,4 @@
-"""One Wyoming connection: events to the Session, answers to the client."""
+"""Wyoming connection: passes a client's events to its Session, and the answers to the client."""
 
 from __future__ import annotations
 
@@ -34,22 +34,29 @@ from .info import PROGRAM
 
 _LOGGER = logging.getLogger(__name__)
 
-_READ = 64 * 1024  # bytes taken from the socket, and converted, at once
-_TIME_SLICE = 0.005  # seconds of work on what one client sent, then the others' turn
-# To wake up costs more than the work on a chunk of 10 ms. So who sends no faster than a
-# microphone is heard a few chunks at a time.
-_SMALL_READ = 8192  # bytes; 0.1 s are 4.4 KB with their headers
-_DISCONNECT_CHECK = 0.5  # seconds between two looks whether a client that waits is still there
+_READ = 64 * 1024  # bytes read from the socket, and converted, at once
+_TIME_SLICE = 0.005  # seconds of work for one client before others get their turn
+# Read coalescing: waking up costs more than processing a 10 ms chunk, so a client that sends no
+# faster than a microphone is read a few chunks at a time. A read of at least this many bytes
+# comes from a faster client and is not delayed: 0.1 s of audio are 4.4 KB with headers.
+_SMALL_READ = 8192  # bytes
+_DISCONNECT_CHECK = 0.5  # seconds between checks whether a waiting client is still connected
 
 
 class Connection(ClientLifecycle):
-    """One client, from its first byte to its last.
+    """One client's connection, from its first byte to its last. Lives on the event loop.
 
     Args:
-        peer: what the log calls it.
-        host: its address; "" where there is none.
-        tls: with which to shake hands first. Here and not in the server, so that who never
-            does counts, and is let in, like anybody else.
+        reader: stream from the client.
+        writer: stream to the client.
+        shared: what all sessions share.
+        info: the answer to describe.
+        limits: time and size limits.
+        peer: the client's name in the log.
+        host: its address; "" if it has none.
+        tls: context for the TLS handshake; None = no TLS. The handshake is done here and not in
+            asyncio's server: a client that never completes the handshake still counts against
+            the connection limits.
     """
 
     def __init__(
@@ -72,11 +79,14 @@ class Connection(ClientLifecycle):
         self.host = host
         self._tls = tls
         self._frames = FrameReader(limits.frame)
-        self._yield_at = 0.0
-        self._warned = False  # of a program that we are not
+        self._yield_at = 0.0  # event-loop time when the time slice ends
+        self._warned = False  # the warning about an unknown program has been logged
 
     async def run(self) -> None:
-        """Serve the client until it leaves or misbehaves. Never raises but when cancelled."""
+        """Serve the client until it disconnects or an error ends the connection.
+
+        Raises only CancelledError.
+        """
         try:
             if self._tls is not None:
                 await self._writer.start_tls(
@@ -84,11 +94,13 @@ class Connection(ClientLifecycle):
                 )
             await self._serve_and_report(self._serve)
             self._writer.close()
-            # Whoever does not read for long gets no last words.
+            # A client that does not read for this long loses what has not been sent.
             async with asyncio.timeout(self._limits.write):
                 await self._writer.wait_closed()
         except ssl.SSLError as error:
-            _LOGGER.warning("%s: no TLS: %s", self._peer, printable(error.reason or error))
+            _LOGGER.warning(
+                "%s: TLS handshake failed: %s", self._peer, printable(error.reason or error)
+            )
             self._writer.transport.abort()
         except OSError:  # TimeoutError is one
             self._writer.transport.abort()
@@ -112,50 +124,50 @@ class Connection(ClientLifecycle):
                     if session.listening and len(data) < _SMALL_READ:
                         await self._delay_read(session.read_delay)
                 if self._frames.mid_frame or session.listening:
-                    _LOGGER.debug("%s: left in the middle of an utterance", self._peer)
+                    _LOGGER.debug("%s: disconnected inside an utterance", self._peer)
             finally:
                 session.abort()
             await self._answered(session)
             if self._frames.mid_frame and data is not None:
-                # It may have closed both halves, so this is not worth a warning in the log.
+                # Not raised: the client may just have disconnected, which deserves no warning.
                 await self._close_with(
                     ProtocolError("the stream ended in the middle of an event")
                 )
 
     async def _read(self) -> bytes:
-        """Return the next bytes; none at the end of the stream."""
+        """Return the next bytes; b"" at the end of the stream. Begins a time slice."""
         data = await self._reader.read(_READ)
         self._yield_at = asyncio.get_running_loop().time() + _TIME_SLICE
         return data
 
     async def _yield_if_due(self) -> None:
-        """Let the other clients have their turn when this one's is over."""
+        """Let the other clients run if this one's time slice has ended."""
         loop = asyncio.get_running_loop()
         if loop.time() >= self._yield_at:
             await asyncio.sleep(0)
             self._yield_at = loop.time() + _TIME_SLICE
 
     async def _delay_read(self, seconds: float) -> None:
-        """Let the sound of a microphone gather."""
+        """Coalesce the reads of a live stream: read nothing for some seconds."""
         transport = self._writer.transport
         if not isinstance(transport, asyncio.ReadTransport):
-            return  # a pipe, which has another one for reading
+            return  # a pipe has a separate transport for reading
         transport.pause_reading()
         await asyncio.sleep(seconds)
         transport.resume_reading()
 
     async def _answered(self, session: Session) -> None:
-        """Wait until the answer that is on its way has gone out.
+        """Wait until no answer is pending.
 
         Raises:
-            ConnectionResetError: there is nobody to take it any more.
+            ConnectionResetError: the client has disconnected.
         """
-        # asyncio notices a reset, or the end, only while it reads, and a wait here stops its
-        # reading.
+        # asyncio notices a reset or the end of the stream only while it reads, and it does not
+        # read during this wait.
         while session.answering:
             seen = _connection_state(self._writer)
             if seen & (select.POLLERR | select.POLLHUP):
-                raise ConnectionResetError("reset while it waited for an answer")
+                raise ConnectionResetError("connection reset while an answer was pending")
             if seen:
                 session.half_closed()
             with contextlib.suppress(TimeoutError):
@@ -180,7 +192,7 @@ class Connection(ClientLifecycle):
                 await self._answered(session)
             session.start(_pcm(event))
         elif AudioStop.is_type(event.type):
-            # One answer at a time: who sends faster than we decode waits.
+            # One answer at a time: a client that sends faster than we decode is throttled.
             await self._answered(session)
             session.stop()
         elif Transcribe.is_type(event.type):
@@ -197,13 +209,13 @@ class Connection(ClientLifecycle):
             if name != PROGRAM and not self._warned:
                 self._warned = True
                 _LOGGER.warning(
-                    "%s: there is no program %r; %s serves",
+                    "%s: this server has no program %r; using %s",
                     self._peer,
                     printable(name, 40),
                     PROGRAM,
                 )
         else:
-            _LOGGER.debug("%s: dropped event %s", self._peer, printable(event.type, 40))
+            _LOGGER.debug("%s: ignored event %s", self._peer, printable(event.type, 40))
 
     async def _send_answer(self, answer: Answer) -> None:
         transcript = answer.transcript
@@ -215,7 +227,7 @@ class Connection(ClientLifecycle):
         self._answer_sent()
 
     def _send_notice(self, notice: Notice) -> None:
-        # Not waited for: there are few of them and they are small; the answer waits.
+        # No drain() here: notices are few and small, and the answer drains the buffer.
         match notice:
             case events.SpeechStarted(seconds=seconds):
                 event = VoiceStarted(timestamp=round(1000 * seconds)).event()
@@ -233,7 +245,7 @@ class Connection(ClientLifecycle):
         """Send an event.
 
         Raises:
-            TooSlow: the client does not read.
+            TooSlow: the client does not read. The connection has been aborted.
         """
         self._writer.write(write_event(event))
         try:
@@ -242,12 +254,12 @@ class Connection(ClientLifecycle):
         except TimeoutError:
             self._writer.transport.abort()
             raise TooSlow(
-                f"the client read nothing for {self._limits.write:g} s; closing the connection"
+                f"the client did not read for {self._limits.write:g} s; closing the connection"
             ) from None
 
     async def _close_with(self, error: ServerError) -> None:
         self._shared.count_error(error.code)
-        # A client that waits for a transcript takes an error or the end: it gets both.
+        # A client may wait for an error event or for the end of the stream. It gets both.
         event = Error(str(error), code=error.code).event()
         await send_and_close(self._reader, self._writer, event, self._limits.linger)
 
@@ -255,31 +267,40 @@ class Connection(ClientLifecycle):
 async def send_and_close(
     reader: asyncio.StreamReader, writer: asyncio.StreamWriter, event: Event, seconds: float
 ) -> None:
-    """Send the event that ends a connection in such a way that the client can read it.
+    """Send the last event of a connection so that the client can read it.
 
-    Closing while bytes of the client's are unread resets the connection, and the
-    reset overtakes the event. So what still comes is read and dropped until the
-    client has gone, for some seconds at most.
+    Closing a socket with unread data resets the connection, and the reset overtakes the event.
+    Incoming data is therefore read and dropped until the client disconnects. Errors and timeouts
+    are ignored.
+
+    Args:
+        reader: stream from the client.
+        writer: stream to the client. The caller closes it afterwards.
+        event: the event to send.
+        seconds: maximum time for all of this.
     """
     with contextlib.suppress(OSError, TimeoutError):
         async with asyncio.timeout(seconds):
             writer.write(write_event(event))
-            if writer.can_write_eof():  # TLS cannot
+            if writer.can_write_eof():  # not possible with TLS
                 writer.write_eof()
             while await reader.read(_READ):
                 pass
 
 
 def _connection_state(writer: asyncio.StreamWriter) -> int:
-    """How a connection is: POLLHUP or POLLERR where it is closed in both directions, or reset,
-    POLLRDHUP where the client has closed its own; else 0."""
+    """Return the state of a connection as a poll event.
+
+    POLLHUP or POLLERR if it is reset or closed in both directions, POLLRDHUP if the client has
+    closed its half, else 0.
+    """
     if writer.transport.is_closing():
         return select.POLLHUP
     connection = writer.get_extra_info("socket")
-    if connection is None:  # a pipe, whose transport looks itself
+    if connection is None:  # a pipe, whose transport notices the end itself
         return 0
     look = select.poll()
-    look.register(connection, select.POLLRDHUP)  # the others need no asking
+    look.register(connection, select.POLLRDHUP)  # POLLHUP and POLLERR are always reported
     return next((event for _, event in look.poll(0)), 0)
 
 
@@ -309,7 +330,7 @@ def _request(event: Event) -> Request:
     return Request(
         language=data.get("language"),
         model=data.get("name"),
-        # Names go before terms, as the protocol has it.
+        # Names come before terms: the protocol gives them priority.
         vad_sensitivity=data.get("vad_sensitivity"),
         hotwords=(*_names(event, "transcript_names"), *_names(event, "transcript_terms")),
         context=data.get("context"),

@@ -1,11 +1,10 @@
-"""Wyoming frames: bytes in, events out, and the other way. No I/O.
+"""Framing of the Wyoming protocol: parses bytes into events and serialises events. No I/O.
 
     {"type": ..., "data": {...}, "data_length": n, "payload_length": n}\\n
     <data_length bytes of JSON, merged over "data"><payload_length bytes>
 
-The protocol's own reader trusts every length it is told. This one believes
-nothing before it has checked it, and keeps at most one frame in memory, of a
-long audio-chunk only a piece.
+The wyoming library's own reader trusts every length a peer sends. This one checks every value
+before use, and holds at most one frame in memory. Of a long audio-chunk it holds only a piece.
 """
 
 from __future__ import annotations
@@ -21,35 +20,35 @@ from wyoming.event import Event
 
 from ...errors import ProtocolError, printable
 
-_DEPTH = 32  # of objects and lists in one another
-_PIECE = 64 * 1024  # bytes of a long audio-chunk's payload in each event that is made of it
+_DEPTH = 32  # maximum nesting of JSON objects and lists
+_PIECE = 64 * 1024  # bytes of payload per event when a long audio-chunk is split
 
 
 @dataclass(frozen=True, slots=True)
 class FrameLimits:
-    """The largest parts of one frame that we take, in bytes but for values.
+    """Maximum sizes of the parts of one frame, in bytes, except `values`.
 
-    A header of the wyoming library has about 100 bytes; audio comes in chunks
-    of 320 bytes (Home Assistant) to some 64 KiB; names to listen for can fill
-    a good deal of data. Brackets and commas are counted because of the time to
-    read them: 256 KiB of nothing else take 0.2 s, 10,000 at most 5 ms.
+    A header from the wyoming library has about 100 bytes. Audio comes in chunks of 320 bytes
+    (Home Assistant) to some 64 KiB. Hotwords can make the data long. Brackets and commas are
+    limited because they determine the parsing time: 256 KiB of nothing else take 0.2 s, 10,000
+    of them 5 ms at most.
     """
 
     header: int = 16 * 1024
     data: int = 256 * 1024
     payload: int = 1024 * 1024
     audio: int = 256 * 1024 * 1024  # payload of an audio-chunk: 10 min of 48 kHz, 32 bit, stereo
-    values: int = 10_000  # brackets and commas in a header, or in data
+    values: int = 10_000  # number of brackets and commas in a header, and in data
 
 
 class FrameReader:
-    """Cuts a stream of bytes into events.
+    """Parser that splits a byte stream into events.
 
-    Call feed() with what arrived, then next_event() until it returns None.
-    After a ProtocolError the stream has no frames any more: close it.
+    Call feed() with the bytes that arrived, then next_event() until it returns None. After a
+    ProtocolError the frame boundaries are lost, so the connection must be closed.
 
-    An audio-chunk whose payload is longer than that of other events may be becomes several
-    audio-chunks, each as soon as it has arrived: such a payload is never held as a whole.
+    An audio-chunk whose payload exceeds FrameLimits.payload is split into several audio-chunks,
+    each returned as soon as it has arrived. Such a payload is never held as a whole.
     """
 
     def __init__(self, limits: FrameLimits | None = None) -> None:
@@ -57,21 +56,21 @@ class FrameReader:
         self._buffer = bytearray()
         self._searched = 0  # bytes of the buffer known to have no newline
         self._header: _Header | None = None
-        self._audio: _Audio | None = None  # of which more pieces come
+        self._audio: _Audio | None = None  # the long audio-chunk that is being split
 
     @property
     def mid_frame(self) -> bool:
-        """True while a frame has begun and not ended."""
+        """True while a frame is incomplete."""
         return bool(self._buffer) or self._header is not None or self._audio is not None
 
     def feed(self, data: bytes) -> None:
         self._buffer += data
 
     def next_event(self) -> Event | None:
-        """Return the next whole event, or None when more bytes are needed.
+        """Return the next complete event, or None if more bytes are needed.
 
         Raises:
-            ProtocolError: what arrived is no frame, or one over the limits.
+            ProtocolError: the bytes are not a frame, or the frame exceeds a limit.
         """
         if self._audio is not None:
             return self._next_piece(self._audio)
@@ -150,18 +149,18 @@ class _Header:
 
 @dataclass(slots=True)
 class _Audio:
-    """An audio-chunk that is handed on piece by piece."""
+    """A long audio-chunk that is returned piece by piece."""
 
     type: str
     data: dict[str, Any]
-    left: int  # bytes of its payload that have not been handed on
+    left: int  # bytes of its payload that have not been returned yet
 
 
 def _length(header: dict[str, Any], key: str, limit: int) -> int:
     value = header.get(key)
     if value is None:
         return 0
-    # bool is an int to Python, not to the protocol.
+    # In Python a bool is an int; in the protocol it is not.
     if not isinstance(value, int) or isinstance(value, bool) or value < 0:
         raise ProtocolError(f"{key} must be a whole number from 0 to {limit}")
     if value > limit:
@@ -179,11 +178,11 @@ def _json_object(text: bytes, what: str, most: int) -> dict[str, Any]:
     except RecursionError:
         raise ProtocolError(_TOO_DEEP.format(what)) from None
     except ValueError:
-        # Bad JSON, bad UTF-8, NaN, Infinity and numbers of 5,000 digits.
+        # Raised for bad JSON, bad UTF-8, NaN, Infinity and numbers with 5,000 digits.
         raise ProtocolError(f"{what} is not JSON") from None
     if not isinstance(value, dict):
         raise ProtocolError(f"{what} must be a JSON object")
-    # Most of what comes has fewer brackets than it may be deep.
+    # Most events have so few brackets that they cannot be too deep; skip the slow check.
     if brackets > _DEPTH and _is_deep(value):
         raise ProtocolError(_TOO_DEEP.format(what))
     return value
@@ -195,11 +194,11 @@ _TOO_DEEP = f"{{}} is nested deeper than {_DEPTH} levels"
 def _finite(text: str) -> float:
     value = float(text)
     if not math.isfinite(value):
-        raise ValueError(f"{text} is no number in JSON")
+        raise ValueError(f"{text} is not a JSON number")
     return value
 
 
-# Made once: json.loads() makes one for each of a hundred headers a second.
+# Shared: json.loads() would make a decoder for each of a hundred headers a second.
 _JSON = json.JSONDecoder(parse_float=_finite, parse_constant=_finite)
 
 
@@ -216,7 +215,7 @@ def _is_deep(value: object) -> bool:
 
 
 def write_event(event: Event) -> bytes:
-    """Return the bytes of one event, laid out as the wyoming library does."""
+    """Serialise an event in the same layout as the wyoming library."""
     header: dict[str, Any] = {"type": event.type, "version": WYOMING_VERSION}
     data = _json(event.data) if event.data else b""
     if data:
@@ -227,5 +226,5 @@ def write_event(event: Event) -> bytes:
 
 
 def _json(value: dict[str, Any]) -> bytes:
-    # What a peer wrote as "\\ud800" comes back to it as "?": UTF-8 has no lone surrogates.
+    # UTF-8 cannot encode a lone surrogate, such as "\\ud800" from a peer: it becomes "?".
     return json.dumps(value, ensure_ascii=False).encode(errors="replace")

@@ -1,4 +1,4 @@
-"""What clients are told about this server."""
+"""Info event: how this server describes itself to clients."""
 
 from __future__ import annotations
 
@@ -9,22 +9,23 @@ from wyoming.info import AsrModel, AsrProgram, Attribution, Info
 from ... import __version__
 from ...models import Model
 
-# Home Assistant names its entity after it, and the add-on's health check looks for it.
+# Home Assistant names its entity after the program. The add-on's health check looks for it too.
 PROGRAM = "faster-whisper"
 
 
 def build_info(
     models: Sequence[Model], *, endpointing: bool = False, partials: bool = False
 ) -> Info:
-    """Describe the one program we are and the models it serves, the default first.
+    """Describe this program and its models.
 
-    Home Assistant makes its entity from the first program and reads languages
-    and flags once, so this is the same from the first answer to the last: the
-    model counts as installed although it may be loading still.
+    Home Assistant makes its entity from the first program, and reads the languages and flags only
+    once. The description therefore never changes: a model counts as installed even while it is
+    still loading.
 
     Args:
-        endpointing: the server ends every turn; nobody else need watch for silence.
-        partials: text is sent before the transcript.
+        models: the models to offer, the default first.
+        endpointing: whether the server ends every turn, so that clients need no VAD.
+        partials: whether partial text is sent before the transcript.
     """
     return Info(
         asr=[

@@ -1,4 +1,4 @@
-"""Where Wyoming clients come in: TCP, a Unix socket, or standard input and output."""
+"""Listener for Wyoming clients: TCP, a Unix socket, or standard input and output."""
 
 from __future__ import annotations
 
@@ -25,18 +25,21 @@ from .connection import Connection, send_and_close
 
 _LOGGER = logging.getLogger(__name__)
 
-_MOST_REJECTING = 64  # told why at a time; more are dropped
+_MOST_REJECTING = 64  # rejected clients that are sent the reason at a time; more are cut off
 
-_Inode = tuple[int, int]  # of which device
+_Inode = tuple[int, int]  # device number, inode number
 
 
 class Listener:
-    """Takes connections and holds them until they end.
+    """Accepts connections and serves them until they end. Lives on the event loop.
 
     Args:
-        admission: decides who is let in.
+        shared: what all sessions share.
+        info: the answer to describe.
+        limits: time and size limits for each client.
+        admission: admission control.
         socket_mode: permissions of a Unix socket.
-        tls: with which tcp clients shake hands.
+        tls: context for TLS over TCP; None = no TLS.
     """
 
     def __init__(
@@ -56,10 +59,10 @@ class Listener:
         self._socket_mode = socket_mode
         self._tls = tls
         self._connections: dict[asyncio.Task[None], Connection] = {}
-        self._rejecting: set[asyncio.Task[None]] = set()  # on their way out
+        self._rejecting: set[asyncio.Task[None]] = set()  # rejected or evicted, not closed yet
         self._rejections = Rejections(self._log_rejections)
         self._server: asyncio.Server | None = None
-        self._path: tuple[Path, _Inode] | None = None  # of the socket that we made
+        self._path: tuple[Path, _Inode] | None = None  # of the Unix socket that this server made
         self._stopping = False
         self.ended = asyncio.Event()  # set when standard input ends
 
@@ -68,15 +71,18 @@ class Listener:
         return len(self._connections)
 
     async def start(self, address: Address) -> Address:
-        """Listen; return the address with the real port.
+        """Start to listen.
+
+        Returns:
+            The address, with the real port if it was 0.
 
         Raises:
-            SettingError: the address cannot be listened on.
+            SettingError: listening on the address is not possible.
         """
         try:
             if address.scheme == "tcp":
                 if address.host == "::":
-                    # asyncio's own way listens on IPv6 alone.
+                    # start_server() with a host would listen on IPv6 only.
                     both = socket.create_server(
                         ("::", address.port), family=socket.AF_INET6, dualstack_ipv6=True
                     )
@@ -100,17 +106,21 @@ class Listener:
         return address
 
     async def stop(self, seconds: float) -> None:
-        """Take nobody new, let running utterances end within seconds, then close all."""
+        """Stop listening, let running utterances end, then close all connections.
+
+        Args:
+            seconds: time for running utterances to end.
+        """
         self._stopping = True
         if self._path is not None:
-            # Before it closes: until then nobody else can be given its inode.
+            # Before the socket is closed: until then no other file can get its inode.
             await asyncio.to_thread(_remove_own_socket, *self._path)
         if self._server is not None:
             self._server.close()
         self._rejections.stop()
         await drain_all(self._connections, seconds)
         if self._rejecting:
-            await asyncio.wait(self._rejecting)  # not for long: see ClientLimits.linger
+            await asyncio.wait(self._rejecting)  # ClientLimits.linger at most
 
     async def _listen_on_path(self, path: Path) -> None:
         unix = await asyncio.to_thread(_bind, path, self._socket_mode)
@@ -119,11 +129,14 @@ class Listener:
 
     async def _listen_on_stdio(self) -> None:
         if sys.stdin is None or sys.stdout is None:
-            raise SettingError("stdio:// takes pipes, sockets and terminals: one is closed")
+            raise SettingError(
+                "stdio:// needs pipes, sockets or terminals: standard input or output is closed"
+            )
         loop = asyncio.get_running_loop()
         reader = asyncio.StreamReader()
         try:
-            # /dev/null passes for a terminal until somebody waits for it.
+            # connect_read_pipe() takes /dev/null for a terminal and fails only later, when it
+            # polls. add_reader() fails at once.
             loop.add_reader(sys.stdin.fileno(), _nothing)
             loop.remove_reader(sys.stdin.fileno())
             await loop.connect_read_pipe(
@@ -133,7 +146,7 @@ class Listener:
                 lambda: asyncio.StreamReaderProtocol(asyncio.StreamReader()), sys.stdout.buffer
             )
         except (PermissionError, ValueError) as error:
-            raise SettingError(f"stdio:// takes pipes, sockets and terminals: {error}") from None
+            raise SettingError(f"stdio:// needs pipes, sockets or terminals: {error}") from None
         writer = asyncio.StreamWriter(transport, protocol, None, loop)
         self._serve_connection(reader, writer, "stdio").add_done_callback(
             lambda _: self.ended.set()
@@ -150,21 +163,22 @@ class Listener:
             self._rejections.add(str(error))
         except Busy as error:
             self._rejections.add(str(error))
-            # Before TLS there is no way to tell, and after it is for who may come in.
+            # With TLS the reason could be sent only after a handshake, and only admitted clients
+            # get one.
             if self._tls is not None or len(self._rejecting) >= _MOST_REJECTING:
                 writer.transport.abort()
             else:
                 self._connection_ended(asyncio.create_task(self._reject(reader, writer, error)))
         else:
             if gives_way is not None:
-                was = "never sent an event" if gives_way.silent else "was idle for the longest"
-                self._rejections.add(f"{gives_way.host or 'unix'} {was} and gave way")
+                was = "never sent an event" if gives_way.silent else "was idle longest"
+                self._rejections.add(f"evicted {gives_way.host or 'unix'}, which {was}")
                 [task] = [t for t, held in self._connections.items() if held is gives_way]
                 del self._connections[task]
                 task.cancel()
                 self._connection_ended(task)
             if self._tls is not None:
-                # What is read before the handshake begins would be lost to it.
+                # Bytes that asyncio reads before the handshake begins would be lost.
                 writer.transport.pause_reading()  # type: ignore[attr-defined]
             self._serve_connection(reader, writer, peer, host)
 
@@ -173,7 +187,9 @@ class Listener:
         task.add_done_callback(self._rejecting.discard)
 
     def _log_rejections(self, count: int, why: str) -> None:
-        _LOGGER.warning("turned away: %d; %s; here: %d", count, why, self.connections)
+        _LOGGER.warning(
+            "connections rejected or evicted: %d; %s; open: %d", count, why, self.connections
+        )
 
     async def _reject(
         self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, error: Busy
@@ -209,7 +225,7 @@ class Listener:
 
 
 def _peer(writer: asyncio.StreamWriter) -> tuple[str, str]:
-    """What the log calls a client, and its address."""
+    """Return a client's name in the log, and its address ("" if it has none)."""
     name = writer.get_extra_info("peername")
     if not isinstance(name, tuple):
         return "unix", ""
@@ -232,10 +248,10 @@ def _remove_own_socket(path: Path, inode: _Inode) -> None:
 
 
 def _bind(path: Path, mode: int) -> socket.socket:
-    """Make a Unix socket with these permissions. Who connects before it listens is refused.
+    """Bind a Unix socket with these permissions. Clients are refused until it listens.
 
     Raises:
-        OSError: something else lies there, or somebody listens.
+        OSError: the path is in use by another file or server.
     """
     _remove_stale_socket(path)
     unix = socket.socket(socket.AF_UNIX)
@@ -249,17 +265,17 @@ def _bind(path: Path, mode: int) -> socket.socket:
 
 
 def _remove_stale_socket(path: Path) -> None:
-    """Remove a socket that a server of this user left behind; nothing else.
+    """Remove a socket that a server of this user left at the path; never another file.
 
     Raises:
-        OSError: something else lies there, or somebody listens.
+        OSError: the path is in use by another file or server.
     """
     try:
         status = os.lstat(path)
         if not stat.S_ISSOCK(status.st_mode):
-            raise FileExistsError(0, "a file that is no socket lies there")
+            raise FileExistsError(0, "the path is a file, not a socket")
         if status.st_uid != os.geteuid():
-            raise FileExistsError(0, "a socket of another user lies there")
+            raise FileExistsError(0, "the path is a socket of another user")
     except FileNotFoundError:
         return
     with socket.socket(socket.AF_UNIX) as probe:
@@ -269,4 +285,4 @@ def _remove_stale_socket(path: Path) -> None:
         except ConnectionRefusedError:
             path.unlink(missing_ok=True)
             return
-    raise FileExistsError(0, "another server listens there")
+    raise FileExistsError(0, "another server is listening on it")

@@ -1,7 +1,7 @@
-// In the audio thread: the microphone's samples, in order, as 16-bit integers.
-// The rate is the context's own; the server resamples.
+// Audio worklet: mixes the microphone's channels to mono and posts 16-bit samples, in order.
+// The sample rate is that of the AudioContext; the server resamples.
 
-const BLOCK = 1024; // samples sent at once: 21 ms at 48 kHz
+const BLOCK = 1024; // samples per message: 21 ms at 48 kHz
 
 class Capture extends AudioWorkletProcessor {
   constructor() {

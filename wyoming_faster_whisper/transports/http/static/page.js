@@ -1,47 +1,47 @@
-// One utterance: press, speak, press again. The sound goes to the server as it comes.
+// The page: press the button, speak, press again. Audio is sent to the server while the user speaks.
 //
 //   idle --press--> opening --microphone--> listening --press--> waiting --final--> idle
 //
-// An Utterance is one object from press to answer; the next press makes a new one.
+// Each utterance, from the first press to the final text, is one Utterance object.
 
 const $ = (id) => document.getElementById(id);
-const KEPT = 20; // earlier texts on the page
-const LONG = 120; // characters, from which on a text is written smaller
-const AUDIO_STARTS = 5000; // ms; without any sound output it never does
-const WAITING_LIMIT = 30_000_000; // bytes of sound held back where the network is slower
+const KEPT = 20; // earlier texts shown on the page
+const LONG = 120; // characters; longer texts are shown in a smaller font
+const AUDIO_STARTS = 5000; // ms for the browser's audio to start; without a sound output it never does
+const WAITING_LIMIT = 30_000_000; // bytes of unsent audio if the network is too slow
 
-// What is heard -------------------------------------------------------------------------
+// Audio and the connection --------------------------------------------------------------
 
 class Utterance {
   constructor(language, show) {
     this.language = language;
     this.show = show;
-    this.parts = []; // of sound, until the socket is open
-    this.context = null; // of the audio, while there is any
+    this.parts = []; // messages to send once the socket is open
+    this.context = null; // the AudioContext while it is open
     this.over = false;
-    this.samples = 0; // heard so far
-    this.stopped = null; // ms, when the speaker pressed again
+    this.samples = 0; // captured so far
+    this.stopped = null; // time in ms when the user pressed stop
   }
 
   async begin() {
     try {
-      // Nothing between the microphone and the model but what keeps quiet speech audible.
+      // The model needs unprocessed audio, except for the gain that makes quiet speech audible.
       this.stream = await navigator.mediaDevices.getUserMedia({
         audio: { channelCount: 1, echoCancellation: false, noiseSuppression: false, autoGainControl: true },
       });
       if (this.over) return this.release();
-      this.connect(); // only now: the server does not wait for who thinks about a permission
+      this.connect(); // not earlier: the server's time limit must not run during the permission prompt
       this.context = new AudioContext({ latencyHint: "interactive" });
       await this.context.audioWorklet.addModule("capture.js");
       if (this.over) return this.release();
       this.node = new AudioWorkletNode(this.context, "capture");
       this.node.port.onmessage = ({ data }) => this.heard(data);
       this.send(JSON.stringify({ type: "start", rate: this.context.sampleRate, language: this.language }));
-      // It writes nothing, but what leads nowhere is not run in every browser.
+      // The node outputs only silence, but some browsers do not run a node without a destination.
       this.context.createMediaStreamSource(this.stream).connect(this.node).connect(this.context.destination);
       this.stream.getTracks()[0].onended = () => this.stop();
       setTimeout(() => {
-        if (!this.samples) this.fail("The browser's audio does not start. Is there a sound output?");
+        if (!this.samples) this.fail("The browser's audio does not start. Check that this device has a sound output.");
       }, AUDIO_STARTS);
     } catch (error) {
       this.fail(whyNoMicrophone(error));
@@ -57,14 +57,14 @@ class Utterance {
     };
     this.socket.onmessage = ({ data }) => this.told(JSON.parse(data));
     this.socket.onclose = ({ reason }) =>
-      this.fail(reason || "The server is not there, or went away. Start it and press again.");
+      this.fail(reason || "The server cannot be reached. Check that it is running, then press again.");
   }
 
   send(part) {
     if (this.socket.readyState === WebSocket.OPEN) this.socket.send(part);
     else this.parts.push(part);
     if (this.socket.bufferedAmount > WAITING_LIMIT) {
-      this.fail("The network is too slow for the sound. Press to try again.");
+      this.fail("The network is too slow for the audio. Press to try again.");
     }
   }
 
@@ -120,20 +120,20 @@ class Utterance {
   release() {
     for (const track of this.stream?.getTracks() ?? []) track.stop();
     this.context?.close();
-    this.context = null; // it cannot be closed twice
+    this.context = null; // close() throws if called twice
   }
 }
 
 function whyNoMicrophone(error) {
   const why = {
-    NotAllowedError: "The browser did not let this page use the microphone. Allow it beside the address, then press again.",
-    NotFoundError: "There is no microphone. Connect one, then press again.",
-    NotReadableError: "The microphone is in use by another program. Close that, then press again.",
+    NotAllowedError: "The browser does not allow this page to use the microphone. Allow it next to the address bar, then press again.",
+    NotFoundError: "No microphone found. Connect one, then press again.",
+    NotReadableError: "Another program is using the microphone. Close it, then press again.",
   };
   return why[error.name] ?? `The microphone cannot be used: ${error.message}`;
 }
 
-// What is seen --------------------------------------------------------------------------
+// Display -------------------------------------------------------------------------------
 
 const stillness = matchMedia("(prefers-reduced-motion: reduce)");
 
@@ -146,7 +146,7 @@ class Level {
 
   clear() {
     this.peaks = new Array(this.bars).fill(0);
-    this.waiting = []; // blocks that make the next bar
+    this.waiting = []; // peaks of the blocks for the next bar
     this.draw();
   }
 
@@ -154,7 +154,7 @@ class Level {
     this.waiting.push(block);
     if (this.waiting.length < 4) return;
     const peak = Math.max(...this.waiting.splice(0));
-    // 50 dB: what is quieter is silence to the eye as well.
+    // The bars cover 50 dB; quieter audio is shown as silence.
     const level = Math.max(0, 1 + (20 * Math.log10(Math.max(peak, 1e-5))) / 50);
     this.peaks = stillness.matches ? new Array(this.bars).fill(level) : [...this.peaks.slice(1), level];
     requestAnimationFrame(() => this.draw());
@@ -178,7 +178,7 @@ class Level {
 
 const level = new Level($("level"));
 let utterance = null;
-let shown = null; // the final that is on the stage
+let shown = null; // the final text that is displayed, with its timings
 
 const show = {
   idle(status = "") {
@@ -206,15 +206,15 @@ const show = {
   },
   waiting() {
     level.clear();
-    state("waiting", "Cancel", "Finding the last words…");
+    state("waiting", "Cancel", "Recognising the last words…");
   },
   final(message, waited) {
     shown = { text: message.text, timings: timings(message, waited) };
-    stage(message.text ? "final" : "hint", message.text || "Nobody spoke.");
+    stage(message.text ? "final" : "hint", message.text || "No speech was recognised.");
     $("timings").replaceChildren(...shown.timings.map(([what, value]) => pair(what, value)));
     $("timings").hidden = !shown.timings.length;
-    this.idle(message.text ? `Heard: ${message.text}` : "Nobody spoke.");
-    $("status").classList.add("unseen"); // the stage says it; a screen reader reads it here
+    this.idle(message.text ? `Recognised: ${message.text}` : "No speech was recognised.");
+    $("status").classList.add("unseen"); // for screen readers only: the text is already displayed
   },
   problem(why) {
     shown = null;
@@ -279,7 +279,7 @@ function keepEarlier() {
   shown = null;
 }
 
-// What the server is --------------------------------------------------------------------
+// The server's state --------------------------------------------------------------------
 
 const names = new Intl.DisplayNames(undefined, { type: "language" });
 
@@ -300,7 +300,7 @@ async function askServer() {
     if (about.ready) again = 30_000;
     else again = 1000;
   } catch {
-    serverIs("away", "The server does not answer");
+    serverIs("away", "The server does not respond");
   }
   setTimeout(askServer, again);
 }
@@ -319,7 +319,7 @@ function offerLanguages(codes) {
   $("choice").hidden = false;
 }
 
-// Where it begins -----------------------------------------------------------------------
+// Start ---------------------------------------------------------------------------------
 
 function press() {
   if (utterance === null) {
@@ -341,16 +341,16 @@ document.addEventListener("keydown", (event) => {
 show.idle();
 if (!navigator.mediaDevices?.getUserMedia) {
   $("speak").disabled = true;
-  stage("hint", "There is no microphone for this page.");
+  stage("hint", "This page cannot use a microphone.");
   show.problem(
     window.isSecureContext
-      ? "This browser gives pages no microphone."
-      : `Browsers give a page the microphone only over https or on the machine itself, and this one came from ${location.origin}. ` +
+      ? "This browser does not let pages use a microphone."
+      : `Browsers allow microphone access only over https or from localhost, and this page was loaded from ${location.origin}. ` +
           "Start the server with --tls-cert and --tls-key and open it with https://, " +
-          `or bring it to your own machine: ssh -L ${location.port}:localhost:${location.port} ${location.hostname}, ` +
+          `or forward its port to your own machine: ssh -L ${location.port}:localhost:${location.port} ${location.hostname}, ` +
           `then open http://localhost:${location.port}.`,
   );
-  stage("hint", "No microphone here.");
+  stage("hint", "No microphone available.");
 }
 askServer();
 $("speak").focus();
