@@ -20,7 +20,6 @@ from wyoming_faster_whisper.models import choose, locate
 
 from .support.dockerfile import ROOT, Instruction, Stage, read
 
-MIRROR = "http://deb.debian.org/debian"
 BASES = ROOT / "build" / "debian"  # kept for the next time
 
 # $1 the image, $2 its volume, $3 its user, $4 its start, $5 its health check. The variables of
@@ -54,6 +53,21 @@ in_image "exec wyoming-faster-whisper-client transcribe /data/kitchen.wav"
 kill $server
 wait $server
 """
+
+
+def mirror() -> str:
+    """Return the mirror of Debian's main archive that apt on this machine is configured with."""
+    listed = subprocess.run(
+        ["apt-get", "indextargets", "--format", "$(REPO_URI)"],
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    for line in listed.stdout.splitlines():
+        uri = line.strip().rstrip("/")
+        if uri.endswith("/debian"):
+            return uri
+    sys.exit("apt has no mirror of Debian's main archive")
 
 
 def main() -> None:
@@ -91,7 +105,14 @@ def base(name: str, arch: str) -> Path:
         unfinished = tree.with_suffix(".unfinished")
         shutil.rmtree(unfinished, ignore_errors=True)
         subprocess.run(
-            ["debootstrap", "--variant=minbase", f"--arch={arch}", found[1], unfinished, MIRROR],
+            [
+                "debootstrap",
+                "--variant=minbase",
+                f"--arch={arch}",
+                found[1],
+                unfinished,
+                mirror(),
+            ],
             check=True,
             stdout=subprocess.DEVNULL,
         )
