@@ -118,6 +118,8 @@ def insert(text: str, at: int, part: str) -> str:
     new, left, right = map(plain_words, (part, before, after))
     if not new or left[-len(new) :] == new or right[: len(new)] == new:
         return text
+    if part[:1].islower():  # the part continues the sentence
+        before = before.rstrip(".。")
     return " ".join(piece for piece in (before, part, after) if piece)
 
 

@@ -52,7 +52,9 @@ SPEED = 0.9
 # Speech that a text leaves out is decoded by itself.
 _MARGIN = 0.2  # seconds of audio to add on both sides
 _LARGEST_PART = 0.8  # share of the clip; a larger part is not decoded again
-_LEAST_LOGPROB = -0.8  # mean log-probability; a less probable text is not inserted
+# Mean log-probability; a less probable text is not inserted. Whisper's own threshold
+# (openai/whisper: transcribe.py, logprob_threshold).
+_LEAST_LOGPROB = -1.0
 
 
 @dataclass(frozen=True, slots=True)

@@ -198,3 +198,11 @@ def test_a_part_is_put_in_its_place(before: str, after: str, whole: str) -> None
 
 def test_a_part_without_words_is_left_out() -> None:
     assert insert("Lights off.", 11, "...") == "Lights off."
+
+
+def test_a_part_that_continues_the_sentence_takes_its_full_stop() -> None:
+    text = "Unless to be rather selfish."
+    assert (
+        insert(text, len(text), "is to be rude.") == "Unless to be rather selfish is to be rude."
+    )
+    assert insert(text, len(text), "Stop.") == "Unless to be rather selfish. Stop."
