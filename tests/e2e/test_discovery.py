@@ -280,7 +280,7 @@ async def test_a_host_nobody_can_reach_or_resolve_is_a_warning() -> None:
     interfaces("link set lo up")
     warnings = Warnings()
     for host, sentence in {
-        "127.0.0.1": "others cannot reach 127.0.0.1; listen on 0.0.0.0",
+        "127.0.0.1": "other machines cannot reach 127.0.0.1; listen on 0.0.0.0",
         "no-such-host.example": "gaierror",
         "x" * 70 + ".example": "Unicode",
     }.items():
