@@ -34,7 +34,7 @@ from .support.report import (
 from .support.servers import PYTHONS, Options, Server, ServerDied
 
 TRAILING = 0.7  # seconds of silence after the speech, as Home Assistant's VAD waits
-APART = 2.0  # the microphones start within so many seconds
+APART = 2.0  # seconds within which all microphones start
 ASK = 0.25  # seconds between two describe requests
 PATIENCE = 600.0  # timeout for one utterance, in seconds
 

@@ -25,7 +25,7 @@ class Undecided:
         again: what it hears instead in the second decode.
         after: what it hears in those after that; the same as before if empty.
         score: mean log-probability of what it hears.
-        no_speech_prob: its probability that nobody spoke.
+        no_speech_prob: its no-speech probability.
         starts: for a text, the seconds at which its words begin and at which it ends; in other
             texts every token takes the same time.
     """

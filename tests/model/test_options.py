@@ -83,7 +83,7 @@ def test_the_words_that_there_are_are_read_before_anybody_speaks(engine: Whisper
     vocabulary.cache_clear()
     asked = count()
     engine.warm_up(lambda: next(asked) >= 3)
-    assert vocabulary.cache_info().currsize == 0  # somebody has come: nothing more is prepared
+    assert vocabulary.cache_info().currsize == 0  # a job is waiting, so nothing more is prepared
     engine.warm_up()
     assert vocabulary.cache_info().currsize == 1
 

@@ -100,8 +100,8 @@ def join(
     A stretch that is longer than that by itself is cut, for want of a pause.
 
     Args:
-        closing_silence: for a stretch of so many windows, how many windows of silence after it
-            keep the next one apart.
+        closing_silence: takes the length of a stretch and returns the length of the silence that
+            separates it from the next one, both in windows.
     """
     found: list[Stretch] = []
     for stretch in speech:

@@ -40,8 +40,8 @@ class Tuning:
 
     Args:
         largest_batch: upper limit for the batch size.
-        seconds: takes a beam width and a number of commands, decodes so many usual commands in
-            one batch, and returns the seconds that it took.
+        seconds: takes a beam width and a batch size, decodes one batch of typical commands, and
+            returns the seconds that it took.
     """
 
     def __init__(self, largest_batch: int, seconds: Callable[[int, int], float]) -> None:
