@@ -24,6 +24,7 @@ from ..config.settings import Settings
 from ..engine.protocol import Engine
 from ..engine.queue import Worker, WorkerStatistics
 from ..engine.remote.wyoming import Upstreams
+from ..engine.timing import Timing
 from ..models import data_folders
 from ..process import stop_signals
 from ..session.request import Offer
@@ -143,10 +144,12 @@ class Service:
         self._loop = asyncio.get_running_loop()
         self._worker = Worker(
             self._load,
+            Timing(
+                decode_timeout=settings.decode_timeout,
+                load_timeout=settings.load_timeout,
+                unload_after=settings.unload_after,
+            ),
             max_waiting=settings.max_waiting,
-            decode_timeout=settings.decode_timeout,
-            load_timeout=settings.load_timeout,
-            unload_after=settings.unload_after,
         )
         self._vad: asyncio.Future[SpeechDetector] = self._loop.create_future()
         if settings.metrics_port is not None:

@@ -11,6 +11,7 @@ import pytest
 
 from wyoming_faster_whisper.engine.protocol import Engine
 from wyoming_faster_whisper.engine.queue import Worker
+from wyoming_faster_whisper.engine.timing import Timing
 from wyoming_faster_whisper.errors import EngineError, ModelError, NoMemory, ServerError
 from wyoming_faster_whisper.testing import FakeEngine
 
@@ -42,7 +43,7 @@ async def failure(worker: Worker) -> ServerError:
 
 async def test_a_hung_decode_is_told_and_the_next_model_serves() -> None:
     hung = FakeEngine(held=True, parallel=2)
-    worker = Worker(Engines(hung, FakeEngine()), decode_timeout=PATIENCE)
+    worker = Worker(Engines(hung, FakeEngine()), Timing(decode_timeout=PATIENCE))
     worker.start()
     await worker.ready()
     one, other, waiting = await submitted(worker, job(1.0), job(2.0), job(3.0))
@@ -57,7 +58,7 @@ async def test_a_hung_decode_is_told_and_the_next_model_serves() -> None:
 
 async def test_two_models_that_hang_are_no_accident() -> None:
     engines = [FakeEngine(held=True), FakeEngine(held=True)]
-    worker = Worker(Engines(*engines), decode_timeout=SOON)
+    worker = Worker(Engines(*engines), Timing(decode_timeout=SOON))
     worker.start()
     await worker.ready()
     one, other = await submitted(worker, job(), job())
@@ -72,7 +73,7 @@ async def test_two_models_that_hang_are_no_accident() -> None:
 
 async def test_without_memory_for_another_model_there_is_an_end() -> None:
     hung = FakeEngine(held=True)
-    worker = Worker(Engines(hung), decode_timeout=SOON)
+    worker = Worker(Engines(hung), Timing(decode_timeout=SOON))
     worker.start()
     await worker.ready()
     one, waiting = await submitted(worker, job(), job())
@@ -102,7 +103,7 @@ class Stuck:
 async def test_a_load_that_hangs_is_given_up_and_the_next_serves() -> None:
     hung, sound = FakeEngine(held=True), FakeEngine()
     load = Stuck(hung, sound)
-    worker = Worker(load, load_timeout=PATIENCE)
+    worker = Worker(load, Timing(load_timeout=PATIENCE))
     worker.start()
     [waiting] = await submitted(worker, job(1.0))
     assert (await waiting).text == "1.0 seconds"
@@ -114,7 +115,7 @@ async def test_a_load_that_hangs_is_given_up_and_the_next_serves() -> None:
 
 async def test_two_loads_that_hang_are_the_end() -> None:
     load = Stuck(FakeEngine(held=True), FakeEngine(held=True))
-    worker = Worker(load, load_timeout=SOON)
+    worker = Worker(load, Timing(load_timeout=SOON))
     worker.start()
     [waiting] = await submitted(worker, job())
     assert str(await failure(worker)) == (
@@ -138,7 +139,7 @@ async def test_a_load_that_comes_on_is_waited_for() -> None:
         counted = next(looks)
         return min(counted, 50) * 1_000_000
 
-    worker = Worker(load, load_timeout=SOON, bytes_moved=moved)
+    worker = Worker(load, Timing(load_timeout=SOON, bytes_moved=moved))
     worker.start()
     await worker.ready()
     assert counted >= 50
@@ -168,7 +169,7 @@ async def test_a_warm_up_that_comes_on_is_waited_for() -> None:
         return 0
 
     engine = SlowToWarm(lambda: looks > 50)
-    worker = Worker(Engines(engine), load_timeout=PATIENCE / 5, bytes_moved=moved)
+    worker = Worker(Engines(engine), Timing(load_timeout=PATIENCE / 5, bytes_moved=moved))
     worker.start()
     await worker.ready()
     assert engine.warmed_up
@@ -178,7 +179,7 @@ async def test_a_warm_up_that_comes_on_is_waited_for() -> None:
 async def test_a_warm_up_that_hangs_is_a_model_that_hangs() -> None:
     freed = threading.Event()
     hung = SlowToWarm(lambda: freed.wait() or True)
-    worker = Worker(Engines(hung, FakeEngine()), load_timeout=PATIENCE)
+    worker = Worker(Engines(hung, FakeEngine()), Timing(load_timeout=PATIENCE))
     worker.start()
     assert (await worker.submit(job(1.0))).text == "1.0 seconds"
     assert hung.decoded == []
@@ -195,7 +196,8 @@ async def test_a_load_after_a_nap_that_hangs_is_given_up_too() -> None:
 
     stiff, sound = Stiff(), FakeEngine()
     worker = Worker(
-        Engines(stiff, sound), load_timeout=PATIENCE, unload_after=SOON, bytes_moved=lambda: 0
+        Engines(stiff, sound),
+        Timing(load_timeout=PATIENCE, unload_after=SOON, bytes_moved=lambda: 0),
     )
     worker.start()
     await worker.ready()
@@ -216,7 +218,7 @@ async def test_a_nap_in_a_full_house_ends_when_there_is_room_again() -> None:
             super().load()
 
     engine = Large()
-    worker = Worker(lambda: engine, unload_after=SOON)
+    worker = Worker(lambda: engine, Timing(unload_after=SOON))
     worker.start()
     await worker.ready()
     await seen(engine.unloaded)
@@ -235,7 +237,7 @@ async def seen(event: threading.Event) -> None:
 
 async def test_a_model_that_nobody_needs_is_unloaded_and_comes_back() -> None:
     engine = FakeEngine()
-    worker = Worker(lambda: engine, unload_after=SOON)
+    worker = Worker(lambda: engine, Timing(unload_after=SOON))
     worker.start()
     await worker.ready()
     for _ in range(3):
@@ -256,7 +258,7 @@ async def test_a_model_that_is_needed_soon_is_loaded_before_there_is_a_job() -> 
             self.back.set()
 
     engine = Watched()
-    worker = Worker(lambda: engine, unload_after=PATIENCE)
+    worker = Worker(lambda: engine, Timing(unload_after=PATIENCE))
     worker.start()
     await worker.ready()
     await seen(engine.unloaded)
@@ -268,7 +270,7 @@ async def test_a_model_that_is_needed_soon_is_loaded_before_there_is_a_job() -> 
 
 async def test_a_model_does_not_sleep_while_it_decodes() -> None:
     engine = FakeEngine(held=True)
-    worker = Worker(lambda: engine, unload_after=SOON)
+    worker = Worker(lambda: engine, Timing(unload_after=SOON))
     worker.start()
     await worker.ready()
     [one] = await submitted(worker, job(1.0))
@@ -289,7 +291,7 @@ async def test_a_model_that_cannot_be_loaded_again_is_the_end() -> None:
             raise ModelError("the model in /models does not load: it is gone")
 
     engine = Gone()
-    worker = Worker(lambda: engine, unload_after=SOON)
+    worker = Worker(lambda: engine, Timing(unload_after=SOON))
     worker.start()
     await worker.ready()
     await seen(engine.unloaded)
@@ -325,7 +327,7 @@ class Measured(FakeEngine):
 
 async def test_a_model_is_measured_again_and_again_while_it_is_idle() -> None:
     engine = Measured()
-    worker = Worker(lambda: engine, measure_after=SOON, idle_time=SOON)
+    worker = Worker(lambda: engine, Timing(measure_after=SOON, idle_time=SOON))
     worker.start()
     for _ in range(4):
         await engine.measured()
@@ -336,7 +338,7 @@ async def test_a_model_is_measured_again_and_again_while_it_is_idle() -> None:
 
 async def test_a_speaker_ends_a_measurement() -> None:
     engine = Measured(lasts=True)
-    worker = Worker(lambda: engine, measure_after=SOON, idle_time=SOON)
+    worker = Worker(lambda: engine, Timing(measure_after=SOON, idle_time=SOON))
     worker.start()
     await engine.measured()
     for _ in range(2):  # the interrupted measurement is started again
@@ -349,7 +351,7 @@ async def test_a_speaker_ends_a_measurement() -> None:
 
 async def test_a_model_that_is_in_use_is_not_measured() -> None:
     engine = Measured()
-    worker = Worker(lambda: engine, measure_after=SOON, idle_time=PATIENCE)
+    worker = Worker(lambda: engine, Timing(measure_after=SOON, idle_time=PATIENCE))
     worker.start()
     await engine.measured()
     loop = asyncio.get_running_loop()
@@ -364,7 +366,7 @@ async def test_a_model_that_is_in_use_is_not_measured() -> None:
 async def test_a_model_does_not_sleep_while_it_is_measured() -> None:
     engine = Measured(lasts=True)
     worker = Worker(
-        lambda: engine, measure_after=SOON, idle_time=PATIENCE, unload_after=PATIENCE / 5
+        lambda: engine, Timing(measure_after=SOON, idle_time=PATIENCE, unload_after=PATIENCE / 5)
     )
     worker.start()
     await seen(engine.warming)
@@ -381,7 +383,7 @@ async def test_a_measurement_that_fails_later_is_not_the_end(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
     engine = Measured(error=RuntimeError("no memory just now"))
-    worker = Worker(lambda: engine, measure_after=SOON, idle_time=SOON)
+    worker = Worker(lambda: engine, Timing(measure_after=SOON, idle_time=SOON))
     worker.start()
     await seen(engine.warming)
     assert (await worker.submit(job(1.0))).text == "1.0 seconds"
