@@ -19,7 +19,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from wyoming_faster_whisper.config.settings import Settings
-from wyoming_faster_whisper.engine.protocol import DecodeOptions, Job
+from wyoming_faster_whisper.engine.protocol import DecodeKind, DecodeOptions, Job
 from wyoming_faster_whisper.engine.whisper.ctranslate2 import load_model
 from wyoming_faster_whisper.engine.whisper.pipeline import WhisperEngine
 from wyoming_faster_whisper.models import choose, size_of
@@ -162,7 +162,7 @@ def decoded(
             sound.samples,
             options,
             score_end=True,
-            guess=True,
+            kind=DecodeKind.GUESS,
             leading_silence=sound.leading_silence,
         )
         [said] = engine.decode([job])

@@ -14,7 +14,7 @@ from dataclasses import asdict, dataclass
 from functools import partial
 
 from wyoming_faster_whisper.config.settings import Settings
-from wyoming_faster_whisper.engine.protocol import DecodeOptions, Job, Transcript
+from wyoming_faster_whisper.engine.protocol import DecodeKind, DecodeOptions, Job, Transcript
 from wyoming_faster_whisper.engine.whisper.ctranslate2 import load_model
 from wyoming_faster_whisper.engine.whisper.pipeline import WhisperEngine
 from wyoming_faster_whisper.models import choose, size_of
@@ -104,7 +104,13 @@ def guesses(engine: WhisperEngine) -> Decoder:
         key = hashlib.sha256(samples.tobytes()).digest()
         if key not in known:
             options = DecodeOptions(language="en")
-            job = Job(samples, options, score_end=True, guess=True, leading_silence=lead)
+            job = Job(
+                samples,
+                options,
+                kind=DecodeKind.GUESS,
+                score_end=True,
+                leading_silence=lead,
+            )
             [known[key]] = engine.decode([job])
         return known[key]
 

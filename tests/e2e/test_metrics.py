@@ -53,6 +53,9 @@ async def test_an_utterance_is_counted(serve: Serve) -> None:
     assert found["stop_to_text_seconds_count"] == 3
     assert found["speech_to_text_seconds_count"] == 2
     assert found['batches_total{size="1"}'] >= 2
+    kinds = ("final", "guess", "partial")
+    decodes = [found.get(f'decode_seconds_count{{kind="{kind}"}}', 0) for kind in kinds]
+    assert sum(decodes) >= 2
     assert found['sessions{transport="wyoming"}'] == 1
 
 

@@ -10,7 +10,7 @@ import pytest
 
 from tests.support.clips import CLIPS
 from wyoming_faster_whisper.audio.pcm import SAMPLE_RATE, Samples
-from wyoming_faster_whisper.engine.protocol import DecodeOptions, Job, Transcript
+from wyoming_faster_whisper.engine.protocol import DecodeKind, DecodeOptions, Job, Transcript
 from wyoming_faster_whisper.engine.whisper.pipeline import WhisperEngine
 from wyoming_faster_whisper.speech.prosody import measure_prosody
 from wyoming_faster_whisper.speech.turn_classifier import log_odds
@@ -40,7 +40,7 @@ def half(samples: Samples) -> Samples:
 
 def finished(engine: WhisperEngine, samples: Samples) -> float:
     sound = np.concatenate([samples, silence(0.2)])
-    [said] = engine.decode([Job(sound, score_end=True, guess=True)])
+    [said] = engine.decode([Job(sound, score_end=True, kind=DecodeKind.GUESS)])
     assert said.end_scores is not None
     return log_odds(said.end_scores, measure_prosody(sound, len(samples)))
 

@@ -28,6 +28,7 @@ PREFIX = "wyoming_stt"
 
 # Seconds. From the latency with a used guess to one that makes people repeat themselves.
 _ANSWER = (0.01, 0.025, 0.05, 0.1, 0.2, 0.3, 0.5, 0.75, 1.0, 1.5, 2.5, 5.0, 10.0)
+_DECODE = (0.05, 0.1, 0.2, 0.3, 0.5, 0.75, 1.0, 1.5, 2.5, 5.0, 10.0, 30.0)
 _QUEUE = (0.001, 0.01, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0)
 
 
@@ -44,7 +45,7 @@ class Snapshot:
 
 
 class Metrics:
-    """Counters and histograms. Call observe(), lost() and failed() in the event loop only."""
+    """Counters and histograms. Call all methods but render() in the event loop only."""
 
     def __init__(self) -> None:
         disable_created_metrics()  # type: ignore[no-untyped-call]  # a second, useless time series for each counter
@@ -78,6 +79,9 @@ class Metrics:
             "Longest time that a decode of an utterance waited in the queue",
             _QUEUE,
         )
+        self._decode_seconds = self._histogram(
+            "decode_seconds", "Time that a decode took in the model, by kind", _DECODE, "kind"
+        )
 
     def observe(self, record: UtteranceRecord) -> None:
         """Count an answered utterance."""
@@ -106,6 +110,15 @@ class Metrics:
         """Count an error sent to a client, by its code."""
         self._errors.labels(code).inc()
 
+    def decoded(self, kind: str, seconds: float) -> None:
+        """Count the decode of one batch.
+
+        Args:
+            kind: the value of a DecodeKind.
+            seconds: time in the model, without the time in the queue.
+        """
+        self._decode_seconds.labels(kind).observe(seconds)
+
     def render(self, now: Snapshot) -> bytes:
         """Return the metrics in Prometheus' text format. Blocking: it reads files in /proc."""
         self._now.now = now
@@ -114,8 +127,12 @@ class Metrics:
     def _counter(self, name: str, about: str, *labels: str) -> Counter:
         return Counter(f"{PREFIX}_{name}", about, labels, registry=self._registry)
 
-    def _histogram(self, name: str, about: str, buckets: tuple[float, ...]) -> Histogram:
-        return Histogram(f"{PREFIX}_{name}", about, buckets=buckets, registry=self._registry)
+    def _histogram(
+        self, name: str, about: str, buckets: tuple[float, ...], *labels: str
+    ) -> Histogram:
+        return Histogram(
+            f"{PREFIX}_{name}", about, labels, buckets=buckets, registry=self._registry
+        )
 
 
 class _SnapshotCollector(Collector):

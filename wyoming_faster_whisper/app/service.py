@@ -21,7 +21,7 @@ from typing import TYPE_CHECKING
 
 from .. import hardware
 from ..config.settings import Settings
-from ..engine.protocol import Engine
+from ..engine.protocol import DecodeKind, Engine
 from ..engine.queue import Worker, WorkerStatistics
 from ..engine.remote.wyoming import Upstreams
 from ..engine.timing import Timing
@@ -150,6 +150,7 @@ class Service:
                 unload_after=settings.unload_after,
             ),
             max_waiting=settings.max_waiting,
+            on_decoded=self._count_decode,
         )
         self._vad: asyncio.Future[SpeechDetector] = self._loop.create_future()
         if settings.metrics_port is not None:
@@ -260,6 +261,10 @@ class Service:
             request_timeout=self._limits.first_event,
             admission=build.admission(self._settings),
         )
+
+    def _count_decode(self, kind: DecodeKind, seconds: float) -> None:
+        if self._metrics is not None:
+            self._metrics.decoded(kind.value, seconds)
 
     def _sessions(self) -> dict[str, int]:
         now = self.statistics()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Hashable, Sequence
 from dataclasses import dataclass, field
+from enum import Enum
 from typing import Protocol
 
 import numpy as np
@@ -26,6 +27,14 @@ class DecodeOptions:
     max_prompt_tokens: int = 200  # prompt and hotwords; the model echoes longer ones
 
 
+class DecodeKind(Enum):
+    """What a decode is for. The values are labels of a metric."""
+
+    FINAL = "final"  # an answer, or a part of it
+    GUESS = "guess"  # a speculative decode: may be dropped before its text is used
+    PARTIAL = "partial"  # text for the client before the end; it may be dropped too
+
+
 @dataclass(frozen=True, slots=True, eq=False)
 class Job:
     """One utterance to decode. Jobs compare by identity."""
@@ -34,12 +43,17 @@ class Job:
     options: DecodeOptions = field(default_factory=DecodeOptions)
     certain_speech: bool = True  # False where the VAD was not sure that there is speech
     speech: tuple[tuple[int, int], ...] = ()  # where the VAD heard speech: start, end in samples
-    guess: bool = False  # speculative decode: may be dropped before its text is used
+    kind: DecodeKind = DecodeKind.FINAL
     quick: bool = False  # first pass only; a doubtful text is returned as provisional
     owner: Hashable = None  # for fairness: further jobs of one owner rank lower
     prefix: str = ""  # text that was already sent to the client; the decode continues it
     score_end: bool = False  # also return the end-of-text scores
     leading_silence: int = 0  # samples of room noise to put before the audio
+
+    @property
+    def guess(self) -> bool:
+        """True if no client waits for the text: it may be dropped before it is used."""
+        return self.kind is not DecodeKind.FINAL
 
     @property
     def seconds(self) -> float:

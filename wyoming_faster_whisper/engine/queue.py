@@ -16,7 +16,7 @@ from functools import partial
 
 from ..errors import Busy, ServerError, counted
 from .lifecycle import Lifecycle, ModelState
-from .protocol import Engine, Job, Transcript
+from .protocol import DecodeKind, Engine, Job, Transcript
 from .scheduler import Waiting, next_batch
 from .timing import Timing
 
@@ -58,6 +58,8 @@ class Worker:
         load: builds the engine. It runs in a thread and may take minutes.
         timing: when the model counts as hung, is unloaded, and is measured again.
         max_waiting: number of jobs that may wait; further jobs are refused with Busy.
+        on_decoded: called after the decode of each batch, with its kind and the seconds that it
+            took in the model.
     """
 
     def __init__(
@@ -66,7 +68,9 @@ class Worker:
         timing: Timing = _NO_TIMEOUTS,
         *,
         max_waiting: int = 64,
+        on_decoded: Callable[[DecodeKind, float], None] = lambda *_: None,
     ) -> None:
+        self._on_decoded = on_decoded
         self._max_waiting = max_waiting
         self._loop = asyncio.get_running_loop()
         self._answers: dict[Job, asyncio.Future[Transcript]] = {}
@@ -198,6 +202,8 @@ class Worker:
         self._settle(batch, result)
         if seconds is None:
             return  # the model hangs or is closed
+        # Guesses and partial texts may share a batch; the first job is the most urgent one.
+        self._on_decoded(batch[0].kind, seconds)
         # The segments of a dictation take longer and say nothing about commands.
         if max(job.seconds for job in batch) <= _LONGEST_COMMAND:
             self._decode_seconds.append(seconds)

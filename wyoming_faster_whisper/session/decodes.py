@@ -16,7 +16,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
 from ..audio.recording import Recording
-from ..engine.protocol import DecodeOptions, Job, Transcript
+from ..engine.protocol import DecodeKind, DecodeOptions, Job, Transcript
 from ..engine.queue import Worker
 from ..errors import Hung, ServerError
 from ..speech.segmenter import Segment
@@ -315,7 +315,7 @@ class Decodes:
             options,
             certain_speech=segment.certain_speech,
             speech=segment.speech_samples,
-            guess=part.guess,
+            kind=DecodeKind.GUESS if part.guess else DecodeKind.FINAL,
             quick=part.quick and part.guess and not part.closed,
             prefix=prefix,
             score_end=part.guess and self._score_end,

@@ -15,7 +15,7 @@ from dataclasses import replace
 
 from ..audio.pcm import SAMPLE_RATE
 from ..audio.recording import Recording
-from ..engine.protocol import DecodeOptions, Job, Transcript
+from ..engine.protocol import DecodeKind, DecodeOptions, Job, Transcript
 from ..engine.queue import Worker
 from ..errors import Hung, ServerError
 from ..speech.segmenter import ENOUGH, Segment
@@ -131,7 +131,7 @@ class Partials:
                 Job(
                     samples,
                     options,
-                    guess=True,
+                    kind=DecodeKind.PARTIAL,
                     quick=True,
                     owner=self._recording,
                     prefix=self._committed,

@@ -47,6 +47,17 @@ def test_an_answered_utterance_is_counted_with_its_sound_and_times() -> None:
     assert found["decodes_total"] == 1
 
 
+def test_a_decode_is_counted_with_its_time_by_kind() -> None:
+    metrics = Metrics()
+    metrics.decoded("final", 0.4)
+    metrics.decoded("final", 0.6)
+    metrics.decoded("guess", 0.25)
+    found = values(metrics)
+    assert found['decode_seconds_sum{kind="final"}'] == 1.0
+    assert found['decode_seconds_bucket{kind="final",le="0.5"}'] == 1
+    assert found['decode_seconds_count{kind="guess"}'] == 1
+
+
 def test_silence_has_no_time_since_speech() -> None:
     metrics = Metrics()
     metrics.observe(replace(ORDER, text="", wait=None, verdict="silence", decodes=0))

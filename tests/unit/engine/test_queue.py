@@ -7,19 +7,28 @@ import threading
 import time
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
+from dataclasses import replace
 
 import pytest
 
-from wyoming_faster_whisper.engine.protocol import DecodeOptions, Engine, Job, Transcript
+from wyoming_faster_whisper.engine.protocol import (
+    DecodeKind,
+    DecodeOptions,
+    Engine,
+    Job,
+    Transcript,
+)
 from wyoming_faster_whisper.engine.queue import Worker
-from wyoming_faster_whisper.errors import Busy, EngineError, ModelError, NoMemory
+from wyoming_faster_whisper.engine.timing import Timing
+from wyoming_faster_whisper.errors import Busy, EngineError, Hung, ModelError, NoMemory
 from wyoming_faster_whisper.testing import FakeEngine, silence
 
 pytestmark = pytest.mark.timeout(20)
 
 
 def job(seconds: float = 1.0, *, guess: bool = False, language: str = "en") -> Job:
-    return Job(silence(seconds), DecodeOptions(language=language), guess=guess)
+    kind = DecodeKind.GUESS if guess else DecodeKind.FINAL
+    return Job(silence(seconds), DecodeOptions(language=language), kind=kind)
 
 
 @asynccontextmanager
@@ -140,6 +149,43 @@ async def test_a_failed_batch_fails_for_all_in_it() -> None:
         engine.release()
         answers = await asyncio.gather(*tasks, return_exceptions=True)
     assert [isinstance(answer, EngineError) for answer in answers] == [False, True, True, False]
+
+
+async def test_each_decode_is_reported_with_its_kind() -> None:
+    engine = FakeEngine(say_or_fail, held=True, max_batch=2)
+    seen: list[DecodeKind] = []
+    worker = Worker(lambda: engine, on_decoded=lambda kind, seconds: seen.append(kind))
+    worker.start()
+    await worker.ready()
+    partial = replace(job(3), kind=DecodeKind.PARTIAL)
+    tasks = await submitted(
+        worker, job(3, guess=True), partial, job(3, guess=True), job(3), job(1)
+    )
+    engine.release()
+    await asyncio.gather(*tasks, return_exceptions=True)
+    # The finals share a batch, which fails, and so do the partial and the second guess.
+    assert seen == [DecodeKind.GUESS, DecodeKind.FINAL, DecodeKind.PARTIAL]
+    await worker.close()
+
+
+async def test_a_hung_decode_is_not_reported() -> None:
+    hung = FakeEngine(held=True)
+    engines = [hung, FakeEngine()]
+    seen: list[float] = []
+    worker = Worker(
+        lambda: engines.pop(0),
+        Timing(decode_timeout=0.5),
+        on_decoded=lambda kind, seconds: seen.append(seconds),
+    )
+    worker.start()
+    await worker.ready()
+    with pytest.raises(Hung):
+        await worker.submit(job())
+    assert seen == []
+    await worker.submit(job())
+    assert len(seen) == 1
+    hung.release()
+    await worker.close()
 
 
 # Loading and warming up.

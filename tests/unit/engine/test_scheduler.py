@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Hashable
 
-from wyoming_faster_whisper.engine.protocol import DecodeOptions, Job
+from wyoming_faster_whisper.engine.protocol import DecodeKind, DecodeOptions, Job
 from wyoming_faster_whisper.engine.scheduler import Waiting, next_batch
 from wyoming_faster_whisper.testing import silence
 
@@ -12,7 +12,8 @@ from wyoming_faster_whisper.testing import silence
 def job(
     language: str = "en", *, seconds: float = 1.0, guess: bool = False, owner: Hashable = None
 ) -> Job:
-    return Job(silence(seconds), DecodeOptions(language=language), guess=guess, owner=owner)
+    kind = DecodeKind.GUESS if guess else DecodeKind.FINAL
+    return Job(silence(seconds), DecodeOptions(language=language), kind=kind, owner=owner)
 
 
 def chosen(*waiting: Job | tuple[float, Job], batch: int = 1) -> list[Job]:
