@@ -18,7 +18,7 @@ import numpy as np
 from wyoming_faster_whisper.audio.pcm import PcmFormat, Samples
 from wyoming_faster_whisper.engine.protocol import DecodeOptions, Job, Transcript
 from wyoming_faster_whisper.engine.queue import Worker
-from wyoming_faster_whisper.session.events import Answer, Notice
+from wyoming_faster_whisper.session.events import Answer, Event
 from wyoming_faster_whisper.session.record import UtteranceRecord
 from wyoming_faster_whisper.session.request import Offer, Request
 from wyoming_faster_whisper.session.session import Session, SessionContext
@@ -126,8 +126,16 @@ class Said:
     """What the session sent to its client; times in seconds of the virtual clock."""
 
     answers: list[tuple[float, Answer]] = field(default_factory=list)
-    notices: list[Notice] = field(default_factory=list)
+    events: list[Event] = field(default_factory=list)  # without the answers
     records: list[UtteranceRecord] = field(default_factory=list)
+
+    async def hear(self, session: Session) -> None:
+        """Take the events of a session until it ends."""
+        async for event in session.events():
+            if isinstance(event, Answer):
+                self.answers.append((asyncio.get_running_loop().time(), event))
+            else:
+                self.events.append(event)
 
     @property
     def text(self) -> str:
@@ -192,9 +200,6 @@ class House:
         async def vad() -> LoudnessVad:
             return LoudnessVad()
 
-        async def send(answer: Answer) -> None:
-            said.answers.append((self.loop.time(), answer))
-
         shared = SessionContext(
             worker=self.worker,
             vad=vad,
@@ -205,20 +210,18 @@ class House:
         await asyncio.sleep(begin)
         data, started = pcm16(samples), self.loop.time()
         waiting = list(requests)
-        async with asyncio.TaskGroup() as tasks:
-            session = Session(shared, tasks, send, notify=said.notices.append)
-            session.start(PCM)
+        async with asyncio.TaskGroup() as tasks, Session(shared) as session:
+            tasks.create_task(said.hear(session))
+            await session.start(PCM)
             for at in range(0, len(data), chunk):
                 while waiting and waiting[0][0] * 32_000 <= at:
                     session.request(waiting.pop(0)[1])
                 # A microphone delivers a chunk when its last sample is recorded.
                 due = started + pace * (at + chunk) / 32_000
                 await asyncio.sleep(max(0.0, due - self.loop.time()))
-                session.audio(PCM, data[at : at + chunk])
+                await session.audio(PCM, data[at : at + chunk])
+            await session.stop()
             await session.answered()
-            session.stop()
-            await session.answered()
-            session.abort()
         return said
 
 

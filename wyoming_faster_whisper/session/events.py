@@ -1,4 +1,4 @@
-"""Messages about an utterance for the client, independent of the transport. Pure.
+"""Events of an utterance for the client, independent of the transport. Pure.
 
 They come in this order: SpeechStarted, TranscriptStarted, PartialText ..., SpeechStopped, Answer,
 TranscriptStopped. Every utterance gets its Answer. SpeechStarted and SpeechStopped come only if
@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from ..engine.protocol import Transcript
+from .record import UtteranceRecord
 
 
 @dataclass(frozen=True, slots=True)
@@ -19,6 +20,7 @@ class Answer:
     """Transcript of one utterance."""
 
     transcript: Transcript
+    record: UtteranceRecord
     context: dict[str, Any] | None = None  # copied from the request
 
 
@@ -56,4 +58,6 @@ class TranscriptStopped:
     """The answer has been sent; no more text follows."""
 
 
-Notice = SpeechStarted | SpeechStopped | TranscriptStarted | PartialText | TranscriptStopped
+Event = (
+    SpeechStarted | TranscriptStarted | PartialText | SpeechStopped | Answer | TranscriptStopped
+)

@@ -1,8 +1,17 @@
 """Session: a client's audio stream, independent of the transport.
 
-The transport calls request(), start(), audio() and stop() when those events arrive. The session
-passes answers to send() and all other messages (see events.py) to notify(). The calls return at
-once; slow work runs in the transport's TaskGroup, so it ends when the client leaves.
+    async with Session(context, name=peer) as session:
+        await session.start(pcm)
+        await session.audio(pcm, data)
+        await session.stop()
+
+and, in another task:
+
+    async for event in session.events():
+        ...  # send it to the client
+
+The session limits what it stores: start(), audio() and stop() wait while too many answers are
+pending, so a client that sends faster than the model decodes is throttled by its transport.
 
     IDLE --start, audio--> LISTENING --stop--------> IDLE
                                |                      ^
@@ -15,19 +24,25 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Callable
+from collections import deque
+from collections.abc import AsyncIterator
+from dataclasses import dataclass
 from enum import Enum
+from types import TracebackType
+from typing import Self
 
 from ..audio.pcm import PcmFormat
 from ..speech.endpointing import EndReason
 from .audio_input import AudioMemory
-from .events import Answer, Notice
+from .events import Answer, Event
 from .request import Request
 from .turn import SessionContext, Turn
 
 __all__ = ["Answer", "AudioMemory", "Session", "SessionContext"]
 
 _LOGGER = logging.getLogger(__name__)
+
+_SLICE = 64 * 1024  # bytes of audio converted at once before other clients get their turn
 
 
 class SessionState(Enum):
@@ -38,40 +53,42 @@ class SessionState(Enum):
     DRAINING = "draining"  # the turn has ended; audio is dropped until the client stops
 
 
+@dataclass(frozen=True, slots=True, eq=False)
+class _Pending:
+    """An answer that has not been delivered, or whose task has not ended."""
+
+    turn: Turn
+    task: asyncio.Task[None]
+    delivered: asyncio.Future[None]
+
+
 class Session:
     """A client's utterances, one after the other. Call all methods on the event loop.
 
-    The caller limits the pending answers, so that a session holds at most two recordings: it
-    awaits answered() before start() and audio() while two_pending is True, and always before
-    answer_truncated() and stop().
+    Leaving the context discards an utterance that has not ended and withdraws answers that are
+    still queued. It then waits for answers that the model has begun, because a client that sends
+    no more may still read. A ServerError that leaves the context is the error to report to the
+    client.
 
     Args:
-        shared: what all sessions share.
-        tasks: task group in which the decodes run. A ServerError that leaves it is the error to
-            report to the client.
-        send: sends an answer to the client.
-        notify: sends a notice to the client, without waiting.
+        context: what all sessions share.
         name: the client's name in the log.
+        partials: whether to yield partial text: "off", "auto" or "on"; None = as the server's
+            settings say.
     """
 
     def __init__(
-        self,
-        shared: SessionContext,
-        tasks: asyncio.TaskGroup,
-        send: Callable[[Answer], Awaitable[None]],
-        *,
-        notify: Callable[[Notice], None] = lambda _: None,
-        name: str = "client",
+        self, context: SessionContext, *, name: str = "client", partials: str | None = None
     ) -> None:
-        self._shared = shared
-        self._tasks = tasks
-        self._send = send
-        self._notify = notify
+        self._context = context
         self._name = name
+        self._partials = context.partials if partials is None else partials
+        self._tasks = asyncio.TaskGroup()
         self._request = Request()
         self._state = SessionState.IDLE
         self._turn: Turn | None = None  # the turn that receives audio
-        self._answers: list[tuple[Turn, asyncio.Task[None]]] = []  # pending, oldest first
+        self._answers: list[_Pending] = []  # oldest first
+        self._outbox = _Outbox()
         self._warned: set[str] = set()  # kinds of warnings already logged for this client
         self._is_half_closed = False
 
@@ -80,6 +97,22 @@ class Session:
         doing = "answering" if self.answering else self._state.value
         silent = ", half closed" if self._is_half_closed else ""
         return f"<Session {self._name}, {doing}, {seconds:.1f} s heard{silent}>"
+
+    async def __aenter__(self) -> Self:
+        await self._tasks.__aenter__()
+        return self
+
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        self.abort()
+        try:
+            await self._tasks.__aexit__(kind, error, traceback)
+        finally:
+            self._outbox.close()
 
     @property
     def listening(self) -> bool:
@@ -92,24 +125,21 @@ class Session:
         return self._turn.read_delay if self._turn else 0.0
 
     @property
-    def two_pending(self) -> bool:
-        """True if the server ended a turn before the previous answer was sent."""
-        return len(self._answers) > 1
-
-    @property
-    def at_limit(self) -> bool:
-        """True if the utterance is as long as allowed; the caller must answer_truncated()."""
-        return self._turn is not None and self._turn.seconds >= self._shared.max_seconds
-
-    @property
     def answering(self) -> bool:
-        """True while an answer is pending."""
-        return bool(self._answers)
+        """True while an answer is pending: being decoded, or not yet delivered."""
+        return not all(pending.delivered.done() for pending in self._answers)
 
     async def answered(self) -> None:
         """Wait until no answer is pending."""
         while self._answers:
-            await asyncio.wait([task for _, task in self._answers])
+            await asyncio.wait([pending.task for pending in self._answers])
+
+    def events(self) -> AsyncIterator[Event]:
+        """Yield the events for the client, until the session has ended. Call it once.
+
+        An event counts as delivered when the next one is requested.
+        """
+        return self._outbox.events()
 
     def request(self, request: Request) -> None:
         """Set the request for the current utterance, or for the next one if there is none."""
@@ -117,30 +147,20 @@ class Session:
         if self._turn is not None:
             self._turn.request = request
 
-    def start(self, pcm: PcmFormat) -> None:
+    async def start(self, pcm: PcmFormat) -> None:
         """Begin an utterance. An utterance that has not ended is discarded.
 
         Args:
             pcm: format of the audio that will follow.
         """
-        self._discard_turn()
-        self._shared.worker.reload()
-        if self._shared.names is not None:
-            self._shared.names.refresh()
-        self._state = SessionState.LISTENING
-        self._turn = Turn(
-            self._shared,
-            self._tasks,
-            pcm,
-            self._request,
-            warned=self._warned,
-            notify=self._notify,
-            on_end=self._turn_ended,
-            name=self._name,
-        )
+        await self._throttle()
+        self._start(pcm)
 
-    def audio(self, pcm: PcmFormat, data: bytes) -> None:
+    async def audio(self, pcm: PcmFormat, data: bytes) -> None:
         """Take more audio of the utterance; begin one if the session is idle.
+
+        Audio after the end of the turn is dropped until stop(). An utterance that reaches its
+        maximum length is answered.
 
         Args:
             pcm: format of the data.
@@ -150,31 +170,33 @@ class Session:
             AudioError: the format is not supported, or changed too often.
             Busy: the memory for audio is used up.
         """
+        await self._throttle()
         if self._state is SessionState.IDLE:
-            self.start(pcm)
-        if self._turn is not None and not self.at_limit:
-            self._turn.audio(pcm, data)
+            self._start(pcm)
+        for at in range(0, len(data) or 1, _SLICE):
+            if at:
+                await asyncio.sleep(0)
+            if self._turn is None:
+                return
+            self._turn.audio(pcm, data[at : at + _SLICE])
+            if self._turn is not None and self._turn.seconds >= self._context.max_seconds:
+                await self._truncate(self._turn)
 
-    def answer_truncated(self) -> None:
-        """End an utterance at its maximum length. Its remaining audio is ignored."""
-        _LOGGER.warning(
-            "%s: the utterance reached the limit of %.0f s; answering now, dropping the rest",
-            self._name,
-            self._shared.max_seconds,
-        )
-        assert self._turn is not None
-        self._end_turn(self._turn, EndReason.FULL)
+    async def stop(self) -> None:
+        """End the utterance. Its answer follows as soon as it is ready.
 
-    def stop(self) -> None:
-        """End the utterance. Its answer is sent as soon as it is ready."""
+        Only one answer is pending at a time: a client that sends faster than the model decodes
+        waits here.
+        """
+        await self.answered()
         if self._state is SessionState.IDLE:
-            self.start(PcmFormat())
+            self._start(PcmFormat())
         if self._turn is not None:
             self._end_turn(self._turn, EndReason.STOPPED)
         self._state = SessionState.IDLE
 
     def abort(self) -> None:
-        """Handle the end of the connection: discard the turn and cancel answers still queued."""
+        """Discard an utterance that has not ended, and see half_closed()."""
         self._discard_turn()
         self.half_closed()
 
@@ -185,10 +207,48 @@ class Session:
         or can begin at once, is still sent.
         """
         self._is_half_closed = True
-        for turn, task in self._answers:
-            turn.client_left()
-            if turn.is_queued:
-                task.cancel()
+        for pending in self._answers:
+            pending.turn.client_left()
+            if pending.turn.is_queued:
+                pending.task.cancel()
+
+    async def _throttle(self) -> None:
+        """Wait while two answers are pending, so that a session holds at most two recordings.
+
+        Two are pending if the server ended a turn before the previous answer was sent.
+        """
+        if len(self._answers) > 1:
+            await self.answered()
+
+    async def _truncate(self, turn: Turn) -> None:
+        """End an utterance at its maximum length. Its remaining audio is ignored."""
+        await self.answered()
+        if turn is not self._turn:
+            return  # it ended in the meantime
+        _LOGGER.warning(
+            "%s: the utterance reached the limit of %.0f s; answering now, dropping the rest",
+            self._name,
+            self._context.max_seconds,
+        )
+        self._end_turn(turn, EndReason.FULL)
+
+    def _start(self, pcm: PcmFormat) -> None:
+        self._discard_turn()
+        self._context.worker.reload()
+        if self._context.names is not None:
+            self._context.names.refresh()
+        self._state = SessionState.LISTENING
+        self._turn = Turn(
+            self._context,
+            self._tasks,
+            pcm,
+            self._request,
+            partials=self._partials,
+            warned=self._warned,
+            notify=self._outbox.put,
+            on_end=self._turn_ended,
+            name=self._name,
+        )
 
     def _discard_turn(self) -> None:
         turn, self._turn = self._turn, None
@@ -205,22 +265,66 @@ class Session:
         self._state = SessionState.DRAINING
         self._request = Request()
         turn.stop()
-        before = [task for _, task in self._answers]
-        task = self._tasks.create_task(self._answer(turn, why, before))
-        self._answers.append((turn, task))
+        before = [pending.task for pending in self._answers]
+        delivered = asyncio.get_running_loop().create_future()
+        task = self._tasks.create_task(self._answer(turn, why, before, delivered))
+        pending = _Pending(turn, task, delivered)
+        self._answers.append(pending)
         # A callback, not a finally clause: a task that is cancelled early never runs.
-        task.add_done_callback(lambda task: self._answer_done(turn, task))
+        task.add_done_callback(lambda _: self._answer_done(pending))
 
-    async def _answer(self, turn: Turn, why: EndReason, before: list[asyncio.Task[None]]) -> None:
+    async def _answer(
+        self,
+        turn: Turn,
+        why: EndReason,
+        before: list[asyncio.Task[None]],
+        delivered: asyncio.Future[None],
+    ) -> None:
         if before:
             await asyncio.wait(before)
-        await self._send(await turn.answer(why))
+        self._outbox.put(await turn.answer(why), delivered)
+        await delivered
         turn.answered()
 
-    def _answer_done(self, turn: Turn, task: asyncio.Task[None]) -> None:
-        self._answers.remove((turn, task))
-        turn.close()
-        if task.cancelled():
-            self._shared.count_lost("left")
-        elif task.exception() is not None:
-            self._shared.count_lost("failed")
+    def _answer_done(self, pending: _Pending) -> None:
+        self._answers.remove(pending)
+        pending.turn.close()
+        if pending.task.cancelled():
+            self._context.count_lost("left")
+        elif pending.task.exception() is not None:
+            self._context.count_lost("failed")
+
+
+class _Outbox:
+    """Events on their way to the client, in order. Lives on the event loop."""
+
+    def __init__(self) -> None:
+        self._events: deque[tuple[Event, asyncio.Future[None] | None]] = deque()
+        self._changed = asyncio.Event()
+        self._closed = False
+
+    def put(self, event: Event, delivered: asyncio.Future[None] | None = None) -> None:
+        """Put an event.
+
+        Args:
+            delivered: gets a result once the event has been delivered.
+        """
+        self._events.append((event, delivered))
+        self._changed.set()
+
+    def close(self) -> None:
+        """End events() after the events so far."""
+        self._closed = True
+        self._changed.set()
+
+    async def events(self) -> AsyncIterator[Event]:
+        while True:
+            while self._events:
+                event, delivered = self._events.popleft()
+                yield event
+                if delivered is not None and not delivered.done():
+                    delivered.set_result(None)
+            if self._closed:
+                return
+            self._changed.clear()
+            await self._changed.wait()

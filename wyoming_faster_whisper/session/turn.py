@@ -31,7 +31,7 @@ from .decodes import Decodes
 from .event_loop_lag import EventLoopLag
 from .events import (
     Answer,
-    Notice,
+    Event,
     PartialText,
     SpeechStarted,
     SpeechStopped,
@@ -101,8 +101,9 @@ class Turn:
         tasks: task group in which the decodes run.
         pcm: format in which the audio begins.
         request: the client's request. It may be replaced during the turn.
+        partials: whether to send partial text: "off", "auto" or "on".
         warned: kinds of warnings already logged for this client.
-        notify: sends a notice to the client, without waiting.
+        notify: sends an event to the client, without waiting.
         on_end: called when the server ends the turn. The callee must answer it.
         name: the client's name in the log.
     """
@@ -114,12 +115,14 @@ class Turn:
         pcm: PcmFormat,
         request: Request,
         *,
+        partials: str,
         warned: set[str],
-        notify: Callable[[Notice], None],
+        notify: Callable[[Event], None],
         on_end: Callable[[Turn, EndReason], None],
         name: str,
     ) -> None:
         self._shared = shared
+        self._sends_partials = partials != "off"
         self._warned = warned
         self._notify = notify
         self._on_end = on_end
@@ -146,8 +149,8 @@ class Turn:
             self._audio_input.recording,
             options=self._options,
             text=GrowingText(shared.style, one_sentence=shared.one_sentence),
-            enabled=shared.partials != "off",
-            eager=shared.partials == "on",
+            enabled=partials != "off",
+            eager=partials == "on",
             on_partial=self._send_partial,
         )
         self._decodes = Decodes(
@@ -286,9 +289,10 @@ class Turn:
             texts = await self._decodes.answer(parts)
         language = texts[-1].language if texts else self._options().language
         self._start_transcript(language)
-        answer = Answer(Transcript(self._partials.end(), language), self.request.context)
-        self._record(why, parts, texts, answer.transcript, self._upstream(relayed))
-        return answer
+        transcript = Transcript(self._partials.end(), language)
+        record = self._record(why, parts, texts, transcript, self._upstream(relayed))
+        self._shared.observe(record)
+        return Answer(transcript, record, self.request.context)
 
     def answered(self) -> None:
         """Notify the client that no more text follows. Call it after sending the answer."""
@@ -399,12 +403,12 @@ class Turn:
         return measure_prosody(samples, segment.speech_end)
 
     def _send_partial(self, piece: str) -> None:
-        if self._shared.partials != "off":
+        if self._sends_partials:
             self._start_transcript(self._options().language)
             self._notify(PartialText(piece))
 
     def _start_transcript(self, language: str | None) -> None:
-        if not self._transcript_started and self._shared.partials != "off":
+        if not self._transcript_started and self._sends_partials:
             self._transcript_started = True
             self._notify(TranscriptStarted(language, self.request.context))
 
@@ -415,26 +419,24 @@ class Turn:
         texts: list[Transcript],
         transcript: Transcript,
         upstream: str,
-    ) -> None:
+    ) -> UtteranceRecord:
         guess = "dropped" if self._utterance.dropped_guesses else "none"
         if parts and self._decodes.was_guessed(parts[-1]):
             guess = "used"
         now = self._clock()
         waited = None if self._last_speech is None or not parts else now - self._last_speech
-        self._shared.observe(
-            UtteranceRecord(
-                client=self._name,
-                ended=why.value,
-                heard=self.seconds,
-                wait=waited,
-                after_stop=now - self._ended_at if why is EndReason.STOPPED else None,
-                queued=max((text.queued for text in texts), default=0.0),
-                decodes=self._decodes.begun + self._partials.begun,
-                guess=guess,
-                upstream=upstream,
-                verdict=texts[-1].verdict if texts else "silence",
-                model=self._options().model,
-                language=transcript.language,
-                text=transcript.text,
-            )
+        return UtteranceRecord(
+            client=self._name,
+            ended=why.value,
+            heard=self.seconds,
+            wait=waited,
+            after_stop=now - self._ended_at if why is EndReason.STOPPED else None,
+            queued=max((text.queued for text in texts), default=0.0),
+            decodes=self._decodes.begun + self._partials.begun,
+            guess=guess,
+            upstream=upstream,
+            verdict=texts[-1].verdict if texts else "silence",
+            model=self._options().model,
+            language=transcript.language,
+            text=transcript.text,
         )

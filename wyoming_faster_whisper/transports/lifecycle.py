@@ -9,7 +9,8 @@ from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
 from ..errors import ServerError, TooSlow
-from ..session.session import Session
+from ..session.events import Answer, Event
+from ..session.session import Session, SessionContext
 from .wyoming.framing import FrameLimits
 
 _LOGGER = logging.getLogger(__name__)
@@ -32,17 +33,26 @@ class ClientLimits:
 
 
 class ClientLifecycle:
-    """Base class of the clients of all transports. It enforces the time limits.
+    """Base class of the clients of all transports: serves a session, enforces the time limits.
+
+    A transport implements _receive(), _send_event() and _close_with().
 
     Args:
+        context: what all sessions share.
         limits: the limits to enforce.
         peer: the client's name in the log.
         disconnect_error: exception that reading and writing raise after the client has left.
     """
 
     def __init__(
-        self, limits: ClientLimits, *, peer: str, disconnect_error: type[Exception] = OSError
+        self,
+        context: SessionContext,
+        limits: ClientLimits,
+        *,
+        peer: str,
+        disconnect_error: type[Exception] = OSError,
     ) -> None:
+        self._context = context
         self._limits = limits
         self._peer = peer
         self._disconnect_error = disconnect_error
@@ -79,23 +89,61 @@ class ClientLifecycle:
         if not self.busy:
             self._reschedule(0)
 
-    async def _serve_and_report(self, serve: Callable[[], Awaitable[None]]) -> None:
-        """Serve the client. If an error ends that, log it and report it to the client."""
+    async def _serve(self, *, partials: str | None = None) -> None:
+        """Serve the client until it leaves. If an error ends that, log and report it.
+
+        Args:
+            partials: see Session.
+        """
         try:
-            await serve()
+            async with (
+                asyncio.TaskGroup() as tasks,
+                Session(self._context, name=self._peer, partials=partials) as session,
+            ):
+                self._session = session
+                tasks.create_task(self._send_events(session))
+                await self._receive(session)
         except* ServerError as group:
             error = _first(group)
             assert isinstance(error, ServerError)
             _LOGGER.warning("%s: %s", self._peer, error)
-            await self._close_with(error)
+            await self._report(error)
         except* self._disconnect_error as group:
             _LOGGER.debug("%s: disconnected: %s", self._peer, _first(group))
         except* Exception:
             _LOGGER.exception("%s: internal error; closing the connection", self._peer)
-            await self._close_with(ServerError("internal server error; see the server's log"))
+            await self._report(ServerError("internal server error; see the server's log"))
+
+    async def _send_events(self, session: Session) -> None:
+        loop = asyncio.get_running_loop()
+        async for event in session.events():
+            await self._send_event(event)
+            if isinstance(event, Answer):
+                # Only when the session knows that the answer has been delivered, and is idle.
+                loop.call_soon(self._answer_sent)
+
+    async def _report(self, error: ServerError) -> None:
+        self._context.count_error(error.code)
+        await self._close_with(error)
+
+    async def _receive(self, session: Session) -> None:
+        """Pass what the client sends to the session, until the client leaves.
+
+        Raises:
+            ServerError: the error to report to the client.
+        """
+        raise NotImplementedError
+
+    async def _send_event(self, event: Event) -> None:
+        """Send an event to the client.
+
+        Raises:
+            TooSlow: the client does not read.
+        """
+        raise NotImplementedError
 
     async def _close_with(self, error: ServerError) -> None:
-        """Send the error to the client and end the connection."""
+        """Send an error to the client and end the connection."""
         raise NotImplementedError
 
     async def _read_event(

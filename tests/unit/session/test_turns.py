@@ -247,7 +247,7 @@ def test_a_language_that_the_client_gives_is_not_doubted() -> None:
 def test_no_text_goes_out_in_a_language_that_is_not_certain() -> None:
     say = spoken_in(("en", 0.9), ("de", 0.9), ("de", 0.9))
     said, _ = played(parts(1.0, 3.0, 1.0), language=None, say=say, partials="on")
-    pieces = [notice.text for notice in said.notices if isinstance(notice, PartialText)]
+    pieces = [notice.text for notice in said.events if isinstance(notice, PartialText)]
     assert "".join(pieces) == said.text == "1de 2de 3de"
 
 
@@ -313,7 +313,7 @@ def test_silence_ends_the_turn() -> None:
     assert at == pytest.approx(1.5, abs=0.05)
     assert answer.transcript.text == "1.2 seconds"
     assert said.records[0].ended == "silence"
-    started, stopped = said.notices
+    started, stopped = said.events
     assert started == SpeechStarted(0.0)
     assert isinstance(stopped, SpeechStopped)
     assert stopped.seconds == pytest.approx(1.0, abs=0.04)
@@ -353,7 +353,7 @@ def test_nobody_speaks_and_the_turn_ends() -> None:
     assert said.text == ""
     assert said.answers[0][0] == pytest.approx(5.0, abs=0.05)
     assert jobs == []
-    assert said.notices == []
+    assert said.events == []
     assert (said.records[0].ended, said.records[0].wait) == ("no speech", None)
     assert said.records[0].verdict == "silence"
 
@@ -382,7 +382,7 @@ def test_a_live_stream_that_its_vad_does_not_end_is_answered() -> None:
     said, _ = played(NEVER_ENDS, turns=HOME)
     assert said.answers[0][0] == pytest.approx(3.3, abs=0.05)
     assert said.records[0].ended == "silence"
-    assert said.notices == []  # speech events are sent only with endpointing on
+    assert said.events == []  # speech events are sent only with endpointing on
 
 
 @pytest.mark.parametrize(
@@ -433,30 +433,30 @@ def dictated(job: Job) -> Transcript:
 @pytest.mark.parametrize("mode", ["auto", "on"])
 def test_text_goes_out_while_it_is_spoken(mode: str) -> None:
     said, _ = played(joined(tone(6.0), silence(0.7)), partials=mode, say=dictated)
-    pieces = [notice.text for notice in said.notices if isinstance(notice, PartialText)]
+    pieces = [notice.text for notice in said.events if isinstance(notice, PartialText)]
     assert len(pieces) >= 3
     assert "".join(pieces) == said.text
     assert said.text.split()[:3] == ["w0", "w1", "w2"]
-    assert said.notices[0] == TranscriptStarted("en")
-    assert said.notices[-1] == TranscriptStopped()
+    assert said.events[0] == TranscriptStarted("en")
+    assert said.events[-1] == TranscriptStopped()
 
 
 def test_no_text_goes_out_before_the_answer_where_nobody_asked_for_it() -> None:
     said, _ = played(joined(tone(6.0), silence(0.7)), say=dictated)
-    assert said.notices == []
+    assert said.events == []
 
 
 def test_pieces_are_styled_before_they_go_out() -> None:
     said, _ = played(
         joined(tone(6.0), silence(0.7)), partials="on", say=dictated, style=str.upper
     )
-    pieces = [notice.text for notice in said.notices if isinstance(notice, PartialText)]
+    pieces = [notice.text for notice in said.events if isinstance(notice, PartialText)]
     assert "".join(pieces) == said.text == said.text.upper()
 
 
 def test_silence_has_a_beginning_and_an_end_of_text_and_none_between() -> None:
     said, _ = played(silence(2.0), partials="on")
-    assert said.notices == [TranscriptStarted("en"), TranscriptStopped()]
+    assert said.events == [TranscriptStarted("en"), TranscriptStopped()]
     assert said.text == ""
 
 
@@ -476,7 +476,7 @@ def test_the_chunks_of_a_dictation_flow_while_the_speaker_goes_on() -> None:
     sentences = [joined(tone(3.0), silence(0.6)) for _ in range(10)]
     samples = joined(*sentences, tone(2.0), silence(0.1))
     said, _ = played(samples, partials="auto")
-    pieces = [notice.text for notice in said.notices if isinstance(notice, PartialText)]
+    pieces = [notice.text for notice in said.events if isinstance(notice, PartialText)]
     assert len(pieces) >= 3
     assert "".join(pieces) == said.text
 
@@ -497,7 +497,7 @@ def test_no_word_comes_twice_where_the_next_sentence_begins_before_one_is_decode
     )
     said, jobs = played(samples, partials="on", seconds=seconds, say=dictated_in_pitches)
     assert any(job.prefix for job in jobs), "nothing went out before its sentence was over"
-    pieces = [notice.text for notice in said.notices if isinstance(notice, PartialText)]
+    pieces = [notice.text for notice in said.events if isinstance(notice, PartialText)]
     assert "".join(pieces) == said.text
     words = said.text.replace(".", "").split()
     assert words == list(dict.fromkeys(words))

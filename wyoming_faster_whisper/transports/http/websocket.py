@@ -6,8 +6,6 @@ import asyncio
 import contextlib
 import json
 import logging
-from collections import deque
-from dataclasses import replace
 from typing import Any
 
 from starlette.websockets import WebSocket, WebSocketDisconnect
@@ -21,8 +19,7 @@ from ...errors import (
     TooSlow,
     printable,
 )
-from ...session.events import Answer, Notice, PartialText
-from ...session.record import UtteranceRecord
+from ...session.events import Answer, Event, PartialText
 from ...session.request import Request
 from ...session.session import Session, SessionContext
 from ..admission import Admission, normalised_host
@@ -30,7 +27,6 @@ from ..lifecycle import ClientLifecycle, ClientLimits, drain_all
 
 _LOGGER = logging.getLogger(__name__)
 
-_PIECE = 64 * 1024  # bytes of audio converted at once before other clients get their turn
 _LONGEST_REASON = 120  # bytes; the WebSocket protocol allows 123
 
 # Close codes of RFC 6455 and of the IANA registry.
@@ -99,31 +95,25 @@ class SpeechSocket(ClientLifecycle):
     """One browser's WebSocket, from its first message to its last. Lives on the event loop."""
 
     def __init__(
-        self, websocket: WebSocket, shared: SessionContext, limits: ClientLimits
+        self, websocket: WebSocket, context: SessionContext, limits: ClientLimits
     ) -> None:
         client = websocket.client
         super().__init__(
+            context,
             limits,
             peer=f"{client.host}:{client.port}" if client else "web",
             disconnect_error=WebSocketDisconnect,
         )
         self.host = normalised_host(client.host) if client else ""
         self._websocket = websocket
-        # A user of the page wants to see partial text. "auto" makes it yield to other clients.
-        partials = "auto" if shared.partials == "off" else shared.partials
-        self._shared = replace(shared, observe=self._observe, partials=partials)
-        self._observed = shared.observe
         self._pcm: PcmFormat | None = None  # format given by the last "start" message
-        self._record: UtteranceRecord | None = None  # record of the answer that is sent next
         self._text = ""  # partial text of the current utterance that has been sent
-        self._outbox: deque[dict[str, Any]] = deque()  # messages to send, in order
-        self._sending = asyncio.Lock()  # held by the task that empties the outbox
 
     async def refuse(self, error: ServerError) -> None:
         """Accept the WebSocket only to send the reason for the refusal, then close it."""
         _LOGGER.warning("%s: %s", self._peer, error)
         await self._websocket.accept()
-        await self._close_with(error)
+        await self._report(error)
 
     async def run(self) -> None:
         """Serve the browser until it disconnects or an error ends the connection.
@@ -131,27 +121,16 @@ class SpeechSocket(ClientLifecycle):
         Raises only CancelledError.
         """
         await self._websocket.accept()
-        await self._serve_and_report(self._serve)
+        # A user of the page wants to see partial text. "auto" makes it yield to other clients.
+        partials = "auto" if self._context.partials == "off" else None
+        await self._serve(partials=partials)
 
-    async def _serve(self) -> None:
-        async with asyncio.TaskGroup() as tasks:
-
-            def tell(notice: Notice) -> None:
-                if isinstance(notice, PartialText):
-                    self._text += notice.text
-                    self._outbox.append({"type": "partial", "text": self._text})
-                    tasks.create_task(self._send())
-
-            session = Session(
-                self._shared, tasks, self._send_answer, notify=tell, name=self._peer
-            )
-            self._session = session
-            try:
-                while (message := await self._message()) is not None:
-                    self._event_received()
-                    await self._take(message, session)
-            finally:
-                session.abort()
+    async def _receive(self, session: Session) -> None:
+        while (message := await self._message()) is not None:
+            self._event_received()
+            await self._take(message, session)
+        session.abort()
+        await session.answered()
         await self._close(_GOING_AWAY, "the server is stopping" if self._draining else "")
 
     async def _message(self) -> str | bytes | None:
@@ -177,14 +156,10 @@ class SpeechSocket(ClientLifecycle):
         match wanted.get("type"):
             case "start":
                 self._pcm = PcmFormat(rate=_whole(wanted, "rate"))
-                if session.two_pending:
-                    await session.answered()
                 session.request(Request(language=_language(wanted)))
-                session.start(self._pcm)
+                await session.start(self._pcm)
             case "stop":
-                # One answer at a time: a client that sends faster than we decode is throttled.
-                await session.answered()
-                session.stop()
+                await session.stop()
             case other:
                 raise ProtocolError(f"unknown message type {printable(other, 20)!r}")
 
@@ -193,53 +168,42 @@ class SpeechSocket(ClientLifecycle):
             raise ProtocolError(
                 f"{len(data)} bytes of audio came before a start message gave their format"
             )
-        if not session.listening:
-            return  # the server ended the turn, and the browser does not know it yet
-        for at in range(0, len(data), _PIECE):
-            session.audio(self._pcm, data[at : at + _PIECE])
-            await asyncio.sleep(0)
-        if session.at_limit:
-            await session.answered()
-            session.answer_truncated()
+        if session.listening:  # else the server ended the turn, and the browser does not know yet
+            await session.audio(self._pcm, data)
 
-    async def _send_answer(self, answer: Answer) -> None:
-        transcript, record = answer.transcript, self._record
-        assert record is not None
-        self._text = ""
-        await self._send(
-            {
-                "type": "final",
-                "text": transcript.text,
-                "language": transcript.language,
-                "heard": record.heard,
-                "wait": record.wait,
-                "guess": record.guess,
-            }
-        )
-        self._answer_sent()
+    async def _send_event(self, event: Event) -> None:
+        match event:
+            case PartialText(text=text):
+                self._text += text
+                await self._send({"type": "partial", "text": self._text})
+            case Answer(transcript=transcript, record=record):
+                self._text = ""
+                await self._send(
+                    {
+                        "type": "final",
+                        "text": transcript.text,
+                        "language": transcript.language,
+                        "heard": record.heard,
+                        "wait": record.wait,
+                        "guess": record.guess,
+                    }
+                )
 
-    def _observe(self, record: UtteranceRecord) -> None:
-        self._record = record
-        self._observed(record)
-
-    async def _send(self, *messages: dict[str, Any]) -> None:
-        """Send messages, after those that wait in the outbox.
+    async def _send(self, message: dict[str, Any]) -> None:
+        """Send a message.
 
         Raises:
             TooSlow: the browser does not read.
         """
-        self._outbox.extend(messages)
         try:
-            async with asyncio.timeout(self._limits.write), self._sending:
-                while self._outbox:
-                    await self._websocket.send_json(self._outbox.popleft())
+            async with asyncio.timeout(self._limits.write):
+                await self._websocket.send_json(message)
         except TimeoutError:
             raise TooSlow(
                 f"the browser did not read for {self._limits.write:g} s; closing the connection"
             ) from None
 
     async def _close_with(self, error: ServerError) -> None:
-        self._shared.count_error(error.code)
         with contextlib.suppress(WebSocketDisconnect, RuntimeError, TooSlow):
             await self._send({"type": "error", "code": error.code, "text": str(error)})
         await self._close(_close_code(error), str(error))

@@ -7,6 +7,8 @@ import contextlib
 import logging
 import select
 import ssl
+from collections.abc import Coroutine
+from typing import Any
 
 from wyoming.asr import (
     Transcribe,
@@ -25,7 +27,6 @@ from wyoming.vad import VoiceStarted, VoiceStopped
 from ...audio.pcm import PcmFormat
 from ...errors import ProtocolError, ServerError, TooSlow, printable, visible
 from ...session import events
-from ...session.events import Answer, Notice
 from ...session.request import LONGEST_NAME, MOST_NAMES, Request
 from ...session.session import Session, SessionContext
 from ..lifecycle import ClientLifecycle, ClientLimits
@@ -71,10 +72,9 @@ class Connection(ClientLifecycle):
         host: str = "",
         tls: ssl.SSLContext | None = None,
     ) -> None:
-        super().__init__(limits, peer=peer)
+        super().__init__(shared, limits, peer=peer)
         self._reader = reader
         self._writer = writer
-        self._shared = shared
         self._info = info
         self.host = host
         self._tls = tls
@@ -92,7 +92,7 @@ class Connection(ClientLifecycle):
                 await self._writer.start_tls(
                     self._tls, ssl_handshake_timeout=self._limits.first_event
                 )
-            await self._serve_and_report(self._serve)
+            await self._serve()
             self._writer.close()
             # A client that does not read for this long loses what has not been sent.
             async with asyncio.timeout(self._limits.write):
@@ -108,31 +108,22 @@ class Connection(ClientLifecycle):
             self._writer.transport.abort()
             raise
 
-    async def _serve(self) -> None:
-        async with asyncio.TaskGroup() as tasks:
-            session = Session(
-                self._shared, tasks, self._send_answer, notify=self._send_notice, name=self._peer
-            )
-            self._session = session
-            try:
-                while data := await self._read_event(self._read, begun=self._frames.mid_frame):
-                    self._frames.feed(data)
-                    while (event := self._frames.next_event()) is not None:
-                        self._event_received()
-                        await self._take(event, session)
-                        await self._yield_if_due()
-                    if session.listening and len(data) < _SMALL_READ:
-                        await self._delay_read(session.read_delay)
-                if self._frames.mid_frame or session.listening:
-                    _LOGGER.debug("%s: disconnected inside an utterance", self._peer)
-            finally:
-                session.abort()
-            await self._answered(session)
-            if self._frames.mid_frame and data is not None:
-                # Not raised: the client may just have disconnected, which deserves no warning.
-                await self._close_with(
-                    ProtocolError("the stream ended in the middle of an event")
-                )
+    async def _receive(self, session: Session) -> None:
+        while data := await self._read_event(self._read, begun=self._frames.mid_frame):
+            self._frames.feed(data)
+            while (event := self._frames.next_event()) is not None:
+                self._event_received()
+                await self._take(event, session)
+                await self._yield_if_due()
+            if session.listening and len(data) < _SMALL_READ:
+                await self._delay_read(session.read_delay)
+        if self._frames.mid_frame or session.listening:
+            _LOGGER.debug("%s: disconnected inside an utterance", self._peer)
+        session.abort()
+        await self._while_connected(session, session.answered())
+        if self._frames.mid_frame and data is not None:
+            # Not raised: the client may just have disconnected, which deserves no warning.
+            await self._report(ProtocolError("the stream ended in the middle of an event"))
 
     async def _read(self) -> bytes:
         """Return the next bytes; b"" at the end of the stream. Begins a time slice."""
@@ -156,53 +147,47 @@ class Connection(ClientLifecycle):
         await asyncio.sleep(seconds)
         transport.resume_reading()
 
-    async def _answered(self, session: Session) -> None:
-        """Wait until no answer is pending.
+    async def _while_connected(self, session: Session, work: Coroutine[Any, Any, None]) -> None:
+        """Await a call of the session, which may have to wait for an answer.
+
+        asyncio notices a reset or the end of the stream only while it reads, and it does not
+        read during this wait.
 
         Raises:
             ConnectionResetError: the client has disconnected.
         """
-        # asyncio notices a reset or the end of the stream only while it reads, and it does not
-        # read during this wait.
-        while session.answering:
-            seen = _connection_state(self._writer)
-            if seen & (select.POLLERR | select.POLLHUP):
-                raise ConnectionResetError("connection reset while an answer was pending")
-            if seen:
-                session.half_closed()
-            with contextlib.suppress(TimeoutError):
-                async with asyncio.timeout(_DISCONNECT_CHECK):
-                    await session.answered()
-
-    async def _receive_audio(self, pcm: PcmFormat, data: bytes, session: Session) -> None:
-        if session.two_pending:
-            await self._answered(session)
-        for at in range(0, len(data) or 1, _READ):
-            session.audio(pcm, data[at : at + _READ])
-            await self._yield_if_due()
-        if session.at_limit:
-            await self._answered(session)
-            session.answer_truncated()
+        if not session.answering:
+            await work
+            return
+        task = asyncio.create_task(work)
+        try:
+            while not task.done():
+                seen = _connection_state(self._writer)
+                if seen & (select.POLLERR | select.POLLHUP):
+                    raise ConnectionResetError("connection reset while an answer was pending")
+                if seen:
+                    session.half_closed()
+                await asyncio.wait([task], timeout=_DISCONNECT_CHECK)
+            await task
+        finally:
+            task.cancel()
 
     async def _take(self, event: Event, session: Session) -> None:
         if AudioChunk.is_type(event.type):
-            await self._receive_audio(_pcm(event), event.payload or b"", session)
+            audio = session.audio(_pcm(event), event.payload or b"")
+            await self._while_connected(session, audio)
         elif AudioStart.is_type(event.type):
-            if session.two_pending:
-                await self._answered(session)
-            session.start(_pcm(event))
+            await self._while_connected(session, session.start(_pcm(event)))
         elif AudioStop.is_type(event.type):
-            # One answer at a time: a client that sends faster than we decode is throttled.
-            await self._answered(session)
-            session.stop()
+            await self._while_connected(session, session.stop())
         elif Transcribe.is_type(event.type):
             session.request(_request(event))
         elif Describe.is_type(event.type):
             await self._write(self._info)
         elif Ping.is_type(event.type):
             text = event.data.get("text")
-            if self._shared.upstreams is not None:
-                self._shared.upstreams.pinged(text)
+            if self._context.upstreams is not None:
+                self._context.upstreams.pinged(text)
             await self._write(Pong(text if isinstance(text, str) else None).event())
         elif SelectProgram.is_type(event.type):
             name = event.data.get("name")
@@ -217,29 +202,8 @@ class Connection(ClientLifecycle):
         else:
             _LOGGER.debug("%s: ignored event %s", self._peer, printable(event.type, 40))
 
-    async def _send_answer(self, answer: Answer) -> None:
-        transcript = answer.transcript
-        await self._write(
-            Transcript(
-                transcript.text, context=answer.context, language=transcript.language
-            ).event()
-        )
-        self._answer_sent()
-
-    def _send_notice(self, notice: Notice) -> None:
-        # No drain() here: notices are few and small, and the answer drains the buffer.
-        match notice:
-            case events.SpeechStarted(seconds=seconds):
-                event = VoiceStarted(timestamp=round(1000 * seconds)).event()
-            case events.SpeechStopped(seconds=seconds):
-                event = VoiceStopped(timestamp=round(1000 * seconds)).event()
-            case events.TranscriptStarted(language=language, context=context):
-                event = TranscriptStart(language=language, context=context).event()
-            case events.PartialText(text=text):
-                event = TranscriptChunk(text=text).event()
-            case events.TranscriptStopped():
-                event = TranscriptStop().event()
-        self._writer.write(write_event(event))
+    async def _send_event(self, event: events.Event) -> None:
+        await self._write(_wyoming(event))
 
     async def _write(self, event: Event) -> None:
         """Send an event.
@@ -258,7 +222,6 @@ class Connection(ClientLifecycle):
             ) from None
 
     async def _close_with(self, error: ServerError) -> None:
-        self._shared.count_error(error.code)
         # A client may wait for an error event or for the end of the stream. It gets both.
         event = Error(str(error), code=error.code).event()
         await send_and_close(self._reader, self._writer, event, self._limits.linger)
@@ -302,6 +265,25 @@ def _connection_state(writer: asyncio.StreamWriter) -> int:
     look = select.poll()
     look.register(connection, select.POLLRDHUP)  # POLLHUP and POLLERR are always reported
     return next((event for _, event in look.poll(0)), 0)
+
+
+def _wyoming(event: events.Event) -> Event:
+    """Convert an event of the session to one of the protocol."""
+    match event:
+        case events.SpeechStarted(seconds=seconds):
+            return VoiceStarted(timestamp=round(1000 * seconds)).event()
+        case events.SpeechStopped(seconds=seconds):
+            return VoiceStopped(timestamp=round(1000 * seconds)).event()
+        case events.TranscriptStarted(language=language, context=context):
+            return TranscriptStart(language=language, context=context).event()
+        case events.PartialText(text=text):
+            return TranscriptChunk(text=text).event()
+        case events.TranscriptStopped():
+            return TranscriptStop().event()
+        case events.Answer(transcript=transcript, context=context):
+            return Transcript(
+                transcript.text, context=context, language=transcript.language
+            ).event()
 
 
 def _pcm(event: Event) -> PcmFormat:
