@@ -56,7 +56,7 @@ async def spoken(
         connection = Connection(
             reader,
             asyncio.StreamWriter(transport, protocol, reader, loop),
-            shared=SessionContext(
+            context=SessionContext(
                 worker=house.worker, vad=vad, offer=house.offer, guess_after=pause
             ),
             info=Event("info"),

@@ -87,7 +87,7 @@ class Server:
 
     @property
     def memory(self) -> AudioMemory:
-        return self.listener._shared.memory
+        return self.listener._context.memory
 
     @asynccontextmanager
     async def client(self) -> AsyncIterator[Speaker]:

@@ -18,7 +18,7 @@ class PageServer:
     """The page and its WebSocket, on one address. The constructor blocks: it reads files.
 
     Args:
-        shared: what all sessions share.
+        context: what all sessions share.
         limits: time and size limits for each browser.
         about: what the page shows about the server.
         names: names of this server besides localhost; IP addresses are always accepted.
@@ -28,7 +28,7 @@ class PageServer:
 
     def __init__(
         self,
-        shared: SessionContext,
+        context: SessionContext,
         limits: ClientLimits,
         about: ServerDescription,
         *,
@@ -36,7 +36,7 @@ class PageServer:
         admission: Admission,
         tls: ssl.SSLContext | None = None,
     ) -> None:
-        self._speech = SpeechSockets(shared, limits, admission)
+        self._speech = SpeechSockets(context, limits, admission)
         app = build_page(self._speech, about, OriginCheck(names))
         self._server = HttpServer(
             app,

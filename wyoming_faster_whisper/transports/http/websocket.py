@@ -40,15 +40,15 @@ class SpeechSockets:
     """Accepts WebSockets and serves them until they end. Lives on the event loop.
 
     Args:
-        shared: what all sessions share.
+        context: what all sessions share.
         limits: time and size limits for each browser.
         admission: admission control. Browsers are counted separately from Wyoming clients.
     """
 
     def __init__(
-        self, shared: SessionContext, limits: ClientLimits, admission: Admission
+        self, context: SessionContext, limits: ClientLimits, admission: Admission
     ) -> None:
-        self._shared = shared
+        self._context = context
         self._limits = limits
         self._admission = admission
         self._sockets: dict[asyncio.Task[Any], SpeechSocket] = {}
@@ -62,7 +62,7 @@ class SpeechSockets:
         """Serve one WebSocket until it ends. Endpoint of a WebSocketRoute."""
         task = asyncio.current_task()
         assert task is not None
-        socket = SpeechSocket(websocket, self._shared, self._limits)
+        socket = SpeechSocket(websocket, self._context, self._limits)
         try:
             gives_way = self._admit(socket)
         except ServerError as error:

@@ -50,7 +50,7 @@ class Connection(ClientLifecycle):
     Args:
         reader: stream from the client.
         writer: stream to the client.
-        shared: what all sessions share.
+        context: what all sessions share.
         info: the answer to describe.
         limits: time and size limits.
         peer: the client's name in the log.
@@ -65,14 +65,14 @@ class Connection(ClientLifecycle):
         reader: asyncio.StreamReader,
         writer: asyncio.StreamWriter,
         *,
-        shared: SessionContext,
+        context: SessionContext,
         info: Event,
         limits: ClientLimits,
         peer: str,
         host: str = "",
         tls: ssl.SSLContext | None = None,
     ) -> None:
-        super().__init__(shared, limits, peer=peer)
+        super().__init__(context, limits, peer=peer)
         self._reader = reader
         self._writer = writer
         self._info = info

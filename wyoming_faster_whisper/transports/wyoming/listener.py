@@ -34,7 +34,7 @@ class Listener:
     """Accepts connections and serves them until they end. Lives on the event loop.
 
     Args:
-        shared: what all sessions share.
+        context: what all sessions share.
         info: the answer to describe.
         limits: time and size limits for each client.
         admission: admission control.
@@ -44,7 +44,7 @@ class Listener:
 
     def __init__(
         self,
-        shared: SessionContext,
+        context: SessionContext,
         info: Event,
         *,
         limits: ClientLimits | None = None,
@@ -52,7 +52,7 @@ class Listener:
         socket_mode: int = 0o600,
         tls: ssl.SSLContext | None = None,
     ) -> None:
-        self._shared = shared
+        self._context = context
         self._info = info
         self._limits = limits or ClientLimits()
         self._admission = admission or Admission()
@@ -195,7 +195,7 @@ class Listener:
         self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, error: Busy
     ) -> None:
         event = Error(str(error), code=error.code).event()
-        self._shared.count_error(error.code)
+        self._context.count_error(error.code)
         try:
             await send_and_close(reader, writer, event, self._limits.linger)
         finally:
@@ -211,7 +211,7 @@ class Listener:
         connection = Connection(
             reader,
             writer,
-            shared=self._shared,
+            context=self._context,
             info=self._info,
             limits=self._limits,
             peer=peer,

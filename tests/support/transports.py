@@ -1,0 +1,233 @@
+"""Clients of every transport behind one interface, for the contract that all transports keep."""
+
+from __future__ import annotations
+
+import asyncio
+from abc import ABC, abstractmethod
+from collections.abc import AsyncIterator
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from typing import ClassVar
+
+from wyoming.asr import Transcript
+from wyoming.audio import AudioStart, AudioStop
+from wyoming.error import Error
+
+from wyoming_faster_whisper.audio.pcm import Samples
+from wyoming_faster_whisper.testing import pcm16
+
+from .serving import DEADLINE, PCM, Peer, Server, chunks, frames, peer
+from .toy_transport import ToyTransport
+from .web import Browser, browser
+
+SHAPE = {"rate": PCM.rate, "width": PCM.width, "channels": PCM.channels}
+
+
+class Refused(Exception):
+    """The server sent an error; args[0] is its code."""
+
+
+class Voice(ABC):
+    """A client of some transport that sends 16 kHz mono PCM."""
+
+    @abstractmethod
+    async def start(self) -> None: ...
+
+    @abstractmethod
+    async def audio(self, data: bytes) -> None: ...
+
+    @abstractmethod
+    async def stop(self) -> None: ...
+
+    @abstractmethod
+    async def text(self) -> str:
+        """Return the text of the next answer.
+
+        Raises:
+            Refused: the server sent an error instead.
+        """
+
+    @abstractmethod
+    async def closed(self) -> None:
+        """Wait until the server has closed the connection."""
+
+    @abstractmethod
+    async def leave(self) -> None:
+        """Drop the connection without a word."""
+
+    async def say(self, samples: Samples, *, chunk: int = 320) -> None:
+        """Send an utterance, in chunks of some bytes."""
+        data = pcm16(samples)
+        await self.start()
+        for at in range(0, len(data), chunk):
+            await self.audio(data[at : at + chunk])
+        await self.stop()
+
+
+class Transport(ABC):
+    """A transport of a running server."""
+
+    options: ClassVar[dict[str, object]] = {}  # options of the server that switch it on
+
+    def __init__(self, server: Server) -> None:
+        self.server = server
+
+    @property
+    @abstractmethod
+    def clients(self) -> int:
+        """Number of clients that the transport serves."""
+
+    @abstractmethod
+    def connect(self) -> AbstractAsyncContextManager[Voice]: ...
+
+    async def start(self) -> None:  # noqa: B027
+        """Start what the server has not started itself."""
+
+    async def close(self) -> None:  # noqa: B027
+        """Stop what start() started."""
+
+    async def drain(self) -> None:
+        """Stop the transport, as the server does when it ends."""
+        self.server.service.stop()
+        await self.server.running
+        await self.server.service.close()
+
+
+class _WyomingVoice(Voice):
+    def __init__(self, peer: Peer) -> None:
+        self._peer = peer
+
+    async def start(self) -> None:
+        self._peer.send(frames([AudioStart(**SHAPE).event()]))
+
+    async def audio(self, data: bytes) -> None:
+        self._peer.send(frames(chunks(data, PCM, chunk=len(data))))
+
+    async def stop(self) -> None:
+        self._peer.send(frames([AudioStop().event()]))
+
+    async def text(self) -> str:
+        event = await self._peer.receive()
+        if Error.is_type(event.type):
+            raise Refused(Error.from_event(event).code)
+        return Transcript.from_event(event).text
+
+    async def closed(self) -> None:
+        assert await self._peer.rest() == b""
+
+    async def leave(self) -> None:
+        await self._peer.vanish(reset=True)
+
+
+class Wyoming(Transport):
+    """Wyoming over TCP."""
+
+    @property
+    def clients(self) -> int:
+        return self.server.connections
+
+    @asynccontextmanager
+    async def connect(self) -> AsyncIterator[Voice]:
+        async with peer(self.server.uri) as connection:
+            yield _WyomingVoice(connection)
+
+
+class _WebVoice(Voice):
+    def __init__(self, browser: Browser) -> None:
+        self._browser = browser
+
+    async def start(self) -> None:
+        await self._browser.start()
+
+    async def audio(self, data: bytes) -> None:
+        await self._browser.connection.send(data)
+
+    async def stop(self) -> None:
+        await self._browser.stop()
+
+    async def text(self) -> str:
+        while (message := await self._browser.receive())["type"] == "partial":
+            pass
+        if message["type"] == "error":
+            raise Refused(message["code"])
+        return str(message["text"])
+
+    async def closed(self) -> None:
+        await self._browser.closed()
+
+    async def leave(self) -> None:
+        self._browser.connection.transport.abort()
+
+
+class Web(Transport):
+    """The WebSocket of the page."""
+
+    options: ClassVar[dict[str, object]] = {"web_port": 0}
+
+    @property
+    def clients(self) -> int:
+        return self.server.browsers
+
+    @asynccontextmanager
+    async def connect(self) -> AsyncIterator[Voice]:
+        async with browser(self.server) as connection:
+            yield _WebVoice(connection)
+
+
+class _ToyVoice(Voice):
+    def __init__(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        self._reader, self._writer = reader, writer
+
+    async def start(self) -> None:
+        self._writer.write(b"start\n")
+
+    async def audio(self, data: bytes) -> None:
+        self._writer.write(b"audio %d\n" % len(data) + data)
+
+    async def stop(self) -> None:
+        self._writer.write(b"stop\n")
+
+    async def text(self) -> str:
+        async with asyncio.timeout(DEADLINE):
+            line = (await self._reader.readline()).decode().strip()
+        kind, _, rest = line.partition(" ")
+        if kind == "error":
+            raise Refused(rest)
+        assert kind == "text", line
+        return rest
+
+    async def closed(self) -> None:
+        async with asyncio.timeout(DEADLINE):
+            assert await self._reader.read() == b""
+
+    async def leave(self) -> None:
+        self._writer.transport.abort()
+
+
+class Toy(Transport):
+    """The smallest transport: tests/support/toy_transport.py."""
+
+    async def start(self) -> None:
+        listener = self.server.listener
+        self._toy = ToyTransport(listener._context, listener._limits, listener._admission)
+        self._port = await self._toy.start()
+
+    @property
+    def clients(self) -> int:
+        return len(self._toy.clients)
+
+    @asynccontextmanager
+    async def connect(self) -> AsyncIterator[Voice]:
+        reader, writer = await asyncio.open_connection("127.0.0.1", self._port)
+        try:
+            yield _ToyVoice(reader, writer)
+        finally:
+            writer.transport.abort()
+
+    async def drain(self) -> None:
+        await self._toy.stop(DEADLINE)
+
+    async def close(self) -> None:
+        await self._toy.stop(0)
+
+
+TRANSPORTS = (Wyoming, Web, Toy)
