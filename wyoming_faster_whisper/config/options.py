@@ -219,7 +219,7 @@ def _from_command_line(opt: Option, given: dict[str, Any]) -> Any:
 def _from_environment(opt: Option, environ: Mapping[str, str]) -> Any:
     source = opt.variable
     text = environ.get(source)
-    if path := environ.get(source + FILE_SUFFIX):
+    if (path := environ.get(source + FILE_SUFFIX, "")) not in _UNSET:
         source += FILE_SUFFIX
         try:
             text = Path(path).read_text(encoding="utf-8").strip()

@@ -227,6 +227,7 @@ def test_a_misspelt_variable_is_warned_about() -> None:
 def test_an_option_left_blank_is_unset(opt: Option, blank: str, tmp_path: Path) -> None:
     assert read_settings([opt.flag, blank], {}) == Given(Settings(), ())
     assert read_settings([], {opt.variable: blank}) == Given(Settings(), ())
+    assert read_settings([], {opt.variable + "_FILE": blank}) == Given(Settings(), ())
     (tmp_path / "blank").write_text(blank + "\n")
     from_file = read_settings([], {opt.variable + "_FILE": str(tmp_path / "blank")})
     assert from_file == Given(Settings(), ())
