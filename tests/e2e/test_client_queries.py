@@ -113,7 +113,7 @@ async def test_bench_compares_servers(serve: Serve, tmp_path: Path) -> None:
 async def test_bench_speaks_in_real_time(tmp_path: Path) -> None:
     write_media(tmp_path / "a.wav", tone(0.3))
     async with plain_server(Plain(partials=("a",)), tmp_path) as server:
-        plan = BenchmarkOptions(files=[str(tmp_path / "a.wav")], uris=[server.uri], trailing=0.1)
+        plan = BenchmarkOptions(files=[str(tmp_path / "a.wav")], uri=[server.uri], trailing=0.1)
         loop = asyncio.get_running_loop()
         started = loop.time()
         (result,) = await bench(plan, Client)

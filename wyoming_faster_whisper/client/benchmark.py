@@ -17,7 +17,6 @@ from pathlib import Path
 
 from ..audio.pcm import SAMPLE_RATE, PcmFormat
 from ..errors import AudioError, SettingError, printable, visible
-from ..transports.address import DEFAULT_URI
 from . import media, plain_screen, plot, screen, word_errors
 from .clips import Spoken
 from .connection import Client, ClientError, TranscriptObserver, Unreachable
@@ -82,19 +81,18 @@ async def bench(options: BenchmarkOptions, new_client: Callable[[str], Client]) 
     """
     if options.plot:
         plot.check_plotting()
-    uris = options.uris or [DEFAULT_URI]
-    names = [await _program(options, new_client(uri)) for uri in uris]
+    names = [await _program(options, new_client(uri)) for uri in options.uri]
     recordings = await asyncio.to_thread(load, options.files)
     counted = any(recording.truth for recording in recordings)
     if counted and not word_errors.can_count():
         screen.note(
             "note: no word error rate; that needs pip install 'wyoming-faster-whisper[bench]'"
         )
-    total = len(recordings) * options.rounds * len(uris)
+    total = len(recordings) * options.rounds * len(options.uri)
     with screen.bar(total, "measuring") as bar:
         results = [
             await _measure(options, uri, name, recordings, new_client, bar)
-            for uri, name in zip(uris, names, strict=True)
+            for uri, name in zip(options.uri, names, strict=True)
         ]
     columns, rows = table(results, recordings)
     screen.table(columns, rows)

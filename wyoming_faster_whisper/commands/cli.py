@@ -94,6 +94,8 @@ def client(argv: Sequence[str] | None = None) -> int:
         from ..client.command import perform
 
         return perform(wanted)
+    except SettingError as error:
+        return _fail(error, 2)
     except KeyboardInterrupt:
         return 130
 

@@ -17,7 +17,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from ..client import Client, Lost
-from ..config.settings import written_out
+from ..config.load import written_out
 from ..process import open_stderr, tell
 from ..transports.address import DEFAULT_URI, Address
 from ..transports.tls import own_context

@@ -13,11 +13,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from .. import __version__
 from ..errors import SettingError
 from ..models import SttLibrary
 from ..models.languages import MULTILINGUAL_V3, means_detect, normalise
-from .options import options, read_options, unknown_variables
-from .settings import Settings, written_out
+from .options import VARIABLES, Parser, expand, options, read_values, unknown_variables
+from .settings import REFERENCE_FLAGS, Settings
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,7 +37,7 @@ def read_settings(argv: Sequence[str], environ: Mapping[str, str]) -> Given:
         SystemExit: by argparse, for --help, --version and unknown flags.
     """
     known = options(Settings)
-    values = read_options(known, written_out(argv), environ)
+    values = read_values(known, command_line(argv), environ)
     warnings = [
         f"{name} is not an option of this server; it is ignored"
         for name in unknown_variables(known, environ)
@@ -48,6 +49,28 @@ def read_settings(argv: Sequence[str], environ: Mapping[str, str]) -> Given:
             "which a restart may empty; choose a permanent folder with --data-dir"
         )
     return Given(settings, (*warnings, *_remarks(values)))
+
+
+def command_line(argv: Sequence[str]) -> dict[str, Any]:
+    """Return the options of a command line, not yet checked.
+
+    Raises:
+        SettingError: a flag is not known or has no value.
+        SystemExit: by argparse, for --help and --version.
+    """
+    parser = Parser(
+        options(Settings),
+        prog="wyoming-faster-whisper",
+        description="Speech-to-text for the home: Whisper over the Wyoming protocol.",
+        epilog=VARIABLES.replace("`", ""),
+    )
+    parser.add_argument("--version", action="version", version=__version__)
+    return vars(parser.parse_args(written_out(argv)))
+
+
+def written_out(argv: Sequence[str]) -> list[str]:
+    """Expand the unambiguous abbreviations of flags in a command line."""
+    return expand(expand(argv, REFERENCE_FLAGS), {opt.flag for opt in options(Settings)})
 
 
 def _checked(settings: Settings) -> Settings:

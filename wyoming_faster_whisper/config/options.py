@@ -1,27 +1,42 @@
-"""Options defined as fields of a dataclass: flags, variables, help texts and checks.
+"""Options defined as fields of a dataclass: flags, variables, help, groups and checks.
 
-The field is the only definition of an option. The flag, the environment variable, the
-variable that names a file with the value, the help text and the row in the documentation are
-derived from it. The fields are in settings.py.
+The field is the only definition of an option. Its flag, its environment variable, the variable
+that names a file with the value, its check, and its place in the help and the documentation are
+derived from it. settings.py has the server's fields, client/options.py those of the client. This
+file imports little, because shell completion loads it at every key press.
+
+The command line takes precedence over the file, and the file over the variable. "" and "null"
+mean unset; Home Assistant's add-on passes "null" for an option left blank.
 """
 
 from __future__ import annotations
 
 import argparse
 import dataclasses
+import math
 import os
 import re
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
-from enum import Enum
+from enum import Enum, StrEnum
+from functools import partial
 from pathlib import Path
 from typing import Any, NoReturn
 
-from .. import __version__
 from ..errors import SettingError
 
 ENV_PREFIX = "WYO_WHISPER_"
 FILE_SUFFIX = "_FILE"
+
+VARIABLES = (
+    "Every option can also be set in the environment: `--some-option` by "
+    f"`{ENV_PREFIX}SOME_OPTION`, or by `{ENV_PREFIX}SOME_OPTION{FILE_SUFFIX}`, which names a "
+    "file that contains the value. The command line takes precedence over the file, and the "
+    "file over the variable."
+)
+
+NETWORK = "Network and TLS"
+"""The group that the server and the client both have."""
 
 _TRUE = frozenset({"1", "true", "yes", "y", "on"})
 _FALSE = frozenset({"0", "false", "no", "n", "off", ""})
@@ -46,8 +61,10 @@ class Option:
     name: str  # of the field; the flag has dashes for underscores
     default: Any
     help: str
+    group: str = ""  # title of its section in the help
     type: type = str
     arity: Arity = Arity.ONE
+    positional: bool = False  # no flag; required
     constant: str | None = None  # value of an OPTIONAL flag that was given without one
     choices: tuple[str, ...] = ()
     words: tuple[str, ...] = ()  # values accepted in place of a number, like auto
@@ -56,24 +73,36 @@ class Option:
     above: float | None = None  # exclusive lower bound
     metavar: str | None = None
     separator: str = os.pathsep  # between REPEATED values in a variable
-    secret: bool = False  # never displayed or logged
 
     @property
     def flag(self) -> str:
-        return "--" + self.name.replace("_", "-")
+        return self.name if self.positional else "--" + self.name.replace("_", "-")
 
     @property
     def variable(self) -> str:
         return ENV_PREFIX + self.name.upper()
 
     @property
-    def shows_default(self) -> bool:
-        return not (self.default is None or self.default is False or self.default == ())
+    def value(self) -> str:
+        """What the help shows in place of a value, like SECONDS."""
+        numbers = {int: "NUMBER", float: "SECONDS"}
+        name = self.metavar or numbers.get(self.type) or self.name.rpartition("_")[2].upper()
+        return "|".join((name, *self.words))
 
     @property
     def shown_default(self) -> str:
-        several = isinstance(self.default, tuple)
-        return ",".join(self.default) if several else str(self.default)
+        """The default in the help; empty if it is not worth showing."""
+        if self.default is None or self.default is False:
+            return ""
+        if isinstance(self.default, tuple):
+            return ",".join(self.default)
+        return f"{self.default:g}" if isinstance(self.default, float) else str(self.default)
+
+    def describe(self, *notes: str) -> str:
+        """Return the help, with the choices and the notes in parentheses."""
+        if self.choices and self.arity is Arity.ONE:
+            notes = (_or(self.choices), *notes)
+        return f"{self.help} ({'; '.join(notes)})" if notes else self.help
 
     def parse(self, text: str, source: str) -> Any:
         """Convert a text to a value and check it.
@@ -87,13 +116,13 @@ class Option:
         """
         if text in self.words:
             return text
+        if self.choices and text not in self.choices:
+            raise SettingError(f"{source} is {text!r}; it must be {_or(self.choices)}")
         try:
             value = self.type(text)
         except ValueError:
             kind = _or((*self.words, {int: "a whole number", float: "a number"}[self.type]))
             raise SettingError(f"{source} is {text!r}; it must be {kind}") from None
-        if self.choices and value not in self.choices:
-            raise SettingError(f"{source} is {text!r}; it must be {_or(self.choices)}")
         # "not >=" instead of "<", so that NaN fails too.
         if self.least is not None and not value >= self.least:
             raise SettingError(f"{source} is {text}; it must be at least {self.least:g}")
@@ -101,19 +130,24 @@ class Option:
             raise SettingError(f"{source} is {text}; it must be at most {self.most:g}")
         if self.above is not None and not value > self.above:
             raise SettingError(f"{source} is {text}; it must be more than {self.above:g}")
+        if self.type is float and not math.isfinite(value):
+            raise SettingError(f"{source} is {text}; it must be finite")
         return value
 
 
 def option(default: Any, help: str, **more: Any) -> Any:
-    """Make a field of Settings. The default determines the type unless `type` is given.
+    """Make a field that defines an option. The default determines the type unless `type` does.
 
     Args:
         default: value of the field if the option is not given.
         help: help text, also for the documentation.
-        more: other fields of Option.
+        more: other fields of Option. A group also holds for the fields below, up to the next
+            field that has one.
     """
     if isinstance(default, bool):
         more.setdefault("arity", Arity.FLAG)
+    elif isinstance(default, StrEnum):
+        more |= {"type": type(default), "choices": tuple(type(default))}
     elif isinstance(default, int | float):
         more.setdefault("type", type(default))
     return dataclasses.field(default=default, metadata={"help": help, **more})
@@ -121,10 +155,59 @@ def option(default: Any, help: str, **more: Any) -> Any:
 
 def options(settings: type) -> list[Option]:
     """Return the options that a dataclass defines, in the order of its fields."""
-    return [
-        Option(name=field.name, default=field.default, **field.metadata)
-        for field in dataclasses.fields(settings)
-    ]
+    known: list[Option] = []
+    group = ""
+    for field in dataclasses.fields(settings):
+        group = field.metadata.get("group", group)
+        known.append(Option(field.name, field.default, **{**field.metadata, "group": group}))
+    return known
+
+
+def _grouped(known: Sequence[Option]) -> dict[str, list[Option]]:
+    groups: dict[str, list[Option]] = {}
+    for opt in known:
+        groups.setdefault(opt.group, []).append(opt)
+    return groups
+
+
+class Parser(argparse.ArgumentParser):
+    """A parser with the options in groups. It raises SettingError for a usage error."""
+
+    def __init__(self, known: Sequence[Option] = (), **more: Any) -> None:
+        # A usage line with all options would fill a screen.
+        takes = [
+            opt.value + " ..." * (opt.arity is Arity.MANY) for opt in known if opt.positional
+        ]
+        more.setdefault("usage", " ".join(["%(prog)s [OPTION ...]", *takes]))
+        shape = partial(argparse.HelpFormatter, max_help_position=30)
+        super().__init__(formatter_class=shape, **more)
+        for title, members in _grouped(known).items():
+            group = self.add_argument_group(title)
+            for opt in members:
+                _add(group, opt)
+
+    def error(self, message: str) -> NoReturn:
+        raise SettingError(f"{message}; --help lists all options")
+
+
+def _add(group: argparse._ArgumentGroup, opt: Option) -> None:
+    shapes: dict[Arity, dict[str, Any]] = {
+        Arity.FLAG: {"action": "store_const", "const": "true"},
+        Arity.OPTIONAL: {"nargs": "?", "const": ""},
+        Arity.MANY: {"nargs": "+" if opt.positional else "*"},
+        Arity.REPEATED: {"action": "append"},
+    }
+    default = opt.shown_default
+    text = opt.describe(f"default: {default}") if default else opt.describe()
+    action = group.add_argument(
+        opt.flag,
+        default=argparse.SUPPRESS,
+        metavar=opt.value,
+        help=text.replace("%", "%%"),
+        **shapes.get(opt.arity, {}),
+    )
+    if opt.choices:  # for argcomplete
+        action.completer = lambda **_: opt.choices  # type: ignore[attr-defined]
 
 
 def expand(argv: Sequence[str], flags: Collection[str]) -> list[str]:
@@ -140,19 +223,20 @@ def expand(argv: Sequence[str], flags: Collection[str]) -> list[str]:
     return expanded
 
 
-def read_options(
-    known: Sequence[Option], argv: Sequence[str], environ: Mapping[str, str]
+def read_values(
+    known: Sequence[Option], given: Mapping[str, Any], environ: Mapping[str, str]
 ) -> dict[str, Any]:
     """Return the values that were given, by option name. Each value is checked on its own.
 
+    Args:
+        given: what a Parser found on the command line.
+
     Raises:
         SettingError: an option has a value that it does not accept.
-        SystemExit: by argparse, for --help and --version.
     """
-    given = vars(_parser(known).parse_args(argv))
     values: dict[str, Any] = {}
     for opt in known:
-        value = _from_command_line(opt, given)
+        value = _from_command_line(opt, given[opt.name]) if opt.name in given else None
         if value is None:
             value = _from_environment(opt, environ)
         if value is not None:
@@ -160,60 +244,13 @@ def read_options(
     return values
 
 
-def _parser(known: Sequence[Option]) -> argparse.ArgumentParser:
-    parser = _Parser(
-        prog="wyoming-faster-whisper",
-        description="Speech-to-text for the home: Whisper over the Wyoming protocol.",
-        epilog="Every option can also be set in the environment: --some-option by "
-        f"{ENV_PREFIX}SOME_OPTION, or by {ENV_PREFIX}SOME_OPTION{FILE_SUFFIX}, which names a "
-        "file that contains the value. The command line takes precedence over the file, and the "
-        "file over the variable.",
-    )
-    for opt in known:
-        shapes: dict[Arity, dict[str, Any]] = {
-            Arity.ONE: {"metavar": opt.metavar or opt.type.__name__.upper()},
-            Arity.FLAG: {"action": "store_const", "const": "true"},
-            Arity.OPTIONAL: {"nargs": "?", "const": "", "metavar": opt.metavar},
-            Arity.MANY: {"nargs": "*", "metavar": opt.metavar},
-            Arity.REPEATED: {"action": "append", "metavar": opt.metavar or "NAME"},
-            Arity.LIST: {"metavar": opt.metavar},
-        }
-        parser.add_argument(
-            opt.flag,
-            dest=opt.name,
-            default=argparse.SUPPRESS,
-            help=_help(opt),
-            **shapes[opt.arity],
-        )
-    parser.add_argument("--version", action="version", version=__version__)
-    return parser
-
-
-class _Parser(argparse.ArgumentParser):
-    """A parser that raises SettingError instead of exiting."""
-
-    def error(self, message: str) -> NoReturn:
-        raise SettingError(f"{message}; --help lists all options")
-
-
-def _help(opt: Option) -> str:
-    text = opt.help
-    if opt.choices and opt.arity is Arity.ONE:
-        text += f": {_or(opt.choices)}"
-    if opt.shows_default:
-        text += f" (default: {opt.shown_default})"
-    return text.replace("%", "%%")
-
-
-def _from_command_line(opt: Option, given: dict[str, Any]) -> Any:
-    if opt.name not in given:
-        return None
-    value = given[opt.name]
-    if isinstance(value, list):
-        items = tuple(opt.parse(text, opt.flag) for text in value if text not in _UNSET)
-        nothing_but_the_flag = opt.arity is Arity.MANY and not value
-        return items if items or nothing_but_the_flag else None
-    return _from_text(opt, value, opt.flag)
+def _from_command_line(opt: Option, value: str | list[str]) -> Any:
+    if isinstance(value, str):
+        return _from_text(opt, value, opt.flag)
+    texts = [text for text in value if opt.positional or text not in _UNSET]
+    nothing_but_the_flag = opt.arity is Arity.MANY and not value
+    items = tuple(opt.parse(text, opt.flag) for text in texts)
+    return items if items or nothing_but_the_flag else None
 
 
 def _from_environment(opt: Option, environ: Mapping[str, str]) -> Any:
@@ -247,7 +284,7 @@ def _from_text(opt: Option, text: str, source: str) -> Any:
         raise SettingError(f"{source} is {text!r}; it must be true or false")
     if opt.arity is Arity.OPTIONAL and text == "":
         return opt.constant
-    if text in _UNSET:
+    if text in _UNSET and not opt.positional:
         return None
     if opt.arity is Arity.LIST:
         return tuple(opt.parse(item.strip(), source) for item in text.split(",") if item.strip())
@@ -272,23 +309,13 @@ def page(known: Sequence[Option]) -> str:
         "",
         "Generated from `wyoming_faster_whisper/config/settings.py` by `script/options`.",
         "",
-        f"Every option can also be set in the environment: `--some-option` by "
-        f"`{ENV_PREFIX}SOME_OPTION`, or by `{ENV_PREFIX}SOME_OPTION_FILE`, which names a file "
-        "that contains the value. The command line takes precedence over the file, and the file "
-        'over the variable. An empty value and `null` mean "not given".',
-        "",
-        "| option | default | what it does |",
-        "|---|---|---|",
+        f'{VARIABLES} An empty value and `null` mean "not given".',
     ]
-    for opt in known:
-        value = "" if opt.arity is Arity.FLAG else f" {opt.metavar or opt.type.__name__.upper()}"
-        if opt.arity is Arity.OPTIONAL:
-            value = f" [{value.strip()}]"
-        if opt.arity is Arity.MANY:
-            value = f" [{value.strip()} ...]"
-        default = f"`{opt.shown_default}`" if opt.shows_default else ""
-        text = opt.help
-        if opt.choices and opt.arity is Arity.ONE:
-            text += f": {_or(opt.choices)}"
-        lines.append(f"| `{opt.flag}{value}` | {default} | {text} |")
+    brackets = {Arity.FLAG: "", Arity.OPTIONAL: " [{}]", Arity.MANY: " [{} ...]"}
+    for title, members in _grouped(known).items():
+        lines += ["", f"## {title}", "", "| option | default | what it does |", "|---|---|---|"]
+        for opt in members:
+            value = brackets.get(opt.arity, " {}").format(opt.value.replace("|", "\\|"))
+            default = f"`{opt.shown_default}`" if opt.shown_default else ""
+            lines.append(f"| `{opt.flag}{value}` | {default} | {opt.describe()} |")
     return "\n".join([*lines, ""])

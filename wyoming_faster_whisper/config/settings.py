@@ -1,27 +1,19 @@
 """The options of the server, as fields of one dataclass.
 
-Each field of Settings defines an option: its flag, its environment variable
-(WYO_WHISPER_<NAME>, or WYO_WHISPER_<NAME>_FILE for a file that contains the value), its help,
-its check and its row in the documentation. The command line takes precedence over the file,
-and the file over the variable. "" and "null" mean unset; Home Assistant's add-on passes "null"
-for an option left blank.
-
-Names, arities and defaults are those of the reference server, so that its command lines and
-containers keep working. docs/migrating.md lists the differences.
+What follows from a field is in options.py. Names, arities and defaults are those of the reference
+server, so that its command lines and containers keep working. docs/migrating.md lists the
+differences.
 """
 
 from __future__ import annotations
 
 import logging
-from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from ..models import SttLibrary
 from ..transports.address import DEFAULT_PORT
-from .options import Arity, expand, option, options, page
-
-STYLES = ("plain", "command")
-pass
+from .options import NETWORK, Arity, option
 
 # CTranslate2's names (its docs/quantization.md). Checking them here rejects a misspelt name
 # without importing CTranslate2, which takes longer than everything else before listening.
@@ -42,44 +34,22 @@ REFERENCE_FLAGS = frozenset(
 )
 
 
+def _port(help: str, *, least: int = 0, **more: Any) -> Any:
+    return option(None, help, type=int, least=least, most=65535, metavar="PORT", **more)
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Settings:
     """The server's settings; every field is an option that the operator can set."""
 
-    uri: str = option(
-        f"tcp://0.0.0.0:{DEFAULT_PORT}",
-        "where to listen: tcp://HOST:PORT, unix://PATH or stdio://",
-    )
-    zeroconf: str | None = option(
-        None,
-        "announce the server over mDNS, under this name, so that Home Assistant discovers it",
-        arity=Arity.OPTIONAL,
-        constant="faster-whisper",
-        metavar="NAME",
-    )
-    advertise_host: str | None = option(
-        None,
-        "address or host name to announce instead of this machine's own, "
-        "for a container on a bridge network",
-        metavar="HOST",
-    )
-    advertise_port: int | None = option(
-        None,
-        "port to announce instead of the one the server listens on",
-        type=int,
-        least=1,
-        most=65535,
-        metavar="PORT",
-    )
-
     model: tuple[str, ...] = option(
         ("auto",),
-        "model: a name (base-int8, small.en, ...), a hub id (owner/name) or a directory; "
-        "auto chooses by the hardware and the models on disk; repeat the option for more "
-        "models, the first is the default (in the variable, separate them by commas)",
+        "a name (base-int8, small.en, ...), a hub id (owner/name) or a directory; auto chooses "
+        "by the hardware and the models on disk; repeat the option for more models, of which the "
+        "first is the default; in the variable, separate them by commas",
+        group="Model",
         arity=Arity.REPEATED,
         separator=",",
-        metavar="MODEL",
     )
     model_budget: int = option(
         300, "megabytes that --model auto may download", least=0, most=100_000, metavar="MB"
@@ -89,39 +59,23 @@ class Settings:
         "folder with models, in the layout of the hub's cache; can be repeated "
         "(default: a folder in the user's home)",
         arity=Arity.REPEATED,
-        metavar="DIR",
     )
     download_dir: str | None = option(
-        None, "folder to download models into (default: the first --data-dir)", metavar="DIR"
+        None, "folder to download models into (default: the first --data-dir)"
     )
     local_files_only: bool = option(False, "never download a model")
-    device: str = option("cpu", "device to decode on: cpu, cuda, cuda:N or auto")
-    compute_type: str = option(
-        "default",
-        "CTranslate2's compute type; default is int8 on a CPU, float16 on a GPU",
-        choices=COMPUTE_TYPES,
-    )
-    cpu_threads: int | str = option(
-        4,
-        "most threads that decode one utterance; auto, 0 or more than there are cores: all cores",
-        words=("auto",),
+    unload_after: float = option(
+        0.0,
+        "free the model's memory after this long without speech and reload it at the next "
+        "utterance; 0 = never",
         least=0,
-        most=1024,
-        metavar="NUMBER|auto",
-    )
-    max_batch: int | str = option(
-        "auto",
-        "most utterances decoded together in one batch; auto: as many as measurements on this "
-        "machine show to be faster",
-        type=int,
-        words=("auto",),
-        least=1,
-        most=256,
-        metavar="NUMBER|auto",
+        most=604_800,
     )
 
     language: str = option(
-        "auto", "language of requests that name none: Whisper's code, a tag like en-US, or auto"
+        "auto",
+        "language of requests that name none: Whisper's code, a tag like en-US, or auto",
+        group="Language",
     )
     languages: tuple[str, ...] = option(
         (),
@@ -134,47 +88,50 @@ class Settings:
         "transcribe the speech, or translate it to English",
         choices=("transcribe", "translate"),
     )
+    text_style: str = option(
+        "plain",
+        "style of the text; command omits the final period and commas, which can keep sentences "
+        "from matching",
+        choices=("plain", "command"),
+    )
+
+    device: str = option(
+        "cpu", "device to decode on: cpu, cuda, cuda:N or auto", group="Decoding"
+    )
+    compute_type: str = option(
+        "default",
+        "CTranslate2's compute type; default is int8 on a CPU, float16 on a GPU",
+        choices=COMPUTE_TYPES,
+    )
+    cpu_threads: int | str = option(
+        4,
+        "most threads that decode one utterance; auto, 0 or more than there are cores: all cores",
+        words=("auto",),
+        least=0,
+        most=1024,
+    )
+    max_batch: int | str = option(
+        "auto",
+        "most utterances decoded together in one batch; auto: as many as measurements on this "
+        "machine show to be faster",
+        type=int,
+        words=("auto",),
+        least=1,
+        most=256,
+    )
     beam_size: int = option(
         0,
         "beam size of the decoder; 0 or less: 5, or 1 where 5 is too slow on this machine",
         most=100,
     )
     initial_prompt: str | None = option(
-        None, "prompt that shows the model the style and the words to expect", metavar="TEXT"
+        None, "prompt that shows the model the style and the words to expect"
     )
-
     audio_context: str = option(
         "auto",
-        "encoder window: auto as long as the speech needs, full the 30 s that Whisper was "
+        "encoder window; auto is as long as the speech needs, full is the 30 s that Whisper was "
         "trained on",
         choices=("auto", "full"),
-    )
-    text_style: str = option(
-        "plain",
-        "command omits the final period and commas, which can keep sentences from matching",
-        choices=STYLES,
-    )
-
-    vad_threshold: float = option(
-        0.5, "VAD probability from which sound counts as speech", least=0.0, most=1.0
-    )
-    vad_min_speech_ms: int = option(
-        64,
-        "minimum total speech in ms; with less, the answer is an empty text",
-        least=0,
-        most=60_000,
-    )
-    vad_min_silence_ms: int = option(
-        2000, "silence in ms that ends a segment; it is not decoded", least=0, most=600_000
-    )
-    vad_clip_threshold: float = option(
-        0.5,
-        "VAD probability below which sound at both ends is cut off",
-        least=0.0,
-        most=1.0,
-    )
-    vad_clip_pad_ms: int = option(
-        400, "sound kept before and after speech, in ms", least=0, most=5000
     )
     guess_after: float = option(
         0.13,
@@ -182,40 +139,70 @@ class Settings:
         "if no more speech follows; 0 = never",
         least=0,
         most=10,
-        metavar="SECONDS",
     )
-    vad_filter: bool = option(False, "accepted for compatibility; silence is never decoded")
-    vad_clip: tuple[str, ...] | None = option(
-        None,
-        "accepted for compatibility; silence is always cut off at both ends",
-        arity=Arity.MANY,
-        choices=tuple(library for library in SttLibrary if library != SttLibrary.AUTO),
-        metavar="STT_LIBRARY",
+    partials: str = option(
+        "off",
+        "send partial text while the speaker speaks; auto does so only while the model is idle, "
+        "on also while other utterances wait",
+        choices=("off", "auto", "on"),
+        metavar="WHEN",
     )
+
+    vad_threshold: float = option(
+        0.5,
+        "VAD probability from which sound counts as speech",
+        group="Voice activity detection",
+        least=0,
+        most=1,
+        metavar="PROBABILITY",
+    )
+    vad_min_speech_ms: int = option(
+        64,
+        "minimum total speech in ms; with less, the answer is an empty text",
+        least=0,
+        most=60_000,
+        metavar="MS",
+    )
+    vad_min_silence_ms: int = option(
+        2000,
+        "silence in ms that ends a segment; it is not decoded",
+        least=0,
+        most=600_000,
+        metavar="MS",
+    )
+    vad_clip_threshold: float = option(
+        0.5,
+        "VAD probability below which sound at both ends is cut off",
+        least=0,
+        most=1,
+        metavar="PROBABILITY",
+    )
+    vad_clip_pad_ms: int = option(
+        400, "sound kept before and after speech, in ms", least=0, most=5000, metavar="MS"
+    )
+
     vad_endpointing: float | str | None = option(
         None,
         "answer after this many seconds of silence without waiting for audio-stop; auto "
         "waits less after a finished sentence than after an unfinished one",
+        group="Endpointing",
         type=float,
         words=("auto",),
         above=0,
         most=600,
-        metavar="SECONDS|auto",
     )
     no_speech_timeout: float = option(
         8.0,
-        "where the server ends the turn: seconds without speech after which it does; 0 = never",
+        "seconds without speech that end the turn, where the server ends turns; 0 = never",
         least=0,
         most=600,
-        metavar="SECONDS",
     )
     longest_command: float = option(
         30.0,
-        "where the server ends the turn: longest command in seconds, from the first word; "
+        "longest command in seconds from its first word, where the server ends turns; "
         "0 = no limit",
         least=0,
         most=14_400,
-        metavar="SECONDS",
     )
     early_answer: float = option(
         2.0,
@@ -223,30 +210,13 @@ class Settings:
         "Assistant's VAD has not ended it; 0 = never",
         least=0,
         most=15,
-        metavar="SECONDS",
-    )
-    partials: str = option(
-        "off",
-        "send partial text while the speaker speaks; auto only while the model is idle, on also "
-        "while other utterances wait",
-        choices=("off", "auto", "on"),
-    )
-
-    stt_library: str = option(
-        "auto",
-        "accepted for compatibility; faster-whisper is always used",
-        choices=tuple(SttLibrary),
-    )
-    sherpa_streaming: bool = option(
-        False, "accepted for compatibility; faster-whisper is always used"
     )
 
     hass_token: str | None = option(
         None,
         "long-lived access token of a Home Assistant administrator, to recognise the names of "
         "entities, areas and floors that are exposed to Assist; needs the extra hass",
-        secret=True,
-        metavar="TOKEN",
+        group="Names from Home Assistant",
     )
     hass_api: str = option(
         "http://homeassistant.local:8123/api", "URL of the Home Assistant API", metavar="URL"
@@ -271,6 +241,26 @@ class Settings:
         most=600,
     )
 
+    uri: str = option(
+        f"tcp://0.0.0.0:{DEFAULT_PORT}",
+        "where to listen: tcp://HOST:PORT, unix://PATH or stdio://",
+        group=NETWORK,
+    )
+    zeroconf: str | None = option(
+        None,
+        "announce the server over mDNS, under this name, so that Home Assistant discovers it",
+        arity=Arity.OPTIONAL,
+        constant="faster-whisper",
+        metavar="NAME",
+    )
+    advertise_host: str | None = option(
+        None,
+        "address or host name to announce instead of this machine's own, "
+        "for a container on a bridge network",
+    )
+    advertise_port: int | None = _port(
+        "port to announce instead of the one the server listens on", least=1
+    )
     allow: tuple[str, ...] = option(
         (),
         "network whose clients may connect, like 192.168.0.0/16; can be repeated; this machine "
@@ -290,97 +280,11 @@ class Settings:
         "certificate authority, a PEM file; clients must show a certificate that it signed",
         metavar="FILE",
     )
-    socket_mode: str = option("0600", "permissions of a unix:// socket, in octal", metavar="MODE")
+    socket_mode: str = option("0600", "permissions of a unix:// socket, in octal")
 
-    event_timeout: float = option(
-        10.0,
-        "timeout for a client's first event, for the rest of an event that has begun, and for "
-        "the TLS handshake",
-        above=0,
-        most=86_400,
-        metavar="SECONDS",
+    max_connections: int = option(
+        256, "most connections at the same time", group="Limits", least=1, most=65535
     )
-    idle_timeout: float = option(
-        300.0, "timeout between two utterances", above=0, most=604_800, metavar="SECONDS"
-    )
-    audio_timeout: float = option(
-        30.0, "timeout without audio inside an utterance", above=0, most=86_400, metavar="SECONDS"
-    )
-    write_timeout: float = option(
-        10.0,
-        "timeout for a client to read what the server sends",
-        above=0,
-        most=86_400,
-        metavar="SECONDS",
-    )
-    unload_after: float = option(
-        0.0,
-        "free the model's memory after this long without speech and reload it at the next "
-        "utterance; 0 = never",
-        least=0,
-        most=604_800,
-        metavar="SECONDS",
-    )
-    decode_timeout: float = option(
-        120.0,
-        "seconds until a decode counts as hung: its model is abandoned and another is loaded, "
-        "once; 0 = never",
-        least=0,
-        most=86_400,
-        metavar="SECONDS",
-    )
-    load_timeout: float = option(
-        300.0,
-        "seconds without progress until loading a model counts as hung: it is abandoned and "
-        "tried again, once; 0 = never",
-        least=0,
-        most=86_400,
-        metavar="SECONDS",
-    )
-
-    metrics_port: int | None = option(
-        None,
-        "serve /metrics for Prometheus, /healthz and /readyz on this port",
-        type=int,
-        least=0,
-        most=65535,
-        metavar="PORT",
-    )
-    metrics_host: str = option("127.0.0.1", "address to serve the metrics on", metavar="HOST")
-    web_port: int | None = option(
-        None,
-        "serve a web page to try the server on this port",
-        type=int,
-        least=0,
-        most=65535,
-        metavar="PORT",
-    )
-    web_host: str = option("127.0.0.1", "address to serve the web page on", metavar="HOST")
-    web_names: tuple[str, ...] = option(
-        (),
-        "host names by which browsers may reach the page besides localhost, this machine's "
-        "name and IP addresses, like stt.example.org,box.lan",
-        arity=Arity.LIST,
-        metavar="NAMES",
-    )
-
-    upstream: tuple[str, ...] = option(
-        (),
-        "Wyoming server to ask first; this server decodes if the upstream is unavailable, busy "
-        "or late; can be repeated, in order of preference",
-        arity=Arity.REPEATED,
-        separator=",",
-        metavar="URI",
-    )
-    upstream_timeout: float = option(
-        1.0,
-        "seconds after the end of speech within which an upstream has to answer",
-        above=0,
-        most=60,
-        metavar="SECONDS",
-    )
-
-    max_connections: int = option(256, "most connections at the same time", least=1, most=65535)
     max_per_address: int = option(
         0,
         "most connections from one address; 0 = only --max-connections counts",
@@ -403,19 +307,82 @@ class Settings:
         256, "most audio in memory, all clients together", least=1, most=65535, metavar="MB"
     )
 
-    log_text: bool = option(False, "log the transcripts as well")
+    event_timeout: float = option(
+        10.0,
+        "timeout for a client's first event, for the rest of an event that has begun, and for "
+        "the TLS handshake",
+        group="Timeouts",
+        above=0,
+        most=86_400,
+    )
+    idle_timeout: float = option(300.0, "timeout between two utterances", above=0, most=604_800)
+    audio_timeout: float = option(
+        30.0, "timeout without audio inside an utterance", above=0, most=86_400
+    )
+    write_timeout: float = option(
+        10.0, "timeout for a client to read what the server sends", above=0, most=86_400
+    )
+    decode_timeout: float = option(
+        120.0,
+        "seconds until a decode counts as hung: its model is abandoned and another is loaded, "
+        "once; 0 = never",
+        least=0,
+        most=86_400,
+    )
+    load_timeout: float = option(
+        300.0,
+        "seconds without progress until loading a model counts as hung: it is abandoned and "
+        "tried again, once; 0 = never",
+        least=0,
+        most=86_400,
+    )
+
+    upstream: tuple[str, ...] = option(
+        (),
+        "Wyoming server to ask first; this server decodes if the upstream is unavailable, busy "
+        "or late; can be repeated, in order of preference",
+        group="Upstream servers",
+        arity=Arity.REPEATED,
+        separator=",",
+        metavar="URI",
+    )
+    upstream_timeout: float = option(
+        1.0,
+        "seconds after the end of speech within which an upstream has to answer",
+        above=0,
+        most=60,
+    )
+
+    metrics_port: int | None = _port(
+        "serve /metrics for Prometheus, /healthz and /readyz on this port",
+        group="HTTP and metrics",
+    )
+    metrics_host: str = option("127.0.0.1", "address to serve the metrics on")
+    web_port: int | None = _port("serve a web page to try the server on this port")
+    web_host: str = option("127.0.0.1", "address to serve the web page on")
+    web_names: tuple[str, ...] = option(
+        (),
+        "host names by which browsers may reach the page besides localhost, this machine's "
+        "name and IP addresses, like stt.example.org,box.lan",
+        arity=Arity.LIST,
+    )
+
+    log_text: bool = option(False, "log the transcripts as well", group="Logging")
     log_json: bool = option(False, "write each log line as a JSON object")
     debug: bool = option(False, "log debug messages")
     log_format: str = option(
         logging.BASIC_FORMAT, "log format, in the syntax of Python's logging"
     )
 
-
-def options_page() -> str:
-    """Return the content of docs/options.md."""
-    return page(options(Settings))
-
-
-def written_out(argv: Sequence[str]) -> list[str]:
-    """Expand the unambiguous abbreviations of flags in a command line."""
-    return expand(expand(argv, REFERENCE_FLAGS), {opt.flag for opt in options(Settings)})
+    vad_filter: bool = option(
+        False, "silence is never decoded", group="Accepted for compatibility, without effect"
+    )
+    vad_clip: tuple[str, ...] | None = option(
+        None,
+        "silence is always cut off at both ends",
+        arity=Arity.MANY,
+        choices=tuple(library for library in SttLibrary if library != SttLibrary.AUTO),
+        metavar="LIBRARY",
+    )
+    stt_library: str = option("auto", "faster-whisper is always used", choices=tuple(SttLibrary))
+    sherpa_streaming: bool = option(False, "faster-whisper is always used")

@@ -11,8 +11,8 @@ import pytest
 
 from wyoming_faster_whisper import __version__
 from wyoming_faster_whisper.config.load import Given, default_data_dir, read_settings
-from wyoming_faster_whisper.config.options import Arity, Option, options
-from wyoming_faster_whisper.config.settings import REFERENCE_FLAGS, Settings, options_page
+from wyoming_faster_whisper.config.options import Arity, Option, options, page
+from wyoming_faster_whisper.config.settings import REFERENCE_FLAGS, Settings
 from wyoming_faster_whisper.errors import SettingError
 
 HOME_ASSISTANT = (
@@ -168,8 +168,8 @@ def test_the_choices_are_those_of_the_reference_server(flag: str, choices: str) 
 
 
 def test_whoever_switches_finds_every_option_in_the_page_about_it() -> None:
-    page = (Path(__file__).parents[3] / "docs" / "migrating.md").read_text(encoding="utf-8")
-    table = page.split("## Every flag")[1].split("\n## ")[0]
+    text = (Path(__file__).parents[3] / "docs" / "migrating.md").read_text(encoding="utf-8")
+    table = text.split("## Every flag")[1].split("\n## ")[0]
     cells = [line.split("|")[1] for line in table.splitlines() if line.startswith("| `")]
     assert {*REFERENCE, "--version"} == set(re.findall("--[a-z-]+", "".join(cells)))
 
@@ -426,13 +426,13 @@ def test_the_command_line_of_the_linuxserver_container() -> None:
 # Help.
 
 
-def test_help_shows_every_option(capsys: pytest.CaptureFixture[str]) -> None:
+def test_help_shows_every_option_in_its_group(capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit) as caught:
         given("--help")
     assert caught.value.code == 0
     text = capsys.readouterr().out
     for opt in options(Settings):
-        assert opt.flag in text
+        assert opt.flag in text.split(f"\n{opt.group}:\n")[1].split("\n\n")[0]
     assert "%(levelname)s:%(name)s:%(message)s" in "".join(text.split())
 
 
@@ -463,5 +463,11 @@ def test_languages_to_detect_are_normalised() -> None:
 
 
 def test_the_page_of_options_is_up_to_date() -> None:
-    page = Path(__file__).parents[3] / "docs" / "options.md"
-    assert page.read_text() == options_page(), "run script/options"
+    written = Path(__file__).parents[3] / "docs" / "options.md"
+    assert written.read_text() == page(options(Settings)), "run script/options"
+
+
+def test_a_row_of_the_page_has_three_cells() -> None:
+    rows = [line for line in page(options(Settings)).splitlines() if line.startswith("| `")]
+    assert len(rows) == len(options(Settings))
+    assert all(len(re.findall(r"(?<!\\)\|", row)) == 4 for row in rows)
