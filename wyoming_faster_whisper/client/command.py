@@ -1,10 +1,4 @@
-"""wyoming-faster-whisper-client: runs a subcommand and returns the exit status.
-
-0    success
-1    failure: no server, no answer, an unreadable file, no speech
-2    usage error
-130  interrupted
-"""
+"""wyoming-faster-whisper-client: runs a subcommand and returns the exit status."""
 
 from __future__ import annotations
 
@@ -17,11 +11,11 @@ from collections.abc import Callable
 from dataclasses import asdict
 from functools import partial
 
-from ..errors import ServerError, SettingError
+from ..errors import SettingError
 from ..speech.vad import SpeechDetector
 from ..transports.tls import client_context
 from . import media, queries, screen
-from .connection import Client, Unreachable
+from .connection import Client, ClientError, Unreachable
 from .options import (
     PROGRAM,
     BenchmarkOptions,
@@ -43,6 +37,7 @@ def perform(options: Command) -> int:
     """Run one subcommand and return its exit status.
 
     Raises:
+        ServerError: an option cannot be used, or the server or a file is not there.
         KeyboardInterrupt: the user interrupted it.
     """
     try:
@@ -51,22 +46,15 @@ def perform(options: Command) -> int:
             new_client = partial(Client, timeout=options.timeout, tls=_context(options))
         done = asyncio.run(_perform(options, new_client))
         sys.stdout.flush()
-    except SettingError as error:
-        return _fail(str(error), 2)
     except Unreachable as error:
-        return _fail(f"{error}; set --uri to its address, or find it with discover", 1)
-    except ServerError as error:
-        return _fail(str(error), 1)
+        raise ClientError(
+            f"{error}; set --uri to its address, or find it with discover"
+        ) from None
     except BrokenPipeError:
         # The reader closed the pipe. Python would report an error when it flushes at exit.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 1
     return 0 if done else 1
-
-
-def _fail(text: str, status: int) -> int:
-    screen.note(f"error: {text}")
-    return status
 
 
 async def _perform(options: Command, new_client: NewClient) -> bool:

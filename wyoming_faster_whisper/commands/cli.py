@@ -96,6 +96,8 @@ def client(argv: Sequence[str] | None = None) -> int:
         return perform(wanted)
     except SettingError as error:
         return _fail(error, 2)
+    except ServerError as error:
+        return _fail(error, 1)
     except KeyboardInterrupt:
         return 130
 
