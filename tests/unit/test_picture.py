@@ -18,7 +18,7 @@ FILES = {".".join(p.relative_to(PACKAGE).with_suffix("").parts): p for p in PACK
 # without its subfolders that are rooms themselves. Every file may import the room "base".
 MAY_IMPORT = {
     "entry": "commands",
-    "commands": "app client config models audio wire",
+    "commands": "app client config models options audio wire",
     "testing": "engine speech audio",
     "app": "transports.wyoming transports.http transports session engine.remote engine.whisper "
     "engine speech biasing config models audio wire",

@@ -15,14 +15,16 @@ import ssl
 import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 from ..client import Client, Lost
-from ..config.load import written_out
+from ..config.load import command_line
+from ..config.options import options, read_values
+from ..config.settings import Settings
 from ..process import open_stderr, tell
 from ..transports.address import DEFAULT_URI, Address
 from ..transports.tls import own_context
 
-_UNSET = ("", "null")  # values that the server, too, takes for an option that is not set
 _SERVER = "wyoming_faster_whisper"
 _FIRST = Path("/proc/1/cmdline")
 
@@ -54,20 +56,20 @@ def default_uri(environ: Mapping[str, str] | None = None, given: Sequence[str] =
     Args:
         given: the server's command line; see server_arguments().
     """
-    uri = _value("uri", environ, given)
-    return DEFAULT_URI if uri is None else to_loopback(uri)
+    return to_loopback(_values(environ, given).get("uri", DEFAULT_URI))
 
 
 def default_tls(
     environ: Mapping[str, str] | None = None, given: Sequence[str] = ()
 ) -> ssl.SSLContext | None:
     """Return a TLS context if this container's server uses TLS (--tls-cert), else None."""
-    cert = _value("tls-cert", environ, given)
-    return None if cert is None else own_context(cert, _value("tls-key", environ, given))
+    values = _values(environ, given)
+    cert = values.get("tls_cert")
+    return None if cert is None else own_context(cert, values.get("tls_key"))
 
 
 def server_arguments(file: Path = _FIRST) -> list[str]:
-    """Return the options of the container's server, with abbreviated flags written out.
+    """Return the options on the command line of the container's server.
 
     Args:
         file: the command line of the container's first process, as in /proc/PID/cmdline.
@@ -76,27 +78,13 @@ def server_arguments(file: Path = _FIRST) -> list[str]:
         line = file.read_bytes().decode(errors="replace").split("\0")[:-1]
     except OSError:
         return []
-    options = line[line.index(_SERVER) + 1 :] if _SERVER in line else []
-    return written_out(options) if options else []
+    return line[line.index(_SERVER) + 1 :] if _SERVER in line else []
 
 
-def _value(name: str, environ: Mapping[str, str] | None, given: Sequence[str]) -> str | None:
-    """Return an option of the server, from its flag, its variable or its _FILE variable."""
-    parser = argparse.ArgumentParser(add_help=False, allow_abbrev=False)
-    parser.add_argument(f"--{name}", dest="value")
-    value = parser.parse_known_args(given)[0].value
-    if value is not None and value not in _UNSET:
-        return str(value)
-    environ = os.environ if environ is None else environ
-    variable = f"WYO_WHISPER_{name.replace('-', '_').upper()}"
-    value = environ.get(variable, "").strip()
-    path = environ.get(f"{variable}_FILE", "")
-    if path not in _UNSET:
-        try:
-            value = Path(path).read_text(encoding="utf-8").strip()
-        except OSError:
-            value = ""  # the server reports this error better
-    return None if value in _UNSET else value
+def _values(environ: Mapping[str, str] | None, given: Sequence[str]) -> dict[str, Any]:
+    """Return the server's address and certificate, as far as they are given."""
+    known = [opt for opt in options(Settings) if opt.name in ("uri", "tls_cert", "tls_key")]
+    return read_values(known, command_line(given), os.environ if environ is None else environ)
 
 
 def to_loopback(uri: str) -> str:

@@ -58,19 +58,16 @@ def command_line(argv: Sequence[str]) -> dict[str, Any]:
         SettingError: a flag is not known or has no value.
         SystemExit: by argparse, for --help and --version.
     """
+    known = options(Settings)
     parser = Parser(
-        options(Settings),
+        known,
         prog="wyoming-faster-whisper",
         description="Speech-to-text for the home: Whisper over the Wyoming protocol.",
         epilog=VARIABLES.replace("`", ""),
     )
     parser.add_argument("--version", action="version", version=__version__)
-    return vars(parser.parse_args(written_out(argv)))
-
-
-def written_out(argv: Sequence[str]) -> list[str]:
-    """Expand the unambiguous abbreviations of flags in a command line."""
-    return expand(expand(argv, REFERENCE_FLAGS), {opt.flag for opt in options(Settings)})
+    written_out = expand(expand(argv, REFERENCE_FLAGS), {opt.flag for opt in known})
+    return vars(parser.parse_args(written_out))
 
 
 def _checked(settings: Settings) -> Settings:
