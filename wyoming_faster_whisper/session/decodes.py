@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, replace
 
 from ..audio.recording import Recording
@@ -27,6 +27,10 @@ _LOGGER = logging.getLogger(__name__)
 # and with at least this probability.
 _ENOUGH_SPEECH = 1.5  # seconds
 _ENOUGH_PROBABILITY = 0.5
+
+# Seconds of silence after which Home Assistant ends a command. A guess that takes longer to
+# decode is not ready in time.
+_USUAL_SILENCE = 0.7
 
 
 @dataclass(slots=True, eq=False)
@@ -82,9 +86,17 @@ class Decodes:
         on_committed: called once per segment with its final text, in order.
         committed: returns the text with which the decode of a segment must begin, because it has
             been sent already, and its language.
+        names_known: waits for the names of the home, which are part of the options, for a limited
+            time.
         score_end: whether guesses also return the decoder's scores for the end of the text.
         name: the client's name in the log.
     """
+
+    decodes_here = True
+    """False while another server decodes the utterance, so that this one need not."""
+
+    upstream = ""
+    """Outcome of the request to an upstream server: "used", "late" or "away"; "" = none asked."""
 
     def __init__(
         self,
@@ -96,6 +108,7 @@ class Decodes:
         on_decoded: Callable[[Segment, Transcript | None], None],
         on_committed: Callable[[Transcript], None],
         committed: Callable[[Segment], tuple[str, str | None]],
+        names_known: Callable[[], Awaitable[object]] | None = None,
         score_end: bool,
         name: str,
     ) -> None:
@@ -108,6 +121,7 @@ class Decodes:
         self._on_decoded = on_decoded
         self._on_committed = on_committed
         self._committed = committed
+        self._names_known = names_known
         self._score_end = score_end
         self._name = name
         self._parts: dict[Segment, _Part] = {}  # in the order of speech
@@ -116,6 +130,16 @@ class Decodes:
 
     def __repr__(self) -> str:
         return f"<Decodes {len(self._parts)} segments, {self.begun} decodes begun>"
+
+    @property
+    def may_guess(self) -> bool:
+        """True if a guess begun now would delay no other client and be ready in time."""
+        return self._worker.idle and self._worker.decode_seconds <= _USUAL_SILENCE
+
+    @property
+    def has_committed(self) -> bool:
+        """True once the text of a segment has been committed."""
+        return any(part.committed for part in self._parts.values())
 
     @property
     def busy(self) -> bool:
@@ -131,6 +155,12 @@ class Decodes:
                     return self._worker.is_waiting(part.job)
                 return not self._worker.idle
         return not self._parts and not self._worker.idle
+
+    def audio_arrived(self) -> None:
+        """Take note that the recording has grown."""
+
+    def stop(self) -> None:
+        """Take note that the recording is complete."""
 
     def committed_before(self, segment: Segment) -> bool:
         """Return whether all segments before this one have been committed."""
@@ -177,11 +207,14 @@ class Decodes:
         for segment in list(self._parts):
             self.drop(segment)
 
-    async def answer(self, segments: Sequence[Segment]) -> list[Transcript]:
+    async def answer(
+        self, segments: Sequence[Segment], *, speech_ended: float
+    ) -> list[Transcript]:
         """Wait for the final texts.
 
         Args:
             segments: all segments of the utterance, in order. Each has been begun.
+            speech_ended: time when the last speech arrived.
 
         Returns:
             One transcript per segment, in order.
@@ -189,6 +222,9 @@ class Decodes:
         Raises:
             ServerError: the model failed.
         """
+        if segments and self._names_known is not None:
+            # After the decodes were begun, so that waiting for names delays none of them.
+            await self._names_known()
         wanted = self._options()
         for segment in segments:
             part = self._parts[segment]

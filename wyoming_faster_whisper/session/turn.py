@@ -16,7 +16,7 @@ from typing import Protocol
 from ..audio.pcm import SAMPLE_RATE, PcmFormat
 from ..engine.protocol import DecodeOptions, Transcript
 from ..engine.queue import Worker
-from ..engine.remote.protocol import Relay, Upstreams
+from ..engine.remote.protocol import Upstreams
 from ..speech import utterance
 from ..speech.endpointing import EndOfTurn, EndReason, TurnRules
 from ..speech.hysteresis import WINDOW, Probabilities, windows
@@ -42,13 +42,10 @@ from .partials import Partials
 from .record import Observer, UtteranceRecord
 from .request import Offer, Request
 from .text import GrowingText
+from .upstream_first import upstream_first
 
 _LOGGER = logging.getLogger(__name__)
 
-# Seconds of silence after which Home Assistant ends a command. A guess that takes longer to
-# decode is not ready in time.
-_USUAL_SILENCE = 0.7
-_AFTER_STOP = 0.25  # minimum seconds that an upstream has for its answer after the turn ended
 # Read-coalescing delays in seconds:
 _READ_DELAY = 0.02  # if audio-stop may come at any time: the delay adds to the answer time
 _READ_DELAY_DECODING = 0.05  # while a decode runs that the answer has to wait for anyway
@@ -153,25 +150,28 @@ class Turn:
             eager=partials == "on",
             on_partial=self._send_partial,
         )
-        self._decodes = Decodes(
+        decodes = Decodes(
             shared.worker,
             tasks,
             self._audio_input.recording,
             options=self._options,
             on_decoded=self._on_decoded,
-            on_committed=self._commit,
+            on_committed=self._partials.commit,
             committed=self._partials.committed,
+            names_known=None if shared.names is None else shared.names.wait,
             score_end=shared.turns.auto,
             name=name,
         )
         self.request = request
-        self._text_committed = False  # text decoded here has been committed
-        self._held: dict[Segment, None] = {}  # not decoded here while an upstream decodes them
-        self._relay: Relay | None = None
-        if shared.upstreams is not None and not request.relayed:
-            self._relay = shared.upstreams.relay(
-                self._audio_input.recording, request.hotwords, self._options().language, tasks
-            )
+        self._decodes = upstream_first(
+            shared.upstreams,
+            decodes,
+            self._audio_input.recording,
+            request,
+            self._options().language,
+            tasks,
+            on_committed=self._partials.commit,
+        )
 
     @property
     def seconds(self) -> float:
@@ -230,8 +230,7 @@ class Turn:
         """
         self._live_stream.chunk(pcm, len(data), self._clock(), self._event_loop_lag.seconds)
         self._audio_input.feed(pcm, data)
-        if self._relay is not None:
-            self._relay.more()
+        self._decodes.audio_arrived()
 
     def client_left(self) -> None:
         """Decode from now on only while the model is idle: the client may not read the answer."""
@@ -242,8 +241,6 @@ class Turn:
         self._event_loop_lag.stop()
         self._partials.cancel()
         self._decodes.drop_all()
-        if self._relay is not None:
-            self._relay.drop()
         self._audio_input.close()
 
     def stop(self) -> None:
@@ -251,8 +248,7 @@ class Turn:
         self._event_loop_lag.stop()
         self._ended_at = self._clock()
         self._audio_input.stop()
-        if self._relay is not None:
-            self._relay.stop()
+        self._decodes.stop()
 
     async def answer(self, why: EndReason) -> Answer:
         """Decode the missing segments and return the answer. Call stop() first.
@@ -268,29 +264,17 @@ class Turn:
         for action in self._utterance.stop(len(self._audio_input.recording)):
             if isinstance(action, utterance.Finalize):
                 parts = action.segments
-            elif isinstance(action, Decode):
-                self._held[action.segment] = None
             else:
                 self._perform(action)
         if self._speech_announced:
             self._notify(SpeechStopped(self._utterance.speech_end))
         self._partials.cancel()
-        relayed = await self._ask_upstream() if parts else None
-        if relayed is not None:
-            texts = [relayed]
-            self._partials.commit(relayed)
-        else:
-            for segment in parts:
-                if segment in self._held:
-                    self._decodes.begin(segment, guess=False)
-            if parts and self._shared.names is not None:
-                # After the decodes were begun, so that waiting for names delays none of them.
-                await self._shared.names.wait()
-            texts = await self._decodes.answer(parts)
+        spoke = self._ended_at if self._last_speech is None else self._last_speech
+        texts = await self._decodes.answer(parts, speech_ended=spoke)
         language = texts[-1].language if texts else self._options().language
         self._start_transcript(language)
         transcript = Transcript(self._partials.end(), language)
-        record = self._record(why, parts, texts, transcript, self._upstream(relayed))
+        record = self._record(why, parts, texts, transcript)
         self._shared.observe(record)
         return Answer(transcript, record, self.request.context)
 
@@ -299,44 +283,14 @@ class Turn:
         if self._transcript_started:
             self._notify(TranscriptStopped())
 
-    @property
-    def _relayed(self) -> bool:
-        """True while an upstream decodes the turn, so that this server need not."""
-        return self._relay is not None and self._relay.alive
-
-    async def _ask_upstream(self) -> Transcript | None:
-        """Return the upstream's text; None if it is late, or if text from here was committed."""
-        upstreams = self._shared.upstreams
-        if self._relay is None or upstreams is None or self._text_committed:
-            return None
-        spoke = self._ended_at if self._last_speech is None else self._last_speech
-        due = max(spoke + upstreams.timeout, self._ended_at + _AFTER_STOP)
-        return await self._relay.answer(max(0.0, due - self._clock()))
-
-    def _upstream(self, relayed: Transcript | None) -> str:
-        if relayed is not None:
-            return "used"
-        if self._relay is not None:
-            return "late" if self._relay.late else "away"
-        asks = self._shared.upstreams is not None and not self.request.relayed
-        return "away" if asks else ""
-
-    def _commit(self, text: Transcript) -> None:
-        self._text_committed = True
-        self._partials.commit(text)
-
     def _options(self) -> DecodeOptions:
         return self._shared.offer.accept(self.request, self._name, self._warned)
 
     def _on_probabilities(self, probabilities: Probabilities) -> None:
-        worker, utterance = self._shared.worker, self._utterance
+        utterance = self._utterance
         actions = utterance.feed(
             probabilities.tolist(),
-            # A guess must not delay other clients, and must be ready when the turn ends.
-            # While an upstream decodes, this server begins only once the upstream is late.
-            may_guess=worker.idle
-            and worker.decode_seconds <= _USUAL_SILENCE
-            and not self._relayed,
+            may_guess=self._decodes.may_guess,
             may_end=self._server_endpointing or self._live_stream.is_live,
         )
         now = self._clock()
@@ -346,7 +300,7 @@ class Turn:
             self._last_speech = max(self._last_windows, now - silent)
         self._last_windows = now
         self._perform(*actions)
-        if utterance.speaking and not self._relayed:
+        if utterance.speaking and self._decodes.decodes_here:
             self._partials.decode_if_due(self._open_segment)
 
     def _open_segment(self) -> Segment | None:
@@ -355,24 +309,15 @@ class Turn:
         Text is sent in order.
         """
         segment = self._utterance.open_segment()
-        if segment is None or not self._decodes.committed_before(segment):
-            return None
-        held = any(one.start < segment.start for one in self._held)
-        return None if held else segment
+        committed = segment is not None and self._decodes.committed_before(segment)
+        return segment if committed else None
 
     def _perform(self, *actions: Action) -> None:
-        wanted = any(isinstance(action, Decode) and not action.guess for action in actions)
-        hold = self._relayed and not wanted
         for action in actions:
             match action:
-                case Decode(segment=segment) if hold:
-                    self._held[segment] = None
                 case Decode(segment=segment, guess=guess, quick=quick):
                     self._partials.cancel()
-                    self._begin_held(before=segment)
                     self._decodes.begin(segment, guess=guess, quick=quick)
-                case Drop(segment=segment) if segment in self._held:
-                    del self._held[segment]
                 case Drop(segment=segment):
                     self._decodes.drop(segment)
                 case Close(segment=segment):
@@ -382,11 +327,6 @@ class Turn:
                     self._notify(SpeechStarted(seconds))
                 case EndTurn(reason=why):
                     self._on_end(self, why)
-
-    def _begin_held(self, before: Segment) -> None:
-        for segment in [one for one in self._held if one.start < before.start]:
-            del self._held[segment]
-            self._decodes.begin(segment, guess=True)
 
     def _on_decoded(self, segment: Segment, text: Transcript | None) -> None:
         if text is None:
@@ -418,7 +358,6 @@ class Turn:
         parts: tuple[Segment, ...],
         texts: list[Transcript],
         transcript: Transcript,
-        upstream: str,
     ) -> UtteranceRecord:
         guess = "dropped" if self._utterance.dropped_guesses else "none"
         if parts and self._decodes.was_guessed(parts[-1]):
@@ -434,7 +373,7 @@ class Turn:
             queued=max((text.queued for text in texts), default=0.0),
             decodes=self._decodes.begun + self._partials.begun,
             guess=guess,
-            upstream=upstream,
+            upstream=self._decodes.upstream,
             verdict=texts[-1].verdict if texts else "silence",
             model=self._options().model,
             language=transcript.language,

@@ -1,4 +1,4 @@
-"""Interface between a turn and the upstream servers that wyoming.py implements. Pure."""
+"""Interface between a session and the upstream servers that wyoming.py implements. Pure."""
 
 from __future__ import annotations
 
