@@ -19,7 +19,7 @@ from rapidfuzz.distance import Levenshtein
 
 from .candidates import EVERYDAY_ZIPF, Candidate, Word, words_of
 from .lexicon import zipf_frequencies
-from .phonetics import READINGS, letters, phonetic_features
+from .phonetics import FEATURES_PER_SOUND, READINGS, letters, phonetic_features
 
 _STOP = re.compile(r"[.!?;:。！？]")  # between two words: a name does not continue past it
 _PAUSE = re.compile(r"[,.!?;:]\s")
@@ -188,7 +188,7 @@ class Corrector:
         )
         if alike < _MIN_SIMILARITY:
             return
-        sounds = len(phonetic_code(right, 0)) / 3  # a consonant has three features
+        sounds = len(phonetic_code(right, 0)) / FEATURES_PER_SOUND
         common = [
             self.zipf_frequency(words[at].text) for at in range(first + before, last - after)
         ]

@@ -17,7 +17,7 @@ from rapidfuzz.distance import Levenshtein
 from .candidates import Word, words_of
 from .carrier_phrases import is_order_about
 from .correct import Corrector, common_prefix, name_words, phonetic_code
-from .phonetics import READINGS
+from .phonetics import FEATURES_PER_SOUND, READINGS
 
 _NEAR = 5  # maximum rewrites whose name follows a carrier phrase
 _NEAR_ELSEWHERE = 2  # maximum other rewrites
@@ -51,7 +51,6 @@ _KNOWN = 10.0
 _KNOWN_ABOUT = -5.0
 _EDGE_ELSEWHERE = 2.0
 
-_FEATURES = 3  # phonetic features per consonant
 _EXACT = 2.0  # similarity, for min_gain, of a name that a hypothesis spells exactly
 
 
@@ -262,8 +261,8 @@ def _min_gain(
     gone_words = said[before : len(said) - after]
     known = bool(gone) and all(home.zipf_frequency(word.text) for word in gone_words)
     parts = name_words(place.name)
-    sounds = len(phonetic_code(parts, 0)) / _FEATURES
-    around = max(0.0, len(phonetic_code(came, 0)) / _FEATURES - sounds)
+    sounds = len(phonetic_code(parts, 0)) / FEATURES_PER_SOUND
+    around = max(0.0, len(phonetic_code(came, 0)) / FEATURES_PER_SOUND - sounds)
     least = _BASE_GAIN + _PER_ALIKE * alike + _PER_SOUND * sounds + _PER_SOUND_AROUND * around
     least += _PER_SIMILARITY * place.similarity + _ABOUT * about
     least += (_EDGE if about else _EDGE + _EDGE_ELSEWHERE) * place.function_word_at_edge

@@ -19,7 +19,8 @@ _CONSONANTS = {
     "l": "Dl+", "r": "Rl+", "w": "Bl+", "y": "Jl+", "h": "h",
 }  # fmt: skip
 _VOWELS = {"i": "FH", "e": "FM", "a": "CM", "o": "KM", "u": "KH"}
-_FEATURES = str.maketrans(_CONSONANTS | _VOWELS)
+_TO_FEATURES = str.maketrans(_CONSONANTS | _VOWELS)
+FEATURES_PER_SOUND = 3  # those of a consonant; a vowel counts as two thirds of a sound
 
 _DIGITS = dict(
     zip("0123456789", "zero one two three four five six seven eight nine".split(), strict=True)
@@ -99,4 +100,4 @@ def sounds(word: str, reading: int = 0) -> str:
 @lru_cache(maxsize=8192)
 def phonetic_features(word: str, reading: int = 0) -> str:
     """Return the phonetic features of one word, concatenated."""
-    return sounds(word, reading).translate(_FEATURES)
+    return sounds(word, reading).translate(_TO_FEATURES)
