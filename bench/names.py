@@ -6,7 +6,9 @@ reference server, which gets the names from the same (fake) Home Assistant. No w
 the control sets: 200 sentences without names, 100 of them by two voices each, and the recorded
 orders in the folders given with --orders.
 
-Decoding takes most of the time. --heard FILE scores the texts of an earlier run.
+Decoding takes most of the time. --heard FILE scores the texts of an earlier run. --phonetics puts
+the phonetic code of a library in the place of the server's; with --heard it affects only the
+correction of texts, because rescoring happens while decoding.
 """
 
 from __future__ import annotations
@@ -33,6 +35,7 @@ from .speech.homes import FRESH, FRESH_VOICES, HELD_OUT, TUNING, Home
 from .speech.synthesis import Voice, say
 from .support.clips import Clip, load, to_samples
 from .support.models import model_directory
+from .support.phonetic_codes import CODES, OWN, use
 from .support.playback import NoAnswer, play
 from .support.report import align, progress, write_json
 from .support.servers import Options, Server, reference_python
@@ -186,7 +189,9 @@ def with_correction(heard: dict[str, list[str]], corrector: Corrector) -> dict[s
 def score(home: Home, names: Sequence[str], heard: Heard, count: int) -> dict[str, Any]:
     corrector = Corrector(names)
     commands = home.commands(count)
+    started = time.process_time()
     orders = with_correction(heard.orders, corrector)
+    correction = (time.process_time() - started) / len(commands)
     right = {
         way: [is_right(name, text) for (_, name, _), text in zip(commands, texts, strict=True)]
         for way, texts in orders.items()
@@ -201,11 +206,8 @@ def score(home: Home, names: Sequence[str], heard: Heard, count: int) -> dict[st
         before, after = texts["plain"], texts["both"]
         changed[label] = {
             "texts": len(before),
-            "changed": [
-                [one, other]
-                for one, other in zip(before, after, strict=True)
-                if plain(one) != plain(other)
-            ],
+            "changed": _changed(before, after),
+            "corrected": _changed(before, [corrector.correct(text) for text in before]),
         }
     return {
         "names": len(names),
@@ -218,12 +220,21 @@ def score(home: Home, names: Sequence[str], heard: Heard, count: int) -> dict[st
         "changed": changed,
         "seconds": {way: fmean(all_seconds) for way, all_seconds in heard.seconds.items()},
         "asked": len(heard.seconds.get("both", ())),
+        "correction": correction,
         "orders": [
             {"said": said, "name": name, "voice": str(voice)}
             | {way: texts[at] for way, texts in orders.items()}
             for at, (said, name, voice) in enumerate(commands)
         ],
     }
+
+
+def _changed(before: Sequence[str], after: Sequence[str]) -> list[list[str]]:
+    return [
+        [one, other]
+        for one, other in zip(before, after, strict=True)
+        if plain(one) != plain(other)
+    ]
 
 
 def _share(
@@ -250,6 +261,7 @@ def table(report: dict[str, Any]) -> str:
             f"{report['asked']} texts were asked about: {seconds['both']:.2f} s of a core each, "
             f"{seconds['plain']:.2f} s without names"
         )
+    lines.append(f"correction alone: {1000 * report['correction']:.1f} ms of a core per text")
     for label, name in (
         ("others", "sentences without names"),
         ("fresh", "fresh sentences without names"),
@@ -257,7 +269,10 @@ def table(report: dict[str, Any]) -> str:
     ):
         part = report["changed"][label]
         if part["texts"]:
-            lines.append(f"{len(part['changed'])} of {part['texts']} {name} changed")
+            lines.append(
+                f"{len(part['changed'])} of {part['texts']} {name} changed, "
+                f"{len(part['corrected'])} by correction alone"
+            )
             lines += [f"  {before!r} became {after!r}" for before, after in part["changed"]]
     return "\n".join(lines)
 
@@ -275,6 +290,12 @@ def parse_arguments() -> argparse.Namespace:
         metavar="DIR",
         help="folder of recorded orders without names (repeatable)",
     )
+    parser.add_argument(
+        "--phonetics",
+        choices=CODES,
+        default=OWN,
+        help="phonetic code (default: %(default)s, the server's)",
+    )
     parser.add_argument("--no-reference", action="store_true", help="do not run the reference")
     parser.add_argument(
         "--heard",
@@ -291,12 +312,13 @@ def parse_arguments() -> argparse.Namespace:
 def main() -> None:
     arguments = parse_arguments()
     home = {"held-out": HELD_OUT, "tuning": TUNING}[arguments.home]
-    if arguments.heard:
-        heard = Heard(**json.loads(arguments.heard.read_text())["heard"])
-    else:
-        heard = asyncio.run(listen(arguments, home))
     names = asyncio.run(names_of(home))
-    report = score(home, names, heard, arguments.count)
+    with use(arguments.phonetics, names):
+        if arguments.heard:
+            heard = Heard(**json.loads(arguments.heard.read_text())["heard"])
+        else:
+            heard = asyncio.run(listen(arguments, home))
+        report = score(home, names, heard, arguments.count)
     print(table(report))
     if arguments.json:
         write_json(arguments.json, {"home": arguments.home, "heard": asdict(heard), **report})
