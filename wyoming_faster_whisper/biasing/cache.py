@@ -43,7 +43,7 @@ class NameCache:
         self._names: tuple[str, ...] | None = None  # None: never fetched
         self._last_fetch = float("-inf")  # seconds
         self._failing = False
-        self._waited = False  # an utterance waited max_wait without getting names
+        self._timed_out = False  # an utterance waited max_wait without getting names
         self._task: asyncio.Task[None] | None = None
 
     def __repr__(self) -> str:
@@ -65,10 +65,10 @@ class NameCache:
 
     async def wait(self) -> tuple[str, ...]:
         """Return the names for an utterance that has ended; see the class for when it waits."""
-        vain = self._failing or self._waited
-        if self._names is None and not vain and self._task is not None:
-            _, waiting = await asyncio.wait([self._task], timeout=self._max_wait)
-            self._waited = bool(waiting)
+        hopeless = self._failing or self._timed_out
+        if self._names is None and not hopeless and self._task is not None:
+            _, pending = await asyncio.wait([self._task], timeout=self._max_wait)
+            self._timed_out = bool(pending)
         return self.names
 
     async def close(self) -> None:

@@ -25,7 +25,8 @@ _FUNCTION_WORD_AT_EDGE = -2.5
 # find the name.
 _KNOWN = -4.0
 _EVERYDAY = -3.0
-# Penalty for replacing a function word together with OOV words: "the starkey is" is not Sparkles.
+# Penalty for replacing a function word together with an out-of-vocabulary (OOV) word: "the
+# starkey is" is not Sparkles.
 _FUNCTION_WORD_BY_SOUND = -1.0
 
 _MOST_SOUNDS = 8.0  # more sounds than this add no evidence
@@ -53,7 +54,7 @@ class Candidate:
     first: int  # index of the first replaced word
     last: int  # index after the last replaced word
     sounds: float  # number of sounds in the words of the name that were not recognised exactly
-    missed: float  # number of those sounds that the text does not match
+    missed: float  # number of these sounds that the text lacks
     spelling: float  # similarity of the spellings, 0 to 1
     zipf: float  # Zipf frequency of the rarest replaced word; 0 = out of vocabulary
     split: bool  # the text has more words here than the name
@@ -85,4 +86,5 @@ class Candidate:
 
 
 def words_of(text: str) -> list[Word]:
+    """Return the words of a text; "Wi-Fi" and "Monika's" are one word each."""
     return [Word(match[0], match.start(), match.end()) for match in _WORD.finditer(text)]

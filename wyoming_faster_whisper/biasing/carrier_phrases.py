@@ -1,10 +1,10 @@
 """Carrier phrases: the words of a command or question that precede a device name. Pure.
 
-"Start the work in ten minutes" is a command to some device, possibly a Worx; "the works
-will start on Monday" is not. A command has its verb among its first words, and the device
-follows the verb closely: "turn off the ..." is a carrier phrase, "put the chairs away
-before ..." is not. A question begins with its question word or verb: "is the ...",
-"what is the status of the ...".
+After "start the", a word that sounds like a name probably is one: "start the works in ten
+minutes" means the Worx, "the works will start on Monday" does not. In a command the verb
+is among the first words, and the name follows it closely: "turn off the ..." is a carrier
+phrase, "put the chairs away before ..." is not. A question begins with its question word
+or verb: "is the ...", "what is the status of the ...".
 """
 
 from __future__ import annotations
@@ -51,7 +51,7 @@ _BEING = {
     "nl": "is zijn was",
     "pt": "está estão é",
 }
-_OTHERS = {  # what a question asks for, and the units of a setting
+_STATES_AND_UNITS = {  # what questions ask for, and units of settings
     "en": "status state percent degrees seconds minute minutes hour hours",
     "de": "status prozent grad sekunden minute minuten stunde stunden",
     "es": "estado por ciento grados segundos minuto minutos hora horas",
@@ -69,14 +69,14 @@ def _sets(words: dict[str, str]) -> dict[str, frozenset[str]]:
 _VERBS_OF, _ASKING_OF, _BEING_OF = _sets(_VERBS), _sets(_ASKING), _sets(_BEING)
 _NONE: frozenset[str] = frozenset()
 
-_NEAR = 3  # the verb is among the first words of the text and among the last before the name
-_QUESTION = 6  # maximum words of a question before the name: "what is the status of the"
+_VERB_WITHIN = 3  # words: the verb is among the first of the text and the last before the name
+_LONGEST_QUESTION = 6  # words before the name: "what is the status of the"
 _FUNCTION_WORD_ZIPF = 6.5  # words above are function words ("of", "my", "at"); "good" has 6.4
 _CARRIER_ZIPF = 6.0  # Zipf frequency; words above may occur anywhere around a name
 
 
 def is_order_about(before: Iterable[str], language: str) -> bool:
-    """Return whether these words begin a command or question whose device comes next.
+    """Return whether these words are a carrier phrase, so that a name comes next.
 
     Args:
         before: the words of the text before the possible name.
@@ -84,24 +84,26 @@ def is_order_about(before: Iterable[str], language: str) -> bool:
     """
     words = [word for word in map(str.casefold, before) if word not in _POLITE]
     verbs = _VERBS_OF.get(language, _NONE)
-    little = [zipf_frequencies(language).get(word, 0.0) > _FUNCTION_WORD_ZIPF for word in words]
-    for at in range(max(0, len(words) - _NEAR), min(len(words), _NEAR)):
-        if words[at] in verbs and not any(little[:at]):
+    is_function_word = [
+        zipf_frequencies(language).get(word, 0.0) > _FUNCTION_WORD_ZIPF for word in words
+    ]
+    for at in range(max(0, len(words) - _VERB_WITHIN), min(len(words), _VERB_WITHIN)):
+        if words[at] in verbs and not any(is_function_word[:at]):
             return True
     return (
-        0 < len(words) <= _QUESTION
+        0 < len(words) <= _LONGEST_QUESTION
         and words[0] in _ASKING_OF.get(language, _NONE)
         and not _BEING_OF[language].isdisjoint(words)
-        and little[-1]
+        and is_function_word[-1]
     )
 
 
 @lru_cache(maxsize=2)
 def carrier_words(language: str) -> frozenset[str]:
     """Return the lower-case words that surround a name in commands and questions."""
-    little = (
-        word for word, common in zipf_frequencies(language).items() if common > _CARRIER_ZIPF
+    common_words = (
+        word for word, zipf in zipf_frequencies(language).items() if zipf > _CARRIER_ZIPF
     )
-    said = (_VERBS, _ASKING, _BEING, _OTHERS)
-    own = (word for words in said for word in words.get(language, "").split())
-    return frozenset((*little, *own, *_POLITE))
+    tables = (_VERBS, _ASKING, _BEING, _STATES_AND_UNITS)
+    own = (word for words in tables for word in words.get(language, "").split())
+    return frozenset((*common_words, *own, *_POLITE))

@@ -1,10 +1,11 @@
 """Correction of misrecognised names in a text, by sound and spelling. Pure.
 
-A recogniser that does not know "Ecobee" writes down what it sounds like: "incubi",
-"eco be". The corrector compares every short run of words with every name of the home.
-Each matching sound adds evidence for the name, each missing sound subtracts some, and
-common words need more evidence than rare ones. So "incubi" becomes "Ecobee", while
-"light" remains "light" in a home that has a "Lyte".
+A recogniser that does not know "Ecobee" writes words that sound like it, such as "eco
+bee". The corrector compares every short run of words with every name of the home. Each
+matching sound adds evidence for the name, each missing sound subtracts some, and common
+words need more evidence than rare ones. So "eco bee" becomes "Ecobee", while "light"
+remains "light" in a home that has a "Lyte". Resemblances too weak for this ("incubi") are
+left to rescoring by the decoder (hypotheses.py).
 """
 
 from __future__ import annotations
@@ -21,15 +22,15 @@ from .candidates import EVERYDAY_ZIPF, Candidate, Word, words_of
 from .lexicon import zipf_frequencies
 from .phonetics import FEATURES_PER_SOUND, READINGS, letters, phonetic_features
 
-_STOP = re.compile(r"[.!?;:。！？]")  # between two words: a name does not continue past it
+_STOP = re.compile(r"[.!?;:。！？]")  # between two words; a name does not continue past it
 _PAUSE = re.compile(r"[,.!?;:]\s")
 _MIN_SIMILARITY = 0.5  # phonetic, 0 to 1; no other evidence outweighs a lower one
-_MORE_WORDS = 2  # more than the name has: "net at mode" for "Netatmo"
+_EXTRA_WORDS = 2  # at most that the text has more than the name: "net at mode" for "Netatmo"
 _LONGEST_NAME = 6  # words; longer names are ignored
 _LONGEST_TEXT = 400  # words; the rest of a longer dictation is not corrected
 
 _EDGE_WORD_ZIPF = 6.2  # words above are function words: "on", "the", "to"
-_NAME_WORD_ZIPF = 5.0  # minimum that a word of a name gets: it is expected here
+_NAME_WORD_ZIPF = 5.0  # minimum Zipf frequency of a word of a name: in this home it is common
 
 
 class Corrector:
@@ -38,8 +39,8 @@ class Corrector:
     Args:
         names: in the spelling to write; of two that differ only in case, accents and
             punctuation the first is used. Names of more than 6 words are ignored.
-        language: Whisper's language code. Without a word list only exact matches are
-            rewritten, with the punctuation and case of the name.
+        language: Whisper's language code. In a language without a word list the corrector
+            changes only punctuation and accents: "wifi plug" to "Wi-Fi Plug".
     """
 
     def __init__(self, names: Sequence[str], language: str = "en") -> None:
@@ -60,7 +61,7 @@ class Corrector:
         self._codes = [
             phonetic_code(parts, reading) for reading in range(READINGS) for parts in self._parts
         ]
-        self._most_words = max(map(len, known), default=0) + _MORE_WORDS
+        self._most_words = max(map(len, known), default=0) + _EXTRA_WORDS
 
     def correct(self, text: str) -> str:
         """Return the text with every misrecognised or misspelt name corrected."""
@@ -71,14 +72,15 @@ class Corrector:
         ):
             if candidate.evidence <= 0:
                 break
-            if not self._misspells(candidate, words) and all(
+            if not self._replaces_misspelling(candidate, words) and all(
                 candidate.last <= other.first or other.last <= candidate.first for other in chosen
             ):
                 chosen.append(candidate)
         changes = [
             (words[found.first].start, words[found.last - 1].end, found.name) for found in chosen
         ]
-        for start, end, name in sorted([*changes, *self._misspelt(text, words)], reverse=True):
+        changes += self._other_spellings(text, words)
+        for start, end, name in sorted(changes, reverse=True):
             text = text[:start] + name + text[end:]
         return text
 
@@ -96,12 +98,12 @@ class Corrector:
                     done = last
                     break
 
-    def _misspells(self, candidate: Candidate, words: Sequence[Word]) -> bool:
-        """Return whether a written word is a misspelt everyday word rather than the name.
+    def _replaces_misspelling(self, candidate: Candidate, words: Sequence[Word]) -> bool:
+        """Return whether a word to be replaced is a misspelt everyday word, not the name.
 
-        An everyday word explains it if it is one edit from the written word and closer to
-        the name: "expresso" is a misspelt "espresso", not a Nespresso. "valant" is one edit
-        from "valiant", but that is no closer to Vaillant, so the name remains possible.
+        It is one if an everyday word is one edit from it and closer to the name: "expresso"
+        is a misspelt "espresso", not a Nespresso. "valant" is one edit from "valiant", but
+        that is no closer to Vaillant, so the name remains possible.
         """
         name = name_words(candidate.name)
         return len(name) == 1 and any(
@@ -109,8 +111,13 @@ class Corrector:
             for word in words[candidate.first : candidate.last]
         )
 
-    def _misspelt(self, text: str, words: Sequence[Word]) -> Iterator[tuple[int, int, str]]:
-        """Yield (start, end, name) for names written with other punctuation: "wifi", "Wi-Fi"."""
+    def _other_spellings(
+        self, text: str, words: Sequence[Word]
+    ) -> Iterator[tuple[int, int, str]]:
+        """Yield (start, end, name) for names with other punctuation or accents: "wifi plug".
+
+        A name that differs only in case stays as it is written.
+        """
         for name, first, last in self.exact_matches(words):
             start, end = words[first].start, words[last - 1].end
             written = text[start:end]
@@ -148,24 +155,24 @@ class Corrector:
             scorer=Levenshtein.normalized_similarity,
             score_cutoff=_MIN_SIMILARITY,
         )
-        # Both readings of a name may match; weigh it once.
+        # Both readings of a name may match; compare it once.
         pairs = {
             (row, column % len(self._parts)) for row, column in zip(*alike.nonzero(), strict=True)
         }
         for row, column in sorted(pairs):
             parts = self._parts[column]
             first, last = spans[row]
-            if last - first <= len(parts) + _MORE_WORDS:
-                yield from self._weigh(words, plain, first, last, parts)
+            if last - first <= len(parts) + _EXTRA_WORDS:
+                yield from self._compare(words, plain, first, last, parts)
 
     def _free(self, words: Sequence[Word]) -> list[bool]:
-        """Return which words may be replaced: no numbers, and no words of a correct name."""
+        """Return for each word whether it may be replaced: not a number, not part of a name."""
         free = [not any(c.isdigit() for c in word.letters) for word in words]
         for _, first, last in self.exact_matches(words):
             free[first:last] = [False] * (last - first)
         return free
 
-    def _weigh(
+    def _compare(
         self,
         words: Sequence[Word],
         plain: Sequence[str],
@@ -173,7 +180,7 @@ class Corrector:
         last: int,
         parts: tuple[str, ...],
     ) -> Iterator[Candidate]:
-        """Compare the words that differ, without the matching words at either end."""
+        """Yield a candidate if these words resemble the name, without equal words at the ends."""
         heard = plain[first:last]
         before = common_prefix(heard, parts)
         after = common_prefix(heard[before:][::-1], parts[before:][::-1])
@@ -206,6 +213,7 @@ class Corrector:
         )
 
     def zipf_frequency(self, word: str) -> float:
+        """Return the Zipf frequency of a word, at least 5 if a name contains the word."""
         small = word.casefold().replace("’", "'")
         forms = (small, small.removesuffix("'s"), letters(word))
         known = max(self._zipf.get(form, 0.0) for form in forms)
@@ -213,11 +221,12 @@ class Corrector:
 
 
 def name_words(text: str) -> tuple[str, ...]:
+    """Return the words of a name, each normalised by letters()."""
     return tuple(word.letters for word in words_of(text))
 
 
 def _between(written: str, name: str, plain: Sequence[str]) -> bool:
-    """Return whether a plain word is one edit from the written one and closer to the name."""
+    """Return whether a plain word is one edit from the written word and closer to the name."""
     far = Levenshtein.distance(written, name)
     return any(
         Levenshtein.distance(word, name) == far - 1
@@ -228,6 +237,7 @@ def _between(written: str, name: str, plain: Sequence[str]) -> bool:
 
 
 def phonetic_code(parts: Sequence[str], reading: int) -> str:
+    """Return the phonetic features of words that letters() has normalised, without gaps."""
     return "".join(phonetic_features(part, reading) for part in parts)
 
 

@@ -100,7 +100,7 @@ class _Conversation:
 
     def __init__(self, socket: aiohttp.ClientWebSocketResponse) -> None:
         self._socket = socket
-        self._asked = 0
+        self._requests = 0  # sent so far; each has a number
 
     @classmethod
     async def begin(cls, socket: aiohttp.ClientWebSocketResponse, token: str) -> _Conversation:
@@ -119,8 +119,8 @@ class _Conversation:
         The answer to a subscription is its first event. An answer is None if this version
         of Home Assistant does not know the request.
         """
-        numbers = range(self._asked + 1, self._asked + 1 + len(questions))
-        self._asked += len(questions)
+        numbers = range(self._requests + 1, self._requests + 1 + len(questions))
+        self._requests += len(questions)
         for number, question in zip(numbers, questions, strict=True):
             await self._socket.send_json({"id": number, **question})
         answers: dict[int, Any] = {}
@@ -169,7 +169,7 @@ async def _names(home: _Conversation) -> tuple[str, ...]:
         )
         entries = {entity: entry for entity, entry in (entries or {}).items() if entry}
         states = (event or {}).get("a") or {}
-    # An entity without an area of its own belongs to the area of its device.
+    # An entity without an area of its own is in the area of its device.
     device_areas: dict[str, str] = {}
     if any(entry.get("device_id") and not entry.get("area_id") for entry in entries.values()):
         [devices] = await home.ask({"type": "config/device_registry/list"})
@@ -192,9 +192,9 @@ async def _names(home: _Conversation) -> tuple[str, ...]:
     places += [(floor, floor["floor_id"] in used_floors) for floor in floors or ()]
     return unique(
         (
-            *(name for place, busy in places if busy for name in _called(place)),
+            *(name for place, in_use in places if in_use for name in _place_names(place)),
             *spoken,
-            *(name for place, busy in places if not busy for name in _called(place)),
+            *(name for place, in_use in places if not in_use for name in _place_names(place)),
             *others,
         )
     )
@@ -204,7 +204,7 @@ def _aliases(record: Mapping[str, Any]) -> Sequence[Any]:
     return record.get("aliases") or ()
 
 
-def _called(place: Mapping[str, Any]) -> Sequence[Any]:
+def _place_names(place: Mapping[str, Any]) -> Sequence[Any]:
     return (place.get("name"), *_aliases(place))
 
 

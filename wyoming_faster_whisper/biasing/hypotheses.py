@@ -19,23 +19,25 @@ from .carrier_phrases import is_order_about
 from .correct import Corrector, common_prefix, name_words, phonetic_code
 from .phonetics import FEATURES_PER_SOUND, READINGS
 
-_NEAR = 5  # maximum rewrites whose name follows a carrier phrase
-_NEAR_ELSEWHERE = 2  # maximum other rewrites
+_MOST_REWRITES = 5  # whose name follows a carrier phrase
+_MOST_REWRITES_ELSEWHERE = 2
 _BEGINNING = 4  # words searched for a carrier phrase
-_PLACES = 2  # maximum places for one name after a carrier phrase; elsewhere 1
+_MOST_PLACES = 2  # where one name may be inserted after a carrier phrase; elsewhere 1
 _MIN_SIMILARITY = -6.5  # log odds; low, because the decoder rejects wrong names
 _MIN_SIMILARITY_IN_ORDER = -10.0  # in similar_names(), if a text begins with a carrier phrase
-_WRITTEN = 9.0  # log odds, for ranking, of a name that a hypothesis spells exactly
+# A name that a hypothesis spells exactly has no Candidate. It counts with these log odds instead.
+_EXACT_RANK = 9.0  # in the choice of rewrites
+_EXACT_SIMILARITY = 2.0  # in min_gain
 _PER_RANK = -0.25  # log odds per rank of the hypothesis in the n-best list
 
 # Weights of Rewrite.min_gain, in natural-log units of the decoder's score. The required gain is
 # lower if the rewrite sounds like the first hypothesis, if the name sounds like the words it
-# replaces, if another word of the name was recognised, and if the first hypothesis has a low
-# avg_logprob. It is higher for long names, because biasing makes the decoder favour them, and for
-# replacing words of the language, though hardly so after a carrier phrase. Fitted as a
-# conditional logistic regression (which of the texts was spoken?) on bench.speech.homes.TUNING, a
-# second home like it, recorded orders, and sentences of words that sound like the names; see
-# docs/names.md.
+# replaces, if another word of the name was recognised, if the name follows a carrier phrase, and
+# if the first hypothesis has a low avg_logprob. It is higher for long names, because the decoder
+# favours the names in its prompt, for replacing a function word at the edge, and for replacing
+# words of the language, though this less so after a carrier phrase. Fitted as a conditional
+# logistic regression (which of the texts was spoken?) on bench.speech.homes.TUNING, a second home
+# like it, recorded orders, and sentences of words that sound like the names; see docs/names.md.
 _BASE_GAIN = 2.9
 _PER_ALIKE = -10.6
 _PER_SOUND = 0.8
@@ -43,15 +45,13 @@ _PER_SOUND_AROUND = -0.5
 _PER_SIMILARITY = -0.7
 _NAME_WORD = -10.4
 _PER_LOGPROB = 3.9
-_EDGE = 1.6
-_ABOUT = -6.0
+_FUNCTION_WORD_AT_EDGE = 1.6
+_AFTER_CARRIER = -6.0
 # Outside of carrier phrases each is 2 stricter than the fit: "the works will start" does not mean
 # a Worx, and "the starkey is", with its function word, does not mean Sparkles.
 _KNOWN = 10.0
-_KNOWN_ABOUT = -5.0
-_EDGE_ELSEWHERE = 2.0
-
-_EXACT = 2.0  # similarity, for min_gain, of a name that a hypothesis spells exactly
+_KNOWN_AFTER_CARRIER = -5.0
+_FUNCTION_WORD_AT_EDGE_ELSEWHERE = 2.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,8 +99,8 @@ def similar_names(home: Corrector, texts: Sequence[str], count: int) -> tuple[st
         for found in home.candidates(text):
             likely = found.similarity + _PER_RANK * rank
             best[found.name] = max(likely, best.get(found.name, -math.inf))
-    least = _MIN_SIMILARITY_IN_ORDER if is_order(home, texts) else _MIN_SIMILARITY
-    if max(best.values(), default=-math.inf) <= least:
+    threshold = _MIN_SIMILARITY_IN_ORDER if is_order(home, texts) else _MIN_SIMILARITY
+    if max(best.values(), default=-math.inf) <= threshold:
         return ()
     return tuple(sorted(best, key=lambda name: -best[name])[:count])
 
@@ -153,27 +153,30 @@ def rewrites(
         if at >= len(hypotheses):
             places += [moved for place in places if (moved := _moved(place, unbiased_words))]
         for place in places:
-            about = is_order_about((word.text for word in place.before), home.language)
-            likely = (_WRITTEN if place.exact else place.similarity) + _PER_RANK * rank
-            if likely <= _MIN_SIMILARITY or (at >= len(hypotheses) and not about):
+            after_carrier = is_order_about((word.text for word in place.before), home.language)
+            likely = (_EXACT_RANK if place.exact else place.similarity) + _PER_RANK * rank
+            if likely <= _MIN_SIMILARITY or (at >= len(hypotheses) and not after_carrier):
                 continue
             written = _written(place, texts)
             words = words_of(written)
             if written == hypotheses[0] or not _keeps_names(home, unbiased_words, words):
                 continue
             if written not in best or likely > best[written][0]:
-                least = _min_gain(home, place, unbiased_words, words, about=about)
-                least += _PER_LOGPROB * avg_logprob
-                best[written] = likely, about, Rewrite(place.name, written, least)
-    turns: Counter[str] = Counter()
+                gain = _min_gain(home, place, unbiased_words, words, after_carrier=after_carrier)
+                gain += _PER_LOGPROB * avg_logprob
+                best[written] = likely, after_carrier, Rewrite(place.name, written, gain)
+    # The best place of every name comes before the second place of any.
+    places_of: Counter[str] = Counter()
     ranked: list[tuple[int, bool, Rewrite]] = []
-    for _, about, rewrite in sorted(best.values(), key=lambda found: -found[0]):
-        if turns[rewrite.name] < (_PLACES if about else 1):
-            ranked.append((turns[rewrite.name], about, rewrite))
-            turns[rewrite.name] += 1
+    for _, after_carrier, rewrite in sorted(best.values(), key=lambda found: -found[0]):
+        if places_of[rewrite.name] < (_MOST_PLACES if after_carrier else 1):
+            ranked.append((places_of[rewrite.name], after_carrier, rewrite))
+            places_of[rewrite.name] += 1
     ranked.sort(key=lambda found: found[0])
-    orders = [rewrite for _, about, rewrite in ranked if about][:_NEAR]
-    others = [rewrite for _, about, rewrite in ranked if not about][:_NEAR_ELSEWHERE]
+    orders = [rewrite for _, after_carrier, rewrite in ranked if after_carrier][:_MOST_REWRITES]
+    others = [rewrite for _, after_carrier, rewrite in ranked if not after_carrier][
+        :_MOST_REWRITES_ELSEWHERE
+    ]
     return (*orders, *others)
 
 
@@ -188,13 +191,13 @@ def choose_rewrite(
     """
     if not rewrites:
         return None
-    weighed = list(zip(scores, rewrites, strict=True))
-    if max(weighed, key=lambda pair: pair[0])[1].min_gain == math.inf:
-        return None
-    surest, rewrite = max(
-        ((likely - each.min_gain, each) for likely, each in weighed), key=lambda pair: pair[0]
+    scored = list(zip(scores, rewrites, strict=True))
+    if max(scored, key=lambda pair: pair[0])[1].min_gain == math.inf:
+        return None  # the most likely text begins with a name, which is never accepted
+    best, rewrite = max(
+        ((score - each.min_gain, each) for score, each in scored), key=lambda pair: pair[0]
     )
-    return rewrite if surest > unbiased_score else None
+    return rewrite if best > unbiased_score else None
 
 
 def _places(home: Corrector, text: str) -> Iterator[_NamePlace]:
@@ -210,72 +213,77 @@ def _places(home: Corrector, text: str) -> Iterator[_NamePlace]:
             found.last,
         )
     for name, first, last in home.exact_matches(words):
-        yield _NamePlace(name, _EXACT, False, False, words, first, last, exact=True)
+        yield _NamePlace(name, _EXACT_SIMILARITY, False, False, words, first, last, exact=True)
 
 
-def _moved(place: _NamePlace, said: Sequence[Word]) -> _NamePlace | None:
+def _moved(place: _NamePlace, first_words: Sequence[Word]) -> _NamePlace | None:
     """Move a name from a biased hypothesis to the same place in the first hypothesis.
 
     The biased decode has a restricted vocabulary, so it garbles the words after the name.
     Returns None if the first hypothesis does not begin with the words before the name.
     """
     before = [word.letters for word in place.before]
-    heard = [word.letters for word in said]
+    heard = [word.letters for word in first_words]
     if not before or heard[: len(before)] != before or len(heard) == len(before):
         return None
-    behind = phonetic_code([word.letters for word in place.after], 0)
+    after = phonetic_code([word.letters for word in place.after], 0)
     last = min(
         range(len(before) + 1, len(heard) + 1),
-        key=lambda last: Levenshtein.distance(phonetic_code(heard[last:], 0), behind),
+        key=lambda last: Levenshtein.distance(phonetic_code(heard[last:], 0), after),
     )
-    return replace(place, words=said, last=last)
+    return replace(place, words=first_words, last=last)
 
 
 def _min_gain(
     home: Corrector,
     place: _NamePlace,
-    said: Sequence[Word],
+    first_words: Sequence[Word],
     words: Sequence[Word],
     *,
-    about: bool,
+    after_carrier: bool,
 ) -> float:
     """Compute Rewrite.min_gain.
 
     All words that differ are compared, also misrecognised words around the name.
 
     Args:
-        said: words of the first hypothesis.
+        first_words: words of the first hypothesis.
         words: words of the rewrite.
-        about: whether the name follows a carrier phrase.
+        after_carrier: whether the name follows a carrier phrase.
     """
     if place.first == 0 and not place.has_name_word:
         return math.inf  # commands do not begin with a name, unless a word of it was recognised
-    heard, other = [word.letters for word in said], [word.letters for word in words]
+    heard, other = [word.letters for word in first_words], [word.letters for word in words]
     before = common_prefix(heard, other)
     after = common_prefix(heard[before:][::-1], other[before:][::-1])
-    gone, came = heard[before : len(heard) - after], other[before : len(other) - after]
+    replaced, inserted = heard[before : len(heard) - after], other[before : len(other) - after]
     alike = max(
-        Levenshtein.normalized_similarity(phonetic_code(gone, 0), phonetic_code(came, reading))
+        Levenshtein.normalized_similarity(
+            phonetic_code(replaced, 0), phonetic_code(inserted, reading)
+        )
         for reading in range(READINGS)
     )
-    gone_words = said[before : len(said) - after]
-    known = bool(gone) and all(home.zipf_frequency(word.text) for word in gone_words)
+    replaced_words = first_words[before : len(first_words) - after]
+    known = bool(replaced) and all(home.zipf_frequency(word.text) for word in replaced_words)
     parts = name_words(place.name)
     sounds = len(phonetic_code(parts, 0)) / FEATURES_PER_SOUND
-    around = max(0.0, len(phonetic_code(came, 0)) / FEATURES_PER_SOUND - sounds)
-    least = _BASE_GAIN + _PER_ALIKE * alike + _PER_SOUND * sounds + _PER_SOUND_AROUND * around
-    least += _PER_SIMILARITY * place.similarity + _ABOUT * about
-    least += (_EDGE if about else _EDGE + _EDGE_ELSEWHERE) * place.function_word_at_edge
-    least += _NAME_WORD * any(part in heard for part in parts)
+    around = max(0.0, len(phonetic_code(inserted, 0)) / FEATURES_PER_SOUND - sounds)
+    gain = _BASE_GAIN + _PER_ALIKE * alike + _PER_SOUND * sounds + _PER_SOUND_AROUND * around
+    gain += _PER_SIMILARITY * place.similarity + _AFTER_CARRIER * after_carrier
+    if place.function_word_at_edge:
+        gain += _FUNCTION_WORD_AT_EDGE
+        if not after_carrier:
+            gain += _FUNCTION_WORD_AT_EDGE_ELSEWHERE
+    gain += _NAME_WORD * any(part in heard for part in parts)
     if known:
-        least += _KNOWN + _KNOWN_ABOUT * about
-    return least
+        gain += _KNOWN + _KNOWN_AFTER_CARRIER * after_carrier
+    return gain
 
 
-def _keeps_names(home: Corrector, said: Sequence[Word], words: Sequence[Word]) -> bool:
+def _keeps_names(home: Corrector, first_words: Sequence[Word], words: Sequence[Word]) -> bool:
     """Return whether the rewrite keeps every name of the first hypothesis."""
     left = Counter(name for name, _, _ in home.exact_matches(words))
-    return Counter(name for name, _, _ in home.exact_matches(said)) <= left
+    return Counter(name for name, _, _ in home.exact_matches(first_words)) <= left
 
 
 def _written(place: _NamePlace, texts: Sequence[tuple[str, Sequence[Word]]]) -> str:
