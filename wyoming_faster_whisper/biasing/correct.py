@@ -11,6 +11,7 @@ left to rescoring by the decoder (hypotheses.py).
 from __future__ import annotations
 
 import re
+import unicodedata
 from collections.abc import Iterator, Sequence
 from functools import lru_cache
 from itertools import pairwise
@@ -40,7 +41,7 @@ class Corrector:
         names: in the spelling to write; of two that differ only in case, accents and
             punctuation the first is used. Names of more than 6 words are ignored.
         language: Whisper's language code. In a language without a word list the corrector
-            changes only punctuation and accents: "wifi plug" to "Wi-Fi Plug".
+            changes only punctuation: "wifi plug" to "Wi-Fi Plug".
     """
 
     def __init__(self, names: Sequence[str], language: str = "en") -> None:
@@ -116,16 +117,18 @@ class Corrector:
     ) -> Iterator[tuple[int, int, str]]:
         """Yield (start, end, name) for names with other punctuation or accents: "wifi plug".
 
-        A name that differs only in case stays as it is written.
+        A name that differs only in case stays as it is written. Without a word list accents
+        and vowel signs must agree: without its accent a word may be another word.
         """
         for name, first, last in self.exact_matches(words):
             start, end = words[first].start, words[last - 1].end
             written = text[start:end]
-            everyday = self.zipf_frequency(written) > EVERYDAY_ZIPF and last - first == 1
+            everyday = last - first == 1 and self._language_zipf(written) > EVERYDAY_ZIPF
             if (
                 not everyday
                 and not _PAUSE.search(written)
                 and written.casefold() != name.casefold()
+                and (self._zipf or _without_punctuation(written) == _without_punctuation(name))
             ):
                 yield start, end, name
 
@@ -214,15 +217,24 @@ class Corrector:
 
     def zipf_frequency(self, word: str) -> float:
         """Return the Zipf frequency of a word, at least 5 if a name contains the word."""
+        zipf = self._language_zipf(word)
+        return max(zipf, _NAME_WORD_ZIPF) if letters(word) in self._spoken_words else zipf
+
+    def _language_zipf(self, word: str) -> float:
         small = word.casefold().replace("’", "'")
         forms = (small, small.removesuffix("'s"), letters(word))
-        known = max(self._zipf.get(form, 0.0) for form in forms)
-        return max(known, _NAME_WORD_ZIPF) if letters(word) in self._spoken_words else known
+        return max(self._zipf.get(form, 0.0) for form in forms)
 
 
 def name_words(text: str) -> tuple[str, ...]:
     """Return the words of a name, each normalised by letters()."""
     return tuple(word.letters for word in words_of(text))
+
+
+def _without_punctuation(text: str) -> str:
+    """Return the letters, digits and combining marks of a text, in lower case."""
+    composed = unicodedata.normalize("NFC", text.casefold())
+    return "".join(c for c in composed if unicodedata.category(c)[0] in "LMN")
 
 
 def _between(written: str, name: str, plain: Sequence[str]) -> bool:

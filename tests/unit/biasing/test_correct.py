@@ -93,6 +93,39 @@ def test_nothing_is_changed_in_a_language_whose_words_are_not_known() -> None:
     assert Corrector(NAMES, "ja").correct("Set the incubi to 20.") == "Set the incubi to 20."
 
 
+@pytest.mark.parametrize(
+    ("language", "name", "text", "right"),
+    [
+        ("sv", "Wi-Fi Plug", "Stäng av wifi plug.", "Stäng av Wi-Fi Plug."),
+        ("sv", "Wi-Fi", "Stäng av wifi.", "Stäng av Wi-Fi."),
+        ("sv", "Far Lampa", "Vi får lampa.", "Vi får lampa."),  # "we get a lamp"
+        ("ru", "Мой зал", "Мои зал.", "Мои зал."),
+        ("hi", "बड़ा कमरा", "बड़े कमरे की बत्ती", "बड़े कमरे की बत्ती"),  # inflected
+        ("ja", "かき ライト", "がき ライト", "がき ライト"),
+    ],
+)
+def test_only_punctuation_is_corrected_in_a_language_without_a_word_list(
+    language: str, name: str, text: str, right: str
+) -> None:
+    assert language not in LANGUAGES
+    assert Corrector([name], language).correct(text) == right
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "right"),
+    [
+        ("Wi-Fi", "Turn off the wifi.", "Turn off the Wi-Fi."),
+        ("Käthe", "Is Kathe at home?", "Is Käthe at home?"),
+        ("Wi-Fi", "Turn off the Wi-fi.", "Turn off the Wi-fi."),  # differs only in case
+        ("Öven", "Turn off the oven.", "Turn off the oven."),  # an everyday word
+    ],
+)
+def test_a_name_of_one_word_gets_its_punctuation_and_accents(
+    name: str, text: str, right: str
+) -> None:
+    assert Corrector([name]).correct(text) == right
+
+
 def test_words_of_another_language_are_known() -> None:
     german = Corrector(("Lichterkette", "Netatmo"), "de")
     assert german.correct("Schalte das Licht ein.") == "Schalte das Licht ein."
