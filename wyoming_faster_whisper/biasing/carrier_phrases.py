@@ -12,7 +12,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from functools import lru_cache
 
-from .lexicon import zipf_frequencies
+from .lexicon import FUNCTION_WORD_ZIPF, zipf_frequencies
 
 _POLITE = frozenset(
     "please can could would will you now hey then just "
@@ -71,7 +71,6 @@ _NONE: frozenset[str] = frozenset()
 
 _VERB_WITHIN = 3  # words: the verb is among the first of the text and the last before the name
 _LONGEST_QUESTION = 6  # words before the name: "what is the status of the"
-_FUNCTION_WORD_ZIPF = 6.5  # words above are function words ("of", "my", "at"); "good" has 6.4
 _CARRIER_ZIPF = 6.0  # Zipf frequency; words above may occur anywhere around a name
 
 
@@ -85,7 +84,7 @@ def is_order_about(before: Iterable[str], language: str) -> bool:
     words = [word for word in map(str.casefold, before) if word not in _POLITE]
     verbs = _VERBS_OF.get(language, _NONE)
     is_function_word = [
-        zipf_frequencies(language).get(word, 0.0) > _FUNCTION_WORD_ZIPF for word in words
+        zipf_frequencies(language).get(word, 0.0) > FUNCTION_WORD_ZIPF for word in words
     ]
     for at in range(max(0, len(words) - _VERB_WITHIN), min(len(words), _VERB_WITHIN)):
         if words[at] in verbs and not any(is_function_word[:at]):

@@ -20,7 +20,7 @@ from rapidfuzz import process
 from rapidfuzz.distance import Levenshtein
 
 from .candidates import EVERYDAY_ZIPF, Candidate, Word, words_of
-from .lexicon import zipf_frequencies
+from .lexicon import FUNCTION_WORD_ZIPF, zipf_frequencies
 from .phonetics import FEATURES_PER_SOUND, READINGS, letters, phonetic_features
 
 _STOP = re.compile(r"[.!?;:。！？]")  # between two words; a name does not continue past it
@@ -30,7 +30,6 @@ _EXTRA_WORDS = 2  # at most that the text has more than the name: "net at mode" 
 _LONGEST_NAME = 6  # words; longer names are ignored
 _LONGEST_TEXT = 400  # words; the rest of a longer dictation is not corrected
 
-_EDGE_WORD_ZIPF = 6.2  # words above are function words: "on", "the", "to"
 _NAME_WORD_ZIPF = 5.0  # minimum Zipf frequency of a word of a name: in this home it is common
 
 
@@ -212,7 +211,8 @@ class Corrector:
             zipf=min(common),
             split=len(wrong) > len(right),
             has_name_word=before + after > 0,
-            function_word_at_edge=len(wrong) > 1 and max(common[0], common[-1]) > _EDGE_WORD_ZIPF,
+            function_word_at_edge=len(wrong) > 1
+            and max(common[0], common[-1]) > FUNCTION_WORD_ZIPF,
         )
 
     def zipf_frequency(self, word: str) -> float:

@@ -19,6 +19,10 @@ from spellchecker import SpellChecker
 # and misspellings.
 _MIN_COUNT = 100
 
+# Zipf frequency; words above are function words: "the", "of", and "an", which has 6.47. "good",
+# which has 6.38, is what the model may write for "could".
+FUNCTION_WORD_ZIPF = 6.4
+
 LANGUAGES = ("en", "de", "es", "fr", "it", "nl", "pt")
 
 _SHORTEST_PART = 3  # letters; shorter parts would make up nearly any string
