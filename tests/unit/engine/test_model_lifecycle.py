@@ -41,7 +41,7 @@ async def failure(worker: Worker) -> ServerError:
     return caught.value
 
 
-async def test_a_hung_decode_is_told_and_the_next_model_serves() -> None:
+async def test_a_hung_decode_fails_its_jobs_and_the_next_model_takes_over() -> None:
     hung = FakeEngine(held=True, parallel=2)
     worker = Worker(Engines(hung, FakeEngine()), Timing(decode_timeout=PATIENCE))
     worker.start()
@@ -56,7 +56,7 @@ async def test_a_hung_decode_is_told_and_the_next_model_serves() -> None:
     await worker.close()
 
 
-async def test_two_models_that_hang_are_no_accident() -> None:
+async def test_the_second_hung_decode_stops_the_worker() -> None:
     engines = [FakeEngine(held=True), FakeEngine(held=True)]
     worker = Worker(Engines(*engines), Timing(decode_timeout=SOON))
     worker.start()
@@ -71,7 +71,7 @@ async def test_two_models_that_hang_are_no_accident() -> None:
     await worker.close()
 
 
-async def test_without_memory_for_another_model_there_is_an_end() -> None:
+async def test_the_worker_stops_if_there_is_no_memory_for_another_model() -> None:
     hung = FakeEngine(held=True)
     worker = Worker(Engines(hung), Timing(decode_timeout=SOON))
     worker.start()
@@ -100,7 +100,7 @@ class Stuck:
         return engine
 
 
-async def test_a_load_that_hangs_is_given_up_and_the_next_serves() -> None:
+async def test_a_hung_load_is_abandoned_and_the_next_one_serves() -> None:
     hung, sound = FakeEngine(held=True), FakeEngine()
     load = Stuck(hung, sound)
     worker = Worker(load, Timing(load_timeout=PATIENCE))
@@ -113,7 +113,7 @@ async def test_a_load_that_hangs_is_given_up_and_the_next_serves() -> None:
     await worker.close()
 
 
-async def test_two_loads_that_hang_are_the_end() -> None:
+async def test_the_second_hung_load_stops_the_worker() -> None:
     load = Stuck(FakeEngine(held=True), FakeEngine(held=True))
     worker = Worker(load, Timing(load_timeout=SOON))
     worker.start()
@@ -128,7 +128,7 @@ async def test_two_loads_that_hang_are_the_end() -> None:
     await worker.close()
 
 
-async def test_a_load_that_comes_on_is_waited_for() -> None:
+async def test_a_load_that_makes_progress_does_not_count_as_hung() -> None:
     """The timeout starts anew whenever the load has read more bytes."""
     looks = itertools.count(1)
     load = Stuck(FakeEngine(held=True), FakeEngine())
@@ -160,7 +160,7 @@ class SlowToWarm(FakeEngine):
         super().warm_up(needed)
 
 
-async def test_a_warm_up_that_comes_on_is_waited_for() -> None:
+async def test_a_warm_up_that_makes_progress_does_not_count_as_hung() -> None:
     looks = 0
 
     def moved() -> int:
@@ -176,7 +176,7 @@ async def test_a_warm_up_that_comes_on_is_waited_for() -> None:
     await worker.close()
 
 
-async def test_a_warm_up_that_hangs_is_a_model_that_hangs() -> None:
+async def test_a_model_whose_warm_up_hangs_is_replaced() -> None:
     freed = threading.Event()
     hung = SlowToWarm(lambda: freed.wait() or True)
     worker = Worker(Engines(hung, FakeEngine()), Timing(load_timeout=PATIENCE))
@@ -187,7 +187,7 @@ async def test_a_warm_up_that_hangs_is_a_model_that_hangs() -> None:
     await worker.close()
 
 
-async def test_a_load_after_a_nap_that_hangs_is_given_up_too() -> None:
+async def test_a_model_whose_reload_hangs_is_replaced() -> None:
     class Stiff(FakeEngine):
         go = threading.Event()
 
@@ -208,7 +208,7 @@ async def test_a_load_after_a_nap_that_hangs_is_given_up_too() -> None:
     await worker.close()
 
 
-async def test_a_nap_in_a_full_house_ends_when_there_is_room_again() -> None:
+async def test_a_reload_without_enough_memory_is_tried_again_with_the_next_job() -> None:
     class Large(FakeEngine):
         room = False
 
@@ -235,7 +235,7 @@ async def seen(event: threading.Event) -> None:
     assert await asyncio.to_thread(event.wait, 10)
 
 
-async def test_a_model_that_nobody_needs_is_unloaded_and_comes_back() -> None:
+async def test_an_idle_model_is_unloaded_and_reloaded_for_the_next_job() -> None:
     engine = FakeEngine()
     worker = Worker(lambda: engine, Timing(unload_after=SOON))
     worker.start()
@@ -247,7 +247,7 @@ async def test_a_model_that_nobody_needs_is_unloaded_and_comes_back() -> None:
     await worker.close()
 
 
-async def test_a_model_that_is_needed_soon_is_loaded_before_there_is_a_job() -> None:
+async def test_a_model_can_be_reloaded_before_the_first_job() -> None:
     class Watched(FakeEngine):
         def __init__(self) -> None:
             super().__init__()
@@ -268,7 +268,7 @@ async def test_a_model_that_is_needed_soon_is_loaded_before_there_is_a_job() -> 
     await worker.close()
 
 
-async def test_a_model_does_not_sleep_while_it_decodes() -> None:
+async def test_a_model_is_not_unloaded_while_it_decodes() -> None:
     engine = FakeEngine(held=True)
     worker = Worker(lambda: engine, Timing(unload_after=SOON))
     worker.start()
@@ -285,7 +285,7 @@ async def test_a_model_does_not_sleep_while_it_decodes() -> None:
     await worker.close()
 
 
-async def test_a_model_that_cannot_be_loaded_again_is_the_end() -> None:
+async def test_a_model_that_cannot_be_reloaded_stops_the_worker() -> None:
     class Gone(FakeEngine):
         def load(self) -> None:
             raise ModelError("the model in /models does not load: it is gone")
@@ -325,7 +325,7 @@ class Measured(FakeEngine):
         assert await asyncio.to_thread(self.times.acquire, timeout=10)
 
 
-async def test_a_model_is_measured_again_and_again_while_it_is_idle() -> None:
+async def test_an_idle_model_is_measured_repeatedly() -> None:
     engine = Measured()
     worker = Worker(lambda: engine, Timing(measure_after=SOON, idle_time=SOON))
     worker.start()
@@ -336,7 +336,7 @@ async def test_a_model_is_measured_again_and_again_while_it_is_idle() -> None:
     await worker.close()
 
 
-async def test_a_speaker_ends_a_measurement() -> None:
+async def test_a_measurement_ends_when_speech_begins() -> None:
     engine = Measured(lasts=True)
     worker = Worker(lambda: engine, Timing(measure_after=SOON, idle_time=SOON))
     worker.start()
@@ -363,7 +363,7 @@ async def test_a_model_that_is_in_use_is_not_measured() -> None:
     await worker.close()
 
 
-async def test_a_model_does_not_sleep_while_it_is_measured() -> None:
+async def test_a_model_is_not_unloaded_while_it_is_measured() -> None:
     engine = Measured(lasts=True)
     worker = Worker(
         lambda: engine, Timing(measure_after=SOON, idle_time=PATIENCE, unload_after=PATIENCE / 5)
@@ -379,7 +379,7 @@ async def test_a_model_does_not_sleep_while_it_is_measured() -> None:
     await worker.close()
 
 
-async def test_a_measurement_that_fails_later_is_not_the_end(
+async def test_a_later_measurement_that_fails_does_not_stop_the_worker(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
     engine = Measured(error=RuntimeError("no memory just now"))

@@ -67,7 +67,7 @@ async def test_finals_are_decoded_before_guesses() -> None:
     assert engine.decoded == [running, final, later, guess]
 
 
-async def test_jobs_that_waited_go_together() -> None:
+async def test_waiting_jobs_with_equal_options_are_decoded_in_one_batch() -> None:
     engine = FakeEngine(held=True, max_batch=2)
     async with working(engine) as worker:
         tasks = await submitted(worker, job(1), job(2), job(3, language="de"), job(4))
@@ -79,7 +79,7 @@ async def test_jobs_that_waited_go_together() -> None:
     assert [one.seconds for one in engine.decoded] == [1, 2, 4, 3]
 
 
-async def test_one_job_too_many_is_refused() -> None:
+async def test_a_job_is_rejected_when_the_queue_is_full() -> None:
     engine = FakeEngine(held=True)
     async with working(engine, max_waiting=2) as worker:
         tasks = await submitted(worker, job(), job(), job())
@@ -106,7 +106,7 @@ async def test_a_withdrawn_job_is_never_decoded() -> None:
     assert engine.decoded == [running, last]
 
 
-async def test_the_text_of_a_job_withdrawn_in_the_model_is_dropped() -> None:
+async def test_the_text_of_a_job_withdrawn_during_its_decode_is_dropped() -> None:
     engine = FakeEngine(held=True)
     async with working(engine) as worker:
         tasks = await submitted(worker, job(), job(2))
@@ -142,7 +142,7 @@ async def test_the_next_job_works_after_the_model_failed(seconds: float, sentenc
         assert (await worker.submit(job(3))).text == "fine"
 
 
-async def test_a_failed_batch_fails_for_all_in_it() -> None:
+async def test_a_failed_batch_fails_each_job_in_it() -> None:
     engine = FakeEngine(say_or_fail, held=True, max_batch=2)
     async with working(engine) as worker:
         tasks = await submitted(worker, job(3), job(3), job(1), job(3))
@@ -206,7 +206,7 @@ class Gate:
         return self._engine
 
 
-async def test_who_comes_before_the_model_is_answered_after_it() -> None:
+async def test_jobs_submitted_during_the_load_are_answered_after_it() -> None:
     engine = FakeEngine()
     gate = Gate(engine)
     worker = Worker(gate.load)
@@ -222,13 +222,13 @@ async def test_who_comes_before_the_model_is_answered_after_it() -> None:
     await worker.close()
 
 
-async def test_the_model_is_warmed_up_when_nobody_waits() -> None:
+async def test_the_model_is_warmed_up_if_no_job_is_waiting() -> None:
     engine = FakeEngine()
     async with working(engine):
         assert engine.warmed_up
 
 
-async def test_nobody_waits_for_a_warm_up() -> None:
+async def test_the_warm_up_is_skipped_if_a_job_is_waiting() -> None:
     engine = FakeEngine()
     gate = Gate(engine)
     worker = Worker(gate.load)
@@ -251,7 +251,7 @@ class PatientEngine(FakeEngine):
             time.sleep(0)
 
 
-async def test_who_comes_during_the_warm_up_ends_it() -> None:
+async def test_a_job_submitted_during_the_warm_up_ends_it() -> None:
     engine = PatientEngine()
     worker = Worker(lambda: engine)
     worker.start()
@@ -279,7 +279,7 @@ class ColdEngine(FakeEngine):
         (MemoryError(), NoMemory, r"not enough memory for the model \(MemoryError\)"),
     ],
 )
-async def test_a_failed_warm_up_is_the_end(
+async def test_a_failed_warm_up_stops_the_worker(
     caplog: pytest.LogCaptureFixture, error: Exception, kind: type[Exception], sentence: str
 ) -> None:
     worker = Worker(lambda: ColdEngine(error))
@@ -301,7 +301,7 @@ def no_memory() -> Engine:
     raise MemoryError("8 GB")
 
 
-async def test_a_model_that_is_not_to_be_had_is_told_to_who_waits_for_it() -> None:
+async def test_an_unavailable_model_is_reported_to_every_caller() -> None:
     worker = Worker(no_model)
     worker.start()
     with pytest.raises(ModelError, match="not to be had"):
@@ -311,14 +311,14 @@ async def test_a_model_that_is_not_to_be_had_is_told_to_who_waits_for_it() -> No
     assert not worker.statistics().ready
 
 
-async def test_a_surprise_while_loading_is_an_error_of_ours() -> None:
+async def test_a_memory_error_during_the_load_becomes_no_memory() -> None:
     worker = Worker(no_memory)
     worker.start()
     with pytest.raises(NoMemory, match=r"^not enough memory for the model \(8 GB\); choose"):
         await worker.ready()
 
 
-async def test_giving_up_the_wait_for_the_model_does_not_stop_it() -> None:
+async def test_cancelling_the_wait_for_the_model_does_not_stop_the_load() -> None:
     engine = FakeEngine()
     gate = Gate(engine)
     worker = Worker(gate.load)
@@ -335,7 +335,7 @@ async def test_giving_up_the_wait_for_the_model_does_not_stop_it() -> None:
 # Shutdown.
 
 
-async def test_closing_fails_whoever_still_waits() -> None:
+async def test_closing_fails_the_jobs_that_have_no_answer() -> None:
     engine = FakeEngine(held=True)
     async with working(engine) as worker:
         tasks = await submitted(worker, job(), job())
@@ -345,7 +345,7 @@ async def test_closing_fails_whoever_still_waits() -> None:
                 await task
 
 
-async def test_an_engine_that_can_decodes_for_two_at_the_same_time() -> None:
+async def test_a_parallel_engine_decodes_two_jobs_at_the_same_time() -> None:
     engine = FakeEngine(parallel=2, held=True)
     worker = Worker(lambda: engine)
     worker.start()

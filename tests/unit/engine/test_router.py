@@ -14,7 +14,7 @@ class Large(FakeEngine):
         raise NoMemory("there is no room")
 
 
-def test_all_of_them_come_back_or_none() -> None:
+def test_either_all_models_are_reloaded_or_none() -> None:
     small, large = FakeEngine(), Large()
     engines = Router({"tiny": small, "base": large})
     engines.unload()

@@ -25,11 +25,11 @@ def chosen(*waiting: Job | tuple[float, Job], batch: int = 1) -> list[Job]:
     return next_batch(arrived, batch, lambda one: one.options)
 
 
-def test_where_nobody_waits_nobody_goes() -> None:
+def test_an_empty_queue_gives_an_empty_batch() -> None:
     assert chosen(batch=4) == []
 
 
-def test_the_first_to_come_is_the_first_to_go() -> None:
+def test_jobs_are_decoded_in_order_of_arrival() -> None:
     waiting = [job() for _ in range(3)]
     assert chosen(*waiting) == waiting[:1]
 
@@ -49,7 +49,7 @@ def test_guesses_share_a_batch() -> None:
     assert chosen(*guesses, batch=2) == guesses
 
 
-def test_a_batch_has_one_kind() -> None:
+def test_all_jobs_of_a_batch_have_the_same_options() -> None:
     first, german, third = job(), job("de"), job()
     assert chosen(first, german, third, batch=8) == [first, third]
     assert chosen(german, first, third, batch=8) == [german]
@@ -60,30 +60,30 @@ def test_a_batch_is_no_larger_than_allowed() -> None:
     assert chosen(*waiting, batch=4) == waiting[:4]
 
 
-def test_a_command_goes_before_a_long_segment_that_came_a_little_earlier() -> None:
+def test_a_command_goes_before_a_long_segment_that_arrived_a_little_earlier() -> None:
     segment, command = job(seconds=28), job(seconds=2)
     assert chosen((0.0, segment), (2.5, command)) == [command]
 
 
-def test_a_long_segment_is_not_put_off_for_ever() -> None:
+def test_a_long_segment_is_not_delayed_forever() -> None:
     segment, command = job(seconds=28), job(seconds=2)
     assert chosen((0.0, segment), (2.7, command)) == [segment]
 
 
-def test_one_client_with_many_jobs_lets_others_between() -> None:
+def test_jobs_of_one_client_alternate_with_those_of_others() -> None:
     many = [job(owner="a") for _ in range(3)]
     other = job(owner="b")
     waiting = [*((0.0, one) for one in many), (1.0, other)]
     assert chosen(*waiting, batch=8) == [many[0], other, many[1], many[2]]
 
 
-def test_the_queue_is_left_as_it_was() -> None:
+def test_choosing_a_batch_does_not_change_the_queue() -> None:
     waiting = [Waiting(job(guess=True), 0.0), Waiting(job(), 0.0)]
     before = list(waiting)
     next_batch(waiting, 2, lambda one: one.options)
     assert waiting == before
 
 
-def test_jobs_are_told_apart_by_identity() -> None:
+def test_jobs_are_compared_by_identity() -> None:
     assert job() != job()
     assert job().seconds == 1.0

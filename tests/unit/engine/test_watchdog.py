@@ -14,7 +14,7 @@ pytestmark = pytest.mark.timeout(20)
 SOON = 0.05  # seconds
 
 
-async def test_what_does_not_end_is_told_once() -> None:
+async def test_a_hung_operation_is_reported_once() -> None:
     told: list[bool] = []
     stuck = asyncio.Event()
 
@@ -28,7 +28,7 @@ async def test_what_does_not_end_is_told_once() -> None:
     assert told == [True]
 
 
-async def test_what_has_ended_is_not_watched() -> None:
+async def test_a_finished_operation_is_not_reported() -> None:
     told: list[bool] = []
     watch = Watchdog(SOON, lambda: told.append(True))
     watch.stop()
@@ -36,14 +36,14 @@ async def test_what_has_ended_is_not_watched() -> None:
     assert told == []
 
 
-async def test_no_patience_to_lose_is_none_to_look_at() -> None:
+async def test_a_timeout_of_zero_disables_the_watchdog() -> None:
     told: list[bool] = []
     Watchdog(0, lambda: told.append(True), lambda: told.append(False))
     await passed(SOON)
     assert told == []
 
 
-async def test_the_time_in_which_we_stood_still_ourselves_does_not_count() -> None:
+async def test_time_in_which_the_event_loop_was_blocked_does_not_count() -> None:
     told: list[bool] = []
     watch = Watchdog(SOON, lambda: told.append(True))
     for _ in range(3):

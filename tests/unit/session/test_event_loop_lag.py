@@ -12,7 +12,7 @@ from wyoming_faster_whisper.session.event_loop_lag import EventLoopLag
 pytestmark = pytest.mark.timeout(20)
 
 
-async def test_who_was_held_up_was_late_by_as_much_and_not_for_ever() -> None:
+async def test_a_blocked_event_loop_shows_as_lag_until_it_has_caught_up() -> None:
     lateness = EventLoopLag()
     time.sleep(0.7)  # noqa: ASYNC251
     assert lateness.seconds >= 0.4

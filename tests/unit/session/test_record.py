@@ -34,7 +34,7 @@ def lines(caplog: pytest.LogCaptureFixture) -> pytest.LogCaptureFixture:
     return caplog
 
 
-def test_the_line_says_what_happened_and_not_what_was_said(
+def test_the_log_line_does_not_contain_the_text(
     lines: pytest.LogCaptureFixture,
 ) -> None:
     UtteranceLog(text=False)(RECORD)
@@ -44,7 +44,7 @@ def test_the_line_says_what_happened_and_not_what_was_said(
     assert "safe" not in line
 
 
-def test_what_was_said_is_there_for_who_asks_on_one_line(
+def test_the_text_is_logged_on_request_and_without_line_breaks(
     lines: pytest.LogCaptureFixture,
 ) -> None:
     UtteranceLog(text=True)(RECORD)
@@ -54,13 +54,15 @@ def test_what_was_said_is_there_for_who_asks_on_one_line(
 
 
 @pytest.mark.parametrize(("decodes", "said"), [(0, ", 0 decodes,"), (1, ", 1 decode,")])
-def test_one_is_one(lines: pytest.LogCaptureFixture, decodes: int, said: str) -> None:
+def test_one_decode_is_logged_in_the_singular(
+    lines: pytest.LogCaptureFixture, decodes: int, said: str
+) -> None:
     UtteranceLog(text=False)(replace(RECORD, decodes=decodes))
     assert said in lines.messages[0]
 
 
 @pytest.mark.parametrize("text", [False, True])
-def test_as_json_it_has_fields(lines: pytest.LogCaptureFixture, text: bool) -> None:
+def test_a_json_line_has_one_field_per_fact(lines: pytest.LogCaptureFixture, text: bool) -> None:
     UtteranceLog(text=text)(RECORD)
     (record,) = lines.records
     entry = json.loads(JsonFormatter().format(record))
@@ -72,7 +74,7 @@ def test_as_json_it_has_fields(lines: pytest.LogCaptureFixture, text: bool) -> N
     assert ("safe" in json.dumps(entry)) == text
 
 
-def test_every_other_line_is_json_too() -> None:
+def test_other_log_lines_are_json_too() -> None:
     try:
         raise ValueError("why")
     except ValueError as error:

@@ -19,26 +19,26 @@ def accepted(request: Request, *models: Model, **options: object) -> DecodeOptio
     return Offer(models or (BASE,), DecodeOptions(**options)).accept(request, "client")  # type: ignore[arg-type]
 
 
-def test_nothing_asked_is_the_default() -> None:
+def test_an_empty_request_gets_the_defaults() -> None:
     assert accepted(Request()) == DecodeOptions(model="base")
     assert accepted(Request(), language="de").language == "de"
 
 
-def test_a_tag_becomes_whispers_code() -> None:
+def test_a_language_tag_becomes_whispers_code() -> None:
     assert accepted(Request(language="en-US")).language == "en"
     assert accepted(Request(language="nb")).language == "no"
 
 
-def test_auto_detects_whatever_the_default_is() -> None:
+def test_auto_detects_the_language_whatever_the_default_is() -> None:
     assert accepted(Request(language="auto"), language="de").language is None
 
 
-def test_an_english_model_always_hears_english() -> None:
+def test_an_english_only_model_always_decodes_english() -> None:
     assert accepted(Request(), TINY_EN).language == "en"
     assert accepted(Request(language="auto"), TINY_EN).language == "en"
 
 
-def test_an_unknown_language_is_the_default_with_one_warning(
+def test_an_unsupported_language_gives_the_default_and_a_warning(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
     with caplog.at_level(logging.WARNING):
@@ -52,7 +52,7 @@ def test_a_model_is_chosen_by_name() -> None:
     assert accepted(Request(model="tiny.en"), BASE, TINY_EN).model == "tiny.en"
 
 
-def test_an_unknown_model_is_the_default_with_a_warning(
+def test_an_unknown_model_gives_the_default_and_a_warning(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
     with caplog.at_level(logging.WARNING):
@@ -60,12 +60,12 @@ def test_an_unknown_model_is_the_default_with_a_warning(
     assert "no model 'large'" in caplog.text
 
 
-def test_a_language_finds_the_model_that_knows_it() -> None:
+def test_a_language_selects_a_model_that_supports_it() -> None:
     assert accepted(Request(language="de"), TINY_EN, BASE).model == "base"
     assert accepted(Request(language="en"), TINY_EN, BASE).model == "tiny.en"
 
 
-def test_only_languages_of_the_model_may_be_detected() -> None:
+def test_candidate_languages_are_limited_to_those_of_the_model() -> None:
     assert accepted(Request(), candidate_languages=("en", "de")).candidate_languages == (
         "en",
         "de",
@@ -75,13 +75,13 @@ def test_only_languages_of_the_model_may_be_detected() -> None:
     )
 
 
-def test_names_of_the_request_go_first_and_are_bounded() -> None:
+def test_names_of_the_request_go_first_and_their_number_is_limited() -> None:
     home = Offer([BASE], home_names=lambda: ("Nanit",))
     assert home.accept(Request(hotwords=("Ecobee",)), "client").hotwords == ("Ecobee", "Nanit")
     assert len(accepted(Request(hotwords=("x",) * 10_000)).hotwords) == MOST_NAMES
 
 
-def test_who_has_been_warned_is_not_warned_again(caplog: pytest.LogCaptureFixture) -> None:
+def test_a_client_is_warned_once(caplog: pytest.LogCaptureFixture) -> None:
     warned: set[str] = set()
     for name in ("large", "huge"):
         Offer([BASE]).accept(Request(model=name, language=name), "client", warned)

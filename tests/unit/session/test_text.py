@@ -49,56 +49,56 @@ def grown(*texts: str, language: str = "en", style: str = "plain") -> list[str]:
     return pieces
 
 
-def test_the_mark_at_the_end_of_a_piece_waits_for_what_follows() -> None:
+def test_the_punctuation_at_the_end_of_a_piece_is_sent_with_the_next_one() -> None:
     assert grown("Turn it on.", "Now!") == ["Turn it on", ". Now", "!"]
 
 
-def test_a_command_ends_without_its_period_however_it_went_out() -> None:
+def test_a_command_sent_in_pieces_ends_without_a_full_stop() -> None:
     assert grown("Turn it on.", style="command") == ["Turn it on", ""]
     assert grown("Turn it on.", "Now.", style="command") == ["Turn it on", " Now", ""]
 
 
-def test_a_comma_that_is_left_out_leaves_its_blank() -> None:
+def test_a_removed_comma_leaves_a_space() -> None:
     assert grown("Stop,", "please.", style="command") == ["Stop", " please", ""]
 
 
 @pytest.mark.parametrize("style", ["plain", "command"])
 @pytest.mark.parametrize("mark", [".", ",", "...", "…"])
-def test_a_pause_inside_an_order_is_no_end_of_a_sentence(style: str, mark: str) -> None:
+def test_a_pause_inside_a_command_does_not_end_the_sentence(style: str, mark: str) -> None:
     pieces = grown(f"Set a timer for{mark}", "10 minutes", style=style)
     assert "".join(pieces) == "Set a timer for 10 minutes"
     assert "".join(grown(f"Turn on{mark}", "the light", style=style)) == "Turn on the light"
 
 
-def test_two_sentences_stay_two_in_plain_style() -> None:
+def test_plain_style_keeps_two_sentences_apart() -> None:
     assert "".join(grown("Turn it on.", "Close the door.")) == "Turn it on. Close the door."
     one = "".join(grown("Turn it on.", "Close the door.", style="command"))
     assert one == "Turn it on Close the door"
 
 
 @pytest.mark.parametrize("style", ["plain", "command"])
-def test_a_question_keeps_its_mark(style: str) -> None:
+def test_a_question_keeps_its_question_mark(style: str) -> None:
     text = "".join(grown("What time is it?", "and the date", style=style))
     assert text == "What time is it? and the date"
 
 
 @pytest.mark.parametrize("style", ["plain", "command"])
-def test_an_abbreviation_keeps_its_dots_before_a_pause(style: str) -> None:
+def test_an_abbreviation_keeps_its_full_stops_before_a_pause(style: str) -> None:
     pieces = grown("Wake me at 7 a.m.", "tomorrow", style=style)
     assert "".join(pieces) == "Wake me at 7 a.m. tomorrow"
 
 
-def test_languages_without_blanks_are_joined_without() -> None:
+def test_languages_written_without_spaces_are_joined_without_spaces() -> None:
     assert grown("打开灯。", "关上门。", language="zh") == ["打开灯", "。关上门", "。"]
 
 
-def test_nothing_is_nothing() -> None:
+def test_empty_texts_give_empty_pieces() -> None:
     assert grown() == [""]
     assert grown("", "") == ["", "", ""]
 
 
 @pytest.mark.parametrize("rest", ["s", ", please", " please"])
-def test_what_follows_to_the_letter_is_joined_to_the_letter(rest: str) -> None:
+def test_an_exact_continuation_is_appended_unchanged(rest: str) -> None:
     growing = GrowingText()
     growing.append("the light", "en")
     assert growing.take_committed() == "the light"
@@ -119,10 +119,12 @@ def test_what_follows_to_the_letter_is_joined_to_the_letter(rest: str) -> None:
         ("a b.", "a b. c", "a b"),
     ],
 )
-def test_words_on_which_two_decodes_agree(before: str, after: str, words: str) -> None:
+def test_local_agreement_is_the_common_prefix_without_a_last_word_that_may_be_cut_off(
+    before: str, after: str, words: str
+) -> None:
     assert local_agreement(before, after) == words
 
 
-def test_who_does_not_go_on_from_what_was_said_is_followed_word_by_word() -> None:
+def test_a_text_that_differs_from_what_was_sent_continues_after_as_many_words() -> None:
     assert text_after("turn on the light", "turn on") == " the light"
     assert text_after("Turn up the light", "turn on") == " the light"

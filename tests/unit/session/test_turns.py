@@ -65,7 +65,7 @@ def after_stop(said: Said, samples: Samples) -> float:
 # The client ends the turn.
 
 
-def test_the_text_is_there_when_the_client_stops() -> None:
+def test_the_answer_is_ready_when_the_client_stops() -> None:
     said, jobs = played(COMMAND)
     assert after_stop(said, COMMAND) == pytest.approx(0.0, abs=0.001)
     assert len(jobs) == 1
@@ -77,7 +77,7 @@ def test_the_text_is_there_when_the_client_stops() -> None:
     assert record.heard == 2.2
 
 
-def test_a_guess_is_dropped_and_made_again_for_who_goes_on() -> None:
+def test_a_guess_is_dropped_and_repeated_when_speech_resumes() -> None:
     said, jobs = played(joined(tone(1.0), silence(0.3), COMMAND))
     (record,) = said.records
     assert (record.guess, record.decodes) == ("used", 2)
@@ -88,14 +88,14 @@ def test_a_guess_is_dropped_and_made_again_for_who_goes_on() -> None:
     ]  # 0.4 s, added where the recording begins with speech
 
 
-def test_a_request_after_the_audio_began_that_changes_nothing_costs_no_decode() -> None:
+def test_a_late_request_that_changes_nothing_costs_no_decode() -> None:
     request = Request(language="en")
     said, jobs = played(COMMAND, requests=[(0.0, request), (2.0, request)])
     assert after_stop(said, COMMAND) == pytest.approx(0.0, abs=0.001)
     assert len(jobs) == 1
 
 
-def test_one_that_changes_the_language_does() -> None:
+def test_a_late_request_that_changes_the_language_costs_a_decode() -> None:
     said, jobs = played(COMMAND, requests=[(0.0, Request()), (2.0, Request(language="de"))])
     assert [job.options.language for job in jobs] == ["en", "de"]
     assert after_stop(said, COMMAND) == pytest.approx(0.2, abs=0.001)
@@ -121,7 +121,7 @@ def test_a_provisional_guess_is_decoded_again_before_the_client_stops() -> None:
     assert (record.guess, record.decodes) == ("used", 2)
 
 
-def test_where_the_client_stops_before_that_it_is_decoded_again_then() -> None:
+def test_a_provisional_guess_is_decoded_again_when_the_client_stops_early() -> None:
     samples = joined(tone(1.5), silence(0.45))
     said, jobs = played(samples, seconds=0.05, say=fades)
     assert said.text == "Turn off the light."
@@ -133,7 +133,7 @@ def test_where_the_client_stops_before_that_it_is_decoded_again_then() -> None:
     assert after_stop(said, samples) == pytest.approx(0.05, abs=0.001)
 
 
-def test_a_text_that_stays_provisional_is_decoded_twice_and_not_more() -> None:
+def test_a_text_that_stays_provisional_is_decoded_only_twice() -> None:
     samples = joined(tone(1.5), silence(2.0))
     unfinished = Transcript("Turn off the", "en", provisional=True)
     said, jobs = played(samples, seconds=0.05, say=lambda _: unfinished)
@@ -141,7 +141,7 @@ def test_a_text_that_stays_provisional_is_decoded_twice_and_not_more() -> None:
     assert len(jobs) == 2
 
 
-def test_a_long_dictation_of_provisional_texts_says_nothing_twice() -> None:
+def test_provisional_texts_of_a_long_dictation_are_not_sent_twice() -> None:
     # A segment near the maximum length is closed at a pause so short that its text is sent at
     # once.
     samples = joined(tone(25.0, hertz=300), silence(0.5), tone(2.0, hertz=500), silence(0.7))
@@ -156,13 +156,13 @@ def test_a_long_dictation_of_provisional_texts_says_nothing_twice() -> None:
 # Segments and pauses.
 
 
-def test_fragments_are_heard_together_over_a_pause_of_seconds() -> None:
+def test_fragments_a_few_seconds_apart_are_decoded_together() -> None:
     said, jobs = played(joined(tone(1.0), silence(2.4), tone(1.0), silence(0.7)))
     assert said.text == "4.6 seconds"
     assert jobs[-1].speech[0][1] < jobs[-1].speech[1][0]
 
 
-def test_fragments_are_heard_apart_where_the_pause_is_longer_than_that() -> None:
+def test_fragments_after_a_longer_pause_are_decoded_separately() -> None:
     said, _ = played(joined(tone(1.0), silence(5.5), tone(1.0), silence(0.7)))
     assert said.text == "1.2 seconds 1.6 seconds"
 
@@ -195,19 +195,19 @@ def parts(*seconds: float) -> Samples:
     )
 
 
-def test_a_short_part_is_decoded_again_in_the_language_that_is_certain_later() -> None:
+def test_a_short_segment_is_decoded_again_in_the_language_detected_later() -> None:
     said, jobs = played(parts(1.0, 3.0), language=None, say=spoken_in(("en", 0.9), ("de", 0.9)))
     assert said.text == "1de 2de"
     assert [job.options.language for job in jobs] == [None, None, "de"]
 
 
-def test_it_is_not_where_it_was_detected_in_that_language() -> None:
+def test_a_short_segment_already_in_that_language_is_not_decoded_again() -> None:
     said, jobs = played(parts(1.0, 3.0), language=None, say=spoken_in(("de", 0.3), ("de", 0.9)))
     assert said.text == "1de 2de"
     assert len(jobs) == 2
 
 
-def test_a_language_that_is_certain_holds_for_what_follows() -> None:
+def test_a_language_detected_with_certainty_is_inherited() -> None:
     say = spoken_in(("de", 0.6), ("en", 0.9), ("en", 0.9))
     said, jobs = played(parts(2.0, 1.0, 3.0), language=None, say=say)
     assert said.text == "1de 2de 3de"
@@ -219,7 +219,7 @@ def test_a_language_that_is_certain_holds_for_what_follows() -> None:
     [(1.4, ("de", 0.9)), (2.0, ("de", 0.4)), (2.0, ("", 0.9))],
     ids=["short", "unsure", "empty"],
 )
-def test_a_language_that_is_not_certain_does_not(
+def test_a_language_detected_without_certainty_is_not_inherited(
     seconds: float, first: tuple[str, float]
 ) -> None:
     say = spoken_in(first, ("en", 0.9))
@@ -229,14 +229,14 @@ def test_a_language_that_is_not_certain_does_not(
     assert "de" not in said.text
 
 
-def test_where_no_language_is_certain_each_part_keeps_its_own() -> None:
+def test_segments_keep_their_languages_if_none_is_certain() -> None:
     say = spoken_in(("en", 0.9), ("de", 0.4))
     said, jobs = played(parts(1.0, 3.0), language=None, say=say)
     assert said.text == "1en 2de"
     assert [job.options.language for job in jobs] == [None, None]
 
 
-def test_a_language_that_the_client_gives_is_not_doubted() -> None:
+def test_a_language_from_the_client_is_not_detected_again() -> None:
     request = Request(language="de")
     say = spoken_in(("en", 0.1), ("en", 0.9))
     said, jobs = played(parts(1.0, 3.0), language=None, say=say, requests=[(0.0, request)])
@@ -244,7 +244,7 @@ def test_a_language_that_the_client_gives_is_not_doubted() -> None:
     assert len(jobs) == 2
 
 
-def test_no_text_goes_out_in_a_language_that_is_not_certain() -> None:
+def test_no_text_is_sent_before_its_language_is_certain() -> None:
     say = spoken_in(("en", 0.9), ("de", 0.9), ("de", 0.9))
     said, _ = played(parts(1.0, 3.0, 1.0), language=None, say=say, partials="on")
     pieces = [notice.text for notice in said.events if isinstance(notice, PartialText)]
@@ -264,7 +264,7 @@ def commands(count: int, generator: random.Random) -> list[tuple[float, Samples]
 
 
 @pytest.mark.parametrize("slower", [2, 4, 8])
-def test_guessing_is_no_later_than_not_guessing_however_slow_the_engine(slower: int) -> None:
+def test_guessing_delays_no_answer_even_with_a_slow_engine(slower: int) -> None:
     async def waits(pause: float) -> list[float]:
         async with House(
             lambda job: slower * (0.15 + 0.03 * job.seconds), guess_after=pause
@@ -323,13 +323,13 @@ def test_silence_ends_the_turn() -> None:
     ("sensitivity", "seconds"),
     [("aggressive", 0.25), ("default", 0.7), ("relaxed", 1.25), ("whatever", 0.7)],
 )
-def test_a_request_says_how_much_silence_ends_its_turn(sensitivity: str, seconds: float) -> None:
+def test_a_request_sets_how_much_silence_ends_its_turn(sensitivity: str, seconds: float) -> None:
     request = Request(vad_sensitivity=sensitivity)
     said, _ = played(joined(tone(1.0), silence(3.0)), seconds=0.01, requests=[(0.0, request)])
     assert said.answers[0][0] == pytest.approx(1.0 + seconds, abs=0.06)
 
 
-def test_a_request_without_it_is_ended_by_the_client() -> None:
+def test_a_turn_without_endpointing_is_ended_by_the_client() -> None:
     samples = joined(tone(1.0), silence(1.5))
     said, _ = played(samples)
     assert after_stop(said, samples) == pytest.approx(0.0, abs=0.001)
@@ -341,14 +341,14 @@ def test_a_finished_sentence_is_answered_as_soon_as_it_is_decoded() -> None:
     assert said.answers[0][0] - 1.5 < 0.2 + 0.2
 
 
-def test_an_unfinished_one_is_waited_for() -> None:
+def test_an_unfinished_sentence_is_not_answered_during_a_pause() -> None:
     samples = joined(tone(1.0), silence(1.0), tone(1.0), silence(0.7))
     said, jobs = played(samples, turns=AUTO, say=says("turn on the", CUT))
     assert after_stop(said, samples) > -0.001
     assert jobs[-1].seconds > 2.5
 
 
-def test_nobody_speaks_and_the_turn_ends() -> None:
+def test_a_turn_without_speech_ends() -> None:
     said, jobs = played(silence(15.0), turns=TurnRules(min_silence=0.7, no_speech=5.0))
     assert said.text == ""
     assert said.answers[0][0] == pytest.approx(5.0, abs=0.05)
@@ -358,13 +358,13 @@ def test_nobody_speaks_and_the_turn_ends() -> None:
     assert said.records[0].verdict == "silence"
 
 
-def test_a_command_that_does_not_end_is_ended() -> None:
+def test_a_turn_ends_at_the_longest_command() -> None:
     said, _ = played(tone(20.0), turns=TurnRules(min_silence=0.7, longest=10.0))
     assert said.answers[0][0] == pytest.approx(10.2, abs=0.1)
     assert said.records[0].ended == "longest command"
 
 
-def test_a_burst_is_heard_whole() -> None:
+def test_audio_that_arrives_all_at_once_is_decoded_whole() -> None:
     # The audio arrives all at once, so speech resumes before the guess at the pause is decoded.
     samples = joined(tone(1.0), silence(1.0), tone(1.0))
     said, _ = played(samples, turns=FIXED, pace=0.0, chunk=4096)
@@ -378,7 +378,7 @@ HOME = TurnRules(early_silence=2.0)
 NEVER_ENDS = joined(silence(0.5), tone(0.8), silence(13.7))
 
 
-def test_a_live_stream_that_its_vad_does_not_end_is_answered() -> None:
+def test_silence_ends_a_live_stream_that_home_assistants_vad_does_not_end() -> None:
     said, _ = played(NEVER_ENDS, turns=HOME)
     assert said.answers[0][0] == pytest.approx(3.3, abs=0.05)
     assert said.records[0].ended == "silence"
@@ -397,20 +397,20 @@ def test_a_live_stream_that_its_vad_does_not_end_is_answered() -> None:
     ],
     ids=str,
 )
-def test_no_other_stream_is(way: dict[str, Any]) -> None:
+def test_silence_ends_no_other_stream(way: dict[str, Any]) -> None:
     said, _ = played(NEVER_ENDS, **{"turns": HOME, **way})
     ((at, _),) = said.answers
     assert at >= 15.0 * way.get("pace", 1.0) - 0.05
     assert said.records[0].ended == "audio-stop"
 
 
-def test_silence_that_is_complete_after_15_seconds_ends_nothing() -> None:
+def test_silence_that_lasts_beyond_15_seconds_does_not_end_the_turn() -> None:
     samples = joined(silence(12.0), tone(1.5), silence(3.0))
     said, _ = played(samples, turns=HOME)
     assert said.records[0].ended == "audio-stop"
 
 
-def test_what_nobody_said_is_not_answered_early() -> None:
+def test_a_turn_with_an_empty_text_is_not_ended_early() -> None:
     nothing = Transcript("", "en", verdict="empty")
     said, _ = played(NEVER_ENDS, turns=HOME, say=lambda _: nothing)
     assert said.records[0].ended == "audio-stop"
@@ -431,7 +431,7 @@ def dictated(job: Job) -> Transcript:
 
 
 @pytest.mark.parametrize("mode", ["auto", "on"])
-def test_text_goes_out_while_it_is_spoken(mode: str) -> None:
+def test_text_is_sent_during_speech(mode: str) -> None:
     said, _ = played(joined(tone(6.0), silence(0.7)), partials=mode, say=dictated)
     pieces = [notice.text for notice in said.events if isinstance(notice, PartialText)]
     assert len(pieces) >= 3
@@ -441,12 +441,12 @@ def test_text_goes_out_while_it_is_spoken(mode: str) -> None:
     assert said.events[-1] == TranscriptStopped()
 
 
-def test_no_text_goes_out_before_the_answer_where_nobody_asked_for_it() -> None:
+def test_without_partials_no_text_is_sent_before_the_answer() -> None:
     said, _ = played(joined(tone(6.0), silence(0.7)), say=dictated)
     assert said.events == []
 
 
-def test_pieces_are_styled_before_they_go_out() -> None:
+def test_partial_text_is_styled() -> None:
     said, _ = played(
         joined(tone(6.0), silence(0.7)), partials="on", say=dictated, style=str.upper
     )
@@ -454,13 +454,13 @@ def test_pieces_are_styled_before_they_go_out() -> None:
     assert "".join(pieces) == said.text == said.text.upper()
 
 
-def test_silence_has_a_beginning_and_an_end_of_text_and_none_between() -> None:
+def test_silence_gives_transcript_start_and_stop_without_partial_text() -> None:
     said, _ = played(silence(2.0), partials="on")
     assert said.events == [TranscriptStarted("en"), TranscriptStopped()]
     assert said.text == ""
 
 
-def test_after_minutes_of_dictation_only_the_tail_remains() -> None:
+def test_after_minutes_of_dictation_only_the_tail_remains_to_decode() -> None:
     sentences = [joined(tone(3.0), silence(0.6)) for _ in range(50)]
     samples = joined(*sentences, tone(2.0), silence(0.1))
     said, jobs = played(samples, seconds=0.3)
@@ -472,7 +472,7 @@ def test_after_minutes_of_dictation_only_the_tail_remains() -> None:
     assert record.decodes <= len(sentences) / 2
 
 
-def test_the_chunks_of_a_dictation_flow_while_the_speaker_goes_on() -> None:
+def test_partial_text_of_a_dictation_is_sent_during_speech() -> None:
     sentences = [joined(tone(3.0), silence(0.6)) for _ in range(10)]
     samples = joined(*sentences, tone(2.0), silence(0.1))
     said, _ = played(samples, partials="auto")
@@ -488,7 +488,7 @@ def dictated_in_pitches(job: Job) -> Transcript:
 
 
 @pytest.mark.parametrize("seconds", [0.2, 0.9, 1.7])
-def test_no_word_comes_twice_where_the_next_sentence_begins_before_one_is_decoded(
+def test_no_word_is_sent_twice_if_speech_resumes_before_the_decode_ends(
     seconds: float,
 ) -> None:
     samples = joined(

@@ -37,7 +37,7 @@ def read_at_a_pause(ending: Endpointing, reading: EndOfTurn) -> tuple[Listener, 
     return listener, listener.read(guess, reading)
 
 
-def test_silence_ends_a_turn_that_was_read() -> None:
+def test_silence_ends_a_turn_whose_guess_is_decoded() -> None:
     listener, actions = read_at_a_pause(FIXED, EndOfTurn.INCOMPLETE)
     assert actions == []
     assert ended(listener.silence(windows(0.7) - PAUSE - 1)) == []
@@ -47,7 +47,7 @@ def test_silence_ends_a_turn_that_was_read() -> None:
     assert len(answer.segments) == 1
 
 
-def test_silence_ends_no_turn_before_it_was_read() -> None:
+def test_silence_ends_no_turn_before_its_guess_is_decoded() -> None:
     listener = Listener(FIXED)
     listener.speech()
     guess, again = listener.silence(windows(1.5))
@@ -56,7 +56,7 @@ def test_silence_ends_no_turn_before_it_was_read() -> None:
     assert ended(listener.read(guess, EndOfTurn.UNSURE)) == [EndReason.SILENCE]
 
 
-def test_where_there_was_no_time_to_guess_the_silence_that_ends_a_turn_decodes_it() -> None:
+def test_the_silence_that_ends_a_turn_decodes_it_if_there_was_no_guess() -> None:
     listener = Listener(FIXED)
     listener.speech()
     first, second = listener.silence(windows(0.7), guess=False)
@@ -64,7 +64,7 @@ def test_where_there_was_no_time_to_guess_the_silence_that_ends_a_turn_decodes_i
     assert second == Decode(first.segment, guess=False)
 
 
-def test_nor_does_it_wait_for_all_of_a_long_silence() -> None:
+def test_auto_decodes_a_turn_without_a_guess_after_the_silence_of_a_likely_end() -> None:
     listener = Listener(AUTO)
     listener.speech()
     assert listener.silence(windows(0.8) - 1, guess=False) == []
@@ -84,13 +84,13 @@ def test_noise_ends_no_turn() -> None:
     assert ended(listener.silence(windows(0.7))) == [EndReason.SILENCE]
 
 
-def test_a_model_that_failed_on_it_ends_the_turn_all_the_same() -> None:
+def test_silence_also_ends_a_turn_whose_guess_failed() -> None:
     listener, _ = read_at_a_pause(FIXED, EndOfTurn.FAILED)
     assert ended(listener.silence(windows(0.7))) == [EndReason.SILENCE]
 
 
 @pytest.mark.parametrize("reading", [EndOfTurn.COMPLETE, EndOfTurn.LIKELY, EndOfTurn.INCOMPLETE])
-def test_without_auto_the_silence_is_the_same_however_it_reads(reading: EndOfTurn) -> None:
+def test_without_auto_the_silence_does_not_depend_on_the_text(reading: EndOfTurn) -> None:
     listener, actions = read_at_a_pause(FIXED, reading)
     assert actions == []
     assert ended(listener.silence(windows(0.7) - PAUSE - 1)) == []
@@ -101,7 +101,7 @@ def test_without_auto_the_silence_is_the_same_however_it_reads(reading: EndOfTur
     ("reading", "pause"),
     [(EndOfTurn.COMPLETE, 0.26), (EndOfTurn.LIKELY, 0.7), (EndOfTurn.UNSURE, 1.0)],
 )
-def test_auto_outlasts_the_pauses_that_people_make_behind_what_reads_like_that(
+def test_auto_waits_longer_than_people_pause_within_a_turn(
     reading: EndOfTurn, pause: float
 ) -> None:
     ending = TurnRules(auto=True).endpointing(None)
@@ -110,7 +110,7 @@ def test_auto_outlasts_the_pauses_that_people_make_behind_what_reads_like_that(
     assert ending.silence_after(reading) >= windows(pause + spare)
 
 
-def test_with_auto_a_finished_sentence_ends_the_turn_as_soon_as_it_is_read() -> None:
+def test_auto_ends_a_turn_as_soon_as_a_complete_sentence_is_decoded() -> None:
     _, actions = read_at_a_pause(AUTO, EndOfTurn.COMPLETE)
     assert ended(actions) == [EndReason.SILENCE]
 
@@ -119,14 +119,16 @@ def test_with_auto_a_finished_sentence_ends_the_turn_as_soon_as_it_is_read() -> 
     ("reading", "wait"),
     [(EndOfTurn.LIKELY, 0.8), (EndOfTurn.UNSURE, 1.2), (EndOfTurn.INCOMPLETE, 1.5)],
 )
-def test_with_auto_one_that_is_not_may_go_on(reading: EndOfTurn, wait: float) -> None:
+def test_auto_waits_for_more_silence_the_less_certain_the_end_is(
+    reading: EndOfTurn, wait: float
+) -> None:
     listener, actions = read_at_a_pause(AUTO, reading)
     assert actions == []
     assert ended(listener.silence(windows(wait) - PAUSE - 1)) == []
     assert ended(listener.silence(1)) == [EndReason.SILENCE]
 
 
-def test_silence_ends_no_turn_in_which_somebody_may_begin_to_speak_again() -> None:
+def test_possible_speech_delays_the_end_of_the_turn() -> None:
     listener, _ = read_at_a_pause(AUTO, EndOfTurn.UNSURE)
     listener.silence(windows(1.2) - PAUSE - 1)
     assert ended(listener.hear(3, 0.2)) == []
@@ -134,21 +136,21 @@ def test_silence_ends_no_turn_in_which_somebody_may_begin_to_speak_again() -> No
     assert isinstance(drop, Drop)
 
 
-def test_who_might_and_does_not_delays_it_no_further() -> None:
+def test_possible_speech_delays_the_end_of_the_turn_only_while_it_lasts() -> None:
     listener, _ = read_at_a_pause(AUTO, EndOfTurn.UNSURE)
     listener.silence(windows(1.2) - PAUSE - 1)
     assert ended(listener.hear(3, 0.2)) == []
     assert ended(listener.silence(1)) == [EndReason.SILENCE]
 
 
-def test_noise_that_is_never_quite_silent_does_so_for_a_third_of_a_second() -> None:
+def test_possible_speech_delays_the_end_of_the_turn_by_a_third_of_a_second_at_most() -> None:
     listener, _ = read_at_a_pause(AUTO, EndOfTurn.UNSURE)
     listener.silence(windows(1.2) - PAUSE - 1)
     assert ended(listener.hear(10, 0.2)) == []
     assert ended(listener.hear(1, 0.2)) == [EndReason.SILENCE]
 
 
-def test_a_finished_sentence_waits_for_who_may_go_on() -> None:
+def test_a_complete_sentence_does_not_end_the_turn_during_possible_speech() -> None:
     listener = Listener(AUTO)
     listener.speech()
     (guess,) = listener.silence(PAUSE)
@@ -157,13 +159,13 @@ def test_a_finished_sentence_waits_for_who_may_go_on() -> None:
     assert ended(listener.silence(1)) == [EndReason.SILENCE]
 
 
-def test_who_goes_on_is_read_anew() -> None:
+def test_the_guess_before_resumed_speech_does_not_end_the_turn() -> None:
     listener, _ = read_at_a_pause(AUTO, EndOfTurn.UNSURE)
     listener.speech()
     assert ended(listener.silence(windows(1.2))) == []
 
 
-def test_what_a_guess_says_too_late_is_nothing() -> None:
+def test_a_guess_decoded_after_speech_resumed_is_ignored() -> None:
     listener = Listener(AUTO)
     listener.speech()
     (guess,) = listener.silence(PAUSE)
@@ -171,28 +173,28 @@ def test_what_a_guess_says_too_late_is_nothing() -> None:
     assert listener.read(guess, EndOfTurn.COMPLETE) == []
 
 
-def test_a_turn_without_a_word_ends() -> None:
+def test_a_turn_without_speech_ends() -> None:
     listener = Listener(FIXED)
     assert ended(listener.silence(windows(8.0) - 1)) == []
     assert ended(listener.silence(1)) == [EndReason.NO_SPEECH]
     assert listener.stop() == [Finalize(())]
 
 
-def test_a_click_is_no_word() -> None:
+def test_a_click_is_not_speech() -> None:
     listener = Listener(FIXED)
     listener.hear(1, 0.9)
     assert listener.started == []
     assert ended(listener.silence(windows(8.0))) == [EndReason.NO_SPEECH]
 
 
-def test_a_turn_that_does_not_end_ends_at_the_longest_command() -> None:
+def test_a_turn_ends_at_the_longest_command() -> None:
     listener = Listener(FIXED)
     listener.silence(10)
     assert ended(listener.speech(windows(30.0) - 1)) == []
     assert ended(listener.speech(1)) == [EndReason.LONGEST]
 
 
-def test_what_comes_after_the_end_is_no_part_of_the_answer() -> None:
+def test_audio_after_the_end_of_the_turn_is_not_in_the_answer() -> None:
     listener, actions = read_at_a_pause(AUTO, EndOfTurn.COMPLETE)
     assert ended(actions)
     listener.speech(50)
@@ -201,7 +203,7 @@ def test_what_comes_after_the_end_is_no_part_of_the_answer() -> None:
     assert [part.speech for part in answer.segments] == [(0, 30)]
 
 
-def test_speech_is_told_of_once_with_the_second_it_began() -> None:
+def test_the_start_of_speech_is_announced_once() -> None:
     listener = Listener(FIXED)
     listener.silence(25)
     listener.speech(3)
@@ -220,7 +222,7 @@ def test_a_live_stream_is_ended_by_two_seconds_of_silence() -> None:
     assert ended(listener.silence(windows(2.0))) == [EndReason.SILENCE]
 
 
-def test_another_one_is_not() -> None:
+def test_a_stream_that_is_not_live_is_not_ended() -> None:
     listener = Listener(EARLY)
     listener.speech()
     (guess,) = listener.silence(PAUSE)
@@ -228,7 +230,7 @@ def test_another_one_is_not() -> None:
     assert ended(listener.hear(windows(5.0), 0.0, may_end=False)) == []
 
 
-def test_after_the_longest_command_of_home_assistant_it_is_not_either() -> None:
+def test_a_live_stream_is_not_ended_after_home_assistants_longest_command() -> None:
     listener = Listener(EARLY)
     listener.speech(windows(13.5))
     (guess,) = listener.silence(PAUSE)

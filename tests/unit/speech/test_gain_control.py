@@ -19,7 +19,7 @@ def loudness(windows: np.ndarray) -> float:
     return float(20 * np.log10(np.sqrt(np.mean(windows**2))))
 
 
-def test_a_usual_level_passes_unchanged() -> None:
+def test_a_normal_level_is_not_changed() -> None:
     sound = noise(-30)
     assert np.array_equal(LevelControl().feed(sound), sound)
 
@@ -58,7 +58,7 @@ def test_speech_after_silence_is_not_clipped() -> None:
     assert np.array_equal(control.feed(loud), loud)
 
 
-def test_any_division_into_chunks_gives_the_same() -> None:
+def test_the_gain_does_not_depend_on_the_chunk_size() -> None:
     sound = np.concatenate((noise(-80, 20), noise(-60, 40)))
     control = LevelControl()
     pieces = [control.feed(sound[at : at + 3]) for at in range(0, 60, 3)]

@@ -15,11 +15,11 @@ def found(picture: str, **rules: float) -> list[tuple[int, int]]:
 
 
 @pytest.mark.parametrize("picture", ["", ".", "......", "------"])
-def test_silence_has_no_stretch(picture: str) -> None:
+def test_silence_has_no_stretch_of_speech(picture: str) -> None:
     assert found(picture) == []
 
 
-def test_speech_from_the_first_window_to_the_last() -> None:
+def test_speech_may_fill_all_windows() -> None:
     assert found("####") == [(0, 4)]
     assert found("#") == [(0, 1)]
 
@@ -29,17 +29,17 @@ def test_silence_around_speech_is_left_out() -> None:
     assert found("..###.") == [(2, 5)]
 
 
-def test_a_short_pause_does_not_part() -> None:
+def test_a_short_pause_does_not_split_a_stretch() -> None:
     assert found("##..##") == [(0, 6)]
 
 
-def test_a_pause_of_min_silence_parts() -> None:
+def test_a_pause_of_min_silence_splits_a_stretch() -> None:
     assert found("##...##") == [(0, 2), (5, 7)]
     assert found("##...##", min_silence=4) == [(0, 7)]
     assert found("##.##", min_silence=1) == [(0, 2), (3, 5)]
 
 
-def test_speech_goes_on_a_little_below_the_threshold_but_does_not_begin_there() -> None:
+def test_speech_continues_below_the_threshold_but_does_not_begin_there() -> None:
     assert found("--##--....") == [(2, 6)]
 
 
@@ -54,14 +54,14 @@ def test_the_length_of_a_stretch_is_in_windows() -> None:
     assert len(Stretch(3, 7)) == 4
 
 
-def test_silence_before_speech_is_no_pause() -> None:
+def test_silence_before_speech_is_not_a_pause() -> None:
     assert found("...." + "#" + "....") == [(4, 5)]
 
 
-def test_an_uncertain_end_is_one_stretch() -> None:
+def test_a_doubtful_window_inside_a_pause_does_not_join_two_stretches() -> None:
     assert found("#...-...#") == [(0, 1), (8, 9)]
 
 
-def test_speech_that_is_hardly_one_ends_as_well() -> None:
+def test_speech_ends_with_a_low_threshold_too() -> None:
     found = stretches([0.2, 0.1, *[0.01] * 20], threshold=0.15)
     assert found == [Stretch(0, 2)]

@@ -20,7 +20,7 @@ def stream(*parts: tuple[float, float], pcm: PcmFormat = PCM, size: int = 320) -
     return pace
 
 
-def test_real_time_is_live() -> None:
+def test_a_stream_in_real_time_is_live() -> None:
     assert stream((3.0, 1.0)).is_live
 
 
@@ -38,12 +38,12 @@ def starved(
 
 
 @pytest.mark.parametrize("slept", [0.3, 0.6, 1.2])
-def test_real_time_is_live_for_who_is_late_himself(slept: float) -> None:
+def test_event_loop_lag_does_not_hide_a_live_stream(slept: float) -> None:
     assert starved((3.0, 1.0), slept=slept).is_live
     assert starved((2.0, 0.0), (3.0, 1.0), slept=slept).is_live
 
 
-def test_who_was_late_only_at_the_start_has_missed_nothing() -> None:
+def test_lag_at_the_start_does_not_hide_a_live_stream() -> None:
     """The first chunk is read 0.5 s late, the following ones 1.6 s after the start."""
     pace = LiveStream()
     pace.chunk(PCM, 320, 100.5, lag=0.5)
@@ -56,15 +56,15 @@ def test_who_was_late_only_at_the_start_has_missed_nothing() -> None:
 
 @pytest.mark.parametrize("slept", [0.1, 0.3, 0.6])
 @pytest.mark.parametrize("took", [0.0, 0.5, 1.5, 2.0])
-def test_a_file_is_not_live_however_late_we_are(took: float, slept: float) -> None:
+def test_event_loop_lag_does_not_make_a_file_live(took: float, slept: float) -> None:
     assert not starved((6.0, took), slept=slept).is_live
 
 
-def test_what_was_heard_before_the_wake_word_may_come_at_once() -> None:
+def test_audio_buffered_before_the_wake_word_may_arrive_at_once() -> None:
     assert stream((2.0, 0.0), (3.0, 1.0)).is_live
 
 
-def test_too_little_to_tell_is_not_live() -> None:
+def test_too_little_audio_is_not_live() -> None:
     assert not stream((0.9, 1.0)).is_live
     assert not LiveStream().is_live
 
@@ -74,20 +74,20 @@ def test_a_file_is_not_live(took: float) -> None:
     assert not stream((5.0, took)).is_live
 
 
-def test_a_network_that_stumbles_is_live_again_once_it_has_caught_up() -> None:
+def test_a_stalled_stream_is_live_again_once_it_has_caught_up() -> None:
     late = [(2.0, 1.0), (0.01, 60.0)]  # one chunk takes 0.6 s
     assert not stream(*late).is_live
     assert stream(*late, (0.59, 0.0), (1.0, 1.0)).is_live
 
 
-def test_who_was_once_too_fast_is_never_live() -> None:
+def test_a_stream_that_was_too_fast_once_is_never_live() -> None:
     assert not stream((2.0, 1.0), (1.0, 0.0), (1.0, 2.0), (5.0, 1.0)).is_live
 
 
 @pytest.mark.parametrize("size", [318, 322, 640, 4096])
-def test_other_chunks_are_not_home_assistants(size: int) -> None:
+def test_chunks_of_another_size_are_not_from_home_assistant(size: int) -> None:
     assert not stream((3.0, size / 320), size=size).is_live
 
 
-def test_another_format_is_not_home_assistants() -> None:
+def test_another_audio_format_is_not_from_home_assistant() -> None:
     assert not stream((3.0, 1.0), pcm=PcmFormat(rate=8000)).is_live

@@ -24,11 +24,11 @@ def test_a_voice_that_fades_is_quieter_at_its_end() -> None:
     assert found.loudness == pytest.approx(-20, abs=1.5)
 
 
-def test_one_that_is_cut_is_as_loud_as_before() -> None:
+def test_a_voice_that_is_cut_off_is_as_loud_as_before() -> None:
     assert heard(tone(1.0)).loudness == pytest.approx(0, abs=1.5)
 
 
-def test_the_very_end_of_a_voice_is_looked_at_by_itself() -> None:
+def test_the_last_50_ms_of_a_voice_are_measured_separately() -> None:
     sound = tone(1.0)
     sound[-SAMPLE_RATE // 20 :] *= 0.1
     found = heard(sound)
@@ -36,7 +36,7 @@ def test_the_very_end_of_a_voice_is_looked_at_by_itself() -> None:
     assert found.loudness == pytest.approx(-5, abs=1.5)
 
 
-def test_a_voice_is_a_tone_and_a_breath_is_none() -> None:
+def test_a_voice_is_harmonic_and_a_breath_is_not() -> None:
     breath = tone(1.0)
     noise = np.random.default_rng(1).normal(0, 0.05, SAMPLE_RATE // 5)
     breath[-SAMPLE_RATE // 5 :] = noise.astype(np.float32)
@@ -52,26 +52,26 @@ def test_a_voice_that_fades_loses_its_overtones_first() -> None:
     assert heard(dull).spectral_tilt > 10
 
 
-def test_what_is_long_past_tells_nothing_of_it() -> None:
+def test_spectral_tilt_depends_only_on_the_last_seconds() -> None:
     found = heard(np.concatenate([0.1 * tone(20.0, hertz=3000), tone(6.0)]))
     assert found.end == pytest.approx(26.0, abs=0.011)
     assert found.spectral_tilt == pytest.approx(heard(tone(6.0)).spectral_tilt, abs=0.1)
 
 
 @pytest.mark.parametrize("late", [0.0, 0.1, 0.15])
-def test_where_a_voice_ends_is_told_by_its_loudness_and_not_by_a_vad_that_is_late(
+def test_the_end_of_a_voice_follows_from_its_loudness_and_not_from_a_late_vad(
     late: float,
 ) -> None:
     assert heard(tone(1.0), late=late).end == pytest.approx(1.0, abs=0.02)
 
 
-def test_a_voice_that_fades_after_long_speech_is_no_room() -> None:
+def test_the_fading_end_of_long_speech_is_not_taken_for_room_noise() -> None:
     sound = tone(3.0)
     sound[-SAMPLE_RATE // 2 :] *= 0.05
     assert heard(sound, room=0.13).end == pytest.approx(3.0, abs=0.011)
 
 
-def test_noise_behind_a_voice_is_no_voice() -> None:
+def test_noise_after_a_voice_is_not_part_of_it() -> None:
     rng = np.random.default_rng(2)
     noise = rng.normal(0, 0.02, SAMPLE_RATE * 3 // 2).astype(np.float32)
     noise[: SAMPLE_RATE // 5] = 0.0  # the noise begins later, so the room is measured as quiet
@@ -80,16 +80,16 @@ def test_noise_behind_a_voice_is_no_voice() -> None:
     assert found.end == pytest.approx(1.0, abs=0.03)
 
 
-def test_a_click_behind_the_speech_is_no_part_of_it() -> None:
+def test_a_click_after_a_voice_is_not_part_of_it() -> None:
     sound = np.concatenate([tone(1.0), silence(0.2)])
     sound[-800:-400] = 0.3
     assert measure_prosody(sound, SAMPLE_RATE + 512).end == pytest.approx(1.0, abs=0.011)
 
 
-def test_too_little_sound_tells_nothing() -> None:
+def test_too_little_audio_has_no_prosody() -> None:
     assert measure_prosody(tone(0.1), 1600) == Prosody(0.1)
     assert measure_prosody(silence(1.0), SAMPLE_RATE).loudness == 0.0
 
 
-def test_speech_without_a_silence_behind_it_is_judged_as_well() -> None:
+def test_speech_without_silence_after_it_is_measured_too() -> None:
     assert measure_prosody(tone(1.0), SAMPLE_RATE).end == pytest.approx(1.0, abs=0.011)

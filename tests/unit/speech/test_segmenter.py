@@ -19,29 +19,29 @@ def found(*parts: tuple[float, float], rules: SpeechRules | None = None) -> list
     return segments(probabilities, rules or SpeechRules(), len(probabilities) * WINDOW)
 
 
-def test_silence_is_nothing() -> None:
+def test_silence_has_no_segment() -> None:
     assert found((10, 0.0)) == []
     assert found() == []
 
 
-def test_both_ends_are_cut_off_up_to_the_pad() -> None:
+def test_silence_is_trimmed_to_the_padding() -> None:
     (part,) = found((2, 0.0), (1, 0.9), (2, 0.0))
     pad = round(0.4 * SAMPLE_RATE)
     first, last = windows(2), windows(2) + windows(1)
     assert part == Segment(first * WINDOW - pad, last * WINDOW + pad, True, (first, last))
 
 
-def test_it_says_where_its_speech_ends() -> None:
+def test_a_segment_knows_where_its_speech_ends() -> None:
     (part,) = found((2, 0.0), (1, 0.9), (2, 0.0))
     assert part.start + part.speech_end == (windows(2) + windows(1)) * WINDOW
 
 
-def test_the_pad_ends_with_the_recording() -> None:
+def test_the_padding_ends_with_the_recording() -> None:
     (part,) = found((1, 0.9))
     assert (part.start, part.end) == (0, windows(1) * WINDOW)
 
 
-def test_what_is_missing_of_the_pad_in_front_is_said() -> None:
+def test_padding_missing_at_the_start_becomes_leading_silence() -> None:
     pad = round(0.4 * SAMPLE_RATE)
     assert [part.leading_silence for part in found((1, 0.9))] == [pad]
     assert [part.leading_silence for part in found((0.32, 0.0), (1, 0.9))] == [pad - 10 * WINDOW]
@@ -51,39 +51,39 @@ def test_what_is_missing_of_the_pad_in_front_is_said() -> None:
     ]
 
 
-def test_a_word_of_two_tenths_of_a_second_is_heard() -> None:
+def test_a_word_of_two_tenths_of_a_second_is_certain_speech() -> None:
     (part,) = found((1, 0.0), (0.2, 0.9), (1, 0.0))
     assert part.certain_speech
 
 
-def test_what_might_be_speech_is_heard_and_doubted() -> None:
+def test_possible_speech_becomes_an_uncertain_segment() -> None:
     (part,) = found((1, 0.0), (0.3, 0.3), (1, 0.0))
     assert not part.certain_speech
     assert found((1, 0.0), (0.3, 0.1), (1, 0.0)) == []
 
 
-def test_a_click_is_no_sure_speech() -> None:
+def test_a_click_is_not_certain_speech() -> None:
     (part,) = found((1, 0.0), (0.032, 0.9), (1, 0.0))
     assert not part.certain_speech
 
 
-def test_a_pause_in_a_sentence_stays_in_it() -> None:
+def test_a_pause_within_a_sentence_does_not_split_it() -> None:
     assert len(found((1, 0.9), (1.5, 0.0), (1, 0.9))) == 1
 
 
-def test_a_long_silence_in_the_middle_is_left_out() -> None:
+def test_a_long_silence_between_segments_is_left_out() -> None:
     first, second = found((1, 0.9), (5.5, 0.0), (1, 0.9))
     assert second.start - first.end > 4 * SAMPLE_RATE
 
 
-def test_what_is_shorter_than_a_sentence_is_heard_beside_what_follows() -> None:
+def test_a_fragment_is_joined_with_the_speech_after_it() -> None:
     assert len(found((1, 0.9), (4.9, 0.0), (1, 0.9))) == 1
     assert len(found((3.9, 0.9), (4.9, 0.0), (1, 0.9))) == 1
     assert len(found((4.1, 0.9), (4.9, 0.0), (1, 0.9))) == 2
     assert len(found((4.1, 0.9), (1.9, 0.0), (1, 0.9))) == 1
 
 
-def test_a_segment_says_where_there_is_speech_in_it() -> None:
+def test_a_segment_knows_where_it_has_speech() -> None:
     (part,) = found((1, 0.0), (1, 0.9), (1, 0.0), (1, 0.9), (1, 0.0))
     edges = (windows(1), 2 * windows(1), 3 * windows(1), 4 * windows(1))
     first, second = (
@@ -93,7 +93,7 @@ def test_a_segment_says_where_there_is_speech_in_it() -> None:
     assert part.speech_seconds == 2 * windows(1) * WINDOW / SAMPLE_RATE
 
 
-def test_speech_that_is_cut_in_two_has_its_voice_in_either_part() -> None:
+def test_both_parts_of_speech_that_is_cut_contain_speech() -> None:
     parts = found((40, 0.9))
     assert [part.speech_samples for part in parts] == [
         ((0, part.end - part.start),) for part in parts
@@ -105,11 +105,11 @@ def test_long_speech_is_cut_at_a_pause() -> None:
     assert first.end == second.start == (windows(20) + windows(0.5) // 2) * WINDOW
 
 
-def test_a_command_is_not_cut_however_long_it_is() -> None:
+def test_a_long_command_is_not_cut_at_its_pauses() -> None:
     assert len(found((8, 0.9), (0.7, 0.0), (3, 0.9), (0.7, 0.0), (2.5, 0.9))) == 1
 
 
-def test_no_segment_is_longer_than_the_model_hears() -> None:
+def test_no_segment_is_longer_than_the_models_window() -> None:
     parts = found(*[(7.3, 0.9), (0.3, 0.0)] * 20, (100, 0.9))
     assert max(part.end - part.start for part in parts) <= LONGEST * SAMPLE_RATE
     assert parts[0].start == 0
@@ -122,16 +122,16 @@ def test_speech_without_a_pause_loses_nothing() -> None:
     assert all(later.start == earlier.end for earlier, later in pairwise(parts))
 
 
-def test_nothing_is_heard_twice() -> None:
+def test_segments_do_not_overlap() -> None:
     parts = found(*[(7.3, 0.9), (0.3, 0.0)] * 20, (100, 0.9))
     assert all(earlier.end <= later.start for earlier, later in pairwise(parts))
 
 
-def test_a_pad_of_any_size_leaves_room_for_speech() -> None:
+def test_a_very_long_padding_leaves_room_for_speech() -> None:
     assert len(found((5, 0.9), rules=SpeechRules(pad=20.0))) < 10
 
 
-def test_the_operators_rules_are_obeyed() -> None:
+def test_the_operators_rules_apply() -> None:
     strict = SpeechRules(threshold=0.8, low_threshold=0.8)
     assert found((1, 0.7), rules=strict) == []
     assert found((1, 0.9), rules=SpeechRules(min_speech=2.0))[0].certain_speech is False

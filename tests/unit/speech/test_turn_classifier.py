@@ -23,20 +23,20 @@ FADING, LOUD = (
 )
 
 
-def test_a_sure_mark_and_a_voice_that_fades_are_the_end() -> None:
+def test_a_likely_full_stop_and_a_fading_voice_complete_the_turn() -> None:
     assert classify_end_of_turn("Turn it on.", SURE, lambda: FADING) is EndOfTurn.COMPLETE
 
 
-def test_a_text_that_is_broken_off_goes_on() -> None:
+def test_a_text_that_breaks_off_is_incomplete() -> None:
     assert classify_end_of_turn("Turn on the", OPEN, lambda: LOUD) is EndOfTurn.INCOMPLETE
     assert classify_end_of_turn("Turn on the...", OPEN, lambda: FADING) is EndOfTurn.INCOMPLETE
 
 
-def test_no_text_is_nothing() -> None:
+def test_an_empty_text_counts_as_no_speech() -> None:
     assert classify_end_of_turn("", SURE, lambda: FADING) is EndOfTurn.NO_SPEECH
 
 
-def test_an_engine_that_does_not_say_makes_nobody_sure() -> None:
+def test_without_scores_no_end_of_turn_is_certain() -> None:
     assert classify_end_of_turn("Turn it on.", None, lambda: FADING) is EndOfTurn.UNSURE
     assert classify_end_of_turn("Turn on the...", None, lambda: FADING) is EndOfTurn.INCOMPLETE
 
@@ -64,11 +64,13 @@ def test_an_engine_that_does_not_say_makes_nobody_sure() -> None:
         "loud to the end",
     ],
 )
-def test_each_sign_alone_makes_it_less_likely(less: tuple[EndOfTextScores, Prosody]) -> None:
+def test_each_feature_alone_lowers_the_end_of_turn_confidence(
+    less: tuple[EndOfTextScores, Prosody],
+) -> None:
     assert log_odds(*less) < log_odds(SURE, FADING) - 0.5
 
 
-def test_a_sign_that_is_beyond_belief_is_no_stronger_for_it() -> None:
+def test_extreme_feature_values_are_clipped() -> None:
     assert log_odds(replace(SURE, text_end=-9.0), FADING) == log_odds(
         replace(SURE, text_end=0.5), FADING
     )

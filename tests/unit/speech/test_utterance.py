@@ -62,20 +62,20 @@ def paused() -> tuple[Listener, Decode]:
     return listener, guess
 
 
-def test_silence_is_answered_with_nothing() -> None:
+def test_silence_gives_an_empty_answer() -> None:
     listener = Listener()
     assert listener.silence(100) == []
     assert listener.stop() == [Finalize(())]
 
 
-def test_a_pause_is_guessed_at() -> None:
+def test_a_pause_starts_a_guess() -> None:
     listener, guess = paused()
     assert guess.guess
     assert guess.segment.speech == (0, 30)
     assert listener.utterance.phase is UtterancePhase.GUESSING
 
 
-def test_a_shorter_pause_is_not() -> None:
+def test_a_shorter_pause_starts_no_guess() -> None:
     listener = Listener()
     listener.speech()
     assert listener.silence(PAUSE - 1) == []
@@ -94,7 +94,7 @@ def test_a_pause_begins_with_its_first_window_and_ends_with_speech() -> None:
     assert not listener.utterance.in_pause
 
 
-def test_one_pause_is_guessed_at_once() -> None:
+def test_one_pause_starts_only_one_guess() -> None:
     listener, _ = paused()
     assert listener.silence(40) == []
 
@@ -111,7 +111,7 @@ def test_speech_after_a_guess_drops_it() -> None:
     assert listener.utterance.phase is UtterancePhase.LISTENING
 
 
-def test_the_next_pause_is_guessed_at_again() -> None:
+def test_the_next_pause_starts_another_guess() -> None:
     listener, _ = paused()
     listener.speech()
     (guess,) = listener.silence(PAUSE + 3)
@@ -119,7 +119,7 @@ def test_the_next_pause_is_guessed_at_again() -> None:
     assert guess.segment.speech == (0, 30 + PAUSE + 30)
 
 
-def test_the_end_without_a_pause_is_decoded() -> None:
+def test_speech_without_a_pause_is_decoded_at_the_end() -> None:
     listener = Listener()
     listener.speech()
     decode, answer = listener.stop()
@@ -128,7 +128,7 @@ def test_the_end_without_a_pause_is_decoded() -> None:
     assert answer == Finalize((decode.segment,))
 
 
-def test_there_is_no_guess_when_there_is_no_time() -> None:
+def test_a_busy_worker_gets_no_guess() -> None:
     listener = Listener()
     listener.speech()
     assert listener.silence(PAUSE, guess=False) == []
@@ -136,7 +136,7 @@ def test_there_is_no_guess_when_there_is_no_time() -> None:
     assert isinstance(decode, Decode)
 
 
-def test_a_segment_that_is_closed_is_decoded_once() -> None:
+def test_a_closed_segment_is_decoded_once() -> None:
     listener, first = paused()
     listener.silence(windows(5.0))  # a pause too long to stay in one segment
     listener.speech()
@@ -152,14 +152,14 @@ def test_a_segment_that_is_closed_is_decoded_once() -> None:
     assert first.segment.speech == (0, 30)
 
 
-def test_a_word_of_two_tenths_of_a_second_is_guessed_at() -> None:
+def test_a_pause_after_a_word_of_two_tenths_of_a_second_starts_a_guess() -> None:
     listener = Listener()
     listener.speech(6)
     (guess,) = listener.silence(PAUSE)
     assert isinstance(guess, Decode)
 
 
-def test_what_might_be_speech_is_decoded_at_the_end_only() -> None:
+def test_possible_speech_is_decoded_only_at_the_end() -> None:
     listener = Listener()
     assert listener.hear(10, 0.3) == []
     assert listener.silence(20) == []
@@ -168,13 +168,13 @@ def test_what_might_be_speech_is_decoded_at_the_end_only() -> None:
     assert not decode.segment.certain_speech
 
 
-def test_never_guessing_is_possible() -> None:
+def test_guessing_can_be_disabled() -> None:
     listener = Listener(pause=0)
     assert listener.speech() == []
     assert listener.silence(30) == []
 
 
-def test_a_pause_in_which_there_was_no_time_is_guessed_at_once_there_is() -> None:
+def test_a_guess_starts_as_soon_as_the_worker_is_idle() -> None:
     listener = Listener()
     listener.speech()
     assert listener.silence(PAUSE, guess=False) == []
@@ -182,7 +182,7 @@ def test_a_pause_in_which_there_was_no_time_is_guessed_at_once_there_is() -> Non
     assert isinstance(guess, Decode)
 
 
-def test_who_has_paused_and_gone_on_is_given_longer_the_next_time() -> None:
+def test_after_resumed_speech_the_next_guess_waits_longer() -> None:
     listener, _ = paused()
     listener.speech()
     assert listener.silence(PAUSE) == []
@@ -193,13 +193,13 @@ def test_who_has_paused_and_gone_on_is_given_longer_the_next_time() -> None:
 # Dictation: closed segments.
 
 
-def test_a_silence_that_parts_segments_closes_the_guess_before_it() -> None:
+def test_a_silence_between_segments_closes_the_guess_before_it() -> None:
     listener, guess = paused()
     assert listener.silence(round(2.5 * windows(2.0)) - PAUSE) == [Close(guess.segment)]
     assert listener.speech() == []
 
 
-def test_less_of_it_closes_what_is_no_fragment() -> None:
+def test_a_shorter_silence_closes_speech_longer_than_a_fragment() -> None:
     listener = Listener()
     listener.speech(windows(4.1))
     guess, *_ = listener.silence(PAUSE)
@@ -216,7 +216,7 @@ def test_after_sixteen_seconds_a_pause_between_sentences_closes_a_segment() -> N
     assert listener.speech(10) == []
 
 
-def test_before_sixteen_seconds_it_does_not() -> None:
+def test_before_sixteen_seconds_a_pause_closes_no_segment() -> None:
     listener = Listener()
     listener.speech(windows(14.5))
     (guess,) = listener.silence(16)
@@ -224,7 +224,7 @@ def test_before_sixteen_seconds_it_does_not() -> None:
     assert listener.speech(1) == [Drop(guess.segment)]
 
 
-def test_in_a_dictation_a_long_guess_waits_for_a_long_silence() -> None:
+def test_in_a_dictation_a_guess_at_long_speech_waits_for_a_long_silence() -> None:
     for seconds, silence in ((1.0, 20), (12.0, windows(12.0) // 8)):
         listener = Listener()
         listener.speech(windows(17.0))
@@ -235,7 +235,7 @@ def test_in_a_dictation_a_long_guess_waits_for_a_long_silence() -> None:
         assert isinstance(guess, Decode)
 
 
-def test_of_a_long_dictation_only_the_tail_is_left_at_the_end() -> None:
+def test_only_the_tail_of_a_long_dictation_is_decoded_at_the_end() -> None:
     listener = Listener()
     begun: list[Decode] = []
     for _ in range(40):  # about 2.5 minutes
@@ -263,7 +263,7 @@ def provisional() -> tuple[Listener, Decode]:
     return listener, guess
 
 
-def test_it_is_decoded_again_with_all_the_silence_that_a_segment_has() -> None:
+def test_a_provisional_guess_is_decoded_again_with_the_full_padding() -> None:
     listener, guess = provisional()
     pad = windows(SpeechRules().pad)
     assert listener.silence(pad - PAUSE - 1) == []
@@ -276,7 +276,7 @@ def test_it_is_decoded_again_with_all_the_silence_that_a_segment_has() -> None:
     assert listener.stop() == [Finalize((again.segment,))]
 
 
-def test_it_is_decoded_again_also_where_its_text_comes_late() -> None:
+def test_a_provisional_guess_whose_text_arrives_late_is_decoded_again() -> None:
     listener, guess = paused()
     assert listener.silence(20) == []
     listener.read(guess, provisional=True)
@@ -285,7 +285,7 @@ def test_it_is_decoded_again_also_where_its_text_comes_late() -> None:
     assert isinstance(again, Decode)
 
 
-def test_it_is_not_decoded_a_third_time() -> None:
+def test_a_provisional_guess_is_not_decoded_a_third_time() -> None:
     listener, _ = provisional()
     _, again = listener.silence(windows(0.4) - PAUSE)
     listener.read(again, provisional=True)
@@ -294,20 +294,20 @@ def test_it_is_not_decoded_a_third_time() -> None:
     assert listener.stop() == [Finalize((again.segment,))]
 
 
-def test_one_that_is_not_provisional_is_not_decoded_again() -> None:
+def test_a_guess_that_is_not_provisional_is_not_decoded_again() -> None:
     listener, guess = paused()
     listener.read(guess)
     assert listener.silence(30) == []
     assert listener.stop() == [Finalize((guess.segment,))]
 
 
-def test_it_is_not_decoded_again_while_the_worker_is_busy() -> None:
+def test_a_provisional_guess_is_not_decoded_again_while_the_worker_is_busy() -> None:
     listener, guess = provisional()
     assert listener.silence(20, guess=False) == []
     assert listener.stop() == [Finalize((guess.segment,))]
 
 
-def test_it_is_decoded_again_once_the_worker_is_idle() -> None:
+def test_a_provisional_guess_is_decoded_again_once_the_worker_is_idle() -> None:
     listener, guess = provisional()
     assert listener.silence(20, guess=False) == []
     drop, again = listener.silence(1)
@@ -315,7 +315,7 @@ def test_it_is_decoded_again_once_the_worker_is_idle() -> None:
     assert isinstance(again, Decode)
 
 
-def test_at_the_end_it_is_decoded_again_with_the_sound_there_is() -> None:
+def test_at_the_end_a_provisional_guess_is_decoded_again_with_the_audio_so_far() -> None:
     listener, guess = provisional()
     listener.silence(4)  # 0.13 s
     drop, again, answer = listener.stop()
@@ -326,13 +326,13 @@ def test_at_the_end_it_is_decoded_again_with_the_sound_there_is() -> None:
     assert answer == Finalize((again.segment,))
 
 
-def test_at_the_end_it_is_the_answer_where_there_is_no_more_sound() -> None:
+def test_at_the_end_a_provisional_guess_is_the_answer_if_there_is_hardly_more_audio() -> None:
     listener, guess = provisional()
     listener.silence(3)  # 0.096 s
     assert listener.stop() == [Finalize((guess.segment,))]
 
 
-def test_speech_that_goes_on_drops_it_as_any_guess() -> None:
+def test_resumed_speech_drops_a_provisional_guess() -> None:
     listener, guess = provisional()
     assert listener.speech(1) == [Drop(guess.segment)]
     (longer,) = listener.silence(windows(0.4))
@@ -340,14 +340,14 @@ def test_speech_that_goes_on_drops_it_as_any_guess() -> None:
     assert longer.segment.speech[1] > guess.segment.speech[1]
 
 
-def test_speech_that_goes_on_drops_the_second_decode() -> None:
+def test_resumed_speech_drops_the_second_decode() -> None:
     listener, _ = provisional()
     _, again = listener.silence(windows(0.4) - PAUSE)
     assert isinstance(again, Decode)
     assert listener.speech(1) == [Drop(again.segment)]
 
 
-def test_a_segment_that_is_closed_is_not_decoded_again() -> None:
+def test_a_closed_segment_is_not_decoded_again() -> None:
     listener = Listener()
     listener.speech(windows(25.0))
     guess, close = listener.silence(PAUSE)

@@ -46,17 +46,17 @@ def voice(*starts: float, seconds: float = SENTENCE) -> list[Span]:
 # Gaps.
 
 
-def test_a_text_that_says_everything_has_no_gap() -> None:
+def test_a_complete_text_has_no_gap() -> None:
     assert gaps(spoken(0.4), voice(0.4)) == []
     assert gaps(spoken(0.4, 2.0), voice(0.4, 2.0)) == []
 
 
-def test_a_pause_is_no_gap() -> None:
+def test_a_pause_is_not_a_gap() -> None:
     late = replace(spoken(0.4, 4.0), end=9.0)
     assert gaps(late, voice(0.4, 4.0)) == []
 
 
-def test_voice_after_the_text_is_a_gap() -> None:
+def test_speech_after_the_text_is_a_gap() -> None:
     assert gaps(spoken(0.4), voice(0.4, 2.5)) == [Gap(5, 2.5, 3.7)]
     assert gaps(spoken(0.4), [*voice(0.4), (2.5, 2.8)]) == []  # 0.3 s: a breath
 
@@ -71,7 +71,7 @@ def test_voice_after_the_text_is_a_gap() -> None:
     ],
     ids=["mark", "word"],
 )
-def test_a_sentence_that_is_missing_between_two_is_a_gap(
+def test_a_missing_sentence_between_two_others_is_a_gap(
     beside: Sequence[tuple[str, float]],
 ) -> None:
     text = aligned((" Lights", 0.4), (" off", 1.0), *beside, (".", 5.0), end=5.1)
@@ -79,7 +79,7 @@ def test_a_sentence_that_is_missing_between_two_is_a_gap(
     assert gaps(text, heard) == [Gap(3, 2.0, 3.5)]
 
 
-def test_a_sentence_that_is_missing_at_the_beginning_is_a_gap() -> None:
+def test_a_missing_first_sentence_is_a_gap() -> None:
     text = aligned((" Stop", 0.0), (" it", 3.0), (".", 3.3), end=3.5)
     assert gaps(text, [(0.4, 1.9), (2.5, 3.4)]) == [Gap(0, 0.4, 1.9)]
 
@@ -90,7 +90,7 @@ def test_several_gaps_are_found_in_order() -> None:
     assert gaps(text, heard) == [Gap(0, 0.4, 1.9), Gap(3, 5.0, 6.0)]
 
 
-def test_digits_take_long_and_words_do_not() -> None:
+def test_digits_may_take_long_and_words_may_not() -> None:
     def one(token: str) -> list[Gap]:
         return gaps(aligned((" In", 0.4), (token, 0.6), (".", 1.9), end=2.0), [(0.4, 1.9)])
 
@@ -102,7 +102,7 @@ def test_digits_take_long_and_words_do_not() -> None:
 @pytest.mark.parametrize(
     ("tokens", "seconds", "yes"), [(7, 2.0, True), (8, 2.0, False), (1, 0.9, False)]
 )
-def test_a_text_that_is_short_for_its_sound_is_worth_aligning(
+def test_a_text_with_few_tokens_for_its_speech_is_sparse(
     tokens: int, seconds: float, yes: bool
 ) -> None:
     assert sparse(decoded("Stop.", tokens), seconds) is yes
@@ -122,24 +122,24 @@ def rounds(text: str, sound: Alignment, heard: Sequence[Span]) -> int:
     return rounds_spoken(sound, words, repeat, heard)
 
 
-def test_a_sentence_that_was_said_three_times_has_three_rounds() -> None:
+def test_three_spoken_repetitions_are_counted() -> None:
     starts = (0.4, 2.0, 3.6)
     assert rounds("Turn off the light. " * 3, spoken(*starts), voice(*starts)) == 3
 
 
-def test_rounds_without_voice_were_not_said() -> None:
+def test_repetitions_without_speech_are_not_counted() -> None:
     text = "Turn off the light. " * 3
     assert rounds(text, spoken(0.4, 2.0, 3.6), voice(0.4, 2.0)) == 2
     assert rounds(text, spoken(0.4, 2.0, 3.6), voice(0.4)) == 1
     assert rounds(text, spoken(0.4, 2.0, 3.6), []) == 1
 
 
-def test_a_round_that_gets_a_little_voice_was_not_said() -> None:
+def test_a_repetition_with_very_little_speech_is_not_counted() -> None:
     heard = [*voice(0.4), (2.0, 2.3)]
     assert rounds("Turn off the light. " * 2, spoken(0.4, 2.0), heard) == 1
 
 
-def test_a_loop_is_cut_and_its_alignment_with_it() -> None:
+def test_a_loop_is_removed_from_the_text_and_the_alignment() -> None:
     starts = (0.4, 1.7, 1.9, 2.1)
     loop = decoded("Turn off the light. " * 4, tokens=20)
     cut, sound = remove_loops(loop, spoken(*starts), voice(0.4))
@@ -148,7 +148,7 @@ def test_a_loop_is_cut_and_its_alignment_with_it() -> None:
     assert not cut.repetitive
 
 
-def test_a_loop_that_begins_late_and_breaks_off_is_cut() -> None:
+def test_a_loop_that_starts_late_and_ends_incomplete_is_removed() -> None:
     sound = aligned(
         *((" Hello", 0.0), (".", 0.4)),
         *((" Stop", 1.0), (" it", 1.2), (" now", 1.4), (".", 1.6)),
@@ -161,7 +161,7 @@ def test_a_loop_that_begins_late_and_breaks_off_is_cut() -> None:
     assert (cut.text, cut.tokens) == ("Hello. Stop it now.", 6)
 
 
-def test_a_sentence_that_was_said_three_times_is_kept() -> None:
+def test_a_sentence_spoken_three_times_is_kept() -> None:
     starts = (0.4, 2.0, 3.6)
     thrice = decoded(("Turn off the light. " * 3).strip(), tokens=15)
     kept, sound = remove_loops(thrice, spoken(*starts), voice(*starts))
@@ -169,7 +169,7 @@ def test_a_sentence_that_was_said_three_times_is_kept() -> None:
     assert sound == spoken(*starts)
 
 
-def test_a_text_without_repeats_stays_as_it_is() -> None:
+def test_a_text_without_repetition_is_unchanged() -> None:
     once = decoded("Turn off the light.", tokens=60)
     assert remove_loops(once, spoken(0.4), voice(0.4)) == (once, spoken(0.4))
 
@@ -192,15 +192,17 @@ def test_a_text_without_repeats_stays_as_it_is() -> None:
         ("Lights off.", " close the door, please.", "Lights off. close the door, please."),
     ],
 )
-def test_a_part_is_put_in_its_place(before: str, after: str, whole: str) -> None:
+def test_a_recovered_part_is_inserted_where_it_was_missing(
+    before: str, after: str, whole: str
+) -> None:
     assert insert(before + after, len(before), "Close the door.") == whole
 
 
-def test_a_part_without_words_is_left_out() -> None:
+def test_a_recovered_part_without_words_is_left_out() -> None:
     assert insert("Lights off.", 11, "...") == "Lights off."
 
 
-def test_a_part_that_continues_the_sentence_takes_its_full_stop() -> None:
+def test_a_lower_case_part_continues_the_sentence_before_it() -> None:
     text = "Unless to be rather selfish."
     assert (
         insert(text, len(text), "is to be rude.") == "Unless to be rather selfish is to be rude."

@@ -40,7 +40,7 @@ def decoded(
     return Decoded(text, tokens, logprob, no_speech, budget)
 
 
-def test_a_confident_text_is_believed() -> None:
+def test_a_likely_text_is_accepted() -> None:
     assert judge_hypothesis(decoded(), certain_speech=True) is Verdict.ACCEPT
     assert judge_hypothesis(decoded(), certain_speech=False) is Verdict.ACCEPT
 
@@ -61,7 +61,7 @@ def test_a_loop_is_decoded_again() -> None:
     assert judge_hypothesis(decoded(loop), certain_speech=False) is Verdict.NO_SPEECH
 
 
-def test_no_words_are_nothing() -> None:
+def test_a_text_without_words_counts_as_no_speech() -> None:
     for text in ("", "...", " ♪ ", "!"):
         assert judge_hypothesis(decoded(text), certain_speech=True) is Verdict.NO_SPEECH
 
@@ -83,7 +83,7 @@ WHISPERS = [
 
 
 @pytest.mark.parametrize(("text", "logprob", "no_speech"), NOISE)
-def test_noise_that_might_be_speech_is_nothing(
+def test_an_unlikely_text_from_uncertain_speech_counts_as_no_speech(
     text: str, logprob: float, no_speech: float
 ) -> None:
     heard = decoded(text, tokens=3, logprob=logprob, no_speech=no_speech)
@@ -91,12 +91,12 @@ def test_noise_that_might_be_speech_is_nothing(
 
 
 @pytest.mark.parametrize(("text", "logprob", "no_speech"), WHISPERS)
-def test_a_whisper_is_believed(text: str, logprob: float, no_speech: float) -> None:
+def test_whispered_speech_is_accepted(text: str, logprob: float, no_speech: float) -> None:
     heard = decoded(text, tokens=3, logprob=logprob, no_speech=no_speech)
     assert judge_hypothesis(heard, certain_speech=False) is Verdict.ACCEPT
 
 
-def test_noise_that_fooled_the_vad_is_nothing() -> None:
+def test_noise_that_the_vad_took_for_speech_counts_as_no_speech() -> None:
     kitchen = decoded("Oh no, what's that?", logprob=-1.21, no_speech=0.51)
     assert judge_hypothesis(kitchen, certain_speech=True) is Verdict.NO_SPEECH
 
@@ -118,7 +118,7 @@ def test_speech_in_noise_is_not_lost() -> None:
         "No, no, never mind.",
     ],
 )
-def test_digits_repeats_and_single_words_are_decoded_again(text: str) -> None:
+def test_digits_repetitions_and_one_word_texts_are_decoded_again(text: str) -> None:
     assert fragile(text)
     assert judge_hypothesis(decoded(text), certain_speech=True) is Verdict.SECOND_PASS
     assert judge_hypothesis(decoded(text), certain_speech=False) is Verdict.ACCEPT
@@ -132,19 +132,19 @@ def test_words_are_counted_in_every_script(text: str) -> None:
     assert judge_hypothesis(decoded(text), certain_speech=True) is Verdict.ACCEPT
 
 
-def test_a_close_hypothesis_of_other_words_is_decoded_again() -> None:
+def test_a_close_hypothesis_with_other_words_causes_a_second_pass() -> None:
     first = heard(("Turn on the lamp.", -1.0), ("Turn on the ramp.", -1.03))
     assert judge_hypothesis(first, certain_speech=True) is Verdict.SECOND_PASS
     apart = heard(("Turn on the lamp.", -1.0), ("Turn on the ramp.", -1.4))
     assert judge_hypothesis(apart, certain_speech=True) is Verdict.ACCEPT
 
 
-def test_a_close_hypothesis_that_differs_only_in_marks_is_not() -> None:
+def test_a_close_hypothesis_that_differs_only_in_punctuation_does_not() -> None:
     first = heard(("Turn on the lamp.", -1.0), ("turn on the lamp", -1.0))
     assert judge_hypothesis(first, certain_speech=True) is Verdict.ACCEPT
 
 
-def test_long_certain_speech_is_decoded_again_before_it_is_nothing() -> None:
+def test_long_certain_speech_is_decoded_again_before_it_counts_as_no_speech() -> None:
     nothing = decoded("")
     noise = decoded("Oh no, what's that?", logprob=-1.21, no_speech=0.51)
     for first in (nothing, noise):
@@ -160,7 +160,7 @@ def test_long_certain_speech_is_decoded_again_before_it_is_nothing() -> None:
         )
 
 
-def test_a_text_that_both_passes_hold_for_likely_wins() -> None:
+def test_the_text_that_is_likely_in_both_passes_wins() -> None:
     first = decoded("cut the lights", logprob=-0.5)
     likely = {
         "cut the lights": [-2.0, -9.0],
@@ -172,13 +172,13 @@ def test_a_text_that_both_passes_hold_for_likely_wins() -> None:
     assert chosen.alternatives == ("put the lights", "cut the lights")
 
 
-def test_the_texts_of_two_passes_that_differ_in_their_words_are_weighed() -> None:
+def test_hypotheses_of_both_passes_that_differ_in_their_words_are_rescored() -> None:
     first = replace(decoded("Cut it."), alternatives=("cut it", "Put it.", "Shut it."))
     second = replace(decoded("Put it!"), alternatives=("", "Cut 8."))
     assert hypotheses_of(first, second) == ["Cut it.", "Put it.", "Cut 8."]
 
 
-def test_a_text_that_breaks_off_another_is_no_rival() -> None:
+def test_a_hypothesis_cut_off_from_another_is_not_rescored() -> None:
     first = replace(decoded("Stop."), alternatives=("Stop the music now.", "Stop the"))
     assert hypotheses_of(first) == ["Stop the music now."]
     # One more word does not make the shorter text cut off: it may not have been spoken.
@@ -186,12 +186,12 @@ def test_a_text_that_breaks_off_another_is_no_rival() -> None:
     assert hypotheses_of(second) == ["Stop it.", "Stop it now."]
 
 
-def test_a_text_that_repeats_itself_makes_no_other_one_broken_off() -> None:
+def test_a_repetition_of_a_hypothesis_does_not_make_it_count_as_cut_off() -> None:
     first = replace(decoded("Turn it off."), alternatives=("Turn it off. Turn it off.",))
     assert hypotheses_of(first) == ["Turn it off.", "Turn it off. Turn it off."]
 
 
-def test_without_a_word_in_either_pass_the_first_stands() -> None:
+def test_the_first_pass_wins_if_neither_has_words() -> None:
     first = decoded("", logprob=-0.5)
     assert rescore(first, {}, no_word_is_strange) is first
 
@@ -210,7 +210,7 @@ def heard(*texts: tuple[str, float]) -> Decoded:
     return replace(decoded(text), alternatives=tuple(other for other, _ in others), scores=likely)
 
 
-def test_a_text_in_words_that_there_are_wins_where_it_is_nearly_as_likely() -> None:
+def test_a_text_with_fewer_oov_words_wins_if_it_is_nearly_as_likely() -> None:
     first = heard(("a moco", -1.0), ("a mock", -5.0), ("a mocha", -2.5))
     found = prefer_in_vocabulary(first, mocos)
     assert (found.text, found.alternatives) == ("a mocha", ("a moco", "a mock"))
@@ -228,13 +228,13 @@ def test_a_text_in_words_that_there_are_wins_where_it_is_nearly_as_likely() -> N
         (("a moco", -1.0),),
     ],
 )
-def test_what_was_heard_stays_where_no_other_text_is_better(
+def test_the_first_text_wins_if_no_alternative_is_better(
     texts: tuple[tuple[str, float], ...],
 ) -> None:
     assert prefer_in_vocabulary(heard(*texts), mocos) == heard(*texts)
 
 
-def test_of_two_passes_a_text_in_words_that_there_are_wins_as_well() -> None:
+def test_a_text_with_fewer_oov_words_also_wins_after_two_passes() -> None:
     likely = {"a moco": [-1.0, -1.0], "a mocha": [-2.5, -2.5], "a mock": [-3.5, -3.5]}
     assert rescore(decoded(), likely, mocos).text == "a mocha"
     assert rescore(decoded(), likely, no_word_is_strange).text == "a moco"
@@ -263,7 +263,7 @@ def test_of_two_passes_a_text_in_words_that_there_are_wins_as_well() -> None:
         "哈" * 20,
     ],
 )
-def test_loops(text: str) -> None:
+def test_loops_are_found(text: str) -> None:
     assert has_loop(text)
 
 
@@ -290,7 +290,7 @@ def test_loops(text: str) -> None:
         "Take it from one room to another, from one room to another, and back.",
     ],
 )
-def test_what_people_say_is_no_loop(text: str) -> None:
+def test_what_people_say_is_not_a_loop(text: str) -> None:
     assert not has_loop(text)
 
 
@@ -328,7 +328,7 @@ LONG = {
 
 
 @pytest.mark.parametrize("language", LONG)
-def test_a_long_sentence_fits_the_budget_and_is_no_loop(language: str) -> None:
+def test_a_long_sentence_fits_the_budget_and_is_not_a_loop(language: str) -> None:
     seconds, tokens, text = LONG[language]
     budget = token_budget(seconds, language)
     assert not decoded(text, tokens=tokens, budget=budget).repetitive
@@ -347,7 +347,7 @@ def test_every_language_of_whisper_has_a_budget_of_its_own(language: str) -> Non
     assert 28 < token_budget(3.0, language) <= token_budget(3.0, "my")
 
 
-def test_a_language_without_a_number_gets_the_most_that_any_needs() -> None:
+def test_an_unknown_language_gets_the_largest_budget() -> None:
     assert token_budget(2.0, "tlh") == token_budget(2.0, "my")
 
 
@@ -367,11 +367,11 @@ def test_a_language_without_a_number_gets_the_most_that_any_needs() -> None:
         ("Very, very good. Very, very good.", Repeat(0, 3, 2)),
     ],
 )
-def test_what_a_text_repeats_at_its_end_is_found(text: str, repeat: Repeat | None) -> None:
+def test_a_repetition_at_the_end_of_a_text_is_found(text: str, repeat: Repeat | None) -> None:
     assert repeated_tail(text) == repeat
 
 
-def test_a_text_is_shortened_to_so_many_rounds() -> None:
+def test_a_text_is_shortened_to_a_number_of_repetitions() -> None:
     text = "Set a timer. Turn off the light, turn off the light, turn off"
     repeat = repeated_tail(text)
     assert repeat is not None
@@ -390,7 +390,9 @@ def test_a_text_is_shortened_to_so_many_rounds() -> None:
         ("", False),
     ],
 )
-def test_a_word_or_phrase_that_follows_itself_is_a_repeat(text: str, yes: bool) -> None:
+def test_a_word_or_phrase_directly_followed_by_itself_is_a_repetition(
+    text: str, yes: bool
+) -> None:
     assert has_repeat(text) is yes
 
 
@@ -409,6 +411,6 @@ def test_a_text_without_a_final_mark_is_unfinished(text: str, yes: bool) -> None
     assert unfinished(decoded(text)) is yes
 
 
-def test_a_doubted_text_is_unfinished() -> None:
+def test_an_unlikely_or_overlong_text_is_unfinished() -> None:
     assert unfinished(decoded("Turn off the light.", logprob=-0.45))
     assert unfinished(decoded("Turn off the light.", tokens=30))

@@ -15,17 +15,17 @@ def expected(*, said: str = "", task: str = "transcribe") -> JobBiasing:
     )
 
 
-def test_as_many_names_as_fit_stand_behind_the_prompt() -> None:
+def test_the_prompt_ends_with_as_many_names_as_fit() -> None:
     assert build_prompt("Home", NAMES, lambda text: len(text) < 14) == "Home, Ecobee"
     assert build_prompt("Home", NAMES, lambda text: False) == "Home"
     assert build_prompt(None, NAMES, lambda text: True) == "Ecobee, Vaillant"
 
 
-def test_names_are_written_as_they_should_be() -> None:
+def test_misspelt_names_are_corrected() -> None:
     assert expected().correct("Set the eco bee to 20.") == "Set the Ecobee to 20."
 
 
-def test_what_was_sent_is_not_put_right_any_more() -> None:
+def test_text_already_sent_is_not_corrected() -> None:
     names = expected(said="Set the eco")
     assert (
         names.correct("Set the eco bee, then the valant.")
@@ -33,13 +33,13 @@ def test_what_was_sent_is_not_put_right_any_more() -> None:
     )
 
 
-def test_what_was_sent_is_not_weighed() -> None:
+def test_text_already_sent_is_not_rewritten() -> None:
     text = "Set the incubi to 20"
     assert expected().rewrites([text])
     assert expected(said=text).rewrites([f"{text} degrees."]) == ()
 
 
-def test_what_was_sent_stands_before_every_text_that_is_weighed() -> None:
+def test_every_rewrite_starts_with_the_text_already_sent() -> None:
     found = expected(said="Set the incubi,").rewrites(
         ["Set the incubi, switch the mail and top.", "Set the mail and top."]
     )
@@ -47,13 +47,13 @@ def test_what_was_sent_stands_before_every_text_that_is_weighed() -> None:
     assert all(rewrite.text.startswith("Set the incubi, ") for rewrite in found)
 
 
-def test_a_sound_is_written_anew_in_words_of_names_and_orders() -> None:
+def test_a_constrained_decode_may_use_words_of_names_and_commands() -> None:
     words = expected().allowed_words(["Set the incubi to the curtains."], ["Ecobee"])
     assert {"Ecobee", "Vaillant", "turn", "percent", "curtains"} <= words
     assert "incubi" not in words
 
 
-def test_only_an_order_or_a_question_is_listened_to_again() -> None:
+def test_only_a_short_command_or_question_gets_a_constrained_decode() -> None:
     names = ["Ecobee"]
     assert expected().allowed_words(["I see the incubi.", "Is the incubi open?"], names)
     assert not expected().allowed_words(["I see the incubi."], names)
@@ -61,13 +61,13 @@ def test_only_an_order_or_a_question_is_listened_to_again() -> None:
     assert not expected(said="Set the incubi").allowed_words(["Set the incubi to 20."], names)
 
 
-def test_the_decoder_is_told_of_no_name_that_only_what_was_sent_is_like() -> None:
+def test_names_that_resemble_only_text_already_sent_are_left_out() -> None:
     text = "Set the incubi to 20"
     assert expected().similar_names([text]) == ("Ecobee",)
     assert expected(said=text).similar_names([f"{text} degrees."]) == ()
 
 
-def test_a_translation_holds_no_names() -> None:
+def test_names_are_not_applied_to_a_translation() -> None:
     names = expected(task="translate")
     assert names.similar_names(["Set the incubi to 20."]) == ()
     assert names.allowed_words(["Set the incubi to 20."], []) == frozenset()
@@ -75,7 +75,7 @@ def test_a_translation_holds_no_names() -> None:
     assert names.correct("Set the eco bee to 20.") == "Set the eco bee to 20."
 
 
-def test_words_of_the_language_and_what_is_expected_are_not_strange() -> None:
+def test_words_of_the_language_the_prompt_and_the_names_are_not_oov() -> None:
     options = DecodeOptions(prompt="At Krabat’s.", hotwords=("Vrbata",))
     strange = oov_counter(options, "en")
     assert strange("Krabat") == 0
@@ -83,7 +83,7 @@ def test_words_of_the_language_and_what_is_expected_are_not_strange() -> None:
     assert oov_counter(DecodeOptions(), "en")("Set Krabat's vrbata") == 2
 
 
-def test_no_word_is_strange_in_a_language_that_was_not_measured() -> None:
+def test_no_word_is_oov_in_a_language_without_a_vocabulary() -> None:
     assert oov_counter(DecodeOptions(), "de")("Schalte die Wohnzimmerlampe ein") == 0
     translated = DecodeOptions(task="translate")  # translates to English from any language
     assert oov_counter(translated, "de")("Turn on the Wohnzimmerlampe") == 1

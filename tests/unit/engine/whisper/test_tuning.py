@@ -45,13 +45,15 @@ def after(questions: int) -> Callable[[], bool]:
     ("alone", "gain", "beam", "batch"),
     [(0.2, 0.5, BEAM, 6), (0.2, 1.0, BEAM, 1), (1.0, 0.5, 1, 6), (1.0, 1.0, 1, 1)],
 )
-def test_what_was_measured_decides(alone: float, gain: float, beam: int, batch: int) -> None:
+def test_beam_and_batch_size_follow_from_the_measurement(
+    alone: float, gain: float, beam: int, batch: int
+) -> None:
     tuning = Tuning(6, Machine(alone, gain))
     assert tuning.measure(never) == Tuned(alone, beam, batch, again=False)
     assert (tuning.beam, tuning.batch) == (beam, batch)
 
 
-def test_a_busy_start_is_made_good_when_the_machine_is_idle() -> None:
+def test_a_measurement_on_a_busy_machine_is_corrected_when_it_is_idle() -> None:
     machine = Machine(alone=2.0, gain=1.0)
     tuning = Tuning(6, machine)
     tuning.measure(never)
@@ -61,13 +63,13 @@ def test_a_busy_start_is_made_good_when_the_machine_is_idle() -> None:
     assert (tuning.beam, tuning.batch) == (BEAM, 6)
 
 
-def test_a_slow_machine_stays_greedy_however_often_it_is_measured() -> None:
+def test_a_slow_machine_keeps_greedy_decoding_however_often_it_is_measured() -> None:
     tuning = Tuning(1, Machine(alone=1.0))  # 0.8 s with a beam of 1
     for again in (False, True, True):
         assert tuning.measure(never) == Tuned(1.0, 1, 1, again=again)
 
 
-def test_a_busy_moment_later_changes_nothing() -> None:
+def test_a_later_measurement_on_a_busy_machine_changes_nothing() -> None:
     machine = Machine(alone=0.2)
     tuning = Tuning(6, machine)
     tuning.measure(never)
@@ -76,7 +78,7 @@ def test_a_busy_moment_later_changes_nothing() -> None:
     assert (tuning.beam, tuning.batch) == (BEAM, 6)
 
 
-def test_nothing_is_decoded_once_the_model_is_needed() -> None:
+def test_the_measurement_ends_when_the_model_is_needed() -> None:
     machine = Machine(alone=0.2)
     tuning = Tuning(6, machine)
     assert tuning.measure(after(2)) is None
@@ -84,7 +86,7 @@ def test_nothing_is_decoded_once_the_model_is_needed() -> None:
     assert (tuning.beam, tuning.batch) == (BEAM, 2)
 
 
-def test_a_batch_that_was_not_measured_is_the_next_time() -> None:
+def test_a_batch_size_left_unmeasured_is_measured_the_next_time() -> None:
     machine = Machine(alone=0.2)
     tuning = Tuning(6, machine)
     assert tuning.measure(after(3)) == Tuned(0.2, BEAM, 2, again=False)
@@ -92,7 +94,7 @@ def test_a_batch_that_was_not_measured_is_the_next_time() -> None:
     assert tuning.measure(never) == Tuned(0.2, BEAM, 6, again=True)
 
 
-def test_a_batch_that_there_is_no_memory_for_is_no_failure() -> None:
+def test_a_batch_too_large_for_the_memory_only_limits_the_batch_size() -> None:
     machine = Machine(alone=0.2)
     machine.most = 2
     tuning = Tuning(6, machine)
@@ -100,7 +102,7 @@ def test_a_batch_that_there_is_no_memory_for_is_no_failure() -> None:
     assert tuning.batch == 2
 
 
-def test_a_model_that_does_not_decode_is() -> None:
+def test_a_model_that_cannot_decode_one_command_fails() -> None:
     machine = Machine(alone=0.2)
     machine.most = 0
     with pytest.raises(RuntimeError, match="out of memory"):
