@@ -1,4 +1,4 @@
-"""The hostile clients of the soak: each does its worst, and the server goes on."""
+"""Hostile clients of the soak test: the server survives each of them."""
 
 from __future__ import annotations
 
@@ -47,11 +47,11 @@ SAID: dict[Attack, str] = {
     trickling: "no complete event received",
     changing_formats: "the audio format changed",
 }
-"""What the log has of each; of those that are not here it need not say anything."""
+"""The log message that an attack causes; attacks not listed here need not be logged."""
 
 
 @pytest.mark.parametrize("which", ATTACKS, ids=lambda which: which.__name__)
-async def test_an_attack_is_what_it_says_and_leaves_nothing(
+async def test_the_server_survives_each_attack_and_frees_its_memory(
     server: Server, which: Attack, caplog: pytest.LogCaptureFixture
 ) -> None:
     for seed in range(3):
@@ -62,7 +62,7 @@ async def test_an_attack_is_what_it_says_and_leaves_nothing(
     await server.serves()
 
 
-async def test_the_idle_are_there_until_they_are_left(server: Server) -> None:
+async def test_idle_clients_reconnect_until_the_crowd_ends(server: Server) -> None:
     async with IdleCrowd(port(server), 20) as crowd:
         await until(lambda: server.connections == 20)
         await until(lambda: crowd.closed >= 20)

@@ -1,4 +1,4 @@
-"""bench.dictation: cut and decoded as the server does it."""
+"""bench.dictation: recordings are segmented and decoded as by the server."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ def heard(text: str, reference: str | None) -> Heard:
     return Heard("recorded, clean", "one", "turn it on", text, reference, 1.0, 2.0, 3, (27.5,))
 
 
-def test_what_the_pauses_close_is_decoded_once_and_in_order() -> None:
+def test_each_closed_segment_is_decoded_once_and_in_order() -> None:
     sound = np.concatenate([tone(18), silence(0.6), tone(3), silence(0.7)])
     whole = sound[: len(sound) // WINDOW * WINDOW]
     engine = FakeEngine()
@@ -27,7 +27,7 @@ def test_what_the_pauses_close_is_decoded_once_and_in_order() -> None:
     assert parts[0].end >= parts[1].start  # nothing is left out
 
 
-def test_a_dictation_is_the_same_each_time() -> None:
+def test_dictations_are_reproducible() -> None:
     known = [Clip(name, to_pcm16(tone(1)), b"", f"said {name}") for name in "abcdef"]
     unknown = Clip("g", to_pcm16(tone(1)), b"")
     first, again = (

@@ -1,4 +1,4 @@
-"""bench.kinds: what is written and played, how it is scored, and the table."""
+"""bench.kinds: files, scoring and the printed table."""
 
 from __future__ import annotations
 
@@ -41,11 +41,11 @@ def heard(plays: list[Played], *answers: str) -> dict[str, str]:
         (texts.WORDS, 16),
     ],
 )
-def test_no_text_of_a_group_is_there_twice(group: tuple[str, ...], count: int) -> None:
+def test_no_group_contains_a_text_twice(group: tuple[str, ...], count: int) -> None:
     assert len(set(group)) == len(group) == count
 
 
-def test_utterances_are_written_with_what_is_said_in_them(tmp_path: Path) -> None:
+def test_utterances_are_written_with_their_reference_texts(tmp_path: Path) -> None:
     stereo = Utterance("degraded", "two", SOUND, b"", channels=2, text="go", auto=True)
     write([utterance(), stereo, order("a")], tmp_path)
     assert (tmp_path / "kinds.tsv").read_text().splitlines() == [
@@ -58,13 +58,13 @@ def test_utterances_are_written_with_what_is_said_in_them(tmp_path: Path) -> Non
         assert (file.getnchannels(), file.getnframes()) == (2, SAMPLE_RATE // 2)
 
 
-def test_an_order_that_is_not_accepted_is_one_error() -> None:
+def test_an_order_without_all_its_phrases_counts_as_one_error() -> None:
     assert errors(order("a"), "2 shots of milk") == Errors(0, 1)
     assert errors(order("a"), "two shots") == Errors(1, 1)
     assert errors(utterance(), "") == Errors(2, 2)
 
 
-def test_the_table_has_word_errors_and_accepted_orders_of_each_mode() -> None:
+def test_the_table_shows_word_errors_and_accepted_orders_per_mode() -> None:
     plays = [
         Played("at-once", each)
         for each in (utterance("a"), utterance("b", "clean"), order("c"), order("d"))
@@ -90,7 +90,7 @@ def test_the_table_has_word_errors_and_accepted_orders_of_each_mode() -> None:
     ]
 
 
-def test_a_row_with_too_many_errors_is_named() -> None:
+def test_the_verdict_names_a_row_with_too_many_errors() -> None:
     plays = [Played("real-time", utterance("a")), Played("real-time", utterance("b", "clean"))]
     said = {
         "this server": heard(plays, "stop", "stop it"),
@@ -102,12 +102,12 @@ def test_a_row_with_too_many_errors_is_named() -> None:
     ]
 
 
-def test_one_server_alone_has_no_goals() -> None:
+def test_without_a_reference_there_are_no_goals() -> None:
     plays = [Played("at-once", utterance())]
     assert goals(figures(plays, {"this server": heard(plays, "stop it")})) == []
 
 
-def test_the_reference_is_known_from_an_earlier_report(tmp_path: Path) -> None:
+def test_answers_of_the_reference_are_read_from_an_earlier_report(tmp_path: Path) -> None:
     answers = [
         {"key": "at-once/words/one", "heard": {"this server": "a", "reference": "b"}},
         {"key": "at-once/words/two", "heard": {"this server": "c"}},

@@ -1,4 +1,4 @@
-"""Two hundred names change no sentence that has none of them."""
+"""Two hundred names: a sentence that contains none of them is not changed."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from wyoming_faster_whisper.biasing.correct import Corrector
 
 
 @pytest.mark.parametrize("home", [HELD_OUT, TUNING], ids=["held-out", "tuning"])
-def test_no_plain_sentence_changes(home: Home) -> None:
+def test_sentences_without_a_name_are_not_changed(home: Home) -> None:
     names = [*home.areas, *home.floors]
     for _, name, aliases, _ in home.entities():
         names += [name, *aliases]

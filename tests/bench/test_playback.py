@@ -1,4 +1,4 @@
-"""One utterance as a microphone sends it: what counts as the wait, and what as cut off."""
+"""Playback of one utterance in real time: latencies, and answers that come too early."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ SPOKEN, ROOM = pcm16(tone(0.1)), pcm16(silence(0.1))
 
 @asynccontextmanager
 async def server(answers_at: Callable[[Event, int], bool]) -> AsyncIterator[int]:
-    """Answers at the first event of which it is told to, with the number of its chunks."""
+    """Run a server that answers at the first event for which answers_at() returns true."""
 
     async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         chunks = 0
@@ -35,7 +35,7 @@ async def server(answers_at: Callable[[Event, int], bool]) -> AsyncIterator[int]
         yield listening.sockets[0].getsockname()[1]
 
 
-async def test_an_answer_after_audio_stop_has_both_waits() -> None:
+async def test_an_answer_after_audio_stop_has_both_latencies() -> None:
     async with server(lambda event, _: event.type == "audio-stop") as port:
         answer = await play(port, SPOKEN, silence=ROOM, paced=True)
     assert answer.text == "heard"
@@ -44,7 +44,7 @@ async def test_an_answer_after_audio_stop_has_both_waits() -> None:
     assert answer.after_speech >= answer.after_stop + 0.09
 
 
-async def test_an_answer_in_the_silence_kept_nobody_waiting_for_audio_stop() -> None:
+async def test_an_answer_before_audio_stop_has_no_latency_after_it() -> None:
     async with server(lambda _, chunks: chunks == 12) as port:
         answer = await play(port, SPOKEN, silence=ROOM * 100, paced=True)
     assert answer.after_stop is None
@@ -52,13 +52,13 @@ async def test_an_answer_in_the_silence_kept_nobody_waiting_for_audio_stop() -> 
     assert answer.after_speech > 0
 
 
-async def test_an_answer_before_the_last_word_is_cut_off() -> None:
+async def test_an_answer_before_the_last_word_counts_as_cut_off() -> None:
     async with server(lambda _, chunks: chunks == 5) as port:
         answer = await play(port, SPOKEN * 100, silence=ROOM, paced=True)
     assert answer.after_speech is None
 
 
-async def test_chunks_of_two_channels_are_10_ms_as_well() -> None:
+async def test_chunks_of_stereo_audio_also_last_10_ms() -> None:
     async with server(lambda event, chunks: event.type == "audio-stop" and chunks == 20) as port:
         answer = await play(port, SPOKEN * 2, silence=ROOM * 2, channels=2, timeout=5)
     assert answer.text == "heard"

@@ -1,11 +1,11 @@
-"""The tables that the benchmarks print."""
+"""Tables that the benchmarks print."""
 
 from __future__ import annotations
 
 from bench.support.report import Target, against, beside, percentile
 
 
-def test_two_servers_have_a_ratio() -> None:
+def test_the_table_shows_the_ratio_of_two_servers() -> None:
     lines = beside(["a", "b"], [("part", None), ("wait", ([1.0, 4.0], 1000, "{:.0f} ms"))])
     assert [line.split() for line in lines.splitlines()] == [
         ["a", "b", "ratio"],
@@ -14,11 +14,11 @@ def test_two_servers_have_a_ratio() -> None:
     ]
 
 
-def test_what_nobody_knows_is_not_shown() -> None:
+def test_a_row_without_values_is_not_shown() -> None:
     assert "wait" not in beside(["a"], [("wait", ([None], 1, "{}")), ("x", ([1], 1, "{}"))])
 
 
-def test_targets_are_met_or_missed_by_what_they_come_to_on_this_box() -> None:
+def test_a_target_scaled_to_this_machine_decides_the_verdict() -> None:
     lines = against(
         [
             Target("slow box", 0.5, 0.25, "{:.2f}", here=1.0),
@@ -31,7 +31,7 @@ def test_targets_are_met_or_missed_by_what_they_come_to_on_this_box() -> None:
     assert verdicts == {"slow box": "met", "too much": "missed", "enough": "met"}
 
 
-def test_percentiles_are_values_that_were_measured() -> None:
+def test_percentiles_are_measured_values() -> None:
     values = [0.3, 0.1, 0.2, 0.4]
     assert [percentile(values, percent) for percent in (50, 90, 100)] == [0.2, 0.4, 0.4]
     assert percentile([], 50) is None

@@ -1,4 +1,4 @@
-"""Word errors that do not depend on how a number or a spelled word is written."""
+"""Word errors, independent of how a number or a spelled word is written."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ def test_a_code_counts_as_one_word_however_it_is_written(written: str) -> None:
 
 
 @pytest.mark.parametrize("written", ["0007", "0 0 0 7", "0-0-0-7", "00-07", "zero, zero, 0, 7"])
-def test_leading_zeros_count(written: str) -> None:
+def test_leading_zeros_are_part_of_a_code(written: str) -> None:
     assert word_errors("zero zero zero seven", written) == Errors(0, 1)
     assert word_errors("zero zero zero seven", "007") == Errors(1, 1)
 
@@ -53,7 +53,7 @@ def test_a_time_is_the_same_however_it_is_written(written: str) -> None:
         ("One lamp", "1 lamp"),
     ],
 )
-def test_other_words_stay_apart(text: str, normal: str) -> None:
+def test_other_words_are_not_joined(text: str, normal: str) -> None:
     assert comparable(text) == normal
 
 
@@ -66,11 +66,11 @@ def test_other_words_stay_apart(text: str, normal: str) -> None:
         ("Turn on the light", Errors(1, 4)),
     ],
 )
-def test_missing_added_and_wrong_words_count(heard: str, errors: Errors) -> None:
+def test_missing_added_and_wrong_words_count_as_errors(heard: str, errors: Errors) -> None:
     assert word_errors("Turn off the light.", heard) == errors
 
 
-def test_an_interjection_before_a_foreign_order_does_not_count() -> None:
+def test_an_interjection_before_a_german_command_does_not_count() -> None:
     said = "Hm. Schalte das Licht ein."
     assert word_errors(said, "schalte das Licht ein", "de") == Errors(0, 4)
     assert word_errors(said, "Hmm, schalte das Licht aus.", "de") == Errors(1, 4)

@@ -1,4 +1,4 @@
-"""What the benchmarks read in this server's log."""
+"""Facts that the benchmarks read from this server's log."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from wyoming_faster_whisper.session.record import UtteranceRecord, line
 
 @pytest.mark.parametrize("decodes", [0, 1, 12])
 @pytest.mark.parametrize("wait", [None, 0.2])
-def test_the_decodes_of_an_utterance_are_found(decodes: int, wait: float | None) -> None:
+def test_the_number_of_decodes_is_read_from_the_log(decodes: int, wait: float | None) -> None:
     record = UtteranceRecord(
         client="127.0.0.1:4000",
         ended="audio-stop",

@@ -1,4 +1,4 @@
-"""What the latency benchmark plays: cut, paused, and as much as there is time for."""
+"""Streams of the latency benchmark: pauses, room noise, and a selection that fits the time."""
 
 from __future__ import annotations
 
@@ -26,18 +26,18 @@ def seconds_of(pcm: bytes) -> float:
     return len(pcm) / WIDTH / SAMPLE_RATE
 
 
-def test_the_room_is_what_was_recorded_behind_the_speech() -> None:
+def test_the_room_noise_is_what_was_recorded_after_the_speech() -> None:
     assert np.allclose(to_samples(room(clip(tail=0.5), 3.0)), 0.01, atol=1e-4)
 
 
-def test_a_room_that_was_not_recorded_is_soft_but_not_silent() -> None:
+def test_room_noise_that_was_not_recorded_is_quiet_but_not_zero() -> None:
     made = to_samples(room(clip(), 3.0))
     assert len(made) == 3 * SAMPLE_RATE
     assert 0 < np.abs(made).max() < 0.005
 
 
 @pytest.mark.parametrize("length", PAUSES)
-def test_a_pause_keeps_the_words_and_has_its_length(length: float) -> None:
+def test_an_inserted_pause_has_its_length_and_keeps_the_speech(length: float) -> None:
     before = clip(tail=0.5)
     after = with_pause(before, SAMPLE_RATE, length)
     assert seconds_of(after.audio) == pytest.approx(before.seconds + length)
@@ -55,7 +55,7 @@ def test_the_quietest_moment_is_between_the_words() -> None:
     assert power < 1e-6
 
 
-def test_a_plan_takes_as_long_as_it_may() -> None:
+def test_a_plan_uses_the_available_time() -> None:
     clips = [clip(str(number)) for number in range(60)]
     paused = [(PAUSES[number % 4], each) for number, each in enumerate(clips)]
     setups = [SETUPS[name] for name in BRIEF]
@@ -64,14 +64,14 @@ def test_a_plan_takes_as_long_as_it_may() -> None:
         assert 0.8 < seconds(setups, SERVERS, chosen) / 60 / minutes <= 1
 
 
-def test_a_plan_for_one_server_and_setup_has_more_of_it() -> None:
+def test_a_plan_for_one_server_and_setup_also_uses_the_available_time() -> None:
     clips = [clip(str(number)) for number in range(60)]
     setups = [SETUPS["home"]]
     chosen = plan(setups, SERVERS[:1], clips, [(0.3, each) for each in clips], 15.0)
     assert 0.8 < seconds(setups, SERVERS[:1], chosen) / 60 / 15 <= 1
 
 
-def test_everything_is_played_where_time_does_not_matter() -> None:
+def test_without_a_time_limit_everything_is_played() -> None:
     clips = [clip(str(number)) for number in range(50)]
     chosen = plan([SETUPS["home"]], SERVERS, clips, [(0.3, each) for each in clips], None)
     counts = {
@@ -81,7 +81,7 @@ def test_everything_is_played_where_time_does_not_matter() -> None:
     assert counts == {scenario.name: scenario.most or 50 for scenario in SETUPS["home"].scenarios}
 
 
-def test_a_few_pauses_are_of_all_lengths() -> None:
+def test_a_small_sample_of_pauses_has_all_lengths() -> None:
     clips = [clip(str(number)) for number in range(40)]
     paused = [(PAUSES[number % 4], each) for number, each in enumerate(clips)]
     chosen = plan([SETUPS["auto"]], SERVERS, clips, paused, 5)
@@ -89,7 +89,7 @@ def test_a_few_pauses_are_of_all_lengths() -> None:
     assert lengths == {None, *PAUSES}
 
 
-def test_a_few_pauses_are_of_many_clips() -> None:
+def test_a_small_sample_of_pauses_has_many_clips() -> None:
     clips = [clip(str(number)) for number in range(40)]
     paused = [(length, each) for each in clips for length in PAUSES]
     chosen = plan([SETUPS["auto"]], SERVERS, clips, paused, 5)
@@ -98,25 +98,25 @@ def test_a_few_pauses_are_of_many_clips() -> None:
     assert len(set(names)) > len(names) / 2
 
 
-def test_no_words_are_expected_where_nobody_speaks() -> None:
+def test_no_words_are_expected_in_silence() -> None:
     nobody = SETUPS["home"].scenarios[-1].stream(clip())
     assert (nobody.clip.text, nobody.clip.phrases, nobody.audio) == (None, (), b"")
     assert nobody.seconds == 15.0
 
 
-def test_a_dictation_says_whole_sentences_of_known_words() -> None:
+def test_a_dictation_consists_of_whole_sentences_with_known_texts() -> None:
     made = dictations([clip(tail=0.5), replace(clip("order"), text=None)])
     assert [round(each.seconds) // 10 for each in made] == [12, 18, 30]
     sentences = (made[0].text or "").split("turn on the light")
     assert len(sentences) - 1 == pytest.approx(120 / (2.0 + 0.9), rel=0.2)
 
 
-def test_nothing_is_said_twice_in_a_row_in_a_dictation() -> None:
+def test_a_dictation_does_not_repeat_a_sentence_directly() -> None:
     [made, *_] = dictations([replace(clip(), text="one"), replace(clip(), text="two")])
     said = (made.text or "").split()
     assert len(said) > 10
     assert all(one != following for one, following in pairwise(said))
 
 
-def test_without_known_words_there_is_no_dictation() -> None:
+def test_without_known_texts_there_is_no_dictation() -> None:
     assert dictations([replace(clip(), text=None)]) == []

@@ -1,4 +1,4 @@
-"""The sentences that token budgets are fitted on."""
+"""Sentences on which the token budgets are fitted."""
 
 from __future__ import annotations
 
@@ -19,11 +19,11 @@ def test_the_articles_are_read_without_preamble_and_headings() -> None:
     assert sentences_of(DECLARATION) == ["One.", "Two;", "three.", "四。", "五。", "छह।", "सात।"]
 
 
-def test_letters_are_composed_as_whisper_writes_them() -> None:
+def test_letters_are_composed_as_in_whispers_output() -> None:
     decomposed = unicodedata.normalize("NFD", "<article><p>Tiếng Việt.</p></article>")
     assert sentences_of(decomposed) == ["Tiếng Việt."]
 
 
-def test_every_language_of_whisper_is_measured_and_written() -> None:
+def test_every_language_of_whisper_has_a_source_and_a_calibration() -> None:
     assert set(SOURCES) == set(MULTILINGUAL_V3)
     assert set(json.loads(CALIBRATION.read_text())["tokens_per_second"]) == set(MULTILINGUAL_V3)

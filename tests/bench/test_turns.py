@@ -1,4 +1,4 @@
-"""bench.turns: when a turn ends is the server's own doing, by a clock that is said."""
+"""bench.turns: the server's endpointing with a simulated clock."""
 
 from __future__ import annotations
 
@@ -34,39 +34,39 @@ def turn(*parts: Samples, said: Transcript = UNSURE, seconds: float = 0.3) -> Si
     return SimulatedTurn(sound, heard, lambda _samples, _lead: said, seconds)
 
 
-def test_what_may_be_finished_waits_for_its_silence() -> None:
+def test_an_unsure_end_waits_for_its_silence() -> None:
     heard = turn(tone(1.0))
     assert heard.end() == pytest.approx(1.0 + 1.12, abs=0.05)
     assert (heard.end_of_turn, heard.decodes) == (EndOfTurn.UNSURE, 1)
 
 
-def test_what_is_finished_waits_for_its_decode() -> None:
+def test_a_complete_sentence_waits_only_for_its_decode() -> None:
     heard = turn(fading(), said=FINISHED)
     assert heard.end() == pytest.approx(1.0 + PAUSE + 0.3, abs=0.05)
     assert heard.end_of_turn is EndOfTurn.COMPLETE
 
 
-def test_a_second_look_takes_its_time() -> None:
+def test_a_second_pass_takes_as_long_again() -> None:
     heard = turn(
         fading(), said=Transcript("Turn it on.", passes=2, end_scores=FINISHED.end_scores)
     )
     assert heard.end() == pytest.approx(1.0 + PAUSE + 0.6, abs=0.05)
 
 
-def test_who_pauses_for_longer_than_that_is_cut_off() -> None:
+def test_a_pause_longer_than_the_silence_is_cut_off() -> None:
     speech, pause = fading(), silence(0.7)
     assert turn(speech, pause, speech, said=FINISHED).end() < 1.7
     assert turn(speech, pause, speech, said=UNSURE).end() > 2.7
 
 
-def test_a_decode_that_was_dropped_runs_to_its_end() -> None:
-    # The next begins when that one, begun at 1.13 s, is done.
+def test_a_dropped_decode_runs_to_its_end() -> None:
+    # The second decode begins when the first, begun at 1.13 s, has ended.
     heard = turn(tone(1.0), silence(0.3), fading(), said=FINISHED, seconds=2.0)
     assert heard.end() == pytest.approx(1.0 + PAUSE + 2 * 2.0, abs=0.05)
     assert heard.decodes == 2
 
 
-def test_the_table_says_who_waited_and_who_was_cut_off() -> None:
+def test_the_table_shows_waits_and_cut_offs() -> None:
     heard = [
         Heard("order", None, 0.5, "finished", 1),
         Heard("order, 1 s", 1.0, None, "unsure", 2),

@@ -43,7 +43,7 @@ def spectrum(sound: Samples, hertz: float) -> float:
 
 
 @pytest.mark.parametrize("name", VARIATIONS)
-def test_a_variation_is_the_same_each_time(name: str) -> None:
+def test_variations_are_reproducible(name: str) -> None:
     first, again = (VARIATIONS[name](speech(), "seed") for _ in range(2))
     assert first.dtype == np.float32
     assert np.array_equal(first, again)
@@ -54,13 +54,13 @@ def test_a_variation_keeps_the_length(name: str) -> None:
     assert len(VARIATIONS[name](speech(), "seed")) == 2 * SAMPLE_RATE
 
 
-def test_the_level_of_speech_does_not_count_the_silence_around_it() -> None:
+def test_the_speech_level_ignores_silence_around_the_speech() -> None:
     assert level(at_level(np.pad(tone(1.0), HALF), -40)[HALF:-HALF]) == pytest.approx(
         -40, abs=0.2
     )
 
 
-def test_a_dc_offset_is_there_before_during_and_after_the_speech() -> None:
+def test_a_dc_offset_is_present_before_during_and_after_the_speech() -> None:
     sound = dc(0.1, -50)(speech(), "")
     assert np.allclose(sound[:HALF], 0.1)
     assert np.allclose(sound[-HALF:], 0.1)
@@ -73,7 +73,7 @@ def test_a_decaying_dc_offset_falls_to_1_over_e() -> None:
     assert sound[round(1.9 * SAMPLE_RATE)] == pytest.approx(0.3 / np.e, abs=1e-4)
 
 
-def test_hum_has_its_overtones_at_their_levels() -> None:
+def test_the_overtones_of_hum_have_their_levels() -> None:
     sound = hum(50, {1: -20, 3: -30}, -50)(speech(), "")
     amplitude = np.sqrt(2) * 10 ** (np.array([-20, -30]) / 20)
     assert spectrum(sound, 50) == pytest.approx(amplitude[0], rel=0.01)
@@ -81,13 +81,13 @@ def test_hum_has_its_overtones_at_their_levels() -> None:
     assert spectrum(sound, 150) == pytest.approx(amplitude[1], rel=0.01)
 
 
-def test_noise_is_so_much_softer_than_the_speech() -> None:
+def test_noise_has_the_requested_ratio_to_the_speech() -> None:
     assert level(noise(0.0, 3)(speech(), "a")[:HALF]) == pytest.approx(SPEECH_LEVEL - 3, abs=0.3)
     assert not np.array_equal(noise(0.0, 3)(speech(), "a"), noise(0.0, 3)(speech(), "b"))
 
 
 @pytest.mark.parametrize("rt60", [0.3, 0.6])
-def test_a_room_decays_by_60_db_in_its_time(rt60: float) -> None:
+def test_reverberation_decays_by_60_db_in_its_time(rt60: float) -> None:
     click = np.zeros(SAMPLE_RATE, np.float32)
     click[0] = 1
     sound = reverberation(rt60, 0)(click, "room")
@@ -97,12 +97,12 @@ def test_a_room_decays_by_60_db_in_its_time(rt60: float) -> None:
     assert fall == pytest.approx(60 * 0.1 / rt60, rel=0.2)
 
 
-def test_a_microphone_that_passes_only_above_300_hz_keeps_what_is_above() -> None:
+def test_a_300_hz_high_pass_microphone_keeps_higher_frequencies() -> None:
     low, high = (spectrum(band(300, SAMPLE_RATE)(speech(f), ""), f) for f in (100, 1000))
     assert low < 0.02 * high
 
 
-def test_what_is_too_loud_is_cut_off() -> None:
+def test_samples_beyond_full_scale_are_clipped() -> None:
     sound = clipped(30)(speech(), "")
     assert np.abs(sound).max() == 1
     assert np.mean(np.abs(sound[HALF:-HALF]) == 1) > 0.5

@@ -24,15 +24,15 @@ def counted() -> set[str]:
     return set(re.findall(r"^# TYPE (\S+)", text, re.MULTILINE))
 
 
-def test_every_name_of_ours_is_shown_and_exists() -> None:
+def test_the_dashboard_shows_every_metric_of_ours_and_no_others() -> None:
     ours = {SUFFIXES.sub("", name) for name in counted() if name.startswith(PREFIX)}
     assert {SUFFIXES.sub("", name) for name in shown() if name.startswith(PREFIX)} == ours
 
 
-def test_the_process_is_shown_by_names_that_exist() -> None:
+def test_the_dashboard_shows_only_process_metrics_that_exist() -> None:
     assert {name for name in shown() if name.startswith("process_")} <= counted()
 
 
-def test_a_counter_is_shown_by_its_whole_name() -> None:
+def test_the_dashboard_uses_the_full_names_of_counters() -> None:
     counters = {name for name in counted() if name.endswith("_total")}
     assert counters & {f"{name}_total" for name in shown()} == set()

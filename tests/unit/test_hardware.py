@@ -23,12 +23,12 @@ def limit(cgroup: Path, most: str) -> None:
     (cgroup / "memory.stat").write_text("anon 100000000\ninactive_file 700000000\n")
 
 
-def test_files_that_the_kernel_keeps_at_hand_take_no_memory(cgroup: Path) -> None:
+def test_the_file_cache_counts_as_available_memory(cgroup: Path) -> None:
     limit(cgroup, "1000000000")
     assert hardware.available_memory() == 800
 
 
-def test_never_more_than_the_machine_has(cgroup: Path) -> None:
+def test_available_memory_never_exceeds_that_of_the_machine(cgroup: Path) -> None:
     assert hardware.available_memory() == 4000
     limit(cgroup, "max")
     assert hardware.available_memory() == 4000
@@ -51,7 +51,7 @@ def test_two_threads_of_one_core_count_as_one(
     assert hardware.cores() == 2
 
 
-def test_threads_are_never_more_than_cores() -> None:
+def test_there_are_never_more_threads_than_cores() -> None:
     cores = hardware.cores()
     for wanted in ("auto", 0, cores, cores + 1):
         assert hardware.threads_to_use(wanted) == cores

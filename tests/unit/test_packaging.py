@@ -69,7 +69,7 @@ def settings(**chosen: Any) -> Settings:
     return read_settings(command_line({**CONFIG["options"], **chosen}), {}).settings
 
 
-def test_the_add_on_has_what_the_supervisor_requires_and_nothing_it_does_not_know() -> None:
+def test_the_add_on_has_all_required_keys_and_no_unknown_ones() -> None:
     assert set(CONFIG) >= REQUIRED
     for key, value in CONFIG.items():
         assert isinstance(value, KEYS[key]), key
@@ -78,7 +78,7 @@ def test_the_add_on_has_what_the_supervisor_requires_and_nothing_it_does_not_kno
     assert CONFIG["discovery"] == ["wyoming"]
 
 
-def test_every_version_is_the_same() -> None:
+def test_all_version_numbers_are_equal() -> None:
     assert CONFIG["version"] == __version__
     assert f"## {__version__}" in (ROOT / "CHANGELOG.md").read_text()
 
@@ -96,11 +96,11 @@ def test_the_add_ons_defaults_fit_its_schema() -> None:
     ("value", "declared"),
     [("yes", "bool"), (1.5, "int"), (-1, "int(0,5)"), (6, "int(0,5)"), ("x", "list(a|b)")],
 )
-def test_a_value_that_does_not_fit_is_noticed(value: Any, declared: str) -> None:
+def test_a_value_that_does_not_fit_the_schema_is_detected(value: Any, declared: str) -> None:
     assert not fits(value, declared)
 
 
-def test_every_option_of_the_stock_add_on_is_taken() -> None:
+def test_every_option_of_the_stock_add_on_is_supported() -> None:
     stock = (
         "model custom_model custom_model_type stt_library language beam_size initial_prompt "
         "whisper_task sherpa_streaming vad_clip local_files_only debug_logging hf_token "
@@ -142,7 +142,7 @@ def test_every_option_of_the_add_on_reaches_the_server() -> None:
         read_settings(command_line(after), {})
 
 
-def test_the_add_on_offers_all_languages_and_models_that_there_are() -> None:
+def test_the_add_on_offers_every_language_and_only_known_models() -> None:
     languages = SCHEMA["language"].removeprefix("list(").removesuffix(")").split("|")
     assert set(languages) == {"auto", *MULTILINGUAL_V3}
     for name in SCHEMA["model"].removeprefix("list(").removesuffix(")").split("|"):
@@ -152,7 +152,7 @@ def test_the_add_on_offers_all_languages_and_models_that_there_are() -> None:
         assert SCHEMA[option] == f"list({'|'.join(SttLibrary)})"
 
 
-def test_a_custom_model_is_the_one_that_is_served() -> None:
+def test_a_custom_model_is_used_if_custom_is_chosen() -> None:
     assert settings(model="custom", custom_model="owner/name").model == ("owner/name",)
     assert settings(model="small.en", custom_model="owner/name").model == ("small.en",)
 
@@ -162,7 +162,7 @@ def test_a_custom_model_without_a_name_is_refused() -> None:
         settings(model="custom", custom_model="")
 
 
-def test_an_option_left_blank_is_not_given() -> None:
+def test_a_blank_option_is_not_passed_on() -> None:
     assert settings(initial_prompt="", languages=None) == settings()
     assert settings(initial_prompt="- not a flag").initial_prompt == "- not a flag"
 
@@ -172,7 +172,7 @@ def test_secrets_are_not_on_the_command_line() -> None:
     assert environment({"hf_token": "secret"}, "token") == {"HF_TOKEN": "secret"}
 
 
-def test_names_are_asked_for_through_the_supervisor() -> None:
+def test_names_are_fetched_through_the_supervisor() -> None:
     given = environment({"bias_names": True}, "token")
     assert given == {
         "WYO_WHISPER_HASS_API": "http://supervisor/core/api",
@@ -183,18 +183,18 @@ def test_names_are_asked_for_through_the_supervisor() -> None:
 
 
 @pytest.mark.parametrize(("chosen", "seconds"), [("0", None), ("", None), ("0.8", 0.8)])
-def test_no_silence_at_all_leaves_the_end_to_home_assistant(
+def test_without_endpointing_seconds_home_assistant_ends_the_turn(
     chosen: str, seconds: float | None
 ) -> None:
     assert settings(vad_endpointing=chosen).vad_endpointing == seconds
 
 
-def test_the_add_on_does_not_announce_itself_a_second_time() -> None:
+def test_the_add_on_does_not_announce_itself_by_zeroconf() -> None:
     assert settings().zeroconf is None
 
 
 @pytest.mark.parametrize("path", TRANSLATIONS, ids=lambda path: path.stem)
-def test_a_translation_names_every_option_and_no_other(path: Path) -> None:
+def test_a_translation_covers_exactly_the_options(path: Path) -> None:
     page = yaml.safe_load(path.read_text(encoding="utf-8"))
     assert list(page["configuration"]) == [*SCHEMA]
     for name, texts in page["configuration"].items():
@@ -225,7 +225,7 @@ def test_the_repository_can_be_added_to_home_assistant() -> None:
     assert configs == ["addon/config.yaml"]
 
 
-def test_the_supervisor_can_give_the_profile_its_name() -> None:
+def test_the_supervisor_can_rename_the_apparmor_profile() -> None:
     """The Supervisor replaces the name in the single line that begins with "profile"."""
     lines = (ADDON / "apparmor.txt").read_text().splitlines()
     [line] = [line for line in lines if line.startswith("profile ")]
@@ -233,7 +233,7 @@ def test_the_supervisor_can_give_the_profile_its_name() -> None:
     assert line.count(CONFIG["slug"]) == 1
 
 
-def test_the_profile_is_one_that_apparmor_can_read() -> None:
+def test_apparmor_accepts_the_profile() -> None:
     if (parser := shutil.which("apparmor_parser")) is None:
         pytest.skip("apparmor_parser is not installed (Debian: apparmor)")
     command = [parser, "--skip-kernel-load", "--skip-cache", str(ADDON / "apparmor.txt")]
@@ -241,7 +241,7 @@ def test_the_profile_is_one_that_apparmor_can_read() -> None:
     assert ran.returncode == 0, ran.stderr
 
 
-def test_both_images_are_made_alike() -> None:
+def test_both_images_are_built_alike() -> None:
     server, addon = read(ROOT / "Dockerfile"), read(ADDON / "Dockerfile")
     for one, other in zip(server, addon, strict=True):
         assert one.base == other.base
@@ -249,7 +249,7 @@ def test_both_images_are_made_alike() -> None:
     assert server[-1].health_check == addon[-1].health_check
 
 
-def test_the_image_runs_as_nobody_in_particular_and_keeps_all_in_its_volume() -> None:
+def test_the_image_does_not_run_as_root_and_writes_only_to_its_volume() -> None:
     image = read(ROOT / "Dockerfile")[-1]
     user = image.last("USER").text.split(":")[0]
     assert int(user) > 0, "Kubernetes can tell only from a number that it is not root"
@@ -261,19 +261,19 @@ def test_the_image_runs_as_nobody_in_particular_and_keeps_all_in_its_volume() ->
     assert image.last("EXPOSE").text == given.uri.rsplit(":", 1)[1]
 
 
-def test_the_images_variables_are_options() -> None:
+def test_the_variables_of_the_image_are_options() -> None:
     image = read(ROOT / "Dockerfile")[-1]
     assert read_settings([], image.environment).warnings == ()
 
 
 @pytest.mark.parametrize("name", ["compose.yaml", "compose.gpu.yaml"])
-def test_what_compose_sets_are_options(name: str) -> None:
+def test_the_settings_in_compose_files_are_options(name: str) -> None:
     [service] = yaml.safe_load((ROOT / "deploy" / name).read_text())["services"].values()
     given = read_settings(service.get("command", []), service["environment"])
     assert given.warnings == ()
 
 
-def test_compose_takes_every_right_away() -> None:
+def test_compose_drops_all_capabilities() -> None:
     services = yaml.safe_load((ROOT / "deploy" / "compose.yaml").read_text())["services"]
     service = services["whisper"]
     assert service["read_only"] is True
@@ -288,7 +288,7 @@ def test_the_build_argument_for_a_gpu_names_an_extra() -> None:
     assert set(extras) <= set(project["optional-dependencies"])
 
 
-def test_the_unit_starts_the_server_and_holds_it_tight(tmp_path: Path) -> None:
+def test_the_systemd_unit_is_valid_and_sandboxed(tmp_path: Path) -> None:
     if (analyze := shutil.which("systemd-analyze")) is None:
         pytest.skip("systemd-analyze is not installed")
     # Use the Python of the tests: the path in the unit need not exist on this machine.
@@ -311,14 +311,14 @@ def test_the_unit_starts_the_server_and_holds_it_tight(tmp_path: Path) -> None:
     assert json.loads(exposure.stdout), "nothing was looked at"
 
 
-def test_the_units_variables_are_options() -> None:
+def test_the_variables_of_the_systemd_unit_are_options() -> None:
     [line] = [x for x in UNIT.read_text().splitlines() if x.startswith("Environment=")]
     known = {option.variable for option in options(Settings)}
     names = {word.split("=")[0] for word in line.removeprefix("Environment=").split()}
     assert names - {"HOME"} <= known
 
 
-def test_the_wheel_has_every_file_of_the_package() -> None:
+def test_the_wheel_contains_every_file_of_the_package() -> None:
     """setuptools includes modules by itself, but other files only if package-data lists them."""
     package = ROOT / "wyoming_faster_whisper"
     project = tomllib.loads((ROOT / "pyproject.toml").read_text())

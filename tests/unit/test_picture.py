@@ -175,18 +175,18 @@ def forbidden(source: str, module: str) -> list[str]:
 
 
 @pytest.mark.parametrize("module", sorted(FILES))
-def test_a_file_imports_only_what_lies_below_it(module: str) -> None:
+def test_a_file_imports_only_from_the_rooms_its_rule_allows(module: str) -> None:
     assert forbidden(FILES[module].read_text(), module) == []
 
 
-def test_a_rule_names_only_rooms_below_its_own() -> None:
+def test_a_rule_allows_only_rooms_below_its_own() -> None:
     """Then no import points upwards and the rooms have no cycle."""
     rooms = list(MAY_IMPORT)
     for at, room in enumerate(rooms):
         assert set(MAY_IMPORT[room].split()) <= set(rooms[at + 1 :]), room
 
 
-def test_every_rule_is_needed() -> None:
+def test_every_allowed_import_is_used() -> None:
     used: dict[str, set[str]] = {room: set() for room in MAY_IMPORT}
     for module, path in FILES.items():
         used[room_of(module)] |= {room_of(file) for file in imported(path.read_text(), module)}
@@ -194,7 +194,7 @@ def test_every_rule_is_needed() -> None:
         assert set(allowed.split()) == used[room] - {room, "base"}, room
 
 
-def test_no_files_import_one_another_in_a_circle() -> None:
+def test_there_is_no_import_cycle() -> None:
     below = {
         module: {
             file
@@ -210,12 +210,12 @@ def test_no_files_import_one_another_in_a_circle() -> None:
         below = {module: files for module, files in below.items() if module not in lowest}
 
 
-def test_the_tables_name_nothing_that_is_gone() -> None:
+def test_the_tables_name_only_existing_files_and_rooms() -> None:
     assert {room_of(module) for module in FILES} == set(MAY_IMPORT)
     assert set(BELONGS_TO) | set(PURE) <= set(FILES)
 
 
-def test_only_what_is_kept_for_another_day_reads_the_wall_clock() -> None:
+def test_only_stored_measurements_read_the_wall_clock() -> None:
     """All other code uses monotonic clocks, so setting the clock does not affect timeouts."""
     wall = re.compile(r"\btime\.time\(|datetime\.(now|today)|\butcnow\(")
     readers = {module for module, path in FILES.items() if wall.search(path.read_text())}
@@ -252,7 +252,7 @@ def test_only_what_is_kept_for_another_day_reads_the_wall_clock() -> None:
         ("speech.vad", "from faster_whisper.vad import SileroVADModel"),
     ],
 )
-def test_a_broken_rule_is_noticed(module: str, line: str) -> None:
+def test_a_forbidden_import_is_detected(module: str, line: str) -> None:
     assert forbidden(line, module) != []
 
 
@@ -269,5 +269,5 @@ def test_a_broken_rule_is_noticed(module: str, line: str) -> None:
         ("client.options", "from ..config.options import option"),
     ],
 )
-def test_a_rule_that_is_kept_is_not_complained_about(module: str, line: str) -> None:
+def test_an_allowed_import_is_accepted(module: str, line: str) -> None:
     assert forbidden(line, module) == []

@@ -23,18 +23,18 @@ ROOT = Path(wyoming_faster_whisper.__file__).parents[1]
         ("client", "Client ClientError Clip Lost Refused Retry Spoken Unreachable read_wav"),
     ],
 )
-def test_a_public_name_is_where_it_was(module: str, names: str) -> None:
+def test_public_names_keep_their_import_paths(module: str, names: str) -> None:
     found = importlib.import_module(f"wyoming_faster_whisper.{module}")
     for name in names.split():
         assert getattr(found, name) is not None
         assert name in found.__all__
 
 
-def test_the_library_of_a_model_is_guessed_as_before() -> None:
+def test_guess_stt_library_keeps_its_result() -> None:
     assert guess_stt_library(SttLibrary.AUTO, "base", "en") is SttLibrary.FASTER_WHISPER
 
 
-def test_the_console_scripts_are_called_as_before() -> None:
+def test_the_console_scripts_keep_their_names() -> None:
     scripts = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["scripts"]
     assert set(scripts) == {
         "wyoming-faster-whisper",

@@ -37,17 +37,21 @@ def plain_machine(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.mark.parametrize("language", ["en", "en_GB", " EN-us"])
-def test_any_tag_of_english_may_have_an_english_model(tmp_path: Path, language: str) -> None:
+def test_an_english_only_model_may_be_chosen_for_any_english_tag(
+    tmp_path: Path, language: str
+) -> None:
     put_model(tmp_path / "base.en")
     assert chosen(tmp_path, language) == "base.en"
 
 
-def test_auto_is_known_in_any_case(tmp_path: Path) -> None:
+def test_auto_may_be_written_in_any_case(tmp_path: Path) -> None:
     assert choose_models(Settings(model=("Auto",)), [tmp_path])[0].name == "base-int8"
 
 
 @pytest.mark.parametrize("language", ["auto", "de", "und"])
-def test_others_may_not(tmp_path: Path, language: str) -> None:
+def test_an_english_only_model_is_not_chosen_for_other_languages(
+    tmp_path: Path, language: str
+) -> None:
     put_model(tmp_path / "base.en")
     assert chosen(tmp_path, language) == "base-int8"
 
@@ -62,7 +66,7 @@ def test_others_may_not(tmp_path: Path, language: str) -> None:
         ("cpu", True, "base-int8"),
     ],
 )
-def test_only_a_gpu_that_is_there_and_was_asked_for_counts_as_one(
+def test_a_gpu_counts_only_if_it_is_present_and_requested(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, device: str, there: bool, name: str
 ) -> None:
     monkeypatch.setattr("wyoming_faster_whisper.hardware.may_have_gpu", lambda: there)
@@ -85,7 +89,7 @@ def test_a_model_that_does_not_fit_is_refused_with_both_figures(
     )
 
 
-def test_auto_goes_smaller_where_memory_is_short(
+def test_auto_chooses_a_smaller_model_if_memory_is_short(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     for name in ("tiny", "base"):
@@ -104,7 +108,7 @@ class Weights:
 @pytest.mark.parametrize(
     ("threads", "together", "workers"), [(1, 1, 1), (2, 1, 2), (2, 2, 1), (4, 3, 1), (64, 1, 4)]
 )
-def test_threads_that_do_not_decode_together_serve_others(
+def test_threads_not_needed_for_one_decode_become_more_workers(
     threads: int, together: int, workers: int
 ) -> None:
     assert workers_for(threads, together) == workers
@@ -120,7 +124,7 @@ def test_threads_that_do_not_decode_together_serve_others(
         (7, Weights("cpu", 4), 7),
     ],
 )
-def test_a_batch_is_as_large_as_memory_or_the_operator_allows(
+def test_the_largest_batch_follows_from_the_workers_or_the_operator(
     wanted: int | str, weights: Weights, largest: int
 ) -> None:
     assert largest_batch(wanted, weights) == largest
@@ -132,7 +136,7 @@ def put_model(directory: Path) -> None:
         (directory / name).touch()
 
 
-def test_what_was_unloaded_is_loaded_again_only_if_there_is_memory(
+def test_a_model_is_reloaded_only_if_there_is_enough_memory(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     put_model(tmp_path / "small")
@@ -146,7 +150,7 @@ def test_what_was_unloaded_is_loaded_again_only_if_there_is_memory(
         again()
 
 
-def test_weights_that_find_no_memory_after_all_are_no_other_fault(tmp_path: Path) -> None:
+def test_a_memory_error_during_a_reload_becomes_no_memory(tmp_path: Path) -> None:
     def load() -> None:
         raise MemoryError("std::bad_alloc")
 
@@ -157,7 +161,7 @@ def test_weights_that_find_no_memory_after_all_are_no_other_fault(tmp_path: Path
         reload(model, tmp_path / "tiny", settings, load)
 
 
-def test_a_choice_is_logged_once_and_when_it_changes(
+def test_a_measurement_is_logged_once_and_when_its_result_changes(
     tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     caplog.set_level(logging.INFO)
@@ -175,7 +179,7 @@ def test_a_choice_is_logged_once_and_when_it_changes(
     ]
 
 
-def test_what_a_busy_start_measured_is_not_kept(tmp_path: Path) -> None:
+def test_a_slow_first_measurement_is_not_stored_until_it_is_confirmed(tmp_path: Path) -> None:
     figures = Measurements(tmp_path)
     measured = remember(figures, "base", "base-int8", 2, beam_size=0)
     measured(Tuned(1.2, 1, 2, again=False))
@@ -184,7 +188,7 @@ def test_what_a_busy_start_measured_is_not_kept(tmp_path: Path) -> None:
     assert figures.read()["base"].seconds == 1.1
 
 
-def test_what_a_start_measured_is_kept_where_it_is_fast_enough(tmp_path: Path) -> None:
+def test_a_fast_first_measurement_is_stored(tmp_path: Path) -> None:
     figures = Measurements(tmp_path)
     remember(figures, "base", "base-int8", 2, beam_size=0)(Tuned(0.2, 5, 2, again=False))
     assert figures.read()["base"].seconds == 0.2

@@ -32,7 +32,7 @@ def values(metrics: Metrics, now: Snapshot | None = None) -> dict[str, float]:
     return {name: float(value) for name, value in pairs}
 
 
-def test_an_answered_utterance_is_counted_with_its_sound_and_times() -> None:
+def test_an_answered_utterance_is_counted_with_its_duration_and_latencies() -> None:
     metrics = Metrics()
     metrics.observe(ORDER)
     found = values(metrics)
@@ -58,7 +58,7 @@ def test_a_decode_is_counted_with_its_time_by_kind() -> None:
     assert found['decode_seconds_count{kind="guess"}'] == 1
 
 
-def test_silence_has_no_time_since_speech() -> None:
+def test_silence_has_no_latency_since_speech() -> None:
     metrics = Metrics()
     metrics.observe(replace(ORDER, text="", wait=None, verdict="silence", decodes=0))
     found = values(metrics)
@@ -82,7 +82,7 @@ def test_errors_and_lost_utterances_are_counted_by_kind() -> None:
     assert found['utterances_total{outcome="left"}'] == 1
 
 
-def test_how_things_are_is_what_was_seen_last() -> None:
+def test_gauges_show_the_latest_snapshot() -> None:
     metrics = Metrics()
     seen = Snapshot(
         ready=True,

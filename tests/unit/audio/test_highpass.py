@@ -21,29 +21,29 @@ def gain(hz: float) -> float:
 
 
 @pytest.mark.parametrize("offset", [0.02, -0.3, 0.9])
-def test_an_offset_is_gone_from_the_first_sample_on(offset: float) -> None:
+def test_a_dc_offset_is_removed_from_the_first_sample(offset: float) -> None:
     out = HighPass().feed(np.full(SAMPLE_RATE, offset, np.float32))
     assert np.abs(out).max() < 1e-6
 
 
-def test_it_is_a_butterworth_of_order_6() -> None:
+def test_the_filter_is_a_butterworth_filter_of_order_6() -> None:
     for hz in (20.0, 50.0, 60.0, CUTOFF, 120.0, 200.0):
         expected = -10 * np.log10(1 + (CUTOFF / hz) ** 12)
         assert gain(hz) == pytest.approx(expected, abs=0.15)
 
 
-def test_voices_pass_unchanged() -> None:
+def test_speech_frequencies_pass_unchanged() -> None:
     for hz in (200.0, 1000.0, 4000.0):
         assert abs(gain(hz)) < 0.05
 
 
 @pytest.mark.parametrize("size", [1, 7, 160, 255, 256, 257, 5000])
-def test_chunks_of_any_size_give_the_same(size: int) -> None:
+def test_the_output_does_not_depend_on_the_chunk_size(size: int) -> None:
     sound = np.random.default_rng(0).normal(0.1, 0.1, 6000).astype(np.float32)
     stream = HighPass()
     pieces = [stream.feed(sound[at : at + size]) for at in range(0, len(sound), size)]
     np.testing.assert_allclose(np.concatenate(pieces), HighPass().feed(sound), atol=1e-6)
 
 
-def test_nothing_gives_nothing() -> None:
+def test_empty_input_gives_empty_output() -> None:
     assert len(HighPass().feed(np.zeros(0, np.float32))) == 0

@@ -72,13 +72,13 @@ def test_a_tone_survives_every_width_and_number_of_channels(width: int, channels
     "rate", [8000, 11025, 16000, 22050, 24000, 32000, 44100, 48000, 96000, 192000]
 )
 @pytest.mark.parametrize("chunk", [160, 100_000])
-def test_a_tone_survives_every_rate_in_small_chunks_and_in_large(rate: int, chunk: int) -> None:
+def test_a_tone_survives_every_rate_in_small_and_large_chunks(rate: int, chunk: int) -> None:
     data = encode(tone(0.5, hertz=HERTZ, rate=rate), 2)
     chunks = [data[at : at + chunk] for at in range(0, len(data), chunk)]
     assert_is_the_tone(heard(PcmFormat(rate), *chunks), 0.5)
 
 
-def test_what_16_khz_cannot_carry_is_taken_out() -> None:
+def test_frequencies_above_8_khz_are_removed() -> None:
     """Without a low-pass filter an 11 kHz tone would alias to 5 kHz."""
     data = encode(tone(0.5, hertz=11_000, rate=48_000), 2)
     assert level(heard(PcmFormat(48_000), data)) < 0.001
@@ -140,14 +140,14 @@ def test_opposite_phases_among_four_channels_do_not_cancel(signs: tuple[int, ...
     assert_is_the_tone(mixed(*(sign * sound for sign in signs)), 0.5)
 
 
-def test_two_pairs_of_opposite_phases_are_both_heard() -> None:
+def test_two_pairs_of_opposite_phases_are_both_kept() -> None:
     one, other = tone(0.5, hertz=HERTZ), 0.8 * tone(0.5, hertz=1000.0)
     expected = level(decode_pcm(interleaved(one, other), PcmFormat(channels=2)))
     assert level(mixed(one, -one, other, -other)) == pytest.approx(expected, rel=0.02)
 
 
 @pytest.mark.parametrize("first", [silence(1.0), silence(1.0, 0.2)], ids=["silence", "DC"])
-def test_phases_are_aligned_when_the_sound_begins(first: Samples) -> None:
+def test_phases_are_aligned_when_a_signal_begins(first: Samples) -> None:
     sound = np.concatenate([silence(1.0), tone(0.5, hertz=HERTZ)])
     offset = np.concatenate([first, silence(0.5, float(first[0]))])
     samples = mixed(sound + offset, offset - sound, chunk=160)
@@ -172,13 +172,13 @@ def test_alignment_does_not_click() -> None:
 
 @CHUNKS
 @pytest.mark.parametrize("value", [0.0, 0.3])
-def test_a_channel_without_a_signal_costs_no_level(chunk: int, value: float) -> None:
+def test_a_channel_without_a_signal_does_not_lower_the_level(chunk: int, value: float) -> None:
     sound = tone(0.5, hertz=HERTZ)
     for channels in [(sound, silence(0.5, value)), (silence(0.5, value), sound)]:
         assert_is_the_tone(mixed(*channels, chunk=chunk), 0.5)
 
 
-def test_a_few_frames_are_heard_at_the_end() -> None:
+def test_the_last_frames_of_a_stream_are_not_lost() -> None:
     sound = tone(0.01)
     assert len(mixed(sound, sound)) == 160
     assert len(mixed(silence(1.0), silence(1.0))) == SAMPLE_RATE
@@ -201,7 +201,7 @@ def test_full_scale_is_one(width: int, lowest: bytes, zero: bytes, highest: byte
 
 
 @pytest.mark.parametrize(("width", "channels"), [(1, 1), (2, 1), (2, 2), (3, 2), (4, 3)])
-def test_a_frame_that_a_chunk_cuts_is_completed_by_the_next(width: int, channels: int) -> None:
+def test_a_frame_split_between_two_chunks_is_joined(width: int, channels: int) -> None:
     pcm = PcmFormat(SAMPLE_RATE, width, channels)
     data = encode(tone(0.002), width, channels)
     whole = heard(pcm, data)
@@ -210,19 +210,19 @@ def test_a_frame_that_a_chunk_cuts_is_completed_by_the_next(width: int, channels
         assert np.array_equal(heard(pcm, data[:cut], data[cut:]), whole)
 
 
-def test_single_bytes_are_chunks_too() -> None:
+def test_a_chunk_may_be_a_single_byte() -> None:
     data = pcm16(tone(0.05, rate=48_000))
     pcm = PcmFormat(48_000)
     bytewise = heard(pcm, *(data[at : at + 1] for at in range(len(data))))
     assert bytewise == pytest.approx(heard(pcm, data), abs=1e-6)
 
 
-def test_a_frame_that_is_never_completed_is_left_out() -> None:
+def test_an_incomplete_last_frame_is_ignored() -> None:
     assert len(heard(PcmFormat(), b"\x01\x02\x03")) == 1
     assert len(heard(PcmFormat(), b"\x01")) == 0
 
 
-def test_nothing_in_nothing_out() -> None:
+def test_empty_input_gives_empty_output() -> None:
     assert len(heard(PcmFormat())) == 0
     assert len(heard(PcmFormat(44_100), b"", b"")) == 0
 
@@ -247,7 +247,7 @@ def wav(*, extra: bytes = b"") -> bytes:
     [b"", b"LIST\x04\x00\x00\x00INFO", b"junk\x03\x00\x00\x00odd\x00LIST\x00\x00\x00\x00"],
     ids=["plain", "with LIST", "with a chunk of odd length"],
 )
-def test_a_wav_header_is_skipped_wherever_it_is_cut(extra: bytes) -> None:
+def test_a_wav_header_is_skipped_wherever_it_is_split(extra: bytes) -> None:
     data = wav(extra=extra)
     expected = decode_pcm(SOUND, PcmFormat())
     assert np.array_equal(heard(PcmFormat(), data), expected)
@@ -261,25 +261,25 @@ def test_a_header_alone_in_its_chunk_gives_no_sample() -> None:
     assert len(stream.feed(SOUND)) == len(SOUND) // 2
 
 
-def test_a_header_in_the_middle_of_a_stream_is_sound() -> None:
+def test_a_header_in_the_middle_of_a_stream_is_treated_as_pcm() -> None:
     data = SOUND + wav()
     assert len(heard(PcmFormat(), SOUND, wav())) == len(data) // 2
 
 
 @pytest.mark.parametrize("data", [b"RIFF" + bytes(60), b"RIFF\x24\x00\x00\x00AVI " + bytes(50)])
-def test_riff_that_is_no_wave_is_pcm(data: bytes) -> None:
+def test_a_riff_file_that_is_not_wave_is_treated_as_pcm(data: bytes) -> None:
     for cut in range(len(data)):
         assert len(heard(PcmFormat(), data[:cut], data[cut:])) == len(data) // 2
 
 
 @pytest.mark.parametrize("data", [b"R", b"RIFF", b"RIFF\x00\x00\x00\x00WA"])
-def test_what_may_have_become_a_header_is_pcm_at_last(data: bytes) -> None:
+def test_an_incomplete_riff_tag_is_treated_as_pcm_at_the_end(data: bytes) -> None:
     assert len(PcmStream(PcmFormat()).feed(data)) == 0
     assert len(heard(PcmFormat(), data)) == len(data) // 2
 
 
 @pytest.mark.parametrize("end", [12, 20, 35, 43])
-def test_a_header_that_never_ends_is_no_sound(end: int) -> None:
+def test_an_incomplete_wave_header_is_not_treated_as_pcm(end: int) -> None:
     assert len(heard(PcmFormat(), wav()[:end])) == 0
 
 
@@ -327,7 +327,7 @@ def wav_file(
 @pytest.mark.parametrize("width", [1, 2, 3, 4])
 @pytest.mark.parametrize("channels", [1, 2])
 @pytest.mark.parametrize("extensible", [False, True], ids=["plain", "extensible"])
-def test_a_wav_header_says_how_to_read_the_sound(
+def test_the_audio_format_is_taken_from_a_wav_header(
     rate: int, width: int, channels: int, extensible: bool
 ) -> None:
     data = encode(tone(0.25, hertz=HERTZ, rate=rate), width, channels)
@@ -336,7 +336,7 @@ def test_a_wav_header_says_how_to_read_the_sound(
     assert_is_the_tone(heard(PcmFormat(), *chunks), 0.25)
 
 
-def test_a_wav_header_says_so_wherever_it_is_cut() -> None:
+def test_the_audio_format_is_taken_from_a_wav_header_wherever_it_is_split() -> None:
     pcm = PcmFormat(32_000, 2, 2)
     file = wav_file(encode(tone(0.002, rate=32_000), 2, 2), pcm, extensible=True)
     whole = heard(PcmFormat(), file)
@@ -349,7 +349,7 @@ def test_a_wav_header_says_so_wherever_it_is_cut() -> None:
 
 @pytest.mark.parametrize("size", [0, 0xFFFFFFFF, 0x7FFFFFFF, 7])
 @pytest.mark.parametrize("magic", [b"RIFF", b"RF64"])
-def test_the_size_of_the_data_is_not_believed(size: int, magic: bytes) -> None:
+def test_the_data_size_in_a_wav_header_is_ignored(size: int, magic: bytes) -> None:
     pcm = PcmFormat(44_100, 2, 2)
     data = encode(tone(0.25, hertz=HERTZ, rate=44_100), 2, 2)
     file = wav_file(data, pcm, size=size, magic=magic)
@@ -367,7 +367,7 @@ def test_chunks_before_the_format_and_the_data_are_skipped(size: int) -> None:
 
 
 @pytest.mark.parametrize("extensible", [False, True])
-def test_32_bit_floating_point_is_heard(extensible: bool) -> None:
+def test_32_bit_floating_point_is_decoded(extensible: bool) -> None:
     pcm = PcmFormat(44_100, 4, 1, floating=True)
     data = tone(0.25, hertz=HERTZ, rate=44_100).astype("<f4").tobytes()
     assert_is_the_tone(
@@ -375,13 +375,13 @@ def test_32_bit_floating_point_is_heard(extensible: bool) -> None:
     )
 
 
-def test_floating_point_that_is_no_sample_is_bounded() -> None:
+def test_floating_point_values_out_of_range_are_clipped() -> None:
     values = np.array([np.nan, np.inf, -np.inf, 1e30, 0.5], "<f4")
     file = wav_file(values.tobytes(), PcmFormat(SAMPLE_RATE, 4, floating=True), tag=3)
     assert heard(PcmFormat(), file).tolist() == [0, 1, -1, 1, 0.5]
 
 
-def test_24_bits_in_32_are_heard() -> None:
+def test_24_bits_in_32_are_decoded() -> None:
     file = wav_file(encode(tone(0.25, hertz=HERTZ), 4), PcmFormat(width=4), bits=24)
     assert_is_the_tone(heard(PcmFormat(), file), 0.25)
 
@@ -401,7 +401,7 @@ def test_24_bits_in_32_are_heard() -> None:
         (b"RIFF\0\0\0\0WAVEfmt \x10\0\0\0\1" + bytes(15), "audio has 0 Hz; supported: 8000 to"),
     ],
 )
-def test_a_wav_header_that_says_what_we_do_not_take(file: bytes, sentence: str) -> None:
+def test_an_unsupported_wav_header_is_refused(file: bytes, sentence: str) -> None:
     for cut in range(len(file)):
         with pytest.raises(AudioError) as caught:
             heard(PcmFormat(), file[:cut], file[cut:])
@@ -424,13 +424,13 @@ def test_a_wav_header_that_says_what_we_do_not_take(file: bytes, sentence: str) 
         ((16_000, 2, 9), "audio has 9 channels; supported: 1 to 8"),
     ],
 )
-def test_a_format_we_do_not_take(pcm: tuple[int, int, int], sentence: str) -> None:
+def test_an_unsupported_audio_format_is_refused(pcm: tuple[int, int, int], sentence: str) -> None:
     with pytest.raises(AudioError) as caught:
         PcmFormat(*pcm)
     assert str(caught.value) == sentence
 
 
-def test_a_number_of_thousands_of_digits_makes_no_long_sentence() -> None:
+def test_a_number_of_thousands_of_digits_gives_a_short_error() -> None:
     with pytest.raises(AudioError) as caught:
         PcmFormat(rate=10**4000)
     assert len(str(caught.value)) < 100
@@ -439,7 +439,7 @@ def test_a_number_of_thousands_of_digits_makes_no_long_sentence() -> None:
 # A real recording.
 
 
-def test_16_bit_sound_comes_back_exactly() -> None:
+def test_16_bit_samples_are_recorded_exactly() -> None:
     every = np.arange(-32768, 32768).astype("<i2").tobytes()
     recording = Recording()
     recording.append(decode_pcm(every, PcmFormat()))
@@ -447,7 +447,7 @@ def test_16_bit_sound_comes_back_exactly() -> None:
     assert np.array_equal(recording.samples(), decode_pcm(every, PcmFormat()))
 
 
-def test_a_part_of_a_recording() -> None:
+def test_a_part_of_a_recording_can_be_read() -> None:
     recording = Recording()
     sound = decode_pcm(pcm16(tone(0.1)), PcmFormat())
     recording.append(sound[:700])
@@ -459,13 +459,13 @@ def test_a_part_of_a_recording() -> None:
     assert repr(recording) == "<Recording 0.10 s>"
 
 
-def test_too_loud_is_cut_at_full_scale() -> None:
+def test_samples_beyond_full_scale_are_clipped() -> None:
     recording = Recording()
     recording.append(np.array([1.5, -1.5, 1.0], np.float32))
     assert recording.samples().tolist() == [32767 / 32768, -1, 32767 / 32768]
 
 
-def test_a_copy_does_not_change_when_more_is_heard() -> None:
+def test_samples_already_returned_do_not_change_when_audio_is_appended() -> None:
     recording = Recording()
     recording.append(tone(0.01))
     before = recording.samples()
@@ -473,13 +473,13 @@ def test_a_copy_does_not_change_when_more_is_heard() -> None:
     assert len(before) == 160
 
 
-def test_a_stream_without_sound_makes_no_resampler() -> None:
+def test_an_empty_stream_creates_no_resampler() -> None:
     stream = PcmStream(PcmFormat(rate=8_000))
     assert len(stream.feed(b"")) == len(stream.finish()) == 0
     assert stream._resampler is None
 
 
-def test_what_is_played_slower_takes_longer_and_sounds_lower() -> None:
+def test_slowed_audio_is_longer_and_lower_in_pitch() -> None:
     played = slow_down(tone(1.0, hertz=HERTZ), 0.8)
     assert len(played) == pytest.approx(1.25 * SAMPLE_RATE, abs=1)
     loudest = int(np.abs(np.fft.rfft(played)).argmax())

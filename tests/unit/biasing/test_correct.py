@@ -63,32 +63,32 @@ def test_a_near_miss_becomes_the_name(heard: str, right: str) -> None:
         "...",
     ],
 )
-def test_what_is_simply_another_word_stays(text: str) -> None:
+def test_ordinary_words_are_not_changed(text: str) -> None:
     assert HOME.correct(text) == text
 
 
-def test_no_little_word_goes_with_a_word_that_is_hardly_alike() -> None:
+def test_a_short_word_is_not_merged_with_a_barely_similar_one() -> None:
     home = Corrector(("Sparkles",))
     text = "Remember that the starkey is with Martin."
     assert home.correct(text) == text
 
 
-def test_of_two_rivals_the_nearer_wins() -> None:
+def test_the_more_similar_of_two_names_wins() -> None:
     assert HOME.correct("Set the flexer to 30%.") == "Set the Flexor to 30%."
     assert HOME.correct("Set the fluxer to 30%.") == "Set the Fluxor to 30%."
 
 
-def test_a_name_that_is_right_is_not_touched() -> None:
+def test_a_correct_name_is_not_changed() -> None:
     for name in NAMES:
         text = f"Turn on the {name}, then stop."
         assert HOME.correct(text) == text
 
 
-def test_a_number_is_not_a_mishearing() -> None:
+def test_another_number_is_not_a_misrecognition() -> None:
     assert HOME.correct("Turn on lamp 3.") == "Turn on lamp 3."
 
 
-def test_nothing_is_changed_in_a_language_whose_words_are_not_known() -> None:
+def test_nothing_is_changed_in_a_language_without_a_vocabulary() -> None:
     assert "ja" not in LANGUAGES
     assert Corrector(NAMES, "ja").correct("Set the incubi to 20.") == "Set the incubi to 20."
 
@@ -126,7 +126,7 @@ def test_a_name_of_one_word_gets_its_punctuation_and_accents(
     assert Corrector([name]).correct(text) == right
 
 
-def test_words_of_another_language_are_known() -> None:
+def test_words_of_german_are_not_changed() -> None:
     german = Corrector(("Lichterkette", "Netatmo"), "de")
     assert german.correct("Schalte das Licht ein.") == "Schalte das Licht ein."
     assert german.correct("Stell die Netatmu auf 20 Grad.") == "Stell die Netatmo auf 20 Grad."
@@ -134,42 +134,42 @@ def test_words_of_another_language_are_known() -> None:
 
 @settings(deadline=None)  # the first example loads the word list
 @given(st.text(max_size=80), st.lists(st.text(max_size=20), max_size=8))
-def test_any_text_and_any_names_will_do(text: str, names: list[str]) -> None:
+def test_any_text_and_any_names_are_accepted(text: str, names: list[str]) -> None:
     home = Corrector(names)
     assert home.correct("") == ""
     home.correct(text)
     rewrites(home, [text, text])
 
 
-def test_what_is_too_far_for_the_ear_alone_is_weighed() -> None:
+def test_a_word_too_unlike_to_be_corrected_is_offered_for_scoring() -> None:
     assert HOME.correct("Set the incubi to 20 degrees.") == "Set the incubi to 20 degrees."
     [first, *_] = rewrites(HOME, ["Set the incubi to 20 degrees."])
     assert first.name == "Ecobee"
     assert first.text == "Set the Ecobee to 20 degrees."
 
 
-def test_each_name_is_weighed_in_the_text_that_it_is_most_like() -> None:
+def test_a_name_is_placed_in_the_hypothesis_it_resembles_most() -> None:
     texts = ["Set the thing to 20.", "Set the incubi to 20.", "Set the ecobe to 20."]
     names = [found.name for found in rewrites(HOME, texts)]
     assert names[0] == "Ecobee"
     assert "Set the Ecobee to 20." in [found.text for found in rewrites(HOME, texts)]
 
 
-def test_a_name_is_written_as_the_likeliest_text_with_the_same_words_around_it() -> None:
+def test_a_rewrite_keeps_the_spelling_of_the_likeliest_hypothesis_with_the_same_words() -> None:
     texts = ["Set the thing to 20.", "set the incubi to 20"]
     written = [found.text for found in rewrites(HOME, texts) if found.name == "Ecobee"]
     assert "Set the Ecobee to 20." in written
     assert "set the Ecobee to 20" not in written
 
 
-def test_a_name_is_weighed_in_a_second_place_only_behind_the_other_names() -> None:
+def test_a_second_place_for_a_name_comes_after_all_other_names() -> None:
     texts = ["Start the florbick ecobe.", "Start the florbick a nanni."]
     names = [found.name for found in rewrites(HOME, texts)]
     once = len(set(names))
     assert len(set(names[:once])) == once
 
 
-def test_a_second_place_is_for_orders() -> None:
+def test_only_commands_offer_a_second_place_for_a_name() -> None:
     def count(text: str) -> int:
         return [found.name for found in rewrites(HOME, [text])].count("Ecobee")
 
@@ -177,26 +177,26 @@ def test_a_second_place_is_for_orders() -> None:
     assert count("Turn on the akobi.") > 1
 
 
-def test_few_names_are_weighed() -> None:
+def test_at_most_six_rewrites_are_offered() -> None:
     found = rewrites(HOME, ["Please switch the mail and top."])
     assert "Vaillant" in [rewrite.name for rewrite in found]
     assert len(found) <= 6
 
 
-def test_nothing_is_weighed_where_nothing_is_alike() -> None:
+def test_a_text_that_resembles_no_name_gives_no_rewrites() -> None:
     assert rewrites(HOME, ["Ouagadougou"]) == ()
     assert rewrites(HOME, ["Turn on the Ecobee."]) == ()
     assert rewrites(HOME, []) == ()
 
 
-def test_the_likeliest_text_was_meant_where_it_is_likely_enough() -> None:
+def test_the_likeliest_rewrite_is_chosen_if_it_is_likely_enough() -> None:
     near, far = Rewrite("Ecobee", "The Ecobee.", -3.0), Rewrite("Nanit", "The Nanit.", -3.0)
     assert choose_rewrite([far, near], [-9.0, -6.0], unbiased_score=-4.0) is near
     assert choose_rewrite([far, near], [-9.0, -8.0], unbiased_score=-4.0) is None
     assert choose_rewrite([], [], unbiased_score=-4.0) is None
 
 
-def test_the_more_common_the_words_the_surer_the_decoder_has_to_be() -> None:
+def test_replacing_a_more_common_word_needs_a_higher_gain() -> None:
     def least(text: str, name: str) -> float:
         return next(found.min_gain for found in rewrites(HOME, [text]) if found.name == name)
 
@@ -206,7 +206,7 @@ def test_the_more_common_the_words_the_surer_the_decoder_has_to_be() -> None:
     assert least("Set the ecobe to 20.", "Ecobee") < unheard_of  # less similar needs more
 
 
-def test_a_plain_word_is_rather_a_name_in_an_order() -> None:
+def test_a_common_word_is_replaced_more_easily_in_a_command() -> None:
     def least(text: str) -> float:
         return next(found.min_gain for found in rewrites(HOME, [text]) if found.name == "Worx")
 
@@ -225,7 +225,7 @@ def test_a_plain_word_is_rather_a_name_in_an_order() -> None:
         ("Wie warm ist es in der", "de"),
     ],
 )
-def test_an_order_and_a_question_are_about_what_follows(before: str, language: str) -> None:
+def test_a_command_or_question_may_end_with_a_name(before: str, language: str) -> None:
     assert is_order_about(before.split(), language)
 
 
@@ -241,17 +241,17 @@ def test_an_order_and_a_question_are_about_what_follows(before: str, language: s
         ("", "en"),
     ],
 )
-def test_other_words_are_about_nothing_in_particular(before: str, language: str) -> None:
+def test_other_phrases_are_not_expected_to_end_with_a_name(before: str, language: str) -> None:
     assert not is_order_about(before.split(), language)
 
 
-def test_what_is_said_around_names_is_known() -> None:
+def test_carrier_words_are_known() -> None:
     assert {"turn", "please", "the", "percent", "is"} <= carrier_words("en")
     assert "curtains" not in carrier_words("en")
     assert "schalte" in carrier_words("de")
 
 
-def test_the_decoder_is_told_of_the_names_that_are_most_like_the_text() -> None:
+def test_the_most_similar_names_come_first() -> None:
     texts = ["Set the incubi to 20.", "Set the akobi to 20."]
     assert similar_names(HOME, texts, 3)[0] == "Ecobee"
     assert len(similar_names(HOME, texts, 3)) <= 3
@@ -259,28 +259,28 @@ def test_the_decoder_is_told_of_the_names_that_are_most_like_the_text() -> None:
     assert similar_names(HOME, [], 3) == ()
 
 
-def test_a_far_likeness_is_enough_where_an_order_begins() -> None:
+def test_a_faint_resemblance_is_enough_after_a_command_verb() -> None:
     """After the command "Set", a faint resemblance to the name is enough."""
     home = Corrector(["Vortigern"])
     assert similar_names(home, ["Set the more I get to 30%."], 3) == ("Vortigern",)
     assert similar_names(home, ["And the more I get to 30%."], 3) == ()
 
 
-def test_the_words_that_are_like_no_name_stay() -> None:
+def test_words_that_resemble_no_name_are_kept() -> None:
     text = "Set the incubi behind the curtains."
     assert {"Set", "the", "behind", "curtains"} <= words_unlike(HOME, text, ["Ecobee"])
     assert "incubi" not in words_unlike(HOME, text, ["Ecobee"])
     assert "incubi" in words_unlike(HOME, text, ["Worx"])
 
 
-def test_what_the_decoder_writes_when_asked_for_names_is_weighed() -> None:
+def test_texts_of_the_biased_decode_become_rewrites() -> None:
     heard, asked = ["Set the more I get to 30%."], ["Set the Vaillant to 30%.", "Set Worx to 30%"]
     texts = [found.text for found in rewrites(HOME, heard, asked)]
     assert asked[0] in texts
     assert asked[0] not in [found.text for found in rewrites(HOME, heard)]
 
 
-def test_what_was_heard_behind_the_name_is_kept() -> None:
+def test_a_rewrite_keeps_the_words_after_the_name() -> None:
     heard = ["Switch on the mixing and close the curtains."]
     asked = ["Switch on the Vaillant, and close the kritin's."]
     texts = [found.text for found in rewrites(HOME, heard, asked)]
@@ -288,7 +288,7 @@ def test_what_was_heard_behind_the_name_is_kept() -> None:
     assert asked[0] in texts  # the end may have been misrecognised in the first hypothesis
 
 
-def test_what_the_decoder_was_unsure_of_gives_way_more_easily() -> None:
+def test_an_unlikely_text_is_replaced_more_easily() -> None:
     sure, unsure = (
         rewrites(HOME, ["Set the incubi to 20."], avg_logprob=sure)[0].min_gain
         for sure in (-0.1, -0.9)
@@ -296,19 +296,19 @@ def test_what_the_decoder_was_unsure_of_gives_way_more_easily() -> None:
     assert unsure < sure
 
 
-def test_what_it_writes_counts_in_orders_and_questions_only() -> None:
+def test_texts_of_the_biased_decode_count_only_in_commands_and_questions() -> None:
     """The biased decode puts names into any sound."""
     assert rewrites(HOME, ["I see the tower."], ["Sonos, the Ecobee."]) == ()
 
 
-def test_a_name_that_was_heard_stays() -> None:
+def test_a_name_already_in_the_text_is_kept() -> None:
     heard = ["Turn on the Ecobee, the robber lock."]
     found = rewrites(HOME, heard, ["Turn on the Aqara Hub, the Roborock."])
     assert found
     assert all("Ecobee" in rewrite.text for rewrite in found)
 
 
-def test_the_more_alike_the_whole_text_the_less_sure_the_decoder_has_to_be() -> None:
+def test_a_rewrite_more_similar_to_the_whole_text_needs_less_gain() -> None:
     asked = ["Set the Ecobee to 20.", "Switch on Ecobee please"]
     least = {
         found.text: found.min_gain for found in rewrites(HOME, ["Set the akobi to 20."], asked)
@@ -316,14 +316,14 @@ def test_the_more_alike_the_whole_text_the_less_sure_the_decoder_has_to_be() -> 
     assert least[asked[0]] < least[asked[1]]
 
 
-def test_the_surest_was_meant_beside_what_it_needs_to_be() -> None:
+def test_the_rewrite_that_exceeds_its_required_gain_most_is_chosen() -> None:
     alike, unlike = Rewrite("Ecobee", "The Ecobee.", -5.0), Rewrite("Nanit", "The Nanit.", 1.0)
     assert choose_rewrite([unlike, alike], [-6.0, -7.0], unbiased_score=-6.5) is alike
     verb = Rewrite("Nuki", "Nuki the sound.", math.inf)
     assert choose_rewrite([verb, alike], [-6.0, -7.0], unbiased_score=-6.5) is None
 
 
-def test_no_name_takes_the_place_of_the_verb() -> None:
+def test_a_name_does_not_replace_the_verb() -> None:
     assert math.inf in [found.min_gain for found in rewrites(HOME, ["Larger is the room."])]
     anchored = rewrites(HOME, ["Akara hub on."])
     assert next(found.min_gain for found in anchored if found.name == "Aqara Hub") < 0
@@ -336,11 +336,11 @@ def test_spellings_that_sound_alike_have_the_same_sounds() -> None:
     assert sounds("b") == sounds("bee")
 
 
-def test_letters_have_no_accents_and_no_signs() -> None:
+def test_letters_omit_accents_and_punctuation() -> None:
     assert letters("Käthe's Wi-Fi") == "katheswifi"
 
 
 @pytest.mark.parametrize("language", LANGUAGES)
-def test_every_list_of_words_is_there(language: str) -> None:
+def test_every_language_has_its_word_frequencies(language: str) -> None:
     assert len(zipf_frequencies(language)) > 5000
     assert max(zipf_frequencies(language).values()) < 9

@@ -9,7 +9,7 @@ import pytest
 from wyoming_faster_whisper.biasing.lexicon import count_oov, split_words, vocabulary
 
 
-def test_what_stands_between_words_is_none() -> None:
+def test_punctuation_and_numbers_are_not_words() -> None:
     assert split_words("Can I get a medium-ro, 2 o’clock?") == [
         *("Can", "I", "get", "a", "medium", "ro", "o’clock")
     ]
@@ -27,15 +27,15 @@ def test_what_stands_between_words_is_none() -> None:
         ("", 0),
     ],
 )
-def test_how_many_words_are_none(text: str, count: int) -> None:
+def test_out_of_vocabulary_words_are_counted(text: str, count: int) -> None:
     assert count_oov(text, vocabulary("en")) == count
 
 
-def test_a_word_may_be_in_any_of_several_lists() -> None:
+def test_a_word_in_any_of_several_vocabularies_is_known() -> None:
     assert count_oov("An Ecobee moco", vocabulary("en"), {"ecobee"}) == 1
 
 
-def test_what_things_at_home_are_called_are_words() -> None:
+def test_brand_names_are_in_the_vocabulary() -> None:
     file = resources.files("wyoming_faster_whisper.biasing") / "brands.txt"
     brands = [line for line in file.read_text("utf-8").splitlines() if line[0] != "#"]
     assert brands == sorted(set(brands))

@@ -22,7 +22,7 @@ def test_text_is_one_line() -> None:
     assert FORMATS["text"](SAID) == "Bread & <butter>. Good night.\n"
 
 
-def test_json_is_one_line_with_the_times_of_what_was_said() -> None:
+def test_json_is_one_line_with_the_times_of_each_segment() -> None:
     line = FORMATS["json"](SAID)
     assert line.count("\n") == 1
     assert json.loads(line) == {
@@ -37,21 +37,21 @@ def test_json_is_one_line_with_the_times_of_what_was_said() -> None:
     }
 
 
-def test_srt_counts_what_was_said() -> None:
+def test_srt_numbers_the_segments_with_text() -> None:
     assert FORMATS["srt"](SAID) == (
         "1\n00:00:00,250 --> 00:00:01,500\nBread & <butter>.\n\n"
         "2\n01:02:04,000 --> 01:02:05,000\nGood night.\n"
     )
 
 
-def test_vtt_escapes_what_it_would_take_for_a_tag() -> None:
+def test_vtt_escapes_markup_characters() -> None:
     assert FORMATS["vtt"](SAID) == (
         "WEBVTT\n\n00:00:00.250 --> 00:00:01.500\nBread &amp; &lt;butter&gt;.\n\n"
         "01:02:04.000 --> 01:02:05.000\nGood night.\n"
     )
 
 
-def test_nothing_said_is_a_file_all_the_same() -> None:
+def test_a_recording_without_speech_gives_a_valid_file() -> None:
     nothing = Transcription("a.wav", 1.0, None, ())
     written = {name: write(nothing) for name, write in FORMATS.items()}
     assert (written["text"], written["srt"], written["vtt"]) == ("\n", "", "WEBVTT\n")

@@ -32,36 +32,36 @@ def seconds(found: list[Part]) -> list[tuple[float, float]]:
     return [(round(part.start, 2), round(part.end, 2)) for part in found]
 
 
-def test_a_pause_parts_what_is_said() -> None:
+def test_a_pause_splits_a_recording() -> None:
     said = heard((0.64, 0), (1.28, 1), (0.96, 0), (0.64, 1), (0.32, 0), (0.64, 1), (0.64, 0))
     found = cut(said, Cut(pause=0.6))
     assert seconds(found) == [(0.64, 1.92), (2.88, 4.48)]
 
 
-def test_without_a_pause_to_cut_at_only_length_cuts() -> None:
+def test_without_a_pause_setting_only_the_maximum_length_splits_a_recording() -> None:
     said = heard((2.0, 1), (5.0, 0), (2.0, 1))
     assert len(cut(said, Cut())) == 1
     assert len(cut(said, Cut(longest=5.0))) == 2
 
 
-def test_long_speech_is_cut_where_a_breath_is() -> None:
+def test_long_speech_is_split_at_a_short_pause() -> None:
     said = heard((8.0, 1), (0.2, 0), (8.0, 1))
     assert seconds(cut(said, Cut(pause=0.6, longest=12.0))) == [(0.0, 8.0), (8.19, 16.19)]
 
 
-def test_speech_without_a_breath_is_cut_all_the_same() -> None:
+def test_speech_without_pauses_is_split_too() -> None:
     found = cut(heard((30.0, 1)), Cut(pause=0.6, longest=12.0))
     assert b"".join(part.data for part in found) == sound(heard((30.0, 1)))
     assert all(len(part.data) / 32_000 <= 12.0 for part in found)
 
 
-def test_silence_is_not_sent_and_a_whisper_is() -> None:
+def test_silence_is_not_sent_but_quiet_speech_is() -> None:
     assert cut(heard((5.0, 0.05)), Cut(pause=0.6)) == []
     assert seconds(cut(heard((1.0, 0.0), (1.0, 0.3), (1.0, 0)), Cut(pause=0.6))) == [(0.99, 1.98)]
 
 
 @pytest.mark.parametrize("pause", [None, 0.6])
-def test_a_short_recording_goes_whole_unless_a_pause_is_named(pause: float | None) -> None:
+def test_a_short_recording_is_sent_whole_unless_a_pause_is_given(pause: float | None) -> None:
     assert Cut(pause).leaves_whole(240.0) == (pause is None)
     assert not Cut(pause).leaves_whole(240.1)
 
@@ -69,7 +69,7 @@ def test_a_short_recording_goes_whole_unless_a_pause_is_named(pause: float | Non
 @given(
     st.lists(st.sampled_from([0.0, 0.3, 0.9]), max_size=400), st.sampled_from([None, 0.2, 0.6])
 )
-def test_no_sound_is_sent_twice_and_no_part_is_too_long(
+def test_no_audio_is_sent_twice_and_no_part_is_too_long(
     probabilities: list[float], pause: float | None
 ) -> None:
     found = cut(probabilities, Cut(pause, longest=3.0))

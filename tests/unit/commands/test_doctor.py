@@ -74,7 +74,7 @@ def worries(findings: list[Finding]) -> str:
     )
 
 
-def test_a_machine_and_a_server_that_are_well_worry_nobody() -> None:
+def test_a_healthy_machine_and_server_cause_no_warnings() -> None:
     findings = [
         *advice.on_machine(BOX),
         *advice.on_libraries(Libraries(("float32", "int8"))),
@@ -98,11 +98,11 @@ def test_a_machine_and_a_server_that_are_well_worry_nobody() -> None:
         ({"load": 4.5}, "WARNING: the load average is 4.5 on 4 cores"),
     ],
 )
-def test_what_is_said_of_a_machine(change: dict[str, object], worry: str) -> None:
+def test_findings_on_the_machine(change: dict[str, object], worry: str) -> None:
     assert worries(advice.on_machine(replace(BOX, **change))).startswith(worry)  # type: ignore[arg-type]
 
 
-def test_what_is_said_of_the_libraries() -> None:
+def test_findings_on_the_libraries() -> None:
     dead = advice.on_libraries(Libraries(trouble="a trial ended with SIGILL"))
     assert worries(dead).startswith(
         "PROBLEM: decoding does not work on this machine: a trial ended"
@@ -125,11 +125,11 @@ def test_what_is_said_of_the_libraries() -> None:
         ({"seconds": 2.0}, "WARNING: the model takes 2.00 s for a typical command"),
     ],
 )
-def test_what_is_said_of_a_model(change: dict[str, object], worry: str) -> None:
+def test_findings_on_the_model(change: dict[str, object], worry: str) -> None:
     assert worry in worries(advice.on_model(replace(MODEL, **change)))  # type: ignore[arg-type]
 
 
-def test_nobody_who_has_left_the_choice_to_auto_is_told_to_do_so() -> None:
+def test_the_advice_names_a_model_if_auto_chose_the_slow_one() -> None:
     slow = replace(MODEL, seconds=2.0)
     assert "let --model auto choose it" in worries(advice.on_model(slow))
     assert "--model tiny" in worries(advice.on_model(slow, chosen=True))
@@ -150,7 +150,7 @@ def test_nobody_who_has_left_the_choice_to_auto_is_told_to_do_so() -> None:
         ({"announced": NETWORK.announced[:1] * 2}, "WARNING: announced 2 times"),
     ],
 )
-def test_what_is_said_of_the_network(change: dict[str, object], worry: str) -> None:
+def test_findings_on_the_network(change: dict[str, object], worry: str) -> None:
     assert worry in worries(advice.on_network(replace(NETWORK, **change)))  # type: ignore[arg-type]
 
 
@@ -206,7 +206,7 @@ def test_what_is_said_of_the_network(change: dict[str, object], worry: str) -> N
         ),
     ],
 )
-def test_what_is_said_of_a_server(change: dict[str, object], worry: str) -> None:
+def test_findings_on_the_server(change: dict[str, object], worry: str) -> None:
     assert worries(advice.on_trial(replace(VISIT, **change))).startswith(worry)  # type: ignore[arg-type]
 
 
@@ -218,9 +218,7 @@ def test_what_is_said_of_a_server(change: dict[str, object], worry: str) -> None
         (("small",), True, "other programs kept the machine busy"),
     ],
 )
-def test_what_is_advised_where_answers_come_late(
-    models: tuple[str, ...], busy: bool, advice_given: str
-) -> None:
+def test_advice_on_late_answers(models: tuple[str, ...], busy: bool, advice_given: str) -> None:
     visit = replace(
         VISIT,
         described=replace(VISIT.described, models=models),
@@ -229,7 +227,7 @@ def test_what_is_advised_where_answers_come_late(
     assert f" -> {advice_given}" in worries(advice.on_trial(visit, busy=busy))
 
 
-def test_a_server_that_wants_to_end_the_turn_has_to() -> None:
+def test_a_server_that_announces_endpointing_must_end_the_turn() -> None:
     described = replace(VISIT.described, external_vad=False)
     visit = replace(VISIT, described=described, open_ended=ANSWERED)
     assert worries(advice.on_trial(visit)).startswith(
@@ -237,12 +235,12 @@ def test_a_server_that_wants_to_end_the_turn_has_to() -> None:
     )
 
 
-def test_the_worst_finding_decides() -> None:
+def test_the_overall_level_is_that_of_the_worst_finding() -> None:
     assert worst([]) is Level.OK
     assert worst([Finding(Level.NOTE, ""), Finding(Level.WARNING, "")]) is Level.WARNING
 
 
-def test_a_heading_has_the_advice_below_what_was_seen() -> None:
+def test_advice_is_printed_below_its_finding() -> None:
     long = Finding(Level.WARNING, "it is long " * 14, "do this")
     told = report.heading("Network", [Finding(Level.OK, "well\x1b[2J"), long])
     assert told.splitlines() == [
@@ -254,7 +252,7 @@ def test_a_heading_has_the_advice_below_what_was_seen() -> None:
     ]
 
 
-def test_json_holds_the_findings_and_the_facts() -> None:
+def test_the_json_report_contains_findings_and_facts() -> None:
     crowd = ConcurrentTrial((ANSWERED,), (0.12345, float("inf")))
     findings = {"A": [Finding(Level.OK, "a")], "B": [Finding(Level.PROBLEM, "b", "do")]}
     told = json.loads(report.as_json("tcp://a:1", findings, {"crowd": crowd, "models": [MODEL]}))
@@ -293,15 +291,13 @@ def test_the_processor_is_read_from_cpuinfo() -> None:
         ("raise SystemExit(3)", "no reason given"),
     ],
 )
-def test_libraries_that_do_not_run_do_not_take_the_doctor_with_them(
-    code: str, trouble: str
-) -> None:
+def test_a_crash_of_the_libraries_does_not_end_the_doctor(code: str, trouble: str) -> None:
     libraries = host.try_libraries(code)
     assert trouble in libraries.trouble
     assert bool(libraries.trouble) == bool(trouble)
 
 
-def test_the_order_that_comes_along_is_the_test_clip() -> None:
+def test_the_packaged_recording_is_the_test_clip() -> None:
     clip = read_wav(_ORDER)
     assert clip == read_wav(_ORDER.parents[3] / "tests" / "data" / "lights.wav")
     assert CLIPS["lights"].words == _WORDS

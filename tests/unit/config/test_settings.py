@@ -84,7 +84,7 @@ OTHER_DEFAULTS: dict[str, object] = {
 
 
 @pytest.mark.parametrize("flag", REFERENCE)
-def test_an_option_of_the_reference_server_is_ours(flag: str) -> None:
+def test_every_option_of_the_reference_server_is_supported(flag: str) -> None:
     arity, type_, default = REFERENCE[flag]
     ours = option(flag)
     assert (ours.arity, ours.type) == (arity, type_)
@@ -114,7 +114,7 @@ ABBREVIATIONS = sorted(
 
 
 @pytest.mark.parametrize("abbreviation", ABBREVIATIONS)
-def test_an_abbreviation_is_what_it_is_for_the_reference_server(
+def test_abbreviations_are_resolved_as_by_the_reference_server(
     abbreviation: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
     flag = meaning_there(abbreviation)
@@ -147,7 +147,7 @@ def test_the_flags_of_the_reference_server_are_all_known() -> None:
     assert {*REFERENCE, "--help", "--version"} == REFERENCE_FLAGS
 
 
-def test_an_abbreviation_of_a_new_option_is_one_that_no_other_has() -> None:
+def test_an_abbreviation_of_a_new_option_must_be_unambiguous() -> None:
     assert read("--upstream-t 3").upstream_timeout == 3
     assert "ambiguous option: --tls could match" in refusal("--tls x")
 
@@ -167,21 +167,21 @@ def test_the_choices_are_those_of_the_reference_server(flag: str, choices: str) 
     assert list(option(flag).choices) == choices.split()
 
 
-def test_whoever_switches_finds_every_option_in_the_page_about_it() -> None:
+def test_the_migration_page_lists_every_option_of_the_reference_server() -> None:
     text = (Path(__file__).parents[3] / "docs" / "migrating.md").read_text(encoding="utf-8")
     table = text.split("## Every flag")[1].split("\n## ")[0]
     cells = [line.split("|")[1] for line in table.splitlines() if line.startswith("| `")]
     assert {*REFERENCE, "--version"} == set(re.findall("--[a-z-]+", "".join(cells)))
 
 
-def test_everything_has_a_default() -> None:
+def test_every_option_has_a_default() -> None:
     assert given() == Given(Settings(), ())
 
 
 # Precedence.
 
 
-def test_the_command_line_wins_over_the_file_and_the_file_over_the_variable(
+def test_the_command_line_overrides_the_file_and_the_file_the_variable(
     tmp_path: Path,
 ) -> None:
     file = tmp_path / "model"
@@ -208,11 +208,11 @@ def test_a_wrong_value_in_a_file_names_the_variable_not_the_flag(tmp_path: Path)
     )
 
 
-def test_other_variables_are_none_of_our_business() -> None:
+def test_variables_without_our_prefix_are_ignored() -> None:
     assert read_settings([], {"WYO_PIPER_MODEL": "x", "MODEL": "y"}) == Given(Settings(), ())
 
 
-def test_a_misspelt_variable_is_warned_about() -> None:
+def test_a_misspelt_variable_causes_a_warning() -> None:
     assert given(MODLE="tiny", MODEL_FILE_FILE="x", MODEL="tiny").warnings == (
         "WYO_WHISPER_MODEL_FILE_FILE is not an option of this server; it is ignored",
         "WYO_WHISPER_MODLE is not an option of this server; it is ignored",
@@ -224,7 +224,7 @@ def test_a_misspelt_variable_is_warned_about() -> None:
 
 @pytest.mark.parametrize("blank", ["null", ""])
 @pytest.mark.parametrize("opt", [opt for opt in options(Settings) if opt.arity is Arity.ONE])
-def test_an_option_left_blank_is_unset(opt: Option, blank: str, tmp_path: Path) -> None:
+def test_a_blank_option_is_unset(opt: Option, blank: str, tmp_path: Path) -> None:
     assert read_settings([opt.flag, blank], {}) == Given(Settings(), ())
     assert read_settings([], {opt.variable: blank}) == Given(Settings(), ())
     assert read_settings([], {opt.variable + "_FILE": blank}) == Given(Settings(), ())
@@ -233,7 +233,7 @@ def test_an_option_left_blank_is_unset(opt: Option, blank: str, tmp_path: Path) 
     assert from_file == Given(Settings(), ())
 
 
-def test_a_blank_on_the_command_line_leaves_room_for_the_variable() -> None:
+def test_a_blank_option_on_the_command_line_does_not_override_the_variable() -> None:
     assert read("--initial-prompt null", INITIAL_PROMPT="Küche").initial_prompt == "Küche"
 
 
@@ -241,17 +241,17 @@ def test_a_blank_on_the_command_line_leaves_room_for_the_variable() -> None:
 
 
 @pytest.mark.parametrize("word", ["1", "true", "YES", "on", "y"])
-def test_a_flag_is_set_by_a_variable(word: str) -> None:
+def test_a_variable_can_set_a_flag(word: str) -> None:
     assert read(DEBUG=word).debug
 
 
 @pytest.mark.parametrize("word", ["0", "false", "No", "off", "n", "", "null"])
-def test_a_flag_is_not_set_by_a_variable(word: str) -> None:
+def test_a_variable_can_leave_a_flag_unset(word: str) -> None:
     assert not read(DEBUG=word).debug
     assert read("--debug", DEBUG=word).debug
 
 
-def test_a_flag_is_true_or_false() -> None:
+def test_a_flag_variable_must_be_true_or_false() -> None:
     assert refusal(DEBUG="maybe") == "WYO_WHISPER_DEBUG is 'maybe'; it must be true or false"
 
 
@@ -279,12 +279,12 @@ def test_vad_clip_takes_any_number_of_libraries() -> None:
     assert refusal("--vad-clip auto").startswith("--vad-clip is 'auto'; it must be ")
 
 
-def test_data_dir_can_be_given_again() -> None:
+def test_data_dir_can_be_given_several_times() -> None:
     assert read("--data-dir /a --data-dir /b").data_dir == ("/a", "/b")
     assert read("--data-dir /a:/b").data_dir == ("/a:/b",)
 
 
-def test_a_variable_parts_data_dirs_with_a_colon() -> None:
+def test_a_variable_separates_data_dirs_with_colons() -> None:
     assert read(DATA_DIR="/a:/b").data_dir == ("/a", "/b")
     assert read(DATA_DIR="/a::null:").data_dir == ("/a",)
     assert read(DATA_DIR="").data_dir == ()
@@ -344,32 +344,32 @@ def test_a_variable_parts_data_dirs_with_a_colon() -> None:
         ("--beam-size " + "9" * 5000, "--beam-size is '999"),
     ],
 )
-def test_a_value_we_cannot_serve_is_refused(line: str, sentence: str) -> None:
+def test_an_unusable_value_is_refused(line: str, sentence: str) -> None:
     assert refusal(line).startswith(sentence)
 
 
 @pytest.mark.parametrize("opt", [opt for opt in options(Settings) if opt.type in (int, float)])
-def test_no_number_is_without_end(opt: Option) -> None:
+def test_every_number_has_an_upper_limit(opt: Option) -> None:
     assert opt.most is not None
 
 
 @pytest.mark.parametrize("beam", ["-1", "-5"])
-def test_a_beam_below_zero_is_auto_as_in_the_reference(beam: str) -> None:
+def test_a_beam_below_zero_means_auto_as_in_the_reference_server(beam: str) -> None:
     assert read(f"--beam-size {beam}").beam_size < 0
     assert read(BEAM_SIZE=beam).beam_size < 0
 
 
 @pytest.mark.parametrize("device", ["cpu", "cuda", "cuda:1", "auto"])
-def test_devices(device: str) -> None:
+def test_supported_devices_are_accepted(device: str) -> None:
     assert read(f"--device {device}").device == device
 
 
 @pytest.mark.parametrize("language", ["auto", "en", "en-US", "NB", "yue", "haw"])
-def test_languages(language: str) -> None:
+def test_supported_languages_are_accepted(language: str) -> None:
     assert read(f"--language {language}").language == language
 
 
-def test_what_we_do_not_serve_is_a_warning_that_says_what_happens() -> None:
+def test_an_unsupported_option_of_the_reference_server_causes_a_warning() -> None:
     line = "--stt-library sherpa --sherpa-streaming --vad-filter --vad-clip"
     assert given(line).warnings == (
         "--stt-library sherpa is ignored; this server always uses faster-whisper",
@@ -380,11 +380,11 @@ def test_what_we_do_not_serve_is_a_warning_that_says_what_happens() -> None:
 
 
 @pytest.mark.parametrize("library", ["auto", "faster-whisper"])
-def test_our_own_library_is_no_warning(library: str) -> None:
+def test_the_supported_library_causes_no_warning(library: str) -> None:
     assert given(f"--stt-library {library}").warnings == ()
 
 
-def test_a_warning_never_shows_a_token() -> None:
+def test_a_token_on_the_command_line_causes_no_warning() -> None:
     assert given("--hass-token s3cret").warnings == ()
 
 
@@ -396,7 +396,7 @@ def test_a_warning_never_shows_a_token() -> None:
     ["", "--sherpa-streaming --vad-clip --local-files-only --debug"],
     ids=["plain", "everything switched on"],
 )
-def test_the_command_line_of_the_add_on(flags: str) -> None:
+def test_the_command_line_of_the_stock_add_on_is_understood(flags: str) -> None:
     settings = read_settings([*HOME_ASSISTANT, *flags.split()], {}).settings
     assert settings.uri == "tcp://0.0.0.0:10300"
     assert settings.zeroconf == "faster-whisper"
@@ -406,15 +406,15 @@ def test_the_command_line_of_the_add_on(flags: str) -> None:
     assert settings.debug == settings.local_files_only == bool(flags)
 
 
-def test_the_add_on_without_a_custom_model_means_auto() -> None:
+def test_the_stock_add_on_without_a_custom_model_means_auto() -> None:
     assert read("--model null --stt-library faster-whisper").model == ("auto",)
 
 
-def test_the_add_on_with_default_options_is_warned_about_nothing() -> None:
+def test_the_default_options_of_the_stock_add_on_cause_no_warning() -> None:
     assert read_settings(HOME_ASSISTANT, {}).warnings == ()
 
 
-def test_the_command_line_of_the_linuxserver_container() -> None:
+def test_the_command_line_of_the_linuxserver_container_is_understood() -> None:
     line = (
         "--uri tcp://0.0.0.0:10300 --model tiny-int8 --beam-size 1 --language en "
         "--data-dir /config --download-dir /config --debug --local-files-only"
@@ -436,14 +436,14 @@ def test_help_shows_every_option_in_its_group(capsys: pytest.CaptureFixture[str]
     assert "%(levelname)s:%(name)s:%(message)s" in "".join(text.split())
 
 
-def test_version(capsys: pytest.CaptureFixture[str]) -> None:
+def test_version_is_printed(capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit) as caught:
         given("--version")
     assert caught.value.code == 0
     assert capsys.readouterr().out.strip() == __version__
 
 
-def test_models_have_a_folder_of_the_users() -> None:
+def test_the_default_data_dir_is_in_the_users_home() -> None:
     assert default_data_dir({"XDG_DATA_HOME": "/x"}) == Path("/x/wyoming-faster-whisper")
     assert default_data_dir({}).parts[-3:] == (".local", "share", "wyoming-faster-whisper")
 
@@ -451,12 +451,12 @@ def test_models_have_a_folder_of_the_users() -> None:
 # Options of our own.
 
 
-def test_models_come_one_by_one_or_with_commas() -> None:
+def test_several_models_are_repeated_or_separated_by_commas() -> None:
     assert read("--model base --model tiny.en").model == ("base", "tiny.en")
     assert read(MODEL="base,tiny.en").model == ("base", "tiny.en")
 
 
-def test_languages_to_detect_are_normalised() -> None:
+def test_candidate_languages_are_normalised() -> None:
     assert read("--languages en-US,de").languages == ("en", "de")
     assert read(LANGUAGES="fr").languages == ("fr",)
     assert "klingon" in refusal("--languages en,klingon")

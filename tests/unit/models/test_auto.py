@@ -51,7 +51,7 @@ def test_an_unknown_machine_gets_the_reference_servers_choice() -> None:
     assert pick(gpu=True).name == "small"
 
 
-def test_a_model_that_is_here_goes_before_a_download() -> None:
+def test_a_model_on_this_machine_is_preferred_to_a_download() -> None:
     assert pick("tiny").name == "tiny"
     assert pick("tiny", "base").name == "base"
     assert pick("tiny", "base", "base-int8").name == "base-int8"
@@ -64,7 +64,7 @@ def test_a_fast_machine_gets_a_larger_model() -> None:
     assert pick("base", "small", figures={"base": 0.3}).name == "base"
 
 
-def test_a_measured_figure_goes_before_an_expected_one() -> None:
+def test_a_measured_decode_time_overrides_an_expected_one() -> None:
     assert pick("base", "small", figures={"base": 0.1, "small": 0.9}).name == "base"
 
 
@@ -72,7 +72,7 @@ def test_a_slow_machine_gets_a_smaller_model() -> None:
     assert pick("tiny", "base", figures={"base": 0.8}).name == "tiny"
 
 
-def test_one_slow_start_is_not_held_against_a_size_for_good() -> None:
+def test_a_slow_model_is_tried_again_when_its_measurement_is_old() -> None:
     assert pick("tiny", "base", figures={"base": 0.46, "tiny": 0.23}).name == "tiny"
     again = pick("tiny", "base", figures={"tiny": 0.23}, old={"base": 0.46})
     assert again.name == "base"
@@ -81,12 +81,12 @@ def test_one_slow_start_is_not_held_against_a_size_for_good() -> None:
     assert pick("tiny", "base", old={"base": 0.46}).name == "base"
 
 
-def test_what_others_say_is_hopeless_is_not_tried_again() -> None:
+def test_a_model_that_other_measurements_predict_to_be_slow_is_not_tried_again() -> None:
     assert pick("tiny", "base", figures={"tiny": 0.6}, old={"base": 1.2}).name == "tiny"
     assert pick("base", "small", figures={"base": 0.3}, old={"small": 1.0}).name == "base"
 
 
-def test_an_old_figure_that_is_fast_enough_stands() -> None:
+def test_an_old_measurement_that_is_fast_enough_remains_valid() -> None:
     assert pick("base", "small", old={"base": 0.1}).name == "small"
 
 
@@ -94,16 +94,14 @@ def test_a_model_that_is_too_slow_is_better_than_none() -> None:
     assert pick("base", figures={"base": 2.0}).name == "base"
 
 
-def test_what_does_not_fit_into_memory_is_not_chosen() -> None:
+def test_a_model_that_does_not_fit_into_memory_is_not_chosen() -> None:
     assert pick("tiny", "base", memory=300).name == "tiny"
     assert pick("small", memory=300).name == "tiny-int8"
     assert pick(memory=10).name == "tiny-int8"
 
 
 @pytest.mark.parametrize(("compute_type", "name"), [("default", "base"), ("float32", "tiny")])
-def test_what_does_not_fit_as_it_will_be_loaded_is_not_chosen(
-    compute_type: str, name: str
-) -> None:
+def test_the_memory_estimate_depends_on_the_compute_type(compute_type: str, name: str) -> None:
     assert pick("tiny", "base", memory=400, compute_type=compute_type).name == name
 
 
@@ -114,24 +112,24 @@ def test_a_download_is_never_larger_than_the_budget() -> None:
     assert pick(figures=fast, budget=50).name == "tiny-int8"
 
 
-def test_an_english_model_is_for_who_speaks_english_and_has_no_other() -> None:
+def test_an_english_only_model_is_chosen_only_for_english_and_if_there_is_no_other() -> None:
     assert pick("base.en").name == "base-int8"
     assert pick("base.en", english=True).name == "base.en"
     assert pick("base.en", "base", english=True).name == "base"
 
 
-def test_the_reason_names_the_figure() -> None:
+def test_the_reason_names_the_measurement() -> None:
     assert "measured 0.30 s" in pick("base", figures={"base": 0.3}).reason
     assert "not measured" in pick("base").reason
 
 
-def test_one_figure_tells_of_all() -> None:
+def test_one_measurement_predicts_the_other_sizes() -> None:
     sizes = {size.name: size for size in SIZES}
     assert expected_seconds(sizes["small"], {"base": Measurement(0.2, 1)}) == pytest.approx(0.66)
     assert expected_seconds(sizes["tiny"], {}) is None
 
 
-def test_threads_work_together_only_where_one_is_too_slow() -> None:
+def test_threads_share_a_decode_only_if_one_is_too_slow() -> None:
     def together(
         size: str = "base", *, arm: bool = False, figure: Measurement | None = None
     ) -> int:
@@ -146,16 +144,16 @@ def test_threads_work_together_only_where_one_is_too_slow() -> None:
     assert together(figure=Measurement(0.8, 1)) == 4
 
 
-def test_what_needed_all_threads_keeps_them() -> None:
+def test_a_model_that_needed_all_threads_keeps_them() -> None:
     assert threads_together("base", 4, arm=False, figures={"base": Measurement(0.2, 4)}) == 4
 
 
-def test_a_busy_hour_does_not_keep_all_threads_for_ever() -> None:
+def test_a_model_fast_enough_for_one_thread_does_not_keep_all() -> None:
     assert threads_together("base", 2, arm=False, figures={"base": Measurement(0.13, 2)}) == 1
 
 
 @pytest.mark.parametrize(("threads", "expected"), [(1, 1), (2, 2), (4, 2)])
-def test_two_threads_decode_what_a_speaker_waits_for(threads: int, expected: int) -> None:
+def test_two_threads_share_a_decode_that_a_client_waits_for(threads: int, expected: int) -> None:
     assert threads_together("base", threads, arm=False, figures={}, waited_for=True) == expected
 
 
@@ -163,7 +161,7 @@ def test_two_threads_decode_what_a_speaker_waits_for(threads: int, expected: int
     ("file", "compute_type", "measured"),
     [(76, "int8", 177), (76, "float32", 292), (145, "default", 269), (145, "float32", 454)],
 )
-def test_the_memory_needed_is_what_was_measured(
+def test_the_memory_estimate_is_close_to_the_measured_use(
     file: float, compute_type: str, measured: float
 ) -> None:
     needed = memory_needed(file, compute_type)

@@ -27,7 +27,7 @@ def test_a_directory_is_a_model(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("missing", ["model.bin", "config.json"])
-def test_a_directory_without_a_model(tmp_path: Path, missing: str) -> None:
+def test_a_directory_without_a_model_is_refused(tmp_path: Path, missing: str) -> None:
     directory = put_model(tmp_path / "mine")
     (directory / missing).unlink()
     with pytest.raises(ModelError) as caught:
@@ -37,7 +37,7 @@ def test_a_directory_without_a_model(tmp_path: Path, missing: str) -> None:
     )
 
 
-def test_the_path_of_a_model_bin_means_its_directory(tmp_path: Path) -> None:
+def test_the_path_of_model_bin_means_its_directory(tmp_path: Path) -> None:
     directory = put_model(tmp_path / "mine")
     assert choose(str(directory / "model.bin"), []) == choose(str(directory), [])
 
@@ -49,12 +49,12 @@ def test_the_path_of_another_file_is_refused(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("name", ["/nowhere/tiny", "./nowhere", "../nowhere", "~/nowhere/at/all"])
-def test_a_path_of_nothing_is_said_to_be_one(name: str) -> None:
+def test_a_path_that_does_not_exist_is_reported_as_one(name: str) -> None:
     with pytest.raises(ModelError, match=r"directory .*nowhere.* does not exist"):
         choose(name, [])
 
 
-def test_a_directory_that_cannot_be_looked_at_is_no_crash(tmp_path: Path) -> None:
+def test_an_unreadable_directory_is_not_a_crash(tmp_path: Path) -> None:
     too_long = "a" * 300  # too long for a file system; fails like a folder that we may not read
     with pytest.raises(ModelError, match=r"model .* is unknown"):
         choose(too_long, [])
@@ -62,7 +62,7 @@ def test_a_directory_that_cannot_be_looked_at_is_no_crash(tmp_path: Path) -> Non
 
 
 @pytest.mark.parametrize("name", ["base", "base.int8", "tiny"])
-def test_a_folder_with_a_models_name_that_is_none_is_not_meant(
+def test_a_folder_named_like_a_model_but_without_one_is_ignored(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str
 ) -> None:
     (tmp_path / name).mkdir()
@@ -73,7 +73,7 @@ def test_a_folder_with_a_models_name_that_is_none_is_not_meant(
         choose(f"./{name}", [])
 
 
-def test_auto_looks_at_no_folder_but_the_data_folders(
+def test_auto_searches_only_the_data_folders(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     (tmp_path / "work" / "tiny").mkdir(parents=True)
@@ -84,20 +84,20 @@ def test_auto_looks_at_no_folder_but_the_data_folders(
     assert model.directory == tmp_path / "data" / "tiny"
 
 
-def test_the_cache_of_the_reference_server_is_read_as_it_is(tmp_path: Path) -> None:
+def test_a_model_in_the_cache_of_the_reference_server_is_used(tmp_path: Path) -> None:
     snapshot = put_in_cache(tmp_path, "rhasspy/faster-whisper-base-int8")
     model = choose("base.int8", [tmp_path / "empty", tmp_path])
     assert model.directory == snapshot
     assert locate(model, tmp_path / "unused") == snapshot
 
 
-def test_the_main_revision_goes_before_others(tmp_path: Path) -> None:
+def test_the_main_revision_is_preferred(tmp_path: Path) -> None:
     put_in_cache(tmp_path, BASE, "aaa", main="bbb")
     main = put_in_cache(tmp_path, BASE, "bbb", main="bbb")
     assert choose("base", [tmp_path]).directory == main
 
 
-def test_a_download_that_was_cut_off_is_passed_over(tmp_path: Path) -> None:
+def test_an_incomplete_download_is_skipped(tmp_path: Path) -> None:
     whole = put_in_cache(tmp_path, BASE, "aaa")
     cut_off = put_in_cache(tmp_path, BASE, "bbb", main="bbb")
     (cut_off / "model.bin").unlink()
@@ -105,7 +105,7 @@ def test_a_download_that_was_cut_off_is_passed_over(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("name", ["base", "faster-whisper-base"])
-def test_a_plain_folder_is_found_by_either_name(tmp_path: Path, name: str) -> None:
+def test_a_model_folder_may_have_the_short_or_the_full_name(tmp_path: Path, name: str) -> None:
     directory = put_model(tmp_path / name)
     assert choose("base", [tmp_path]).directory == directory
 
@@ -116,7 +116,7 @@ def test_the_first_folder_wins(tmp_path: Path) -> None:
     assert choose("base", [tmp_path / "a", tmp_path / "b"]).directory == first
 
 
-def test_a_folder_that_is_a_file_holds_nothing(tmp_path: Path) -> None:
+def test_a_data_folder_that_is_a_file_is_ignored(tmp_path: Path) -> None:
     (tmp_path / "file").touch()
     assert choose("base", [tmp_path / "file"]).directory is None
 
@@ -128,7 +128,7 @@ def test_the_download_folder_comes_first() -> None:
     assert list(data_folders(["~/x"], None)) == [Path.home() / "x"]
 
 
-def test_local_files_only_never_goes_out(tmp_path: Path) -> None:
+def test_local_files_only_forbids_downloads(tmp_path: Path) -> None:
     with pytest.raises(ModelError) as caught:
         locate(choose("small", [tmp_path]), tmp_path, local_files_only=True)
     assert str(caught.value) == (

@@ -19,7 +19,7 @@ def test_there_are_99_languages_and_cantonese() -> None:
 
 
 @pytest.mark.parametrize("code", MULTILINGUAL_V3)
-def test_a_code_means_itself(code: str) -> None:
+def test_every_code_is_its_own_normal_form(code: str) -> None:
     assert normalise(code, MULTILINGUAL_V3) == code
 
 
@@ -41,30 +41,30 @@ def test_a_code_means_itself(code: str) -> None:
         ("haw", "haw"),
     ],
 )
-def test_what_others_call_it(tag: str, code: str) -> None:
+def test_other_tags_of_a_language_are_normalised(tag: str, code: str) -> None:
     assert normalise(tag, MULTILINGUAL_V3) == code
 
 
-def test_without_cantonese_hong_kong_speaks_chinese() -> None:
+def test_zh_hk_is_chinese_for_a_model_without_cantonese() -> None:
     assert normalise("zh-HK", MULTILINGUAL) == "zh"
     assert normalise("yue", MULTILINGUAL) is None
 
 
 @pytest.mark.parametrize("tag", ["tlh", "", "-", "en2", "e", "x" * 10_000, "\ud800"])
-def test_no_language_of_whispers(tag: str) -> None:
+def test_a_tag_that_is_not_a_language_of_whisper_is_rejected(tag: str) -> None:
     assert normalise(tag, MULTILINGUAL_V3) is None
 
 
-def test_an_english_model_hears_english_only() -> None:
+def test_an_english_only_model_supports_only_english() -> None:
     assert normalise("en-GB", ENGLISH) == "en"
     assert normalise("de", ENGLISH) is None
 
 
 @pytest.mark.parametrize("tag", [None, "", " ", "auto", "AUTO", "null", "none", "und"])
-def test_these_ask_us_to_find_out(tag: str | None) -> None:
+def test_an_empty_or_unknown_language_means_detect(tag: str | None) -> None:
     assert means_detect(tag)
 
 
 @pytest.mark.parametrize("tag", ["en", "no", "automatic"])
-def test_these_do_not(tag: str) -> None:
+def test_a_language_code_does_not_mean_detect(tag: str) -> None:
     assert not means_detect(tag)

@@ -27,7 +27,7 @@ def test_auto_takes_a_model_from_a_package(
     assert locate(model, tmp_path / "data") == tmp_path / "data" / "faster-whisper-base"
 
 
-def test_auto_goes_by_what_was_measured_here(tmp_path: Path) -> None:
+def test_auto_uses_measurements_of_this_machine(tmp_path: Path) -> None:
     for size in ("tiny", "base", "small"):
         put_model(tmp_path / size)
     assert choose_auto([tmp_path], Machine(memory=4000)).name == "base"
@@ -56,13 +56,13 @@ def test_a_size_that_was_slow_once_is_measured_again(
     assert choose_auto([tmp_path], Machine(memory=4000)).name == "base"
 
 
-def test_what_was_remembered_without_a_date_is_old(tmp_path: Path) -> None:
+def test_a_measurement_without_a_date_is_outdated(tmp_path: Path) -> None:
     file = tmp_path / "decode-seconds.json"
     file.write_text('{"base": {"seconds": 0.46, "threads": 1}}')
     assert Measurements(tmp_path).read()["base"].outdated
 
 
-def test_the_best_figure_of_a_week_is_kept(
+def test_the_best_measurement_of_a_week_is_kept(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     figures = Measurements(tmp_path)
@@ -76,7 +76,7 @@ def test_the_best_figure_of_a_week_is_kept(
     assert figures.read() == {"base": Measurement(0.4, 2)}
 
 
-def test_each_kind_of_device_has_its_own_figures(tmp_path: Path) -> None:
+def test_each_kind_of_device_has_its_own_measurements(tmp_path: Path) -> None:
     for size in ("base", "small"):
         put_model(tmp_path / size)
     Measurements(tmp_path, "cuda:1").write("base", Measurement(0.01, 1))
@@ -87,7 +87,7 @@ def test_each_kind_of_device_has_its_own_figures(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("seconds", [0.0, -1.0, float("nan"), float("inf")])
-def test_a_figure_that_cannot_be_is_ignored(tmp_path: Path, seconds: float) -> None:
+def test_an_impossible_measurement_is_ignored(tmp_path: Path, seconds: float) -> None:
     rows = {
         "tiny": {"seconds": seconds, "threads": 1},
         "base": {"seconds": 0.2, "threads": 1},
@@ -97,13 +97,13 @@ def test_a_figure_that_cannot_be_is_ignored(tmp_path: Path, seconds: float) -> N
     assert Measurements(tmp_path).read() == {"base": Measurement(0.2, 1)}
 
 
-def test_a_date_that_cannot_be_is_ignored(tmp_path: Path) -> None:
+def test_a_measurement_with_an_impossible_date_is_ignored(tmp_path: Path) -> None:
     rows = '{"base": {"seconds": 0.2, "threads": 1, "measured": NaN}}'
     (tmp_path / "decode-seconds.json").write_text(rows)
     assert Measurements(tmp_path).read() == {}
 
 
-def test_what_could_not_be_remembered_leaves_nothing_behind(tmp_path: Path) -> None:
+def test_a_failed_write_leaves_no_temporary_file(tmp_path: Path) -> None:
     (tmp_path / "decode-seconds.json").mkdir()  # a directory, which a file cannot replace
     Measurements(tmp_path).write("base", Measurement(0.2, 1))
     assert [file.name for file in tmp_path.iterdir()] == ["decode-seconds.json"]
@@ -114,7 +114,7 @@ def later(monkeypatch: pytest.MonkeyPatch, *, days: float) -> None:
     monkeypatch.setattr("wyoming_faster_whisper.models.measurements.time.time", lambda: now)
 
 
-def test_figures_that_are_damaged_are_ignored(tmp_path: Path) -> None:
+def test_a_damaged_measurements_file_is_ignored(tmp_path: Path) -> None:
     nested = "[" * 200_000
     huge = '{"base": {"seconds": 1' + "0" * 400 + ', "threads": 1}}'
     for content in ("{", "[1]", '{"base": "fast"}', nested, huge):

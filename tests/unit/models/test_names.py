@@ -52,7 +52,7 @@ def test_every_model_of_the_add_on_has_a_name() -> None:
     ("name", "known"),
     [("Tiny.en", "tiny.en"), ("BASE.INT8", "base-int8"), ("Large-V3", "large-v3")],
 )
-def test_a_name_is_known_in_any_case(name: str, known: str) -> None:
+def test_a_model_name_may_be_written_in_any_case(name: str, known: str) -> None:
     assert choose(name, []) == choose(known, [])
 
 
@@ -63,13 +63,13 @@ def test_a_hub_id_keeps_its_case() -> None:
 @pytest.mark.parametrize(
     ("name", "known"), [("smal", "small"), ("Tinyen", "tiny.en"), ("large-v4", "large-v3")]
 )
-def test_the_nearest_name_is_suggested(name: str, known: str) -> None:
+def test_the_most_similar_name_is_suggested(name: str, known: str) -> None:
     with pytest.raises(ModelError, match=f"model '{name}' is unknown; did you mean {known}[?] "):
         choose(name, [])
 
 
 @pytest.mark.parametrize("name", ["huge", "a/b/c", "owner/", "büro/modell", "a b/c"])
-def test_a_name_that_means_nothing(
+def test_an_unknown_name_is_refused(
     name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     (tmp_path / "here").mkdir()
@@ -94,7 +94,7 @@ def test_a_name_that_means_nothing(
         ("someone/faster-whisper-large-v3-german", MULTILINGUAL_V3),
     ],
 )
-def test_a_name_says_the_languages(name: str, languages: tuple[str, ...]) -> None:
+def test_the_languages_follow_from_the_name(name: str, languages: tuple[str, ...]) -> None:
     assert choose(name, []).languages == languages
     assert choose(name, []).multilingual == (len(languages) > 1)
 
@@ -102,7 +102,7 @@ def test_a_name_says_the_languages(name: str, languages: tuple[str, ...]) -> Non
 @pytest.mark.parametrize(
     ("count", "languages"), [(98, ENGLISH), (99, MULTILINGUAL), (100, MULTILINGUAL_V3)]
 )
-def test_the_files_know_the_languages_better(
+def test_the_languages_in_the_config_override_the_name(
     tmp_path: Path, count: int, languages: tuple[str, ...]
 ) -> None:
     directory = put_model(tmp_path / "my-model", count)
@@ -110,12 +110,12 @@ def test_the_files_know_the_languages_better(
 
 
 @pytest.mark.parametrize("config", ["[]", "null", "nonsense", '{"lang_ids": 5}'])
-def test_a_strange_config_falls_back_to_the_name(tmp_path: Path, config: str) -> None:
+def test_an_unusable_config_falls_back_to_the_name(tmp_path: Path, config: str) -> None:
     directory = put_model(tmp_path / "my-large-v3")
     (directory / "config.json").write_text(config)
     assert choose(str(directory), []).languages == MULTILINGUAL_V3
 
 
-def test_the_add_on_is_told_that_faster_whisper_serves() -> None:
+def test_the_stt_library_is_always_faster_whisper() -> None:
     for library in SttLibrary:
         assert guess_stt_library(library, "base", "en") == "faster-whisper"

@@ -33,7 +33,7 @@ def test_parts_are_joined_into_the_download_folder(
     assert f"Using {BASE} from an installed package" in caplog.text
 
 
-def test_what_a_stopped_server_left_half_joined_is_removed(
+def test_files_left_half_joined_by_a_stopped_server_are_removed(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     install(tmp_path, monkeypatch)
@@ -45,7 +45,7 @@ def test_what_a_stopped_server_left_half_joined_is_removed(
     assert list(data.iterdir()) == [directory]
 
 
-def test_what_another_server_is_joining_is_left_alone(
+def test_files_that_another_server_is_joining_are_kept(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     install(tmp_path, monkeypatch)
@@ -79,7 +79,7 @@ def test_base_int8_comes_from_the_same_package(
     assert directory == tmp_path / "data" / "faster-whisper-base"
 
 
-def test_a_whole_model_is_used_where_it_lies(
+def test_a_model_in_one_file_is_used_in_place(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     site = install(tmp_path, monkeypatch, whole=True)
@@ -102,7 +102,7 @@ def test_a_damaged_package_is_refused_every_time(
 
 @pytest.mark.parametrize("name", ["base", "base-int8"])
 @pytest.mark.parametrize("damaged", [*CONTENT])
-def test_what_was_joined_before_and_damaged_since_is_replaced(
+def test_a_joined_file_that_was_damaged_is_replaced(
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
     caplog: pytest.LogCaptureFixture,
@@ -125,7 +125,7 @@ def test_what_was_joined_before_and_damaged_since_is_replaced(
 
 
 @pytest.mark.parametrize("missing", [*CONTENT])
-def test_a_file_that_was_removed_comes_back(
+def test_a_joined_file_that_was_removed_is_restored(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, missing: str
 ) -> None:
     install(tmp_path, monkeypatch)
@@ -137,7 +137,7 @@ def test_a_file_that_was_removed_comes_back(
 
 
 @pytest.mark.parametrize("whole", [True, False])
-def test_a_copy_in_the_cache_that_is_no_model_is_passed_over(
+def test_an_unusable_copy_in_the_cache_is_skipped(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture, whole: bool
 ) -> None:
     site = install(tmp_path, monkeypatch, whole=whole)
@@ -151,7 +151,7 @@ def test_a_copy_in_the_cache_that_is_no_model_is_passed_over(
 
 
 @pytest.mark.parametrize("place", ["faster-whisper-base", "base"])
-def test_a_model_of_the_operators_own_is_left_alone(
+def test_a_model_that_the_operator_put_there_is_kept(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, place: str
 ) -> None:
     install(tmp_path, monkeypatch)
@@ -162,7 +162,7 @@ def test_a_model_of_the_operators_own_is_left_alone(
     assert (directory / "model.bin").read_bytes() == b"another"
 
 
-def test_half_of_the_packages_is_no_model(
+def test_a_model_with_a_missing_package_is_not_used(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     site = install(tmp_path, monkeypatch)
@@ -171,7 +171,7 @@ def test_half_of_the_packages_is_no_model(
         locate(choose("base", []), tmp_path / "data", local_files_only=True)
 
 
-def test_a_disk_that_is_full_leaves_nothing_behind(
+def test_a_full_disk_leaves_no_partial_file(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     install(tmp_path, monkeypatch)
@@ -186,7 +186,7 @@ def test_a_disk_that_is_full_leaves_nothing_behind(
     assert locate(choose("base", []), data) == data / "faster-whisper-base"
 
 
-def test_a_download_folder_that_cannot_be_written(
+def test_an_unwritable_download_folder_is_reported(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     install(tmp_path, monkeypatch)

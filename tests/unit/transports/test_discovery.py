@@ -41,31 +41,31 @@ def announced(*listening: str) -> list[str]:
     ]
 
 
-def test_all_ipv4_addresses_that_others_can_reach() -> None:
+def test_the_ipv4_wildcard_announces_all_reachable_ipv4_addresses() -> None:
     assert announced("0.0.0.0") == IPV4
 
 
-def test_the_ipv6_wildcard_means_both_kinds() -> None:
+def test_the_ipv6_wildcard_announces_ipv4_and_ipv6_addresses() -> None:
     assert announced("::") == IPV4 + IPV6
 
 
-def test_both_wildcards_name_no_address_twice() -> None:
+def test_both_wildcards_announce_no_address_twice() -> None:
     assert announced("0.0.0.0", "::") == IPV4 + IPV6
 
 
 @pytest.mark.parametrize("address", ["192.168.1.5", "fd00::5", "172.17.0.1", "203.0.113.9"])
-def test_an_address_stands_for_itself(address: str) -> None:
+def test_a_specific_address_is_announced_unchanged(address: str) -> None:
     assert announced(address) == [address]
 
 
 @pytest.mark.parametrize(
     "address", ["127.0.0.1", "127.0.1.1", "::1", "169.254.8.8", "fe80::5%2", "224.0.0.251"]
 )
-def test_nobody_else_can_reach_these(address: str) -> None:
+def test_local_and_multicast_addresses_are_not_announced(address: str) -> None:
     assert announced(address) == []
 
 
-def test_the_order_of_the_interfaces_is_no_change() -> None:
+def test_the_order_of_the_interfaces_does_not_matter() -> None:
     listening = [ip_address("::")]
     assert addresses_to_announce(listening, HOME) == addresses_to_announce(listening, HOME[::-1])
 
@@ -78,16 +78,16 @@ def first_name(name: str, host: str = "kitchen-pi", port: int = 10300) -> str:
     return next(instance_names(name, host, port))
 
 
-def test_the_default_name_tells_the_host_and_an_unusual_port() -> None:
+def test_the_default_name_contains_the_host_and_a_non_default_port() -> None:
     assert first_name("faster-whisper") == "faster-whisper on kitchen-pi"
     assert first_name("faster-whisper", port=10301) == "faster-whisper on kitchen-pi:10301"
 
 
-def test_a_name_of_ones_own_is_kept() -> None:
+def test_a_name_chosen_by_the_operator_is_kept() -> None:
     assert first_name("Küche", port=10301) == "Küche"
 
 
-def test_when_a_name_is_taken_a_number_follows() -> None:
+def test_a_name_already_in_use_gets_a_number() -> None:
     assert list(instance_names("kitchen", "", 10300))[:3] == [
         "kitchen",
         "kitchen (2)",
@@ -95,7 +95,7 @@ def test_when_a_name_is_taken_a_number_follows() -> None:
     ]
 
 
-def test_a_name_stays_one_label() -> None:
+def test_a_name_fits_into_one_dns_label() -> None:
     assert first_name("whisper 2.0\n") == "whisper 2-0"
     for name in instance_names("ü" * 40, "", 10300):
         assert len(name.encode()) <= 63

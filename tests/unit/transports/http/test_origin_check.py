@@ -24,7 +24,7 @@ GUARD = OriginCheck(["Kitchen-Pi", "kitchen-pi.local", "stt.example.org."])
         "stt.example.org.:443",
     ],
 )
-def test_a_name_of_ours_is_known(host: str) -> None:
+def test_a_name_or_address_of_this_server_is_its_own_host(host: str) -> None:
     assert GUARD.is_own_host(host)
 
 
@@ -45,7 +45,7 @@ def test_a_name_of_ours_is_known(host: str) -> None:
         "127.0.0.1.evil.example",
     ],
 )
-def test_another_name_is_not(host: str) -> None:
+def test_another_name_is_not_its_own_host(host: str) -> None:
     assert not GUARD.is_own_host(host)
 
 
@@ -57,7 +57,7 @@ def test_another_name_is_not(host: str) -> None:
         ("http://[::1]:8080", "[::1]:8080"),
     ],
 )
-def test_our_own_page_may_connect(origin: str, host: str) -> None:
+def test_the_servers_own_page_may_connect(origin: str, host: str) -> None:
     assert GUARD.is_same_origin(origin, host)
 
 
@@ -75,5 +75,5 @@ def test_our_own_page_may_connect(origin: str, host: str) -> None:
         ("http://[::1", "[::1"),
     ],
 )
-def test_a_page_from_elsewhere_may_not(origin: str, host: str) -> None:
+def test_a_page_of_another_origin_may_not_connect(origin: str, host: str) -> None:
     assert not GUARD.is_same_origin(origin, host)

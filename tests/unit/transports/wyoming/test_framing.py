@@ -65,13 +65,13 @@ def alike(events: list[Event]) -> list[tuple[str, object, bytes]]:
 # Compatibility with the library.
 
 
-def test_what_the_library_writes_is_read_the_same_wherever_it_is_cut() -> None:
+def test_frames_of_the_library_are_read_wherever_they_are_split() -> None:
     data = by_library(*EVENTS)
     for cut in range(len(data) + 1):
         assert alike(read_all(data[:cut], data[cut:])) == alike(EVENTS)
 
 
-def test_a_sender_of_single_bytes_is_understood() -> None:
+def test_frames_sent_in_single_bytes_are_read() -> None:
     data = by_library(*EVENTS)
     assert alike(read_all(*(data[at : at + 1] for at in range(len(data))))) == alike(EVENTS)
 
@@ -92,21 +92,21 @@ class Sink:
         pass
 
 
-async def test_what_the_library_writes_to_a_socket_is_read_the_same() -> None:
+async def test_frames_that_the_library_writes_to_a_socket_are_read() -> None:
     sink = Sink()
     for event in EVENTS:
         await async_write_event(event, sink)  # type: ignore[arg-type]
     assert alike(read_all(sink.data)) == alike(EVENTS)
 
 
-def test_the_library_reads_what_we_write() -> None:
+def test_the_library_reads_our_frames() -> None:
     stream = io.BytesIO(b"".join(write_event(event) for event in EVENTS))
     read = [read_event(stream) for _ in EVENTS]
     assert alike([event for event in read if event]) == alike(EVENTS)
     assert stream.read() == b""
 
 
-async def test_the_library_reads_what_we_write_from_a_socket() -> None:
+async def test_the_library_reads_our_frames_from_a_socket() -> None:
     reader = asyncio.StreamReader()
     reader.feed_data(b"".join(write_event(event) for event in EVENTS))
     reader.feed_eof()
@@ -115,39 +115,39 @@ async def test_the_library_reads_what_we_write_from_a_socket() -> None:
 
 
 @pytest.mark.parametrize("event", EVENTS, ids=lambda event: event.type)
-def test_our_bytes_are_those_of_the_library(event: Event) -> None:
+def test_our_frames_equal_those_of_the_library(event: Event) -> None:
     assert write_event(event) == by_library(event)
 
 
 # Frames that we accept and the library does not write.
 
 
-def test_the_health_check_of_the_add_on_is_a_frame() -> None:
+def test_the_health_check_of_the_add_on_is_a_valid_frame() -> None:
     assert alike(read_all(b'{ "type": "describe" }\n')) == [("describe", {}, b"")]
 
 
-def test_data_beside_the_header_wins_over_data_in_it() -> None:
+def test_data_after_the_header_overrides_data_in_it() -> None:
     header = b'{"type": "ping", "data": {"text": "in", "more": 1}, "data_length": 17}\n'
     assert read_all(header + b'{"text": "after"}')[0].data == {"text": "after", "more": 1}
 
 
-def test_a_line_that_ends_as_on_windows_is_a_frame() -> None:
+def test_a_header_may_end_with_crlf() -> None:
     assert [event.type for event in read_all(b'{"type": "describe"}\r\n')] == ["describe"]
 
 
 @pytest.mark.parametrize("key", ["data", "data_length", "payload_length"])
-def test_null_means_that_there_is_none(key: str) -> None:
+def test_null_means_absent(key: str) -> None:
     frame = json.dumps({"type": "describe", key: None}).encode() + b"\n"
     assert alike(read_all(frame)) == [("describe", {}, b"")]
 
 
-def test_data_that_is_null_can_be_followed_by_data() -> None:
+def test_null_data_in_the_header_can_be_followed_by_data() -> None:
     frame = b'{"type": "ping", "data": null, "data_length": 13}\n{"text": "a"}'
     assert read_all(frame)[0].data == {"text": "a"}
 
 
 @pytest.mark.parametrize("value", ["NaN", "Infinity", "-Infinity", "1e999", "-1e999"])
-def test_a_number_that_is_none_is_refused(value: str) -> None:
+def test_nan_and_infinity_are_refused(value: str) -> None:
     """JSON does not allow these numbers; Python's parser does."""
     line = f'{{"type": "audio-stop", "data": {{"timestamp": {value}}}}}\n'
     assert fault(line.encode()) == "header is not JSON"
@@ -161,7 +161,7 @@ def nested(depth: int) -> bytes:
     return b'{"a": ' + b"[" * (depth - 1) + b"]" * (depth - 1) + b"}"
 
 
-def test_data_may_be_nested_as_deep_as_the_limit_and_no_deeper() -> None:
+def test_data_may_be_nested_down_to_the_limit() -> None:
     for depth, deep in ((32, False), (33, True), (900, True), (9_000, True)):
         frame = b'{"type": "a", "data_length": %d}\n' % len(nested(depth)) + nested(depth)
         if deep:
@@ -170,11 +170,11 @@ def test_data_may_be_nested_as_deep_as_the_limit_and_no_deeper() -> None:
             assert len(read_all(frame)) == 1
 
 
-def test_brackets_in_a_text_are_no_nesting() -> None:
+def test_brackets_in_a_string_do_not_count_as_nesting() -> None:
     assert len(read_all(b'{"type": "a", "data": {"text": "' + b"[{" * 100 + b'"}}\n')) == 1
 
 
-def test_half_a_surrogate_goes_back_as_a_question_mark() -> None:
+def test_a_lone_surrogate_is_written_as_a_question_mark() -> None:
     ping = Ping.from_event(read_all(b'{"type": "ping", "data": {"text": "a\\ud800b"}}\n')[0])
     assert ping.text == "a\ud800b"
     answer = read_event(io.BytesIO(write_event(ping.event())))
@@ -182,11 +182,11 @@ def test_half_a_surrogate_goes_back_as_a_question_mark() -> None:
     assert answer.data == {"text": "a?b"}
 
 
-def test_half_a_surrogate_in_the_type_can_be_written() -> None:
+def test_a_lone_surrogate_in_the_type_can_be_written() -> None:
     assert write_event(Event("a\udfff")).startswith(b'{"type": "a?"')
 
 
-def test_a_frame_is_under_way_until_its_last_byte() -> None:
+def test_a_frame_is_in_progress_until_its_last_byte() -> None:
     data = by_library(EVENTS[3])
     reader = FrameReader()
     assert not reader.mid_frame
@@ -224,7 +224,7 @@ WRONG = {
 
 
 @pytest.mark.parametrize("line", WRONG, ids=lambda line: repr(line[:30]))
-def test_a_wrong_header_is_refused(line: bytes) -> None:
+def test_a_malformed_header_is_refused(line: bytes) -> None:
     assert fault(line + b"\n") == WRONG[line]
 
 
@@ -232,12 +232,12 @@ def test_a_wrong_header_is_refused(line: bytes) -> None:
 @pytest.mark.parametrize(
     "value", ['"5"', "2.5", "5.0", "true", "false", "-1", "[5]", "{}", "1e3"]
 )
-def test_a_length_that_is_no_whole_number_is_refused(key: str, value: str) -> None:
+def test_a_length_that_is_not_a_whole_number_is_refused(key: str, value: str) -> None:
     line = f'{{"type": "a", "{key}": {value}}}\n'.encode()
     assert fault(line).startswith(f"{key} must be a whole number from 0 to ")
 
 
-def test_a_length_over_the_limit_is_refused_before_its_bytes_come() -> None:
+def test_a_length_over_the_limit_is_refused_before_its_bytes_arrive() -> None:
     assert fault(b'{"type": "a", "payload_length": 900000000000}\n') == (
         "payload_length is 900000000000 bytes; the limit is 1048576"
     )
@@ -246,7 +246,7 @@ def test_a_length_over_the_limit_is_refused_before_its_bytes_come() -> None:
     )
 
 
-def test_a_length_of_thousands_of_digits_makes_no_long_sentence() -> None:
+def test_a_length_of_thousands_of_digits_gives_a_short_error() -> None:
     line = b'{"type": "a", "payload_length": ' + b"9" * 4_000 + b"}\n"
     assert len(fault(line)) < 100
 
@@ -261,15 +261,15 @@ def test_a_length_of_thousands_of_digits_makes_no_long_sentence() -> None:
     ],
     ids=["list", "no JSON", "no UTF-8", "no end"],
 )
-def test_wrong_data_is_refused(data: bytes, sentence: str) -> None:
+def test_malformed_data_is_refused(data: bytes, sentence: str) -> None:
     assert fault(b'{"type": "a", "data_length": %d}\n%s' % (len(data), data)) == sentence
 
 
-def test_a_browser_is_refused() -> None:
+def test_an_http_request_is_refused() -> None:
     assert fault(b"GET / HTTP/1.1\r\nHost: kitchen:10300\r\n\r\n") == "header is not JSON"
 
 
-def test_what_was_whole_before_the_fault_is_still_read() -> None:
+def test_complete_frames_before_a_malformed_one_are_read() -> None:
     reader = FrameReader()
     reader.feed(by_library(EVENTS[0]) + b"garbage\n")
     assert reader.next_event() == EVENTS[0]
@@ -278,7 +278,7 @@ def test_what_was_whole_before_the_fault_is_still_read() -> None:
 
 
 @pytest.mark.parametrize("line", [b"[" * 9_000, b'{"a":' * 3_000], ids=["lists", "objects"])
-def test_brackets_without_end_are_refused(line: bytes) -> None:
+def test_unclosed_brackets_are_refused(line: bytes) -> None:
     assert fault(line + b"\n").startswith("header is n")  # the rest depends on Python
 
 
@@ -287,7 +287,7 @@ def test_brackets_without_end_are_refused(line: bytes) -> None:
 SMALL = FrameLimits(header=64, data=16, payload=8)
 
 
-def test_a_header_may_be_as_long_as_the_limit_and_no_longer() -> None:
+def test_a_header_may_be_as_long_as_the_limit() -> None:
     line = b'{"type": "describe"}'
     assert len(read_all(line.ljust(64) + b"\n", limits=SMALL)) == 1
     assert fault(line.ljust(65) + b"\n", SMALL) == (
@@ -300,7 +300,7 @@ def test_a_header_without_an_end_is_refused_at_the_limit() -> None:
     assert fault(b"x" * 65, SMALL).startswith("header is over 64 bytes")
 
 
-def test_data_and_payload_may_be_as_long_as_their_limits() -> None:
+def test_data_and_payload_may_be_as_long_as_their_limits_but_no_longer() -> None:
     frame = b'{"type": "a", "data_length": 16, "payload_length": 8}\n' + b'{"text": "12345"}'[:16]
     frame = frame[:-2] + b'"}' + b"12345678"
     assert alike(read_all(frame, limits=SMALL)) == [("a", {"text": "1234"}, b"12345678")]
@@ -309,7 +309,7 @@ def test_data_and_payload_may_be_as_long_as_their_limits() -> None:
         assert fault(line, SMALL) == f"{key} is {limit + 1} bytes; the limit is {limit}"
 
 
-def test_a_long_audio_chunk_becomes_several_of_64_kib() -> None:
+def test_a_long_audio_chunk_is_split_into_pieces_of_64_kib() -> None:
     audio = np.random.default_rng(1).bytes(1024 * 1024 + 1000)
     frame = by_library(AudioChunk(44100, 4, 2, audio).event(), Describe().event())
     for size in (len(frame), 100_000, 777):
@@ -323,7 +323,7 @@ def test_a_long_audio_chunk_becomes_several_of_64_kib() -> None:
         assert b"".join(event.payload or b"" for event in chunks) == audio
 
 
-def test_an_audio_chunk_up_to_the_limit_of_all_payloads_stays_whole() -> None:
+def test_an_audio_chunk_up_to_the_general_payload_limit_is_not_split() -> None:
     audio = bytes(1024 * 1024)
     [event] = read_all(by_library(AudioChunk(16000, 2, 1, audio).event()))
     assert event.payload == audio
@@ -339,7 +339,7 @@ def test_only_audio_may_be_longer_than_other_payloads() -> None:
     assert payloads == [b"12345678", b"12345678", b"1234"]
 
 
-def test_a_long_audio_chunk_is_a_frame_until_its_last_byte() -> None:
+def test_a_long_audio_chunk_is_in_progress_until_its_last_byte() -> None:
     frame = by_library(AudioChunk(16000, 2, 1, bytes(2 * 1024 * 1024)).event())
     reader = FrameReader()
     reader.feed(frame[:-1])
@@ -351,7 +351,7 @@ def test_a_long_audio_chunk_is_a_frame_until_its_last_byte() -> None:
     assert not reader.mid_frame
 
 
-def test_of_a_long_audio_chunk_only_a_piece_is_held() -> None:
+def test_only_one_piece_of_a_long_audio_chunk_is_kept_in_memory() -> None:
     """This holds for clients that send all of the announced payload and for those that do not."""
     announced = 256 * 1024 * 1024
     header = b'{"type": "audio-chunk", "payload_length": %d}\n' % announced
@@ -376,19 +376,19 @@ def test_of_a_long_audio_chunk_only_a_piece_is_held() -> None:
 @pytest.mark.parametrize(
     "data", [b"[" + b"[]," * 7_000 + b"[]]", b"[" * 5_000 + b"1," * 5_001], ids=["flat", "deep"]
 )
-def test_more_values_than_can_be_read_quickly_are_refused(data: bytes) -> None:
+def test_too_many_json_values_are_refused(data: bytes) -> None:
     count = len(data) - len(data.replace(b"[", b"").replace(b",", b""))
     assert count > 10_000
     frame = b'{"type": "a", "data_length": %d}\n%s' % (len(data), data)
     assert fault(frame) == f"data has {count} brackets and commas; the limit is 10000"
 
 
-def test_as_many_names_as_we_take_are_no_matter() -> None:
+def test_the_largest_accepted_number_of_names_is_read() -> None:
     names = {"transcript_names": ["Lamp [left], kitchen"] * 1_000}
     assert read_all(write_event(Event("transcribe", names)))[0].data == names
 
 
-def test_a_long_line_fed_in_small_pieces_is_not_searched_again_and_again() -> None:
+def test_a_long_line_fed_in_small_pieces_is_searched_only_once() -> None:
     """Searching again for each of 16 KiB single bytes would scan 134 million bytes."""
     reader = FrameReader()
     for _ in range(FrameLimits().header):
@@ -397,7 +397,7 @@ def test_a_long_line_fed_in_small_pieces_is_not_searched_again_and_again() -> No
         assert reader._searched == len(reader._buffer)
 
 
-def test_memory_stays_at_one_frame_however_many_come() -> None:
+def test_memory_use_does_not_grow_with_the_number_of_frames() -> None:
     frame = by_library(AudioChunk(16000, 2, 1, bytes(64 * 1024)).event())
     reader = FrameReader()
     tracemalloc.start()
