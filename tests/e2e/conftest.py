@@ -1,4 +1,4 @@
-"""Servers for tests: in this process with a fake engine, or processes of their own."""
+"""Servers for tests: in this process with a fake engine, or in a child process."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from wyoming_faster_whisper.transports.lifecycle import ClientLimits
 
 
 class Serve(Protocol):
-    """Starts a server that ends with the test. Options are those of the command line."""
+    """Starts a server that stops after the test; options as on the command line."""
 
     async def __call__(
         self,
@@ -52,7 +52,7 @@ async def serve(tmp_path: Path) -> AsyncIterator[Serve]:
                 for name, value in given.items()
                 for one in (value if isinstance(value, list) else [value])
             ]
-            # In a thread because argparse looks for translations, and a test may not block.
+            # In a thread: argparse opens translation files, which would block the event loop.
             read = await asyncio.to_thread(read_settings, flags, {})
             return await servers.enter_async_context(
                 serving(
@@ -70,7 +70,7 @@ async def serve(tmp_path: Path) -> AsyncIterator[Serve]:
 
 @pytest.fixture
 async def server(serve: Serve) -> Server:
-    """A server that says how many seconds it heard, and hears all sound as speech."""
+    """A server whose transcript is the duration of the audio, and whose VAD is LoudnessVad."""
     return await serve()
 
 
@@ -81,7 +81,7 @@ def authority() -> trustme.CA:
 
 @pytest.fixture
 def certificates(authority: trustme.CA, tmp_path: Path) -> Path:
-    """A folder with ca.pem, server.pem and server.key, client.pem and client.key."""
+    """Create a folder with ca.pem, server.pem, server.key, client.pem and client.key."""
     folder = tmp_path / "tls"
     folder.mkdir()
     authority.cert_pem.write_to_path(str(folder / "ca.pem"))
@@ -98,7 +98,7 @@ StartProcess = Callable[..., Awaitable[Process]]
 
 @pytest.fixture
 async def start_process(tmp_path: Path) -> AsyncIterator[StartProcess]:
-    """Start `python -m wyoming_faster_whisper` with options; it ends with the test."""
+    """Start `python -m wyoming_faster_whisper` with options; it stops after the test."""
     async with AsyncExitStack() as processes:
 
         async def start(*options: str, **environ: str) -> Process:

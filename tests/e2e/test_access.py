@@ -1,4 +1,4 @@
-"""Who may connect: networks, addresses, TLS, the permissions of a socket."""
+"""Access control: networks, limits per address, TLS, permissions of a Unix socket."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ PATIENCE = 0.5  # seconds
 DESCRIBE = write_event(Describe().event())
 
 
-async def test_idle_connections_shut_nobody_out(
+async def test_idle_connections_do_not_lock_out_other_clients(
     serve: Serve, caplog: pytest.LogCaptureFixture
 ) -> None:
     server = await serve(max_connections=4)
@@ -48,7 +48,7 @@ async def test_idle_connections_shut_nobody_out(
     assert "evicted 127.0.0.1, which never sent an event" in caplog.text
 
 
-async def test_one_address_may_be_held_to_fewer(serve: Serve) -> None:
+async def test_connections_per_address_can_be_limited(serve: Serve) -> None:
     server = await serve(max_connections=9, max_per_address=1)
     async with server.client() as one:
         await one.ping()
@@ -60,12 +60,12 @@ async def test_one_address_may_be_held_to_fewer(serve: Serve) -> None:
     await server.serves()
 
 
-async def test_this_machine_is_let_in_where_another_network_is_named(serve: Serve) -> None:
+async def test_this_machine_is_admitted_whatever_networks_are_allowed(serve: Serve) -> None:
     server = await serve(allow="192.168.0.0/16")
     await server.serves()
 
 
-async def test_who_is_in_no_network_that_is_let_in_is_dropped_unheard(
+async def test_a_client_outside_the_allowed_networks_is_dropped_without_an_answer(
     serve: Serve, caplog: pytest.LogCaptureFixture
 ) -> None:
     address = await asyncio.to_thread(own_address)
@@ -76,21 +76,21 @@ async def test_who_is_in_no_network_that_is_let_in_is_dropped_unheard(
         async with asyncio.timeout(DEADLINE):
             assert await reader.read() == b""
     except ConnectionResetError:
-        pass  # closed, with what we sent unread
+        pass  # the server closed the connection without reading our request
     finally:
         writer.close()
     [line] = warnings(caplog)
     assert f"{address} is not in a network of --allow" in line
 
 
-@pytest.mark.parametrize("door", ["web", "metrics"])
-async def test_who_is_in_no_network_that_is_let_in_sees_no_page_either(
-    serve: Serve, caplog: pytest.LogCaptureFixture, door: str
+@pytest.mark.parametrize("endpoint", ["web", "metrics"])
+async def test_a_client_outside_the_allowed_networks_gets_no_http_answer(
+    serve: Serve, caplog: pytest.LogCaptureFixture, endpoint: str
 ) -> None:
     own = await asyncio.to_thread(own_address)
-    options: dict[str, Any] = {f"{door}_port": 0, f"{door}_host": "0.0.0.0"}
+    options: dict[str, Any] = {f"{endpoint}_port": 0, f"{endpoint}_host": "0.0.0.0"}
     server = await serve(allow="203.0.113.0/24", **options)
-    url = server.service.web_url if door == "web" else server.service.metrics_url
+    url = server.service.web_url if endpoint == "web" else server.service.metrics_url
     port = urlsplit(str(url)).port
     for host, answered in (("127.0.0.1", True), (own, False)):
         async with peer(f"tcp://{host}:{port}") as client:
@@ -101,24 +101,24 @@ async def test_who_is_in_no_network_that_is_let_in_sees_no_page_either(
                 assert not answered
     [line] = warnings(caplog)
     assert line == (
-        f"connections rejected on --{door}-port: 1; {own} is not in a network of --allow"
+        f"connections rejected on --{endpoint}-port: 1; {own} is not in a network of --allow"
     )
 
 
 def own_address() -> str:
-    """An address of this machine that is not its loopback."""
+    """Return an address of this machine that is not a loopback address."""
     for adapter in ifaddr.get_adapters():
         for ip in adapter.ips:
             if isinstance(ip.ip, str) and not ip.ip.startswith(("127.", "169.254.")):
                 return ip.ip
-    pytest.skip("this machine has no address but its loopback")
+    pytest.skip("this machine has only loopback addresses")
 
 
 # TLS.
 
 
 async def describe(server: Server, context: ssl.SSLContext) -> bytes:
-    """Ask over TLS; return the first line of the answer."""
+    """Send describe over TLS; return the first line of the answer."""
     address = server.service.address
     reader, writer = await asyncio.open_connection(address.host, address.port, ssl=context)
     try:
@@ -129,7 +129,7 @@ async def describe(server: Server, context: ssl.SSLContext) -> bytes:
         writer.close()
 
 
-async def test_a_server_with_a_certificate_speaks_tls(serve: Serve, certificates: Path) -> None:
+async def test_a_server_with_a_certificate_uses_tls(serve: Serve, certificates: Path) -> None:
     server = await serve(
         tls_cert=certificates / "server.pem", tls_key=certificates / "server.key"
     )
@@ -152,7 +152,7 @@ async def test_the_page_is_served_with_the_same_certificate(
         assert await client.final() == "1.0 seconds"
 
 
-async def test_a_fault_is_told_over_tls_too(serve: Serve, certificates: Path) -> None:
+async def test_errors_are_sent_over_tls_too(serve: Serve, certificates: Path) -> None:
     server = await serve(
         tls_cert=certificates / "server.pem", tls_key=certificates / "server.key"
     )
@@ -165,7 +165,7 @@ async def test_a_fault_is_told_over_tls_too(serve: Serve, certificates: Path) ->
     await until(lambda: server.connections == 0)
 
 
-async def test_who_has_no_certificate_is_refused_where_one_is_asked_for(
+async def test_a_client_without_a_required_certificate_is_refused(
     serve: Serve, certificates: Path
 ) -> None:
     server = await serve(
@@ -174,15 +174,15 @@ async def test_who_has_no_certificate_is_refused_where_one_is_asked_for(
         tls_ca=certificates / "ca.pem",
     )
     ca, cert, key = (str(certificates / name) for name in ("ca.pem", "client.pem", "client.key"))
-    nobody = await asyncio.to_thread(client_context, ca)
-    # An alert, a reset or the end, as it happens.
+    anonymous = await asyncio.to_thread(client_context, ca)
+    # The refusal arrives as a TLS alert, a reset or an end of stream.
     with suppress(OSError):
-        assert await describe(server, nobody) == b""
+        assert await describe(server, anonymous) == b""
     known = await asyncio.to_thread(client_context, ca, cert, key)
     assert b'"type": "info"' in await describe(server, known)
 
 
-async def test_who_never_shakes_hands_is_not_waited_for_and_counts(
+async def test_a_client_that_never_completes_the_handshake_counts_and_times_out(
     serve: Serve, certificates: Path
 ) -> None:
     server = await serve(
@@ -198,7 +198,7 @@ async def test_who_never_shakes_hands_is_not_waited_for_and_counts(
     await until(lambda: server.connections == 0)
 
 
-async def test_our_client_and_our_health_check_speak_tls(
+async def test_our_client_and_health_check_support_tls(
     serve: Serve, certificates: Path, tmp_path: Path
 ) -> None:
     paths = {name: str(certificates / name) for name in os.listdir(certificates)}
@@ -224,7 +224,7 @@ async def test_our_client_and_our_health_check_speak_tls(
     assert (ran.err, ran.status) == ("", 0)
 
 
-async def test_a_server_whose_own_certificate_it_does_not_take_from_clients_is_well(
+async def test_the_health_check_passes_without_an_accepted_client_certificate(
     serve: Serve, certificates: Path, tmp_path: Path
 ) -> None:
     trustme.CA().cert_pem.write_to_path(str(tmp_path / "other.pem"))
@@ -247,7 +247,7 @@ async def test_a_server_whose_own_certificate_it_does_not_take_from_clients_is_w
         ({"tls_cert": "server.pem", "tls_key": "server.key", "tls_ca": "server.key"}, "--tls-ca"),
     ],
 )
-async def test_files_that_are_no_certificates_are_refused(
+async def test_unusable_certificate_files_are_refused(
     serve: Serve, certificates: Path, options: dict[str, str], sentence: str
 ) -> None:
     paths: dict[str, Any] = {name: certificates / file for name, file in options.items()}
@@ -259,7 +259,7 @@ async def test_files_that_are_no_certificates_are_refused(
 
 
 @pytest.mark.parametrize(("options", "mode"), [({}, 0o600), ({"socket_mode": "0660"}, 0o660)])
-async def test_a_unix_socket_is_for_its_owner_unless_it_is_said_otherwise(
+async def test_only_the_owner_may_use_a_unix_socket_unless_socket_mode_is_set(
     serve: Serve, tmp_path: Path, options: dict[str, Any], mode: int
 ) -> None:
     server = await serve(uri=f"unix://{tmp_path}/socket", **options)
@@ -268,18 +268,16 @@ async def test_a_unix_socket_is_for_its_owner_unless_it_is_said_otherwise(
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root can give files away")
-async def test_a_stale_socket_of_somebody_else_is_left_alone(
-    serve: Serve, tmp_path: Path
-) -> None:
+async def test_a_stale_socket_of_another_user_is_kept(serve: Serve, tmp_path: Path) -> None:
     path = tmp_path / "socket"
-    leave_behind(path)
+    create_stale_socket(path)
     os.chown(path, 1234, -1)
     with pytest.raises(SettingError, match="the path is a socket of another user"):
         await serve(uri=f"unix://{path}")
     assert path.exists()
 
 
-def leave_behind(path: Path) -> None:
-    """A socket whose server is gone."""
+def create_stale_socket(path: Path) -> None:
+    """Create a socket file whose server no longer runs."""
     with socket.socket(socket.AF_UNIX) as gone:
         gone.bind(str(path))

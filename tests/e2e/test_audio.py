@@ -1,4 +1,4 @@
-"""Sound in every form that clients send becomes the same sound for the engine."""
+"""Audio of every supported format reaches the engine as 16 kHz mono."""
 
 from __future__ import annotations
 
@@ -15,20 +15,20 @@ from wyoming_faster_whisper.audio.pcm import SAMPLE_RATE, PcmFormat, Samples, de
 from wyoming_faster_whisper.testing import pcm16, tone
 
 WIDEST = 2**31
-ROUNDING = 2 / 32768  # of samples that are kept with 16 bits
+ROUNDING = 2 / 32768  # tolerance for samples stored with 16 bits
 
 
 def pcm(samples: Samples, form: PcmFormat) -> bytes:
-    """Samples at the form's rate as its bytes, the same in every channel."""
+    """Encode samples in an audio format, the same signal in every channel."""
     wide = np.rint(samples.astype(np.float64) * (WIDEST - 1)).astype("<i4")
     kept = wide.view(np.uint8).reshape(-1, 4)[:, 4 - form.width :]
     if form.width == 1:
-        kept = kept ^ np.uint8(0x80)  # 8 bit is unsigned
+        kept = kept ^ np.uint8(0x80)  # 8-bit PCM is unsigned
     return np.repeat(kept[:, np.newaxis], form.channels, axis=1).tobytes()
 
 
 def assert_tone(samples: Samples, *, seconds: float, hertz: float = 440.0) -> None:
-    """It is the harmonicity() of these seconds, whatever it went through."""
+    """Assert that the samples are a tone of this length and frequency, at half scale."""
     assert len(samples) == pytest.approx(seconds * SAMPLE_RATE, abs=SAMPLE_RATE / 50)
     spectrum = np.abs(np.fft.rfft(samples))
     assert np.argmax(spectrum) * SAMPLE_RATE / len(samples) == pytest.approx(hertz, abs=2)
@@ -37,7 +37,7 @@ def assert_tone(samples: Samples, *, seconds: float, hertz: float = 440.0) -> No
 
 
 def filtered(data: bytes) -> Samples:
-    """What the server makes of 16-bit samples at its own rate: they are only filtered."""
+    """Return what the engine gets for 16 kHz mono: the decoded and filtered samples."""
     return HighPass().feed(decode_pcm(data, PcmFormat()))
 
 
@@ -53,7 +53,7 @@ def filtered(data: bytes) -> Samples:
     ],
     ids=lambda form: f"{form.rate}Hz-{8 * form.width}bit-{form.channels}ch",
 )
-async def test_every_format_is_heard(server: Server, form: PcmFormat) -> None:
+async def test_every_supported_format_is_converted(server: Server, form: PcmFormat) -> None:
     async with server.client() as client:
         data = pcm(tone(1.0, rate=form.rate), form)
         await client.send(*recording(data, form, chunk=10_000))
@@ -94,7 +94,7 @@ def wav_file(form: PcmFormat, seconds: float) -> bytes:
     return file.getvalue()
 
 
-async def test_a_wav_header_says_more_than_audio_start(server: Server) -> None:
+async def test_a_wav_header_overrides_the_format_of_audio_start(server: Server) -> None:
     async with server.client() as client:
         file = wav_file(PcmFormat(44_100, 2, 2), 1.0)
         await client.send(*recording(file, PCM, chunk=320))
@@ -103,7 +103,7 @@ async def test_a_wav_header_says_more_than_audio_start(server: Server) -> None:
     assert_tone(job.samples, seconds=1.0)
 
 
-async def test_a_wav_file_in_a_format_that_we_do_not_take_is_refused(server: Server) -> None:
+async def test_a_wav_file_in_an_unsupported_format_is_refused(server: Server) -> None:
     file = bytearray(wav_file(PcmFormat(), 0.5))
     file[20] = 6  # A-law
     async with server.peer() as peer:
@@ -113,7 +113,7 @@ async def test_a_wav_file_in_a_format_that_we_do_not_take_is_refused(server: Ser
     await server.serves()
 
 
-async def test_riff_that_is_no_wav_is_sound(server: Server) -> None:
+async def test_riff_data_without_a_wave_header_is_treated_as_pcm(server: Server) -> None:
     data = b"RIFF" + pcm16(tone(0.5))
     async with server.client() as client:
         await client.send(*recording(data, PCM, chunk=320))
@@ -122,7 +122,7 @@ async def test_riff_that_is_no_wav_is_sound(server: Server) -> None:
     assert np.allclose(job.samples, filtered(data), atol=ROUNDING)
 
 
-async def test_one_chunk_may_hold_a_whole_recording(server: Server) -> None:
+async def test_one_chunk_may_contain_a_whole_recording(server: Server) -> None:
     data = pcm16(tone(60.0))
     assert len(data) > 1024 * 1024
     async with server.client() as client:
@@ -131,7 +131,7 @@ async def test_one_chunk_may_hold_a_whole_recording(server: Server) -> None:
     assert sum(job.seconds for job in server.engine.decoded) == pytest.approx(60.0, abs=0.1)
 
 
-async def test_the_format_may_change_in_the_middle(server: Server) -> None:
+async def test_the_format_may_change_within_an_utterance(server: Server) -> None:
     wide = PcmFormat(48_000, 3, 2)
     async with server.client() as client:
         await client.send(

@@ -1,4 +1,4 @@
-"""The commands for people and containers, as processes of their own, against a server."""
+"""The client library, `transcribe` and the health check against a server."""
 
 from __future__ import annotations
 
@@ -59,7 +59,7 @@ async def test_the_client_speaks_over_a_unix_socket(serve: Serve, tmp_path: Path
         assert (await client.transcribe(clip(0.5))).text == "0.5 seconds"
 
 
-async def test_the_client_says_what_the_server_says(serve: Serve) -> None:
+async def test_the_client_reports_an_error_of_the_server(serve: Serve) -> None:
     server = await serve(max_connections=1)
     async with Client(server.uri) as one:
         await one.describe()
@@ -68,7 +68,7 @@ async def test_the_client_says_what_the_server_says(serve: Serve) -> None:
                 await two.transcribe(clip(60.0))
 
 
-async def test_the_client_connects_again_where_the_server_closed(serve: Serve) -> None:
+async def test_the_client_reconnects_if_the_server_closed_the_connection(serve: Serve) -> None:
     server = await serve(limits=ClientLimits(between_utterances=0.0, linger=0.0))
     async with Client(server.uri) as client:
         assert (await client.transcribe(clip(0.5))).text == "0.5 seconds"
@@ -76,7 +76,7 @@ async def test_the_client_connects_again_where_the_server_closed(serve: Serve) -
         assert (await client.transcribe(clip(1.0))).text == "1.0 seconds"
 
 
-async def test_the_client_gives_a_silent_server_up(serve: Serve) -> None:
+async def test_the_client_stops_waiting_for_a_silent_server(serve: Serve) -> None:
     server = await serve(FakeEngine(held=True))
     async with Client(server.uri, timeout=0.1) as client:
         with pytest.raises(ClientError, match=r"sent nothing for 0\.1 s"):
@@ -95,7 +95,9 @@ async def test_the_client_gives_a_silent_server_up(serve: Serve) -> None:
         (Event("info", {"asr": 5}), "sent a bad info event"),
     ],
 )
-async def test_an_odd_server_is_a_client_error(event: Event, sentence: str) -> None:
+async def test_a_malformed_event_of_a_server_raises_client_error(
+    event: Event, sentence: str
+) -> None:
     async def answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         await reader.readline()
         writer.write(write_event(event))
@@ -130,7 +132,7 @@ async def test_transcribe_prints_json_with_the_language(serve: Serve, tmp_path: 
     assert (ran.err, ran.status) == ("", 0)
 
 
-async def test_transcribe_prints_letters_of_all_scripts_and_no_escapes(
+async def test_transcribe_prints_all_scripts_without_escape_sequences(
     serve: Serve, tmp_path: Path
 ) -> None:
     said = "\x1b[2J\x9b1mمی\u200cخواهم हिन्दी 日本\nvoilà\u00a0!\ud800"
@@ -141,7 +143,9 @@ async def test_transcribe_prints_letters_of_all_scripts_and_no_escapes(
     assert ran.status == 0
 
 
-async def test_transcribe_ends_quietly_where_nobody_reads(server: Server, tmp_path: Path) -> None:
+async def test_transcribe_ends_quietly_if_its_output_is_closed(
+    server: Server, tmp_path: Path
+) -> None:
     file = str(wav(tmp_path / "one.wav", 0.5))
     theirs, ours = os.pipe()
     os.close(theirs)
@@ -155,7 +159,7 @@ async def test_transcribe_ends_quietly_where_nobody_reads(server: Server, tmp_pa
     assert (log, process.returncode) == (b"", 1)
 
 
-async def test_help_and_completion_do_not_wait_for_libraries(tmp_path: Path) -> None:
+async def test_help_does_not_import_large_libraries(tmp_path: Path) -> None:
     ask = (
         "import sys; from wyoming_faster_whisper.commands.cli import client\n"
         "try: client(['listen', '--help'])\n"
@@ -171,7 +175,7 @@ async def test_help_and_completion_do_not_wait_for_libraries(tmp_path: Path) -> 
     }
 
 
-async def test_transcribe_without_a_server_says_so(tmp_path: Path) -> None:
+async def test_transcribe_reports_a_missing_server(tmp_path: Path) -> None:
     file = wav(tmp_path / "one.wav", 0.5)
     ran = await transcribe(tmp_path, "--uri", NOBODY, str(file))
     assert (ran.out, ran.status) == ("", 1)
@@ -186,16 +190,14 @@ async def health_check(folder: Path, *arguments: str, **environ: str) -> Ran:
     return await run(sys.executable, "-m", module, *arguments, folder=folder, **environ)
 
 
-async def test_the_health_check_follows_the_servers_own_variable(
-    serve: Serve, tmp_path: Path
-) -> None:
+async def test_the_health_check_reads_the_servers_variable(serve: Serve, tmp_path: Path) -> None:
     server = await serve(uri="tcp://0.0.0.0:0")
     assert server.uri.startswith("tcp://0.0.0.0:")
     ran = await health_check(tmp_path, WYO_WHISPER_URI=server.uri)
     assert (ran.err, ran.status) == ("", 0)
 
 
-async def test_the_health_check_follows_the_servers_own_file(
+async def test_the_health_check_reads_the_file_named_by_the_servers_variable(
     server: Server, tmp_path: Path
 ) -> None:
     (tmp_path / "uri").write_text(server.uri + "\n")
@@ -204,7 +206,7 @@ async def test_the_health_check_follows_the_servers_own_file(
 
 
 @pytest.mark.parametrize("unset", ["", "null", " null\n"])
-def test_the_health_check_takes_null_for_nothing(unset: str) -> None:
+def test_the_health_check_treats_null_as_unset(unset: str) -> None:
     given = {"WYO_WHISPER_URI": unset, "WYO_WHISPER_URI_FILE": unset.strip()}
     assert default_uri(given) == DEFAULT_URI
 
@@ -220,7 +222,7 @@ def test_the_health_check_takes_null_for_nothing(unset: str) -> None:
         ("", "tcp://127.0.0.1:8000"),
     ],
 )
-def test_the_health_check_follows_the_servers_command_line(
+def test_the_health_check_reads_the_servers_command_line(
     tmp_path: Path, line: str, uri: str
 ) -> None:
     (tmp_path / "cmdline").write_text("".join(f"{word}\0" for word in line.split()))
@@ -228,17 +230,17 @@ def test_the_health_check_follows_the_servers_command_line(
     assert default_uri({"WYO_WHISPER_URI": "tcp://0.0.0.0:8000"}, given) == uri
 
 
-def test_the_health_check_does_without_a_first_process(tmp_path: Path) -> None:
+def test_the_health_check_does_not_need_a_first_process(tmp_path: Path) -> None:
     assert server_arguments(tmp_path / "cmdline") == []
 
 
-async def test_the_health_check_fails_where_nobody_listens(tmp_path: Path) -> None:
+async def test_the_health_check_fails_if_no_server_listens(tmp_path: Path) -> None:
     ran = await health_check(tmp_path, WYO_WHISPER_URI=NOBODY)
     assert ran.status == 1
     assert ran.err.startswith(f"unhealthy: cannot connect to {NOBODY}: Connection refused")
 
 
-async def test_the_health_check_fails_where_nobody_answers(tmp_path: Path) -> None:
+async def test_the_health_check_fails_if_the_server_does_not_answer(tmp_path: Path) -> None:
     connected: list[asyncio.StreamWriter] = []
     silent = await asyncio.start_server(lambda _, writer: connected.append(writer), "127.0.0.1")
     uri = f"tcp://127.0.0.1:{silent.sockets[0].getsockname()[1]}"
@@ -249,7 +251,9 @@ async def test_the_health_check_fails_where_nobody_answers(tmp_path: Path) -> No
     silent.close()
 
 
-async def test_the_add_ons_health_check_finds_the_program(server: Server, tmp_path: Path) -> None:
+async def test_the_health_check_of_the_stock_add_on_passes(
+    server: Server, tmp_path: Path
+) -> None:
     nc = shutil.which("nc")
     if nc is None:
         pytest.skip("nc (netcat-openbsd) is not installed")

@@ -1,4 +1,4 @@
-"""The client with a server of somebody else, and connections that break."""
+"""The client with a minimal server of another kind, and lost connections."""
 
 from __future__ import annotations
 
@@ -47,8 +47,8 @@ def clip(seconds: float) -> Clip:
     return Clip(PcmFormat(), pcm16(tone(seconds)))
 
 
-class Seen(TranscriptObserver):
-    """Writes down what it is told."""
+class RecordingObserver(TranscriptObserver):
+    """Records the notifications it receives."""
 
     def __init__(self) -> None:
         self.told: list[str] = []
@@ -63,7 +63,9 @@ class Seen(TranscriptObserver):
         self.told.append("(all sent)")
 
 
-async def test_a_server_that_closes_after_each_answer_is_asked_again(plain: Start) -> None:
+async def test_the_client_reconnects_to_a_server_that_closes_after_each_answer(
+    plain: Start,
+) -> None:
     server = await plain(Plain())
     async with Client(server.uri) as client:
         assert (await client.describe()).asr[0].name == "plain"
@@ -74,30 +76,30 @@ async def test_a_server_that_closes_after_each_answer_is_asked_again(plain: Star
     assert server.requests[-1].name == "plain-1"
 
 
-async def test_partial_text_is_told_as_it_grows(plain: Start) -> None:
+async def test_the_observer_gets_partial_text_as_it_grows(plain: Start) -> None:
     server = await plain(Plain(partials=("turn on", " the light")))
-    seen = Seen()
+    seen = RecordingObserver()
     async with Client(server.uri) as client:
         assert (await client.transcribe(clip(0.5), observer=seen)).text == "16000 bytes"
     assert [text for text in seen.told if text[0] != "("] == ["turn on", "turn on the light"]
 
 
-async def test_parts_without_a_transcript_are_the_text(plain: Start) -> None:
+async def test_partial_text_without_a_transcript_is_the_answer(plain: Start) -> None:
     server = await plain(Plain(partials=("turn on", " the light"), only_parts=True))
     async with Client(server.uri) as client:
         assert (await client.transcribe(clip(0.5))).text == "turn on the light"
 
 
-async def test_an_answer_before_the_end_of_the_sound_ends_the_utterance(plain: Start) -> None:
+async def test_an_answer_before_the_end_of_the_audio_ends_the_utterance(plain: Start) -> None:
     server = await plain(Plain(ends_after=16_000))
-    spoken, seen = Spoken(PcmFormat()), Seen()
-    spoken.add(clip(0.5).data)  # and it goes on: text_end() is never called
+    spoken, seen = Spoken(PcmFormat()), RecordingObserver()
+    spoken.add(clip(0.5).data)  # the utterance stays open: end() is never called
     async with Client(server.uri) as client:
         answer = await client.transcribe(spoken, observer=seen)
     assert (answer.text, seen.told) == ("16000 bytes", ["(end of speech)"])
 
 
-async def test_sound_goes_out_while_it_is_spoken(server: Server) -> None:
+async def test_audio_is_sent_while_it_is_spoken(server: Server) -> None:
     spoken = Spoken(PcmFormat())
     async with Client(server.uri) as client:
         answer = asyncio.create_task(client.transcribe(spoken))
@@ -109,7 +111,7 @@ async def test_sound_goes_out_while_it_is_spoken(server: Server) -> None:
         assert (await answer).text == "0.6 seconds"
 
 
-async def test_a_broken_connection_gets_the_whole_utterance_again(plain: Start) -> None:
+async def test_after_a_lost_connection_the_whole_utterance_is_sent_again(plain: Start) -> None:
     server = await plain(Plain(breaks=2))
     told: list[str] = []
     async with Client(server.uri) as client:
@@ -121,7 +123,9 @@ async def test_a_broken_connection_gets_the_whole_utterance_again(plain: Start) 
     ]
 
 
-async def test_what_is_being_said_is_said_again_from_its_first_word(plain: Start) -> None:
+async def test_after_a_lost_connection_unfinished_speech_is_sent_from_its_start(
+    plain: Start,
+) -> None:
     server = await plain(Plain(breaks=1))
     spoken = Spoken(PcmFormat())
     spoken.add(clip(0.5).data)
@@ -133,7 +137,7 @@ async def test_what_is_being_said_is_said_again_from_its_first_word(plain: Start
         assert (await answer).text == "32000 bytes"
 
 
-async def test_a_server_that_always_breaks_is_given_up(plain: Start) -> None:
+async def test_the_client_gives_up_after_the_last_retry(plain: Start) -> None:
     server = await plain(Plain(breaks=100))
     async with Client(server.uri) as client:
         with pytest.raises(Lost):
@@ -141,7 +145,7 @@ async def test_a_server_that_always_breaks_is_given_up(plain: Start) -> None:
     assert len(server.requests) == 4
 
 
-async def test_a_server_that_restarts_is_waited_for(tmp_path: Path) -> None:
+async def test_the_client_waits_for_a_server_that_restarts(tmp_path: Path) -> None:
     told: list[str] = []
     gone = asyncio.Event()
 
@@ -165,17 +169,17 @@ async def test_a_server_that_restarts_is_waited_for(tmp_path: Path) -> None:
     assert told[0].startswith("cannot connect to unix://")
 
 
-async def test_a_server_that_was_never_there_is_not_waited_for(tmp_path: Path) -> None:
+async def test_the_client_does_not_wait_for_a_server_it_never_reached(tmp_path: Path) -> None:
     client = Client(f"unix://{tmp_path}/nobody")
     with pytest.raises(Unreachable, match="No such file or directory"):
         await Retry(3, first=60.0).run(client, client.describe)
 
 
-async def test_a_busy_server_is_asked_again_and_one_that_refuses_is_not(serve: Serve) -> None:
+async def test_the_client_retries_a_busy_server_but_not_another_error(serve: Serve) -> None:
     server = await serve(max_connections=1)
     tried: list[str] = []
     async with Client(server.uri) as one:
-        await one.describe()  # who never sent an event would give way
+        await one.describe()  # a client that never sent an event would be evicted
         two = Client(server.uri)
         with pytest.raises(Refused, match="busy"):
             await AT_ONCE.run(two, two.describe, tell=tried.append)
@@ -200,7 +204,7 @@ def test_pauses_double_up_to_ten_seconds(times: int) -> None:
 
 
 @pytest.mark.parametrize("greeting", [b"HTTP/1.1 400 Bad Request\r\n\r\n", b"SSH-2.0-x\r\n"])
-async def test_what_is_no_wyoming_server_is_called_so(greeting: bytes) -> None:
+async def test_a_server_of_another_protocol_is_reported(greeting: bytes) -> None:
     async def greet(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         writer.write(greeting)
         await reader.read()
@@ -216,7 +220,7 @@ async def test_what_is_no_wyoming_server_is_called_so(greeting: bytes) -> None:
     other.close()
 
 
-async def test_why_there_is_no_server_is_said_in_words() -> None:
+async def test_a_refused_connection_is_reported_in_plain_words() -> None:
     with socket.socket() as unused:
         unused.bind(("127.0.0.1", 0))
         port = unused.getsockname()[1]

@@ -1,4 +1,4 @@
-"""The client's `info`, `ping`, `bench` and `completion`, against our server and others."""
+"""The client's `info`, `ping`, `bench` and `completion`, with our server and another."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ from .conftest import Serve
 TIMES = re.compile(r"\d+\.\d ms")
 
 
-async def test_info_is_a_table(server: Server, tmp_path: Path) -> None:
+async def test_info_prints_a_table(server: Server, tmp_path: Path) -> None:
     ran = await client(tmp_path, "info", "--uri", server.uri)
     columns, ours, end = ran.out.split("\n")
     assert columns.split() == ["service", "program", "version", "model", "languages", "features"]
@@ -37,7 +37,7 @@ async def test_info_is_a_table(server: Server, tmp_path: Path) -> None:
     assert (end, ran.err, ran.status) == ("", "", 0)
 
 
-async def test_info_is_all_of_it_as_json(tmp_path: Path) -> None:
+async def test_info_prints_all_facts_as_json(tmp_path: Path) -> None:
     async with plain_server(Plain(partials=("a",), ends_after=1), tmp_path) as server:
         table = await client(tmp_path, "info", "--uri", server.uri)
         ran = await client(tmp_path, "info", "--json", "--uri", server.uri)
@@ -45,7 +45,7 @@ async def test_info_is_all_of_it_as_json(tmp_path: Path) -> None:
     assert table.out.endswith("plain-1  en nl      endpointing, partial texts\n")
 
 
-async def test_ping_tells_how_long_it_takes(server: Server, tmp_path: Path) -> None:
+async def test_ping_prints_the_response_times(server: Server, tmp_path: Path) -> None:
     ran = await client(tmp_path, "ping", "--count", "2", "--interval", "0", "--uri", server.uri)
     pong = f"pong from {server.uri}: connected in T, answered in T\n"
     summary = "2 of 2 answered; fastest T, median T, slowest T\n"
@@ -53,7 +53,7 @@ async def test_ping_tells_how_long_it_takes(server: Server, tmp_path: Path) -> N
     assert (ran.err, ran.status) == ("", 0)
 
 
-async def test_ping_asks_for_info_where_nobody_knows_ping(tmp_path: Path) -> None:
+async def test_ping_uses_info_if_the_server_does_not_support_ping(tmp_path: Path) -> None:
     async with plain_server(Plain(), tmp_path) as server:
         ran = await client(tmp_path, "ping", "--count", "1", "--uri", server.uri)
     info = f"info (ping is not supported) from {server.uri}: connected in T, answered in T\n"
@@ -61,7 +61,7 @@ async def test_ping_asks_for_info_where_nobody_knows_ping(tmp_path: Path) -> Non
 
 
 @pytest.mark.parametrize("command", ["info", "ping"])
-async def test_nobody_there_is_said_once(command: str, tmp_path: Path) -> None:
+async def test_a_missing_server_is_reported_once(command: str, tmp_path: Path) -> None:
     uri = f"unix://{tmp_path}/nobody"
     ran = await client(tmp_path, command, "--uri", uri)
     assert (ran.out, ran.status) == ("", 1)
@@ -71,7 +71,7 @@ async def test_nobody_there_is_said_once(command: str, tmp_path: Path) -> None:
     )
 
 
-async def test_a_silent_server_is_given_up(tmp_path: Path) -> None:
+async def test_a_silent_server_is_not_waited_for_beyond_the_timeout(tmp_path: Path) -> None:
     connected: list[asyncio.StreamWriter] = []
     silent = await asyncio.start_server(lambda _, writer: connected.append(writer), "127.0.0.1")
     uri = f"tcp://127.0.0.1:{silent.sockets[0].getsockname()[1]}"
@@ -100,7 +100,7 @@ async def test_bench_compares_servers(serve: Serve, tmp_path: Path) -> None:
     assert cells["recordings"] == ["2 (3 s)"] * 2
     assert cells["answers"] == ["4"] * 2
     assert cells["no answer"] == ["0"] * 2
-    # "Turn on the lights." and "54400 bytes" for it
+    # The servers answer "Turn on the lights." and "54400 bytes".
     assert cells["word error rate"] == ["25.0% of 8 words", "100.0% of 8 words"]
     for name in ("audio-stop to text, median", "90th percentile", "slowest"):
         assert all(re.fullmatch(r"\d+\.\d{3} s", cell) for cell in cells[name])
@@ -110,7 +110,7 @@ async def test_bench_compares_servers(serve: Serve, tmp_path: Path) -> None:
     assert picture.read_bytes().startswith(b"\x89PNG")
 
 
-async def test_bench_speaks_in_real_time(tmp_path: Path) -> None:
+async def test_bench_sends_audio_in_real_time(tmp_path: Path) -> None:
     write_media(tmp_path / "a.wav", tone(0.3))
     async with plain_server(Plain(partials=("a",)), tmp_path) as server:
         plan = BenchmarkOptions(files=[str(tmp_path / "a.wav")], uri=[server.uri], trailing=0.1)
@@ -125,7 +125,7 @@ async def test_bench_speaks_in_real_time(tmp_path: Path) -> None:
     assert answer.wait >= 0
 
 
-async def test_bench_counts_what_has_no_answer(tmp_path: Path) -> None:
+async def test_bench_counts_utterances_without_an_answer(tmp_path: Path) -> None:
     write_media(tmp_path / "a.wav", tone(0.3))
     async with plain_server(Plain(breaks=1), tmp_path) as server:
         options = ("--burst", "--rounds", "2", "--uri", server.uri)
@@ -136,7 +136,7 @@ async def test_bench_counts_what_has_no_answer(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("shell", ["bash", "zsh", "fish"])
-async def test_completion_is_a_script_for_the_shell(shell: str, tmp_path: Path) -> None:
+async def test_completion_prints_a_script_for_the_shell(shell: str, tmp_path: Path) -> None:
     ran = await client(tmp_path, "completion", shell)
     assert "wyoming-faster-whisper-client" in ran.out
     assert (ran.err, ran.status) == ("", 0)
@@ -150,10 +150,10 @@ async def test_completion_is_a_script_for_the_shell(shell: str, tmp_path: Path) 
         ("transcribe --format ", {"text", "json", "srt", "vtt"}),
     ],
 )
-async def test_the_shell_completes_what_is_typed(
+async def test_commands_options_and_choices_are_completed(
     line: str, expected: set[str], tmp_path: Path
 ) -> None:
-    """As argcomplete's script asks: the line in the environment, the answer in a file."""
+    """Call the client as argcomplete's script does: line in the environment, answer in a file."""
     typed = f"wyoming-faster-whisper-client {line}"
     await client(
         tmp_path,
@@ -170,10 +170,10 @@ async def test_the_shell_completes_what_is_typed(
 
 
 async def on_a_terminal(*arguments: str, hidden: str = "") -> str:
-    """Run a command whose output and errors are one terminal; return what it shows.
+    """Run a command with a terminal as standard output and error; return what it prints.
 
     Args:
-        hidden: a package that it must not find.
+        hidden: a package whose import fails in the command.
     """
     ours, theirs = os.openpty()
     call = f"import sys; sys.modules[{hidden!r}] = None; {CALL}" if hidden else CALL
@@ -191,7 +191,7 @@ async def on_a_terminal(*arguments: str, hidden: str = "") -> str:
         while True:
             try:
                 more = os.read(ours, 65536)
-            except OSError:  # as Linux says that the other end is closed
+            except OSError:  # how Linux reports that the other end is closed
                 return shown
             if not more:
                 return shown
@@ -203,7 +203,9 @@ async def on_a_terminal(*arguments: str, hidden: str = "") -> str:
     return shown.decode()
 
 
-async def test_a_terminal_gets_colours_a_bar_and_the_text(server: Server, tmp_path: Path) -> None:
+async def test_a_terminal_gets_colours_a_progress_bar_and_the_text(
+    server: Server, tmp_path: Path
+) -> None:
     table = await on_a_terminal("info", "--uri", server.uri)
     assert "\x1b[1;36m" in table
     assert "┃" in table

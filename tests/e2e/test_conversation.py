@@ -1,4 +1,4 @@
-"""What clients say to the server, and what it answers: the wyoming library against us."""
+"""Requests and answers of the Wyoming protocol, sent with the wyoming library."""
 
 from __future__ import annotations
 
@@ -112,14 +112,14 @@ async def test_ping_and_describe_are_answered_while_the_model_is_busy(serve: Ser
 
 
 @pytest.mark.parametrize("name", ["faster-whisper", "somebody-else"])
-async def test_select_program_is_taken(server: Server, name: str) -> None:
+async def test_select_program_is_accepted(server: Server, name: str) -> None:
     async with server.client() as client:
         await client.send(SelectProgram(name).event())
         await client.say(tone(1.0))
         assert await client.transcript() == "1.0 seconds"
 
 
-async def test_unknown_events_are_dropped(server: Server) -> None:
+async def test_unknown_events_are_ignored(server: Server) -> None:
     stranger = Event("run-satellite", {"rate": "many"}, payload=b"\x00" * 100)
     async with server.client() as client:
         for event in utterance(tone(0.1)):
@@ -127,7 +127,7 @@ async def test_unknown_events_are_dropped(server: Server) -> None:
         assert await client.transcript() == "0.1 seconds"
 
 
-async def test_names_come_to_the_model_without_what_cannot_be_printed(server: Server) -> None:
+async def test_unprintable_characters_are_removed_from_names(server: Server) -> None:
     names = ["Eco\x1b[1mbee", "a\ud800b", " Küche\n\t", "\x00", "می\u200cخواهم"]
     *audio, stop = recording(pcm16(tone(0.5)), PCM, chunk=320)
     request = json.dumps({"type": "transcribe", "data": {"transcript_names": names}})
@@ -138,7 +138,7 @@ async def test_names_come_to_the_model_without_what_cannot_be_printed(server: Se
     assert job.options.hotwords == ("Eco[1mbee", "ab", "Küche", "می\u200cخواهم")
 
 
-async def test_the_context_of_a_request_comes_back_once(server: Server) -> None:
+async def test_the_context_of_a_request_is_returned_once(server: Server) -> None:
     context = {"room": "kitchen", "list": [1, {"deep": None}]}
     async with server.client() as client:
         await client.say(tone(0.5), context=context)
@@ -151,7 +151,7 @@ async def test_the_context_of_a_request_comes_back_once(server: Server) -> None:
     ("tag", "code"),
     [("de", "de"), ("en-US", "en"), ("PT_br", "pt"), ("nb", "no"), ("auto", None), ("", None)],
 )
-async def test_the_language_of_a_request_is_decoded_with(
+async def test_the_language_of_a_request_is_used(
     server: Server, tag: str, code: str | None
 ) -> None:
     async with server.client() as client:
@@ -168,7 +168,7 @@ async def test_a_request_without_language_gets_the_default(serve: Serve) -> None
         assert (await client.answer()).language == "nl"
 
 
-async def test_an_unknown_language_is_warned_of_once_and_served(
+async def test_an_unknown_language_is_replaced_with_one_warning(
     serve: Serve, caplog: pytest.LogCaptureFixture
 ) -> None:
     server = await serve(language="nl")
@@ -181,7 +181,7 @@ async def test_an_unknown_language_is_warned_of_once_and_served(
     assert "nl" in warning
 
 
-async def test_an_english_model_hears_every_language_as_english(serve: Serve) -> None:
+async def test_an_english_only_model_treats_every_language_as_english(serve: Serve) -> None:
     server = await serve(model="tiny.en")
     async with server.client() as client:
         for tag in ("de", "auto", None):
@@ -189,7 +189,7 @@ async def test_an_english_model_hears_every_language_as_english(serve: Serve) ->
             assert (await client.answer()).language == "en"
 
 
-async def test_silence_is_answered_without_asking_the_model(server: Server) -> None:
+async def test_silence_is_answered_without_the_model(server: Server) -> None:
     async with server.client() as client:
         await client.say(silence(2.0), language="en")
         answer = await client.answer()
@@ -197,14 +197,14 @@ async def test_silence_is_answered_without_asking_the_model(server: Server) -> N
     assert server.engine.decoded == []
 
 
-async def test_an_utterance_without_audio_is_answered_with_nothing(server: Server) -> None:
+async def test_an_utterance_without_audio_gets_an_empty_answer(server: Server) -> None:
     async with server.client() as client:
         await client.send(*recording(b"", PCM, chunk=320))
         assert await client.transcript() == ""
     assert server.engine.decoded == []
 
 
-async def test_audio_stop_alone_is_answered_with_nothing(server: Server) -> None:
+async def test_audio_stop_alone_gets_an_empty_answer(server: Server) -> None:
     async with server.client() as client:
         await client.send(AudioStop().event())
         assert await client.transcript() == ""
@@ -212,7 +212,7 @@ async def test_audio_stop_alone_is_answered_with_nothing(server: Server) -> None
         assert await client.transcript() == "0.5 seconds"
 
 
-async def test_a_second_audio_start_begins_anew(server: Server) -> None:
+async def test_a_second_audio_start_begins_a_new_utterance(server: Server) -> None:
     async with server.client() as client:
         start = AudioStart(rate=PCM.rate, width=PCM.width, channels=PCM.channels).event()
         await client.send(start, *chunks(pcm16(tone(2.0)), PCM))
@@ -220,20 +220,22 @@ async def test_a_second_audio_start_begins_anew(server: Server) -> None:
         assert await client.transcript() == "0.5 seconds"
 
 
-async def test_audio_without_audio_start_is_heard(server: Server) -> None:
+async def test_audio_without_audio_start_is_transcribed(server: Server) -> None:
     async with server.client() as client:
         await client.send(*chunks(pcm16(tone(1.0)), PCM), AudioStop().event())
         assert await client.transcript() == "1.0 seconds"
 
 
-async def test_a_request_may_come_after_the_audio(server: Server) -> None:
+async def test_a_request_may_follow_the_audio(server: Server) -> None:
     async with server.client() as client:
         *audio, stop = recording(pcm16(tone(0.5)), PCM, chunk=320)
         await client.send(*audio, Transcribe(language="fr").event(), stop)
         assert (await client.answer()).language == "fr"
 
 
-async def test_too_long_an_utterance_is_answered_and_its_rest_drained(serve: Serve) -> None:
+async def test_an_utterance_over_the_limit_is_answered_and_its_rest_discarded(
+    serve: Serve,
+) -> None:
     server = await serve(max_audio_seconds=1.0)
     async with server.client() as client:
         *audio, stop = utterance(tone(3.0))
@@ -244,7 +246,7 @@ async def test_too_long_an_utterance_is_answered_and_its_rest_drained(serve: Ser
         assert await client.transcript() == "0.5 seconds"
 
 
-async def test_clients_do_not_hear_each_other(server: Server) -> None:
+async def test_audio_of_different_clients_is_not_mixed(server: Server) -> None:
     async with server.client() as one, server.client() as other:
         longer, shorter = utterance(tone(1.0)), utterance(tone(0.5))
         for at, event in enumerate(longer):
@@ -254,10 +256,10 @@ async def test_clients_do_not_hear_each_other(server: Server) -> None:
         assert await other.transcript() == "0.5 seconds"
 
 
-# Guessing in the silence.
+# Guesses during the silence.
 
 
-async def test_what_was_decoded_in_the_silence_is_the_answer(server: Server) -> None:
+async def test_a_guess_decoded_during_the_silence_is_the_answer(server: Server) -> None:
     async with server.client() as client:
         *audio, stop = utterance(np.concatenate([tone(1.0), silence(0.7)]))
         await client.send(*audio)
@@ -268,7 +270,7 @@ async def test_what_was_decoded_in_the_silence_is_the_answer(server: Server) -> 
     assert job.guess
 
 
-async def test_a_guess_is_dropped_when_the_speaker_goes_on(server: Server) -> None:
+async def test_a_guess_is_dropped_when_speech_resumes(server: Server) -> None:
     async with server.client() as client:
         *audio, stop = utterance(np.concatenate([tone(1.0), silence(0.5)]))
         await client.send(*audio)

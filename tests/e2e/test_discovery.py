@@ -1,8 +1,8 @@
-"""A real zeroconf browser finds the server, and sees it go.
+"""Zeroconf announcements, as a real zeroconf browser sees them.
 
-Every test runs in a process of its own inside a network namespace that has its own
-interfaces, so nothing is announced to the network of whoever runs the tests. They mostly
-wait, as mDNS has it, and one knows nothing of another: so they all run at the same time.
+Every test runs in a child process inside a network namespace with its own interfaces, so
+nothing is announced to the network of the machine that runs the tests. mDNS spends most of the
+time waiting and the tests are independent, so all of them run at the same time.
 """
 
 from __future__ import annotations
@@ -30,11 +30,11 @@ from wyoming_faster_whisper.commands.doctor.network import inspect_network
 from wyoming_faster_whisper.transports.discovery import SERVICE, Announcement
 
 Found = tuple[list[str], int]  # addresses, port
-DEADLINE = 20.0  # seconds; only a test that fails waits for so long
+DEADLINE = 20.0  # seconds; only a failing test waits this long
 
 
 class Browser(ServiceListener):
-    """What the network tells about wyoming services, as Home Assistant would hear it."""
+    """The Wyoming services announced on the network, as Home Assistant sees them."""
 
     def __init__(self) -> None:
         self.found: dict[str, Found] = {}
@@ -79,7 +79,7 @@ async def browser(at: str = "192.168.77.5") -> AsyncIterator[Browser]:
 
 
 class Warnings(logging.Handler):
-    """Lets a test wait for a warning of ours."""
+    """Log handler with which a test can wait for a warning of transports/discovery.py."""
 
     def __init__(self) -> None:
         super().__init__(logging.WARNING)
@@ -95,13 +95,13 @@ class Warnings(logging.Handler):
 
 
 def interfaces(*lines: str) -> None:
-    """Change the namespace's interfaces, one `ip` command a line."""
+    """Change the interfaces of the namespace, with one `ip` command per line."""
     subprocess.run(["ip", "-batch", "-"], input="\n".join(lines), text=True, check=True)
 
 
 LINKS = (
     "link set lo up",
-    # Nobody is at the far end, but it has to be up for packets to leave and come back to us.
+    # The far end is unused, but must be up so that packets are sent and looped back.
     "link add eth0 type veth peer name far",
     "link set far up",
     "link set eth0 up",
@@ -119,7 +119,7 @@ DOCKER = (
 
 
 def unshare(*command: str) -> subprocess.CompletedProcess[str]:
-    """Run a command in a new network namespace, for which only root needs no user namespace."""
+    """Run a command in a new network namespace, and unless root in a new user namespace."""
     user = [] if os.geteuid() == 0 else ["--map-root-user"]
     return subprocess.run(
         ["unshare", "--net", *user, *command],
@@ -132,7 +132,7 @@ def unshare(*command: str) -> subprocess.CompletedProcess[str]:
 
 @cache
 def why_not() -> str:
-    """Why this machine lets us have no such namespace; empty if it does."""
+    """Return why namespaces cannot be used on this machine; empty if they can."""
     for tool in ("unshare", "ip"):
         if shutil.which(tool) is None:
             return f"{tool} is not installed"
@@ -148,7 +148,7 @@ SCENARIOS: dict[str, Scenario] = {}
 
 @pytest.fixture(scope="module")
 def running(request: pytest.FixtureRequest) -> Iterator[Running]:
-    """The scenarios of the tests that were asked for, each on its way."""
+    """Start the scenarios of all selected tests; yield their futures."""
     if reason := why_not():
         pytest.skip(reason)
     asked = SCENARIOS.keys() & {item.name for item in request.session.items}
@@ -161,7 +161,7 @@ def running(request: pytest.FixtureRequest) -> Iterator[Running]:
 
 
 def in_namespace(scenario: Scenario) -> Callable[[Running], None]:
-    """Make a test that runs this file as a script, see main(), in a namespace."""
+    """Make a test that runs a scenario in a namespace, with this file as the script."""
     name = scenario.__name__
     SCENARIOS[name] = scenario
 
@@ -173,7 +173,7 @@ def in_namespace(scenario: Scenario) -> Callable[[Running], None]:
 
 
 @in_namespace
-async def test_every_reachable_address_is_found_and_withdrawn_on_close() -> None:
+async def test_every_reachable_address_is_announced_and_withdrawn_on_close() -> None:
     interfaces(*LINKS, *IPV4, *IPV6, *DOCKER)
     async with browser() as network:
         announcement = Announcement(name="kitchen", bound_host="::", port=10305)
@@ -246,7 +246,7 @@ async def test_the_advertised_host_and_port_replace_our_own() -> None:
 
 
 @in_namespace
-async def test_a_network_that_comes_late_or_changes_is_followed() -> None:
+async def test_the_announcement_follows_changes_of_the_network() -> None:
     interfaces("link set lo up")
     warnings = Warnings()
     announcement = Announcement(name="kitchen", bound_host="0.0.0.0", port=10300, recheck=0.05)
@@ -262,7 +262,7 @@ async def test_a_network_that_comes_late_or_changes_is_followed() -> None:
 
 
 @in_namespace
-async def test_a_multicast_socket_that_fails_is_a_warning_and_tried_again() -> None:
+async def test_a_failed_multicast_socket_causes_a_warning_and_is_retried() -> None:
     interfaces(*LINKS, *IPV4)
     warnings = Warnings()
     announcement = Announcement(name="kitchen", bound_host="0.0.0.0", port=10300, recheck=0.05)
@@ -276,7 +276,7 @@ async def test_a_multicast_socket_that_fails_is_a_warning_and_tried_again() -> N
 
 
 @in_namespace
-async def test_a_host_nobody_can_reach_or_resolve_is_a_warning() -> None:
+async def test_an_unreachable_or_unresolvable_host_causes_a_warning() -> None:
     interfaces("link set lo up")
     warnings = Warnings()
     for host, sentence in {
@@ -290,7 +290,7 @@ async def test_a_host_nobody_can_reach_or_resolve_is_a_warning() -> None:
         await announcement.close()
 
 
-# By hand: the wyoming library's import warns, and here warnings are errors.
+# Written out: importing the wyoming library causes a warning, and warnings are errors here.
 PROGRAM = {
     "name": "whisper",
     "attribution": {"name": "", "url": ""},
@@ -302,7 +302,7 @@ PROGRAM = {
 
 
 async def discover(*options: str) -> tuple[str, str, int | None]:
-    """Run the client's command; return its output, its errors and its status."""
+    """Run `discover`; return its standard output, standard error and exit status."""
     call = (
         "import sys; from wyoming_faster_whisper.commands.cli import client; sys.exit(client())"
     )
@@ -316,7 +316,7 @@ async def discover(*options: str) -> tuple[str, str, int | None]:
 
 
 @in_namespace
-async def test_the_client_finds_servers_and_asks_what_they_are() -> None:
+async def test_the_client_finds_servers_and_queries_them() -> None:
     interfaces(*LINKS, *IPV4)
 
     async def describe(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
@@ -350,7 +350,7 @@ async def test_the_client_finds_servers_and_asks_what_they_are() -> None:
 
 
 @in_namespace
-async def test_the_client_says_where_there_is_nothing_to_find() -> None:
+async def test_the_client_reports_that_no_server_was_found() -> None:
     interfaces(*LINKS, *IPV4)
     out, err, status = await discover("--seconds", "0.1")
     assert (out, err, status) == ("", "no server announced itself within 0.1 s\n", 1)
@@ -363,7 +363,7 @@ async def test_the_client_says_where_there_is_nothing_to_find() -> None:
 
 
 @in_namespace
-async def test_the_doctor_knows_our_announcement_from_others() -> None:
+async def test_the_doctor_distinguishes_our_announcement_from_others() -> None:
     interfaces(*LINKS, *IPV4)
     async with browser() as network:
         ours = Announcement(name="kitchen", bound_host="0.0.0.0", port=10305)
@@ -383,7 +383,7 @@ async def test_the_doctor_knows_our_announcement_from_others() -> None:
 
 
 @in_namespace
-async def test_the_doctor_says_why_there_is_no_multicast() -> None:
+async def test_the_doctor_reports_why_multicast_does_not_work() -> None:
     interfaces("link set lo up")
     seen = await inspect_network("0.0.0.0", 10305)
     assert (seen.multicast, seen.reachable) == ("no network interface has an IPv4 address", ())

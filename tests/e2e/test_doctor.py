@@ -1,4 +1,4 @@
-"""The doctor visits servers over real sockets."""
+"""The doctor with servers over real sockets."""
 
 from __future__ import annotations
 
@@ -41,7 +41,9 @@ def visitor(uri: str) -> SyntheticClient:
     return SyntheticClient(uri, spoken(ORDER), "en", pace=0.0)
 
 
-async def test_a_visit_sees_what_home_assistant_sees(serve: Serve) -> None:
+async def test_the_synthetic_client_gets_the_answers_that_home_assistant_gets(
+    serve: Serve,
+) -> None:
     server = await serve(FakeEngine(lambda job: "Stop."))
     visit = await visitor(server.uri).try_server()
     assert visit.described.program == "faster-whisper"
@@ -54,7 +56,7 @@ async def test_a_visit_sees_what_home_assistant_sees(serve: Serve) -> None:
     assert [turn.text for turn in visit.crowd.turns] == ["Stop."] * ROOMS
 
 
-async def test_sound_goes_out_as_from_home_assistant_in_chunks_of_10_ms() -> None:
+async def test_audio_is_sent_in_chunks_of_10_ms_as_by_home_assistant() -> None:
     cd = PcmFormat(rate=44_100, width=2, channels=2)
     order = spoken(Clip(cd, pcm16(np.repeat(tone(0.505, rate=cd.rate), 2))))
     assert len(order) == pytest.approx(0.505 * 32_000, abs=4)
@@ -68,13 +70,13 @@ async def test_sound_goes_out_as_from_home_assistant_in_chunks_of_10_ms() -> Non
 
 async def test_an_answer_before_the_end_ends_the_turn() -> None:
     async with scripted(answer_after=60) as (uri, events):
-        # At the pace of a microphone it would be done after 60 chunks.
+        # The answer comes after 60 chunks, long before the end of the silence.
         turn = await visitor(uri).speak(spoken(ORDER), silence=600.0)
     assert (turn.text, turn.before_stop) == ("Stop.", True)
     assert "audio-stop" not in [event.type for event in events]
 
 
-async def test_what_a_server_says_instead_of_an_answer_is_told(serve: Serve) -> None:
+async def test_an_error_of_the_server_is_reported(serve: Serve) -> None:
     def fail(job: Job) -> str:
         raise EngineError("no luck")
 
@@ -84,12 +86,12 @@ async def test_what_a_server_says_instead_of_an_answer_is_told(serve: Serve) -> 
     assert "no luck (code engine)" in turn.error
 
 
-async def test_who_asks_what_the_server_is_gets_an_answer_while_others_speak(
+async def test_describe_is_answered_while_other_clients_speak(
     serve: Serve,
 ) -> None:
     server = await serve(FakeEngine(held=True))
     crowd = asyncio.create_task(visitor(server.uri).try_concurrently())
-    # One is being decoded, the others wait for it.
+    # One job is being decoded; the others wait.
     await until(lambda: server.waiting == ROOMS - 1)
     server.engine.release()
     seen = await crowd
@@ -98,13 +100,13 @@ async def test_who_asks_what_the_server_is_gets_an_answer_while_others_speak(
     assert max(seen.describes) < float("inf")
 
 
-async def test_a_server_without_speech_to_text_is_not_visited() -> None:
+async def test_a_server_without_speech_to_text_is_not_tried() -> None:
     async with scripted(program=False) as (uri, _):
         with pytest.raises(ClientError, match="has no speech-to-text"):
             await visitor(uri).try_server()
 
 
-async def test_an_examination_tells_area_by_area(server: Server, tmp_path: Path) -> None:
+async def test_an_examination_reports_area_by_area(server: Server, tmp_path: Path) -> None:
     told: list[str] = []
     examination = Examination(
         Settings(uri=server.uri, model=("tiny.en",), data_dir=(str(tmp_path),)),
@@ -122,7 +124,9 @@ async def test_an_examination_tells_area_by_area(server: Server, tmp_path: Path)
     assert examination.facts["network"].local_only
 
 
-async def test_a_server_that_is_full_is_a_problem(serve: Serve, tmp_path: Path) -> None:
+async def test_a_server_without_a_free_connection_is_a_problem(
+    serve: Serve, tmp_path: Path
+) -> None:
     server = await serve(max_connections=1)
     async with server.client() as somebody:
         await somebody.ping()
@@ -135,7 +139,7 @@ async def test_a_server_that_is_full_is_a_problem(serve: Serve, tmp_path: Path) 
     assert "too many connections (1 client)" in finding.saw
 
 
-async def test_a_program_that_speaks_something_else_is_a_problem(tmp_path: Path) -> None:
+async def test_a_program_of_another_protocol_is_a_problem(tmp_path: Path) -> None:
     async def refuse(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         await reader.readline()
         writer.write(b"HTTP/1.1 400 Bad Request\r\n\r\n")
@@ -151,7 +155,7 @@ async def test_a_program_that_speaks_something_else_is_a_problem(tmp_path: Path)
     assert "another program on its port" in finding.advice
 
 
-async def test_a_server_that_takes_tls_only_is_a_problem_but_is_visited(
+async def test_a_server_that_accepts_only_tls_is_a_problem_but_is_tried(
     serve: Serve, certificates: Path, tmp_path: Path
 ) -> None:
     files: dict[str, Any] = {
@@ -181,7 +185,7 @@ async def doctor(folder: Path, *arguments: str) -> Ran:
     return await run(sys.executable, "-c", call, *arguments, folder=folder)
 
 
-async def test_without_a_server_the_doctor_says_so(tmp_path: Path) -> None:
+async def test_a_missing_server_is_a_problem(tmp_path: Path) -> None:
     ran = await doctor(tmp_path, "--uri", NOBODY, "--model", "tiny.en")
     assert (ran.err, ran.status) == ("", 1)
     assert ran.out.startswith("This machine\n  ok       ")
@@ -189,7 +193,7 @@ async def test_without_a_server_the_doctor_says_so(tmp_path: Path) -> None:
     assert "-> start the server; if it is running, set --uri" in ran.out
 
 
-async def test_json_is_one_object(tmp_path: Path) -> None:
+async def test_the_json_report_is_one_object(tmp_path: Path) -> None:
     ran = await doctor(tmp_path, "--json", "--uri", NOBODY, "--model", "tiny.en")
     told = json.loads(ran.out)
     assert (told["level"], ran.err, ran.status) == ("problem", "", 1)
@@ -206,7 +210,7 @@ async def test_json_is_one_object(tmp_path: Path) -> None:
         (("--clip", "no-such-file.wav"), 1, "cannot read no-such-file.wav"),
     ],
 )
-def test_what_the_doctor_cannot_do_is_said_in_a_line(
+def test_unusable_arguments_are_reported_in_one_line(
     arguments: tuple[str, ...],
     status: int,
     error: str,
@@ -221,7 +225,7 @@ def test_what_the_doctor_cannot_do_is_said_in_a_line(
     assert told.count("\n") == 1
 
 
-async def test_a_clip_of_ones_own_is_said(
+async def test_the_operators_own_recording_is_used(
     serve: Serve, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     server = await serve(FakeEngine(lambda job: f"{job.seconds > 2.0}"))
@@ -246,10 +250,10 @@ def wav(path: Path, seconds: float) -> str:
 async def scripted(
     *, program: bool = True, answer_after: int | None = None
 ) -> AsyncIterator[tuple[str, list[Event]]]:
-    """A server that answers "Stop." to everything; yields its URI and what it was sent.
+    """Run a server that answers "Stop."; yield its URI and the events it receives.
 
     Args:
-        program: it has speech-to-text.
+        program: whether it offers speech-to-text.
         answer_after: chunks after which it answers; None = at audio-stop.
     """
     events: list[Event] = []

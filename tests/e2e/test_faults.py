@@ -1,4 +1,4 @@
-"""What goes wrong with one client is told to it, logged once, and no matter to the next."""
+"""Errors of one client: it gets an error event, the log one line, and others are unaffected."""
 
 from __future__ import annotations
 
@@ -23,13 +23,13 @@ from .conftest import Serve
 PATIENCE = 0.5  # seconds; long enough for a client that has something to say
 
 
-def start(**shape: object) -> bytes:
-    """An audio-start in a strange form."""
+def audio_start(**shape: object) -> bytes:
+    """Encode an audio-start event with these fields."""
     return write_event(Event("audio-start", {"rate": 16000, "width": 2, "channels": 1, **shape}))
 
 
 async def refused(server: Server, data: bytes, log: pytest.LogCaptureFixture) -> str:
-    """Send data, assert that it is refused and the next client served; return the code."""
+    """Assert that data is refused and the next client is served; return the error code."""
     async with server.peer() as peer:
         error = await peer.send(data).error()
     assert error.text
@@ -67,7 +67,7 @@ async def refused(server: Server, data: bytes, log: pytest.LogCaptureFixture) ->
     ],
     ids=lambda data: data[:60].decode("ascii", "replace").strip() or "empty line",
 )
-async def test_what_is_not_the_protocol_is_refused(
+async def test_input_that_is_not_wyoming_is_refused(
     server: Server, data: bytes, caplog: pytest.LogCaptureFixture
 ) -> None:
     assert await refused(server, data, caplog) == "protocol"
@@ -92,25 +92,27 @@ async def test_what_is_not_the_protocol_is_refused(
         ("channels", None, "protocol"),
     ],
 )
-async def test_a_format_that_is_none_is_refused(
+async def test_an_impossible_audio_format_is_refused(
     server: Server, key: str, value: object, code: str, caplog: pytest.LogCaptureFixture
 ) -> None:
-    assert await refused(server, start(**{key: value}), caplog) == code
+    assert await refused(server, audio_start(**{key: value}), caplog) == code
 
 
-async def test_a_chunk_in_a_format_that_is_none_is_refused(
+async def test_a_chunk_in_an_impossible_format_is_refused(
     server: Server, caplog: pytest.LogCaptureFixture
 ) -> None:
     *before, _ = utterance(tone(0.5))
     chunk = Event("audio-chunk", {"rate": 0, "width": 2, "channels": 1}, b"\0\0")
     assert await refused(server, frames([*before, chunk]), caplog) == "audio"
-    assert len(server.engine.decoded) == 1  # the next client's
+    assert len(server.engine.decoded) == 1  # that of the next client
 
 
-async def test_who_sends_on_after_a_fault_still_reads_why(server: Server) -> None:
+async def test_a_client_that_keeps_sending_after_an_error_still_receives_it(
+    server: Server,
+) -> None:
     rest = frames(recording(pcm16(tone(60.0)), PCM, chunk=320))
     async with server.peer() as peer:
-        error = await peer.send(start(width=7) + rest).error()
+        error = await peer.send(audio_start(width=7) + rest).error()
     assert error.code == "audio"
     await server.serves()
 
@@ -121,10 +123,10 @@ async def test_who_sends_on_after_a_fault_still_reads_why(server: Server) -> Non
         ("event_timeout", b""),
         ("event_timeout", b'{"type": "desc'),
         ("idle_timeout", write_event(SelectProgram("faster-whisper").event())),
-        ("audio_timeout", start()),
+        ("audio_timeout", audio_start()),
     ],
 )
-async def test_patience_is_the_operators_choice(serve: Serve, option: str, said: bytes) -> None:
+async def test_the_operator_sets_the_timeouts(serve: Serve, option: str, said: bytes) -> None:
     chosen: dict[str, Any] = {option: PATIENCE}
     server = await serve(**chosen)
     async with server.peer() as peer:
@@ -133,14 +135,14 @@ async def test_patience_is_the_operators_choice(serve: Serve, option: str, said:
     assert f"{PATIENCE:g} s" in error.text
 
 
-async def test_half_a_header_then_silence_is_not_waited_for(
+async def test_a_client_that_stops_within_a_header_times_out(
     serve: Serve, caplog: pytest.LogCaptureFixture
 ) -> None:
     server = await serve(limits=ClientLimits(first_event=PATIENCE))
     assert await refused(server, b'{"type": "desc', caplog) == "timeout"
 
 
-async def test_half_a_payload_then_silence_is_not_waited_for(
+async def test_a_client_that_stops_within_a_payload_times_out(
     serve: Serve, caplog: pytest.LogCaptureFixture
 ) -> None:
     server = await serve(limits=ClientLimits(first_event=PATIENCE, inside_utterance=PATIENCE))
@@ -148,14 +150,14 @@ async def test_half_a_payload_then_silence_is_not_waited_for(
     assert await refused(server, data[: len(data) // 2], caplog) == "timeout"
 
 
-async def test_who_says_nothing_at_all_is_not_waited_for(
+async def test_a_client_that_sends_nothing_times_out(
     serve: Serve, caplog: pytest.LogCaptureFixture
 ) -> None:
     server = await serve(limits=ClientLimits(first_event=PATIENCE))
     assert await refused(server, b"", caplog) == "timeout"
 
 
-async def test_who_stays_silent_between_two_utterances_is_not_waited_for(serve: Serve) -> None:
+async def test_a_client_that_is_idle_between_utterances_times_out(serve: Serve) -> None:
     server = await serve(limits=ClientLimits(between_utterances=PATIENCE))
     async with server.peer() as peer:
         peer.send(frames(utterance(tone(0.5))))
@@ -164,7 +166,7 @@ async def test_who_stays_silent_between_two_utterances_is_not_waited_for(serve: 
     await server.serves()
 
 
-async def test_who_waits_for_the_model_is_waited_for(serve: Serve) -> None:
+async def test_a_client_that_waits_for_the_model_does_not_time_out(serve: Serve) -> None:
     limits = ClientLimits(
         first_event=PATIENCE, between_utterances=PATIENCE, inside_utterance=PATIENCE
     )
@@ -172,7 +174,7 @@ async def test_who_waits_for_the_model_is_waited_for(serve: Serve) -> None:
     async with server.peer() as waiting:
         waiting.send(frames(utterance(tone(0.5))))
         await until(server.engine.decoding.is_set)
-        # A client that is not waited for measures the time.
+        # The timeout of a silent client shows that enough time has passed.
         async with server.peer() as silent:
             assert (await silent.error()).code == "timeout"
         server.engine.release()
@@ -180,7 +182,7 @@ async def test_who_waits_for_the_model_is_waited_for(serve: Serve) -> None:
 
 
 @pytest.mark.parametrize("reset", [False, True], ids=["FIN", "RST"])
-async def test_a_client_that_vanishes_mid_word_is_forgotten(
+async def test_a_client_that_disconnects_during_speech_is_removed(
     server: Server, reset: bool, caplog: pytest.LogCaptureFixture
 ) -> None:
     data = frames(utterance(tone(1.0)))
@@ -197,7 +199,7 @@ async def test_a_client_that_vanishes_mid_word_is_forgotten(
 
 
 @pytest.mark.parametrize("reset", [False, True], ids=["FIN", "RST"])
-async def test_a_client_that_leaves_while_its_job_waits_is_withdrawn(
+async def test_a_queued_job_is_withdrawn_when_its_client_disconnects(
     serve: Serve, reset: bool
 ) -> None:
     server = await serve(FakeEngine(held=True))
@@ -214,7 +216,7 @@ async def test_a_client_that_leaves_while_its_job_waits_is_withdrawn(
     assert [job.seconds for job in server.engine.decoded] == [0.5, 1.0]
 
 
-async def test_a_client_that_leaves_while_it_is_decoded_holds_nobody_up(serve: Serve) -> None:
+async def test_a_client_that_disconnects_during_its_decode_delays_no_other(serve: Serve) -> None:
     server = await serve(FakeEngine(held=True))
     async with server.peer() as leaving, server.client() as patient:
         leaving.send(frames(utterance(tone(2.0))))
@@ -226,14 +228,16 @@ async def test_a_client_that_leaves_while_it_is_decoded_holds_nobody_up(serve: S
         assert await patient.transcript() == "0.5 seconds"
 
 
-async def test_who_half_closes_after_audio_stop_gets_the_transcript(server: Server) -> None:
+async def test_a_client_that_half_closes_after_audio_stop_gets_the_transcript(
+    server: Server,
+) -> None:
     async with server.peer() as peer:
         peer.send(frames(utterance(tone(1.0)))).half_close()
         assert (await peer.receive()).data["text"] == "1.0 seconds"
         assert await peer.rest() == b""
 
 
-async def test_who_half_closes_after_describe_gets_info(server: Server) -> None:
+async def test_a_client_that_half_closes_after_describe_gets_info(server: Server) -> None:
     async with server.peer() as peer:
         peer.send(b'{"type": "describe"}\n').half_close()
         assert (await peer.receive()).type == "info"
@@ -250,7 +254,7 @@ async def test_who_half_closes_after_describe_gets_info(server: Server) -> None:
     ],
     ids=["header", "data", "payload", "utterance"],
 )
-async def test_a_client_that_half_closes_within_an_event_reads_why(
+async def test_a_client_that_half_closes_within_an_event_gets_an_error(
     server: Server, part: bytes, caplog: pytest.LogCaptureFixture
 ) -> None:
     async with server.peer() as peer:
@@ -270,17 +274,17 @@ async def test_a_client_that_half_closes_within_an_event_gets_its_answer_first(
         assert (await peer.error()).code == "protocol"
 
 
-async def test_who_never_reads_is_dropped(serve: Serve, tmp_path: Path) -> None:
-    # A Unix socket, because less than a megabyte of answers fills it.
+async def test_a_client_that_never_reads_is_disconnected(serve: Serve, tmp_path: Path) -> None:
+    # Less than a megabyte of answers fills the buffers of a Unix socket.
     server = await serve(uri=f"unix://{tmp_path}/socket", write_timeout=PATIENCE)
-    async with server.peer() as deaf:
-        deaf.send(write_event(Ping("x" * 200_000).event()) * 20)
+    async with server.peer() as not_reading:
+        not_reading.send(write_event(Ping("x" * 200_000).event()) * 20)
         await until(lambda: server.connections == 1)
         await until(lambda: server.connections == 0)
     await server.serves()
 
 
-async def test_more_clients_than_allowed_are_turned_away(serve: Serve) -> None:
+async def test_clients_beyond_the_limit_are_rejected(serve: Serve) -> None:
     server = await serve(max_connections=2)
     async with server.client() as one:
         await one.ping()
@@ -295,7 +299,7 @@ async def test_more_clients_than_allowed_are_turned_away(serve: Serve) -> None:
         await server.serves()
 
 
-async def test_who_is_turned_away_while_speaking_still_reads_why(serve: Serve) -> None:
+async def test_a_client_rejected_while_sending_still_receives_the_error(serve: Serve) -> None:
     server = await serve(max_connections=1)
     async with server.client() as one:
         await one.ping()
@@ -304,7 +308,7 @@ async def test_who_is_turned_away_while_speaking_still_reads_why(serve: Serve) -
             assert (await second.error()).code == "busy"
 
 
-async def test_a_full_queue_refuses_one_more(serve: Serve) -> None:
+async def test_an_utterance_is_rejected_when_the_queue_is_full(serve: Serve) -> None:
     server = await serve(FakeEngine(held=True), max_waiting=1)
     async with server.client() as decoded, server.client() as queued, server.peer() as refused:
         await decoded.say(tone(0.5))
@@ -319,7 +323,7 @@ async def test_a_full_queue_refuses_one_more(serve: Serve) -> None:
     await server.serves()
 
 
-async def test_an_engine_that_fails_is_told_and_goes_on(
+async def test_an_engine_failure_is_reported_and_the_server_continues(
     serve: Serve, caplog: pytest.LogCaptureFixture
 ) -> None:
     def say(job: Job) -> str:
@@ -332,26 +336,26 @@ async def test_an_engine_that_fails_is_told_and_goes_on(
         error = await peer.send(frames(utterance(tone(2.0)))).error()
     assert error.code == "engine"
     assert "secrets" not in error.text
-    assert "secrets of the model" in caplog.text  # for whoever has to mend it
+    assert "secrets of the model" in caplog.text  # details are only in the log
     await server.serves()
 
 
-async def test_a_fault_ends_one_connection_only(server: Server) -> None:
+async def test_an_error_ends_only_its_own_connection(server: Server) -> None:
     async with server.client() as speaking, server.peer() as broken:
         *audio, stop = utterance(tone(1.0))
         await speaking.send(*audio)
-        assert (await broken.send(start(rate=0)).error()).code == "audio"
+        assert (await broken.send(audio_start(rate=0)).error()).code == "audio"
         await speaking.send(stop)
         assert await speaking.transcript() == "1.0 seconds"
 
 
-async def test_a_crowd_of_broken_clients_is_survived(server: Server) -> None:
+async def test_the_server_survives_many_broken_clients(server: Server) -> None:
     async def attack(number: int) -> None:
         async with server.peer() as peer:
             if number % 3 == 0:
                 assert (await peer.send(b"\xff\n").error()).code == "protocol"
             elif number % 3 == 1:
-                await peer.send(start()).vanish(reset=True)
+                await peer.send(audio_start()).vanish(reset=True)
             else:
                 peer.send(json.dumps({"type": "x" * number}).encode())
 
@@ -360,7 +364,7 @@ async def test_a_crowd_of_broken_clients_is_survived(server: Server) -> None:
     await until(lambda: server.connections == 0)
 
 
-async def test_a_format_that_changes_again_and_again_is_refused(
+async def test_a_format_that_changes_too_often_is_refused(
     server: Server, caplog: pytest.LogCaptureFixture
 ) -> None:
     shapes = [{"rate": rate, "width": 2, "channels": 1} for rate in range(16_000, 16_010)]
@@ -368,7 +372,7 @@ async def test_a_format_that_changes_again_and_again_is_refused(
     assert await refused(server, data, caplog) == "audio"
 
 
-async def test_a_client_is_warned_of_once(
+async def test_each_warning_about_a_client_is_logged_once(
     server: Server, caplog: pytest.LogCaptureFixture
 ) -> None:
     strange = [SelectProgram("other").event(), *utterance(tone(0.1), language="xx")]

@@ -1,6 +1,6 @@
-"""Downloads from a hub, which may be slow, silent, gone or wrong.
+"""Model downloads from a hub that may be slow, silent, unreachable or faulty.
 
-The hub is a real HTTP server on 127.0.0.1 that answers what huggingface_hub asks.
+The hub is a real HTTP server on 127.0.0.1 with the API that huggingface_hub uses.
 """
 
 from __future__ import annotations
@@ -40,11 +40,11 @@ class Hub(ThreadingHTTPServer):
     """Serves one repository.
 
     Args:
-        files: of the repository; None = there is none.
-        code: of the error then, as the real hub gives it; None = any server that answers 404.
-        silent: is asked for every path; where it says so, no answer ever comes.
-        half: of model.bin only the first half comes.
-        name: of the repository.
+        files: content of the repository by file name; None = the repository does not exist.
+        code: error code of the hub for a missing repository; None = a plain 404 answer.
+        silent: returns true for paths that are never answered.
+        half: whether only the first half of model.bin is sent.
+        name: name of the repository.
     """
 
     daemon_threads = True
@@ -155,7 +155,7 @@ def running(hub: Hub) -> Iterator[Hub]:
 
 @pytest.fixture(autouse=True)
 def plain_environment(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    """No proxy, token, cache or offline mode of whoever runs the tests."""
+    """Remove the proxy, token and offline settings of the environment."""
     for name in ("HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY", "HF_TOKEN", "HF_HUB_OFFLINE"):
         monkeypatch.delenv(name, raising=False)
         monkeypatch.delenv(name.lower(), raising=False)
@@ -194,15 +194,15 @@ def test_requests_are_not_in_the_log(tmp_path: Path, caplog: pytest.LogCaptureFi
     assert client.level == before
 
 
-def test_what_was_downloaded_is_found_without_the_hub(tmp_path: Path) -> None:
+def test_a_downloaded_model_is_found_without_the_hub(tmp_path: Path) -> None:
     with running(Hub()) as hub:
         directory = fetched(hub.url, tmp_path)
     assert choose(NAME, [tmp_path]).directory == directory
 
 
 @pytest.mark.parametrize("what", ["/api/models/", "/tree/", "/resolve/"])
-def test_a_hub_that_falls_silent_is_given_up(tmp_path: Path, what: str) -> None:
-    """In at most two tries of 10 s and 3 s between them; here 0.2 s are enough."""
+def test_a_silent_hub_is_not_waited_for(tmp_path: Path, what: str) -> None:
+    """The download is tried at most twice; the timeout is 0.2 s here and 10 s in use."""
     began = time.monotonic()
     with running(Hub(silent=lambda path: what in path)) as hub:
         sentence = failure(hub.url, tmp_path)
@@ -213,8 +213,8 @@ def test_a_hub_that_falls_silent_is_given_up(tmp_path: Path, what: str) -> None:
     assert f"copy a model into {tmp_path}" in sentence
 
 
-def test_a_hub_that_falls_silent_in_the_middle_of_a_file_is_given_up(tmp_path: Path) -> None:
-    """In six tries, each of which takes up what came before."""
+def test_a_hub_that_stalls_within_a_file_is_not_waited_for(tmp_path: Path) -> None:
+    """The download is tried six times, each time from where the last try stopped."""
     began = time.monotonic()
     with running(Hub(half=True)) as hub:
         sentence = failure(hub.url, tmp_path)
@@ -222,7 +222,7 @@ def test_a_hub_that_falls_silent_in_the_middle_of_a_file_is_given_up(tmp_path: P
     assert f"model {NAME!r} cannot be downloaded" in sentence
 
 
-def test_a_hub_that_refuses_is_no_hub(tmp_path: Path) -> None:
+def test_a_refused_connection_is_reported_as_a_hub_that_does_not_respond(tmp_path: Path) -> None:
     with socket.create_server(("127.0.0.1", 0)) as unused:
         hub = f"http://127.0.0.1:{unused.getsockname()[1]}"
     sentence = failure(hub, tmp_path)
@@ -232,7 +232,7 @@ def test_a_hub_that_refuses_is_no_hub(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("code", ["RepoNotFound", None], ids=["hub", "other server"])
-def test_a_repository_that_is_not_there(tmp_path: Path, code: str | None) -> None:
+def test_a_missing_repository_is_reported(tmp_path: Path, code: str | None) -> None:
     with running(Hub(files=None, code=code)) as hub:
         assert failure(hub.url, tmp_path) == (
             f"{hub.url} has no model {NAME!r}, or it is private; check the name given with "
@@ -240,7 +240,7 @@ def test_a_repository_that_is_not_there(tmp_path: Path, code: str | None) -> Non
         )
 
 
-def test_a_disk_that_is_full(tmp_path: Path) -> None:
+def test_a_full_disk_is_reported(tmp_path: Path) -> None:
     with running(Hub()) as hub, largest_file(1_000_000):
         sentence = failure(hub.url, tmp_path)
     assert sentence == (
@@ -249,7 +249,7 @@ def test_a_disk_that_is_full(tmp_path: Path) -> None:
     )
 
 
-def test_a_repository_that_is_no_model(tmp_path: Path) -> None:
+def test_a_repository_without_a_model_is_reported(tmp_path: Path) -> None:
     files = {name: data for name, data in FILES.items() if name != "model.bin"}
     with running(Hub(files)) as hub:
         assert failure(hub.url, tmp_path) == (
@@ -261,7 +261,7 @@ SPECIAL = ["<|endoftext|>", "<|startoftranscript|>", "<|notimestamps|>"]
 
 
 def without_tokenizer(folder: Path, vocabulary: list[str]) -> Path:
-    """Make a folder with a model whose vocabulary is that of no installed package."""
+    """Create a model folder with a vocabulary that no installed package has."""
     folder.mkdir()
     (folder / "vocabulary.json").write_text(json.dumps(vocabulary))
     return folder
@@ -280,7 +280,7 @@ def tokenizer(vocabulary: list[str]) -> bytes:
         (["a"] * 60_000 + ["<|yue|>", *SPECIAL], "openai/whisper-large-v3"),
     ],
 )
-def test_a_tokenizer_that_is_missing_is_that_of_the_models_vocabulary(
+def test_a_missing_tokenizer_is_replaced_by_one_of_the_same_vocabulary(
     tmp_path: Path, vocabulary: list[str], name: str
 ) -> None:
     directory = without_tokenizer(tmp_path / "mine", vocabulary)
@@ -288,10 +288,12 @@ def test_a_tokenizer_that_is_missing_is_that_of_the_models_vocabulary(
     with running(Hub(files, name=name)) as hub:
         fetched = locate_tokenizer(directory, tmp_path, hub=hub.url)
         assert fetched.read_bytes() == files["tokenizer.json"]
-    assert locate_tokenizer(directory, tmp_path, hub=NO_HUB) == fetched  # without the network
+    assert (
+        locate_tokenizer(directory, tmp_path, hub=NO_HUB) == fetched
+    )  # from the download folder
 
 
-def test_a_tokenizer_of_another_vocabulary_is_not_taken(tmp_path: Path) -> None:
+def test_a_tokenizer_of_another_vocabulary_is_refused(tmp_path: Path) -> None:
     directory = without_tokenizer(tmp_path / "mine", ["a", *SPECIAL])
     files = {"tokenizer.json": tokenizer(SPECIAL)}
     with (
@@ -304,7 +306,7 @@ def test_a_tokenizer_of_another_vocabulary_is_not_taken(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("files", [None, {}], ids=["no repository", "no file"])
-def test_a_tokenizer_that_is_nowhere_is_said(
+def test_a_tokenizer_that_the_hub_lacks_is_reported(
     tmp_path: Path, files: dict[str, bytes] | None
 ) -> None:
     directory = without_tokenizer(tmp_path / "mine", ["a", *SPECIAL])
@@ -318,7 +320,7 @@ def test_a_tokenizer_that_is_nowhere_is_said(
         locate_tokenizer(directory, tmp_path, hub=hub.url)
 
 
-def test_a_hub_that_refuses_has_no_tokenizer(tmp_path: Path) -> None:
+def test_a_missing_tokenizer_is_reported_if_the_hub_does_not_respond(tmp_path: Path) -> None:
     directory = without_tokenizer(tmp_path / "mine", ["a", *SPECIAL])
     with pytest.raises(
         ModelError, match=r"mine/tokenizer\.json is missing, .* put the file there"

@@ -1,6 +1,6 @@
-"""What the images start, in a container without Docker: a sentence in, its text out.
+"""The images' commands in containers without Docker: speech is sent, its text comes back.
 
-Every test runs in a process of its own in a container, see tests/support/container.py.
+Every test runs in a child process in a container, see tests/support/container.py.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ from wyoming_faster_whisper.testing.home_assistant import FakeHome, FakeHomeAssi
 
 pytestmark = pytest.mark.model
 
-AUDIOOP = "ignore:'audioop' is deprecated:DeprecationWarning"  # the wyoming library's
+AUDIOOP = "ignore:'audioop' is deprecated:DeprecationWarning"  # from the wyoming library
 TOKEN = "of the supervisor"
 
 Scenario = Callable[[], Coroutine[None, None, None]]
@@ -45,8 +45,8 @@ def in_container(
     """Make a test that runs a scenario in a container.
 
     Args:
-        prepare: fills the folders "data" and "etc" of the folder it is given.
-        volume: where the folder "data" is seen in the container.
+        prepare: fills the folders "data" and "etc" of a given folder.
+        volume: where the folder "data" is mounted in the container.
     """
 
     def decorate(scenario: Scenario) -> Test:
@@ -75,12 +75,12 @@ def in_container(
 
 @cache
 def installed(scratch: Path) -> Path:
-    """What the image has in /opt/server."""
+    """Install what the image has in /opt/server; return the folder."""
     return install(read(ROOT / "Dockerfile")[0], scratch)
 
 
-def tiny_en_in_the_volume(folder: Path) -> None:
-    """The model as the reference server left it in its volume: in the hub's cache."""
+def put_tiny_en_in_volume(folder: Path) -> None:
+    """Create the model in the Hugging Face cache layout, as the reference server stores it."""
     repository = "models--Systran--faster-whisper-tiny.en"
     snapshot = folder / "data" / repository / "snapshots" / "0d3d19a3"
     snapshot.mkdir(parents=True)
@@ -90,12 +90,12 @@ def tiny_en_in_the_volume(folder: Path) -> None:
         (snapshot / file.name).symlink_to(file)
 
 
-def as_the_supervisor_does(folder: Path) -> None:
-    """The options file, with the add-on's own defaults and what a user changed.
+def write_add_on_options(folder: Path) -> None:
+    """Write the options file: the add-on's defaults and some changes of a user.
 
-    The model is there from an earlier start: no hub can be reached.
+    No hub can be reached, so the model is already in the volume.
     """
-    tiny_en_in_the_volume(folder)
+    put_tiny_en_in_volume(folder)
     config = yaml.safe_load((ROOT / "addon" / "config.yaml").read_text())
     chosen = {
         **config["options"],
@@ -108,7 +108,7 @@ def as_the_supervisor_does(folder: Path) -> None:
     options = folder / "data" / "options.json"
     options.write_text(json.dumps(chosen))
     options.chmod(0o600)
-    # A container's own name and that of the Supervisor are known to all add-ons.
+    # Every add-on can resolve its own host name and that of the Supervisor.
     (folder / "etc" / "hosts").write_text(
         f"127.0.0.1 localhost supervisor {HOST_NAME}\n", encoding="ascii"
     )
@@ -117,20 +117,20 @@ def as_the_supervisor_does(folder: Path) -> None:
 @asynccontextmanager
 async def started(image: Stage, command: list[str], **environ: str) -> AsyncIterator[Process]:
     """Run a command as Docker would, with the environment of the image."""
-    environ = {**image.environment, **environ, **of_the_image()}
+    environ = {**image.environment, **environ, **image_paths()}
     async with Process.started(
         folder=Path("/nowhere"), command=command, HF_ENDPOINT=NO_HUB, **environ
     ) as process:
         yield process
 
 
-def of_the_image() -> dict[str, str]:
-    """Where its Python finds what it runs: nothing of the tests'."""
+def image_paths() -> dict[str, str]:
+    """Return the search paths of the image, without those of the tests."""
     return {"PATH": f"/opt/server/bin:{os.environ['PATH']}", "PYTHONPATH": ""}
 
 
-async def transcribes(process: Process, uri: str) -> str:
-    """Assert that the sentence comes back, and that the image's health check is content."""
+async def assert_transcribes(process: Process, uri: str) -> str:
+    """Assert that a recording is transcribed; return the text."""
     async with speaker(uri) as client:
         await client.say(CLIPS["kitchen"].samples)
         text = await client.transcript()
@@ -138,38 +138,38 @@ async def transcribes(process: Process, uri: str) -> str:
     return text
 
 
-async def is_healthy(image: Stage) -> None:
-    ran = await run("env", *image.health_check, folder=Path("/nowhere"), **of_the_image())
+async def assert_healthy(image: Stage) -> None:
+    ran = await run("env", *image.health_check, folder=Path("/nowhere"), **image_paths())
     assert (ran.status, ran.err) == (0, "")
 
 
-def nothing_else_can_be_written() -> None:
+def assert_everything_else_is_read_only() -> None:
     for folder in ("/", "/tmp", "/usr", str(ROOT)):
         with pytest.raises(OSError, match="Read-only file system"):
             Path(folder, "written").touch()
 
 
-@in_container(user=UNPRIVILEGED, prepare=tiny_en_in_the_volume)
-async def test_the_image_serves_the_reference_servers_volume_and_writes_nowhere_else() -> None:
+@in_container(user=UNPRIVILEGED, prepare=put_tiny_en_in_volume)
+async def test_the_image_uses_the_reference_servers_volume_and_writes_nowhere_else() -> None:
     image = read(ROOT / "Dockerfile")[-1]
     assert image.last("USER").text == f"{UNPRIVILEGED}:{UNPRIVILEGED}"
     assert os.getuid() == UNPRIVILEGED
-    nothing_else_can_be_written()
+    assert_everything_else_is_read_only()
     # docker run IMAGE --model tiny.en --language en
     entry = [*image.last("ENTRYPOINT").arguments, "--model", "tiny.en", "--language", "en"]
     async with started(image, entry) as process:
         assert await process.uri() == "tcp://0.0.0.0:10300"
-        await transcribes(process, "tcp://127.0.0.1:10300")
-        await is_healthy(image)
+        await assert_transcribes(process, "tcp://127.0.0.1:10300")
+        await assert_healthy(image)
         process.signal(signal.SIGTERM)
         assert await process.ended() == 0
     assert "Loaded /data/models--Systran--faster-whisper-tiny.en/snapshots" in process.log
     assert "WARNING" not in process.log
 
 
-@in_container(user=911, prepare=tiny_en_in_the_volume, volume="/config")
-async def test_the_linuxserver_containers_command_line_starts_it() -> None:
-    nothing_else_can_be_written()
+@in_container(user=911, prepare=put_tiny_en_in_volume, volume="/config")
+async def test_the_command_line_of_the_linuxserver_container_works() -> None:
+    assert_everything_else_is_read_only()
     image = read(ROOT / "Dockerfile")[-1]
     command = [
         *("python3", "-m", "wyoming_faster_whisper", "--uri", "tcp://0.0.0.0:10300"),
@@ -178,20 +178,20 @@ async def test_the_linuxserver_containers_command_line_starts_it() -> None:
     ]
     async with started(Stage("", ""), command, TMPDIR="/run/whisper-temp") as process:
         assert await process.uri() == "tcp://0.0.0.0:10300"
-        # Is the port open? That is how it waits for the server.
+        # The linuxserver container waits for the server until its port is open.
         _, writer = await asyncio.open_connection("localhost", 10300)
         writer.close()
         await writer.wait_closed()
-        await transcribes(process, "tcp://localhost:10300")
-        await is_healthy(image)
+        await assert_transcribes(process, "tcp://localhost:10300")
+        await assert_healthy(image)
         process.signal(signal.SIGTERM)
         assert await process.ended() == 0
     assert "Loaded /config/models--Systran--faster-whisper-tiny.en/snapshots" in process.log
 
 
-@in_container(user=0, prepare=as_the_supervisor_does)
-async def test_the_add_on_serves_what_its_options_say_and_home_assistant_is_told() -> None:
-    nothing_else_can_be_written()
+@in_container(user=0, prepare=write_add_on_options)
+async def test_the_add_on_applies_its_options_and_announces_itself() -> None:
+    assert_everything_else_is_read_only()
     image = read(ROOT / "addon" / "Dockerfile")[-1]
     home = FakeHome()
     home.add("light.kitchen", "Kitchen Light")
@@ -204,24 +204,24 @@ async def test_the_add_on_serves_what_its_options_say_and_home_assistant_is_told
         async with speaker(uri) as client:
             [program] = (await client.describe()).asr
         assert [model.name for model in program.models] == ["tiny.en"]
-        text = await transcribes(process, uri)
-        assert not text.endswith("."), "the text style is not the chosen one"
-        await is_healthy(image)
+        text = await assert_transcribes(process, uri)
+        assert not text.endswith("."), "the text style 'command' was not applied"
+        await assert_healthy(image)
         await process.logged("announced this server to Home Assistant")
         await process.logged("Names from Home Assistant: 1")
         process.signal(signal.SIGTERM)
         assert await process.ended() == 0
     assert "DEBUG:" in process.log
     assert "WARNING" not in process.log
-    assert "mDNS" not in process.log, "it would be found twice"
+    assert "mDNS" not in process.log, "Home Assistant would discover the server twice"
     assert TOKEN not in process.log
     assert "of the hub" not in process.log
 
 
 class Supervisor:
-    """The part of the Supervisor's API that add-ons use, on http://supervisor.
+    """The part of the Supervisor's API that the add-on uses, on http://supervisor.
 
-    Discovery, and the way to Home Assistant's names.
+    It has the discovery API and the websocket proxy to Home Assistant.
     """
 
     def __init__(self) -> None:
@@ -257,13 +257,13 @@ class Supervisor:
         self, headers: Mapping[str, str], body: dict[str, Any]
     ) -> tuple[int, dict[str, Any]]:
         if self._asked == 1:
-            return 503, {"result": "error"}  # it is starting itself
+            return 503, {"result": "error"}  # as while the Supervisor starts
         if headers.get("authorization") != f"Bearer {TOKEN}":
             return 401, {"result": "error"}
         if set(body) != {"service", "config"}:
             return 400, {"result": "error"}
         if body["service"] != "wyoming":
-            return 403, {"result": "error"}  # not in the add-on's config
+            return 403, {"result": "error"}  # a service that is not in the add-on's config
         self._found.set_result(body["config"]["uri"])
         return 200, {"result": "ok", "data": {"uuid": "1f2e"}}
 

@@ -1,4 +1,4 @@
-"""A server comes, loads, serves, is asked to go, and lets those who speak finish."""
+"""Start and stop of a server: loading, listening, and finishing running utterances."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from .conftest import Serve
 
 
 class SlowLoad:
-    """A model that is loaded when the test says so."""
+    """Loader that blocks until finish() is called."""
 
     def __init__(self, engine: FakeEngine) -> None:
         self.engine = engine
@@ -36,7 +36,7 @@ class SlowLoad:
         self._go.set()
 
 
-async def test_requests_before_the_model_is_there_wait_and_are_answered(serve: Serve) -> None:
+async def test_requests_before_the_model_is_loaded_are_answered_after_it(serve: Serve) -> None:
     load = SlowLoad(FakeEngine())
     server = await serve(load.engine, load=load)
     await until(load.begun.is_set)
@@ -53,7 +53,7 @@ async def test_requests_before_the_model_is_there_wait_and_are_answered(serve: S
     assert before.asr[0].models[0].installed
 
 
-async def test_a_request_that_waits_is_the_warm_up(serve: Serve) -> None:
+async def test_a_waiting_request_replaces_the_warm_up(serve: Serve) -> None:
     load = SlowLoad(FakeEngine())
     server = await serve(load.engine, load=load)
     async with server.client() as client:
@@ -64,7 +64,7 @@ async def test_a_request_that_waits_is_the_warm_up(serve: Serve) -> None:
     assert not load.engine.warmed_up
 
 
-async def test_a_model_that_nobody_waits_for_is_warmed_up(serve: Serve) -> None:
+async def test_a_model_is_warmed_up_if_no_request_is_waiting(serve: Serve) -> None:
     load = SlowLoad(FakeEngine())
     server = await serve(load.engine, load=load)
     load.finish()
@@ -72,7 +72,7 @@ async def test_a_model_that_nobody_waits_for_is_warmed_up(serve: Serve) -> None:
     assert load.engine.warmed_up
 
 
-async def test_a_model_that_does_not_load_ends_the_server(serve: Serve) -> None:
+async def test_a_model_that_cannot_be_loaded_stops_the_server(serve: Serve) -> None:
     load = SlowLoad(FakeEngine())
     server = await serve(load=load)
     load.finish(ModelError("there is no such model"))
@@ -80,7 +80,9 @@ async def test_a_model_that_does_not_load_ends_the_server(serve: Serve) -> None:
         await server.running
 
 
-async def test_who_waits_for_a_model_that_does_not_load_is_told(serve: Serve) -> None:
+async def test_a_client_waiting_for_a_model_that_cannot_be_loaded_gets_an_error(
+    serve: Serve,
+) -> None:
     load = SlowLoad(FakeEngine())
     server = await serve(load=load)
     async with server.client() as client:
@@ -92,7 +94,7 @@ async def test_who_waits_for_a_model_that_does_not_load_is_told(serve: Serve) ->
         assert event.data["code"] == "model"
 
 
-async def test_a_server_that_stops_finishes_what_it_decodes(serve: Serve) -> None:
+async def test_a_stopping_server_finishes_running_decodes(serve: Serve) -> None:
     server = await serve(FakeEngine(held=True))
     async with server.client() as client:
         await client.say(tone(1.0))
@@ -104,7 +106,7 @@ async def test_a_server_that_stops_finishes_what_it_decodes(serve: Serve) -> Non
         await closing
 
 
-async def test_a_server_that_stops_hears_out_who_speaks(serve: Serve) -> None:
+async def test_a_stopping_server_lets_a_speaker_finish(serve: Serve) -> None:
     server = await serve()
     *audio, stop = utterance(tone(1.0))
     async with server.client() as client:
@@ -117,7 +119,7 @@ async def test_a_server_that_stops_hears_out_who_speaks(serve: Serve) -> None:
         await closing
 
 
-async def test_a_server_that_stops_hears_out_who_speaks_again(serve: Serve) -> None:
+async def test_a_stopping_server_lets_a_speaker_finish_a_second_utterance(serve: Serve) -> None:
     server = await serve(FakeEngine(held=True))
     *audio, stop = utterance(tone(1.0))
     async with server.client() as client:
@@ -132,7 +134,9 @@ async def test_a_server_that_stops_hears_out_who_speaks_again(serve: Serve) -> N
         await closing
 
 
-async def test_a_server_that_stops_answers_what_was_cut_too(serve: Serve) -> None:
+async def test_a_stopping_server_answers_an_utterance_that_hit_the_length_limit(
+    serve: Serve,
+) -> None:
     server = await serve(FakeEngine(held=True), max_audio_seconds=1.0)
     async with server.client() as client:
         await client.say(tone(0.5))
@@ -146,7 +150,7 @@ async def test_a_server_that_stops_answers_what_was_cut_too(serve: Serve) -> Non
         await closing
 
 
-async def test_a_server_that_stops_waits_for_no_idle_client(serve: Serve) -> None:
+async def test_a_stopping_server_does_not_wait_for_idle_clients(serve: Serve) -> None:
     server = await serve()
     async with server.client() as idle, server.client() as silent:
         await idle.say(tone(0.5))
@@ -157,7 +161,7 @@ async def test_a_server_that_stops_waits_for_no_idle_client(serve: Serve) -> Non
         assert await silent.client.read_event() is None
 
 
-async def test_a_server_that_stops_takes_nobody_new(serve: Serve) -> None:
+async def test_a_stopping_server_accepts_no_new_clients(serve: Serve) -> None:
     server = await serve(FakeEngine(held=True))
     async with server.client() as client:
         await client.say(tone(0.5))
@@ -171,7 +175,7 @@ async def test_a_server_that_stops_takes_nobody_new(serve: Serve) -> None:
         await closing
 
 
-async def test_a_server_can_stop_before_its_model_is_there(serve: Serve) -> None:
+async def test_a_server_can_stop_before_its_model_is_loaded(serve: Serve) -> None:
     load = SlowLoad(FakeEngine())
     server = await serve(load=load)
     await until(load.begun.is_set)
@@ -180,15 +184,17 @@ async def test_a_server_can_stop_before_its_model_is_there(serve: Serve) -> None
 
 
 async def stopping(server: Server) -> asyncio.Task[None]:
-    """Ask a server to stop; return the task that closes it, once it takes nobody new."""
+    """Ask a server to stop; return the closing task once new clients are refused."""
     server.service.stop()
     await server.running
     closing = asyncio.create_task(server.service.close())
-    await asyncio.sleep(0)  # its first step closes the socket
+    await asyncio.sleep(0)  # the first step of the task closes the socket
     return closing
 
 
-async def test_a_unix_socket_goes_with_its_server(serve: Serve, tmp_path: Path) -> None:
+async def test_a_unix_socket_is_removed_when_its_server_stops(
+    serve: Serve, tmp_path: Path
+) -> None:
     path = tmp_path / "socket"
     server = await serve(uri=f"unix://{path}")
     assert path.is_socket()
@@ -196,7 +202,9 @@ async def test_a_unix_socket_goes_with_its_server(serve: Serve, tmp_path: Path) 
     assert not path.exists()
 
 
-async def test_a_unix_socket_of_somebody_else_stays(serve: Serve, tmp_path: Path) -> None:
+async def test_a_unix_socket_that_another_server_replaced_is_kept(
+    serve: Serve, tmp_path: Path
+) -> None:
     path = tmp_path / "socket"
     one = await serve(uri=f"unix://{path}")
     path.unlink()
@@ -208,28 +216,28 @@ async def test_a_unix_socket_of_somebody_else_stays(serve: Serve, tmp_path: Path
 async def test_a_unix_socket_left_behind_is_replaced(serve: Serve, tmp_path: Path) -> None:
     path = tmp_path / "socket"
     abandoned = await asyncio.start_unix_server(lambda reader, writer: None, path)
-    path.rename(tmp_path / "kept")  # so that nobody tidies it away
+    path.rename(tmp_path / "kept")  # so that asyncio does not remove it
     abandoned.close()
     (tmp_path / "kept").rename(path)
     server = await serve(uri=f"unix://{path}")
     await server.serves()
 
 
-async def test_a_unix_socket_in_use_is_left_alone(serve: Serve, tmp_path: Path) -> None:
+async def test_a_unix_socket_in_use_is_kept(serve: Serve, tmp_path: Path) -> None:
     server = await serve(uri=f"unix://{tmp_path}/socket")
     with pytest.raises(SettingError, match="another server is listening on it"):
         await serve(uri=f"unix://{tmp_path}/socket")
     await server.serves()
 
 
-async def test_a_file_that_is_no_socket_is_left_alone(serve: Serve, tmp_path: Path) -> None:
+async def test_a_file_that_is_not_a_socket_is_kept(serve: Serve, tmp_path: Path) -> None:
     (tmp_path / "diary").write_text("dear diary")
     with pytest.raises(SettingError, match="the path is a file, not a socket"):
         await serve(uri=f"unix://{tmp_path}/diary")
     assert (tmp_path / "diary").read_text() == "dear diary"
 
 
-async def test_a_port_in_use_is_named(serve: Serve) -> None:
+async def test_a_port_in_use_is_reported(serve: Serve) -> None:
     server = await serve()
     with pytest.raises(SettingError) as caught:
         await serve(uri=server.uri)
@@ -239,7 +247,7 @@ async def test_a_port_in_use_is_named(serve: Serve) -> None:
     await server.serves()
 
 
-async def test_two_servers_serve_side_by_side(serve: Serve) -> None:
+async def test_two_servers_in_one_process_do_not_interfere(serve: Serve) -> None:
     one = await serve(model="tiny.en")
     two = await serve(FakeEngine(lambda job: "the other one"), model="base")
     async with one.client() as client:

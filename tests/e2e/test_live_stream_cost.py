@@ -1,4 +1,4 @@
-"""A microphone's stream costs no more than it must."""
+"""Read coalescing: how often a live stream is read, and how late the answer is."""
 
 from __future__ import annotations
 
@@ -17,12 +17,12 @@ from wyoming_faster_whisper.transports.lifecycle import ClientLimits
 from wyoming_faster_whisper.transports.wyoming.connection import Connection
 from wyoming_faster_whisper.transports.wyoming.framing import write_event
 
-DECODE = 0.2  # seconds that one takes
-BURST = 1.0  # seconds before a stream can be told to be live
+DECODE = 0.2  # seconds per decode
+BURST = 1.0  # seconds before a stream can be recognised as live
 
 
 class CountingReader(asyncio.StreamReader):
-    """Knows how often it was read."""
+    """StreamReader that counts its reads."""
 
     reads = 0
 
@@ -36,16 +36,16 @@ async def vad() -> SpeechDetector:
     return LoudnessVad()
 
 
-async def spoken(
+async def send_speech(
     speech: float, silence: float = 0.0, *, pace: float = 0.01, pause: float = 0.0
 ) -> tuple[str, float, int]:
-    """What is answered, how long after audio-stop, in how many reads.
+    """Send one utterance; return text, seconds from audio-stop to the answer, number of reads.
 
     Args:
-        speech: seconds of it.
-        silence: seconds behind it.
+        speech: seconds of speech.
+        silence: seconds of silence after the speech.
         pace: seconds between two chunks of 10 ms.
-        pause: seconds of silence after which to guess.
+        pause: seconds of silence before a guess.
     """
     ours, theirs = socket.socketpair()
     async with House(lambda job: DECODE) as house:
@@ -81,30 +81,30 @@ async def spoken(
         return Transcript.from_event(answer).text, waited, reader.reads
 
 
-def test_what_may_be_a_live_stream_is_read_a_few_chunks_at_a_time() -> None:
-    text, waited, reads = run(spoken(BURST))
+def test_a_possible_live_stream_is_read_every_20_ms() -> None:
+    text, waited, reads = run(send_speech(BURST))
     assert text == f"{BURST:.1f} seconds"
     assert reads <= BURST / 0.02 + 3
-    assert waited <= DECODE + 0.021  # and the rest
+    assert waited <= DECODE + 0.021  # one read-coalescing delay later
 
 
-def test_a_live_stream_is_read_ten_chunks_at_a_time() -> None:
-    text, waited, reads = run(spoken(4.0))
+def test_a_live_stream_is_read_every_100_ms() -> None:
+    text, waited, reads = run(send_speech(4.0))
     assert text == "4.0 seconds"
     assert reads <= BURST / 0.02 + 3.0 / 0.1 + 5
     assert waited <= DECODE + 0.101
 
 
-def test_a_pause_is_noticed_in_time_and_the_end_of_it_at_once() -> None:
-    """While the guess is decoded, less often in between."""
-    text, waited, reads = run(spoken(4.0, 0.7, pause=0.128))
+def test_read_coalescing_does_not_delay_the_answer_after_a_pause() -> None:
+    """The stream is read every 20 ms in the pause, but every 50 ms while a guess is decoded."""
+    text, waited, reads = run(send_speech(4.0, 0.7, pause=0.128))
     assert text.endswith("seconds")
-    assert waited <= 0.021  # the guess was there
+    assert waited <= 0.021  # the guess was already decoded
     in_pause = 0.2 / 0.02 + DECODE / 0.05 + 0.4 / 0.02
     assert reads <= BURST / 0.02 + 3.0 / 0.064 + in_pause + 5
 
 
-def test_who_sends_faster_than_he_speaks_is_not_held_up() -> None:
-    text, waited, _ = run(spoken(1.5, pace=0.0))
+def test_a_client_that_sends_faster_than_real_time_is_not_delayed() -> None:
+    text, waited, _ = run(send_speech(1.5, pace=0.0))
     assert text == "1.5 seconds"
     assert waited <= DECODE + 0.021

@@ -1,4 +1,4 @@
-"""The metrics' address, and what a conversation leaves there."""
+"""Metrics, liveness and readiness over HTTP."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ def address(server: Server) -> str:
 
 
 async def metrics(server: Server) -> dict[str, float]:
-    """Every line of ours: its name with its labels, and the number."""
+    """Return our metrics: name with labels, without the prefix, to value."""
     answer = await get(address(server), "/metrics")
     assert answer.status == 200
     assert answer.headers["content-type"].startswith("text/plain; version=")
@@ -31,11 +31,11 @@ async def metrics(server: Server) -> dict[str, float]:
     return {name: float(value) for name, value in pairs}
 
 
-async def test_there_are_none_unless_they_are_asked_for(server: Server) -> None:
+async def test_metrics_are_off_by_default(server: Server) -> None:
     assert server.service.metrics_url is None
 
 
-async def test_where_nothing_is_nobody_is_kept_waiting(serve: Serve) -> None:
+async def test_an_unknown_path_is_answered_and_the_connection_closed(serve: Serve) -> None:
     answer = await get(address(await serve(metrics_port=0)), "/nothing")
     assert (answer.status, answer.headers["connection"]) == (404, "close")
 
@@ -59,7 +59,7 @@ async def test_an_utterance_is_counted(serve: Serve) -> None:
     assert found['sessions{transport="wyoming"}'] == 1
 
 
-async def test_a_browser_is_counted_as_one(serve: Serve) -> None:
+async def test_a_browser_is_counted_as_a_web_session(serve: Serve) -> None:
     server = await serve(metrics_port=0, web_port=0)
     async with browser(server) as client:
         await client.say(tone(1.0))
@@ -79,7 +79,7 @@ async def test_an_error_is_counted_by_its_code(serve: Serve) -> None:
 
 async def test_an_utterance_that_fails_is_counted(serve: Serve) -> None:
     def fail(_: object) -> str:
-        raise RuntimeError("the model is tired")
+        raise RuntimeError("out of memory")
 
     server = await serve(FakeEngine(fail), metrics_port=0)
     async with server.client() as client:
@@ -90,7 +90,7 @@ async def test_an_utterance_that_fails_is_counted(serve: Serve) -> None:
     assert found['errors_total{code="engine"}'] == 1
 
 
-async def test_an_utterance_whose_client_left_is_counted(serve: Serve) -> None:
+async def test_an_utterance_whose_client_disconnected_is_counted(serve: Serve) -> None:
     engine = FakeEngine(held=True)
     server = await serve(engine, metrics_port=0)
     async with server.client() as first, server.client() as second:
@@ -105,7 +105,7 @@ async def test_an_utterance_whose_client_left_is_counted(serve: Serve) -> None:
     assert (await metrics(server))['utterances_total{outcome="left"}'] == 1
 
 
-async def test_it_lives_before_it_is_ready(serve: Serve) -> None:
+async def test_the_server_is_alive_before_it_is_ready(serve: Serve) -> None:
     loaded = threading.Event()
 
     def load() -> Engine:
@@ -125,7 +125,7 @@ async def test_it_lives_before_it_is_ready(serve: Serve) -> None:
     assert (await metrics(server))["model_ready"] == 1
 
 
-async def test_a_port_in_use_is_an_error_that_names_the_option(serve: Serve) -> None:
+async def test_a_metrics_port_in_use_is_an_error_that_names_the_option(serve: Serve) -> None:
     port = address(await serve(metrics_port=0)).rpartition(":")[2]
     with pytest.raises(SettingError, match="--metrics-port"):
         await serve(metrics_port=port)

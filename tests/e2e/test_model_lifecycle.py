@@ -1,4 +1,4 @@
-"""The model hangs, or sleeps, and clients hear of the one and not of the other."""
+"""Hung decodes and idle unload, as clients see them."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from .conftest import Serve
 PATIENCE = 0.5  # seconds
 
 
-async def test_a_model_that_hangs_is_replaced(serve: Serve) -> None:
+async def test_a_hung_model_is_replaced(serve: Serve) -> None:
     hung, sound = FakeEngine(held=True), FakeEngine()
     engines = [hung, sound]
     server = await serve(hung, load=lambda: engines.pop(0), decode_timeout=PATIENCE)
@@ -24,7 +24,7 @@ async def test_a_model_that_hangs_is_replaced(serve: Serve) -> None:
     assert len(sound.decoded) == 1
 
 
-async def test_a_second_model_that_hangs_ends_the_server(serve: Serve) -> None:
+async def test_a_second_hung_model_stops_the_server(serve: Serve) -> None:
     engines = [FakeEngine(held=True), FakeEngine(held=True)]
     waiting = list(engines)
     server = await serve(load=lambda: waiting.pop(0), decode_timeout=PATIENCE)
@@ -38,12 +38,12 @@ async def test_a_second_model_that_hangs_ends_the_server(serve: Serve) -> None:
         engine.release()
 
 
-async def test_a_model_that_sleeps_is_loaded_while_the_audio_arrives(serve: Serve) -> None:
+async def test_an_unloaded_model_is_reloaded_while_the_audio_arrives(serve: Serve) -> None:
     server = await serve(unload_after=PATIENCE)
     await until(server.engine.unloaded.is_set)
     async with server.client() as client:
         await client.describe()
-        assert server.engine.unloaded.is_set()  # a question is no need for it
+        assert server.engine.unloaded.is_set()  # describe does not need the model
         *audio, stop = utterance(tone(1.0))
         await client.send(*audio)
         await until(lambda: not server.engine.unloaded.is_set())
@@ -51,7 +51,7 @@ async def test_a_model_that_sleeps_is_loaded_while_the_audio_arrives(serve: Serv
         assert await client.transcript() == "1.0 seconds"
 
 
-async def test_who_wakes_a_model_that_has_no_room_any_more_is_told_and_the_server_lives(
+async def test_a_reload_without_enough_memory_is_reported_and_the_server_continues(
     serve: Serve,
 ) -> None:
     class Large(FakeEngine):

@@ -1,4 +1,4 @@
-"""Names from a Home Assistant that is really asked, over a websocket."""
+"""Names fetched from a fake Home Assistant over a real websocket."""
 
 from __future__ import annotations
 
@@ -35,18 +35,22 @@ def home() -> FakeHome:
     return fake
 
 
-async def test_names_come_in_the_order_of_their_use() -> None:
+async def test_names_are_ordered_by_use() -> None:
     async with FakeHomeAssistant(home()) as hass:
         names = await HomeAssistant(hass.api, "secret").names()
     assert names == (
-        *("Den", "Snug", "Upstairs"),  # in use, the snug by a device
+        *(
+            "Den",
+            "Snug",
+            "Upstairs",
+        ),  # areas and floors with exposed entities; Snug through a device
         *("Lamp", "Standing Light", "Shopping List"),
         *("Store Room", "Attic"),
         "Warmth",
     )
 
 
-async def test_a_home_where_nothing_is_exposed_has_its_areas() -> None:
+async def test_a_home_without_exposed_entities_still_has_its_areas() -> None:
     fake = home()
     fake.hidden |= set(fake.friendly)
     async with FakeHomeAssistant(fake) as hass:
@@ -54,46 +58,46 @@ async def test_a_home_where_nothing_is_exposed_has_its_areas() -> None:
     assert names == ("Den", "Store Room", "Snug", "Upstairs", "Attic")
 
 
-async def test_a_home_without_floors_is_an_older_one() -> None:
+async def test_an_older_home_assistant_without_floors_works() -> None:
     async with FakeHomeAssistant(home(), unknown=["config/floor_registry/list"]) as hass:
         names = await HomeAssistant(hass.api, "secret").names()
     assert "Den" in names
     assert "Upstairs" not in names
 
 
-async def test_a_wrong_token_is_said_to_be_one() -> None:
+async def test_a_rejected_token_is_reported() -> None:
     async with FakeHomeAssistant(home()) as hass:
         with pytest.raises(HomeAssistantError, match="does not accept the token"):
             await HomeAssistant(hass.api, "guess").names()
 
 
-async def test_a_token_must_be_an_administrators() -> None:
+async def test_a_token_must_belong_to_an_administrator() -> None:
     async with FakeHomeAssistant(home(), admin=False) as hass:
         with pytest.raises(HomeAssistantError, match="administrator"):
             await HomeAssistant(hass.api, "secret").names()
 
 
-async def test_nobody_there_is_an_error_of_ours() -> None:
+async def test_an_unreachable_home_assistant_raises_an_error() -> None:
     async with FakeHomeAssistant(home()) as hass:
         api = hass.api
     with pytest.raises(HomeAssistantError, match="ws://"):
         await HomeAssistant(api, "secret").names()
 
 
-async def test_one_that_says_nothing_is_left_alone_in_time() -> None:
+async def test_a_silent_home_assistant_is_not_waited_for_beyond_the_timeout() -> None:
     async with FakeHomeAssistant(home()) as hass:
         hass.go.clear()
         with pytest.raises(HomeAssistantError, match="did not answer"):
             await HomeAssistant(hass.api, "secret", timeout=0.1).names()
 
 
-def test_a_url_that_is_none_is_refused() -> None:
+def test_an_unusable_url_is_refused() -> None:
     with pytest.raises(SettingError, match="hass-api"):
         HomeAssistant("homeassistant.local", "secret")
 
 
 class Source:
-    """Names that come when the test says so."""
+    """Source of names that answers when the test calls say() or fail()."""
 
     def __init__(self) -> None:
         self.asked = 0
@@ -129,14 +133,14 @@ async def test_the_first_utterance_waits_for_names() -> None:
     assert await waiting == ("Ecobee",)
 
 
-async def test_it_waits_no_longer_than_its_patience() -> None:
+async def test_an_utterance_waits_for_names_no_longer_than_max_wait() -> None:
     cache = NameCache(Source(), max_wait=0.01)
     cache.refresh()
     assert await cache.wait() == ()
     await cache.close()
 
 
-async def test_only_the_first_waits_in_vain() -> None:
+async def test_only_the_first_utterance_waits_for_names_that_do_not_arrive() -> None:
     source = Source()
     cache = NameCache(source, max_wait=0.01)
     cache.refresh()
@@ -147,7 +151,7 @@ async def test_only_the_first_waits_in_vain() -> None:
     await cache.close()
 
 
-async def test_who_has_names_does_not_wait_for_newer_ones() -> None:
+async def test_an_utterance_does_not_wait_for_newer_names() -> None:
     source = Source()
     cache = NameCache(source, max_wait=10)
     cache.refresh()
@@ -161,7 +165,7 @@ async def test_who_has_names_does_not_wait_for_newer_ones() -> None:
     assert cache.names == ("Nanit",)
 
 
-async def test_a_failure_keeps_the_names_and_is_warned_of_once(
+async def test_a_failed_fetch_keeps_the_names_and_causes_one_warning(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
     caplog.set_level(logging.WARNING)
@@ -181,7 +185,7 @@ async def test_a_failure_keeps_the_names_and_is_warned_of_once(
     ]
 
 
-async def test_nobody_waits_for_a_home_assistant_that_fails() -> None:
+async def test_an_utterance_does_not_wait_after_a_failed_fetch() -> None:
     source = Source()
     cache = NameCache(source, max_wait=1e9)
     cache.refresh()
@@ -193,7 +197,7 @@ async def test_nobody_waits_for_a_home_assistant_that_fails() -> None:
     await cache.close()
 
 
-async def test_fetches_keep_their_distance() -> None:
+async def test_fetches_keep_a_minimum_interval() -> None:
     now = 0.0
     source = Source()
     cache = NameCache(source, interval=60, clock=lambda: now)
@@ -209,7 +213,7 @@ async def test_fetches_keep_their_distance() -> None:
     assert source.asked == 2
 
 
-async def test_two_who_speak_share_a_fetch() -> None:
+async def test_two_utterances_share_one_fetch() -> None:
     source = Source()
     cache = NameCache(source)
     cache.refresh()
@@ -219,7 +223,9 @@ async def test_two_who_speak_share_a_fetch() -> None:
     assert source.asked == 1
 
 
-async def test_an_utterance_is_decoded_with_the_names_of_request_and_home(serve: Serve) -> None:
+async def test_an_utterance_is_decoded_with_names_from_the_request_and_the_home(
+    serve: Serve,
+) -> None:
     engine = FakeEngine()
     async with FakeHomeAssistant(home()) as hass:
         server = await serve(
@@ -236,7 +242,7 @@ async def test_an_utterance_is_decoded_with_the_names_of_request_and_home(serve:
     assert "Secret" not in names
 
 
-async def test_a_home_assistant_that_is_gone_costs_a_warning_and_no_answer(
+async def test_an_unreachable_home_assistant_causes_one_warning_and_no_lost_answer(
     serve: Serve, caplog: pytest.LogCaptureFixture
 ) -> None:
     async with FakeHomeAssistant(home()) as hass:

@@ -1,4 +1,4 @@
-"""The page in a real browser, before a server whose engine the test holds."""
+"""The web page in Chromium, with a fake engine."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ async def page(tmp_path: Path) -> AsyncIterator[Page]:
         yield opened
 
 
-async def test_escape_forgets_what_was_said(serve: Serve, page: Page) -> None:
+async def test_escape_discards_the_utterance(serve: Serve, page: Page) -> None:
     engine = FakeEngine()
     server = await serve(engine, web_port=0, partials="off")
     await page.open(f"http://{address(server)}")
@@ -41,7 +41,7 @@ async def test_escape_forgets_what_was_said(serve: Serve, page: Page) -> None:
     assert await page.text("#problem") == ""
 
 
-async def test_a_page_from_another_machine_says_why_there_is_no_microphone(
+async def test_a_page_opened_from_another_machine_explains_the_missing_microphone(
     serve: Serve, page: Page
 ) -> None:
     server = await serve(web_port=0, web_names=ELSEWHERE)
@@ -54,7 +54,7 @@ async def test_a_page_from_another_machine_says_why_there_is_no_microphone(
     assert await page.evaluate("document.querySelector('#speak').disabled")
 
 
-async def test_an_error_of_the_servers_is_shown_and_the_next_press_works(
+async def test_a_server_error_is_shown_and_the_next_utterance_works(
     serve: Serve, page: Page
 ) -> None:
     server = await serve(web_port=0, max_connections=1)

@@ -1,4 +1,4 @@
-"""The page in a real Firefox, before a server whose engine the test holds."""
+"""The web page in Firefox, with a fake engine."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from tests.support.web import address
 
 from .conftest import Serve
 
-LONG = "Nothing of it is so long that the button leaves the window. " * 20
+LONG = "This sentence is repeated until the text is longer than the window. " * 20
 _KIND = "document.querySelector('#text').dataset.kind"
 
 
@@ -22,7 +22,7 @@ async def page(tmp_path: Path) -> AsyncIterator[Page]:
         yield opened
 
 
-async def test_what_is_said_into_firefox_is_answered(serve: Serve, page: Page) -> None:
+async def test_speech_in_firefox_is_transcribed(serve: Serve, page: Page) -> None:
     server = await serve(web_port=0)
     await page.open(f"http://{address(server)}")
     for _ in range(2):
@@ -32,7 +32,7 @@ async def test_what_is_said_into_firefox_is_answered(serve: Serve, page: Page) -
         await page.until(f"{_KIND} === 'final'")
         assert "seconds" in await page.text("#text")
     assert "text after you pressed stop" in await page.text("#timings")
-    # However long a text is, who speaks next need not look for the button.
+    # A long text must not push the button out of the window.
     await page.evaluate(f"document.querySelector('#text').textContent = {LONG!r}")
     await page.click("#speak")
     await page.until("document.body.dataset.state === 'listening'")

@@ -1,4 +1,4 @@
-"""Nothing of this house leaves it."""
+"""No telemetry."""
 
 from __future__ import annotations
 
@@ -8,8 +8,8 @@ import sys
 from pathlib import Path
 
 
-def test_the_vad_leaves_no_trace(tmp_path: Path) -> None:
-    """ONNX Runtime, left alone, keeps a device id and a queue of reports under $HOME."""
+def test_the_vad_writes_no_telemetry_files(tmp_path: Path) -> None:
+    """By default, ONNX Runtime stores a device id and queued telemetry reports under $HOME."""
     code = (
         "import numpy as np; from wyoming_faster_whisper.speech.vad import Vad;"
         "Vad().probabilities(np.zeros(16000, np.float32))"

@@ -1,4 +1,4 @@
-"""Whether this CPU runs the backend is found out in a child process, once."""
+"""Probe of the backend on this CPU: it runs in a child process, and only once."""
 
 from __future__ import annotations
 
@@ -20,31 +20,31 @@ ILLEGAL = command("import os, signal; os.kill(os.getpid(), signal.SIGILL)")
 
 
 def counted(folder: Path) -> tuple[str, ...]:
-    """Works, and leaves a line behind each time."""
+    """Return a probe that succeeds and appends a dot to a file."""
     return command(f"open({str(folder / 'runs')!r}, 'a').write('.')")
 
 
-def test_this_machine_runs_it(tmp_path: Path) -> None:
+def test_a_successful_probe_is_not_repeated(tmp_path: Path) -> None:
     check_backend(tmp_path)
-    check_backend(tmp_path, ILLEGAL)  # not asked again
+    check_backend(tmp_path, ILLEGAL)  # the earlier success is remembered
 
 
-def test_an_illegal_instruction_becomes_a_sentence(tmp_path: Path) -> None:
-    for _ in range(2):  # what did not work is tried again
+def test_an_illegal_instruction_becomes_an_error_message(tmp_path: Path) -> None:
+    for _ in range(2):  # a failed probe is repeated
         with pytest.raises(ModelError) as caught:
             check_backend(tmp_path / "data", ILLEGAL)
         assert str(caught.value).startswith(f"this CPU ({platform.machine()}) cannot run ctr")
         assert "a trial ended with SIGILL" in str(caught.value)
 
 
-def test_a_library_that_is_missing_is_named(tmp_path: Path) -> None:
+def test_a_missing_library_is_named(tmp_path: Path) -> None:
     with pytest.raises(
         ModelError, match=r"do not run on this machine: ImportError: libfoo\.so\.1$"
     ):
         check_backend(tmp_path, command("raise ImportError('libfoo.so.1')"))
 
 
-def test_what_worked_is_tried_again_with_another_library_or_cpu(tmp_path: Path) -> None:
+def test_the_probe_is_repeated_for_another_library_version(tmp_path: Path) -> None:
     for _ in range(2):
         check_backend(tmp_path, counted(tmp_path))
     assert (tmp_path / "runs").read_text() == "."
@@ -54,14 +54,14 @@ def test_what_worked_is_tried_again_with_another_library_or_cpu(tmp_path: Path) 
     assert (tmp_path / "runs").read_text() == ".."
 
 
-def test_where_nothing_can_be_kept_it_is_tried_each_time(tmp_path: Path) -> None:
+def test_without_a_writable_folder_the_probe_runs_each_time(tmp_path: Path) -> None:
     (tmp_path / "file").touch()
     for _ in range(2):
         check_backend(tmp_path / "file" / "data", counted(tmp_path))
     assert (tmp_path / "runs").read_text() == ".."
 
 
-def test_a_trial_that_cannot_be_made_is_no_reason_to_stop(
+def test_a_probe_that_cannot_run_causes_only_a_warning(
     tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     check_backend(tmp_path, (str(tmp_path / "no-such-python"),))
@@ -77,7 +77,7 @@ def test_a_trial_that_cannot_be_made_is_no_reason_to_stop(
         ("x86_64", "nothing of use", False),
     ],
 )
-def test_only_a_cpu_that_may_be_too_old_is_tried(
+def test_only_a_cpu_that_may_be_too_old_is_probed(
     machine: str, cpuinfo: str, ordinary: bool
 ) -> None:
     assert is_ordinary(machine, cpuinfo) is ordinary

@@ -1,4 +1,4 @@
-"""Servers as operators start and end them: processes, signals, exit statuses."""
+"""Server processes: signals, exit statuses and error messages."""
 
 from __future__ import annotations
 
@@ -24,14 +24,14 @@ from wyoming_faster_whisper.testing import tone
 from .conftest import StartProcess
 
 HERE = ("--uri", "tcp://127.0.0.1:0")
-# One thread and no trial of batches: the machine is not to be kept busy by the warm-up.
+# One thread and a batch of one keep the warm-up short.
 TINY = (*HERE, "--model", "tiny.en", "--max-batch", "1", "--cpu-threads", "1")
 SIGNALS = [signal.SIGTERM, signal.SIGINT, signal.SIGHUP]
 
 
 @dataclass
 class SilentHub:
-    """A model hub that takes connections and never says anything."""
+    """A model hub that accepts connections and never answers."""
 
     url: str = ""
     asked: asyncio.Event = field(default_factory=asyncio.Event)
@@ -44,7 +44,7 @@ class SilentHub:
         self.url = f"http://127.0.0.1:{self.server.sockets[0].getsockname()[1]}"
 
     def close(self) -> None:
-        """Break all connections and take no more."""
+        """Abort all connections and accept no more."""
         assert self.server is not None
         self.server.close()
         for writer in self.connections:
@@ -54,11 +54,11 @@ class SilentHub:
         self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter
     ) -> None:
         self.connections.append(writer)
-        if await reader.read(1):  # not only looking whether somebody is there
+        if await reader.read(1):  # a request, rather than a check of whether the port is open
             self.asked.set()
 
     async def first_request(self) -> None:
-        """Wait until somebody wants a model."""
+        """Wait for the first request."""
         async with asyncio.timeout(DEADLINE):
             await self.asked.wait()
 
@@ -71,7 +71,7 @@ async def hub() -> AsyncIterator[SilentHub]:
     hub.close()
 
 
-async def test_it_listens_and_says_what_it_is_before_the_model_is_there(
+async def test_info_is_sent_before_the_model_is_loaded(
     start_process: StartProcess, hub: SilentHub
 ) -> None:
     process = await start_process(*HERE, "--model", "small", HF_ENDPOINT=hub.url)
@@ -83,7 +83,7 @@ async def test_it_listens_and_says_what_it_is_before_the_model_is_there(
 
 
 @pytest.mark.parametrize("number", SIGNALS)
-async def test_a_signal_ends_it_while_the_hub_is_silent(
+async def test_a_signal_stops_the_server_while_the_hub_is_silent(
     start_process: StartProcess, hub: SilentHub, number: signal.Signals
 ) -> None:
     process = await start_process(*HERE, "--model", "small", HF_ENDPOINT=hub.url)
@@ -96,7 +96,7 @@ async def test_a_signal_ends_it_while_the_hub_is_silent(
 
 
 def blocking_module(folder: Path, name: str) -> str:
-    """Return a PYTHONPATH on which the import of a module tells so and does not end."""
+    """Return a PYTHONPATH on which the import of a module prints a line and blocks."""
     folder.mkdir()
     (folder / f"{name}.py").write_text(
         "import os, time\n"
@@ -109,7 +109,7 @@ def blocking_module(folder: Path, name: str) -> str:
 
 @pytest.mark.parametrize("number", SIGNALS)
 @pytest.mark.parametrize("module", ["logging", "asyncio", "argparse", "soxr"])
-async def test_a_signal_during_the_imports_ends_it(
+async def test_a_signal_during_the_imports_stops_the_server(
     start_process: StartProcess, tmp_path: Path, module: str, number: signal.Signals
 ) -> None:
     path = blocking_module(tmp_path / "modules", module)
@@ -121,7 +121,7 @@ async def test_a_signal_during_the_imports_ends_it(
 
 
 @pytest.mark.parametrize("module", ["asyncio", "json"])
-async def test_a_signal_during_the_add_ons_imports_ends_it(tmp_path: Path, module: str) -> None:
+async def test_a_signal_during_the_imports_stops_the_add_on(tmp_path: Path, module: str) -> None:
     path = blocking_module(tmp_path / "modules", module)
     command = (sys.executable, "-m", "wyoming_faster_whisper.commands.addon")
     folder = tmp_path / "data"
@@ -131,7 +131,7 @@ async def test_a_signal_during_the_add_ons_imports_ends_it(tmp_path: Path, modul
         assert await process.ended() == 0
 
 
-async def test_a_signal_ends_it_while_it_starts(
+async def test_a_signal_during_the_start_stops_the_server(
     start_process: StartProcess, tmp_path: Path
 ) -> None:
     path = blocking_module(tmp_path / "modules", "prometheus_client")
@@ -143,7 +143,7 @@ async def test_a_signal_ends_it_while_it_starts(
     assert "Traceback" not in process.log
 
 
-async def test_under_nohup_a_hangup_ends_nothing(
+async def test_under_nohup_a_hangup_does_not_stop_the_server(
     start_process: StartProcess, hub: SilentHub, tmp_path: Path
 ) -> None:
     async with Process.started(
@@ -190,21 +190,23 @@ ADDON, HEALTH_CHECK = (
     ],
     ids=lambda value: " ".join(value[1:])[-40:] if isinstance(value, tuple) else str(value),
 )
-async def test_the_exit_status_is_the_same_where_standard_error_is_closed(
+async def test_a_closed_standard_error_does_not_change_the_exit_status(
     tmp_path: Path, command: tuple[str, ...], status: int, closed: str
 ) -> None:
     ran = await run("sh", "-c", f"exec {shlex.join(command)} {closed}", folder=tmp_path)
     assert ran.status == status
 
 
-async def test_a_closed_standard_error_is_no_file_that_is_opened_later(tmp_path: Path) -> None:
+async def test_a_closed_standard_error_is_replaced_by_dev_null(tmp_path: Path) -> None:
     program = "import os; from wyoming_faster_whisper.process import open_stderr; open_stderr(); "
     program += "print(os.readlink('/proc/self/fd/2'))"
     call = f"exec {shlex.join((sys.executable, '-c', program))} 2>&-"
     assert (await run("sh", "-c", call, folder=tmp_path)).out == "/dev/null\n"
 
 
-async def test_two_servers_run_side_by_side(start_process: StartProcess, hub: SilentHub) -> None:
+async def test_two_server_processes_do_not_interfere(
+    start_process: StartProcess, hub: SilentHub
+) -> None:
     options = (*HERE, "--model", "small")
     one = await start_process(*options, HF_ENDPOINT=hub.url)
     two = await start_process(*options, HF_ENDPOINT=hub.url)
@@ -213,7 +215,7 @@ async def test_two_servers_run_side_by_side(start_process: StartProcess, hub: Si
         assert await to_one.describe() == await to_two.describe()
 
 
-async def test_a_unix_socket_comes_and_goes_with_it(
+async def test_a_unix_socket_exists_while_the_server_runs(
     start_process: StartProcess, hub: SilentHub, tmp_path: Path
 ) -> None:
     uri = f"unix://{tmp_path}/socket"
@@ -226,7 +228,7 @@ async def test_a_unix_socket_comes_and_goes_with_it(
     assert not (tmp_path / "socket").exists()
 
 
-async def test_a_second_signal_ends_it_at_once(
+async def test_a_second_signal_stops_the_server_immediately(
     start_process: StartProcess, hub: SilentHub
 ) -> None:
     process = await start_process(*HERE, "--model", "small", HF_ENDPOINT=hub.url)
@@ -241,7 +243,7 @@ async def test_a_second_signal_ends_it_at_once(
     assert "Traceback" not in process.log
 
 
-def one_sentence(log: str) -> str:
+def only_error(log: str) -> str:
     """Return the log's only error, which must be its last line."""
     assert "Traceback" not in log
     *before, last = log.splitlines()
@@ -250,15 +252,15 @@ def one_sentence(log: str) -> str:
     return last
 
 
-async def test_a_model_that_is_nowhere_ends_it(start_process: StartProcess) -> None:
+async def test_an_unavailable_model_ends_the_server(start_process: StartProcess) -> None:
     process = await start_process(*HERE, "--model", "small")
     assert await process.ended() == 1
-    sentence = one_sentence(process.log)
+    sentence = only_error(process.log)
     for word in ("'small'", "http://127.0.0.1:9", "install the package extra 'models'"):
         assert word in sentence
 
 
-async def test_who_waits_for_a_model_that_does_not_come_is_told(
+async def test_a_client_waiting_for_an_unavailable_model_gets_an_error(
     start_process: StartProcess, hub: SilentHub
 ) -> None:
     process = await start_process(*HERE, "--model", "small", HF_ENDPOINT=hub.url)
@@ -271,27 +273,29 @@ async def test_who_waits_for_a_model_that_does_not_come_is_told(
         assert event.type == "error"
         assert event.data["code"] == "model"
         assert await process.ended() == 1
-    assert "'small'" in one_sentence(process.log)
+    assert "'small'" in only_error(process.log)
 
 
-async def test_a_model_that_may_not_be_downloaded_ends_it(
+async def test_a_model_that_may_not_be_downloaded_ends_the_server(
     start_process: StartProcess, hub: SilentHub
 ) -> None:
     options = ("--model", "small", "--local-files-only")
     process = await start_process(*HERE, *options, HF_ENDPOINT=hub.url)
     assert await process.ended() == 1
-    assert "--local-files-only" in one_sentence(process.log)
+    assert "--local-files-only" in only_error(process.log)
     assert hub.connections == []
 
 
-async def test_a_damaged_model_ends_it(start_process: StartProcess, tmp_path: Path) -> None:
+async def test_a_damaged_model_ends_the_server(
+    start_process: StartProcess, tmp_path: Path
+) -> None:
     damaged = tmp_path / "damaged"
     damaged.mkdir()
     (damaged / "config.json").write_text("{}")
     (damaged / "model.bin").write_bytes(b"\0" * 1000)
     process = await start_process(*HERE, "--model", str(damaged))
     assert await process.ended() == 1
-    assert str(damaged) in one_sentence(process.log)
+    assert str(damaged) in only_error(process.log)
 
 
 LFS_POINTER = b"version https://git-lfs.github.com/spec/v1\noid sha256:1a5a\nsize 75537502\n"
@@ -310,7 +314,7 @@ CUT_OFF = VERSION_6 + b"\x0c\0WhisperSpec\0\x03\0\0\0\x01\0\0\0" + b"\x02\0a\0"
     ],
     ids=["LFS pointer", "web page", "empty", "cut off", "another format"],
 )
-async def test_what_lies_in_place_of_a_model_bin_is_said(
+async def test_the_error_names_what_was_found_instead_of_model_bin(
     start_process: StartProcess, tmp_path: Path, content: bytes, words: str
 ) -> None:
     folder = tmp_path / "mine"
@@ -321,7 +325,7 @@ async def test_what_lies_in_place_of_a_model_bin_is_said(
     (folder / "model.bin").write_bytes(content)
     process = await start_process(*HERE, "--model", str(folder))
     assert await process.ended() == 1
-    assert f"error: {folder / 'model.bin'} {words}" in one_sentence(process.log)
+    assert f"error: {folder / 'model.bin'} {words}" in only_error(process.log)
 
 
 @pytest.mark.parametrize(
@@ -336,26 +340,26 @@ async def test_what_lies_in_place_of_a_model_bin_is_said(
     ],
     ids=lambda value: value[0] if isinstance(value, list) else None,
 )
-async def test_an_option_that_cannot_be_served_ends_it(
+async def test_an_unusable_option_ends_the_server(
     start_process: StartProcess, options: list[str], words: list[str]
 ) -> None:
     process = await start_process(*options)
     assert await process.ended() == 2
     assert process.log.count("\n") == 1
     for word in words:
-        assert word in one_sentence(process.log)
+        assert word in only_error(process.log)
 
 
-async def test_a_port_in_use_ends_it(start_process: StartProcess, hub: SilentHub) -> None:
+async def test_a_port_in_use_ends_the_server(start_process: StartProcess, hub: SilentHub) -> None:
     taken = hub.url.replace("http", "tcp")
     process = await start_process("--uri", taken, "--model", "small", HF_ENDPOINT=hub.url)
     assert await process.ended() == 2
-    assert f"cannot listen on {taken}: " in one_sentence(process.log)
+    assert f"cannot listen on {taken}: " in only_error(process.log)
     assert hub.connections == []
 
 
 class OverPipes(AsyncClient):
-    """The wyoming library's client, at the pipes of a server."""
+    """The wyoming library's client, connected to the pipes of a server."""
 
     def __init__(self, process: Process) -> None:
         super().__init__(read_timeout=DEADLINE)
@@ -363,7 +367,7 @@ class OverPipes(AsyncClient):
         self._writer = process.process.stdin
 
 
-async def test_it_speaks_over_pipes(start_process: StartProcess, hub: SilentHub) -> None:
+async def test_the_server_can_use_pipes(start_process: StartProcess, hub: SilentHub) -> None:
     process = await start_process("--uri", "stdio://", "--model", "small", HF_ENDPOINT=hub.url)
     client = Speaker(OverPipes(process))
     assert (await client.describe()).asr[0].name == "faster-whisper"
@@ -374,7 +378,7 @@ async def test_it_speaks_over_pipes(start_process: StartProcess, hub: SilentHub)
 
 
 @pytest.mark.model
-async def test_it_transcribes_over_pipes(start_process: StartProcess) -> None:
+async def test_speech_is_transcribed_over_pipes(start_process: StartProcess) -> None:
     process = await start_process("--uri", "stdio://", "--model", "tiny.en")
     client = Speaker(OverPipes(process))
     for name in ("time", "lights"):
@@ -384,7 +388,7 @@ async def test_it_transcribes_over_pipes(start_process: StartProcess) -> None:
 
 
 @pytest.mark.parametrize("given", ["<&-", ">&-", "</dev/null"])
-async def test_stdio_that_is_closed_or_nothing_is_refused(tmp_path: Path, given: str) -> None:
+async def test_closed_or_redirected_stdio_is_refused(tmp_path: Path, given: str) -> None:
     command = f'exec "{sys.executable}" -m wyoming_faster_whisper --uri stdio:// {given}'
     process = await asyncio.create_subprocess_exec(
         *("sh", "-c", command),
@@ -395,7 +399,7 @@ async def test_stdio_that_is_closed_or_nothing_is_refused(tmp_path: Path, given:
     )
     _, log = await process.communicate()
     assert process.returncode == 2
-    assert "stdio:// needs pipes" in one_sentence(log.decode())
+    assert "stdio:// needs pipes" in only_error(log.decode())
 
 
 async def test_stdio_without_pipes_is_refused(tmp_path: Path) -> None:
@@ -411,11 +415,11 @@ async def test_stdio_without_pipes_is_refused(tmp_path: Path) -> None:
         )
         _, log = await process.communicate()
     assert process.returncode == 2
-    assert "stdio:// needs pipes" in one_sentence(log.decode())
+    assert "stdio:// needs pipes" in only_error(log.decode())
 
 
 @pytest.mark.model
-async def test_a_signal_ends_it_when_nobody_speaks(start_process: StartProcess) -> None:
+async def test_a_signal_stops_an_idle_server(start_process: StartProcess) -> None:
     process = await start_process(*TINY)
     await process.ready()
     async with process.client() as idle:
@@ -427,7 +431,7 @@ async def test_a_signal_ends_it_when_nobody_speaks(start_process: StartProcess) 
 
 
 @pytest.mark.model
-async def test_a_signal_lets_who_speaks_finish(start_process: StartProcess) -> None:
+async def test_after_a_signal_a_speaker_may_finish(start_process: StartProcess) -> None:
     process = await start_process(*TINY)
     async with process.client() as client:
         *audio, stop = utterance(CLIPS["lights"].samples)
@@ -441,14 +445,14 @@ async def test_a_signal_lets_who_speaks_finish(start_process: StartProcess) -> N
 
 
 @pytest.mark.model
-async def test_a_second_signal_in_the_middle_of_a_decode_ends_it_without_a_crash(
+async def test_a_second_signal_during_a_decode_does_not_crash_the_server(
     start_process: StartProcess,
 ) -> None:
     process = await start_process(*TINY)
     await process.ready()
     async with process.client() as client:
         await client.send(*utterance(np.tile(CLIPS["weather"].samples, 40)))
-        # The first answer is far away; the one to a ping comes when all has been taken.
+        # The answer to a ping shows that the server has read all the audio.
         await client.ping()
         process.signal(signal.SIGTERM)
         await process.logged("SIGTERM: finishing")
@@ -459,13 +463,13 @@ async def test_a_second_signal_in_the_middle_of_a_decode_ends_it_without_a_crash
 
 
 @pytest.mark.model
-async def test_the_add_ons_command_line_starts_it(
+async def test_the_command_line_of_the_stock_add_on_works(
     start_process: StartProcess, tmp_path: Path
 ) -> None:
     data = str(tmp_path / "data")
     process = await start_process(
-        # The add-on listens on 0.0.0.0:10300. Here nothing is announced to the network of
-        # whoever runs the tests.
+        # The add-on listens on 0.0.0.0:10300; a loopback address keeps --zeroconf from
+        # announcing the test server on the network.
         *("--uri", "tcp://127.0.0.1:0", "--zeroconf"),
         *("--model", "auto", "--stt-library", "auto", "--beam-size", "0"),
         *("--language", "en", "--initial-prompt", "null", "--whisper-task", "transcribe"),
@@ -475,14 +479,14 @@ async def test_the_add_ons_command_line_starts_it(
         [program] = (await client.describe()).asr
         assert program.name == "faster-whisper"
         assert [described.name for described in program.models] == ["base-int8"]
-        await process.ready()  # which may take longer than a client waits for an answer
+        await process.ready()  # loading may take longer than the timeout of the client
         await client.say(CLIPS["lights"].samples)
         assert CLIPS["lights"].heard_in(await client.transcript())
     process.signal(signal.SIGTERM)
     assert await process.ended() == 0
 
 
-async def test_the_add_ons_flags_are_all_taken(
+async def test_every_flag_of_the_stock_add_on_is_accepted(
     start_process: StartProcess, hub: SilentHub, tmp_path: Path
 ) -> None:
     process = await start_process(
@@ -500,7 +504,7 @@ async def test_the_add_ons_flags_are_all_taken(
         assert process.log.count(f"WARNING:wyoming_faster_whisper.commands.cli:{flag} ") == 1
 
 
-# A process of a user without a passwd entry and HOME, as `docker run --user 12345` starts it.
+# A user without a passwd entry and HOME, as with `docker run --user 12345`.
 NO_HOME = """
 import os, sys
 os.environ.pop("HOME", None)
@@ -517,7 +521,9 @@ def without_home(command: str) -> tuple[str, ...]:
 
 @pytest.mark.model
 @pytest.mark.parametrize("data_dir", [True, False])
-async def test_a_user_without_a_home_directory_is_served(tmp_path: Path, data_dir: bool) -> None:
+async def test_a_user_without_a_home_directory_can_run_the_server(
+    tmp_path: Path, data_dir: bool
+) -> None:
     options = ("--data-dir", str(tmp_path)) if data_dir else ()
     async with Process.started(
         *(*TINY, *options),
@@ -532,13 +538,15 @@ async def test_a_user_without_a_home_directory_is_served(tmp_path: Path, data_di
 
 
 @pytest.mark.parametrize("option", ["--data-dir", "--download-dir", "--model"])
-async def test_a_home_directory_that_does_not_exist_ends_it(tmp_path: Path, option: str) -> None:
+async def test_a_home_directory_that_does_not_exist_ends_the_server(
+    tmp_path: Path, option: str
+) -> None:
     options = (*HERE, option, "~54321/models")
     async with Process.started(
         *options, folder=tmp_path, command=without_home("serve")
     ) as process:
         assert await process.ended() == 2
-        assert "~54321/models cannot be used" in one_sentence(process.log)
+        assert "~54321/models cannot be used" in only_error(process.log)
 
 
 async def test_the_doctor_needs_no_home_directory(tmp_path: Path) -> None:
@@ -548,7 +556,7 @@ async def test_the_doctor_needs_no_home_directory(tmp_path: Path) -> None:
     assert "Traceback" not in ran.err
 
 
-# A server that ends, and says so, as soon as it connects to anything or asks for a name.
+# A server that exits with a message as soon as it connects to anything or resolves a name.
 OFFLINE = """
 import os, sys
 
@@ -565,7 +573,7 @@ sys.exit(cli.serve(sys.argv[1:]))
 
 @pytest.fixture
 def without_tokenizer(tmp_path: Path) -> Path:
-    """A folder with the packaged tiny.en, but for its tokenizer."""
+    """Create a folder with the packaged tiny.en without its tokenizer."""
     packaged = locate(choose("tiny.en", []), tmp_path, local_files_only=True)
     folder = tmp_path / "mine"
     folder.mkdir()
@@ -575,7 +583,7 @@ def without_tokenizer(tmp_path: Path) -> Path:
 
 
 @pytest.mark.model
-async def test_offline_a_model_without_tokenizer_is_served_and_nothing_goes_out(
+async def test_offline_a_model_without_a_tokenizer_works_and_connects_to_nothing(
     tmp_path: Path, without_tokenizer: Path
 ) -> None:
     async with Process.started(

@@ -1,4 +1,4 @@
-"""What one client can take from the others: not their memory, their turn or their place."""
+"""Limits on memory, queue and connections, which protect clients from each other."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ from .conftest import Serve
 PATIENCE = 0.5  # seconds; long enough for a client that has something to say
 
 
-async def test_who_never_ends_an_utterance_piles_up_two_at_most(serve: Serve) -> None:
+async def test_a_client_that_never_stops_buffers_two_utterances_at_most(serve: Serve) -> None:
     server = await serve(FakeEngine(held=True), max_audio_seconds=1.0)
     *endless, _ = recording(pcm16(tone(2.0)), PCM, chunk=320)
     async with server.peer() as greedy, server.client() as other:
@@ -47,12 +47,12 @@ async def test_who_never_ends_an_utterance_piles_up_two_at_most(serve: Serve) ->
         assert server.memory.used == 0
 
 
-async def test_a_reset_is_seen_while_an_answer_is_waited_for(serve: Serve) -> None:
+async def test_a_reset_is_detected_while_an_answer_is_pending(serve: Serve) -> None:
     server = await serve(FakeEngine(held=True))
     async with server.client() as first, server.peer() as leaving:
         await first.say(tone(0.5))
         await until(server.engine.decoding.is_set)
-        # More than asyncio reads ahead: it does not look at the socket any more.
+        # More than asyncio buffers, so it has stopped reading from the socket.
         leaving.send(frames(utterance(tone(2.0)) * 10))
         await until(lambda: server.waiting == 1)
         await leaving.vanish(reset=True)
@@ -60,7 +60,7 @@ async def test_a_reset_is_seen_while_an_answer_is_waited_for(serve: Serve) -> No
         assert server.withdrawn == 1
 
 
-async def test_more_audio_than_there_is_memory_for_is_refused(server: Server) -> None:
+async def test_audio_beyond_the_memory_limit_is_refused(server: Server) -> None:
     server.memory.limit = 3 * 32_000
     *audio, stop = utterance(tone(2.0))
     async with server.client() as speaking, server.peer() as refused:
@@ -73,8 +73,8 @@ async def test_more_audio_than_there_is_memory_for_is_refused(server: Server) ->
     assert server.memory.used == 0
 
 
-async def test_what_was_said_is_not_held_for_who_has_gone(serve: Serve) -> None:
-    """Not until Python looks for cycles, either."""
+async def test_audio_of_a_disconnected_client_is_freed(serve: Serve) -> None:
+    """It is freed at once, without the garbage collector."""
     server = await serve()
     gc.collect()
     gc.disable()
@@ -92,7 +92,7 @@ async def test_what_was_said_is_not_held_for_who_has_gone(serve: Serve) -> None:
         gc.enable()
 
 
-async def test_one_chunk_with_more_audio_than_there_is_memory_for_is_refused(
+async def test_one_chunk_beyond_the_memory_limit_is_refused(
     serve: Serve,
 ) -> None:
     server = await serve(max_audio_memory=1)  # MB: 31 s
@@ -100,7 +100,7 @@ async def test_one_chunk_with_more_audio_than_there_is_memory_for_is_refused(
     async with server.peer() as refused, server.peer() as other:
         assert (await refused.send(data).error()).code == "busy"
         await until(lambda: server.memory.used == 0)
-        other.send(data[:1_000_000])  # the rest is announced, and never comes
+        other.send(data[:1_000_000])  # the rest of the announced payload is never sent
         await until(lambda: server.memory.used > 900_000)
         await until(
             lambda: all(
@@ -112,7 +112,7 @@ async def test_one_chunk_with_more_audio_than_there_is_memory_for_is_refused(
     assert server.memory.used == 0
 
 
-async def test_how_much_sound_is_held_is_the_operators_choice(serve: Serve) -> None:
+async def test_the_operator_sets_the_audio_memory_limit(serve: Serve) -> None:
     server = await serve(max_audio_memory=1)  # MB: 31 s
     async with server.peer() as refused:
         error = await refused.send(frames(utterance(tone(40.0)))).error()
@@ -120,7 +120,9 @@ async def test_how_much_sound_is_held_is_the_operators_choice(serve: Serve) -> N
     await server.serves()
 
 
-async def test_the_rest_of_a_long_recording_is_not_decoded_for_who_left(serve: Serve) -> None:
+async def test_the_rest_of_a_long_recording_is_not_decoded_after_a_disconnect(
+    serve: Serve,
+) -> None:
     left = threading.Event()
 
     def say(job: Job) -> str:
@@ -143,8 +145,10 @@ async def test_the_rest_of_a_long_recording_is_not_decoded_for_who_left(serve: S
     assert len(server.engine.decoded) == 2
 
 
-async def test_nor_is_it_for_who_left_with_more_to_say(serve: Serve) -> None:
-    """Nobody reads to the end of what it sent while its first answer is awaited."""
+async def test_the_rest_of_a_long_recording_is_not_decoded_if_more_utterances_follow(
+    serve: Serve,
+) -> None:
+    """While its first answer is pending, the server has not read to the end of the stream."""
     left = threading.Event()
 
     def say(job: Job) -> str:
@@ -166,7 +170,7 @@ async def test_nor_is_it_for_who_left_with_more_to_say(serve: Serve) -> None:
     assert len(server.engine.decoded) == 2
 
 
-async def test_a_long_recording_is_decoded_for_who_half_closed_where_nobody_waits(
+async def test_a_half_closed_clients_recording_is_decoded_if_no_other_client_waits(
     serve: Serve,
 ) -> None:
     server = await serve()
@@ -176,7 +180,7 @@ async def test_a_long_recording_is_decoded_for_who_half_closed_where_nobody_wait
     assert len(server.engine.decoded) > 1
 
 
-async def test_a_byte_now_and_then_is_no_event(serve: Serve) -> None:
+async def test_a_client_that_trickles_bytes_times_out(serve: Serve) -> None:
     server = await serve(limits=ClientLimits(first_event=PATIENCE))
 
     async def trickle(peer: Peer) -> None:
@@ -190,12 +194,12 @@ async def test_a_byte_now_and_then_is_no_event(serve: Serve) -> None:
         trickling.cancel()
 
 
-async def test_a_server_that_stops_does_not_wait_for_who_does_not_read(
+async def test_a_stopping_server_does_not_wait_for_a_client_that_does_not_read(
     serve: Serve, tmp_path: Path
 ) -> None:
     server = await serve(uri=f"unix://{tmp_path}/socket", limits=ClientLimits(write=1000.0))
-    async with server.peer() as deaf:
-        deaf.send(write_event(Ping("x" * 200_000).event()) * 20)
+    async with server.peer() as not_reading:
+        not_reading.send(write_event(Ping("x" * 200_000).event()) * 20)
         await until(lambda: server.connections == 1)
         [connection] = server.listener._connections.values()
         await until(lambda: connection._writer.transport.get_write_buffer_size() > 0)
@@ -204,7 +208,7 @@ async def test_a_server_that_stops_does_not_wait_for_who_does_not_read(
         assert server.connections == 0
 
 
-async def test_a_crowd_that_is_turned_away_is_one_line_in_the_log(
+async def test_many_rejected_clients_cause_few_log_lines(
     serve: Serve, caplog: pytest.LogCaptureFixture
 ) -> None:
     server = await serve(max_connections=1, limits=ClientLimits(linger=1000.0))
@@ -213,7 +217,7 @@ async def test_a_crowd_that_is_turned_away_is_one_line_in_the_log(
         for _ in range(64):
             peer = await crowd.enter_async_context(server.peer())
             assert (await peer.receive()).data["code"] == "busy"
-        # Nobody has the time to tell the next one why.
+        # With 64 rejections in progress, the next client gets no error event.
         late = await crowd.enter_async_context(server.peer())
         assert await late.rest() == b""
     told = [

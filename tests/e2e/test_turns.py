@@ -1,4 +1,4 @@
-"""Turns over the wire: where the server ends them, and what comes before the transcript."""
+"""Endpointing and partial text over the Wyoming protocol."""
 
 from __future__ import annotations
 
@@ -36,15 +36,15 @@ from .conftest import Serve
 COMMAND = np.concatenate([tone(1.0), silence(1.0)])
 
 
-async def types(client: Speaker, last: str) -> list[Event]:
-    """What the server says until an event of that type."""
+async def events_until(client: Speaker, last: str) -> list[Event]:
+    """Receive events up to and including one of this type."""
     events = [await client.receive()]
     while events[-1].type != last:
         events.append(await client.receive())
     return events
 
 
-async def test_info_says_who_ends_the_turn_and_whether_text_is_streamed(serve: Serve) -> None:
+async def test_info_announces_endpointing_and_partial_text(serve: Serve) -> None:
     server = await serve(vad_endpointing=0.7, partials="auto")
     async with server.client() as client:
         [program] = (await client.describe()).asr
@@ -58,33 +58,33 @@ async def test_a_turn_is_answered_without_audio_stop(serve: Serve, endpointing: 
     async with server.client() as client:
         *audio, stop = utterance(np.concatenate([COMMAND, silence(0.5)]))
         await client.send(*audio)
-        started, stopped, answer = await types(client, "transcript")
+        started, stopped, answer = await events_until(client, "transcript")
         assert VoiceStarted.from_event(started).timestamp == 0
         assert VoiceStopped.from_event(stopped).timestamp == pytest.approx(1000, abs=40)
         assert Transcript.from_event(answer).text != ""
-        # The rest is drained, audio-stop included, and the next turn is a new one.
+        # The rest of the turn, up to audio-stop, is discarded; the next one is a new turn.
         await client.send(*chunks(pcm16(tone(1.0)), PCM), stop)
         assert await client.ping("nothing more?") == "nothing more?"
         await client.send(*audio)
-        assert len(await types(client, "transcript")) == 3
+        assert len(await events_until(client, "transcript")) == 3
 
 
 @pytest.mark.parametrize("endpointing", ["0.5", "auto"])
-async def test_a_decode_longer_than_the_silence_ends_the_turn_when_it_is_done(
+async def test_a_turn_ends_when_a_decode_longer_than_the_silence_is_finished(
     serve: Serve, endpointing: str
 ) -> None:
     server = await serve(FakeEngine(held=True), vad_endpointing=endpointing)
     async with server.client() as client:
         *audio, _ = utterance(np.concatenate([tone(1.0), silence(4.0)]))
         await client.send(*audio, Ping().event())
-        await types(client, "pong")  # all of it has come
+        await events_until(client, "pong")  # the server has read all the audio
         await until(lambda: server.engine.decoding.is_set())
         server.engine.release()
-        *_, answer = await types(client, "transcript")
+        *_, answer = await events_until(client, "transcript")
     assert Transcript.from_event(answer).text != ""
 
 
-async def test_who_reads_only_after_audio_stop_finds_the_answer(serve: Serve) -> None:
+async def test_a_client_that_reads_only_after_audio_stop_finds_the_answer(serve: Serve) -> None:
     server = await serve(vad_endpointing=0.5)
     async with server.peer() as old_home_assistant:
         data = b"".join(map(write_event, utterance(np.concatenate([COMMAND, silence(3.0)]))))
@@ -93,7 +93,7 @@ async def test_who_reads_only_after_audio_stop_finds_the_answer(serve: Serve) ->
     assert texts == ["voice-started", "voice-stopped", "transcript"]
 
 
-async def test_who_leaves_with_the_answer_is_no_fault(
+async def test_a_client_that_disconnects_after_the_answer_causes_no_warning(
     serve: Serve, caplog: pytest.LogCaptureFixture
 ) -> None:
     server = await serve(vad_endpointing=0.5)
@@ -108,24 +108,24 @@ async def test_who_leaves_with_the_answer_is_no_fault(
     assert server.memory.used == 0
 
 
-async def test_vad_sensitivity_turns_endpointing_on_for_one_turn(server: Server) -> None:
+async def test_vad_sensitivity_enables_endpointing_for_one_turn(server: Server) -> None:
     async with server.client() as client:
         *audio, stop = utterance(COMMAND)
         await client.send(Transcribe(vad_sensitivity="aggressive").event(), *audio[1:])
-        assert (await types(client, "transcript"))[0].type == "voice-started"
+        assert (await events_until(client, "transcript"))[0].type == "voice-started"
         await client.send(stop, *audio)
-        assert await client.ping() is None  # the next one waits for audio-stop
+        assert await client.ping() is None  # the next turn is not ended before audio-stop
         await client.send(stop)
         assert (await client.receive()).type == "transcript"
 
 
-async def test_a_sensitivity_that_is_no_string_is_refused(server: Server) -> None:
+async def test_a_sensitivity_that_is_not_a_string_is_refused(server: Server) -> None:
     async with server.peer() as peer:
         peer.send(b'{"type": "transcribe", "data": {"vad_sensitivity": 0.7}}\n')
         assert (await peer.error()).code == "protocol"
 
 
-async def test_silence_is_answered_when_nobody_speaks(serve: Serve) -> None:
+async def test_a_turn_without_speech_gets_an_empty_answer(serve: Serve) -> None:
     server = await serve(vad_endpointing=0.7, no_speech_timeout=1.0)
     async with server.client() as client:
         await client.send(*utterance(silence(2.0))[:-1])
@@ -133,15 +133,15 @@ async def test_silence_is_answered_when_nobody_speaks(serve: Serve) -> None:
     assert server.engine.decoded == []
 
 
-async def test_a_turn_that_does_not_end_is_answered_at_the_longest_command(serve: Serve) -> None:
+async def test_a_turn_is_answered_at_the_longest_command(serve: Serve) -> None:
     server = await serve(vad_endpointing=0.7, longest_command=2.0)
     async with server.client() as client:
         await client.send(*utterance(tone(5.0))[:-1])
-        *_, answer = await types(client, "transcript")
+        *_, answer = await events_until(client, "transcript")
     assert Transcript.from_event(answer).text == "2.0 seconds"
 
 
-async def test_a_turn_that_ends_while_another_is_answered_waits_for_it(serve: Serve) -> None:
+async def test_turns_that_end_during_a_decode_are_answered_in_order(serve: Serve) -> None:
     server = await serve(FakeEngine(held=True), vad_endpointing=0.3)
     async with server.client() as client:
         for seconds in (1.0, 2.0, 3.0):
@@ -160,12 +160,12 @@ async def test_a_turn_that_ends_while_another_is_answered_waits_for_it(serve: Se
 # Partial text.
 
 
-async def test_text_comes_in_the_order_of_the_protocol(serve: Serve) -> None:
+async def test_partial_text_events_come_in_the_order_of_the_protocol(serve: Serve) -> None:
     server = await serve(partials="on")
     sound = np.concatenate([tone(1.0), silence(2.5), tone(1.0)])
     async with server.client() as client:
         await client.say(sound, language="en", context={"room": 1})
-        start, *pieces, answer, stop = await types(client, "transcript-stop")
+        start, *pieces, answer, stop = await events_until(client, "transcript-stop")
     assert TranscriptStart.from_event(start) == TranscriptStart(
         language="en", context={"room": 1}
     )
@@ -174,7 +174,7 @@ async def test_text_comes_in_the_order_of_the_protocol(serve: Serve) -> None:
     assert TranscriptStop.is_type(stop.type)
 
 
-async def test_the_text_of_a_closed_segment_comes_before_the_end(serve: Serve) -> None:
+async def test_the_text_of_a_closed_segment_is_sent_before_the_end(serve: Serve) -> None:
     server = await serve(partials="auto")
     async with server.client() as client:
         *audio, stop = utterance(np.concatenate([tone(1.0), silence(5.5)]))
@@ -185,22 +185,24 @@ async def test_the_text_of_a_closed_segment_comes_before_the_end(serve: Serve) -
         ]
         more = [event for event in utterance(tone(1.0)) if AudioChunk.is_type(event.type)]
         await client.send(*more, stop)
-        *_, answer, _ = await types(client, "transcript-stop")
+        *_, answer, _ = await events_until(client, "transcript-stop")
     assert len(Transcript.from_event(answer).text.split()) == 4
 
 
-async def test_an_utterance_without_a_word_has_no_chunk(serve: Serve) -> None:
+async def test_an_utterance_without_speech_has_no_transcript_chunk(serve: Serve) -> None:
     server = await serve(partials="on")
     async with server.client() as client:
         await client.say(silence(1.0))
-        events = [event.type for event in await types(client, "transcript-stop")]
+        events = [event.type for event in await events_until(client, "transcript-stop")]
     assert events == ["transcript-start", "transcript", "transcript-stop"]
 
 
-# What clients should not do, and what comes of it (docs/protocol.md).
+# Unusual sequences of events (docs/protocol.md).
 
 
-async def test_audio_that_never_stops_is_answered_at_the_cap_and_drained(serve: Serve) -> None:
+async def test_audio_that_never_stops_is_answered_at_the_limit_and_discarded(
+    serve: Serve,
+) -> None:
     server = await serve(max_audio_seconds=1.0)
     async with server.client() as client:
         *endless, _ = utterance(tone(5.0))
@@ -211,26 +213,26 @@ async def test_audio_that_never_stops_is_answered_at_the_cap_and_drained(serve: 
 
 
 @pytest.mark.parametrize("chunk", [2, 3, 320, 64_000])
-async def test_chunks_of_any_size_are_the_same_sound(server: Server, chunk: int) -> None:
+async def test_chunks_of_any_size_give_the_same_audio(server: Server, chunk: int) -> None:
     async with server.client() as client:
         await client.send(*recording(pcm16(tone(0.2)), PCM, chunk=chunk))
         assert await client.transcript() == "0.2 seconds"
 
 
-async def test_audio_stop_without_audio_start_is_answered_with_nothing(server: Server) -> None:
+async def test_audio_stop_without_audio_start_gets_an_empty_answer(server: Server) -> None:
     async with server.client() as client:
         await client.send(AudioStop().event())
         assert await client.transcript() == ""
 
 
-async def test_fifteen_seconds_of_silence_are_answered_with_nothing(server: Server) -> None:
+async def test_fifteen_seconds_of_silence_get_an_empty_answer(server: Server) -> None:
     async with server.client() as client:
         await client.say(silence(15.0))
         assert await client.transcript() == ""
     assert server.engine.decoded == []
 
 
-async def test_a_transcribe_in_the_middle_of_audio_counts_for_it(server: Server) -> None:
+async def test_a_transcribe_event_within_the_audio_applies_to_it(server: Server) -> None:
     async with server.client() as client:
         start, *audio, stop = recording(pcm16(tone(1.0)), PCM, chunk=320)
         half = len(audio) // 2
@@ -242,7 +244,9 @@ async def test_a_transcribe_in_the_middle_of_audio_counts_for_it(server: Server)
         assert (await client.answer()).language is None
 
 
-async def test_a_second_audio_start_keeps_the_request_and_begins_anew(server: Server) -> None:
+async def test_a_second_audio_start_keeps_the_request_and_restarts_the_audio(
+    server: Server,
+) -> None:
     async with server.client() as client:
         start, *audio, _ = recording(pcm16(tone(2.0)), PCM, chunk=320)
         await client.send(Transcribe(language="de").event(), start, *audio)

@@ -1,4 +1,4 @@
-"""A server behind another: who decodes, and what the speaker gets."""
+"""Upstream servers: which server decodes, and which answer the client gets."""
 
 from __future__ import annotations
 
@@ -20,32 +20,32 @@ def engine(text: str, **more: bool) -> FakeEngine:
     return FakeEngine(lambda _: text, **more)
 
 
-async def said(server: Server, *, language: str | None = None) -> str:
+async def transcribed(server: Server, *, language: str | None = None) -> str:
     async with server.client() as client:
         await client.say(tone(1.0), language=language)
         return await client.transcript()
 
 
 def outcome(log: pytest.LogCaptureFixture, server: Server) -> str:
-    """What the last line about an utterance says of the upstream."""
+    """Return the upstream outcome in the log line of the last utterance."""
     lines = [r for r in log.records if hasattr(r, "fields") and "upstream" in r.fields]
     return str(lines[-1].fields["upstream"])
 
 
-async def test_the_upstream_decodes_and_we_do_not(
+async def test_an_available_upstream_decodes_instead_of_this_server(
     serve: Serve, caplog: pytest.LogCaptureFixture
 ) -> None:
     caplog.set_level(logging.INFO)
     box, pi = engine(THERE), engine(HERE)
     gpu = await serve(box)
     server = await serve(pi, upstream=gpu.uri)
-    assert await said(server) == THERE
+    assert await transcribed(server) == THERE
     assert pi.decoded == []
     assert [round(job.seconds, 1) for job in box.decoded] == [1.0]
     assert outcome(caplog, server) == "used"
 
 
-async def test_the_upstream_hears_it_while_it_is_spoken(serve: Serve) -> None:
+async def test_audio_is_forwarded_to_the_upstream_during_speech(serve: Serve) -> None:
     gpu = await serve(engine(THERE))
     server = await serve(engine(HERE), upstream=gpu.uri)
     *spoken, stop = utterance(tone(1.0))
@@ -56,25 +56,29 @@ async def test_the_upstream_hears_it_while_it_is_spoken(serve: Serve) -> None:
         assert await client.transcript() == THERE
 
 
-async def test_where_it_is_away_we_decode(serve: Serve, caplog: pytest.LogCaptureFixture) -> None:
+async def test_this_server_decodes_if_the_upstream_is_unavailable(
+    serve: Serve, caplog: pytest.LogCaptureFixture
+) -> None:
     caplog.set_level(logging.INFO)
     server = await serve(engine(HERE), upstream="tcp://127.0.0.1:9")
-    assert await said(server) == HERE
+    assert await transcribed(server) == HERE
     assert outcome(caplog, server) == "away"
     assert any("tcp://127.0.0.1:9 is unavailable" in line for line in warnings(caplog))
 
 
-async def test_where_it_is_late_we_decode(serve: Serve, caplog: pytest.LogCaptureFixture) -> None:
+async def test_this_server_decodes_if_the_upstream_is_late(
+    serve: Serve, caplog: pytest.LogCaptureFixture
+) -> None:
     caplog.set_level(logging.INFO)
     slow = engine(THERE, held=True)
     gpu = await serve(slow)
     server = await serve(engine(HERE), upstream=gpu.uri, upstream_timeout=0.1)
-    assert await said(server) == HERE
+    assert await transcribed(server) == HERE
     assert outcome(caplog, server) == "late"
     slow.release()
 
 
-async def test_where_it_is_busy_we_decode(serve: Serve) -> None:
+async def test_this_server_decodes_if_the_upstream_is_busy(serve: Serve) -> None:
     slow = engine(THERE, held=True)
     gpu = await serve(slow, max_waiting=1)
     server = await serve(engine(HERE), upstream=gpu.uri, upstream_timeout=30)
@@ -83,18 +87,18 @@ async def test_where_it_is_busy_we_decode(serve: Serve) -> None:
         await until(slow.decoding.is_set)
         await two.say(tone(1.0))
         await until(lambda: gpu.waiting == 1)
-        assert await said(server) == HERE
+        assert await transcribed(server) == HERE
         slow.release()
 
 
-async def test_one_without_the_language_is_not_asked(serve: Serve) -> None:
+async def test_an_upstream_without_the_language_is_not_used(serve: Serve) -> None:
     english = await serve(engine("english"), model="tiny.en")
     server = await serve(engine(HERE), upstream=english.uri)
-    assert await said(server, language="de") == HERE
-    assert await said(server, language="en") == "english"
+    assert await transcribed(server, language="de") == HERE
+    assert await transcribed(server, language="en") == "english"
 
 
-async def test_a_sentence_of_nothing_asks_nobody(serve: Serve) -> None:
+async def test_silence_is_not_decoded_by_the_upstream(serve: Serve) -> None:
     box = engine(THERE)
     gpu = await serve(box)
     server = await serve(engine(HERE), upstream=gpu.uri)
@@ -104,25 +108,25 @@ async def test_a_sentence_of_nothing_asks_nobody(serve: Serve) -> None:
     assert box.decoded == []
 
 
-async def test_it_is_asked_again_once_it_is_back(serve: Serve) -> None:
+async def test_an_upstream_is_used_again_once_it_has_recovered(serve: Serve) -> None:
     gpu = await serve(engine(THERE))
     server = await serve(engine(HERE), upstream=gpu.uri)
-    upstreams(server).all[0].failed("a test pulled the plug")
-    assert await said(server) == HERE
+    upstreams(server).all[0].failed("marked as failed by the test")
+    assert await transcribed(server) == HERE
     await until(lambda: upstreams(server).all[0].healthy)
-    assert await said(server) == THERE
+    assert await transcribed(server) == THERE
 
 
-async def test_they_are_asked_in_the_order_given(serve: Serve) -> None:
+async def test_upstreams_are_tried_in_the_given_order(serve: Serve) -> None:
     first, second = await serve(engine("first")), await serve(engine("second"))
     away = f"tcp://127.0.0.1:{await free_port(serve)}"
     server = await serve(engine(HERE), upstream=[away, first.uri, second.uri])
-    assert await said(server) == "first"
-    upstreams(server).all[1].failed("a test pulled the plug")
-    assert await said(server) == "second"
+    assert await transcribed(server) == "first"
+    upstreams(server).all[1].failed("marked as failed by the test")
+    assert await transcribed(server) == "second"
 
 
-async def test_a_server_does_not_ask_itself(serve: Serve) -> None:
+async def test_a_server_cannot_be_its_own_upstream(serve: Serve) -> None:
     port = await free_port(serve)
     with pytest.raises(SettingError, match="this server itself"):
         await serve(
@@ -135,17 +139,19 @@ async def test_a_cycle_ends_after_one_hop(serve: Serve) -> None:
     one = await serve(engine("one"), upstream=f"tcp://127.0.0.1:{port}")
     two = await serve(engine("two"), uri=f"tcp://127.0.0.1:{port}", upstream=one.uri)
     await until(lambda: upstreams(one).all[0].healthy)
-    assert await said(one) == "two"
-    assert await said(two) == "one"
+    assert await transcribed(one) == "two"
+    assert await transcribed(two) == "one"
 
 
-async def test_what_is_no_address_is_an_error_that_names_the_option(serve: Serve) -> None:
+async def test_an_unusable_upstream_address_is_an_error_that_names_the_option(
+    serve: Serve,
+) -> None:
     with pytest.raises(SettingError, match="--upstream is 'gpu-box'"):
         await serve(upstream="gpu-box")
 
 
 async def free_port(serve: Serve) -> int:
-    """A port on which a server listened until now."""
+    """Return a port on which a server has just stopped listening."""
     server = await serve()
     server.service.stop()
     await server.running

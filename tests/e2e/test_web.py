@@ -1,4 +1,4 @@
-"""The page's address: who gets in, and what comes of what is sent there."""
+"""The web page's server: access, WebSocket messages and limits."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ async def test_the_page_and_its_files_are_served(serve: Serve) -> None:
     assert (await get(where, "/../settings.py")).status == 404
 
 
-async def test_the_page_loads_nothing_from_elsewhere(serve: Serve) -> None:
+async def test_the_page_loads_nothing_from_other_origins(serve: Serve) -> None:
     where = address(await serve(web_port=0))
     page = await get(where, "/")
     assert "default-src 'none'" in page.headers["content-security-policy"]
@@ -42,11 +42,11 @@ async def test_the_page_loads_nothing_from_elsewhere(serve: Serve) -> None:
     assert "://" not in page.text
 
 
-async def test_there_is_no_page_unless_it_is_asked_for(serve: Serve) -> None:
+async def test_the_page_is_off_by_default(serve: Serve) -> None:
     assert (await serve()).service.web_url is None
 
 
-async def test_the_page_is_told_what_serves(serve: Serve) -> None:
+async def test_the_page_can_query_the_model_and_its_languages(serve: Serve) -> None:
     server = await serve(web_port=0)
     await server.serves()
     about = json.loads((await get(address(server), "/about")).text)
@@ -55,7 +55,7 @@ async def test_the_page_is_told_what_serves(serve: Serve) -> None:
     assert "de" in about["languages"]
 
 
-async def test_a_name_that_is_not_ours_is_refused(
+async def test_an_unknown_host_name_is_refused(
     serve: Serve, caplog: pytest.LogCaptureFixture
 ) -> None:
     where = address(await serve(web_port=0))
@@ -65,13 +65,13 @@ async def test_a_name_that_is_not_ours_is_refused(
     assert any("evil.example" in line for line in warnings(caplog))
 
 
-async def test_a_name_that_the_operator_gave_is_served(serve: Serve) -> None:
+async def test_a_host_name_given_by_the_operator_is_accepted(serve: Serve) -> None:
     where = address(await serve(web_port=0, web_names="stt.example.org"))
     assert (await get(where, "/", host="stt.example.org")).status == 200
 
 
 @pytest.mark.parametrize("origin", ["http://evil.example", "null", ""])
-async def test_another_web_site_may_not_listen(
+async def test_a_page_of_another_origin_may_not_connect(
     serve: Serve, origin: str, caplog: pytest.LogCaptureFixture
 ) -> None:
     server = await serve(web_port=0)
@@ -85,13 +85,13 @@ async def test_another_web_site_may_not_listen(
 
 
 @pytest.mark.parametrize("rate", [16_000, 44_100, 48_000])
-async def test_what_is_said_is_answered(serve: Serve, rate: int) -> None:
+async def test_speech_in_the_browser_is_transcribed(serve: Serve, rate: int) -> None:
     async with browser(await serve(web_port=0)) as client:
         await client.say(tone(1.0, rate=rate), rate=rate)
         assert await client.final() == "1.0 seconds"
 
 
-async def test_several_utterances_come_one_after_the_other(serve: Serve) -> None:
+async def test_several_utterances_on_one_connection_are_answered(serve: Serve) -> None:
     async with browser(await serve(web_port=0)) as client:
         for seconds in (1.0, 2.0):
             await client.say(tone(seconds))
@@ -110,7 +110,7 @@ async def test_partial_text_comes_before_the_answer_and_grows_into_it(serve: Ser
             assert all(longer.startswith(text) for text, longer in pairwise(texts))
 
 
-async def test_the_language_is_the_browsers_choice(serve: Serve) -> None:
+async def test_the_browser_chooses_the_language(serve: Serve) -> None:
     engine = FakeEngine()
     async with browser(await serve(engine, web_port=0)) as client:
         await client.say(tone(1.0), language="de")
@@ -132,7 +132,7 @@ async def test_the_language_is_the_browsers_choice(serve: Serve) -> None:
         ('{"type": "start", "rate": 16000, "language": 7}', "protocol", "language"),
     ],
 )
-async def test_junk_is_explained_and_harms_nobody(
+async def test_a_malformed_message_is_answered_with_an_error(
     serve: Serve, message: str | bytes, code: str, says: str, caplog: pytest.LogCaptureFixture
 ) -> None:
     server = await serve(web_port=0)
@@ -154,7 +154,7 @@ async def test_a_message_over_the_limit_ends_the_connection(serve: Serve) -> Non
     await server.serves()
 
 
-async def test_bytes_that_are_no_http_are_turned_away(serve: Serve) -> None:
+async def test_input_that_is_not_http_is_refused(serve: Serve) -> None:
     server = await serve(web_port=0)
     async with peer(f"tcp://{address(server)}") as stranger:
         stranger.send(b"\x16\x03\x01 hello\r\n\r\n")
@@ -162,21 +162,21 @@ async def test_bytes_that_are_no_http_are_turned_away(serve: Serve) -> None:
     await server.serves()
 
 
-async def test_who_never_asks_is_closed_on(serve: Serve) -> None:
+async def test_a_client_that_never_completes_its_request_times_out(serve: Serve) -> None:
     server = await serve(web_port=0, limits=ClientLimits(first_event=0.1))
     async with peer(f"tcp://{address(server)}") as silent:
         silent.send(b"GET / HTTP/1.1\r\nX: ")
         assert await silent.rest() == b""
 
 
-async def test_a_browser_that_falls_silent_is_told_so(serve: Serve) -> None:
+async def test_a_silent_browser_gets_a_timeout_error(serve: Serve) -> None:
     server = await serve(web_port=0, limits=ClientLimits(first_event=0.1))
     async with browser(server) as client:
         code, _, closed = await client.error()
     assert (code, closed) == ("timeout", 1008)
 
 
-async def test_a_browser_that_vanishes_leaves_nothing_behind(serve: Serve) -> None:
+async def test_a_browser_that_disconnects_leaves_nothing_in_memory(serve: Serve) -> None:
     server = await serve(web_port=0)
     async with browser(server) as client:
         await client.start()
@@ -188,7 +188,7 @@ async def test_a_browser_that_vanishes_leaves_nothing_behind(serve: Serve) -> No
     await server.serves()
 
 
-async def test_one_browser_too_many_is_told_to_come_later(serve: Serve) -> None:
+async def test_a_browser_beyond_the_limit_gets_a_busy_error(serve: Serve) -> None:
     server = await serve(web_port=0, max_connections=1)
     async with browser(server) as first:
         await first.start()
@@ -199,7 +199,7 @@ async def test_one_browser_too_many_is_told_to_come_later(serve: Serve) -> None:
         assert (code, closed) == ("busy", 1013)
 
 
-async def test_a_browser_that_never_spoke_gives_way(serve: Serve) -> None:
+async def test_a_browser_that_never_sent_audio_is_evicted(serve: Serve) -> None:
     server = await serve(web_port=0, max_connections=1)
     async with browser(server) as silent, browser(server) as speaker:
         await speaker.say(tone(1.0))
@@ -207,7 +207,9 @@ async def test_a_browser_that_never_spoke_gives_way(serve: Serve) -> None:
         assert await silent.closed() == 1001
 
 
-async def test_the_longest_utterance_is_answered_and_its_rest_drained(serve: Serve) -> None:
+async def test_an_utterance_over_the_limit_is_answered_and_its_rest_discarded(
+    serve: Serve,
+) -> None:
     server = await serve(web_port=0, max_audio_seconds=2)
     async with browser(server) as client:
         await client.start()
@@ -219,7 +221,7 @@ async def test_the_longest_utterance_is_answered_and_its_rest_drained(serve: Ser
         assert await client.final() == "1.0 seconds"
 
 
-async def test_an_answer_on_its_way_goes_out_before_the_end(serve: Serve) -> None:
+async def test_a_stopping_server_sends_a_pending_answer_to_the_browser(serve: Serve) -> None:
     engine = FakeEngine(held=True)
     server = await serve(engine, web_port=0)
     async with browser(server) as client, browser(server) as idle:
@@ -233,13 +235,13 @@ async def test_an_answer_on_its_way_goes_out_before_the_end(serve: Serve) -> Non
         await closing
 
 
-async def test_a_port_in_use_is_an_error_that_names_the_option(serve: Serve) -> None:
+async def test_a_web_port_in_use_is_an_error_that_names_the_option(serve: Serve) -> None:
     port = address(await serve(web_port=0)).rpartition(":")[2]
     with pytest.raises(SettingError, match="--web-port"):
         await serve(web_port=port)
 
 
-async def test_without_the_extra_the_error_names_it(tmp_path: Path) -> None:
+async def test_a_missing_extra_is_named_in_the_error(tmp_path: Path) -> None:
     start = (
         "import sys; sys.modules['starlette'] = None; "
         "from wyoming_faster_whisper.commands.cli import "
