@@ -70,10 +70,7 @@ def broken(folder: Path) -> dict[str, tuple[Path, str]]:
         "empty": (folder / "empty.wav", "invalid data found"),
         "text": (folder / "text.wav", "invalid data found"),
         "missing": (folder / "missing.wav", "No such file or directory"),
-        "playlist": (
-            folder / "playlist.m3u8",
-            "invalid data found",
-        ),  # the files in it are not opened
+        "playlist": (folder / "playlist.m3u8", "invalid data found"),  # is not followed
         "video": (folder / "silent.mp4", "it has no audio track"),
     }
 

@@ -1,4 +1,4 @@
-"""The real models: in this process, or in a server that all tests of a module share."""
+"""Real models, in this process or in a server that all tests of a module share."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from wyoming_faster_whisper.models import choose, locate
 
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
 async def tiny_en(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Process]:
-    """A server whose model comes from the package that carries it."""
+    """A server with tiny.en from its package."""
     options = ("--uri", "tcp://127.0.0.1:0", "--model", "tiny.en")
     async with Process.started(*options, folder=tmp_path_factory.mktemp("data")) as process:
         yield process
@@ -26,7 +26,7 @@ async def tiny_en(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Pro
 
 @pytest_asyncio.fixture(loop_scope="module")
 async def client(tiny_en: Process) -> AsyncIterator[Speaker]:
-    """A client of it; every answer may take as long as a busy machine needs."""
+    """A client of this server, with a timeout long enough for a busy machine."""
     async with tiny_en.client() as connected:
         connected.client.read_timeout = 60.0
         yield connected
@@ -34,10 +34,10 @@ async def client(tiny_en: Process) -> AsyncIterator[Speaker]:
 
 @contextmanager
 def loaded(name: str, folder: Path) -> Iterator[WhisperEngine]:
-    """A model that comes from the package that carries it, on one thread.
+    """Load a model from its package, with one thread.
 
     Args:
-        folder: takes its files, where they have to be put together first.
+        folder: where files in several parts are joined.
     """
     directory = locate(choose(name, [folder]), folder, local_files_only=True)
     model = load_model(directory, device="cpu", compute_type="int8", threads=1)

@@ -1,4 +1,4 @@
-"""A model that hears what a test says."""
+"""A fake CTranslate2 model with scripted hypotheses and scores."""
 
 from __future__ import annotations
 
@@ -12,22 +12,22 @@ import numpy as np
 import numpy.typing as npt
 from tokenizers import Tokenizer
 
-_STEP = 0.02  # seconds of sound in a frame of the encoding
+_STEP = 0.02  # seconds of audio per frame of the encoding
 _APART = 0.2  # mean log-probability between a hypothesis and the next
 
 
-class Undecided:
-    """Hears one thing, and says how likely it holds others.
+class ScriptedModel:
+    """Model with scripted n-best lists, scores and alignments.
 
     Args:
-        heard: the hypotheses of the first decode, the likeliest first.
-        likely: texts whose every token it holds for likely; the others are hardly so.
-        again: what it hears instead in the second decode.
-        after: what it hears in those after that; the same as before if empty.
-        score: mean log-probability of what it hears.
-        no_speech_prob: its no-speech probability.
-        starts: for a text, the seconds at which its words begin and at which it ends; in other
-            texts every token takes the same time.
+        heard: hypotheses of the first decode, likeliest first.
+        likely: texts that get a high score; all others get a low one.
+        again: hypotheses of the second decode; if empty, as in the first.
+        after: hypotheses of all later decodes; if empty, as in the one before.
+        score: mean log-probability of the first hypothesis.
+        no_speech: no-speech probability.
+        starts: for a text, the start of each word and the end of the text, in seconds; in other
+            texts all tokens have the same length.
     """
 
     n_mels = 80
@@ -46,10 +46,10 @@ class Undecided:
         no_speech: float = 0.0,
         starts: Mapping[str, Sequence[float]] | None = None,
     ) -> None:
-        self.asked: list[str] = []  # the prompts it had when it was asked how likely texts are
-        self.asked_of: list[int] = []  # of which encoding: sounds that had been encoded then
-        self.aligned: list[str] = []  # texts that were compared with the sound
-        self.suppressed: list[set[int]] = []  # the tokens it was not to write, by call
+        self.scored_prompts: list[str] = []  # prompt of each scored text
+        self.scored_encodings: list[int] = []  # encoding of each scored text, numbered from 1
+        self.aligned: list[str] = []  # texts that were aligned with the audio
+        self.suppressed: list[set[int]] = []  # suppressed tokens of each decode
         self.features: list[npt.NDArray[np.float32]] = []  # shape (bands, frames)
         self._tokenizer = Tokenizer.from_file(str(directory / "tokenizer.json"))
         self._end = self._tokenizer.token_to_id("<|endoftext|>")
@@ -85,9 +85,11 @@ class Undecided:
         frames: int,
     ) -> list[Any]:
         for ids in texts:
-            if ids[-1] == self._end:  # how likely is a text, its end included?
-                self.asked_of.append(int(np.array(encoding).flat[0]))
-                self.asked.append(self._tokenizer.decode(prompt, skip_special_tokens=False))
+            if ids[-1] == self._end:  # scoring of a text with its end, not an alignment
+                self.scored_encodings.append(int(np.array(encoding).flat[0]))
+                self.scored_prompts.append(
+                    self._tokenizer.decode(prompt, skip_special_tokens=False)
+                )
             else:
                 self.aligned.append(self._tokenizer.decode(ids).strip())
         return [
@@ -106,12 +108,12 @@ class Undecided:
         return [i for i in ids if i != self._end] in self._likely
 
     def _alignments(self, ids: Sequence[int], frames: int) -> list[tuple[int, int]]:
-        """A token and the frame at which it begins, the end of the text included."""
+        """Return (token index, first frame) of each token and of the end of the text."""
         seconds = self._starts.get(self._tokenizer.decode(list(ids)).strip())
         if seconds is None:
             return [(at, at * frames // (len(ids) + 1)) for at in range(len(ids) + 1)]
         *words, end = seconds
         first = [self._tokenizer.decode([token]).startswith(" ") for token in ids]
-        # All tokens of a word begin with it; the last of them, a mark for example, lasts.
+        # All tokens of a word start together, so the last one, often punctuation, is the longest.
         starts = [words[sum(first[: at + 1]) - 1] for at in range(len(ids))]
         return [(at, round(second / _STEP)) for at, second in enumerate([*starts, end])]

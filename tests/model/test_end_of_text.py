@@ -1,4 +1,4 @@
-"""What the real tiny.en says of the end of a text, and how it goes on from one."""
+"""Scores for the end of a text, and decodes that continue a given text, with the real tiny.en."""
 
 from __future__ import annotations
 
@@ -31,14 +31,14 @@ def engine(tmp_path_factory: pytest.TempPathFactory) -> Iterator[WhisperEngine]:
 
 
 def half(samples: Samples) -> Samples:
-    """The sound up to the quietest 10 ms of its middle fifth."""
+    """Return the audio up to the quietest 10 ms in its middle fifth."""
     frames = samples[: len(samples) // FRAME * FRAME].reshape(-1, FRAME)
     first, last = 2 * len(frames) // 5, 3 * len(frames) // 5
     quietest = first + int(np.mean(frames[first:last] ** 2, axis=1).argmin())
     return samples[: quietest * FRAME]
 
 
-def finished(engine: WhisperEngine, samples: Samples) -> float:
+def end_of_turn_log_odds(engine: WhisperEngine, samples: Samples) -> float:
     sound = np.concatenate([samples, silence(0.2)])
     [said] = engine.decode([Job(sound, score_end=True, kind=DecodeKind.GUESS)])
     assert said.end_scores is not None
@@ -46,14 +46,14 @@ def finished(engine: WhisperEngine, samples: Samples) -> float:
 
 
 @pytest.mark.parametrize("clip", LONG)
-def test_a_whole_command_sounds_more_finished_than_half_of_it(
+def test_a_whole_command_has_a_higher_end_of_turn_confidence_than_half_of_it(
     engine: WhisperEngine, clip: str
 ) -> None:
     samples = CLIPS[clip].samples
-    assert finished(engine, samples) > finished(engine, half(samples))
+    assert end_of_turn_log_odds(engine, samples) > end_of_turn_log_odds(engine, half(samples))
 
 
-def test_a_question_ends_with_the_mark_that_it_has(engine: WhisperEngine) -> None:
+def test_a_question_is_scored_with_its_own_punctuation(engine: WhisperEngine) -> None:
     samples, model = CLIPS["weather"].samples, engine.model
     encoding = model.encode([model.features(samples)], 3000)
     prompt = model.prompt(DecodeOptions(), "en")
@@ -69,15 +69,15 @@ def test_a_question_ends_with_the_mark_that_it_has(engine: WhisperEngine) -> Non
 
 
 @pytest.mark.parametrize("count", range(440, 450))
-def test_a_text_that_is_too_long_for_the_decoder_is_asked_nothing(
-    engine: WhisperEngine, count: int
-) -> None:
+def test_a_text_too_long_for_the_decoder_is_not_scored(engine: WhisperEngine, count: int) -> None:
     model = engine.model
     encoding = model.encode([model.features(silence(1.0))], 100)
     prompt, text = model.prompt(DecodeOptions(), "en"), "no " * count
     assert (model.score_end_of_text(encoding, prompt, text, 1.0) is None) == (count > 444)
     [[likely]] = model.score([encoding], prompt, [text]).values()
-    assert np.isfinite(likely) == (count <= 443)  # its end is scored as well
+    assert np.isfinite(likely) == (
+        count <= 443
+    )  # one token less than above: the end of the text is scored too
 
 
 def words(said: Transcript) -> list[str]:
@@ -85,7 +85,7 @@ def words(said: Transcript) -> list[str]:
 
 
 @pytest.mark.parametrize("clip", LONG)
-def test_a_text_that_was_sent_is_gone_on_from_and_not_said_twice(
+def test_a_decode_continues_the_text_already_sent_without_repeating_it(
     engine: WhisperEngine, clip: str
 ) -> None:
     samples = CLIPS[clip].samples

@@ -1,4 +1,4 @@
-"""A real model that sleeps: its memory is free meanwhile, and it hears as before."""
+"""Idle unload of a real model: its memory is freed, and it works again after the reload."""
 
 from __future__ import annotations
 
@@ -13,23 +13,25 @@ pytestmark = pytest.mark.model
 
 
 def resident(process: Process) -> float:
-    """MB of the process that are in memory."""
+    """Return the resident memory of the process in MB."""
     statm = Path(f"/proc/{process.process.pid}/statm").read_text().split()
     return int(statm[1]) * 4096 / 1e6
 
 
-async def test_a_model_that_sleeps_gives_its_memory_back(tmp_path: Path) -> None:
+async def test_an_idle_model_frees_its_memory_and_works_after_a_reload(tmp_path: Path) -> None:
     options = ("--uri", "tcp://127.0.0.1:0", "--model", "tiny.en", "--unload-after", "0.5")
-    awake, asleep = [], []
+    memory_loaded, memory_unloaded = [], []
     async with Process.started(*options, folder=tmp_path) as process:
-        for nap in range(1, 4):
+        for unloads in range(1, 4):
             async with process.client() as client:
                 client.client.read_timeout = 60.0
                 await client.say(CLIPS["lights"].samples)
                 assert CLIPS["lights"].heard_in(await client.transcript())
-                awake.append(resident(process))
-            await process.logged(rf"(?s)(Model unloaded.*){{{nap}}}")
-            asleep.append(resident(process))
+                memory_loaded.append(resident(process))
+            await process.logged(rf"(?s)(Model unloaded.*){{{unloads}}}")
+            memory_unloaded.append(resident(process))
     # The weights of tiny.en are 40 MB as int8.
-    assert all(before - after > 30 for before, after in zip(awake, asleep, strict=True))
-    assert asleep[-1] < 1.1 * asleep[0]
+    assert all(
+        before - after > 30 for before, after in zip(memory_loaded, memory_unloaded, strict=True)
+    )
+    assert memory_unloaded[-1] < 1.1 * memory_unloaded[0]

@@ -1,4 +1,4 @@
-"""What a request can ask of the real multilingual model."""
+"""Options of a request and of loading, with the real multilingual model."""
 
 from __future__ import annotations
 
@@ -35,13 +35,13 @@ def engine(tmp_path_factory: pytest.TempPathFactory) -> Iterator[WhisperEngine]:
         yield model
 
 
-def test_every_compute_type_of_ctranslate2_may_be_asked_for() -> None:
-    """Those that it can do here; on a GPU there are more."""
+def test_every_compute_type_of_ctranslate2_is_an_option() -> None:
+    """Checks only the compute types of this CPU; a GPU has more."""
     assert ctranslate2.get_supported_compute_types("cpu") <= set(COMPUTE_TYPES)
 
 
 @pytest.mark.parametrize("device", ["cuda", "cuda:3"])
-def test_without_a_gpu_the_cpu_serves_and_says_so_once(
+def test_without_a_gpu_the_cpu_is_used_with_one_warning(
     tmp_path: Path, device: str, caplog: pytest.LogCaptureFixture
 ) -> None:
     if ctranslate2.get_cuda_device_count():
@@ -55,20 +55,20 @@ def test_without_a_gpu_the_cpu_serves_and_says_so_once(
 
 
 @pytest.mark.skipif(not Path("/proc/self/task").exists(), reason="only Linux counts threads here")
-def test_of_a_load_no_thread_stays_but_the_one_that_decodes(tmp_path: Path) -> None:
-    """More threads than cores, and libgomp lets each sleep wherever it waits for another."""
+def test_loading_a_model_leaves_only_the_decoding_thread(tmp_path: Path) -> None:
+    """With more threads than cores, libgomp threads sleep whenever they wait for each other."""
 
     def threads() -> set[str]:
         return set(os.listdir("/proc/self/task"))
 
     directory = locate(choose("tiny.en", [tmp_path]), tmp_path, local_files_only=True)
     with ThreadPoolExecutor(1) as pool:
-        before = pool.submit(threads).result()  # the pool's own is among them
+        before = pool.submit(threads).result()  # includes the thread of the pool
         model = pool.submit(
             load_model, directory, device="cpu", compute_type="int8", threads=2
         ).result()
         deadline = time.monotonic() + DEADLINE
-        while len(threads() - before) > 1:  # they end a moment after the load
+        while len(threads() - before) > 1:  # the loading threads end shortly after the load
             assert time.monotonic() < deadline
         model.unload_model()
 
@@ -78,7 +78,7 @@ def decode(engine: WhisperEngine, clip: str = "lights", **options: object) -> Tr
     return engine.decode([job])[0]
 
 
-def test_the_words_that_there_are_are_read_before_anybody_speaks(engine: WhisperEngine) -> None:
+def test_the_vocabulary_is_read_during_the_warm_up(engine: WhisperEngine) -> None:
     oov_counter.cache_clear()
     vocabulary.cache_clear()
     asked = count()
@@ -110,7 +110,7 @@ def test_a_greedy_decode_is_one_pass(engine: WhisperEngine) -> None:
     assert decode(engine, language="en", beam_size=1).passes == 1
 
 
-def test_a_name_to_expect_changes_what_is_heard(engine: WhisperEngine) -> None:
+def test_hotwords_are_added_to_the_prompt(engine: WhisperEngine) -> None:
     plain = decode(engine, "weather", language="en").text
     spelt = decode(engine, "weather", language="en", hotwords=("WEATHER", "TOMORROW")).text
     assert plain.lower().strip("?.") == spelt.lower().strip("?.")
@@ -124,23 +124,25 @@ def test_any_number_of_names_leaves_room_for_the_text(engine: WhisperEngine) -> 
     assert CLIPS["lights"].heard_in(text)
 
 
-def test_names_are_no_commands_to_the_decoder(engine: WhisperEngine) -> None:
+def test_special_tokens_in_names_have_no_effect(engine: WhisperEngine) -> None:
     text = decode(engine, language="en", hotwords=("<|endoftext|>",) * 20).text
     assert CLIPS["lights"].heard_in(text)
 
 
-def test_silence_that_might_be_speech_is_nothing(engine: WhisperEngine) -> None:
+def test_silence_that_the_vad_took_for_possible_speech_gives_an_empty_text(
+    engine: WhisperEngine,
+) -> None:
     job = Job(silence(3.0), DecodeOptions(language="en"), certain_speech=False)
     assert engine.decode([job])[0].text == ""
 
 
-def test_half_a_minute_is_decoded_whole(engine: WhisperEngine) -> None:
+def test_a_segment_of_28_seconds_is_decoded_whole(engine: WhisperEngine) -> None:
     samples = np.concatenate([CLIPS[name].samples for name in CLIPS] * 2)[: 28 * 16_000]
     transcript = engine.decode([Job(samples, DecodeOptions(language="en"))])[0]
     assert CLIPS["lights"].heard_in(transcript.text)
 
 
-def test_a_full_window_hears_the_same(engine: WhisperEngine) -> None:
+def test_a_full_window_gives_the_same_words(engine: WhisperEngine) -> None:
     full = WhisperEngine(
         engine.model.weights, Path(engine.directory), size="base", full_window=True
     )

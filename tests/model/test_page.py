@@ -1,4 +1,4 @@
-"""The page in a real browser: what the microphone hears is what it shows."""
+"""The web page in Chromium with a real model: audio of a microphone becomes text."""
 
 from __future__ import annotations
 
@@ -18,12 +18,12 @@ from wyoming_faster_whisper.testing import silence
 pytestmark = pytest.mark.model
 
 SAID = [CLIPS[name] for name in ("kitchen", "thermostat")]
-_LEAD = 1.0  # seconds; a browser loses the first hundredths
+_LEAD = 1.0  # seconds; a browser loses the first hundredths of a second
 
 
 @pytest.fixture
 def microphone(tmp_path: Path) -> Path:
-    """A WAV file: a moment of silence, then the clips."""
+    """Create a WAV file with a second of silence and the clips."""
     sound = [silence(_LEAD)]
     for said in SAID:
         sound += [said.samples, silence(0.4)]
@@ -50,11 +50,11 @@ async def url(tmp_path: Path) -> AsyncIterator[str]:
 
 @pytest.fixture
 def pictures(tmp_path: Path) -> Path:
-    """Where screenshots go: WYO_PICTURES, to be looked at, or nowhere in particular."""
+    """Folder for screenshots: $WYO_PICTURES, or a temporary one."""
     return Path(os.environ.get("WYO_PICTURES", tmp_path))
 
 
-async def test_what_is_said_appears_with_its_timings(
+async def test_the_page_shows_partial_text_the_answer_and_timings(
     page: Page, url: str, pictures: Path
 ) -> None:
     await page.size(900, 900)

@@ -1,4 +1,4 @@
-"""Real speech through the real server becomes words."""
+"""Real speech and the real tiny.en in a real server."""
 
 from __future__ import annotations
 
@@ -17,14 +17,14 @@ from wyoming_faster_whisper.testing import silence
 pytestmark = [pytest.mark.model, pytest.mark.asyncio(loop_scope="module")]
 
 
-async def test_info_says_that_it_hears_english_only(client: Speaker) -> None:
+async def test_info_lists_only_english(client: Speaker) -> None:
     [model] = (await client.describe()).asr[0].models
     assert model.name == "tiny.en"
     assert model.languages == ["en"]
 
 
 @pytest.mark.parametrize("name", CLIPS)
-async def test_the_words_of_a_recording_are_heard(client: Speaker, name: str) -> None:
+async def test_the_words_of_a_recording_are_recognised(client: Speaker, name: str) -> None:
     await client.say(CLIPS[name].samples)
     answer = await client.answer()
     assert CLIPS[name].heard_in(answer.text), answer.text
@@ -33,7 +33,7 @@ async def test_the_words_of_a_recording_are_heard(client: Speaker, name: str) ->
 
 
 @pytest.mark.parametrize("name", ["lights", "timer", "kitchen"])
-async def test_faint_speech_over_a_dc_offset_is_heard(client: Speaker, name: str) -> None:
+async def test_faint_speech_with_a_dc_offset_is_recognised(client: Speaker, name: str) -> None:
     samples = CLIPS[name].samples
     faint = samples * np.float32(0.01 / np.sqrt(np.mean(samples**2)))  # -40 dBFS
     await client.say(np.concatenate([silence(0.5), faint, silence(0.7)]) + np.float32(0.3))
@@ -41,15 +41,17 @@ async def test_faint_speech_over_a_dc_offset_is_heard(client: Speaker, name: str
     assert CLIPS[name].heard_in(answer.text), answer.text
 
 
-async def test_another_language_is_heard_as_english(client: Speaker) -> None:
+async def test_a_request_for_another_language_gives_english(client: Speaker) -> None:
     await client.say(CLIPS["lights"].samples, language="de")
     answer = await client.answer()
     assert CLIPS["lights"].heard_in(answer.text), answer.text
     assert answer.language == "en"
 
 
-async def test_more_than_one_window_of_speech_is_heard_to_its_end(client: Speaker) -> None:
-    pause = silence(5.5)  # parts them all: heard beside a sentence, tiny.en loses "Stop."
+async def test_speech_longer_than_one_window_is_recognised_to_its_end(client: Speaker) -> None:
+    pause = silence(
+        5.5
+    )  # separates all clips: in one segment with a sentence, tiny.en drops "Stop."
     everything = np.concatenate(
         [part for said in CLIPS.values() for part in (said.samples, pause)]
     )
@@ -60,22 +62,22 @@ async def test_more_than_one_window_of_speech_is_heard_to_its_end(client: Speake
 
 
 def noise(seconds: float) -> Samples:
-    """A quiet hiss, the same each time."""
+    """Return a quiet, reproducible hiss."""
     hiss = np.random.default_rng(0).normal(0.0, 0.003, round(seconds * SAMPLE_RATE))
     return hiss.astype(np.float32)
 
 
 @pytest.mark.parametrize("sound", [silence(3.0), noise(3.0)], ids=["silence", "hiss"])
-async def test_where_nobody_speaks_nothing_is_heard(client: Speaker, sound: Samples) -> None:
+async def test_audio_without_speech_gives_an_empty_text(client: Speaker, sound: Samples) -> None:
     await client.say(sound)
     assert await client.transcript() == ""
 
 
-# Read here because tests may not block the event loop.
+# Read at import time because tests must not block the event loop.
 ORDER = spoken(read_wav(_ORDER))
 
 
-async def test_the_doctors_order_is_heard(tiny_en: Process) -> None:
+async def test_the_doctors_recording_is_recognised(tiny_en: Process) -> None:
     visitor = SyntheticClient(await tiny_en.uri(), ORDER, "en", _WORDS, pace=0.0)
     turn = await visitor.speak(visitor.order, silence=0.7)
     assert turn.text is not None, turn.error

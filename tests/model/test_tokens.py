@@ -1,4 +1,4 @@
-"""A tokenizer writes every word as the model was trained on it."""
+"""Tokenizer files: repaired, located and checked against the vocabulary of the model."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ pytestmark = pytest.mark.model
 
 
 def without_the_first_merge(folder: Path, *, pairs: bool) -> tuple[Path, Path]:
-    """A whole tokenizer, and one that lacks what Systran's base lacks."""
+    """Return folders of a complete tokenizer and of one that lacks the first merge."""
     whole = locate(choose("tiny.en", [folder]), folder, local_files_only=True)
     content = json.loads((whole / "tokenizer.json").read_text(encoding="utf-8"))
     merges = content["model"]["merges"]
@@ -30,7 +30,7 @@ def without_the_first_merge(folder: Path, *, pairs: bool) -> tuple[Path, Path]:
 
 
 @pytest.mark.parametrize("pairs", [False, True], ids=["lines", "pairs"])
-def test_a_merge_that_is_missing_is_put_back(tmp_path: Path, pairs: bool) -> None:
+def test_a_missing_merge_is_restored(tmp_path: Path, pairs: bool) -> None:
     whole, damaged = without_the_first_merge(tmp_path, pairs=pairs)
     text = " Turn the lamp to ten."
     right, mended = (
@@ -40,14 +40,14 @@ def test_a_merge_that_is_missing_is_put_back(tmp_path: Path, pairs: bool) -> Non
     assert mended == right
 
 
-def test_no_tokenizer_at_all_is_said(tmp_path: Path) -> None:
+def test_a_damaged_tokenizer_file_is_reported(tmp_path: Path) -> None:
     (tmp_path / "tokenizer.json").write_text("{")
     with pytest.raises(ModelError, match="damaged"):
         load_tokenizer(tmp_path / "tokenizer.json")
 
 
 def without_tokenizer(folder: Path, name: str, *, as_json: bool = False) -> tuple[Path, Path]:
-    """A folder with the vocabulary of a packaged model and no tokenizer, and the model's own."""
+    """Create a model folder without a tokenizer; return it and the tokenizer of the model."""
     whole = locate(choose(name, [folder]), folder, local_files_only=True)
     bare = folder / "bare"
     bare.mkdir()
@@ -62,7 +62,7 @@ def without_tokenizer(folder: Path, name: str, *, as_json: bool = False) -> tupl
 
 @pytest.mark.parametrize("as_json", [False, True], ids=["txt", "json"])
 @pytest.mark.parametrize("name", ["tiny.en", "base"])
-def test_a_tokenizer_that_is_missing_comes_from_a_package(
+def test_a_missing_tokenizer_is_taken_from_a_package(
     tmp_path: Path, name: str, as_json: bool
 ) -> None:
     bare, own = without_tokenizer(tmp_path, name, as_json=as_json)
@@ -70,7 +70,7 @@ def test_a_tokenizer_that_is_missing_comes_from_a_package(
     assert found.read_bytes() == own.read_bytes()
 
 
-def test_offline_there_is_none_for_another_vocabulary(tmp_path: Path) -> None:
+def test_offline_a_tokenizer_of_another_vocabulary_is_not_found(tmp_path: Path) -> None:
     bare, _ = without_tokenizer(tmp_path, "base")
     text = (bare / "vocabulary.txt").read_text(encoding="utf-8")
     (bare / "vocabulary.txt").write_text(
@@ -94,7 +94,7 @@ def test_the_tokenizer_of_another_model_is_refused(tmp_path: Path, name: str) ->
 
 
 @pytest.mark.parametrize("content", ["", "<html>", "{", "[]", '{"model": {"vocab": {}}}'])
-def test_a_tokenizer_that_is_none_is_refused(tmp_path: Path, content: str) -> None:
+def test_an_unusable_tokenizer_file_is_refused(tmp_path: Path, content: str) -> None:
     bare, _ = without_tokenizer(tmp_path, "tiny.en")
     (bare / "tokenizer.json").write_text(content)
     with pytest.raises(
@@ -103,6 +103,6 @@ def test_a_tokenizer_that_is_none_is_refused(tmp_path: Path, content: str) -> No
         locate_tokenizer(bare, tmp_path)
 
 
-def test_a_model_without_vocabulary_is_said(tmp_path: Path) -> None:
+def test_a_model_without_a_vocabulary_is_reported(tmp_path: Path) -> None:
     with pytest.raises(ModelError, match=r"it has no vocabulary\.json or vocabulary\.txt"):
         locate_tokenizer(tmp_path, tmp_path)

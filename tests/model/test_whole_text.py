@@ -1,4 +1,4 @@
-"""The real base says all that was said, and nothing twice."""
+"""Completeness with the real base: nothing is missing and nothing is repeated."""
 
 from __future__ import annotations
 
@@ -28,13 +28,13 @@ def engine(tmp_path_factory: pytest.TempPathFactory) -> Iterator[WhisperEngine]:
 
 
 def said(*names: str, pause: float = 0.6) -> Samples:
-    """Recordings one after the other."""
+    """Return these recordings one after the other."""
     parts = [part for name in names for part in (CLIPS[name].samples, silence(pause))]
     return np.concatenate(parts)
 
 
 def heard(engine: WhisperEngine, sound: Samples) -> Transcript:
-    """What the engine makes of a sound that is one segment."""
+    """Decode audio that forms a single segment."""
     probabilities = Vad().probabilities(sound).tolist()
     [segment] = segments(probabilities, SpeechRules(), len(sound))
     samples = sound[segment.start : segment.end]
@@ -50,7 +50,7 @@ def heard(engine: WhisperEngine, sound: Samples) -> Transcript:
 @pytest.mark.parametrize(
     ("name", "order"), [("lights", "turn on the lights"), ("blinds", "close the blinds")]
 )
-def test_an_order_is_written_as_often_as_it_is_given(
+def test_a_repeated_command_is_transcribed_as_often_as_it_was_spoken(
     engine: WhisperEngine, name: str, order: str, times: int
 ) -> None:
     text = heard(engine, said(*[name] * times)).text
@@ -63,7 +63,7 @@ def test_an_order_is_written_as_often_as_it_is_given(
     [("lights", "blinds"), ("kitchen", "weather"), ("thermostat", "timer"), ("time", "stop")],
     ids=lambda names: "+".join(names),
 )
-def test_two_sentences_are_both_heard(
+def test_both_of_two_sentences_are_transcribed(
     engine: WhisperEngine, names: tuple[str, ...], pause: float
 ) -> None:
     text = heard(engine, said(*names, pause=pause)).text
