@@ -1,4 +1,4 @@
-"""Run the scenarios under the Home Assistant that is installed here. See script/test-ha."""
+"""Run the scenarios with the installed Home Assistant. See script/test-ha."""
 
 from __future__ import annotations
 
@@ -12,23 +12,28 @@ import traceback
 from pathlib import Path
 
 from .house import VERSION, house
-from .scenarios import SCENARIOS, LeftOut, Stage
+from .scenarios import SCENARIOS, Skipped, Stage
 from .server import Command
 
 
 async def main() -> int:
     parser = argparse.ArgumentParser(prog="tests.ha", description=__doc__)
-    parser.add_argument("--server", type=Path, required=True, help="Python with our server")
     parser.add_argument(
-        "--address", help="our own on a network with multicast (default: 127.0.0.1, without)"
+        "--server", type=Path, required=True, help="Python interpreter that has our server"
     )
-    parser.add_argument("--only", help="one scenario", choices=[s.__name__ for s in SCENARIOS])
+    parser.add_argument(
+        "--address",
+        help="our address on a network with multicast (default: 127.0.0.1, no multicast)",
+    )
+    parser.add_argument(
+        "--only", help="run only this scenario", choices=[s.__name__ for s in SCENARIOS]
+    )
     args = parser.parse_args()
     print(f"Home Assistant {VERSION} on Python {platform.python_version()}", flush=True)
     failed = 0
     with tempfile.TemporaryDirectory(prefix="test-ha-") as folder:
         logging.basicConfig(filename=Path(folder) / "log", level=logging.WARNING)
-        logging.getLogger("haffmpeg").disabled = True  # is missed where it is not installed
+        logging.getLogger("haffmpeg").disabled = True  # logs an error if it is not installed
         for scenario in SCENARIOS:
             if args.only not in (None, scenario.__name__):
                 continue
@@ -42,8 +47,8 @@ async def main() -> int:
                 async with house(stage_folder, discovers=discovers) as home:
                     await scenario(Stage(home, command, discovers, lines.append))
                 print(f"  ok        {title}", flush=True)
-            except LeftOut as reason:
-                print(f"  left out  {title}: {reason}", flush=True)
+            except Skipped as reason:
+                print(f"  skipped   {title}: {reason}", flush=True)
             except Exception:
                 failed += 1
                 print(f"  FAILED    {title}\n{traceback.format_exc()}", flush=True)

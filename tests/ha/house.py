@@ -1,6 +1,6 @@
-"""A real Home Assistant in this process, with no more in it than speech needs.
+"""A real Home Assistant in this process, with only the integrations that speech needs.
 
-Runs in Home Assistant's own environment, under whichever version is installed there.
+Runs in the environment of Home Assistant, with whichever version is installed there.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from homeassistant.core import Context, CoreState, HomeAssistant
 
 from .owner import Owner
 
-DEADLINE = 60.0  # seconds; only a test that fails waits for so long
+DEADLINE = 60.0  # seconds; only a failing test waits this long
 
 VERSION: str = __version__
 NUMBER = tuple(int(part) for part in VERSION.split(".")[:2])
@@ -34,10 +34,10 @@ HAS_FLOORS = NUMBER >= (2024, 4)
 
 @dataclass(frozen=True)
 class Run:
-    """What happened in one run of the Assist pipeline."""
+    """Events of one run of the Assist pipeline."""
 
     events: list[tuple[float, str, dict[str, Any]]]  # seconds after the start, type, data
-    sent: float  # seconds of sound that the microphone gave until then
+    sent: float  # seconds of audio that the microphone sent during the run
 
     def data(self, kind: str) -> dict[str, Any]:
         return next(data for _, name, data in self.events if name == kind)
@@ -57,7 +57,7 @@ class Run:
 
     @property
     def error(self) -> str:
-        """The code of the error that the run ended with."""
+        """Code of the error that ended the run."""
         code = self.data("error")["code"]
         assert isinstance(code, str)
         return code
@@ -65,11 +65,11 @@ class Run:
 
 @dataclass
 class Microphone:
-    """16 kHz mono 16-bit sound, 10 ms at a time, as fast as it is spoken.
+    """16 kHz, mono, 16-bit audio in chunks of 10 ms, in real time.
 
     Args:
-        pcm: what is said.
-        then: seconds of silence after it; None = for as long as somebody listens.
+        pcm: the speech.
+        then: seconds of silence after the speech; None = until the pipeline stops reading.
     """
 
     pcm: bytes
@@ -82,7 +82,7 @@ class Microphone:
     async def _chunks(self) -> AsyncIterator[bytes]:
         began = time.monotonic()
         for chunk in self._sound():
-            # Against the clock, so that a late chunk does not delay those after it.
+            # Relative to the start, so that one late chunk does not delay the following ones.
             await asyncio.sleep(began + self.sent - time.monotonic())
             yield chunk
             self.sent += 0.01
@@ -97,14 +97,14 @@ class Microphone:
 
 
 class House:
-    """Home Assistant, and what a person does with it.
+    """A running Home Assistant, and the actions of its user.
 
     Args:
-        folder: for its configuration; what is stored there is there after a restart.
-        discovers: it looks for servers on the network.
+        folder: configuration folder, which is kept across restarts.
+        discovers: whether Home Assistant searches for servers on the network.
     """
 
-    hass: HomeAssistant  # another one after each start
+    hass: HomeAssistant  # a new instance after each start
 
     def __init__(self, folder: Path, *, discovers: bool = False) -> None:
         self._folder = folder
@@ -113,13 +113,13 @@ class House:
 
     @property
     def api(self) -> str:
-        """What --hass-api takes."""
+        """Value for --hass-api."""
         return f"http://127.0.0.1:{self._port}/api"
 
     async def start(self) -> None:
         self.hass = hass = HomeAssistant(str(self._folder))
         loader.async_setup(hass)
-        # All is installed already, and nothing is to be.
+        # Everything is installed already; Home Assistant must not install packages.
         hass.config.skip_pip = True
         bootstrap.DEFAULT_INTEGRATIONS.clear()
         config: dict[str, Any] = {
@@ -139,12 +139,12 @@ class House:
         await hass.async_block_till_done()
 
     async def stop(self) -> None:
-        """End it, unless it has ended; what was changed is written."""
+        """Stop Home Assistant if it is running; changes are written to the folder."""
         if self.hass.state is not CoreState.stopped:
             await self.hass.async_stop(force=True)
 
     async def owner(self) -> Owner:
-        """Let somebody live here who may do everything."""
+        """Create a user with administrator rights."""
         auth = self.hass.auth
         user = await auth.async_create_user("Owner", group_ids=[GROUP_ID_ADMIN])
         refresh = await auth.async_create_refresh_token(
@@ -153,7 +153,7 @@ class House:
         return Owner(self.api, auth.async_create_access_token(refresh))
 
     def add_light(self, name: str) -> str:
-        """Add a device that is called so; return its entity's id."""
+        """Add a light with this name; return its entity id."""
         from homeassistant.helpers import entity_registry
 
         entry = entity_registry.async_get(self.hass).async_get_or_create(
@@ -162,8 +162,8 @@ class House:
         self.hass.states.async_set(entry.entity_id, "off", {"friendly_name": name})
         return str(entry.entity_id)
 
-    async def add_by_hand(self, host: str, port: int) -> dict[str, Any]:
-        """Go through the form of the Wyoming integration; return its outcome."""
+    async def add_manually(self, host: str, port: int) -> dict[str, Any]:
+        """Fill in the form of the Wyoming integration; return the result of the flow."""
         flow = self.hass.config_entries.flow
         form = await flow.async_init("wyoming", context={"source": "user"})
         assert form["type"] == "form", form
@@ -175,14 +175,14 @@ class House:
         """Wait until a Wyoming server is found on the network."""
         flows = self.hass.config_entries.flow
         async with asyncio.timeout(DEADLINE):
-            # No event tells of a new flow in all versions.
+            # There is no event for a new flow that all versions have.
             while not (found := flows.async_progress_by_handler("wyoming")):  # noqa: ASYNC110
                 await asyncio.sleep(0.05)
         assert found[0]["context"]["source"] == "zeroconf", found
         return dict(found[0])
 
     async def confirm(self, found: dict[str, Any]) -> dict[str, Any]:
-        """Say yes to what was found."""
+        """Confirm a discovered server; return the result of the flow."""
         outcome = await self.hass.config_entries.flow.async_configure(found["flow_id"], {})
         await self.hass.async_block_till_done()
         return dict(outcome)
@@ -192,7 +192,7 @@ class House:
         await self.hass.async_block_till_done()
 
     def entity_of(self, entry: Any) -> str:
-        """The id of the entry's speech-to-text entity."""
+        """Return the id of the speech-to-text entity of a config entry."""
         from homeassistant.helpers import entity_registry
 
         entities = entity_registry.async_entries_for_config_entry(
@@ -213,10 +213,10 @@ class House:
         *,
         during: Callable[[str], None] = lambda kind: None,
     ) -> Run:
-        """Run the Assist pipeline from the microphone to the text.
+        """Run the Assist pipeline from microphone to text.
 
         Args:
-            during: is told of each event as it happens.
+            during: called with the type of each event as it happens.
         """
         hass = self.hass
         pipeline = next(iter(assist_pipeline.async_get_pipelines(hass)))

@@ -1,4 +1,4 @@
-"""Who lives there: what the settings' pages do, over the websocket as from a browser."""
+"""The user of Home Assistant: changes settings over the websocket API, as a browser does."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import aiohttp
 
 @dataclass(frozen=True)
 class Owner:
-    """Somebody who may change everything.
+    """A user with administrator rights.
 
     Args:
         api: URL of Home Assistant's API.
@@ -20,8 +20,8 @@ class Owner:
     api: str
     token: str
 
-    async def tell(self, command: str, **what: Any) -> Any:
-        """Have a command of the websocket API carried out; return its result."""
+    async def send_command(self, command: str, **what: Any) -> Any:
+        """Send a command of the websocket API; return its result."""
         async with (
             aiohttp.ClientSession() as session,
             session.ws_connect(f"{self.api}/websocket") as socket,
@@ -35,18 +35,20 @@ class Owner:
         return answer["result"]
 
     async def add_floor(self, name: str) -> str:
-        return str((await self.tell("config/floor_registry/create", name=name))["floor_id"])
+        return str(
+            (await self.send_command("config/floor_registry/create", name=name))["floor_id"]
+        )
 
     async def add_area(self, name: str, **what: Any) -> str:
-        area = await self.tell("config/area_registry/create", name=name, **what)
+        area = await self.send_command("config/area_registry/create", name=name, **what)
         return str(area["area_id"])
 
     async def change(self, entity: str, **what: Any) -> None:
-        """Change what is known of an entity: its area, its aliases."""
-        await self.tell("config/entity_registry/update", entity_id=entity, **what)
+        """Change fields of an entity, such as its area or aliases."""
+        await self.send_command("config/entity_registry/update", entity_id=entity, **what)
 
     async def expose(self, entity: str, *, to_assist: bool = True) -> None:
-        await self.tell(
+        await self.send_command(
             "homeassistant/expose_entity",
             assistants=["conversation"],
             entity_ids=[entity],

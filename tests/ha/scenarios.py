@@ -1,7 +1,7 @@
-"""What a person with a Home Assistant and this server would notice.
+"""Scenarios with Home Assistant and this server, as their user experiences them.
 
-Every scenario is given a Home Assistant of its own and starts its own servers. The sound is
-what is said in tests/data, as a microphone gives it.
+Every scenario gets its own Home Assistant and starts its own servers. The audio is that of the
+recordings in tests/data, sent in real time.
 """
 
 from __future__ import annotations
@@ -20,23 +20,23 @@ from .server import Command, Server
 
 DATA = Path(__file__).parent.parent / "data"
 CAP = 15.0  # seconds after which Home Assistant's VAD gives up
-LEAD = 0.2  # seconds of silence that every clip in DATA begins with
+LEAD = 0.2  # seconds of silence at the start of every clip in DATA
 
 TINY = ("--model", "tiny.en")
 
 
-class LeftOut(Exception):
-    """This machine cannot do it; the sentence says what is missing."""
+class Skipped(Exception):
+    """This machine cannot run the scenario; the message says what is missing."""
 
 
 @dataclass(frozen=True)
 class Stage:
-    """What a scenario works with."""
+    """Home Assistant and everything else that a scenario uses."""
 
     house: House
     command: Command
     discovers: bool
-    show: Callable[[str], None]  # a line for whoever reads along
+    show: Callable[[str], None]  # prints a line of detail
 
     @property
     def address(self) -> str:
@@ -44,9 +44,9 @@ class Stage:
 
     @asynccontextmanager
     async def served(self, *options: str) -> AsyncIterator[tuple[Server, str]]:
-        """Run a server that was added by hand; yield it and its entity."""
+        """Run a server and add it to Home Assistant; yield the server and its entity."""
         async with self.command.started(*options) as server:
-            outcome = await self.house.add_by_hand(self.address, server.port)
+            outcome = await self.house.add_manually(self.address, server.port)
             assert outcome["type"] == "create_entry", outcome
             try:
                 yield server, self.house.entity_of(outcome["result"])
@@ -54,10 +54,10 @@ class Stage:
                 await self.house.remove(outcome["result"])
 
     async def say(self, entity: str, name: str, *, lead: bool = True) -> Run:
-        """Speak a clip, then be silent until Home Assistant has its answer.
+        """Play a clip and then silence until Home Assistant has an answer.
 
         Args:
-            lead: keep the moment of silence before the first word.
+            lead: whether to keep the silence before the first word.
         """
         with wave.open(str(DATA / name), "rb") as file:
             pcm = file.readframes(file.getnframes())
@@ -70,10 +70,10 @@ class Stage:
         return run
 
 
-async def added_by_hand(stage: Stage) -> None:
-    """The form takes host and port; there is one stt entity, with the model's languages."""
+async def added_manually(stage: Stage) -> None:
+    """The form accepts host and port; the stt entity has the languages of the model."""
     async with stage.command.started(*TINY) as server:
-        outcome = await stage.house.add_by_hand(stage.address, server.port)
+        outcome = await stage.house.add_manually(stage.address, server.port)
         assert outcome["type"] == "create_entry", outcome
         assert outcome["title"] == "faster-whisper"
         entity = stage.house.entity_of(outcome["result"])
@@ -83,17 +83,17 @@ async def added_by_hand(stage: Stage) -> None:
         assert languages == ["en"]
 
 
-async def nobody_there(stage: Stage) -> None:
-    """Where no server is, the form says so, and can be filled in again."""
+async def no_server(stage: Stage) -> None:
+    """Without a server, the form shows an error and can be filled in again."""
     with socket.socket() as closed:
         closed.bind((stage.address, 0))
-        outcome = await stage.house.add_by_hand(stage.address, closed.getsockname()[1])
+        outcome = await stage.house.add_manually(stage.address, closed.getsockname()[1])
     assert outcome["type"] == "form", outcome
     assert outcome["errors"] == {"base": "cannot_connect"}
 
 
-async def orders(stage: Stage) -> None:
-    """Orders, spoken in real time and ended by Home Assistant's own VAD, become their text."""
+async def commands(stage: Stage) -> None:
+    """Commands in real time, ended by Home Assistant's VAD, are transcribed."""
     clips = json.loads((DATA / "clips.json").read_text())
     async with stage.served(*TINY) as (_, entity):
         for name in ("lights.wav", "kitchen.wav", "timer.wav"):
@@ -105,15 +105,15 @@ async def orders(stage: Stage) -> None:
 
 
 async def silence(stage: Stage) -> None:
-    """Nobody speaks: no text is invented, and Home Assistant says that it heard none."""
+    """Silence gives no hallucinated text, and Home Assistant reports that there was no text."""
     async with stage.served(*TINY) as (_, entity):
         run = await stage.house.listen(entity, Microphone(b"", then=3.0))
     assert run.error == "stt-no-text-recognized"
 
 
 @asynccontextmanager
-async def somebody_else(host: str, port: int) -> AsyncIterator[None]:
-    """Take a place on a server, waiting for it where there is none."""
+async def other_client(host: str, port: int) -> AsyncIterator[None]:
+    """Hold a connection to a server, after waiting for a free one."""
     async with asyncio.timeout(CAP):
         answer = b""
         while b"pong" not in answer:
@@ -129,18 +129,18 @@ async def somebody_else(host: str, port: int) -> AsyncIterator[None]:
 
 
 async def busy(stage: Stage) -> None:
-    """A server that has to refuse is an error at once, not a wait."""
+    """A server that rejects the connection causes an immediate error, not a timeout."""
     async with stage.served(*TINY, "--max-connections", "1") as (server, entity):
-        async with somebody_else(stage.address, server.port):
+        async with other_client(stage.address, server.port):
             run = await stage.say(entity, "lights.wav")
             assert run.error == "stt-stream-failed"
             assert run.events[-1][0] < CAP
-        async with somebody_else(stage.address, server.port):
-            pass  # the place is free again
+        async with other_client(stage.address, server.port):
+            pass  # the connection is free again
 
 
 async def restart(stage: Stage) -> None:
-    """A server that was away is used again without a word to Home Assistant."""
+    """A server that was stopped is used again after its restart, without any action."""
     async with stage.served(*TINY) as (server, entity):
         assert "lights" in (await stage.say(entity, "lights.wav")).text
         await server.stop()
@@ -149,8 +149,8 @@ async def restart(stage: Stage) -> None:
             assert "lights" in (await stage.say(entity, "lights.wav")).text
 
 
-async def server_ends_while_one_speaks(stage: Stage) -> None:
-    """What is being said when the server is told to stop is an error or a text, not a wait."""
+async def server_stops_during_speech(stage: Stage) -> None:
+    """An utterance during which the server stops ends with a text or an error, not a timeout."""
     async with stage.served(*TINY) as (server, entity):
         stops: list[asyncio.Task[None]] = []
 
@@ -166,10 +166,10 @@ async def server_ends_while_one_speaks(stage: Stage) -> None:
 
 
 async def early_answer(stage: Stage) -> None:
-    """A short order right at the start, which Home Assistant's VAD may miss, is answered.
+    """A short command right at the start, which Home Assistant's VAD may miss, is answered.
 
-    From 2026.10 on the answer is taken while sound is still sent, so that nobody waits for
-    the 15 s after which the VAD gives up.
+    From 2026.10 on, Home Assistant reads the answer while it sends audio, so the user does not
+    wait for the 15 s after which the VAD gives up.
     """
     async with stage.served(*TINY) as (_, entity):
         run = await stage.say(entity, "stop.wav", lead=False)
@@ -180,7 +180,7 @@ async def early_answer(stage: Stage) -> None:
 
 
 async def endpointing(stage: Stage) -> None:
-    """The server ends the turn; Home Assistant from 2026.10 on runs no VAD of its own then."""
+    """The server ends the turn; from 2026.10 on, Home Assistant then runs no VAD of its own."""
     async with stage.served(*TINY, "--vad-endpointing", "0.5") as (_, entity):
         run = await stage.say(entity, "lights.wav")
         assert "lights" in run.text, run.text
@@ -191,10 +191,10 @@ async def endpointing(stage: Stage) -> None:
 
 
 async def names(stage: Stage) -> None:
-    """What Assist may see is known by its name, also while Home Assistant is away.
+    """Names exposed to Assist are recognised, also while Home Assistant is not running.
 
-    The names are those that people gave in the settings' pages. A fetch after the restart
-    brings what is new.
+    They are set through the same API as in the settings pages. After Home Assistant has
+    restarted, the next fetch brings new names.
     """
     house = stage.house
     owner = await house.owner()
@@ -221,17 +221,17 @@ async def names(stage: Stage) -> None:
         await house.start()
         door = house.add_light("Front Dore")
         await owner.expose(door)
-        # The integration is set up as before, and the new name comes with the next order.
+        # The integration still works, and the next utterance triggers a fetch of the new name.
         await stage.say(entity, "lights.wav")
         await server.logged(f"Names from Home Assistant: {len(known) + 1}\n")
         assert "Front Dore" in (await stage.say(entity, "kitchen.wav")).text
 
 
 async def discovery(stage: Stage) -> None:
-    """Home Assistant finds the server on the network by itself; one click adds it."""
+    """Home Assistant discovers the server on the network; one click adds it."""
     if not stage.discovers:
-        raise LeftOut("there is no network namespace")
-    # As in a container: it listens everywhere, and is to announce where it can be reached.
+        raise Skipped("there is no network namespace")
+    # As in a container: the server listens on all addresses and announces the reachable ones.
     options = ("--model", "base", "--uri", "tcp://0.0.0.0:10300", "--zeroconf")
     async with stage.command.started(*options):
         found = await stage.house.discovered()
@@ -246,13 +246,13 @@ async def discovery(stage: Stage) -> None:
 
 
 SCENARIOS: tuple[Callable[[Stage], Awaitable[None]], ...] = (
-    added_by_hand,
-    nobody_there,
-    orders,
+    added_manually,
+    no_server,
+    commands,
     silence,
     busy,
     restart,
-    server_ends_while_one_speaks,
+    server_stops_during_speech,
     early_answer,
     endpointing,
     names,

@@ -1,4 +1,4 @@
-"""Our server as a process of its own, in the project's environment and not Home Assistant's."""
+"""Our server in a child process with the environment of this project, not Home Assistant's."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
-DEADLINE = 180.0  # seconds; only a test that fails waits for so long
+DEADLINE = 180.0  # seconds; only a failing test waits this long
 
 _FETCH = """
 import asyncio, json, sys
@@ -27,15 +27,15 @@ class Command:
     """How to start a server."""
 
     python: Path
-    folder: Path  # for models
-    address: str  # where Home Assistant will reach it
+    folder: Path  # of models
+    address: str  # on which Home Assistant reaches the server
 
     @asynccontextmanager
     async def started(self, *options: str, port: int = 0) -> AsyncIterator[Server]:
-        """Run a server until the block ends; it is ready when the block begins.
+        """Run a server until the block ends; the block begins when the server is ready.
 
         Args:
-            port: to listen on; 0 = any.
+            port: TCP port; 0 = any.
         """
         process = await asyncio.create_subprocess_exec(
             *(self.python, "-m", "wyoming_faster_whisper", "--data-dir", self.folder),
@@ -53,11 +53,11 @@ class Command:
             await server.stop()
 
     async def names(self, api: str, token: str) -> list[str]:
-        """The names that a server would fetch from a Home Assistant, in their order."""
+        """Return the names that a server fetches from this Home Assistant, in order."""
         return list(json.loads(await self._run("-c", _FETCH, api, token)))
 
     async def transcribed(self, port: int, clip: Path) -> str:
-        """What our client is answered by a server to a file."""
+        """Transcribe a file with our client; return the text."""
         client = "from wyoming_faster_whisper.commands.cli import client; client()"
         uri = f"tcp://{self.address}:{port}"
         return await self._run("-c", client, "transcribe", "--uri", uri, str(clip))
@@ -73,7 +73,7 @@ class Command:
 
 
 def _environment() -> dict[str, str]:
-    """A model's package is enough; what a person has set for a server is not for this one."""
+    """Return the environment without options of a server or of Python."""
     return {
         name: value
         for name, value in os.environ.items()
@@ -100,7 +100,7 @@ class Server:
         return found
 
     async def stop(self) -> None:
-        """End it as a service manager does, and wait for its end."""
+        """Stop the server with SIGTERM, as a service manager does, and wait for its end."""
         with suppress(ProcessLookupError):
             self._process.send_signal(signal.SIGTERM)
         async with asyncio.timeout(DEADLINE):
