@@ -1,11 +1,11 @@
 # syntax=docker/dockerfile:1
-# The server in a container: no torch, no compiler, no root; amd64 and arm64.
+# The server in a container for amd64 and arm64, without torch, compiler and root.
 #
 #   docker build -t wyoming-faster-whisper .
 #   docker build -t wyoming-faster-whisper:gpu --build-arg EXTRAS=hass,gpu . (amd64, NVIDIA)
 #
-# EXTRAS are extras of pyproject.toml, separated by commas. `script/image` carries these
-# instructions out without Docker and has a sentence transcribed by what comes out.
+# EXTRAS are extras of pyproject.toml, separated by commas. `script/image` builds this file without
+# Docker and transcribes a recording with the result.
 
 FROM debian:trixie-slim AS build
 # hadolint ignore=DL3008
@@ -29,8 +29,8 @@ RUN apt-get update \
     && install --directory --owner=whisper --group=whisper /data
 COPY --from=build /opt/server /opt/server
 
-# Variables, not arguments of the entry point: whoever runs the container can change them, and
-# the health check asks where WYO_WHISPER_URI says. HOME is where libraries put their caches.
+# Variables rather than arguments of the entry point: the operator can override them, and the
+# health check connects to WYO_WHISPER_URI. Libraries store their caches in HOME.
 ENV PATH=/opt/server/bin:$PATH \
     PYTHONUNBUFFERED=1 \
     HOME=/data \
