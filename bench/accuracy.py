@@ -89,7 +89,7 @@ def main() -> None:
     source = arguments.noise.name if arguments.noise else "generated"
     print(f"{title}; noise: {source}; {len(trials)} sounds")
     print(table(blocks, list(options)))
-    for line in inventions(trials, texts):
+    for line in hallucinations(trials, texts):
         print(line)
     if arguments.json:
         write_json(arguments.json, report(arguments, options, trials, texts, blocks))
@@ -231,11 +231,15 @@ def summarise(trials: Sequence[Trial], texts: Texts) -> list[Block]:
         Block("word error rate", _rows(written, _error_rate)),
         Block("word error rate, other languages, synthetic", _rows(languages, _error_rate)),
         Block("short words heard", _rows(words | stops, _mean(heard_words))),
-        Block("texts invented where nobody spoke", _rows(silence, _invented), share=False),
+        Block(
+            "hallucinated texts in audio without speech",
+            _rows(silence, _hallucinated),
+            share=False,
+        ),
     ]
     if len(texts) == 2:
         lost = _rows(speech | words, _lost)
-        blocks.insert(3, Block("answered with nothing, the other server with a text", lost))
+        blocks.insert(3, Block("empty answer where the other server has a text", lost))
     return [block for block in blocks if block.rows]
 
 
@@ -280,7 +284,7 @@ def _lost(group: Sequence[Heard], server: str) -> float:
     )
 
 
-def _invented(group: Sequence[Heard], server: str) -> float:
+def _hallucinated(group: Sequence[Heard], server: str) -> float:
     return sum(bool(said[server]) for _, said in group)
 
 
@@ -309,10 +313,10 @@ def panel(block: Block, servers: Sequence[str]) -> Panel:
     )
 
 
-def inventions(trials: Sequence[Trial], texts: Texts) -> list[str]:
+def hallucinations(trials: Sequence[Trial], texts: Texts) -> list[str]:
     """Return a line for each text that a server produced from a clip without speech."""
     return [
-        f'{name} heard "{text}" in {trial.clip.name}'
+        f'{name} transcribed "{text}" in {trial.clip.name}'
         for name in texts
         for trial, text in zip(trials, texts[name], strict=True)
         if trial.part == "silence" and text

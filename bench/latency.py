@@ -94,7 +94,7 @@ ROWS: dict[str, tuple[str, float, str]] = {
     "wait_p95": ("95th percentile", 1, "{:.3f} s"),
     "word_error_rate": ("word error rate", 100, "{:.1f} %"),
     "accepted": ("orders accepted", 100, "{:.1f} %"),
-    "empty": ("answered with nothing", 100, "{:.1f} %"),
+    "empty": ("empty answers", 100, "{:.1f} %"),
     "unanswered": ("without an answer", 100, "{:.1f} %"),
     "cut": ("cut off", 100, "{:.1f} %"),
     "decodes": ("decodes per utterance", 1, "{:.2f}"),

@@ -1,1 +1,1 @@
-"""Weights converted for other engines."""
+"""Conversion of models for other engines."""

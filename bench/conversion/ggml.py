@@ -1,8 +1,8 @@
-"""Whisper for whisper.cpp, made of the weights that CTranslate2 runs.
+"""Converts a CTranslate2 Whisper model for whisper.cpp.
 
-Both formats are flat lists of named arrays. CTranslate2 keeps query, key and value in
-one array and its own names; whisper.cpp takes OpenAI's names, the mel filters and
-the bytes of each token as well. The layouts: CTranslate2's `model_spec._serialize`,
+Both formats are flat lists of named arrays. CTranslate2 has its own names and stores query, key
+and value in one array. whisper.cpp uses OpenAI's names, and also needs the mel filters and the
+bytes of each token. The layouts are defined by CTranslate2's `model_spec._serialize`, and by
 whisper.cpp's `models/convert-pt-to-ggml.py` and `examples/common-ggml.cpp`.
 """
 
@@ -27,19 +27,19 @@ Weights = Mapping[str, Array]
 MAGIC = 0x67676D6C  # "ggml"
 TYPES = ("f16", "q8_0")
 _F32, _F16, _Q8_0 = 0, 1, 8  # ggml_type
-_FILE_TYPES = {"f16": 1, "q8_0": 2007}  # ggml_ftype; 2000: the second layout of quantised blocks
+_FILE_TYPES = {"f16": 1, "q8_0": 2007}  # ggml_ftype; 2000 = version 2 of the quantised layout
 _BLOCK = 32  # weights of a Q8_0 block, which share a scale
 
 _CTRANSLATE2_VERSION = 6
-_DTYPES = ("f4", "i1", "i2", "i4", "f2")  # by CTranslate2's number
+_DTYPES = ("f4", "i1", "i2", "i4", "f2")  # indexed by CTranslate2's data type
 
 
 def ggml_file(model: str, kind: str) -> Path:
-    """The ggml file of a model at hand, made on first use and kept.
+    """Return the ggml file of a local model; convert it on first use.
 
     Args:
         model: name or directory, as for model_directory().
-        kind: of the matrices, one of TYPES.
+        kind: data type of the matrices, one of TYPES.
     """
     directory = model_directory(model)
     path = cache_directory() / f"ggml-{Path(model).name}-{kind}.bin"
@@ -53,10 +53,10 @@ def ggml_file(model: str, kind: str) -> Path:
 
 
 def read_weights(path: Path) -> dict[str, Array]:
-    """The arrays of a CTranslate2 model.bin that was not quantised.
+    """Read the arrays of a CTranslate2 model.bin that is not quantised.
 
     Raises:
-        ValueError: it is another version of the format, or no Whisper, or quantised.
+        ValueError: another version of the format, another model than Whisper, or quantised.
     """
     weights: dict[str, Array] = {}
     with path.open("rb") as file:
@@ -78,7 +78,7 @@ def read_weights(path: Path) -> dict[str, Array]:
 
 
 def openai_names(weights: Weights) -> Iterator[tuple[str, Array]]:
-    """The same weights under OpenAI's names, query, key and value apart."""
+    """Yield the weights under OpenAI's names, with query, key and value separated."""
     for name, array in weights.items():
         place, _, part = name.rpartition("/")
         side, _, rest = place.partition("/")
@@ -90,7 +90,7 @@ def openai_names(weights: Weights) -> Iterator[tuple[str, Array]]:
         elif rest == "layer_norm":
             yield f"{side}.{'ln_post' if side == 'encoder' else 'ln'}.{part}", array
         elif rest in ("conv1", "conv2"):
-            # whisper.cpp adds the bias to rows of frames.
+            # whisper.cpp adds the bias to rows of frames, so it needs a second dimension.
             yield f"{side}.{rest}.{part}", array[:, None] if part == "bias" else array
         elif match := re.fullmatch(r"layer_(\d+)/(\w+)/(\w+)", rest):
             layer, block, module = match.groups()
@@ -115,12 +115,12 @@ def _of_block(block: str, module: str, part: str, array: Array) -> Iterator[tupl
             },
         }[block][module]
         for each, piece in zip(parts, np.split(array, len(parts)), strict=True):
-            if (each, part) != ("key", "bias"):  # CTranslate2's zeros: Whisper has none
+            if (each, part) != ("key", "bias"):  # zeros in CTranslate2; Whisper has no key bias
                 yield f"{new}.{each}", piece
 
 
 def write(file: BinaryIO, directory: Path, kind: str) -> None:
-    """Write a ggml model, made of a CTranslate2 one."""
+    """Convert a CTranslate2 model and write it as a ggml model."""
     weights = read_weights(directory / "model.bin")
     tensors = dict(openai_names(weights))
     filters = FeatureExtractor.get_mel_filters(
@@ -143,7 +143,7 @@ def write(file: BinaryIO, directory: Path, kind: str) -> None:
 
 
 def _parameters(weights: Weights, tensors: Weights) -> list[int]:
-    """whisper.cpp's whisper_hparams, in its order, without the file type."""
+    """Return whisper.cpp's whisper_hparams, in order, without the file type."""
     sizes: list[int] = []
     for side in ("encoder", "decoder"):
         positions, width = tensors[f"{side}.positional_embedding"].shape
@@ -155,7 +155,7 @@ def _parameters(weights: Weights, tensors: Weights) -> list[int]:
 
 
 def _data(name: str, array: Array, kind: str) -> tuple[int, bytes]:
-    """A tensor as whisper.cpp wants it: its ggml_type and its bytes."""
+    """Return the ggml_type and the bytes that whisper.cpp expects for a tensor."""
     if array.ndim < 2 or name.endswith(("conv1.bias", "conv2.bias", "positional_embedding")):
         return _F32, array.astype("<f4").tobytes()
     if kind == "f16" or array.ndim > 2:
@@ -164,7 +164,7 @@ def _data(name: str, array: Array, kind: str) -> tuple[int, bytes]:
 
 
 def _quantised(array: Array) -> bytes:
-    """Blocks of a float16 scale and 32 bytes, as ggml's quantize_row_q8_0 makes them."""
+    """Quantise to blocks of a float16 scale and 32 bytes, like ggml's quantize_row_q8_0."""
     blocks = array.astype(np.float32).reshape(-1, _BLOCK)
     scales = np.abs(blocks).max(axis=1, keepdims=True) / 127
     whole = np.rint(np.divide(blocks, scales, out=np.zeros_like(blocks), where=scales > 0))
@@ -175,7 +175,7 @@ def _quantised(array: Array) -> bytes:
 
 
 def token_bytes(tokenizer: Path) -> list[bytes]:
-    """What each text token stands for; the special ones whisper.cpp names itself."""
+    """Return the bytes of each text token; whisper.cpp adds the special tokens itself."""
     vocabulary: dict[str, int] = json.loads(tokenizer.read_text())["model"]["vocab"]
     characters = _byte_characters()
     special = re.compile(r"<\|.*\|>")
@@ -184,7 +184,7 @@ def token_bytes(tokenizer: Path) -> list[bytes]:
 
 
 def _byte_characters() -> dict[str, int]:
-    """GPT-2's: a printable character for each byte."""
+    """Return GPT-2's mapping of a printable character to each byte."""
     printable = [*range(0x21, 0x7F), *range(0xA1, 0xAD), *range(0xAE, 0x100)]
     others = [byte for byte in range(256) if byte not in printable]
     characters = {chr(byte): byte for byte in printable}
@@ -198,13 +198,13 @@ def _numbers(file: BinaryIO, layout: str) -> tuple[int, ...]:
 
 def _string(file: BinaryIO) -> str:
     (size,) = _numbers(file, "H")
-    return file.read(size)[:-1].decode()  # the last byte is zero
+    return file.read(size)[:-1].decode()  # without the terminating zero
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(prog="bench.conversion.ggml", description=__doc__)
     parser.add_argument("--model", default="base", help="name or directory; never downloaded")
-    parser.add_argument("--type", choices=TYPES, default="q8_0", help="of the matrices")
+    parser.add_argument("--type", choices=TYPES, default="q8_0", help="data type of the matrices")
     arguments = parser.parse_args()
     print(ggml_file(arguments.model, arguments.type))
 

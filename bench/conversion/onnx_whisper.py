@@ -1,7 +1,8 @@
-"""Whisper for onnx-asr, made of the weights that CTranslate2 runs.
+"""Converts a CTranslate2 Whisper model for onnx-asr.
 
-Two graphs, named and shaped as Optimum exports them, int8 as ONNX Runtime's dynamic
-quantisation does it: weights by output channel, activations as they come. Needs the package onnx.
+Writes two graphs with the names and shapes of an Optimum export, quantised to int8 like ONNX
+Runtime's dynamic quantisation: weights per output channel, activations at run time. Needs the
+package onnx.
 """
 
 from __future__ import annotations
@@ -18,13 +19,13 @@ from onnx import GraphProto, ModelProto, NodeProto, TensorProto, helper, numpy_h
 from ..support.models import cache_directory, model_directory
 from .ggml import Array, openai_names, read_weights
 
-_OPSET = 17  # the first with LayerNormalization
-_POSITIONS = 448  # tokens that the decoder has places for
-_HEAD = 64  # numbers per attention head, in every Whisper
+_OPSET = 17  # the first version with LayerNormalization
+_POSITIONS = 448  # length of the decoder's context in tokens
+_HEAD = 64  # width of an attention head, in every Whisper model
 
 
 class Graph:
-    """Nodes and weights of a graph that is being written, with a name for each result."""
+    """Builds a graph: collects nodes and weights, and names every result."""
 
     def __init__(self, weights: dict[str, Array], prefix: str = "") -> None:
         self.nodes: list[NodeProto] = []
@@ -33,13 +34,13 @@ class Graph:
         self._prefix = prefix
 
     def branch(self, prefix: str) -> Graph:
-        """A branch of an If: nodes of its own, weights of the graph around it."""
+        """Return a graph for a branch of an If node; it shares the weights of this graph."""
         graph = Graph(self._weights, prefix)
         graph.initializers = self.initializers
         return graph
 
     def add(self, kind: str, *inputs: str, outputs: Sequence[str] | int = 1, **more: Any) -> Any:
-        """Add a node; return its output's name, or the names."""
+        """Add a node; return the name of its output, or a list if it has several."""
         if isinstance(outputs, int):
             count = f"{self._prefix}{len(self.nodes)}"
             outputs = [f"{kind}_{count}_{i}" for i in range(outputs)]
@@ -57,7 +58,7 @@ class Graph:
         return self.constant(name, self._weights[name].astype(np.float32))
 
     def matmul(self, x: str, name: str) -> str:
-        """x times the transposed weights, in int8."""
+        """Multiply x by the transposed weights in int8."""
         matrix = self._weights[name].astype(np.float32).T
         scales = np.maximum(np.abs(matrix).max(axis=0), 1e-8) / 127
         whole = self.constant(name, np.rint(matrix / scales).astype(np.int8))
@@ -94,7 +95,7 @@ class Graph:
         return str(self.add("Mul", self.add("Mul", x, erf), half))
 
     def heads(self, x: str, heads: int) -> str:
-        """(1, n, width) to (1, heads, n, width / heads)."""
+        """Reshape (1, n, width) to (1, heads, n, width / heads)."""
         return str(
             self.add(
                 "Transpose",
@@ -104,7 +105,7 @@ class Graph:
         )
 
     def attention(self, query: str, key: str, value: str, mask: str = "") -> str:
-        """All (1, heads, n, 64); returns (1, n, width)."""
+        """Add attention over inputs of shape (1, heads, n, 64); the result is (1, n, width)."""
         eighth = self.constant("eighth", np.array(_HEAD**-0.5, np.float32))
         scores = self.add(
             "MatMul",
@@ -177,7 +178,7 @@ def decoder(weights: dict[str, Array], heads: int, layers: int) -> ModelProto:
         [1, "tokens", weights["decoder.token_embedding.weight"].shape[0]],
     )
     outputs = [logits]
-    # The first step's past has no rows; as (1, heads, 0, 64) it joins on like any other.
+    # In the first step the past has no rows; as (1, heads, 0, 64) it can be concatenated.
     shape = graph.ints(1, heads, -1, _HEAD)
     pasts: dict[tuple[int, str], str] = {}
     for layer in range(layers):
@@ -229,14 +230,14 @@ def decoder(weights: dict[str, Array], heads: int, layers: int) -> ModelProto:
         y = _cross_attention(graph, x, layer, heads)
         x = graph.mlp(graph.add("Add", x, y), block)
     x = graph.norm(x, "decoder.ln")
-    # Under another name: the embedding is looked up in float32.
+    # A second name for the quantised matrix: the embedding lookup uses float32.
     weights["projection"] = weights["decoder.token_embedding.weight"]
     graph.add("Identity", graph.matmul(x, "projection"), outputs=["logits"])
     return _model(graph, inputs, outputs)
 
 
 def _cross_attention(graph: Graph, x: str, layer: int, heads: int) -> str:
-    """Keys and values of the encoding are made in the first step and empty in later ones."""
+    """Add cross-attention; only the first step computes keys and values of the encoding."""
     block = f"decoder.blocks.{layer}"
     query = graph.norm(x, f"{block}.cross_attn_ln")
     query = graph.heads(graph.linear(query, f"{block}.cross_attn.query"), heads)
@@ -276,7 +277,7 @@ def _model(graph: Graph, inputs: Sequence[Any], outputs: Sequence[Any]) -> Model
 
 
 def onnx_folder(model: str) -> Path:
-    """The folder of a model at hand for onnx-asr, made on first use and kept."""
+    """Return the onnx-asr folder of a local model; convert it on first use."""
     folder = cache_directory() / f"onnx-{Path(model).name}-int8"
     if not folder.exists():
         partial = folder.with_suffix(".partial")
@@ -286,7 +287,7 @@ def onnx_folder(model: str) -> Path:
 
 
 def write(directory: Path, folder: Path) -> None:
-    """Write a folder that onnx-asr reads as "whisper", int8, made of a CTranslate2 model."""
+    """Convert a CTranslate2 model to an int8 folder that onnx-asr reads as "whisper"."""
     raw = read_weights(directory / "model.bin")
     weights = dict(openai_names(raw))
     folder.mkdir(parents=True, exist_ok=True)
@@ -297,7 +298,7 @@ def write(directory: Path, folder: Path) -> None:
     tokenizer = json.loads((directory / "tokenizer.json").read_text())
     added = {token["content"]: token["id"] for token in tokenizer["added_tokens"]}
     (folder / "vocab.json").write_text(json.dumps(tokenizer["model"]["vocab"]))
-    # onnx-asr asks for either name.
+    # Depending on its version, onnx-asr reads one or the other.
     for name in ("added_tokens.json", "added_tokens_int8.json"):
         (folder / name).write_text(json.dumps(added))
     bands = weights["encoder.conv1.weight"].shape[1]

@@ -1,4 +1,4 @@
-"""What bench.kinds does to clean speech: levels, offsets, hum, rooms, tempo and channels."""
+"""Acoustic variations of bench.kinds: levels, offsets, hum, rooms, tempo and channels."""
 
 from __future__ import annotations
 
@@ -26,18 +26,18 @@ HALF = SAMPLE_RATE // 2
 
 
 def speech(hertz: float = 440.0) -> Samples:
-    """One second of sound with half a second of digital silence on both sides."""
+    """Return a one-second tone with half a second of digital silence on both sides."""
     sound = np.sin(2 * np.pi * hertz * np.arange(SAMPLE_RATE) / SAMPLE_RATE)
     return at_level(np.pad(sound, HALF).astype(np.float32), SPEECH_LEVEL)
 
 
 def level(sound: Samples) -> float:
-    """The RMS of the sound in dB of full scale, without its mean."""
+    """Return the RMS of the sound without its mean, in dBFS."""
     return float(20 * np.log10(np.std(sound) + 1e-12))
 
 
 def spectrum(sound: Samples, hertz: float) -> float:
-    """The amplitude at a frequency."""
+    """Return the amplitude at a frequency in Hz."""
     wave = np.exp(-2j * np.pi * hertz * np.arange(len(sound)) / SAMPLE_RATE)
     return float(2 * np.abs(np.mean(sound * wave)))
 
