@@ -1,8 +1,8 @@
-"""Build an image from its Dockerfile without Docker, and try it.
+"""Build an image from its Dockerfile without Docker, and test it.
 
-debootstrap makes the base, which is what debian:*-slim is made of; chroot carries out RUN. The
-image is then run as Docker would run it with --read-only, as its user, in a network of its own:
-only its volume can be written to. For root; the machine needs debootstrap and unshare.
+debootstrap creates the base image, as for debian:*-slim; RUN is executed in a chroot. The image
+is then run as by `docker run --read-only`: as its user, in its own network, with only the volume
+writable. Needs root, debootstrap and unshare.
 """
 
 from __future__ import annotations
@@ -20,10 +20,10 @@ from wyoming_faster_whisper.models import choose, locate
 
 from .support.dockerfile import ROOT, Instruction, Stage, read
 
-BASES = ROOT / "build" / "debian"  # kept for the next time
+BASES = ROOT / "build" / "debian"  # cached base systems
 
-# $1 the image, $2 its volume, $3 its user, $4 its start, $5 its health check. The variables of
-# the image are in the environment already.
+# $1 root of the image, $2 volume, $3 user, $4 command, $5 health check. The variables of the
+# image are set in the environment.
 _TRY = r"""
 set -eu
 root=$1 data=$2 user=$3 start=$4 check=$5
@@ -36,10 +36,10 @@ mount --rbind /dev "$root/dev"
 mount -o remount,bind,ro "$root"
 in_image() { chroot --userspec="$user" "$root" /bin/sh -c "$1"; }
 if in_image "touch /written /tmp/written" 2>/dev/null; then
-  echo "the image can be written to" >&2
+  echo "the image is writable" >&2
   exit 1
 fi
-chroot --userspec="$user" "$root" /bin/sh -c "exec $start" &  # no shell between: it gets TERM
+chroot --userspec="$user" "$root" /bin/sh -c "exec $start" &  # exec: the server gets TERM
 server=$!
 trap 'kill $server 2>/dev/null || true' EXIT
 tries=0
@@ -71,9 +71,11 @@ def mirror() -> str:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description="Build an image without Docker, and try it.")
+    parser = argparse.ArgumentParser(description="Build an image without Docker, and test it.")
     parser.add_argument("dockerfile", nargs="?", default="Dockerfile")
-    parser.add_argument("--arch", default="amd64", help="Debian's name (default: %(default)s)")
+    parser.add_argument(
+        "--arch", default="amd64", help="Debian architecture (default: %(default)s)"
+    )
     args = parser.parse_args()
     dockerfile = ROOT / args.dockerfile
     of_the_addon = dockerfile.parent.name == "addon"
@@ -86,21 +88,21 @@ def main() -> None:
             build(stage, root, context, roots)
             roots[stage.name] = root
         size = subprocess.run(["du", "-sm", root], capture_output=True, text=True, check=True)
-        said(f"{args.dockerfile} for {args.arch}: {size.stdout.split()[0]} MB")
+        log(f"{args.dockerfile} for {args.arch}: {size.stdout.split()[0]} MB")
         try_out(stage, root, Path(folder, "data"))
 
 
-def said(line: str) -> None:
+def log(line: str) -> None:
     sys.stderr.write(f"== {line}\n")
 
 
 def base(name: str, arch: str) -> Path:
-    """A tree of Debian like that of the image debian:SUITE-slim."""
+    """Return a Debian root file system like the image debian:SUITE-slim."""
     found = re.fullmatch(r"debian:(\w+)-slim", name)
-    assert found is not None, f"{name} is no base that we can make"
+    assert found is not None, f"{name} is not a supported base image"
     tree = BASES / f"{found[1]}-{arch}"
     if not tree.exists():
-        said(f"debootstrap {found[1]} for {arch}")
+        log(f"debootstrap {found[1]} for {arch}")
         BASES.mkdir(parents=True, exist_ok=True)
         unfinished = tree.with_suffix(".unfinished")
         shutil.rmtree(unfinished, ignore_errors=True)
@@ -121,7 +123,7 @@ def base(name: str, arch: str) -> Path:
 
 
 def build(stage: Stage, root: Path, context: Path, others: dict[str, Path]) -> None:
-    """Carry out the instructions that put something into the image."""
+    """Execute the instructions that change the file system of the image."""
     environ = {
         "PATH": "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin",
         "DEBIAN_FRONTEND": "noninteractive",
@@ -137,7 +139,7 @@ def build(stage: Stage, root: Path, context: Path, others: dict[str, Path]) -> N
             case "COPY":
                 copy(instruction, root, folder, context, others)
             case "RUN":
-                said(f"RUN {instruction.text[:70]} ...")
+                log(f"RUN {instruction.text[:70]} ...")
                 run(instruction.text, root, folder, environ)
 
 
@@ -151,7 +153,7 @@ def copy(
         matches = list(origin.glob(pattern.lstrip("/")))
         assert matches, f"COPY: there is no {pattern} in {origin}"
         for match in matches:
-            # As Docker: a folder's content goes into the target, a file into the folder.
+            # As in Docker, the content of a folder is copied into the target.
             command = ["cp", "-a", f"{match}/." if match.is_dir() else match, place]
             (place if match.is_dir() or target.endswith("/") else place.parent).mkdir(
                 parents=True, exist_ok=True
@@ -161,7 +163,7 @@ def copy(
 
 def run(command: str, root: Path, folder: str, environ: dict[str, str]) -> None:
     shutil.copy("/etc/resolv.conf", root / "etc" / "resolv.conf")
-    # The certificates and the proxy of the house, as a builder would be given them.
+    # Pass on the certificates and proxy of this machine, as one does for docker build.
     for name in ("PIP_CERT", "http_proxy", "https_proxy"):
         if name in os.environ:
             environ[name] = os.environ[name]
@@ -180,7 +182,7 @@ def run(command: str, root: Path, folder: str, environ: dict[str, str]) -> None:
 
 
 def try_out(image: Stage, root: Path, data: Path) -> None:
-    """Serve tiny.en from the volume, in a container, and transcribe a sentence."""
+    """Run the image with tiny.en in its volume, and transcribe a recording."""
     model = data / "models--Systran--faster-whisper-tiny.en" / "snapshots" / "1"
     model.parent.mkdir(parents=True)
     shutil.copytree(locate(choose("tiny.en", []), data), model)
@@ -195,7 +197,7 @@ def try_out(image: Stage, root: Path, data: Path) -> None:
         (data / "options.json").write_text(options)
     subprocess.run(["chown", "-R", user, data], check=True)
     path = image.environment["PATH"].replace("$PATH", "/usr/local/bin:/usr/bin:/usr/sbin:/bin")
-    said(f"as user {user}: {' '.join(start)}")
+    log(f"as user {user}: {' '.join(start)}")
     arguments = [str(root), str(data), user, " ".join(start), " ".join(image.health_check)]
     subprocess.run(
         ["unshare", "--mount", "--net", "--pid", "--fork", "sh", "-c", _TRY, "try", *arguments],

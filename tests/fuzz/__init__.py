@@ -1,1 +1,1 @@
-"""What must hold whatever comes over the wire, tried on inputs that coverage guides."""
+"""Coverage-guided fuzzing of what clients send."""

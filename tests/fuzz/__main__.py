@@ -2,9 +2,8 @@
 
     python -m tests.fuzz frames|session [FOLDER ...] [-max_total_time=SECONDS ...]
 
-Folders and flags are libFuzzer's; the first folder keeps the inputs that reached new code.
-An input that breaks something is written to a file and can be given again in place of a
-folder.
+Folders and flags are those of libFuzzer. Inputs that reach new code are kept in the first folder.
+An input that causes a failure is written to a file, which can be given instead of a folder.
 """
 
 from __future__ import annotations
@@ -22,7 +21,7 @@ def main() -> None:
         import atheris
     except ImportError:
         sys.exit("atheris is missing; it is for Linux on x86-64: pip install '.[fuzz]'")
-    # Only ours: what libraries do with an input is not what is sought.
+    # Only our own code is instrumented; coverage of libraries would misguide the fuzzer.
     with atheris.instrument_imports(include=["wyoming_faster_whisper"]):
         target = importlib.import_module(f"tests.fuzz.{sys.argv[1]}")
         seeds = importlib.import_module("tests.fuzz.conversation").seeds()

@@ -1,7 +1,7 @@
-"""Bytes of a fuzzer → bytes for the server: events that are nearly right, or anything at all.
+"""Conversion of fuzzer input to bytes for the server: nearly valid events, or the raw input.
 
-Lengths that have to match are what mutation hardly ever hits, so half of the inputs say
-what to send instead of being it.
+Mutation rarely produces lengths that match their content, so an input is either sent as it is or
+selects the events to send.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from tests.support.serving import utterance
 from wyoming_faster_whisper.testing import silence, tone
 from wyoming_faster_whisper.transports.wyoming.framing import write_event
 
-AS_IT_IS = 0  # the first byte of an input that is sent without it
+RAW = 0  # first byte of an input whose remaining bytes are sent unchanged
 
 _MOST_EVENTS = 50
 _TYPES = (
@@ -35,8 +35,8 @@ _GOOD = {"rate": 16000, "width": 2, "channels": 1}
 Item = TypeVar("Item")
 
 
-class Chances:
-    """Reads choices off the bytes of an input; the same each time, 0 at the end."""
+class Choices:
+    """Makes reproducible choices from the bytes of an input; reads 0 after its end."""
 
     def __init__(self, data: bytes) -> None:
         self._data = data
@@ -59,27 +59,27 @@ class Chances:
 
 
 def conversation(data: bytes) -> bytes:
-    """What a client sends."""
-    chances = Chances(data)
-    if chances.byte() == AS_IT_IS:
+    """Return the bytes that the client sends for an input."""
+    choices = Choices(data)
+    if choices.byte() == RAW:
         return data[1:]
     frames: list[bytes] = []
-    while chances.left and len(frames) < _MOST_EVENTS:
-        frames.append(_frame(chances))
+    while choices.left and len(frames) < _MOST_EVENTS:
+        frames.append(_frame(choices))
     return b"".join(frames)
 
 
-def _frame(chances: Chances) -> bytes:
-    kind = chances.of(_TYPES)
-    how = chances.byte()
+def _frame(choices: Choices) -> bytes:
+    kind = choices.of(_TYPES)
+    how = choices.byte()
     data: dict[str, object] = dict(_GOOD) if kind.startswith("audio-") else {}
     for _ in range(how % 4):
-        data[chances.of(_KEYS)] = chances.of(_VALUES)
+        data[choices.of(_KEYS)] = choices.of(_VALUES)
     payload = b""
     if kind == "audio-chunk":
-        # Loud or silent, of even or odd length, and what the fuzzer gives.
-        payload = chances.of((b"\0", b"\x10\x30", b"\xff")) * (16 * chances.byte())
-        payload += chances.take(how // 64)
+        # Loud or silent audio of even or odd length, then bytes of the input.
+        payload = choices.of((b"\0", b"\x10\x30", b"\xff")) * (16 * choices.byte())
+        payload += choices.take(how // 64)
     header: dict[str, object] = {"type": kind, "payload_length": len(payload)}
     extra = json.dumps(data).encode()
     if how & 16:
@@ -90,7 +90,7 @@ def _frame(chances: Chances) -> bytes:
 
 
 def seeds() -> dict[str, bytes]:
-    """Conversations to begin with, by name."""
+    """Return the inputs with which fuzzing starts, by name."""
     spoken = b"".join(map(write_event, utterance(tone(0.2), language="en")))
     quiet = b"".join(map(write_event, utterance(silence(0.1))))
     plain = {
@@ -103,4 +103,4 @@ def seeds() -> dict[str, bytes]:
         "nonsense": b"GET / HTTP/1.1\r\n\r\n",
     }
     told = bytes([1, 0, 0, 1, 0, 2, 0, 1, 60, 2, 0, 1, 60, 5, 0, 6, 0, 7, 1, 7, 14])
-    return {name: bytes([AS_IT_IS]) + sent for name, sent in plain.items()} | {"told": told}
+    return {name: bytes([RAW]) + sent for name, sent in plain.items()} | {"told": told}

@@ -1,4 +1,4 @@
-"""Framing: any bytes, in any pieces."""
+"""Fuzz target for framing: any bytes, split anywhere."""
 
 from __future__ import annotations
 
@@ -14,12 +14,12 @@ from wyoming_faster_whisper.transports.wyoming.framing import (
     write_event,
 )
 
-# Small, so that inputs of some kilobytes come up to them.
+# Small, so that inputs of a few kilobytes reach them.
 LIMITS = FrameLimits(header=512, data=512, payload=2048, audio=8192)
 
 
 def read(pieces: Iterator[bytes]) -> tuple[list[Event], bool]:
-    """The events in some bytes, and whether they ended in a ProtocolError."""
+    """Return the events read, and whether reading ended with a ProtocolError."""
     reader, events = FrameReader(LIMITS), []
     try:
         for piece in pieces:
@@ -32,7 +32,7 @@ def read(pieces: Iterator[bytes]) -> tuple[list[Event], bool]:
 
 
 def try_one(data: bytes) -> None:
-    """Nothing but ProtocolError comes out, and the pieces in which bytes come do not matter."""
+    """Assert that only ProtocolError is raised, and that splitting the bytes changes nothing."""
     sent = conversation(data)
     size = 1 + len(sent) // (1 + len(data) % 64)  # at most 64 pieces
     whole = read(iter([sent]))
@@ -46,7 +46,7 @@ def try_one(data: bytes) -> None:
         copy = again.next_event()
         assert copy is not None
         assert not again.mid_frame
-        # Not the event itself: a lone surrogate becomes "?".
+        # Compare the bytes rather than the events: a lone surrogate is written as "?".
         assert write_event(copy) == written
 
 

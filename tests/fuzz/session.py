@@ -1,4 +1,4 @@
-"""A whole session: listener, connection, session and worker, with a fake engine."""
+"""Fuzz target for a whole session: listener, connection, session and worker."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from wyoming_faster_whisper.transports.wyoming.framing import FrameReader
 DEADLINE = 10.0  # seconds for the server to answer and to close
 
 SERVERS = ((), ("--vad-endpointing=auto", "--partials=on"))
-"""The flags of each: as Home Assistant has it, and as much as there is."""
+"""Flags of each server: the default, and with all events that a server may send."""
 
 ANSWERS = {
     *("info", "pong", "error", "voice-started", "voice-stopped"),
@@ -27,7 +27,7 @@ ANSWERS = {
 
 
 class Faults(logging.Handler):
-    """Collects what the server itself takes for a fault of its own."""
+    """Log handler that collects internal errors of the server."""
 
     def __init__(self) -> None:
         super().__init__(logging.ERROR)
@@ -38,14 +38,14 @@ class Faults(logging.Handler):
 
 
 class Target:
-    """A server that takes one input after the other."""
+    """A running server to which inputs are sent one after the other."""
 
     def __init__(self, server: Server, faults: Faults) -> None:
         self._server = server
         self._faults = faults
 
     async def try_one(self, data: bytes) -> None:
-        """The server answers in frames, then closes; it logs no fault and keeps nothing."""
+        """Assert that the server sends valid frames, closes, logs no error and frees memory."""
         path = self._server.uri.removeprefix("unix://")
         async with asyncio.timeout(DEADLINE):
             reader, writer = await asyncio.open_unix_connection(path)
@@ -54,7 +54,7 @@ class Target:
                 writer.write_eof()
                 answer = await reader.read()
             except ConnectionError:
-                answer = b""  # it closed while we still sent
+                answer = b""  # the server closed while we were sending
             finally:
                 writer.close()
             await until(lambda: not self._server.connections)
@@ -67,7 +67,7 @@ class Target:
             elif event.type == "transcript-chunk":
                 partial += event.data["text"]
             elif event.type == "transcript":
-                # Nothing that was sent before is taken back.
+                # Partial text must never be retracted.
                 assert partial in ("", event.data["text"]), answer
         assert not frames.mid_frame, answer
         assert set(kinds) <= ANSWERS, kinds
@@ -93,11 +93,11 @@ async def target(*flags: str, engine: FakeEngine | None = None) -> AsyncIterator
 
 
 class Running:
-    """Servers that run until the process ends; takes one input per call, for one of them."""
+    """Servers that run until the process ends; each call sends an input to one of them."""
 
     def __init__(self) -> None:
         self._runner = asyncio.Runner()
-        # Held, because a server ends when this is collected.
+        # Keep references: garbage collection would stop the servers.
         self._lives = [target(*flags) for flags in SERVERS]
         self._targets = [self._runner.run(life.__aenter__()) for life in self._lives]
 
@@ -106,6 +106,6 @@ class Running:
 
 
 def start() -> Callable[[bytes], None]:
-    # Warnings of what was sent are not read by anybody.
+    # Warnings about the inputs are of no interest.
     logging.getLogger("wyoming_faster_whisper").propagate = False
     return Running()

@@ -1,4 +1,4 @@
-"""The fuzz targets without a fuzzer: on the seeds, and on chances that are the same each time."""
+"""The fuzz targets without a fuzzer, with the seeds and reproducible random inputs."""
 
 from __future__ import annotations
 
@@ -8,12 +8,12 @@ from collections.abc import AsyncIterator
 import pytest
 
 from tests.fuzz import frames, session
-from tests.fuzz.conversation import AS_IT_IS, conversation, seeds
+from tests.fuzz.conversation import RAW, conversation, seeds
 from wyoming_faster_whisper.engine.protocol import Job
 from wyoming_faster_whisper.testing import FakeEngine
 
 INPUTS = seeds() | {
-    f"chance {number}": random.Random(number).randbytes(200) for number in range(40)
+    f"random {number}": random.Random(number).randbytes(200) for number in range(40)
 }
 
 
@@ -24,16 +24,16 @@ async def target(request: pytest.FixtureRequest) -> AsyncIterator[session.Target
 
 
 @pytest.mark.parametrize("name", INPUTS)
-def test_frames(name: str) -> None:
+def test_the_framing_survives_the_input(name: str) -> None:
     frames.try_one(INPUTS[name])
 
 
-async def test_sessions(target: session.Target) -> None:
+async def test_the_server_survives_all_inputs(target: session.Target) -> None:
     for data in INPUTS.values():
         await target.try_one(data)
 
 
-async def test_a_fault_of_ours_is_found() -> None:
+async def test_an_internal_error_is_detected() -> None:
     def say(job: Job) -> str:
         raise KeyError("text")
 
@@ -42,10 +42,10 @@ async def test_a_fault_of_ours_is_found() -> None:
             await broken.try_one(seeds()["utterance"])
 
 
-def test_an_input_can_be_sent_as_it_is() -> None:
-    assert conversation(bytes([AS_IT_IS]) + b"abc") == b"abc"
+def test_an_input_can_be_sent_unchanged() -> None:
+    assert conversation(bytes([RAW]) + b"abc") == b"abc"
 
 
-def test_an_input_can_say_what_is_sent() -> None:
+def test_an_input_can_select_events() -> None:
     sent = b'{"type": "describe", "payload_length": 0, "data": {}}\n'
     assert conversation(bytes([1, 6, 0])) == sent
