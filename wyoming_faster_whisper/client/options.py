@@ -21,7 +21,7 @@ from .formats import CAPTION_PAUSE, FORMATS
 PROGRAM = "wyoming-faster-whisper-client"
 
 RETRIES = 5
-"""With growing delays 15 s in all, enough for a server to restart on a small machine."""
+"""With growing delays, 15 s in all: enough for a server to restart on a small machine."""
 
 _STATUSES = (
     "Exit status: 0 = success; 1 = failure (no server, no answer, an unreadable file, no "
@@ -31,7 +31,7 @@ _STATUSES = (
 
 def _timeout(seconds: float) -> Any:
     return option(
-        seconds, "most seconds to wait for the server's next event", group=NETWORK, least=0.1
+        seconds, "seconds to wait for the server's next event", group=NETWORK, least=0.1
     )
 
 
@@ -97,7 +97,7 @@ class _RetryOptions(_ServerOptions, _RequestOptions):
 
 @dataclass(frozen=True, kw_only=True)
 class TranscribeOptions(_RetryOptions):
-    """Write what is said in files."""
+    """Transcribe audio and video files."""
 
     files: Sequence[str] = _files()
     jobs: int = option(1, "files to transcribe at the same time", least=1)
@@ -129,7 +129,7 @@ class End(StrEnum):
 
 @dataclass(frozen=True, kw_only=True)
 class ListenOptions(_RetryOptions):
-    """Write what is said into the microphone."""
+    """Transcribe speech from the microphone."""
 
     device: str | None = option(
         None,
@@ -157,7 +157,7 @@ class ListenOptions(_RetryOptions):
 
 @dataclass(frozen=True, kw_only=True)
 class QueryOptions(_ServerOptions):
-    """Show what a server says about itself."""
+    """Show the programs, models and languages of a server."""
 
     timeout: float = _timeout(10.0)
     json: bool = option(False, "print the server's info event as JSON", group="Output")
@@ -165,7 +165,7 @@ class QueryOptions(_ServerOptions):
 
 @dataclass(frozen=True, kw_only=True)
 class PingOptions(_ServerOptions):
-    """See whether a server answers, and how fast."""
+    """Check whether a server answers, and how fast."""
 
     timeout: float = _timeout(10.0)
     count: int = option(3, "number of pings", group="Pings", least=1)
