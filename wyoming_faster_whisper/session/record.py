@@ -21,7 +21,7 @@ class UtteranceRecord:
     queued: float  # seconds in the queue, of the decode that waited longest
     decodes: int  # decodes that were begun, including those that were dropped
     guess: str  # "used", "dropped" or "none"; "used" even if another guess was dropped before
-    upstream: str  # "used", "late" or "away"; "" if no upstream was to be asked
+    upstream: str  # "used", "late" or "away"; "" without an upstream for this request
     verdict: str  # final result of the hallucination check; "silence" if no model ran
     model: str
     language: str | None

@@ -22,9 +22,9 @@ _BREAKS_OFF = ("...", "…", "-", ",")
 
 @dataclass(frozen=True, slots=True)
 class EndOfTextScores:
-    """Decoder scores at the end of a text; natural log-probabilities but for text_end."""
+    """Decoder scores at the end of a text; natural log-probabilities except text_end."""
 
-    full_stop: float  # final mark of the text after its last word; of "." where it has none
+    full_stop: float  # final punctuation mark of the text; "." if it has none
     dash: float  # "-" after the last word: the sentence breaks off
     ellipsis: float  # "..." after the last word: more follows
     last_word: float  # last token of the last word
@@ -56,11 +56,11 @@ _FLOOR = -12.0  # natural log-probability; anything less likely counts as this
 _NEARLY_CERTAIN = 0.02  # negative log-probability; differences below it hardly count
 _LENGTHENING = (-0.1, 0.4)  # seconds; more is noise mistaken for the voice
 
-# Cross-validated with speakers left out, 78% of the whole and 0.3% of the cut commands exceed the
-# first threshold, 92% and 4% the second, 99% and 16% the third. endpointing.py says how much
-# silence then ends the turn.
+# In cross-validation over speakers, 78% of the whole and 0.3% of the cut commands exceed the
+# first threshold, 92% and 4% the second, 99% and 16% the third. endpointing.py defines how much
+# silence ends the turn in each class.
 THRESHOLDS = {EndOfTurn.COMPLETE: 2.4, EndOfTurn.LIKELY: 0.6, EndOfTurn.UNSURE: -2.0}
-"""Least log_odds() of each class, in falling order; below the last, INCOMPLETE."""
+"""Minimum log_odds() of each class, in descending order; below the last: INCOMPLETE."""
 
 
 def classify_end_of_turn(

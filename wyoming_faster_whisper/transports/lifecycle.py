@@ -23,7 +23,7 @@ class ClientLimits:
     """Time and size limits for one client."""
 
     frame: FrameLimits = field(default_factory=FrameLimits)
-    first_event: float = 10.0  # seconds until the first event is complete, or any that has begun
+    first_event: float = 10.0  # seconds until the first event, or one that has begun, is complete
     between_utterances: float = 300.0  # seconds without an event between utterances
     inside_utterance: float = (
         30.0  # seconds without audio inside an utterance, or until an event there is complete

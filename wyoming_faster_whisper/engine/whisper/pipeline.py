@@ -8,8 +8,8 @@
 4. If the text resembles names, run a biased decode, and let the decoder score the texts with
    and without a name (prompting.py).
 
-Jobs that need the same window are decoded as a batch: a step of the decoder spends its time on
-fetching the weights, and they serve a batch as well as a single job.
+Jobs that need the same window are decoded as a batch: a decoder step spends most of its time
+reading the weights from memory, which takes the same time for a batch as for a single job.
 """
 
 from __future__ import annotations
@@ -44,10 +44,10 @@ from .token_budget import token_budget
 from .tuning import BEAM, Tuned, Tuning
 from .window import FULL_FRAMES, FULL_SECONDS, window_frames
 
-_USUAL_SAMPLES, _USUAL_TOKENS = 3 * SAMPLE_RATE, 12  # of a usual command
+_USUAL_SAMPLES, _USUAL_TOKENS = 3 * SAMPLE_RATE, 12  # length of a typical command
 
 SPEED = 0.9
-"""Speed of the sound in a second pass over an unlikely text."""
+"""Playback speed of the audio in the second pass over an unlikely text."""
 
 # Speech that a text leaves out is decoded by itself.
 _MARGIN = 0.2  # seconds of audio to add on both sides
@@ -74,7 +74,7 @@ class _Input:
 
     @property
     def speech(self) -> list[Span]:
-        """Where the VAD heard speech, in seconds of the model's input."""
+        """Stretches in which the VAD found speech, in seconds of the model's input."""
         lead = self.job.leading_silence
         return [((a + lead) / SAMPLE_RATE, (b + lead) / SAMPLE_RATE) for a, b in self.job.speech]
 
@@ -148,11 +148,11 @@ class WhisperEngine:
         """See Engine.decode."""
         try:
             return self._decode(jobs)
-        except RuntimeError as error:  # CTranslate2's only kind
+        except RuntimeError as error:  # the only exception type of CTranslate2
             raise EngineError(f"the model failed on this audio: {error}") from error
 
     def warm_up(self, needed: Callable[[], bool] = lambda: False) -> None:
-        """See Engine.warm_up. tuning.py chooses beam width and batch size by the measurement.
+        """See Engine.warm_up. tuning.py chooses beam width and batch size by the measured time.
 
         The first decode allocates all memory and starts all threads.
         """
@@ -175,7 +175,7 @@ class WhisperEngine:
             self.model.weights = self._reload()
 
     def _usual_commands(self, beam: int, count: int) -> float:
-        """Return the seconds that a batch of usual commands takes."""
+        """Return the seconds that a batch of typical commands takes."""
         job = Job(np.zeros(_USUAL_SAMPLES, np.float32), DecodeOptions(language="en"))
         started = time.perf_counter()
         encoding = self.model.encode(
@@ -320,12 +320,13 @@ class WhisperEngine:
         return _Pass(decoded, encoding, tuple(gaps(aligned, sound.speech)), looped)
 
     def _second_pass(self, sound: _Input, first: _Pass) -> _Pass:
-        """Decode once more: over the full window, or from slower sound.
+        """Decode once more: over the full window, or over slower audio.
 
-        The full window corrects what a short one gets wrong: loops, lost speech, counts, single
-        words. A text that is merely unlikely is decoded from slower sound, in which the decoder
-        makes other errors (speed perturbation). That is as accurate as the full window and takes
-        a third of its time. The hypotheses of both passes are then rescored over both encodings.
+        The full window corrects what a short one gets wrong: loops, lost speech, numbers of
+        repetitions, single words. A text that is merely unlikely is decoded from slower audio,
+        in which the decoder makes other errors (speed perturbation). That is as accurate as the
+        full window and takes a third of its time. The hypotheses of both passes are then rescored
+        over both encodings.
         """
         job = sound.job
         lost = first.looped or first.gaps or not has_words(first.decoded.text)
@@ -352,7 +353,8 @@ class WhisperEngine:
         if second.looped and not first.looped:
             return first
         if full or first.looped or first.gaps:
-            # Not rescored: of two counts, rescoring always takes the shorter text.
+            # Not rescored: if two texts differ in a number of repetitions, rescoring always
+            # prefers the shorter one.
             return first if second.gaps and not first.gaps else second
         oov_count = oov_counter(job.options, sound.language)
         hypotheses = hypotheses_of(first.decoded, second.decoded)

@@ -1,4 +1,4 @@
-"""Beam width and batch size for this machine, from the time that a usual command takes. Pure.
+"""Beam width and batch size for this machine, from the time of a typical command. Pure.
 
 Other programs may be busy during a measurement, above all while the machine boots. So the
 fastest of several runs counts, measurements are repeated while the server is idle, and a
@@ -29,7 +29,7 @@ _TIMES_ALONE, _TIMES_TOGETHER = 3, 2
 class Tuned:
     """Result of a measurement."""
 
-    seconds: float  # best time of a usual command with a beam width of BEAM
+    seconds: float  # best time of a typical command with a beam width of BEAM
     beam: int  # chosen beam width
     batch: int  # chosen maximum number of jobs per batch
     again: bool  # False for the first measurement, right after the start
@@ -46,7 +46,8 @@ class Tuning:
 
     def __init__(self, largest_batch: int, seconds: Callable[[int, int], float]) -> None:
         self.beam = BEAM  # until the first measurement
-        # Until the first complete measurement. Two were faster on every machine tried.
+        # Until the first complete measurement. A batch of two was faster than two single
+        # decodes on every machine tested.
         self.batch = min(2, largest_batch)
         self._largest_batch = largest_batch
         self._seconds = seconds
@@ -54,10 +55,10 @@ class Tuning:
         self._batch_measured = False
 
     def measure(self, needed: Callable[[], bool]) -> Tuned | None:
-        """Decode usual commands, and choose beam width and batch size by their time.
+        """Decode typical commands, and choose beam width and batch size by their time.
 
-        A machine on which a command takes longer than the silence that people leave (twice
-        BUDGET) decodes greedily. The batch size grows for as long as the time per command falls.
+        If a command takes longer than the silence before an answer (twice BUDGET), decoding is
+        greedy. The batch size grows for as long as the time per command falls.
 
         Args:
             needed: returns True when a speaker needs the model. It is called before every
