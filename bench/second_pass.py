@@ -136,12 +136,16 @@ def table(heard: Sequence[Heard], conditions: Sequence[str]) -> str:
         shares = [sum(map(right, group)) / len(group) for group in (*groups, heard)]
         lines.append([name, *(f"{100 * share:.1f}%" for share in shares), again])
 
-    row("as the beam has it", lambda order: order.beam)
-    row("in words that there are", lambda order: order.plain)
+    row("best hypothesis of the beam", lambda order: order.beam)
+    row("with OOV rescoring", lambda order: order.plain)
     row("over the full window", lambda order: order.full)
     for threshold in THRESHOLDS:
         share = sum(order.again(threshold) for order in heard) / len(heard)
-        name = "again by its words" if threshold == -math.inf else f"again below {threshold:g}"
+        name = (
+            "second pass: doubtful texts only"
+            if threshold == -math.inf
+            else f"second pass below {threshold:g}"
+        )
         row(name, partial(Heard.right, threshold=threshold), f"{100 * share:.0f}%")
     return align(lines)
 

@@ -1,7 +1,7 @@
 """Run the independent benchmark wyoming-bench (PyPI) on this server and the reference.
 
-It is installed in an environment of its own and runs in both of its modes, with the clips that
-have a complete transcript. The servers run one after the other. Prints the output of
+wyoming-bench is installed in a separate environment and runs in both of its modes, with the clips
+that have a complete transcript. The servers run one after the other. Prints the output of
 wyoming-bench.
 """
 

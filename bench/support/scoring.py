@@ -76,7 +76,7 @@ def _join(words: list[str]) -> Iterator[str]:
 
 
 def _spelled(words: list[str], at: int) -> bool:
-    """Return whether a word is an "a" or "i" that is spelled: next to another letter."""
+    """Return whether a word is a spelled letter "a" or "i": it stands next to another letter."""
     beside = words[max(0, at - 1) : at] + words[at + 1 : at + 2]
     return words[at] in _ARTICLES and any(len(word) == 1 and word.isalpha() for word in beside)
 
