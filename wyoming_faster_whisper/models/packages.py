@@ -104,7 +104,7 @@ def _installed(distribution: str, path: str) -> Path | None:
 
 
 def packaged_everywhere(name: str) -> Iterator[Path]:
-    """Yield every file of a name in installed packages, over all models in PACKAGED.
+    """Yield the installed files with this name of all models in PACKAGED.
 
     Files in several parts and files with a wrong hash are left out.
     """
@@ -159,7 +159,7 @@ def _damage(directory: Path, hashes: dict[str, str], *, ours: bool) -> str | Non
 
     Args:
         ours: the directory has the name that _join() uses, so the hashes are checked. If no
-            hash matches, the directory holds a model of the operator's and is left alone.
+            hash matches, the operator put another model there, and it is kept.
     """
     if what := fault(directory / "model.bin"):
         return what

@@ -42,15 +42,13 @@ _LONGEST_PAUSE = 20
 _DICTATION = windows(15.0)
 _DICTATION_SHARE = 8
 
-# Windows, 0.3 s, by which the end of a turn is delayed at most while the speaker may have begun
-# again: Silero needs up to 0.26 s of a word to reach the threshold, and 0.14 s to reach the low
-# one.
+# Maximum delay of the end of a turn, in windows (0.3 s), while speech may have resumed: Silero
+# needs up to 0.26 s of a word to reach the threshold, and 0.14 s to reach the low one.
 _SPEECH_ONSET = 10
 
 
-# Samples, 0.1 s, by which a segment must have grown since a provisional guess before it is
-# decoded again: the new decode takes time, and if the client stops meanwhile the speaker waits
-# for it.
+# Minimum growth of a segment, in samples (0.1 s), before a provisional guess is decoded again:
+# the new decode takes time, and if the client stops meanwhile, the speaker waits for it.
 _MORE_SOUND = SAMPLE_RATE // 10
 
 
