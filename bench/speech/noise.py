@@ -70,7 +70,7 @@ def kitchen_like(seconds: float = 60.0) -> Samples:
 
 
 def silence_set(noise: Samples) -> list[Clip]:
-    """Sounds of 2 to 15 s in which nobody speaks."""
+    """Return sounds of 2 to 15 s without speech."""
     return [Clip(name, to_pcm16(sound), b"") for name, sound in _silences(noise)]
 
 

@@ -267,7 +267,7 @@ async def test_only_the_owner_may_use_a_unix_socket_unless_socket_mode_is_set(
     await server.serves()
 
 
-@pytest.mark.skipif(os.geteuid() != 0, reason="only root can give files away")
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can change the owner of a file")
 async def test_a_stale_socket_of_another_user_is_kept(serve: Serve, tmp_path: Path) -> None:
     path = tmp_path / "socket"
     create_stale_socket(path)

@@ -54,7 +54,7 @@ def test_without_a_gpu_the_cpu_is_used_with_one_warning(
     assert warning.startswith(f"--device {device} cannot be used, using the CPU: ")
 
 
-@pytest.mark.skipif(not Path("/proc/self/task").exists(), reason="only Linux counts threads here")
+@pytest.mark.skipif(not Path("/proc/self/task").exists(), reason="needs /proc")
 def test_loading_a_model_leaves_only_the_decoding_thread(tmp_path: Path) -> None:
     """With more threads than cores, libgomp threads sleep whenever they wait for each other."""
 

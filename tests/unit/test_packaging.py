@@ -50,7 +50,7 @@ TYPE = re.compile(
 def fits(value: Any, declared: str) -> bool:
     """Return whether the Supervisor accepts a value for an option with this schema type."""
     found = TYPE.fullmatch(declared)
-    assert found is not None, f"{declared} is no type of the Supervisor's"
+    assert found is not None, f"{declared} is not a schema type of the Supervisor"
     if choices := found["choices"]:
         return found["kind"] == "list" and value in choices.split("|")
     if pattern := found["pattern"]:
@@ -252,7 +252,7 @@ def test_both_images_are_built_alike() -> None:
 def test_the_image_does_not_run_as_root_and_writes_only_to_its_volume() -> None:
     image = read(ROOT / "Dockerfile")[-1]
     user = image.last("USER").text.split(":")[0]
-    assert int(user) > 0, "Kubernetes can tell only from a number that it is not root"
+    assert int(user) > 0, "Kubernetes needs a numeric id to see that it is not root"
     [volume] = image.last("VOLUME").arguments
     given = read_settings([], image.environment).settings
     assert given.data_dir == (volume,)
@@ -308,7 +308,7 @@ def test_the_systemd_unit_is_valid_and_sandboxed(tmp_path: Path) -> None:
         check=False,
     )
     assert exposure.returncode == 0, exposure.stdout
-    assert json.loads(exposure.stdout), "nothing was looked at"
+    assert json.loads(exposure.stdout), "systemd-analyze checked nothing"
 
 
 def test_the_variables_of_the_systemd_unit_are_options() -> None:

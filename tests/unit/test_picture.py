@@ -206,7 +206,7 @@ def test_there_is_no_import_cycle() -> None:
     }
     while below:
         lowest = {module for module, files in below.items() if not files & below.keys()}
-        assert lowest, f"a circle is among {sorted(below)}"
+        assert lowest, f"there is an import cycle among {sorted(below)}"
         below = {module: files for module, files in below.items() if module not in lowest}
 
 
