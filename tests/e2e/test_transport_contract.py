@@ -48,7 +48,7 @@ async def test_a_burst_is_answered(serving: Open) -> None:
         assert await voice.text() == "2.0 seconds"
 
 
-async def test_a_trickle_of_odd_pieces_is_answered_alike(serving: Open) -> None:
+async def test_audio_in_small_odd_pieces_gets_the_same_answer(serving: Open) -> None:
     data = pcm16(tone(1.0))
     async with (await serving()).connect() as voice:
         await voice.start()
@@ -106,7 +106,7 @@ async def test_every_client_of_a_crowd_gets_its_own_answer(serving: Open) -> Non
     await idle(transport.server)
 
 
-async def test_a_client_too_many_is_told_so(serving: Open) -> None:
+async def test_a_client_beyond_the_limit_gets_a_busy_error(serving: Open) -> None:
     transport = await serving(max_connections=1)
     async with transport.connect() as first:
         await first.start()
@@ -156,7 +156,7 @@ async def test_a_failed_decode_is_reported_and_ends_the_connection(serving: Open
     await idle(transport.server)
 
 
-async def test_a_client_that_stalls_in_an_utterance_is_told_so(serving: Open) -> None:
+async def test_a_client_that_stalls_in_an_utterance_gets_a_timeout_error(serving: Open) -> None:
     transport = await serving(limits=ClientLimits(inside_utterance=0.05))
     async with transport.connect() as voice:
         await voice.start()
@@ -198,7 +198,7 @@ STEPS = (_connects, _starts, _speaks, _is_decoded, _is_queued)
 
 
 @pytest.mark.parametrize("step", STEPS, ids=lambda step: step.__name__.lstrip("_"))
-async def test_a_client_that_vanishes_leaves_nothing_behind(
+async def test_a_client_that_disconnects_leaves_nothing_in_memory(
     serving: Open,
     step: Callable[[Voice, FakeEngine, Server], Awaitable[None]],
     caplog: pytest.LogCaptureFixture,

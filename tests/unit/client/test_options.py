@@ -44,7 +44,7 @@ def test_a_command_line_becomes_a_command(line: str, wanted: Command) -> None:
     assert read(line.split()) == wanted
 
 
-def test_the_variables_of_a_server_are_not_the_clients(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_client_ignores_the_variables_of_the_server(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("WYO_WHISPER_URI", "tcp://0.0.0.0:1")
     monkeypatch.setenv("WYO_WHISPER_TLS_CERT", "server.pem")
     assert read(["ping"]) == PingOptions()
@@ -67,7 +67,7 @@ def test_the_variables_of_a_server_are_not_the_clients(monkeypatch: pytest.Monke
         ("info --loud", "unrecognized arguments: --loud; --help lists all options"),
     ],
 )
-def test_a_line_that_cannot_be_used_is_refused(line: str, sentence: str) -> None:
+def test_an_unusable_command_line_is_refused(line: str, sentence: str) -> None:
     with pytest.raises(SettingError) as caught:
         read(line.split())
     assert str(caught.value).startswith(sentence)
@@ -96,7 +96,7 @@ def test_help_shows_every_command(capsys: pytest.CaptureFixture[str]) -> None:
     assert all(f"    {command}" in text for command in COMMANDS)
 
 
-def test_version(capsys: pytest.CaptureFixture[str]) -> None:
+def test_version_is_printed(capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit):
         read(["--version"])
     assert capsys.readouterr().out.strip() == __version__
