@@ -320,8 +320,10 @@ class Decodes:
     async def _decode(self, part: _Part) -> Transcript | None:
         text: Transcript | None = None
         try:
-            if part.previous is not None and part.previous.task is not None:
-                await asyncio.wait([part.previous.task])
+            before = part.previous
+            # A restart of that decode replaces its task.
+            while before is not None and before.task is not None and not before.task.done():
+                await asyncio.wait([before.task])
             text = await self._submit(part)
             if part.quick and text.provisional and (part.closed or not part.guess):
                 part.quick = False

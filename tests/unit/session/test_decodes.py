@@ -344,6 +344,17 @@ async def test_a_guess_that_the_model_has_taken_is_kept() -> None:
         assert not one.decodes.was_guessed(TWO)
 
 
+async def test_the_guesses_before_a_final_decode_become_final_as_well() -> None:
+    async with client() as one:
+        await one.begin(ONE, TWO, guess=True)
+        await one.begin(TWO)
+        assert [job.guess for job in one.jobs] == [True, False]  # the second still waits
+        await one.worker.answer("a")
+        assert [job.guess for job in one.jobs] == [True, False, False]
+        await one.worker.answer("b")
+        assert one.decoded == [(ONE, "a"), (TWO, "b")]
+
+
 async def test_a_second_guess_of_the_same_segment_changes_nothing() -> None:
     async with client() as one:
         await one.begin(ONE, guess=True)
