@@ -78,6 +78,13 @@ def run(test: Coroutine[Any, Any, T]) -> T:
         loop.close()
 
 
+def advance(seconds: float) -> None:
+    """Advance the running loop's clock without running the loop, as a blocking call would."""
+    loop = asyncio.get_running_loop()
+    assert isinstance(loop, VirtualLoop)
+    loop.now += seconds
+
+
 class SlowEngine(FakeEngine):
     """Fake engine whose decodes take virtual time.
 

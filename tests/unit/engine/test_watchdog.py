@@ -3,58 +3,84 @@
 from __future__ import annotations
 
 import asyncio
-import time
+from collections.abc import Callable, Hashable
 
-import pytest
-
+from tests.support.virtual_time import advance, run
 from wyoming_faster_whisper.engine.watchdog import Watchdog
 
-pytestmark = pytest.mark.timeout(20)
-
-SOON = 0.05  # seconds
+TIMEOUT = 1.0  # seconds of virtual time; a check every 0.1 s
 
 
-async def test_a_hung_operation_is_reported_once() -> None:
-    told: list[bool] = []
-    stuck = asyncio.Event()
+class Operation:
+    """A watched operation, and the times at which it was reported as hung."""
 
-    def tell() -> None:
-        told.append(True)
-        stuck.set()
+    def __init__(
+        self, timeout: float = TIMEOUT, progress: Callable[[], Hashable] = lambda: None
+    ) -> None:
+        self.hung: list[float] = []
+        self._loop = asyncio.get_running_loop()
+        self.watchdog = Watchdog(timeout, self._on_hung, progress)
 
-    Watchdog(SOON, tell)
-    await stuck.wait()
-    await passed(2 * SOON)
-    assert told == [True]
-
-
-async def test_a_finished_operation_is_not_reported() -> None:
-    told: list[bool] = []
-    watch = Watchdog(SOON, lambda: told.append(True))
-    watch.stop()
-    await passed(2 * SOON)
-    assert told == []
+    def _on_hung(self) -> None:
+        self.hung.append(round(self._loop.time(), 3))
 
 
-async def test_a_timeout_of_zero_disables_the_watchdog() -> None:
-    told: list[bool] = []
-    Watchdog(0, lambda: told.append(True), lambda: told.append(False))
-    await passed(SOON)
-    assert told == []
+def test_a_hung_operation_is_reported_once() -> None:
+    async def test() -> list[float]:
+        operation = Operation()
+        await asyncio.sleep(5.0)
+        return operation.hung
+
+    assert run(test()) == [TIMEOUT]
 
 
-async def test_time_in_which_the_event_loop_was_blocked_does_not_count() -> None:
-    told: list[bool] = []
-    watch = Watchdog(SOON, lambda: told.append(True))
-    for _ in range(3):
-        time.sleep(2 * SOON)  # noqa: ASYNC251
-        await asyncio.sleep(0)
-    assert told == []
-    watch.stop()
+def test_an_operation_that_has_ended_is_not_reported() -> None:
+    async def test() -> list[float]:
+        operation = Operation()
+        await asyncio.sleep(0.95)
+        operation.watchdog.stop()
+        await asyncio.sleep(5.0)
+        return operation.hung
+
+    assert run(test()) == []
 
 
-async def passed(seconds: float) -> None:
-    """Wait with a timer of the event loop, as the watchdog does."""
-    done = asyncio.get_running_loop().create_future()
-    asyncio.get_running_loop().call_later(seconds, done.set_result, None)
-    await done
+def test_progress_starts_the_timeout_anew() -> None:
+    async def test() -> list[float]:
+        loop = asyncio.get_running_loop()
+        # Progress at 0.5 s and at 1.2 s; the checks at 0.5 s and at 1.2 s see it.
+        operation = Operation(progress=lambda: sum(loop.time() > at for at in (0.45, 1.15)))
+        await asyncio.sleep(5.0)
+        return operation.hung
+
+    assert run(test()) == [1.2 + TIMEOUT]
+
+
+def test_a_timeout_of_zero_never_reports_and_never_asks_for_progress() -> None:
+    asked: list[float] = []
+
+    def progress() -> int:
+        asked.append(asyncio.get_running_loop().time())
+        return 0
+
+    async def test() -> list[float]:
+        operation = Operation(0.0, progress)
+        await asyncio.sleep(5.0)
+        operation.watchdog.stop()
+        return operation.hung
+
+    assert run(test()) == []
+    assert asked == []
+
+
+def test_time_in_which_the_whole_process_is_stopped_hardly_counts() -> None:
+    async def test() -> list[float]:
+        operation = Operation()
+        for _ in range(9):
+            advance(60.0)
+            await asyncio.sleep(0.01)  # the overdue check
+        assert operation.hung == []
+        await asyncio.sleep(5.0)
+        return operation.hung
+
+    assert run(test()) == [9 * 60.0 + 0.18]
