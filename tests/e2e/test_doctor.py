@@ -23,6 +23,7 @@ from tests.support.serving import Server, until
 from wyoming_faster_whisper.audio.pcm import PcmFormat
 from wyoming_faster_whisper.client import ClientError, Clip
 from wyoming_faster_whisper.commands import cli
+from wyoming_faster_whisper.commands.doctor import host
 from wyoming_faster_whisper.commands.doctor.command import Examination, main
 from wyoming_faster_whisper.commands.doctor.finding import Level
 from wyoming_faster_whisper.commands.doctor.synthetic_client import ROOMS, SyntheticClient, spoken
@@ -183,6 +184,21 @@ async def doctor(folder: Path, *arguments: str) -> Ran:
         "import sys; from wyoming_faster_whisper.commands.cli import doctor; sys.exit(doctor())"
     )
     return await run(sys.executable, "-c", call, *arguments, folder=folder)
+
+
+@pytest.mark.parametrize(
+    ("code", "trouble"),
+    [
+        ("print('[[\"int8\"], 0]')", ""),
+        ("import os; os.kill(os.getpid(), 4)", "a trial ended with SIGILL"),
+        ("import no_such_module", "ModuleNotFoundError: No module named 'no_such_module'"),
+        ("raise SystemExit(3)", "no reason given"),
+    ],
+)
+def test_a_crash_of_the_libraries_does_not_end_the_doctor(code: str, trouble: str) -> None:
+    libraries = host.try_libraries(code)
+    assert trouble in libraries.trouble
+    assert bool(libraries.trouble) == bool(trouble)
 
 
 async def test_a_missing_server_is_a_problem(tmp_path: Path) -> None:

@@ -282,21 +282,6 @@ def test_the_processor_is_read_from_cpuinfo() -> None:
     }
 
 
-@pytest.mark.parametrize(
-    ("code", "trouble"),
-    [
-        ("print('[[\"int8\"], 0]')", ""),
-        ("import os; os.kill(os.getpid(), 4)", "a trial ended with SIGILL"),
-        ("import no_such_module", "ModuleNotFoundError: No module named 'no_such_module'"),
-        ("raise SystemExit(3)", "no reason given"),
-    ],
-)
-def test_a_crash_of_the_libraries_does_not_end_the_doctor(code: str, trouble: str) -> None:
-    libraries = host.try_libraries(code)
-    assert trouble in libraries.trouble
-    assert bool(libraries.trouble) == bool(trouble)
-
-
 def test_the_packaged_recording_is_the_test_clip() -> None:
     clip = read_wav(_ORDER)
     assert clip == read_wav(_ORDER.parents[3] / "tests" / "data" / "lights.wav")
