@@ -163,10 +163,10 @@ def test_a_rewrite_keeps_the_spelling_of_the_likeliest_hypothesis_with_the_same_
 
 
 def test_a_second_place_for_a_name_comes_after_all_other_names() -> None:
-    texts = ["Start the florbick ecobe.", "Start the florbick a nanni."]
-    names = [found.name for found in rewrites(HOME, texts)]
-    once = len(set(names))
-    assert len(set(names[:once])) == once
+    home = Corrector(("Florbix", "Nanit"))
+    texts = ["Start the florbicks.", "Start the flor picks.", "Start the nanni."]
+    names = [found.name for found in rewrites(home, texts)]
+    assert names == ["Florbix", "Nanit", "Florbix", "Nanit"]
 
 
 def test_only_commands_offer_a_second_place_for_a_name() -> None:

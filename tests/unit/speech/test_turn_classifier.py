@@ -74,8 +74,8 @@ def test_extreme_feature_values_are_clipped() -> None:
     assert log_odds(replace(SURE, text_end=-9.0), FADING) == log_odds(
         replace(SURE, text_end=0.5), FADING
     )
-    assert log_odds(replace(SURE, last_word=0.0), FADING) == pytest.approx(
-        log_odds(replace(SURE, last_word=-0.0), FADING)
+    assert log_odds(replace(SURE, last_word=-90.0), FADING) == log_odds(
+        replace(SURE, last_word=-12.0), FADING
     )
     assert log_odds(replace(SURE, full_stop=-90.0), FADING) == log_odds(
         replace(SURE, full_stop=-12.0), FADING
