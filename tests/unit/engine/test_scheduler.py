@@ -87,3 +87,10 @@ def test_choosing_a_batch_does_not_change_the_queue() -> None:
 def test_jobs_are_compared_by_identity() -> None:
     assert job() != job()
     assert job().seconds == 1.0
+
+
+def test_each_further_job_of_an_owner_is_handicapped_by_two_seconds() -> None:
+    many = [job(owner="a") for _ in range(3)]
+    other = job(owner="b")
+    waiting = [*((0.0, one) for one in many), (3.0, other)]
+    assert chosen(*waiting, batch=8) == [many[0], many[1], other, many[2]]

@@ -236,3 +236,45 @@ def test_a_live_stream_is_not_ended_after_home_assistants_longest_command() -> N
     (guess,) = listener.silence(PAUSE)
     assert listener.read(guess, EndOfTurn.COMPLETE) == []
     assert ended(listener.silence(windows(5.0))) == []
+
+
+# The rules of a turn, from the settings and the request.
+
+
+def test_only_endpointing_settings_or_a_sensitivity_let_the_server_end_a_turn() -> None:
+    assert not TurnRules().server_endpointing(None)
+    assert TurnRules().server_endpointing("default")
+    assert TurnRules(auto=True).server_endpointing(None)
+    assert TurnRules(min_silence=0.1).server_endpointing(None)
+
+
+def test_without_server_endpointing_only_early_silence_ends_a_turn() -> None:
+    rules = TurnRules(early_silence=2.0, no_speech=8.0, longest=30.0)
+    assert rules.endpointing(None) == Endpointing(min_silence=2.0, within=15.0)
+
+
+def test_fixed_endpointing_follows_the_settings() -> None:
+    rules = TurnRules(min_silence=0.5, early_silence=2.0, no_speech=6.0, longest=20.0)
+    assert rules.endpointing(None) == Endpointing(min_silence=0.5, no_speech=6.0, longest=20.0)
+
+
+@pytest.mark.parametrize(
+    ("sensitivity", "seconds"),
+    [("aggressive", 0.25), ("default", 0.7), ("relaxed", 1.25), ("unknown", 0.7)],
+)
+@pytest.mark.parametrize("rules", [TurnRules(), TurnRules(min_silence=0.5), TurnRules(auto=True)])
+def test_the_sensitivity_of_a_request_overrides_the_settings(
+    rules: TurnRules, sensitivity: str, seconds: float
+) -> None:
+    expected = Endpointing(min_silence=seconds, no_speech=8.0, longest=30.0)
+    assert rules.endpointing(sensitivity) == expected
+
+
+def test_auto_ends_a_turn_sooner_the_more_complete_it_is() -> None:
+    rules = TurnRules(auto=True, min_silence=0.5, no_speech=6.0, longest=20.0).endpointing(None)
+    assert 0 < rules.complete < rules.likely < rules.min_silence < rules.incomplete
+    assert (rules.no_speech, rules.longest, rules.within) == (6.0, 20.0, 0.0)
+
+
+def test_some_silence_is_always_needed() -> None:
+    assert Endpointing(min_silence=0.001).silence_after(EndOfTurn.UNSURE) == 1

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from wyoming_faster_whisper.speech.hysteresis import Stretch, stretches
+from wyoming_faster_whisper.speech.hysteresis import Hysteresis, Stretch, stretches
 
 
 def found(picture: str, **rules: float) -> list[tuple[int, int]]:
@@ -65,3 +65,12 @@ def test_a_doubtful_window_inside_a_pause_does_not_join_two_stretches() -> None:
 def test_speech_ends_with_a_low_threshold_too() -> None:
     found = stretches([0.2, 0.1, *[0.01] * 20], threshold=0.15)
     assert found == [Stretch(0, 2)]
+
+
+def test_after_a_reset_speech_begins_anew_at_the_threshold() -> None:
+    hysteresis = Hysteresis(0.5, min_silence=3)
+    assert hysteresis.feed(0.5)
+    assert hysteresis.feed(0.4)
+    hysteresis.reset()
+    assert not hysteresis.feed(0.4)
+    assert hysteresis.feed(0.5)

@@ -91,3 +91,7 @@ def test_chunks_of_another_size_are_not_from_home_assistant(size: int) -> None:
 
 def test_another_audio_format_is_not_from_home_assistant() -> None:
     assert not stream((3.0, 1.0), pcm=PcmFormat(rate=8000)).is_live
+
+
+def test_a_long_stream_in_real_time_stays_live() -> None:
+    assert stream((300.0, 1.0)).is_live

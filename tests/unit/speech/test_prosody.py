@@ -93,3 +93,59 @@ def test_too_little_audio_has_no_prosody() -> None:
 
 def test_speech_without_silence_after_it_is_measured_too() -> None:
     assert measure_prosody(tone(1.0), SAMPLE_RATE).end == pytest.approx(1.0, abs=0.011)
+
+
+def test_speech_of_200_ms_is_long_enough_to_be_measured() -> None:
+    assert heard(tone(0.2), late=0.0).harmonicity > 0.85
+
+
+def noisy(sound: Samples, power: float) -> Samples:
+    """Add white noise of that power, relative to the sound's."""
+    level = np.sqrt(power * np.mean(sound**2))
+    noise = np.random.default_rng(3).normal(0, level, len(sound))
+    return (sound + noise).astype(np.float32)
+
+
+@pytest.mark.parametrize(("power", "share"), [(0.1, 0.91), (1.0, 0.5)])
+def test_harmonicity_is_the_share_of_the_power_that_is_periodic(
+    power: float, share: float
+) -> None:
+    assert heard(noisy(tone(1.0), power)).harmonicity == pytest.approx(share, abs=0.08)
+
+
+def test_harmonicity_is_the_mean_over_the_last_200_ms() -> None:
+    half = noisy(tone(1.0), 0.0)
+    half[-SAMPLE_RATE // 10 :] = np.random.default_rng(1).normal(0, 0.3, SAMPLE_RATE // 10)
+    assert 0.5 < heard(half).harmonicity < 0.8
+
+
+def test_a_dc_offset_is_not_harmonic() -> None:
+    noise = np.random.default_rng(1).normal(0, 0.3, SAMPLE_RATE).astype(np.float32)
+    plain = measure_prosody(noise, SAMPLE_RATE)
+    assert measure_prosody(noise + 0.3, SAMPLE_RATE).harmonicity == pytest.approx(
+        plain.harmonicity, abs=0.1
+    )
+
+
+def test_spectral_tilt_is_in_decibels() -> None:
+    voice, overtone = tone(2.0, hertz=220), tone(2.0, hertz=2200)
+    fading = 0.2 * overtone
+    fading[-SAMPLE_RATE // 5 :] *= 0.5
+    # The overtone loses 6.0 dB in the last tenth, which is part of the mean it is compared with.
+    assert heard(voice + fading).spectral_tilt == pytest.approx(0.9 * 6.0, abs=0.3)
+
+
+def test_spectral_tilt_is_limited_to_20_db() -> None:
+    low, high = tone(2.0, hertz=220), tone(2.0, hertz=2200)
+    low[-SAMPLE_RATE // 5 :] = high[-SAMPLE_RATE // 5 :]
+    assert heard(low).spectral_tilt == -20.0
+    high = tone(2.0, hertz=2200)
+    high[-SAMPLE_RATE // 5 :] = tone(0.2, hertz=220)
+    assert heard(high).spectral_tilt == 20.0
+
+
+def test_a_voice_that_gets_louder_at_its_end_counts_as_unfaded() -> None:
+    sound = 0.25 * tone(3.0)
+    sound[-SAMPLE_RATE // 5 :] *= 4
+    found = heard(sound)
+    assert (found.loudness, found.final_loudness) == (0.0, 0.0)

@@ -356,3 +356,52 @@ def test_a_closed_segment_is_not_decoded_again() -> None:
     listener.read(guess, provisional=True)  # its text has been sent already
     assert listener.silence(30) == []
     assert listener.stop() == [Finalize((guess.segment,))]
+
+
+# The open segment, from which partial text is decoded.
+
+
+def test_the_open_segment_is_the_last_one_with_certain_speech() -> None:
+    listener = Listener()
+    assert listener.utterance.open_segment() is None
+    listener.hear(10, 0.3)  # only possible speech
+    assert listener.utterance.open_segment() is None
+    listener.silence(windows(6.0))
+    listener.speech(10)
+    first = listener.utterance.open_segment()
+    assert first is not None
+    listener.silence(windows(6.0))
+    listener.speech(20)
+    second = listener.utterance.open_segment()
+    assert second is not None
+    assert first.speech[1] < second.speech[0]
+    assert second.speech == (listener.windows - 20, listener.windows)
+
+
+def test_the_representation_tells_phase_and_length() -> None:
+    listener, _ = paused()
+    assert repr(listener.utterance) == "<Utterance guessing, 35 windows, 1 segments>"
+
+
+def test_a_stopped_utterance_has_ended() -> None:
+    listener, _ = paused()
+    listener.stop()
+    assert listener.utterance.phase is UtterancePhase.ENDED
+
+
+def test_noise_brings_the_utterance_back_to_listening() -> None:
+    listener, guess = paused()
+    assert listener.read(guess, EndOfTurn.NO_SPEECH) == []
+    assert listener.utterance.phase is UtterancePhase.LISTENING
+    assert not listener.utterance.in_pause
+
+
+def test_the_result_of_an_earlier_segment_does_not_end_the_turn() -> None:
+    listener = Listener(Endpointing(min_silence=10.0, complete=0.1))
+    listener.speech()
+    first, *_ = listener.silence(windows(6.0))
+    listener.speech()
+    second, *_ = listener.silence(PAUSE + 3)
+    assert first != second
+    assert listener.read(first, EndOfTurn.COMPLETE) == []
+    assert listener.utterance.phase is UtterancePhase.GUESSING

@@ -146,6 +146,12 @@ def test_null_data_in_the_header_can_be_followed_by_data() -> None:
     assert read_all(frame)[0].data == {"text": "a"}
 
 
+@pytest.mark.parametrize("key", ["data_length", "payload_length"])
+def test_a_length_of_zero_means_absent(key: str) -> None:
+    frame = json.dumps({"type": "describe", key: 0}).encode() + b"\n"
+    assert alike(read_all(frame)) == [("describe", {}, b"")]
+
+
 @pytest.mark.parametrize("value", ["NaN", "Infinity", "-Infinity", "1e999", "-1e999"])
 def test_nan_and_infinity_are_refused(value: str) -> None:
     """JSON does not allow these numbers; Python's parser does."""
