@@ -386,7 +386,8 @@ async def serve(settings: Settings, *, default_data_dir: Path) -> None:
     Raises:
         ServerError: the server cannot serve; the message says why.
     """
-    service = Service(settings, default_data_dir=default_data_dir)
+    # In a thread: it searches folders for models, which may be on a slow or hung network disk.
+    service = await asyncio.to_thread(Service, settings, default_data_dir=default_data_dir)
     loop = asyncio.get_running_loop()
     main = asyncio.current_task()
     assert main is not None
