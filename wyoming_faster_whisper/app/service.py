@@ -184,7 +184,7 @@ class Service:
         if self._names is not None:
             self._names.refresh()  # now, so that the first utterance need not wait for them
         if settings.zeroconf is not None:
-            self._announce(settings.zeroconf)
+            await self._announce(settings.zeroconf)
 
     async def run(self) -> None:
         """Serve until stop() is called or, with stdio://, standard input ends.
@@ -284,15 +284,15 @@ class Service:
         url = await self._page_server.start(settings.web_host, port)
         _LOGGER.info("Try it at %s", url)
 
-    def _announce(self, name: str) -> None:
+    async def _announce(self, name: str) -> None:
         if self._address.scheme != "tcp":
             _LOGGER.warning(
                 "--zeroconf works with tcp:// only; %s is not announced", self._address
             )
             return
-        from ..transports.discovery import Announcement
-
-        self._announcement = Announcement(
+        # In a thread: clients are served already, and the import takes a while and runs ldconfig.
+        announcement = await asyncio.to_thread(_import_announcement)
+        self._announcement = announcement(
             name=name,
             bound_host=self._address.host,
             port=self._address.port,
@@ -358,6 +358,12 @@ class Service:
         if self._vad.done():
             return  # a reload; the VAD is loaded already
         self._loop.call_soon_threadsafe(self._vad_loaded, self._load_vad())
+
+
+def _import_announcement() -> type[Announcement]:
+    from ..transports.discovery import Announcement
+
+    return Announcement
 
 
 def _name_cache(settings: Settings, language: str) -> NameCache | None:
