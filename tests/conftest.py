@@ -1,22 +1,35 @@
-"""Makes every test fail if our code blocks the event loop."""
+"""No test may block the event loop, in this process or in a server process that it starts."""
 
 from __future__ import annotations
 
-import inspect
+import os
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
-from blockbuster import blockbuster_ctx
+
+from tests.support.blocking import REPORT, SITE, block_buster
+
+
+@pytest.fixture(scope="session", autouse=True)
+def blocking_calls(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    """Activate BlockBuster here and in child processes; return the file with blocking calls."""
+    report = tmp_path_factory.mktemp("blocking") / "calls"
+    report.touch()
+    with pytest.MonkeyPatch.context() as environ:
+        environ.setenv(REPORT, str(report))
+        environ.setenv("PYTHONPATH", str(SITE), prepend=os.pathsep)
+        buster = block_buster()
+        buster.activate()
+        yield report
+        buster.deactivate()
 
 
 @pytest.fixture(autouse=True)
-def no_blocking(request: pytest.FixtureRequest) -> Iterator[None]:
-    """Fail the test if our code makes a blocking call on the event loop."""
-    if not inspect.iscoroutinefunction(request.function):
-        yield
-        return
-    with blockbuster_ctx("wyoming_faster_whisper") as blocking:
-        # Allowed: reading /proc does not wait for a disk.
-        read = blocking.functions["io.TextIOWrapper.read"]
-        read.can_block_in("wyoming_faster_whisper/hardware.py", {"bytes_moved"})
-        yield
+def no_blocking(blocking_calls: Path) -> Iterator[None]:
+    """A blocking call of the server in the event loop fails the test."""
+    yield
+    if blocking_calls.stat().st_size:
+        calls = blocking_calls.read_text()
+        blocking_calls.write_text("")
+        pytest.fail(calls, pytrace=False)
