@@ -11,7 +11,6 @@ import hashlib
 import statistics
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, dataclass
-from functools import partial
 
 from wyoming_faster_whisper.config.settings import Settings
 from wyoming_faster_whisper.engine.protocol import DecodeKind, DecodeOptions, Job, Transcript
@@ -22,7 +21,7 @@ from wyoming_faster_whisper.speech.endpointing import EndOfTurn, TurnRules
 from wyoming_faster_whisper.speech.hysteresis import WINDOW, Probabilities, windows
 from wyoming_faster_whisper.speech.prosody import measure_prosody
 from wyoming_faster_whisper.speech.segmenter import Segment, SpeechRules
-from wyoming_faster_whisper.speech.turn_classifier import classify_end_of_turn
+from wyoming_faster_whisper.speech.turn_classifier import classify_end_of_turn, classify_text
 from wyoming_faster_whisper.speech.utterance import Action, Decode, Drop, EndTurn, Utterance
 from wyoming_faster_whisper.speech.vad import Vad
 
@@ -185,11 +184,11 @@ class SimulatedTurn:
                 self._segment = action.segment
                 samples = self._sound[action.segment.start : action.segment.end]
                 said = self._decode(samples, action.segment.leading_silence)
-                self._due = classify_end_of_turn(
-                    said.text,
-                    said.end_scores,
-                    partial(measure_prosody, samples, action.segment.speech_end),
-                )
+                if not said.text or said.end_scores is None:
+                    self._due = classify_text(said.text)
+                else:
+                    prosody = measure_prosody(samples, action.segment.speech_end)
+                    self._due = classify_end_of_turn(said.end_scores, prosody)
                 self._free = max(self._free, now) + self._seconds * said.passes
                 self.decodes += 1
         return any(isinstance(action, EndTurn) for action in actions)

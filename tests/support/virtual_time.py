@@ -55,6 +55,8 @@ class VirtualLoop(asyncio.SelectorEventLoop):
         self.now = 0.0
         self.asleep = 0  # decodes that wait for a timer of this loop
         self.decoding: Callable[[], int] = lambda: 0
+        self.thread_seconds = 0.0  # duration of each call in a thread but for decodes
+        self.thread_calls = 0  # calls in a thread so far, but for decodes
         super().__init__(selector)
 
     def time(self) -> float:
@@ -63,10 +65,23 @@ class VirtualLoop(asyncio.SelectorEventLoop):
     def run_in_executor(  # type: ignore[override]
         self, executor: Any, func: Callable[..., T], *args: Any
     ) -> asyncio.Future[T]:
-        """Run the function at once in this thread; other threads do not follow this clock."""
+        """Run the function at once in this thread; other threads do not follow this clock.
+
+        Its result comes after thread_seconds, in which the event loop goes on.
+        """
+        self.thread_calls += 1
         done: asyncio.Future[T] = self.create_future()
-        done.set_result(func(*args))
+        result = func(*args)
+        if self.thread_seconds:
+            self.call_later(self.thread_seconds, self._deliver, done, result)
+        else:
+            done.set_result(result)
         return done
+
+    @staticmethod
+    def _deliver(done: asyncio.Future[T], result: T) -> None:
+        if not done.cancelled():
+            done.set_result(result)
 
 
 def run(test: Coroutine[Any, Any, T]) -> T:

@@ -10,7 +10,6 @@ import asyncio
 import logging
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
-from functools import partial
 from typing import Protocol
 
 from ..audio.pcm import SAMPLE_RATE, PcmFormat
@@ -21,9 +20,9 @@ from ..speech import utterance
 from ..speech.endpointing import EndOfTurn, EndReason, TurnRules
 from ..speech.hysteresis import WINDOW, Probabilities, windows
 from ..speech.live_stream import LiveStream
-from ..speech.prosody import Prosody, measure_prosody
+from ..speech.prosody import measure_prosody
 from ..speech.segmenter import Segment, SpeechRules
-from ..speech.turn_classifier import classify_end_of_turn
+from ..speech.turn_classifier import EndOfTextScores, classify_end_of_turn, classify_text
 from ..speech.utterance import Action, AnnounceSpeech, Close, Decode, Drop, EndTurn, Utterance
 from ..speech.vad import SpeechDetector
 from .audio_input import AudioInput, AudioMemory
@@ -162,6 +161,8 @@ class Turn:
             score_end=shared.turns.auto,
             name=name,
         )
+        self._tasks = tasks
+        self._classification: asyncio.Task[None] | None = None  # of the last text, in a thread
         self.request = request
         self._decodes = upstream_first(
             shared.upstreams,
@@ -241,6 +242,8 @@ class Turn:
         self._event_loop_lag.stop()
         self._partials.cancel()
         self._decodes.drop_all()
+        if self._classification is not None:
+            self._classification.cancel()
         self._audio_input.close()
 
     def stop(self) -> None:
@@ -329,18 +332,33 @@ class Turn:
                     self._on_end(self, why)
 
     def _on_decoded(self, segment: Segment, text: Transcript | None) -> None:
+        if not self._utterance.awaits(segment):
+            return
+        if self._classification is not None:
+            self._classification.cancel()  # its text has been decoded again
         if text is None:
-            end_of_turn = EndOfTurn.FAILED
+            self._classified(segment, EndOfTurn.FAILED)
+        elif not text.text or text.end_scores is None:
+            found = classify_text(text.text)
+            self._classified(segment, found, provisional=text.provisional)
         else:
-            end_of_turn = classify_end_of_turn(
-                text.text, text.end_scores, partial(self._prosody, segment)
+            self._classification = self._tasks.create_task(
+                self._classify(segment, text.end_scores, provisional=text.provisional)
             )
-        provisional = text is not None and text.provisional
-        self._perform(*self._utterance.decoded(segment, end_of_turn, provisional=provisional))
 
-    def _prosody(self, segment: Segment) -> Prosody:
+    async def _classify(
+        self, segment: Segment, scores: EndOfTextScores, *, provisional: bool
+    ) -> None:
         samples = self._audio_input.recording.samples(segment.start, segment.end)
-        return measure_prosody(samples, segment.speech_end)
+        # In a thread: it takes milliseconds.
+        prosody = await asyncio.to_thread(measure_prosody, samples, segment.speech_end)
+        found = classify_end_of_turn(scores, prosody)
+        self._classified(segment, found, provisional=provisional)
+
+    def _classified(
+        self, segment: Segment, end_of_turn: EndOfTurn, *, provisional: bool = False
+    ) -> None:
+        self._perform(*self._utterance.decoded(segment, end_of_turn, provisional=provisional))
 
     def _send_partial(self, piece: str) -> None:
         if self._sends_partials:

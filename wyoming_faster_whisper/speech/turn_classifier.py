@@ -9,7 +9,6 @@ that of an interrupted sentence is as short and as loud as the others.
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
@@ -63,21 +62,25 @@ THRESHOLDS = {EndOfTurn.COMPLETE: 2.4, EndOfTurn.LIKELY: 0.6, EndOfTurn.UNSURE: 
 """Minimum log_odds() of each class, in descending order; below the last: INCOMPLETE."""
 
 
-def classify_end_of_turn(
-    text: str, scores: EndOfTextScores | None, prosody: Callable[[], Prosody]
-) -> EndOfTurn:
-    """Classify a decoded text by how finished its sentence is.
+def classify_text(text: str) -> EndOfTurn:
+    """Classify a decoded text without scores: none counts as finished.
 
     Args:
         text: "" = no speech.
-        scores: None if the engine cannot provide them; no text counts as finished then.
-        prosody: measures the voice before the silence; called only if there are scores.
     """
     if not text:
         return EndOfTurn.NO_SPEECH
-    if scores is None:
-        return EndOfTurn.INCOMPLETE if text.endswith(_BREAKS_OFF) else EndOfTurn.UNSURE
-    found = log_odds(scores, prosody())
+    return EndOfTurn.INCOMPLETE if text.endswith(_BREAKS_OFF) else EndOfTurn.UNSURE
+
+
+def classify_end_of_turn(scores: EndOfTextScores, prosody: Prosody) -> EndOfTurn:
+    """Classify a decoded text by how finished its sentence is.
+
+    Args:
+        scores: of the text, which is not empty.
+        prosody: of the voice before the silence.
+    """
+    found = log_odds(scores, prosody)
     over = (each for each, least in THRESHOLDS.items() if found >= least)
     return next(over, EndOfTurn.INCOMPLETE)
 

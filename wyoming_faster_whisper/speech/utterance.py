@@ -198,14 +198,19 @@ class Utterance:
             actions += self._end_if_due()
         return actions
 
+    def awaits(self, segment: Segment) -> bool:
+        """Return whether the result of this segment's decode still matters to decoded()."""
+        is_open = bool(self._decoding) and self._decoding[max(self._decoding)] is segment
+        return is_open and self.phase is UtterancePhase.GUESSING
+
     def decoded(
         self, segment: Segment, end_of_turn: EndOfTurn, *, provisional: bool = False
     ) -> list[Action]:
         """Take the result of a segment's decode.
 
         Args:
-            segment: a result for any but the last segment is ignored, and so is one that comes
-                after the speaker went on.
+            segment: ignored unless awaits() is true: a result for any but the last segment, or
+                one that comes after the speaker went on.
             end_of_turn: class of its text.
             provisional: more audio after the last word may change the text. The segment is
                 decoded once more, with its full pad of silence or with as much as there is at the
@@ -214,8 +219,7 @@ class Utterance:
         Returns:
             The actions to perform.
         """
-        is_open = self._decoding and self._decoding[max(self._decoding)] is segment
-        if not is_open or self.phase is not UtterancePhase.GUESSING:
+        if not self.awaits(segment):
             return []
         self._provisional = segment if provisional else None
         if end_of_turn is EndOfTurn.NO_SPEECH and not provisional:

@@ -341,6 +341,59 @@ def test_a_finished_sentence_is_answered_as_soon_as_it_is_decoded() -> None:
     assert said.answers[0][0] - 1.5 < 0.2 + 0.2
 
 
+def measured(
+    samples: Samples, scores: EndOfTextScores | None, *, seconds: float
+) -> tuple[Said, int]:
+    """Play a recording whose first decode is followed by work in a thread.
+
+    Args:
+        seconds: duration of that work.
+
+    Returns:
+        What the client received, and the number of calls in a thread after the decode.
+    """
+
+    async def go() -> tuple[Said, int]:
+        def say(job: Job) -> Transcript:
+            # The VAD has left its thread by now, so what follows is the prosody.
+            if not house.loop.thread_seconds:
+                house.loop.thread_seconds, house.loop.thread_calls = seconds, 0
+            return Transcript("Stop the music.", "en", -0.1, 1, "believe", scores)
+
+        async with House(turns=AUTO, say=say) as house:
+            said = await house.listen(samples)
+            return said, house.loop.thread_calls
+
+    return run(go())
+
+
+def test_the_voice_is_measured_in_a_thread_while_audio_goes_on() -> None:
+    samples = joined(fading(1.5), silence(3.0))
+    soon, _ = measured(samples, FINISHED, seconds=0.001)
+    late, calls = measured(samples, FINISHED, seconds=0.4)
+    # On the event loop the measurement would take no time of this clock.
+    assert late.answers[0][0] - soon.answers[0][0] == pytest.approx(0.4, abs=0.05)
+    assert calls == 1
+    # All audio that arrived meanwhile has been taken.
+    assert late.records[0].heard == pytest.approx(late.answers[0][0], abs=0.011)
+
+
+def test_the_voice_is_not_measured_where_the_text_has_no_scores() -> None:
+    samples = joined(fading(1.5), silence(3.0))
+    said, calls = measured(samples, None, seconds=10.0)
+    assert said.records[0].ended == "silence"
+    assert calls == 0
+
+
+def test_a_voice_that_goes_on_while_it_is_measured_does_not_end_the_turn() -> None:
+    samples = joined(fading(1.5), silence(0.4), fading(1.5), silence(0.6))
+    said, calls = measured(samples, FINISHED, seconds=0.5)
+    assert [answer.transcript.text for _, answer in said.answers] == ["Stop the music."]
+    assert after_stop(said, samples) > -0.001
+    assert said.records[0].heard == 4.0
+    assert calls == 2
+
+
 def test_an_unfinished_sentence_is_not_answered_during_a_pause() -> None:
     samples = joined(tone(1.0), silence(1.0), tone(1.0), silence(0.7))
     said, jobs = played(samples, turns=AUTO, say=says("turn on the", CUT))

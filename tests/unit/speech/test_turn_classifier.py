@@ -11,6 +11,7 @@ from wyoming_faster_whisper.speech.prosody import Prosody
 from wyoming_faster_whisper.speech.turn_classifier import (
     EndOfTextScores,
     classify_end_of_turn,
+    classify_text,
     log_odds,
 )
 
@@ -24,21 +25,21 @@ FADING, LOUD = (
 
 
 def test_a_likely_full_stop_and_a_fading_voice_complete_the_turn() -> None:
-    assert classify_end_of_turn("Turn it on.", SURE, lambda: FADING) is EndOfTurn.COMPLETE
+    assert classify_end_of_turn(SURE, FADING) is EndOfTurn.COMPLETE
 
 
 def test_a_text_that_breaks_off_is_incomplete() -> None:
-    assert classify_end_of_turn("Turn on the", OPEN, lambda: LOUD) is EndOfTurn.INCOMPLETE
-    assert classify_end_of_turn("Turn on the...", OPEN, lambda: FADING) is EndOfTurn.INCOMPLETE
+    assert classify_end_of_turn(OPEN, LOUD) is EndOfTurn.INCOMPLETE
+    assert classify_end_of_turn(OPEN, FADING) is EndOfTurn.INCOMPLETE
 
 
 def test_an_empty_text_counts_as_no_speech() -> None:
-    assert classify_end_of_turn("", SURE, lambda: FADING) is EndOfTurn.NO_SPEECH
+    assert classify_text("") is EndOfTurn.NO_SPEECH
 
 
 def test_without_scores_no_end_of_turn_is_certain() -> None:
-    assert classify_end_of_turn("Turn it on.", None, lambda: FADING) is EndOfTurn.UNSURE
-    assert classify_end_of_turn("Turn on the...", None, lambda: FADING) is EndOfTurn.INCOMPLETE
+    assert classify_text("Turn it on.") is EndOfTurn.UNSURE
+    assert classify_text("Turn on the...") is EndOfTurn.INCOMPLETE
 
 
 @pytest.mark.parametrize(
@@ -80,11 +81,3 @@ def test_extreme_feature_values_are_clipped() -> None:
     assert log_odds(replace(SURE, full_stop=-90.0), FADING) == log_odds(
         replace(SURE, full_stop=-12.0), FADING
     )
-
-
-def test_prosody_is_not_measured_unless_the_engine_scores_the_end_of_the_text() -> None:
-    def measure() -> Prosody:
-        raise AssertionError("measured in vain")
-
-    assert classify_end_of_turn("Turn it on.", None, measure) is EndOfTurn.UNSURE
-    assert classify_end_of_turn("", SURE, measure) is EndOfTurn.NO_SPEECH
