@@ -13,29 +13,47 @@ _EVERY = 0.2  # seconds between timers; LiveStream tolerates a little more than 
 
 
 class EventLoopLag:
-    """Monitor of the event-loop lag. It measures from its creation until stop()."""
+    """Monitor of the event-loop lag, one for all turns. Without a turn it has no timer.
+
+    Lives on the event loop, but may be created before it runs.
+    """
 
     def __init__(self) -> None:
-        self._loop = asyncio.get_running_loop()
+        self._users: set[object] = set()
+        self._timer: asyncio.TimerHandle | None = None  # None without users
+        self._due = 0.0  # time when the timer should fire
         self._lag = 0.0  # seconds, the last measurement that still counts
         self._until = 0.0  # time until which events delayed by that lag may still be processed
-        self._schedule()
 
     @property
     def seconds(self) -> float:
-        """Current lag in seconds: an event processed now may have arrived this much earlier."""
-        now = self._loop.time()
+        """Current lag in seconds: an event processed now may have arrived this much earlier.
+
+        Meaningful only between start() and stop().
+        """
+        now = asyncio.get_running_loop().time()
         return max(now - self._due, self._lag if now < self._until else 0.0, 0.0)
 
-    def stop(self) -> None:
-        self._timer.cancel()
+    def start(self, user: object) -> None:
+        """Measure until stop() has been called for every user."""
+        self._users.add(user)
+        if self._timer is None:
+            self._schedule()
+
+    def stop(self, user: object) -> None:
+        """End what start() began; without effect if that has been done already."""
+        self._users.discard(user)
+        if not self._users and self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
 
     def _schedule(self) -> None:
-        self._due = self._loop.time() + _EVERY
-        self._timer = self._loop.call_at(self._due, self._measure)
+        loop = asyncio.get_running_loop()
+        self._due = loop.time() + _EVERY
+        self._timer = loop.call_at(self._due, self._measure)
 
     def _measure(self) -> None:
-        now = self._loop.time()
+        now = asyncio.get_running_loop().time()
         late = now - self._due
         if now + late > self._until:
             self._lag, self._until = late, now + late

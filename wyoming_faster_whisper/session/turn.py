@@ -80,6 +80,7 @@ class SessionContext:
     upstreams: Upstreams | None = None  # servers that are asked first
     max_seconds: float = 600.0  # seconds of audio in one utterance
     memory: AudioMemory = field(default_factory=AudioMemory)
+    event_loop_lag: EventLoopLag = field(default_factory=EventLoopLag)
     observe: Observer = lambda _: None  # called on the event loop with each answer's record
     count_lost: Callable[[str], None] = lambda _: (
         None
@@ -130,7 +131,7 @@ class Turn:
         self._speech_announced = False  # SpeechStarted has been sent
         self._transcript_started = False  # TranscriptStarted has been sent
         self._live_stream = LiveStream()
-        self._event_loop_lag = EventLoopLag()
+        self._event_loop_lag = shared.event_loop_lag
         self._utterance = Utterance(shared.rules, guess_after=0)
         self._audio_input = AudioInput(
             pcm,
@@ -173,6 +174,7 @@ class Turn:
             tasks,
             on_committed=self._partials.commit,
         )
+        self._event_loop_lag.start(self)
 
     @property
     def seconds(self) -> float:
@@ -239,7 +241,7 @@ class Turn:
 
     def close(self) -> None:
         """Cancel all work and free the audio. The turn must not be used afterwards."""
-        self._event_loop_lag.stop()
+        self._event_loop_lag.stop(self)
         self._partials.cancel()
         self._decodes.drop_all()
         if self._classification is not None:
@@ -248,7 +250,7 @@ class Turn:
 
     def stop(self) -> None:
         """End the audio of the turn."""
-        self._event_loop_lag.stop()
+        self._event_loop_lag.stop(self)
         self._ended_at = self._clock()
         self._audio_input.stop()
         self._decodes.stop()
