@@ -1,0 +1,219 @@
+"""Audio of one utterance: what is recorded of it, and what the VAD gets to hear."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+import numpy as np
+import numpy.typing as npt
+import pytest
+
+from tests.support.virtual_time import joined
+from wyoming_faster_whisper.audio.highpass import HighPass
+from wyoming_faster_whisper.audio.pcm import PcmFormat, Samples, decode_pcm
+from wyoming_faster_whisper.errors import AudioError, Busy
+from wyoming_faster_whisper.session.audio_input import AudioInput, AudioMemory
+from wyoming_faster_whisper.speech.hysteresis import WINDOW, Probabilities
+from wyoming_faster_whisper.speech.vad import SpeechDetector
+from wyoming_faster_whisper.testing import LoudnessVad, pcm16, silence, tone
+
+HOME = PcmFormat()  # what Home Assistant sends
+WIDE = PcmFormat(48_000, 3, 2)
+ROUNDING = 1 / 32768
+CHUNK = 320  # bytes, 10 ms
+
+
+class Listening:
+    """An AudioInput, and what came out of it."""
+
+    def __init__(
+        self, tasks: asyncio.TaskGroup, pcm: PcmFormat, memory: AudioMemory, loaded: bool
+    ) -> None:
+        self.memory = memory
+        self.loaded = asyncio.Event()  # once set, the VAD's model is there
+        if loaded:
+            self.loaded.set()
+        self.probabilities: list[float] = []
+        self.calls = 0  # of on_probabilities
+        self.input = AudioInput(
+            pcm,
+            memory=memory,
+            vad=self._vad,
+            tasks=tasks,
+            on_probabilities=self._on_probabilities,
+        )
+
+    @property
+    def recorded(self) -> Samples:
+        return self.input.recording.samples()
+
+    @property
+    def windows(self) -> int:
+        """Number of windows that the VAD has processed."""
+        return len(self.probabilities)
+
+    def feed(self, data: bytes, pcm: PcmFormat = HOME, *, chunk: int = CHUNK) -> None:
+        for at in range(0, len(data), chunk):
+            self.input.feed(pcm, data[at : at + chunk])
+
+    async def _vad(self) -> SpeechDetector:
+        await self.loaded.wait()
+        return LoudnessVad()
+
+    def _on_probabilities(self, probabilities: Probabilities) -> None:
+        self.calls += 1
+        self.probabilities += probabilities.tolist()
+
+
+@asynccontextmanager
+async def listening(
+    pcm: PcmFormat = HOME, *, memory: AudioMemory | None = None, loaded: bool = True
+) -> AsyncIterator[Listening]:
+    async with asyncio.TaskGroup() as tasks:
+        listener = Listening(tasks, pcm, memory or AudioMemory(), loaded)
+        yield listener
+        listener.input.close()
+
+
+def pcm24(samples: Samples) -> npt.NDArray[np.uint8]:
+    """Return samples as 24-bit PCM, shape (n, 3)."""
+    wide = np.rint(samples.astype(np.float64) * (2**31 - 1)).astype("<i4")
+    return wide.view(np.uint8).reshape(-1, 4)[:, 1:]
+
+
+async def loaded(listener: Listening) -> None:
+    """Wait until the VAD's model is loaded. This takes one window of silence."""
+    listener.feed(pcm16(np.zeros(WINDOW, np.float32)))
+    await listener.input.drain()
+    assert listener.windows == 1
+
+
+# What is recorded.
+
+
+@pytest.mark.parametrize("chunk", [1, 320, 333, 4096, 100_000])
+async def test_home_assistants_audio_is_only_filtered(chunk: int) -> None:
+    data = pcm16(joined(silence(0.1), tone(0.2)))
+    expected = HighPass().feed(decode_pcm(data, HOME))
+    async with listening() as listener:
+        listener.feed(data, chunk=chunk)
+        listener.input.stop()
+        assert listener.input.recording.seconds == pytest.approx(0.3)
+        assert np.allclose(listener.recorded, expected, atol=ROUNDING)
+
+
+async def test_the_format_may_change_and_each_part_is_heard_whole() -> None:
+    wide = np.repeat(pcm24(tone(0.5, rate=48_000)), 2, axis=0).tobytes()
+    async with listening() as listener:
+        listener.feed(pcm16(tone(0.5)))
+        listener.feed(wide, WIDE, chunk=1000)
+        listener.feed(pcm16(tone(0.5)))
+        listener.input.stop()
+        assert len(listener.recorded) == pytest.approx(24_000, abs=2)
+        for part in np.split(listener.recorded, [8_000, 16_000]):
+            assert np.abs(part[2_000:-2_000]).max() == pytest.approx(0.5, abs=0.02)
+
+
+async def test_a_format_that_changes_all_the_time_is_refused() -> None:
+    async with listening() as listener:
+        for number in range(9):
+            listener.feed(bytes(320), PcmFormat(rate=16_000 + number))
+        with pytest.raises(AudioError, match="changed 9 times in one utterance; the limit is 8"):
+            listener.feed(bytes(320))
+
+
+async def test_what_the_resampler_holds_back_comes_at_the_end() -> None:
+    pcm = PcmFormat(48_000)
+    async with listening(pcm) as listener:
+        listener.feed(pcm16(tone(0.5, rate=48_000)), pcm)
+        assert len(listener.recorded) < 8_000
+        listener.input.stop()
+        assert len(listener.recorded) == 8_000
+
+
+# What the VAD hears.
+
+
+@pytest.mark.parametrize("chunk", [320, 512, 4096, 100_000])
+async def test_the_vad_hears_each_window_once_and_in_order(chunk: int) -> None:
+    parts = [np.zeros(10 * WINDOW, np.float32), tone(0.32), silence(0.32)]
+    async with listening() as listener:
+        listener.feed(pcm16(joined(*parts)), chunk=chunk)
+        await listener.input.drain()
+    assert listener.windows == 30
+    assert listener.probabilities[:20] == [0.0] * 10 + [1.0] * 10
+    assert listener.probabilities[-5:] == [0.0] * 5  # once the high-pass filter has settled
+
+
+async def test_a_live_stream_is_heard_at_once_on_the_event_loop() -> None:
+    async with listening() as listener:
+        await loaded(listener)
+        listener.feed(pcm16(silence(0.1)))
+        assert listener.windows == 1 + 3
+
+
+async def test_a_burst_is_heard_in_a_thread_and_what_follows_it_too() -> None:
+    async with listening() as listener:
+        await loaded(listener)
+        listener.feed(pcm16(silence(1.0)), chunk=100_000)
+        listener.feed(pcm16(silence(0.1)))
+        assert listener.windows == 1
+        await listener.input.drain()
+        assert listener.windows == 1 + 35  # the last one is incomplete
+
+
+async def test_audio_is_recorded_while_the_vad_still_loads_and_heard_after_that() -> None:
+    async with listening(loaded=False) as listener:
+        listener.feed(pcm16(tone(0.64)))
+        await asyncio.sleep(0)
+        assert (len(listener.recorded), listener.windows) == (10_240, 0)
+        listener.loaded.set()
+        await listener.input.drain()
+        assert listener.windows == 20
+
+
+async def test_nothing_is_heard_of_nothing() -> None:
+    async with listening() as listener:
+        listener.feed(b"")
+        listener.input.stop()
+        await listener.input.drain()
+        assert listener.calls == 0
+
+
+async def test_an_incomplete_last_window_is_filled_up_with_silence() -> None:
+    async with listening() as listener:
+        listener.feed(pcm16(tone(0.01)))
+        listener.input.stop()
+        await listener.input.drain()
+        assert listener.probabilities == [1.0]
+        await listener.input.drain()
+        assert listener.calls == 1  # and only once
+
+
+# Memory.
+
+
+async def test_no_more_is_recorded_than_there_is_memory_for() -> None:
+    one = AudioMemory()
+    one.reserve(16_000)
+    memory = AudioMemory(limit=one.used)  # of one second
+    async with listening(memory=memory) as first, listening(memory=memory) as second:
+        first.feed(pcm16(tone(0.6)))
+        second.feed(pcm16(tone(0.4)))
+        assert memory.used == memory.limit
+        with pytest.raises(Busy, match=f"{memory.limit} bytes of audio are waiting already"):
+            second.feed(pcm16(tone(0.01)))
+        assert memory.used == memory.limit
+    assert memory.used == 0
+
+
+async def test_closing_frees_the_recording_and_ends_the_vad() -> None:
+    async with listening(loaded=False) as listener:
+        listener.feed(pcm16(tone(1.0)))
+        await asyncio.sleep(0)  # the VAD waits for its model
+        listener.input.close()
+        assert (listener.memory.used, len(listener.recorded)) == (0, 0)
+    # The task group has ended, although the model never came.
+    assert listener.windows == 0
