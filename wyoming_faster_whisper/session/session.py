@@ -261,10 +261,10 @@ class Session:
             self._end_turn(turn, why)
 
     def _end_turn(self, turn: Turn, why: EndReason) -> None:
+        turn.stop()  # first: if it raises, abort() still has the turn to free
         self._turn = None
         self._state = SessionState.DRAINING
         self._request = Request()
-        turn.stop()
         before = [pending.task for pending in self._answers]
         delivered = asyncio.get_running_loop().create_future()
         task = self._tasks.create_task(self._answer(turn, why, before, delivered))

@@ -1,0 +1,38 @@
+"""Session: what it keeps and frees when an utterance ends badly."""
+
+from __future__ import annotations
+
+import pytest
+
+from tests.support.virtual_time import House, run
+from wyoming_faster_whisper.audio.pcm import PcmFormat
+from wyoming_faster_whisper.errors import Busy
+from wyoming_faster_whisper.session.audio_input import AudioMemory
+from wyoming_faster_whisper.session.session import Session, SessionContext
+from wyoming_faster_whisper.speech.vad import SpeechDetector
+from wyoming_faster_whisper.testing import LoudnessVad, pcm16, tone
+
+
+async def vad() -> SpeechDetector:
+    return LoudnessVad()
+
+
+def test_an_end_for_which_there_is_no_memory_left_frees_the_recording() -> None:
+    """The resampler holds back the last samples until the client stops."""
+    pcm = PcmFormat(48_000)
+
+    async def go() -> None:
+        async with House() as house:
+            context = SessionContext(
+                worker=house.worker, vad=vad, offer=house.offer, memory=AudioMemory()
+            )
+            async with Session(context) as session:
+                await session.start(pcm)
+                await session.audio(pcm, pcm16(tone(0.5, rate=48_000)))
+                context.memory.limit = context.memory.used
+                assert context.memory.used > 0
+                with pytest.raises(Busy):
+                    await session.stop()
+            assert context.memory.used == 0
+
+    run(go())
