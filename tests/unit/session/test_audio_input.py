@@ -154,6 +154,28 @@ async def test_a_live_stream_is_heard_at_once_on_the_event_loop() -> None:
         assert listener.windows == 1 + 3
 
 
+async def test_small_chunks_are_converted_together_and_heard_no_later_for_it() -> None:
+    data = pcm16(tone(0.5))
+    async with listening() as listener:
+        await loaded(listener)
+        for number in range(1, 51):
+            listener.feed(data[(number - 1) * CHUNK : number * CHUNK])
+            assert listener.windows == 1 + number * 160 // WINDOW
+            # Converted up to the last chunk that completed a window.
+            complete = -(number * 160 // WINDOW * WINDOW // -160) * 160
+            assert len(listener.recorded) == WINDOW + complete
+        listener.input.stop()
+        assert len(listener.recorded) == WINDOW + 8_000
+
+
+async def test_other_formats_are_recorded_at_once() -> None:
+    async with listening(PcmFormat(channels=2)) as listener:
+        listener.feed(bytes(16_000), PcmFormat(channels=2))
+        assert len(listener.recorded) == 4_000
+        listener.feed(bytes(4), PcmFormat(channels=2))
+        assert len(listener.recorded) == 4_001
+
+
 async def test_a_burst_is_heard_in_a_thread_and_what_follows_it_too() -> None:
     async with listening() as listener:
         await loaded(listener)
