@@ -7,6 +7,7 @@ the audio is sent; if it arrives first, the rest is not sent.
 import asyncio
 import contextlib
 import time
+from collections.abc import Callable
 from dataclasses import dataclass
 
 from wyoming.asr import Transcribe, Transcript
@@ -55,6 +56,7 @@ async def play(
     language: str | None = "en",
     channels: int = 1,
     timeout: float = 120,
+    before_stop: Callable[[], None] = lambda: None,
 ) -> PlayedAnswer:
     """Play one clip to a local server and wait for its text.
 
@@ -66,6 +68,7 @@ async def play(
         channels: at least 1.
         language: requested in the transcribe event; None = the server chooses.
         timeout: seconds for the whole exchange.
+        before_stop: called when all audio has been sent, before audio-stop.
 
     Raises:
         NoAnswer: an error event, a closed connection, or no answer in time.
@@ -74,7 +77,7 @@ async def play(
     try:
         async with asyncio.timeout(timeout), AsyncTcpClient("127.0.0.1", port) as client:
             sending = asyncio.create_task(
-                _send(client, clock, audio, silence, paced, language, channels)
+                _send(client, clock, audio, silence, paced, language, channels, before_stop)
             )
             try:
                 text = await _transcript(client)
@@ -103,6 +106,7 @@ async def _send(
     paced: bool,
     language: str | None,
     channels: int,
+    before_stop: Callable[[], None],
 ) -> None:
     await client.write_event(Transcribe(language=language).event())
     await client.write_event(AudioStart(SAMPLE_RATE, WIDTH, channels).event())
@@ -118,6 +122,7 @@ async def _send(
             await client.write_event(AudioChunk(SAMPLE_RATE, WIDTH, channels, piece).event())
         if is_clip:
             clock.spoken = time.perf_counter()
+    before_stop()
     clock.stopped = time.perf_counter()
     await client.write_event(AudioStop().event())
 

@@ -45,6 +45,7 @@ class Options:
     beam_size: int = 5
     cpu_threads: int = 2
     extra: tuple[str, ...] = ()  # extra flags
+    tree: Path | None = None  # checkout whose code runs; None = the installed one
 
 
 def this_python() -> Path:
@@ -167,7 +168,7 @@ class Server:
                 stderr=subprocess.STDOUT,
                 # Not the repository: each Python must find its own installed package.
                 cwd=self._directory,
-                env=_environment(),
+                env=_environment(self._options.tree),
                 start_new_session=True,
             )
         while not await self._accepts():
@@ -217,14 +218,19 @@ class Server:
         shutil.rmtree(self._directory, ignore_errors=True)
 
 
-def _environment() -> dict[str, str]:
-    """Return our environment without variables that affect a server, and with the hub offline."""
+def _environment(tree: Path | None) -> dict[str, str]:
+    """Return our environment without variables that affect a server, and with the hub offline.
+
+    Args:
+        tree: checkout that Python imports from first.
+    """
     ours = {
         name: value
         for name, value in os.environ.items()
         if not name.startswith(("WYO_WHISPER_", "PYTHON"))
     }
-    return ours | {"HF_HUB_OFFLINE": "1"}
+    first = {} if tree is None else {"PYTHONPATH": str(tree.resolve())}
+    return ours | {"HF_HUB_OFFLINE": "1"} | first
 
 
 def _free_port() -> int:
