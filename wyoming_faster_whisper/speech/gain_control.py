@@ -8,6 +8,8 @@ Whisper needs no gain control: its log-mel features are relative to the loudest 
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
 
 from ..audio.pcm import Samples
@@ -21,17 +23,17 @@ _LEAST_RANGE = 18.0  # dB between the noise floor and the loudest sound; with le
 _DECAY = 0.02  # dB by which the peak level falls in each 32 ms window
 _RISE = 0.005  # dB by which the noise floor rises in each window
 
-# RMS. Lowest level: a microphone that was muted, and sent zeros, must not make the noise that
-# follows look loud.
-_SILENCE = 10 ** (-85 / 20)
+# Power. Lowest level, -85 dBFS: a microphone that was muted, and sent zeros, must not make the
+# noise that follows look loud.
+_SILENCE = 10 ** (-85 / 10)
 
 
 class LevelControl:
     """Automatic gain control for one stream of VAD windows. Not safe to share between threads."""
 
     def __init__(self) -> None:
-        self._peak = -np.inf  # dBFS, level of the loudest sound
-        self._floor = np.inf  # dBFS, level of the noise
+        self._peak = -math.inf  # dBFS, level of the loudest sound
+        self._floor = math.inf  # dBFS, level of the noise
 
     def feed(self, windows: Samples) -> Samples:
         """Amplify the next windows of the stream.
@@ -42,22 +44,19 @@ class LevelControl:
         Returns:
             The same shape, clipped to -1 to 1.
         """
-        rms = np.sqrt(np.mean(windows**2, axis=1))
-        levels = 20 * np.log10(np.maximum(rms, _SILENCE))
-        passed = np.arange(1, len(levels) + 1)
-        peaks = _running(np.maximum, levels, self._peak, -_DECAY * passed)
-        floors = _running(np.minimum, levels, self._floor, _RISE * passed)
-        self._peak, self._floor = float(peaks[-1]), float(floors[-1])
-        gains = np.clip(_TARGET - peaks, 0, _MOST)
-        gains[peaks - floors < _LEAST_RANGE] = 0
-        if not gains.any():
+        # Not vectorised: a live stream brings a window or two at a time.
+        gains = [self._gain(float(window @ window) / len(window)) for window in windows]
+        if not any(gains):
             return windows
-        factors = (10 ** (gains / 20)).astype(np.float32)
+        factors = np.array([10 ** (gain / 20) for gain in gains], np.float32)
         amplified: Samples = np.clip(windows * factors[:, np.newaxis], -1, 1)
         return amplified
 
-
-def _running(extreme: np.ufunc, levels: Samples, before: float, drift: Samples) -> Samples:
-    """Return the running extreme of some levels, which drifts while it is not reached again."""
-    found: Samples = drift + extreme(extreme.accumulate(levels - drift), before)
-    return found
+    def _gain(self, power: float) -> float:
+        """Return the gain in dB for the next window, from its mean power."""
+        level = 10 * math.log10(max(power, _SILENCE))
+        self._peak = max(self._peak - _DECAY, level)
+        self._floor = min(self._floor + _RISE, level)
+        if self._peak - self._floor < _LEAST_RANGE:
+            return 0.0
+        return min(_MOST, max(0.0, _TARGET - self._peak))
