@@ -18,15 +18,14 @@ from typing import TypeVar
 import numpy as np
 
 from wyoming_faster_whisper.engine.protocol import DecodeOptions
-from wyoming_faster_whisper.engine.whisper.ctranslate2 import load_model
-from wyoming_faster_whisper.engine.whisper.pipeline import WhisperEngine
+from wyoming_faster_whisper.engine.whisper.ctranslate2 import CTranslate2Whisper
 from wyoming_faster_whisper.engine.whisper.token_budget import token_budget
 from wyoming_faster_whisper.engine.whisper.window import FRAMES_PER_SECOND
 from wyoming_faster_whisper.speech.vad import Vad
 
 from .support.arguments import RECORDINGS, add, parser
 from .support.clips import SAMPLE_RATE, TEST_CLIPS, Samples, load, to_samples
-from .support.models import model_directory
+from .support.models import load_whisper, model_directory
 from .support.plot import Panel, bars, check_plotting
 from .support.report import align, progress, write_json
 
@@ -90,9 +89,8 @@ def main() -> None:
         sys.exit("no clips found that fit into the shortest window")
 
     directory = model_directory(arguments.model)
-    model = load_model(directory, device="cpu", compute_type="int8", threads=arguments.threads)
-    engine = WhisperEngine(model, directory)
-    rows = measure(engine, fitting, arguments.windows, arguments.runs)
+    model = load_whisper(directory, arguments.threads)
+    rows = measure(model, fitting, arguments.windows, arguments.runs)
 
     spoken = statistics.fmean(len(sound) / SAMPLE_RATE for sound in fitting)
     title = (
@@ -143,22 +141,22 @@ def parse_arguments() -> argparse.Namespace:
 
 
 def measure(
-    engine: WhisperEngine, sounds: Sequence[Samples], windows: Sequence[float], runs: int
+    model: CTranslate2Whisper, sounds: Sequence[Samples], windows: Sequence[float], runs: int
 ) -> list[Row]:
     watch, vad = Stopwatch(), Vad()
     tokens: defaultdict[tuple[float, int], list[int]] = defaultdict(list)
-    measure_once(engine, vad, Stopwatch(), sounds[0], max(windows), defaultdict(list))  # warm up
+    measure_once(model, vad, Stopwatch(), sounds[0], max(windows), defaultdict(list))  # warm up
     for run in range(1, runs + 1):
         for number, sound in enumerate(sounds, start=1):
             for window in windows:
                 progress(f"run {run}/{runs}, clip {number}/{len(sounds)}, {window:g} s")
-                measure_once(engine, vad, watch, sound, window, tokens)
+                measure_once(model, vad, watch, sound, window, tokens)
     progress("")
     return [row(watch, window, tokens) for window in windows]
 
 
 def measure_once(
-    engine: WhisperEngine,
+    model: CTranslate2Whisper,
     vad: Vad,
     watch: Stopwatch,
     sound: Samples,
@@ -169,16 +167,16 @@ def measure_once(
     # Not decode(), which would choose the window itself.
     full = np.resize(sound, round(window * SAMPLE_RATE))
     watch.time(("vad", window), lambda: vad.probabilities(full))
-    watch.time(("spectrogram", window), lambda: engine.model.features(full))
+    watch.time(("spectrogram", window), lambda: model.features(full))
 
     watch.time(("vad",), lambda: vad.probabilities(sound))
-    features = watch.time(("spectrogram",), lambda: engine.model.features(sound))
+    features = watch.time(("spectrogram",), lambda: model.features(sound))
     frames = round(window * FRAMES_PER_SECOND)
-    encoding = watch.time(("encoder", window), lambda: engine.model.encode([features], frames))
-    prompt = engine.model.prompt(DecodeOptions(), "en")
+    encoding = watch.time(("encoder", window), lambda: model.encode([features], frames))
+    prompt = model.tokenizer.prompt(DecodeOptions(), "en")
     budget = token_budget(len(sound) / SAMPLE_RATE, "en")
     for beam in BEAMS:
-        generate = partial(engine.model.generate, encoding, [prompt], beam, [budget])
+        generate = partial(model.generate, encoding, [prompt], beam, [budget])
         [decoded] = watch.time(("decoder", window, beam), generate)
         tokens[window, beam].append(decoded.tokens)
 

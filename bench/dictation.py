@@ -17,8 +17,7 @@ from pathlib import Path
 
 from wyoming_faster_whisper.config.settings import Settings
 from wyoming_faster_whisper.engine.protocol import DecodeOptions, Engine, Job
-from wyoming_faster_whisper.engine.whisper.ctranslate2 import load_model
-from wyoming_faster_whisper.engine.whisper.pipeline import WhisperEngine
+from wyoming_faster_whisper.engine.whisper.engine import WhisperEngine
 from wyoming_faster_whisper.models import choose, size_of
 from wyoming_faster_whisper.session.text import GrowingText
 from wyoming_faster_whisper.speech.hysteresis import Probabilities, windows
@@ -42,7 +41,7 @@ from .support.clips import (
     to_samples,
 )
 from .support.clips import word_error_rate as error_rate
-from .support.models import model_directory
+from .support.models import load_whisper, model_directory
 from .support.report import align, progress, write_json
 
 SILENCE = 0.7  # seconds after the last word
@@ -108,8 +107,8 @@ def main() -> None:
     noise = to_samples(read_wav(arguments.noise)) if arguments.noise else kitchen_like()
     clips = load(arguments.recordings or [TEST_CLIPS])
     directory = model_directory(arguments.model)
-    model = load_model(directory, device="cpu", compute_type="int8", threads=arguments.threads)
-    engine = WhisperEngine(model, directory, size=size_of(choose(arguments.model, []).name))
+    model = load_whisper(directory, arguments.threads)
+    engine = WhisperEngine(model, size=size_of(choose(arguments.model, []).name))
     reference = None if arguments.only == "this" else Reference(directory, arguments.threads)
     vad = Vad()
     heard: list[Heard] = []

@@ -13,8 +13,7 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
 from wyoming_faster_whisper.engine.protocol import DecodeOptions, Job
-from wyoming_faster_whisper.engine.whisper.ctranslate2 import load_model
-from wyoming_faster_whisper.engine.whisper.pipeline import WhisperEngine
+from wyoming_faster_whisper.engine.whisper.ctranslate2 import CTranslate2Whisper
 from wyoming_faster_whisper.engine.whisper.token_budget import token_budget
 from wyoming_faster_whisper.engine.whisper.window import FRAMES_PER_SECOND, FULL_SECONDS
 from wyoming_faster_whisper.speech.segmenter import SpeechRules, segments
@@ -34,7 +33,7 @@ from .support.clips import (
     to_samples,
     word_error_rate,
 )
-from .support.models import model_directory
+from .support.models import load_whisper, model_directory
 from .support.report import align, progress, write_json
 
 WINDOWS = (10.0, 12.0, 15.0, 20.0, 30.0)  # seconds
@@ -62,8 +61,7 @@ def main() -> None:
     noise = to_samples(read_wav(arguments.noise)) if arguments.noise else kitchen_like()
     clips = load(arguments.recordings or [TEST_CLIPS], arguments.limit)
     directory = model_directory(arguments.model)
-    model = load_model(directory, device="cpu", compute_type="int8", threads=arguments.threads)
-    engine = WhisperEngine(model, directory)
+    model = load_whisper(directory, arguments.threads)
     vad = Vad()
     found: dict[tuple[str, float, int], Heard] = {}
     sounds = list(trials(arguments, clips))
@@ -74,7 +72,7 @@ def main() -> None:
             pcm = degrade(clip, pcm, condition, noise)
         job = speech(to_samples(pcm), vad, language)
         for window in arguments.windows:
-            for beam, text, cpu in decoded(engine, job, window, arguments.beams):
+            for beam, text, cpu in decoded(model, job, window, arguments.beams):
                 row = found.setdefault((condition, window, beam), Heard(condition, window, beam))
                 row.cpu, row.clips = row.cpu + cpu, row.clips + 1
                 if clip.phrases:
@@ -137,7 +135,7 @@ def speech(sound: Samples, vad: Vad, language: str) -> Job:
 
 
 def decoded(
-    engine: WhisperEngine, job: Job, window: float, beams: Sequence[int]
+    model: CTranslate2Whisper, job: Job, window: float, beams: Sequence[int]
 ) -> Iterator[tuple[int, str, float]]:
     """Yield beam, text and CPU seconds of a first pass.
 
@@ -146,13 +144,13 @@ def decoded(
     language = job.options.language or "en"
     began = time.process_time()
     frames = round(min(FULL_SECONDS, max(window, job.seconds + MARGIN)) * FRAMES_PER_SECOND)
-    encoding = engine.model.encode([engine.model.features(job.samples)], frames // 2 * 2)
+    encoding = model.encode([model.features(job.samples)], frames // 2 * 2)
     encoder = time.process_time() - began
-    prompt = engine.model.prompt(job.options, language)
+    prompt = model.tokenizer.prompt(job.options, language)
     for beam in beams:
         began = time.process_time()
         budget = token_budget(job.seconds, language)
-        [first] = engine.model.generate(encoding, [prompt], beam, [budget])
+        [first] = model.generate(encoding, [prompt], beam, [budget])
         yield beam, first.text, encoder + time.process_time() - began
 
 

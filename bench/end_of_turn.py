@@ -20,8 +20,7 @@ from numpy.typing import NDArray
 
 from wyoming_faster_whisper.config.settings import Settings
 from wyoming_faster_whisper.engine.protocol import DecodeKind, DecodeOptions, Job
-from wyoming_faster_whisper.engine.whisper.ctranslate2 import load_model
-from wyoming_faster_whisper.engine.whisper.pipeline import WhisperEngine
+from wyoming_faster_whisper.engine.whisper.engine import WhisperEngine
 from wyoming_faster_whisper.models import choose, size_of
 from wyoming_faster_whisper.speech import turn_classifier
 from wyoming_faster_whisper.speech.hysteresis import windows
@@ -43,7 +42,7 @@ from .support.clips import (
     load,
     to_samples,
 )
-from .support.models import model_directory
+from .support.models import load_whisper, model_directory
 from .support.report import align, progress, write_json
 
 SILENCE = 1.0  # seconds after each command: longer than the longest wait for a guess
@@ -94,8 +93,8 @@ def main() -> None:
     sounds = list(heard(speakers, directory))
     # Shuffled with a fixed seed: a run that stops early has decoded a fair sample.
     random.Random(0).shuffle(sounds)
-    model = load_model(directory, device="cpu", compute_type="int8", threads=arguments.threads)
-    engine = WhisperEngine(model, directory, size=size_of(choose(arguments.model, []).name))
+    model = load_whisper(directory, arguments.threads)
+    engine = WhisperEngine(model, size=size_of(choose(arguments.model, []).name))
     ends = list(decoded(engine, sounds, 60 * arguments.minutes))
     if len({end.whole for end in ends}) < 2:
         sys.exit("needs both whole and cut commands, and found only one kind")

@@ -41,7 +41,7 @@ from .support.clips import (
     to_samples,
     word_error_rate,
 )
-from .support.models import model_directory
+from .support.models import load_whisper, model_directory
 from .support.report import align, progress, warn, write_json
 
 ROOM = 0.3  # seconds of silence kept after the speech, so that no final consonant is cut
@@ -196,11 +196,9 @@ def at_hand(candidates: Sequence[Candidate], only: Sequence[str]) -> list[Candid
 
 
 def load_ours(directory: Path, size: str, threads: int) -> Decode:
-    from wyoming_faster_whisper.engine.whisper.ctranslate2 import load_model
-    from wyoming_faster_whisper.engine.whisper.pipeline import WhisperEngine
+    from wyoming_faster_whisper.engine.whisper.engine import WhisperEngine
 
-    model = load_model(directory, device="cpu", compute_type="int8", threads=threads)
-    engine = WhisperEngine(model, directory, size=size)
+    engine = WhisperEngine(load_whisper(directory, threads), size=size)
     engine.warm_up()
     options = DecodeOptions(language="en")
     return lambda samples: engine.decode([Job(samples, options)])[0].text

@@ -27,14 +27,13 @@ from typing import Any
 from wyoming_faster_whisper.biasing.correct import Corrector
 from wyoming_faster_whisper.biasing.home_assistant import HomeAssistant
 from wyoming_faster_whisper.engine.protocol import DecodeOptions, Job, Transcript
-from wyoming_faster_whisper.engine.whisper.ctranslate2 import load_model
-from wyoming_faster_whisper.engine.whisper.pipeline import WhisperEngine
+from wyoming_faster_whisper.engine.whisper.engine import WhisperEngine
 from wyoming_faster_whisper.testing.home_assistant import FakeHome, FakeHomeAssistant
 
 from .speech.homes import FRESH, FRESH_VOICES, HELD_OUT, TUNING, Home
 from .speech.synthesis import Voice, say
 from .support.clips import Clip, load, to_samples
-from .support.models import model_directory
+from .support.models import load_whisper, model_directory
 from .support.phonetic_codes import CODES, OWN, use
 from .support.playback import NoAnswer, play
 from .support.report import align, progress, write_json
@@ -94,8 +93,8 @@ class Listener:
     """This server's engine, run in this process."""
 
     def __init__(self, model: Path, threads: int) -> None:
-        loaded = load_model(model, device="cpu", compute_type="int8", threads=threads)
-        self._engine = WhisperEngine(loaded, model, size=model.name.rpartition("-")[2])
+        loaded = load_whisper(model, threads)
+        self._engine = WhisperEngine(loaded, size=model.name.rpartition("-")[2])
 
     def hear(
         self,

@@ -16,13 +16,14 @@ from functools import partial
 from pathlib import Path
 
 from wyoming_faster_whisper.engine.protocol import Job
-from wyoming_faster_whisper.engine.whisper.ctranslate2 import load_model
+from wyoming_faster_whisper.engine.whisper.acoustic_model import AcousticModel, Encoding
+from wyoming_faster_whisper.engine.whisper.clip import Clip as EngineClip
+from wyoming_faster_whisper.engine.whisper.encoder import Encoder
 from wyoming_faster_whisper.engine.whisper.hallucination import Decoded, fragile
-from wyoming_faster_whisper.engine.whisper.pipeline import WhisperEngine, _Input
-from wyoming_faster_whisper.engine.whisper.prompting import oov_counter
+from wyoming_faster_whisper.engine.whisper.missing_speech import check_coverage
 from wyoming_faster_whisper.engine.whisper.rescoring import prefer_in_vocabulary
-from wyoming_faster_whisper.engine.whisper.token_budget import token_budget
-from wyoming_faster_whisper.engine.whisper.window import FULL_FRAMES, window_frames
+from wyoming_faster_whisper.engine.whisper.second_pass import second_pass
+from wyoming_faster_whisper.engine.whisper.tuning import BEAM
 from wyoming_faster_whisper.models import size_of
 from wyoming_faster_whisper.speech.vad import Vad
 
@@ -31,7 +32,7 @@ from .encoder_window import speech
 from .speech.noise import degrade, kitchen_like
 from .support.arguments import RECORDINGS, add, listed, parser
 from .support.clips import TEST_CLIPS, Clip, accepted, load, read_wav, to_samples
-from .support.models import model_directory
+from .support.models import load_whisper, model_directory
 from .support.report import align, progress, write_json
 
 # Mean log-probability below which a text gets a second pass. Texts that are doubtful for other
@@ -68,9 +69,8 @@ def main() -> None:
         if clip.phrases
     ]
     directory = model_directory(arguments.model)
-    model = load_model(directory, device="cpu", compute_type="int8", threads=arguments.threads)
-    size = size_of(arguments.model)
-    engine = WhisperEngine(model, directory, size=size)
+    model = load_whisper(directory, arguments.threads)
+    encoder = Encoder(model, size=size_of(arguments.model), full_window=False)
     vad = Vad()
     heard: list[Heard] = []
     for number, clip in enumerate(clips, start=1):
@@ -78,7 +78,7 @@ def main() -> None:
         for condition in arguments.conditions:
             pcm = clip.audio + clip.silence(arguments.trailing)
             job = speech(to_samples(degrade(clip, pcm, condition, noise)), vad, "en")
-            heard.append(passes(engine, size, clip, condition, job))
+            heard.append(passes(model, encoder, clip, condition, job))
     progress("")
     if not heard:
         sys.exit("no clips with phrases found")
@@ -99,28 +99,24 @@ def parse_arguments() -> argparse.Namespace:
     return flags.parse_args()
 
 
-def passes(engine: WhisperEngine, size: str, clip: Clip, condition: str, job: Job) -> Heard:
-    """Decode in one pass and in two, by the steps of decode(), which would skip some of them."""
-    model, strange = engine.model, oov_counter(job.options, "en")
-    prompt = model.prompt(job.options, "en")
-    sound = _Input(job, "en", 1.0, prompt, model.features(job.padded_samples))
+def passes(model: AcousticModel, encoder: Encoder, clip: Clip, condition: str, job: Job) -> Heard:
+    """Decode in one pass and in two, by the steps of the pipeline, which would skip some."""
+    prompt = model.tokenizer.prompt(job.options, "en")
+    sound = EngineClip(job, model.features(job.padded_samples), "en", 1.0, prompt, BEAM)
 
-    def decoded(frames: int) -> Decoded:
-        encoding = model.encode([sound.features], frames)
-        budget = token_budget(job.seconds, "en")
-        return model.generate(encoding, [prompt], 5, [budget])[0]
+    def decoded(encoding: Encoding) -> Decoded:
+        return model.generate(encoding, [prompt], BEAM, [sound.budget])[0]
 
-    frames = window_frames(job.seconds, size=size, language="en")
-    beam = decoded(frames)
-    plain = prefer_in_vocabulary(beam, strange)
-    first = engine._check_coverage(sound, plain, model.encode([sound.features], frames))
-    both = engine._second_pass(sound, first)
+    beam = decoded(encoder.first(sound))
+    plain = prefer_in_vocabulary(beam, sound.oov_count)
+    first = check_coverage(model, sound, plain, lambda: encoder.first(sound))
+    both = second_pass(model, encoder, sound, first)
     right = (
         accepted(clip, text)
         for text in (
             beam.text,
             first.decoded.text,
-            prefer_in_vocabulary(decoded(FULL_FRAMES), strange).text,
+            prefer_in_vocabulary(decoded(encoder.full(sound)), sound.oov_count).text,
             both.decoded.text,
         )
     )

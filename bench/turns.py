@@ -14,8 +14,7 @@ from dataclasses import asdict, dataclass
 
 from wyoming_faster_whisper.config.settings import Settings
 from wyoming_faster_whisper.engine.protocol import DecodeKind, DecodeOptions, Job, Transcript
-from wyoming_faster_whisper.engine.whisper.ctranslate2 import load_model
-from wyoming_faster_whisper.engine.whisper.pipeline import WhisperEngine
+from wyoming_faster_whisper.engine.whisper.engine import WhisperEngine
 from wyoming_faster_whisper.models import choose, size_of
 from wyoming_faster_whisper.speech.endpointing import EndOfTurn, TurnRules
 from wyoming_faster_whisper.speech.hysteresis import WINDOW, Probabilities, windows
@@ -29,7 +28,7 @@ from .speech import voices
 from .speech.pauses import PAUSES, pause_set, room
 from .support.arguments import RECORDINGS, add, parser
 from .support.clips import SAMPLE_RATE, TEST_CLIPS, Clip, Samples, load, to_samples
-from .support.models import model_directory
+from .support.models import load_whisper, model_directory
 from .support.report import align, percentile, progress, write_json
 
 SILENCE = 3.0  # seconds after the last word: longer than any turn takes to end
@@ -54,8 +53,8 @@ def main() -> None:
     spoken = {"recorded": load(arguments.recordings or [TEST_CLIPS], arguments.limit)}
     if voices.installed():
         spoken["espeak-ng"] = voices.english()[: arguments.limit]
-    model = load_model(directory, device="cpu", compute_type="int8", threads=arguments.threads)
-    engine = WhisperEngine(model, directory, size=size_of(choose(arguments.model, []).name))
+    model = load_whisper(directory, arguments.threads)
+    engine = WhisperEngine(model, size=size_of(choose(arguments.model, []).name))
     decode = guesses(engine)
     found: dict[str, dict[str, list[Heard]]] = {}  # by seconds of a decode, and by set of clips
     for seconds in arguments.decode or [0.4]:

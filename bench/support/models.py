@@ -1,9 +1,15 @@
-"""Finds the model directory that both servers are started with."""
+"""Finds the model directory that both servers are started with, and loads a model."""
+
+from __future__ import annotations
 
 import os
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from wyoming_faster_whisper.models import choose, locate
+
+if TYPE_CHECKING:
+    from wyoming_faster_whisper.engine.whisper.ctranslate2 import CTranslate2Whisper
 
 
 def cache_directory() -> Path:
@@ -20,3 +26,12 @@ def model_directory(name: str) -> Path:
     """
     cache = cache_directory()
     return locate(choose(name, [cache]), cache, local_files_only=True)
+
+
+def load_whisper(directory: Path, threads: int) -> CTranslate2Whisper:
+    """Load a model on the CPU, as int8."""
+    # Imported here because some benchmarks measure the memory of processes without a model.
+    from wyoming_faster_whisper.engine.whisper.ctranslate2 import CTranslate2Whisper, load_model
+
+    weights = load_model(directory, device="cpu", compute_type="int8", threads=threads)
+    return CTranslate2Whisper(weights, directory / "tokenizer.json")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
+from dataclasses import astuple
 
 import numpy as np
 import pytest
@@ -11,7 +12,7 @@ import pytest
 from tests.support.clips import CLIPS
 from wyoming_faster_whisper.audio.pcm import SAMPLE_RATE, Samples
 from wyoming_faster_whisper.engine.protocol import DecodeKind, DecodeOptions, Job, Transcript
-from wyoming_faster_whisper.engine.whisper.pipeline import WhisperEngine
+from wyoming_faster_whisper.engine.whisper.engine import WhisperEngine
 from wyoming_faster_whisper.speech.prosody import measure_prosody
 from wyoming_faster_whisper.speech.turn_classifier import log_odds
 from wyoming_faster_whisper.testing import silence
@@ -56,24 +57,52 @@ def test_a_whole_command_has_a_higher_end_of_turn_confidence_than_half_of_it(
 def test_a_question_is_scored_with_its_own_punctuation(engine: WhisperEngine) -> None:
     samples, model = CLIPS["weather"].samples, engine.model
     encoding = model.encode([model.features(samples)], 3000)
-    prompt = model.prompt(DecodeOptions(), "en")
+    prompt = model.tokenizer.prompt(DecodeOptions(), "en")
     [alone] = engine.decode([Job(samples)])
 
     def stop(mark: str) -> float:
         text = alone.text.rstrip(".?!") + mark
-        closing = model.score_end_of_text(encoding, prompt, text, len(samples) / SAMPLE_RATE)
+        [closing] = model.score_end_of_text(
+            encoding, prompt, [text], [len(samples) / SAMPLE_RATE]
+        )
         assert closing is not None
         return closing.full_stop
 
     assert stop("?") > stop(".") == stop("")
 
 
+def test_the_texts_of_a_batch_are_scored_like_each_alone(engine: WhisperEngine) -> None:
+    model, prompt = engine.model, engine.model.tokenizer.prompt(DecodeOptions(), "en")
+    sounds = [CLIPS[name].samples for name in ("weather", "lights", "timer")]
+    texts = ["What's the weather tomorrow?", "", "Set a timer."]
+    seconds = [len(samples) / SAMPLE_RATE for samples in sounds]
+    features = [model.features(samples) for samples in sounds]
+    together = model.score_end_of_text(model.encode(features, 1000), prompt, texts, seconds)
+    for batched, some, text, length in zip(together, features, texts, seconds, strict=True):
+        [alone] = model.score_end_of_text(model.encode([some], 1000), prompt, [text], [length])
+        assert (batched is None) == (alone is None) == (not text)
+        if batched is not None and alone is not None:
+            assert astuple(batched) == pytest.approx(astuple(alone), abs=0.05)
+
+
+def test_the_decoder_writes_allowed_words_only(engine: WhisperEngine) -> None:
+    model = engine.model
+    encoding = model.encode([model.features(CLIPS["lights"].samples)], 3000)
+    prompt = model.tokenizer.prompt(DecodeOptions(), "en")
+    allowed = model.tokenizer.spellings(["open", "the", "blinds"])
+    [free] = model.generate(encoding, [prompt], 1, [20])
+    [bound] = model.generate(encoding, [prompt], 1, [20], allowed=allowed)
+    assert CLIPS["lights"].heard_in(free.text)
+    assert set(re.findall("[a-z]+", bound.text.lower())) <= {"open", "the", "blinds"}
+
+
 @pytest.mark.parametrize("count", range(440, 450))
 def test_a_text_too_long_for_the_decoder_is_not_scored(engine: WhisperEngine, count: int) -> None:
     model = engine.model
     encoding = model.encode([model.features(silence(1.0))], 100)
-    prompt, text = model.prompt(DecodeOptions(), "en"), "no " * count
-    assert (model.score_end_of_text(encoding, prompt, text, 1.0) is None) == (count > 444)
+    prompt, text = model.tokenizer.prompt(DecodeOptions(), "en"), "no " * count
+    [scores] = model.score_end_of_text(encoding, prompt, [text], [1.0])
+    assert (scores is None) == (count > 444)
     [[likely]] = model.score([encoding], prompt, [text]).values()
     assert np.isfinite(likely) == (
         count <= 443

@@ -6,7 +6,6 @@ import os
 import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from itertools import count
 from pathlib import Path
 
 import ctranslate2
@@ -15,12 +14,10 @@ import pytest
 
 from tests.support.clips import CLIPS
 from tests.support.serving import DEADLINE
-from wyoming_faster_whisper.biasing.lexicon import vocabulary
 from wyoming_faster_whisper.config.settings import COMPUTE_TYPES
 from wyoming_faster_whisper.engine.protocol import DecodeOptions, Job, Transcript
 from wyoming_faster_whisper.engine.whisper.ctranslate2 import load_model
-from wyoming_faster_whisper.engine.whisper.pipeline import WhisperEngine
-from wyoming_faster_whisper.engine.whisper.prompting import oov_counter
+from wyoming_faster_whisper.engine.whisper.engine import WhisperEngine
 from wyoming_faster_whisper.models import choose, locate
 from wyoming_faster_whisper.testing import silence
 
@@ -78,16 +75,6 @@ def decode(engine: WhisperEngine, clip: str = "lights", **options: object) -> Tr
     return engine.decode([job])[0]
 
 
-def test_the_vocabulary_is_read_during_the_warm_up(engine: WhisperEngine) -> None:
-    oov_counter.cache_clear()
-    vocabulary.cache_clear()
-    asked = count()
-    engine.warm_up(lambda: next(asked) >= 3)
-    assert vocabulary.cache_info().currsize == 0  # a job is waiting, so nothing more is prepared
-    engine.warm_up()
-    assert vocabulary.cache_info().currsize == 1
-
-
 def test_the_language_is_detected(engine: WhisperEngine) -> None:
     transcript = decode(engine)
     assert transcript.language == "en"
@@ -114,8 +101,10 @@ def test_hotwords_are_added_to_the_prompt(engine: WhisperEngine) -> None:
     plain = decode(engine, "weather", language="en").text
     spelt = decode(engine, "weather", language="en", hotwords=("WEATHER", "TOMORROW")).text
     assert plain.lower().strip("?.") == spelt.lower().strip("?.")
-    hinted = engine.model.prompt(DecodeOptions(prompt="Home."), "en", ("Ecobee", "Nanit"))
-    assert len(hinted) > len(engine.model.prompt(DecodeOptions(), "en")) + 5
+    hinted = engine.model.tokenizer.prompt(
+        DecodeOptions(prompt="Home."), "en", ("Ecobee", "Nanit")
+    )
+    assert len(hinted) > len(engine.model.tokenizer.prompt(DecodeOptions(), "en")) + 5
 
 
 def test_any_number_of_names_leaves_room_for_the_text(engine: WhisperEngine) -> None:
@@ -143,7 +132,5 @@ def test_a_segment_of_28_seconds_is_decoded_whole(engine: WhisperEngine) -> None
 
 
 def test_a_full_window_gives_the_same_words(engine: WhisperEngine) -> None:
-    full = WhisperEngine(
-        engine.model.weights, Path(engine.directory), size="base", full_window=True
-    )
+    full = WhisperEngine(engine.model, size="base", full_window=True)
     assert CLIPS["lights"].heard_in(decode(full, language="en").text)

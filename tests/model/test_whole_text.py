@@ -11,7 +11,7 @@ import pytest
 from tests.support.clips import CLIPS
 from wyoming_faster_whisper.audio.pcm import Samples
 from wyoming_faster_whisper.engine.protocol import DecodeOptions, Job, Transcript
-from wyoming_faster_whisper.engine.whisper.pipeline import WhisperEngine
+from wyoming_faster_whisper.engine.whisper.engine import WhisperEngine
 from wyoming_faster_whisper.speech.segmenter import SpeechRules, segments
 from wyoming_faster_whisper.speech.vad import Vad
 from wyoming_faster_whisper.testing import silence

@@ -136,8 +136,8 @@ def load_engines(
     if not is_ordinary():
         check_backend(folders[0])
     # Imported here because importing them takes longer than everything before listening.
-    from ..engine.whisper.ctranslate2 import load_model
-    from ..engine.whisper.pipeline import WhisperEngine
+    from ..engine.whisper.ctranslate2 import CTranslate2Whisper, load_model
+    from ..engine.whisper.engine import WhisperEngine
 
     figures = Measurements(folders[0], settings.device)
     threads = hardware.threads_to_use(settings.cpu_threads)
@@ -177,14 +177,15 @@ def load_engines(
             )
         size = size_of(model.name)
         engines[model.name] = WhisperEngine(
-            loaded_weights,
-            directory,
-            tokenizer=tokenizer,
+            CTranslate2Whisper(
+                loaded_weights,
+                tokenizer,
+                takes_prompt=not is_distilled(model.name),
+                reload=partial(reload, model, directory, settings, load_one),
+            ),
             size=size,
             full_window=settings.audio_context == "full",
-            takes_prompt=not is_distilled(model.name),
             largest_batch=largest_batch(settings.max_batch, loaded_weights),
-            reload=partial(reload, model, directory, settings, load_one),
             measured=remember(figures, size, model.name, some, settings.beam_size),
         )
     return Router(engines) if len(engines) > 1 else next(iter(engines.values()))

@@ -1,8 +1,7 @@
 """CTranslate2's Whisper models; the only file of the engine that uses ctranslate2.
 
-The operations are: encode audio, detect its language, continue a prompt by beam search, score
-a text over an encoding, score the end of a text, and align a text with the audio. pipeline.py
-combines them. CTranslate2 reports failures as RuntimeError.
+load_model() loads the weights, and CTranslate2Whisper makes an acoustic model of them
+(acoustic_model.py). CTranslate2 reports failures as RuntimeError.
 """
 
 from __future__ import annotations
@@ -10,38 +9,31 @@ from __future__ import annotations
 import logging
 import math
 import re
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from functools import lru_cache
 from pathlib import Path
-from typing import Any, TypeAlias
+from typing import Any, TypeAlias, cast
 
 import ctranslate2
 import numpy as np
 
 from ...audio.pcm import Samples
-from ...errors import EngineError, ModelError
+from ...errors import ModelError
+from ...hardware import release_memory
 from ...speech.turn_classifier import EndOfTextScores
-from ..protocol import DecodeOptions
+from .acoustic_model import Encoding
 from .coverage import Alignment
 from .hallucination import Decoded
-from .prompting import build_prompt
 from .spectrogram import Features, Spectrogram, to_features
-from .tokens import load_tokenizer
+from .tokens import POSITIONS, WhisperTokenizer
 
 _LOGGER = logging.getLogger(__name__)
 
-_POSITIONS = 448  # positions of the decoder in tokens, the prompt included
-_LONGEST_PROMPT = _POSITIONS // 2 - 1  # tokens; Whisper cuts a prompt to the same length
 _STEP = 0.02  # seconds of audio per frame of the encoding
 _LEAST_PROBABILITY = 1e-30  # floor for a token; in float32 smaller ones may be zero
 _LAST_VERSION = 255  # highest plausible version of CTranslate2's file format, now at 6
-_MARKS = tuple(",.?!%'-")
-_NUMBERS = tuple(map(str, range(101)))  # as in "to 30%"
 
 Weights: TypeAlias = ctranslate2.models.Whisper
-Encoding: TypeAlias = ctranslate2.StorageView
-"""Output of the encoder, shape (clips, frames / 2, width)."""
 
 
 def load_model(
@@ -135,61 +127,69 @@ def use_backend() -> None:
 
 
 class CTranslate2Whisper:
-    """Loaded Whisper model and its tokenizer. Blocking: call it from the worker's threads only.
+    """Loaded Whisper model and its tokenizer. See AcousticModel.
 
     Args:
-        weights: from load_model(). WhisperEngine deletes and sets the attribute to unload and
-            reload the model.
+        weights: from load_model().
         tokenizer: path of the model's tokenizer.json.
         takes_prompt: False for distilled models, which are less accurate with a prompt.
+        reload: loads the weights again after unload(); None = never unload them.
 
     Raises:
         ModelError: the tokenizer is missing or damaged.
     """
 
-    def __init__(self, weights: Weights, tokenizer: Path, *, takes_prompt: bool = True) -> None:
-        self.weights = weights
-        self.multilingual: bool = weights.is_multilingual
-        self._takes_prompt = takes_prompt
-        self.spectrogram = Spectrogram(weights.n_mels)
-        self._tokenizer = load_tokenizer(tokenizer)
-        self._end = self._id("<|endoftext|>")
-        self._stops = {mark: self._mark(mark) for mark in ".?!。"}
-        self._dash, self._ellipsis = self._mark("-"), self._mark("...")
-        self._spelling = lru_cache(maxsize=8192)(self._spell)
+    def __init__(
+        self,
+        weights: Weights,
+        tokenizer: Path,
+        *,
+        takes_prompt: bool = True,
+        reload: Callable[[], Weights] | None = None,
+    ) -> None:
+        self.weights = weights  # missing while unloaded
+        self.parallel: int = weights.num_workers
+        self.tokenizer = WhisperTokenizer(
+            tokenizer, multilingual=bool(weights.is_multilingual), takes_prompt=takes_prompt
+        )
+        self._spectrogram = Spectrogram(weights.n_mels)
+        self._reload = reload
+        self._stops = {mark: self.tokenizer.mark(mark) for mark in ".?!。"}
+        self._dash, self._ellipsis = self.tokenizer.mark("-"), self.tokenizer.mark("...")
+
+    def unload(self) -> None:
+        """See WhisperModel.unload."""
+        if self._reload is not None:
+            # CTranslate2's own unload_model() sometimes leaves the weights in memory.
+            del self.weights
+            release_memory()
+
+    def load(self) -> None:
+        """See WhisperModel.load."""
+        if self._reload is not None:
+            self.weights = self._reload()
 
     def features(self, samples: Samples) -> Features:
-        """Return the input of the encoder for some samples, shape (bands, frames)."""
-        return to_features(self.spectrogram.power(samples))
+        """See AcousticModel.features."""
+        return to_features(self._spectrogram.power(samples))
 
     def encode(self, features: Sequence[Features], frames: int) -> Encoding:
-        """Encode a batch of clips, each padded with zeros, or cut, to the same length.
+        """See AcousticModel.encode.
 
-        faster-whisper pads with zeros as well. Zero is louder than silence; padding with
+        The padding is zeros, as in faster-whisper. Zero is louder than silence; padding with
         silence is no more accurate.
-
-        Args:
-            features: one array per clip, shape (bands, any number of frames).
-            frames: length to which each clip is padded or cut.
         """
-        padded = np.zeros((len(features), self.spectrogram.bands, frames), np.float32)
+        padded = np.zeros((len(features), self._spectrogram.bands, frames), np.float32)
         for row, some in zip(padded, features, strict=True):
             width = min(frames, some.shape[1])
             row[:, :width] = some[:, :width]
-        return self.weights.encode(ctranslate2.StorageView.from_array(padded))
+        # A StorageView of shape (clips, frames / 2, width).
+        return Encoding(self.weights.encode(ctranslate2.StorageView.from_array(padded)))
 
     def detect_language(
         self, encoding: Encoding, among: tuple[str, ...]
     ) -> list[tuple[str, float]]:
-        """Detect the language of each clip.
-
-        Args:
-            among: candidate languages, Whisper's codes; () = all.
-
-        Returns:
-            For each clip the most probable candidate and its probability, 0 to 1. If the model
-            supports none of the candidates, the most probable language of all.
-        """
+        """See AcousticModel.detect_language."""
         found: list[tuple[str, float]] = []
         for ranked in self.weights.detect_language(encoding):
             codes = [(token.strip("<|>"), float(share)) for token, share in ranked]
@@ -197,37 +197,6 @@ class CTranslate2Whisper:
                 next((each for each in codes if not among or each[0] in among), codes[0])
             )
         return found
-
-    def prompt(
-        self, options: DecodeOptions, language: str, names: Sequence[str] = ()
-    ) -> list[int]:
-        """Return the tokens that the decoder continues.
-
-        Args:
-            language: Whisper's code.
-            names: hotwords to put into the prompt, most important first.
-        """
-
-        def fits(text: str) -> bool:
-            return len(self.tokens(text)) <= options.max_prompt_tokens
-
-        prompt: list[int] = []
-        if self._takes_prompt and (text := build_prompt(options.prompt, names, fits)):
-            prompt = [self._id("<|startofprev|>"), *self.tokens(text)[-_LONGEST_PROMPT:]]
-        prompt.append(self._id("<|startoftranscript|>"))
-        if self.multilingual:
-            prompt += [self._id(f"<|{language}|>"), self._id(f"<|{options.task}|>")]
-        return [*prompt, self._id("<|notimestamps|>")]
-
-    def tokens(self, text: str) -> list[int]:
-        """Return the tokens of a text that follows another text, with a space before it."""
-        ids = self._tokenizer.encode(" " + text.strip(), add_special_tokens=False).ids
-        # "<|startoftranscript|>" in a name must not act as a control token.
-        return [i for i in ids if i < self._end]
-
-    def spellings(self, words: Iterable[str]) -> frozenset[int]:
-        """Return the tokens that spell some words, and those of numbers and punctuation."""
-        return frozenset().union(*map(self._spelling, (*words, *_MARKS, *_NUMBERS)))
 
     def generate(
         self,
@@ -238,20 +207,9 @@ class CTranslate2Whisper:
         *,
         allowed: frozenset[int] = frozenset(),
     ) -> list[Decoded]:
-        """Decode each clip: continue its prompt over its encoding.
-
-        Args:
-            encoding: of all clips.
-            prompts: one per clip.
-            beam: beam width; 1 = greedy.
-            budgets: maximum number of tokens for each clip.
-            allowed: tokens that the decoder may write; empty = any.
-
-        Returns:
-            One result per clip, in order, each with an n-best list as long as the beam is wide.
-        """
+        """See AcousticModel.generate."""
         prompt = max(map(len, prompts))
-        budgets = [min(budget, _POSITIONS - prompt) for budget in budgets]
+        budgets = [min(budget, POSITIONS - prompt) for budget in budgets]
         # CTranslate2 stops at min(max_length / 2, max_length - prompt).
         longest = max(2 * max(budgets), prompt + max(budgets))
         results: Any = self.weights.generate(
@@ -281,21 +239,17 @@ class CTranslate2Whisper:
             list(prompts),
             beam_size=beam,
             max_length=prompt + count + prompt % 2,
-            suppress_tokens=[-1, self._end],
+            suppress_tokens=[-1, self.tokenizer.end],
         )
 
     def score(
         self, encodings: Sequence[Encoding], prompt: list[int], texts: Iterable[str]
     ) -> dict[str, list[float]]:
-        """Score texts over each encoding.
+        """See AcousticModel.score.
 
         As many texts are scored at the same time as the model has workers. In one batch they
         would be no faster, and each text would need the memory that the encoding takes in all
         the decoder's layers.
-
-        Returns:
-            For each text its log-probability (natural) over each encoding, with the end-of-text
-            token; -inf for a text that does not fit into the decoder.
         """
         with ThreadPoolExecutor(self.weights.num_workers) as pool:
             asked = {
@@ -307,88 +261,77 @@ class CTranslate2Whisper:
     def _score(self, encoding: Encoding, prompt: list[int], text: str) -> float:
         """Score a text and its end-of-text token in one step of the decoder, without a beam."""
         # Without the end-of-text token a truncated text always scores higher than the whole.
-        words = [*self.tokens(text), self._end]
-        if len(prompt) + len(words) + 2 > _POSITIONS:  # <|notimestamps|>, end of text
+        words = [*self.tokenizer.encode(text), self.tokenizer.end]
+        if len(prompt) + len(words) + 2 > POSITIONS:  # <|notimestamps|>, end of text
             return -math.inf
         # align() aligns the words with the audio as well; that result is not used. CTranslate2
         # adds a <|notimestamps|> of its own after the prompt's. It makes no measurable
         # difference, and the constants of rescoring and biasing were fitted with it.
-        [result] = self.weights.align(encoding, prompt, [words], 2 * encoding.shape[1])
+        [result] = self.weights.align(encoding, prompt, [words], 2 * _length(encoding))
         return float(np.log(np.maximum(result.text_token_probs, _LEAST_PROBABILITY)).sum())
 
     def align(
         self, encoding: Encoding, prompt: list[int], text: str, seconds: float
     ) -> Alignment | None:
-        """Align a text with the audio, to find the time at which each of its tokens begins.
-
-        Args:
-            encoding: of one clip.
-            prompt: prompt of the decode that wrote the text.
-            seconds: length of the audio; the rest of the encoding is padding.
-
-        Returns:
-            None for a text without words, or one that does not fit into the decoder.
-        """
-        words = self.tokens(text)
-        if not words or len(prompt) + len(words) + 1 > _POSITIONS:
+        """See AcousticModel.align."""
+        words = self.tokenizer.encode(text)
+        if not words or len(prompt) + len(words) + 1 > POSITIONS:
             return None
-        frames = min(encoding.shape[1], math.ceil(seconds / _STEP))
         # CTranslate2 adds <|notimestamps|>, the prompt's last token, itself.
-        [result] = self.weights.align(encoding, prompt[:-1], [words], 2 * frames)
+        frames = 2 * _length(encoding, seconds)
+        [result] = self.weights.align(encoding, prompt[:-1], [words], frames)
         starts: dict[int, float] = {}
         for token, frame in result.alignments:
             starts.setdefault(token, _STEP * frame)
         return Alignment(
-            tuple(self._tokenizer.decode([word]) for word in words),
+            tuple(self.tokenizer.decode([word]) for word in words),
             tuple(starts[token] for token in range(len(words))),
             starts.get(len(words), seconds),  # start of the end-of-text token
         )
 
-    def prefix(self, text: str, tokens: int) -> str:
-        """Return the first tokens of a text, as text."""
-        return str(self._tokenizer.decode(self.tokens(text)[:tokens])).strip()
-
     def score_end_of_text(
-        self, encoding: Encoding, prompt: list[int], text: str, seconds: float
-    ) -> EndOfTextScores | None:
-        """Score the punctuation that the decoder expects after a text, and find the text's end.
+        self,
+        encoding: Encoding,
+        prompt: list[int],
+        texts: Sequence[str],
+        seconds: Sequence[float],
+    ) -> list[EndOfTextScores | None]:
+        """See AcousticModel.score_end_of_text.
 
         Each mark is scored together with all the words, in one step of the decoder. That takes
         half the time of letting the decoder write the words again.
-
-        Args:
-            encoding: of one clip.
-            prompt: prompt of the decode that wrote the text.
-            seconds: length of the audio; the rest of the encoding is padding.
-
-        Returns:
-            None for a text that does not fit into the decoder.
         """
-        words = self.tokens(text.rstrip(".,!?… -。？！"))
-        if len(prompt) + len(words) + 2 > _POSITIONS:  # the mark, end of text
-            return None
-        frames = min(encoding.shape[1], math.ceil(seconds / _STEP))
-        said = text.rstrip()[-1:]
-        stop, cut, trail = (
+        words = [self.tokenizer.encode(text.rstrip(".,!?… -。？！")) for text in texts]
+        fits = [
+            bool(text) and len(prompt) + len(some) + 2 <= POSITIONS  # the mark, end of text
+            for text, some in zip(texts, words, strict=True)
+        ]
+        words = [some if fit else [] for some, fit in zip(words, fits, strict=True)]
+        stops = [self._stops.get(text.rstrip()[-1:], self._stops["."]) for text in texts]
+        frames = [_length(encoding, some) for some in seconds]
+
+        def aligned(marks: Iterable[int]) -> list[Any]:
             # CTranslate2 adds <|notimestamps|>, the prompt's last token, itself.
-            self.weights.align(encoding, prompt[:-1], [[*words, mark]], 2 * frames)[0]
-            for mark in (self._stops.get(said, self._stops["."]), self._dash, self._ellipsis)
-        )
-        # The mark is aligned as well, with the audio after the last word.
-        ends = (at for token, at in stop.alignments if token == len(words))
-        return EndOfTextScores(
-            full_stop=_log(stop.text_token_probs[-1]),
-            dash=_log(cut.text_token_probs[-1]),
-            ellipsis=_log(trail.text_token_probs[-1]),
-            last_word=_log(stop.text_token_probs[-2]),
-            text_end=_STEP * next(ends, frames),
-        )
+            results: list[Any] = self.weights.align(
+                encoding,
+                prompt[:-1],
+                [[*some, mark] for some, mark in zip(words, marks, strict=True)],
+                [2 * count for count in frames],
+            )
+            return results
+
+        if not any(fits):
+            return [None] * len(texts)
+        stop = aligned(stops)
+        dash = aligned([self._dash] * len(texts))
+        ellipsis = aligned([self._ellipsis] * len(texts))
+        rows = zip(stop, dash, ellipsis, map(len, words), frames, strict=True)
+        return [_end_scores(*row) if fit else None for fit, row in zip(fits, rows, strict=True)]
 
     def _decoded(self, result: Any, budget: int) -> Decoded:
         ids: list[int] = result.sequences_ids[0]
         text, *alternatives = (
-            self._tokenizer.decode([i for i in each if i < self._end]).strip()
-            for each in result.sequences_ids
+            self.tokenizer.decode(each).strip() for each in result.sequences_ids
         )
         # CTranslate2's score is the sum over all tokens, with the end-of-text token, divided by
         # the number of tokens without it.
@@ -408,25 +351,35 @@ class CTranslate2Whisper:
 
     def _suppressed(self, allowed: frozenset[int]) -> Iterator[int]:
         """Yield the text tokens that are not allowed; none if all are."""
-        return (i for i in range(self._end if allowed else 0) if i not in allowed)
+        return (i for i in range(self.tokenizer.end if allowed else 0) if i not in allowed)
 
-    def _spell(self, word: str) -> frozenset[int]:
-        """Return the tokens of a word at the beginning of a text and after another word."""
-        ids: set[int] = set()
-        for form in (word, word.lower(), word[:1].upper() + word[1:]):
-            for text in (form, " " + form):
-                ids.update(self._tokenizer.encode(text, add_special_tokens=False).ids)
-        return frozenset(i for i in ids if i < self._end)
 
-    def _mark(self, mark: str) -> int:
-        """Return the token of a punctuation mark directly after a word."""
-        return int(self._tokenizer.encode(mark, add_special_tokens=False).ids[0])
+def _length(encoding: Encoding, seconds: float = math.inf) -> int:
+    """Return the frames of an encoding that hold audio, or all of them.
 
-    def _id(self, token: str) -> int:
-        number = self._tokenizer.token_to_id(token)
-        if number is None:
-            raise EngineError(f"the model's tokenizer has no token {token}")
-        return int(number)
+    Args:
+        seconds: length of the audio; the rest of the encoding is padding.
+    """
+    length: int = cast(Any, encoding).shape[1]
+    return min(length, math.ceil(seconds / _STEP)) if seconds < math.inf else length
+
+
+def _end_scores(stop: Any, dash: Any, ellipsis: Any, words: int, frames: int) -> EndOfTextScores:
+    """Read the scores of a text's end from its alignments with each mark after it.
+
+    Args:
+        words: number of tokens before the mark.
+        frames: frames of the encoding that hold audio.
+    """
+    # The mark is aligned as well, with the audio after the last word.
+    ends = (at for token, at in stop.alignments if token == words)
+    return EndOfTextScores(
+        full_stop=_log(stop.text_token_probs[-1]),
+        dash=_log(dash.text_token_probs[-1]),
+        ellipsis=_log(ellipsis.text_token_probs[-1]),
+        last_word=_log(stop.text_token_probs[-2]),
+        text_end=_STEP * next(ends, frames),
+    )
 
 
 def _log(probability: float) -> float:

@@ -1,14 +1,98 @@
-"""Tokenizer of a Whisper model."""
+"""Tokenizer of a Whisper model: prompts and texts as tokens."""
 
 from __future__ import annotations
 
 import json
+from collections.abc import Iterable, Sequence
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
-from ...errors import ModelError
+from ...errors import EngineError, ModelError
+from ..protocol import DecodeOptions
+from .prompting import build_prompt
 
+POSITIONS = 448
+"""Positions of the decoder in tokens, the prompt included."""
+
+_LONGEST_PROMPT = POSITIONS // 2 - 1  # tokens; Whisper cuts a prompt to the same length
+_MARKS = tuple(",.?!%'-")
+_NUMBERS = tuple(map(str, range(101)))  # as in "to 30%"
 _FIRST_MERGE = ("Ġ", "t")  # first BPE merge of every Whisper: a space and a t
+
+
+class WhisperTokenizer:
+    """Tokenizer of one model. See Tokenizer.
+
+    Args:
+        path: the model's tokenizer.json.
+        multilingual: False for a model that only knows English.
+        takes_prompt: False for distilled models, which are less accurate with a prompt.
+
+    Raises:
+        ModelError: the file is missing or damaged.
+        EngineError: the tokenizer lacks a control token of Whisper.
+    """
+
+    def __init__(self, path: Path, *, multilingual: bool, takes_prompt: bool = True) -> None:
+        self.multilingual = multilingual
+        self._takes_prompt = takes_prompt
+        self._tokenizer = load_tokenizer(path)
+        self.end = self._id("<|endoftext|>")
+        self._spelling = lru_cache(maxsize=8192)(self._spell)
+
+    def prompt(
+        self, options: DecodeOptions, language: str, names: Sequence[str] = (), prefix: str = ""
+    ) -> list[int]:
+        """See Tokenizer.prompt."""
+
+        def fits(text: str) -> bool:
+            return len(self.encode(text)) <= options.max_prompt_tokens
+
+        prompt: list[int] = []
+        if self._takes_prompt and (text := build_prompt(options.prompt, names, fits)):
+            prompt = [self._id("<|startofprev|>"), *self.encode(text)[-_LONGEST_PROMPT:]]
+        prompt.append(self._id("<|startoftranscript|>"))
+        if self.multilingual:
+            prompt += [self._id(f"<|{language}|>"), self._id(f"<|{options.task}|>")]
+        prompt.append(self._id("<|notimestamps|>"))
+        return [*prompt, *self.encode(prefix)] if prefix else prompt
+
+    def first_tokens(self, text: str, count: int) -> str:
+        """See Tokenizer.first_tokens."""
+        return self.decode(self.encode(text)[:count]).strip()
+
+    def spellings(self, words: Iterable[str]) -> frozenset[int]:
+        """See Tokenizer.spellings."""
+        return frozenset().union(*map(self._spelling, (*words, *_MARKS, *_NUMBERS)))
+
+    def encode(self, text: str) -> list[int]:
+        """Return the tokens of a text that follows another text, with a space before it."""
+        ids = self._tokenizer.encode(" " + text.strip(), add_special_tokens=False).ids
+        # "<|startoftranscript|>" in a name must not act as a control token.
+        return [i for i in ids if i < self.end]
+
+    def decode(self, tokens: Iterable[int]) -> str:
+        """Return the text of some tokens; control tokens are left out."""
+        return str(self._tokenizer.decode([i for i in tokens if i < self.end]))
+
+    def mark(self, mark: str) -> int:
+        """Return the token of a punctuation mark directly after a word."""
+        return int(self._tokenizer.encode(mark, add_special_tokens=False).ids[0])
+
+    def _spell(self, word: str) -> frozenset[int]:
+        """Return the tokens of a word at the beginning of a text and after another word."""
+        ids: set[int] = set()
+        for form in (word, word.lower(), word[:1].upper() + word[1:]):
+            for text in (form, " " + form):
+                ids.update(self._tokenizer.encode(text, add_special_tokens=False).ids)
+        return frozenset(i for i in ids if i < self.end)
+
+    def _id(self, token: str) -> int:
+        number = self._tokenizer.token_to_id(token)
+        if number is None:
+            raise EngineError(f"the model's tokenizer has no token {token}")
+        return int(number)
 
 
 def load_tokenizer(path: Path) -> Any:

@@ -1,0 +1,58 @@
+"""What the steps of the pipeline hand on: a clip, and the result of a pass over it. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from ...audio.pcm import SAMPLE_RATE
+from ..protocol import Job
+from .acoustic_model import Encoding
+from .coverage import Gap, Span
+from .hallucination import Decoded
+from .prompting import oov_counter
+from .spectrogram import Features
+from .token_budget import token_budget
+
+
+@dataclass(slots=True, eq=False)
+class Clip:
+    """One job, and what is known of its audio before the first pass."""
+
+    job: Job
+    features: Features
+    language: str  # Whisper's code, given or detected
+    language_probability: float  # 0 to 1
+    prompt: list[int]  # tokens, without those of the job's prefix
+    beam: int  # beam width of the first pass
+    encoding: Encoding | None = None  # of the first pass; see Encoder.first()
+
+    @property
+    def seconds(self) -> float:
+        """Length of the model's input in seconds, with the leading silence."""
+        return self.job.seconds + self.job.leading_silence / SAMPLE_RATE
+
+    @property
+    def speech(self) -> list[Span]:
+        """Stretches in which the VAD found speech, in seconds of the model's input."""
+        lead = self.job.leading_silence
+        return [((a + lead) / SAMPLE_RATE, (b + lead) / SAMPLE_RATE) for a, b in self.job.speech]
+
+    @property
+    def budget(self) -> int:
+        """Maximum number of tokens of its text."""
+        return token_budget(self.job.seconds, self.language)
+
+    @property
+    def oov_count(self) -> Callable[[str], int]:
+        """Counter of the out-of-vocabulary words of a text."""
+        return oov_counter(self.job.options, self.language)
+
+
+@dataclass(frozen=True, slots=True)
+class Pass:
+    """Result of a pass, compared with the audio."""
+
+    decoded: Decoded
+    gaps: tuple[Gap, ...] = ()  # speech that the text leaves out
+    looped: bool = False  # the decoder exhausted its budget or looped

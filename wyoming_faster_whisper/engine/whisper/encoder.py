@@ -1,0 +1,66 @@
+"""Encoding step: clips to encodings, each in the window that the pass over it needs."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from ...audio.pcm import SAMPLE_RATE, slow_down
+from ..protocol import Job
+from .acoustic_model import AcousticModel, Encoding
+from .clip import Clip
+from .language import known_language
+from .spectrogram import Features
+from .window import FULL_FRAMES, FULL_SECONDS, window_frames
+
+SPEED = 0.9
+"""Playback speed of the audio in the second pass over an unlikely text."""
+
+
+class Encoder:
+    """Encodes clips for the passes of the pipeline.
+
+    Args:
+        size: size of the model, from models.size_of().
+        full_window: always use the 30 s window that the model was trained on.
+    """
+
+    def __init__(self, model: AcousticModel, *, size: str, full_window: bool) -> None:
+        self._model = model
+        self._size = size
+        self._full_window = full_window
+
+    def frames(self, job: Job) -> int:
+        """Return the window of a job's first pass, in frames."""
+        return self._window(job, job.seconds + job.leading_silence / SAMPLE_RATE)
+
+    def batch(self, jobs: Sequence[Job], features: Sequence[Features]) -> Encoding:
+        """Encode jobs together, for their first pass."""
+        return self._model.encode(features, max(map(self.frames, jobs)))
+
+    def first(self, clip: Clip) -> Encoding:
+        """Return the encoding of a clip's first pass.
+
+        After a batch of several jobs there is none of a single clip. It is made when a step asks
+        for it, and kept for the steps after that.
+        """
+        if clip.encoding is None:
+            clip.encoding = self._model.encode([clip.features], self.frames(clip.job))
+        return clip.encoding
+
+    def full(self, clip: Clip) -> Encoding:
+        """Encode a clip in the full window."""
+        return self._model.encode([clip.features], FULL_FRAMES)
+
+    def slower(self, clip: Clip) -> Encoding:
+        """Encode slower audio of a clip (speed perturbation)."""
+        speed = max(SPEED, clip.seconds / (FULL_SECONDS - 1))  # it must fit the window
+        features = self._model.features(slow_down(clip.job.padded_samples, speed))
+        frames = self._window(clip.job, clip.seconds / speed, second=True)
+        return self._model.encode([features], frames)
+
+    def _window(self, job: Job, seconds: float, *, second: bool = False) -> int:
+        # The window depends on the language; until it is detected, use the cautious window.
+        language = known_language(job.options, multilingual=self._model.tokenizer.multilingual)
+        return window_frames(
+            seconds, size=self._size, language=language, full=self._full_window, second=second
+        )

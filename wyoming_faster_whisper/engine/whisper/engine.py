@@ -1,0 +1,121 @@
+"""Whisper engine: a model, the pipeline over it, and the settings measured on this machine."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Hashable, Sequence
+from typing import Protocol
+
+import numpy as np
+
+from ...audio.pcm import SAMPLE_RATE
+from ...errors import EngineError
+from ..protocol import DecodeOptions, Job, Transcript
+from .acoustic_model import AcousticModel, Encoding
+from .pipeline import WhisperPipeline
+from .prompting import oov_counter
+from .tuning import Tuned, Tuning
+
+_USUAL_SAMPLES, _USUAL_TOKENS = 3 * SAMPLE_RATE, 12  # length of a typical command
+
+
+class WhisperModel(AcousticModel, Protocol):
+    """Acoustic model whose weights can be freed, and whose decoder can be timed."""
+
+    @property
+    def parallel(self) -> int:
+        """Maximum number of batches that are decoded at the same time."""
+        ...
+
+    def time_decoder(
+        self, encoding: Encoding, prompts: Sequence[list[int]], beam: int, count: int
+    ) -> None:
+        """Run the decoder for a fixed number of tokens per clip, to measure its time.
+
+        The audio must have no influence on the time.
+        """
+        ...
+
+    def unload(self) -> None:
+        """Free the weights, if load() can restore them."""
+        ...
+
+    def load(self) -> None:
+        """Restore the weights.
+
+        Raises:
+            ModelError: the weights are no longer on disk, or there is not enough memory.
+        """
+        ...
+
+
+class WhisperEngine:
+    """Engine that decodes with a loaded Whisper model. Blocking, like every Engine.
+
+    Args:
+        model: used by this engine only.
+        size: size of the model, from models.size_of().
+        full_window: always use the 30 s window that the model was trained on.
+        largest_batch: upper limit for the batch size; warm_up() chooses the fastest size.
+        measured: called by warm_up() with the measured time and the chosen settings.
+    """
+
+    def __init__(
+        self,
+        model: WhisperModel,
+        *,
+        size: str = "",
+        full_window: bool = False,
+        largest_batch: int = 1,
+        measured: Callable[[Tuned], None] = lambda choice: None,
+    ) -> None:
+        self.parallel: int = model.parallel
+        self.model = model
+        self._pipeline = WhisperPipeline(model, size=size, full_window=full_window)
+        self._measured = measured
+        self._tuning = Tuning(largest_batch, self._usual_commands)
+
+    @property
+    def max_batch(self) -> int:
+        """See Engine.max_batch."""
+        return self._tuning.batch
+
+    def batch_key(self, job: Job) -> Hashable:
+        """See Engine.batch_key."""
+        return self._pipeline.batch_key(job)
+
+    def decode(self, jobs: Sequence[Job]) -> list[Transcript]:
+        """See Engine.decode."""
+        try:
+            return self._pipeline.decode(jobs, self._tuning.beam)
+        except RuntimeError as error:  # the only exception type of an AcousticModel
+            raise EngineError(f"the model failed on this audio: {error}") from error
+
+    def warm_up(self, needed: Callable[[], bool] = lambda: False) -> None:
+        """See Engine.warm_up. tuning.py chooses beam width and batch size by the measured time.
+
+        The first decode allocates all memory and starts all threads.
+        """
+        if (choice := self._tuning.measure(needed)) is not None:
+            self._measured(choice)
+        if not needed():
+            # Load the word list now and not during the first decode.
+            oov_counter(DecodeOptions(), "en")
+
+    def unload(self) -> None:
+        """See Engine.unload."""
+        self.model.unload()
+
+    def load(self) -> None:
+        """See Engine.load."""
+        self.model.load()
+
+    def _usual_commands(self, beam: int, count: int) -> float:
+        """Return the seconds that a batch of typical commands takes."""
+        job = Job(np.zeros(_USUAL_SAMPLES, np.float32), DecodeOptions(language="en"))
+        started = time.perf_counter()
+        features = [self.model.features(job.samples)] * count
+        encoding = self._pipeline.encoder.batch([job] * count, features)
+        prompts = [self.model.tokenizer.prompt(job.options, "en")] * count
+        self.model.time_decoder(encoding, prompts, beam, _USUAL_TOKENS)
+        return time.perf_counter() - started
