@@ -14,7 +14,7 @@ from .hallucination import Decoded
 def score_ends(
     model: AcousticModel, clips: Sequence[Clip], decoded: Sequence[Decoded], encoding: Encoding
 ) -> list[EndOfTextScores | None]:
-    """Score the end of a text, if its job asks for it and was decoded alone.
+    """Score the ends of the texts of those jobs that ask for it.
 
     Args:
         clips: a batch.
@@ -22,12 +22,9 @@ def score_ends(
         encoding: of the batch.
 
     Returns:
-        One result per clip, in order; None where the job does not ask, or has no text, and in
-        a batch of several jobs.
+        One result per clip, in order; None where the job does not ask, or has no text.
     """
     found: list[EndOfTextScores | None] = [None] * len(clips)
-    if len(clips) > 1:
-        return found
     wanted = [at for at, clip in enumerate(clips) if clip.job.score_end and decoded[at].text]
     # The clips of a batch have one prompt, unless their languages were detected and differ.
     for prompt in {tuple(clips[at].prompt) for at in wanted}:
