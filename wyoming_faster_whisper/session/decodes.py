@@ -88,7 +88,8 @@ class Decodes:
             been sent already, and its language.
         names_known: waits for the names of the home, which are part of the options, for a limited
             time.
-        score_end: whether guesses also return the decoder's scores for the end of the text.
+        score_end: returns whether decodes that begin now also return the decoder's scores for the
+            end of the text, because they may end the turn.
         name: the client's name in the log.
     """
 
@@ -109,7 +110,7 @@ class Decodes:
         on_committed: Callable[[Transcript], None],
         committed: Callable[[Segment], tuple[str, str | None]],
         names_known: Callable[[], Awaitable[object]] | None = None,
-        score_end: bool,
+        score_end: Callable[[], bool],
         name: str,
     ) -> None:
         self.begun = 0  # number of decodes that were begun
@@ -356,7 +357,7 @@ class Decodes:
             kind=DecodeKind.GUESS if part.guess else DecodeKind.FINAL,
             quick=part.quick and part.guess and not part.closed,
             prefix=prefix,
-            score_end=part.guess and self._score_end,
+            score_end=self._score_end(),
             leading_silence=segment.leading_silence,
             owner=self._recording,
         )

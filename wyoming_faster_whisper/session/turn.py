@@ -159,7 +159,7 @@ class Turn:
             on_committed=self._partials.commit,
             committed=self._partials.committed,
             names_known=None if shared.names is None else shared.names.wait,
-            score_end=shared.turns.auto,
+            score_end=self._text_may_end_turn,
             name=name,
         )
         self._tasks = tasks
@@ -347,6 +347,11 @@ class Turn:
             self._classification = self._tasks.create_task(
                 self._classify(segment, text.end_scores, provisional=text.provisional)
             )
+
+    def _text_may_end_turn(self) -> bool:
+        """Return whether the silence that ends the turn depends on how finished a text is."""
+        over = self._utterance.phase is utterance.UtterancePhase.ENDED
+        return self._shared.turns.auto and not over
 
     async def _classify(
         self, segment: Segment, scores: EndOfTextScores, *, provisional: bool

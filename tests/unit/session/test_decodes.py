@@ -67,7 +67,7 @@ class Client:
             on_decoded=self._on_decoded,
             on_committed=lambda text: self.committed.append(text.text),
             committed=lambda one: self.sent.get(one, ("", None)),
-            score_end=score_end,
+            score_end=lambda: score_end,
             name="kitchen",
         )
         self._tasks = tasks
@@ -131,12 +131,14 @@ async def test_a_job_describes_its_segment() -> None:
 
 
 @pytest.mark.parametrize("score_end", [True, False])
-async def test_only_guesses_score_the_end_of_the_text(score_end: bool) -> None:
+async def test_guesses_and_finals_score_the_end_of_the_text_while_it_may_end_the_turn(
+    score_end: bool,
+) -> None:
     async with client(score_end=score_end) as one:
         await one.begin(ONE, guess=True)
         await one.worker.answer("a")
         await one.begin(TWO)
-        assert [job.score_end for job in one.jobs] == [score_end, False]
+        assert [job.score_end for job in one.jobs] == [score_end, score_end]
 
 
 async def test_a_segment_is_decoded_after_the_segment_before_it() -> None:

@@ -6,6 +6,7 @@ import asyncio
 import random
 import statistics
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -399,6 +400,29 @@ def test_an_unfinished_sentence_is_not_answered_during_a_pause() -> None:
     said, jobs = played(samples, turns=AUTO, say=says("turn on the", CUT))
     assert after_stop(said, samples) > -0.001
     assert jobs[-1].seconds > 2.5
+
+
+def says_if_asked(text: str, closing: EndOfTextScores) -> Callable[[Job], Transcript]:
+    return lambda job: replace(
+        says(text, closing)(job), end_scores=closing if job.score_end else None
+    )
+
+
+def test_the_end_of_a_text_is_scored_even_if_its_decode_began_late() -> None:
+    # Without guesses the decode begins after 0.8 s of silence, as a final one.
+    samples = joined(fading(1.5), silence(3.0))
+    late: dict[str, Any] = {"turns": AUTO, "guess_after": 0.0}
+    said, jobs = played(samples, say=says_if_asked("Stop the music.", FINISHED), **late)
+    assert said.answers[0][0] - 1.5 == pytest.approx(0.8 + 0.2, abs=0.06)
+    said, jobs = played(samples, say=says_if_asked("turn on the", CUT), **late)
+    assert said.answers[0][0] - 1.5 == pytest.approx(1.4, abs=0.06)
+    assert [(job.guess, job.score_end) for job in jobs] == [(False, True)]
+
+
+def test_the_end_of_a_text_is_not_scored_once_the_client_has_stopped() -> None:
+    samples = joined(fading(1.5), silence(0.1))
+    _, jobs = played(samples, turns=AUTO)
+    assert [(job.guess, job.score_end) for job in jobs] == [(False, False)]
 
 
 def test_a_turn_without_speech_ends() -> None:
