@@ -24,6 +24,7 @@ class DecodeOptions:
     beam_size: int = 0  # 1 = greedy, 0 = as wide as the machine can afford
     prompt: str | None = None  # text that sets style and vocabulary
     hotwords: tuple[str, ...] = ()  # names and terms to favour, most important first
+    word_times: bool = False  # also return the time of each word
     max_prompt_tokens: int = 200  # prompt and hotwords; the model echoes longer ones
 
 
@@ -73,6 +74,15 @@ class Job:
 
 
 @dataclass(frozen=True, slots=True)
+class Word:
+    """A word of a text, with its punctuation, and when it was spoken."""
+
+    text: str  # without spaces around it
+    start: float  # seconds from the first sample of the job, or of the stream
+    end: float  # seconds
+
+
+@dataclass(frozen=True, slots=True)
 class Transcript:
     """Result of a decode."""
 
@@ -84,6 +94,9 @@ class Transcript:
     end_scores: EndOfTextScores | None = None  # if requested and supported by the engine
     language_probability: float = 1.0  # 0 to 1; 1 where the language was given
     provisional: bool = False  # audio after the last word, or a second pass, may change the text
+    tokens: tuple[int, ...] = ()  # of the text; () if the engine has no tokens
+    no_speech_prob: float = 0.0  # the model's no-speech probability, 0 to 1
+    words: tuple[Word, ...] = ()  # if requested and supported by the engine
     queued: float = field(default=0.0, compare=False)  # seconds in the queue
 
 

@@ -17,6 +17,9 @@ MULTILINGUAL = tuple(
 # large-v3 added Cantonese.
 MULTILINGUAL_V3 = (*MULTILINGUAL, "yue")
 
+UNSPACED = frozenset("zh yue ja th lo my km bo".split())
+"""Languages written without spaces between words."""
+
 # Tags from Home Assistant, BCP 47 and older standards, and Whisper's code for each.
 _ALIASES = {
     "nb": "no",

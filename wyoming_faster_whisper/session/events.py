@@ -8,18 +8,43 @@ text is on.
 
 from __future__ import annotations
 
+import zlib
 from dataclasses import dataclass
 from typing import Any
 
-from ..engine.protocol import Transcript
+from ..engine.protocol import Transcript, Word
 from .record import UtteranceRecord
+
+
+@dataclass(frozen=True, slots=True)
+class TimedSegment:
+    """A stretch of speech that was decoded as one piece, and its text as decoded."""
+
+    start: float  # seconds from the first sample of the stream to the first speech
+    end: float  # seconds; end of the last speech
+    text: str
+    tokens: tuple[int, ...]  # () if the engine has no tokens
+    avg_logprob: float  # mean over tokens, natural log
+    no_speech_prob: float  # the model's no-speech probability, 0 to 1
+    words: tuple[Word, ...] = ()  # in seconds of the stream; only if requested
+    temperature: float = 0.0  # of the decoder, which never samples
+
+    @property
+    def compression_ratio(self) -> float:
+        """Length of the text divided by its compressed length; high for repetitions.
+
+        As in openai/whisper: utils.py, compression_ratio().
+        """
+        data = self.text.encode()
+        return len(data) / len(zlib.compress(data))
 
 
 @dataclass(frozen=True, slots=True)
 class Answer:
     """Transcript of one utterance."""
 
-    transcript: Transcript
+    transcript: Transcript  # the whole text, corrected and styled
+    segments: tuple[TimedSegment, ...]  # in the order of speech
     record: UtteranceRecord
     context: dict[str, Any] | None = None  # copied from the request
 

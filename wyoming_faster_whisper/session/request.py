@@ -38,6 +38,7 @@ class Request:
     hotwords: tuple[str, ...] = ()  # most important first
     vad_sensitivity: str | None = None  # sets how soon silence ends the turn; None = not given
     context: dict[str, Any] | None = field(default=None, hash=False)  # returned with the answer
+    word_times: bool = False  # the answer also gives the time of each word
 
     @property
     def relayed(self) -> bool:
@@ -76,6 +77,7 @@ class Offer:
             model=model.name,
             language=language,
             candidate_languages=among,
+            word_times=request.word_times,
             hotwords=(*request.hotwords[:MOST_NAMES], *self.home_names()[:MOST_NAMES]),
         )
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 import re
 from collections.abc import Callable
 
-# Languages written without spaces between words.
-_UNSPACED = frozenset("zh yue ja th lo my km bo".split())
+from ..models.languages import UNSPACED
+
 _END = re.compile(r"[\s.,;:!?…。、，！？-]*$")
 _BEGINNING = re.compile(r"[\s.,;:!?…。、，！？-]*")
 
@@ -75,7 +75,7 @@ class GrowingText:
             if continues_sentence(text) or self._one_sentence:
                 said = _STOP_AT_END.sub("", self.sent + self._held)
                 self._held = said[len(self.sent) :]
-            if language not in _UNSPACED:
+            if language not in UNSPACED:
                 text = f" {text}"
         self._held += text
 

@@ -41,6 +41,7 @@ from .partials import Partials
 from .record import Observer, UtteranceRecord
 from .request import Offer, Request
 from .text import GrowingText
+from .timing import timed_segments
 from .upstream_first import upstream_first
 
 _LOGGER = logging.getLogger(__name__)
@@ -281,7 +282,7 @@ class Turn:
         transcript = Transcript(self._partials.end(), language)
         record = self._record(why, parts, texts, transcript)
         self._shared.observe(record)
-        return Answer(transcript, record, self.request.context)
+        return Answer(transcript, timed_segments(parts, texts), record, self.request.context)
 
     def answered(self) -> None:
         """Notify the client that no more text follows. Call it after sending the answer."""

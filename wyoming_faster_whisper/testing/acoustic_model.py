@@ -68,6 +68,9 @@ class FakeTokenizer:
     def first_tokens(self, text: str, count: int) -> str:
         return " ".join(text.split()[:count])
 
+    def words(self, text: str, *, spaced: bool) -> list[tuple[str, int]]:
+        return [(f" {word}", 1) for word in text.split()]
+
     def spellings(self, words: Iterable[str]) -> frozenset[int]:
         return frozenset(self.encode(" ".join(words)))
 

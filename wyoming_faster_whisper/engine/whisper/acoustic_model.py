@@ -42,6 +42,23 @@ class Tokenizer(Protocol):
         """
         ...
 
+    def encode(self, text: str) -> list[int]:
+        """Return the tokens of a text that follows another text, with a space before it."""
+        ...
+
+    def words(self, text: str, *, spaced: bool) -> list[tuple[str, int]]:
+        """Split a text into words.
+
+        Args:
+            spaced: False for a language without spaces between words. Each word is then as
+                short as the tokens allow.
+
+        Returns:
+            For each word its text, with the space before it and the punctuation after it, and
+            its number of tokens in encode(text).
+        """
+        ...
+
     def first_tokens(self, text: str, count: int) -> str:
         """Return the first tokens of a text, as text."""
         ...

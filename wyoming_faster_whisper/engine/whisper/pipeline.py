@@ -12,6 +12,7 @@
 7. Decode the speech that both passes leave out (missing_speech.py).
 8. If the text resembles names, run a biased decode, and let the decoder score the texts with
    and without a name (bias.py, prompting.py).
+9. Align the text with the audio, if the time of each word is requested (word_times.py).
 
 Jobs that need the same window go through steps 1 to 4 as a batch: a decoder step spends most of
 its time reading the weights from memory, which takes the same time for a batch as for a single
@@ -24,7 +25,7 @@ from collections.abc import Hashable, Sequence
 from functools import partial
 
 from ...speech.turn_classifier import EndOfTextScores
-from ..protocol import Job, Transcript
+from ..protocol import Job, Transcript, Word
 from .acoustic_model import AcousticModel
 from .bias import bias
 from .clip import Clip, Pass
@@ -35,6 +36,7 @@ from .hallucination import Decoded, Verdict, judge_hypothesis, unfinished
 from .language import languages
 from .missing_speech import check_coverage, fill_gaps
 from .second_pass import second_pass
+from .word_times import word_times
 
 
 class WhisperPipeline:
@@ -115,6 +117,9 @@ class WhisperPipeline:
         if not text.startswith(job.prefix):
             text = job.prefix  # text that was sent is never retracted
         text, biased = bias(self._model, self.encoder, clip, text, believed.decoded)
+        words: tuple[Word, ...] = ()
+        if job.options.word_times:
+            words = word_times(self._model, clip, text, partial(self.encoder.first, clip))
         return Transcript(
             text,
             clip.language,
@@ -126,6 +131,9 @@ class WhisperPipeline:
             passes=passes + biased,
             verdict=verdict.value,
             end_scores=end_scores,
+            tokens=tuple(self._model.tokenizer.encode(text)) if text else (),
+            no_speech_prob=believed.decoded.no_speech_prob,
+            words=words,
         )
 
     def _check(self, clip: Clip, decoded: Decoded) -> tuple[Pass, Verdict]:

@@ -66,8 +66,26 @@ class WhisperTokenizer:
         """See Tokenizer.spellings."""
         return frozenset().union(*map(self._spelling, (*words, *_MARKS, *_NUMBERS)))
 
+    def words(self, text: str, *, spaced: bool) -> list[tuple[str, int]]:
+        """See Tokenizer.words."""
+        found: list[tuple[str, int]] = []
+        pending: list[int] = []
+        for token in self.encode(text):
+            pending.append(token)
+            piece = self.decode(pending)
+            if piece.endswith("\ufffd"):
+                continue  # the next token completes the character
+            is_word = any(character.isalnum() for character in piece)
+            if found and not (is_word and (piece.startswith(" ") or not spaced)):
+                last, count = found[-1]
+                found[-1] = last + piece, count + len(pending)
+            else:
+                found.append((piece, len(pending)))
+            pending = []
+        return found
+
     def encode(self, text: str) -> list[int]:
-        """Return the tokens of a text that follows another text, with a space before it."""
+        """See Tokenizer.encode."""
         ids = self._tokenizer.encode(" " + text.strip(), add_special_tokens=False).ids
         # "<|startoftranscript|>" in a name must not act as a control token.
         return [i for i in ids if i < self.end]

@@ -1,0 +1,54 @@
+"""Times of words with the real tiny.en."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from itertools import pairwise
+
+import numpy as np
+import pytest
+
+from tests.support.clips import CLIPS
+from wyoming_faster_whisper.audio.pcm import SAMPLE_RATE
+from wyoming_faster_whisper.engine.protocol import DecodeOptions, Job
+from wyoming_faster_whisper.engine.whisper.engine import WhisperEngine
+from wyoming_faster_whisper.testing import silence
+
+from .conftest import loaded
+
+pytestmark = pytest.mark.model
+
+TIMED = DecodeOptions(language="en", word_times=True)
+
+
+@pytest.fixture(scope="module")
+def engine(tmp_path_factory: pytest.TempPathFactory) -> Iterator[WhisperEngine]:
+    with loaded("tiny.en", tmp_path_factory.mktemp("models")) as model:
+        yield model
+
+
+def test_words_follow_each_other_within_the_speech(engine: WhisperEngine) -> None:
+    samples = CLIPS["kitchen"].samples
+    sound = np.concatenate([silence(1.5), samples, silence(1.0)])
+    speech = ((round(1.5 * SAMPLE_RATE), round(1.5 * SAMPLE_RATE) + len(samples)),)
+    [transcript] = engine.decode([Job(sound, TIMED, speech=speech)])
+    words = transcript.words
+    assert " ".join(word.text for word in words) == transcript.text
+    assert all(word.start <= word.end for word in words)
+    assert all(one.start <= other.start for one, other in pairwise(words))
+    assert 1.4 < words[0].start < 2.2
+    assert words[-1].end <= 1.5 + len(samples) / SAMPLE_RATE
+
+
+def test_an_unspaced_text_is_split_into_short_words(engine: WhisperEngine) -> None:
+    tokenizer = engine.model.tokenizer
+    text = "今日は、いい天気です。"
+    words = tokenizer.words(text, spaced=False)
+    assert "".join(word for word, _ in words).strip() == text
+    assert len(words) > 3
+    assert sum(count for _, count in words) == len(tokenizer.encode(text))
+
+
+def test_punctuation_belongs_to_the_word_before_it(engine: WhisperEngine) -> None:
+    words = engine.model.tokenizer.words("Well, it's 21.5 degrees!", spaced=True)
+    assert [word.strip() for word, _ in words] == ["Well,", "it's", "21.5", "degrees!"]
