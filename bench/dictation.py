@@ -17,8 +17,9 @@ from pathlib import Path
 
 from wyoming_faster_whisper.config.settings import Settings
 from wyoming_faster_whisper.engine.protocol import DecodeOptions, Engine, Job
+from wyoming_faster_whisper.engine.whisper.calibration.values import Calibrations
 from wyoming_faster_whisper.engine.whisper.engine import WhisperEngine
-from wyoming_faster_whisper.models import choose, size_of
+from wyoming_faster_whisper.models import choose
 from wyoming_faster_whisper.session.text import GrowingText
 from wyoming_faster_whisper.speech.hysteresis import Probabilities, windows
 from wyoming_faster_whisper.speech.segmenter import Segment, SpeechRules
@@ -108,7 +109,7 @@ def main() -> None:
     clips = load(arguments.recordings or [TEST_CLIPS])
     directory = model_directory(arguments.model)
     model = load_whisper(directory, arguments.threads)
-    engine = WhisperEngine(model, size=size_of(choose(arguments.model, []).name))
+    engine = WhisperEngine(model, calibrations=Calibrations(choose(arguments.model, []).name))
     reference = None if arguments.only == "this" else Reference(directory, arguments.threads)
     vad = Vad()
     heard: list[Heard] = []

@@ -20,13 +20,14 @@ from numpy.typing import NDArray
 
 from wyoming_faster_whisper.config.settings import Settings
 from wyoming_faster_whisper.engine.protocol import DecodeKind, DecodeOptions, Job
+from wyoming_faster_whisper.engine.whisper.calibration.values import Calibrations
 from wyoming_faster_whisper.engine.whisper.engine import WhisperEngine
-from wyoming_faster_whisper.models import choose, size_of
+from wyoming_faster_whisper.models import choose
 from wyoming_faster_whisper.speech import turn_classifier
 from wyoming_faster_whisper.speech.hysteresis import windows
 from wyoming_faster_whisper.speech.prosody import Prosody, measure_prosody
 from wyoming_faster_whisper.speech.segmenter import Segment, SpeechRules
-from wyoming_faster_whisper.speech.turn_classifier import EndOfTextScores
+from wyoming_faster_whisper.speech.turn_classifier import EndOfTextScores, TurnClassifier
 from wyoming_faster_whisper.speech.utterance import Decode, Utterance
 from wyoming_faster_whisper.speech.vad import Vad
 
@@ -94,7 +95,8 @@ def main() -> None:
     # Shuffled with a fixed seed: a run that stops early has decoded a fair sample.
     random.Random(0).shuffle(sounds)
     model = load_whisper(directory, arguments.threads)
-    engine = WhisperEngine(model, size=size_of(choose(arguments.model, []).name))
+    calibrations = Calibrations(choose(arguments.model, []).name)
+    engine = WhisperEngine(model, calibrations=calibrations)
     ends = list(decoded(engine, sounds, 60 * arguments.minutes))
     if len({end.whole for end in ends}) < 2:
         sys.exit("needs both whole and cut commands, and found only one kind")
@@ -103,7 +105,7 @@ def main() -> None:
     whole = np.array([end.whole for end in ends])
     print(f"{arguments.model} int8: {whole.sum()} whole commands, {(~whole).sum()} cut")
     print(align([[name, f"{weight:.3f}"] for name, weight in named(weights)]))
-    print(table(whole, left_out))
+    print(table(whole, left_out, calibrations.of("en").end_of_turn))
     if arguments.json:
         report = {"weights": dict(named(weights)), "left_out": left_out.tolist()}
         write_json(arguments.json, report | {"ends": [asdict(end) for end in ends]})
@@ -219,7 +221,7 @@ def named(weights: Matrix) -> list[tuple[str, float]]:
     return list(zip(("base", *turn_classifier.FEATURES), weights.tolist(), strict=True))
 
 
-def table(whole: NDArray[np.bool_], found: Matrix) -> str:
+def table(whole: NDArray[np.bool_], found: Matrix, classifier: TurnClassifier) -> str:
     """Format the shares of whole and cut commands by the server's thresholds and by others."""
     rows = [["reads as", "from", "whole", "cut"]]
 
@@ -229,7 +231,7 @@ def table(whole: NDArray[np.bool_], found: Matrix) -> str:
         rows.append([name, f"{least:.2f}" if np.isfinite(least) else "", *shares])
 
     most = np.inf
-    for end_of_turn, least in turn_classifier.THRESHOLDS.items():
+    for end_of_turn, least in classifier.thresholds:
         row(end_of_turn.value, least, most)
         most = least
     row("unfinished", -np.inf, most)

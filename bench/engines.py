@@ -26,8 +26,8 @@ from pathlib import Path
 from typing import Any
 
 from wyoming_faster_whisper.engine.protocol import DecodeOptions, Job
-from wyoming_faster_whisper.engine.whisper.window import window_frames
-from wyoming_faster_whisper.models import size_of
+from wyoming_faster_whisper.engine.whisper.calibration.values import Calibrations
+from wyoming_faster_whisper.engine.whisper.window import FULL_WINDOW, Window, window_frames
 
 from .conversion.ggml import ggml_file
 from .support.arguments import RECORDINGS, add, parser
@@ -135,14 +135,15 @@ def parse_arguments() -> argparse.Namespace:
 
 def candidates_for(model: str, threads: int) -> list[Candidate]:
     directory = model_directory(model)
-    size = size_of(model)
+    calibrations = Calibrations(model)
+    window = calibrations.of("en").window
     found = [
         Candidate(
             name="this server, int8",
             window="as needed",
             beam="5",
             threads=some,
-            load=partial(load_ours, directory, size, some),
+            load=partial(load_ours, directory, calibrations, some),
         )
         for some in sorted({threads, 1}, reverse=True)
     ]
@@ -161,7 +162,7 @@ def candidates_for(model: str, threads: int) -> list[Candidate]:
             window="30 s" if full else "as needed",
             beam=str(beam),
             threads=some,
-            load=partial(load_whisper_cpp, model, size, full, beam, some),
+            load=partial(load_whisper_cpp, model, FULL_WINDOW if full else window, beam, some),
             needs=("pywhispercpp",),
         )
         for full, beam, some in (
@@ -195,10 +196,10 @@ def at_hand(candidates: Sequence[Candidate], only: Sequence[str]) -> list[Candid
     return wanted
 
 
-def load_ours(directory: Path, size: str, threads: int) -> Decode:
+def load_ours(directory: Path, calibrations: Calibrations, threads: int) -> Decode:
     from wyoming_faster_whisper.engine.whisper.engine import WhisperEngine
 
-    engine = WhisperEngine(load_whisper(directory, threads), size=size)
+    engine = WhisperEngine(load_whisper(directory, threads), calibrations=calibrations)
     engine.warm_up()
     options = DecodeOptions(language="en")
     return lambda samples: engine.decode([Job(samples, options)])[0].text
@@ -217,7 +218,7 @@ def load_faster_whisper(directory: Path, threads: int) -> Decode:
     return decode
 
 
-def load_whisper_cpp(model: str, size: str, full: bool, beam: int, threads: int) -> Decode:
+def load_whisper_cpp(model: str, window: Window, beam: int, threads: int) -> Decode:
     from pywhispercpp.model import Model
 
     parameters: dict[str, Any] = {
@@ -239,7 +240,7 @@ def load_whisper_cpp(model: str, size: str, full: bool, beam: int, threads: int)
 
     def decode(samples: Samples) -> str:
         seconds = len(samples) / SAMPLE_RATE
-        frames = window_frames(seconds, size=size, language="en", full=full)
+        frames = window_frames(seconds, window)
         segments = engine.transcribe(samples, audio_ctx=frames // 2)
         return " ".join(segment.text.strip() for segment in segments)
 

@@ -27,6 +27,7 @@ from typing import Any
 from wyoming_faster_whisper.biasing.correct import Corrector
 from wyoming_faster_whisper.biasing.home_assistant import HomeAssistant
 from wyoming_faster_whisper.engine.protocol import DecodeOptions, Job, Transcript
+from wyoming_faster_whisper.engine.whisper.calibration.values import Calibrations
 from wyoming_faster_whisper.engine.whisper.engine import WhisperEngine
 from wyoming_faster_whisper.testing.home_assistant import FakeHome, FakeHomeAssistant
 
@@ -94,7 +95,7 @@ class Listener:
 
     def __init__(self, model: Path, threads: int) -> None:
         loaded = load_whisper(model, threads)
-        self._engine = WhisperEngine(loaded, size=model.name.rpartition("-")[2])
+        self._engine = WhisperEngine(loaded, calibrations=Calibrations(model.name))
 
     def hear(
         self,
@@ -186,7 +187,7 @@ def with_correction(heard: dict[str, list[str]], corrector: Corrector) -> dict[s
 
 
 def score(home: Home, names: Sequence[str], heard: Heard, count: int) -> dict[str, Any]:
-    corrector = Corrector(names)
+    corrector = Corrector(names, "en", Calibrations("base").of("en").names)
     commands = home.commands(count)
     started = time.process_time()
     orders = with_correction(heard.orders, corrector)

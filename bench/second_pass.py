@@ -17,6 +17,7 @@ from pathlib import Path
 
 from wyoming_faster_whisper.engine.protocol import Job
 from wyoming_faster_whisper.engine.whisper.acoustic_model import AcousticModel, Encoding
+from wyoming_faster_whisper.engine.whisper.calibration.values import Calibration, Calibrations
 from wyoming_faster_whisper.engine.whisper.clip import Clip as EngineClip
 from wyoming_faster_whisper.engine.whisper.encoder import Encoder
 from wyoming_faster_whisper.engine.whisper.hallucination import Decoded, fragile
@@ -24,7 +25,6 @@ from wyoming_faster_whisper.engine.whisper.missing_speech import check_coverage
 from wyoming_faster_whisper.engine.whisper.rescoring import prefer_in_vocabulary
 from wyoming_faster_whisper.engine.whisper.second_pass import second_pass
 from wyoming_faster_whisper.engine.whisper.tuning import BEAM
-from wyoming_faster_whisper.models import size_of
 from wyoming_faster_whisper.speech.vad import Vad
 
 from .accuracy import KITCHEN, POOLED
@@ -70,7 +70,9 @@ def main() -> None:
     ]
     directory = model_directory(arguments.model)
     model = load_whisper(directory, arguments.threads)
-    encoder = Encoder(model, size=size_of(arguments.model), full_window=False)
+    calibrations = Calibrations(arguments.model)
+    encoder = Encoder(model, calibrations, full_window=False)
+    fitted = calibrations.of("en")
     vad = Vad()
     heard: list[Heard] = []
     for number, clip in enumerate(clips, start=1):
@@ -78,7 +80,7 @@ def main() -> None:
         for condition in arguments.conditions:
             pcm = clip.audio + clip.silence(arguments.trailing)
             job = speech(to_samples(degrade(clip, pcm, condition, noise)), vad, "en")
-            heard.append(passes(model, encoder, clip, condition, job))
+            heard.append(passes(model, encoder, fitted, clip, condition, job))
     progress("")
     if not heard:
         sys.exit("no clips with phrases found")
@@ -99,16 +101,23 @@ def parse_arguments() -> argparse.Namespace:
     return flags.parse_args()
 
 
-def passes(model: AcousticModel, encoder: Encoder, clip: Clip, condition: str, job: Job) -> Heard:
+def passes(
+    model: AcousticModel,
+    encoder: Encoder,
+    fitted: Calibration,
+    clip: Clip,
+    condition: str,
+    job: Job,
+) -> Heard:
     """Decode in one pass and in two, by the steps of the pipeline, which would skip some."""
     prompt = model.tokenizer.prompt(job.options, "en")
-    sound = EngineClip(job, model.features(job.padded_samples), "en", 1.0, prompt, BEAM)
+    sound = EngineClip(job, model.features(job.padded_samples), "en", 1.0, prompt, BEAM, fitted)
 
     def decoded(encoding: Encoding) -> Decoded:
         return model.generate(encoding, [prompt], BEAM, [sound.budget])[0]
 
     beam = decoded(encoder.first(sound))
-    plain = prefer_in_vocabulary(beam, sound.oov_count)
+    plain = prefer_in_vocabulary(beam, sound.oov_count, fitted.rescoring)
     first = check_coverage(model, sound, plain, lambda: encoder.first(sound))
     both = second_pass(model, encoder, sound, first)
     right = (
@@ -116,11 +125,14 @@ def passes(model: AcousticModel, encoder: Encoder, clip: Clip, condition: str, j
         for text in (
             beam.text,
             first.decoded.text,
-            prefer_in_vocabulary(decoded(encoder.full(sound)), sound.oov_count).text,
+            prefer_in_vocabulary(
+                decoded(encoder.full(sound)), sound.oov_count, fitted.rescoring
+            ).text,
             both.decoded.text,
         )
     )
-    doubtful = plain.repetitive or plain.ambiguous or fragile(plain.text) or bool(first.gaps)
+    close = plain.ambiguous(fitted.hallucination.max_score_gap)
+    doubtful = plain.repetitive or close or fragile(plain.text) or bool(first.gaps)
     return Heard(condition, doubtful, plain.avg_logprob, *right)
 
 

@@ -14,13 +14,14 @@ from dataclasses import asdict, dataclass
 
 from wyoming_faster_whisper.config.settings import Settings
 from wyoming_faster_whisper.engine.protocol import DecodeKind, DecodeOptions, Job, Transcript
+from wyoming_faster_whisper.engine.whisper.calibration.values import Calibrations
 from wyoming_faster_whisper.engine.whisper.engine import WhisperEngine
-from wyoming_faster_whisper.models import choose, size_of
+from wyoming_faster_whisper.models import choose
 from wyoming_faster_whisper.speech.endpointing import EndOfTurn, TurnRules
 from wyoming_faster_whisper.speech.hysteresis import WINDOW, Probabilities, windows
 from wyoming_faster_whisper.speech.prosody import measure_prosody
 from wyoming_faster_whisper.speech.segmenter import Segment, SpeechRules
-from wyoming_faster_whisper.speech.turn_classifier import classify_end_of_turn, classify_text
+from wyoming_faster_whisper.speech.turn_classifier import classify_text
 from wyoming_faster_whisper.speech.utterance import Action, Decode, Drop, EndTurn, Utterance
 from wyoming_faster_whisper.speech.vad import Vad
 
@@ -54,7 +55,7 @@ def main() -> None:
     if voices.installed():
         spoken["espeak-ng"] = voices.english()[: arguments.limit]
     model = load_whisper(directory, arguments.threads)
-    engine = WhisperEngine(model, size=size_of(choose(arguments.model, []).name))
+    engine = WhisperEngine(model, calibrations=Calibrations(choose(arguments.model, []).name))
     decode = guesses(engine)
     found: dict[str, dict[str, list[Heard]]] = {}  # by seconds of a decode, and by set of clips
     for seconds in arguments.decode or [0.4]:
@@ -183,11 +184,11 @@ class SimulatedTurn:
                 self._segment = action.segment
                 samples = self._sound[action.segment.start : action.segment.end]
                 said = self._decode(samples, action.segment.leading_silence)
-                if not said.text or said.end_scores is None:
+                if not said.text or said.end_scores is None or said.turn_classifier is None:
                     self._due = classify_text(said.text)
                 else:
                     prosody = measure_prosody(samples, action.segment.speech_end)
-                    self._due = classify_end_of_turn(said.end_scores, prosody)
+                    self._due = said.turn_classifier.classify(said.end_scores, prosody)
                 self._free = max(self._free, now) + self._seconds * said.passes
                 self.decodes += 1
         return any(isinstance(action, EndTurn) for action in actions)

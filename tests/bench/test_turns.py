@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
 from bench.turns import Heard, SimulatedTurn, table
+from tests.support.calibration import ENGLISH
 from wyoming_faster_whisper.audio.pcm import SAMPLE_RATE, Samples
 from wyoming_faster_whisper.config.settings import Settings
 from wyoming_faster_whisper.engine.protocol import Transcript
@@ -19,7 +22,9 @@ CLOSING = EndOfTextScores(
     full_stop=-0.01, dash=-8.0, ellipsis=-8.0, last_word=-0.01, text_end=0.8
 )
 UNSURE = Transcript("turn it on", passes=1)
-FINISHED = Transcript("Turn it on.", passes=1, end_scores=CLOSING)
+FINISHED = Transcript(
+    "Turn it on.", passes=1, end_scores=CLOSING, turn_classifier=ENGLISH.end_of_turn
+)
 
 
 def fading() -> Samples:
@@ -47,9 +52,7 @@ def test_a_complete_sentence_waits_only_for_its_decode() -> None:
 
 
 def test_a_second_pass_takes_as_long_again() -> None:
-    heard = turn(
-        fading(), said=Transcript("Turn it on.", passes=2, end_scores=FINISHED.end_scores)
-    )
+    heard = turn(fading(), said=replace(FINISHED, passes=2))
     assert heard.end() == pytest.approx(1.0 + PAUSE + 0.6, abs=0.05)
 
 

@@ -11,6 +11,7 @@ import pytest_asyncio
 
 from tests.support.processes import Process
 from tests.support.serving import Speaker
+from wyoming_faster_whisper.engine.whisper.calibration.values import Calibrations
 from wyoming_faster_whisper.engine.whisper.ctranslate2 import CTranslate2Whisper, load_model
 from wyoming_faster_whisper.engine.whisper.engine import WhisperEngine
 from wyoming_faster_whisper.models import choose, locate
@@ -41,5 +42,7 @@ def loaded(name: str, folder: Path) -> Iterator[WhisperEngine]:
     """
     directory = locate(choose(name, [folder]), folder, local_files_only=True)
     model = load_model(directory, device="cpu", compute_type="int8", threads=1)
-    yield WhisperEngine(CTranslate2Whisper(model, directory / "tokenizer.json"), size=name)
+    yield WhisperEngine(
+        CTranslate2Whisper(model, directory / "tokenizer.json"), calibrations=Calibrations(name)
+    )
     model.unload_model()

@@ -14,7 +14,6 @@ from wyoming_faster_whisper.audio.pcm import SAMPLE_RATE, Samples
 from wyoming_faster_whisper.engine.protocol import DecodeKind, DecodeOptions, Job, Transcript
 from wyoming_faster_whisper.engine.whisper.engine import WhisperEngine
 from wyoming_faster_whisper.speech.prosody import measure_prosody
-from wyoming_faster_whisper.speech.turn_classifier import log_odds
 from wyoming_faster_whisper.testing import silence
 
 from .conftest import loaded
@@ -43,7 +42,8 @@ def end_of_turn_log_odds(engine: WhisperEngine, samples: Samples) -> float:
     sound = np.concatenate([samples, silence(0.2)])
     [said] = engine.decode([Job(sound, score_end=True, kind=DecodeKind.GUESS)])
     assert said.end_scores is not None
-    return log_odds(said.end_scores, measure_prosody(sound, len(samples)))
+    assert said.turn_classifier is not None
+    return said.turn_classifier.log_odds(said.end_scores, measure_prosody(sound, len(samples)))
 
 
 @pytest.mark.parametrize("clip", LONG)

@@ -16,6 +16,7 @@ from tests.support.clips import CLIPS
 from tests.support.serving import DEADLINE
 from wyoming_faster_whisper.config.settings import COMPUTE_TYPES
 from wyoming_faster_whisper.engine.protocol import DecodeOptions, Job, Transcript
+from wyoming_faster_whisper.engine.whisper.calibration.values import Calibrations
 from wyoming_faster_whisper.engine.whisper.ctranslate2 import load_model
 from wyoming_faster_whisper.engine.whisper.engine import WhisperEngine
 from wyoming_faster_whisper.models import choose, locate
@@ -132,5 +133,5 @@ def test_a_segment_of_28_seconds_is_decoded_whole(engine: WhisperEngine) -> None
 
 
 def test_a_full_window_gives_the_same_words(engine: WhisperEngine) -> None:
-    full = WhisperEngine(engine.model, size="base", full_window=True)
+    full = WhisperEngine(engine.model, calibrations=Calibrations("base"), full_window=True)
     assert CLIPS["lights"].heard_in(decode(full, language="en").text)

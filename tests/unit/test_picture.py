@@ -69,6 +69,7 @@ PURE = [
     "biasing.hypotheses",
     "biasing.lexicon",
     "biasing.phonetics",
+    "biasing.weights",
     "client.end_of_turn",
     "client.formats",
     "client.segmenting",

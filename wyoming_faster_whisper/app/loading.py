@@ -136,6 +136,7 @@ def load_engines(
     if not is_ordinary():
         check_backend(folders[0])
     # Imported here because importing them takes longer than everything before listening.
+    from ..engine.whisper.calibration.values import Calibrations
     from ..engine.whisper.ctranslate2 import CTranslate2Whisper, load_model
     from ..engine.whisper.engine import WhisperEngine
 
@@ -183,7 +184,7 @@ def load_engines(
                 takes_prompt=not is_distilled(model.name),
                 reload=partial(reload, model, directory, settings, load_one),
             ),
-            size=size,
+            calibrations=Calibrations(model.name),
             full_window=settings.audio_context == "full",
             largest_batch=largest_batch(settings.max_batch, loaded_weights),
             measured=remember(figures, size, model.name, some, settings.beam_size),

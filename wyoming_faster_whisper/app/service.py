@@ -115,7 +115,7 @@ class Service:
         self._metrics_server: HttpServer | None = None
         self._model_memory = 0  # bytes
         language = default_language(settings, self.models[0]) or "en"
-        self._names = _name_cache(settings, language)
+        self._names = _name_cache(settings, self.models[0].name, language)
         self.metrics_url: str | None = None  # None before start() and without --metrics-port
 
     @property
@@ -366,19 +366,21 @@ def _import_announcement() -> type[Announcement]:
     return Announcement
 
 
-def _name_cache(settings: Settings, language: str) -> NameCache | None:
+def _name_cache(settings: Settings, model: str, language: str) -> NameCache | None:
     if settings.hass_token is None:
         return None
     from ..biasing.cache import NameCache
     from ..biasing.correct import corrector
     from ..biasing.home_assistant import HomeAssistant
+    from ..engine.whisper.calibration.values import Calibrations
 
     hass = HomeAssistant(settings.hass_api, settings.hass_token)
+    weights = Calibrations(model).find(language)[0].names
 
     async def fetch() -> tuple[str, ...]:
         names = await hass.names()
         # Built here, in a thread, so that no utterance has to wait for it.
-        await asyncio.to_thread(corrector, names, language)
+        await asyncio.to_thread(corrector, names, language, weights)
         return names
 
     return NameCache(

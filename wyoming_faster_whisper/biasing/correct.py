@@ -22,6 +22,7 @@ from rapidfuzz.distance import Levenshtein
 from .candidates import EVERYDAY_ZIPF, Candidate, Word, words_of
 from .lexicon import FUNCTION_WORD_ZIPF, zipf_frequencies
 from .phonetics import FEATURES_PER_SOUND, READINGS, letters, phonetic_features
+from .weights import NameWeights
 
 _STOP = re.compile(r"[.!?;:。！？]")  # between two words; a name does not continue past it
 _PAUSE = re.compile(r"[,.!?;:]\s")
@@ -41,10 +42,12 @@ class Corrector:
             punctuation the first is used. Names of more than 6 words are ignored.
         language: Whisper's language code. In a language without a word list the corrector
             changes only punctuation: "wifi plug" to "Wi-Fi Plug".
+        weights: those of the model and the language.
     """
 
-    def __init__(self, names: Sequence[str], language: str = "en") -> None:
+    def __init__(self, names: Sequence[str], language: str, weights: NameWeights) -> None:
         self.language = language
+        self.weights = weights
         self._zipf = zipf_frequencies(language)
         self._everyday = tuple(
             word for word, common in self._zipf.items() if common > EVERYDAY_ZIPF
@@ -67,11 +70,12 @@ class Corrector:
         """Return the text with every misrecognised or misspelt name corrected."""
         words = words_of(text)
         chosen: list[Candidate] = []
-        for candidate in sorted(
-            self.candidates(text), key=lambda found: found.evidence, reverse=True
-        ):
-            if candidate.evidence <= 0:
-                break
+        likely = [
+            (evidence, found)
+            for found in self.candidates(text)
+            if (evidence := found.evidence(self.weights.candidate)) > 0
+        ]
+        for _, candidate in sorted(likely, key=lambda pair: pair[0], reverse=True):
             if not self._replaces_misspelling(candidate, words) and all(
                 candidate.last <= other.first or other.last <= candidate.first for other in chosen
             ):
@@ -264,6 +268,6 @@ def common_prefix(one: Sequence[str], other: Sequence[str]) -> int:
 
 
 @lru_cache(maxsize=8)
-def corrector(names: tuple[str, ...], language: str) -> Corrector:
+def corrector(names: tuple[str, ...], language: str, weights: NameWeights) -> Corrector:
     """Return the cached corrector for these names, created on first use."""
-    return Corrector(names, language)
+    return Corrector(names, language, weights)

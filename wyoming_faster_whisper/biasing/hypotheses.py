@@ -30,29 +30,6 @@ _EXACT_RANK = 9.0  # in the choice of rewrites
 _EXACT_SIMILARITY = 2.0  # in min_gain
 _PER_RANK = -0.25  # log odds per rank of the hypothesis in the n-best list
 
-# Weights of Rewrite.min_gain, in natural-log units of the decoder's score. The required gain is
-# lower if the rewrite sounds like the first hypothesis, if the name sounds like the words it
-# replaces, if another word of the name was recognised, if the name follows a carrier phrase, and
-# if the first hypothesis has a low avg_logprob. It is higher for long names, because the decoder
-# favours the names in its prompt, for replacing a function word at the edge, and for replacing
-# words of the language, though this less so after a carrier phrase. Fitted as a conditional
-# logistic regression (which of the texts was spoken?) on bench.speech.homes.TUNING, a second home
-# like it, recorded orders, and sentences of words that sound like the names; see docs/names.md.
-_BASE_GAIN = 2.9
-_PER_ALIKE = -10.6
-_PER_SOUND = 0.8
-_PER_SOUND_AROUND = -0.5
-_PER_SIMILARITY = -0.7
-_NAME_WORD = -10.4
-_PER_LOGPROB = 3.9
-_FUNCTION_WORD_AT_EDGE = 1.6
-_AFTER_CARRIER = -6.0
-# Outside of carrier phrases each is 2 stricter than the fit: "the works will start" does not mean
-# a Worx, and "the starkey is", with its function word, does not mean Sparkles.
-_KNOWN = 10.0
-_KNOWN_AFTER_CARRIER = -5.0
-_FUNCTION_WORD_AT_EDGE_ELSEWHERE = 2.0
-
 
 @dataclass(frozen=True, slots=True)
 class Rewrite:
@@ -97,7 +74,7 @@ def similar_names(home: Corrector, texts: Sequence[str], count: int) -> tuple[st
     best: dict[str, float] = {}
     for rank, text in enumerate(texts):
         for found in home.candidates(text):
-            likely = found.similarity + _PER_RANK * rank
+            likely = found.similarity(home.weights.candidate) + _PER_RANK * rank
             best[found.name] = max(likely, best.get(found.name, -math.inf))
     threshold = _MIN_SIMILARITY_IN_ORDER if is_order(home, texts) else _MIN_SIMILARITY
     if max(best.values(), default=-math.inf) <= threshold:
@@ -163,7 +140,7 @@ def rewrites(
                 continue
             if written not in best or likely > best[written][0]:
                 gain = _min_gain(home, place, unbiased_words, words, after_carrier=after_carrier)
-                gain += _PER_LOGPROB * avg_logprob
+                gain += home.weights.rewrite.per_logprob * avg_logprob
                 best[written] = likely, after_carrier, Rewrite(place.name, written, gain)
     # The best place of every name comes before the second place of any.
     places_of: Counter[str] = Counter()
@@ -205,7 +182,7 @@ def _places(home: Corrector, text: str) -> Iterator[_NamePlace]:
     for found in home.candidates(text):
         yield _NamePlace(
             found.name,
-            found.similarity,
+            found.similarity(home.weights.candidate),
             found.function_word_at_edge,
             found.has_name_word,
             words,
@@ -268,15 +245,18 @@ def _min_gain(
     parts = name_words(place.name)
     sounds = len(phonetic_code(parts, 0)) / FEATURES_PER_SOUND
     around = max(0.0, len(phonetic_code(inserted, 0)) / FEATURES_PER_SOUND - sounds)
-    gain = _BASE_GAIN + _PER_ALIKE * alike + _PER_SOUND * sounds + _PER_SOUND_AROUND * around
-    gain += _PER_SIMILARITY * place.similarity + _AFTER_CARRIER * after_carrier
+    weights = home.weights.rewrite
+    gain = weights.base_gain + weights.per_alike * alike
+    gain += weights.per_sound * sounds
+    gain += weights.per_sound_around * around
+    gain += weights.per_similarity * place.similarity + weights.after_carrier * after_carrier
     if place.function_word_at_edge:
-        gain += _FUNCTION_WORD_AT_EDGE
+        gain += weights.function_word_at_edge
         if not after_carrier:
-            gain += _FUNCTION_WORD_AT_EDGE_ELSEWHERE
-    gain += _NAME_WORD * any(part in heard for part in parts)
+            gain += weights.function_word_at_edge_elsewhere
+    gain += weights.name_word * any(part in heard for part in parts)
     if known:
-        gain += _KNOWN + _KNOWN_AFTER_CARRIER * after_carrier
+        gain += weights.known + weights.known_after_carrier * after_carrier
     return gain
 
 

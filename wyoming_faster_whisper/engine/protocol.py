@@ -10,7 +10,7 @@ from typing import Protocol
 import numpy as np
 
 from ..audio.pcm import SAMPLE_RATE, Samples, room_noise
-from ..speech.turn_classifier import EndOfTextScores
+from ..speech.turn_classifier import EndOfTextScores, TurnClassifier
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,6 +92,8 @@ class Transcript:
     passes: int = 0  # number of decoder passes, over one or two encodings
     verdict: str = ""  # final result of the hallucination check
     end_scores: EndOfTextScores | None = None  # if requested and supported by the engine
+    # Classifier for end_scores, of the model and the language; None if there are none.
+    turn_classifier: TurnClassifier | None = field(default=None, repr=False)
     language_probability: float = 1.0  # 0 to 1; 1 where the language was given
     provisional: bool = False  # audio after the last word, or a second pass, may change the text
     tokens: tuple[int, ...] = ()  # of the text; () if the engine has no tokens

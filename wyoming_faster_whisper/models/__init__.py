@@ -18,6 +18,7 @@ from .names import (
     guess_stt_library,
     is_distilled,
     size_of,
+    standard_name,
 )
 from .tokenizer import locate_tokenizer
 
@@ -37,4 +38,5 @@ __all__ = [
     "locate",
     "locate_tokenizer",
     "size_of",
+    "standard_name",
 ]

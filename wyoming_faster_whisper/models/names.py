@@ -37,6 +37,13 @@ REPOSITORIES = {
 for _size in ("tiny", "base", "small", "medium"):
     REPOSITORIES[f"{_size}-int8"] = f"rhasspy/faster-whisper-{_size}-int8"
 
+# The longest first, so that base.en is not taken for base.
+_STANDARD = {
+    known: rf"(?<![a-z0-9]){re.escape(known)}(?![a-z0-9])"
+    for known in sorted(REPOSITORIES, key=len, reverse=True)
+    if not known.endswith("-int8")
+}
+
 
 @dataclass(frozen=True, slots=True)
 class Model:
@@ -59,6 +66,16 @@ def canonical(name: str) -> str:
     """
     known = re.sub(r"\.int8$", "-int8", name.lower())
     return known if known == AUTO or known in REPOSITORIES else name
+
+
+def standard_name(name: str) -> str:
+    """Return the name in REPOSITORIES that a model's name contains, "" if none.
+
+    It is base for base-int8, for a hub id such as Systran/faster-whisper-base, and for a folder
+    such as whisper-base-german.
+    """
+    lowered = name.lower()
+    return next((known for known in _STANDARD if re.search(_STANDARD[known], lowered)), "")
 
 
 def size_of(name: str) -> str:

@@ -22,7 +22,7 @@ from ..speech.hysteresis import WINDOW, Probabilities, windows
 from ..speech.live_stream import LiveStream
 from ..speech.prosody import measure_prosody
 from ..speech.segmenter import Segment, SpeechRules
-from ..speech.turn_classifier import EndOfTextScores, classify_end_of_turn, classify_text
+from ..speech.turn_classifier import EndOfTextScores, TurnClassifier, classify_text
 from ..speech.utterance import Action, AnnounceSpeech, Close, Decode, Drop, EndTurn, Utterance
 from ..speech.vad import SpeechDetector
 from .audio_input import AudioInput, AudioMemory
@@ -341,12 +341,14 @@ class Turn:
             self._classification.cancel()  # its text has been decoded again
         if text is None:
             self._classified(segment, EndOfTurn.FAILED)
-        elif not text.text or text.end_scores is None:
+        elif not text.text or text.end_scores is None or text.turn_classifier is None:
             found = classify_text(text.text)
             self._classified(segment, found, provisional=text.provisional)
         else:
             self._classification = self._tasks.create_task(
-                self._classify(segment, text.end_scores, provisional=text.provisional)
+                self._classify(
+                    segment, text.turn_classifier, text.end_scores, provisional=text.provisional
+                )
             )
 
     def _text_may_end_turn(self) -> bool:
@@ -355,12 +357,17 @@ class Turn:
         return self._shared.turns.auto and not over
 
     async def _classify(
-        self, segment: Segment, scores: EndOfTextScores, *, provisional: bool
+        self,
+        segment: Segment,
+        classifier: TurnClassifier,
+        scores: EndOfTextScores,
+        *,
+        provisional: bool,
     ) -> None:
         samples = self._audio_input.recording.samples(segment.start, segment.end)
         # In a thread: it takes milliseconds.
         prosody = await asyncio.to_thread(measure_prosody, samples, segment.speech_end)
-        found = classify_end_of_turn(scores, prosody)
+        found = classifier.classify(scores, prosody)
         self._classified(segment, found, provisional=provisional)
 
     def _classified(

@@ -9,6 +9,7 @@ that of an interrupted sentence is as short and as loud as the others.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -41,25 +42,51 @@ FEATURES = (
     "spectral tilt",
     "final loudness",
 )
-"""Names of the values that features() returns."""
+"""Names of the values that features() returns, and of the weights."""
 
-# Weights of the logistic regression, as "python -m bench.end_of_turn --recordings DIR" prints
-# them. Fitted on decodes by the model base of 160 whole and 600 cut English commands: three
-# quarters are recorded commands by many speakers, the rest smart-home commands by six voices of
-# espeak-ng. These features added little or nothing: pitch, rate of spectral change, the room's
-# level while the text is decoded, a comma or another word after the text, avg_logprob, the other
-# hypotheses of the beam, products of features, and a second decode after more silence.
-_INTERCEPT = -20.826
-_WEIGHTS = (1.015, -0.944, -0.543, -1.025, 19.536, -0.259, 4.684, 0.108, -0.059)
 _FLOOR = -12.0  # natural log-probability; anything less likely counts as this
 _NEARLY_CERTAIN = 0.02  # negative log-probability; differences below it hardly count
 _LENGTHENING = (-0.1, 0.4)  # seconds; more is noise mistaken for the voice
 
-# In cross-validation over speakers, 78% of the whole and 0.3% of the cut commands exceed the
-# first threshold, 92% and 4% the second, 99% and 16% the third. endpointing.py defines how much
-# silence ends the turn in each class.
-THRESHOLDS = {EndOfTurn.COMPLETE: 2.4, EndOfTurn.LIKELY: 0.6, EndOfTurn.UNSURE: -2.0}
-"""Minimum log_odds() of each class, in descending order; below the last: INCOMPLETE."""
+
+@dataclass(frozen=True, slots=True)
+class TurnClassifier:
+    """Fitted logistic regression: its weights, and the thresholds of the classes.
+
+    endpointing.py says how much silence ends the turn in each class.
+    """
+
+    intercept: float
+    weights: Mapping[str, float]  # by the names in FEATURES
+    # Least log_odds() of each class; below the last, INCOMPLETE:
+    complete: float
+    likely: float
+    unsure: float
+
+    def classify(self, scores: EndOfTextScores, prosody: Prosody) -> EndOfTurn:
+        """Classify a decoded text by how finished its sentence is.
+
+        Args:
+            scores: of the text, which is not empty.
+            prosody: of the voice before the silence.
+        """
+        found = self.log_odds(scores, prosody)
+        over = (each for each, least in self.thresholds if found >= least)
+        return next(over, EndOfTurn.INCOMPLETE)
+
+    def log_odds(self, scores: EndOfTextScores, prosody: Prosody) -> float:
+        """Return the log-odds (natural) that a text is finished; 0 = as likely as not."""
+        found = features(scores, prosody)
+        return self.intercept + float(np.dot([self.weights[name] for name in FEATURES], found))
+
+    @property
+    def thresholds(self) -> tuple[tuple[EndOfTurn, float], ...]:
+        """Least log_odds() of each class, in falling order."""
+        return (
+            (EndOfTurn.COMPLETE, self.complete),
+            (EndOfTurn.LIKELY, self.likely),
+            (EndOfTurn.UNSURE, self.unsure),
+        )
 
 
 def classify_text(text: str) -> EndOfTurn:
@@ -71,23 +98,6 @@ def classify_text(text: str) -> EndOfTurn:
     if not text:
         return EndOfTurn.NO_SPEECH
     return EndOfTurn.INCOMPLETE if text.endswith(_BREAKS_OFF) else EndOfTurn.UNSURE
-
-
-def classify_end_of_turn(scores: EndOfTextScores, prosody: Prosody) -> EndOfTurn:
-    """Classify a decoded text by how finished its sentence is.
-
-    Args:
-        scores: of the text, which is not empty.
-        prosody: of the voice before the silence.
-    """
-    found = log_odds(scores, prosody)
-    over = (each for each, least in THRESHOLDS.items() if found >= least)
-    return next(over, EndOfTurn.INCOMPLETE)
-
-
-def log_odds(scores: EndOfTextScores, prosody: Prosody) -> float:
-    """Return the log-odds (natural) that a text is finished; 0 = as likely as not."""
-    return _INTERCEPT + float(np.dot(_WEIGHTS, features(scores, prosody)))
 
 
 def features(scores: EndOfTextScores, prosody: Prosody) -> tuple[float, ...]:

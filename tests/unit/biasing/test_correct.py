@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from tests.support.calibration import ENGLISH
+from wyoming_faster_whisper.biasing import correct
 from wyoming_faster_whisper.biasing.carrier_phrases import carrier_words, is_order_about
-from wyoming_faster_whisper.biasing.correct import Corrector
 from wyoming_faster_whisper.biasing.hypotheses import (
     Rewrite,
     choose_rewrite,
@@ -25,6 +27,12 @@ NAMES = (
     "Monika's Lamp", "Kitchen Light", "Living Room", "Fluxor", "Flexor", "Worx", "Larder",
     "Wi-Fi Plug", "Nespresso", "Sonoff", "Käthe Lampe", "Lamp 2", "Downstairs",
 )  # fmt: skip
+
+
+def Corrector(names: Sequence[str], language: str = "en") -> correct.Corrector:
+    return correct.Corrector(names, language, ENGLISH.names)
+
+
 HOME = Corrector(NAMES)
 
 

@@ -13,7 +13,7 @@ from wyoming_faster_whisper.models import (
     guess_stt_library,
 )
 from wyoming_faster_whisper.models.languages import ENGLISH, MULTILINGUAL, MULTILINGUAL_V3
-from wyoming_faster_whisper.models.names import REPOSITORIES
+from wyoming_faster_whisper.models.names import REPOSITORIES, standard_name
 
 from .made import BASE, TINY_EN, put_model
 
@@ -37,6 +37,24 @@ def test_a_name_means_a_repository(name: str, repository: str) -> None:
     model = choose(name, [])
     assert model.repository == repository
     assert model.directory is None
+
+
+@pytest.mark.parametrize(
+    ("name", "standard"),
+    [
+        ("base", "base"),
+        ("Base.int8", "base"),
+        ("Systran/faster-whisper-tiny.en", "tiny.en"),
+        ("rhasspy/faster-whisper-small-int8", "small"),
+        ("whisper-base-german", "base"),
+        ("distil-whisper/distil-large-v3.5-ct2", "distil-large-v3.5"),
+        ("faster-whisper-large-v3-turbo", "large-v3-turbo"),
+        ("basement", ""),
+        ("", ""),
+    ],
+)
+def test_a_name_contains_a_standard_name(name: str, standard: str) -> None:
+    assert standard_name(name) == standard
 
 
 def test_every_model_of_the_add_on_has_a_name() -> None:

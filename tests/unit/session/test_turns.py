@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from tests.support.calibration import ENGLISH
 from tests.support.virtual_time import House, Said, joined, run
 from wyoming_faster_whisper.audio.pcm import Samples
 from wyoming_faster_whisper.engine.protocol import Job, Transcript
@@ -297,8 +298,10 @@ FINISHED = EndOfTextScores(
 CUT = EndOfTextScores(full_stop=-4.0, dash=-0.7, ellipsis=-2.0, last_word=-1.0, text_end=1.0)
 
 
-def says(text: str, closing: EndOfTextScores) -> Callable[[Job], Transcript]:
-    return lambda job: Transcript(text, "en", -0.1, 1, "believe", closing)
+def says(text: str, closing: EndOfTextScores | None) -> Callable[[Job], Transcript]:
+    return lambda job: Transcript(
+        text, "en", -0.1, 1, "believe", closing, turn_classifier=ENGLISH.end_of_turn
+    )
 
 
 def fading(seconds: float) -> Samples:
@@ -359,7 +362,7 @@ def measured(
             # The VAD has left its thread by now, so what follows is the prosody.
             if not house.loop.thread_seconds:
                 house.loop.thread_seconds, house.loop.thread_calls = seconds, 0
-            return Transcript("Stop the music.", "en", -0.1, 1, "believe", scores)
+            return says("Stop the music.", scores)(job)
 
         async with House(turns=AUTO, say=say) as house:
             said = await house.listen(samples)

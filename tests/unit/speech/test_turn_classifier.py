@@ -6,14 +6,16 @@ from dataclasses import replace
 
 import pytest
 
+from tests.support.calibration import ENGLISH
 from wyoming_faster_whisper.speech.endpointing import EndOfTurn
 from wyoming_faster_whisper.speech.prosody import Prosody
 from wyoming_faster_whisper.speech.turn_classifier import (
     EndOfTextScores,
-    classify_end_of_turn,
     classify_text,
-    log_odds,
 )
+
+classify_end_of_turn = ENGLISH.end_of_turn.classify
+log_odds = ENGLISH.end_of_turn.log_odds
 
 # The voice ends at 1 s. With SURE the text ends 0.2 s earlier, with OPEN at the same time.
 SURE = EndOfTextScores(full_stop=-0.1, dash=-5.0, ellipsis=-6.0, last_word=-0.02, text_end=0.8)

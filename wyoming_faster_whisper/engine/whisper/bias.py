@@ -24,7 +24,7 @@ def bias(
     Returns:
         The text, and the number of passes that the step took: 0 or 1.
     """
-    biasing = JobBiasing(clip.job, clip.language)
+    biasing = JobBiasing(clip.job, clip.language, clip.calibration.names)
     hypotheses = (text, *decoded.alternatives) if text else ()
     names = biasing.similar_names(hypotheses)
     # Without a prompt, or if no name fits into it, the decoder cannot be biased.

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from ...audio.pcm import SAMPLE_RATE
 from ..protocol import Job
 from .acoustic_model import Encoding
+from .calibration.values import Calibration
 from .coverage import Gap, Span
 from .hallucination import Decoded
 from .prompting import oov_counter
@@ -25,6 +26,7 @@ class Clip:
     language_probability: float  # 0 to 1
     prompt: list[int]  # tokens, without those of the job's prefix
     beam: int  # beam width of the first pass
+    calibration: Calibration  # values fitted for the model and the language
     encoding: Encoding | None = None  # of the first pass; see Encoder.first()
 
     @property

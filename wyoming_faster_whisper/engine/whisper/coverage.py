@@ -17,20 +17,6 @@ from statistics import median
 from .hallucination import Decoded
 from .repetition import Repeat, plain_words, repeated_tail, shortened
 
-# Seconds of speech, within one token and after the last one, that mean a missing sentence. Of 91
-# texts of clips of bench.kinds (base, English, beam 5, 2026-11-29; a trial without a script), the
-# complete ones have at most 0.80 s in any token and none after the last; those that lack their
-# last sentence, even one of two words, have at least 0.86 s after it.
-MISSING = 0.85
-MISSING_AFTER = 0.4
-_PER_DIGIT = 0.4  # more seconds: "1969" is one token and takes 1.2 s to say
-
-# Tokens per second of speech below which a text may leave something out: of the texts above,
-# those that do have at most 3.6. Denser texts are not aligned, because aligning takes a tenth of
-# the time of a decode.
-_SPARSE = 4.0
-_LEAST_SPOKEN = 1.0  # seconds of speech; with less, no sentence is missing
-
 _EDGE = 0.05  # seconds of tolerance between the alignment and the VAD
 _ROUND = 0.5  # share of the speech in a usual round; a round with less was not spoken
 
@@ -38,6 +24,19 @@ _MARKS = re.compile(r"(?:[^\w\s]+(?=\s|$))?")  # punctuation that closes a word
 
 Span = tuple[float, float]
 """Start and end in seconds."""
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """Fitted limits of the coverage check; calibration/ has their data."""
+
+    missing: float  # seconds of speech within one token that mean a missing sentence
+    missing_after: float  # seconds of speech after the last token that mean one
+    per_digit: float  # more seconds: "1969" is one token and takes 1.2 s to say
+    # Tokens per second of speech below which a text may leave something out. Denser texts are
+    # not aligned, because aligning takes a tenth of the time of a decode.
+    sparse: float
+    least_spoken: float  # seconds of speech; with less, no sentence is missing
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,14 +66,17 @@ class Gap:
     end: float  # seconds
 
 
-def sparse(decoded: Decoded, speech_seconds: float) -> bool:
+def sparse(decoded: Decoded, speech_seconds: float, limits: Limits) -> bool:
     """Return True if a text is so short for its speech that aligning it is worthwhile.
 
     Args:
         decoded: the text and its number of tokens.
         speech_seconds: seconds of speech in the audio, without pauses.
+        limits: those of the model and the language.
     """
-    return speech_seconds >= _LEAST_SPOKEN and decoded.tokens < _SPARSE * speech_seconds
+    return (
+        speech_seconds >= limits.least_spoken and decoded.tokens < limits.sparse * speech_seconds
+    )
 
 
 def remove_loops(
@@ -129,18 +131,20 @@ def speech_within(span: Span, speech: Sequence[Span]) -> float:
     return sum(max(0.0, min(end, b) - max(start, a)) for a, b in speech)
 
 
-def gaps(aligned: Alignment, speech: Sequence[Span]) -> list[Gap]:
+def gaps(aligned: Alignment, speech: Sequence[Span], limits: Limits) -> list[Gap]:
     """Find speech that the text does not account for, in order of time.
 
     Args:
         aligned: the alignment of the text with the audio.
         speech: where the VAD heard speech, in order of time.
+        limits: those of the model and the language.
     """
     found: list[Gap] = []
     for at, text in enumerate(aligned.texts):
         start, end = aligned.span(at)
         digits = sum(map(str.isdigit, text))
-        if speech_within((start, end), speech) < MISSING + _PER_DIGIT * max(0, digits - 1):
+        longest = limits.missing + limits.per_digit * max(0, digits - 1)
+        if speech_within((start, end), speech) < longest:
             continue
         inside = [(max(a, start), min(b, end)) for a, b in speech if a < end and b > start]
         begins_sentence = at == 0 or _ends_sentence(aligned.texts[at - 1])
@@ -153,7 +157,7 @@ def gaps(aligned: Alignment, speech: Sequence[Span]) -> list[Gap]:
             after = [a for a, _ in inside if a > start + _EDGE]
             found.append(Gap(at + 1, after[0] if after else inside[0][0], inside[-1][1]))
     rest = [(max(a, aligned.end), b) for a, b in speech if b > aligned.end]
-    if speech_within((aligned.end, float("inf")), rest) >= MISSING_AFTER:
+    if speech_within((aligned.end, float("inf")), rest) >= limits.missing_after:
         found.append(Gap(len(aligned.texts), rest[0][0], rest[-1][1]))
     return found
 

@@ -27,7 +27,7 @@ def decode_batch(
     budgets = [clip.budget for clip in clips]
     decoded = model.generate(encoding, prompts, clips[0].beam, budgets)
     return [
-        prefer_in_vocabulary(one, clip.oov_count)
+        prefer_in_vocabulary(one, clip.oov_count, clip.calibration.rescoring)
         for one, clip in zip(decoded, clips, strict=True)
     ]
 
@@ -36,7 +36,7 @@ def decode_again(model: AcousticModel, clip: Clip, encoding: Encoding) -> Decode
     """Decode a clip in a second pass: with a beam, even if the first pass was greedy."""
     beam = clip.job.options.beam_size or BEAM
     [decoded] = model.generate(encoding, [_prompt(model, clip)], beam, [clip.budget])
-    return prefer_in_vocabulary(decoded, clip.oov_count)
+    return prefer_in_vocabulary(decoded, clip.oov_count, clip.calibration.rescoring)
 
 
 def _prompt(model: AcousticModel, clip: Clip) -> list[int]:

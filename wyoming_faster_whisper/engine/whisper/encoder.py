@@ -7,10 +7,11 @@ from collections.abc import Sequence
 from ...audio.pcm import SAMPLE_RATE, slow_down
 from ..protocol import Job
 from .acoustic_model import AcousticModel, Encoding
+from .calibration.values import Calibrations
 from .clip import Clip
 from .language import known_language
 from .spectrogram import Features
-from .window import FULL_FRAMES, FULL_SECONDS, window_frames
+from .window import FULL_FRAMES, FULL_SECONDS, FULL_WINDOW, window_frames
 
 SPEED = 0.9
 """Playback speed of the audio in the second pass over an unlikely text."""
@@ -20,13 +21,15 @@ class Encoder:
     """Encodes clips for the passes of the pipeline.
 
     Args:
-        size: size of the model, from models.size_of().
+        calibrations: the values fitted for the model.
         full_window: always use the 30 s window that the model was trained on.
     """
 
-    def __init__(self, model: AcousticModel, *, size: str, full_window: bool) -> None:
+    def __init__(
+        self, model: AcousticModel, calibrations: Calibrations, *, full_window: bool
+    ) -> None:
         self._model = model
-        self._size = size
+        self._calibrations = calibrations
         self._full_window = full_window
 
     def frames(self, job: Job) -> int:
@@ -61,6 +64,5 @@ class Encoder:
     def _window(self, job: Job, seconds: float, *, second: bool = False) -> int:
         # The window depends on the language; until it is detected, use the cautious window.
         language = known_language(job.options, multilingual=self._model.tokenizer.multilingual)
-        return window_frames(
-            seconds, size=self._size, language=language, full=self._full_window, second=second
-        )
+        window = FULL_WINDOW if self._full_window else self._calibrations.of(language).window
+        return window_frames(seconds, window, second=second)

@@ -12,6 +12,7 @@ from ...audio.pcm import SAMPLE_RATE
 from ...errors import EngineError
 from ..protocol import DecodeOptions, Job, Transcript
 from .acoustic_model import AcousticModel, Encoding
+from .calibration.values import Calibrations
 from .pipeline import WhisperPipeline
 from .prompting import oov_counter
 from .tuning import Tuned, Tuning
@@ -54,7 +55,7 @@ class WhisperEngine:
 
     Args:
         model: used by this engine only.
-        size: size of the model, from models.size_of().
+        calibrations: the values fitted for the model; None = those for an unknown model.
         full_window: always use the 30 s window that the model was trained on.
         largest_batch: upper limit for the batch size; warm_up() chooses the fastest size.
         measured: called by warm_up() with the measured time and the chosen settings.
@@ -64,14 +65,14 @@ class WhisperEngine:
         self,
         model: WhisperModel,
         *,
-        size: str = "",
+        calibrations: Calibrations | None = None,
         full_window: bool = False,
         largest_batch: int = 1,
         measured: Callable[[Tuned], None] = lambda choice: None,
     ) -> None:
         self.parallel: int = model.parallel
         self.model = model
-        self._pipeline = WhisperPipeline(model, size=size, full_window=full_window)
+        self._pipeline = WhisperPipeline(model, calibrations, full_window=full_window)
         self._measured = measured
         self._tuning = Tuning(largest_batch, self._usual_commands)
 

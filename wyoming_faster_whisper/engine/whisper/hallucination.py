@@ -39,46 +39,42 @@ class Decoded:
         """True if the decoder exhausted its budget or looped."""
         return self.tokens >= self.budget or has_loop(self.text)
 
-    @property
-    def ambiguous(self) -> bool:
-        """True if a hypothesis with other words is nearly as probable, but not more probable.
+    def ambiguous(self, max_gap: float) -> bool:
+        """Return True if a hypothesis with other words is nearly as probable, but not more.
 
         A more probable hypothesis has already been rejected for its out-of-vocabulary words.
+
+        Args:
+            max_gap: difference in log-probability up to which two hypotheses are close.
         """
         return any(
-            0 <= self.scores[0] - likely < _MAX_SCORE_GAP and not same_words(self.text, text)
+            0 <= self.scores[0] - likely < max_gap and not same_words(self.text, text)
             for text, likely in zip(self.alternatives, self.scores[1:], strict=False)
         )
 
-    @property
-    def noise_score(self) -> float:
-        """No-speech probability and log-probability as one number, low for speech.
 
-        With base and the window of a command, the weight separates 40 recordings of noise, tones
-        and kitchens that the VAD was not sure of (1.88 and more) from 45 whispered commands
-        (1.82 and less).
-        """
-        return 1.5 * self.no_speech_prob - self.avg_logprob
+@dataclass(frozen=True, slots=True)
+class Thresholds:
+    """Fitted thresholds of the hallucination check; calibration/ has their data."""
 
+    # The noise score makes one number, low for speech, of the no-speech probability, with this
+    # weight, and the mean log-probability.
+    noise_per_no_speech: float
+    max_noise_uncertain: float  # noise score, where the VAD is not sure that there is speech
+    max_noise_certain: float  # noise score, where it is, as in loud kitchens that fool it
+    min_no_speech_prob: float  # with less, audio that the VAD is sure of counts as speech
+    min_logprob: float  # mean log-probability below which a text gets a second pass
+    # Difference in log-probability (natural, whole text) up to which two hypotheses are close.
+    max_score_gap: float
+    # Seconds of certain speech above which an empty answer needs a second pass.
+    long_speech: float
 
-_MAX_NOISE_UNCERTAIN = 1.85  # noise score, where the VAD is not sure that there is speech
-# Noise score, where the VAD is sure: it rejects no recorded order, clean or with kitchen noise
-# down to 5 dB. Loud kitchens, which can fool the VAD, have 1.97 and more.
-_MAX_NOISE_CERTAIN = 1.95
-_MIN_NO_SPEECH_PROB = 0.45
+    def noise_score(self, decoded: Decoded) -> float:
+        """Return how much a result looks like that of noise; it is low for speech."""
+        return self.noise_per_no_speech * decoded.no_speech_prob - decoded.avg_logprob
 
-# Mean log-probability below which a second pass is worth its time, from python -m
-# bench.second_pass: 8% of the clean recorded orders and 19% of all down to 5 dB are below it
-# (docs/performance.md).
-_MIN_LOGPROB = -0.4
-
-# Difference in log-probability (natural, whole text) up to which two hypotheses are close.
-_MAX_SCORE_GAP = 0.05
 
 _MANY_DIGITS = 3  # number of digits in a text that make a time, a code or a year
-
-# Seconds of certain speech above which an empty answer needs a second pass.
-_LONG_SPEECH = 3.0
 
 
 def fragile(text: str) -> bool:
@@ -100,32 +96,41 @@ def has_counts(text: str) -> bool:
 
 
 def judge_hypothesis(
-    decoded: Decoded, *, certain_speech: bool, speech_seconds: float = 0.0
+    decoded: Decoded,
+    thresholds: Thresholds,
+    *,
+    certain_speech: bool,
+    speech_seconds: float = 0.0,
 ) -> Verdict:
     """Decide what to do with the result of a pass.
 
     Args:
         decoded: result of the pass.
+        thresholds: those of the model and the language.
         certain_speech: False where the VAD was not sure that there is speech.
         speech_seconds: seconds of speech by the VAD, without pauses.
     """
     no_speech = (
         Verdict.SECOND_PASS
-        if certain_speech and speech_seconds > _LONG_SPEECH
+        if certain_speech and speech_seconds > thresholds.long_speech
         else Verdict.NO_SPEECH
     )
     if not has_words(decoded.text):
         return no_speech
+    noise_score = thresholds.noise_score(decoded)
     if not certain_speech:
-        noise = decoded.repetitive or decoded.noise_score > _MAX_NOISE_UNCERTAIN
+        noise = decoded.repetitive or noise_score > thresholds.max_noise_uncertain
         return Verdict.NO_SPEECH if noise else Verdict.ACCEPT
-    if decoded.no_speech_prob > _MIN_NO_SPEECH_PROB and decoded.noise_score > _MAX_NOISE_CERTAIN:
+    if (
+        decoded.no_speech_prob > thresholds.min_no_speech_prob
+        and noise_score > thresholds.max_noise_certain
+    ):
         return no_speech
     if (
         decoded.repetitive
-        or decoded.avg_logprob < _MIN_LOGPROB
+        or decoded.avg_logprob < thresholds.min_logprob
         or fragile(decoded.text)
-        or decoded.ambiguous
+        or decoded.ambiguous(thresholds.max_score_gap)
     ):
         return Verdict.SECOND_PASS
     return Verdict.ACCEPT
@@ -136,10 +141,13 @@ def has_words(text: str) -> bool:
     return any(character.isalnum() for character in text)
 
 
-def unfinished(decoded: Decoded) -> bool:
+def unfinished(decoded: Decoded, min_logprob: float) -> bool:
     """Return True for a text that more audio after its last word may change.
 
     Such a text has no final punctuation, is repetitive, or has a low mean log-probability.
+
+    Args:
+        min_logprob: mean log-probability below which a text gets a second pass.
     """
     ended = decoded.text.rstrip()[-1:] in tuple(".?!…。？！।")
-    return not ended or decoded.repetitive or decoded.avg_logprob < _MIN_LOGPROB
+    return not ended or decoded.repetitive or decoded.avg_logprob < min_logprob

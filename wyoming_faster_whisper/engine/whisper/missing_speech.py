@@ -29,14 +29,14 @@ def check_coverage(
         encoding: returns the encoding of the pass; called only for a doubtful text.
     """
     looped = decoded.repetitive
-    aligned = None
-    if clip.job.speech and (looped or sparse(decoded, clip.job.speech_seconds)):
+    aligned, limits = None, clip.calibration.coverage
+    if clip.job.speech and (looped or sparse(decoded, clip.job.speech_seconds, limits)):
         aligned = model.align(encoding(), clip.prompt, decoded.text, clip.seconds)
     if aligned is None:
         return Pass(decoded, looped=looped)
     if looped:
         decoded, aligned = remove_loops(decoded, aligned, clip.speech)
-    return Pass(decoded, tuple(gaps(aligned, clip.speech)), looped)
+    return Pass(decoded, tuple(gaps(aligned, clip.speech, limits)), looped)
 
 
 def fill_gaps(

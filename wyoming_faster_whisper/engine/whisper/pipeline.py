@@ -28,6 +28,7 @@ from ...speech.turn_classifier import EndOfTextScores
 from ..protocol import Job, Transcript, Word
 from .acoustic_model import AcousticModel
 from .bias import bias
+from .calibration.values import Calibrations
 from .clip import Clip, Pass
 from .decoding import decode_batch
 from .encoder import Encoder
@@ -43,15 +44,20 @@ class WhisperPipeline:
     """Policy over an acoustic model. Blocking: call it from the worker's threads only.
 
     Args:
-        size: size of the model, from models.size_of().
+        calibrations: the values fitted for the model; None = those for an unknown model.
         full_window: always use the 30 s window that the model was trained on.
     """
 
     def __init__(
-        self, model: AcousticModel, *, size: str = "", full_window: bool = False
+        self,
+        model: AcousticModel,
+        calibrations: Calibrations | None = None,
+        *,
+        full_window: bool = False,
     ) -> None:
         self._model = model
-        self.encoder = Encoder(model, size=size, full_window=full_window)
+        self._calibrations = calibrations or Calibrations("")
+        self.encoder = Encoder(model, self._calibrations, full_window=full_window)
 
     def batch_key(self, job: Job) -> Hashable:
         """See Engine.batch_key."""
@@ -79,6 +85,7 @@ class WhisperPipeline:
                 language=language,
                 language_probability=probability,
                 prompt=self._model.tokenizer.prompt(job.options, language),
+                calibration=self._calibrations.of(language),
                 beam=job.options.beam_size or beam,
                 encoding=encoding if len(jobs) == 1 else None,
             )
@@ -125,7 +132,7 @@ class WhisperPipeline:
             clip.language,
             language_probability=clip.language_probability,
             provisional=bool(believed.gaps)
-            or unfinished(decoded)
+            or unfinished(decoded, clip.calibration.hallucination.min_logprob)
             or (job.quick and verdict is Verdict.SECOND_PASS),
             avg_logprob=believed.decoded.avg_logprob,
             passes=passes + biased,
@@ -134,13 +141,17 @@ class WhisperPipeline:
             tokens=tuple(self._model.tokenizer.encode(text)) if text else (),
             no_speech_prob=believed.decoded.no_speech_prob,
             words=words,
+            turn_classifier=clip.calibration.end_of_turn if end_scores else None,
         )
 
     def _check(self, clip: Clip, decoded: Decoded) -> tuple[Pass, Verdict]:
         """Judge the text of a first pass, and compare it with the audio."""
         job = clip.job
         verdict = judge_hypothesis(
-            decoded, certain_speech=job.certain_speech, speech_seconds=job.speech_seconds
+            decoded,
+            clip.calibration.hallucination,
+            certain_speech=job.certain_speech,
+            speech_seconds=job.speech_seconds,
         )
         if verdict is Verdict.NO_SPEECH:
             return Pass(decoded), verdict
@@ -152,7 +163,11 @@ class WhisperPipeline:
         believed = second_pass(self._model, self.encoder, clip, first)
         verdict = Verdict.SECOND_PASS
         if believed is first:
-            alone = judge_hypothesis(first.decoded, certain_speech=clip.job.certain_speech)
+            alone = judge_hypothesis(
+                first.decoded,
+                clip.calibration.hallucination,
+                certain_speech=clip.job.certain_speech,
+            )
             verdict = Verdict.NO_SPEECH if alone is Verdict.NO_SPEECH else verdict
         return believed, verdict
 

@@ -17,6 +17,7 @@ from ...biasing.carrier_phrases import carrier_words
 from ...biasing.correct import corrector
 from ...biasing.hypotheses import Rewrite, is_order, rewrites, similar_names, words_unlike
 from ...biasing.lexicon import count_oov, split_words, vocabulary
+from ...biasing.weights import NameWeights
 from ..protocol import DecodeOptions, Job
 
 # Languages in which preferring words of the vocabulary was measured to be more accurate. German
@@ -71,12 +72,13 @@ class JobBiasing:
     Args:
         job: its options have the names, its prefix begins each text.
         language: spoken language, Whisper's code.
+        weights: weights for names of the model and the language.
     """
 
-    def __init__(self, job: Job, language: str) -> None:
+    def __init__(self, job: Job, language: str, weights: NameWeights) -> None:
         names = job.options.hotwords if job.options.task == "transcribe" else ()
         self._prefix = job.prefix
-        self._corrector = corrector(names, language) if names else None
+        self._corrector = corrector(names, language, weights) if names else None
 
     def similar_names(self, texts: Sequence[str]) -> tuple[str, ...]:
         """Return the few names that something in the texts resembles; () if there are none.

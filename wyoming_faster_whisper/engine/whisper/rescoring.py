@@ -3,14 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 from .hallucination import Decoded, has_words
 from .repetition import has_repeat, plain_words
-
-# Log-probability penalty (natural log) per out-of-vocabulary (OOV) word. With 1 nearly as many
-# recorded orders are right as with 2 to 4, which are equally good (docs/performance.md).
-_OOV_PENALTY = 2.0
 
 # Number of words that a hypothesis must add to another for the shorter to count as truncated.
 _MIN_EXTENSION = 2
@@ -18,7 +14,16 @@ _MIN_EXTENSION = 2
 _PER_PASS = 3  # hypotheses of one pass; with all five of a beam no more orders are right
 
 
-def prefer_in_vocabulary(decoded: Decoded, oov_count: Callable[[str], int]) -> Decoded:
+@dataclass(frozen=True, slots=True)
+class Weights:
+    """Fitted weights of the rescoring; calibration/ has their data."""
+
+    oov_penalty: float  # log-probability (natural) per out-of-vocabulary (OOV) word
+
+
+def prefer_in_vocabulary(
+    decoded: Decoded, oov_count: Callable[[str], int], weights: Weights
+) -> Decoded:
     """Prefer a hypothesis with fewer out-of-vocabulary words, if it is nearly as probable.
 
     A small model misspells a word that it did not recognise ("a double-shot moco", "medium-ro"),
@@ -27,6 +32,7 @@ def prefer_in_vocabulary(decoded: Decoded, oov_count: Callable[[str], int]) -> D
     Args:
         decoded: n-best list of one pass.
         oov_count: counts the out-of-vocabulary words of a text.
+        weights: those of the model and the language.
 
     Returns:
         The same n-best list with the preferred hypothesis first. The number of tokens and the
@@ -38,7 +44,7 @@ def prefer_in_vocabulary(decoded: Decoded, oov_count: Callable[[str], int]) -> D
     texts = (decoded.text, *decoded.alternatives)
 
     def value(at: int) -> float:
-        return decoded.scores[at] - _OOV_PENALTY * oov_count(texts[at])
+        return decoded.scores[at] - weights.oov_penalty * oov_count(texts[at])
 
     fewer = [at for at, text in enumerate(texts) if text and oov_count(text) < count]
     best = max((0, *fewer), key=value)
@@ -76,7 +82,10 @@ def hypotheses_of(*passes: Decoded) -> list[str]:
 
 
 def rescore(
-    first: Decoded, scores: Mapping[str, Sequence[float]], oov_count: Callable[[str], int]
+    first: Decoded,
+    scores: Mapping[str, Sequence[float]],
+    oov_count: Callable[[str], int],
+    weights: Weights,
 ) -> Decoded:
     """Choose the hypothesis that is the most probable in all passes over the same speech.
 
@@ -88,6 +97,7 @@ def rescore(
         scores: for each hypothesis, its log-probability (natural, whole text) in each pass;
             empty = keep the first pass.
         oov_count: counts the out-of-vocabulary words of a text.
+        weights: those of the model and the language.
 
     Returns:
         The hypotheses, the best first. The number of tokens and the mean log-probability stay
@@ -97,7 +107,7 @@ def rescore(
         return first
 
     def value(text: str) -> float:
-        return sum(scores[text]) - len(scores[text]) * _OOV_PENALTY * oov_count(text)
+        return sum(scores[text]) - len(scores[text]) * weights.oov_penalty * oov_count(text)
 
     text, *others = sorted(scores, key=value, reverse=True)
     return replace(first, text=text, alternatives=tuple(others), scores=())

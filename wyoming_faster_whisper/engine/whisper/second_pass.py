@@ -10,7 +10,7 @@ from .acoustic_model import AcousticModel, Encoding
 from .clip import Clip, Pass
 from .decoding import decode_again
 from .encoder import Encoder
-from .hallucination import Verdict, fragile, has_words, judge_hypothesis
+from .hallucination import Thresholds, Verdict, fragile, has_words, judge_hypothesis
 from .missing_speech import check_coverage
 from .rescoring import hypotheses_of, rescore
 from .window import FULL_FRAMES
@@ -46,7 +46,7 @@ def second_pass(model: AcousticModel, encoder: Encoder, clip: Clip, first: Pass)
         second = check_coverage(model, clip, decoded, lambda: encoding)
     else:  # its times are not those of the clip
         second = Pass(decoded, looped=decoded.repetitive)
-    match choose(first, second, full=full):
+    match choose(first, second, clip.calibration.hallucination, full=full):
         case Choice.FIRST:
             return first
         case Choice.SECOND:
@@ -61,15 +61,16 @@ def needs_full_window(first: Pass) -> bool:
     return first.looped or bool(first.gaps) or not has_words(text) or fragile(text)
 
 
-def choose(first: Pass, second: Pass, *, full: bool) -> Choice:
+def choose(first: Pass, second: Pass, thresholds: Thresholds, *, full: bool) -> Choice:
     """Choose between the passes.
 
     Args:
+        thresholds: those of the model and the language.
         full: the second pass used the full window, not slower audio.
     """
     if (
         not second.looped
-        and judge_hypothesis(second.decoded, certain_speech=True) is Verdict.NO_SPEECH
+        and judge_hypothesis(second.decoded, thresholds, certain_speech=True) is Verdict.NO_SPEECH
     ):
         return Choice.FIRST
     if not has_words(first.decoded.text):
@@ -88,4 +89,6 @@ def _rescored(
 ) -> Pass:
     hypotheses = hypotheses_of(first.decoded, second.decoded)
     scores = model.score(encodings, clip.prompt, hypotheses)
-    return replace(first, decoded=rescore(first.decoded, scores, clip.oov_count))
+    return replace(
+        first, decoded=rescore(first.decoded, scores, clip.oov_count, clip.calibration.rescoring)
+    )

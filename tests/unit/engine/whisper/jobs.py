@@ -6,6 +6,7 @@ from typing import Any
 
 from wyoming_faster_whisper.audio.pcm import SAMPLE_RATE, Samples
 from wyoming_faster_whisper.engine.protocol import DecodeOptions, Job, Transcript
+from wyoming_faster_whisper.engine.whisper.calibration.values import Calibrations
 from wyoming_faster_whisper.engine.whisper.clip import Clip
 from wyoming_faster_whisper.engine.whisper.encoder import Encoder
 from wyoming_faster_whisper.engine.whisper.pipeline import WhisperPipeline
@@ -32,19 +33,20 @@ def spoken(
 def clip_of(model: FakeAcousticModel, job: Job, *, language: str = "en", beam: int = 5) -> Clip:
     """Return a clip as the pipeline makes it."""
     prompt = model.tokenizer.prompt(job.options, language)
-    return Clip(job, model.features(job.padded_samples), language, 1.0, prompt, beam)
+    fitted = Calibrations("base").of(language)
+    return Clip(job, model.features(job.padded_samples), language, 1.0, prompt, beam, fitted)
 
 
 def encoder_of(model: FakeAcousticModel, size: str = "base") -> Encoder:
     """Return an encoder. The model base gets a short window first, tiny the full one."""
-    return Encoder(model, size=size, full_window=False)
+    return Encoder(model, Calibrations(size), full_window=False)
 
 
 def decode(
     model: FakeAcousticModel, *jobs: Job, size: str = "base", beam: int = 5
 ) -> list[Transcript]:
     """Decode a batch through the whole pipeline."""
-    return WhisperPipeline(model, size=size).decode(jobs, beam)
+    return WhisperPipeline(model, Calibrations(size)).decode(jobs, beam)
 
 
 def clicked(seconds: float) -> Samples:

@@ -4,21 +4,25 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
+from functools import partial
 
 import pytest
 
+from tests.support.calibration import ENGLISH
+from wyoming_faster_whisper.engine.whisper import coverage
 from wyoming_faster_whisper.engine.whisper.coverage import (
     Alignment,
     Gap,
     Span,
-    gaps,
     insert,
     remove_loops,
     rounds_spoken,
-    sparse,
 )
 from wyoming_faster_whisper.engine.whisper.hallucination import Decoded
 from wyoming_faster_whisper.engine.whisper.repetition import repeated_tail
+
+gaps = partial(coverage.gaps, limits=ENGLISH.coverage)
+sparse = partial(coverage.sparse, limits=ENGLISH.coverage)
 
 SENTENCE = 1.2  # seconds of voice in "Turn off the light."
 TOKENS = (" Turn", " off", " the", " light", ".")

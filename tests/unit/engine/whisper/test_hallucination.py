@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 import pytest
 
-from wyoming_faster_whisper.engine.whisper.hallucination import (
-    Verdict,
-    fragile,
-    judge_hypothesis,
-    unfinished,
-)
+from tests.support.calibration import ENGLISH
+from wyoming_faster_whisper.engine.whisper import hallucination
+from wyoming_faster_whisper.engine.whisper.hallucination import Verdict, fragile
 
 from .results import decoded, heard
+
+judge_hypothesis = partial(hallucination.judge_hypothesis, thresholds=ENGLISH.hallucination)
+unfinished = partial(hallucination.unfinished, min_logprob=ENGLISH.hallucination.min_logprob)
 
 
 def test_a_likely_text_is_accepted() -> None:

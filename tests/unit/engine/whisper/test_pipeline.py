@@ -7,6 +7,7 @@ from dataclasses import replace
 import pytest
 
 from wyoming_faster_whisper.engine.protocol import DecodeKind, DecodeOptions, Job
+from wyoming_faster_whisper.engine.whisper.calibration.values import Calibrations
 from wyoming_faster_whisper.engine.whisper.pipeline import WhisperPipeline
 from wyoming_faster_whisper.engine.whisper.window import FULL_FRAMES
 from wyoming_faster_whisper.testing import silence
@@ -193,7 +194,7 @@ def test_an_encoding_of_one_job_of_a_batch_is_made_only_once() -> None:
 
 
 def test_jobs_share_a_batch_if_options_window_and_prefix_are_the_same() -> None:
-    pipeline = WhisperPipeline(FakeAcousticModel(), size="base")
+    pipeline = WhisperPipeline(FakeAcousticModel(), Calibrations("base"))
     job = spoken(2.0, (0.4, 1.3))
     key = pipeline.batch_key(job)
     assert pipeline.batch_key(spoken(5.0, kind=DecodeKind.GUESS, score_end=True)) == key
@@ -204,5 +205,7 @@ def test_jobs_share_a_batch_if_options_window_and_prefix_are_the_same() -> None:
 
 def test_a_full_window_may_be_asked_for() -> None:
     model = FakeAcousticModel(heard(LIGHTS))
-    WhisperPipeline(model, size="base", full_window=True).decode([spoken(2.0, (0.4, 1.3))], 5)
+    WhisperPipeline(model, Calibrations("base"), full_window=True).decode(
+        [spoken(2.0, (0.4, 1.3))], 5
+    )
     assert [one.frames for one in model.encoded] == [FULL_FRAMES]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from tests.support.calibration import ENGLISH
 from wyoming_faster_whisper.engine.protocol import DecodeOptions, Job
 from wyoming_faster_whisper.engine.whisper.prompting import JobBiasing, build_prompt, oov_counter
 from wyoming_faster_whisper.testing import silence
@@ -11,7 +12,9 @@ NAMES = ("Ecobee", "Vaillant")
 
 def expected(*, said: str = "", task: str = "transcribe") -> JobBiasing:
     return JobBiasing(
-        Job(silence(1.0), DecodeOptions(task=task, hotwords=NAMES), prefix=said), "en"
+        Job(silence(1.0), DecodeOptions(task=task, hotwords=NAMES), prefix=said),
+        "en",
+        ENGLISH.names,
     )
 
 

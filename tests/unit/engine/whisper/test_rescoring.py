@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from functools import partial
 
 import pytest
 
-from wyoming_faster_whisper.engine.whisper.rescoring import (
-    hypotheses_of,
-    prefer_in_vocabulary,
-    rescore,
-)
+from tests.support.calibration import ENGLISH
+from wyoming_faster_whisper.engine.whisper import rescoring
+from wyoming_faster_whisper.engine.whisper.rescoring import hypotheses_of
 
 from .results import decoded, heard
+
+prefer_in_vocabulary = partial(rescoring.prefer_in_vocabulary, weights=ENGLISH.rescoring)
+rescore = partial(rescoring.rescore, weights=ENGLISH.rescoring)
 
 
 def no_word_is_strange(text: str) -> int:

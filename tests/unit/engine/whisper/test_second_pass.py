@@ -7,6 +7,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from tests.support.calibration import ENGLISH as BASE
 from wyoming_faster_whisper.audio.pcm import SAMPLE_RATE
 from wyoming_faster_whisper.engine.whisper.clip import Pass
 from wyoming_faster_whisper.engine.whisper.coverage import Gap
@@ -145,16 +146,16 @@ EMPTY = heard("")
 def test_a_pass_with_a_whole_text_wins(
     first: Pass, second: Pass, choice: Choice, full: bool
 ) -> None:
-    assert choose(first, second, full=full) is choice
+    assert choose(first, second, BASE.hallucination, full=full) is choice
 
 
 def test_only_texts_of_slower_sound_are_rescored() -> None:
-    assert choose(Pass(CLEAR), Pass(CLEAR), full=False) is Choice.RESCORE
-    assert choose(Pass(CLEAR), Pass(CLEAR), full=True) is Choice.SECOND
+    assert choose(Pass(CLEAR), Pass(CLEAR), BASE.hallucination, full=False) is Choice.RESCORE
+    assert choose(Pass(CLEAR), Pass(CLEAR), BASE.hallucination, full=True) is Choice.SECOND
 
 
 def test_a_gap_in_the_full_window_loses_against_a_first_text_without_one() -> None:
-    assert choose(Pass(CLEAR), Pass(CLEAR, GAP), full=True) is Choice.FIRST
+    assert choose(Pass(CLEAR), Pass(CLEAR, GAP), BASE.hallucination, full=True) is Choice.FIRST
 
 
 def test_a_pass_without_speech_leaves_the_first_as_it_was() -> None:

@@ -4,7 +4,16 @@ from __future__ import annotations
 
 import pytest
 
-from wyoming_faster_whisper.engine.whisper.window import FULL_FRAMES, window_frames
+from wyoming_faster_whisper.engine.whisper import window
+from wyoming_faster_whisper.engine.whisper.calibration.values import Calibrations
+from wyoming_faster_whisper.engine.whisper.window import FULL_FRAMES, FULL_WINDOW
+
+
+def window_frames(
+    seconds: float, *, size: str, language: str, full: bool = False, second: bool = False
+) -> int:
+    calibrated = Calibrations(size).of(language).window
+    return window.window_frames(seconds, FULL_WINDOW if full else calibrated, second=second)
 
 
 def test_a_command_gets_the_shortest_window() -> None:
@@ -39,6 +48,11 @@ def test_no_window_is_longer_than_the_model_was_trained_on() -> None:
 
 def test_a_full_window_can_be_requested() -> None:
     assert window_frames(1.0, size="base", language="en", full=True) == FULL_FRAMES
+
+
+def test_a_second_pass_has_a_minimum_length_of_its_own() -> None:
+    assert window_frames(2.0, size="base", language="en", second=True) == 1000
+    assert window_frames(2.0, size="base", language="ko", second=True) == FULL_FRAMES
 
 
 @pytest.mark.parametrize("hundredths", range(0, 3000, 37))

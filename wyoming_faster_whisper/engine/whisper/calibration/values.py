@@ -1,0 +1,110 @@
+"""Calibrations: the values that were fitted on data, by model and language.
+
+A file <model>.<language>.json has the values for one model and language, each section with its
+provenance; "any" stands for all models or languages. A section that no file of the model has is
+not calibrated for it. Then any.any.json has the cautious rule, and base.en.json the values of
+sections for which there is none: they were fitted on no other model and language.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, fields, is_dataclass
+from importlib import resources
+from typing import Any, TypeVar, get_type_hints
+
+from ....biasing.weights import NameWeights
+from ....models import size_of, standard_name
+from ....speech.turn_classifier import TurnClassifier
+from .. import coverage, hallucination, rescoring
+from ..window import Window
+
+_LOGGER = logging.getLogger(__name__)
+
+ANY = "any"
+_SHARED = ((ANY, ANY), ("base", "en"))  # model and language of the files for all others
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True, slots=True)
+class Calibration:
+    """Fitted values for one model and language. Each field is a section of the files."""
+
+    window: Window
+    hallucination: hallucination.Thresholds
+    coverage: coverage.Limits
+    rescoring: rescoring.Weights
+    names: NameWeights
+    end_of_turn: TurnClassifier
+
+
+class Calibrations:
+    """Calibrations of one model, by language. Reads all its files at once.
+
+    Args:
+        model: name of the model, in any of the forms that standard_name() knows.
+    """
+
+    def __init__(self, model: str) -> None:
+        self._model = model
+        own = [name for name in dict.fromkeys((standard_name(model), size_of(model))) if name]
+        self._own = [dict(_files(name)) for name in own]  # sections by language
+        self._shared = [dict(_files(name))[language] for name, language in _SHARED]
+        self._known: dict[str, Calibration] = {}
+
+    def of(self, language: str) -> Calibration:
+        """Return the calibration for a language.
+
+        What it lacks is logged once per language.
+
+        Args:
+            language: Whisper's code; "" = not detected yet.
+        """
+        if language not in self._known:
+            self._known[language], missing = self.find(language)
+            if missing and language:
+                _LOGGER.info(
+                    "Model %s is not calibrated in language %s for %s; using cautious defaults",
+                    self._model,
+                    language,
+                    ", ".join(missing).replace("_", " "),
+                )
+        return self._known[language]
+
+    def find(self, language: str) -> tuple[Calibration, tuple[str, ...]]:
+        """Return the calibration for a language, and the sections that the model lacks."""
+        own = [files[each] for files in self._own for each in (language, ANY) if each in files]
+        missing: list[str] = []
+        values: dict[str, Any] = {}
+        for section in (field.name for field in fields(Calibration)):
+            if not any(section in each for each in own):
+                missing.append(section)
+            found = next(each for each in (*own, *self._shared) if section in each)
+            values[section] = found[section]["values"]
+        return _build(Calibration, values), tuple(missing)
+
+
+def _files(model: str) -> Iterator[tuple[str, Mapping[str, Any]]]:
+    """Yield the language and the sections of each file of a model."""
+    for path in resources.files(__package__).iterdir():
+        name, _, language = path.name.removesuffix(".json").rpartition(".")
+        if name == model and path.name.endswith(".json"):
+            yield language, json.loads(path.read_text("utf-8"))
+
+
+def _build(kind: type[T], values: Mapping[str, Any]) -> T:
+    """Make a dataclass, and the dataclasses in it, of values by field.
+
+    Raises:
+        TypeError: a field is missing or unknown.
+    """
+    types = get_type_hints(kind)
+    return kind(
+        **{
+            name: _build(types[name], value) if is_dataclass(types.get(name)) else value
+            for name, value in values.items()
+        }
+    )
