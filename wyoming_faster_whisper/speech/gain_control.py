@@ -9,29 +9,33 @@ Whisper needs no gain control: its log-mel features are relative to the loudest 
 from __future__ import annotations
 
 import math
+from dataclasses import dataclass
 
 import numpy as np
 
 from ..audio.pcm import Samples
-
-# In 40 rooms without speech, as recorded and 10 dB quieter, the VAD finds possible speech in 19
-# and 0 with these values (without gain in 16 and 0), certain speech in 2 and 0. In 40 commands at
-# -70 dBFS it finds 92% of the windows that it finds in the original, without gain 81%.
-_TARGET = -45.0  # dBFS, RMS of the loudest window; louder streams pass unchanged
-_MOST = 20.0  # maximum gain, dB
-_LEAST_RANGE = 18.0  # dB between the noise floor and the loudest sound; with less, no gain
-_DECAY = 0.02  # dB by which the peak level falls in each 32 ms window
-_RISE = 0.005  # dB by which the noise floor rises in each window
 
 # Power. Lowest level, -85 dBFS: a microphone that was muted, and sent zeros, must not make the
 # noise that follows look loud.
 _SILENCE = 10 ** (-85 / 10)
 
 
+@dataclass(frozen=True, slots=True)
+class Gain:
+    """Fitted levels of the gain control; calibration/ has their data."""
+
+    target: float  # dBFS, RMS of the loudest window; louder streams pass unchanged
+    most: float  # maximum gain, dB
+    least_range: float  # dB between the noise floor and the loudest sound; with less, no gain
+    decay: float  # dB by which the peak level falls in each 32 ms window
+    rise: float  # dB by which the noise floor rises in each window
+
+
 class LevelControl:
     """Automatic gain control for one stream of VAD windows. Not safe to share between threads."""
 
-    def __init__(self) -> None:
+    def __init__(self, gain: Gain) -> None:
+        self._levels = gain
         self._peak = -math.inf  # dBFS, level of the loudest sound
         self._floor = math.inf  # dBFS, level of the noise
 
@@ -55,8 +59,8 @@ class LevelControl:
     def _gain(self, power: float) -> float:
         """Return the gain in dB for the next window, from its mean power."""
         level = 10 * math.log10(max(power, _SILENCE))
-        self._peak = max(self._peak - _DECAY, level)
-        self._floor = min(self._floor + _RISE, level)
-        if self._peak - self._floor < _LEAST_RANGE:
+        self._peak = max(self._peak - self._levels.decay, level)
+        self._floor = min(self._floor + self._levels.rise, level)
+        if self._peak - self._floor < self._levels.least_range:
             return 0.0
-        return min(_MOST, max(0.0, _TARGET - self._peak))
+        return min(self._levels.most, max(0.0, self._levels.target - self._peak))

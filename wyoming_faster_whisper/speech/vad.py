@@ -7,6 +7,8 @@ streams; each stream keeps its own state between windows (the LSTM's, and the la
 from __future__ import annotations
 
 import importlib.util
+import json
+from importlib import resources
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
@@ -14,7 +16,7 @@ import numpy as np
 
 from ..audio.pcm import Samples
 from ..errors import ModelError
-from .gain_control import LevelControl
+from .gain_control import Gain, LevelControl
 from .hysteresis import WINDOW, Probabilities
 
 if TYPE_CHECKING:
@@ -39,11 +41,14 @@ class SpeechDetector(Protocol):
 class Vad:
     """The Silero model, loaded once. Blocking; safe to use from several threads.
 
+    Args:
+        gain: levels of the gain control; None = those that were fitted for the model.
+
     Raises:
         ModelError: the model file is missing.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, gain: Gain | None = None) -> None:
         # Imported late, because it takes 0.1 s and commands without a VAD need not wait for it.
         import onnxruntime
 
@@ -55,10 +60,11 @@ class Vad:
         self._session = onnxruntime.InferenceSession(
             str(_model_file()), sess_options=options, providers=["CPUExecutionProvider"]
         )
+        self._gain = gain or calibrated_gain()
 
     def stream(self) -> VadStream:
         """Return a detector for one new stream of audio."""
-        return VadStream(self._session)
+        return VadStream(self._session, self._gain)
 
     def probabilities(self, samples: Samples) -> Probabilities:
         """Return the probabilities of a whole clip, padded with zeros to whole windows."""
@@ -72,13 +78,13 @@ class VadStream:
     Blocking; one thread at a time.
     """
 
-    def __init__(self, session: onnxruntime.InferenceSession) -> None:
+    def __init__(self, session: onnxruntime.InferenceSession, gain: Gain) -> None:
         self._session = session
         self._h = np.zeros(_STATE, np.float32)
         self._c = np.zeros(_STATE, np.float32)
         self._context: Samples = np.zeros(_CONTEXT, np.float32)
         self._incomplete_window: Samples = np.zeros(0, np.float32)
-        self._level_control = LevelControl()
+        self._level_control = LevelControl(gain)
 
     def feed(self, samples: Samples) -> Probabilities:
         """Return the probabilities of the windows that are complete now."""
@@ -100,6 +106,12 @@ class VadStream:
         )
         out: Probabilities = output.reshape(-1)
         return out
+
+
+def calibrated_gain() -> Gain:
+    """Return the levels of the gain control that were fitted for the model."""
+    file = resources.files(__package__) / "calibration" / "silero_v6.json"
+    return Gain(**json.loads(file.read_text("utf-8"))["gain_control"]["values"])
 
 
 def _model_file() -> Path:

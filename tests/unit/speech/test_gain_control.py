@@ -5,8 +5,18 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from wyoming_faster_whisper.speech.gain_control import LevelControl
+from wyoming_faster_whisper.speech import gain_control
 from wyoming_faster_whisper.speech.hysteresis import WINDOW
+from wyoming_faster_whisper.speech.vad import calibrated_gain
+
+
+def LevelControl() -> gain_control.LevelControl:
+    return gain_control.LevelControl(calibrated_gain())
+
+
+def test_the_levels_are_those_that_were_fitted() -> None:
+    fitted = gain_control.Gain(target=-45.0, most=20.0, least_range=18.0, decay=0.02, rise=0.005)
+    assert calibrated_gain() == fitted
 
 
 def noise(level: float, windows: int = 60) -> np.ndarray:
