@@ -28,10 +28,6 @@ PAUSE = 4
 # No command is that long, so none is cut.
 ENOUGH = 16.0  # seconds
 TOO_MUCH = 26.0  # seconds
-# A fragment shorter than a sentence is decoded together with what follows it: "Okay" says little
-# about the language, and "Set a timer for" needs the rest of the command, even 4 s later.
-_FRAGMENT = 4.0  # seconds
-_PATIENCE = 2.5  # times min_silence: the silence that closes a fragment
 _SENTENCE = 16  # windows, 0.5 s: a pause between sentences
 
 
@@ -47,6 +43,12 @@ class SpeechRules:
     min_silence: float = 2.0  # seconds of silence between two segments
     clip_threshold: float = 0.5  # probability at which the ends are trimmed, if below threshold
     pad: float = 0.4  # seconds of silence kept at both ends
+    # A fragment shorter than a sentence is decoded together with what follows it: "Okay" says
+    # little about the language, and "Set a timer for" needs the rest of the command, even 4 s
+    # later. Set by hand on 2026-11-29; python -m bench.fragments tries other lengths, and its
+    # figures are in docs/performance-notes.md.
+    fragment: float = 4.0  # seconds; a longer segment is no fragment
+    patience: float = 2.5  # times min_silence: the silence that closes a fragment
 
 
 @dataclass(frozen=True, slots=True)
@@ -130,8 +132,8 @@ def closing_silence(length: int, rules: SpeechRules) -> int:
     """
     gap = max(1, windows(rules.min_silence))
     seconds = length * WINDOW / SAMPLE_RATE
-    if seconds < _FRAGMENT:
-        return round(_PATIENCE * gap)
+    if seconds < rules.fragment:
+        return round(rules.patience * gap)
     if seconds < ENOUGH:
         return gap
     share = min(1.0, (seconds - ENOUGH) / (TOO_MUCH - ENOUGH))
