@@ -3,11 +3,12 @@
 Runs the server's own code in this process. Whole commands, and the same commands cut between
 two words, are followed by room tone and decoded when the server would make its guess. A
 logistic regression on the decoder's scores at the end of the text and on the prosody is fitted to
-separate the two classes. Prints the weights, and the classification of whole and cut commands
-by cross-validation over speakers. Progress goes to stderr.
+separate the two classes. Prints the weights, the classification of whole and cut commands by
+cross-validation over speakers, and what is lost without each feature. Progress goes to stderr.
 """
 
 import argparse
+import json
 import random
 import sys
 import time
@@ -52,6 +53,7 @@ CUTS = 4  # cut versions of each command, each ending at one of its quietest gap
 _RIDGE = 1.0  # ridge penalty; keeps the weights of weak features near zero
 _STEPS = 20  # iterations of Newton's method; it converges in a few
 _FOLDS = 10  # of the cross-validation over speakers
+_SHARES = (80, 95, 99)  # percent of whole commands that are over the threshold
 
 Matrix = NDArray[np.float64]
 
@@ -85,6 +87,28 @@ class EndOfText:
 
 def main() -> None:
     arguments = parse_arguments()
+    calibrations = Calibrations(choose(arguments.model, []).name)
+    ends = (
+        read(arguments.from_file)
+        if arguments.from_file
+        else list(decode_all(arguments, calibrations))
+    )
+    if len({end.whole for end in ends}) < 2:
+        sys.exit("needs both whole and cut commands, and found only one kind")
+    weights = fit(columns(ends), labels(ends))
+    left_out = without_their_speaker(ends, columns(ends))
+    whole = labels(ends)
+    print(f"{arguments.model} int8: {whole.sum()} whole commands, {(~whole).sum()} cut")
+    print(align([[name, f"{weight:.3f}"] for name, weight in named(weights)]))
+    print(table(whole, left_out, calibrations.of("en").end_of_turn))
+    print(ablation(ends))
+    if arguments.json:
+        report = {"weights": dict(named(weights)), "left_out": left_out.tolist()}
+        write_json(arguments.json, report | {"ends": [asdict(end) for end in ends]})
+
+
+def decode_all(arguments: argparse.Namespace, calibrations: Calibrations) -> Iterator[EndOfText]:
+    """Yield the end of every command, whole and cut, as far as the time allows."""
     directory = model_directory(arguments.model)
     clips = load(arguments.recordings or [TEST_CLIPS], arguments.limit)
     speakers = [(clip.name, clip) for clip in clips]
@@ -95,20 +119,22 @@ def main() -> None:
     # Shuffled with a fixed seed: a run that stops early has decoded a fair sample.
     random.Random(0).shuffle(sounds)
     model = load_whisper(directory, arguments.threads)
-    calibrations = Calibrations(choose(arguments.model, []).name)
     engine = WhisperEngine(model, calibrations=calibrations)
-    ends = list(decoded(engine, sounds, 60 * arguments.minutes))
-    if len({end.whole for end in ends}) < 2:
-        sys.exit("needs both whole and cut commands, and found only one kind")
-    weights = fit(ends)
-    left_out = without_their_speaker(ends)
-    whole = np.array([end.whole for end in ends])
-    print(f"{arguments.model} int8: {whole.sum()} whole commands, {(~whole).sum()} cut")
-    print(align([[name, f"{weight:.3f}"] for name, weight in named(weights)]))
-    print(table(whole, left_out, calibrations.of("en").end_of_turn))
-    if arguments.json:
-        report = {"weights": dict(named(weights)), "left_out": left_out.tolist()}
-        write_json(arguments.json, report | {"ends": [asdict(end) for end in ends]})
+    yield from decoded(engine, sounds, 60 * arguments.minutes)
+
+
+def read(file: Path) -> list[EndOfText]:
+    """Return the ends of an earlier run."""
+    return [
+        EndOfText(
+            **each
+            | {
+                "scores": EndOfTextScores(**each["scores"]),
+                "prosody": Prosody(**each["prosody"]),
+            }
+        )
+        for each in json.loads(file.read_text())["ends"]
+    ]
 
 
 def parse_arguments() -> argparse.Namespace:
@@ -120,6 +146,13 @@ def parse_arguments() -> argparse.Namespace:
         type=float,
         default=8.0,
         help="minutes after which no decode is started (default: %(default)s)",
+    )
+    flags.add_argument(
+        "--from",
+        dest="from_file",
+        type=Path,
+        metavar="FILE",
+        help="fit the decodes that --json wrote earlier; decode nothing",
     )
     return flags.parse_args()
 
@@ -179,15 +212,18 @@ def decoded(
     progress("")
 
 
-def fit(ends: Sequence[EndOfText]) -> Matrix:
-    """Fit the weights of the constant and of the features by Newton's method."""
-    signs, whole = columns(ends), np.array([end.whole for end in ends], np.float64)
+def fit(signs: Matrix, labels: NDArray[np.bool_]) -> Matrix:
+    """Fit the weights of the constant and of the features by Newton's method.
+
+    Args:
+        signs: a row per end, from columns().
+        labels: whether each end is that of a whole command.
+    """
+    whole = labels.astype(np.float64)
     # Scale by the standard deviations, so that the ridge penalises all weights alike.
     units = np.array([1.0, *signs[:, 1:].std(axis=0)])
     signs = signs / units
-    # Weight both classes equally, which is about how often each occurs in real speech.
-    share = whole.mean()
-    counts = np.where(whole > 0, 0.5 / share, 0.5 / (1 - share))
+    counts = balance(labels)
     ridge = _RIDGE * np.diag([0.0, *np.ones(signs.shape[1] - 1)])
     weights = np.zeros(signs.shape[1])
     for _ in range(_STEPS):
@@ -199,22 +235,82 @@ def fit(ends: Sequence[EndOfText]) -> Matrix:
     return fitted
 
 
-def without_their_speaker(ends: Sequence[EndOfText]) -> Matrix:
+def balance(labels: NDArray[np.bool_]) -> Matrix:
+    """Weight both classes equally, which is about how often each occurs in real speech."""
+    share = labels.mean()
+    counts: Matrix = np.where(labels, 0.5 / share, 0.5 / (1 - share))
+    return counts
+
+
+def without_their_speaker(ends: Sequence[EndOfText], signs: Matrix) -> Matrix:
     """Return the score of each end by weights that were fitted without its speaker."""
     speakers = sorted({end.speaker for end in ends})
     fold = {speaker: number % _FOLDS for number, speaker in enumerate(speakers)}
     folds = np.array([fold[end.speaker] for end in ends])
-    found = np.zeros(len(ends))
+    found, whole = np.zeros(len(ends)), labels(ends)
     for number in range(_FOLDS):
-        others = [end for end, own in zip(ends, folds, strict=True) if own != number]
-        if (folds == number).any():
-            found[folds == number] = (columns(ends) @ fit(others))[folds == number]
+        own = folds == number
+        if own.any():
+            found[own] = signs[own] @ fit(signs[~own], whole[~own])
     return found
 
 
 def columns(ends: Sequence[EndOfText]) -> Matrix:
     """Return a row per end: the constant 1 and the features."""
     return np.array([[1.0, *end.features] for end in ends])
+
+
+def labels(ends: Sequence[EndOfText]) -> NDArray[np.bool_]:
+    return np.array([end.whole for end in ends])
+
+
+def ablation(ends: Sequence[EndOfText]) -> str:
+    """Format what is lost without features: first each alone, then one after the other.
+
+    The loss is that of scores by weights from other speakers. Its change has a standard error
+    by speakers.
+    """
+    whole, signs = labels(ends), columns(ends)
+    rows = [["without", "loss", "change", "+-", *(f"cut at {share}%" for share in _SHARES)]]
+
+    def scored(kept: Sequence[int]) -> Matrix:
+        return without_their_speaker(ends, signs[:, [0, *(1 + at for at in kept)]])
+
+    def row(name: str, found: Matrix) -> None:
+        changes = losses(found, whole) - losses(everything, whole)
+        by_speaker: dict[str, float] = {}
+        for end, change in zip(ends, changes.tolist(), strict=True):
+            by_speaker[end.speaker] = by_speaker.get(end.speaker, 0.0) + change
+        error = float(np.std(list(by_speaker.values())) * len(by_speaker) ** 0.5 / len(ends))
+        cut = (
+            100 * float((found[~whole] >= np.quantile(found[whole], 1 - share / 100)).mean())
+            for share in _SHARES
+        )
+        loss, change = losses(found, whole).mean(), changes.mean()
+        rows.append(
+            [name, f"{loss:.4f}", f"{change:+.4f}", f"{error:.4f}", *(f"{c:.1f}%" for c in cut)]
+        )
+
+    features = turn_classifier.FEATURES
+    kept = list(range(len(features)))
+    everything = scored(kept)
+    row("nothing", everything)
+    for at in kept:
+        row(features[at], scored([other for other in kept if other != at]))
+    rows.append(["one after the other"])
+    while len(kept) > 1:
+        tried = {at: scored([other for other in kept if other != at]) for at in kept}
+        gone = min(tried, key=lambda at: float(losses(tried[at], whole).mean()))
+        kept.remove(gone)
+        row(f"and {features[gone]}", tried[gone])
+    return align(rows)
+
+
+def losses(found: Matrix, whole: NDArray[np.bool_]) -> Matrix:
+    """Return the log loss of each end, with both classes weighted equally."""
+    signed = np.where(whole, found, -found)
+    lost: Matrix = balance(whole) * np.logaddexp(0.0, -signed)
+    return lost
 
 
 def named(weights: Matrix) -> list[tuple[str, float]]:
