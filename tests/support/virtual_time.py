@@ -18,6 +18,7 @@ import numpy as np
 from wyoming_faster_whisper.audio.pcm import PcmFormat, Samples
 from wyoming_faster_whisper.engine.protocol import DecodeOptions, Job, Transcript
 from wyoming_faster_whisper.engine.queue import Worker
+from wyoming_faster_whisper.engine.recognizer import ServedModel
 from wyoming_faster_whisper.session.events import Answer, Event
 from wyoming_faster_whisper.session.record import UtteranceRecord
 from wyoming_faster_whisper.session.request import Offer, Request
@@ -142,12 +143,6 @@ class SlowEngine(FakeEngine):
         awake.set()
 
 
-@dataclass(frozen=True)
-class _Model:
-    name: str = "base"
-    languages: tuple[str, ...] = ("de", "en")
-
-
 @dataclass
 class Said:
     """What the session sent to its client; times in seconds of the virtual clock."""
@@ -194,7 +189,7 @@ class House:
         self.engine = SlowEngine(seconds, say) if say else SlowEngine(seconds)
         self.worker = Worker(lambda: self.engine)
         self.shared = {"guess_after": 0.13, **shared}
-        self.offer = Offer([_Model()], DecodeOptions(language=language))
+        self.offer = Offer([ServedModel("base", ("de", "en"))], DecodeOptions(language=language))
 
     async def __aenter__(self) -> House:
         self.worker.start()

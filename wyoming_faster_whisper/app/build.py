@@ -2,14 +2,32 @@
 
 from __future__ import annotations
 
+import logging
 from ipaddress import ip_network
 
 from ..config.settings import Settings
 from ..engine.protocol import DecodeOptions
+from ..engine.recognizer import ServedModel
+from ..models.languages import means_detect, normalise
 from ..speech.endpointing import TurnRules
 from ..speech.segmenter import SpeechRules
 from ..transports.admission import Admission
 from ..transports.lifecycle import ClientLimits
+
+_LOGGER = logging.getLogger(__name__)
+
+
+def default_language(settings: Settings, model: ServedModel) -> str | None:
+    """Return the language for requests that name none; None = detect."""
+    wanted = settings.language
+    detected = None if len(model.languages) > 1 else model.languages[0]
+    if means_detect(wanted):
+        return detected
+    code = normalise(wanted, model.languages)
+    if code is None:
+        _LOGGER.warning("--language is %s, which model %s does not support", wanted, model.name)
+        return detected
+    return code
 
 
 def decode_options(settings: Settings, language: str | None) -> DecodeOptions:

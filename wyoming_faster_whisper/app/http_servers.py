@@ -13,8 +13,8 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from ..engine.queue import Worker
+from ..engine.recognizer import ServedModel
 from ..errors import SettingError
-from ..models import Model
 from ..session.session import SessionContext
 from ..transports.admission import Admission
 from ..transports.lifecycle import ClientLimits
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
 def make_web(
     shared: SessionContext,
-    model: Model,
+    model: ServedModel,
     *,
     names: tuple[str, ...],
     limits: ClientLimits,

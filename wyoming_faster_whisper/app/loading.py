@@ -1,4 +1,4 @@
-"""Turn model names into engines: choose the models at once, load them later."""
+"""Load Whisper models: from directories to engines."""
 
 from __future__ import annotations
 
@@ -13,22 +13,18 @@ from ..config.settings import Settings
 from ..engine.protocol import Engine
 from ..engine.router import Router
 from ..engine.whisper.tuning import Tuned
-from ..errors import ModelError, NoMemory, SettingError, counted
+from ..errors import ModelError, NoMemory, counted
 from ..models import (
-    AUTO,
     Measurements,
     Model,
     auto,
-    canonical,
-    choose,
-    choose_auto,
     fault,
     is_distilled,
     locate,
     locate_tokenizer,
     size_of,
 )
-from ..models.languages import ENGLISH, MULTILINGUAL_V3, means_detect, normalise
+from ..models.languages import ENGLISH
 from .probe import check_backend, is_ordinary
 
 _LOGGER = logging.getLogger(__name__)
@@ -45,61 +41,6 @@ class CTranslate2Model(Protocol):
     def device(self) -> str: ...
     @property
     def num_workers(self) -> int: ...
-
-
-def choose_models(settings: Settings, folders: Sequence[Path]) -> list[Model]:
-    """Choose the models to serve, the default first. Quick; does not use the network.
-
-    Args:
-        settings: the server's settings.
-        folders: data folders; the first holds the decode times measured on this machine.
-
-    Raises:
-        ModelError: a model name is unknown.
-        SettingError: a model was given twice.
-    """
-    models: list[Model] = []
-    for name in settings.model:
-        if canonical(name) == AUTO:
-            model = choose_auto(
-                folders,
-                auto.Machine(
-                    memory=hardware.available_memory(),
-                    arm=hardware.is_arm(),
-                    # Only CTranslate2, which is imported later, can resolve the device "auto". It
-                    # counts as a CPU here: a model chosen for a CPU also runs on a GPU, but not
-                    # the other way round.
-                    gpu=settings.device.startswith("cuda") and hardware.may_have_gpu(),
-                    compute_type=settings.compute_type,
-                ),
-                device=settings.device,
-                language=_spoken(settings),
-                download_budget=0 if settings.local_files_only else settings.model_budget,
-            )
-        else:
-            model = choose(name, folders)
-        if model.name in (other.name for other in models):
-            raise SettingError(f"--model {model.name} is given twice")
-        models.append(model)
-        if is_distilled(model.name):
-            _LOGGER.warning(
-                "Model %s is distilled: prompts and hotwords make it less accurate, "
-                "so it gets none",
-                model.name,
-            )
-    return models
-
-
-def default_language(settings: Settings, model: Model) -> str | None:
-    """Return the language for requests that name none; None = detect."""
-    wanted = settings.language
-    if means_detect(wanted):
-        return None if model.multilingual else model.languages[0]
-    code = normalise(wanted, model.languages)
-    if code is None:
-        _LOGGER.warning("--language is %s, which model %s does not support", wanted, model.name)
-        return None if model.multilingual else model.languages[0]
-    return code
 
 
 def load_engines(
@@ -282,9 +223,3 @@ def remember(
             figures.write(size, auto.Measurement(choice.seconds, threads))
 
     return measured
-
-
-def _spoken(settings: Settings) -> str | None:
-    return (
-        None if means_detect(settings.language) else normalise(settings.language, MULTILINGUAL_V3)
-    )

@@ -38,8 +38,8 @@ from ..transports.wyoming.info import build_info
 from ..transports.wyoming.listener import Listener
 from . import build
 from .http_servers import make_metrics, make_web
-from .loading import choose_models, default_language, load_engines
 from .log import UtteranceLog
+from .whisper import faster_whisper
 
 if TYPE_CHECKING:
     from ..biasing.cache import NameCache
@@ -94,10 +94,10 @@ class Service:
             if settings.tls_cert
             else None
         )
-        self._folders = list(
+        folders = list(
             data_folders(settings.data_dir or [str(default_data_dir)], settings.download_dir)
         )
-        self.models = choose_models(settings, self._folders)
+        self._recognizer = faster_whisper(settings, folders, loaded=self._set_up_vad)
         self._make_engine = load
         self._load_vad = load_vad
         self._limits = limits or build.limits(settings)
@@ -114,8 +114,9 @@ class Service:
         self._metrics: Metrics | None = None
         self._metrics_server: HttpServer | None = None
         self._model_memory = 0  # bytes
-        language = default_language(settings, self.models[0]) or "en"
-        self._names = _name_cache(settings, self.models[0].name, language)
+        default_model = self._recognizer.models[0]
+        self._language = build.default_language(settings, default_model)
+        self._names = _name_cache(settings, default_model.name, self._language or "en")
         self.metrics_url: str | None = None  # None before start() and without --metrics-port
 
     @property
@@ -159,7 +160,7 @@ class Service:
         self._listener = Listener(
             shared,
             build_info(
-                self.models,
+                self._recognizer,
                 endpointing=build.turn_rules(settings).server_endpointing(None),
                 partials=settings.partials != "off",
             ).event(),
@@ -169,7 +170,7 @@ class Service:
             tls=self._tls,
         )
         self._address = await self._listener.start(self._address)
-        names = ", ".join(model.name for model in self.models)
+        names = ", ".join(model.name for model in self._recognizer.models)
         _LOGGER.info("Listening on %s with model %s", self._address, names)
         if self._metrics_server is not None and settings.metrics_port is not None:
             self.metrics_url = await self._metrics_server.start(
@@ -275,7 +276,7 @@ class Service:
         self._page_server = await asyncio.to_thread(
             make_web,
             shared,
-            self.models[0],
+            self._recognizer.models[0],
             names=settings.web_names,
             limits=self._limits,
             admission=build.admission(settings),
@@ -311,8 +312,8 @@ class Service:
             worker=worker,
             vad=vad,
             offer=Offer(
-                self.models,
-                build.decode_options(settings, default_language(settings, self.models[0])),
+                self._recognizer.models,
+                build.decode_options(settings, self._language),
                 home_names=tuple if names is None else (lambda: names.names),
             ),
             rules=build.speech_rules(settings),
@@ -350,7 +351,7 @@ class Service:
         # The VAD is loaded after the weights, whose loading is the peak of memory use. Audio
         # that has been waiting then passes the VAD into the queue, and can serve as warm-up.
         before = hardware.resident_memory()
-        engine = load_engines(self.models, self._settings, self._folders, loaded=self._set_up_vad)
+        engine = self._recognizer.load()
         self._model_memory = max(0, hardware.resident_memory() - before)
         return engine
 

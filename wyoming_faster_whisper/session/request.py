@@ -5,9 +5,10 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Any, Protocol
+from typing import Any
 
 from ..engine.protocol import DecodeOptions
+from ..engine.recognizer import ServedModel
 from ..engine.remote.protocol import RELAYED
 from ..errors import printable
 from ..models.languages import means_detect, normalise
@@ -17,16 +18,6 @@ _LOGGER = logging.getLogger(__name__)
 # Longer lists of hotwords are cut: the decoder's prompt holds only some 200 tokens anyway.
 MOST_NAMES = 500
 LONGEST_NAME = 100  # characters
-
-
-class ServedModel(Protocol):
-    """A model that this server offers."""
-
-    @property
-    def name(self) -> str: ...  # as in Info
-
-    @property
-    def languages(self) -> tuple[str, ...]: ...  # Whisper's language codes
 
 
 @dataclass(frozen=True, slots=True)

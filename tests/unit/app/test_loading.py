@@ -1,4 +1,4 @@
-"""Choice of the model from the settings and the machine."""
+"""Loading of models: memory, threads, batches, and what is measured."""
 
 from __future__ import annotations
 
@@ -11,66 +11,19 @@ from pathlib import Path
 import pytest
 
 from wyoming_faster_whisper.app.loading import (
-    choose_models,
     largest_batch,
     load_engines,
     reload,
     remember,
     workers_for,
 )
+from wyoming_faster_whisper.app.whisper import choose_models
 from wyoming_faster_whisper.config.settings import Settings
 from wyoming_faster_whisper.engine.whisper.tuning import Tuned
 from wyoming_faster_whisper.errors import ModelError, NoMemory
 from wyoming_faster_whisper.models import Measurements
 
-
-def chosen(tmp_path: Path, language: str = "auto", device: str = "cpu") -> str:
-    settings = Settings(language=language, device=device)
-    return choose_models(settings, [tmp_path])[0].name
-
-
-@pytest.fixture(autouse=True)
-def plain_machine(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("wyoming_faster_whisper.hardware.available_memory", lambda: 8000.0)
-    monkeypatch.setattr("wyoming_faster_whisper.hardware.is_arm", lambda: False)
-    monkeypatch.setattr("wyoming_faster_whisper.models.packages.PACKAGED", {})
-
-
-@pytest.mark.parametrize("language", ["en", "en_GB", " EN-us"])
-def test_an_english_only_model_may_be_chosen_for_any_english_tag(
-    tmp_path: Path, language: str
-) -> None:
-    put_model(tmp_path / "base.en")
-    assert chosen(tmp_path, language) == "base.en"
-
-
-def test_auto_may_be_written_in_any_case(tmp_path: Path) -> None:
-    assert choose_models(Settings(model=("Auto",)), [tmp_path])[0].name == "base-int8"
-
-
-@pytest.mark.parametrize("language", ["auto", "de", "und"])
-def test_an_english_only_model_is_not_chosen_for_other_languages(
-    tmp_path: Path, language: str
-) -> None:
-    put_model(tmp_path / "base.en")
-    assert chosen(tmp_path, language) == "base-int8"
-
-
-@pytest.mark.parametrize(
-    ("device", "there", "name"),
-    [
-        ("cuda", True, "small"),
-        ("cuda:1", True, "small"),
-        ("cuda", False, "base-int8"),  # falls back to the CPU
-        ("auto", True, "base-int8"),
-        ("cpu", True, "base-int8"),
-    ],
-)
-def test_a_gpu_counts_only_if_it_is_present_and_requested(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, device: str, there: bool, name: str
-) -> None:
-    monkeypatch.setattr("wyoming_faster_whisper.hardware.may_have_gpu", lambda: there)
-    assert chosen(tmp_path, device=device) == name
+from .made import put_model
 
 
 def test_a_model_that_does_not_fit_is_refused_with_both_figures(
@@ -87,16 +40,6 @@ def test_a_model_that_does_not_fit_is_refused_with_both_figures(
         "medium needs about 2385 MB of memory, but 1000 MB are available; choose a smaller "
         "model with --model"
     )
-
-
-def test_auto_chooses_a_smaller_model_if_memory_is_short(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    for name in ("tiny", "base"):
-        put_model(tmp_path / name)
-    assert chosen(tmp_path) == "base"
-    monkeypatch.setattr("wyoming_faster_whisper.hardware.available_memory", lambda: 300.0)
-    assert chosen(tmp_path) == "tiny"
 
 
 @dataclass(frozen=True)
@@ -128,12 +71,6 @@ def test_the_largest_batch_follows_from_the_workers_or_the_operator(
     wanted: int | str, weights: Weights, largest: int
 ) -> None:
     assert largest_batch(wanted, weights) == largest
-
-
-def put_model(directory: Path) -> None:
-    directory.mkdir()
-    for name in ("model.bin", "config.json"):
-        (directory / name).touch()
 
 
 def test_a_model_is_reloaded_only_if_there_is_enough_memory(

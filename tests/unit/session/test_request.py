@@ -7,15 +7,15 @@ import logging
 import pytest
 
 from wyoming_faster_whisper.engine.protocol import DecodeOptions
-from wyoming_faster_whisper.models import Model
+from wyoming_faster_whisper.engine.recognizer import ServedModel
 from wyoming_faster_whisper.models.languages import ENGLISH, MULTILINGUAL
 from wyoming_faster_whisper.session.request import MOST_NAMES, Offer, Request
 
-BASE = Model("base", MULTILINGUAL)
-TINY_EN = Model("tiny.en", ENGLISH)
+BASE = ServedModel("base", MULTILINGUAL)
+TINY_EN = ServedModel("tiny.en", ENGLISH)
 
 
-def accepted(request: Request, *models: Model, **options: object) -> DecodeOptions:
+def accepted(request: Request, *models: ServedModel, **options: object) -> DecodeOptions:
     return Offer(models or (BASE,), DecodeOptions(**options)).accept(request, "client")  # type: ignore[arg-type]
 
 

@@ -14,7 +14,7 @@ from pathlib import Path
 
 from ... import hardware
 from ...app import probe
-from ...app.loading import choose_models
+from ...app.whisper import choose_models
 from ...config.settings import Settings
 from ...errors import ModelError
 from ...models import Measurements, is_at_hand, size_of

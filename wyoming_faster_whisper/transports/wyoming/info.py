@@ -2,19 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
 from wyoming.info import AsrModel, AsrProgram, Attribution, Info
 
 from ... import __version__
-from ...models import Model
+from ...engine import recognizer as offered
 
-# Home Assistant names its entity after the program. The add-on's health check looks for it too.
+# Home Assistant names its entity after the program, and the add-on's health check looks for it.
+# As in the reference server, it is the same for every speech-to-text library.
 PROGRAM = "faster-whisper"
 
 
 def build_info(
-    models: Sequence[Model], *, endpointing: bool = False, partials: bool = False
+    recognizer: offered.Recognizer, *, endpointing: bool = False, partials: bool = False
 ) -> Info:
     """Describe this program and its models.
 
@@ -23,7 +22,7 @@ def build_info(
     still loading.
 
     Args:
-        models: the models to offer, the default first.
+        recognizer: the speech-to-text library and its models.
         endpointing: whether the server ends every turn, so that clients need no VAD.
         partials: whether partial text is sent before the transcript.
     """
@@ -31,27 +30,27 @@ def build_info(
         asr=[
             AsrProgram(
                 name=PROGRAM,
-                description="Whisper on CTranslate2",
-                attribution=Attribution(
-                    name="SYSTRAN", url="https://github.com/SYSTRAN/faster-whisper"
-                ),
+                description=recognizer.description or None,
+                attribution=_attribution(recognizer.attribution),
                 installed=True,
                 version=__version__,
                 models=[
                     AsrModel(
                         name=model.name,
-                        description=f"Whisper {model.name}",
-                        attribution=Attribution(
-                            name="OpenAI", url="https://github.com/openai/whisper"
-                        ),
+                        description=model.description or None,
+                        attribution=_attribution(model.attribution),
                         installed=True,
                         version=None,
                         languages=sorted(model.languages),
                     )
-                    for model in models
+                    for model in recognizer.models
                 ],
                 supports_transcript_streaming=partials,
                 requires_external_vad=not endpointing,
             )
         ]
     )
+
+
+def _attribution(credit: offered.Attribution) -> Attribution:
+    return Attribution(name=credit.name, url=credit.url)

@@ -1,0 +1,12 @@
+"""Models made for tests."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+
+def put_model(directory: Path) -> None:
+    """Make a directory that passes for a model."""
+    directory.mkdir()
+    for name in ("model.bin", "config.json"):
+        (directory / name).touch()

@@ -1,0 +1,54 @@
+"""Recognizer: what a speech-to-text library offers, before a model is loaded. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from ..errors import ModelError
+from .protocol import Engine
+
+
+@dataclass(frozen=True, slots=True)
+class Attribution:
+    """Who made a library or a model."""
+
+    name: str = ""
+    url: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class ServedModel:
+    """A model, as clients are told of it.
+
+    Raises:
+        ModelError: the model has no language.
+    """
+
+    name: str  # by which a request can choose it
+    languages: tuple[str, ...]  # Whisper's language codes; the first is the default
+    description: str = ""
+    attribution: Attribution = Attribution()
+
+    def __post_init__(self) -> None:
+        if not self.languages:
+            raise ModelError(f"model {self.name} has no language")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Recognizer:
+    """A speech-to-text library with the models that it offers.
+
+    Raises:
+        ModelError: there is no model.
+    """
+
+    models: tuple[ServedModel, ...]  # the default first
+    # Loads all models. It runs in a thread, may take minutes, and runs again after a hang.
+    load: Callable[[], Engine]
+    description: str = ""
+    attribution: Attribution = Attribution()
+
+    def __post_init__(self) -> None:
+        if not self.models:
+            raise ModelError("the speech-to-text library offers no model")
