@@ -52,6 +52,7 @@ async def test_the_page_can_query_the_model_and_its_languages(serve: Serve) -> N
     about = json.loads((await get(address(server), "/about")).text)
     assert about["model"] == "base"
     assert about["ready"] is True
+    assert about["streams"] is True
     assert "de" in about["languages"]
 
 

@@ -18,7 +18,7 @@ import numpy as np
 from wyoming_faster_whisper.audio.pcm import PcmFormat, Samples
 from wyoming_faster_whisper.engine.protocol import DecodeOptions, Job, Transcript
 from wyoming_faster_whisper.engine.queue import Worker
-from wyoming_faster_whisper.engine.recognizer import ServedModel
+from wyoming_faster_whisper.engine.recognizer import EVERYTHING, Capabilities, ServedModel
 from wyoming_faster_whisper.session.events import Answer, Event
 from wyoming_faster_whisper.session.record import UtteranceRecord
 from wyoming_faster_whisper.session.request import Offer, Request
@@ -172,6 +172,7 @@ class House:
         seconds: returns the duration of the decode of a job.
         say: returns the transcript of a job; by default its length.
         language: decode language; None = detect it.
+        capabilities: what the server believes of the engine.
         shared: fields of SessionContext.
     """
 
@@ -181,6 +182,7 @@ class House:
         *,
         say: Callable[[Job], Transcript] | None = None,
         language: str | None = "en",
+        capabilities: Capabilities = EVERYTHING,
         **shared: Any,
     ) -> None:
         loop = asyncio.get_running_loop()
@@ -189,7 +191,11 @@ class House:
         self.engine = SlowEngine(seconds, say) if say else SlowEngine(seconds)
         self.worker = Worker(lambda: self.engine)
         self.shared = {"guess_after": 0.13, **shared}
-        self.offer = Offer([ServedModel("base", ("de", "en"))], DecodeOptions(language=language))
+        self.offer = Offer(
+            [ServedModel("base", ("de", "en"))],
+            DecodeOptions(language=language),
+            capabilities=capabilities,
+        )
 
     async def __aenter__(self) -> House:
         self.worker.start()

@@ -21,7 +21,7 @@ MAY_IMPORT = {
     "commands": "app client config models options audio wire",
     "testing": "engine.whisper engine speech audio",
     "app": "transports.wyoming transports.http transports session engine.remote engine.whisper "
-    "engine speech biasing config models audio wire",
+    "engine speech biasing config models options audio wire",
     "transports.wyoming": "transports session engine audio wire",
     "transports.http": "transports session audio",
     "transports": "session wire",
@@ -59,6 +59,7 @@ BELONGS_TO = {
 
 # Files without I/O: they import no asyncio, thread, socket, clock or model.
 PURE = [
+    "app.limitations",
     "audio.downmix",
     "audio.highpass",
     "audio.pcm",

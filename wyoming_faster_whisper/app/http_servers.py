@@ -56,7 +56,12 @@ def make_web(
     return PageServer(
         shared,
         limits,
-        ServerDescription(model.name, model.languages, lambda: shared.worker.statistics().ready),
+        ServerDescription(
+            model.name,
+            model.languages,
+            streams=shared.offer.capabilities.continues_prefix,
+            ready=lambda: shared.worker.statistics().ready,
+        ),
         names=(own, f"{own}.local", *names),
         admission=admission,
         tls=tls,

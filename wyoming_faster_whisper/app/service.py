@@ -38,6 +38,7 @@ from ..transports.wyoming.info import build_info
 from ..transports.wyoming.listener import Listener
 from . import build
 from .http_servers import make_metrics, make_web
+from .limitations import fit
 from .log import UtteranceLog
 from .whisper import faster_whisper
 
@@ -87,7 +88,6 @@ class Service:
         load_vad: Callable[[], SpeechDetector] = Vad,
         limits: ClientLimits | None = None,
     ) -> None:
-        self._settings = settings
         self._address = Address.parse(settings.uri)
         self._tls = (
             server_context(settings.tls_cert, settings.tls_key, settings.tls_ca)
@@ -98,6 +98,10 @@ class Service:
             data_folders(settings.data_dir or [str(default_data_dir)], settings.download_dir)
         )
         self._recognizer = faster_whisper(settings, folders, loaded=self._set_up_vad)
+        settings, limitations = fit(settings, self._recognizer)
+        for limitation in limitations:
+            _LOGGER.warning("%s", limitation)
+        self._settings = settings
         self._make_engine = load
         self._load_vad = load_vad
         self._limits = limits or build.limits(settings)
@@ -315,6 +319,7 @@ class Service:
                 self._recognizer.models,
                 build.decode_options(settings, self._language),
                 home_names=tuple if names is None else (lambda: names.names),
+                capabilities=self._recognizer.capabilities,
             ),
             rules=build.speech_rules(settings),
             turns=build.turn_rules(settings),

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from .. import hardware
 from ..config.settings import Settings
-from ..engine.recognizer import Attribution, Recognizer, ServedModel
+from ..engine.recognizer import EVERYTHING, Attribution, Recognizer, ServedModel
 from ..errors import SettingError
 from ..models import AUTO, Model, auto, canonical, choose, choose_auto, is_distilled
 from ..models.languages import MULTILINGUAL_V3, means_detect, normalise
@@ -43,6 +43,7 @@ def faster_whisper(
             for model in models
         ),
         load=partial(load_engines, models, settings, folders, loaded=loaded),
+        capabilities=EVERYTHING,
         description="Whisper on CTranslate2",
         attribution=_SYSTRAN,
     )

@@ -103,7 +103,10 @@ class Transcript:
 
 
 class Engine(Protocol):
-    """Speech-to-text engine. Blocking: call it from the worker's threads only."""
+    """Speech-to-text engine. Blocking: call it from the worker's threads only.
+
+    Jobs have only the options that its recognizer's capabilities include (recognizer.py).
+    """
 
     @property
     def max_batch(self) -> int:

@@ -9,6 +9,35 @@ from ..errors import ModelError
 from .protocol import Engine
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Capabilities:
+    """What an engine does for a job besides turning its samples into text.
+
+    What is False here is never asked of the engine: no job has that option.
+    """
+
+    detects_language: bool = False  # decodes jobs without a language; its transcripts name it
+    translates: bool = False  # the task "translate"
+    takes_prompt: bool = False
+    takes_hotwords: bool = False
+    takes_beam_size: bool = False
+    continues_prefix: bool = False  # the text of a job with a prefix begins with the prefix
+    times_words: bool = False  # returns the words and their times for jobs that want them
+    scores_end: bool = False  # returns end-of-text scores for jobs that want them
+
+
+EVERYTHING = Capabilities(
+    detects_language=True,
+    translates=True,
+    takes_prompt=True,
+    takes_hotwords=True,
+    takes_beam_size=True,
+    continues_prefix=True,
+    times_words=True,
+    scores_end=True,
+)
+
+
 @dataclass(frozen=True, slots=True)
 class Attribution:
     """Who made a library or a model."""
@@ -46,6 +75,7 @@ class Recognizer:
     models: tuple[ServedModel, ...]  # the default first
     # Loads all models. It runs in a thread, may take minutes, and runs again after a hang.
     load: Callable[[], Engine]
+    capabilities: Capabilities = Capabilities()  # of all models
     description: str = ""
     attribution: Attribution = Attribution()
 

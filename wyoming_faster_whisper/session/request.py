@@ -8,7 +8,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from ..engine.protocol import DecodeOptions
-from ..engine.recognizer import ServedModel
+from ..engine.recognizer import EVERYTHING, Capabilities, ServedModel
 from ..engine.remote.protocol import RELAYED
 from ..errors import printable
 from ..models.languages import means_detect, normalise
@@ -44,13 +44,14 @@ class Offer:
     models: Sequence[ServedModel]  # the default first; not empty
     options: DecodeOptions = field(default_factory=DecodeOptions)  # defaults
     home_names: Callable[[], tuple[str, ...]] = tuple  # returns Home Assistant's current names
+    capabilities: Capabilities = EVERYTHING  # of all models
 
     def accept(
         self, request: Request, client: str, warned: set[str] | None = None
     ) -> DecodeOptions:
         """Turn a request into decode options.
 
-        An unknown model or language is logged and replaced by the default.
+        What the server cannot do is logged and replaced by the default, or left out.
 
         Args:
             client: the client's name in the log.
@@ -68,23 +69,44 @@ class Offer:
             model=model.name,
             language=language,
             candidate_languages=among,
-            word_times=request.word_times,
-            hotwords=(*request.hotwords[:MOST_NAMES], *self.home_names()[:MOST_NAMES]),
+            word_times=self._word_times(request, model, client, warned),
+            hotwords=self._hotwords(request, model, client, warned),
         )
+
+    def _word_times(
+        self, request: Request, model: ServedModel, client: str, warned: set[str]
+    ) -> bool:
+        if request.word_times and not self.capabilities.times_words:
+            _warn_once(
+                warned, "word times", f"{client}: model {model.name} gives no times of words"
+            )
+            return False
+        return request.word_times
+
+    def _hotwords(
+        self, request: Request, model: ServedModel, client: str, warned: set[str]
+    ) -> tuple[str, ...]:
+        if self.capabilities.takes_hotwords:
+            return (*request.hotwords[:MOST_NAMES], *self.home_names()[:MOST_NAMES])
+        if request.hotwords:
+            _warn_once(
+                warned,
+                "hotwords",
+                f"{client}: model {model.name} takes no names or terms; ignoring the client's",
+            )
+        return ()
 
     def _model(self, request: Request, client: str, warned: set[str]) -> ServedModel:
         named = [model for model in self.models if model.name == request.model]
         if named:
             return named[0]
         if request.model:
-            if "model" not in warned:
-                _LOGGER.warning(
-                    "%s: this server has no model %r; using %s",
-                    client,
-                    printable(request.model, 40),
-                    self.models[0].name,
-                )
-            warned.add("model")
+            _warn_once(
+                warned,
+                "model",
+                f"{client}: this server has no model {printable(request.model, 40)!r}; "
+                f"using {self.models[0].name}",
+            )
         elif request.language and not means_detect(request.language):
             for model in self.models:
                 if normalise(request.language, model.languages) is not None:
@@ -95,24 +117,35 @@ class Offer:
         self, wanted: str | None, model: ServedModel, client: str, warned: set[str]
     ) -> str | None:
         """Return the language code to decode with; None = detect the language."""
-        if len(model.languages) == 1:
-            default: str | None = model.languages[0]
-        else:
-            default = self.options.language
+        detects = len(model.languages) > 1 and self.capabilities.detects_language
+        default = self.options.language if len(model.languages) > 1 else model.languages[0]
+        if default is None and not detects:
+            default = model.languages[0]
         if not wanted:
             return default
         if means_detect(wanted):
-            return None if len(model.languages) > 1 else default
+            if detects:
+                return None
+            if len(model.languages) > 1:
+                _warn_once(
+                    warned,
+                    "detection",
+                    f"{client}: model {model.name} does not detect languages; using {default}",
+                )
+            return default
         code = normalise(wanted, model.languages)
         if code is None:
-            if "language" not in warned:
-                _LOGGER.warning(
-                    "%s: model %s does not support language %r; using %s",
-                    client,
-                    model.name,
-                    printable(wanted, 20),
-                    default or "language detection",
-                )
-            warned.add("language")
+            _warn_once(
+                warned,
+                "language",
+                f"{client}: model {model.name} does not support language "
+                f"{printable(wanted, 20)!r}; using {default or 'language detection'}",
+            )
             return default
         return code
+
+
+def _warn_once(warned: set[str], kind: str, text: str) -> None:
+    if kind not in warned:
+        warned.add(kind)
+        _LOGGER.warning("%s", text)

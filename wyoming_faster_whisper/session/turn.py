@@ -306,7 +306,8 @@ class Turn:
             self._last_speech = max(self._last_windows, now - silent)
         self._last_windows = now
         self._perform(*actions)
-        if utterance.speaking and self._decodes.decodes_here:
+        continues = self._shared.offer.capabilities.continues_prefix
+        if utterance.speaking and continues and self._decodes.decodes_here:
             self._partials.decode_if_due(self._open_segment)
 
     def _open_segment(self) -> Segment | None:

@@ -7,7 +7,7 @@ import logging
 import pytest
 
 from wyoming_faster_whisper.engine.protocol import DecodeOptions
-from wyoming_faster_whisper.engine.recognizer import ServedModel
+from wyoming_faster_whisper.engine.recognizer import Capabilities, ServedModel
 from wyoming_faster_whisper.models.languages import ENGLISH, MULTILINGUAL
 from wyoming_faster_whisper.session.request import MOST_NAMES, Offer, Request
 
@@ -86,3 +86,55 @@ def test_a_client_is_warned_once(caplog: pytest.LogCaptureFixture) -> None:
     for name in ("large", "huge"):
         Offer([BASE]).accept(Request(model=name, language=name), "client", warned)
     assert len(caplog.records) == 2
+
+
+def test_a_model_without_names_gets_none_with_one_warning(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    offer = Offer([BASE], home_names=lambda: ("Nanit",), capabilities=Capabilities())
+    warned: set[str] = set()
+    for _ in range(2):
+        assert offer.accept(Request(hotwords=("Ecobee",)), "client", warned).hotwords == ()
+    assert caplog.messages == [
+        "client: model base takes no names or terms; ignoring the client's"
+    ]
+
+
+def test_a_model_without_word_times_is_asked_for_none_with_one_warning(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    assert accepted(Request(word_times=True)).word_times
+    offer = Offer([BASE], capabilities=Capabilities())
+    warned: set[str] = set()
+    for _ in range(2):
+        assert not offer.accept(Request(word_times=True), "client", warned).word_times
+    assert caplog.messages == ["client: model base gives no times of words"]
+
+
+def test_names_of_the_home_cause_no_warning_for_a_client(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    offer = Offer([BASE], home_names=lambda: ("Nanit",), capabilities=Capabilities())
+    assert offer.accept(Request(), "client").hotwords == ()
+    assert caplog.messages == []
+
+
+def test_without_detection_auto_is_the_default_with_one_warning(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    warned: set[str] = set()
+    offer = Offer([BASE], DecodeOptions(language="de"), capabilities=Capabilities())
+    for _ in range(2):
+        assert offer.accept(Request(language="auto"), "client", warned).language == "de"
+    assert caplog.messages == ["client: model base does not detect languages; using de"]
+
+
+def test_without_detection_a_request_that_names_no_language_gets_the_models_first() -> None:
+    offer = Offer([BASE], capabilities=Capabilities())
+    assert offer.accept(Request(), "client").language == MULTILINGUAL[0]
+
+
+def test_a_single_language_needs_no_detection(caplog: pytest.LogCaptureFixture) -> None:
+    offer = Offer([TINY_EN], capabilities=Capabilities())
+    assert offer.accept(Request(language="auto"), "client").language == "en"
+    assert caplog.messages == []

@@ -15,7 +15,8 @@ import pytest
 from tests.support.calibration import ENGLISH
 from tests.support.virtual_time import House, Said, joined, run
 from wyoming_faster_whisper.audio.pcm import Samples
-from wyoming_faster_whisper.engine.protocol import Job, Transcript
+from wyoming_faster_whisper.engine.protocol import DecodeKind, Job, Transcript
+from wyoming_faster_whisper.engine.recognizer import Capabilities
 from wyoming_faster_whisper.session.events import (
     PartialText,
     SpeechStarted,
@@ -532,6 +533,17 @@ def test_partial_text_is_styled() -> None:
     )
     pieces = [notice.text for notice in said.events if isinstance(notice, PartialText)]
     assert "".join(pieces) == said.text == said.text.upper()
+
+
+def test_an_engine_that_continues_no_text_is_asked_for_finished_segments_only() -> None:
+    samples = joined(tone(6.0), silence(2.5), tone(3.0), silence(0.7))
+    said, jobs = played(samples, partials="on", say=dictated, capabilities=Capabilities())
+    assert all(job.prefix == "" for job in jobs)
+    assert all(job.kind is not DecodeKind.PARTIAL for job in jobs)
+    pieces = [event.text for event in said.events if isinstance(event, PartialText)]
+    assert len(pieces) >= 2  # the first at the long pause
+    assert "".join(pieces) == said.text
+    assert said.records[0].guess == "used"
 
 
 def test_silence_gives_transcript_start_and_stop_without_partial_text() -> None:

@@ -48,6 +48,7 @@ class ServerDescription:
 
     model: str
     languages: tuple[str, ...]  # language codes that a user can choose
+    streams: bool  # text appears during speech, not only after long pauses
     ready: Callable[[], bool]  # returns whether the model is loaded
 
 
@@ -69,7 +70,12 @@ def build_page(
 
     async def tell(request: Request) -> Response:
         return JSONResponse(
-            {"model": about.model, "languages": about.languages, "ready": about.ready()}
+            {
+                "model": about.model,
+                "languages": about.languages,
+                "streams": about.streams,
+                "ready": about.ready(),
+            }
         )
 
     app = Starlette(

@@ -1,0 +1,89 @@
+"""Settings that a recognizer cannot serve."""
+
+from __future__ import annotations
+
+import dataclasses
+
+import pytest
+
+from wyoming_faster_whisper.app.limitations import fit
+from wyoming_faster_whisper.config.settings import Settings
+from wyoming_faster_whisper.engine.recognizer import (
+    EVERYTHING,
+    Capabilities,
+    Recognizer,
+    ServedModel,
+)
+from wyoming_faster_whisper.testing import FakeEngine
+
+
+def recognizer(capabilities: Capabilities, *languages: str) -> Recognizer:
+    model = ServedModel("toy", languages or ("en",))
+    return Recognizer(models=(model,), load=FakeEngine, capabilities=capabilities)
+
+
+def settings(**given: object) -> Settings:
+    return Settings(stt_library="toy", **given)  # type: ignore[arg-type]
+
+
+LIMITED = [
+    ("translates", {"whisper_task": "translate"}, "--whisper-task is ignored; toy does not"),
+    ("takes_prompt", {"initial_prompt": "Hi."}, "--initial-prompt is ignored; toy takes no"),
+    ("takes_hotwords", {"hass_token": "s3cret"}, "--hass-token is ignored; toy takes no names"),
+    ("takes_beam_size", {"beam_size": 5}, "--beam-size is ignored; toy has no beam"),
+    ("detects_language", {"languages": ("en", "de")}, "--languages is ignored; toy does not"),
+]
+
+
+@pytest.mark.parametrize(("capability", "given", "says"), LIMITED)
+def test_a_setting_is_replaced_by_its_default_if_the_capability_lacks(
+    capability: str, given: dict[str, object], says: str
+) -> None:
+    wanted = settings(**given)
+    assert fit(wanted, recognizer(EVERYTHING)) == (wanted, [])
+    without = dataclasses.replace(EVERYTHING, **{capability: False})
+    served, warnings = fit(wanted, recognizer(without))
+    assert served == settings()
+    assert len(warnings) == 1
+    assert warnings[0].startswith(says)
+    assert "s3cret" not in warnings[0]
+
+
+def test_defaults_need_nothing() -> None:
+    assert fit(settings(), recognizer(Capabilities())) == (settings(), [])
+
+
+def test_auto_endpointing_falls_back_to_a_fixed_silence() -> None:
+    wanted = settings(vad_endpointing="auto")
+    assert fit(wanted, recognizer(EVERYTHING)) == (wanted, [])
+    served, [warning] = fit(wanted, recognizer(Capabilities()))
+    assert served.vad_endpointing == 0.7
+    assert warning == (
+        "--vad-endpointing auto needs end-of-turn scores, which toy does not have; "
+        "0.7 s of silence end a turn"
+    )
+
+
+def test_a_silence_in_seconds_needs_no_scores() -> None:
+    wanted = settings(vad_endpointing=1.5)
+    assert fit(wanted, recognizer(Capabilities())) == (wanted, [])
+
+
+def test_partial_text_comes_at_pauses_where_a_text_cannot_be_continued() -> None:
+    wanted = settings(partials="on")
+    assert fit(wanted, recognizer(EVERYTHING)) == (wanted, [])
+    served, [warning] = fit(wanted, recognizer(Capabilities()))
+    assert served == wanted
+    assert warning.startswith("--partials on sends text after long pauses only")
+
+
+def test_without_detection_the_first_language_is_the_default() -> None:
+    served, [warning] = fit(settings(), recognizer(Capabilities(), "sv", "en"))
+    assert served.language == "sv"
+    assert "decoded as sv" in warning
+
+
+@pytest.mark.parametrize(("languages", "language"), [(("sv",), "auto"), (("sv", "en"), "en")])
+def test_a_known_language_needs_no_detection(languages: tuple[str, ...], language: str) -> None:
+    wanted = settings(language=language)
+    assert fit(wanted, recognizer(Capabilities(), *languages)) == (wanted, [])
