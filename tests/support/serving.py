@@ -117,6 +117,7 @@ async def serving(
     load: Callable[[], Engine] | None = None,
     load_vad: Callable[[], SpeechDetector] = LoudnessVad,
     limits: ClientLimits | None = None,
+    real: bool = False,
 ) -> AsyncIterator[Server]:
     """Run a server until the block ends.
 
@@ -124,6 +125,7 @@ async def serving(
         folder: models are searched here; nothing is written.
         engine: decodes; released when the block ends.
         load: loads the engine, to replace or delay it.
+        real: the engine is that of the settings.
     """
     fake = engine or FakeEngine()
     # In a thread: it searches folders for models, and a test must not block the event loop.
@@ -131,7 +133,7 @@ async def serving(
         Service,
         settings,
         default_data_dir=folder,
-        load=load or (lambda: fake),
+        load=None if real else load or (lambda: fake),
         load_vad=load_vad,
         limits=limits,
     )

@@ -20,6 +20,9 @@ _NEEDS = (
     ("languages", "detects_language", "does not detect languages"),
 )
 
+# Settings that only faster-whisper reads.
+_WHISPER_ONLY = ("model_budget", "compute_type", "max_batch", "audio_context")
+
 
 def fit(settings: Settings, recognizer: Recognizer) -> tuple[Settings, list[str]]:
     """Replace the settings that a recognizer cannot serve.
@@ -55,3 +58,12 @@ def fit(settings: Settings, recognizer: Recognizer) -> tuple[Settings, list[str]
             f"{model.languages[0]}, which --language changes"
         )
     return dataclasses.replace(settings, **served), warnings
+
+
+def whisper_only(settings: Settings) -> list[str]:
+    """Return a warning for each setting that was given and that only faster-whisper has."""
+    return [
+        f"{option.flag} is ignored; only faster-whisper has it"
+        for option in options(Settings)
+        if option.name in _WHISPER_ONLY and getattr(settings, option.name) != option.default
+    ]

@@ -40,7 +40,7 @@ from . import build
 from .http_servers import make_metrics, make_web
 from .limitations import fit
 from .log import UtteranceLog
-from .whisper import faster_whisper
+from .recognizers import choose_recognizer
 
 if TYPE_CHECKING:
     from ..biasing.cache import NameCache
@@ -97,13 +97,14 @@ class Service:
         folders = list(
             data_folders(settings.data_dir or [str(default_data_dir)], settings.download_dir)
         )
-        self._recognizer = faster_whisper(settings, folders, loaded=self._set_up_vad)
+        self._recognizer = choose_recognizer(settings, folders, loaded=self._set_up_vad)
         settings, limitations = fit(settings, self._recognizer)
         for limitation in limitations:
             _LOGGER.warning("%s", limitation)
         self._settings = settings
         self._make_engine = load
         self._load_vad = load_vad
+        self._detector: SpeechDetector | None = None  # once it is loaded
         self._limits = limits or build.limits(settings)
         self._upstreams = (
             Upstreams(settings.upstream, timeout=settings.upstream_timeout)
@@ -353,17 +354,19 @@ class Service:
         if self._make_engine is not None:
             self._set_up_vad()
             return self._make_engine()
-        # The VAD is loaded after the weights, whose loading is the peak of memory use. Audio
-        # that has been waiting then passes the VAD into the queue, and can serve as warm-up.
+        # The VAD is loaded after the weights, whose loading is the peak of memory use:
+        # faster-whisper calls _set_up_vad() then. Audio that has been waiting passes the VAD into
+        # the queue, and can serve as warm-up.
         before = hardware.resident_memory()
         engine = self._recognizer.load()
+        self._set_up_vad()
         self._model_memory = max(0, hardware.resident_memory() - before)
         return engine
 
     def _set_up_vad(self) -> None:
-        if self._vad.done():
-            return  # a reload; the VAD is loaded already
-        self._loop.call_soon_threadsafe(self._vad_loaded, self._load_vad())
+        if self._detector is None:
+            self._detector = self._load_vad()
+            self._loop.call_soon_threadsafe(self._vad_loaded, self._detector)
 
 
 def _import_announcement() -> type[Announcement]:

@@ -17,6 +17,7 @@ from .. import __version__
 from ..errors import SettingError
 from ..models import SttLibrary
 from ..models.languages import MULTILINGUAL_V3, means_detect, normalise
+from .libraries import BUILT_IN, find_library
 from .options import VARIABLES, Parser, expand, options, read_values, unknown_variables
 from .settings import REFERENCE_FLAGS, Settings
 
@@ -48,6 +49,10 @@ def read_settings(argv: Sequence[str], environ: Mapping[str, str]) -> Given:
             f"this user has no home directory; models are stored in {default_data_dir(environ)}, "
             "which a restart may empty; choose a permanent folder with --data-dir"
         )
+    library = settings.stt_library
+    if library not in BUILT_IN and find_library(library) is None:
+        settings = dataclasses.replace(settings, stt_library=SttLibrary.FASTER_WHISPER)
+        warnings.append(f"--stt-library {library} is not installed; using faster-whisper")
     return Given(settings, (*warnings, *_remarks(values)))
 
 
@@ -120,13 +125,8 @@ def _check_access(settings: Settings) -> None:
 def _remarks(values: Mapping[str, Any]) -> list[str]:
     """Return a warning for each option that this server accepts but ignores."""
     remarks: list[str] = []
-    library = values.get("stt_library", SttLibrary.AUTO)
-    if library not in (SttLibrary.AUTO, SttLibrary.FASTER_WHISPER):
-        remarks.append(
-            f"--stt-library {library} is ignored; this server always uses faster-whisper"
-        )
     if values.get("sherpa_streaming"):
-        remarks.append("--sherpa-streaming is ignored; this server always uses faster-whisper")
+        remarks.append("--sherpa-streaming is ignored; --partials sends text early")
     if values.get("vad_filter"):
         remarks.append("--vad-filter is always on; the option can be removed")
     if "vad_clip" in values:

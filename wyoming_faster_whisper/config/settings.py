@@ -51,6 +51,11 @@ class Settings:
         arity=Arity.REPEATED,
         separator=",",
     )
+    stt_library: str = option(
+        "auto",
+        "speech-to-text library: faster-whisper, which auto stands for, or one that an installed "
+        "package offers; one that is not installed is replaced by faster-whisper",
+    )
     model_budget: int = option(
         300, "megabytes that --model auto may download", least=0, most=100_000, metavar="MB"
     )
@@ -384,5 +389,4 @@ class Settings:
         choices=tuple(library for library in SttLibrary if library != SttLibrary.AUTO),
         metavar="LIBRARY",
     )
-    stt_library: str = option("auto", "faster-whisper is always used", choices=tuple(SttLibrary))
-    sherpa_streaming: bool = option(False, "faster-whisper is always used")
+    sherpa_streaming: bool = option(False, "--partials sends text early")

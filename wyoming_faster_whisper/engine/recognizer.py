@@ -1,9 +1,13 @@
-"""Recognizer: what a speech-to-text library offers, before a model is loaded. Pure."""
+"""Recognizer: what a speech-to-text library offers, before a model is loaded. Pure.
+
+docs/recognizers.md shows how to write one.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from pathlib import Path
 
 from ..errors import ModelError
 from .protocol import Engine
@@ -82,3 +86,23 @@ class Recognizer:
     def __post_init__(self) -> None:
         if not self.models:
             raise ModelError("the speech-to-text library offers no model")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RecognizerSettings:
+    """The operator's settings for a recognizer."""
+
+    models: tuple[str, ...] = ("auto",)  # as in --model; "auto" = the recognizer chooses
+    folders: tuple[Path, ...]  # folders with models; downloads go into the first; not empty
+    local_files_only: bool = False  # never download
+    device: str = "cpu"  # as in --device: cpu, cuda, cuda:N or auto
+    threads: int = 1  # most threads that decode one utterance
+
+
+RecognizerFactory = Callable[[RecognizerSettings], Recognizer]
+"""Describes a library's models without loading one: quick, and without the network.
+
+Raises:
+    ImportError: the library is not installed.
+    ServerError: a setting cannot be served.
+"""

@@ -36,7 +36,7 @@ LIMITED = [
 
 
 @pytest.mark.parametrize(("capability", "given", "says"), LIMITED)
-def test_a_setting_is_replaced_by_its_default_if_the_capability_lacks(
+def test_a_setting_is_replaced_by_its_default_if_the_capability_is_missing(
     capability: str, given: dict[str, object], says: str
 ) -> None:
     wanted = settings(**given)
@@ -49,7 +49,7 @@ def test_a_setting_is_replaced_by_its_default_if_the_capability_lacks(
     assert "s3cret" not in warnings[0]
 
 
-def test_defaults_need_nothing() -> None:
+def test_default_settings_cause_no_warning() -> None:
     assert fit(settings(), recognizer(Capabilities())) == (settings(), [])
 
 

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.support.plug_ins import install
 from wyoming_faster_whisper import __version__
 from wyoming_faster_whisper.config.load import Given, default_data_dir, read_settings
 from wyoming_faster_whisper.config.options import Arity, Option, options, page
@@ -156,10 +157,6 @@ def test_an_abbreviation_of_a_new_option_must_be_unambiguous() -> None:
     ("flag", "choices"),
     [
         ("--whisper-task", "transcribe translate"),
-        (
-            "--stt-library",
-            "auto faster-whisper transformers sherpa onnx-asr funasr qwen3-asr",
-        ),
         ("--vad-clip", "faster-whisper transformers sherpa onnx-asr funasr qwen3-asr"),
     ],
 )
@@ -372,16 +369,38 @@ def test_supported_languages_are_accepted(language: str) -> None:
 def test_an_unsupported_option_of_the_reference_server_causes_a_warning() -> None:
     line = "--stt-library sherpa --sherpa-streaming --vad-filter --vad-clip"
     assert given(line).warnings == (
-        "--stt-library sherpa is ignored; this server always uses faster-whisper",
-        "--sherpa-streaming is ignored; this server always uses faster-whisper",
+        "--stt-library sherpa is not installed; using faster-whisper",
+        "--sherpa-streaming is ignored; --partials sends text early",
         "--vad-filter is always on; the option can be removed",
         "--vad-clip is always on; the option can be removed",
     )
 
 
 @pytest.mark.parametrize("library", ["auto", "faster-whisper"])
-def test_the_supported_library_causes_no_warning(library: str) -> None:
+def test_the_supported_library_causes_no_warning_and_no_lookup(
+    library: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def look_up(**_: str) -> None:
+        raise AssertionError("the metadata of installed packages was read")
+
+    monkeypatch.setattr("wyoming_faster_whisper.config.libraries.entry_points", look_up)
     assert given(f"--stt-library {library}").warnings == ()
+
+
+@pytest.mark.parametrize("library", ["sherpa", "onnx-asr", "shrepa"])
+def test_a_library_that_is_not_installed_is_faster_whisper(library: str) -> None:
+    assert read(f"--stt-library {library}").stt_library == "faster-whisper"
+    assert given(f"--stt-library {library}").warnings == (
+        f"--stt-library {library} is not installed; using faster-whisper",
+    )
+
+
+def test_a_library_of_an_installed_package_is_kept(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # Only its metadata is read: the module need not be there.
+    monkeypatch.syspath_prepend(install(tmp_path, sherpa="a_package_that_is_not_there:make"))
+    assert given("--stt-library sherpa") == Given(Settings(stt_library="sherpa"), ())
 
 
 def test_a_token_on_the_command_line_causes_no_warning() -> None:

@@ -15,6 +15,7 @@ from pathlib import Path
 from ... import hardware
 from ...app import probe
 from ...app.whisper import choose_models
+from ...config.libraries import BUILT_IN
 from ...config.settings import Settings
 from ...errors import ModelError
 from ...models import Measurements, is_at_hand, size_of
@@ -86,12 +87,16 @@ def try_libraries(code: str = _TRIAL) -> Libraries:
 def inspect_models(settings: Settings, folders: Sequence[Path]) -> list[ModelFiles]:
     """Return the models that a server with these settings would load. Blocking, no network.
 
+    Only faster-whisper's: there are none if the server uses another library.
+
     Args:
         folders: the folders of models; downloads go to the first.
 
     Raises:
         ServerError: there is no model of that name.
     """
+    if settings.stt_library not in BUILT_IN:
+        return []
     folder = folders[0]
     there = _nearest(folder)
     figures = Measurements(folder, settings.device).read()
