@@ -29,6 +29,13 @@ _INCOMPLETE = 1.4
 _FINAL_DECODE = 0.8
 
 
+# Shorter speech, such as "Hm" or "Okay" (0.22 to 0.77 s by three synthetic voices), is often
+# followed by a command after a pause. An early answer waits for it as long as a segment does
+# (segmenter.py): a speaker who gets the answer to "Okay" cannot finish the command.
+_SHORT_SPEECH = 0.8  # seconds
+_SHORT_PATIENCE = 2.5  # times early_silence
+
+
 class EndOfTurn(Enum):
     """End-of-turn class of the speech before a silence: how finished its sentence seems."""
 
@@ -63,12 +70,20 @@ class Endpointing:
     complete: float = 0.0
     likely: float = 0.0
     incomplete: float = 0.0
+    short: float = 0.0  # the same after very short speech, whatever its class
     no_speech: float = 0.0  # since the stream began, while there is no speech
     longest: float = 0.0  # since speech began
     within: float = 0.0  # silence ends the turn only in these first seconds; 0 = always
 
-    def silence_after(self, end_of_turn: EndOfTurn) -> int:
-        """Return the number of silent windows that end a turn of this end-of-turn class."""
+    def silence_after(self, end_of_turn: EndOfTurn, speech: int) -> int:
+        """Return the number of silent windows that end a turn.
+
+        Args:
+            end_of_turn: class of the speech before the silence.
+            speech: windows of speech in the turn so far.
+        """
+        if self.short and speech < windows(_SHORT_SPEECH):
+            return max(1, windows(self.short))
         seconds = {
             EndOfTurn.COMPLETE: self.complete,
             EndOfTurn.LIKELY: self.likely,
@@ -113,7 +128,11 @@ class TurnRules:
                 that the request has no sensitivity.
         """
         if not self.server_endpointing(sensitivity):
-            return Endpointing(min_silence=self.early_silence, within=_LONGEST_IN_HOME_ASSISTANT)
+            return Endpointing(
+                min_silence=self.early_silence,
+                short=_SHORT_PATIENCE * self.early_silence,
+                within=_LONGEST_IN_HOME_ASSISTANT,
+            )
         silence = self.min_silence
         if sensitivity is not None:
             silence = SENSITIVITIES.get(sensitivity, SENSITIVITIES["default"])

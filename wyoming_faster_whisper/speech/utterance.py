@@ -375,7 +375,7 @@ class Utterance:
         late = ending.within and heard > windows(ending.within)
         if not ending.min_silence or late or not self._may_end or self._end_of_turn is None:
             return None
-        needed = ending.silence_after(self._end_of_turn)
+        needed = ending.silence_after(self._end_of_turn, self._speech_windows)
         if self._probabilities[-1] >= self._rules.low_threshold:
             needed += _SPEECH_ONSET
         return EndReason.SILENCE if self._silent_windows >= needed else None

@@ -466,6 +466,19 @@ def test_silence_ends_a_live_stream_that_home_assistants_vad_does_not_end() -> N
     assert said.events == []  # speech events are sent only with endpointing on
 
 
+def test_an_interjection_gets_no_early_answer_but_waits_for_the_command() -> None:
+    samples = joined(silence(0.5), tone(0.5), silence(2.4), tone(1.5), silence(8.0))
+    said, _ = played(samples, turns=HOME)
+    assert len(said.answers) == 1
+    assert said.answers[0][0] == pytest.approx(4.9 + 2.0, abs=0.05)
+    assert said.records[0].heard > 4.9
+
+
+def test_a_single_short_word_is_answered_after_a_longer_silence() -> None:
+    said, _ = played(joined(silence(0.5), tone(0.5), silence(13.0)), turns=HOME)
+    assert said.answers[0][0] == pytest.approx(1.0 + 5.0, abs=0.05)
+
+
 @pytest.mark.parametrize(
     "way",
     [

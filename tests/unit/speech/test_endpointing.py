@@ -107,7 +107,7 @@ def test_auto_waits_longer_than_people_pause_within_a_turn(
     ending = TurnRules(auto=True).endpointing(None)
     # The VAD detects resumed speech about 0.1 s late.
     spare = 0.1 if reading is not EndOfTurn.COMPLETE else 0.0
-    assert ending.silence_after(reading) >= windows(pause + spare)
+    assert ending.silence_after(reading, 100) >= windows(pause + spare)
 
 
 def test_auto_ends_a_turn_as_soon_as_a_complete_sentence_is_decoded() -> None:
@@ -250,7 +250,7 @@ def test_only_endpointing_settings_or_a_sensitivity_let_the_server_end_a_turn() 
 
 def test_without_server_endpointing_only_early_silence_ends_a_turn() -> None:
     rules = TurnRules(early_silence=2.0, no_speech=8.0, longest=30.0)
-    assert rules.endpointing(None) == Endpointing(min_silence=2.0, within=15.0)
+    assert rules.endpointing(None) == Endpointing(min_silence=2.0, short=5.0, within=15.0)
 
 
 def test_fixed_endpointing_follows_the_settings() -> None:
@@ -277,4 +277,4 @@ def test_auto_ends_a_turn_sooner_the_more_complete_it_is() -> None:
 
 
 def test_some_silence_is_always_needed() -> None:
-    assert Endpointing(min_silence=0.001).silence_after(EndOfTurn.UNSURE) == 1
+    assert Endpointing(min_silence=0.001).silence_after(EndOfTurn.UNSURE, 100) == 1
