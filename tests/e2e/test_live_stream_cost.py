@@ -9,7 +9,7 @@ from wyoming.asr import Transcript
 from wyoming.audio import AudioChunk, AudioStart, AudioStop
 from wyoming.event import Event, async_read_event
 
-from tests.support.virtual_time import CHUNK, House, run
+from tests.support.virtual_time import CHUNK, CLIENT, House, run
 from wyoming_faster_whisper.session.session import SessionContext
 from wyoming_faster_whisper.speech.vad import SpeechDetector
 from wyoming_faster_whisper.testing import LoudnessVad, pcm16, tone
@@ -56,12 +56,12 @@ async def send_speech(
         connection = Connection(
             reader,
             asyncio.StreamWriter(transport, protocol, reader, loop),
+            CLIENT,
             context=SessionContext(
                 worker=house.worker, vad=vad, offer=house.offer, guess_after=pause
             ),
             info=Event("info"),
             limits=ClientLimits(),
-            peer="client",
         )
         serving = asyncio.create_task(connection.run())
         hears, says = await asyncio.open_connection(sock=theirs)

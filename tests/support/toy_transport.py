@@ -11,6 +11,7 @@ import contextlib
 
 from wyoming_faster_whisper.audio.pcm import PcmFormat
 from wyoming_faster_whisper.errors import ProtocolError, ServerError, TooSlow
+from wyoming_faster_whisper.principal import Principal
 from wyoming_faster_whisper.session.events import Answer, Event
 from wyoming_faster_whisper.session.session import Session, SessionContext
 from wyoming_faster_whisper.transports.admission import Admission
@@ -22,8 +23,6 @@ PCM = PcmFormat()
 class ToyClient(ClientLifecycle):
     """One client's connection."""
 
-    host = ""
-
     def __init__(
         self,
         reader: asyncio.StreamReader,
@@ -31,7 +30,7 @@ class ToyClient(ClientLifecycle):
         context: SessionContext,
         limits: ClientLimits,
     ) -> None:
-        super().__init__(context, limits, peer="toy")
+        super().__init__(context, limits, Principal("", "toy"))
         self._reader, self._writer = reader, writer
 
     async def run(self) -> None:
@@ -94,7 +93,7 @@ class ToyTransport:
         task = asyncio.current_task()
         assert task is not None
         try:
-            evicted = self._admission.admit(client.host, self.clients.values())
+            evicted = self._admission.admit(client.principal, self.clients.values())
         except ServerError as error:
             await client.refuse(error)
             return

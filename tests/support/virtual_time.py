@@ -19,6 +19,7 @@ from wyoming_faster_whisper.audio.pcm import PcmFormat, Samples
 from wyoming_faster_whisper.engine.protocol import DecodeOptions, Job, Transcript
 from wyoming_faster_whisper.engine.queue import Worker
 from wyoming_faster_whisper.engine.recognizer import EVERYTHING, Capabilities, ServedModel
+from wyoming_faster_whisper.principal import Principal
 from wyoming_faster_whisper.session.events import Answer, Event
 from wyoming_faster_whisper.session.record import UtteranceRecord
 from wyoming_faster_whisper.session.request import Offer, Request
@@ -27,6 +28,7 @@ from wyoming_faster_whisper.testing import FakeEngine, LoudnessVad, pcm16
 
 T = TypeVar("T")
 PCM = PcmFormat()
+CLIENT = Principal("127.0.0.1", "client")
 CHUNK = 320  # bytes, 10 ms: the chunk size of Home Assistant
 
 
@@ -238,7 +240,7 @@ class House:
         await asyncio.sleep(begin)
         data, started = pcm16(samples), self.loop.time()
         waiting = list(requests)
-        async with asyncio.TaskGroup() as tasks, Session(shared) as session:
+        async with asyncio.TaskGroup() as tasks, Session(shared, CLIENT) as session:
             tasks.create_task(said.hear(session))
             await session.start(PCM)
             for at in range(0, len(data), chunk):

@@ -19,6 +19,7 @@ from ..audio.recording import Recording
 from ..engine.protocol import DecodeKind, DecodeOptions, Job, Transcript
 from ..engine.queue import Worker
 from ..errors import Hung, ServerError
+from ..principal import Principal
 from ..speech.segmenter import Segment
 
 _LOGGER = logging.getLogger(__name__)
@@ -90,7 +91,7 @@ class Decodes:
             time.
         score_end: returns whether decodes that begin now also return the decoder's scores for the
             end of the text, because they may end the turn.
-        name: the client's name in the log.
+        principal: the client.
     """
 
     decodes_here = True
@@ -111,7 +112,7 @@ class Decodes:
         committed: Callable[[Segment], tuple[str, str | None]],
         names_known: Callable[[], Awaitable[object]] | None = None,
         score_end: Callable[[], bool],
-        name: str,
+        principal: Principal,
     ) -> None:
         self.begun = 0  # number of decodes that were begun
         self.client_left = False  # if True, decode only while the model is idle
@@ -124,7 +125,7 @@ class Decodes:
         self._committed = committed
         self._names_known = names_known
         self._score_end = score_end
-        self._name = name
+        self._principal = principal
         self._parts: dict[Segment, _Part] = {}  # in the order of speech
         self._language: str | None = None  # confidently detected
         self._language_seconds = 0.0  # seconds of speech in which it was detected
@@ -332,7 +333,7 @@ class Decodes:
         except Hung:
             raise  # a retry could hang the reloaded model as well
         except ServerError as error:
-            _LOGGER.debug("%s: a decode failed: %s", self._name, error)
+            _LOGGER.debug("%s: a decode failed: %s", self._principal.name, error)
         # Reported even if a long silence has closed the segment: that silence may end the turn.
         if self._parts.get(part.segment) is part:
             self._on_decoded(part.segment, text)
@@ -359,7 +360,7 @@ class Decodes:
             prefix=prefix,
             score_end=self._score_end(),
             leading_silence=segment.leading_silence,
-            owner=self._recording,
+            owner=self._principal.key,
         )
         self.begun += 1
         return await self._worker.submit(part.job)

@@ -18,6 +18,7 @@ from ..audio.recording import Recording
 from ..engine.protocol import DecodeKind, DecodeOptions, Job, Transcript
 from ..engine.queue import Worker
 from ..errors import Hung, ServerError
+from ..principal import Principal
 from ..speech.segmenter import ENOUGH, Segment
 from .text import GrowingText, local_agreement, text_after
 
@@ -38,6 +39,7 @@ class Partials:
         enabled: whether to decode the segment that is being spoken at all.
         eager: whether to decode it even while the model is busy.
         on_partial: called with every piece of committed text.
+        principal: the client.
     """
 
     def __init__(
@@ -51,6 +53,7 @@ class Partials:
         enabled: bool,
         eager: bool,
         on_partial: Callable[[str], None],
+        principal: Principal,
     ) -> None:
         self.begun = 0  # number of decodes that were begun
         self._worker = worker
@@ -61,6 +64,7 @@ class Partials:
         self._enabled = enabled
         self._eager = eager
         self._on_partial = on_partial
+        self._principal = principal
         self._decoded_samples = 0  # length of the recording at the last decode
         self._task: asyncio.Task[None] | None = None
         self._segment_start = -1  # first window of the open segment; -1 = there is none
@@ -133,7 +137,7 @@ class Partials:
                     options,
                     kind=DecodeKind.PARTIAL,
                     quick=True,
-                    owner=self._recording,
+                    owner=self._principal.key,
                     prefix=self._committed,
                     leading_silence=segment.leading_silence,
                 )

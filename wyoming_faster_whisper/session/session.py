@@ -1,6 +1,6 @@
 """Session: a client's audio stream, independent of the transport.
 
-    async with Session(context, name=peer) as session:
+    async with Session(context, principal) as session:
         await session.start(pcm)
         await session.audio(pcm, data)
         await session.stop()
@@ -32,6 +32,7 @@ from types import TracebackType
 from typing import Self
 
 from ..audio.pcm import PcmFormat
+from ..principal import Principal
 from ..speech.endpointing import EndReason
 from .audio_input import AudioMemory
 from .events import Answer, Event
@@ -72,16 +73,16 @@ class Session:
 
     Args:
         context: what all sessions share.
-        name: the client's name in the log.
+        principal: the client.
         partials: whether to yield partial text: "off", "auto" or "on"; None = as the server's
             settings say.
     """
 
     def __init__(
-        self, context: SessionContext, *, name: str = "client", partials: str | None = None
+        self, context: SessionContext, principal: Principal, *, partials: str | None = None
     ) -> None:
         self._context = context
-        self._name = name
+        self._principal = principal
         self._partials = context.partials if partials is None else partials
         self._tasks = asyncio.TaskGroup()
         self._request = Request()
@@ -96,7 +97,7 @@ class Session:
         seconds = self._turn.seconds if self._turn else 0.0
         doing = "answering" if self.answering else self._state.value
         silent = ", half closed" if self._is_half_closed else ""
-        return f"<Session {self._name}, {doing}, {seconds:.1f} s heard{silent}>"
+        return f"<Session {self._principal.name}, {doing}, {seconds:.1f} s heard{silent}>"
 
     async def __aenter__(self) -> Self:
         await self._tasks.__aenter__()
@@ -227,7 +228,7 @@ class Session:
             return  # it ended in the meantime
         _LOGGER.warning(
             "%s: the utterance reached the limit of %.0f s; answering now, dropping the rest",
-            self._name,
+            self._principal.name,
             self._context.max_seconds,
         )
         self._end_turn(turn, EndReason.FULL)
@@ -247,7 +248,7 @@ class Session:
             warned=self._warned,
             notify=self._outbox.put,
             on_end=self._turn_ended,
-            name=self._name,
+            principal=self._principal,
         )
 
     def _discard_turn(self) -> None:

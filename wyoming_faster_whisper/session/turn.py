@@ -16,6 +16,7 @@ from ..audio.pcm import SAMPLE_RATE, PcmFormat
 from ..engine.protocol import DecodeOptions, Transcript
 from ..engine.queue import Worker
 from ..engine.remote.protocol import Upstreams
+from ..principal import Principal
 from ..speech import utterance
 from ..speech.endpointing import EndOfTurn, EndReason, TurnRules
 from ..speech.hysteresis import WINDOW, Probabilities, windows
@@ -103,7 +104,7 @@ class Turn:
         warned: kinds of warnings already logged for this client.
         notify: sends an event to the client, without waiting.
         on_end: called when the server ends the turn. The callee must answer it.
-        name: the client's name in the log.
+        principal: the client.
     """
 
     def __init__(
@@ -117,14 +118,14 @@ class Turn:
         warned: set[str],
         notify: Callable[[Event], None],
         on_end: Callable[[Turn, EndReason], None],
-        name: str,
+        principal: Principal,
     ) -> None:
         self._shared = shared
         self._sends_partials = partials != "off"
         self._warned = warned
         self._notify = notify
         self._on_end = on_end
-        self._name = name
+        self._principal = principal
         self._clock = asyncio.get_running_loop().time
         self._last_speech: float | None = None  # time when the last speech arrived
         self._last_windows = self._clock()  # time when the last VAD windows arrived
@@ -150,6 +151,7 @@ class Turn:
             enabled=partials != "off",
             eager=partials == "on",
             on_partial=self._send_partial,
+            principal=principal,
         )
         decodes = Decodes(
             shared.worker,
@@ -161,7 +163,7 @@ class Turn:
             committed=self._partials.committed,
             names_known=None if shared.names is None else shared.names.wait,
             score_end=self._text_may_end_turn,
-            name=name,
+            principal=principal,
         )
         self._tasks = tasks
         self._classification: asyncio.Task[None] | None = None  # of the last text, in a thread
@@ -290,7 +292,7 @@ class Turn:
             self._notify(TranscriptStopped())
 
     def _options(self) -> DecodeOptions:
-        return self._shared.offer.accept(self.request, self._name, self._warned)
+        return self._shared.offer.accept(self.request, self._principal.name, self._warned)
 
     def _on_probabilities(self, probabilities: Probabilities) -> None:
         utterance = self._utterance
@@ -399,7 +401,7 @@ class Turn:
         now = self._clock()
         waited = None if self._last_speech is None or not parts else now - self._last_speech
         return UtteranceRecord(
-            client=self._name,
+            client=self._principal.name,
             ended=why.value,
             heard=self.seconds,
             wait=waited,

@@ -1,4 +1,4 @@
-"""Admission control: by network, number of clients, and number of clients per address. Pure."""
+"""Admission control: by network, number of clients, and number of clients per principal. Pure."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import Protocol, TypeVar
 
 from ..errors import Busy, NotAllowed, counted
+from ..principal import Principal
 
 Network = ipaddress.IPv4Network | ipaddress.IPv6Network
 
@@ -16,7 +17,7 @@ class ConnectedClient(Protocol):
     """A connected client, as admission control sees it."""
 
     @property
-    def host(self) -> str: ...  # address from normalised_host(); "" if it has none
+    def principal(self) -> Principal: ...
 
     @property
     def silent(self) -> bool: ...  # True if it has never sent a complete event
@@ -38,8 +39,8 @@ class Admission:
 
     Args:
         max_connections: maximum number of clients at the same time.
-        max_per_address: maximum number of them from one address; 0 = no limit. All microphones
-            of a Home Assistant come from one address.
+        max_per_address: maximum number of them with the same principal key, today an address;
+            0 = no limit. All microphones of a Home Assistant come from one address.
         allowed_networks: networks whose clients may connect; () = all. Loopback addresses may
             always connect, otherwise the health check would fail.
     """
@@ -48,31 +49,29 @@ class Admission:
     max_per_address: int = 0
     allowed_networks: tuple[Network, ...] = ()
 
-    def admit(self, host: str, connected: Iterable[C]) -> C | None:
+    def admit(self, principal: Principal, connected: Iterable[C]) -> C | None:
         """Admit a new client, and choose the client to evict for it if a limit is reached.
 
         The oldest connection that never sent an event is evicted first, then the client that has
         been idle longest, if it has been idle for 10 s. So connections that are only held open
-        cannot lock other clients out.
+        cannot lock other clients out. Check its network first: see check_network().
 
         Args:
-            host: address of the new client; "" if it has none.
+            principal: the new client.
             connected: all connected clients, oldest connection first.
 
         Returns:
             The client to evict, or None. The caller must close that connection.
 
         Raises:
-            NotAllowed: the address is in no allowed network.
             Busy: a limit is reached and no client can be evicted.
         """
-        self.check_network(host)
-        clients = list(connected)
-        same_address = [client for client in clients if client.host == host]
-        if host and self.max_per_address and len(same_address) >= self.max_per_address:
+        clients, key = list(connected), principal.key
+        own = [client for client in clients if client.principal.key == key]
+        if key and self.max_per_address and len(own) >= self.max_per_address:
             evictable, reason = (
-                same_address,
-                f"too many connections from {host} ({counted(len(same_address), 'client')})",
+                own,
+                f"too many connections from {key} ({counted(len(own), 'client')})",
             )
         elif len(clients) >= self.max_connections:
             evictable, reason = (
@@ -89,7 +88,7 @@ class Admission:
         return idlest
 
     def check_network(self, host: str) -> None:
-        """Check only whether an address is in an allowed network.
+        """Check whether an address is in an allowed network.
 
         Args:
             host: address of the client; "" if it has none, which is always allowed.

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
 from ..errors import ServerError, TooSlow
+from ..principal import Principal
 from ..session.events import Answer, Event
 from ..session.session import Session, SessionContext
 from .wyoming.framing import FrameLimits
@@ -40,7 +41,7 @@ class ClientLifecycle:
     Args:
         context: what all sessions share.
         limits: the limits to enforce.
-        peer: the client's name in the log.
+        principal: the client.
         disconnect_error: exception that reading and writing raise after the client has left.
     """
 
@@ -48,13 +49,13 @@ class ClientLifecycle:
         self,
         context: SessionContext,
         limits: ClientLimits,
+        principal: Principal,
         *,
-        peer: str,
         disconnect_error: type[Exception] = OSError,
     ) -> None:
         self._context = context
         self._limits = limits
-        self._peer = peer
+        self.principal = principal
         self._disconnect_error = disconnect_error
         self._session: Session | None = None
         self._any_event = False  # a complete event has been received
@@ -65,7 +66,7 @@ class ClientLifecycle:
         self._timeout_seconds: float | None = None  # its length; None = no limit
 
     def __repr__(self) -> str:
-        return f"<{type(self).__name__} {self._peer}, {self._session!r}>"
+        return f"<{type(self).__name__} {self.principal.name}, {self._session!r}>"
 
     @property
     def silent(self) -> bool:
@@ -98,7 +99,7 @@ class ClientLifecycle:
         try:
             async with (
                 asyncio.TaskGroup() as tasks,
-                Session(self._context, name=self._peer, partials=partials) as session,
+                Session(self._context, self.principal, partials=partials) as session,
             ):
                 self._session = session
                 tasks.create_task(self._send_events(session))
@@ -106,12 +107,12 @@ class ClientLifecycle:
         except* ServerError as group:
             error = _first(group)
             assert isinstance(error, ServerError)
-            _LOGGER.warning("%s: %s", self._peer, error)
+            _LOGGER.warning("%s: %s", self.principal.name, error)
             await self._report(error)
         except* self._disconnect_error as group:
-            _LOGGER.debug("%s: disconnected: %s", self._peer, _first(group))
+            _LOGGER.debug("%s: disconnected: %s", self.principal.name, _first(group))
         except* Exception:
-            _LOGGER.exception("%s: internal error; closing the connection", self._peer)
+            _LOGGER.exception("%s: internal error; closing the connection", self.principal.name)
             await self._report(ServerError("internal server error; see the server's log"))
 
     async def _send_events(self, session: Session) -> None:

@@ -13,6 +13,7 @@ from tests.support.manual_worker import ManualWorker, settled
 from wyoming_faster_whisper.audio.recording import Recording
 from wyoming_faster_whisper.engine.protocol import DecodeOptions, Job, Transcript
 from wyoming_faster_whisper.errors import EngineError, Hung
+from wyoming_faster_whisper.principal import Principal
 from wyoming_faster_whisper.session.decodes import Decodes
 from wyoming_faster_whisper.speech.hysteresis import Stretch
 from wyoming_faster_whisper.speech.segmenter import Segment
@@ -68,7 +69,7 @@ class Client:
             on_committed=lambda text: self.committed.append(text.text),
             committed=lambda one: self.sent.get(one, ("", None)),
             score_end=lambda: score_end,
-            name="kitchen",
+            principal=Principal("192.168.1.10", "kitchen"),
         )
         self._tasks = tasks
 
@@ -125,7 +126,7 @@ async def test_a_job_describes_its_segment() -> None:
         assert job.speech == ((384, 16_256),)
         assert job.leading_silence == 6400
         assert not job.certain_speech
-        assert job.owner is one.recording
+        assert job.owner == "192.168.1.10"
         assert (job.options, job.prefix) == (DETECT, "")
         assert (job.guess, job.quick, job.score_end) == (False, False, False)
 

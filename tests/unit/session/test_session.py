@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from tests.support.virtual_time import House, run
+from tests.support.virtual_time import CLIENT, House, run
 from wyoming_faster_whisper.audio.pcm import PcmFormat
 from wyoming_faster_whisper.errors import Busy
 from wyoming_faster_whisper.session.audio_input import AudioMemory
@@ -26,7 +26,7 @@ def test_an_end_for_which_there_is_no_memory_left_frees_the_recording() -> None:
             context = SessionContext(
                 worker=house.worker, vad=vad, offer=house.offer, memory=AudioMemory()
             )
-            async with Session(context) as session:
+            async with Session(context, CLIENT) as session:
                 await session.start(pcm)
                 await session.audio(pcm, pcm16(tone(0.5, rate=48_000)))
                 context.memory.limit = context.memory.used

@@ -19,6 +19,7 @@ from ...errors import (
     TooSlow,
     printable,
 )
+from ...principal import Principal
 from ...session.events import Answer, Event, PartialText
 from ...session.request import Request
 from ...session.session import Session, SessionContext
@@ -79,7 +80,7 @@ class SpeechSockets:
     def _admit(self, socket: SpeechSocket) -> SpeechSocket | None:
         if self._stopping:
             raise Busy("the server is stopping")
-        return self._admission.admit(socket.host, self._sockets.values())
+        return self._admission.admit(socket.principal, self._sockets.values())
 
     async def drain(self, seconds: float) -> None:
         """Refuse new browsers, let running utterances end, then close all WebSockets.
@@ -101,17 +102,18 @@ class SpeechSocket(ClientLifecycle):
         super().__init__(
             context,
             limits,
-            peer=f"{client.host}:{client.port}" if client else "web",
+            Principal(normalised_host(client.host), f"{client.host}:{client.port}")
+            if client
+            else Principal("", "web"),
             disconnect_error=WebSocketDisconnect,
         )
-        self.host = normalised_host(client.host) if client else ""
         self._websocket = websocket
         self._pcm: PcmFormat | None = None  # format given by the last "start" message
         self._text = ""  # partial text of the current utterance that has been sent
 
     async def refuse(self, error: ServerError) -> None:
         """Accept the WebSocket only to send the reason for the refusal, then close it."""
-        _LOGGER.warning("%s: %s", self._peer, error)
+        _LOGGER.warning("%s: %s", self.principal.name, error)
         await self._websocket.accept()
         await self._report(error)
 

@@ -26,6 +26,7 @@ from wyoming.vad import VoiceStarted, VoiceStopped
 
 from ...audio.pcm import PcmFormat
 from ...errors import ProtocolError, ServerError, TooSlow, printable, visible
+from ...principal import Principal
 from ...session import events
 from ...session.request import LONGEST_NAME, MOST_NAMES, Request
 from ...session.session import Session, SessionContext
@@ -50,11 +51,10 @@ class Connection(ClientLifecycle):
     Args:
         reader: stream from the client.
         writer: stream to the client.
+        principal: the client.
         context: what all sessions share.
         info: the answer to describe.
         limits: time and size limits.
-        peer: the client's name in the log.
-        host: its address; "" if it has none.
         tls: context for the TLS handshake; None = no TLS. The handshake is done here and not in
             asyncio's server: a client that never completes the handshake still counts against
             the connection limits.
@@ -64,19 +64,17 @@ class Connection(ClientLifecycle):
         self,
         reader: asyncio.StreamReader,
         writer: asyncio.StreamWriter,
+        principal: Principal,
         *,
         context: SessionContext,
         info: Event,
         limits: ClientLimits,
-        peer: str,
-        host: str = "",
         tls: ssl.SSLContext | None = None,
     ) -> None:
-        super().__init__(context, limits, peer=peer)
+        super().__init__(context, limits, principal)
         self._reader = reader
         self._writer = writer
         self._info = info
-        self.host = host
         self._tls = tls
         self._frames = FrameReader(limits.frame)
         self._yield_at = 0.0  # event-loop time when the time slice ends
@@ -99,7 +97,9 @@ class Connection(ClientLifecycle):
                 await self._writer.wait_closed()
         except ssl.SSLError as error:
             _LOGGER.warning(
-                "%s: TLS handshake failed: %s", self._peer, printable(error.reason or error)
+                "%s: TLS handshake failed: %s",
+                self.principal.name,
+                printable(error.reason or error),
             )
             self._writer.transport.abort()
         except OSError:  # TimeoutError is one
@@ -118,7 +118,7 @@ class Connection(ClientLifecycle):
             if session.listening and len(data) < _SMALL_READ:
                 await self._delay_read(session.read_delay)
         if self._frames.mid_frame or session.listening:
-            _LOGGER.debug("%s: disconnected inside an utterance", self._peer)
+            _LOGGER.debug("%s: disconnected inside an utterance", self.principal.name)
         session.abort()
         await self._while_connected(session, session.answered())
         if self._frames.mid_frame and data is not None:
@@ -195,12 +195,12 @@ class Connection(ClientLifecycle):
                 self._warned = True
                 _LOGGER.warning(
                     "%s: this server has no program %r; using %s",
-                    self._peer,
+                    self.principal.name,
                     printable(name, 40),
                     PROGRAM,
                 )
         else:
-            _LOGGER.debug("%s: ignored event %s", self._peer, printable(event.type, 40))
+            _LOGGER.debug("%s: ignored event %s", self.principal.name, printable(event.type, 40))
 
     async def _send_event(self, event: events.Event) -> None:
         await self._write(_wyoming(event))

@@ -16,6 +16,7 @@ from wyoming.error import Error
 from wyoming.event import Event
 
 from ...errors import Busy, NotAllowed, SettingError, reason
+from ...principal import Principal
 from ...session.session import SessionContext
 from ..address import Address
 from ..admission import Admission, normalised_host
@@ -148,16 +149,17 @@ class Listener:
         except (PermissionError, ValueError) as error:
             raise SettingError(f"stdio:// needs pipes, sockets or terminals: {error}") from None
         writer = asyncio.StreamWriter(transport, protocol, None, loop)
-        self._serve_connection(reader, writer, "stdio").add_done_callback(
+        self._serve_connection(reader, writer, Principal("", "stdio")).add_done_callback(
             lambda _: self.ended.set()
         )
 
     def _accept(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        peer, host = _peer(writer)
+        principal, host = _peer(writer)
         try:
             if self._stopping:
                 raise Busy("the server is stopping")
-            gives_way = self._admission.admit(host, self._connections.values())
+            self._admission.check_network(host)
+            gives_way = self._admission.admit(principal, self._connections.values())
         except NotAllowed as error:
             writer.transport.abort()
             self._rejections.add(str(error))
@@ -172,7 +174,7 @@ class Listener:
         else:
             if gives_way is not None:
                 was = "never sent an event" if gives_way.silent else "was idle longest"
-                self._rejections.add(f"evicted {gives_way.host or 'unix'}, which {was}")
+                self._rejections.add(f"evicted {gives_way.principal.key or 'unix'}, which {was}")
                 [task] = [t for t, held in self._connections.items() if held is gives_way]
                 del self._connections[task]
                 task.cancel()
@@ -180,7 +182,7 @@ class Listener:
             if self._tls is not None:
                 # Bytes that asyncio reads before the handshake begins would be lost.
                 writer.transport.pause_reading()  # type: ignore[attr-defined]
-            self._serve_connection(reader, writer, peer, host)
+            self._serve_connection(reader, writer, principal)
 
     def _connection_ended(self, task: asyncio.Task[None]) -> None:
         self._rejecting.add(task)
@@ -205,17 +207,15 @@ class Listener:
         self,
         reader: asyncio.StreamReader,
         writer: asyncio.StreamWriter,
-        peer: str,
-        host: str = "",
+        principal: Principal,
     ) -> asyncio.Task[None]:
         connection = Connection(
             reader,
             writer,
+            principal,
             context=self._context,
             info=self._info,
             limits=self._limits,
-            peer=peer,
-            host=host,
             tls=self._tls,
         )
         task = asyncio.create_task(connection.run())
@@ -224,12 +224,13 @@ class Listener:
         return task
 
 
-def _peer(writer: asyncio.StreamWriter) -> tuple[str, str]:
-    """Return a client's name in the log, and its address ("" if it has none)."""
+def _peer(writer: asyncio.StreamWriter) -> tuple[Principal, str]:
+    """Return a client, and its address ("" if it has none)."""
     name = writer.get_extra_info("peername")
     if not isinstance(name, tuple):
-        return "unix", ""
-    return f"{name[0]}:{name[1]}", normalised_host(name[0])
+        return Principal("", "unix"), ""
+    host = normalised_host(name[0])
+    return Principal(host, f"{name[0]}:{name[1]}"), host
 
 
 def _nothing() -> None:
