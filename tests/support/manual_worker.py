@@ -27,6 +27,9 @@ class ManualWorker(Worker):
     def idle(self) -> bool:
         return self.is_idle
 
+    def can_begin(self, job: Job) -> bool:
+        return self.is_idle
+
     def is_waiting(self, job: Job) -> bool:
         return job in self._open and job not in self._started
 

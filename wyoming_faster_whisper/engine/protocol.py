@@ -12,6 +12,9 @@ import numpy as np
 from ..audio.pcm import SAMPLE_RATE, Samples, room_noise
 from ..speech.turn_classifier import EndOfTextScores, TurnClassifier
 
+LONGEST_COMMAND = 10.0
+"""Seconds of audio; a recording with more is a dictation or a file."""
+
 
 @dataclass(frozen=True, slots=True)
 class DecodeOptions:
@@ -46,7 +49,8 @@ class Job:
     speech: tuple[tuple[int, int], ...] = ()  # where the VAD heard speech: start, end in samples
     kind: DecodeKind = DecodeKind.FINAL
     quick: bool = False  # first pass only; a doubtful text is returned as provisional
-    owner: Hashable = None  # for fairness: further jobs of one owner rank lower
+    owner: Hashable = None  # owners share the model equally
+    earlier_seconds: float = 0.0  # seconds of speech before this job in the same recording
     prefix: str = ""  # text that was already sent to the client; the decode continues it
     score_end: bool = False  # also return the end-of-text scores
     leading_silence: int = 0  # samples of room noise to put before the audio
@@ -59,6 +63,11 @@ class Job:
     @property
     def seconds(self) -> float:
         return len(self.samples) / SAMPLE_RATE
+
+    @property
+    def long(self) -> bool:
+        """True for a part of a long recording, which commands do not wait for."""
+        return self.earlier_seconds + self.seconds > LONGEST_COMMAND
 
     @property
     def speech_seconds(self) -> float:

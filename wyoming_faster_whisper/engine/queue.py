@@ -16,12 +16,11 @@ from functools import partial
 
 from ..errors import Busy, ServerError, counted
 from .lifecycle import Lifecycle, ModelState
-from .protocol import DecodeKind, Engine, Job, Transcript
-from .scheduler import Waiting, next_batch
+from .protocol import LONGEST_COMMAND, DecodeKind, Engine, Job, Transcript
+from .scheduler import Decoders, Shares, Waiting, next_batch
 from .timing import Timing
 
 _NO_TIMEOUTS = Timing()
-_LONGEST_COMMAND = 10.0  # seconds of audio; longer jobs are dictation
 # Number of decodes in the median. A single slow decode, with a second pass or on a busy machine,
 # must not make the engine look slow.
 _RECENT_DECODES = 3
@@ -77,6 +76,8 @@ class Worker:
         self._waiting: dict[Job, Waiting] = {}  # in order of arrival
         self._queued: dict[Job, float] = {}  # seconds in the queue, of jobs that left it
         self._decoding: list[list[Job]] = []
+        self._shares = Shares()
+        self._last_long = float("-inf")  # time at which the last long job began
         self._decoded = self._withdrawn = 0
         self._batches: Counter[int] = Counter()
         # Seconds, of the last commands.
@@ -163,8 +164,15 @@ class Worker:
 
     @property
     def idle(self) -> bool:
-        """True if a job submitted now would be decoded at once."""
-        return self._free_engine() is not None and not self._waiting
+        """True if a command submitted now would be decoded at once."""
+        return self._free_engine() is not None and all(job.long for job in self._waiting)
+
+    def can_begin(self, job: Job) -> bool:
+        """Return True if this job, submitted now, would be decoded at once."""
+        engine = self._free_engine()
+        if engine is None or not job.long:
+            return self.idle
+        return not self._waiting and self._decoders(engine).most_long > 0
 
     def is_waiting(self, job: Job) -> bool:
         """Return True while the job is in the queue and has not reached the model."""
@@ -184,13 +192,31 @@ class Worker:
         free = engine is not None and len(self._decoding) < engine.parallel
         return engine if free else None
 
+    def _decoders(self, engine: Engine) -> Decoders:
+        return Decoders(
+            engine.parallel,
+            engine.max_batch,
+            long=sum(batch[0].long for batch in self._decoding),
+            last_long=self._last_long,
+        )
+
     def _dispatch(self) -> None:
         while (engine := self._free_engine()) is not None:
-            batch = next_batch(list(self._waiting.values()), engine.max_batch, engine.batch_key)
+            now = self._loop.time()
+            batch = next_batch(
+                list(self._waiting.values()),
+                self._decoders(engine),
+                self._shares,
+                engine.batch_key,
+                now,
+            )
             if not batch:
                 return
             for job in batch:
-                self._queued[job] = self._loop.time() - self._waiting.pop(job).since
+                self._queued[job] = now - self._waiting.pop(job).since
+            self._shares.begin(batch)
+            if batch[0].long:
+                self._last_long = now
             self._decoding.append(batch)
             self._batches[len(batch)] += 1
             self._model.decode(batch, partial(self._finished, batch))
@@ -205,7 +231,7 @@ class Worker:
         # Guesses and partial texts may share a batch; the first job is the most urgent one.
         self._on_decoded(batch[0].kind, seconds)
         # The segments of a dictation take longer and say nothing about commands.
-        if max(job.seconds for job in batch) <= _LONGEST_COMMAND:
+        if max(job.seconds for job in batch) <= LONGEST_COMMAND:
             self._decode_seconds.append(seconds)
         self._model.use()
         self._dispatch()

@@ -1,17 +1,27 @@
-"""Scheduling policy: the jobs that the model decodes next. Pure."""
+"""Scheduling policy: the jobs that the model decodes next. Pure.
+
+Commands go before long recordings: a file or a dictation has up to 28 s of audio in each job, and
+a decode that has begun cannot be stopped. So long jobs never use the last decoder of an engine
+that has more than one, not even while no command is there: one that is sent at once would wait
+for a whole segment, which takes longer than the command. That costs a single file nothing, as its
+segments are decoded one after the other; four files at once were as fast with one of two decoders
+(4.9 s of audio per second) as with both (4.5, docs/performance-notes.md). With a single decoder,
+long jobs are decoded one at a time, so that a command waits for one segment at most.
+
+Owners share the model equally, by seconds of audio, so many recordings of one owner count as one
+(start-time fair queueing: Goyal, Vin and Cheng, 1996).
+"""
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Callable, Hashable, Sequence
 from dataclasses import dataclass
 
-from .protocol import Job
+from .protocol import DecodeKind, Job
 
-# A shorter job that arrives later may overtake a longer one, but only if it arrives within the
-# handicap: a command does not wait for a film, and a film waits for a few commands at most.
-_PER_SECOND = 0.1  # seconds of handicap per second of audio
-_PER_JOB = 2.0  # seconds of handicap per job of the same owner that arrived earlier
+# Seconds. Commands that never stop still leave a long job its turn: one begins if none has for so
+# long.
+_PATIENCE = 10.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,35 +32,108 @@ class Waiting:
     since: float  # seconds, on any clock
 
 
-def next_batch(
-    waiting: Sequence[Waiting], max_batch: int, batch_key: Callable[[Job], Hashable]
-) -> list[Job]:
-    """Choose the next batch; the caller removes it from waiting.
+@dataclass(frozen=True, slots=True)
+class Decoders:
+    """What the engine can decode, and the long jobs that it decodes now."""
 
-    Finals go before guesses (speculative decodes) and never share a batch with them. Otherwise
-    the oldest job goes first. A long job, and each further job of the same owner, has a
-    handicap. The handicap does not grow while the job waits, so no job waits for ever.
+    parallel: int = 1  # batches at the same time
+    max_batch: int = 1  # jobs per batch
+    long: int = 0  # batches of long jobs that are being decoded
+    last_long: float = float("-inf")  # time at which the last of them began
+
+    @property
+    def most_long(self) -> int:
+        """Maximum number of long jobs in the next batch; 0 = none may begin."""
+        if self.parallel == 1:
+            return 1
+        return self.max_batch if self.long < self.parallel - 1 else 0
+
+
+class Shares:
+    """Seconds of audio that were decoded for each owner.
+
+    An owner that needed nothing for a while has no claim to catch up: it starts level with the
+    job that was begun last.
+    """
+
+    def __init__(self) -> None:
+        self._level = 0.0  # share, before its job, of the owner whose job was begun last
+        self._used: dict[Hashable, float] = {}  # of owners above the level
+
+    def __len__(self) -> int:
+        return len(self._used)
+
+    def of(self, owner: Hashable) -> float:
+        """Return the share that an owner has used; the owner with the least goes first."""
+        return max(self._level, self._used.get(owner, 0.0))
+
+    def begin(self, jobs: Sequence[Job]) -> None:
+        """Charge the owners of jobs whose decode begins."""
+        for job in jobs:
+            self._level = max(self._level, self.of(job.owner))
+            self._used[job.owner] = self.of(job.owner) + job.seconds
+        self._used = {owner: used for owner, used in self._used.items() if used > self._level}
+
+    def copy(self) -> Shares:
+        other = Shares()
+        other._level, other._used = self._level, dict(self._used)
+        return other
+
+
+def next_batch(
+    waiting: Sequence[Waiting],
+    decoders: Decoders,
+    shares: Shares,
+    batch_key: Callable[[Job], Hashable],
+    now: float,
+) -> list[Job]:
+    """Choose the next batch; the caller removes it from waiting and charges the shares.
+
+    Commands go before long jobs, and finals before guesses (speculative decodes). Among equals,
+    the owner with the smallest share goes first, and of its jobs the oldest. Finals and guesses,
+    commands and long jobs never share a batch.
 
     Args:
         waiting: the queued jobs, in order of arrival.
-        max_batch: maximum number of jobs in the batch, at least 1.
+        decoders: one of them is free.
         batch_key: returns the key that all jobs of a batch must share.
+        now: time, on the clock of the jobs.
 
     Returns:
-        The jobs of the batch, the most urgent first; empty if no job waits.
+        The jobs of the batch, the most urgent first; empty if no job can begin.
     """
-    ahead: Counter[tuple[bool, Hashable]] = Counter()
-    ranks: list[tuple[bool, float]] = []
-    for one in waiting:
-        job = one.job
-        handicap = _PER_SECOND * job.seconds + _PER_JOB * ahead[job.guess, job.owner]
-        ranks.append((job.guess, one.since + handicap))
-        if job.owner is not None:
-            ahead[job.guess, job.owner] += 1
-    order = sorted(range(len(waiting)), key=ranks.__getitem__)  # stable: arrival order stays
-    jobs = [waiting[at].job for at in order]
-    if not jobs:
+    left = [one for one in waiting if decoders.most_long or not one.job.long]
+    if not left:
         return []
-    first = jobs[0]
-    key = batch_key(first)
-    return [job for job in jobs if job.guess == first.guess and batch_key(job) == key][:max_batch]
+    oldest_long = min((one.since for one in left if one.job.long), default=now)
+    overdue = now - max(oldest_long, decoders.last_long) >= _PATIENCE
+    shares = shares.copy()
+    batch: list[Job] = []
+    most = decoders.max_batch
+    while left and len(batch) < most:
+        first = min(
+            left,
+            key=lambda one: (
+                one.job.long != overdue,
+                _may_be_dropped(one.job),
+                shares.of(one.job.owner),
+                one.since,
+            ),
+        )
+        if not batch:
+            kind = _kind(first.job, batch_key)
+            left = [one for one in left if _kind(one.job, batch_key) == kind]
+            most = decoders.most_long if first.job.long else decoders.max_batch
+        left.remove(first)
+        batch.append(first.job)
+        shares.begin([first.job])
+    return batch
+
+
+def _may_be_dropped(job: Job) -> bool:
+    # The guess of a long job rarely is: nearly all its segments are closed.
+    return job.kind is DecodeKind.PARTIAL or (job.kind is DecodeKind.GUESS and not job.long)
+
+
+def _kind(job: Job, batch_key: Callable[[Job], Hashable]) -> Hashable:
+    return job.long, job.guess, batch_key(job)

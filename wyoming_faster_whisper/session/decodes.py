@@ -342,8 +342,6 @@ class Decodes:
         return text
 
     async def _submit(self, part: _Part) -> Transcript:
-        if self.client_left and not self._worker.idle:
-            raise asyncio.CancelledError  # other clients wait, and this one may not read the text
         segment, options = part.segment, part.options
         prefix, language = self._committed(segment)
         if options.language is None:
@@ -361,7 +359,10 @@ class Decodes:
             score_end=self._score_end(),
             leading_silence=segment.leading_silence,
             owner=self._principal.key,
+            earlier_seconds=segment.earlier_seconds,
         )
+        if self.client_left and not self._worker.can_begin(part.job):
+            raise asyncio.CancelledError  # other clients wait, and this one may not read the text
         self.begun += 1
         return await self._worker.submit(part.job)
 

@@ -138,6 +138,7 @@ class Partials:
                     kind=DecodeKind.PARTIAL,
                     quick=True,
                     owner=self._principal.key,
+                    earlier_seconds=segment.earlier_seconds,
                     prefix=self._committed,
                     leading_silence=segment.leading_silence,
                 )

@@ -61,6 +61,7 @@ class Segment:
     speech: tuple[int, int] = (0, 0)  # first and last window (exclusive), without the pad
     leading_silence: int = 0  # samples of silence to add in front, for want of a pad
     stretches: tuple[Stretch, ...] = field(default=(), compare=False)  # speech in it
+    earlier_seconds: float = field(default=0.0, compare=False)  # of speech, before it
 
     @property
     def speech_samples(self) -> tuple[tuple[int, int], ...]:
@@ -109,6 +110,7 @@ def segments(probabilities: Sequence[float], rules: SpeechRules, samples: int) -
         closing_silence=lambda length: closing_silence(length, rules),
     )
     found: list[Segment] = []
+    earlier = 0.0
     for at, part in enumerate(parts):
         # Neighbours split the silence between them. A word in both would be transcribed twice.
         before = (part.start - parts[at - 1].end) * WINDOW // 2 if at else pad
@@ -121,7 +123,8 @@ def segments(probabilities: Sequence[float], rules: SpeechRules, samples: int) -
             for each in speech
             if each.start < part.end and each.end > part.start
         )
-        found.append(Segment(start, end, certain, (part.start, part.end), lead, voice))
+        found.append(Segment(start, end, certain, (part.start, part.end), lead, voice, earlier))
+        earlier += found[-1].speech_seconds
     return found
 
 

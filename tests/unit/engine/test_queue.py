@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import threading
 import time
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import replace
 
@@ -357,3 +357,60 @@ async def test_a_parallel_engine_decodes_two_jobs_at_the_same_time() -> None:
     engine.release()
     assert [(await job).text for job in jobs] == ["1.0 seconds", "2.0 seconds", "3.0 seconds"]
     await worker.close()
+
+
+async def test_a_command_passes_long_jobs() -> None:
+    engine = GatedEngine(parallel=2)
+    segments, command = [job(28) for _ in range(4)], job(2)
+    async with working(engine) as worker:
+        tasks = await submitted(worker, *segments)
+        statistics = worker.statistics()
+        assert (statistics.decoding, statistics.waiting) == (1, 3)
+        assert worker.idle  # for a command
+        assert worker.can_begin(command)
+        assert not worker.can_begin(job(28))
+        engine.let_pass(command)
+        assert (await worker.submit(command)).text == "2.0 seconds"
+        assert engine.decoded == [command]
+        engine.release()
+        await asyncio.gather(*tasks)
+    assert engine.decoded == [command, *segments]
+
+
+async def test_a_single_decoder_takes_a_command_between_two_long_jobs() -> None:
+    engine = FakeEngine(held=True, max_batch=8)
+    segments, command = [job(28) for _ in range(3)], job(2)
+    async with working(engine) as worker:
+        tasks = await submitted(worker, *segments, command)
+        engine.release()
+        await asyncio.gather(*tasks)
+        assert worker.statistics().batches == {1: 4}
+    assert engine.decoded == [segments[0], command, *segments[1:]]
+
+
+async def test_long_jobs_of_two_owners_alternate() -> None:
+    engine = FakeEngine(held=True)
+    many = [replace(job(28), owner="a") for _ in range(3)]
+    other = [replace(job(28), owner="b") for _ in range(2)]
+    async with working(engine) as worker:
+        tasks = await submitted(worker, *many, *other)
+        engine.release()
+        await asyncio.gather(*tasks)
+    assert engine.decoded == [many[0], other[0], many[1], other[1], many[2]]
+
+
+class GatedEngine(FakeEngine):
+    """Engine in which chosen jobs pass while all others are held."""
+
+    def __init__(self, *, parallel: int) -> None:
+        super().__init__(parallel=parallel, held=True)
+        self._passing: set[Job] = set()
+
+    def let_pass(self, one: Job) -> None:
+        self._passing.add(one)
+
+    def decode(self, jobs: Sequence[Job]) -> list[Transcript]:
+        if self._passing.issuperset(jobs):
+            self.decoded.extend(jobs)
+            return [Transcript(self._say(one), one.options.language) for one in jobs]
+        return super().decode(jobs)

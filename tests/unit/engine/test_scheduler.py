@@ -4,25 +4,47 @@ from __future__ import annotations
 
 from collections.abc import Hashable
 
+import pytest
+
 from wyoming_faster_whisper.engine.protocol import DecodeKind, DecodeOptions, Job
-from wyoming_faster_whisper.engine.scheduler import Waiting, next_batch
+from wyoming_faster_whisper.engine.scheduler import Decoders, Shares, Waiting, next_batch
 from wyoming_faster_whisper.testing import silence
 
 
 def job(
-    language: str = "en", *, seconds: float = 1.0, guess: bool = False, owner: Hashable = None
+    language: str = "en",
+    *,
+    seconds: float = 1.0,
+    kind: DecodeKind = DecodeKind.FINAL,
+    owner: Hashable = None,
+    earlier: float = 0.0,
 ) -> Job:
-    kind = DecodeKind.GUESS if guess else DecodeKind.FINAL
-    return Job(silence(seconds), DecodeOptions(language=language), kind=kind, owner=owner)
+    options = DecodeOptions(language=language)
+    return Job(silence(seconds), options, kind=kind, owner=owner, earlier_seconds=earlier)
 
 
-def chosen(*waiting: Job | tuple[float, Job], batch: int = 1) -> list[Job]:
+def guess(seconds: float = 1.0) -> Job:
+    return job(seconds=seconds, kind=DecodeKind.GUESS)
+
+
+def segment(owner: Hashable = None) -> Job:
+    return job(seconds=28.0, owner=owner)
+
+
+def chosen(
+    *waiting: Job | tuple[float, Job],
+    batch: int = 1,
+    decoders: Decoders | None = None,
+    shares: Shares | None = None,
+    now: float = 9.0,
+) -> list[Job]:
     """Choose the next batch; jobs are in order of arrival, at time 0 or at their given time."""
     arrived = [
         Waiting(one[1], one[0]) if isinstance(one, tuple) else Waiting(one, 0.0)
         for one in waiting
     ]
-    return next_batch(arrived, batch, lambda one: one.options)
+    free = decoders or Decoders(max_batch=batch)
+    return next_batch(arrived, free, shares or Shares(), lambda one: one.options, now)
 
 
 def test_an_empty_queue_gives_an_empty_batch() -> None:
@@ -35,17 +57,17 @@ def test_jobs_are_decoded_in_order_of_arrival() -> None:
 
 
 def test_finals_go_before_guesses() -> None:
-    guess, final = job(guess=True), job()
-    assert chosen((0.0, guess), (9.0, final)) == [final]
+    speculative, final = guess(), job()
+    assert chosen((0.0, speculative), (9.0, final)) == [final]
 
 
 def test_a_final_does_not_share_its_batch_with_a_guess() -> None:
-    guess, final = job(guess=True), job()
-    assert chosen(guess, final, batch=2) == [final]
+    speculative, final = guess(), job()
+    assert chosen(speculative, final, batch=2) == [final]
 
 
 def test_guesses_share_a_batch() -> None:
-    guesses = [job(guess=True), job(guess=True)]
+    guesses = [guess(), guess()]
     assert chosen(*guesses, batch=2) == guesses
 
 
@@ -60,14 +82,73 @@ def test_a_batch_is_no_larger_than_allowed() -> None:
     assert chosen(*waiting, batch=4) == waiting[:4]
 
 
-def test_a_command_goes_before_a_long_segment_that_arrived_a_little_earlier() -> None:
-    segment, command = job(seconds=28), job(seconds=2)
-    assert chosen((0.0, segment), (2.5, command)) == [command]
+def test_a_command_goes_before_a_long_segment_that_came_earlier() -> None:
+    long, command = segment(), job(seconds=2)
+    assert chosen((0.0, long), (9.0, command)) == [command]
 
 
-def test_a_long_segment_is_not_delayed_forever() -> None:
-    segment, command = job(seconds=28), job(seconds=2)
-    assert chosen((0.0, segment), (2.7, command)) == [segment]
+def test_a_guess_of_a_command_goes_before_a_long_segment() -> None:
+    long, speculative = segment(), guess()
+    assert chosen((0.0, long), (9.0, speculative)) == [speculative]
+
+
+def test_a_short_segment_of_a_long_recording_is_no_command() -> None:
+    tail, command = job(seconds=2, earlier=9.0), job(seconds=2)
+    assert chosen((0.0, tail), (9.0, command)) == [command]
+
+
+def test_the_guess_of_a_long_segment_waits_its_turn_among_finals() -> None:
+    closed, final = guess(seconds=28.0), segment()
+    assert chosen((0.0, closed), (1.0, final)) == [closed]
+    partial = job(seconds=28.0, kind=DecodeKind.PARTIAL)
+    assert chosen((0.0, partial), (1.0, final)) == [final]
+
+
+@pytest.mark.parametrize(
+    ("began", "first"),
+    [
+        (float("-inf"), "segment"),  # it has waited since 0
+        (0.5, "command"),  # another one began 9.5 s ago
+    ],
+)
+def test_a_long_segment_has_its_turn_after_ten_seconds_of_commands(
+    began: float, first: str
+) -> None:
+    long, command = segment(), job()
+    decoders = Decoders(last_long=began)
+    [next_job] = chosen((0.0, long), (9.9, command), decoders=decoders, now=10.0)
+    assert next_job is (long if first == "segment" else command)
+
+
+def test_a_segment_that_has_just_come_is_not_overdue() -> None:
+    long, command = segment(), job()
+    assert chosen((8.0, command), (9.0, long), now=17.9) == [command]
+
+
+@pytest.mark.parametrize(("parallel", "busy"), [(2, 1), (4, 3)])
+def test_long_segments_leave_a_decoder_to_commands(parallel: int, busy: int) -> None:
+    decoders = Decoders(parallel, max_batch=8, long=busy)
+    command = job()
+    assert chosen(segment(), decoders=decoders) == []
+    assert chosen((0.0, segment()), decoders=decoders, now=99.0) == []
+    assert chosen(segment(), command, decoders=decoders) == [command]
+
+
+def test_long_segments_use_the_other_decoders_together() -> None:
+    segments = [segment() for _ in range(3)]
+    assert chosen(*segments, decoders=Decoders(4, max_batch=8, long=2)) == segments
+
+
+def test_the_only_decoder_takes_one_long_segment_at_a_time() -> None:
+    first, second = segment(), segment()
+    assert chosen(first, second, batch=8) == [first]
+
+
+def test_a_command_and_a_long_segment_share_no_batch() -> None:
+    decoders = Decoders(2, max_batch=8)
+    long, command = segment(), job()
+    assert chosen(long, command, decoders=decoders) == [command]
+    assert chosen((0.0, long), (9.0, command), decoders=decoders, now=10.0) == [long]
 
 
 def test_jobs_of_one_client_alternate_with_those_of_others() -> None:
@@ -77,20 +158,50 @@ def test_jobs_of_one_client_alternate_with_those_of_others() -> None:
     assert chosen(*waiting, batch=8) == [many[0], other, many[1], many[2]]
 
 
+def test_four_recordings_of_one_owner_count_as_one() -> None:
+    waiting = [(float(at), segment("a")) for at in range(4)] + [(4.0, segment("b"))]
+    shares, seconds = Shares(), {"a": 0.0, "b": 0.0}
+    for now in range(5, 205):
+        [begun] = chosen(*waiting, shares=shares, now=now)
+        shares.begin([begun])
+        seconds[str(begun.owner)] += begun.seconds
+        # The next segment of the same recording.
+        waiting = [one for one in waiting if one[1] is not begun]
+        waiting.append((float(now), segment(begun.owner)))
+    assert seconds == {"a": 2800.0, "b": 2800.0}
+
+
+def test_the_share_is_of_seconds_and_not_of_jobs() -> None:
+    shares = Shares()
+    shares.begin([job(seconds=9, owner="a"), job(seconds=2, owner="b")])
+    a, b = job(owner="a"), job(owner="b")
+    assert chosen(a, b, shares=shares, batch=8) == [b, a]
+
+
+def test_an_owner_that_comes_late_has_no_claim_to_catch_up() -> None:
+    shares = Shares()
+    for _ in range(100):
+        shares.begin([segment("a")])
+    late = [job(seconds=9, owner="b") for _ in range(9)]
+    first = job(seconds=9, owner="a")
+    assert chosen(*late, (1.0, first), shares=shares, batch=16).index(first) <= 4
+
+
+def test_the_shares_do_not_grow_with_every_owner() -> None:
+    shares = Shares()
+    for owner in range(1000):
+        shares.begin([segment(owner), segment(owner)])
+    assert len(shares) <= 2
+
+
 def test_choosing_a_batch_does_not_change_the_queue() -> None:
-    waiting = [Waiting(job(guess=True), 0.0), Waiting(job(), 0.0)]
+    waiting, shares = [Waiting(guess(), 0.0), Waiting(job(), 0.0)], Shares()
     before = list(waiting)
-    next_batch(waiting, 2, lambda one: one.options)
+    next_batch(waiting, Decoders(max_batch=2), shares, lambda one: one.options, 0.0)
     assert waiting == before
+    assert len(shares) == 0
 
 
 def test_jobs_are_compared_by_identity() -> None:
     assert job() != job()
     assert job().seconds == 1.0
-
-
-def test_each_further_job_of_an_owner_is_handicapped_by_two_seconds() -> None:
-    many = [job(owner="a") for _ in range(3)]
-    other = job(owner="b")
-    waiting = [*((0.0, one) for one in many), (3.0, other)]
-    assert chosen(*waiting, batch=8) == [many[0], many[1], other, many[2]]
