@@ -82,25 +82,38 @@ class Segment:
         return self.speech[1] * WINDOW - self.start
 
 
-def segments(probabilities: Sequence[float], rules: SpeechRules, samples: int) -> list[Segment]:
+def segments(
+    probabilities: Sequence[float],
+    rules: SpeechRules,
+    samples: int,
+    *,
+    complete: Sequence[Segment] = (),
+) -> list[Segment]:
     """Cut a recording into segments.
 
     Args:
         probabilities: speech probability of each window of the recording.
         rules: what counts as speech.
         samples: length of the recording in samples.
+        complete: complete() of an earlier result for the beginning of this recording. The result
+            is the same with and without it, but without it the time grows with the recording.
 
     Returns:
         The segments in order; an empty list if there is no speech. With less than min_speech of
         certain speech, the segments hold possible speech instead (certain_speech is False).
     """
-    speech = stretches(probabilities, threshold=rules.threshold, min_silence=PAUSE)
-    certain = sum(map(len, speech)) * WINDOW >= max(rules.min_speech * SAMPLE_RATE, WINDOW)
+    begin = complete[-1].speech[1] if complete else 0
+    new = probabilities[begin:] if begin else probabilities
+    speech = stretches(new, threshold=rules.threshold, min_silence=PAUSE)
+    certain = bool(complete) or sum(map(len, speech)) * WINDOW >= max(
+        rules.min_speech * SAMPLE_RATE, WINDOW
+    )
     if not certain:
         threshold = min(rules.low_threshold, rules.threshold)
-        speech = stretches(probabilities, threshold=threshold, min_silence=PAUSE)
+        speech = stretches(new, threshold=threshold, min_silence=PAUSE)
     elif rules.clip_threshold < rules.threshold:
-        speech = stretches(probabilities, threshold=rules.clip_threshold, min_silence=PAUSE)
+        speech = stretches(new, threshold=rules.clip_threshold, min_silence=PAUSE)
+    speech = [Stretch(begin + each.start, begin + each.end) for each in speech]
     pad = round(rules.pad * SAMPLE_RATE)
     # However wide the pad, at least 1 s of speech must fit into a segment.
     longest = max(SAMPLE_RATE, round(LONGEST * SAMPLE_RATE) - 2 * pad)
@@ -109,11 +122,11 @@ def segments(probabilities: Sequence[float], rules: SpeechRules, samples: int) -
         longest=longest // WINDOW,
         closing_silence=lambda length: closing_silence(length, rules),
     )
-    found: list[Segment] = []
-    earlier = 0.0
+    found = list(complete)
     for at, part in enumerate(parts):
         # Neighbours split the silence between them. A word in both would be transcribed twice.
-        before = (part.start - parts[at - 1].end) * WINDOW // 2 if at else pad
+        last = found[-1] if found else None
+        before = (part.start - last.speech[1]) * WINDOW // 2 if last else pad
         after = (parts[at + 1].start - part.end) * WINDOW // 2 if parts[at + 1 :] else pad
         start = part.start * WINDOW - min(pad, before)
         lead, start = max(0, -start), max(0, start)
@@ -123,9 +136,22 @@ def segments(probabilities: Sequence[float], rules: SpeechRules, samples: int) -
             for each in speech
             if each.start < part.end and each.end > part.start
         )
+        earlier = last.earlier_seconds + last.speech_seconds if last else 0.0
         found.append(Segment(start, end, certain, (part.start, part.end), lead, voice, earlier))
-        earlier += found[-1].speech_seconds
     return found
+
+
+def complete(found: Sequence[Segment]) -> Sequence[Segment]:
+    """Return the segments that stay as they are, however the recording goes on.
+
+    The last segment may grow, and it may still be split. A segment that was cut in the middle of
+    speech does not count, because the speech cannot be found from there on.
+    """
+    for at in range(len(found) - 2, -1, -1):
+        pause = found[at + 1].speech[0] - found[at].speech[1]
+        if found[at].certain_speech and pause >= PAUSE:
+            return found[: at + 1]
+    return ()
 
 
 def closing_silence(length: int, rules: SpeechRules) -> int:

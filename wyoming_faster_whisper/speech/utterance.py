@@ -22,14 +22,14 @@ end is delayed until the VAD is certain.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from enum import Enum, auto
 
 from ..audio.pcm import SAMPLE_RATE
 from .endpointing import EndOfTurn, Endpointing, EndReason
 from .hysteresis import WINDOW, Hysteresis, windows
-from .segmenter import PAUSE, Segment, SpeechRules, closing_silence, segments
+from .segmenter import PAUSE, Segment, SpeechRules, closing_silence, complete, segments
 
 # A speaker who paused and went on is likely to do so again: each dropped guess adds _MORE_SILENCE
 # windows to the silence before the next guess, up to _LONGEST_PAUSE windows in all.
@@ -130,6 +130,7 @@ class Utterance:
         self.guess_after = guess_after
         self._min_speech = max(1, windows(rules.min_speech))  # windows of speech in total
         self._probabilities: list[float] = []
+        self._complete: Sequence[Segment] = ()  # segments that no longer change
         self._speech_start: int | None = None  # its window; None before it, and after noise
         self._speech_windows = 0  # windows of speech since _speech_start
         self._speech_end = 0  # window after the last speech
@@ -244,7 +245,7 @@ class Utterance:
         ):  # the server ended the turn: later audio is not part of it
             samples = min(samples, self.samples)
         self.phase = UtterancePhase.ENDED
-        parts = segments(self._probabilities, self._rules, samples)
+        parts = segments(self._probabilities, self._rules, samples, complete=self._complete)
         renewed = self._drop_outgrown(parts) if self._may_guess else []
         actions = renewed + self._decode(parts, guess=False)
         answer = tuple(self._decoding[part.speech] for part in parts)
@@ -381,7 +382,8 @@ class Utterance:
         return EndReason.SILENCE if self._silent_windows >= needed else None
 
     def _segments_so_far(self) -> list[Segment]:
-        parts = segments(self._probabilities, self._rules, self.samples)
+        parts = segments(self._probabilities, self._rules, self.samples, complete=self._complete)
+        self._complete = complete(parts)
         return [part for part in parts if part.certain_speech]
 
     def _decode(self, parts: list[Segment], *, guess: bool, quick: bool = False) -> list[Action]:

@@ -2,11 +2,21 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from itertools import pairwise
+from random import Random
+
+import pytest
 
 from wyoming_faster_whisper.audio.pcm import SAMPLE_RATE
 from wyoming_faster_whisper.speech.hysteresis import WINDOW
-from wyoming_faster_whisper.speech.segmenter import LONGEST, Segment, SpeechRules, segments
+from wyoming_faster_whisper.speech.segmenter import (
+    LONGEST,
+    Segment,
+    SpeechRules,
+    complete,
+    segments,
+)
 
 
 def windows(seconds: float) -> int:
@@ -138,3 +148,48 @@ def test_the_operators_rules_apply() -> None:
     assert len(found((4, 0.9), (1, 0.0), (1, 0.9), rules=SpeechRules(min_silence=0.5))) == 2
     wide = found((1, 0.3), (1, 0.9), (1, 0.0), rules=SpeechRules(clip_threshold=0.25))
     assert wide[0].start == 0
+
+
+# A growing recording.
+
+
+def speaking(random: Random, seconds: float) -> list[float]:
+    """Return speech probabilities of somebody who makes pauses of all lengths."""
+    probabilities: list[float] = []
+    while len(probabilities) < windows(seconds):
+        probabilities += [random.uniform(0.3, 1.0) for _ in range(random.randint(1, 60))]
+        if random.random() < 0.1:  # speech without a pause, longer than a segment
+            probabilities += [0.9] * windows(random.uniform(10, 70))
+        pause = random.choice((3, 4, 8, 20, 70, 200))
+        probabilities += [random.uniform(0.0, 0.45) for _ in range(pause)]
+    return probabilities
+
+
+@pytest.mark.parametrize("seed", range(20))
+def test_the_complete_segments_spare_work_and_change_nothing(seed: int) -> None:
+    random = Random(seed)
+    rules = SpeechRules(
+        min_silence=random.choice((0.0, 0.5, 2.0)),
+        clip_threshold=random.choice((0.4, 0.5)),
+        pad=random.choice((0.0, 0.4, 2.0)),
+    )
+    probabilities = speaking(random, 300)
+    known: Sequence[Segment] = ()
+    for length in sorted(random.sample(range(len(probabilities)), 100)):
+        heard, samples = probabilities[:length], length * WINDOW
+        parts = segments(heard, rules, samples, complete=known)
+        whole = segments(heard, rules, samples)
+        assert parts == whole
+        assert [one.stretches for one in parts] == [one.stretches for one in whole]
+        assert [one.earlier_seconds for one in parts] == pytest.approx(
+            [one.earlier_seconds for one in whole]
+        )
+        known = complete(parts)
+    assert known
+
+
+def test_a_segment_knows_the_seconds_of_speech_before_it() -> None:
+    first, second, third = found((6, 0.9), (4, 0.0), (5, 0.9), (4, 0.0), (6, 0.9), (1, 0.0))
+    assert first.earlier_seconds == 0.0
+    assert second.earlier_seconds == pytest.approx(6, abs=0.05)
+    assert third.earlier_seconds == pytest.approx(11, abs=0.05)
