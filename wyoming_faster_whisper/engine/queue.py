@@ -56,7 +56,8 @@ class Worker:
     Args:
         load: builds the engine. It runs in a thread and may take minutes.
         timing: when the model counts as hung, is unloaded, and is measured again.
-        max_waiting: number of jobs that may wait; further jobs are refused with Busy.
+        max_waiting: number of commands, and of jobs of long recordings, that may wait; further
+            ones are refused with Busy.
         on_decoded: called after the decode of each batch, with its kind and the seconds that it
             took in the model.
     """
@@ -140,10 +141,10 @@ class Worker:
         """
         if self._model.error is not None:
             raise self._model.error
-        if len(self._waiting) >= self._max_waiting:
-            raise Busy(
-                f"the queue is full ({counted(len(self._waiting), 'job')}); try again later"
-            )
+        # Counted separately, so that long recordings never keep a command out.
+        waiting = sum(other.long == job.long for other in self._waiting)
+        if waiting >= self._max_waiting:
+            raise Busy(f"the queue is full ({counted(waiting, 'job')}); try again later")
         answer: asyncio.Future[Transcript] = self._loop.create_future()
         self._answers[job] = answer
         self._waiting[job] = Waiting(job, self._loop.time())

@@ -90,6 +90,16 @@ async def test_a_job_is_rejected_when_the_queue_is_full() -> None:
         await worker.submit(job())
 
 
+async def test_a_queue_full_of_long_jobs_still_takes_a_command() -> None:
+    engine = FakeEngine(held=True)
+    async with working(engine, max_waiting=2) as worker:
+        tasks = await submitted(worker, job(28), job(28), job(28), job())
+        with pytest.raises(Busy, match=r"^the queue is full \(2 jobs\); try again later$"):
+            await worker.submit(job(28))
+        engine.release()
+        assert len(await asyncio.gather(*tasks)) == 4
+
+
 async def test_a_withdrawn_job_is_never_decoded() -> None:
     engine = FakeEngine(held=True)
     running, withdrawn, last = job(), job(), job()
