@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from functools import partial
+from functools import lru_cache, partial
 
 import numpy as np
 
 from ..audio.highpass import HighPass
-from ..audio.pcm import PcmFormat, PcmStream, Samples
+from ..audio.pcm import SAMPLE_RATE, PcmFormat, PcmStream, Samples
 from ..audio.recording import Recording
 from ..errors import AudioError, Busy
 from ..speech.hysteresis import WINDOW, Probabilities
@@ -18,6 +19,9 @@ from ..speech.vad import SpeechDetector, SpeechStream
 
 _MOST_INLINE = 8  # VAD windows processed on the event loop, which takes 1 ms; more go to a thread
 _SLICE = 512  # VAD windows per call in a thread; between calls, other work can use the thread
+# The VAD runs far faster than the model, and would keep the cores from it while long recordings
+# arrive. So it processes them in one thread, and only a little ahead of the model.
+_LONG = 30 * SAMPLE_RATE  # samples
 # Format in which Home Assistant sends 10 ms at a time. Converting and filtering as little costs
 # little less than a whole VAD window, and nothing reads the recording before that is complete.
 _LIVE = PcmFormat()
@@ -57,6 +61,7 @@ class AudioInput:
         tasks: task group for VAD work that would block the event loop.
         on_probabilities: called on the event loop with the speech probabilities of every window,
             in order.
+        keep_pace: waits while the model is far behind the VAD.
     """
 
     def __init__(
@@ -67,6 +72,7 @@ class AudioInput:
         vad: Callable[[], Awaitable[SpeechDetector]],
         tasks: asyncio.TaskGroup,
         on_probabilities: Callable[[Probabilities], None],
+        keep_pace: Callable[[], Awaitable[None]],
     ) -> None:
         self.recording = Recording()
         self.pcm = pcm
@@ -77,6 +83,7 @@ class AudioInput:
         self._vad = vad
         self._tasks = tasks
         self._on_probabilities = on_probabilities
+        self._keep_pace = keep_pace
         self._vad_stream: SpeechStream | None = None  # None until the VAD model is loaded
         self._vad_position = 0  # samples that have been handed to the VAD
         self._vad_task: asyncio.Task[None] | None = None
@@ -168,13 +175,23 @@ class AudioInput:
         if speech is None:
             speech = self._vad_stream = (await self._vad()).stream()
         while waiting := self._unheard // WINDOW:
+            executor = None
+            if self._vad_position > _LONG:
+                executor = _thread_for_long()
+                await self._keep_pace()
             samples = self._next_windows(min(waiting, _SLICE))
-            self._on_probabilities(await asyncio.to_thread(_feed, speech, samples))
+            loop = asyncio.get_running_loop()
+            self._on_probabilities(await loop.run_in_executor(executor, _feed, speech, samples))
 
     def _next_windows(self, count: int) -> Callable[[], Samples]:
         start = self._vad_position
         self._vad_position += count * WINDOW
         return partial(self.recording.samples, start, self._vad_position)
+
+
+@lru_cache(maxsize=1)
+def _thread_for_long() -> ThreadPoolExecutor:
+    return ThreadPoolExecutor(1, "vad")
 
 
 def _feed(speech: SpeechStream, samples: Callable[[], Samples]) -> Probabilities:

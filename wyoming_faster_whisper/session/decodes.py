@@ -28,6 +28,7 @@ _LOGGER = logging.getLogger(__name__)
 # and with at least this probability.
 _ENOUGH_SPEECH = 1.5  # seconds
 _ENOUGH_PROBABILITY = 0.5
+_FEW = 2  # segments: one is decoded, and another waits to be decoded right after it
 
 # Seconds of silence after which Home Assistant ends a command. A guess that takes longer to
 # decode is not ready in time.
@@ -146,7 +147,16 @@ class Decodes:
     @property
     def busy(self) -> bool:
         """True while any decode is waiting or running."""
-        return any(part.task and not part.task.done() for part in self._parts.values())
+        return bool(self._pending)
+
+    async def few_pending(self) -> None:
+        """Wait while more segments than a few have begun and are not decoded."""
+        while len(pending := self._pending) > _FEW:
+            await asyncio.wait(pending, return_when=asyncio.FIRST_COMPLETED)
+
+    @property
+    def _pending(self) -> list[asyncio.Future[Transcript | None]]:
+        return [part.task for part in self._parts.values() if part.task and not part.task.done()]
 
     @property
     def is_queued(self) -> bool:

@@ -141,6 +141,7 @@ class Turn:
             vad=shared.vad,
             tasks=tasks,
             on_probabilities=self._on_probabilities,
+            keep_pace=lambda: decodes.few_pending(),
         )
         self._partials = Partials(
             shared.worker,

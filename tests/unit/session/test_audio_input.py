@@ -43,6 +43,7 @@ class Listening:
             vad=self._vad,
             tasks=tasks,
             on_probabilities=self._on_probabilities,
+            keep_pace=self._keep_pace,
         )
 
     @property
@@ -61,6 +62,9 @@ class Listening:
     async def _vad(self) -> SpeechDetector:
         await self.loaded.wait()
         return LoudnessVad()
+
+    async def _keep_pace(self) -> None:
+        pass
 
     def _on_probabilities(self, probabilities: Probabilities) -> None:
         self.calls += 1

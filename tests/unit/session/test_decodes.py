@@ -576,3 +576,17 @@ async def test_a_language_that_the_client_chose_is_not_doubted() -> None:
         one.options = GERMAN
         await closed_okay(one, in_language("Okay.", "de", 0.1))
         assert one.committed == ["Okay."]
+
+
+async def test_it_is_behind_while_more_than_two_segments_are_not_decoded() -> None:
+    parts = [segment(0), segment(3), segment(6)]
+    async with client() as one:
+        for part in parts[:2]:
+            await one.begin(part, guess=True)
+        await asyncio.wait_for(one.decodes.few_pending(), 5)
+        await one.begin(parts[2], guess=True)
+        waiting = asyncio.create_task(one.decodes.few_pending())
+        await settled()
+        assert not waiting.done()
+        await one.worker.answer("first")
+        await asyncio.wait_for(waiting, 5)
