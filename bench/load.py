@@ -20,6 +20,7 @@ from wyoming.info import Describe, Info
 from .speech.pauses import room
 from .support.arguments import RECORDINGS, SERVERS, add, headline, parser, servers
 from .support.clips import SAMPLE_RATE, TEST_CLIPS, WIDTH, Clip, load
+from .support.competition import busy_cores
 from .support.playback import NoAnswer, play
 from .support.report import (
     Row,
@@ -101,7 +102,8 @@ def main() -> None:
     if not clips:
         sys.exit("no clips found")
     options = servers(arguments)
-    loaded = asyncio.run(run(options, clips, arguments))
+    with busy_cores(arguments.busy_cores):
+        loaded = asyncio.run(run(options, clips, arguments))
     print(
         f"{headline(arguments, options)}; {arguments.microphones} microphones,"
         f" {arguments.rounds} utterances each"
@@ -117,6 +119,7 @@ def main() -> None:
                 "microphones": arguments.microphones,
                 "rounds": arguments.rounds,
                 "long": arguments.long,
+                "busy_cores": arguments.busy_cores,
                 "servers": {name: asdict(each) for name, each in loaded.items()},
             },
         )
@@ -124,7 +127,7 @@ def main() -> None:
 
 def parse_arguments() -> argparse.Namespace:
     flags = parser("load", __doc__)
-    add(flags, *SERVERS, "--limit", "--json")
+    add(flags, *SERVERS, "--limit", "--busy-cores", "--json")
     add(flags, "--recordings", help=RECORDINGS)
     flags.add_argument("--microphones", type=int, default=8, metavar="N")
     flags.add_argument("--rounds", type=int, default=5, help="utterances of each microphone")

@@ -4,6 +4,7 @@ A benchmark adds the flags it needs by name, and may override any argument of on
 """
 
 import argparse
+import os
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
@@ -47,6 +48,12 @@ _FLAGS: dict[str, dict[str, Any]] = {
         "type": float,
         "metavar": "SECONDS",
         "help": "silence between the last word and audio-stop (default: %(default)s)",
+    },
+    "--busy-cores": {
+        "type": int,
+        "default": 0,
+        "metavar": "N",
+        "help": "keep N cores busy with other processes meanwhile (default: none)",
     },
     "--json": {"type": Path, "metavar": "FILE", "help": "write all figures to this file"},
     "--plot": {"type": Path, "metavar": "FILE", "help": "plot the figures to this file (PNG)"},
@@ -110,4 +117,6 @@ def headline(arguments: argparse.Namespace, options: Mapping[str, Options]) -> s
         f"{each.beam_size or '0 (auto)'} ({name})" for name, each in options.items()
     )
     flags = "".join(f", {flag}" for flag in arguments.flag)
+    if busy := getattr(arguments, "busy_cores", 0):
+        flags += f", {busy} of {os.cpu_count()} cores busy with other processes"
     return f"{arguments.model} int8, beam {beams}, {arguments.threads} threads{flags}"
