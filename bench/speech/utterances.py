@@ -205,7 +205,7 @@ def _clean(read: Path) -> Iterator[Utterance]:
 
 def _orders(row: str, commands: Path) -> Iterator[Utterance]:
     condition = row.removeprefix("orders-")
-    for clip in _load(commands, 40):
+    for clip in _load(commands):
         lead = 2.0 if condition == "silence" else 0.0
         whole = to_samples(room(clip, lead) + clip.audio + room(clip, TRAILING))
         sound = ORDER_VARIATIONS[condition](whole, clip.name)
