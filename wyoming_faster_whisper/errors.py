@@ -13,12 +13,18 @@
     ├── SettingError       "setting"    unusable option value; exit status 2
     └── ClientError        "client"     raised by the client: no server, or no answer
 
+IllegalTransition is not among them: it is a fault of this package.
+
 The message says what was received, what is supported, and the option if there is one.
 """
 
 from __future__ import annotations
 
 import os
+
+
+class IllegalTransition(RuntimeError):
+    """An input that a state machine has no transition for: a fault of the server."""
 
 
 class ServerError(Exception):

@@ -23,7 +23,7 @@ from collections.abc import Callable, Mapping
 from enum import Enum
 from functools import partial
 
-from ..errors import EngineError, Hung, NoMemory, ServerError
+from ..errors import EngineError, Hung, IllegalTransition, NoMemory, ServerError
 from .idle_measurement import IdleMeasurement
 from .loading import as_server_error, load_and_warm_up
 from .protocol import Engine, Job
@@ -58,10 +58,6 @@ _NEXT: Mapping[ModelState, frozenset[ModelState]] = {
     ModelState.UNLOADED: frozenset({ModelState.LOADING, ModelState.LOST}),
     ModelState.LOST: frozenset(),
 }
-
-
-class IllegalTransition(RuntimeError):
-    """A change of state that the diagram does not have: a fault of the server."""
 
 
 class Lifecycle:

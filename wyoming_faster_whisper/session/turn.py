@@ -297,6 +297,8 @@ class Turn:
 
     def _on_probabilities(self, probabilities: Probabilities) -> None:
         utterance = self._utterance
+        if utterance.has_ended:
+            return  # the VAD was still processing audio when the turn ended
         actions = utterance.feed(
             probabilities.tolist(),
             may_guess=self._decodes.may_guess,
@@ -357,8 +359,7 @@ class Turn:
 
     def _text_may_end_turn(self) -> bool:
         """Return whether the silence that ends the turn depends on how finished a text is."""
-        over = self._utterance.phase is utterance.UtterancePhase.ENDED
-        return self._shared.turns.auto and not over
+        return self._shared.turns.auto and not self._utterance.has_ended
 
     async def _classify(
         self,

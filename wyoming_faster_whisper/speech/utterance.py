@@ -4,9 +4,15 @@ A guess is a speculative decode: it begins in a pause, before the turn is known 
 
     LISTENING --pause--> GUESSING --speech--> LISTENING
         |                    |
-        |        stop(), or a silence that ends the turn
-        v                    v
-      ENDED                ENDED
+        +---------+----------+
+                  | a silence or a length that ends the turn
+                  v
+                ENDED
+                  | stop(), which may also come in LISTENING and GUESSING
+                  v
+              FINALIZED
+
+Any other input raises IllegalTransition and changes nothing.
 
 The unit of decoding is a segment. At a pause, decodes begin for all segments that have none yet.
 If the speaker goes on, the last segment grows and its guess is dropped, unless the silence was
@@ -27,6 +33,7 @@ from dataclasses import dataclass
 from enum import Enum, auto
 
 from ..audio.pcm import SAMPLE_RATE
+from ..errors import IllegalTransition
 from .endpointing import EndOfTurn, Endpointing, EndReason
 from .hysteresis import WINDOW, Hysteresis, windows
 from .segmenter import PAUSE, Segment, SpeechRules, closing_silence, complete, segments
@@ -58,6 +65,7 @@ class UtterancePhase(Enum):
     LISTENING = auto()
     GUESSING = auto()
     ENDED = auto()
+    FINALIZED = auto()
 
 
 @dataclass(frozen=True, slots=True)
@@ -153,6 +161,11 @@ class Utterance:
         )
 
     @property
+    def has_ended(self) -> bool:
+        """True once the turn is over: no more windows are taken."""
+        return self.phase in (UtterancePhase.ENDED, UtterancePhase.FINALIZED)
+
+    @property
     def samples(self) -> int:
         """Number of samples that the VAD has processed; constant once the turn is over."""
         return len(self._probabilities) * WINDOW
@@ -183,8 +196,13 @@ class Utterance:
             may_end: whether silence may end the turn now.
 
         Returns:
-            The actions to perform. Windows after the end of the turn are ignored.
+            The actions to perform. If a window ends the turn, those after it are ignored.
+
+        Raises:
+            IllegalTransition: the turn has ended.
         """
+        if self.has_ended:
+            raise IllegalTransition(f"windows in {self.phase.name}")
         self._may_end = may_end
         self._may_guess = may_guess
         actions: list[Action] = []
@@ -239,12 +257,15 @@ class Utterance:
 
         Returns:
             The actions to perform, the last one a Finalize.
+
+        Raises:
+            IllegalTransition: it has been stopped already.
         """
-        if (
-            self.phase is UtterancePhase.ENDED
-        ):  # the server ended the turn: later audio is not part of it
+        if self.phase is UtterancePhase.FINALIZED:
+            raise IllegalTransition("stop in FINALIZED")
+        if self.phase is UtterancePhase.ENDED:  # later audio is not part of the turn
             samples = min(samples, self.samples)
-        self.phase = UtterancePhase.ENDED
+        self.phase = UtterancePhase.FINALIZED
         parts = segments(self._probabilities, self._rules, samples, complete=self._complete)
         renewed = self._drop_outgrown(parts) if self._may_guess else []
         actions = renewed + self._decode(parts, guess=False)
@@ -365,7 +386,7 @@ class Utterance:
 
     def _end_reason(self) -> EndReason | None:
         ending, heard = self.endpointing, len(self._probabilities)
-        if self.phase is UtterancePhase.ENDED:
+        if self.has_ended:
             return None
         if self._speech_windows < self._min_speech:
             nobody = ending.no_speech and heard >= windows(ending.no_speech)

@@ -8,11 +8,11 @@ from collections.abc import Callable
 
 import pytest
 
-from wyoming_faster_whisper.engine.lifecycle import IllegalTransition, Lifecycle, ModelState
+from wyoming_faster_whisper.engine.lifecycle import Lifecycle, ModelState
 from wyoming_faster_whisper.engine.protocol import Engine
 from wyoming_faster_whisper.engine.queue import Worker
 from wyoming_faster_whisper.engine.timing import Timing
-from wyoming_faster_whisper.errors import EngineError, Hung
+from wyoming_faster_whisper.errors import EngineError, Hung, IllegalTransition
 from wyoming_faster_whisper.testing import FakeEngine
 
 from .test_queue import job, submitted

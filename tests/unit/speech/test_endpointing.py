@@ -197,7 +197,7 @@ def test_a_turn_ends_at_the_longest_command() -> None:
 def test_audio_after_the_end_of_the_turn_is_not_in_the_answer() -> None:
     listener, actions = read_at_a_pause(AUTO, EndOfTurn.COMPLETE)
     assert ended(actions)
-    listener.speech(50)
+    listener.windows += 50  # recorded, but the VAD no longer runs
     (answer,) = listener.stop()
     assert isinstance(answer, Finalize)
     assert [part.speech for part in answer.segments] == [(0, 30)]

@@ -4,6 +4,9 @@ from __future__ import annotations
 
 from itertools import pairwise
 
+import pytest
+
+from wyoming_faster_whisper.errors import IllegalTransition
 from wyoming_faster_whisper.speech.endpointing import EndOfTurn, Endpointing
 from wyoming_faster_whisper.speech.hysteresis import WINDOW, windows
 from wyoming_faster_whisper.speech.segmenter import LONGEST, SpeechRules
@@ -383,10 +386,29 @@ def test_the_representation_tells_phase_and_length() -> None:
     assert repr(listener.utterance) == "<Utterance guessing, 35 windows, 1 segments>"
 
 
-def test_a_stopped_utterance_has_ended() -> None:
+def test_a_stopped_utterance_is_finalized() -> None:
     listener, _ = paused()
     listener.stop()
-    assert listener.utterance.phase is UtterancePhase.ENDED
+    assert listener.utterance.phase is UtterancePhase.FINALIZED
+
+
+def test_an_utterance_is_stopped_only_once() -> None:
+    listener, _ = paused()
+    listener.stop()
+    with pytest.raises(IllegalTransition, match="stop in FINALIZED"):
+        listener.stop()
+
+
+@pytest.mark.parametrize("end", ["the server", "the client"])
+def test_an_utterance_takes_no_windows_after_its_end(end: str) -> None:
+    listener = Listener(Endpointing(longest=1.0))
+    listener.speech(50 if end == "the server" else 10)
+    if end == "the client":
+        listener.stop()
+    before = repr(listener.utterance)
+    with pytest.raises(IllegalTransition, match="windows in"):
+        listener.speech(1)
+    assert repr(listener.utterance) == before
 
 
 def test_noise_brings_the_utterance_back_to_listening() -> None:
