@@ -40,8 +40,8 @@ def make_web(
         shared: what all sessions share.
         model: the model that the page names.
         names: host names that browsers may use, besides localhost and the machine's own name.
-        limits: timeouts for clients.
-        door: admission control, the same as for Wyoming clients.
+        limits: time and size limits for clients.
+        admission: admission control, the same as for Wyoming clients.
         tls: TLS context; None = plain HTTP.
 
     Raises:
@@ -82,8 +82,8 @@ def make_metrics(
         worker: the worker whose queue is reported.
         sessions: returns the number of connected clients, by transport.
         model_memory: returns the bytes that loading the model took.
-        patience: timeout for a whole request in seconds.
-        door: admission control, the same as for Wyoming clients.
+        request_timeout: timeout for a whole request in seconds.
+        admission: admission control, the same as for Wyoming clients.
 
     Raises:
         SettingError: the extra is not installed.

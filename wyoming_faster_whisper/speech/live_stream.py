@@ -36,7 +36,7 @@ class LiveStream:
             pcm: its format.
             size: bytes.
             now: seconds, monotonic clock.
-            late: event-loop lag in seconds: the chunk may have arrived that much earlier.
+            lag: event-loop lag in seconds: the chunk may have arrived that much earlier.
         """
         if self._started is None:
             self._started = now
