@@ -1,4 +1,4 @@
-"""Principal: who a client is to the server's limits, its queue and its log. Pure."""
+"""Principal: a client's identity for the server's limits, its queue and its log. Pure."""
 
 from __future__ import annotations
 

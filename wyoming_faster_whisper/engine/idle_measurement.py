@@ -40,7 +40,7 @@ class IdleMeasurement:
         self._begin = begin
         self._loop = asyncio.get_running_loop()
         self._timer: asyncio.TimerHandle | None = None
-        self._uses = 0  # by clients, since the start
+        self._uses = 0  # number of times that clients needed the model, since the start
         self._uses_at_begin = 0
         self._last_use = 0.0  # seconds on the loop's clock
         self.running = False
@@ -52,7 +52,7 @@ class IdleMeasurement:
 
     def schedule(self) -> None:
         """Schedule the next measurement, unless one is scheduled. Call it after each load."""
-        self.running = False  # one that hung was abandoned with its engine
+        self.running = False  # a hung measurement was abandoned with its engine
         if self._timer is None:
             self._begin_in(self._interval)
 

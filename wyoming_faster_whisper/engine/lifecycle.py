@@ -7,12 +7,12 @@
                │ └───── hung ──────┘                    │
                └────── too little memory to reload ─────┘
 
-    A hung load leads back to LOADING, and so does a hung unload. A failed load, a failed unload,
-    the second hang and close() lead from every state to LOST, which is final.
+    A hung load or unload also leads to LOADING. A failed load, a failed unload, the second hang
+    and close() lead to LOST, whatever the state. LOST is final.
 
 A hung decode cannot be stopped, and neither can a hung load. The first time, the threads are
 abandoned with their engine, and the model is loaded again; docs/architecture.md says why the
-process does not exit. The second hang is not an accident, and the model is lost.
+process does not exit. After a second hang the model is given up: it is LOST.
 """
 
 from __future__ import annotations
@@ -127,7 +127,7 @@ class Lifecycle:
         await asyncio.shield(self._ready)
 
     async def failed(self) -> None:
-        """Wait until the model is LOST for another reason than close(); usually for ever.
+        """Wait until the model is LOST for a reason other than close(); usually forever.
 
         Raises:
             ServerError: always; the reason.

@@ -15,9 +15,9 @@ from .protocol import Engine
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Capabilities:
-    """What an engine does for a job besides turning its samples into text.
+    """Optional features of an engine.
 
-    What is False here is never asked of the engine: no job has that option.
+    An engine never gets a job that needs a feature that is False here.
     """
 
     detects_language: bool = False  # decodes jobs without a language; its transcripts name it
@@ -44,7 +44,7 @@ EVERYTHING = Capabilities(
 
 @dataclass(frozen=True, slots=True)
 class Attribution:
-    """Who made a library or a model."""
+    """Author of a library or a model."""
 
     name: str = ""
     url: str = ""
@@ -52,13 +52,13 @@ class Attribution:
 
 @dataclass(frozen=True, slots=True)
 class ServedModel:
-    """A model, as clients are told of it.
+    """Description of a model, as clients get it.
 
     Raises:
         ModelError: the model has no language.
     """
 
-    name: str  # by which a request can choose it
+    name: str  # a request can choose the model by it
     languages: tuple[str, ...]  # Whisper's language codes; the first is the default
     description: str = ""
     attribution: Attribution = Attribution()
@@ -96,11 +96,11 @@ class RecognizerSettings:
     folders: tuple[Path, ...]  # folders with models; downloads go into the first; not empty
     local_files_only: bool = False  # never download
     device: str = "cpu"  # as in --device: cpu, cuda, cuda:N or auto
-    threads: int = 1  # most threads that decode one utterance
+    threads: int = 1  # maximum number of threads that decode one utterance
 
 
 RecognizerFactory = Callable[[RecognizerSettings], Recognizer]
-"""Describes a library's models without loading one: quick, and without the network.
+"""Describes a library's models. It must be quick, load no model and not use the network.
 
 Raises:
     ImportError: the library is not installed.

@@ -1,14 +1,14 @@
 """Scheduling policy: the jobs that the model decodes next. Pure.
 
-Commands go before long recordings: a file or a dictation has up to 28 s of audio in each job, and
-a decode that has begun cannot be stopped. So long jobs never use the last decoder of an engine
-that has more than one, not even while no command is there: one that is sent at once would wait
-for a whole segment, which takes longer than the command. That costs a single file nothing, as its
-segments are decoded one after the other; four files at once were as fast with one of two decoders
-(4.9 s of audio per second) as with both (4.5, docs/performance-notes.md). With a single decoder,
-long jobs are decoded one at a time, so that a command waits for one segment at most.
+Commands go before long recordings: a job of a file or a dictation has up to 28 s of audio, and a
+decode that has begun cannot be stopped. So an engine with several decoders keeps one free of long
+jobs, even while no command waits: otherwise the next command would wait for a whole segment,
+which takes longer than the command itself. A single file loses nothing, because its segments are
+decoded one after the other. Four files at once were no slower with one of two decoders (4.9 s of
+audio per second) than with both (4.5, docs/performance-notes.md). An engine with a single decoder
+gets long jobs one at a time, so that a command waits for at most one segment.
 
-Owners share the model equally, by seconds of audio, so many recordings of one owner count as one
+Owners share the model equally, by seconds of audio, however many recordings each of them sends
 (start-time fair queueing: Goyal, Vin and Cheng, 1996).
 """
 
@@ -19,7 +19,7 @@ from dataclasses import dataclass
 
 from .protocol import DecodeKind, Job
 
-# Seconds. Commands that never stop still leave a long job its turn: one begins if none has for so
+# Seconds. A steady stream of commands must not starve long jobs: one begins if none has for this
 # long.
 _PATIENCE = 10.0
 
@@ -52,13 +52,13 @@ class Decoders:
 class Shares:
     """Seconds of audio that were decoded for each owner.
 
-    An owner that needed nothing for a while has no claim to catch up: it starts level with the
-    job that was begun last.
+    An owner gets no credit for time in which it sent nothing: it starts at the share of the owner
+    whose job was begun last.
     """
 
     def __init__(self) -> None:
-        self._level = 0.0  # share, before its job, of the owner whose job was begun last
-        self._used: dict[Hashable, float] = {}  # of owners above the level
+        self._level = 0.0  # share of the owner whose job was begun last, without that job
+        self._used: dict[Hashable, float] = {}  # shares of owners above the level
 
     def __len__(self) -> int:
         return len(self._used)
@@ -95,7 +95,7 @@ def next_batch(
 
     Args:
         waiting: the queued jobs, in order of arrival.
-        decoders: one of them is free.
+        decoders: those of the engine; at least one is free.
         batch_key: returns the key that all jobs of a batch must share.
         now: time, on the clock of the jobs.
 
@@ -131,7 +131,7 @@ def next_batch(
 
 
 def _may_be_dropped(job: Job) -> bool:
-    # The guess of a long job rarely is: nearly all its segments are closed.
+    # A guess of a long job is rarely dropped: nearly all its segments are closed.
     return job.kind is DecodeKind.PARTIAL or (job.kind is DecodeKind.GUESS and not job.long)
 
 

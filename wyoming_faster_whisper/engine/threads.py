@@ -18,13 +18,13 @@ from .watchdog import Watchdog
 
 _LOGGER = logging.getLogger(__name__)
 
-_PROGRESS = 1_000_000  # bytes that count as progress; a line in the log is smaller
+_PROGRESS = 1_000_000  # bytes that count as progress; a log line alone does not
 
 T = TypeVar("T")
 
 OnDecoded = Callable[[list[Transcript] | ServerError, float | None], None]
-"""Called with the transcripts of a batch, or the reason why there are none, and the seconds
-that the decode took; None = it has not ended, and its threads are abandoned."""
+"""Called with the transcripts of a batch, or the error instead of them, and the seconds that the
+decode took; None = the decode has not ended, and its threads are abandoned."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,8 +43,8 @@ class EngineThreads:
 
     Args:
         timing: the timeouts of the watchdogs.
-        on_hung: called when a thread hangs, with a sentence that says so and the option that
-            sets the timeout. It must call abandon().
+        on_hung: called when a thread hangs, with a sentence for the log and the option that sets
+            the timeout. It must call abandon().
     """
 
     def __init__(self, timing: Timing, on_hung: Callable[[str, str], None]) -> None:
@@ -88,7 +88,7 @@ class EngineThreads:
         self._inbox.put(_Batch(engine, jobs, ended))
 
     def counting(self, needed: Callable[[], bool]) -> Callable[[], bool]:
-        """Return needed with each call counted as progress: a test decode of a measurement."""
+        """Wrap needed() so that each call, one per test decode, counts as progress."""
 
         def step() -> bool:
             self._steps += 1
@@ -100,7 +100,7 @@ class EngineThreads:
         """Discard all further results. The threads that do not hang stop after their batch.
 
         Args:
-            error: the result of the decodes that run.
+            error: the result of the running decodes.
         """
         self._abandoned = True
         self._inbox.put(None)

@@ -42,7 +42,7 @@ _DETECT = frozenset({"", "auto", "null", "none", "und"})
 def normalise(tag: str, allowed: tuple[str, ...]) -> str | None:
     """Convert a language tag to one of the allowed Whisper codes.
 
-    Ignores case, script and region, and takes "_" for "-": "en-US", "EN_gb" and "en" are the
+    Ignores case, script and region, and treats "_" like "-": "en-US", "EN_gb" and "en" are the
     same. Aliases are resolved: "nb" is "no".
 
     Returns:

@@ -67,9 +67,9 @@ class Session:
     """A client's utterances, one after the other. Call all methods on the event loop.
 
     Leaving the context discards an utterance that has not ended and withdraws answers that are
-    still queued. It then waits for answers that the model has begun, because a client that sends
-    no more may still read. A ServerError that leaves the context is the error to report to the
-    client.
+    still queued. It then waits for answers whose decode has begun, because a client that sends no
+    more may still read. A ServerError that is raised out of the context is the error to report to
+    the client.
 
     Args:
         context: what all sessions share.
@@ -186,8 +186,8 @@ class Session:
     async def stop(self) -> None:
         """End the utterance. Its answer follows as soon as it is ready.
 
-        Only one answer is pending at a time: a client that sends faster than the model decodes
-        waits here.
+        It first waits for pending answers, so a client that sends faster than the model decodes
+        is throttled here.
         """
         await self.answered()
         if self._state is SessionState.IDLE:
@@ -197,7 +197,7 @@ class Session:
         self._state = SessionState.IDLE
 
     def abort(self) -> None:
-        """Discard an utterance that has not ended, and see half_closed()."""
+        """Discard an utterance that has not ended, then do what half_closed() does."""
         self._discard_turn()
         self.half_closed()
 
@@ -262,7 +262,7 @@ class Session:
             self._end_turn(turn, why)
 
     def _end_turn(self, turn: Turn, why: EndReason) -> None:
-        turn.stop()  # first: if it raises, abort() still has the turn to free
+        turn.stop()  # before the state changes: if it raises, abort() still frees the turn
         self._turn = None
         self._state = SessionState.DRAINING
         self._request = Request()

@@ -358,7 +358,7 @@ class Turn:
             )
 
     def _text_may_end_turn(self) -> bool:
-        """Return whether the silence that ends the turn depends on how finished a text is."""
+        """Return whether the end-of-turn class of a text sets the silence that ends the turn."""
         return self._shared.turns.auto and not self._utterance.has_ended
 
     async def _classify(

@@ -1,7 +1,8 @@
-"""Decodes of one utterance that an upstream server is asked for first.
+"""Decodes of one utterance, with an upstream server asked first.
 
-The upstream gets the audio while it arrives. While it may still answer, this server decodes
-nothing. If the upstream is away, busy or late, the decodes that were held begin here.
+The upstream gets the audio while it arrives. While it may still answer, this server holds its own
+decodes back; only a final decode that may end the turn begins at once. If the upstream is
+unavailable, busy or late, the decodes that were held back begin here.
 """
 
 from __future__ import annotations
@@ -61,7 +62,7 @@ def upstream_first(
     tasks: Tasks,
     on_committed: Callable[[Transcript], None],
 ) -> SegmentDecodes:
-    """Return the decodes of an utterance: `local`, or those that ask an upstream first.
+    """Return the decodes of an utterance: `local`, or a wrapper that asks an upstream first.
 
     Args:
         upstreams: None = there are none.
@@ -83,7 +84,7 @@ class _UpstreamFirst:
 
     Args:
         local: the decodes of this server.
-        relay: the utterance on its way to the upstream; None if all are away.
+        relay: sends the utterance to the upstream; None if no upstream is available.
         timeout: seconds that the upstream has for its answer, from the end of speech.
         on_committed: called with the upstream's text.
     """
@@ -99,7 +100,7 @@ class _UpstreamFirst:
         self._relay = relay
         self._timeout = timeout
         self._on_committed = on_committed
-        self._held: dict[Segment, None] = {}  # segments that the upstream decodes, in order
+        self._held: dict[Segment, None] = {}  # segments whose decode is held back, in order
         self._ended: float | None = None  # time when the turn ended
         self._used = False
 
@@ -155,7 +156,8 @@ class _UpstreamFirst:
         return not held and self._local.committed_before(segment)
 
     def begin(self, segment: Segment, *, guess: bool, quick: bool = False) -> None:
-        # A turn that this server ends may need the text before the upstream answers.
+        # Where this server ends the turn, a final decode before the end cannot wait for the
+        # upstream: its text decides whether the turn ends.
         if not self.decodes_here and (guess or self._ended is not None):
             self._held[segment] = None
             return

@@ -16,22 +16,22 @@ _LONGEST_IN_HOME_ASSISTANT = 15.0  # seconds
 
 # Seconds of silence after speech that end a turn, by end-of-turn class, with `auto`. Of 120
 # recorded commands 6% contain a pause of 0.26 s, 4% one of 0.32 s and less than 1% one of 0.4 s.
-# _COMPLETE is short for the sake of fast machines, and one VAD window longer than a pause in
-# which a speaker was cut off. _LIKELY and _UNSURE outlast pauses of 0.7 s and 1.0 s plus the time
-# that the VAD takes to detect that the speaker goes on.
+# _COMPLETE is short because on a fast machine the answer waits only for it. It is one VAD window
+# longer than a pause at which a speaker was cut off. _LIKELY and _UNSURE outlast pauses of 0.7 s
+# and 1.0 s plus the time that the VAD takes to detect that the speaker goes on.
 _COMPLETE = 0.32
 _LIKELY = 0.8
 _UNSURE = 1.12
 _INCOMPLETE = 1.4
 
-# Seconds of silence after which the turn is so likely over that a decode will not be wasted: of
-# 120 recorded commands only one contains a pause of even half that length.
+# Seconds of silence after which a final decode is rarely wasted, because the turn is almost
+# certainly over: of 120 recorded commands only one contains a pause of even half that length.
 _FINAL_DECODE = 0.8
 
-
 # Shorter speech, such as "Hm" or "Okay" (0.22 to 0.77 s by three synthetic voices), is often
-# followed by a command after a pause. An early answer waits for it as long as a segment does
-# (segmenter.py): a speaker who gets the answer to "Okay" cannot finish the command.
+# followed by a command after a pause. An early answer waits longer after it, by the same factor
+# as a segment after a fragment (segmenter.py): a speaker who gets the answer to "Okay" cannot
+# finish the command.
 _SHORT_SPEECH = 0.8  # seconds
 _SHORT_PATIENCE = 2.5  # times early_silence
 

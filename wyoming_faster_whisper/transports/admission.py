@@ -54,7 +54,7 @@ class Admission:
 
         The oldest connection that never sent an event is evicted first, then the client that has
         been idle longest, if it has been idle for 10 s. So connections that are only held open
-        cannot lock other clients out. Check its network first: see check_network().
+        cannot lock other clients out. Call check_network() before this.
 
         Args:
             principal: the new client.

@@ -24,11 +24,11 @@ class ClientLimits:
     """Time and size limits for one client."""
 
     frame: FrameLimits = field(default_factory=FrameLimits)
-    first_event: float = 10.0  # seconds until the first event, or one that has begun, is complete
+    # Seconds in which the first event, or an event that has begun, must be complete.
+    first_event: float = 10.0
     between_utterances: float = 300.0  # seconds without an event between utterances
-    inside_utterance: float = (
-        30.0  # seconds without audio inside an utterance, or until an event there is complete
-    )
+    # Seconds without audio inside an utterance, and in which an event there must be complete.
+    inside_utterance: float = 30.0
     write: float = 10.0  # seconds for the client to read what the server sends
     linger: float = 1.0  # seconds for the client to read the error before the connection closes
 
@@ -91,7 +91,7 @@ class ClientLifecycle:
             self._reschedule(0)
 
     async def _serve(self, *, partials: str | None = None) -> None:
-        """Serve the client until it leaves. If an error ends that, log and report it.
+        """Serve the client until it leaves. Log an error that ends the connection, and report it.
 
         Args:
             partials: see Session.
@@ -120,7 +120,7 @@ class ClientLifecycle:
         async for event in session.events():
             await self._send_event(event)
             if isinstance(event, Answer):
-                # Only when the session knows that the answer has been delivered, and is idle.
+                # Later, when the session counts the answer as delivered and is no longer busy.
                 loop.call_soon(self._answer_sent)
 
     async def _report(self, error: ServerError) -> None:
@@ -153,11 +153,11 @@ class ClientLifecycle:
         """Wait for the client's next data, for as long as the limits allow.
 
         Args:
-            read: reads from the client.
+            read: returns the client's next data.
             begun: whether a part of an event has been received already.
 
         Returns:
-            The result of read(); None if the connection is to end because it is drained.
+            The result of read(); None if the connection must end because of drain().
 
         Raises:
             TooSlow: no data arrived in time, or the event is not complete in time.
@@ -213,7 +213,7 @@ class ClientLifecycle:
             self._read_timeout.reschedule(self._deadline(seconds))
 
     def _deadline(self, seconds: float | None) -> float | None:
-        """Return the time after these seconds, or the event's deadline if that is earlier."""
+        """Return the time in this many seconds, or the event's deadline if that is earlier."""
         if seconds is None:
             return self._event_deadline
         end = _now() + seconds

@@ -1,4 +1,4 @@
-"""What the steps of the pipeline hand on: a clip, and the result of a pass over it. Pure."""
+"""Data passed between the steps of the pipeline: a clip, and the result of a pass. Pure."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ class Clip:
     language_probability: float  # 0 to 1
     prompt: list[int]  # tokens, without those of the job's prefix
     beam: int  # beam width of the first pass
-    calibration: Calibration  # values fitted for the model and the language
+    calibration: Calibration  # values for the model and the language
     encoding: Encoding | None = None  # of the first pass; see Encoder.first()
 
     @property
@@ -42,7 +42,7 @@ class Clip:
 
     @property
     def budget(self) -> int:
-        """Maximum number of tokens of its text."""
+        """Maximum number of tokens in the clip's text."""
         return token_budget(self.job.seconds, self.language)
 
     @property

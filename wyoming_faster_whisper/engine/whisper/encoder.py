@@ -1,4 +1,4 @@
-"""Encoding step: clips to encodings, each in the window that the pass over it needs."""
+"""Encoding step: encodes clips, in the window that each pass needs."""
 
 from __future__ import annotations
 
@@ -43,8 +43,8 @@ class Encoder:
     def first(self, clip: Clip) -> Encoding:
         """Return the encoding of a clip's first pass.
 
-        After a batch of several jobs there is none of a single clip. It is made when a step asks
-        for it, and kept for the steps after that.
+        A batch of several jobs has one joint encoding. The clip's own is computed when a step
+        first asks for it, and kept for later steps.
         """
         if clip.encoding is None:
             clip.encoding = self._model.encode([clip.features], self.frames(clip.job))

@@ -14,9 +14,9 @@
    and without a name (bias.py, prompting.py).
 9. Align the text with the audio, if the time of each word is requested (word_times.py).
 
-Jobs that need the same window go through steps 1 to 4 as a batch: a decoder step spends most of
-its time reading the weights from memory, which takes the same time for a batch as for a single
-job.
+Jobs with the same options, window and prefix go through steps 1 to 4 as a batch: a decoder step
+spends most of its time reading the weights from memory, which takes as long for one job as for a
+batch.
 """
 
 from __future__ import annotations
@@ -68,7 +68,7 @@ class WhisperPipeline:
 
         Args:
             jobs: with the same batch_key().
-            beam: beam width of the first pass, where the options leave it open.
+            beam: beam width of the first pass, unless the options set it.
 
         Returns:
             One Transcript per job, in order.
@@ -95,7 +95,7 @@ class WhisperPipeline:
         ]
         decoded = decode_batch(self._model, clips, encoding)
         ends = score_ends(self._model, clips, decoded, encoding)
-        del encoding  # that of a large batch takes much memory
+        del encoding  # the encoding of a large batch takes much memory
         transcripts: list[Transcript] = []
         for clip, one, end_scores in zip(clips, decoded, ends, strict=True):
             transcripts.append(self._finish(clip, one, end_scores))
@@ -108,7 +108,7 @@ class WhisperPipeline:
         """Turn the result of a first pass into a transcript.
 
         Args:
-            end_scores: for the transcript.
+            end_scores: end-of-text scores, which the transcript carries; None = not requested.
         """
         job = clip.job
         first, verdict = self._check(clip, decoded)

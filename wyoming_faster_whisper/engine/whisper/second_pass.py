@@ -27,7 +27,7 @@ class Choice(Enum):
 def second_pass(model: AcousticModel, encoder: Encoder, clip: Clip, first: Pass) -> Pass:
     """Decode once more, over the full window or over slower audio.
 
-    The full window corrects what a short one gets wrong: loops, lost speech, numbers of
+    The full window corrects what a short one gets wrong: loops, lost speech, miscounted
     repetitions, single words. A text that is merely unlikely is decoded from slower audio, in
     which the decoder makes other errors (speed perturbation). That is as accurate as the full
     window and takes a third of its time. The hypotheses of both passes are then rescored over
@@ -78,7 +78,7 @@ def choose(first: Pass, second: Pass, thresholds: Thresholds, *, full: bool) -> 
     if second.looped and not first.looped:
         return Choice.FIRST
     if full or first.looped or first.gaps:
-        # Not rescored: if two texts differ in a number of repetitions, rescoring always
+        # Not rescored: if two texts differ in how often a word is repeated, rescoring always
         # prefers the shorter one.
         return Choice.FIRST if second.gaps and not first.gaps else Choice.SECOND
     return Choice.RESCORE

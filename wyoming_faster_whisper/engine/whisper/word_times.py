@@ -20,7 +20,7 @@ def word_times(
         encoding: returns an encoding of the clip.
 
     Returns:
-        () for a text without words, or one that does not fit into the decoder.
+        () for an empty text, or one that is too long for the decoder.
     """
     if not text:
         return ()
@@ -36,14 +36,14 @@ def _times(clip: Clip, words: list[tuple[str, int]], starts: tuple[float, ...]) 
 
     Args:
         words: text and number of tokens of each.
-        starts: seconds of the model's input at which each token, and the end of the text, begin.
+        starts: start of each token, then the end of the text, in seconds of the model's input.
     """
     silence = clip.seconds - clip.job.seconds
     at = 0
     for word, count in words:
         start, end = starts[at], starts[min(at + count, len(starts) - 1)]
         at += count
-        # The decoder lets a word begin and end in a pause; nobody speaks there.
+        # The alignment may start or end a word in a pause, so limit it to the speech.
         stretch = next((each for each in clip.speech if each[0] < end and each[1] > start), None)
         if stretch is not None:
             start, end = max(start, stretch[0]), min(end, stretch[1])

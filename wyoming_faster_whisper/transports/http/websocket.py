@@ -123,7 +123,7 @@ class SpeechSocket(ClientLifecycle):
         Raises only CancelledError.
         """
         await self._websocket.accept()
-        # A user of the page wants to see partial text. "auto" makes it yield to other clients.
+        # The page always shows partial text. "auto" decodes it only while the model is idle.
         partials = "auto" if self._context.partials == "off" else None
         await self._serve(partials=partials)
 

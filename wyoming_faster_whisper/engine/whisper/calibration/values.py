@@ -1,9 +1,10 @@
 """Calibrations: the values that were fitted on data, by model and language.
 
 A file <model>.<language>.json has the values for one model and language, each section with its
-provenance; "any" stands for all models or languages. A section that no file of the model has is
-not calibrated for it. Then any.any.json has the cautious rule, and base.en.json the values of
-sections for which there is none: they were fitted on no other model and language.
+provenance; "any" stands for all models or languages. If no file of a model has a section, the
+model is not calibrated for it. The values then come from any.any.json, which has cautious rules,
+or, for a section without such a rule, from base.en.json: base in English is the only model and
+language on which these sections were fitted.
 """
 
 from __future__ import annotations
@@ -58,7 +59,7 @@ class Calibrations:
     def of(self, language: str) -> Calibration:
         """Return the calibration for a language.
 
-        What it lacks is logged once per language.
+        Missing sections are logged once per language.
 
         Args:
             language: Whisper's code; "" = not detected yet.
