@@ -1,8 +1,8 @@
 """Commands beside long files: how much longer does a speaker wait while others send files?
 
-One client sends commands, alone and then while other clients, each with an address of its own,
-send long files all the time and as fast as the server reads them. This server only. Prints a
-table; progress goes to stderr.
+One client sends commands, alone and then while other clients, each with its own address, send
+long files one after the other, as fast as the server reads them. Only this server is measured.
+Prints a table; progress goes to stderr.
 """
 
 import argparse
@@ -21,7 +21,7 @@ from .support.report import Target, against, align, percentile, progress, write_
 from .support.servers import Server, this_python
 
 SETTLE = 5.0  # seconds from the first file to the first command beside it
-MOST = 1.5  # target: the p95 beside files, of the p95 alone
+MOST = 1.5  # target for the p95 beside files, relative to the p95 alone
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,7 +73,7 @@ def parse_arguments() -> argparse.Namespace:
         type=float,
         default=120.0,
         metavar="SECONDS",
-        help="length of each file where their throughput is measured",
+        help="length of each file when the throughput is measured",
     )
     return flags.parse_args()
 
@@ -92,7 +92,8 @@ async def run(clips: Sequence[Clip], arguments: argparse.Namespace) -> BesideFil
         return [await say(server, clips[n % len(clips)], paced=paced) for n in which]
 
     everything = range(arguments.commands)
-    # Half of the commands alone come before and half after, for other programs come and go.
+    # Half of the commands alone are sent before the files and half after them, because the load
+    # by other programs changes.
     half = len(everything) // 2
     async with Server(this_python(), options) as server:
         await server.rests()
@@ -103,7 +104,7 @@ async def run(clips: Sequence[Clip], arguments: argparse.Namespace) -> BesideFil
             await asyncio.sleep(SETTLE)
             at_once = await commands(server, "beside files", everything, paced=False)
             paced = await commands(server, "beside files", everything, paced=True)
-    # Another server: an idle one may go on with the file of a client that has gone.
+    # A fresh server: the first may still decode the file of a client that has disconnected.
     async with Server(this_python(), options) as server:
         await server.rests()
         await say(server, clips[0])
@@ -164,7 +165,9 @@ def targets(measured: BesideFiles) -> str:
     ):
         before, after = percentile(alone, 95), percentile(beside, 95)
         part = after / before if before and after else None
-        wanted.append(Target(f"{name}: p95 beside files, of that alone", part, MOST, "{:.2f}"))
+        wanted.append(
+            Target(f"{name}: p95 beside files, relative to alone", part, MOST, "{:.2f}")
+        )
     wanted.append(Target("commands without an answer", measured.lost, 0, "{:.0f}"))
     return against(wanted)
 

@@ -2,12 +2,12 @@
 
 Runs the server's own engine in this process. Three sentences by different speakers, with a pause
 between them, become one utterance. The whole text, and the text without its first, second or last
-sentence, is aligned with the audio as engine/whisper/coverage.py does it. Prints, for several
-thresholds, how many incomplete texts are found and how many complete ones are suspected; progress
-goes to stderr.
+sentence, is aligned with the audio as engine/whisper/missing_speech.py does it. Prints, for
+several thresholds, the share of complete and of incomplete texts that are flagged; progress goes
+to stderr.
 
-A recorded order has no full transcript: its text is the model's own over the full window, if it
-contains the order's phrases.
+A recorded order has no full transcript. The model's own text over the full window stands in for
+it, if that contains the order's phrases.
 """
 
 import argparse
@@ -54,14 +54,14 @@ COMPLETE, FIRST, MIDDLE, LAST = "complete", "without the first", "the second", "
 
 @dataclass(frozen=True, slots=True)
 class Aligned:
-    """One text over one utterance."""
+    """One text, aligned with one utterance."""
 
     kind: str  # COMPLETE, or what is missing
     text: str
-    within: float  # most seconds of speech in a token, less those that its digits may take
+    within: float  # most seconds of speech within one token, less the allowance for its digits
     after: float  # seconds of speech after the last token
     density: float  # tokens per second of speech
-    found: bool  # by the calibrated limits: sparse, and with a gap
+    found: bool  # flagged by the calibrated limits: sparse, and with a gap
 
 
 def main() -> None:
@@ -110,7 +110,7 @@ def parse_arguments() -> argparse.Namespace:
 def with_texts(
     model: AcousticModel, clips: Sequence[Clip], vad: Vad, language: str
 ) -> Iterator[Clip]:
-    """Yield the clips whose text is known; orders with the model's text if it is accepted."""
+    """Yield the clips with a known text, and orders with the model's text if it is accepted."""
     for number, clip in enumerate(clips, start=1):
         if clip.text is not None:
             yield clip
@@ -139,7 +139,7 @@ def joined(clips: Sequence[Clip], chance: random.Random) -> Samples:
 def aligned(
     model: AcousticModel, job: Job, texts: Sequence[str], frames: int, limits: Limits
 ) -> Iterator[Aligned]:
-    """Align the complete text of an utterance, and it without each of its sentences."""
+    """Align an utterance with its complete text, and with the text without each sentence."""
     encoding = model.encode([model.features(job.samples)], frames)
     prompt = model.tokenizer.prompt(job.options, job.options.language or "en")
     voice = [(start / SAMPLE_RATE, end / SAMPLE_RATE) for start, end in job.speech]

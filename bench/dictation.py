@@ -1,10 +1,10 @@
-"""Word error rate of long dictations, compared with how the reference decodes them.
+"""Word error rate of long dictations, compared with the reference's decoding.
 
-Runs in this process, without a server and faster than real time. Minutes of sentences with
-pauses pass the VAD window by window. The server's own code cuts them into segments, and the real
-model decodes every segment, including guesses that are dropped. The reference decodes the whole
-dictation at once, as wyoming-faster-whisper 3.8.1 calls faster-whisper. Prints a table; progress
-goes to stderr.
+Runs in this process, without a server and faster than real time. A dictation is minutes of
+sentences with pauses. The server's own code takes its VAD windows one by one and cuts it into
+segments, and the real model decodes every segment, including guesses that are dropped. The
+reference decodes the whole dictation at once, as wyoming-faster-whisper 3.8.1 calls
+faster-whisper. Prints a table; progress goes to stderr.
 """
 
 import argparse

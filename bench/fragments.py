@@ -1,10 +1,10 @@
-"""Word errors by what counts as a fragment: the experiment for SpeechRules.fragment.
+"""Word errors by fragment length: the experiment for SpeechRules.fragment.
 
-Runs the server's own segmenter and engine in this process. An interjection says little about
-the language of the sentence after a pause, and an order with a long pause between two words needs
-both halves. Each is cut into segments with several lengths below which a segment waits for what
-follows, and decoded. Prints word errors, orders that are not accepted, and the number of
-segments; progress goes to stderr.
+Runs the server's own segmenter and engine in this process. A segment shorter than the fragment
+length waits for the speech after it: an interjection says little about the language of the
+sentence that follows, and an order with a long pause between two words needs both halves. Cuts
+such utterances with several fragment lengths, and decodes the segments. Prints word errors,
+orders that are not accepted, and the number of segments; progress goes to stderr.
 """
 
 import argparse
@@ -37,7 +37,7 @@ TRAILING = 0.7  # seconds of room tone after each utterance
 
 @dataclass(frozen=True, slots=True)
 class Heard:
-    """One utterance, cut with one length of a fragment."""
+    """One utterance, cut with one fragment length."""
 
     fragment: float  # seconds
     row: str
@@ -109,7 +109,7 @@ def _numbers(text: str) -> tuple[float, ...]:
 class Decoder:
     """Cuts utterances into segments and decodes each segment once.
 
-    Most lengths of a fragment give the same segments.
+    It keeps the texts, because most fragment lengths give the same segments.
     """
 
     def __init__(self, engine: WhisperEngine) -> None:

@@ -4,7 +4,7 @@ Runs the server's own high-pass, gain control and VAD in this process. Orders ar
 several levels, and sounds without speech as recorded and 10 dB quieter: without gain control,
 with the calibrated levels, and with each of them changed. Prints the share of speech windows that
 are found, the orders in which no certain speech is found, and the sounds without speech in which
-some is found, certain or possible; progress goes to stderr.
+certain or possible speech is found; progress goes to stderr.
 """
 
 import argparse
@@ -42,7 +42,7 @@ class Found:
     name: str
     found: dict[float, float]  # by level: share of the windows that are speech at LEVELS[0]
     lost: dict[float, int]  # by level: orders in which no certain speech is found
-    certain: dict[float, int]  # by QUIETER: sounds without speech that seem to hold some
+    certain: dict[float, int]  # by QUIETER: sounds without speech in which some is found
     possible: dict[float, int]  # the same, with possible speech
 
 

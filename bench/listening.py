@@ -1,8 +1,8 @@
 """Listening: CPU time that this server takes to listen to one microphone, and the wait it adds.
 
 Audio is sent in real time in chunks of 10 ms, as Home Assistant sends it. One server process per
-setting runs all the time, and every stream is played to each of them in turn, so load elsewhere
-on the machine meets them alike. Prints a table; progress goes to stderr.
+checkout runs all the time, and every stream is played to each of them in turn, so other load on
+the machine affects all of them. Prints a table; progress goes to stderr.
 
 CPU time is measured up to audio-stop on servers that make no guesses, so nothing is decoded in
 that time. The wait is measured on servers with default settings, whose guess is the answer.
@@ -29,7 +29,7 @@ from .support.servers import Options, Server, this_python
 ORDERS = 4  # orders per round
 SECONDS = 10  # length of the dictation and of the silence
 TRAILING = 0.7  # seconds of silence after an order, as Home Assistant's VAD waits
-# Neither guesses nor the decode with which an early answer begins.
+# No guesses, and no final decode for an early answer.
 LISTENING_ONLY = ("--guess-after=0", "--early-answer=0")
 
 Sound = tuple[bytes, bytes]  # PCM up to the last spoken sample, PCM from there to audio-stop
@@ -37,7 +37,7 @@ Sound = tuple[bytes, bytes]  # PCM up to the last spoken sample, PCM from there 
 
 @dataclass(frozen=True, slots=True)
 class Listened:
-    """One stream and what it took."""
+    """Measurements of one stream, played to one server."""
 
     setting: str
     kind: str  # of stream
@@ -90,7 +90,7 @@ def chosen(arguments: argparse.Namespace) -> dict[str, Options]:
 async def run(
     settings: Mapping[str, Options], clips: Sequence[Clip], rounds: int
 ) -> tuple[list[Listened], list[Listened]]:
-    """Return the streams that were listened to, and those that were answered by a guess."""
+    """Return the streams measured for CPU time, and those measured for the wait."""
     only_listening = {
         name: replace(each, extra=(*each.extra, *LISTENING_ONLY))
         for name, each in settings.items()
@@ -124,7 +124,7 @@ async def play_all(
         names = list(servers)
         for number, (kind, sound) in enumerate(streams):
             progress(f"{number + 1}/{len(streams)}, {kind}")
-            at = number % len(names)  # whoever comes first finds the caches cold
+            at = number % len(names)  # rotates: the first server of a round finds cold caches
             found += [
                 await play_one(name, servers[name], kind, sound)
                 for name in names[at:] + names[:at]

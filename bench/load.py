@@ -144,7 +144,7 @@ async def run(
     for name, each in options.items():
         python = PYTHONS[name]()
         try:
-            # A fresh process each, because the peak of memory is that of the process.
+            # A fresh process for each, because peak memory is measured per process.
             async with Server(python, each) as server:
                 await server.rests()
                 await say(server, clips[0])  # waits for the model
@@ -181,7 +181,7 @@ async def load_one(
 async def speak(
     server: Server, clips: Sequence[Clip], *, microphones: int, rounds: int, paced: bool
 ) -> LoadPhase:
-    """Let microphones speak at the same time, each at its own pace."""
+    """Let microphones speak at the same time, independently of each other."""
 
     async def microphone(number: int) -> list[float | None]:
         if paced and microphones > 1:
@@ -297,7 +297,7 @@ def table(loaded: Mapping[str, Loaded]) -> str:
             )
     rows.append(("  the long file", ([each.long for each in loaded.values()], 1, "{:.1f} s")))
     grown = [each.many.memory / each.one.memory for each in loaded.values()]
-    rows.append(("peak memory in real time, of one microphone's", (grown, 1, "{:.2f}")))
+    rows.append(("peak memory in real time, relative to one microphone", (grown, 1, "{:.2f}")))
     return beside(list(loaded), rows)
 
 
@@ -307,16 +307,23 @@ def targets(loaded: Mapping[str, Loaded]) -> str:
         return ""
     wanted = [
         Target("real time: audio-stop to text, p90", ours.many.wait(90), 0.6, "{:.3f} s"),
-        Target("describe meanwhile, longest", ours.many.describe(100), 0.1, "{:.3f} s"),
-        Target("peak memory, of one's", ours.many.memory / ours.one.memory, 1.15, "{:.2f}"),
+        Target("real time: describe, longest", ours.many.describe(100), 0.1, "{:.3f} s"),
+        Target(
+            "peak memory, relative to one microphone",
+            ours.many.memory / ours.one.memory,
+            1.15,
+            "{:.2f}",
+        ),
     ]
     if theirs := loaded.get("reference"):
         this, that = ours.many.wait(90), theirs.many.wait(90)
         part = this / that if this is not None and that else None
         times = _rate(ours.burst) / _rate(theirs.burst) if theirs.burst.waits else None
         wanted += [
-            Target("the p90, of the reference's", part, 0.1, "{:.2f}"),
-            Target("throughput, times the reference's", times, 5.0, "{:.1f}", least=True),
+            Target("real time: p90, relative to the reference", part, 0.1, "{:.2f}"),
+            Target(
+                "bursts: throughput, relative to the reference", times, 5.0, "{:.1f}", least=True
+            ),
         ]
     lost = sum(phase(ours).lost for phase in PHASES.values())
     wanted.append(Target("utterances without an answer", lost, 0, "{:.0f}"))
