@@ -20,7 +20,7 @@ from wyoming_faster_whisper.transports.wyoming.framing import write_event
 
 from .conftest import Serve
 
-PATIENCE = 0.5  # seconds; long enough for a client that has something to say
+PATIENCE = 0.5  # seconds; longer than a client in these tests needs to send an event
 
 
 def audio_start(**shape: object) -> bytes:

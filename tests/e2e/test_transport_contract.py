@@ -1,4 +1,4 @@
-"""The contract that every transport keeps: what a session promises reaches every client."""
+"""Contract of the transports: over each of them a client sees the same session behaviour."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ async def serving(request: pytest.FixtureRequest, serve: Serve) -> AsyncIterator
 
 
 async def idle(server: Server) -> None:
-    """Wait until no audio is stored and no job waits."""
+    """Wait until no audio is stored and no job is queued."""
     await until(lambda: server.memory.used == 0 and server.waiting == 0)
 
 
@@ -48,7 +48,7 @@ async def test_a_burst_is_answered(serving: Open) -> None:
         assert await voice.text() == "2.0 seconds"
 
 
-async def test_audio_in_small_odd_pieces_gets_the_same_answer(serving: Open) -> None:
+async def test_the_chunk_size_does_not_change_the_answer(serving: Open) -> None:
     data = pcm16(tone(1.0))
     async with (await serving()).connect() as voice:
         await voice.start()
@@ -92,7 +92,7 @@ async def test_a_new_start_discards_the_utterance(serving: Open) -> None:
     await idle(transport.server)
 
 
-async def test_every_client_of_a_crowd_gets_its_own_answer(serving: Open) -> None:
+async def test_each_of_many_clients_at_once_gets_its_own_answer(serving: Open) -> None:
     transport = await serving(FakeEngine(max_batch=4))
 
     async def speak(seconds: float) -> str:

@@ -1,4 +1,4 @@
-"""A recognizer that hears only how loud the speaker is. docs/recognizers.md explains it."""
+"""Recognizer that tells only how loud the speaker is. docs/recognizers.md explains it."""
 
 from __future__ import annotations
 

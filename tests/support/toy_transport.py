@@ -1,7 +1,7 @@
-"""A whole transport in 80 lines: what a new transport has to bring.
+"""A complete transport in about 100 lines, as an example for a new one.
 
-A client sends lines: "start", "audio LENGTH" followed by as many bytes of PCM, "stop". It is sent
-lines: "text TEXT" for each answer, "error CODE" before the server closes.
+A client sends lines: "start", "audio LENGTH" followed by that many bytes of PCM, "stop". The
+server sends lines: "text TEXT" for each answer, "error CODE" before it closes the connection.
 """
 
 from __future__ import annotations
@@ -71,7 +71,7 @@ class ToyClient(ClientLifecycle):
 
 
 class ToyTransport:
-    """Accepts the clients."""
+    """Accepts clients and serves them until they disconnect."""
 
     def __init__(
         self, context: SessionContext, limits: ClientLimits, admission: Admission

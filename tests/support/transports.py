@@ -1,4 +1,4 @@
-"""Clients of every transport behind one interface, for the contract that all transports keep."""
+"""One interface to clients of all transports, for the contract tests of the transports."""
 
 from __future__ import annotations
 
@@ -52,10 +52,10 @@ class Voice(ABC):
 
     @abstractmethod
     async def leave(self) -> None:
-        """Drop the connection without a word."""
+        """Abort the connection, without a closing handshake."""
 
     async def say(self, samples: Samples, *, chunk: int = 320) -> None:
-        """Send an utterance, in chunks of some bytes."""
+        """Send an utterance, in chunks of this many bytes."""
         data = pcm16(samples)
         await self.start()
         for at in range(0, len(data), chunk):
@@ -66,7 +66,7 @@ class Voice(ABC):
 class Transport(ABC):
     """A transport of a running server."""
 
-    options: ClassVar[dict[str, object]] = {}  # options of the server that switch it on
+    options: ClassVar[dict[str, object]] = {}  # options with which the server offers it
 
     def __init__(self, server: Server) -> None:
         self.server = server
@@ -80,7 +80,7 @@ class Transport(ABC):
     def connect(self) -> AbstractAsyncContextManager[Voice]: ...
 
     async def start(self) -> None:  # noqa: B027
-        """Start what the server has not started itself."""
+        """Start the transport, if the server does not do so itself."""
 
     async def close(self) -> None:  # noqa: B027
         """Stop what start() started."""
