@@ -192,7 +192,7 @@ class Turn:
         Waking up costs more than processing a 10 ms chunk.
         """
         utterance = self._utterance
-        if not self._live_stream.is_live:
+        if not self._live_stream.may_be_live:
             return _READ_DELAY
         if not utterance.in_pause:  # short enough to notice a pause before a guess is due
             pause = utterance.guess_after * WINDOW / SAMPLE_RATE

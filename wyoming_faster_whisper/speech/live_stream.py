@@ -16,6 +16,7 @@ _BURST = 1.0  # seconds at the start in which audio may arrive faster than in re
 # How early or late audio may be, compared with its lead after the burst. After a network delay it
 # arrives faster than in real time; the stream counts as late until it has caught up.
 _TOLERANCE = 0.25  # seconds
+_SENT_AT_ONCE = 0.2  # seconds within which a client has sent a recording that it has already
 
 
 class LiveStream:
@@ -55,6 +56,15 @@ class LiveStream:
         if self._not_live or self._started is None or self._in_burst:
             return False
         return self._lead + self._lag >= self._usual_lead - _TOLERANCE
+
+    @property
+    def may_be_live(self) -> bool:
+        """Whether the stream is live as far as can be told, even before the burst is over."""
+        if self._not_live or self._started is None:
+            return False
+        if self._in_burst:
+            return self._now - self._started >= _SENT_AT_ONCE
+        return self.is_live
 
     @property
     def _in_burst(self) -> bool:

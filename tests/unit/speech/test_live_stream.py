@@ -95,3 +95,20 @@ def test_another_audio_format_is_not_from_home_assistant() -> None:
 
 def test_a_long_stream_in_real_time_stays_live() -> None:
     assert stream((300.0, 1.0)).is_live
+
+
+def test_a_stream_in_real_time_may_be_live_before_the_burst_is_over() -> None:
+    assert not stream((0.1, 1.0)).may_be_live
+    assert stream((0.4, 1.0)).may_be_live
+    assert stream((3.0, 1.0)).may_be_live
+
+
+def test_a_recording_sent_at_once_is_not_taken_for_a_live_stream() -> None:
+    assert not stream((5.0, 0.0)).may_be_live
+    assert not stream((0.5, 0.1)).may_be_live
+
+
+def test_a_stream_that_is_not_live_is_not_taken_for_one_either() -> None:
+    assert not stream((3.0, 2.0)).may_be_live
+    assert not stream((3.0, 1.0), size=640).may_be_live
+    assert not LiveStream().may_be_live
