@@ -31,6 +31,10 @@ TOO_MUCH = 26.0  # seconds
 _SENTENCE = 16  # windows, 0.5 s: a pause between sentences
 
 
+FRAGMENT_PATIENCE = 2.5
+"""Factor by which the silence after a fragment must be longer, because more speech may follow."""
+
+
 @dataclass(frozen=True, slots=True)
 class SpeechRules:
     """VAD thresholds and times that decide what counts as speech."""
@@ -48,7 +52,7 @@ class SpeechRules:
     # later. Set by hand on 2026-11-29; python -m bench.fragments tries other lengths, and its
     # figures are in docs/performance-notes.md.
     fragment: float = 4.0  # seconds; a longer segment is no fragment
-    patience: float = 2.5  # times min_silence: the silence that closes a fragment
+    patience: float = FRAGMENT_PATIENCE  # times min_silence: the silence that closes a fragment
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,7 +9,7 @@ _pending = sys.stderr is not None  # with a closed standard error, BlockBuster c
 def _activate(event: str, args: object) -> None:
     """Activate it when a server's event loop creates its sockets.
 
-    Not in commands of the client: they do one thing, and nobody else waits for their event loop.
+    Not in commands of the client: they do one thing, so blocking delays no other work.
     Not before, because that would import modules that the server imports later.
     """
     global _pending

@@ -79,8 +79,6 @@ def test_the_time_without_a_turn_is_no_lag() -> None:
     "turns", [TurnRules(), TurnRules(min_silence=0.5)], ids=["the client", "the server"]
 )
 def test_a_turn_that_has_ended_leaves_no_timer(turns: TurnRules) -> None:
-    """Whoever ends it."""
-
     async def go() -> None:
         async with House(event_loop_lag=EventLoopLag(), turns=turns) as house:
             before = house.loop.timers()

@@ -154,7 +154,7 @@ def test_the_operators_rules_apply() -> None:
 
 
 def speaking(random: Random, seconds: float) -> list[float]:
-    """Return speech probabilities of somebody who makes pauses of all lengths."""
+    """Return the VAD probabilities of speech with pauses of all lengths."""
     probabilities: list[float] = []
     while len(probabilities) < windows(seconds):
         probabilities += [random.uniform(0.3, 1.0) for _ in range(random.randint(1, 60))]
