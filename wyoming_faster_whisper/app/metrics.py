@@ -64,8 +64,8 @@ class Metrics:
         self._upstream = self._counter(
             "upstream", "Utterances, by the outcome of the upstream's answer", "outcome"
         )
-        self._gate = self._counter(
-            "gate", "Utterances, by the verdict of the hallucination check", "verdict"
+        self._verdicts = self._counter(
+            "verdicts", "Utterances, by the verdict of the hallucination check", "verdict"
         )
         self._errors = self._counter("errors", "Errors sent to clients", "code")
         self._after_speech = self._histogram(
@@ -91,7 +91,7 @@ class Metrics:
         self._guesses.labels(record.guess).inc()
         if record.upstream:
             self._upstream.labels(record.upstream).inc()
-        self._gate.labels(record.verdict).inc()
+        self._verdicts.labels(record.verdict).inc()
         self._queued.observe(record.queued)
         if record.wait is not None:
             self._after_speech.observe(record.wait)

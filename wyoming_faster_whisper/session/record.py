@@ -59,5 +59,6 @@ def line(record: UtteranceRecord, *, text: bool) -> str:
     return (
         f"{record.client}: heard {record.heard:.1f} s, ended by {record.ended}, {wait}, "
         f"{counted(record.decodes, 'decode')}, queued {record.queued:.2f} s, "
-        f"guess {record.guess}, {upstream}gate {record.verdict}, {record.model}, {language}{said}"
+        f"guess {record.guess}, {upstream}verdict {record.verdict}, "
+        f"{record.model}, {language}{said}"
     )

@@ -43,7 +43,7 @@ def test_an_answered_utterance_is_counted_with_its_duration_and_latencies() -> N
     assert found['stop_to_text_seconds_bucket{le="0.025"}'] == 1
     assert found["queue_seconds_count"] == 1
     assert found['guesses_total{outcome="used"}'] == 1
-    assert found['gate_total{verdict="believe"}'] == 1
+    assert found['verdicts_total{verdict="believe"}'] == 1
     assert found["decodes_total"] == 1
 
 

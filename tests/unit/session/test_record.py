@@ -39,7 +39,14 @@ def test_the_log_line_does_not_contain_the_text(
 ) -> None:
     UtteranceLog(text=False)(RECORD)
     (line,) = lines.messages
-    for part in ("127.0.0.1:50000", "3.2 s", "audio-stop", "0.71 s", "guess used", "believe"):
+    for part in (
+        "127.0.0.1:50000",
+        "3.2 s",
+        "audio-stop",
+        "0.71 s",
+        "guess used",
+        "verdict believe",
+    ):
         assert part in line
     assert "safe" not in line
 
