@@ -54,8 +54,8 @@ async def test_an_utterance_is_counted(serve: Serve) -> None:
     assert found["speech_to_text_seconds_count"] == 2
     assert found['batches_total{size="1"}'] >= 2
     kinds = ("final", "guess", "partial")
-    decodes = [found.get(f'decode_seconds_count{{kind="{kind}"}}', 0) for kind in kinds]
-    assert sum(decodes) >= 2
+    for name in ("queue_seconds", "decode_seconds"):
+        assert sum(found.get(f'{name}_count{{kind="{kind}"}}', 0) for kind in kinds) >= 2
     assert found['sessions{transport="wyoming"}'] == 1
 
 

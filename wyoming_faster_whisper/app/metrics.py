@@ -75,9 +75,7 @@ class Metrics:
             "stop_to_text_seconds", "Time from audio-stop to the text", _ANSWER
         )
         self._queued = self._histogram(
-            "queue_seconds",
-            "Longest time that a decode of an utterance waited in the queue",
-            _QUEUE,
+            "queue_seconds", "Time that a decode waited in the queue, by kind", _QUEUE, "kind"
         )
         self._decode_seconds = self._histogram(
             "decode_seconds", "Time that a decode took in the model, by kind", _DECODE, "kind"
@@ -92,7 +90,6 @@ class Metrics:
         if record.upstream:
             self._upstream.labels(record.upstream).inc()
         self._verdicts.labels(record.verdict).inc()
-        self._queued.observe(record.queued)
         if record.wait is not None:
             self._after_speech.observe(record.wait)
         if record.after_stop is not None:
@@ -109,6 +106,15 @@ class Metrics:
     def failed(self, code: str) -> None:
         """Count an error sent to a client, by its code."""
         self._errors.labels(code).inc()
+
+    def begun(self, kind: str, seconds: float) -> None:
+        """Count a job that the model begins to decode.
+
+        Args:
+            kind: the value of a DecodeKind.
+            seconds: time in the queue.
+        """
+        self._queued.labels(kind).observe(seconds)
 
     def decoded(self, kind: str, seconds: float) -> None:
         """Count the decode of one batch.

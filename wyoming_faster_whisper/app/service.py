@@ -156,6 +156,7 @@ class Service:
                 unload_after=settings.unload_after,
             ),
             max_waiting=settings.max_waiting,
+            on_begun=self._count_wait,
             on_decoded=self._count_decode,
         )
         self._vad: asyncio.Future[SpeechDetector] = self._loop.create_future()
@@ -267,6 +268,10 @@ class Service:
             request_timeout=self._limits.first_event,
             admission=build.admission(self._settings),
         )
+
+    def _count_wait(self, kind: DecodeKind, seconds: float) -> None:
+        if self._metrics is not None:
+            self._metrics.begun(kind.value, seconds)
 
     def _count_decode(self, kind: DecodeKind, seconds: float) -> None:
         if self._metrics is not None:

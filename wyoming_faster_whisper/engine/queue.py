@@ -58,6 +58,8 @@ class Worker:
         timing: when the model counts as hung, is unloaded, and is measured again.
         max_waiting: number of commands, and of jobs of long recordings, that may wait; further
             ones are refused with Busy.
+        on_begun: called when a job leaves the queue for the model, with its kind and the seconds
+            that it waited.
         on_decoded: called after the decode of each batch, with its kind and the seconds that it
             took in the model.
     """
@@ -68,8 +70,10 @@ class Worker:
         timing: Timing = _NO_TIMEOUTS,
         *,
         max_waiting: int = 64,
+        on_begun: Callable[[DecodeKind, float], None] = lambda *_: None,
         on_decoded: Callable[[DecodeKind, float], None] = lambda *_: None,
     ) -> None:
+        self._on_begun = on_begun
         self._on_decoded = on_decoded
         self._max_waiting = max_waiting
         self._loop = asyncio.get_running_loop()
@@ -215,6 +219,7 @@ class Worker:
                 return
             for job in batch:
                 self._queued[job] = now - self._waiting.pop(job).since
+                self._on_begun(job.kind, self._queued[job])
             self._shares.begin(batch)
             if batch[0].long:
                 self._last_long = now

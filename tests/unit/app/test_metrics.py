@@ -41,10 +41,19 @@ def test_an_answered_utterance_is_counted_with_its_duration_and_latencies() -> N
     assert found["speech_to_text_seconds_sum"] == 0.72
     assert found['stop_to_text_seconds_bucket{le="0.01"}'] == 0
     assert found['stop_to_text_seconds_bucket{le="0.025"}'] == 1
-    assert found["queue_seconds_count"] == 1
     assert found['guesses_total{outcome="used"}'] == 1
     assert found['verdicts_total{verdict="believe"}'] == 1
     assert found["decodes_total"] == 1
+
+
+def test_a_job_is_counted_with_its_time_in_the_queue_by_kind() -> None:
+    metrics = Metrics()
+    metrics.begun("final", 0.004)
+    metrics.begun("guess", 3.0)
+    found = values(metrics)
+    assert found['queue_seconds_bucket{kind="final",le="0.01"}'] == 1
+    assert found['queue_seconds_sum{kind="guess"}'] == 3.0
+    assert found['queue_seconds_count{kind="guess"}'] == 1
 
 
 def test_a_decode_is_counted_with_its_time_by_kind() -> None:

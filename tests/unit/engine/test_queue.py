@@ -161,6 +161,24 @@ async def test_a_failed_batch_fails_each_job_in_it() -> None:
     assert [isinstance(answer, EngineError) for answer in answers] == [False, True, True, False]
 
 
+async def test_each_job_is_reported_with_its_wait_when_it_begins() -> None:
+    engine = FakeEngine(held=True, max_batch=2)
+    begun: list[tuple[DecodeKind, float]] = []
+    worker = Worker(lambda: engine, on_begun=lambda kind, seconds: begun.append((kind, seconds)))
+    worker.start()
+    await worker.ready()
+    tasks = await submitted(worker, job(), job(guess=True), job(), job(), job())
+    withdrawn = tasks.pop()
+    withdrawn.cancel()
+    await asyncio.wait([withdrawn])
+    assert [kind for kind, _ in begun] == [DecodeKind.FINAL]
+    engine.release()
+    first, guess, *later = await asyncio.gather(*tasks)
+    finals = [(DecodeKind.FINAL, answer.queued) for answer in (first, *later)]
+    assert begun == [*finals, (DecodeKind.GUESS, guess.queued)]
+    await worker.close()
+
+
 async def test_each_decode_is_reported_with_its_kind() -> None:
     engine = FakeEngine(say_or_fail, held=True, max_batch=2)
     seen: list[DecodeKind] = []
