@@ -1,5 +1,10 @@
 """One turn: an utterance from its first sample to its answer.
 
+    LISTENING --stop()--> STOPPED --answer()--> ANSWERING --answered()--> ANSWERED
+
+    close() leads from any of them to CLOSED, which is final. audio() needs LISTENING. Any other
+    call raises IllegalTransition and changes nothing.
+
 Audio goes to AudioInput, the VAD's speech probabilities to Utterance. Utterance returns actions,
 which Turn performs: Decodes runs the decodes, Partials commits and sends the text.
 """
@@ -8,14 +13,16 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
+from enum import Enum, auto
 from typing import Protocol
 
 from ..audio.pcm import SAMPLE_RATE, PcmFormat
 from ..engine.protocol import DecodeOptions, Transcript
 from ..engine.queue import Worker
 from ..engine.remote.protocol import Upstreams
+from ..errors import IllegalTransition
 from ..principal import Principal
 from ..speech import utterance
 from ..speech.endpointing import EndOfTurn, EndReason, TurnRules
@@ -92,6 +99,35 @@ class SessionContext:
     )  # called with the code of each error sent to a client
 
 
+class TurnState(Enum):
+    """State of a turn; see the diagram above."""
+
+    LISTENING = auto()
+    STOPPED = auto()
+    ANSWERING = auto()  # the answer is decoded, or on its way to the client
+    ANSWERED = auto()
+    CLOSED = auto()
+
+    def to(self, state: TurnState) -> TurnState:
+        """Return the next state.
+
+        Raises:
+            IllegalTransition: the diagram has no such transition.
+        """
+        if state not in _NEXT[self]:
+            raise IllegalTransition(f"from {self.name} to {state.name}")
+        return state
+
+
+_NEXT: Mapping[TurnState, frozenset[TurnState]] = {
+    TurnState.LISTENING: frozenset({TurnState.STOPPED, TurnState.CLOSED}),
+    TurnState.STOPPED: frozenset({TurnState.ANSWERING, TurnState.CLOSED}),
+    TurnState.ANSWERING: frozenset({TurnState.ANSWERED, TurnState.CLOSED}),
+    TurnState.ANSWERED: frozenset({TurnState.CLOSED}),
+    TurnState.CLOSED: frozenset(),
+}
+
+
 class Turn:
     """One utterance: its audio, its decodes and its answer. Call all methods on the event loop.
 
@@ -126,6 +162,7 @@ class Turn:
         self._notify = notify
         self._on_end = on_end
         self._principal = principal
+        self._state = TurnState.LISTENING
         self._clock = asyncio.get_running_loop().time
         self._last_speech: float | None = None  # time when the last speech arrived
         self._last_windows = self._clock()  # time when the last VAD windows arrived
@@ -234,7 +271,10 @@ class Turn:
         Raises:
             AudioError: the format is not supported, or changed too often.
             Busy: the memory for audio is used up.
+            IllegalTransition: the turn is not LISTENING.
         """
+        if self._state is not TurnState.LISTENING:
+            raise IllegalTransition(f"audio in {self._state.name}")
         self._live_stream.chunk(pcm, len(data), self._clock(), self._event_loop_lag.seconds)
         self._audio_input.feed(pcm, data)
         self._decodes.audio_arrived()
@@ -244,7 +284,12 @@ class Turn:
         self._decodes.client_left = True
 
     def close(self) -> None:
-        """Cancel all work and free the audio. The turn must not be used afterwards."""
+        """Cancel all work and free the audio. The turn must not be used afterwards.
+
+        Raises:
+            IllegalTransition: the turn is CLOSED already.
+        """
+        self._state = self._state.to(TurnState.CLOSED)
         self._event_loop_lag.stop(self)
         self._partials.cancel()
         self._decodes.drop_all()
@@ -253,21 +298,30 @@ class Turn:
         self._audio_input.close()
 
     def stop(self) -> None:
-        """End the audio of the turn."""
+        """End the audio of the turn.
+
+        Raises:
+            Busy: the memory for audio is used up. The turn stays LISTENING.
+            IllegalTransition: the turn is not LISTENING.
+        """
+        stopped = self._state.to(TurnState.STOPPED)
         self._event_loop_lag.stop(self)
         self._ended_at = self._clock()
         self._audio_input.stop()
         self._decodes.stop()
+        self._state = stopped
 
     async def answer(self, why: EndReason) -> Answer:
-        """Decode the missing segments and return the answer. Call stop() first.
+        """Decode the missing segments and return the answer.
 
         Args:
             why: what ended the turn, for the record.
 
         Raises:
             ServerError: the model failed.
+            IllegalTransition: the turn is not STOPPED.
         """
+        self._state = self._state.to(TurnState.ANSWERING)
         await self._audio_input.drain()
         parts: tuple[Segment, ...] = ()
         for action in self._utterance.stop(len(self._audio_input.recording)):
@@ -288,7 +342,12 @@ class Turn:
         return Answer(transcript, timed_segments(parts, texts), record, self.request.context)
 
     def answered(self) -> None:
-        """Notify the client that no more text follows. Call it after sending the answer."""
+        """Notify the client that no more text follows. Call it after sending the answer.
+
+        Raises:
+            IllegalTransition: the turn is not ANSWERING.
+        """
+        self._state = self._state.to(TurnState.ANSWERED)
         if self._transcript_started:
             self._notify(TranscriptStopped())
 
