@@ -28,6 +28,8 @@ class DecodeOptions:
     prompt: str | None = None  # text that sets style and vocabulary
     hotwords: tuple[str, ...] = ()  # names and terms to favour, most important first
     word_times: bool = False  # also return the time of each word
+    token_logprobs: bool = False  # also return the log-probability of each token
+    temperature: float = 0.0  # 0 = beam search; above 0, the best of beam_size sampled texts
     max_prompt_tokens: int = 200  # prompt and hotwords; the model echoes longer ones
 
 
@@ -108,6 +110,7 @@ class Transcript:
     tokens: tuple[int, ...] = ()  # of the text; () if the engine has no tokens
     no_speech_prob: float = 0.0  # the model's no-speech probability, 0 to 1
     words: tuple[Word, ...] = ()  # if requested and supported by the engine
+    temperature: float = 0.0  # at which the text was decoded
     queued: float = field(default=0.0, compare=False)  # seconds in the queue
 
 

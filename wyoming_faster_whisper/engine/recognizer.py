@@ -27,6 +27,8 @@ class Capabilities:
     takes_beam_size: bool = False
     continues_prefix: bool = False  # the text of a job with a prefix begins with the prefix
     times_words: bool = False  # returns the words and their times for jobs that want them
+    scores_tokens: bool = False  # returns the log-probability of each token for such jobs
+    samples: bool = False  # samples at the temperature of the job
     scores_end: bool = False  # returns end-of-text scores for jobs that want them
 
 
@@ -38,6 +40,8 @@ EVERYTHING = Capabilities(
     takes_beam_size=True,
     continues_prefix=True,
     times_words=True,
+    scores_tokens=True,
+    samples=True,
     scores_end=True,
 )
 

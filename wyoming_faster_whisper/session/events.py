@@ -27,7 +27,7 @@ class TimedSegment:
     avg_logprob: float  # mean over tokens, natural log
     no_speech_prob: float  # the model's no-speech probability, 0 to 1
     words: tuple[Word, ...] = ()  # in seconds of the stream; only if requested
-    temperature: float = 0.0  # of the decoder, which never samples
+    temperature: float = 0.0  # of the decoder; 0 = beam search
 
     @property
     def compression_ratio(self) -> float:

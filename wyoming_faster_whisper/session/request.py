@@ -15,9 +15,21 @@ from ..models.languages import means_detect, normalise
 
 _LOGGER = logging.getLogger(__name__)
 
+# Decode option, the capability that it needs, and what a model without it does.
+_NEEDS = (
+    ("task", "translates", "does not translate"),
+    ("prompt", "takes_prompt", "takes no prompt; ignoring the client's"),
+    ("temperature", "samples", "has no temperature; ignoring the client's"),
+    ("word_times", "times_words", "gives no times of words"),
+    ("token_logprobs", "scores_tokens", "gives no log-probabilities of tokens"),
+)
+
 # Longer lists of hotwords are cut: the decoder's prompt holds only some 200 tokens anyway.
 MOST_NAMES = 500
 LONGEST_NAME = 100  # characters
+# The decoder takes the last 223 tokens of a prompt, and a token of a text has fewer than 9
+# characters on average.
+LONGEST_PROMPT = 2000  # characters; of a longer one, the end is used
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,11 +42,23 @@ class Request:
     vad_sensitivity: str | None = None  # sets how soon silence ends the turn; None = not given
     context: dict[str, Any] | None = field(default=None, hash=False)  # returned with the answer
     word_times: bool = False  # the answer also gives the time of each word
+    task: str | None = None  # "transcribe" or "translate" (to English); None = the server's
+    prompt: str | None = None  # replaces the server's, "" with none; None = the server's
+    temperature: float = 0.0  # of the decoder, 0 to 1; 0 = the most probable text (beam search)
+    candidate_languages: tuple[str, ...] = ()  # any language tags; () = as the server's settings
+    token_logprobs: bool = False  # the answer also gives the log-probability of each token
 
     @property
-    def relayed(self) -> bool:
-        """True if another server relayed the request to this one, which must not relay it on."""
-        return bool(self.context and self.context.get(RELAYED))
+    def relayable(self) -> bool:
+        """True if an upstream server may be asked.
+
+        It can be told only a language and names, so any other wish is served here. A request
+        that another server relayed to this one is not relayed on.
+        """
+        told = replace(
+            self, language=None, model=None, hotwords=(), vad_sensitivity=None, context=None
+        )
+        return told == Request() and not (self.context and self.context.get(RELAYED))
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,67 +82,92 @@ class Offer:
             warned: kinds of warnings already logged for this client. They are not logged again;
                 new kinds are added.
         """
-        warned = set() if warned is None else warned
-        model = self._model(request, client, warned)
-        language = self._language(request.language, model, client, warned)
-        among = tuple(
-            code for code in self.options.candidate_languages if code in model.languages
-        )
+        warnings = _Warnings(client, set() if warned is None else warned)
+        model = self._model(request, warnings)
+        candidates = self._candidates(request, model, warnings)
         return replace(
             self.options,
+            **self._optional(request, model, warnings),
             model=model.name,
-            language=language,
-            candidate_languages=among,
-            word_times=self._word_times(request, model, client, warned),
-            hotwords=self._hotwords(request, model, client, warned),
+            language=self._language(request.language, candidates, model, warnings),
+            candidate_languages=candidates or _known(self.options.candidate_languages, model),
+            hotwords=self._hotwords(request, model, warnings),
         )
 
-    def _word_times(
-        self, request: Request, model: ServedModel, client: str, warned: set[str]
-    ) -> bool:
-        if request.word_times and not self.capabilities.times_words:
-            _warn_once(
-                warned, "word times", f"{client}: model {model.name} gives no times of words"
-            )
-            return False
-        return request.word_times
+    def _optional(
+        self, request: Request, model: ServedModel, warnings: _Warnings
+    ) -> dict[str, Any]:
+        """Return the decode options that need a capability: as wished, or else the defaults."""
+        default = self.options
+        prompt = default.prompt if request.prompt is None else request.prompt[-LONGEST_PROMPT:]
+        options: dict[str, Any] = {
+            "task": request.task or default.task,
+            "prompt": prompt or None,
+            "temperature": request.temperature,
+            "word_times": request.word_times,
+            "token_logprobs": request.token_logprobs,
+        }
+        for name, capability, limitation in _NEEDS:
+            if options[name] != getattr(default, name) and not getattr(
+                self.capabilities, capability
+            ):
+                options[name] = getattr(default, name)
+                warnings.once(name, f"model {model.name} {limitation}")
+        return options
 
     def _hotwords(
-        self, request: Request, model: ServedModel, client: str, warned: set[str]
+        self, request: Request, model: ServedModel, warnings: _Warnings
     ) -> tuple[str, ...]:
         if self.capabilities.takes_hotwords:
             return (*request.hotwords[:MOST_NAMES], *self.home_names()[:MOST_NAMES])
         if request.hotwords:
-            _warn_once(
-                warned,
-                "hotwords",
-                f"{client}: model {model.name} takes no names or terms; ignoring the client's",
+            warnings.once(
+                "hotwords", f"model {model.name} takes no names or terms; ignoring the client's"
             )
         return ()
 
-    def _model(self, request: Request, client: str, warned: set[str]) -> ServedModel:
+    def _model(self, request: Request, warnings: _Warnings) -> ServedModel:
         named = [model for model in self.models if model.name == request.model]
         if named:
             return named[0]
         if request.model:
-            _warn_once(
-                warned,
+            warnings.once(
                 "model",
-                f"{client}: this server has no model {printable(request.model, 40)!r}; "
+                f"this server has no model {printable(request.model, 40)!r}; "
                 f"using {self.models[0].name}",
             )
-        elif request.language and not means_detect(request.language):
-            for model in self.models:
-                if normalise(request.language, model.languages) is not None:
-                    return model
-        return self.models[0]
+            return self.models[0]
+        wanted = (request.language,) if request.language else request.candidate_languages
+        # The first of several that support as many of the languages.
+        return max(self.models, key=lambda model: len(_known(wanted, model)))
+
+    def _candidates(
+        self, request: Request, model: ServedModel, warnings: _Warnings
+    ) -> tuple[str, ...]:
+        """Return the codes of the client's candidate languages that the model supports."""
+        known = _known(request.candidate_languages, model)
+        if request.candidate_languages and not known:
+            warnings.once(
+                "candidates",
+                f"model {model.name} supports none of the languages "
+                f"{printable(', '.join(request.candidate_languages), 40)!r}; ignoring them",
+            )
+        return known
 
     def _language(
-        self, wanted: str | None, model: ServedModel, client: str, warned: set[str]
+        self,
+        wanted: str | None,
+        candidates: tuple[str, ...],
+        model: ServedModel,
+        warnings: _Warnings,
     ) -> str | None:
         """Return the language code to decode with; None = detect the language."""
         detects = len(model.languages) > 1 and self.capabilities.detects_language
         default = self.options.language if len(model.languages) > 1 else model.languages[0]
+        if candidates and (not wanted or means_detect(wanted)):
+            if len(candidates) > 1 and detects:
+                return None
+            return default if default in candidates else candidates[0]
         if default is None and not detects:
             default = model.languages[0]
         if not wanted:
@@ -127,25 +176,40 @@ class Offer:
             if detects:
                 return None
             if len(model.languages) > 1:
-                _warn_once(
-                    warned,
+                warnings.once(
                     "detection",
-                    f"{client}: model {model.name} does not detect languages; using {default}",
+                    f"model {model.name} does not detect languages; using {default}",
                 )
             return default
         code = normalise(wanted, model.languages)
         if code is None:
-            _warn_once(
-                warned,
+            warnings.once(
                 "language",
-                f"{client}: model {model.name} does not support language "
+                f"model {model.name} does not support language "
                 f"{printable(wanted, 20)!r}; using {default or 'language detection'}",
             )
             return default
         return code
 
 
-def _warn_once(warned: set[str], kind: str, text: str) -> None:
-    if kind not in warned:
-        warned.add(kind)
-        _LOGGER.warning("%s", text)
+def _known(languages: Sequence[str], model: ServedModel) -> tuple[str, ...]:
+    """Return the codes of those languages that a model supports, in their order."""
+    codes = (
+        normalise(language, model.languages)
+        for language in languages
+        if not means_detect(language)
+    )
+    return tuple(dict.fromkeys(code for code in codes if code is not None))
+
+
+@dataclass(frozen=True, slots=True)
+class _Warnings:
+    """Warnings for one client, each kind logged once."""
+
+    client: str  # its name in the log
+    logged: set[str]  # kinds of warnings already logged
+
+    def once(self, kind: str, text: str) -> None:
+        if kind not in self.logged:
+            self.logged.add(kind)
+            _LOGGER.warning("%s: %s", self.client, text)

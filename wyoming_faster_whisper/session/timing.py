@@ -39,6 +39,7 @@ def _timed(first: Segment, last: Segment, text: Transcript) -> TimedSegment:
         tokens=text.tokens,
         avg_logprob=text.avg_logprob,
         no_speech_prob=text.no_speech_prob,
+        temperature=text.temperature,
         words=tuple(
             replace(word, start=word.start + offset, end=word.end + offset) for word in text.words
         ),

@@ -68,12 +68,12 @@ def upstream_first(
         upstreams: None = there are none.
         local: the decodes of this server.
         recording: audio of the utterance, which still grows.
-        request: a request that was relayed to this server is not relayed again.
+        request: decoded here if it is not relayable.
         language: Whisper's code; None = unknown.
         tasks: task group for the relay.
         on_committed: called with the text of an upstream.
     """
-    if upstreams is None or request.relayed:
+    if upstreams is None or not request.relayable:
         return local
     relay = upstreams.relay(recording, request.hotwords, language, tasks)
     return _UpstreamFirst(local, relay, upstreams.timeout, on_committed)

@@ -97,6 +97,7 @@ class Generated:
     encoded: Encoded
     prompts: tuple[str, ...]
     beam: int
+    temperature: float
     allowed: frozenset[str]  # words
 
 
@@ -168,12 +169,15 @@ class FakeAcousticModel:
         beam: int,
         budgets: Sequence[int],
         *,
+        temperature: float = 0.0,
         allowed: frozenset[int] = frozenset(),
     ) -> list[Decoded]:
         encoded, decode = cast(Encoded, encoding), self.tokenizer.decode
         assert len(encoded.features) == len(prompts) == len(budgets)
         words = frozenset(decode([token]) for token in allowed)
-        self.generated.append(Generated(encoded, tuple(map(decode, prompts)), beam, words))
+        self.generated.append(
+            Generated(encoded, tuple(map(decode, prompts)), beam, temperature, words)
+        )
         result = self._passes.pop(0) if len(self._passes) > 1 else self._passes[0]
         if isinstance(result, Exception):
             raise result

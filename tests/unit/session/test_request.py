@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import logging
+from typing import Any
 
 import pytest
 
 from wyoming_faster_whisper.engine.protocol import DecodeOptions
 from wyoming_faster_whisper.engine.recognizer import Capabilities, ServedModel
+from wyoming_faster_whisper.engine.remote.protocol import RELAYED
 from wyoming_faster_whisper.models.languages import ENGLISH, MULTILINGUAL
-from wyoming_faster_whisper.session.request import MOST_NAMES, Offer, Request
+from wyoming_faster_whisper.session.request import LONGEST_PROMPT, MOST_NAMES, Offer, Request
 
 BASE = ServedModel("base", MULTILINGUAL)
 TINY_EN = ServedModel("tiny.en", ENGLISH)
@@ -138,3 +140,106 @@ def test_a_single_language_needs_no_detection(caplog: pytest.LogCaptureFixture) 
     offer = Offer([TINY_EN], capabilities=Capabilities())
     assert offer.accept(Request(language="auto"), "client").language == "en"
     assert caplog.messages == []
+
+
+@pytest.mark.parametrize(
+    ("wish", "option", "default", "warning"),
+    [
+        ({"task": "translate"}, "task", "transcribe", "does not translate"),
+        ({"prompt": "Hello."}, "prompt", None, "takes no prompt; ignoring the client's"),
+        ({"temperature": 0.4}, "temperature", 0.0, "has no temperature; ignoring the client's"),
+        (
+            {"token_logprobs": True},
+            "token_logprobs",
+            False,
+            "gives no log-probabilities of tokens",
+        ),
+    ],
+)
+def test_a_model_is_asked_only_for_what_it_can_do_with_one_warning(
+    wish: dict[str, Any],
+    option: str,
+    default: object,
+    warning: str,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    assert getattr(accepted(Request(**wish)), option) == wish[option]
+    assert caplog.messages == []
+    offer = Offer([BASE], capabilities=Capabilities())
+    warned: set[str] = set()
+    for _ in range(2):
+        assert getattr(offer.accept(Request(**wish), "client", warned), option) == default
+    assert caplog.messages == [f"client: model base {warning}"]
+
+
+def test_task_and_prompt_of_a_request_replace_those_of_the_server() -> None:
+    server = {"task": "translate", "prompt": "Kitchen."}
+    assert accepted(Request(), **server).task == "translate"
+    assert accepted(Request(), **server).prompt == "Kitchen."
+    assert accepted(Request(task="transcribe"), **server).task == "transcribe"
+    assert accepted(Request(prompt="Garden."), **server).prompt == "Garden."
+    assert accepted(Request(prompt=""), **server).prompt is None
+
+
+def test_the_end_of_a_long_prompt_is_used() -> None:
+    prompt = accepted(Request(prompt="a" * 1_000_000 + "b")).prompt
+    assert prompt is not None
+    assert prompt.endswith("ab")
+    assert len(prompt) == LONGEST_PROMPT
+
+
+def test_the_language_is_detected_among_those_of_the_request() -> None:
+    options = accepted(Request(candidate_languages=("en-US", "fr", "xx", "en")), language="de")
+    assert options.language is None
+    assert options.candidate_languages == ("en", "fr")
+    named = accepted(Request(language="de", candidate_languages=("en", "fr")))
+    assert named.language == "de"
+
+
+def test_the_languages_of_a_request_replace_those_of_the_server() -> None:
+    options = accepted(Request(candidate_languages=("fr",)), candidate_languages=("en", "de"))
+    assert (options.language, options.candidate_languages) == ("fr", ("fr",))
+
+
+def test_unsupported_candidate_languages_are_left_out_with_a_warning(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    options = accepted(Request(candidate_languages=("xx", "yy")), language="de")
+    assert (options.language, options.candidate_languages) == ("de", ())
+    assert caplog.messages == [
+        "client: model base supports none of the languages 'xx, yy'; ignoring them"
+    ]
+
+
+def test_without_detection_the_default_or_the_first_candidate_language_is_used() -> None:
+    offer = Offer([BASE], DecodeOptions(language="de"), capabilities=Capabilities())
+    assert offer.accept(Request(candidate_languages=("fr", "de")), "client").language == "de"
+    assert offer.accept(Request(candidate_languages=("fr", "es")), "client").language == "fr"
+
+
+def test_candidate_languages_select_a_model_that_supports_most_of_them() -> None:
+    assert accepted(Request(candidate_languages=("en", "de")), TINY_EN, BASE).model == "base"
+    assert accepted(Request(candidate_languages=("en",)), TINY_EN, BASE).model == "tiny.en"
+
+
+@pytest.mark.parametrize(
+    "wish", [{"language": "de"}, {"hotwords": ("Nanit",)}, {"context": {"id": 1}}, {}]
+)
+def test_a_request_that_an_upstream_server_can_be_told_is_relayable(wish: dict[str, Any]) -> None:
+    assert Request(**wish).relayable
+
+
+@pytest.mark.parametrize(
+    "wish",
+    [
+        {"context": {RELAYED: True}},
+        {"task": "translate"},
+        {"prompt": ""},
+        {"temperature": 0.2},
+        {"word_times": True},
+        {"token_logprobs": True},
+        {"candidate_languages": ("de", "en")},
+    ],
+)
+def test_any_other_request_is_served_here(wish: dict[str, Any]) -> None:
+    assert not Request(**wish).relayable

@@ -9,6 +9,7 @@ import pytest
 from tests.support.virtual_time import House, joined, run
 from wyoming_faster_whisper.engine.protocol import Job, Transcript, Word
 from wyoming_faster_whisper.session.events import Answer, TimedSegment
+from wyoming_faster_whisper.session.request import Request
 from wyoming_faster_whisper.speech.segmenter import SpeechRules
 from wyoming_faster_whisper.testing import silence, tone
 
@@ -18,14 +19,22 @@ TWO_SENTENCES = joined(silence(1.0), tone(5.0), silence(3.0), tone(2.0), silence
 def transcribed(job: Job) -> Transcript:
     words = (Word("some", 0.4, 0.7), Word("words", 0.7, 1.1))
     return Transcript(
-        "some words", "en", -0.25, tokens=(7, 8), no_speech_prob=0.1, words=words, passes=1
+        "some words",
+        "en",
+        -0.25,
+        tokens=(7, 8),
+        no_speech_prob=0.1,
+        words=words,
+        passes=1,
+        temperature=job.options.temperature,
     )
 
 
 def answered(**more: Any) -> Answer:
     async def go() -> Answer:
         async with House(say=transcribed, rules=SpeechRules(min_silence=1.0), **more) as house:
-            said = await house.listen(TWO_SENTENCES)
+            requests = [(0.0, Request(temperature=0.4))]
+            said = await house.listen(TWO_SENTENCES, requests=requests)
             ((_, answer),) = said.answers
             return answer
 
@@ -42,6 +51,7 @@ def test_segments_have_the_figures_of_their_decode() -> None:
     segment = answered().segments[0]
     assert (segment.text, segment.tokens) == ("some words", (7, 8))
     assert (segment.avg_logprob, segment.no_speech_prob) == (-0.25, 0.1)
+    assert segment.temperature == 0.4
 
 
 def test_words_have_the_times_of_the_stream() -> None:

@@ -108,6 +108,7 @@ class AcousticModel(Protocol):
         beam: int,
         budgets: Sequence[int],
         *,
+        temperature: float = 0.0,
         allowed: frozenset[int] = frozenset(),
     ) -> list[Decoded]:
         """Decode each clip: continue its prompt over its encoding.
@@ -117,6 +118,8 @@ class AcousticModel(Protocol):
             prompts: one per clip.
             beam: beam width; 1 = greedy.
             budgets: maximum number of tokens for each clip.
+            temperature: 0 = beam search. Above 0, as many texts are sampled as the beam is wide,
+                and ranked by their mean log-probability.
             allowed: tokens that the decoder may write; empty = any.
 
         Returns:

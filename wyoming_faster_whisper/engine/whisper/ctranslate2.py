@@ -205,6 +205,7 @@ class CTranslate2Whisper:
         beam: int,
         budgets: Sequence[int],
         *,
+        temperature: float = 0.0,
         allowed: frozenset[int] = frozenset(),
     ) -> list[Decoded]:
         """See AcousticModel.generate."""
@@ -215,8 +216,10 @@ class CTranslate2Whisper:
         results: Any = self.weights.generate(
             encoding,
             list(prompts),
-            beam_size=beam,
+            beam_size=1 if temperature else beam,
             num_hypotheses=beam,  # the beam search finds them in any case
+            sampling_topk=0 if temperature else 1,  # 0 = sample from all tokens
+            sampling_temperature=temperature or 1.0,
             max_length=longest,
             return_scores=True,
             return_no_speech_prob=True,

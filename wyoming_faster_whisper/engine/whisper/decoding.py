@@ -25,7 +25,8 @@ def decode_batch(
     """
     prompts = [_prompt(model, clip) for clip in clips]
     budgets = [clip.budget for clip in clips]
-    decoded = model.generate(encoding, prompts, clips[0].beam, budgets)
+    temperature = clips[0].job.options.temperature
+    decoded = model.generate(encoding, prompts, clips[0].beam, budgets, temperature=temperature)
     return [
         prefer_in_vocabulary(one, clip.oov_count, clip.calibration.rescoring)
         for one, clip in zip(decoded, clips, strict=True)
@@ -34,8 +35,14 @@ def decode_batch(
 
 def decode_again(model: AcousticModel, clip: Clip, encoding: Encoding) -> Decoded:
     """Decode a clip in a second pass: with a beam, even if the first pass was greedy."""
-    beam = clip.job.options.beam_size or BEAM
-    [decoded] = model.generate(encoding, [_prompt(model, clip)], beam, [clip.budget])
+    options = clip.job.options
+    [decoded] = model.generate(
+        encoding,
+        [_prompt(model, clip)],
+        options.beam_size or BEAM,
+        [clip.budget],
+        temperature=options.temperature,
+    )
     return prefer_in_vocabulary(decoded, clip.oov_count, clip.calibration.rescoring)
 
 

@@ -3,8 +3,8 @@
 1. Compute the features, and encode them in a window as long as the clip needs (encoder.py,
    window.py).
 2. Detect the language, unless it is given (language.py).
-3. Decode by beam search, and prefer a hypothesis without out-of-vocabulary words (decoding.py,
-   rescoring.py).
+3. Decode by beam search, or sample texts at a temperature, and prefer a hypothesis without
+   out-of-vocabulary words (decoding.py, rescoring.py).
 4. Score the end of the text, for the end of the turn (end_of_text.py).
 5. Check the text for hallucination (hallucination.py), and for speech that it leaves out
    (missing_speech.py, coverage.py).
@@ -141,6 +141,7 @@ class WhisperPipeline:
             tokens=tuple(self._model.tokenizer.encode(text)) if text else (),
             no_speech_prob=believed.decoded.no_speech_prob,
             words=words,
+            temperature=job.options.temperature,
             turn_classifier=clip.calibration.end_of_turn if end_scores else None,
         )
 

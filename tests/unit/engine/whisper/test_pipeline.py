@@ -45,6 +45,21 @@ def test_a_second_pass_uses_a_beam_even_after_a_greedy_first_pass() -> None:
     assert [one.beam for one in model.generated] == [1, 5]
 
 
+def test_both_passes_sample_at_the_temperature_asked_for() -> None:
+    model = FakeAcousticModel(heard(LIGHTS, avg_logprob=-1.0), heard(LIGHTS))
+    options = DecodeOptions(language="en", temperature=0.6)
+    [found] = decode(model, spoken(2.0, (0.4, 1.3), options=options))
+    assert [one.temperature for one in model.generated] == [0.6, 0.6]
+    assert found.temperature == 0.6
+
+
+def test_without_a_temperature_nothing_is_sampled() -> None:
+    model = FakeAcousticModel(heard(LIGHTS))
+    [found] = decode(model, spoken(2.0, (0.4, 1.3)))
+    assert [one.temperature for one in model.generated] == [0.0]
+    assert found.temperature == 0.0
+
+
 def test_out_of_vocabulary_words_lose_unless_they_are_hotwords() -> None:
     model = FakeAcousticModel(heard("I have a moco.", "I have a mocha."))
     [plain] = decode(model, spoken(2.0, (0.4, 1.3)))
