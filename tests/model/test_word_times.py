@@ -40,6 +40,39 @@ def test_words_follow_each_other_within_the_speech(engine: WhisperEngine) -> Non
     assert words[-1].end <= 1.5 + len(samples) / SAMPLE_RATE
 
 
+def test_likely_words_are_probable_and_the_tokens_are_the_text(engine: WhisperEngine) -> None:
+    samples = CLIPS["kitchen"].samples
+    options = DecodeOptions(language="en", word_times=True, token_logprobs=True)
+    speech = ((0, len(samples)),)
+    [transcript] = engine.decode([Job(samples, options, speech=speech)])
+    assert all(0.0 < word.probability <= 1.0 for word in transcript.words)
+    assert {word.text: word.probability for word in transcript.words}["kitchen"] > 0.8
+    tokens = transcript.token_logprobs
+    assert b"".join(token.bytes for token in tokens).decode() == f" {transcript.text}"
+    assert all(token.logprob <= 0.0 for token in tokens)
+
+
+def test_another_word_than_the_spoken_one_is_improbable(engine: WhisperEngine) -> None:
+    model, samples = engine.model, CLIPS["kitchen"].samples
+    encoding = model.encode([model.features(samples)], 1000)
+    prompt = model.tokenizer.prompt(TIMED, "en")
+
+    def last_word(text: str) -> float:
+        aligned = model.align(encoding, prompt, text, len(samples) / SAMPLE_RATE)
+        assert aligned is not None
+        return aligned.logprobs[-1]
+
+    assert last_word("Turn off the kitchen") > -0.5
+    assert last_word("Turn off the elephant") < -5.0
+
+
+def test_the_bytes_of_an_incomplete_character_are_kept(engine: WhisperEngine) -> None:
+    text = "Grüße 🎉"
+    pieces = engine.model.tokenizer.pieces(text)
+    assert b"".join(pieces).decode() == f" {text}"
+    assert any("\ufffd" in piece.decode(errors="replace") for piece in pieces)
+
+
 def test_an_unspaced_text_is_split_into_short_words(engine: WhisperEngine) -> None:
     tokenizer = engine.model.tokenizer
     text = "今日は、いい天気です。"

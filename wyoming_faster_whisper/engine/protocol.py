@@ -91,6 +91,16 @@ class Word:
     text: str  # without spaces around it
     start: float  # seconds from the first sample of the job, or of the stream
     end: float  # seconds
+    probability: float  # mean over its tokens, 0 to 1
+
+
+@dataclass(frozen=True, slots=True)
+class TokenLogprob:
+    """A token of a text, and how probable the model found it."""
+
+    token: str  # with the space before a word; an incomplete character is U+FFFD
+    bytes: bytes  # the bytes of all tokens joined are the text in UTF-8, after a space
+    logprob: float  # natural log
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,6 +120,7 @@ class Transcript:
     tokens: tuple[int, ...] = ()  # of the text; () if the engine has no tokens
     no_speech_prob: float = 0.0  # the model's no-speech probability, 0 to 1
     words: tuple[Word, ...] = ()  # if requested and supported by the engine
+    token_logprobs: tuple[TokenLogprob, ...] = ()  # if requested and supported by the engine
     temperature: float = 0.0  # at which the text was decoded
     queued: float = field(default=0.0, compare=False)  # seconds in the queue
 

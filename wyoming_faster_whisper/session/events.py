@@ -12,7 +12,7 @@ import zlib
 from dataclasses import dataclass
 from typing import Any
 
-from ..engine.protocol import Transcript, Word
+from ..engine.protocol import TokenLogprob, Transcript, Word
 from .record import UtteranceRecord
 
 
@@ -27,6 +27,7 @@ class TimedSegment:
     avg_logprob: float  # mean over tokens, natural log
     no_speech_prob: float  # the model's no-speech probability, 0 to 1
     words: tuple[Word, ...] = ()  # in seconds of the stream; only if requested
+    token_logprobs: tuple[TokenLogprob, ...] = ()  # of the text; only if requested
     temperature: float = 0.0  # of the decoder; 0 = beam search
 
     @property

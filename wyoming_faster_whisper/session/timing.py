@@ -40,6 +40,7 @@ def _timed(first: Segment, last: Segment, text: Transcript) -> TimedSegment:
         avg_logprob=text.avg_logprob,
         no_speech_prob=text.no_speech_prob,
         temperature=text.temperature,
+        token_logprobs=text.token_logprobs,
         words=tuple(
             replace(word, start=word.start + offset, end=word.end + offset) for word in text.words
         ),

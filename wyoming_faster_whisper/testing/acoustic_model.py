@@ -65,6 +65,9 @@ class FakeTokenizer:
         text = build_prompt(options.prompt, names, fits) if self._takes_prompt else ""
         return self.encode(f"{text} <|{language}|> <|{options.task}|> {prefix}")
 
+    def pieces(self, text: str) -> list[bytes]:
+        return [f" {word}".encode() for word in text.split()]
+
     def first_tokens(self, text: str, count: int) -> str:
         return " ".join(text.split()[:count])
 
@@ -205,7 +208,8 @@ class FakeAcousticModel:
             return None
         even = np.linspace(0.0, seconds, len(words) + 1).tolist()
         *starts, end = self._starts.get(text, even)
-        return Alignment(tuple(f" {word}" for word in words), tuple(starts), end)
+        texts = tuple(f" {word}" for word in words)
+        return Alignment(texts, tuple(starts), end, (CONFIDENT,) * len(words))
 
     def score_end_of_text(
         self,

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from tests.support.virtual_time import House, joined, run
-from wyoming_faster_whisper.engine.protocol import Job, Transcript, Word
+from wyoming_faster_whisper.engine.protocol import Job, TokenLogprob, Transcript, Word
 from wyoming_faster_whisper.session.events import Answer, TimedSegment
 from wyoming_faster_whisper.session.request import Request
 from wyoming_faster_whisper.speech.segmenter import SpeechRules
@@ -17,7 +17,7 @@ TWO_SENTENCES = joined(silence(1.0), tone(5.0), silence(3.0), tone(2.0), silence
 
 
 def transcribed(job: Job) -> Transcript:
-    words = (Word("some", 0.4, 0.7), Word("words", 0.7, 1.1))
+    words = (Word("some", 0.4, 0.7, 0.9), Word("words", 0.7, 1.1, 0.8))
     return Transcript(
         "some words",
         "en",
@@ -27,6 +27,7 @@ def transcribed(job: Job) -> Transcript:
         words=words,
         passes=1,
         temperature=job.options.temperature,
+        token_logprobs=(TokenLogprob(" some", b" some", -0.1),),
     )
 
 
@@ -52,6 +53,7 @@ def test_segments_have_the_figures_of_their_decode() -> None:
     assert (segment.text, segment.tokens) == ("some words", (7, 8))
     assert (segment.avg_logprob, segment.no_speech_prob) == (-0.25, 0.1)
     assert segment.temperature == 0.4
+    assert segment.token_logprobs == (TokenLogprob(" some", b" some", -0.1),)
 
 
 def test_words_have_the_times_of_the_stream() -> None:

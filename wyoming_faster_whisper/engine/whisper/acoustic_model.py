@@ -59,6 +59,10 @@ class Tokenizer(Protocol):
         """
         ...
 
+    def pieces(self, text: str) -> list[bytes]:
+        """Return the bytes of each token in encode(text)."""
+        ...
+
     def first_tokens(self, text: str, count: int) -> str:
         """Return the first tokens of a text, as text."""
         ...

@@ -46,6 +46,7 @@ class Alignment:
     texts: tuple[str, ...]  # the text of each token
     starts: tuple[float, ...]  # seconds from the start of the audio, ascending
     end: float  # seconds; the start of the end-of-text token, which is aligned as well
+    logprobs: tuple[float, ...]  # of each token, natural log
 
     def span(self, at: int) -> Span:
         """Return the start of a token and the start of the next token."""
@@ -54,7 +55,7 @@ class Alignment:
     def first(self, tokens: int) -> Alignment:
         """Return the alignment of the first tokens only."""
         end = (*self.starts, self.end)[tokens]
-        return Alignment(self.texts[:tokens], self.starts[:tokens], end)
+        return Alignment(self.texts[:tokens], self.starts[:tokens], end, self.logprobs[:tokens])
 
 
 @dataclass(frozen=True, slots=True)

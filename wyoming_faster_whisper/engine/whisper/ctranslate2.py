@@ -290,6 +290,7 @@ class CTranslate2Whisper:
             tuple(self.tokenizer.decode([word]) for word in words),
             tuple(starts[token] for token in range(len(words))),
             starts.get(len(words), seconds),  # start of the end-of-text token
+            tuple(map(_log, result.text_token_probs)),
         )
 
     def score_end_of_text(

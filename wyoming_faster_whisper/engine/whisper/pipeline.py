@@ -12,7 +12,8 @@
 7. Decode the speech that both passes leave out (missing_speech.py).
 8. If the text resembles names, run a biased decode, and let the decoder score the texts with
    and without a name (bias.py, prompting.py).
-9. Align the text with the audio, if the time of each word is requested (word_times.py).
+9. Align the text with the audio, if the time of each word or the log-probability of each token
+   is requested (word_times.py).
 
 Jobs with the same options, window and prefix go through steps 1 to 4 as a batch: a decoder step
 spends most of its time reading the weights from memory, which takes as long for one job as for a
@@ -25,7 +26,7 @@ from collections.abc import Hashable, Sequence
 from functools import partial
 
 from ...speech.turn_classifier import EndOfTextScores
-from ..protocol import Job, Transcript, Word
+from ..protocol import Job, Transcript
 from .acoustic_model import AcousticModel
 from .bias import bias
 from .calibration.values import Calibrations
@@ -37,7 +38,7 @@ from .hallucination import Decoded, Verdict, judge_hypothesis, unfinished
 from .language import languages
 from .missing_speech import check_coverage, fill_gaps
 from .second_pass import second_pass
-from .word_times import word_times
+from .word_times import words_and_tokens
 
 
 class WhisperPipeline:
@@ -124,9 +125,9 @@ class WhisperPipeline:
         if not text.startswith(job.prefix):
             text = job.prefix  # text that was sent is never retracted
         text, biased = bias(self._model, self.encoder, clip, text, believed.decoded)
-        words: tuple[Word, ...] = ()
-        if job.options.word_times:
-            words = word_times(self._model, clip, text, partial(self.encoder.first, clip))
+        words, token_logprobs = words_and_tokens(
+            self._model, clip, text, partial(self.encoder.first, clip)
+        )
         return Transcript(
             text,
             clip.language,
@@ -141,6 +142,7 @@ class WhisperPipeline:
             tokens=tuple(self._model.tokenizer.encode(text)) if text else (),
             no_speech_prob=believed.decoded.no_speech_prob,
             words=words,
+            token_logprobs=token_logprobs,
             temperature=job.options.temperature,
             turn_classifier=clip.calibration.end_of_turn if end_scores else None,
         )

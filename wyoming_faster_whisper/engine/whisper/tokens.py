@@ -58,6 +58,12 @@ class WhisperTokenizer:
         prompt.append(self._id("<|notimestamps|>"))
         return [*prompt, *self.encode(prefix)] if prefix else prompt
 
+    def pieces(self, text: str) -> list[bytes]:
+        """See Tokenizer.pieces."""
+        byte_of = _byte_of()
+        spelled = map(self._tokenizer.id_to_token, self.encode(text))
+        return [bytes(byte_of[character] for character in token) for token in spelled]
+
     def first_tokens(self, text: str, count: int) -> str:
         """See Tokenizer.first_tokens."""
         return self.decode(self.encode(text)[:count]).strip()
@@ -111,6 +117,16 @@ class WhisperTokenizer:
         if number is None:
             raise EngineError(f"the model's tokenizer has no token {token}")
         return int(number)
+
+
+@lru_cache(maxsize=1)
+def _byte_of() -> dict[str, int]:
+    """Return the byte that each character of a token stands for (GPT-2's byte-level BPE)."""
+    visible = [*range(0x21, 0x7F), *range(0xA1, 0xAD), *range(0xAE, 0x100)]
+    others = (byte for byte in range(256) if byte not in visible)
+    return {chr(byte): byte for byte in visible} | {
+        chr(256 + at): byte for at, byte in enumerate(others)
+    }
 
 
 def load_tokenizer(path: Path) -> Any:

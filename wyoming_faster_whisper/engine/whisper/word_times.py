@@ -1,51 +1,61 @@
-"""Word-times step: when each word of a text was spoken."""
+"""Word-times step: when each word of a text was spoken, and how probable its tokens are."""
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterator
+from statistics import fmean
 
 from ...models.languages import UNSPACED
-from ..protocol import Word
-from .acoustic_model import AcousticModel, Encoding
+from ..protocol import TokenLogprob, Word
+from .acoustic_model import AcousticModel, Encoding, Tokenizer
 from .clip import Clip
+from .coverage import Alignment
 
 
-def word_times(
+def words_and_tokens(
     model: AcousticModel, clip: Clip, text: str, encoding: Callable[[], Encoding]
-) -> tuple[Word, ...]:
-    """Align a text with the audio and return its words.
+) -> tuple[tuple[Word, ...], tuple[TokenLogprob, ...]]:
+    """Align a text with the audio, if the options of the job ask for its words or tokens.
 
     Args:
         text: final text of the clip.
         encoding: returns an encoding of the clip.
 
     Returns:
-        () for an empty text, or one that is too long for the decoder.
+        Those that the options ask for, else (); () also for an empty text, or one that is too
+        long for the decoder.
     """
-    if not text:
-        return ()
+    options = clip.job.options
+    if not text or not (options.word_times or options.token_logprobs):
+        return (), ()
     aligned = model.align(encoding(), clip.prompt, text, clip.seconds)
     if aligned is None:
-        return ()
-    words = model.tokenizer.words(text, spaced=clip.language not in UNSPACED)
-    return tuple(_times(clip, words, (*aligned.starts, aligned.end)))
+        return (), ()
+    return (
+        tuple(_words(model.tokenizer, clip, text, aligned)) if options.word_times else (),
+        tuple(_tokens(model.tokenizer, text, aligned)) if options.token_logprobs else (),
+    )
 
 
-def _times(clip: Clip, words: list[tuple[str, int]], starts: tuple[float, ...]) -> Iterator[Word]:
-    """Yield the words with their times, counted from the first sample of the job.
+def _tokens(tokenizer: Tokenizer, text: str, aligned: Alignment) -> Iterator[TokenLogprob]:
+    for piece, logprob in zip(tokenizer.pieces(text), aligned.logprobs, strict=True):
+        yield TokenLogprob(piece.decode(errors="replace"), piece, logprob)
 
-    Args:
-        words: text and number of tokens of each.
-        starts: start of each token, then the end of the text, in seconds of the model's input.
-    """
+
+def _words(tokenizer: Tokenizer, clip: Clip, text: str, aligned: Alignment) -> Iterator[Word]:
+    """Yield the words with their times, counted from the first sample of the job."""
     silence = clip.seconds - clip.job.seconds
+    starts = (*aligned.starts, aligned.end)  # seconds of the model's input
     at = 0
-    for word, count in words:
+    for word, count in tokenizer.words(text, spaced=clip.language not in UNSPACED):
         start, end = starts[at], starts[min(at + count, len(starts) - 1)]
+        probability = fmean(map(math.exp, aligned.logprobs[at : at + count]))
         at += count
         # The alignment may start or end a word in a pause, so limit it to the speech.
         stretch = next((each for each in clip.speech if each[0] < end and each[1] > start), None)
         if stretch is not None:
             start, end = max(start, stretch[0]), min(end, stretch[1])
         first = max(0.0, start - silence)
-        yield Word(word.strip(), first, max(first, min(end - silence, clip.job.seconds)))
+        last = max(first, min(end - silence, clip.job.seconds))
+        yield Word(word.strip(), first, last, probability)

@@ -30,7 +30,8 @@ TOKENS = (" Turn", " off", " the", " light", ".")
 
 def aligned(*tokens: tuple[str, float], end: float) -> Alignment:
     """Build an alignment from tokens with their start in seconds."""
-    return Alignment(tuple(text for text, _ in tokens), tuple(start for _, start in tokens), end)
+    texts, starts = tuple(text for text, _ in tokens), tuple(start for _, start in tokens)
+    return Alignment(texts, starts, end, (-0.1,) * len(tokens))
 
 
 def spoken(*starts: float) -> Alignment:

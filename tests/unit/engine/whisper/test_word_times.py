@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import math
+
 import pytest
 
 from wyoming_faster_whisper.audio.pcm import SAMPLE_RATE
-from wyoming_faster_whisper.engine.protocol import DecodeOptions, Word
-from wyoming_faster_whisper.testing.acoustic_model import FakeAcousticModel, heard
+from wyoming_faster_whisper.engine.protocol import DecodeOptions, TokenLogprob, Word
+from wyoming_faster_whisper.testing.acoustic_model import CONFIDENT, FakeAcousticModel, heard
 
 from .jobs import decode, spoken
 
@@ -21,12 +23,32 @@ def model(*starts: float) -> FakeAcousticModel:
 def test_words_have_the_times_of_the_alignment() -> None:
     job = spoken(3.0, (0.5, 2.0), options=TIMED)
     [transcript] = decode(model(0.5, 0.9, 1.2, 1.4, 2.0), job)
+    probability = math.exp(CONFIDENT)
     assert transcript.words == (
-        Word("Turn", 0.5, 0.9),
-        Word("on", 0.9, 1.2),
-        Word("the", 1.2, 1.4),
-        Word("light.", 1.4, 2.0),
+        Word("Turn", 0.5, 0.9, probability),
+        Word("on", 0.9, 1.2, probability),
+        Word("the", 1.2, 1.4, probability),
+        Word("light.", 1.4, 2.0, probability),
     )
+    assert transcript.token_logprobs == ()
+
+
+def test_the_log_probability_of_each_token_is_given_on_request() -> None:
+    options = DecodeOptions(language="en", token_logprobs=True)
+    [transcript] = decode(
+        model(0.5, 0.9, 1.2, 1.4, 2.0), spoken(3.0, (0.5, 2.0), options=options)
+    )
+    assert transcript.token_logprobs[0] == TokenLogprob(" Turn", b" Turn", CONFIDENT)
+    assert "".join(each.token for each in transcript.token_logprobs) == f" {TEXT}"
+    assert transcript.words == ()
+
+
+def test_words_and_tokens_take_one_alignment() -> None:
+    acoustic = FakeAcousticModel(heard(TEXT, tokens=20))  # too dense for the coverage check
+    options = DecodeOptions(language="en", word_times=True, token_logprobs=True)
+    [transcript] = decode(acoustic, spoken(3.0, (0.5, 2.0), options=options))
+    assert len(transcript.words) == len(transcript.token_logprobs) == 4
+    assert acoustic.aligned == [TEXT]
 
 
 def test_a_word_ends_with_its_stretch_of_speech_and_not_after_the_pause() -> None:
