@@ -1,4 +1,4 @@
-"""Whisper's language codes, and other tags for the same languages. Pure."""
+"""Whisper's language codes, and other tags and names of the same languages. Pure."""
 
 from __future__ import annotations
 
@@ -17,11 +17,29 @@ MULTILINGUAL = tuple(
 # large-v3 added Cantonese.
 MULTILINGUAL_V3 = (*MULTILINGUAL, "yue")
 
+# Likewise in the order of Whisper's table; "_" stands for a space.
+_NAMES = (
+    "english chinese german spanish russian korean french japanese portuguese turkish polish "
+    "catalan dutch arabic swedish italian indonesian hindi finnish vietnamese hebrew ukrainian "
+    "greek malay czech romanian danish hungarian tamil norwegian thai urdu croatian bulgarian "
+    "lithuanian latin maori malayalam welsh slovak telugu persian latvian bengali serbian "
+    "azerbaijani slovenian kannada estonian macedonian breton basque icelandic armenian nepali "
+    "mongolian bosnian kazakh albanian swahili galician marathi punjabi sinhala khmer shona "
+    "yoruba somali afrikaans occitan georgian belarusian tajik sindhi gujarati amharic yiddish "
+    "lao uzbek faroese haitian_creole pashto turkmen nynorsk maltese sanskrit luxembourgish "
+    "myanmar tibetan tagalog malagasy assamese tatar hawaiian lingala hausa bashkir javanese "
+    "sundanese cantonese"
+).split(" ")
+
+NAMES = {code: name.replace("_", " ") for code, name in zip(MULTILINGUAL_V3, _NAMES, strict=True)}
+"""English name of each language, in lower case, by Whisper's code."""
+
 UNSPACED = frozenset("zh yue ja th lo my km bo".split())
 """Languages written without spaces between words."""
 
-# Tags from Home Assistant, BCP 47 and older standards, and Whisper's code for each.
+# Tags from Home Assistant, BCP 47 and older standards, and names; Whisper's code for each.
 _ALIASES = {
+    **{name: code for code, name in NAMES.items()},
     "nb": "no",
     "iw": "he",
     "jv": "jw",
@@ -34,16 +52,29 @@ _ALIASES = {
     "sh": "sr",
     "zh-yue": "yue",
     "zh-hk": "yue",
+    # More names (openai/whisper: tokenizer.py, TO_LANGUAGE_CODE).
+    "burmese": "my",
+    "valencian": "ca",
+    "flemish": "nl",
+    "haitian": "ht",
+    "letzeburgesch": "lb",
+    "pushto": "ps",
+    "panjabi": "pa",
+    "moldavian": "ro",
+    "moldovan": "ro",
+    "sinhalese": "si",
+    "castilian": "es",
+    "mandarin": "zh",
 }
 
 _DETECT = frozenset({"", "auto", "null", "none", "und"})
 
 
 def normalise(tag: str, allowed: tuple[str, ...]) -> str | None:
-    """Convert a language tag to one of the allowed Whisper codes.
+    """Convert a language tag, or an English name, to one of the allowed Whisper codes.
 
-    Ignores case, script and region, and treats "_" like "-": "en-US", "EN_gb" and "en" are the
-    same. Aliases are resolved: "nb" is "no".
+    Ignores case, script and region, and treats "_" like "-": "en-US", "EN_gb", "en" and
+    "English" are the same. Aliases are resolved: "nb" is "no".
 
     Returns:
         The code, or None if the tag is not one of the allowed languages.

@@ -8,6 +8,7 @@ from wyoming_faster_whisper.models.languages import (
     ENGLISH,
     MULTILINGUAL,
     MULTILINGUAL_V3,
+    NAMES,
     means_detect,
     normalise,
 )
@@ -39,10 +40,22 @@ def test_every_code_is_its_own_normal_form(code: str) -> None:
         ("jv", "jw"),
         ("fil-PH", "tl"),
         ("haw", "haw"),
+        ("English", "en"),
+        ("Haitian Creole", "ht"),
+        ("castilian", "es"),
     ],
 )
 def test_other_tags_of_a_language_are_normalised(tag: str, code: str) -> None:
     assert normalise(tag, MULTILINGUAL_V3) == code
+
+
+def test_every_language_has_a_name_that_stands_for_it() -> None:
+    assert list(NAMES) == list(MULTILINGUAL_V3)
+    # From both ends and the middle of Whisper's table: no name has slipped.
+    ends = {"en": "english", "fa": "persian", "ht": "haitian creole", "yue": "cantonese"}
+    assert {code: NAMES[code] for code in ends} == ends
+    for code, name in NAMES.items():
+        assert normalise(name.title(), MULTILINGUAL_V3) == code
 
 
 def test_zh_hk_is_chinese_for_a_model_without_cantonese() -> None:
