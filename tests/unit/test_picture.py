@@ -23,7 +23,7 @@ MAY_IMPORT = {
     "app": "transports.wyoming transports.http transports session engine.remote engine.whisper "
     "engine speech biasing config models options audio wire",
     "transports.wyoming": "transports session engine audio wire",
-    "transports.http": "transports session audio",
+    "transports.http": "transports session models audio",
     "transports": "session wire",
     "session": "engine.remote engine speech models audio",
     "engine.remote": "engine client audio",
@@ -121,6 +121,9 @@ PURE = [
     "speech.utterance",
     "transports.address",
     "transports.admission",
+    "transports.http.api_errors",
+    "transports.http.form",
+    "transports.http.multipart",
     "transports.http.origin_check",
     "transports.wyoming.framing",
 ]
