@@ -96,7 +96,7 @@ async def run(clips: Sequence[Clip], arguments: argparse.Namespace) -> BesideFil
     # by other programs changes.
     half = len(everything) // 2
     async with Server(this_python(), options) as server:
-        await server.rests()
+        await server.wait_until_idle()
         await say(server, clips[0])  # waits for the model
         at_once_alone = await commands(server, "alone", everything[:half], paced=False)
         paced_alone = await commands(server, "alone", everything[:half], paced=True)
@@ -106,7 +106,7 @@ async def run(clips: Sequence[Clip], arguments: argparse.Namespace) -> BesideFil
             paced = await commands(server, "beside files", everything, paced=True)
     # A fresh server: the first may still decode the file of a client that has disconnected.
     async with Server(this_python(), options) as server:
-        await server.rests()
+        await server.wait_until_idle()
         await say(server, clips[0])
         at_once_alone += await commands(server, "alone", everything[half:], paced=False)
         paced_alone += await commands(server, "alone", everything[half:], paced=True)

@@ -120,7 +120,7 @@ async def play_all(
             await play(server.port, warm.audio, silence=room(warm, TRAILING))
             servers[name] = server
         for server in servers.values():
-            await server.rests()
+            await server.wait_until_idle()
         names = list(servers)
         for number, (kind, sound) in enumerate(streams):
             progress(f"{number + 1}/{len(streams)}, {kind}")
@@ -149,7 +149,7 @@ async def play_one(setting: str, server: Server, kind: str, sound: Sound) -> Lis
     except NoAnswer as reason:
         _ = server.pid  # raises ServerDied if the server has died
         warn(f"{setting}: {kind}: {reason}")
-    await server.rests()
+    await server.wait_until_idle()
     seconds = (len(audio) + len(silence)) / 32_000
     return Listened(setting, kind, seconds, ended - began, wait)
 

@@ -146,13 +146,13 @@ async def run(
         try:
             # A fresh process for each, because peak memory is measured per process.
             async with Server(python, each) as server:
-                await server.rests()
+                await server.wait_until_idle()
                 await say(server, clips[0])  # waits for the model
                 progress(f"{name}: one microphone")
                 rounds = arguments.rounds
                 one = await speak(server, clips, microphones=1, rounds=rounds, paced=True)
             async with Server(python, each) as server:
-                await server.rests()
+                await server.wait_until_idle()
                 await say(server, clips[0])
                 loaded[name] = await load_one(server, name, one, clips, arguments)
         except ServerDied as death:

@@ -93,7 +93,7 @@ def _until_the_cap(clip: Clip) -> Stream:
     return Stream(clip, clip.audio, room(clip, max(0.7, COMMAND_CAP - clip.seconds)))
 
 
-def _nobody(clip: Clip) -> Stream:
+def _no_speech(clip: Clip) -> Stream:
     nothing = replace(clip, text=None, phrases=())
     return Stream(nothing, b"", room(clip, COMMAND_CAP))
 
@@ -111,7 +111,7 @@ HOME = (
     Scenario("speech from the first sample", 4, _early),
     Scenario("speech after 2 s", 4, _late),
     Scenario("silence until the cap of 15 s", 2, _until_the_cap, since="speech", most=40),
-    Scenario("nobody for 15 s", 1, _nobody, most=20),
+    Scenario("no speech for 15 s", 1, _no_speech, most=20),
 )
 TURN = Scenario("orders", 12, _trailing(NEVER), since="speech")
 TURN_PAUSES = Scenario("a pause inside", 16, _trailing(NEVER), since="speech", of="pauses")

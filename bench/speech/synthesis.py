@@ -68,7 +68,7 @@ def say(sentences: Sequence[tuple[str, Voice]]) -> list[Clip]:
         if not _path(text, voice).exists()
     ]
     for voice in dict.fromkeys(voice for _, voice in missing):
-        _speak(voice, [text for text, who in missing if who == voice])
+        _speak(voice, [text for text, other in missing if other == voice])
     return [
         cut(f"{voice}: {text}", read_wav(_path(text, voice)), text) for text, voice in sentences
     ]

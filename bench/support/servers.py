@@ -24,7 +24,7 @@ REFERENCE_VENV = ROOT / ".venv-reference"
 
 START_TIMEOUT = 120  # seconds; enough for a cold disk and a large model
 STOP_TIMEOUT = 10  # seconds between SIGTERM and SIGKILL
-_AT_REST = 0.02  # most CPU seconds per half second of an idle server
+_IDLE_CPU = 0.02  # most CPU seconds per half second of an idle server
 
 DECODES = re.compile(r", (\d+) decodes?, ")  # in a log line of record.py
 
@@ -125,10 +125,10 @@ class Server:
         """Return the user and system time of the process tree so far."""
         return sum(_cpu_seconds(pid) for pid in _tree(self.pid))
 
-    async def rests(self) -> None:
+    async def wait_until_idle(self) -> None:
         """Wait until the server is idle, after its warm-up."""
         before = -1.0
-        while (now := self.cpu_seconds()) - before > _AT_REST:
+        while (now := self.cpu_seconds()) - before > _IDLE_CPU:
             before = now
             await asyncio.sleep(0.5)
 

@@ -99,9 +99,9 @@ def test_a_small_sample_of_pauses_has_many_clips() -> None:
 
 
 def test_no_words_are_expected_in_silence() -> None:
-    nobody = SETUPS["home"].scenarios[-1].stream(clip())
-    assert (nobody.clip.text, nobody.clip.phrases, nobody.audio) == (None, (), b"")
-    assert nobody.seconds == 15.0
+    no_speech = SETUPS["home"].scenarios[-1].stream(clip())
+    assert (no_speech.clip.text, no_speech.clip.phrases, no_speech.audio) == (None, (), b"")
+    assert no_speech.seconds == 15.0
 
 
 def test_a_dictation_consists_of_whole_sentences_with_known_texts() -> None:

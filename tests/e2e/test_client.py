@@ -30,7 +30,7 @@ from wyoming_faster_whisper.transports.wyoming.framing import write_event
 from .conftest import Serve
 
 OURS = "wyoming_faster_whisper."
-NOBODY = NO_HUB.replace("http", "tcp")
+NO_SERVER = NO_HUB.replace("http", "tcp")
 
 
 def clip(seconds: float) -> Clip:
@@ -177,10 +177,10 @@ async def test_help_does_not_import_large_libraries(tmp_path: Path) -> None:
 
 async def test_transcribe_reports_a_missing_server(tmp_path: Path) -> None:
     file = wav(tmp_path / "one.wav", 0.5)
-    ran = await transcribe(tmp_path, "--uri", NOBODY, str(file))
+    ran = await transcribe(tmp_path, "--uri", NO_SERVER, str(file))
     assert (ran.out, ran.status) == ("", 1)
     assert ran.err == (
-        f"error: cannot connect to {NOBODY}: Connection refused; "
+        f"error: cannot connect to {NO_SERVER}: Connection refused; "
         "set --uri to its address, or find it with discover\n"
     )
 
@@ -235,9 +235,9 @@ def test_the_health_check_does_not_need_a_first_process(tmp_path: Path) -> None:
 
 
 async def test_the_health_check_fails_if_no_server_listens(tmp_path: Path) -> None:
-    ran = await health_check(tmp_path, WYO_WHISPER_URI=NOBODY)
+    ran = await health_check(tmp_path, WYO_WHISPER_URI=NO_SERVER)
     assert ran.status == 1
-    assert ran.err.startswith(f"unhealthy: cannot connect to {NOBODY}: Connection refused")
+    assert ran.err.startswith(f"unhealthy: cannot connect to {NO_SERVER}: Connection refused")
 
 
 async def test_the_health_check_fails_if_the_server_does_not_answer(tmp_path: Path) -> None:

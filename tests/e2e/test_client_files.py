@@ -168,12 +168,12 @@ async def test_an_unreadable_file_does_not_stop_the_others(
 async def test_unreadable_files_are_reported_before_the_client_connects(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    nobody = f"unix://{tmp_path}/nobody"
+    no_server = f"unix://{tmp_path}/no-server"
     bad = [path for path, _ in broken(tmp_path).values()]
-    assert await transcribe_files(nobody, *bad) == len(bad)
+    assert await transcribe_files(no_server, *bad) == len(bad)
     assert capsys.readouterr().err.count("error: cannot read ") == len(bad)
     with pytest.raises(ClientError):
-        await transcribe_files(nobody, tmp_path / "missing.wav", tmp_path / "sound.mp3")
+        await transcribe_files(no_server, tmp_path / "missing.wav", tmp_path / "sound.mp3")
     assert "missing.wav: No such file" in capsys.readouterr().err
 
 

@@ -170,7 +170,7 @@ async def test_the_client_waits_for_a_server_that_restarts(tmp_path: Path) -> No
 
 
 async def test_the_client_does_not_wait_for_a_server_it_never_reached(tmp_path: Path) -> None:
-    client = Client(f"unix://{tmp_path}/nobody")
+    client = Client(f"unix://{tmp_path}/no-server")
     with pytest.raises(Unreachable, match="No such file or directory"):
         await Retry(3, first=60.0).run(client, client.describe)
 

@@ -62,7 +62,7 @@ async def test_ping_uses_info_if_the_server_does_not_support_ping(tmp_path: Path
 
 @pytest.mark.parametrize("command", ["info", "ping"])
 async def test_a_missing_server_is_reported_once(command: str, tmp_path: Path) -> None:
-    uri = f"unix://{tmp_path}/nobody"
+    uri = f"unix://{tmp_path}/no-server"
     ran = await client(tmp_path, command, "--uri", uri)
     assert (ran.out, ran.status) == ("", 1)
     assert ran.err == (

@@ -111,7 +111,7 @@ async def test_ping_and_describe_are_answered_while_the_model_is_busy(serve: Ser
         assert await client.transcript() == "1.0 seconds"
 
 
-@pytest.mark.parametrize("name", ["faster-whisper", "somebody-else"])
+@pytest.mark.parametrize("name", ["faster-whisper", "another-program"])
 async def test_select_program_is_accepted(server: Server, name: str) -> None:
     async with server.client() as client:
         await client.send(SelectProgram(name).event())

@@ -328,7 +328,7 @@ async def test_the_client_finds_servers_and_queries_them() -> None:
     server = await asyncio.start_server(describe, "192.168.77.5", 10300)
     announced = [
         Announcement(name="kitchen", bound_host="0.0.0.0", port=10300),
-        Announcement(name="nobody [1]", bound_host="0.0.0.0", port=10301),
+        Announcement(name="silent [1]", bound_host="0.0.0.0", port=10301),
     ]
     async with browser() as network:
         for one in announced:
@@ -343,7 +343,7 @@ async def test_the_client_finds_servers_and_queries_them() -> None:
     assert out == (
         "name        uri                       offers\n"
         "kitchen     tcp://192.168.77.5:10300  speech to text: whisper\n"
-        "nobody [1]  tcp://192.168.77.5:10301  (does not answer)\n"
+        "silent [1]  tcp://192.168.77.5:10301  (does not answer)\n"
     ), (out, err)
     assert (err, status) == ("", 0)
     assert json.loads(lines.split("\n")[0])["uri"] == "tcp://192.168.77.5:10300"

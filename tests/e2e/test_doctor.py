@@ -34,7 +34,7 @@ from wyoming_faster_whisper.testing import FakeEngine, pcm16, tone
 
 from .conftest import Serve
 
-NOBODY = NO_HUB.replace("http", "tcp")
+NO_SERVER = NO_HUB.replace("http", "tcp")
 ORDER = Clip(PcmFormat(), pcm16(tone(0.5)))
 
 
@@ -129,8 +129,8 @@ async def test_a_server_without_a_free_connection_is_a_problem(
     serve: Serve, tmp_path: Path
 ) -> None:
     server = await serve(max_connections=1)
-    async with server.client() as somebody:
-        await somebody.ping()
+    async with server.client() as client:
+        await client.ping()
         examination = Examination(
             Settings(uri=server.uri), folders=[tmp_path], order=ORDER, pace=0.0
         )
@@ -202,15 +202,15 @@ def test_a_crash_of_the_libraries_does_not_end_the_doctor(code: str, trouble: st
 
 
 async def test_a_missing_server_is_a_problem(tmp_path: Path) -> None:
-    ran = await doctor(tmp_path, "--uri", NOBODY, "--model", "tiny.en")
+    ran = await doctor(tmp_path, "--uri", NO_SERVER, "--model", "tiny.en")
     assert (ran.err, ran.status) == ("", 1)
     assert ran.out.startswith("This machine\n  ok       ")
-    assert f"  problem  cannot connect to {NOBODY}: " in ran.out
+    assert f"  problem  cannot connect to {NO_SERVER}: " in ran.out
     assert "-> start the server; if it is running, set --uri" in ran.out
 
 
 async def test_the_json_report_is_one_object(tmp_path: Path) -> None:
-    ran = await doctor(tmp_path, "--json", "--uri", NOBODY, "--model", "tiny.en")
+    ran = await doctor(tmp_path, "--json", "--uri", NO_SERVER, "--model", "tiny.en")
     told = json.loads(ran.out)
     assert (told["level"], ran.err, ran.status) == ("problem", "", 1)
     assert told["findings"][-1]["area"] == "Home Assistant"
@@ -235,7 +235,7 @@ def test_unusable_arguments_are_reported_in_one_line(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
     monkeypatch.setenv("XDG_DATA_HOME", str(tmp_path))
-    assert cli.doctor(["--uri", NOBODY, *arguments]) == status
+    assert cli.doctor(["--uri", NO_SERVER, *arguments]) == status
     told = capsys.readouterr().err
     assert told.startswith(f"error: {error}")
     assert told.count("\n") == 1

@@ -550,7 +550,7 @@ async def test_a_home_directory_that_does_not_exist_ends_the_server(
 
 
 async def test_the_doctor_needs_no_home_directory(tmp_path: Path) -> None:
-    uri = f"unix://{tmp_path}/nobody"
+    uri = f"unix://{tmp_path}/no-server"
     ran = await run(*without_home("doctor"), "--uri", uri, folder=tmp_path)
     assert ran.status == 1  # there is no server
     assert "Traceback" not in ran.err

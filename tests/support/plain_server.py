@@ -21,7 +21,7 @@ from wyoming.info import AsrModel, AsrProgram, Attribution, Describe, Info
 from wyoming.server import AsyncEventHandler, AsyncServer
 from wyoming.vad import VoiceStopped
 
-_NOBODY = Attribution(name="", url="")
+_NO_ATTRIBUTION = Attribution(name="", url="")
 
 
 @dataclass
@@ -43,9 +43,9 @@ class Plain:
 
     @property
     def info(self) -> Info:
-        model = AsrModel("plain-1", _NOBODY, True, None, None, languages=["en", "nl"])
+        model = AsrModel("plain-1", _NO_ATTRIBUTION, True, None, None, languages=["en", "nl"])
         program = AsrProgram(
-            *("plain", _NOBODY, True, "somebody else's", "0.1"),
+            *("plain", _NO_ATTRIBUTION, True, "another server", "0.1"),
             models=[model],
             supports_transcript_streaming=bool(self.partials),
             requires_external_vad=self.ends_after is None,

@@ -389,8 +389,8 @@ class Utterance:
         if self.has_ended:
             return None
         if self._speech_windows < self._min_speech:
-            nobody = ending.no_speech and heard >= windows(ending.no_speech)
-            return EndReason.NO_SPEECH if nobody and not self.speaking else None
+            timed_out = ending.no_speech and heard >= windows(ending.no_speech)
+            return EndReason.NO_SPEECH if timed_out and not self.speaking else None
         assert self._speech_start is not None
         if ending.longest and heard - self._speech_start >= windows(ending.longest):
             return EndReason.LONGEST

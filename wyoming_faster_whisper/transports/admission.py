@@ -80,9 +80,9 @@ class Admission:
             )
         else:
             return None
-        if handshaking := [guest for guest in evictable if guest.silent]:
+        if handshaking := [client for client in evictable if client.silent]:
             return handshaking[0]
-        idlest = max(evictable, key=lambda guest: guest.idle)
+        idlest = max(evictable, key=lambda client: client.idle)
         if idlest.idle < _EVICTABLE_IDLE:
             raise Busy(f"{reason}; try again later")
         return idlest

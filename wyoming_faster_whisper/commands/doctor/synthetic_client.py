@@ -29,7 +29,7 @@ _CHUNK_BYTES = round(CHUNK * _PCM.rate) * _PCM.frame_bytes
 SILENCE = 0.7  # seconds of silence that end a turn in Home Assistant, by default
 ROOMS = 4  # simultaneous speakers
 _OPEN_ENDED = 5.0  # seconds of silence that the server has to end a turn itself
-_NOBODY = 2.0  # seconds of silence sent in the trial without speech
+_NO_SPEECH = 2.0  # seconds of silence sent in the trial without speech
 _ASK = 0.2  # seconds between two `describe` requests under load
 _PATIENCE = 60.0  # seconds to wait for an event of the server
 _ASKING = 10.0  # seconds to wait for the Info, twice as long as Home Assistant waits
@@ -72,7 +72,7 @@ class SyntheticClient:
             first=await self.speak(self.order, silence=SILENCE, pace=0.0),
             external=await self.speak(self.order, silence=SILENCE),
             open_ended=await self.speak(self.order, silence=_OPEN_ENDED),
-            silence=await self.speak(b"", silence=_NOBODY),
+            silence=await self.speak(b"", silence=_NO_SPEECH),
             crowd=await self.try_concurrently(),
             expected=self.expected if "en" in described.languages else frozenset(),
         )

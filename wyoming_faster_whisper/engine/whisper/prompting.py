@@ -104,12 +104,16 @@ class JobBiasing:
         Returns:
             Empty if no text begins like an order, or if the first is too long for an order.
         """
-        rests = self._remainders(texts)
-        if self._corrector is None or not rests or len(rests[0].split()) > _LONGEST_ORDER:
+        remainders = self._remainders(texts)
+        if (
+            self._corrector is None
+            or not remainders
+            or len(remainders[0].split()) > _LONGEST_ORDER
+        ):
             return frozenset()
-        if not is_order(self._corrector, rests):
+        if not is_order(self._corrector, remainders):
             return frozenset()
-        kept = words_unlike(self._corrector, rests[0], names[:_MOST_REWRITTEN])
+        kept = words_unlike(self._corrector, remainders[0], names[:_MOST_REWRITTEN])
         return self._corrector.words | carrier_words(self._corrector.language) | kept
 
     def rewrites(

@@ -65,12 +65,12 @@ class SpeechSockets:
         assert task is not None
         socket = SpeechSocket(websocket, self._context, self._limits)
         try:
-            gives_way = self._admit(socket)
+            evicted = self._admit(socket)
         except ServerError as error:
             await socket.refuse(error)
             return
-        if gives_way is not None:
-            gives_way.drain()
+        if evicted is not None:
+            evicted.drain()
         self._sockets[task] = socket
         try:
             await socket.run()

@@ -159,7 +159,7 @@ class Listener:
             if self._stopping:
                 raise Busy("the server is stopping")
             self._admission.check_network(host)
-            gives_way = self._admission.admit(principal, self._connections.values())
+            evicted = self._admission.admit(principal, self._connections.values())
         except NotAllowed as error:
             writer.transport.abort()
             self._rejections.add(str(error))
@@ -172,10 +172,10 @@ class Listener:
             else:
                 self._connection_ended(asyncio.create_task(self._reject(reader, writer, error)))
         else:
-            if gives_way is not None:
-                was = "never sent an event" if gives_way.silent else "was idle longest"
-                self._rejections.add(f"evicted {gives_way.principal.key or 'unix'}, which {was}")
-                [task] = [t for t, held in self._connections.items() if held is gives_way]
+            if evicted is not None:
+                was = "never sent an event" if evicted.silent else "was idle longest"
+                self._rejections.add(f"evicted {evicted.principal.key or 'unix'}, which {was}")
+                [task] = [t for t, held in self._connections.items() if held is evicted]
                 del self._connections[task]
                 task.cancel()
                 self._connection_ended(task)
