@@ -3,6 +3,7 @@
     ServerError            "internal"   never raised itself
     ├── ProtocolError      "protocol"   the peer's fault: error event, then close
     ├── AudioError         "audio"      unsupported audio format
+    │   └── AudioTooLong                a file is longer than the limit
     ├── Busy               "busy"       too much work is waiting already
     ├── NotAllowed         "forbidden"  the client's address is in no allowed network
     ├── TooSlow            "timeout"    the peer did not send or read in time
@@ -43,6 +44,10 @@ class AudioError(ServerError):
     """The peer's audio has an unsupported format."""
 
     code = "audio"
+
+
+class AudioTooLong(AudioError):
+    """The audio of a file is longer than the limit."""
 
 
 class Busy(ServerError):

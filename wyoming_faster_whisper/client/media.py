@@ -1,20 +1,16 @@
-"""Audio from files: anything FFmpeg can decode, as 16 kHz, 16-bit, mono PCM.
-
-PyAV, a dependency of faster-whisper, contains FFmpeg's libraries, so nothing else has to be
-installed. This is the only file that imports PyAV.
-"""
+"""The audio and video files that the client is given, by name or in folders."""
 
 from __future__ import annotations
 
 import io
 import os
 import sys
-from collections.abc import Generator, Iterable, Iterator
+from collections.abc import Generator, Iterable
 from contextlib import closing
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import BinaryIO
 
-from ..audio.pcm import SAMPLE_RATE
+from ..audio import files
 from ..errors import AudioError, SettingError
 
 STDIN = "-"
@@ -24,8 +20,6 @@ SUFFIXES = frozenset(
     ".3gp .aac .ac3 .aif .aiff .amr .au .avi .caf .flac .flv .m4a .m4v .mka .mkv .mov .mp2 "
     ".mp3 .mp4 .mpeg .mpg .oga .ogg .ogv .opus .ts .wav .weba .webm .wma .wmv".split()
 )
-
-_BLOCK = 2 * SAMPLE_RATE * 30  # bytes, 30 s of audio: about 10 to 100 ms of decoding
 
 
 def find_files(given: Iterable[str]) -> list[tuple[str, Path]]:
@@ -59,9 +53,7 @@ def find_files(given: Iterable[str]) -> list[tuple[str, Path]]:
 
 
 def decode(name: str) -> Generator[bytes, None, None]:
-    """Decode a file's first audio track, in blocks of about 30 s. Blocking.
-
-    Damaged packets are skipped, as media players do.
+    """Decode a file's first audio track, in blocks of 30 s. Blocking.
 
     Args:
         name: a path, or - for standard input.
@@ -72,17 +64,12 @@ def decode(name: str) -> Generator[bytes, None, None]:
     Raises:
         AudioError: the file cannot be read, or has no audio that can be decoded.
     """
-    # Imported here: PyAV takes longer to import than a short command runs.
-    import av
-
     try:
-        with _open(name) as file:
-            yield from _blocks(_samples(file, name))
-    except av.FFmpegError as error:
-        reason = (error.strerror or str(error)).lower()
-        raise AudioError(f"cannot read {name}: {reason}; is it audio or video?") from None
+        file = _open(name)
     except OSError as error:
         raise AudioError(f"cannot read {name}: {error.strerror or error}") from None
+    with file:
+        yield from files.decode(file, name)
 
 
 def look(name: str) -> None:
@@ -105,45 +92,6 @@ def _open(name: str) -> BinaryIO:
         return open(name, "rb")
     # MP4 files have their index at the end, so a pipe has to be read completely first.
     return io.BytesIO(sys.stdin.buffer.read())
-
-
-def _samples(file: BinaryIO, name: str) -> Iterator[bytes]:
-    import av
-
-    heard = False
-    # A file object and no protocols, so that a playlist cannot open other files or hosts.
-    # Metadata in an old encoding is ignored; from PyAV 19 on that needs no option.
-    old = int(av.__version__.split(".")[0]) < 19
-    tolerant: dict[str, Any] = {"metadata_errors": "ignore"} if old else {}
-    with av.open(file, "r", options={"protocol_whitelist": "none"}, **tolerant) as container:
-        if not container.streams.audio:
-            raise AudioError(f"cannot read {name}: it has no audio track")
-        resampler = av.AudioResampler(format="s16", layout="mono", rate=SAMPLE_RATE)
-        for packet in container.demux(container.streams.audio[0]):
-            try:
-                frames = packet.decode()
-            except av.InvalidDataError:
-                continue
-            for frame in frames:
-                for plain in resampler.resample(frame):
-                    heard = True
-                    yield plain.to_ndarray().tobytes()
-        if heard:
-            for plain in resampler.resample(None):
-                yield plain.to_ndarray().tobytes()
-    if not heard:
-        raise AudioError(f"cannot read {name}: its audio track cannot be decoded")
-
-
-def _blocks(parts: Iterator[bytes]) -> Iterator[bytes]:
-    block = bytearray()
-    for part in parts:
-        block += part
-        if len(block) >= _BLOCK:
-            yield bytes(block)
-            block.clear()
-    if block:
-        yield bytes(block)
 
 
 def reads_terminal(names: Iterable[str]) -> bool:
