@@ -7,6 +7,7 @@
     ├── Busy               "busy"       too much work is waiting already
     ├── NotAllowed         "forbidden"  the client's address is in no allowed network
     ├── TooSlow            "timeout"    the peer did not send or read in time
+    ├── StorageError       "storage"    an upload cannot be stored: the disk is full
     ├── EngineError        "engine"     the model failed on this audio; the server goes on
     │   └── Hung                        the decode hung; do not repeat it
     ├── ModelError         "model"      no usable model; exit status 1
@@ -66,6 +67,12 @@ class TooSlow(ServerError):
     """The peer did not send or read in time."""
 
     code = "timeout"
+
+
+class StorageError(ServerError):
+    """An upload cannot be stored: the disk is full or not writable."""
+
+    code = "storage"
 
 
 class EngineError(ServerError):
