@@ -39,6 +39,7 @@ class DecodeKind(Enum):
     FINAL = "final"  # an answer, or a part of it
     GUESS = "guess"  # a speculative decode: may be dropped before its text is used
     PARTIAL = "partial"  # text for the client before the end; it may be dropped too
+    FILE = "file"  # a part of a file, whose client waits as long as it takes
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -60,7 +61,7 @@ class Job:
     @property
     def guess(self) -> bool:
         """True if no client waits for the text: it may be dropped before it is used."""
-        return self.kind is not DecodeKind.FINAL
+        return self.kind in (DecodeKind.GUESS, DecodeKind.PARTIAL)
 
     @property
     def seconds(self) -> float:
@@ -68,8 +69,13 @@ class Job:
 
     @property
     def long(self) -> bool:
-        """True for a part of a long recording, which commands do not wait for."""
+        """True for a part of a long recording."""
         return self.earlier_seconds + self.seconds > LONGEST_COMMAND
+
+    @property
+    def background(self) -> bool:
+        """True for a part of a long recording or of any file: commands do not wait for it."""
+        return self.long or self.kind is DecodeKind.FILE
 
     @property
     def speech_seconds(self) -> float:

@@ -56,8 +56,8 @@ class Worker:
     Args:
         load: builds the engine. It runs in a thread and may take minutes.
         timing: when the model counts as hung, is unloaded, and is measured again.
-        max_waiting: number of commands, and of jobs of long recordings, that may wait; further
-            ones are refused with Busy.
+        max_waiting: number of commands, and of background jobs, that may wait; further ones are
+            refused with Busy.
         on_begun: called when a job leaves the queue for the model, with its kind and the seconds
             that it waited.
         on_decoded: called after the decode of each batch, with its kind and the seconds that it
@@ -82,7 +82,7 @@ class Worker:
         self._queued: dict[Job, float] = {}  # seconds in the queue, of jobs that left it
         self._decoding: list[list[Job]] = []
         self._shares = Shares()
-        self._last_long = float("-inf")  # time at which the last long job began
+        self._last_background = float("-inf")  # time at which the last background job began
         self._decoded = self._withdrawn = 0
         self._batches: Counter[int] = Counter()
         # Seconds, of the last commands.
@@ -145,8 +145,8 @@ class Worker:
         """
         if self._model.error is not None:
             raise self._model.error
-        # Counted separately, so that long recordings never keep a command out.
-        waiting = sum(other.long == job.long for other in self._waiting)
+        # Counted separately, so that files and dictations never keep a command out.
+        waiting = sum(other.background == job.background for other in self._waiting)
         if waiting >= self._max_waiting:
             raise Busy(f"the queue is full ({counted(waiting, 'job')}); try again later")
         answer: asyncio.Future[Transcript] = self._loop.create_future()
@@ -170,14 +170,15 @@ class Worker:
     @property
     def idle(self) -> bool:
         """True if a command submitted now would be decoded at once."""
-        return self._free_engine() is not None and all(job.long for job in self._waiting)
+        return self._free_engine() is not None and all(job.background for job in self._waiting)
 
     def can_begin(self, job: Job) -> bool:
         """Return True if this job, submitted now, would be decoded at once."""
         engine = self._free_engine()
-        if engine is None or not job.long:
+        if engine is None or not job.background:
             return self.idle
-        return not self._waiting and self._decoders(engine).most_long > 0
+        has_room = not job.long or self._decoders(engine).most_long > 0
+        return has_room and not self._waiting
 
     def is_waiting(self, job: Job) -> bool:
         """Return True while the job is in the queue and has not reached the model."""
@@ -202,7 +203,7 @@ class Worker:
             engine.parallel,
             engine.max_batch,
             long=sum(batch[0].long for batch in self._decoding),
-            last_long=self._last_long,
+            last_background=self._last_background,
         )
 
     def _dispatch(self) -> None:
@@ -221,8 +222,8 @@ class Worker:
                 self._queued[job] = now - self._waiting.pop(job).since
                 self._on_begun(job.kind, self._queued[job])
             self._shares.begin(batch)
-            if batch[0].long:
-                self._last_long = now
+            if batch[0].background:
+                self._last_background = now
             self._decoding.append(batch)
             self._batches[len(batch)] += 1
             self._model.decode(batch, partial(self._finished, batch))

@@ -1,12 +1,12 @@
 """Scheduling policy: the jobs that the model decodes next. Pure.
 
-Commands go before long recordings: a job of a file or a dictation has up to 28 s of audio, and a
-decode that has begun cannot be stopped. So an engine with several decoders keeps one free of long
-jobs, even while no command waits: otherwise the next command would wait for a whole segment,
-which takes longer than the command itself. A single file loses nothing, because its segments are
-decoded one after the other. Four files at once were no slower with one of two decoders (4.9 s of
-audio per second) than with both (4.5, docs/performance-notes.md). An engine with a single decoder
-gets long jobs one at a time, so that a command waits for at most one segment.
+Commands go before background jobs, which are files and dictations. A part of a long recording has
+up to 28 s of audio, and a decode that has begun cannot be stopped. So an engine with several
+decoders keeps one free of long jobs, even while no command waits: otherwise the next command
+would wait for a whole segment, which takes longer than the command itself. Four files at once
+were no slower with one of two decoders (4.9 s of audio per second) than with both (4.5,
+docs/performance-notes.md). A file as short as a command may use that decoder, alone. An engine
+with a single decoder gets background jobs one at a time, so that a command waits for at most one.
 
 Owners share the model equally, by seconds of audio, however many recordings each of them sends
 (start-time fair queueing: Goyal, Vin and Cheng, 1996).
@@ -19,8 +19,8 @@ from dataclasses import dataclass
 
 from .protocol import DecodeKind, Job
 
-# Seconds. A steady stream of commands must not starve long jobs: one begins if none has for this
-# long.
+# Seconds. A steady stream of commands must not starve background jobs: one begins if none has for
+# this long.
 _PATIENCE = 10.0
 
 
@@ -39,7 +39,7 @@ class Decoders:
     parallel: int = 1  # batches at the same time
     max_batch: int = 1  # jobs per batch
     long: int = 0  # batches of long jobs that are being decoded
-    last_long: float = float("-inf")  # time at which the last of them began
+    last_background: float = float("-inf")  # time at which the last background job began
 
     @property
     def most_long(self) -> int:
@@ -47,6 +47,10 @@ class Decoders:
         if self.parallel == 1:
             return 1
         return self.max_batch if self.long < self.parallel - 1 else 0
+
+    def most_with(self, job: Job) -> int:
+        """Return the maximum number of jobs in a batch with this one."""
+        return max(1, self.most_long) if job.background else self.max_batch
 
 
 class Shares:
@@ -89,9 +93,9 @@ def next_batch(
 ) -> list[Job]:
     """Choose the next batch; the caller removes it from waiting and charges the shares.
 
-    Commands go before long jobs, and finals before guesses (speculative decodes). Among equals,
-    the owner with the smallest share goes first, and of its jobs the oldest. Finals and guesses,
-    commands and long jobs never share a batch.
+    Commands go before background jobs, and finals before guesses (speculative decodes). Among
+    equals, the owner with the smallest share goes first, and of its jobs the oldest. Finals and
+    guesses, commands and background jobs, long and short jobs never share a batch.
 
     Args:
         waiting: the queued jobs, in order of arrival.
@@ -105,8 +109,8 @@ def next_batch(
     left = [one for one in waiting if decoders.most_long or not one.job.long]
     if not left:
         return []
-    oldest_long = min((one.since for one in left if one.job.long), default=now)
-    overdue = now - max(oldest_long, decoders.last_long) >= _PATIENCE
+    oldest = min((one.since for one in left if one.job.background), default=now)
+    overdue = now - max(oldest, decoders.last_background) >= _PATIENCE
     shares = shares.copy()
     batch: list[Job] = []
     most = decoders.max_batch
@@ -114,7 +118,7 @@ def next_batch(
         first = min(
             left,
             key=lambda one: (
-                one.job.long != overdue,
+                one.job.background != overdue,
                 _may_be_dropped(one.job),
                 shares.of(one.job.owner),
                 one.since,
@@ -123,7 +127,7 @@ def next_batch(
         if not batch:
             kind = _kind(first.job, batch_key)
             left = [one for one in left if _kind(one.job, batch_key) == kind]
-            most = decoders.most_long if first.job.long else decoders.max_batch
+            most = decoders.most_with(first.job)
         left.remove(first)
         batch.append(first.job)
         shares.begin([first.job])
@@ -136,4 +140,4 @@ def _may_be_dropped(job: Job) -> bool:
 
 
 def _kind(job: Job, batch_key: Callable[[Job], Hashable]) -> Hashable:
-    return job.long, job.guess, batch_key(job)
+    return job.background, job.long, job.guess, batch_key(job)

@@ -93,6 +93,7 @@ class Decodes:
         score_end: returns whether decodes that begin now also return the decoder's scores for the
             end of the text, because they may end the turn.
         principal: the client.
+        kind: FINAL, or FILE for a file: the kind of the decodes that are not guesses.
     """
 
     decodes_here = True
@@ -114,6 +115,7 @@ class Decodes:
         names_known: Callable[[], Awaitable[object]] | None = None,
         score_end: Callable[[], bool],
         principal: Principal,
+        kind: DecodeKind = DecodeKind.FINAL,
     ) -> None:
         self.begun = 0  # number of decodes that were begun
         self.client_left = False  # if True, decode only while the model is idle
@@ -127,6 +129,7 @@ class Decodes:
         self._names_known = names_known
         self._score_end = score_end
         self._principal = principal
+        self._kind = kind
         self._parts: dict[Segment, _Part] = {}  # in the order of speech
         self._language: str | None = None  # confidently detected
         self._language_seconds = 0.0  # seconds of speech in which it was detected
@@ -363,7 +366,7 @@ class Decodes:
             options,
             certain_speech=segment.certain_speech,
             speech=segment.speech_samples,
-            kind=DecodeKind.GUESS if part.guess else DecodeKind.FINAL,
+            kind=DecodeKind.GUESS if part.guess else self._kind,
             quick=part.quick and part.guess and not part.closed,
             prefix=prefix,
             score_end=self._score_end(),

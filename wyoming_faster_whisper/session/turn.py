@@ -19,7 +19,7 @@ from enum import Enum, auto
 from typing import Protocol
 
 from ..audio.pcm import SAMPLE_RATE, PcmFormat
-from ..engine.protocol import DecodeOptions, Transcript
+from ..engine.protocol import DecodeKind, DecodeOptions, Transcript
 from ..engine.queue import Worker
 from ..engine.remote.protocol import Upstreams
 from ..errors import IllegalTransition
@@ -29,7 +29,7 @@ from ..speech.endpointing import EndOfTurn, EndReason, TurnRules
 from ..speech.hysteresis import WINDOW, Probabilities, windows
 from ..speech.live_stream import LiveStream
 from ..speech.prosody import measure_prosody
-from ..speech.segmenter import Segment, SpeechRules
+from ..speech.segmenter import PAUSE, Segment, SpeechRules
 from ..speech.turn_classifier import EndOfTextScores, TurnClassifier, classify_text
 from ..speech.utterance import Action, AnnounceSpeech, Close, Decode, Drop, EndTurn, Utterance
 from ..speech.vad import SpeechDetector
@@ -85,6 +85,7 @@ class SessionContext:
     guess_after: float = 0.0  # seconds of silence before a guess begins; 0 = never
     partials: str = "off"  # partial text: "off", "auto" (while the model is idle) or "on"
     style: Callable[[str], str] = str  # corrects and styles each piece of text before it is sent
+    kind: DecodeKind = DecodeKind.FINAL  # or FILE: a file, which waits while speakers do
     one_sentence: bool = False  # an utterance is one command, so pauses end no sentence
     upstreams: Upstreams | None = None  # servers that are asked first
     max_seconds: float = 600.0  # seconds of audio in one utterance
@@ -157,6 +158,7 @@ class Turn:
         principal: Principal,
     ) -> None:
         self._shared = shared
+        self._is_file = shared.kind is DecodeKind.FILE
         self._sends_partials = partials != "off"
         self._warned = warned
         self._notify = notify
@@ -202,6 +204,7 @@ class Turn:
             names_known=None if shared.names is None else shared.names.wait,
             score_end=self._text_may_end_turn,
             principal=principal,
+            kind=shared.kind,
         )
         self._tasks = tasks
         self._classification: asyncio.Task[None] | None = None  # of the last text, in a thread
@@ -258,7 +261,10 @@ class Turn:
         self._request = request
         turns, sensitivity = self._shared.turns, request.vad_sensitivity
         self._server_endpointing = turns.server_endpointing(sensitivity)
-        self._utterance.guess_after = windows(self._shared.guess_after)
+        # A file has no guesses, but its segments are decoded as soon as a pause closes them.
+        self._utterance.guess_after = (
+            PAUSE if self._is_file else windows(self._shared.guess_after)
+        )
         self._utterance.endpointing = turns.endpointing(sensitivity)
 
     def audio(self, pcm: PcmFormat, data: bytes) -> None:
@@ -360,7 +366,7 @@ class Turn:
             return  # the VAD was still processing audio when the turn ended
         actions = utterance.feed(
             probabilities.tolist(),
-            may_guess=self._decodes.may_guess,
+            may_guess=not self._is_file and self._decodes.may_guess,
             may_end=self._server_endpointing or self._live_stream.is_live,
         )
         now = self._clock()
@@ -370,7 +376,7 @@ class Turn:
             self._last_speech = max(self._last_windows, now - silent)
         self._last_windows = now
         self._perform(*actions)
-        continues = self._shared.offer.capabilities.continues_prefix
+        continues = self._shared.offer.capabilities.continues_prefix and not self._is_file
         if utterance.speaking and continues and self._decodes.decodes_here:
             self._partials.decode_if_due(self._open_segment)
 
@@ -388,7 +394,10 @@ class Turn:
             match action:
                 case Decode(segment=segment, guess=guess, quick=quick):
                     self._partials.cancel()
-                    self._decodes.begin(segment, guess=guess, quick=quick)
+                    speculative = not self._is_file
+                    self._decodes.begin(
+                        segment, guess=guess and speculative, quick=quick and speculative
+                    )
                 case Drop(segment=segment):
                     self._decodes.drop(segment)
                 case Close(segment=segment):

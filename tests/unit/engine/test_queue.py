@@ -405,6 +405,24 @@ async def test_a_command_passes_long_jobs() -> None:
     assert engine.decoded == [command, *segments]
 
 
+async def test_a_short_file_uses_a_free_decoder_but_never_the_place_of_a_command() -> None:
+    engine = GatedEngine(parallel=2)
+    segment, command = job(28), job(2)
+    note, other = (replace(job(2), kind=DecodeKind.FILE) for _ in range(2))
+    async with working(engine, max_waiting=1) as worker:
+        tasks = await submitted(worker, segment)
+        assert worker.can_begin(note)
+        tasks += await submitted(worker, note, other)
+        assert (worker.statistics().decoding, worker.statistics().waiting) == (2, 1)
+        assert not worker.can_begin(note)
+        with pytest.raises(Busy):
+            await worker.submit(replace(note))
+        tasks += await submitted(worker, command)  # the waiting file does not keep it out
+        engine.release()
+        await asyncio.gather(*tasks)
+    assert engine.decoded.index(command) < engine.decoded.index(other)
+
+
 async def test_a_single_decoder_takes_a_command_between_two_long_jobs() -> None:
     engine = FakeEngine(held=True, max_batch=8)
     segments, command = [job(28) for _ in range(3)], job(2)

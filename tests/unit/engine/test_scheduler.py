@@ -104,6 +104,45 @@ def test_the_guess_of_a_long_segment_waits_its_turn_among_finals() -> None:
     assert chosen((0.0, partial), (1.0, final)) == [final]
 
 
+def file(seconds: float) -> Job:
+    return job(seconds=seconds, kind=DecodeKind.FILE)
+
+
+@pytest.mark.parametrize("seconds", [2.0, 28.0])
+def test_a_command_and_its_guess_go_before_a_file_of_any_length(seconds: float) -> None:
+    speculative, command = guess(), job()
+    assert chosen((0.0, file(seconds)), (9.0, command), batch=4) == [command]
+    assert chosen((0.0, file(seconds)), (9.0, speculative), batch=4) == [speculative]
+
+
+def test_files_are_no_guesses_and_go_before_partial_texts_of_dictations() -> None:
+    long = file(28.0)
+    assert not long.guess
+    assert chosen((0.0, job(seconds=28.0, kind=DecodeKind.PARTIAL)), (1.0, long)) == [long]
+
+
+def test_a_short_file_needs_no_decoder_for_long_jobs_and_takes_the_last_one_alone() -> None:
+    decoders = Decoders(2, max_batch=8, long=1)
+    short, other = file(2.0), file(3.0)
+    assert chosen(file(28.0), short, other, decoders=decoders) == [short]
+    assert chosen(short, other, decoders=Decoders(2, max_batch=8)) == [short, other]
+
+
+def test_the_only_decoder_takes_one_short_file_at_a_time() -> None:
+    short, other = file(2.0), file(2.0)
+    assert chosen(short, other, batch=8) == [short]
+
+
+def test_a_short_file_has_its_turn_after_ten_seconds_of_commands() -> None:
+    short, command = file(2.0), job()
+    assert chosen((0.0, short), (9.9, command), now=10.0) == [short]
+
+
+def test_short_and_long_files_share_no_batch() -> None:
+    short, long = file(2.0), file(28.0)
+    assert chosen(short, long, decoders=Decoders(4, max_batch=8)) == [short]
+
+
 @pytest.mark.parametrize(
     ("began", "first"),
     [
@@ -115,7 +154,7 @@ def test_a_long_segment_has_its_turn_after_ten_seconds_of_commands(
     began: float, first: str
 ) -> None:
     long, command = segment(), job()
-    decoders = Decoders(last_long=began)
+    decoders = Decoders(last_background=began)
     [next_job] = chosen((0.0, long), (9.9, command), decoders=decoders, now=10.0)
     assert next_job is (long if first == "segment" else command)
 
