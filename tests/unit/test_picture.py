@@ -62,9 +62,12 @@ BELONGS_TO = {
 PURE = [
     "app.limitations",
     "audio.downmix",
+    "audio.gain",
     "audio.highpass",
     "audio.pcm",
+    "audio.preprocess",
     "audio.recording",
+    "audio.steps",
     "biasing.candidates",
     "biasing.carrier_phrases",
     "biasing.correct",

@@ -19,6 +19,7 @@ CUTOFF = 80.0
 
 _SECTIONS = 3  # second-order sections; together -25 dB at 50 Hz, -16 dB at 60 Hz
 _BLOCK = 80  # samples filtered at once: 5 ms
+_LOWEST, _HIGHEST = 20, 400  # Hz; above, vowels lose what tells them apart
 
 _Floats = npt.NDArray[np.float64]
 
@@ -49,9 +50,15 @@ class HighPass:
 
     The filter starts as if the first sample had lasted forever, so that an offset is removed from
     the first sample on instead of decaying into the speech.
+
+    Args:
+        cutoff: Hz, at least 20.
     """
 
-    def __init__(self) -> None:
+    delay = 0
+
+    def __init__(self, cutoff: float = CUTOFF) -> None:
+        self._cutoff = cutoff
         self._state: _Floats | None = None  # None before the first sample
 
     def feed(self, samples: Samples) -> Samples:
@@ -62,7 +69,7 @@ class HighPass:
         """
         if not len(samples):
             return samples
-        design = _design()
+        design = _design(self._cutoff)
         signal = samples.astype(np.float64)
         state = design.settled(float(signal[0])) if self._state is None else self._state
         whole = len(signal) // _BLOCK
@@ -83,15 +90,31 @@ class HighPass:
         self._state = state
         return filtered
 
+    __call__ = feed
 
-@lru_cache(maxsize=1)
-def _design() -> _Design:
+
+def high_pass(argument: str) -> HighPass:
+    """Make the step `highpass`, `highpass:HZ`.
+
+    Raises:
+        ValueError: the argument is not a cutoff frequency from 20 to 400 Hz.
+    """
+    if not argument:
+        return HighPass()
+    cutoff = float(argument) if argument.replace(".", "", 1).isdecimal() else 0.0
+    if not _LOWEST <= cutoff <= _HIGHEST:
+        raise ValueError(f"the cutoff is {argument}; it must be {_LOWEST} to {_HIGHEST} Hz")
+    return HighPass(cutoff)
+
+
+@lru_cache(maxsize=8)
+def _design(cutoff: float) -> _Design:
     """Design the filter as a cascade of biquads: bilinear transform of a Butterworth prototype.
 
     Formulas: R. Bristow-Johnson, Cookbook formulae for audio EQ biquad filter coefficients,
     high-pass; the sections' Q are those of a Butterworth of order 2 * _SECTIONS.
     """
-    omega = 2 * np.pi * CUTOFF / SAMPLE_RATE
+    omega = 2 * np.pi * cutoff / SAMPLE_RATE
     matrix, entry, out, through = np.zeros((0, 0)), np.zeros(0), np.zeros(0), 1.0
     for number in range(_SECTIONS):
         # sin(omega) / (2 Q), and Q = 1 / (2 cos(angle of the pole))

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from wyoming_faster_whisper.audio.highpass import CUTOFF, HighPass
+from wyoming_faster_whisper.audio.highpass import CUTOFF, HighPass, high_pass
 from wyoming_faster_whisper.audio.pcm import SAMPLE_RATE
 
 
@@ -47,3 +47,17 @@ def test_the_output_does_not_depend_on_the_chunk_size(size: int) -> None:
 
 def test_empty_input_gives_empty_output() -> None:
     assert len(HighPass().feed(np.zeros(0, np.float32))) == 0
+
+
+@pytest.mark.parametrize(("argument", "cutoff"), [("", 80.0), ("120", 120.0), ("62.5", 62.5)])
+def test_the_argument_of_the_step_is_the_cutoff(argument: str, cutoff: float) -> None:
+    for hz in (50.0, cutoff, 200.0):
+        out = high_pass(argument)(tone(hz))[SAMPLE_RATE:]
+        found = 20 * np.log10(np.sqrt(2 * np.mean(out**2)))
+        assert found == pytest.approx(-10 * np.log10(1 + (cutoff / hz) ** 12), abs=0.15)
+
+
+@pytest.mark.parametrize("argument", ["0", "19", "401", "-80", "nan", "inf", "low", "80Hz"])
+def test_another_cutoff_is_refused(argument: str) -> None:
+    with pytest.raises(ValueError, match=f"cutoff is {argument}; it must be 20 to 400 Hz"):
+        high_pass(argument)
