@@ -89,7 +89,8 @@ class Metrics:
         self._guesses.labels(record.guess).inc()
         if record.upstream:
             self._upstream.labels(record.upstream).inc()
-        self._verdicts.labels(record.verdict).inc()
+        if record.verdict:
+            self._verdicts.labels(record.verdict).inc()
         if record.wait is not None:
             self._after_speech.observe(record.wait)
         if record.after_stop is not None:

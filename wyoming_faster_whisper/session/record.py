@@ -22,7 +22,9 @@ class UtteranceRecord:
     decodes: int  # decodes that were begun, including those that were dropped
     guess: str  # "used", "dropped" or "none"; "used" even if another guess was dropped before
     upstream: str  # "used", "late" or "away"; "" without an upstream for this request
-    verdict: str  # final result of the hallucination check; "silence" if no model ran
+    # Final result of the hallucination check; "silence" if no model ran, "upstream" for the text
+    # of an upstream server, "" if the engine has no such check.
+    verdict: str
     model: str
     language: str | None
     text: str  # transcript; private, so it is logged only on request
@@ -54,11 +56,11 @@ def line(record: UtteranceRecord, *, text: bool) -> str:
     """
     wait = "no speech" if record.wait is None else f"text {record.wait:.2f} s after speech"
     upstream = f"upstream {record.upstream}, " if record.upstream else ""
+    verdict = f"verdict {record.verdict}, " if record.verdict else ""
     language = record.language or "no language"
     said = f": {record.text!r}" if text else ""
     return (
         f"{record.client}: heard {record.heard:.1f} s, ended by {record.ended}, {wait}, "
         f"{counted(record.decodes, 'decode')}, queued {record.queued:.2f} s, "
-        f"guess {record.guess}, {upstream}verdict {record.verdict}, "
-        f"{record.model}, {language}{said}"
+        f"guess {record.guess}, {upstream}{verdict}{record.model}, {language}{said}"
     )

@@ -76,6 +76,12 @@ def test_silence_has_no_latency_since_speech() -> None:
     assert found["stop_to_text_seconds_count"] == 1
 
 
+def test_an_engine_without_a_hallucination_check_has_no_verdicts() -> None:
+    metrics = Metrics()
+    metrics.observe(replace(ORDER, verdict=""))
+    assert not [name for name in values(metrics) if name.startswith("verdicts")]
+
+
 def test_an_answer_before_audio_stop_is_not_counted_as_one_after_it() -> None:
     metrics = Metrics()
     metrics.observe(replace(ORDER, ended="silence", after_stop=None))

@@ -68,6 +68,13 @@ def test_one_decode_is_logged_in_the_singular(
     assert said in lines.messages[0]
 
 
+def test_an_engine_without_a_hallucination_check_has_no_verdict_in_the_line(
+    lines: pytest.LogCaptureFixture,
+) -> None:
+    UtteranceLog(text=False)(replace(RECORD, verdict=""))
+    assert lines.messages[0].endswith("guess used, base, en")
+
+
 @pytest.mark.parametrize("text", [False, True])
 def test_a_json_line_has_one_field_per_fact(lines: pytest.LogCaptureFixture, text: bool) -> None:
     UtteranceLog(text=text)(RECORD)
