@@ -34,6 +34,7 @@ from wyoming_faster_whisper.speech.vad import Vad
 
 from .speech import voices
 from .speech.pauses import gaps, room, with_pause
+from .support import regression
 from .support.arguments import RECORDINGS, add, parser
 from .support.clips import (
     SAMPLE_RATE,
@@ -45,17 +46,17 @@ from .support.clips import (
     to_samples,
 )
 from .support.models import load_whisper, model_directory
+from .support.regression import Labels, Matrix, balance
 from .support.report import align, progress, write_json
 
 SILENCE = 1.0  # seconds after each command: longer than the longest wait for a guess
 CUTS = 4  # cut versions of each command, each ending at one of its quietest gaps
 
-_RIDGE = 1.0  # ridge penalty; keeps the weights of weak features near zero
-_STEPS = 20  # iterations of Newton's method; it converges in a few
 _FOLDS = 10  # of the cross-validation over speakers
 _SHARES = (80, 95, 99)  # percent of whole commands that are over the threshold
+_RESAMPLES = 500  # of the bootstrap over speakers
 
-Matrix = NDArray[np.float64]
+Speakers = NDArray[np.intp]
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,7 +102,7 @@ def main() -> None:
     print(f"{arguments.model} int8: {whole.sum()} whole commands, {(~whole).sum()} cut")
     print(align([[name, f"{weight:.3f}"] for name, weight in named(weights)]))
     print(table(whole, left_out, calibrations.of("en").end_of_turn))
-    print(ablation(ends))
+    print(ablation(ends, calibrations.of("en").end_of_turn))
     if arguments.json:
         report = {"weights": dict(named(weights)), "left_out": left_out.tolist()}
         write_json(arguments.json, report | {"ends": [asdict(end) for end in ends]})
@@ -212,34 +213,9 @@ def decoded(
     progress("")
 
 
-def fit(signs: Matrix, labels: NDArray[np.bool_]) -> Matrix:
-    """Fit the weights of the constant and of the features by Newton's method.
-
-    Args:
-        signs: a row per end, from columns().
-        labels: whether each end is that of a whole command.
-    """
-    whole = labels.astype(np.float64)
-    # Scale by the standard deviations, so that the ridge penalises all weights alike.
-    units = np.array([1.0, *signs[:, 1:].std(axis=0)])
-    signs = signs / units
-    counts = balance(labels)
-    ridge = _RIDGE * np.diag([0.0, *np.ones(signs.shape[1] - 1)])
-    weights = np.zeros(signs.shape[1])
-    for _ in range(_STEPS):
-        likely = 1 / (1 + np.exp(-signs @ weights))
-        slope = signs.T @ (counts * (whole - likely)) - ridge @ weights
-        bend = (signs.T * (counts * likely * (1 - likely))) @ signs + ridge
-        weights = weights + np.linalg.solve(bend, slope)
-    fitted: Matrix = weights / units
-    return fitted
-
-
-def balance(labels: NDArray[np.bool_]) -> Matrix:
-    """Weight both classes equally, which is about how often each occurs in real speech."""
-    share = labels.mean()
-    counts: Matrix = np.where(labels, 0.5 / share, 0.5 / (1 - share))
-    return counts
+def fit(signs: Matrix, whole: Labels) -> Matrix:
+    """Fit the weights; whole and cut commands are about equally frequent in real speech."""
+    return regression.fit(signs, whole, balance(whole))[0]
 
 
 def without_their_speaker(ends: Sequence[EndOfText], signs: Matrix) -> Matrix:
@@ -260,40 +236,49 @@ def columns(ends: Sequence[EndOfText]) -> Matrix:
     return np.array([[1.0, *end.features] for end in ends])
 
 
-def labels(ends: Sequence[EndOfText]) -> NDArray[np.bool_]:
+def labels(ends: Sequence[EndOfText]) -> Labels:
     return np.array([end.whole for end in ends])
 
 
-def ablation(ends: Sequence[EndOfText]) -> str:
+def ablation(ends: Sequence[EndOfText], classifier: TurnClassifier) -> str:
     """Format what is lost without features: first each alone, then one after the other.
 
     The loss is that of scores by weights from other speakers. Its change has a standard error
-    by speakers.
+    by speakers. "Finished" is the share of whole commands that are finished at once, if as many
+    cut ones are as with all features; its change has a standard error by bootstrap over speakers.
     """
     whole, signs = labels(ends), columns(ends)
-    rows = [["without", "loss", "change", "+-", *(f"cut at {share}%" for share in _SHARES)]]
+    speakers = np.unique([end.speaker for end in ends], return_inverse=True)[1]
+    rows = [["without", "loss", "change", "+-"]]
+    rows[0] += [*(f"cut at {share}%" for share in _SHARES), "finished", "change", "+-"]
 
     def scored(kept: Sequence[int]) -> Matrix:
         return without_their_speaker(ends, signs[:, [0, *(1 + at for at in kept)]])
 
     def row(name: str, found: Matrix) -> None:
         changes = losses(found, whole) - losses(everything, whole)
-        by_speaker: dict[str, float] = {}
-        for end, change in zip(ends, changes.tolist(), strict=True):
-            by_speaker[end.speaker] = by_speaker.get(end.speaker, 0.0) + change
-        error = float(np.std(list(by_speaker.values())) * len(by_speaker) ** 0.5 / len(ends))
+        by_speaker = np.bincount(speakers, changes)
+        error = float(np.std(by_speaker) * len(by_speaker) ** 0.5 / len(ends))
         cut = (
             100 * float((found[~whole] >= np.quantile(found[whole], 1 - share / 100)).mean())
             for share in _SHARES
         )
         loss, change = losses(found, whole).mean(), changes.mean()
         rows.append(
-            [name, f"{loss:.4f}", f"{change:+.4f}", f"{error:.4f}", *(f"{c:.1f}%" for c in cut)]
+            [
+                name,
+                f"{loss:.4f}",
+                f"{change:+.4f}",
+                f"{error:.4f}",
+                *(f"{c:.1f}%" for c in cut),
+                *finished_row(everything, found, whole, speakers, most_cut),
+            ]
         )
 
     features = turn_classifier.FEATURES
     kept = list(range(len(features)))
     everything = scored(kept)
+    most_cut = float((everything[~whole] >= classifier.complete).mean())
     row("nothing", everything)
     for at in kept:
         row(features[at], scored([other for other in kept if other != at]))
@@ -306,7 +291,41 @@ def ablation(ends: Sequence[EndOfText]) -> str:
     return align(rows)
 
 
-def losses(found: Matrix, whole: NDArray[np.bool_]) -> Matrix:
+def finished_row(
+    everything: Matrix, found: Matrix, whole: Labels, speakers: Speakers, most_cut: float
+) -> Iterator[str]:
+    """Yield the share of whole commands that are finished, its change and standard error.
+
+    Args:
+        everything: scores with all features.
+        found: scores without some.
+        speakers: the number of each end's speaker.
+        most_cut: share of the cut commands that may count as finished.
+    """
+
+    def change(at: Speakers) -> float:
+        after, before = (
+            finished(scores[at], whole[at], most_cut) for scores in (found, everything)
+        )
+        return 100 * (after - before)
+
+    chance = np.random.default_rng(0)
+    by_speaker = [np.flatnonzero(speakers == speaker) for speaker in range(speakers.max() + 1)]
+    changes = []
+    for _ in range(_RESAMPLES):
+        chosen = chance.integers(len(by_speaker), size=len(by_speaker))
+        changes.append(change(np.concatenate([by_speaker[speaker] for speaker in chosen])))
+    yield f"{100 * finished(found, whole, most_cut):.1f}%"
+    yield f"{change(np.arange(len(whole))):+.1f}"
+    yield f"{np.std(changes):.1f}"
+
+
+def finished(found: Matrix, whole: Labels, most_cut: float) -> float:
+    """Return the share of whole commands above the score that most_cut of the cut ones exceed."""
+    return float((found[whole] > np.quantile(found[~whole], 1 - most_cut)).mean())
+
+
+def losses(found: Matrix, whole: Labels) -> Matrix:
     """Return the log loss of each end, with both classes weighted equally."""
     signed = np.where(whole, found, -found)
     lost: Matrix = balance(whole) * np.logaddexp(0.0, -signed)
@@ -317,7 +336,7 @@ def named(weights: Matrix) -> list[tuple[str, float]]:
     return list(zip(("base", *turn_classifier.FEATURES), weights.tolist(), strict=True))
 
 
-def table(whole: NDArray[np.bool_], found: Matrix, classifier: TurnClassifier) -> str:
+def table(whole: Labels, found: Matrix, classifier: TurnClassifier) -> str:
     """Format the shares of whole and cut commands by the server's thresholds and by others."""
     rows = [["reads as", "from", "whole", "cut"]]
 

@@ -14,7 +14,7 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-from wyoming_faster_whisper.engine.protocol import DecodeOptions, Job
+from wyoming_faster_whisper.engine.protocol import DecodeOptions
 from wyoming_faster_whisper.engine.whisper.calibration.values import Calibrations
 from wyoming_faster_whisper.engine.whisper.engine import WhisperEngine
 from wyoming_faster_whisper.models import choose
@@ -23,9 +23,10 @@ from wyoming_faster_whisper.speech.vad import Vad
 
 from .speech.pauses import gaps, room, with_pause
 from .speech.utterances import utterances
-from .support.arguments import add, parser
+from .support.arguments import add, numbers, parser
 from .support.clips import Samples, accepted, load, to_samples
 from .support.models import load_whisper, model_directory
+from .support.passes import segment_job
 from .support.report import align, progress, write_json
 from .support.scoring import word_errors
 from .support.servers import ROOT
@@ -97,13 +98,9 @@ def parse_arguments() -> argparse.Namespace:
         default=ROOT.parent / "shared" / "speech",
         help="folder that contains commands and languages; default: %(default)s",
     )
-    flags.add_argument("--fragments", type=_numbers, default=FRAGMENTS, metavar="A,B")
-    flags.add_argument("--pauses", type=_numbers, default=PAUSES, metavar="A,B")
+    flags.add_argument("--fragments", type=numbers, default=FRAGMENTS, metavar="A,B")
+    flags.add_argument("--pauses", type=numbers, default=PAUSES, metavar="A,B")
     return flags.parse_args()
-
-
-def _numbers(text: str) -> tuple[float, ...]:
-    return tuple(map(float, text.split(",")))
 
 
 class Decoder:
@@ -125,16 +122,9 @@ class Decoder:
         return len(parts), " ".join(filter(None, texts))
 
     def _text(self, sound: Samples, part: Segment, language: str | None) -> str:
-        samples = sound[part.start : part.end]
-        key = hashlib.sha256(samples.tobytes()).digest(), language
+        key = hashlib.sha256(sound[part.start : part.end].tobytes()).digest(), language
         if key not in self._known:
-            job = Job(
-                samples,
-                DecodeOptions(language=language),
-                certain_speech=part.certain_speech,
-                speech=part.speech_samples,
-                leading_silence=part.leading_silence,
-            )
+            job = segment_job(sound, part, DecodeOptions(language=language))
             self._known[key] = self._engine.decode([job])[0].text
         return self._known[key]
 

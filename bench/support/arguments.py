@@ -95,6 +95,11 @@ def listed(known: tuple[str, ...]) -> Callable[[str], tuple[str, ...]]:
     return parse
 
 
+def numbers(text: str) -> tuple[float, ...]:
+    """Parse a flag whose value is a comma-separated list of numbers."""
+    return tuple(map(float, text.split(",")))
+
+
 def servers(arguments: argparse.Namespace) -> dict[str, Options]:
     """Return the options of each server to run, by server name, from the flags."""
     model = model_directory(arguments.model)

@@ -6,6 +6,7 @@ import random
 from collections.abc import Sequence
 
 from bench.end_of_turn import EndOfText, ablation
+from tests.support.calibration import ENGLISH
 from wyoming_faster_whisper.speech.prosody import Prosody
 from wyoming_faster_whisper.speech.turn_classifier import EndOfTextScores
 
@@ -45,16 +46,18 @@ def ends() -> list[EndOfText]:
 
 def rows(table: str, *names: str) -> Sequence[float]:
     """Return the change of the loss in each of these rows."""
-    found = {line.rsplit(maxsplit=6)[0]: line.rsplit(maxsplit=6) for line in table.splitlines()}
+    found = {line.rsplit(maxsplit=9)[0]: line.rsplit(maxsplit=9) for line in table.splitlines()}
     return [float(found[name][2]) for name in names]
 
 
 def test_a_feature_that_matters_costs_more_than_one_that_does_not() -> None:
-    stop, last_word, dash = rows(ablation(ends()), "full stop", "last word", "dash")
+    stop, last_word, dash = rows(
+        ablation(ends(), ENGLISH.end_of_turn), "full stop", "last word", "dash"
+    )
     assert stop > 10 * last_word > 0
     assert abs(dash) < 0.002
 
 
 def test_the_feature_that_matters_most_is_the_last_to_go() -> None:
-    *_, last = ablation(ends()).splitlines()
+    *_, last = ablation(ends(), ENGLISH.end_of_turn).splitlines()
     assert last.startswith("and last word ")
