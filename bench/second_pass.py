@@ -1,10 +1,9 @@
-"""Accuracy by second-pass threshold: the experiment for engine/whisper/hallucination.py.
+"""Accuracy by second-pass threshold: the experiment for min_logprob, max_score_gap, oov_penalty.
 
 Runs the server's own engine in this process. Every order is decoded in a window of its own
-length, in the full window, and in two passes combined as the engine does. In its own window it is
-decoded twice: by the beam alone, and with rescoring for out-of-vocabulary words. The result for
-each threshold follows from the log-probability of the first pass. Prints a table; progress goes
-to stderr.
+length, in the full window, and in two passes combined as the engine does. The first n-best list
+is rescored with several penalties for out-of-vocabulary words. The results for other thresholds
+follow from the scores of the first pass. Prints a table; progress goes to stderr.
 """
 
 import argparse
@@ -12,17 +11,18 @@ import math
 import sys
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
-from functools import partial
 from pathlib import Path
 
 from wyoming_faster_whisper.engine.protocol import Job
 from wyoming_faster_whisper.engine.whisper.acoustic_model import AcousticModel, Encoding
 from wyoming_faster_whisper.engine.whisper.calibration.values import Calibration, Calibrations
-from wyoming_faster_whisper.engine.whisper.clip import Clip as EngineClip
 from wyoming_faster_whisper.engine.whisper.encoder import Encoder
-from wyoming_faster_whisper.engine.whisper.hallucination import Decoded, fragile
+from wyoming_faster_whisper.engine.whisper.hallucination import Decoded, Thresholds, fragile
 from wyoming_faster_whisper.engine.whisper.missing_speech import check_coverage
-from wyoming_faster_whisper.engine.whisper.rescoring import prefer_in_vocabulary
+from wyoming_faster_whisper.engine.whisper.rescoring import (
+    Weights,
+    prefer_in_vocabulary,
+)
 from wyoming_faster_whisper.engine.whisper.second_pass import second_pass
 from wyoming_faster_whisper.engine.whisper.tuning import BEAM
 from wyoming_faster_whisper.speech.vad import Vad
@@ -33,11 +33,14 @@ from .speech.noise import degrade, kitchen_like
 from .support.arguments import RECORDINGS, add, listed, parser
 from .support.clips import TEST_CLIPS, Clip, accepted, load, read_wav, to_samples
 from .support.models import load_whisper, model_directory
+from .support.passes import engine_clip
 from .support.report import align, progress, write_json
 
 # Mean log-probability below which a text gets a second pass. Texts that are doubtful for other
 # reasons get one in any case.
 THRESHOLDS = (-0.3, -0.4, -0.5, -0.6, -0.7, -0.8, -math.inf)
+GAPS = (0.0, 0.02, 0.05, 0.1, 0.2, 0.5)  # log-probability up to which two hypotheses are close
+PENALTIES = (0.0, 0.5, 1.0, 2.0, 3.0, 4.0)  # log-probability per out-of-vocabulary word
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,19 +48,20 @@ class Heard:
     """One order in one condition."""
 
     condition: str
-    doubtful: bool  # gets a second pass whatever its log-probability
+    doubtful: bool  # gets a second pass whatever its scores
     logprob: float  # of the first pass
-    beam: bool  # accepted: the best hypothesis of the beam
-    plain: bool  # accepted: after rescoring for out-of-vocabulary words
+    close: dict[float, bool]  # by gap: a hypothesis with other words is closer
+    penalised: dict[float, bool]  # accepted, by PENALTIES: the preferred hypothesis of the beam
+    plain: bool  # accepted: the first pass
     full: bool  # accepted: in the full window
     both: bool  # accepted: in two passes
 
-    def again(self, threshold: float) -> bool:
-        return self.doubtful or self.logprob < threshold
+    def again(self, threshold: float, gap: float) -> bool:
+        return self.doubtful or self.close[gap] or self.logprob < threshold
 
-    def right(self, threshold: float) -> bool:
-        """Return True if the server's answer with a threshold is accepted."""
-        return self.both if self.again(threshold) else self.plain
+    def right(self, threshold: float, gap: float) -> bool:
+        """Return True if the server's answer with these thresholds is accepted."""
+        return self.both if self.again(threshold, gap) else self.plain
 
 
 def main() -> None:
@@ -85,7 +89,7 @@ def main() -> None:
     if not heard:
         sys.exit("no clips with phrases found")
     print(f"{arguments.model} int8, {arguments.threads} thread(s); {len(heard)} orders")
-    print(table(heard, arguments.conditions))
+    print(table(heard, arguments.conditions, fitted.hallucination))
     if arguments.json:
         write_json(arguments.json, {"orders": [asdict(order) for order in heard]})
 
@@ -110,33 +114,40 @@ def passes(
     job: Job,
 ) -> Heard:
     """Decode in one pass and in two, by the steps of the pipeline, which would skip some."""
-    prompt = model.tokenizer.prompt(job.options, "en")
-    sound = EngineClip(job, model.features(job.padded_samples), "en", 1.0, prompt, BEAM, fitted)
+    sound = engine_clip(model, fitted, job)
 
     def decoded(encoding: Encoding) -> Decoded:
-        return model.generate(encoding, [prompt], BEAM, [sound.budget])[0]
+        return model.generate(encoding, [sound.prompt], BEAM, [sound.budget])[0]
+
+    def right(decoded: Decoded) -> bool:
+        return accepted(clip, decoded.text)
+
+    def preferred(decoded: Decoded, weights: Weights = fitted.rescoring) -> Decoded:
+        return prefer_in_vocabulary(decoded, sound.oov_count, weights)
 
     beam = decoded(encoder.first(sound))
-    plain = prefer_in_vocabulary(beam, sound.oov_count, fitted.rescoring)
+    plain = preferred(beam)
     first = check_coverage(model, sound, plain, lambda: encoder.first(sound))
     both = second_pass(model, encoder, sound, first)
-    right = (
-        accepted(clip, text)
-        for text in (
-            beam.text,
-            first.decoded.text,
-            prefer_in_vocabulary(
-                decoded(encoder.full(sound)), sound.oov_count, fitted.rescoring
-            ).text,
-            both.decoded.text,
-        )
+    return Heard(
+        condition,
+        doubtful=plain.repetitive or fragile(plain.text) or bool(first.gaps),
+        logprob=plain.avg_logprob,
+        close={gap: plain.ambiguous(gap) for gap in (*GAPS, fitted.hallucination.max_score_gap)},
+        penalised={each: right(preferred(beam, Weights(each))) for each in PENALTIES},
+        plain=right(first.decoded),
+        full=right(preferred(decoded(encoder.full(sound)))),
+        both=right(both.decoded),
     )
-    close = plain.ambiguous(fitted.hallucination.max_score_gap)
-    doubtful = plain.repetitive or close or fragile(plain.text) or bool(first.gaps)
-    return Heard(condition, doubtful, plain.avg_logprob, *right)
 
 
-def table(heard: Sequence[Heard], conditions: Sequence[str]) -> str:
+def table(heard: Sequence[Heard], conditions: Sequence[str], fitted: Thresholds) -> str:
+    """Format the accepted orders by penalty, and by threshold and gap of the second pass.
+
+    Args:
+        fitted: its min_logprob holds for the rows of other gaps, its max_score_gap for those of
+            other thresholds.
+    """
     lines = [["", *conditions, "all", "decoded again"]]
 
     def row(name: str, right: Callable[[Heard], bool], again: str = "") -> None:
@@ -144,17 +155,24 @@ def table(heard: Sequence[Heard], conditions: Sequence[str]) -> str:
         shares = [sum(map(right, group)) / len(group) for group in (*groups, heard)]
         lines.append([name, *(f"{100 * share:.1f}%" for share in shares), again])
 
-    row("best hypothesis of the beam", lambda order: order.beam)
-    row("with OOV rescoring", lambda order: order.plain)
+    def twice(name: str, threshold: float, gap: float) -> None:
+        share = sum(order.again(threshold, gap) for order in heard) / len(heard)
+        row(name, lambda order: order.right(threshold, gap), f"{100 * share:.0f}%")
+
+    for penalty in PENALTIES:
+        name = f"OOV penalty {penalty:g}" if penalty else "best hypothesis of the beam"
+        row(name, lambda order, penalty=penalty: order.penalised[penalty])  # type: ignore[misc]
     row("over the full window", lambda order: order.full)
     for threshold in THRESHOLDS:
-        share = sum(order.again(threshold) for order in heard) / len(heard)
-        name = (
-            "second pass: doubtful texts only"
-            if threshold == -math.inf
-            else f"second pass below {threshold:g}"
+        doubtful = "second pass: doubtful texts only"
+        twice(
+            doubtful if threshold == -math.inf else f"second pass below {threshold:g}",
+            threshold,
+            fitted.max_score_gap,
         )
-        row(name, partial(Heard.right, threshold=threshold), f"{100 * share:.0f}%")
+    for gap in GAPS:
+        name = f"second pass below {fitted.min_logprob:g}, hypotheses closer than {gap:g}"
+        twice(name, fitted.min_logprob, gap)
     return align(lines)
 
 
