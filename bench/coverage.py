@@ -16,8 +16,6 @@ import sys
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, dataclass
 
-import numpy as np
-
 from wyoming_faster_whisper.engine.protocol import Job
 from wyoming_faster_whisper.engine.whisper.acoustic_model import AcousticModel
 from wyoming_faster_whisper.engine.whisper.calibration.values import Calibrations
@@ -35,19 +33,16 @@ from wyoming_faster_whisper.speech.vad import Vad
 
 from .encoder_window import speech
 from .speech import voices
-from .speech.pauses import room
-from .speech.variations import SPEECH_LEVEL, at_level
+from .speech.sentences import joined
 from .support.arguments import RECORDINGS, add, parser
-from .support.clips import SAMPLE_RATE, TEST_CLIPS, Clip, Samples, accepted, load, to_samples
+from .support.clips import SAMPLE_RATE, TEST_CLIPS, Clip, accepted, load, to_samples
 from .support.models import load_whisper, model_directory
 from .support.report import align, progress, write_json
 
 WITHIN = (0.65, 0.75, 0.8, 0.85, 0.9, 1.0, 1.2)  # seconds of speech within one token
 AFTER = (0.2, 0.3, 0.4, 0.5, 0.7, 0.9)  # seconds of speech after the last token
 SPARSE = (3.0, 3.5, 4.0, 4.5, 5.0)  # tokens per second of speech
-PAUSE = (0.3, 0.8)  # range of seconds between two sentences
 TOGETHER = 3  # sentences in an utterance
-TRAILING = 0.4  # seconds of room tone after the last sentence
 
 COMPLETE, FIRST, MIDDLE, LAST = "complete", "without the first", "the second", "the last"
 
@@ -124,16 +119,6 @@ def with_texts(
         )
         if accepted(clip, heard.text) and heard.text.endswith((".", "?", "!")):
             yield Clip(clip.name, clip.audio, clip.tail, heard.text, clip.phrases)
-
-
-def joined(clips: Sequence[Clip], chance: random.Random) -> Samples:
-    """Return an utterance of several clips at the same level, with room tone between them."""
-    parts: list[Samples] = []
-    for clip in clips:
-        pause = TRAILING if clip is clips[-1] else chance.uniform(*PAUSE)
-        whole = to_samples(clip.audio + room(clip, pause))
-        parts.append(at_level(whole, SPEECH_LEVEL))
-    return np.concatenate(parts)
 
 
 def aligned(

@@ -1,28 +1,33 @@
-"""Accuracy by encoder window and beam: the experiment for the table in engine/whisper/window.py.
+"""Accuracy by encoder window and beam: the experiment for `window` in the calibrations.
 
 Runs the server's own engine in this process. Each clip is cut to its speech as the server does,
-and decoded in every window with every beam. Orders count as accepted or not; sentences in other
-languages (espeak-ng) by their word error rate. Prints a table; progress goes to stderr.
+and decoded in every window, with every margin and beam. Orders count as accepted or not;
+sentences in other languages (espeak-ng) by their word error rate. A margin matters only for clips
+longer than the window: --together makes them. --speed 0.9 decodes slower audio, as a second pass
+does. Prints a table; progress goes to stderr.
 """
 
 import argparse
 import sys
 import time
 from collections.abc import Iterator, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
+from itertools import product
 from pathlib import Path
 
+from wyoming_faster_whisper.audio.pcm import slow_down
 from wyoming_faster_whisper.engine.protocol import DecodeOptions, Job
 from wyoming_faster_whisper.engine.whisper.ctranslate2 import CTranslate2Whisper
 from wyoming_faster_whisper.engine.whisper.token_budget import token_budget
-from wyoming_faster_whisper.engine.whisper.window import FRAMES_PER_SECOND, FULL_SECONDS
+from wyoming_faster_whisper.engine.whisper.window import Window, window_frames
 from wyoming_faster_whisper.speech.segmenter import SpeechRules, segments
 from wyoming_faster_whisper.speech.vad import Vad
 
 from .accuracy import KITCHEN, POOLED
 from .speech import voices
 from .speech.noise import degrade, kitchen_like
-from .support.arguments import RECORDINGS, add, listed, parser
+from .speech.sentences import paragraphs
+from .support.arguments import RECORDINGS, add, listed, numbers, parser
 from .support.clips import (
     TEST_CLIPS,
     Clip,
@@ -38,15 +43,16 @@ from .support.report import align, progress, write_json
 
 WINDOWS = (10.0, 12.0, 15.0, 20.0, 30.0)  # seconds
 BEAMS = (1, 5)
-MARGIN = 1.0  # least seconds of window after the speech
+MARGINS = (1.0,)  # least seconds of window after the speech
 
 
 @dataclass(slots=True)
 class Heard:
-    """The results for one window and beam in one condition."""
+    """The results for one window, margin and beam in one condition."""
 
     condition: str
     window: float  # seconds
+    margin: float  # seconds
     beam: int
     accepted: int = 0
     orders: int = 0
@@ -60,10 +66,13 @@ def main() -> None:
     arguments = parse_arguments()
     noise = to_samples(read_wav(arguments.noise)) if arguments.noise else kitchen_like()
     clips = load(arguments.recordings or [TEST_CLIPS], arguments.limit)
+    if arguments.together > 1:
+        sentences = [clip for clip in clips if clip.text] + voices.english()
+        clips = list(paragraphs(sentences, arguments.together))[: arguments.limit]
     directory = model_directory(arguments.model)
     model = load_whisper(directory, arguments.threads)
     vad = Vad()
-    found: dict[tuple[str, float, int], Heard] = {}
+    found: dict[tuple[str, float, float, int], Heard] = {}
     sounds = list(trials(arguments, clips))
     for number, (condition, language, clip) in enumerate(sounds, start=1):
         progress(f"{number}/{len(sounds)}, {condition}")
@@ -71,9 +80,13 @@ def main() -> None:
         if condition in POOLED:
             pcm = degrade(clip, pcm, condition, noise)
         job = speech(to_samples(pcm), vad, language)
-        for window in arguments.windows:
-            for beam, text, cpu in decoded(model, job, window, arguments.beams):
-                row = found.setdefault((condition, window, beam), Heard(condition, window, beam))
+        if arguments.speed < 1:
+            job = replace(job, samples=slow_down(job.samples, arguments.speed))
+        for window, margin in product(arguments.windows, arguments.margins):
+            frames = window_frames(job.seconds, Window(window, margin, window))
+            for beam, text, cpu in decoded(model, job, frames, arguments.beams):
+                key = condition, window, margin, beam
+                row = found.setdefault(key, Heard(*key))
                 row.cpu, row.clips = row.cpu + cpu, row.clips + 1
                 if clip.phrases:
                     row.orders, row.accepted = row.orders + 1, row.accepted + accepted(clip, text)
@@ -98,11 +111,23 @@ def parse_arguments() -> argparse.Namespace:
     flags.add_argument("--noise", type=Path, default=KITCHEN if KITCHEN.exists() else None)
     flags.add_argument("--conditions", type=listed(POOLED), default=("clean", "20dB"))
     flags.add_argument("--languages", type=listed(tuple(voices.VOICES)), default=())
-    flags.add_argument(
-        "--windows", type=lambda text: tuple(map(float, text.split(","))), default=WINDOWS
-    )
+    flags.add_argument("--windows", type=numbers, default=WINDOWS, metavar="A,B")
+    flags.add_argument("--margins", type=numbers, default=MARGINS, metavar="A,B")
     flags.add_argument(
         "--beams", type=lambda text: tuple(map(int, text.split(","))), default=BEAMS
+    )
+    flags.add_argument(
+        "--together",
+        type=int,
+        default=1,
+        metavar="N",
+        help="join N English sentences, recorded or by espeak-ng, into one utterance",
+    )
+    flags.add_argument(
+        "--speed",
+        type=float,
+        default=1.0,
+        help="playback speed, 0 to 1; a second pass uses 0.9 (default: %(default)s)",
     )
     return flags.parse_args()
 
@@ -135,7 +160,7 @@ def speech(sound: Samples, vad: Vad, language: str) -> Job:
 
 
 def decoded(
-    model: CTranslate2Whisper, job: Job, window: float, beams: Sequence[int]
+    model: CTranslate2Whisper, job: Job, frames: int, beams: Sequence[int]
 ) -> Iterator[tuple[int, str, float]]:
     """Yield beam, text and CPU seconds of a first pass.
 
@@ -143,8 +168,7 @@ def decoded(
     """
     language = job.options.language or "en"
     began = time.process_time()
-    frames = round(min(FULL_SECONDS, max(window, job.seconds + MARGIN)) * FRAMES_PER_SECOND)
-    encoding = model.encode([model.features(job.samples)], frames // 2 * 2)
+    encoding = model.encode([model.features(job.samples)], frames)
     encoder = time.process_time() - began
     prompt = model.tokenizer.prompt(job.options, language)
     for beam in beams:
@@ -155,7 +179,7 @@ def decoded(
 
 
 def table(rows: Sequence[Heard]) -> str:
-    lines = [["", "window", "beam", "accepted", "of", "WER", "of", "CPU s"]]
+    lines = [["", "window", "margin", "beam", "accepted", "of", "WER", "of", "CPU s"]]
     for row in rows:
         share = f"{100 * row.accepted / row.orders:.1f}%" if row.orders else ""
         language = row.condition if row.condition in voices.VOICES else "en"
@@ -166,6 +190,7 @@ def table(rows: Sequence[Heard]) -> str:
             [
                 row.condition,
                 f"{row.window:g} s",
+                f"{row.margin:g} s",
                 str(row.beam),
                 share,
                 str(row.orders or ""),
