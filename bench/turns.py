@@ -17,7 +17,7 @@ from wyoming_faster_whisper.engine.protocol import DecodeKind, DecodeOptions, Jo
 from wyoming_faster_whisper.engine.whisper.calibration.values import Calibrations
 from wyoming_faster_whisper.engine.whisper.engine import WhisperEngine
 from wyoming_faster_whisper.models import choose
-from wyoming_faster_whisper.speech.endpointing import EndOfTurn, TurnRules
+from wyoming_faster_whisper.speech.endpointing import EndOfTurn, Endpointing, TurnRules
 from wyoming_faster_whisper.speech.hysteresis import WINDOW, Probabilities, windows
 from wyoming_faster_whisper.speech.prosody import measure_prosody
 from wyoming_faster_whisper.speech.segmenter import Segment, SpeechRules
@@ -57,15 +57,20 @@ def main() -> None:
     model = load_whisper(directory, arguments.threads)
     engine = WhisperEngine(model, calibrations=Calibrations(choose(arguments.model, []).name))
     decode = guesses(engine)
+    vad = Vad()
+    sounds = {
+        name: sounds_of([*((None, clip) for clip in clips), *pause_set(clips, directory)], vad)
+        for name, clips in spoken.items()
+    }
     found: dict[str, dict[str, list[Heard]]] = {}  # by seconds of a decode, and by set of clips
     for seconds in arguments.decode or [0.4]:
         heard: dict[str, list[Heard]] = {}
-        for name, clips in spoken.items():
-            sounds = [(None, clip) for clip in clips] + pause_set(clips, directory)
-            heard[name] = list(turns(sounds, decode, seconds, f"{seconds:g} s, {name}"))
+        for name, some in sounds.items():
+            heard[name] = list(turns(some, decode, seconds, f"{seconds:g} s, {name}"))
         heard["all"] = [each for some in heard.values() for each in some]
-        for name, some in heard.items():
-            print(f"{arguments.model} int8, {seconds:g} s for a decode, {name}\n{table(some)}\n")
+        for name, results in heard.items():
+            title = f"{arguments.model} int8, {seconds:g} s for a decode, {name}"
+            print(f"{title}\n{table(results)}\n")
         found[f"{seconds:g}"] = heard
     if arguments.json:
         write_json(
@@ -116,20 +121,65 @@ def guesses(engine: WhisperEngine) -> Decoder:
     return decode
 
 
+@dataclass(frozen=True, slots=True)
+class Sound:
+    """A clip with the silence after it, and what the VAD makes of it."""
+
+    clip: Clip
+    pause: float | None  # seconds of pause inserted between two words
+    probabilities: Probabilities
+
+    @property
+    def samples(self) -> Samples:
+        return with_silence(self.clip)
+
+
+def with_silence(clip: Clip) -> Samples:
+    return to_samples(clip.audio + room(clip, SILENCE))
+
+
+def sounds_of(played: Sequence[tuple[float | None, Clip]], vad: Vad) -> list[Sound]:
+    """Return the sound of each clip with its inserted pause."""
+    return [Sound(clip, pause, vad.probabilities(with_silence(clip))) for pause, clip in played]
+
+
 def turns(
-    sounds: Sequence[tuple[float | None, Clip]], decode: Decoder, seconds: float, label: str
+    sounds: Sequence[Sound], decode: Decoder, seconds: float, label: str
 ) -> Iterator[Heard]:
-    """Yield the result for each clip with its inserted pause."""
-    vad = Vad()
-    for number, (pause, clip) in enumerate(sounds, start=1):
+    """Yield the result for each sound."""
+    for number, sound in enumerate(sounds, start=1):
         progress(f"{label}: {number}/{len(sounds)}")
-        sound = to_samples(clip.audio + room(clip, SILENCE))
-        turn = SimulatedTurn(sound, vad.probabilities(sound), decode, seconds)
-        ended = turn.end()
-        late = None if ended < clip.seconds else ended - clip.seconds
-        read = turn.end_of_turn.value if turn.end_of_turn else None
-        yield Heard(clip.name, pause, late, read, turn.decodes)
+        yield simulate(sound, decode, seconds)
     progress("")
+
+
+def simulate(
+    sound: Sound,
+    decode: Decoder,
+    seconds: float,
+    *,
+    endpointing: Endpointing | None = None,
+    guess_after: float | None = None,
+) -> Heard:
+    """Play a sound to the server's endpointing.
+
+    Args:
+        seconds: time of one pass of the model.
+        endpointing: when the server ends a turn; default: as with `auto`.
+        guess_after: seconds of silence before a guess; default: the server's.
+    """
+    turn = SimulatedTurn(
+        sound.samples,
+        sound.probabilities,
+        decode,
+        seconds,
+        endpointing=endpointing,
+        guess_after=guess_after,
+    )
+    ended = turn.end()
+    late = None if ended < sound.clip.seconds else ended - sound.clip.seconds
+    read = turn.end_of_turn.value if turn.end_of_turn else None
+    return Heard(sound.clip.name, sound.pause, late, read, turn.decodes)
 
 
 class SimulatedTurn:
@@ -137,10 +187,18 @@ class SimulatedTurn:
 
     Args:
         seconds: time of one pass of the model; a second pass takes the same again.
+        endpointing, guess_after: as for simulate().
     """
 
     def __init__(
-        self, sound: Samples, probabilities: Probabilities, decode: Decoder, seconds: float
+        self,
+        sound: Samples,
+        probabilities: Probabilities,
+        decode: Decoder,
+        seconds: float,
+        *,
+        endpointing: Endpointing | None = None,
+        guess_after: float | None = None,
     ) -> None:
         self.decodes = 0
         self.end_of_turn: EndOfTurn | None = None  # of the last decode
@@ -150,8 +208,8 @@ class SimulatedTurn:
         self._seconds = seconds
         self._said = Utterance(
             SpeechRules(),
-            guess_after=windows(Settings().guess_after),
-            endpointing=TurnRules(auto=True).endpointing(None),
+            guess_after=windows(Settings().guess_after if guess_after is None else guess_after),
+            endpointing=endpointing or TurnRules(auto=True).endpointing(None),
         )
         self._segment: Segment | None = None  # segment of the last decode that was started
         self._due: EndOfTurn | None = None  # its result, while the decode runs
