@@ -34,6 +34,7 @@ def test_words_follow_each_other_within_the_speech(engine: WhisperEngine) -> Non
     [transcript] = engine.decode([Job(sound, TIMED, speech=speech)])
     words = transcript.words
     assert " ".join(word.text for word in words) == transcript.text
+    assert tuple(token for word in words for token in word.tokens) == transcript.tokens
     assert all(word.start <= word.end for word in words)
     assert all(one.start <= other.start for one, other in pairwise(words))
     assert 1.4 < words[0].start < 2.2

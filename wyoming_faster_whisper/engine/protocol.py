@@ -98,6 +98,7 @@ class Word:
     start: float  # seconds from the first sample of the job, or of the stream
     end: float  # seconds
     probability: float  # mean over its tokens, 0 to 1
+    tokens: tuple[int, ...] = ()  # of all words joined: those of the text
 
 
 @dataclass(frozen=True, slots=True)

@@ -47,10 +47,12 @@ def _words(tokenizer: Tokenizer, clip: Clip, text: str, aligned: Alignment) -> I
     """Yield the words with their times, counted from the first sample of the job."""
     silence = clip.seconds - clip.job.seconds
     starts = (*aligned.starts, aligned.end)  # seconds of the model's input
+    tokens = tokenizer.encode(text)
     at = 0
     for word, count in tokenizer.words(text, spaced=clip.language not in UNSPACED):
         start, end = starts[at], starts[min(at + count, len(starts) - 1)]
         probability = fmean(map(math.exp, aligned.logprobs[at : at + count]))
+        own = tuple(tokens[at : at + count])
         at += count
         # The alignment may start or end a word in a pause, so limit it to the speech.
         stretch = next((each for each in clip.speech if each[0] < end and each[1] > start), None)
@@ -58,4 +60,4 @@ def _words(tokenizer: Tokenizer, clip: Clip, text: str, aligned: Alignment) -> I
             start, end = max(start, stretch[0]), min(end, stretch[1])
         first = max(0.0, start - silence)
         last = max(first, min(end - silence, clip.job.seconds))
-        yield Word(word.strip(), first, last, probability)
+        yield Word(word.strip(), first, last, probability, own)

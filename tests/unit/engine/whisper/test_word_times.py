@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 
 import pytest
 
@@ -24,13 +25,20 @@ def test_words_have_the_times_of_the_alignment() -> None:
     job = spoken(3.0, (0.5, 2.0), options=TIMED)
     [transcript] = decode(model(0.5, 0.9, 1.2, 1.4, 2.0), job)
     probability = math.exp(CONFIDENT)
-    assert transcript.words == (
+    assert [replace(word, tokens=()) for word in transcript.words] == [
         Word("Turn", 0.5, 0.9, probability),
         Word("on", 0.9, 1.2, probability),
         Word("the", 1.2, 1.4, probability),
         Word("light.", 1.4, 2.0, probability),
-    )
+    ]
     assert transcript.token_logprobs == ()
+
+
+def test_the_tokens_of_the_words_are_those_of_the_text() -> None:
+    job = spoken(3.0, (0.5, 2.0), options=TIMED)
+    [transcript] = decode(model(0.5, 0.9, 1.2, 1.4, 2.0), job)
+    assert all(word.tokens for word in transcript.words)
+    assert tuple(each for word in transcript.words for each in word.tokens) == transcript.tokens
 
 
 def test_the_log_probability_of_each_token_is_given_on_request() -> None:
