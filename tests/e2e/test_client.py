@@ -171,7 +171,7 @@ async def test_help_does_not_import_large_libraries(tmp_path: Path) -> None:
     assert not {"asyncio", "numpy", "wyoming"} & loaded
     assert {name.split(".", 1)[1] for name in loaded if name.startswith(OURS)} == {
         *("client", "client.formats", "client.options", "commands", "commands.cli", "config"),
-        *("config.options", "errors", "process", "transports", "transports.address"),
+        *("config.options", "errors", "process", "subtitles", "transports", "transports.address"),
     }
 
 

@@ -2,19 +2,11 @@
 
 from __future__ import annotations
 
-import html
 import json
 from collections.abc import Callable
 from dataclasses import dataclass
 
-
-@dataclass(frozen=True, slots=True)
-class Line:
-    """The text of one stretch of speech; times in seconds from the start of the file."""
-
-    start: float
-    end: float
-    text: str  # empty: no speech was recognised
+from ..subtitles import Cue, srt, vtt
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,7 +16,7 @@ class Transcription:
     file: str
     seconds: float  # duration of the audio
     language: str | None  # as reported by the server
-    lines: tuple[Line, ...]
+    lines: tuple[Cue, ...]  # one for each stretch of speech; no text: none was recognised
 
     @property
     def text(self) -> str:
@@ -56,24 +48,12 @@ def as_json(transcription: Transcription) -> str:
 
 def as_srt(transcription: Transcription) -> str:
     """Return SubRip captions, one for each line with text."""
-    cues = [
-        f"{number}\n{_clock(line.start, ',')} --> {_clock(line.end, ',')}\n{line.text}\n"
-        for number, line in enumerate(
-            (line for line in transcription.lines if line.text), start=1
-        )
-    ]
-    return "\n".join(cues)
+    return srt(transcription.lines)
 
 
 def as_vtt(transcription: Transcription) -> str:
     """Return WebVTT captions, one for each line with text."""
-    cues = [
-        f"{_clock(line.start, '.')} --> {_clock(line.end, '.')}\n"
-        f"{html.escape(line.text, quote=False)}\n"
-        for line in transcription.lines
-        if line.text
-    ]
-    return "\n".join(["WEBVTT\n", *cues])
+    return vtt(transcription.lines)
 
 
 FORMATS: dict[str, Callable[[Transcription], str]] = {
@@ -90,10 +70,3 @@ TIMED = frozenset({"srt", "vtt"})
 
 CAPTION_PAUSE = 0.6
 """Seconds of silence that separate two captions: a pause between clauses, not between words."""
-
-
-def _clock(seconds: float, point: str) -> str:
-    whole, milliseconds = divmod(round(seconds * 1000), 1000)
-    minutes, second = divmod(whole, 60)
-    hours, minute = divmod(minutes, 60)
-    return f"{hours:02}:{minute:02}:{second:02}{point}{milliseconds:03}"

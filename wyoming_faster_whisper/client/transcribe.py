@@ -14,10 +14,11 @@ from wyoming.asr import Transcript
 from ..audio.pcm import SAMPLE_RATE, PcmFormat
 from ..errors import AudioError, SettingError, visible
 from ..speech.vad import SpeechDetector
+from ..subtitles import Cue
 from . import media, screen
 from .clips import Clip
 from .connection import Client, ClientError, Refused
-from .formats import CAPTION_PAUSE, FORMATS, SUFFIXES, TIMED, Line, Transcription
+from .formats import CAPTION_PAUSE, FORMATS, SUFFIXES, TIMED, Transcription
 from .options import TranscribeOptions
 from .retry import Retry
 from .segmenting import CAPTION_LONGEST, Cut, Part, detect_speech, parts
@@ -266,7 +267,7 @@ class _Reader:
             seconds,
             visible(languages.most_common(1)[0][0]) if languages else None,
             tuple(
-                Line(part.start, part.end, visible(answer.text))
+                Cue(part.start, part.end, visible(answer.text))
                 for part, answer in zip(pieces, answers, strict=True)
             ),
         )

@@ -4,16 +4,17 @@ from __future__ import annotations
 
 import json
 
-from wyoming_faster_whisper.client.formats import FORMATS, Line, Transcription
+from wyoming_faster_whisper.client.formats import FORMATS, Transcription
+from wyoming_faster_whisper.subtitles import Cue
 
 SAID = Transcription(
     "film.mkv",
     3725.5,
     "en",
     (
-        Line(0.25, 1.5, "Bread & <butter>."),
-        Line(2.0, 3.0, ""),
-        Line(3723.9996, 3725.0, "Good night."),
+        Cue(0.25, 1.5, "Bread & <butter>."),
+        Cue(2.0, 3.0, ""),
+        Cue(3723.9996, 3725.0, "Good night."),
     ),
 )
 
