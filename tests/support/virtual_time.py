@@ -216,14 +216,18 @@ class House:
         requests: Sequence[tuple[float, Request]] = ((0.0, Request()),),
         chunk: int = CHUNK,
         pace: float = 1.0,
+        continuous: bool = False,
+        pcm: PcmFormat = PCM,
     ) -> Said:
-        """Play a recording to a new session and wait for the answer.
+        """Play a recording to a new session and wait for the answer, or all answers.
 
         Args:
             begin: seconds from now.
             requests: each with its position in the recording, in seconds.
             chunk: bytes per audio chunk.
             pace: seconds per second of audio; 0 = all at once.
+            continuous: whether the session is continuous.
+            pcm: 16-bit format of the samples.
         """
         said = Said()
 
@@ -240,16 +244,21 @@ class House:
         await asyncio.sleep(begin)
         data, started = pcm16(samples), self.loop.time()
         waiting = list(requests)
-        async with asyncio.TaskGroup() as tasks, Session(shared, CLIENT) as session:
+        second = pcm.rate * pcm.frame_bytes
+        async with (
+            asyncio.TaskGroup() as tasks,
+            Session(shared, CLIENT, continuous=continuous) as session,
+        ):
             tasks.create_task(said.hear(session))
-            await session.start(PCM)
+            session.request(waiting[0][1])
+            await session.start(pcm)
             for at in range(0, len(data), chunk):
-                while waiting and waiting[0][0] * 32_000 <= at:
+                while waiting and waiting[0][0] * second <= at:
                     session.request(waiting.pop(0)[1])
                 # A microphone delivers a chunk when its last sample is recorded.
-                due = started + pace * (at + chunk) / 32_000
+                due = started + pace * (at + chunk) / second
                 await asyncio.sleep(max(0.0, due - self.loop.time()))
-                await session.audio(PCM, data[at : at + chunk])
+                await session.audio(pcm, data[at : at + chunk])
             await session.stop()
             await session.answered()
         return said

@@ -34,6 +34,14 @@ class Recording:
     def append(self, samples: Samples) -> None:
         self._pcm += to_pcm16(samples)
 
+    def append_pcm(self, pcm: bytes) -> None:
+        """Append 16-bit PCM, as pcm() returns it."""
+        self._pcm += pcm
+
+    def truncate(self, end: int) -> None:
+        """Drop the samples from `end` on."""
+        del self._pcm[2 * end :]
+
     def clear(self) -> None:
         """Drop all audio and free its memory."""
         self._pcm = bytearray()

@@ -49,6 +49,17 @@ class AudioMemory:
         self.used -= 2 * samples
 
 
+@dataclass(frozen=True, slots=True)
+class StreamRest:
+    """What follows an utterance in the same stream: recorded audio, and how to convert more."""
+
+    pcm: PcmFormat
+    recorded: bytes  # 16-bit PCM, as of Recording.pcm(); its memory is reserved
+    unconverted: bytearray
+    stream: PcmStream
+    filter: HighPass
+
+
 class AudioInput:
     """Recording of one utterance, and the VAD that runs on it.
 
@@ -117,6 +128,33 @@ class AudioInput:
     def stop(self) -> None:
         """Complete the recording with all samples that are held back."""
         self._finish_stream()
+
+    def cut(self, at: int) -> StreamRest:
+        """End the recording at a sample, instead of stop(), and return what follows it.
+
+        The caller must resume() it with another input.
+        """
+        rest = self.recording.pcm(at, len(self.recording))
+        self.recording.truncate(at)
+        self._vad_position = at
+        if self._vad_task is not None:  # it may read the audio that has just been removed
+            self._vad_task.cancel()
+            self._vad_task = None
+        return StreamRest(self.pcm, rest, self._unconverted, self._stream, self._filter)
+
+    def resume(self, rest: StreamRest) -> None:
+        """Begin with what follows another utterance. Call it before feed()."""
+        self.pcm, self._stream, self._filter = rest.pcm, rest.stream, rest.filter
+        self._unconverted = rest.unconverted
+        self.recording.append_pcm(rest.recorded)
+        self._run_vad()
+
+    async def heard(self) -> None:
+        """Wait until the VAD has processed all whole windows and is not far before the model."""
+        if self._vad_task is not None:
+            await asyncio.wait([self._vad_task])
+        if self._vad_position > _LONG:
+            await self._keep_pace()
 
     async def drain(self) -> None:
         """Wait until the VAD has processed the whole recording.

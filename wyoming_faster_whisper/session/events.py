@@ -4,6 +4,13 @@ They come in this order: SpeechStarted, TranscriptStarted, PartialText ..., Spee
 TranscriptStopped. Every utterance gets its Answer. SpeechStarted and SpeechStopped come only if
 the server ends the turn; TranscriptStarted, PartialText and TranscriptStopped only if partial
 text is on.
+
+In a continuous session TurnEnded follows SpeechStopped, and AnswerFailed may take the place of
+Answer. The next turn begins while the answer is pending, so its events may come before that
+answer; `turn` tells them apart.
+
+Times are in seconds of the stream: in a continuous session that is all its audio, else the
+utterance's.
 """
 
 from __future__ import annotations
@@ -13,6 +20,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from ..engine.protocol import TokenLogprob, Transcript, Word
+from ..errors import ServerError
 from .record import UtteranceRecord
 
 
@@ -48,6 +56,15 @@ class Answer:
     segments: tuple[TimedSegment, ...]  # in the order of speech
     record: UtteranceRecord
     context: dict[str, Any] | None = None  # copied from the request
+    turn: int = 0  # number of the utterance in the session, from 0
+
+
+@dataclass(frozen=True, slots=True)
+class AnswerFailed:
+    """The utterance gets no answer, and the session goes on."""
+
+    error: ServerError
+    turn: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,6 +72,7 @@ class SpeechStarted:
     """The speaker began to speak."""
 
     seconds: float  # from the first sample to the beginning of speech
+    turn: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,6 +80,15 @@ class SpeechStopped:
     """The speaker stopped speaking. Comes only after SpeechStarted."""
 
     seconds: float  # from the first sample to the end of speech
+    turn: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class TurnEnded:
+    """The audio of the utterance is complete; its answer follows."""
+
+    seconds: float  # from the first sample to the end of the turn
+    turn: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,6 +97,7 @@ class TranscriptStarted:
 
     language: str | None = None  # None = not known yet
     context: dict[str, Any] | None = None  # copied from the request
+    turn: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,13 +105,23 @@ class PartialText:
     """The next piece of committed text. All pieces joined are the answer's text."""
 
     text: str
+    turn: int = 0
 
 
 @dataclass(frozen=True, slots=True)
 class TranscriptStopped:
     """The answer has been sent; no more text follows."""
 
+    turn: int = 0
+
 
 Event = (
-    SpeechStarted | TranscriptStarted | PartialText | SpeechStopped | Answer | TranscriptStopped
+    SpeechStarted
+    | TranscriptStarted
+    | PartialText
+    | SpeechStopped
+    | TurnEnded
+    | Answer
+    | AnswerFailed
+    | TranscriptStopped
 )

@@ -12,6 +12,8 @@ from ..engine.recognizer import EVERYTHING, Capabilities, ServedModel
 from ..engine.remote.protocol import RELAYED
 from ..errors import printable
 from ..models.languages import means_detect, normalise
+from ..speech.endpointing import TurnRules
+from ..speech.segmenter import SpeechRules
 
 _LOGGER = logging.getLogger(__name__)
 
@@ -47,6 +49,10 @@ class Request:
     temperature: float = 0.0  # of the decoder, 0 to 1; 0 = the most probable text (beam search)
     candidate_languages: tuple[str, ...] = ()  # any language tags; () = as the server's settings
     token_logprobs: bool = False  # the answer also gives the log-probability of each token
+    endpointing: TurnRules | None = None  # replaces the server's; None = the server's
+    vad_threshold: float | None = None  # probability of speech, 0 to 1; None = the server's
+    vad_pad: float = 0.0  # seconds of silence kept at both ends of speech, at least; 0 = default
+    partials: str | None = None  # partial text: "off", "auto" or "on"; None = as the session
 
     @property
     def relayable(self) -> bool:
@@ -55,10 +61,16 @@ class Request:
         It can be told only a language and names, so any other wish is served here. A request
         that another server relayed to this one is not relayed on.
         """
-        told = replace(
-            self, language=None, model=None, hotwords=(), vad_sensitivity=None, context=None
-        )
-        return told == Request() and not (self.context and self.context.get(RELAYED))
+        told = replace(self, language=None, model=None, hotwords=(), context=None)
+        # When the turn ends, and what is speech, is decided here in any case.
+        heard = replace(told, vad_sensitivity=None, endpointing=None, vad_threshold=None)
+        plain = replace(heard, vad_pad=0.0, partials=None)
+        return plain == Request() and not (self.context and self.context.get(RELAYED))
+
+    def rules(self, server: SpeechRules) -> SpeechRules:
+        """Return what counts as speech: the server's rules, with what the request changes."""
+        threshold = server.threshold if self.vad_threshold is None else self.vad_threshold
+        return replace(server, threshold=threshold, pad=max(server.pad, self.vad_pad))
 
 
 @dataclass(frozen=True, slots=True)

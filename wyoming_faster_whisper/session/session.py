@@ -18,6 +18,11 @@ pending, so a client that sends faster than the model decodes is throttled by it
                       the turn has ended              |
                                v                      |
                            DRAINING --------stop------+    (start begins anew at any time)
+
+A continuous session is one endless stream, whose client need not stop: it has no DRAINING. At
+the end of a turn the next one begins, with the first sample after it; silence without speech
+(TurnRules.no_speech) is dropped without an answer. The client's stop() ends a turn as well, and
+the next one begins with the next audio.
 """
 
 from __future__ import annotations
@@ -32,10 +37,11 @@ from types import TracebackType
 from typing import Self
 
 from ..audio.pcm import PcmFormat
+from ..errors import ServerError
 from ..principal import Principal
 from ..speech.endpointing import EndReason
-from .audio_input import AudioMemory
-from .events import Answer, Event
+from .audio_input import AudioMemory, StreamRest
+from .events import Answer, AnswerFailed, Event, TurnEnded
 from .request import Request
 from .turn import SessionContext, Turn
 
@@ -44,6 +50,12 @@ __all__ = ["Answer", "AudioMemory", "Session", "SessionContext"]
 _LOGGER = logging.getLogger(__name__)
 
 _SLICE = 64 * 1024  # bytes of audio converted at once before other clients get their turn
+
+# In a continuous session:
+_STEP = 0.25  # seconds of audio taken at once: 8 VAD windows, see audio_input.py
+# Seconds that are kept of silence without a turn: the VAD detects a word up to 0.26 s late.
+_KEPT = 0.5
+_LATE_PAUSE = 2.0  # seconds in which a turn of the maximum length may reach a pause
 
 
 class SessionState(Enum):
@@ -76,15 +88,25 @@ class Session:
         principal: the client.
         partials: whether to yield partial text: "off", "auto" or "on"; None = as the server's
             settings say.
+        continuous: the client sends one endless stream; see above. A request stays in force until
+            the next one.
     """
 
     def __init__(
-        self, context: SessionContext, principal: Principal, *, partials: str | None = None
+        self,
+        context: SessionContext,
+        principal: Principal,
+        *,
+        partials: str | None = None,
+        continuous: bool = False,
     ) -> None:
         self._context = context
         self._principal = principal
         self._partials = context.partials if partials is None else partials
         self._tasks = asyncio.TaskGroup()
+        self._continuous = continuous
+        self._turns = 0  # turns begun so far
+        self._heard = 0.0  # seconds of the stream before the current turn; see events.py
         self._request = Request()
         self._state = SessionState.IDLE
         self._turn: Turn | None = None  # the turn that receives audio
@@ -94,10 +116,9 @@ class Session:
         self._is_half_closed = False
 
     def __repr__(self) -> str:
-        seconds = self._turn.seconds if self._turn else 0.0
         doing = "answering" if self.answering else self._state.value
         silent = ", half closed" if self._is_half_closed else ""
-        return f"<Session {self._principal.name}, {doing}, {seconds:.1f} s heard{silent}>"
+        return f"<Session {self._principal.name}, {doing}, {self.seconds:.1f} s heard{silent}>"
 
     async def __aenter__(self) -> Self:
         await self._tasks.__aenter__()
@@ -117,8 +138,18 @@ class Session:
 
     @property
     def listening(self) -> bool:
-        """True while a turn receives audio."""
+        """True while a turn receives audio; in a continuous session, from its speech on.
+
+        There, if only the client ends turns, from the first audio on.
+        """
+        if self._continuous:
+            return self._turn is not None and self._turn.has_begun
         return self._state is SessionState.LISTENING
+
+    @property
+    def seconds(self) -> float:
+        """Seconds of audio in the current turn; 0 if there is none."""
+        return self._turn.seconds if self._turn else 0.0
 
     @property
     def read_delay(self) -> float:
@@ -143,7 +174,11 @@ class Session:
         return self._outbox.events()
 
     def request(self, request: Request) -> None:
-        """Set the request for the current utterance, or for the next one if there is none."""
+        """Set the request for the current utterance, or for the next one if there is none.
+
+        In a continuous session also for all later ones. What it says about partial text and about
+        what counts as speech then applies from the next turn on.
+        """
         self._request = request
         if self._turn is not None:
             self._turn.request = request
@@ -161,7 +196,7 @@ class Session:
         """Take more audio of the utterance; begin one if the session is idle.
 
         Audio after the end of the turn is dropped until stop(). An utterance that reaches its
-        maximum length is answered.
+        maximum length is answered. In a continuous session, such audio begins the next turn.
 
         Args:
             pcm: format of the data.
@@ -171,6 +206,9 @@ class Session:
             AudioError: the format is not supported, or changed too often.
             Busy: the memory for audio is used up.
         """
+        if self._continuous:
+            await self._continue(pcm, data)
+            return
         await self._throttle()
         if self._state is SessionState.IDLE:
             self._start(pcm)
@@ -189,12 +227,35 @@ class Session:
         It first waits for pending answers, so a client that sends faster than the model decodes
         is throttled here.
         """
-        await self.answered()
+        if self._continuous:
+            await self.settled()
+        else:
+            await self.answered()
         if self._state is SessionState.IDLE:
             self._start(PcmFormat())
         if self._turn is not None:
             self._end_turn(self._turn, EndReason.STOPPED)
         self._state = SessionState.IDLE
+
+    def clear(self) -> None:
+        """Discard the current utterance of a continuous session, if there is one."""
+        self._discard_turn()
+
+    async def settled(self) -> None:
+        """Wait until a continuous session can take more audio, or a stop.
+
+        By then all turns have ended that the server ends in the audio so far.
+        """
+        while True:
+            await self._throttle()
+            turn = self._turn
+            if turn is not None:
+                await turn.ready()
+            if turn is not self._turn or len(self._answers) > 1:
+                continue
+            if turn is None or not self._is_full(turn):
+                return
+            self._turn_ended(turn, EndReason.FULL)
 
     def abort(self) -> None:
         """Discard an utterance that has not ended, then do what half_closed() does."""
@@ -233,39 +294,97 @@ class Session:
         )
         self._end_turn(turn, EndReason.FULL)
 
+    async def _continue(self, pcm: PcmFormat, data: bytes) -> None:
+        """Take audio of a continuous session, only as fast as the ends of turns are decided."""
+        step = max(1, round(_STEP * pcm.rate)) * pcm.frame_bytes
+        for at in range(0, len(data), step):
+            await self.settled()
+            if self._turn is None:
+                self._start(pcm)
+            turn = self._turn
+            assert turn is not None
+            turn.audio(pcm, data[at : at + step])
+            await asyncio.sleep(0)
+
+    def _is_full(self, turn: Turn) -> bool:
+        """Return whether a turn of a continuous session has its maximum length.
+
+        It is cut at a pause, if there is one soon.
+        """
+        beyond = turn.seconds - self._context.max_seconds
+        return beyond >= 0 and (not turn.speaking or beyond >= _LATE_PAUSE)
+
     def _start(self, pcm: PcmFormat) -> None:
         self._discard_turn()
+        self._expect_speech()
+        self._begin_turn(pcm)
+
+    def _expect_speech(self) -> None:
         self._context.worker.reload()
         if self._context.names is not None:
             self._context.names.refresh()
+
+    def _begin_turn(self, pcm: PcmFormat, rest: StreamRest | None = None) -> None:
+        """Begin a turn.
+
+        Args:
+            rest: what follows the turn before in the same stream.
+        """
         self._state = SessionState.LISTENING
         self._turn = Turn(
             self._context,
             self._tasks,
             pcm,
             self._request,
-            partials=self._partials,
+            partials=self._request.partials or self._partials,
             warned=self._warned,
             notify=self._outbox.put,
             on_end=self._turn_ended,
             principal=self._principal,
+            number=self._turns,
+            begin=self._heard,
+            paced=self._continuous,
         )
+        self._turns += 1
+        if rest is not None:
+            self._turn.resume(rest)
 
     def _discard_turn(self) -> None:
         turn, self._turn = self._turn, None
         self._state = SessionState.IDLE
         if turn is not None:
+            if self._continuous:
+                self._heard = turn.begin + turn.seconds
             turn.close()
 
     def _turn_ended(self, turn: Turn, why: EndReason) -> None:
-        if turn is self._turn:  # else it was stopped while the VAD processed its last audio
+        if turn is not self._turn:
+            return  # it was stopped while the VAD processed its last audio
+        if not self._continuous:
             self._end_turn(turn, why)
+        elif turn.has_begun or turn.speech_announced:
+            rest = turn.cut()
+            self._await_answer(turn, why)
+            self._expect_speech()
+            self._begin_turn(rest.pcm, rest)
+        else:
+            rest = turn.cut(keep=_KEPT)
+            self._discard_turn()
+            self._turns -= 1  # nobody knows of this turn
+            self._begin_turn(rest.pcm, rest)
 
     def _end_turn(self, turn: Turn, why: EndReason) -> None:
         turn.stop()  # before the state changes: if it raises, abort() still frees the turn
+        self._await_answer(turn, why)
+
+    def _await_answer(self, turn: Turn, why: EndReason) -> None:
         self._turn = None
         self._state = SessionState.DRAINING
-        self._request = Request()
+        if self._continuous:
+            self._heard = turn.begin + turn.seconds
+            self._outbox.put(TurnEnded(self._heard, turn.number))
+        else:
+            self._request = Request()
         before = [pending.task for pending in self._answers]
         delivered = asyncio.get_running_loop().create_future()
         task = self._tasks.create_task(self._answer(turn, why, before, delivered))
@@ -283,9 +402,23 @@ class Session:
     ) -> None:
         if before:
             await asyncio.wait(before)
-        self._outbox.put(await turn.answer(why), delivered)
+        self._outbox.put(await self._outcome(turn, why), delivered)
         await delivered
         turn.answered()
+
+    async def _outcome(self, turn: Turn, why: EndReason) -> Answer | AnswerFailed:
+        """Return the answer of a turn.
+
+        Raises:
+            ServerError: the model failed, and the session is not continuous.
+        """
+        try:
+            return await turn.answer(why)
+        except ServerError as error:
+            if not self._continuous:
+                raise
+            self._context.count_lost("failed")
+            return AnswerFailed(error, turn.number)
 
     def _answer_done(self, pending: _Pending) -> None:
         self._answers.remove(pending)

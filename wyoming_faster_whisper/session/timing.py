@@ -13,7 +13,7 @@ from .events import TimedSegment
 
 
 def timed_segments(
-    segments: Sequence[Segment], texts: Sequence[Transcript]
+    segments: Sequence[Segment], texts: Sequence[Transcript], begin: float = 0.0
 ) -> tuple[TimedSegment, ...]:
     """Return the texts with the times at which they were spoken.
 
@@ -21,20 +21,21 @@ def timed_segments(
         segments: all segments of the utterance, in order.
         texts: one per segment; or a single text for all of them, from an upstream server. Empty
             texts are left out.
+        begin: seconds of the stream before the utterance.
     """
     if len(texts) == len(segments):
         pairs = [(part, part, text) for part, text in zip(segments, texts, strict=True)]
     else:
         [text] = texts
         pairs = [(segments[0], segments[-1], text)]
-    return tuple(_timed(first, last, text) for first, last, text in pairs if text.text)
+    return tuple(_timed(first, last, text, begin) for first, last, text in pairs if text.text)
 
 
-def _timed(first: Segment, last: Segment, text: Transcript) -> TimedSegment:
-    offset = first.start / SAMPLE_RATE
+def _timed(first: Segment, last: Segment, text: Transcript, begin: float) -> TimedSegment:
+    offset = begin + first.start / SAMPLE_RATE
     return TimedSegment(
-        start=first.speech[0] * WINDOW / SAMPLE_RATE,
-        end=last.speech[1] * WINDOW / SAMPLE_RATE,
+        start=begin + first.speech[0] * WINDOW / SAMPLE_RATE,
+        end=begin + last.speech[1] * WINDOW / SAMPLE_RATE,
         text=text.text,
         tokens=text.tokens,
         avg_logprob=text.avg_logprob,

@@ -33,7 +33,7 @@ from ..speech.segmenter import PAUSE, Segment, SpeechRules
 from ..speech.turn_classifier import EndOfTextScores, TurnClassifier, classify_text
 from ..speech.utterance import Action, AnnounceSpeech, Close, Decode, Drop, EndTurn, Utterance
 from ..speech.vad import SpeechDetector
-from .audio_input import AudioInput, AudioMemory
+from .audio_input import AudioInput, AudioMemory, StreamRest
 from .decodes import Decodes
 from .event_loop_lag import EventLoopLag
 from .events import (
@@ -140,8 +140,12 @@ class Turn:
         partials: whether to send partial text: "off", "auto" or "on".
         warned: kinds of warnings already logged for this client.
         notify: sends an event to the client, without waiting.
-        on_end: called when the server ends the turn. The callee must answer it.
+        on_end: called when the server ends the turn. The callee must answer it, or close it.
         principal: the client.
+        number: of the turn in its session, from 0.
+        begin: seconds of the stream before this turn.
+        paced: the turn is one of several in a stream, and where the server ends it depends on its
+            audio only. Then ready() must be awaited before audio(), and before stop().
     """
 
     def __init__(
@@ -156,9 +160,15 @@ class Turn:
         notify: Callable[[Event], None],
         on_end: Callable[[Turn, EndReason], None],
         principal: Principal,
+        number: int = 0,
+        begin: float = 0.0,
+        paced: bool = False,
     ) -> None:
+        self.number = number
+        self.begin = begin
         self._shared = shared
         self._is_file = shared.kind is DecodeKind.FILE
+        self._paced = paced
         self._sends_partials = partials != "off"
         self._warned = warned
         self._notify = notify
@@ -169,11 +179,14 @@ class Turn:
         self._last_speech: float | None = None  # time when the last speech arrived
         self._last_windows = self._clock()  # time when the last VAD windows arrived
         self._ended_at = self._last_windows  # time when the turn ended
-        self._speech_announced = False  # SpeechStarted has been sent
+        self.speech_announced = False  # SpeechStarted has been sent, and SpeechStopped has not
         self._transcript_started = False  # TranscriptStarted has been sent
         self._live_stream = LiveStream()
         self._event_loop_lag = shared.event_loop_lag
-        self._utterance = Utterance(shared.rules, guess_after=0)
+        self._utterance = Utterance(request.rules(shared.rules), guess_after=0, paced=paced)
+        self._held: list[float] = []  # probabilities of windows that the utterance has not taken
+        self._none_held = asyncio.Event()
+        self._none_held.set()
         self._audio_input = AudioInput(
             pcm,
             memory=shared.memory,
@@ -226,6 +239,16 @@ class Turn:
         return self._audio_input.recording.seconds
 
     @property
+    def has_begun(self) -> bool:
+        """True once there is speech; if only the client ends the turn, once there is audio."""
+        return self._utterance.has_speech or not (self._server_endpointing or not self.seconds)
+
+    @property
+    def speaking(self) -> bool:
+        """Whether the last audio was speech."""
+        return self._utterance.speaking
+
+    @property
     def read_delay(self) -> float:
         """Read-coalescing delay in seconds.
 
@@ -259,13 +282,14 @@ class Turn:
     @request.setter
     def request(self, request: Request) -> None:
         self._request = request
-        turns, sensitivity = self._shared.turns, request.vad_sensitivity
-        self._server_endpointing = turns.server_endpointing(sensitivity)
+        self._turns = request.endpointing or self._shared.turns
+        sensitivity = request.vad_sensitivity
+        self._server_endpointing = self._turns.server_endpointing(sensitivity)
         # A file has no guesses, but its segments are decoded as soon as a pause closes them.
         self._utterance.guess_after = (
             PAUSE if self._is_file else windows(self._shared.guess_after)
         )
-        self._utterance.endpointing = turns.endpointing(sensitivity)
+        self._utterance.endpointing = self._turns.endpointing(sensitivity)
 
     def audio(self, pcm: PcmFormat, data: bytes) -> None:
         """Take more audio.
@@ -285,6 +309,13 @@ class Turn:
         self._audio_input.feed(pcm, data)
         self._decodes.audio_arrived()
 
+    async def ready(self) -> None:
+        """Wait until more audio can be taken: the VAD has processed the audio so far, and no
+        decode is pending that decides whether the turn has ended in it.
+        """
+        await self._audio_input.heard()
+        await self._none_held.wait()
+
     def client_left(self) -> None:
         """Decode from now on only while the model is idle: the client may not read the answer."""
         self._decodes.client_left = True
@@ -302,6 +333,8 @@ class Turn:
         if self._classification is not None:
             self._classification.cancel()
         self._audio_input.close()
+        self._held.clear()
+        self._none_held.set()
 
     def stop(self) -> None:
         """End the audio of the turn.
@@ -311,11 +344,35 @@ class Turn:
             IllegalTransition: the turn is not LISTENING.
         """
         stopped = self._state.to(TurnState.STOPPED)
+        self._audio_input.stop()
+        self._stopped(stopped)
+
+    def cut(self, keep: float = 0.0) -> StreamRest:
+        """End the audio of the turn where the VAD is, and return what follows.
+
+        Args:
+            keep: seconds before that point that follow as well.
+
+        Raises:
+            IllegalTransition: the turn is not LISTENING.
+        """
+        stopped = self._state.to(TurnState.STOPPED)
+        end = self._utterance.samples - round(keep * SAMPLE_RATE)
+        rest = self._audio_input.cut(max(0, end))
+        self._stopped(stopped)
+        return rest
+
+    def resume(self, rest: StreamRest) -> None:
+        """Begin with what follows another turn. Call it before audio()."""
+        self._audio_input.resume(rest)
+
+    def _stopped(self, stopped: TurnState) -> None:
         self._event_loop_lag.stop(self)
         self._ended_at = self._clock()
-        self._audio_input.stop()
         self._decodes.stop()
         self._state = stopped
+        if self._paced:  # the next turn may begin before this one is answered
+            self._announce_silence()
 
     async def answer(self, why: EndReason) -> Answer:
         """Decode the missing segments and return the answer.
@@ -335,8 +392,7 @@ class Turn:
                 parts = action.segments
             else:
                 self._perform(action)
-        if self._speech_announced:
-            self._notify(SpeechStopped(self._utterance.speech_end))
+        self._announce_silence()
         self._partials.cancel()
         spoke = self._ended_at if self._last_speech is None else self._last_speech
         texts = await self._decodes.answer(parts, speech_ended=spoke)
@@ -345,7 +401,8 @@ class Turn:
         transcript = Transcript(self._partials.end(), language)
         record = self._record(why, parts, texts, transcript)
         self._shared.observe(record)
-        return Answer(transcript, timed_segments(parts, texts), record, self.request.context)
+        segments = timed_segments(parts, texts, self.begin)
+        return Answer(transcript, segments, record, self.request.context, self.number)
 
     def answered(self) -> None:
         """Notify the client that no more text follows. Call it after sending the answer.
@@ -355,23 +412,34 @@ class Turn:
         """
         self._state = self._state.to(TurnState.ANSWERED)
         if self._transcript_started:
-            self._notify(TranscriptStopped())
+            self._notify(TranscriptStopped(self.number))
 
     def _options(self) -> DecodeOptions:
         return self._shared.offer.accept(self.request, self._principal.name, self._warned)
 
     def _on_probabilities(self, probabilities: Probabilities) -> None:
-        utterance = self._utterance
-        if utterance.has_ended:
-            return  # the VAD was still processing audio when the turn ended
-        actions = utterance.feed(
-            probabilities.tolist(),
-            may_guess=not self._is_file and self._decodes.may_guess,
-            may_end=self._server_endpointing or self._live_stream.is_live,
-        )
+        self._held += probabilities.tolist()
+        self._take_windows()
+
+    def _take_windows(self) -> None:
+        """Pass to the utterance the windows that it takes now."""
+        utterance, before = self._utterance, self._utterance.samples
+        actions: list[Action] = []
+        if not utterance.has_ended:
+            actions = utterance.feed(
+                self._held,
+                may_guess=not self._is_file and self._decodes.may_guess,
+                may_end=self._server_endpointing or self._live_stream.is_live,
+            )
+        taken = utterance.samples - before
+        # Once the turn has ended, the VAD may still be processing audio.
+        self._held = [] if utterance.has_ended else self._held[taken // WINDOW :]
+        (self._none_held.clear if self._held else self._none_held.set)()
+        if not taken:
+            return
         now = self._clock()
         silent = utterance.samples / SAMPLE_RATE - utterance.speech_end
-        if silent * SAMPLE_RATE < len(probabilities) * WINDOW:
+        if silent * SAMPLE_RATE < taken:
             # The last speech is in the audio that arrived since the previous call.
             self._last_speech = max(self._last_windows, now - silent)
         self._last_windows = now
@@ -403,10 +471,15 @@ class Turn:
                 case Close(segment=segment):
                     self._decodes.close(segment)
                 case AnnounceSpeech(seconds=seconds) if self._server_endpointing:
-                    self._speech_announced = True
-                    self._notify(SpeechStarted(seconds))
+                    self.speech_announced = True
+                    self._notify(SpeechStarted(self.begin + seconds, self.number))
                 case EndTurn(reason=why):
                     self._on_end(self, why)
+
+    def _announce_silence(self) -> None:
+        if self.speech_announced:
+            self.speech_announced = False
+            self._notify(SpeechStopped(self.begin + self._utterance.speech_end, self.number))
 
     def _on_decoded(self, segment: Segment, text: Transcript | None) -> None:
         if not self._utterance.awaits(segment):
@@ -427,7 +500,7 @@ class Turn:
 
     def _text_may_end_turn(self) -> bool:
         """Return whether the end-of-turn class of a text sets the silence that ends the turn."""
-        return self._shared.turns.auto and not self._utterance.has_ended
+        return self._turns.auto and not self._utterance.has_ended
 
     async def _classify(
         self,
@@ -447,16 +520,18 @@ class Turn:
         self, segment: Segment, end_of_turn: EndOfTurn, *, provisional: bool = False
     ) -> None:
         self._perform(*self._utterance.decoded(segment, end_of_turn, provisional=provisional))
+        if self._held:
+            self._take_windows()
 
     def _send_partial(self, piece: str) -> None:
         if self._sends_partials:
             self._start_transcript(self._options().language)
-            self._notify(PartialText(piece))
+            self._notify(PartialText(piece, self.number))
 
     def _start_transcript(self, language: str | None) -> None:
         if not self._transcript_started and self._sends_partials:
             self._transcript_started = True
-            self._notify(TranscriptStarted(language, self.request.context))
+            self._notify(TranscriptStarted(language, self.request.context, self.number))
 
     def _record(
         self,

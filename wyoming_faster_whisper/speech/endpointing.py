@@ -91,6 +91,14 @@ class Endpointing:
         }
         return max(1, windows(seconds.get(end_of_turn) or self.min_silence))
 
+    def least_silence(self, speech: int) -> int:
+        """Return the smallest number of silent windows that may end a turn.
+
+        Args:
+            speech: as for silence_after().
+        """
+        return min(self.silence_after(each, speech) for each in EndOfTurn)
+
     @property
     def final_decode(self) -> int:
         """Silent windows after which the turn is decoded as final, even if other clients wait.
@@ -102,10 +110,11 @@ class Endpointing:
 
 @dataclass(frozen=True, slots=True)
 class TurnRules:
-    """Endpointing settings of the server; a request may override the sensitivity."""
+    """Endpointing settings of the server; a request may override the sensitivity, or all."""
 
     min_silence: float = 0.0  # seconds of silence that end a turn; 0 = only the client ends it
     auto: bool = False  # the end-of-turn class sets the length of the silence
+    incomplete: float = _INCOMPLETE  # seconds of silence after an unfinished sentence, with auto
     no_speech: float = 8.0  # seconds without speech that end a turn; 0 = never
     longest: float = 30.0  # longest command in seconds; 0 = no limit
     early_silence: float = (
@@ -143,6 +152,6 @@ class TurnRules:
                 min_silence=_UNSURE,
                 complete=_COMPLETE,
                 likely=_LIKELY,
-                incomplete=_INCOMPLETE,
+                incomplete=self.incomplete,
             )
         return rules

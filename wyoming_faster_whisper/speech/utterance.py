@@ -24,6 +24,10 @@ Where the server ends the turn (Endpointing), silence counts only after the spee
 been decoded. A segment that the hallucination check rejects as noise ends no turn, and a finished
 sentence may end it sooner than an unfinished one. If the speaker may just have begun again, the
 end is delayed until the VAD is certain.
+
+A paced utterance is one of several in a stream. Where a turn ends then depends on its audio only,
+not on how fast that arrives or is decoded: after a silence that may end the turn no more windows
+are taken until the text before it is known.
 """
 
 from __future__ import annotations
@@ -125,15 +129,22 @@ class Utterance:
         guess_after: windows of silence after speech that start a guess; 0 = never guess. May be
             changed at any time.
         endpointing: when the server ends the turn; default never. May be changed at any time.
+        paced: wait for the text before a silence that may end the turn.
     """
 
     def __init__(
-        self, rules: SpeechRules, *, guess_after: int, endpointing: Endpointing | None = None
+        self,
+        rules: SpeechRules,
+        *,
+        guess_after: int,
+        endpointing: Endpointing | None = None,
+        paced: bool = False,
     ) -> None:
         self.phase = UtterancePhase.LISTENING
         self.endpointing = endpointing or Endpointing()
         self.dropped_guesses = 0  # guesses dropped so far
         self._rules = rules
+        self._paced = paced
         self._hysteresis = Hysteresis(rules.threshold, PAUSE)  # as in segments()
         self.guess_after = guess_after
         self._min_speech = max(1, windows(rules.min_speech))  # windows of speech in total
@@ -166,6 +177,17 @@ class Utterance:
         return self.phase in (UtterancePhase.ENDED, UtterancePhase.FINALIZED)
 
     @property
+    def holds(self) -> bool:
+        """True while a paced utterance takes no windows, until decoded()."""
+        waits = self._final_begun and self._end_of_turn is None
+        return self._paced and waits and self.phase is UtterancePhase.GUESSING
+
+    @property
+    def has_speech(self) -> bool:
+        """Whether there was enough speech so far, other than noise."""
+        return self._speech_windows >= self._min_speech
+
+    @property
     def samples(self) -> int:
         """Number of samples that the VAD has processed; constant once the turn is over."""
         return len(self._probabilities) * WINDOW
@@ -196,7 +218,8 @@ class Utterance:
             may_end: whether silence may end the turn now.
 
         Returns:
-            The actions to perform. If a window ends the turn, those after it are ignored.
+            The actions to perform. If a window ends the turn, or makes holds true, those after
+            it are not taken; samples tells how many were.
 
         Raises:
             IllegalTransition: the turn has ended.
@@ -207,7 +230,7 @@ class Utterance:
         self._may_guess = may_guess
         actions: list[Action] = []
         for probability in probabilities:
-            if self.phase is UtterancePhase.ENDED:
+            if self.phase is UtterancePhase.ENDED or self.holds:
                 break
             self._probabilities.append(probability)
             if self._hysteresis.feed(probability):
@@ -302,10 +325,7 @@ class Utterance:
         if self._speech_start is None:
             return []
         self._silent_windows += 1
-        final_due = (
-            self.endpointing.min_silence and self._silent_windows >= self.endpointing.final_decode
-        )
-        if final_due and self._may_end and not self._final_begun:
+        if self._final_due() and self._may_end and not self._final_begun:
             # The final decode begins here, with or without a guess before it.
             self._final_begun = True
             return self._begin_decodes(guess=False)
@@ -331,6 +351,14 @@ class Utterance:
         ) or 0 < self._close_after <= self._silent_windows:
             actions += self._begin_decodes(guess=True)
         return [*actions, *self._close_if_due()]
+
+    def _final_due(self) -> bool:
+        ending = self.endpointing
+        if not ending.min_silence:
+            return False
+        if self._paced:
+            return self._silent_windows >= ending.least_silence(self._speech_windows)
+        return self._silent_windows >= ending.final_decode
 
     def _drop_outgrown(self, parts: list[Segment]) -> list[Action]:
         """Drop the provisional guess if its segment has grown enough for another decode."""
@@ -388,7 +416,7 @@ class Utterance:
         ending, heard = self.endpointing, len(self._probabilities)
         if self.has_ended:
             return None
-        if self._speech_windows < self._min_speech:
+        if not self.has_speech:
             timed_out = ending.no_speech and heard >= windows(ending.no_speech)
             return EndReason.NO_SPEECH if timed_out and not self.speaking else None
         assert self._speech_start is not None

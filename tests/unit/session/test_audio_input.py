@@ -243,3 +243,50 @@ async def test_closing_frees_the_recording_and_ends_the_vad() -> None:
         assert (listener.memory.used, len(listener.recorded)) == (0, 0)
     # The task group has ended, although the model never came.
     assert listener.windows == 0
+
+
+# One utterance ends in the middle of a stream, and another one goes on.
+
+
+@pytest.mark.parametrize("at", [0, 1, WINDOW, 7_000, 15_999])
+@pytest.mark.parametrize("pcm", [HOME, PcmFormat(24_000), WIDE], ids=str)
+async def test_a_stream_that_is_cut_goes_on_without_a_seam(pcm: PcmFormat, at: int) -> None:
+    data = np.random.default_rng(3).bytes(2 * pcm.rate * pcm.frame_bytes)
+    middle = len(data) // 2 + 1  # in the middle of a frame
+    async with listening(pcm) as whole, listening(pcm) as first, listening(pcm) as second:
+        whole.feed(data, pcm)
+        whole.input.stop()
+        first.feed(data[:middle], pcm)
+        await first.input.heard()
+        at = min(at, len(first.recorded))
+        second.input.resume(first.input.cut(at))
+        second.feed(data[middle:], pcm)
+        second.input.stop()
+        assert len(first.recorded) == at
+        joined_again = joined(first.recorded, second.recorded)
+        np.testing.assert_array_equal(joined_again, whole.recorded)
+        await second.input.drain()
+        assert second.windows == -(-len(second.recorded) // WINDOW)
+
+
+async def test_the_memory_of_a_cut_recording_is_freed_with_both_parts() -> None:
+    memory = AudioMemory()
+    async with listening(memory=memory) as first, listening(memory=memory) as second:
+        first.feed(pcm16(tone(1.0)))
+        second.input.resume(first.input.cut(10_000))
+        assert memory.used == 32_000
+        first.input.close()
+        assert memory.used == 2 * 6_000
+        second.input.close()
+        assert memory.used == 0
+
+
+async def test_audio_is_cut_while_the_vad_still_loads() -> None:
+    async with listening(loaded=False) as first, listening() as second:
+        first.feed(pcm16(tone(1.0)))
+        second.input.resume(first.input.cut(0))
+        await second.input.heard()
+        assert (first.windows, second.windows) == (0, 31)
+        first.loaded.set()
+        await first.input.drain()
+        assert first.windows == 0

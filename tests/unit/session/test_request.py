@@ -12,6 +12,8 @@ from wyoming_faster_whisper.engine.recognizer import Capabilities, ServedModel
 from wyoming_faster_whisper.engine.remote.protocol import RELAYED
 from wyoming_faster_whisper.models.languages import ENGLISH, MULTILINGUAL
 from wyoming_faster_whisper.session.request import LONGEST_PROMPT, MOST_NAMES, Offer, Request
+from wyoming_faster_whisper.speech.endpointing import TurnRules
+from wyoming_faster_whisper.speech.segmenter import SpeechRules
 
 BASE = ServedModel("base", MULTILINGUAL)
 TINY_EN = ServedModel("tiny.en", ENGLISH)
@@ -223,7 +225,14 @@ def test_candidate_languages_select_a_model_that_supports_most_of_them() -> None
 
 
 @pytest.mark.parametrize(
-    "wish", [{"language": "de"}, {"hotwords": ("Nanit",)}, {"context": {"id": 1}}, {}]
+    "wish",
+    [
+        {"language": "de"},
+        {"hotwords": ("Nanit",)},
+        {"context": {"id": 1}},
+        {"endpointing": TurnRules(), "vad_threshold": 0.3, "vad_pad": 1.0, "partials": "on"},
+        {},
+    ],
 )
 def test_a_request_that_an_upstream_server_can_be_told_is_relayable(wish: dict[str, Any]) -> None:
     assert Request(**wish).relayable
@@ -243,3 +252,10 @@ def test_a_request_that_an_upstream_server_can_be_told_is_relayable(wish: dict[s
 )
 def test_any_other_request_is_served_here(wish: dict[str, Any]) -> None:
     assert not Request(**wish).relayable
+
+
+def test_a_request_changes_what_counts_as_speech() -> None:
+    server = SpeechRules(threshold=0.4, pad=0.4)
+    assert Request().rules(server) == server
+    assert Request(vad_threshold=0.7, vad_pad=1.0).rules(server) == SpeechRules(0.7, pad=1.0)
+    assert Request(vad_pad=0.1).rules(server).pad == 0.4

@@ -334,6 +334,18 @@ def test_a_request_sets_how_much_silence_ends_its_turn(sensitivity: str, seconds
     assert said.answers[0][0] == pytest.approx(1.0 + seconds, abs=0.06)
 
 
+@pytest.mark.parametrize("server", [TurnRules(), FIXED, AUTO], ids=["off", "fixed", "auto"])
+def test_the_endpointing_of_a_request_replaces_that_of_the_server(server: TurnRules) -> None:
+    samples = joined(tone(1.0), silence(3.0))
+    request = Request(endpointing=TurnRules(min_silence=1.0))
+    said, _ = played(samples, seconds=0.01, turns=server, requests=[(0.0, request)])
+    assert said.answers[0][0] == pytest.approx(2.0, abs=0.06)
+    by_client = Request(endpointing=TurnRules())
+    said, _ = played(samples, seconds=0.01, turns=server, requests=[(0.0, by_client)])
+    assert said.records[0].ended == "audio-stop"
+    assert said.events == []
+
+
 def test_a_turn_without_endpointing_is_ended_by_the_client() -> None:
     samples = joined(tone(1.0), silence(1.5))
     said, _ = played(samples)

@@ -276,5 +276,14 @@ def test_auto_ends_a_turn_sooner_the_more_complete_it_is() -> None:
     assert (rules.no_speech, rules.longest, rules.within) == (6.0, 20.0, 0.0)
 
 
+def test_the_silence_after_an_unfinished_sentence_can_be_set() -> None:
+    assert TurnRules(auto=True, incomplete=8.0).endpointing(None).incomplete == 8.0
+
+
+def test_the_least_silence_is_that_of_the_class_that_needs_the_fewest() -> None:
+    assert TurnRules(auto=True).endpointing(None).least_silence(100) == windows(0.32)
+    assert TurnRules(min_silence=0.5).endpointing(None).least_silence(100) == windows(0.5)
+
+
 def test_some_silence_is_always_needed() -> None:
     assert Endpointing(min_silence=0.001).silence_after(EndOfTurn.UNSURE, 100) == 1

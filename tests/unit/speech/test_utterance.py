@@ -7,7 +7,7 @@ from itertools import pairwise
 import pytest
 
 from wyoming_faster_whisper.errors import IllegalTransition
-from wyoming_faster_whisper.speech.endpointing import EndOfTurn, Endpointing
+from wyoming_faster_whisper.speech.endpointing import EndOfTurn, Endpointing, EndReason
 from wyoming_faster_whisper.speech.hysteresis import WINDOW, windows
 from wyoming_faster_whisper.speech.segmenter import LONGEST, SpeechRules
 from wyoming_faster_whisper.speech.utterance import (
@@ -16,6 +16,7 @@ from wyoming_faster_whisper.speech.utterance import (
     Close,
     Decode,
     Drop,
+    EndTurn,
     Finalize,
     Utterance,
     UtterancePhase,
@@ -427,3 +428,76 @@ def test_the_result_of_an_earlier_segment_does_not_end_the_turn() -> None:
     assert first != second
     assert listener.read(first, EndOfTurn.COMPLETE) == []
     assert listener.utterance.phase is UtterancePhase.GUESSING
+
+
+# A paced utterance: where the turn ends depends on the audio only.
+
+FIXED = Endpointing(min_silence=0.5)
+AUTO = Endpointing(min_silence=1.12, complete=0.32, likely=0.8, incomplete=1.4)
+
+
+def ended(actions: list[Action]) -> list[EndReason]:
+    return [action.reason for action in actions if isinstance(action, EndTurn)]
+
+
+def heard(ending: Endpointing, probabilities: list[float], text: EndOfTurn) -> int:
+    """Feed a paced utterance; return the number of windows in its turn.
+
+    Args:
+        text: class of the text, which is known only once no more windows are taken.
+    """
+    utterance = Utterance(SpeechRules(), guess_after=PAUSE, endpointing=ending, paced=True)
+    left, last = probabilities, None
+    while left and not utterance.has_ended:
+        before = utterance.samples // WINDOW
+        actions = utterance.feed(left, may_guess=True)
+        left = left[utterance.samples // WINDOW - before :]
+        decodes = [each for each in actions if isinstance(each, Decode)]
+        last = decodes[-1] if decodes else last
+        if utterance.holds:
+            assert last is not None
+            utterance.decoded(last.segment, text)
+    return utterance.samples // WINDOW
+
+
+def test_a_paced_utterance_takes_no_windows_until_the_text_before_a_silence_is_known() -> None:
+    utterance = Utterance(SpeechRules(), guess_after=PAUSE, endpointing=FIXED, paced=True)
+    actions = utterance.feed([0.9] * 30 + [0.0] * 30 + [0.9] * 30, may_guess=True)
+    assert utterance.holds
+    assert utterance.samples == (30 + windows(0.5)) * WINDOW
+    assert utterance.feed([0.0], may_guess=True) == []
+    decode = next(each for each in actions if isinstance(each, Decode))
+    assert ended(utterance.decoded(decode.segment, EndOfTurn.UNSURE)) == [EndReason.SILENCE]
+    assert not utterance.holds
+
+
+@pytest.mark.parametrize(
+    ("text", "seconds"),
+    [
+        (EndOfTurn.COMPLETE, 0.32),
+        (EndOfTurn.LIKELY, 0.8),
+        (EndOfTurn.UNSURE, 1.12),
+        (EndOfTurn.INCOMPLETE, 1.4),
+    ],
+)
+def test_the_silence_that_ends_a_paced_turn_follows_its_text(
+    text: EndOfTurn, seconds: float
+) -> None:
+    assert heard(AUTO, [0.9] * 30 + [0.0] * 100, text) == 30 + windows(seconds)
+
+
+def test_speech_after_a_shorter_silence_belongs_to_the_same_paced_turn() -> None:
+    paused = [0.9] * 30 + [0.0] * 20 + [0.9] * 30
+    assert heard(AUTO, paused + [0.0] * 100, EndOfTurn.UNSURE) == len(paused) + windows(1.12)
+
+
+def test_noise_releases_a_paced_utterance_and_does_not_end_its_turn() -> None:
+    noise = [0.9] * 30 + [0.0] * 40
+    assert heard(FIXED, noise + [0.0] * 100, EndOfTurn.NO_SPEECH) == len(noise) + 100
+
+
+def test_a_paced_utterance_that_the_client_ends_never_waits() -> None:
+    utterance = Utterance(SpeechRules(), guess_after=PAUSE, paced=True)
+    utterance.feed([0.9] * 30 + [0.0] * 200 + [0.9] * 30, may_guess=True)
+    assert utterance.samples == 260 * WINDOW
+    assert not utterance.holds

@@ -284,6 +284,8 @@ def _wyoming(event: events.Event) -> Event:
             return Transcript(
                 transcript.text, context=context, language=transcript.language
             ).event()
+        case events.TurnEnded() | events.AnswerFailed():
+            raise AssertionError(f"{event} comes only in a continuous session")
 
 
 def _pcm(event: Event) -> PcmFormat:
