@@ -111,6 +111,7 @@ PURE = [
     "models.languages",
     "models.names",
     "principal",
+    "session.captions",
     "session.events",
     "session.record",
     "session.request",
