@@ -44,7 +44,7 @@ class TimedSegment:
 
         As in openai/whisper: utils.py, compression_ratio().
         """
-        data = self.text.encode()
+        data = self.text.encode(errors="replace")  # lone surrogates from an upstream server
         return len(data) / len(zlib.compress(data))
 
 

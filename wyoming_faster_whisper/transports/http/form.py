@@ -42,6 +42,7 @@ class ResponseFormat(StrEnum):
 
 
 _JSON_FORMATS = (ResponseFormat.JSON, ResponseFormat.VERBOSE_JSON)
+_SUBTITLES = (ResponseFormat.SRT, ResponseFormat.VTT, ResponseFormat.TSV)
 
 
 class Task(StrEnum):
@@ -97,6 +98,11 @@ class TranscriptionForm:
             Granularity.SEGMENT in self.granularities
             or self.response_format is ResponseFormat.VERBOSE_JSON
         )
+
+    @property
+    def needs_word_times(self) -> bool:
+        """True if the answer needs the times of words: segments and cues are cut at words."""
+        return self.gives_words or self.gives_segments or self.response_format in _SUBTITLES
 
 
 def parse_form(fields: Sequence[tuple[str, str]], *, task: Task) -> TranscriptionForm:

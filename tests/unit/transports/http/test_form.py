@@ -131,6 +131,14 @@ def test_verbose_json_gives_segments_and_words_only_on_request() -> None:
     assert not form().gives_segments
 
 
+def test_subtitles_segments_and_words_need_the_times_of_words() -> None:
+    for name in ("srt", "vtt", "tsv", "verbose_json"):
+        assert form(("response_format", name)).needs_word_times
+    assert form(("timestamp_granularities", "segment")).needs_word_times
+    assert not form().needs_word_times
+    assert not form(("response_format", "text")).needs_word_times
+
+
 @pytest.mark.parametrize(
     ("value", "expected"),
     [("true", True), ("True", True), ("1", True), ("false", False), ("0", False)],
