@@ -2,7 +2,7 @@
 
 One client sends commands, alone and then while other clients, each with its own address, send
 long files one after the other, as fast as the server reads them. Only this server is measured.
-Prints a table; progress goes to stderr.
+--over http sends the files to the HTTP API. Prints a table; progress goes to stderr.
 """
 
 import argparse
@@ -16,9 +16,9 @@ from .load import say
 from .speech.pauses import room
 from .support.arguments import RECORDINGS, SERVERS, add, headline, parser, servers
 from .support.clips import TEST_CLIPS, Clip, load
-from .support.competition import busy_cores, long_files, send_file
+from .support.competition import SENDERS, SendFile, busy_cores, long_files
 from .support.report import Target, against, align, percentile, progress, write_json
-from .support.servers import Server, this_python
+from .support.servers import Server, free_port, this_python
 
 SETTLE = 5.0  # seconds from the first file to the first command beside it
 MOST = 1.5  # target for the p95 beside files, relative to the p95 alone
@@ -66,6 +66,9 @@ def parse_arguments() -> argparse.Namespace:
         "--files", type=int, default=4, metavar="N", help="clients that send long files"
     )
     flags.add_argument(
+        "--over", choices=list(SENDERS), default="wyoming", help="how the files are sent"
+    )
+    flags.add_argument(
         "--seconds", type=float, default=3600.0, help="length of each file (default: an hour)"
     )
     flags.add_argument(
@@ -82,7 +85,18 @@ async def run(clips: Sequence[Clip], arguments: argparse.Namespace) -> BesideFil
     [options] = servers(arguments).values()
     longest = f"--max-audio-seconds={arguments.seconds + 60:g}"
     memory = f"--max-audio-memory={100 + round(arguments.files * arguments.seconds * 0.04)}"
-    options = replace(options, extra=(longest, memory, *options.extra))
+    http = free_port()
+    over_http = (
+        f"--http-port={http}",
+        f"--max-upload={10 + round(arguments.seconds * 0.04)}",
+        f"--max-file-seconds={arguments.seconds + 60:g}",
+    )
+    options = replace(options, extra=(longest, memory, *over_http, *options.extra))
+    send = SENDERS[arguments.over]
+
+    def files_port(server: Server) -> int:
+        return http if arguments.over == "http" else server.port
+
     file = b"".join(clip.audio + room(clip, 0.5) for clip in clips)
 
     async def commands(
@@ -100,7 +114,7 @@ async def run(clips: Sequence[Clip], arguments: argparse.Namespace) -> BesideFil
         await say(server, clips[0])  # waits for the model
         at_once_alone = await commands(server, "alone", everything[:half], paced=False)
         paced_alone = await commands(server, "alone", everything[:half], paced=True)
-        with long_files(server.port, file, arguments.seconds, arguments.files):
+        with long_files(send, files_port(server), file, arguments.seconds, arguments.files):
             await asyncio.sleep(SETTLE)
             at_once = await commands(server, "beside files", everything, paced=False)
             paced = await commands(server, "beside files", everything, paced=True)
@@ -111,7 +125,9 @@ async def run(clips: Sequence[Clip], arguments: argparse.Namespace) -> BesideFil
         at_once_alone += await commands(server, "alone", everything[half:], paced=False)
         paced_alone += await commands(server, "alone", everything[half:], paced=True)
         progress("files alone")
-        throughput = await files_alone(server, file, arguments.short_seconds, arguments.files)
+        throughput = await files_alone(
+            send, files_port(server), file, arguments.short_seconds, arguments.files
+        )
         progress("")
     phases = [at_once_alone, at_once, paced_alone, paced]
     waits = [[wait for wait in phase if wait is not None] for phase in phases]
@@ -119,14 +135,13 @@ async def run(clips: Sequence[Clip], arguments: argparse.Namespace) -> BesideFil
     return BesideFiles(waits[0], waits[1], waits[2], waits[3], lost, throughput)
 
 
-async def files_alone(server: Server, audio: bytes, seconds: float, count: int) -> float:
+async def files_alone(
+    send: SendFile, port: int, audio: bytes, seconds: float, count: int
+) -> float:
     """Send some files at the same time; return the seconds of audio transcribed per second."""
     began = time.perf_counter()
     await asyncio.gather(
-        *(
-            send_file(server.port, f"127.0.0.{2 + number}", audio, seconds)
-            for number in range(count)
-        )
+        *(send(port, f"127.0.0.{2 + number}", audio, seconds) for number in range(count))
     )
     return count * seconds / (time.perf_counter() - began)
 

@@ -6,7 +6,7 @@ The processes are separate so that they do not delay the clock of the measuremen
 import asyncio
 import contextlib
 import multiprocessing
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Coroutine, Iterator
 from typing import Any
 
 from wyoming.asr import Transcribe
@@ -14,6 +14,9 @@ from wyoming.audio import AudioChunk, AudioStart, AudioStop
 from wyoming.event import async_read_event, async_write_event
 
 from .clips import SAMPLE_RATE, WIDTH
+from .uploads import transcribe, wav
+
+SendFile = Callable[[int, str, bytes, float], Coroutine[Any, Any, None]]
 
 _CHUNK = SAMPLE_RATE // 10 * WIDTH  # bytes, 0.1 s
 
@@ -26,16 +29,19 @@ def busy_cores(count: int) -> Iterator[None]:
 
 
 @contextlib.contextmanager
-def long_files(port: int, audio: bytes, seconds: float, count: int) -> Iterator[None]:
+def long_files(
+    send: SendFile, port: int, audio: bytes, seconds: float, count: int
+) -> Iterator[None]:
     """Send long files to a local server all the time, as fast as it reads them.
 
     Args:
+        send: sends one of them.
         port: TCP port on 127.0.0.1.
         audio: PCM, 16-bit, 16 kHz, mono; repeated until a file has its length.
         seconds: length of a file.
         count: number of clients, each with an address of its own: 127.0.0.2, 127.0.0.3, ...
     """
-    clients = [(port, f"127.0.0.{2 + number}", audio, seconds) for number in range(count)]
+    clients = [(send, port, f"127.0.0.{2 + number}", audio, seconds) for number in range(count)]
     with _processes(_send_files, clients):
         yield
 
@@ -62,9 +68,20 @@ def _spin() -> None:
         pass
 
 
-def _send_files(port: int, address: str, audio: bytes, seconds: float) -> None:
+def _send_files(send: SendFile, port: int, address: str, audio: bytes, seconds: float) -> None:
     while True:
-        asyncio.run(send_file(port, address, audio, seconds))
+        asyncio.run(send(port, address, audio, seconds))
+
+
+async def upload_file(port: int, address: str, audio: bytes, seconds: float) -> None:
+    """Upload one file to the HTTP API, and wait for its text; the same as send_file().
+
+    Raises:
+        OSError: the server closed the connection, or answered with an error.
+    """
+    size = round(seconds * SAMPLE_RATE) * WIDTH
+    file = wav((audio * (size // len(audio) + 1))[:size])
+    await asyncio.to_thread(transcribe, port, file, address=address, language="en")
 
 
 async def send_file(port: int, address: str, audio: bytes, seconds: float) -> None:
@@ -93,3 +110,7 @@ async def send_file(port: int, address: str, audio: bytes, seconds: float) -> No
             if event.type == "error":
                 raise EOFError(str(event.data))
     raise EOFError("the server closed the connection")
+
+
+SENDERS: dict[str, SendFile] = {"wyoming": send_file, "http": upload_file}
+"""How files are sent, by protocol."""

@@ -91,7 +91,7 @@ class Server:
     """A server process for the length of an `async with`; it listens once entered."""
 
     def __init__(self, python: Path, options: Options) -> None:
-        self.port = _free_port()
+        self.port = free_port()
         self.launched = 0.0  # seconds, monotonic
         self.listening_after = 0.0  # seconds from launch until a connection was accepted
         self._python = python
@@ -233,7 +233,7 @@ def _environment(tree: Path | None) -> dict[str, str]:
     return ours | {"HF_HUB_OFFLINE": "1"} | first
 
 
-def _free_port() -> int:
+def free_port() -> int:
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port: int = probe.getsockname()[1]
