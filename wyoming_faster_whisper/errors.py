@@ -23,6 +23,7 @@ The message says what was received, what is supported, and the option if there i
 from __future__ import annotations
 
 import os
+from typing import Any
 
 
 class IllegalTransition(RuntimeError):
@@ -99,6 +100,14 @@ class SettingError(ServerError):
     """An option has a value that the server cannot use."""
 
     code = "setting"
+
+
+def first_of(group: BaseExceptionGroup[Any]) -> BaseException:
+    """Return the first error of a group, however deep it is nested."""
+    error: BaseException = group
+    while isinstance(error, BaseExceptionGroup):
+        error = error.exceptions[0]
+    return error
 
 
 def printable(text: object, limit: int = 80) -> str:

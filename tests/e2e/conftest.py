@@ -48,7 +48,7 @@ async def serve(tmp_path: Path) -> AsyncIterator[Serve]:
         ) -> Server:
             given = {"uri": "tcp://127.0.0.1:0", "model": "base", **options}
             flags = [
-                f"--{name.replace('_', '-')}={one}"
+                f"--{name.replace('_', '-')}" + ("" if one is True else f"={one}")
                 for name, value in given.items()
                 for one in (value if isinstance(value, list) else [value])
             ]

@@ -90,7 +90,7 @@ async def test_a_client_outside_the_allowed_networks_gets_no_http_answer(
     own = await asyncio.to_thread(own_address)
     options: dict[str, Any] = {f"{endpoint}_port": 0, f"{endpoint}_host": "0.0.0.0"}
     server = await serve(allow="203.0.113.0/24", **options)
-    url = server.service.web_url if endpoint == "web" else server.service.metrics_url
+    url = server.service.http_url if endpoint == "web" else server.service.metrics_url
     port = urlsplit(str(url)).port
     for host, answered in (("127.0.0.1", True), (own, False)):
         async with peer(f"tcp://{host}:{port}") as client:
@@ -143,9 +143,9 @@ async def test_the_page_is_served_with_the_same_certificate(
     server = await serve(
         tls_cert=certificates / "server.pem",
         tls_key=certificates / "server.key",
-        web_port=0,
+        http_port=0,
     )
-    assert str(server.service.web_url).startswith("https://")
+    assert str(server.service.http_url).startswith("https://")
     tls = await asyncio.to_thread(client_context, str(certificates / "ca.pem"))
     async with browser(server, tls=tls) as client:
         await client.say(tone(1.0))

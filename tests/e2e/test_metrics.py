@@ -60,7 +60,7 @@ async def test_an_utterance_is_counted(serve: Serve) -> None:
 
 
 async def test_a_browser_is_counted_as_a_web_session(serve: Serve) -> None:
-    server = await serve(metrics_port=0, web_port=0)
+    server = await serve(metrics_port=0, http_port=0)
     async with browser(server) as client:
         await client.say(tone(1.0))
         await client.final()

@@ -30,7 +30,7 @@ async def page(tmp_path: Path) -> AsyncIterator[Page]:
 
 async def test_escape_discards_the_utterance(serve: Serve, page: Page) -> None:
     engine = FakeEngine()
-    server = await serve(engine, web_port=0, partials="off")
+    server = await serve(engine, http_port=0, partials="off")
     await page.open(f"http://{address(server)}")
     await page.press("Enter")
     await page.until(LISTENING)
@@ -44,7 +44,7 @@ async def test_escape_discards_the_utterance(serve: Serve, page: Page) -> None:
 async def test_a_page_opened_from_another_machine_explains_the_missing_microphone(
     serve: Serve, page: Page
 ) -> None:
-    server = await serve(web_port=0, web_names=ELSEWHERE)
+    server = await serve(http_port=0, http_names=ELSEWHERE)
     port = address(server).rpartition(":")[2]
     await page.open(f"http://{ELSEWHERE}:{port}")
     await page.until(PROBLEM)
@@ -57,7 +57,7 @@ async def test_a_page_opened_from_another_machine_explains_the_missing_microphon
 async def test_a_server_error_is_shown_and_the_next_utterance_works(
     serve: Serve, page: Page
 ) -> None:
-    server = await serve(web_port=0, max_connections=1)
+    server = await serve(http_port=0, max_connections=1)
     await page.open(f"http://{address(server)}")
     async with browser(server) as other:
         await other.start()

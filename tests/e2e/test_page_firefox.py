@@ -23,7 +23,7 @@ async def page(tmp_path: Path) -> AsyncIterator[Page]:
 
 
 async def test_speech_in_firefox_is_transcribed(serve: Serve, page: Page) -> None:
-    server = await serve(web_port=0)
+    server = await serve(http_port=0)
     await page.open(f"http://{address(server)}")
     for _ in range(2):
         await page.click("#speak")

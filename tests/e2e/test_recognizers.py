@@ -78,7 +78,7 @@ async def test_info_describes_what_serves(serve_toy: Serve) -> None:
 
 
 async def test_it_answers_the_page(serve_toy: Serve) -> None:
-    async with serve_toy("--language=en", "--web-port=0") as server:
+    async with serve_toy("--language=en", "--http-port=0") as server:
         about = (await get(address(server), "/about")).text
         assert '"model":"loudness","languages":["en","de"],"streams":false' in about
         async with browser(server) as page:
@@ -87,7 +87,7 @@ async def test_it_answers_the_page(serve_toy: Serve) -> None:
 
 
 async def test_its_guess_in_a_pause_is_the_answer(serve_toy: Serve) -> None:
-    async with serve_toy("--language=en", "--web-port=0") as server, browser(server) as page:
+    async with serve_toy("--language=en", "--http-port=0") as server, browser(server) as page:
         await until(lambda: server.service.statistics().worker.ready)
         await page.start()
         await page.hear(np.concatenate([SHOUT, silence(0.5)]))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from typing import Any
 
 import pytest
 
@@ -16,7 +17,7 @@ from .conftest import Serve
 HERE, THERE = "decoded here", "decoded there"
 
 
-def engine(text: str, **more: bool) -> FakeEngine:
+def engine(text: str, **more: Any) -> FakeEngine:
     return FakeEngine(lambda _: text, **more)
 
 

@@ -24,7 +24,7 @@ from .test_lifecycle import stopping
 
 
 async def test_the_page_and_its_files_are_served(serve: Serve) -> None:
-    where = address(await serve(web_port=0))
+    where = address(await serve(http_port=0))
     page = await get(where, "/")
     assert page.status == 200
     for name in ("page.js", "page.css", "icon.svg"):
@@ -35,7 +35,7 @@ async def test_the_page_and_its_files_are_served(serve: Serve) -> None:
 
 
 async def test_the_page_loads_nothing_from_other_origins(serve: Serve) -> None:
-    where = address(await serve(web_port=0))
+    where = address(await serve(http_port=0))
     page = await get(where, "/")
     assert "default-src 'none'" in page.headers["content-security-policy"]
     assert f"connect-src 'self' ws://{where} " in page.headers["content-security-policy"]
@@ -43,11 +43,11 @@ async def test_the_page_loads_nothing_from_other_origins(serve: Serve) -> None:
 
 
 async def test_the_page_is_off_by_default(serve: Serve) -> None:
-    assert (await serve()).service.web_url is None
+    assert (await serve()).service.http_url is None
 
 
 async def test_the_page_can_query_the_model_and_its_languages(serve: Serve) -> None:
-    server = await serve(web_port=0)
+    server = await serve(http_port=0)
     await server.serves()
     about = json.loads((await get(address(server), "/about")).text)
     assert about["model"] == "base"
@@ -59,15 +59,15 @@ async def test_the_page_can_query_the_model_and_its_languages(serve: Serve) -> N
 async def test_an_unknown_host_name_is_refused(
     serve: Serve, caplog: pytest.LogCaptureFixture
 ) -> None:
-    where = address(await serve(web_port=0))
+    where = address(await serve(http_port=0))
     refused = await get(where, "/", host="evil.example")
     assert (refused.status, refused.headers["connection"]) == (403, "close")
-    assert "--web-names" in refused.text
+    assert "--http-names" in refused.text
     assert any("evil.example" in line for line in warnings(caplog))
 
 
 async def test_a_host_name_given_by_the_operator_is_accepted(serve: Serve) -> None:
-    where = address(await serve(web_port=0, web_names="stt.example.org"))
+    where = address(await serve(http_port=0, http_names="stt.example.org"))
     assert (await get(where, "/", host="stt.example.org")).status == 200
 
 
@@ -75,7 +75,7 @@ async def test_a_host_name_given_by_the_operator_is_accepted(serve: Serve) -> No
 async def test_a_page_of_another_origin_may_not_connect(
     serve: Serve, origin: str, caplog: pytest.LogCaptureFixture
 ) -> None:
-    server = await serve(web_port=0)
+    server = await serve(http_port=0)
     with pytest.raises(InvalidStatus) as refused:
         async with browser(server, origin=origin):
             pass
@@ -87,20 +87,20 @@ async def test_a_page_of_another_origin_may_not_connect(
 
 @pytest.mark.parametrize("rate", [16_000, 44_100, 48_000])
 async def test_speech_in_the_browser_is_transcribed(serve: Serve, rate: int) -> None:
-    async with browser(await serve(web_port=0)) as client:
+    async with browser(await serve(http_port=0)) as client:
         await client.say(tone(1.0, rate=rate), rate=rate)
         assert await client.final() == "1.0 seconds"
 
 
 async def test_several_utterances_on_one_connection_are_answered(serve: Serve) -> None:
-    async with browser(await serve(web_port=0)) as client:
+    async with browser(await serve(http_port=0)) as client:
         for seconds in (1.0, 2.0):
             await client.say(tone(seconds))
             assert await client.final() == f"{seconds} seconds"
 
 
 async def test_partial_text_comes_before_the_answer_and_grows_into_it(serve: Serve) -> None:
-    async with browser(await serve(web_port=0)) as client:
+    async with browser(await serve(http_port=0)) as client:
         for _ in range(2):
             await client.say(np.concatenate([tone(1.0), silence(2.5), tone(1.0)]))
             texts = []
@@ -113,7 +113,7 @@ async def test_partial_text_comes_before_the_answer_and_grows_into_it(serve: Ser
 
 async def test_the_browser_chooses_the_language(serve: Serve) -> None:
     engine = FakeEngine()
-    async with browser(await serve(engine, web_port=0)) as client:
+    async with browser(await serve(engine, http_port=0)) as client:
         await client.say(tone(1.0), language="de")
         await client.final()
     assert engine.decoded[-1].options.language == "de"
@@ -136,7 +136,7 @@ async def test_the_browser_chooses_the_language(serve: Serve) -> None:
 async def test_a_malformed_message_is_answered_with_an_error(
     serve: Serve, message: str | bytes, code: str, says: str, caplog: pytest.LogCaptureFixture
 ) -> None:
-    server = await serve(web_port=0)
+    server = await serve(http_port=0)
     async with browser(server) as client:
         await client.connection.send(message)
         told, sentence, closed = await client.error()
@@ -147,7 +147,7 @@ async def test_a_malformed_message_is_answered_with_an_error(
 
 
 async def test_a_message_over_the_limit_ends_the_connection(serve: Serve) -> None:
-    server = await serve(web_port=0)
+    server = await serve(http_port=0)
     async with browser(server) as client:
         await client.start()
         await client.connection.send(bytes(2 * 1024 * 1024))
@@ -156,29 +156,29 @@ async def test_a_message_over_the_limit_ends_the_connection(serve: Serve) -> Non
 
 
 async def test_input_that_is_not_http_is_refused(serve: Serve) -> None:
-    server = await serve(web_port=0)
+    server = await serve(http_port=0)
     async with peer(f"tcp://{address(server)}") as stranger:
-        stranger.send(b"\x16\x03\x01 hello\r\n\r\n")
+        stranger.send(b"hello there\r\n\r\n")
         assert b"400" in await stranger.rest()
     await server.serves()
 
 
 async def test_a_client_that_never_completes_its_request_times_out(serve: Serve) -> None:
-    server = await serve(web_port=0, limits=ClientLimits(first_event=0.1))
+    server = await serve(http_port=0, limits=ClientLimits(first_event=0.1))
     async with peer(f"tcp://{address(server)}") as silent:
         silent.send(b"GET / HTTP/1.1\r\nX: ")
         assert await silent.rest() == b""
 
 
 async def test_a_silent_browser_gets_a_timeout_error(serve: Serve) -> None:
-    server = await serve(web_port=0, limits=ClientLimits(first_event=0.1))
+    server = await serve(http_port=0, limits=ClientLimits(first_event=0.1))
     async with browser(server) as client:
         code, _, closed = await client.error()
     assert (code, closed) == ("timeout", 1008)
 
 
 async def test_a_browser_that_disconnects_leaves_nothing_in_memory(serve: Serve) -> None:
-    server = await serve(web_port=0)
+    server = await serve(http_port=0)
     async with browser(server) as client:
         await client.start()
         await client.hear(tone(1.0))
@@ -190,7 +190,7 @@ async def test_a_browser_that_disconnects_leaves_nothing_in_memory(serve: Serve)
 
 
 async def test_a_browser_beyond_the_limit_gets_a_busy_error(serve: Serve) -> None:
-    server = await serve(web_port=0, max_connections=1)
+    server = await serve(http_port=0, max_connections=1)
     async with browser(server) as first:
         await first.start()
         await first.hear(tone(0.1))
@@ -201,7 +201,7 @@ async def test_a_browser_beyond_the_limit_gets_a_busy_error(serve: Serve) -> Non
 
 
 async def test_a_browser_that_never_sent_audio_is_evicted(serve: Serve) -> None:
-    server = await serve(web_port=0, max_connections=1)
+    server = await serve(http_port=0, max_connections=1)
     async with browser(server) as silent, browser(server) as speaker:
         await speaker.say(tone(1.0))
         assert await speaker.final() == "1.0 seconds"
@@ -211,7 +211,7 @@ async def test_a_browser_that_never_sent_audio_is_evicted(serve: Serve) -> None:
 async def test_an_utterance_over_the_limit_is_answered_and_its_rest_discarded(
     serve: Serve,
 ) -> None:
-    server = await serve(web_port=0, max_audio_seconds=2)
+    server = await serve(http_port=0, max_audio_seconds=2)
     async with browser(server) as client:
         await client.start()
         for _ in range(30):
@@ -224,7 +224,7 @@ async def test_an_utterance_over_the_limit_is_answered_and_its_rest_discarded(
 
 async def test_a_stopping_server_sends_a_pending_answer_to_the_browser(serve: Serve) -> None:
     engine = FakeEngine(held=True)
-    server = await serve(engine, web_port=0)
+    server = await serve(engine, http_port=0)
     async with browser(server) as client, browser(server) as idle:
         await client.say(tone(1.0))
         await until(engine.decoding.is_set)
@@ -237,9 +237,9 @@ async def test_a_stopping_server_sends_a_pending_answer_to_the_browser(serve: Se
 
 
 async def test_a_web_port_in_use_is_an_error_that_names_the_option(serve: Serve) -> None:
-    port = address(await serve(web_port=0)).rpartition(":")[2]
-    with pytest.raises(SettingError, match="--web-port"):
-        await serve(web_port=port)
+    port = address(await serve(http_port=0)).rpartition(":")[2]
+    with pytest.raises(SettingError, match="--http-port"):
+        await serve(http_port=port)
 
 
 async def test_a_missing_extra_is_named_in_the_error(tmp_path: Path) -> None:
@@ -248,8 +248,8 @@ async def test_a_missing_extra_is_named_in_the_error(tmp_path: Path) -> None:
         "from wyoming_faster_whisper.commands.cli import "
         "serve; sys.exit(serve(sys.argv[1:]))"
     )
-    options = ("--uri", "tcp://127.0.0.1:0", "--model", "tiny.en", "--web-port", "0")
+    options = ("--uri", "tcp://127.0.0.1:0", "--model", "tiny.en", "--http-port", "0")
     ended = await run(sys.executable, "-c", start, *options, folder=tmp_path)
     assert ended.status == 2
-    assert "--web-port needs starlette" in ended.err
+    assert "--http-port needs starlette" in ended.err
     assert "wyoming-faster-whisper[http]" in ended.err

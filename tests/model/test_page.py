@@ -41,7 +41,7 @@ async def page(microphone: Path, tmp_path: Path) -> AsyncIterator[Page]:
 async def url(tmp_path: Path) -> AsyncIterator[str]:
     options = (
         *("--uri", "tcp://127.0.0.1:0", "--model", "tiny.en", "--max-batch", "1"),
-        *("--web-port", "0", "--partials", "on"),
+        *("--http-port", "0", "--partials", "on"),
     )
     async with Process.started(*options, folder=tmp_path / "data") as server:
         await server.ready()

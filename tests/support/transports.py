@@ -161,7 +161,7 @@ class _WebVoice(Voice):
 class Web(Transport):
     """The WebSocket of the page."""
 
-    options: ClassVar[dict[str, object]] = {"web_port": 0}
+    options: ClassVar[dict[str, object]] = {"http_port": 0}
 
     @property
     def clients(self) -> int:

@@ -30,8 +30,8 @@ class Response:
 
 def address(server: Server) -> str:
     """Return HOST:PORT of the page."""
-    assert server.service.web_url is not None
-    return urlsplit(server.service.web_url).netloc
+    assert server.service.http_url is not None
+    return urlsplit(server.service.http_url).netloc
 
 
 async def get(where: str, path: str, *, host: str | None = None) -> Response:
@@ -98,7 +98,7 @@ async def browser(
     server: Server, *, origin: str | None = None, tls: ssl.SSLContext | None = None
 ) -> AsyncIterator[Browser]:
     """Open the page's WebSocket; origin replaces the page's own origin."""
-    page = server.service.web_url
+    page = server.service.http_url
     assert page is not None
     async with connect(
         f"{page.replace('http', 'ws', 1)}/speech",

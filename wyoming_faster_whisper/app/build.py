@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import logging
+from dataclasses import replace
 from ipaddress import ip_network
 
 from ..config.settings import Settings
-from ..engine.protocol import DecodeOptions
+from ..engine.protocol import DecodeKind, DecodeOptions
 from ..engine.recognizer import ServedModel
 from ..models.languages import means_detect, normalise
+from ..session.session import AudioMemory, SessionContext
 from ..speech.endpointing import TurnRules
 from ..speech.segmenter import SpeechRules
 from ..transports.admission import Admission
@@ -85,4 +87,22 @@ def limits(settings: Settings) -> ClientLimits:
         between_utterances=settings.idle_timeout,
         inside_utterance=settings.audio_timeout,
         write=settings.write_timeout,
+    )
+
+
+def files_context(shared: SessionContext, settings: Settings) -> SessionContext:
+    """Make the context of the sessions that transcribe files.
+
+    A file is complete, so its text is neither guessed nor ended early. It goes through this
+    server's own model, and has a memory budget of its own, so that files cannot take that of the
+    commands.
+    """
+    return replace(
+        shared,
+        guess_after=0.0,
+        turns=TurnRules(),
+        upstreams=None,
+        kind=DecodeKind.FILE,
+        max_seconds=settings.max_file_seconds,
+        memory=AudioMemory(limit=shared.memory.limit),
     )

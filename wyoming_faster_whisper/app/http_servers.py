@@ -1,45 +1,53 @@
-"""Build the HTTP servers for the web page and for the metrics.
+"""Build the HTTP servers: one for the API and the web page, one for the metrics.
 
 Their dependencies are optional extras, so they are imported here only when the operator
-enables the page or the metrics.
+enables them.
 """
 
 from __future__ import annotations
 
+import logging
 import socket
 import ssl
 from collections.abc import Callable
 from functools import partial
+from pathlib import Path
 from typing import TYPE_CHECKING
 
+from ..config.settings import Settings
 from ..engine.queue import Worker
 from ..engine.recognizer import ServedModel
 from ..errors import SettingError
 from ..session.session import SessionContext
 from ..transports.admission import Admission
 from ..transports.lifecycle import ClientLimits
+from . import build
+
+_LOGGER = logging.getLogger(__name__)
 
 if TYPE_CHECKING:
-    from ..transports.http.page_server import PageServer
+    from ..transports.http.api_server import ApiServer
     from ..transports.http.server import HttpServer
     from .metrics import Metrics
 
 
-def make_web(
+def make_http(
     shared: SessionContext,
+    settings: Settings,
     model: ServedModel,
     *,
-    names: tuple[str, ...],
+    folder: Path,
     limits: ClientLimits,
     admission: Admission,
     tls: ssl.SSLContext | None,
-) -> PageServer:
-    """Make the server of the web page. Blocking: it imports modules and reads files.
+) -> ApiServer:
+    """Make the server of the API and the web page. Blocking: it imports modules and reads files.
 
     Args:
         shared: what all sessions share.
+        settings: the operator's settings.
         model: the model that the page names.
-        names: host names that browsers may use, besides localhost and the machine's own name.
+        folder: data folder; uploads are kept in a folder inside it.
         limits: time and size limits for clients.
         admission: admission control, the same as for Wyoming clients.
         tls: TLS context; None = plain HTTP.
@@ -48,13 +56,15 @@ def make_web(
         SettingError: the extra is not installed.
     """
     try:
+        from ..transports.http.api_server import ApiServer, ApiSettings
         from ..transports.http.page import ServerDescription
-        from ..transports.http.page_server import PageServer
+        from ..transports.http.upload import UploadLimits
     except ImportError as error:
-        raise _missing("--web-port", error, "http") from None
+        raise _missing("--http-port", error, "http") from None
     own = socket.gethostname()
-    return PageServer(
+    return ApiServer(
         shared,
+        build.files_context(shared, settings),
         limits,
         ServerDescription(
             model.name,
@@ -62,10 +72,37 @@ def make_web(
             streams=shared.offer.capabilities.continues_prefix,
             ready=lambda: shared.worker.statistics().ready,
         ),
-        names=(own, f"{own}.local", *names),
+        ApiSettings(
+            names=(own, f"{own}.local", *settings.http_names),
+            origins=settings.http_origins,
+            any_model=settings.any_model,
+            language_codes=settings.language_codes,
+            max_files=settings.max_files,
+            upload=UploadLimits(
+                settings.max_upload * 1024 * 1024,
+                settings.upload_timeout,
+                settings.audio_timeout,
+                _upload_folder(folder),
+            ),
+        ),
         admission=admission,
         tls=tls,
     )
+
+
+def _upload_folder(folder: Path) -> Path | None:
+    """Create the folder for uploads that do not fit into memory; None = the system's."""
+    uploads = folder / "tmp"
+    try:
+        uploads.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        _LOGGER.warning(
+            "%s cannot be created (%s); uploads are kept in the system's temporary folder",
+            uploads,
+            error.strerror or error,
+        )
+        return None
+    return uploads
 
 
 def make_metrics(

@@ -37,7 +37,7 @@ from ..transports.tls import server_context
 from ..transports.wyoming.info import build_info
 from ..transports.wyoming.listener import Listener
 from . import build
-from .http_servers import make_metrics, make_web
+from .http_servers import make_http, make_metrics
 from .limitations import fit
 from .log import UtteranceLog
 from .recognizers import choose_recognizer
@@ -46,7 +46,7 @@ if TYPE_CHECKING:
     from ..biasing.cache import NameCache
     from ..session.record import UtteranceRecord
     from ..transports.discovery import Announcement
-    from ..transports.http.page_server import PageServer
+    from ..transports.http.api_server import ApiServer
     from ..transports.http.server import HttpServer
     from .metrics import Metrics
 
@@ -97,6 +97,7 @@ class Service:
         folders = list(
             data_folders(settings.data_dir or [str(default_data_dir)], settings.download_dir)
         )
+        self._folder = folders[0]
         self._recognizer = choose_recognizer(settings, folders, loaded=self._set_up_vad)
         settings, limitations = fit(settings, self._recognizer)
         for limitation in limitations:
@@ -115,7 +116,7 @@ class Service:
         self._worker: Worker | None = None
         self._listener: Listener | None = None
         self._announcement: Announcement | None = None
-        self._page_server: PageServer | None = None
+        self._api_server: ApiServer | None = None
         self._metrics: Metrics | None = None
         self._metrics_server: HttpServer | None = None
         self._model_memory = 0  # bytes
@@ -125,9 +126,9 @@ class Service:
         self.metrics_url: str | None = None  # None before start() and without --metrics-port
 
     @property
-    def web_url(self) -> str | None:
-        """URL of the page; None before start() and without --web-port."""
-        return self._page_server.url if self._page_server is not None else None
+    def http_url(self) -> str | None:
+        """URL of the API and the page; None before start() and without --http-port."""
+        return self._api_server.url if self._api_server is not None else None
 
     @property
     def address(self) -> Address:
@@ -140,7 +141,7 @@ class Service:
         assert self._listener is not None
         return ServiceStatistics(
             connections=self._listener.connections,
-            browsers=self._page_server.connections if self._page_server is not None else 0,
+            browsers=self._api_server.connections if self._api_server is not None else 0,
             worker=self._worker.statistics(),
         )
 
@@ -183,8 +184,8 @@ class Service:
                 settings.metrics_host, settings.metrics_port
             )
             _LOGGER.info("Metrics at %s/metrics", self.metrics_url)
-        if settings.web_port is not None:
-            await self._serve_page(shared, settings.web_port)
+        if settings.http_port is not None:
+            await self._serve_http(shared, settings.http_port)
         if self._upstreams is not None:
             await self._upstreams.start()
         self._worker.start()
@@ -232,16 +233,16 @@ class Service:
             await self._announcement.close()
         if self._upstreams is not None:
             await self._upstreams.close()
-        # The page and the listener drain at the same time, so their time limits overlap.
-        pages = (
-            asyncio.ensure_future(self._page_server.stop(DRAIN_SECONDS))
-            if self._page_server
+        # Both servers drain at the same time, so their time limits overlap.
+        http = (
+            asyncio.ensure_future(self._api_server.stop(DRAIN_SECONDS))
+            if self._api_server
             else None
         )
         if self._listener is not None:
             await self._listener.stop(DRAIN_SECONDS)
-        if pages is not None:
-            await pages
+        if http is not None:
+            await http
         # The metrics stay available while the clients drain.
         if self._metrics_server is not None:
             await self._metrics_server.stop()
@@ -281,19 +282,20 @@ class Service:
         now = self.statistics()
         return {"wyoming": now.connections, "web": now.browsers}
 
-    async def _serve_page(self, shared: SessionContext, port: int) -> None:
+    async def _serve_http(self, shared: SessionContext, port: int) -> None:
         settings = self._settings
-        self._page_server = await asyncio.to_thread(
-            make_web,
+        self._api_server = await asyncio.to_thread(
+            make_http,
             shared,
+            settings,
             self._recognizer.models[0],
-            names=settings.web_names,
+            folder=self._folder,
             limits=self._limits,
             admission=build.admission(settings),
             tls=self._tls,
         )
-        url = await self._page_server.start(settings.web_host, port)
-        _LOGGER.info("Try it at %s", url)
+        url = await self._api_server.start(settings.http_host, port)
+        _LOGGER.info("API at %s/v1; try the server at %s", url, url)
 
     async def _announce(self, name: str) -> None:
         if self._address.scheme != "tcp":

@@ -358,19 +358,47 @@ class Settings:
         most=60,
     )
 
-    metrics_port: int | None = _port(
-        "serve /metrics for Prometheus, /healthz and /readyz on this port",
-        group="HTTP and metrics",
+    http_port: int | None = _port(
+        "serve the OpenAI-compatible API and a web page on this port",
+        group="HTTP API, page and metrics",
     )
-    metrics_host: str = option("127.0.0.1", "address to serve the metrics on")
-    web_port: int | None = _port("serve a web page to try the server on this port")
-    web_host: str = option("127.0.0.1", "address to serve the web page on")
-    web_names: tuple[str, ...] = option(
+    http_host: str = option("127.0.0.1", "address to serve the API and the page on")
+    http_names: tuple[str, ...] = option(
         (),
         "host names by which browsers may reach the page besides localhost, this machine's "
         "name and IP addresses, like stt.example.org,box.lan",
         arity=Arity.LIST,
     )
+    http_origins: tuple[str, ...] = option(
+        (),
+        "origins whose web pages may use the API (CORS), like app://obsidian.md (default: none)",
+        arity=Arity.LIST,
+    )
+    any_model: bool = option(
+        False, "serve the default model to API requests for a model that is not known"
+    )
+    language_codes: bool = option(
+        False, "name languages by code in verbose_json: en instead of english"
+    )
+    max_upload: int = option(
+        25, "largest body of an API request in MiB", least=1, most=65_536, metavar="MIB"
+    )
+    max_file_seconds: float = option(
+        14_400.0, "longest file in seconds of audio", above=0, most=86_400
+    )
+    max_files: int = option(
+        4,
+        "most files of one client that are received or transcribed at the same time",
+        least=1,
+        most=65535,
+    )
+    upload_timeout: float = option(
+        600.0, "timeout for the whole body of an API request", above=0, most=86_400
+    )
+    metrics_port: int | None = _port(
+        "serve /metrics for Prometheus, /healthz and /readyz on this port",
+    )
+    metrics_host: str = option("127.0.0.1", "address to serve the metrics on")
 
     log_text: bool = option(False, "log the transcripts as well", group="Logging")
     log_json: bool = option(False, "write each log line as a JSON object")

@@ -398,7 +398,11 @@ class Turn:
         texts = await self._decodes.answer(parts, speech_ended=spoke)
         language = texts[-1].language if texts else self._options().language
         self._start_transcript(language)
-        transcript = Transcript(self._partials.end(), language)
+        transcript = Transcript(
+            self._partials.end(),
+            language,
+            language_probability=texts[-1].language_probability if texts else 1.0,
+        )
         record = self._record(why, parts, texts, transcript)
         self._shared.observe(record)
         segments = timed_segments(parts, texts, self.begin)

@@ -21,6 +21,7 @@ class FakeEngine:
         max_batch: jobs per decode.
         parallel: decodes at the same time.
         held: decodes wait until release() is called.
+        language: the language that it detects; None = none.
     """
 
     def __init__(
@@ -30,6 +31,7 @@ class FakeEngine:
         max_batch: int = 1,
         parallel: int = 1,
         held: bool = False,
+        language: str | None = None,
     ) -> None:
         self.max_batch = max_batch
         self.parallel = parallel
@@ -38,6 +40,7 @@ class FakeEngine:
         self.unloaded = threading.Event()  # set while the model is unloaded
         self.decoding = threading.Event()  # set when the first decode begins
         self.held = held
+        self.language = language
         self._say = say
         self._go = threading.Event()
         if not held:
@@ -55,7 +58,7 @@ class FakeEngine:
         assert not self.unloaded.is_set()
         self._go.wait()
         self.decoded.extend(jobs)
-        return [Transcript(self._say(job), job.options.language) for job in jobs]
+        return [Transcript(self._say(job), job.options.language or self.language) for job in jobs]
 
     def warm_up(self, needed: Callable[[], bool] = lambda: False) -> None:
         self.warmed_up = True

@@ -8,7 +8,7 @@ from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
-from ..errors import ServerError, TooSlow
+from ..errors import ServerError, TooSlow, first_of
 from ..principal import Principal
 from ..session.events import Answer, Event
 from ..session.session import Session, SessionContext
@@ -105,12 +105,12 @@ class ClientLifecycle:
                 tasks.create_task(self._send_events(session))
                 await self._receive(session)
         except* ServerError as group:
-            error = _first(group)
+            error = first_of(group)
             assert isinstance(error, ServerError)
             _LOGGER.warning("%s: %s", self.principal.name, error)
             await self._report(error)
         except* self._disconnect_error as group:
-            _LOGGER.debug("%s: disconnected: %s", self.principal.name, _first(group))
+            _LOGGER.debug("%s: disconnected: %s", self.principal.name, first_of(group))
         except* Exception:
             _LOGGER.exception("%s: internal error; closing the connection", self.principal.name)
             await self._report(ServerError("internal server error; see the server's log"))
@@ -240,10 +240,3 @@ async def drain_all(clients: Mapping[asyncio.Task[Any], ClientLifecycle], second
 
 def _now() -> float:
     return asyncio.get_running_loop().time()
-
-
-def _first(group: BaseExceptionGroup[Any]) -> BaseException:
-    error: BaseException = group
-    while isinstance(error, BaseExceptionGroup):
-        error = error.exceptions[0]
-    return error

@@ -1,8 +1,11 @@
-"""Origin check: only this server's own page may use its WebSocket. Pure.
+"""Origin check: only this server's own page and allowed origins may use the server. Pure.
 
-Any web site can make its visitors' browsers open a WebSocket to localhost, and an attacker can
-point a DNS name there (DNS rebinding). The Host header must therefore be a known name of this
-server, and a WebSocket's Origin must be the page at that Host.
+Any web site can make its visitors' browsers open a WebSocket to localhost or post a form there,
+and an attacker can point a DNS name there (DNS rebinding). The page and its WebSocket therefore
+need a Host header with a known name of this server, and a WebSocket's Origin must be the page at
+that Host. The API has clients that are no browsers and reach the server by any name, for example
+that of a container. They send no Origin; a request with one must come from the page at a known
+Host, or from an allowed origin.
 """
 
 from __future__ import annotations
@@ -21,10 +24,23 @@ class OriginCheck:
     Args:
         names: names of this server besides localhost. IP addresses are always accepted: the owner
             of a name can point it at this server, but an address cannot be redirected.
+        origins: origins whose pages may use the API, such as "app://obsidian.md".
     """
 
-    def __init__(self, names: Iterable[str]) -> None:
+    def __init__(self, names: Iterable[str], origins: Iterable[str] = ()) -> None:
         self._names = {"localhost", *(name.lower().rstrip(".") for name in names)}
+        self._origins = {origin.rstrip("/") for origin in origins}
+
+    def allows_api(self, origin: str, host: str) -> bool:
+        """Return whether a request with these headers may use the API.
+
+        Args:
+            origin: the Origin header; "" if there is none.
+            host: the Host header.
+        """
+        if not origin or origin in self._origins:
+            return True
+        return self.is_own_host(host) and self.is_same_origin(origin, host)
 
     def is_own_host(self, host: str) -> bool:
         """Return whether a Host header names this server. The port is ignored."""

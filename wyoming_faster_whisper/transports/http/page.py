@@ -8,7 +8,6 @@ from dataclasses import dataclass
 from importlib import resources
 from typing import Any
 
-from starlette.applications import Starlette
 from starlette.datastructures import Headers
 from starlette.requests import Request
 from starlette.responses import JSONResponse, PlainTextResponse, Response
@@ -20,6 +19,9 @@ from .origin_check import OriginCheck
 from .websocket import SpeechSockets
 
 _LOGGER = logging.getLogger(__name__)
+
+SPEECH = "/speech"
+"""Path of the page's WebSocket."""
 
 _FILES = {
     "/": ("index.html", "text/html; charset=utf-8"),
@@ -52,10 +54,10 @@ class ServerDescription:
     ready: Callable[[], bool]  # returns whether the model is loaded
 
 
-def build_page(
+def page_routes(
     speech: SpeechSockets, about: ServerDescription, origin_check: OriginCheck
-) -> ASGIApp:
-    """Make the application that serves the page. Blocking: it reads the page's files.
+) -> list[Route | WebSocketRoute]:
+    """Make the routes of the page. Blocking: it reads the page's files.
 
     Args:
         speech: serves the page's WebSocket.
@@ -63,7 +65,7 @@ def build_page(
         origin_check: rejects requests from other web sites.
     """
     folder = resources.files(__package__) / "static"
-    routes = [
+    routes: list[Route | WebSocketRoute] = [
         Route(path, _file((folder / name).read_bytes(), kind))
         for path, (name, kind) in _FILES.items()
     ]
@@ -78,10 +80,10 @@ def build_page(
             }
         )
 
-    app = Starlette(
-        routes=[*routes, Route("/about", tell), WebSocketRoute("/speech", speech.serve)]
-    )
-    return _CheckedApp(app, origin_check)
+    routes += [Route("/about", tell), WebSocketRoute(SPEECH, speech.serve)]
+    for route in routes:
+        route.app = _CheckedApp(route.app, origin_check)
+    return routes
 
 
 def _file(data: bytes, kind: str) -> Callable[[Request], Any]:
@@ -92,7 +94,7 @@ def _file(data: bytes, kind: str) -> Callable[[Request], Any]:
 
 
 class _CheckedApp:
-    """ASGI wrapper that rejects requests from other web sites and adds the security headers."""
+    """Route's ASGI app that rejects requests from other web sites and adds security headers."""
 
     def __init__(self, app: ASGIApp, origin_check: OriginCheck) -> None:
         self._app = app
@@ -127,7 +129,7 @@ class _CheckedApp:
         if not self._origin_check.is_own_host(host):
             return (
                 f"{printable(host)!r} is not a known name of this server; "
-                "use its IP address, or add the name with --web-names"
+                "use its IP address, or add the name with --http-names"
             )
         if kind == "websocket" and not self._origin_check.is_same_origin(origin, host):
             return f"a page from {printable(origin)!r} may not connect; open this server's page"

@@ -21,9 +21,12 @@ from ..rejections import Rejections
 
 _LOGGER = logging.getLogger(__name__)
 
-_AT_ONCE = 64  # concurrent requests, not counting WebSockets
-_MESSAGE = 1024 * 1024  # bytes of one WebSocket message; the same limit as a Wyoming payload
+# Concurrent requests. Each kind of request has lower limits of its own, with better answers than
+# uvicorn's.
+_AT_ONCE = 512
+_MESSAGE = 16 * 1024 * 1024  # bytes of one WebSocket message; transports may allow less
 _HEAD = 16 * 1024  # bytes of a request line with its headers
+_TLS_HANDSHAKE = b"\x16"  # first byte of a TLS connection (RFC 8446, section 5.1)
 _SHUTDOWN_SECONDS = 2  # seconds for running responses to finish during shutdown
 
 
@@ -147,6 +150,10 @@ def _protocol_class(
                 transport.abort()
 
         def data_received(self, data: bytes) -> None:
+            if self.scope is None and data[:1] == _TLS_HANDSHAKE:
+                rejections.add("a client speaks https, but this port is http; see --tls-cert")
+                self.transport.abort()
+                return
             super().data_received(data)
             if self.scope is not None:
                 self._due.cancel()

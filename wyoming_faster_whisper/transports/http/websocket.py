@@ -28,13 +28,19 @@ from ..lifecycle import ClientLifecycle, ClientLimits, drain_all
 
 _LOGGER = logging.getLogger(__name__)
 
+_LARGEST_MESSAGE = 1024 * 1024  # bytes; the same limit as a Wyoming payload
 _LONGEST_REASON = 120  # bytes; the WebSocket protocol allows 123
 
 # Close codes of RFC 6455 and of the IANA registry.
 _GOING_AWAY = 1001
 _POLICY = 1008
+_TOO_BIG = 1009
 _INTERNAL = 1011
 _TRY_LATER = 1013
+
+
+class _MessageTooBig(ProtocolError):
+    """A WebSocket message exceeds the limit."""
 
 
 class SpeechSockets:
@@ -140,6 +146,7 @@ class SpeechSocket(ClientLifecycle):
 
         Raises:
             TooSlow: no message arrived in time.
+            ProtocolError: the message is too large.
         """
         try:
             message = await self._read_event(self._websocket.receive)
@@ -147,8 +154,12 @@ class SpeechSocket(ClientLifecycle):
             raise TooSlow("no audio arrived for too long; press the button again") from None
         if message is None or message["type"] == "websocket.disconnect":
             return None
-        data = message.get("bytes")
-        return data if data is not None else str(message["text"])
+        data: str | bytes = message["text"] if message.get("bytes") is None else message["bytes"]
+        if len(data) > _LARGEST_MESSAGE:
+            raise _MessageTooBig(
+                f"a message has {len(data)} bytes; the limit is {_LARGEST_MESSAGE}"
+            )
+        return data
 
     async def _take(self, message: str | bytes, session: Session) -> None:
         if isinstance(message, bytes):
@@ -219,6 +230,8 @@ class SpeechSocket(ClientLifecycle):
 
 
 def _close_code(error: ServerError) -> int:
+    if isinstance(error, _MessageTooBig):
+        return _TOO_BIG
     if isinstance(error, Busy):
         return _TRY_LATER
     return _POLICY if isinstance(error, ProtocolError | AudioError | TooSlow) else _INTERNAL

@@ -1,0 +1,120 @@
+"""Server of the API, the web page and its WebSocket, on one address."""
+
+from __future__ import annotations
+
+import asyncio
+import ssl
+import time
+from dataclasses import dataclass, field
+from functools import partial
+
+from ...session.session import SessionContext
+from ..admission import Admission
+from ..lifecycle import ClientLimits
+from . import asr, openai
+from .app import build_app
+from .catalogue import Catalogue
+from .formats import render
+from .origin_check import OriginCheck
+from .page import ServerDescription, page_routes
+from .server import HttpServer
+from .transcriber import FileTranscriber
+from .transcriptions import FilesInFlight, Rules, Transcriptions, seconds_until_free
+from .upload import UploadLimits
+from .websocket import SpeechSockets
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ApiSettings:
+    """The operator's settings for the API and the page."""
+
+    names: tuple[str, ...] = ()  # of this server besides localhost; IP addresses need none
+    origins: tuple[str, ...] = ()  # whose pages may use the API
+    any_model: bool = False  # serve the default model under any name
+    language_codes: bool = False  # verbose_json names the language by its code
+    max_files: int = 4  # of one client at the same time
+    upload: UploadLimits = field(default_factory=UploadLimits)
+
+
+class ApiServer:
+    """The API and the page. The constructor blocks: it reads files.
+
+    Args:
+        context: what all sessions share.
+        files: the same, for the sessions that transcribe files.
+        limits: time and size limits for each browser.
+        about: what the page shows about the server.
+        settings: the operator's settings.
+        admission: admission control, with the same rules as for the Wyoming port.
+        tls: context for TLS; None = plain HTTP.
+    """
+
+    def __init__(
+        self,
+        context: SessionContext,
+        files: SessionContext,
+        limits: ClientLimits,
+        about: ServerDescription,
+        settings: ApiSettings,
+        *,
+        admission: Admission,
+        tls: ssl.SSLContext | None = None,
+    ) -> None:
+        self._speech = SpeechSockets(context, limits, admission)
+        catalogue = Catalogue(
+            context.offer.models, started=int(time.time()), any_name=settings.any_model
+        )
+        worker = context.worker
+        self._transcriptions = Transcriptions(
+            FileTranscriber(files),
+            Rules(
+                catalogue,
+                settings.upload,
+                FilesInFlight(settings.max_files, lambda: seconds_until_free(worker)),
+                context.offer.capabilities,
+                lambda: seconds_until_free(worker),
+                partial(render, language_codes=settings.language_codes),
+            ),
+        )
+        origin_check = OriginCheck(settings.names, settings.origins)
+        app = build_app(
+            [
+                openai.routes(self._transcriptions, catalogue),
+                asr.routes(self._transcriptions, about.languages[0]),
+            ],
+            page_routes(self._speech, about, origin_check),
+            origin_check=origin_check,
+            origins=settings.origins,
+            ready=about.ready,
+        )
+        self._server = HttpServer(
+            app,
+            option="--http-port",
+            request_timeout=limits.first_event,
+            admission=admission,
+            tls=tls,
+        )
+        self.url: str | None = None  # None until start()
+
+    @property
+    def connections(self) -> int:
+        """Number of open WebSockets."""
+        return self._speech.connections
+
+    async def start(self, host: str, port: int) -> str:
+        """Start to listen, and return the URL with the real port.
+
+        Raises:
+            SettingError: listening on the address is not possible.
+        """
+        self.url = await self._server.start(host, port)
+        return self.url
+
+    async def stop(self, seconds: float) -> None:
+        """Let running utterances and files end, then close all connections and stop listening.
+
+        Args:
+            seconds: time for running utterances and files to end.
+        """
+        await asyncio.gather(self._speech.drain(seconds), self._transcriptions.drain(seconds))
+        await self._server.stop()

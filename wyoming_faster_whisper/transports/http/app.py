@@ -1,0 +1,205 @@
+"""The FastAPI application: the OpenAI-compatible API, the page, /health and /docs."""
+
+from __future__ import annotations
+
+import logging
+import time
+import uuid
+from collections.abc import Callable, Sequence
+
+from fastapi import APIRouter, FastAPI
+from fastapi.exceptions import RequestValidationError
+from fastapi.openapi.docs import get_swagger_ui_html
+from starlette.datastructures import Headers, MutableHeaders
+from starlette.exceptions import HTTPException as StarletteHTTPException
+from starlette.middleware.cors import CORSMiddleware
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response
+from starlette.routing import BaseRoute
+from starlette.staticfiles import StaticFiles
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from ... import __version__
+from ...errors import printable
+from .api_errors import ApiError, error_body, error_headers
+from .linger import LingeringClose
+from .origin_check import OriginCheck
+from .page import SPEECH
+from .replies import send_error
+
+_LOGGER = logging.getLogger(__name__)
+
+# Prefixes under which the API is served: with and without /v1, because users enter base URLs with
+# and without it, and the prefix that Groq's client appends to its base URL.
+PREFIXES = ("/v1", "", "/openai/v1")
+
+_ENDPOINT = "/audio/transcriptions"
+
+# Headers that browsers may send: those of the OpenAI SDKs. "*" does not cover Authorization.
+_REQUEST_HEADERS = (
+    "authorization api-key x-api-key content-type accept openai-beta openai-organization "
+    "openai-project x-stainless-arch x-stainless-lang x-stainless-os x-stainless-package-version "
+    "x-stainless-runtime x-stainless-runtime-version x-stainless-retry-count "
+    "x-stainless-timeout x-stainless-read-timeout x-stainless-helper-method prefer"
+).split()
+_RESPONSE_HEADERS = ["x-request-id", "openai-processing-ms", "retry-after", "location"]
+
+
+def build_app(
+    routers: Sequence[APIRouter],
+    pages: Sequence[BaseRoute],
+    *,
+    origin_check: OriginCheck,
+    origins: Sequence[str],
+    ready: Callable[[], bool],
+) -> ASGIApp:
+    """Make the application. Blocking: it reads files.
+
+    Args:
+        routers: routes of the API, relative to its prefixes.
+        pages: routes of the web page, which check the origin themselves.
+        origin_check: rejects requests of pages of other web sites.
+        origins: origins whose pages may use the API.
+        ready: returns whether the model is loaded.
+    """
+    app = FastAPI(
+        title="wyoming-faster-whisper",
+        version=__version__,
+        docs_url=None,
+        redoc_url=None,
+        swagger_ui_oauth2_redirect_url=None,
+    )
+    for prefix in PREFIXES:
+        for router in routers:
+            app.include_router(router, prefix=prefix, include_in_schema=prefix == PREFIXES[0])
+
+    @app.get("/health", summary="Tell whether the model is loaded", responses={503: {}})
+    async def health() -> Response:
+        if ready():
+            return JSONResponse({"status": "ok"})
+        return JSONResponse({"status": "loading"}, 503)
+
+    _add_docs(app)
+    app.router.routes.extend(pages)
+    app.add_exception_handler(StarletteHTTPException, _no_route)
+    app.add_exception_handler(RequestValidationError, _invalid)
+    app.add_exception_handler(ApiError, _api_error)
+    app.add_exception_handler(Exception, _internal)
+    checked: ASGIApp = _OriginMiddleware(app, origin_check)
+    if origins:
+        checked = CORSMiddleware(
+            checked,
+            allow_origins=origins,
+            allow_methods=["GET", "POST", "DELETE"],
+            allow_headers=_REQUEST_HEADERS,
+            expose_headers=_RESPONSE_HEADERS,
+        )
+    return LingeringClose(_RequestMiddleware(checked))
+
+
+def _add_docs(app: FastAPI) -> None:
+    """Serve /docs with files of our own; FastAPI's page loads them from a CDN."""
+    app.mount("/swagger", StaticFiles(packages=[("fastapi_swagger", "resources")]))
+
+    @app.get("/docs", include_in_schema=False)
+    async def docs() -> Response:
+        return get_swagger_ui_html(
+            openapi_url="/openapi.json",
+            title="wyoming-faster-whisper",
+            swagger_js_url="/swagger/swagger-ui-bundle.js",
+            swagger_css_url="/swagger/swagger-ui.css",
+            swagger_favicon_url="/icon.svg",
+        )
+
+
+async def _no_route(request: Request, error: Exception) -> Response:
+    assert isinstance(error, StarletteHTTPException)
+    path, message = request.url.path, f"{request.method} {printable(request.url.path)}: "
+    if error.status_code == 404 and path.count(_ENDPOINT) > 1:
+        message += f"the path ends twice in {_ENDPOINT}; the base URL must end before it, in /v1"
+    elif error.status_code == 404:
+        message += "there is no such path; the API begins with /v1, and /docs describes it"
+    else:
+        message += str(error.detail).lower()
+    response = _response(ApiError(error.status_code, message))
+    response.headers.update(error.headers or {})
+    return response
+
+
+async def _invalid(request: Request, error: Exception) -> Response:
+    assert isinstance(error, RequestValidationError)
+    first = error.errors()[0]
+    return _response(ApiError(400, str(first["msg"]), param=str(first["loc"][-1])))
+
+
+async def _api_error(request: Request, error: Exception) -> Response:
+    assert isinstance(error, ApiError)
+    return _response(error)
+
+
+async def _internal(request: Request, error: Exception) -> Response:
+    return _response(ApiError(500, "internal error; see the server's log", type="server_error"))
+
+
+def _response(error: ApiError) -> Response:
+    return JSONResponse(error_body(error), error.status, error_headers(error))
+
+
+class _RequestMiddleware:
+    """Adds an id and the processing time to each response, and logs internal errors."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self._app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        started, complete = time.monotonic(), False
+        identity = f"req_{uuid.uuid4().hex}"
+
+        async def send_with_headers(message: Message) -> None:
+            nonlocal complete
+            if message["type"] == "http.response.start":
+                headers = MutableHeaders(scope=message)
+                headers["x-request-id"] = identity
+                elapsed = time.monotonic() - started
+                headers["openai-processing-ms"] = str(round(1000 * elapsed))
+            await send(message)
+            complete = message["type"] == "http.response.body" and not message.get("more_body")
+
+        try:
+            await self._app(scope, receive, send_with_headers)
+        except Exception:
+            _LOGGER.exception("internal error in request %s", identity)
+            if not complete:
+                raise  # uvicorn closes the connection, so that the client notices
+
+
+class _OriginMiddleware:
+    """Rejects requests of web pages from other origins.
+
+    The WebSocket of this server's page has a stricter check of its own (page.py).
+    """
+
+    def __init__(self, app: ASGIApp, origin_check: OriginCheck) -> None:
+        self._app = app
+        self._origin_check = origin_check
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        headers = Headers(scope=scope)
+        origin, host = headers.get("origin", ""), headers.get("host", "")
+        page = scope["type"] == "websocket" and scope["path"] == SPEECH
+        if not page and not self._origin_check.allows_api(origin, host):
+            error = ApiError(
+                403,
+                f"pages from {printable(origin)!r} may not use this server; see --http-origins",
+                code="origin_not_allowed",
+            )
+            _LOGGER.warning("%s: %s", (scope.get("client") or ("http",))[0], error)
+            if scope["type"] == "websocket":
+                await send({"type": "websocket.close"})  # uvicorn answers 403
+            else:
+                await send_error(send, error)
+            return
+        await self._app(scope, receive, send)

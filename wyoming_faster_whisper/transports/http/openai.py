@@ -1,0 +1,113 @@
+"""Routes of the OpenAI-compatible API, with their description for /openapi.json."""
+
+from __future__ import annotations
+
+from functools import partial
+from typing import Any
+
+from fastapi import APIRouter
+from starlette.responses import JSONResponse, Response
+
+from .catalogue import Catalogue
+from .form import Task
+from .replies import Served
+from .transcriptions import Route, Transcriptions
+
+ERROR = {
+    "type": "object",
+    "required": ["error"],
+    "properties": {
+        "error": {
+            "type": "object",
+            "required": ["message", "type", "param", "code"],
+            "properties": {
+                "message": {"type": "string"},
+                "type": {"type": "string"},
+                "param": {"type": ["string", "null"]},
+                "code": {"type": ["string", "null"]},
+            },
+        }
+    },
+}
+"""JSON schema of an error."""
+
+_STRINGS = {"type": "array", "items": {"type": "string"}}
+_FIELDS: dict[str, Any] = {
+    "file": {
+        "type": "string",
+        "format": "binary",
+        "description": "Audio or video in any format that FFmpeg decodes, whatever its name.",
+    },
+    "model": {"type": "string", "description": "A served model, or whisper-1 for the default."},
+    "prompt": {"type": "string", "description": "Text that shows the style and the words."},
+    "response_format": {
+        "type": "string",
+        "enum": ["json", "text", "srt", "verbose_json", "vtt"],
+        "default": "json",
+    },
+    "temperature": {"type": "number", "minimum": 0, "maximum": 1, "default": 0},
+    "timestamp_granularities[]": {
+        "type": "array",
+        "items": {"type": "string", "enum": ["word", "segment"]},
+    },
+    "stream": {"type": "boolean", "description": "Send the text as server-sent events."},
+}
+_TRANSCRIPTION_FIELDS = _FIELDS | {
+    "language": {"type": "string", "description": "Language of the speech; default: detected."},
+    "languages[]": _STRINGS | {"description": "Languages that may be detected."},
+    "keywords[]": _STRINGS | {"description": "Names and terms to favour."},
+    "hotwords": {"type": "string", "description": "The same, separated by commas."},
+    "include[]": {"type": "array", "items": {"type": "string", "enum": ["logprobs"]}},
+    "chunking_strategy": {"type": "string", "description": "auto, or JSON of server_vad."},
+}
+
+
+def routes(transcriptions: Transcriptions, catalogue: Catalogue) -> APIRouter:
+    """Make the routes of the API, relative to /v1.
+
+    Args:
+        transcriptions: serves uploads.
+        catalogue: the models that are offered.
+    """
+    router = APIRouter()
+
+    @router.post(
+        "/audio/transcriptions",
+        summary="Transcribe a file",
+        openapi_extra=_form(_TRANSCRIPTION_FIELDS),
+        responses=answers(400, 403, 404, 408, 413, 415, 429, 500, 503),
+    )
+    async def transcribe() -> Response:
+        return Served(partial(transcriptions.serve, route=Route()))
+
+    @router.post(
+        "/audio/translations",
+        summary="Transcribe a file, and translate the text to English",
+        openapi_extra=_form(_FIELDS),
+        responses=answers(400, 403, 404, 408, 413, 415, 429, 500, 503),
+    )
+    async def translate() -> Response:
+        return Served(partial(transcriptions.serve, route=Route(Task.TRANSLATE)))
+
+    @router.get("/models", summary="List the models", responses=answers(403))
+    async def models() -> Response:
+        return JSONResponse(catalogue.list())
+
+    # SDKs encode the slash of a hub id as %2F, which ASGI decodes.
+    @router.get("/models/{name:path}", summary="Describe a model", responses=answers(403, 404))
+    async def model(name: str) -> Response:
+        return JSONResponse(catalogue.retrieve(name))
+
+    return router
+
+
+def _form(fields: dict[str, Any]) -> dict[str, Any]:
+    schema = {"type": "object", "required": ["file"], "properties": fields}
+    return {
+        "requestBody": {"required": True, "content": {"multipart/form-data": {"schema": schema}}}
+    }
+
+
+def answers(*statuses: int) -> dict[int | str, dict[str, Any]]:
+    error = {"description": "Error", "content": {"application/json": {"schema": ERROR}}}
+    return dict.fromkeys(statuses, error)

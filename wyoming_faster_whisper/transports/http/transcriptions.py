@@ -1,0 +1,223 @@
+"""POST /v1/audio/transcriptions and /translations: one upload, from its first byte to the answer.
+
+    body arrives ─► Upload ─► spool ─► FileTranscriber ─► committed text ─► server-sent events
+                      │                      │
+                    fields                 answer ─► json, text, srt, vtt, verbose_json
+
+The audio is decoded while it arrives if the fields that the client sends before the file name a
+model, as OpenAI's Python client does. Other clients send the file first; their fields are known
+only at the end.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import math
+from collections import Counter
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from typing import Any
+
+from starlette.types import Receive, Scope, Send
+
+from ...audio.pcm import PcmFormat
+from ...engine.queue import Worker
+from ...engine.recognizer import Capabilities
+from ...errors import ServerError, counted, first_of
+from ...principal import Principal
+from ...session.events import Answer
+from .api_errors import ApiError
+from .catalogue import Catalogue
+from .form import Task, TranscriptionForm, parse_form
+from .formats import render
+from .replies import EventStream, send_body, send_error
+from .requests import api_error, principal_of, raw_format, request_of
+from .transcriber import FileTranscriber, Source
+from .upload import Disconnected, Upload, UploadLimits
+
+_LOGGER = logging.getLogger(__name__)
+
+
+Render = Callable[[Answer, TranscriptionForm], tuple[bytes, str]]
+"""Returns the body for an answer, and its content type."""
+
+
+class FilesInFlight:
+    """Number of files of each client that are received or transcribed now.
+
+    Args:
+        most: maximum for one client.
+        retry_after: returns the seconds after which a refused client should try again.
+    """
+
+    def __init__(self, most: int, retry_after: Callable[[], int]) -> None:
+        self._most = most
+        self._retry_after = retry_after
+        self._files: Counter[str] = Counter()
+
+    @contextmanager
+    def one_more(self, principal: Principal) -> Iterator[None]:
+        """Count a file for as long as the context is open.
+
+        Raises:
+            ApiError: 429, the client has too many files in flight.
+        """
+        key = principal.key
+        if self._files[key] >= self._most:
+            raise ApiError(
+                429,
+                f"{counted(self._files[key], 'file')} of this client are being transcribed "
+                "already; see --max-files",
+                type="rate_limit_error",
+                code="rate_limit_exceeded",
+                retry_after=self._retry_after(),
+            )
+        self._files[key] += 1
+        try:
+            yield
+        finally:
+            self._files[key] -= 1
+            if not self._files[key]:
+                del self._files[key]
+
+
+def seconds_until_free(worker: Worker) -> int:
+    """Estimate when the jobs that wait now will have been decoded, in whole seconds from 1."""
+    return max(1, math.ceil(worker.statistics().waiting * worker.decode_seconds))
+
+
+@dataclass(frozen=True, slots=True)
+class Rules:
+    """What the transcription of files depends on, besides the file."""
+
+    catalogue: Catalogue
+    limits: UploadLimits
+    in_flight: FilesInFlight
+    capabilities: Capabilities
+    retry_after: Callable[[], int]  # seconds after which a client that got "busy" may try again
+    render: Render = render
+
+
+@dataclass(frozen=True, slots=True)
+class Route:
+    """What the route of a request adds to its form."""
+
+    task: Task = Task.TRANSCRIBE  # a field of the form may override it
+    fields: tuple[tuple[str, str], ...] = ()  # names and values, from the query for example
+    raw: PcmFormat | None = None  # format of the file if it is PCM without a container
+    first: float | None = None  # seconds of the file to transcribe; None = all of it
+    render: Render | None = None  # None = as the rules say
+
+
+class Transcriptions:
+    """Serves uploads of files. Lives on the event loop.
+
+    Args:
+        transcriber: transcribes the files.
+        rules: limits and models.
+    """
+
+    def __init__(self, transcriber: FileTranscriber, rules: Rules) -> None:
+        self._transcriber = transcriber
+        self._rules = rules
+        self._running: set[asyncio.Task[Any]] = set()
+        self._stopping = False
+
+    async def drain(self, seconds: float) -> None:
+        """Refuse new files, let running ones end, then cancel the others.
+
+        Args:
+            seconds: time for running files to end.
+        """
+        self._stopping = True
+        if self._running:
+            _, late = await asyncio.wait(self._running, timeout=seconds)
+            for task in late:
+                task.cancel()
+
+    async def serve(self, scope: Scope, receive: Receive, send: Send, *, route: Route) -> None:
+        """Serve one request: receive the body, transcribe the file, send the answer."""
+        principal = principal_of(scope)
+        rules, stream = self._rules, EventStream(send)
+        running = asyncio.current_task()
+        assert running is not None
+        self._running.add(running)
+        try:
+            if self._stopping:
+                raise ApiError(503, "the server is stopping", type="server_error", retry_after=5)
+            with (
+                rules.in_flight.one_more(principal),
+                Upload(scope, receive, self._limits(route)) as upload,
+            ):
+                async with asyncio.TaskGroup() as tasks:
+                    receiving = tasks.create_task(upload.receive())
+                    await self._answer(upload, route, principal, stream, send)
+                    receiving.cancel()
+        except* Disconnected:
+            _LOGGER.info("%s left before its file was transcribed", principal.name)
+        except* (ApiError, ServerError) as group:
+            error = api_error(first_of(group), rules.retry_after)
+            _LOGGER.warning("%s: %s", principal.name, error)
+            await (stream.fail(error) if stream.begun else send_error(send, error))
+        finally:
+            self._running.discard(running)
+
+    def _limits(self, route: Route) -> UploadLimits:
+        """Return the limits for an upload. PCM may be as large as the longest file is."""
+        limits = self._rules.limits
+        if route.raw is None:
+            return limits
+        size = route.raw.rate * route.raw.width * self._transcriber.max_seconds
+        return replace(limits, size=max(limits.size, round(size)))
+
+    async def _answer(
+        self, upload: Upload, route: Route, principal: Principal, stream: EventStream, send: Send
+    ) -> None:
+        await upload.file_begun.wait()
+        if not route.fields and not any(name == "model" for name, _ in upload.fields):
+            await upload.complete.wait()  # the fields that follow the file are needed
+        form = _form(upload, route)
+        answer = await self._transcribe(upload, route, form, principal, stream)
+        await upload.complete.wait()
+        if (final := _form(upload, route)) != form:
+            # A field came after the file, which has been transcribed without it.
+            if stream.begun:
+                raise ApiError(400, "with stream=true all fields must come before the file")
+            form = final
+            answer = await self._transcribe(upload, route, form, principal, stream)
+        if form.stream:
+            await stream.finish(answer, form)
+        else:
+            await send_body(send, *(route.render or self._rules.render)(answer, form))
+
+    async def _transcribe(
+        self,
+        upload: Upload,
+        route: Route,
+        form: TranscriptionForm,
+        principal: Principal,
+        stream: EventStream,
+    ) -> Answer:
+        if upload.file is None:
+            raise ApiError(400, "the form has no file", param="file")
+        if not upload.spool.size:
+            raise ApiError(400, "the file is empty", param="file", code="audio_too_short")
+        request = request_of(form, self._rules.catalogue, self._rules.capabilities)
+        source = Source(
+            upload.spool,
+            upload.file.filename,
+            route.raw or raw_format(upload.file.content_type),
+            route.first,
+        )
+        if not form.stream:
+            return await self._transcriber.transcribe(source, request, principal)
+        async with stream.kept_alive():
+            return await self._transcriber.transcribe(
+                source, request, principal, on_text=stream.delta
+            )
+
+
+def _form(upload: Upload, route: Route) -> TranscriptionForm:
+    return parse_form([*upload.fields, *route.fields], task=route.task)
