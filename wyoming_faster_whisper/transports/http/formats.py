@@ -59,8 +59,12 @@ def sse_delta(text: str) -> bytes:
 
 
 def sse_done(answer: Answer, form: TranscriptionForm) -> bytes:
-    """Return the event for an answer, whose text is that of all deltas joined."""
-    return _event("transcript.text.done", {"type": "transcript.text.done", **_json(answer, form)})
+    """Return the event for an answer, whose text is that of all deltas joined.
+
+    It has no usage: OpenAI's clients expect a number of tokens there.
+    """
+    members = {**_text(answer, form), **_details(answer, form)}
+    return _event("transcript.text.done", {"type": "transcript.text.done", **members})
 
 
 def sse_error(error: ApiError) -> bytes:
@@ -84,13 +88,13 @@ def _encode(text: str) -> bytes:
 
 def _json(answer: Answer, form: TranscriptionForm) -> dict[str, Any]:
     """Return the members of `json`. Segments and words are extras there."""
+    return {**_text(answer, form), **_details(answer, form), "usage": _usage(answer)}
+
+
+def _text(answer: Answer, form: TranscriptionForm) -> dict[str, Any]:
     code = _language(answer, form)
-    return {
-        "text": answer.transcript.text,
-        **({"languages": [{"code": code}]} if code else {}),
-        **_details(answer, form),
-        "usage": _usage(answer),
-    }
+    languages = {"languages": [{"code": code}]} if code else {}
+    return {"text": answer.transcript.text, **languages}
 
 
 def _verbose(answer: Answer, form: TranscriptionForm, language_codes: bool) -> dict[str, Any]:
