@@ -182,7 +182,7 @@ def _breaks(text: str) -> Iterator[int]:
 
 
 def _columns(text: str) -> int:
-    return sum(map(_width, text))
+    return len(text) if text.isascii() else sum(map(_width, text))
 
 
 def _width(character: str) -> int:
