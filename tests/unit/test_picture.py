@@ -129,6 +129,7 @@ PURE = [
     "transports.admission",
     "transports.http.api_errors",
     "transports.http.form",
+    "transports.http.form_fields",
     "transports.http.formats",
     "transports.http.multipart",
     "transports.http.origin_check",

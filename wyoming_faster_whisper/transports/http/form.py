@@ -1,33 +1,25 @@
 """Form of a transcription request: the text fields of an upload, checked and typed. Pure.
 
 The fields are OpenAI's, and `hotwords`, `task` and `background` of other servers. Clients send
-more than that, and each other's defaults, so:
-
-- an empty value counts as absent, and an unknown field is ignored;
-- a list may be sent as `name[]`, `name[0]` or `name`, an object as `name[key]` or as JSON;
-- of a field that is sent twice and is no list, the last value counts.
-
-What the server cannot do is refused if leaving it out would change the answer, and else ignored:
-`vad_filter` asks for what it always does.
+more than that, so unknown fields are ignored. What the server cannot do is refused if leaving it
+out would change the answer; `vad_filter` is ignored, because silence is never decoded.
 """
 
 from __future__ import annotations
 
 import json
-import math
-import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import Literal, TypeVar
+from typing import Literal
 
-from ...errors import printable, visible
+from ...errors import visible
 from ...models.languages import MULTILINGUAL_V3, means_detect, normalise
 from ...session.request import LONGEST_NAME, MOST_NAMES
 from .api_errors import ApiError
+from .form_fields import Fields, wrong
 
 _LONGEST_MS = 60_000  # of padding and of silence
-_INDEXED = re.compile(r"(\w+)\[\d*\]")
 
 
 class ResponseFormat(StrEnum):
@@ -115,8 +107,8 @@ def parse_form(fields: Sequence[tuple[str, str]], *, task: Task) -> Transcriptio
     Raises:
         ApiError: 400; `param` is the name of the field at fault.
     """
-    form = _Fields(fields)
-    form.refuse()
+    form = Fields(fields)
+    _refuse(form)
     parsed = TranscriptionForm(
         task=form.choice("task", Task) or task,
         model=form.last("model"),
@@ -136,63 +128,8 @@ def parse_form(fields: Sequence[tuple[str, str]], *, task: Task) -> Transcriptio
     return parsed
 
 
-_Choice = TypeVar("_Choice", bound=StrEnum)
-
-
 class _Include(StrEnum):
     LOGPROBS = "logprobs"
-
-
-class _Fields:
-    """The fields of a form by name, without empty values."""
-
-    def __init__(self, fields: Sequence[tuple[str, str]]) -> None:
-        self._values: dict[str, list[str]] = {}
-        for name, value in fields:
-            indexed = _INDEXED.fullmatch(name)
-            if stripped := value.strip():
-                self._values.setdefault(indexed[1] if indexed else name, []).append(stripped)
-
-    def all(self, name: str) -> list[str]:
-        return self._values.get(name, [])
-
-    def last(self, name: str) -> str | None:
-        return self.all(name)[-1] if self.all(name) else None
-
-    def choices(self, name: str, kind: type[_Choice]) -> list[_Choice]:
-        values = [value.lower() for value in self.all(name)]
-        for value in values:
-            if value not in list(kind):
-                raise _wrong(name, value, ", ".join(kind))
-        return [kind(value) for value in values]
-
-    def choice(self, name: str, kind: type[_Choice]) -> _Choice | None:
-        chosen = self.choices(name, kind)
-        return chosen[-1] if chosen else None
-
-    def boolean(self, name: str) -> bool:
-        value = (self.last(name) or "false").lower()
-        if value not in ("true", "false", "1", "0"):
-            raise _wrong(name, value, "true or false")
-        return value in ("true", "1")
-
-    def number(self, name: str, default: float, *, most: float) -> float:
-        value = self.last(name)
-        if value is None:
-            return default
-        try:
-            number = float(value)
-        except ValueError:
-            number = math.nan
-        if not 0 <= number <= most:
-            raise _wrong(name, value, f"a number from 0 to {most:g}")
-        return number
-
-    def refuse(self) -> None:
-        """Refuse fields that are known but not supported."""
-        for name, why in _REFUSED.items():
-            if self.all(name):
-                raise ApiError(400, f"{name} is not supported: {why}", param=name)
 
 
 _REFUSED = {
@@ -202,13 +139,14 @@ _REFUSED = {
 }
 
 
-def _wrong(param: str, received: object, allowed: str) -> ApiError:
-    return ApiError(
-        400, f"{param} is {printable(received, 40)!r}; it must be {allowed}", param=param
-    )
+def _refuse(form: Fields) -> None:
+    """Refuse fields that are known but not supported."""
+    for name, why in _REFUSED.items():
+        if form.all(name):
+            raise ApiError(400, f"{name} is not supported: {why}", param=name)
 
 
-def _language(form: _Fields) -> str | None:
+def _language(form: Fields) -> str | None:
     """Return the tag as sent: the model's own list of languages decides what it stands for."""
     tag = form.last("language")
     if tag is not None and not means_detect(tag):
@@ -219,33 +157,31 @@ def _language(form: _Fields) -> str | None:
 def _code(param: str, tag: str) -> str:
     code = normalise(tag, MULTILINGUAL_V3)
     if code is None:
-        raise _wrong(param, tag, "a language of Whisper, such as en, pt-BR or german")
+        raise wrong(param, tag, "a language of Whisper, such as en, pt-BR or german")
     return code
 
 
-def _keywords(form: _Fields) -> tuple[str, ...]:
+def _keywords(form: Fields) -> tuple[str, ...]:
     """Return the keywords, and the hotwords of other servers, which are separated by commas."""
     separated = [word for value in form.all("hotwords") for word in value.split(",")]
     words = [cleaned for word in form.all("keywords") + separated if (cleaned := visible(word))]
     if len(words) > MOST_NAMES:
-        raise _wrong(
+        raise wrong(
             "hotwords", f"a list of {len(words)}", f"at most {MOST_NAMES} words or phrases"
         )
     for word in words:
         if len(word) > LONGEST_NAME:
-            raise _wrong(
-                "keywords", word, f"at most {LONGEST_NAME} characters per word or phrase"
-            )
+            raise wrong("keywords", word, f"at most {LONGEST_NAME} characters per word or phrase")
     return tuple(words)
 
 
-def _chunking(form: _Fields) -> ServerVad | Literal["auto"] | None:
+def _chunking(form: Fields) -> ServerVad | Literal["auto"] | None:
     name = "chunking_strategy"
     value = form.last(name)
     if value is not None and value.startswith("{"):
         form = _object(name, value)
     elif value is not None:
-        form = _Fields([(f"{name}[type]", value)])
+        form = Fields([(f"{name}[type]", value)])
 
     def number(key: str, default: float, most: int) -> float:
         return form.number(f"{name}[{key}]", default, most=most)
@@ -264,16 +200,16 @@ def _chunking(form: _Fields) -> ServerVad | Literal["auto"] | None:
         case "server_vad":
             return vad
         case other:
-            raise _wrong(f"{name}[type]", other, "auto or server_vad")
+            raise wrong(f"{name}[type]", other, "auto or server_vad")
 
 
-def _object(name: str, text: str) -> _Fields:
+def _object(name: str, text: str) -> Fields:
     """Return the members of a JSON object as fields."""
     try:
         members = json.loads(text)
-        return _Fields([(f"{name}[{k}]", str(v)) for k, v in members.items() if v is not None])
+        return Fields([(f"{name}[{k}]", str(v)) for k, v in members.items() if v is not None])
     except (ValueError, RecursionError):
-        raise _wrong(name, text, "a JSON object") from None
+        raise wrong(name, text, "a JSON object") from None
 
 
 def _check_together(form: TranscriptionForm) -> None:
