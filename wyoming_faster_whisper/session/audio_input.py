@@ -6,12 +6,12 @@ import asyncio
 from collections.abc import Awaitable, Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from functools import lru_cache, partial
+from functools import lru_cache
 
 import numpy as np
 
 from ..audio.highpass import HighPass
-from ..audio.pcm import SAMPLE_RATE, PcmFormat, PcmStream, Samples
+from ..audio.pcm import SAMPLE_RATE, PcmFormat, PcmStream, Samples, decode_pcm
 from ..audio.recording import Recording
 from ..errors import AudioError, Busy
 from ..speech.hysteresis import WINDOW, Probabilities
@@ -25,6 +25,8 @@ _LONG = 30 * SAMPLE_RATE  # samples
 # Format in which Home Assistant sends 10 ms at a time. Converting and filtering as little costs
 # little less than a whole VAD window, and nothing reads the recording before that is complete.
 _LIVE = PcmFormat()
+# Above it the transport waits. An hour of a file arrives faster than the model decodes a segment.
+_MOST_UNHEARD = 60 * SAMPLE_RATE  # samples
 _FORMAT_CHANGES = 8  # maximum per utterance; each change costs a new resampler
 
 
@@ -98,6 +100,7 @@ class AudioInput:
         self._vad_stream: SpeechStream | None = None  # None until the VAD model is loaded
         self._vad_position = 0  # samples that have been handed to the VAD
         self._vad_task: asyncio.Task[None] | None = None
+        self._vad_advanced = asyncio.Event()
         self._format_changes = 0
 
     def feed(self, pcm: PcmFormat, data: bytes) -> None:
@@ -124,6 +127,17 @@ class AudioInput:
         if pcm != _LIVE or self._unheard + len(self._unconverted) // 2 >= WINDOW:
             self._convert()
             self._run_vad()
+
+    async def caught_up(self) -> None:
+        """Wait while the VAD is far behind, so that a session does not hold a whole file."""
+        while self._unheard > _MOST_UNHEARD:
+            self._vad_advanced.clear()
+            await self._vad_advanced.wait()
+
+    def free(self, before: int) -> None:
+        """Free the samples before a position, except those that the VAD has not processed."""
+        freed = self.recording.free(min(before, self._vad_position))
+        self._memory.release(freed)
 
     def stop(self) -> None:
         """Complete the recording with all samples that are held back."""
@@ -172,10 +186,11 @@ class AudioInput:
 
     def close(self) -> None:
         """Free the recording and stop the VAD. The recording must not be used afterwards."""
-        self._memory.release(len(self.recording))
+        self._memory.release(self.recording.stored)
         # Cleared explicitly: tasks and their exceptions keep references to the recording in
         # cycles, and Python's cycle collector runs regardless of how many bytes they hold.
         self.recording.clear()
+        self._vad_advanced.set()
         if self._vad_task is not None:
             self._vad_task.cancel()
 
@@ -203,8 +218,7 @@ class AudioInput:
         if not waiting:
             return
         if self._vad_stream is not None and waiting <= _MOST_INLINE:
-            samples = self._next_windows(waiting)
-            self._on_probabilities(self._vad_stream.feed(samples()))
+            self._on_probabilities(_feed(self._vad_stream, self._next_windows(waiting)))
         else:
             self._vad_task = self._tasks.create_task(self._run_vad_in_thread())
 
@@ -221,10 +235,12 @@ class AudioInput:
             loop = asyncio.get_running_loop()
             self._on_probabilities(await loop.run_in_executor(executor, _feed, speech, samples))
 
-    def _next_windows(self, count: int) -> Callable[[], Samples]:
+    def _next_windows(self, count: int) -> bytes:
+        # A copy, because free() moves the recording while a thread processes these windows.
         start = self._vad_position
         self._vad_position += count * WINDOW
-        return partial(self.recording.samples, start, self._vad_position)
+        self._vad_advanced.set()
+        return self.recording.pcm(start, self._vad_position)
 
 
 @lru_cache(maxsize=1)
@@ -232,5 +248,5 @@ def _thread_for_long() -> ThreadPoolExecutor:
     return ThreadPoolExecutor(1, "vad")
 
 
-def _feed(speech: SpeechStream, samples: Callable[[], Samples]) -> Probabilities:
-    return speech.feed(samples())
+def _feed(speech: SpeechStream, pcm: bytes) -> Probabilities:
+    return speech.feed(decode_pcm(pcm, PcmFormat()))

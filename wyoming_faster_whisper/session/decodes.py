@@ -44,7 +44,7 @@ class _Part:
     guess: bool  # no answer needs the text yet
     previous: _Part | None  # decoded before this one
     task: asyncio.Future[Transcript | None] | None = None  # its result is None if it failed
-    job: Job | None = None  # None until the parts before this one have been decoded
+    job: Job | None = None  # None unless it waits for the model or is decoded
     quick: bool = False  # a first pass is enough while this is a guess and not closed
     was_guess: bool = False  # the decode began before an answer needed it
     closed: bool = False  # the segment can no longer grow
@@ -99,6 +99,9 @@ class Decodes:
     decodes_here = True
     """False while another server decodes the utterance, so that this one need not."""
 
+    keeps_recording = False
+    """True if audio may be needed again whose text is committed."""
+
     upstream = ""
     """Outcome of the request to an upstream server: "used", "late" or "away"; "" = none asked."""
 
@@ -146,6 +149,12 @@ class Decodes:
     def has_committed(self) -> bool:
         """True once the text of a segment has been committed."""
         return any(part.committed for part in self._parts.values())
+
+    @property
+    def committed_until(self) -> int:
+        """VAD window after the last speech whose text is committed; 0 = none."""
+        committed = (part.segment.speech[1] for part in self._parts.values() if part.committed)
+        return max(committed, default=0)
 
     @property
     def busy(self) -> bool:
@@ -328,7 +337,7 @@ class Decodes:
                 part.quick = False
                 self._restart(part)  # a final decode goes before all guesses in the queue
             self._finish_quick(part)
-            if part.previous is None:
+            if part.previous is None or part.previous.committed:
                 return
             part = part.previous
 
@@ -361,7 +370,7 @@ class Decodes:
             if not prefix:
                 language = part.corrected_language or self._language
             options = replace(options, language=language)
-        part.job = Job(
+        job = part.job = Job(
             self._recording.samples(segment.start, segment.end),
             options,
             certain_speech=segment.certain_speech,
@@ -374,10 +383,14 @@ class Decodes:
             owner=self._principal.key,
             earlier_seconds=segment.earlier_seconds,
         )
-        if self.client_left and not self._worker.can_begin(part.job):
+        if self.client_left and not self._worker.can_begin(job):
             raise asyncio.CancelledError  # other clients wait, and this one may not read the text
         self.begun += 1
-        return await self._worker.submit(part.job)
+        try:
+            return await self._worker.submit(job)
+        finally:
+            if part.job is job:
+                part.job = None  # it holds the audio
 
     def _commit(self) -> None:
         for part in self._parts.values():

@@ -11,7 +11,8 @@ and, in another task:
         ...  # send it to the client
 
 The session limits what it stores: start(), audio() and stop() wait while too many answers are
-pending, so a client that sends faster than the model decodes is throttled by its transport.
+pending, audio() also while much of the utterance has not been processed. So a client that sends
+faster than the model decodes is throttled by its transport.
 
     IDLE --start, audio--> LISTENING --stop--------> IDLE
                                |                      ^
@@ -217,7 +218,9 @@ class Session:
                 await asyncio.sleep(0)
             if self._turn is None:
                 return
-            self._turn.audio(pcm, data[at : at + _SLICE])
+            turn = self._turn
+            turn.audio(pcm, data[at : at + _SLICE])
+            await turn.caught_up()
             if self._turn is not None and self._turn.seconds >= self._context.max_seconds:
                 await self._truncate(self._turn)
 

@@ -60,6 +60,12 @@ _READ_DELAY_DECODING = 0.05  # while a decode runs that the answer has to wait f
 _READ_DELAY_SPEAKING = 0.1  # while the speaker speaks; longer delays save little more CPU
 
 
+# Seconds of audio after which it is checked how much of the recording can be freed: longer than
+# a command, and a small part of what a long recording has to hold.
+_FREE_EVERY = 16.0
+_NOT_FREED = 1.0  # seconds of silence that stay, more than cut() keeps for the next turn
+
+
 class NameSource(Protocol):
     """Source of the names in a home, such as Home Assistant."""
 
@@ -181,6 +187,7 @@ class Turn:
         self._ended_at = self._last_windows  # time when the turn ended
         self.speech_announced = False  # SpeechStarted has been sent, and SpeechStopped has not
         self._transcript_started = False  # TranscriptStarted has been sent
+        self._next_free = _FREE_EVERY  # second of the recording at which audio is freed
         self._live_stream = LiveStream()
         self._event_loop_lag = shared.event_loop_lag
         self._utterance = Utterance(request.rules(shared.rules), guess_after=0, paced=paced)
@@ -315,6 +322,10 @@ class Turn:
         """
         await self._audio_input.heard()
         await self._none_held.wait()
+
+    async def caught_up(self) -> None:
+        """Wait while much of the audio so far has not been processed."""
+        await self._audio_input.caught_up()
 
     def client_left(self) -> None:
         """Decode from now on only while the model is idle: the client may not read the answer."""
@@ -451,6 +462,15 @@ class Turn:
         continues = self._shared.offer.capabilities.continues_prefix and not self._is_file
         if utterance.speaking and continues and self._decodes.decodes_here:
             self._partials.decode_if_due(self._open_segment)
+        if utterance.samples / SAMPLE_RATE >= self._next_free:
+            self._free_audio()
+
+    def _free_audio(self) -> None:
+        """Free the audio that no decode can need any more."""
+        self._next_free = self._utterance.samples / SAMPLE_RATE + _FREE_EVERY
+        if not self._decodes.keeps_recording:
+            needed = self._utterance.needed_from(self._decodes.committed_until)
+            self._audio_input.free(needed - round(_NOT_FREED * SAMPLE_RATE))
 
     def _open_segment(self) -> Segment | None:
         """Return the segment being spoken; None until all segments before it are committed.

@@ -38,6 +38,10 @@ class SegmentDecodes(Protocol):
     @property
     def has_committed(self) -> bool: ...
     @property
+    def committed_until(self) -> int: ...
+    @property
+    def keeps_recording(self) -> bool: ...
+    @property
     def upstream(self) -> str: ...
 
     def audio_arrived(self) -> None: ...
@@ -127,6 +131,14 @@ class _UpstreamFirst:
     @property
     def has_committed(self) -> bool:
         return self._local.has_committed
+
+    @property
+    def committed_until(self) -> int:
+        return self._local.committed_until
+
+    @property
+    def keeps_recording(self) -> bool:
+        return self._relay is not None  # it sends the audio at its own pace
 
     @property
     def upstream(self) -> str:

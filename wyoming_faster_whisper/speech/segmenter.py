@@ -9,6 +9,7 @@ word.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
@@ -92,6 +93,7 @@ def segments(
     samples: int,
     *,
     complete: Sequence[Segment] = (),
+    begin: int = 0,
 ) -> list[Segment]:
     """Cut a recording into segments.
 
@@ -101,12 +103,13 @@ def segments(
         samples: length of the recording in samples.
         complete: complete() of an earlier result for the beginning of this recording. The result
             is the same with and without it, but without it the time grows with the recording.
+        begin: window before which there is no speech but that in `complete`.
 
     Returns:
         The segments in order; an empty list if there is no speech. With less than min_speech of
         certain speech, the segments hold possible speech instead (certain_speech is False).
     """
-    begin = complete[-1].speech[1] if complete else 0
+    begin = max(begin, complete[-1].speech[1] if complete else 0)
     new = probabilities[begin:] if begin else probabilities
     speech = stretches(new, threshold=rules.threshold, min_silence=PAUSE)
     certain = bool(complete) or sum(map(len, speech)) * WINDOW >= max(
@@ -145,16 +148,26 @@ def segments(
     return found
 
 
-def complete(found: Sequence[Segment]) -> Sequence[Segment]:
+def complete(found: Sequence[Segment], rules: SpeechRules, length: int) -> Sequence[Segment]:
     """Return the segments that stay as they are, however the recording goes on.
 
-    The last segment may grow, and it may still be split. A segment that was cut in the middle of
-    speech does not count, because the speech cannot be found from there on.
+    The last segment may grow, and it may still be split, until the silence after it closes it and
+    leaves room for the pads of both neighbours. A segment that was cut in the middle of speech
+    does not count, because the speech cannot be found from there on.
+
+    Args:
+        found: all segments of the recording so far.
+        length: of the recording so far, in windows.
     """
-    for at in range(len(found) - 2, -1, -1):
-        pause = found[at + 1].speech[0] - found[at].speech[1]
-        if found[at].certain_speech and pause >= PAUSE:
+    next_speech, needed = length, PAUSE
+    if found:
+        first, last = found[-1].speech
+        pads = math.ceil(2 * rules.pad * SAMPLE_RATE / WINDOW)
+        needed = max(PAUSE, pads, closing_silence(last - first, rules))
+    for at in range(len(found) - 1, -1, -1):
+        if found[at].certain_speech and next_speech - found[at].speech[1] >= needed:
             return found[: at + 1]
+        next_speech, needed = found[at].speech[0], PAUSE
     return ()
 
 

@@ -150,6 +150,7 @@ class Utterance:
         self._min_speech = max(1, windows(rules.min_speech))  # windows of speech in total
         self._probabilities: list[float] = []
         self._complete: Sequence[Segment] = ()  # segments that no longer change
+        self._silent_until = 0  # window before which there is no speech but theirs
         self._speech_start: int | None = None  # its window; None before it, and after noise
         self._speech_windows = 0  # windows of speech since _speech_start
         self._speech_end = 0  # window after the last speech
@@ -289,7 +290,7 @@ class Utterance:
         if self.phase is UtterancePhase.ENDED:  # later audio is not part of the turn
             samples = min(samples, self.samples)
         self.phase = UtterancePhase.FINALIZED
-        parts = segments(self._probabilities, self._rules, samples, complete=self._complete)
+        parts = self._segments(samples)
         renewed = self._drop_outgrown(parts) if self._may_guess else []
         actions = renewed + self._decode(parts, guess=False)
         answer = tuple(self._decoding[part.speech] for part in parts)
@@ -299,6 +300,18 @@ class Utterance:
         """Return the last segment so far, which may still grow; None without certain speech."""
         parts = self._segments_so_far()
         return parts[-1] if parts else None
+
+    def needed_from(self, committed: int) -> int:
+        """Return the sample from which later decodes may need the audio.
+
+        Args:
+            committed: window after the last speech whose text is final; 0 = none.
+        """
+        parts = self._segments(self.samples)
+        for at, part in enumerate(parts):
+            if at >= len(self._complete) or part.speech[1] > committed:
+                return part.start
+        return max(0, self.samples - round(self._rules.pad * SAMPLE_RATE))
 
     def _on_speech(self) -> list[Action]:
         self._silent_windows = 0
@@ -431,9 +444,26 @@ class Utterance:
         return EndReason.SILENCE if self._silent_windows >= needed else None
 
     def _segments_so_far(self) -> list[Segment]:
-        parts = segments(self._probabilities, self._rules, self.samples, complete=self._complete)
-        self._complete = complete(parts)
-        return [part for part in parts if part.certain_speech]
+        return [part for part in self._segments(self.samples) if part.certain_speech]
+
+    def _segments(self, samples: int) -> list[Segment]:
+        """Return all segments of the recording so far.
+
+        Args:
+            samples: length of the recording in samples.
+        """
+        parts = segments(
+            self._probabilities,
+            self._rules,
+            samples,
+            complete=self._complete,
+            begin=self._silent_until,
+        )
+        length = len(self._probabilities)
+        self._complete = complete(parts, self._rules, length)
+        if len(self._complete) == len(parts):
+            self._silent_until = length
+        return parts
 
     def _decode(self, parts: list[Segment], *, guess: bool, quick: bool = False) -> list[Action]:
         """Begin the missing decodes of these segments, and drop those of all others.

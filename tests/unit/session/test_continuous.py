@@ -22,6 +22,7 @@ from wyoming_faster_whisper.session.events import (
 from wyoming_faster_whisper.session.request import Request
 from wyoming_faster_whisper.session.session import AudioMemory, Session, SessionContext
 from wyoming_faster_whisper.speech.endpointing import TurnRules
+from wyoming_faster_whisper.speech.segmenter import SpeechRules
 from wyoming_faster_whisper.testing import LoudnessVad, pcm16, silence, tone
 
 FIXED = TurnRules(min_silence=0.5, no_speech=3.0, longest=0.0)
@@ -273,3 +274,19 @@ def test_at_most_two_answers_are_pending() -> None:
     assert len(said.answers) == 16
     # Three turns of 2.4 s, of which one is being heard.
     assert most < 3.5 * 2.4 * 32_000
+
+
+def test_a_word_after_long_silence_is_heard_whole_although_silence_is_freed() -> None:
+    request = Request(endpointing=TurnRules(min_silence=0.7, no_speech=0.0))
+    samples = joined(silence(45.0), tone(1.2), silence(1.3))
+    decoded: list[float] = []
+
+    async def go() -> Said:
+        async with House(rules=SpeechRules(pad=0.0), max_seconds=16.1) as house:
+            said = await house.listen(samples, requests=[(0.0, request)], continuous=True)
+            decoded.extend(job.seconds for job in house.engine.decoded)
+            return said
+
+    said = run(go())
+    assert said.answers[0][1].transcript.text == "1.2 seconds"
+    assert decoded == pytest.approx([1.2], abs=0.06)

@@ -160,8 +160,9 @@ def speaking(random: Random, seconds: float) -> list[float]:
         probabilities += [random.uniform(0.3, 1.0) for _ in range(random.randint(1, 60))]
         if random.random() < 0.1:  # speech without a pause, longer than a segment
             probabilities += [0.9] * windows(random.uniform(10, 70))
-        pause = random.choice((3, 4, 8, 20, 70, 200))
-        probabilities += [random.uniform(0.0, 0.45) for _ in range(pause)]
+        pause = random.choice((3, 4, 8, 20, 70, 200, 600))
+        loudest = random.choice((0.1, 0.45))
+        probabilities += [random.uniform(0.0, loudest) for _ in range(pause)]
     return probabilities
 
 
@@ -175,17 +176,32 @@ def test_the_complete_segments_spare_work_and_change_nothing(seed: int) -> None:
     )
     probabilities = speaking(random, 300)
     known: Sequence[Segment] = ()
+    silent_until = 0
     for length in sorted(random.sample(range(len(probabilities)), 100)):
         heard, samples = probabilities[:length], length * WINDOW
-        parts = segments(heard, rules, samples, complete=known)
+        parts = segments(heard, rules, samples, complete=known, begin=silent_until)
         whole = segments(heard, rules, samples)
         assert parts == whole
         assert [one.stretches for one in parts] == [one.stretches for one in whole]
         assert [one.earlier_seconds for one in parts] == pytest.approx(
             [one.earlier_seconds for one in whole]
         )
-        known = complete(parts)
+        known = complete(parts, rules, length)
+        silent_until = length if len(known) == len(parts) else silent_until
     assert known
+    assert silent_until
+
+
+def test_the_last_segment_is_complete_once_silence_closes_it() -> None:
+    rules = SpeechRules(min_silence=1.0)
+
+    def completed(silence: float) -> bool:
+        heard = [0.9] * windows(6) + [0.0] * windows(silence)
+        found = segments(heard, rules, len(heard) * WINDOW)
+        return complete(found, rules, len(heard)) == found
+
+    assert not completed(0.9)
+    assert completed(1.1)
 
 
 def test_a_segment_knows_the_seconds_of_speech_before_it() -> None:
