@@ -65,6 +65,26 @@ async def test_a_field_after_the_file_counts_even_if_the_model_came_before(serve
     assert engine.decoded[-1].options.language == "de"
 
 
+@pytest.mark.parametrize(
+    ("chunking", "segments"),
+    [
+        ({}, 1),
+        ({"chunking_strategy": "auto"}, 1),
+        ({"chunking_strategy[silence_duration_ms]": "500"}, 2),
+        ({"chunking_strategy[type]": "server_vad"}, 2),
+        ({"chunking_strategy": '{"type": "server_vad", "silence_duration_ms": 1500}'}, 1),
+    ],
+)
+async def test_the_chunking_strategy_decides_where_speech_is_cut(
+    serve: Serve, chunking: dict[str, str], segments: int
+) -> None:
+    server = await serve(http_port=0)
+    pause_of_a_second = np.concatenate([tone(5.0), silence(1.0), tone(5.0)])
+    body = form([*MODEL, *chunking.items()], wav(pause_of_a_second))
+    text = (await post(server, PATH, body)).json["text"]
+    assert text.count("seconds") == segments
+
+
 async def test_decoding_begins_while_the_file_still_arrives(serve: Serve) -> None:
     engine = FakeEngine()
     server = await serve(engine, http_port=0)

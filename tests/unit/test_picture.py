@@ -23,7 +23,7 @@ MAY_IMPORT = {
     "app": "transports.wyoming transports.http transports session engine.remote engine.whisper "
     "engine speech biasing config models options audio wire",
     "transports.wyoming": "transports session engine audio wire",
-    "transports.http": "transports session engine speech models audio",
+    "transports.http": "transports session engine models audio",
     "transports": "session wire",
     "session": "engine.remote engine speech models audio",
     "engine.remote": "engine client audio",

@@ -52,6 +52,7 @@ class Request:
     endpointing: TurnRules | None = None  # replaces the server's; None = the server's
     vad_threshold: float | None = None  # probability of speech, 0 to 1; None = the server's
     vad_pad: float = 0.0  # seconds of silence kept at both ends of speech, at least; 0 = default
+    vad_min_silence: float | None = None  # seconds of silence that end a segment; None = default
     partials: str | None = None  # partial text: "off", "auto" or "on"; None = as the session
 
     @property
@@ -64,13 +65,14 @@ class Request:
         told = replace(self, language=None, model=None, hotwords=(), context=None)
         # When the turn ends, and what is speech, is decided here in any case.
         heard = replace(told, vad_sensitivity=None, endpointing=None, vad_threshold=None)
-        plain = replace(heard, vad_pad=0.0, partials=None)
+        plain = replace(heard, vad_pad=0.0, vad_min_silence=None, partials=None)
         return plain == Request() and not (self.context and self.context.get(RELAYED))
 
     def rules(self, server: SpeechRules) -> SpeechRules:
         """Return what counts as speech: the server's rules, with what the request changes."""
-        threshold = server.threshold if self.vad_threshold is None else self.vad_threshold
-        return replace(server, threshold=threshold, pad=max(server.pad, self.vad_pad))
+        given = {"threshold": self.vad_threshold, "min_silence": self.vad_min_silence}
+        changed = {name: value for name, value in given.items() if value is not None}
+        return replace(server, pad=max(server.pad, self.vad_pad), **changed)
 
 
 @dataclass(frozen=True, slots=True)

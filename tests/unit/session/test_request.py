@@ -231,6 +231,7 @@ def test_candidate_languages_select_a_model_that_supports_most_of_them() -> None
         {"hotwords": ("Nanit",)},
         {"context": {"id": 1}},
         {"endpointing": TurnRules(), "vad_threshold": 0.3, "vad_pad": 1.0, "partials": "on"},
+        {"vad_min_silence": 0.5},
         {},
     ],
 )
@@ -259,3 +260,4 @@ def test_a_request_changes_what_counts_as_speech() -> None:
     assert Request().rules(server) == server
     assert Request(vad_threshold=0.7, vad_pad=1.0).rules(server) == SpeechRules(0.7, pad=1.0)
     assert Request(vad_pad=0.1).rules(server).pad == 0.4
+    assert Request(vad_min_silence=0.5).rules(server) == SpeechRules(0.4, min_silence=0.5)

@@ -13,7 +13,6 @@ from ...errors import ServerError, printable
 from ...models.languages import means_detect, normalise
 from ...principal import Principal
 from ...session.request import Request
-from ...speech.segmenter import SpeechRules
 from ..admission import normalised_host
 from .api_errors import ApiError, from_server_error
 from .catalogue import Catalogue
@@ -45,7 +44,7 @@ def request_of(
         _check_language(form.language, model, "language")
     for language in form.languages:
         _check_language(language, model, "languages")
-    return Request(
+    request = Request(
         language=form.language,
         candidate_languages=form.languages,
         model=model.name,
@@ -55,6 +54,14 @@ def request_of(
         temperature=form.temperature,
         word_times=form.needs_word_times,
         token_logprobs=form.logprobs,
+    )
+    if not isinstance(form.chunking, ServerVad):
+        return request
+    return replace(
+        request,
+        vad_threshold=form.chunking.threshold,
+        vad_pad=form.chunking.prefix_padding_ms / 1000,
+        vad_min_silence=form.chunking.silence_duration_ms / 1000,
     )
 
 
@@ -67,22 +74,6 @@ def _check_language(language: str, model: ServedModel, param: str) -> None:
             param=param,
             code="unsupported_language",
         )
-
-
-def speech_rules(form: TranscriptionForm, rules: SpeechRules) -> SpeechRules:
-    """Return the rules for what counts as speech, as the form's chunking strategy sets them.
-
-    Args:
-        rules: those of the server.
-    """
-    if not isinstance(form.chunking, ServerVad):
-        return rules
-    return replace(
-        rules,
-        threshold=form.chunking.threshold,
-        pad=form.chunking.prefix_padding_ms / 1000,
-        min_silence=form.chunking.silence_duration_ms / 1000,
-    )
 
 
 def raw_format(content_type: str) -> PcmFormat | None:
