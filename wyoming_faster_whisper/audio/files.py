@@ -9,18 +9,27 @@ MP4 file may have its index at the end. They are decoded once they are complete.
 
 from __future__ import annotations
 
+import ctypes
 import errno
 from collections.abc import Generator, Iterator
+from contextlib import suppress
+from functools import cache
 from typing import TYPE_CHECKING, Any, Protocol
 
+import numpy as np
+
 from ..errors import AudioError, AudioTooLong
-from .pcm import SAMPLE_RATE, PcmFormat, PcmStream, to_pcm16
+from .pcm import SAMPLE_RATE, PcmFormat, PcmStream, decode_frames, to_pcm16
 
 if TYPE_CHECKING:
-    from av import AudioFrame, AudioResampler, AudioStream
+    from av import AudioFrame, AudioStream
     from av.container import InputContainer
 
-_READ = 64 * 1024  # bytes of raw PCM converted at a time
+_READ = 64 * 1024  # bytes of PCM converted at a time
+
+# Limits of what FFmpeg allocates for a hostile file, together under 1 GB.
+_ALLOCATION = 32 * 1024 * 1024  # bytes; the index of 8 hours of AAC, or of 6 hours at 60 Hz
+_TRACKS = 16
 
 
 class ReadableFile(Protocol):
@@ -48,8 +57,8 @@ def decode(
     """Decode a file's first audio track. Blocking.
 
     The content decides what the file is, not its name. Damaged packets are skipped, and a
-    truncated file is decoded as far as possible, as media players do. Memory does not grow with
-    the length of the audio.
+    truncated file is decoded as far as possible, as media players do. Memory is limited: beside
+    two blocks, it holds the index of an MP4 file, 13 MB an hour at most.
 
     Args:
         file: read from its current position; the caller closes it.
@@ -139,17 +148,53 @@ def _samples(source: _Source) -> Iterator[bytes]:
     """
     import av
 
-    # A file object and no protocols, so that a playlist cannot open other files or hosts.
+    _limit_allocations()
     # Metadata in an old encoding is ignored; from PyAV 19 on that needs no option.
     old = int(av.__version__.split(".")[0]) < 19
     tolerant: dict[str, Any] = {"metadata_errors": "ignore"} if old else {}
-    with av.open(source, "r", options={"protocol_whitelist": "none"}, **tolerant) as container:
+    # A Matroska film may have many subtitles; in MP4, every track may have a large index.
+    film = source.peek(4) == b"\x1aE\xdf\xa3"
+    options = {
+        # With a file object, this keeps a playlist from opening other files or hosts.
+        "protocol_whitelist": "none",
+        # FFmpeg would decode pictures to learn more about a video.
+        "codec_whitelist": _audio_codecs(),
+        "max_streams": "1000" if film else str(_TRACKS),
+    }
+    kind = "matroska" if film else None
+    with av.open(source, "r", format=kind, options=options, **tolerant) as container:
         if not container.streams.audio:
             raise AudioError("it has no audio track")
         converter = _Converter()
         for frame in _frames(container, container.streams.audio[0]):
             yield from converter.convert(frame)
-        yield from converter.finish()
+        yield converter.finish()
+
+
+@cache
+def _limit_allocations() -> None:
+    """Limit every allocation of FFmpeg's in this process.
+
+    A file of 1 KB can announce an index of several GB, and FFmpeg would fill it.
+    """
+    import av._core
+
+    # FFmpeg's libraries are found through the module that is linked to them.
+    limit = ctypes.CDLL(av._core.__file__).av_max_alloc
+    limit.argtypes, limit.restype = [ctypes.c_size_t], None
+    limit(_ALLOCATION)
+
+
+@cache
+def _audio_codecs() -> str:
+    import av
+
+    names = []
+    for name in av.codecs_available:
+        with suppress(av.codec.codec.UnknownCodecError):  # an encoder
+            if av.Codec(name, "r").type == "audio":
+                names.append(name)
+    return ",".join(names)
 
 
 def _frames(container: InputContainer, track: AudioStream) -> Iterator[AudioFrame]:
@@ -175,11 +220,16 @@ def _frames(container: InputContainer, track: AudioStream) -> Iterator[AudioFram
 
 
 class _Converter:
-    """Resamples frames, whose format may change: in joined MP3 files, for example."""
+    """Converts frames, whose format may change: in joined MP3 files, for example.
+
+    FFmpeg's own resampler would start a thread per core, and its mean of two channels of opposite
+    phase is silence.
+    """
 
     def __init__(self) -> None:
-        self._format: tuple[str, str, int] | None = None
-        self._resampler: AudioResampler | None = None
+        self._pcm = PcmFormat()
+        self._stream = PcmStream(self._pcm)
+        self._held = bytearray()  # PCM of that format; frames are short, and a call has its price
 
     def convert(self, frame: AudioFrame) -> Iterator[bytes]:
         """Convert one frame.
@@ -187,25 +237,44 @@ class _Converter:
         Raises:
             AudioError: the sample rate or the number of channels is not supported.
         """
-        import av
+        pcm, data = _interleaved(frame)
+        if pcm != self._pcm:
+            yield self.finish()
+            self._pcm, self._stream = pcm, PcmStream(pcm)
+        self._held += data
+        if len(self._held) >= _READ:
+            yield to_pcm16(self._stream.feed(bytes(self._held)))
+            self._held.clear()
 
-        found = frame.format.name, frame.layout.name, frame.sample_rate
-        if found != self._format:
-            yield from self.finish()
-            # Checks the rate and the channels: a lower rate lets a file inflate its audio.
-            PcmFormat(frame.sample_rate, channels=frame.layout.nb_channels)
-            self._format = found
-            self._resampler = av.AudioResampler(format="s16", layout="mono", rate=SAMPLE_RATE)
-        assert self._resampler is not None
-        for plain in self._resampler.resample(frame):
-            yield plain.to_ndarray().tobytes()
+    def finish(self) -> bytes:
+        """Return what is held back."""
+        rest = self._stream.feed(bytes(self._held)), self._stream.finish()
+        self._held.clear()
+        return to_pcm16(np.concatenate(rest))
 
-    def finish(self) -> Iterator[bytes]:
-        """Return what the resampler holds back."""
-        if self._resampler is not None:
-            for plain in self._resampler.resample(None):
-                if plain is not None:  # from a resampler that has nothing to do
-                    yield plain.to_ndarray().tobytes()
+
+def _interleaved(frame: AudioFrame) -> tuple[PcmFormat, bytes]:
+    """Return the samples of a frame as PCM; surround sound is mixed down."""
+    try:
+        data = frame.to_ndarray()  # shape (channels, n) or (1, n * channels)
+    except ValueError:
+        raise AudioError(f"its sample format is {frame.format.name}") from None
+    channels = [channel.name for channel in frame.layout.channels]
+    data = data.T if frame.format.is_planar else data.reshape(-1, len(channels))
+    if data.dtype == np.float64:
+        data = data.astype(np.float32)
+    floating = data.dtype == np.float32
+    pcm = PcmFormat(frame.sample_rate, data.dtype.itemsize, len(channels), floating)
+    if len(channels) <= 2 or "FC" not in channels:
+        return pcm, data.tobytes()
+    # In films, people speak in the front centre (FC), which a mean of all channels would bury.
+    # LFE is the subwoofer.
+    weights = np.array(
+        [2.0 if name == "FC" else 0.0 if name.startswith("LFE") else 1.0 for name in channels],
+        np.float32,
+    )
+    mono = decode_frames(data.tobytes(), pcm) @ (weights / weights.sum())
+    return PcmFormat(pcm.rate, 4, 1, floating=True), mono.astype("<f4").tobytes()
 
 
 class _Source:
@@ -216,14 +285,23 @@ class _Source:
 
     def __init__(self, file: ReadableFile) -> None:
         self.error: Exception | None = None  # first error of read(); the file then ends
+        self._first = b""  # bytes that were read by peek() only
         self._file = file
         self._seekable = file.seekable()  # once, because a file becomes so when it is complete
 
     def seekable(self) -> bool:
         return self._seekable
 
+    def peek(self, size: int) -> bytes:
+        """Return the first bytes without taking them. Call it before anything is read."""
+        self._first = self.read(size)
+        return self._first
+
     def read(self, size: int) -> bytes:
         if self.error is None:
+            if self._first:
+                data, self._first = self._first, b""
+                return data
             try:
                 return self._file.read(size)
             except Exception as error:
