@@ -6,7 +6,7 @@ at each scrape. The dashboard deploy/grafana.json shows every metric, which a te
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from prometheus_client import (
@@ -20,6 +20,7 @@ from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metri
 from prometheus_client.exposition import CONTENT_TYPE_LATEST, generate_latest
 from prometheus_client.registry import Collector
 
+from ..audio.preprocess import StepUse
 from ..session.record import UtteranceRecord
 
 __all__ = ["CONTENT_TYPE_LATEST", "Metrics", "Snapshot"]
@@ -29,6 +30,7 @@ PREFIX = "wyoming_stt"
 # Seconds. From the latency with a used guess to one that makes people repeat themselves.
 _ANSWER = (0.01, 0.025, 0.05, 0.1, 0.2, 0.3, 0.5, 0.75, 1.0, 1.5, 2.5, 5.0, 10.0)
 _DECODE = (0.05, 0.1, 0.2, 0.3, 0.5, 0.75, 1.0, 1.5, 2.5, 5.0, 10.0, 30.0)
+_PREPROCESS = (0.001, 0.003, 0.01, 0.03, 0.1, 0.3, 1.0, 3.0)
 _QUEUE = (0.001, 0.01, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0)
 
 
@@ -80,6 +82,15 @@ class Metrics:
         self._decode_seconds = self._histogram(
             "decode_seconds", "Time that a decode took in the model, by kind", _DECODE, "kind"
         )
+        self._step_seconds = self._histogram(
+            "preprocess_seconds",
+            "Time that a preprocessing step took for an utterance, by step",
+            _PREPROCESS,
+            "step",
+        )
+        self._step_failures = self._counter(
+            "preprocess_failures", "Utterances in which a preprocessing step failed", "step"
+        )
 
     def observe(self, record: UtteranceRecord) -> None:
         """Count an answered utterance."""
@@ -125,6 +136,13 @@ class Metrics:
             seconds: time in the model, without the time in the queue.
         """
         self._decode_seconds.labels(kind).observe(seconds)
+
+    def preprocessed(self, steps: Sequence[StepUse]) -> None:
+        """Count the preprocessing steps of one utterance."""
+        for step in steps:
+            self._step_seconds.labels(step.name).observe(step.seconds)
+            if step.failed:
+                self._step_failures.labels(step.name).inc()
 
     def render(self, now: Snapshot) -> bytes:
         """Return the metrics in Prometheus' text format. Blocking: it reads files in /proc."""

@@ -40,6 +40,7 @@ from . import build
 from .http_servers import make_http, make_metrics
 from .limitations import fit
 from .log import UtteranceLog
+from .preprocessing import make_preprocessing
 from .recognizers import choose_recognizer
 
 if TYPE_CHECKING:
@@ -103,6 +104,7 @@ class Service:
         for limitation in limitations:
             _LOGGER.warning("%s", limitation)
         self._settings = settings
+        self._preprocessing = make_preprocessing(settings.preprocess)
         self._make_engine = load
         self._load_vad = load_vad
         self._detector: SpeechDetector | None = None  # once it is loaded
@@ -328,6 +330,7 @@ class Service:
                 build.decode_options(settings, self._language),
                 home_names=tuple if names is None else (lambda: names.names),
                 capabilities=self._recognizer.capabilities,
+                preprocessing=self._preprocessing,
             ),
             rules=build.speech_rules(settings),
             turns=build.turn_rules(settings),
@@ -342,6 +345,7 @@ class Service:
             observe=self._observer(UtteranceLog(text=settings.log_text)),
             count_lost=self._metrics.lost if self._metrics else lambda _: None,
             count_error=self._metrics.failed if self._metrics else lambda _: None,
+            count_steps=self._metrics.preprocessed if self._metrics else lambda _: None,
         )
 
     def _observer(self, log: UtteranceLog) -> Callable[[UtteranceRecord], None]:

@@ -20,7 +20,7 @@ import numpy as np
 from ..errors import printable
 from .highpass import HighPass
 from .pcm import Samples
-from .steps import FRAME, PlannedStep
+from .steps import FRAME, PlannedStep, Step
 
 _LOGGER = logging.getLogger(__name__)
 
@@ -37,33 +37,35 @@ Clock = Callable[[], float]
 
 @dataclass(frozen=True, slots=True)
 class StepUse:
-    """What one step did in one stream."""
+    """What one step did in a part of a stream."""
 
     name: str
     seconds: float  # time spent in it
-    failed: bool
+    failed: bool  # in this part
 
 
 class _GuardedStep:
     """One step over one stream, for chunks of any length."""
 
     def __init__(self, planned: PlannedStep, clock: Clock) -> None:
-        self.seconds = 0.0
-        self.failed = False
-        self.name = planned.spec.name
+        self._name = planned.spec.name
         self._text = str(planned.spec)
+        self._step: Step | None = None  # None once it has failed
+        self._seconds = 0.0  # since the last use()
+        self._failed = False  # likewise
         self._clock = clock
         self._held = _NOTHING  # input whose output has not been returned
         self._unprocessed = 0  # samples at the end of _held that the step has not had
         try:
-            self._step = planned.make()
-            self._skip = self._delay = self._step.delay
+            step = planned.make()
+            self._skip = self._delay = step.delay
+            self._step = step
         except Exception as error:
             self._fail(error)
 
     def feed(self, samples: Samples) -> Samples:
         """Take more samples; return those that are ready."""
-        if self.failed:
+        if self._step is None:
             return samples
         self._held = np.concatenate((self._held, samples))
         self._unprocessed += len(samples)
@@ -79,7 +81,7 @@ class _GuardedStep:
             out, self._held = self._held, _NOTHING
             return out
         finally:
-            self.seconds += self._clock() - began
+            self._seconds += self._clock() - began
         self._unprocessed -= count
         skipped = min(self._skip, count)
         self._skip -= skipped
@@ -88,15 +90,21 @@ class _GuardedStep:
 
     def finish(self) -> Samples:
         """End the stream; return the samples that are still held."""
-        if self.failed or not len(self._held):
+        if not len(self._held):
             return _NOTHING
         missing = len(self._held)
         return self.feed(np.zeros(self._delay + FRAME, np.float32))[:missing]
 
+    def use(self) -> StepUse:
+        """Return what the step did since the last call."""
+        use = StepUse(self._name, self._seconds, self._failed)
+        self._seconds, self._failed = 0.0, False
+        return use
+
     def _fail(self, error: Exception) -> None:
-        self.failed = True
+        self._step, self._failed = None, True
         _LOGGER.warning(
-            "Preprocessing step %s failed (%s: %s); the rest of this utterance goes without it",
+            "Preprocessing step %s failed (%s: %s); the rest of this stream goes without it",
             self._text,
             type(error).__name__,
             printable(error, 200),
@@ -178,9 +186,9 @@ class Preprocessor:
         return model, vad
 
     def used(self) -> list[StepUse]:
-        """Return what each step did; a step that both paths have on their own counts twice."""
-        steps = [*self._shared.steps, *self._model.steps, *self._vad.steps]
-        return [StepUse(step.name, step.seconds, step.failed) for step in steps]
+        """Return what each step did since the last call, for both paths if each has its own."""
+        chains = (self._shared, self._model, self._vad)
+        return [step.use() for chain in chains for step in chain.steps]
 
 
 @dataclass(frozen=True, slots=True)

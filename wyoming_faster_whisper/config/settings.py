@@ -100,6 +100,16 @@ class Settings:
         choices=("plain", "command"),
     )
 
+    preprocess: tuple[str, ...] = option(
+        (),
+        "steps that the audio passes, in order, like gain,denoise:2@vad; with @vad only the VAD "
+        "hears the result; built in are highpass:HZ, gain:DBFS and denoise:LEVEL, which needs "
+        "the extra denoise",
+        group="Audio",
+        arity=Arity.LIST,
+        metavar="STEPS",
+    )
+
     device: str = option(
         "cpu", "device to decode on: cpu, cuda, cuda:N or auto", group="Decoding"
     )

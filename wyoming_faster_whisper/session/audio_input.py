@@ -10,8 +10,8 @@ from functools import lru_cache
 
 import numpy as np
 
-from ..audio.highpass import HighPass
 from ..audio.pcm import SAMPLE_RATE, PcmFormat, PcmStream, Samples, decode_pcm
+from ..audio.preprocess import Preprocessing, Preprocessor, StepUse
 from ..audio.recording import Recording
 from ..errors import AudioError, Busy
 from ..speech.hysteresis import WINDOW, Probabilities
@@ -28,6 +28,7 @@ _LIVE = PcmFormat()
 # Above it the transport waits. An hour of a file arrives faster than the model decodes a segment.
 _MOST_UNHEARD = 60 * SAMPLE_RATE  # samples
 _FORMAT_CHANGES = 8  # maximum per utterance; each change costs a new resampler
+_STANDARD = Preprocessing()
 
 
 @dataclass(slots=True)
@@ -56,10 +57,10 @@ class StreamRest:
     """What follows an utterance in the same stream: recorded audio, and how to convert more."""
 
     pcm: PcmFormat
-    recorded: bytes  # 16-bit PCM, as of Recording.pcm(); its memory is reserved
+    recorded: tuple[bytes, ...]  # 16-bit PCM of each recording; its memory is reserved
     unconverted: bytearray
     stream: PcmStream
-    filter: HighPass
+    steps: Preprocessor | None
 
 
 class AudioInput:
@@ -75,6 +76,7 @@ class AudioInput:
         on_probabilities: called on the event loop with the speech probabilities of every window,
             in order.
         keep_pace: waits while the model is far behind the VAD.
+        preprocess: returns the preprocessing steps; called when the first audio arrives.
     """
 
     def __init__(
@@ -86,12 +88,16 @@ class AudioInput:
         tasks: asyncio.TaskGroup,
         on_probabilities: Callable[[Probabilities], None],
         keep_pace: Callable[[], Awaitable[None]],
+        preprocess: Callable[[], Preprocessor] = _STANDARD.stream,
     ) -> None:
         self.recording = Recording()
         self.pcm = pcm
         self._stream = PcmStream(pcm)
         self._unconverted = bytearray()  # audio that waits for the rest of a VAD window
-        self._filter = HighPass()
+        self._preprocess = preprocess
+        self._steps: Preprocessor | None = None  # from the first audio on
+        # What the model hears and, last, what the VAD hears: mostly the same recording.
+        self._recordings: tuple[Recording, ...] = (self.recording,)
         self._memory = memory
         self._vad = vad
         self._tasks = tasks
@@ -136,31 +142,40 @@ class AudioInput:
 
     def free(self, before: int) -> None:
         """Free the samples before a position, except those that the VAD has not processed."""
-        freed = self.recording.free(min(before, self._vad_position))
-        self._memory.release(freed)
+        for recording in self._recordings:
+            self._memory.release(recording.free(min(before, self._vad_position)))
 
     def stop(self) -> None:
         """Complete the recording with all samples that are held back."""
         self._finish_stream()
+        if self._steps is not None:
+            self._append(self._steps.finish())
+
+    def steps_used(self) -> list[StepUse]:
+        """Return what each preprocessing step did since the last call."""
+        return [] if self._steps is None else self._steps.used()
 
     def cut(self, at: int) -> StreamRest:
         """End the recording at a sample, instead of stop(), and return what follows it.
 
         The caller must resume() it with another input.
         """
-        rest = self.recording.pcm(at, len(self.recording))
-        self.recording.truncate(at)
+        rest = tuple(recording.pcm(at, len(recording)) for recording in self._recordings)
+        for recording in self._recordings:
+            recording.truncate(at)
         self._vad_position = at
         if self._vad_task is not None:  # it may read the audio that has just been removed
             self._vad_task.cancel()
             self._vad_task = None
-        return StreamRest(self.pcm, rest, self._unconverted, self._stream, self._filter)
+        return StreamRest(self.pcm, rest, self._unconverted, self._stream, self._steps)
 
     def resume(self, rest: StreamRest) -> None:
         """Begin with what follows another utterance. Call it before feed()."""
-        self.pcm, self._stream, self._filter = rest.pcm, rest.stream, rest.filter
-        self._unconverted = rest.unconverted
-        self.recording.append_pcm(rest.recorded)
+        self.pcm, self._stream, self._unconverted = rest.pcm, rest.stream, rest.unconverted
+        if rest.steps is not None:
+            self._begin(rest.steps)
+        for recording, pcm in zip(self._recordings, rest.recorded, strict=True):
+            recording.append_pcm(pcm)
         self._run_vad()
 
     async def heard(self) -> None:
@@ -180,16 +195,17 @@ class AudioInput:
             await self._vad_task
         if rest := self._unheard:
             speech = self._vad_stream or (await self._vad()).stream()
-            last = np.pad(self.recording.samples(self._vad_position), (0, WINDOW - rest))
+            last = np.pad(self._recordings[-1].samples(self._vad_position), (0, WINDOW - rest))
             self._vad_position += rest
             self._on_probabilities(speech.feed(last))
 
     def close(self) -> None:
         """Free the recording and stop the VAD. The recording must not be used afterwards."""
-        self._memory.release(self.recording.stored)
-        # Cleared explicitly: tasks and their exceptions keep references to the recording in
-        # cycles, and Python's cycle collector runs regardless of how many bytes they hold.
-        self.recording.clear()
+        for recording in self._recordings:
+            self._memory.release(recording.stored)
+            # Cleared explicitly: tasks and their exceptions keep references to the recording in
+            # cycles, and Python's cycle collector runs regardless of how many bytes they hold.
+            recording.clear()
         self._vad_advanced.set()
         if self._vad_task is not None:
             self._vad_task.cancel()
@@ -197,7 +213,7 @@ class AudioInput:
     @property
     def _unheard(self) -> int:
         """Number of recorded samples that have not been handed to the VAD."""
-        return len(self.recording) - self._vad_position
+        return len(self._recordings[-1]) - self._vad_position
 
     def _finish_stream(self) -> None:
         self._convert()
@@ -208,8 +224,19 @@ class AudioInput:
         self._store(self._stream.feed(data))
 
     def _store(self, samples: Samples) -> None:
-        self._memory.reserve(len(samples))
-        self.recording.append(self._filter.feed(samples))
+        self._append((self._steps or self._begin(self._preprocess())).feed(samples))
+
+    def _begin(self, steps: Preprocessor) -> Preprocessor:
+        self._steps = steps
+        if steps.separate:
+            self._recordings = (self.recording, Recording())
+        return steps
+
+    def _append(self, heard: tuple[Samples, Samples]) -> None:
+        """Append what the model and the VAD hear."""
+        for recording, samples in zip(self._recordings, heard, strict=False):
+            self._memory.reserve(len(samples))
+            recording.append(samples)
 
     def _run_vad(self) -> None:
         if self._vad_task is not None and not self._vad_task.done():
@@ -240,7 +267,7 @@ class AudioInput:
         start = self._vad_position
         self._vad_position += count * WINDOW
         self._vad_advanced.set()
-        return self.recording.pcm(start, self._vad_position)
+        return self._recordings[-1].pcm(start, self._vad_position)
 
 
 @lru_cache(maxsize=1)

@@ -7,6 +7,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
+from ..audio.preprocess import Preprocessing, Preprocessor
 from ..engine.protocol import DecodeOptions
 from ..engine.recognizer import EVERYTHING, Capabilities, ServedModel
 from ..engine.remote.protocol import RELAYED
@@ -54,6 +55,7 @@ class Request:
     vad_pad: float = 0.0  # seconds of silence kept at both ends of speech, at least; 0 = default
     vad_min_silence: float | None = None  # seconds of silence that end a segment; None = default
     partials: str | None = None  # partial text: "off", "auto" or "on"; None = as the session
+    preprocess: tuple[str, ...] | None = None  # of Preprocessing.choices; None = the server's
 
     @property
     def relayable(self) -> bool:
@@ -63,9 +65,11 @@ class Request:
         that another server relayed to this one is not relayed on.
         """
         told = replace(self, language=None, model=None, hotwords=(), context=None)
-        # When the turn ends, and what is speech, is decided here in any case.
+        # When the turn ends, and how speech is found and cleaned, is decided here in any case.
         heard = replace(told, vad_sensitivity=None, endpointing=None, vad_threshold=None)
-        plain = replace(heard, vad_pad=0.0, vad_min_silence=None, partials=None)
+        plain = replace(
+            heard, vad_pad=0.0, vad_min_silence=None, partials=None, preprocess=None
+        )
         return plain == Request() and not (self.context and self.context.get(RELAYED))
 
     def rules(self, server: SpeechRules) -> SpeechRules:
@@ -83,6 +87,7 @@ class Offer:
     options: DecodeOptions = field(default_factory=DecodeOptions)  # defaults
     home_names: Callable[[], tuple[str, ...]] = tuple  # returns Home Assistant's current names
     capabilities: Capabilities = EVERYTHING  # of all models
+    preprocessing: Preprocessing = field(default_factory=Preprocessing)
 
     def accept(
         self, request: Request, client: str, warned: set[str] | None = None
@@ -107,6 +112,22 @@ class Offer:
             candidate_languages=candidates or _known(self.options.candidate_languages, model),
             hotwords=self._hotwords(request, model, warnings),
         )
+
+    def preprocessor(self, request: Request, client: str, warned: set[str]) -> Preprocessor:
+        """Make the preprocessing steps of a stream.
+
+        Args:
+            client, warned: as for accept().
+        """
+        try:
+            return self.preprocessing.stream(request.preprocess)
+        except KeyError as unknown:
+            _Warnings(client, warned).once(
+                "preprocess",
+                f"a request cannot choose preprocessing {printable(unknown, 40)}, only "
+                f"{', '.join(self.preprocessing.choices)}; using the server's",
+            )
+            return self.preprocessing.stream()
 
     def _optional(
         self, request: Request, model: ServedModel, warnings: _Warnings

@@ -13,12 +13,13 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import Enum, auto
 from typing import Protocol
 
 from ..audio.pcm import SAMPLE_RATE, PcmFormat
+from ..audio.preprocess import StepUse
 from ..engine.protocol import DecodeKind, DecodeOptions, Transcript
 from ..engine.queue import Worker
 from ..engine.remote.protocol import Upstreams
@@ -104,6 +105,9 @@ class SessionContext:
     count_error: Callable[[str], None] = lambda _: (
         None
     )  # called with the code of each error sent to a client
+    count_steps: Callable[[Sequence[StepUse]], None] = lambda _: (
+        None
+    )  # called when the audio of an utterance ends, with its preprocessing steps
 
 
 class TurnState(Enum):
@@ -201,6 +205,7 @@ class Turn:
             tasks=tasks,
             on_probabilities=self._on_probabilities,
             keep_pace=lambda: decodes.few_pending(),
+            preprocess=lambda: shared.offer.preprocessor(self._request, principal.name, warned),
         )
         self._partials = Partials(
             shared.worker,
@@ -378,6 +383,7 @@ class Turn:
         self._audio_input.resume(rest)
 
     def _stopped(self, stopped: TurnState) -> None:
+        self._shared.count_steps(self._audio_input.steps_used())
         self._event_loop_lag.stop(self)
         self._ended_at = self._clock()
         self._decodes.stop()

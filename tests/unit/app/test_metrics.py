@@ -5,7 +5,10 @@ from __future__ import annotations
 import re
 from dataclasses import replace
 
+import pytest
+
 from wyoming_faster_whisper.app.metrics import PREFIX, Metrics, Snapshot
+from wyoming_faster_whisper.audio.preprocess import StepUse
 from wyoming_faster_whisper.session.record import UtteranceRecord
 
 ORDER = UtteranceRecord(
@@ -95,6 +98,17 @@ def test_errors_and_lost_utterances_are_counted_by_kind() -> None:
     found = values(metrics)
     assert found['errors_total{code="busy"}'] == 1
     assert found['utterances_total{outcome="left"}'] == 1
+
+
+def test_preprocessing_steps_are_counted_with_their_time_and_failures() -> None:
+    metrics = Metrics()
+    metrics.preprocessed([StepUse("gain", 0.002, False), StepUse("denoise", 0.01, True)])
+    metrics.preprocessed([StepUse("gain", 0.004, False)])
+    found = values(metrics)
+    assert found['preprocess_seconds_count{step="gain"}'] == 2
+    assert found['preprocess_seconds_sum{step="gain"}'] == pytest.approx(0.006)
+    assert found['preprocess_failures_total{step="denoise"}'] == 1
+    assert 'preprocess_failures_total{step="gain"}' not in found
 
 
 def test_gauges_show_the_latest_snapshot() -> None:

@@ -175,7 +175,7 @@ def test_a_step_that_raises_is_left_out_from_there_on(
     np.testing.assert_allclose(heard, 2 * SOUND)
     assert warnings(caplog) == [
         "Preprocessing step breaks:x failed (RuntimeError: the step?broke); the rest of this "
-        "utterance goes without it"
+        "stream goes without it"
     ]
     assert [use.failed for use in stream.used()] == [False, True, False]
 
@@ -254,6 +254,16 @@ def test_the_time_in_each_step_is_measured() -> None:
     for _ in range(3):
         stream.feed(SOUND[:160])
     assert stream.used() == [StepUse("one", 3, False), StepUse("two", 3, False)]
+    stream.feed(SOUND[:160])
+    assert stream.used() == [StepUse("one", 1, False), StepUse("two", 1, False)]
+
+
+def test_a_failure_is_reported_once() -> None:
+    stream = plain(planned("breaks", lambda: Breaking(0)))
+    stream.feed(SOUND[:160])
+    assert [use.failed for use in stream.used()] == [False, True]
+    stream.feed(SOUND[:160])
+    assert [use.failed for use in stream.used()] == [False, False]
 
 
 # What a request may choose.

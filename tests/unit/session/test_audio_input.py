@@ -10,9 +10,12 @@ import numpy as np
 import numpy.typing as npt
 import pytest
 
+from tests.support.toy_step import smooth
 from tests.support.virtual_time import joined
 from wyoming_faster_whisper.audio.highpass import HighPass
 from wyoming_faster_whisper.audio.pcm import PcmFormat, Samples, decode_pcm
+from wyoming_faster_whisper.audio.preprocess import Preprocessing
+from wyoming_faster_whisper.audio.steps import PlannedStep, StepSpec
 from wyoming_faster_whisper.errors import AudioError, Busy
 from wyoming_faster_whisper.session.audio_input import AudioInput, AudioMemory
 from wyoming_faster_whisper.speech.hysteresis import WINDOW, Probabilities
@@ -23,13 +26,19 @@ HOME = PcmFormat()  # what Home Assistant sends
 WIDE = PcmFormat(48_000, 3, 2)
 ROUNDING = 1 / 32768
 CHUNK = 320  # bytes, 10 ms
+NO_STEPS = Preprocessing()
 
 
 class Listening:
     """An AudioInput, and what came out of it."""
 
     def __init__(
-        self, tasks: asyncio.TaskGroup, pcm: PcmFormat, memory: AudioMemory, loaded: bool
+        self,
+        tasks: asyncio.TaskGroup,
+        pcm: PcmFormat,
+        memory: AudioMemory,
+        loaded: bool,
+        preprocessing: Preprocessing,
     ) -> None:
         self.memory = memory
         self.loaded = asyncio.Event()  # once set, the VAD's model is there
@@ -44,6 +53,7 @@ class Listening:
             tasks=tasks,
             on_probabilities=self._on_probabilities,
             keep_pace=self._keep_pace,
+            preprocess=preprocessing.stream,
         )
 
     @property
@@ -73,10 +83,14 @@ class Listening:
 
 @asynccontextmanager
 async def listening(
-    pcm: PcmFormat = HOME, *, memory: AudioMemory | None = None, loaded: bool = True
+    pcm: PcmFormat = HOME,
+    *,
+    memory: AudioMemory | None = None,
+    loaded: bool = True,
+    preprocessing: Preprocessing = NO_STEPS,
 ) -> AsyncIterator[Listening]:
     async with asyncio.TaskGroup() as tasks:
-        listener = Listening(tasks, pcm, memory or AudioMemory(), loaded)
+        listener = Listening(tasks, pcm, memory or AudioMemory(), loaded, preprocessing)
         yield listener
         listener.input.close()
 
@@ -218,6 +232,81 @@ async def test_an_incomplete_last_window_is_filled_up_with_silence() -> None:
         assert listener.calls == 1  # and only once
 
 
+# Preprocessing.
+
+
+class Mute:
+    """A step after which there is silence, late by 10 ms."""
+
+    delay = 160
+
+    def __call__(self, samples: Samples) -> Samples:
+        return np.zeros(len(samples), np.float32)
+
+
+def muting(text: str) -> Preprocessing:
+    return Preprocessing((PlannedStep(StepSpec.parse(text), lambda _: Mute()),))
+
+
+@pytest.mark.parametrize("chunk", [320, 333, 100_000])
+async def test_a_step_changes_what_the_model_and_the_vad_hear(chunk: int) -> None:
+    async with listening(preprocessing=muting("mute")) as listener:
+        listener.feed(pcm16(tone(0.5)), chunk=chunk)
+        listener.input.stop()
+        await listener.input.drain()
+        assert len(listener.recorded) == 8_000
+        assert not listener.recorded.any()
+        assert listener.probabilities == [0.0] * 16
+
+
+@pytest.mark.parametrize("chunk", [320, 333, 100_000])
+async def test_a_step_for_the_vad_leaves_the_recording_as_it_is(chunk: int) -> None:
+    data = pcm16(tone(0.5))
+    expected = HighPass().feed(decode_pcm(data, HOME))
+    async with listening(preprocessing=muting("mute@vad")) as listener:
+        listener.feed(data, chunk=chunk)
+        listener.input.stop()
+        await listener.input.drain()
+        assert np.allclose(listener.recorded, expected, atol=ROUNDING)
+        assert listener.probabilities == [0.0] * 16
+
+
+async def test_what_only_the_vad_hears_counts_as_memory_too() -> None:
+    memory = AudioMemory()
+    async with listening(memory=memory, preprocessing=muting("mute@vad")) as listener:
+        listener.feed(pcm16(tone(0.5)))
+        listener.input.stop()
+        assert memory.used == 2 * 2 * 8_000
+    assert memory.used == 0
+
+
+async def test_what_only_the_vad_hears_is_freed_as_well() -> None:
+    memory = AudioMemory()
+    async with listening(memory=memory, preprocessing=muting("mute@vad")) as listener:
+        listener.feed(pcm16(tone(0.5)))
+        await listener.input.heard()
+        used = memory.used
+        listener.input.free(4_000)
+        assert memory.used == used - 2 * 2 * 4_000
+
+
+async def test_steps_are_made_when_the_first_audio_arrives() -> None:
+    made = 0
+
+    def make(_: str) -> Mute:
+        nonlocal made
+        made += 1
+        return Mute()
+
+    counted = Preprocessing((PlannedStep(StepSpec("mute"), make),))
+    async with listening(preprocessing=counted) as listener:
+        assert (made, listener.input.steps_used()) == (0, [])
+        listener.feed(pcm16(tone(0.5)))
+        listener.feed(bytes(3000), WIDE)
+        assert made == 1
+        assert [use.name for use in listener.input.steps_used()] == ["mute"]
+
+
 # Memory.
 
 
@@ -267,6 +356,33 @@ async def test_a_stream_that_is_cut_goes_on_without_a_seam(pcm: PcmFormat, at: i
         np.testing.assert_array_equal(joined_again, whole.recorded)
         await second.input.drain()
         assert second.windows == -(-len(second.recorded) // WINDOW)
+
+
+@pytest.mark.parametrize("steps", ["smooth:7", "smooth:7@vad"])
+async def test_the_steps_go_on_in_what_follows_a_cut(steps: str) -> None:
+    """Neither path loses a sample, although the VAD's is late when the stream is cut."""
+    data = pcm16(joined(*(tone(0.1) * gain for gain in (0.1, 1.0, 0.01, 0.5, 0.02) * 4)))
+    smoothing = Preprocessing((PlannedStep(StepSpec.parse(steps), smooth),))
+    memory = AudioMemory()
+    async with (
+        listening(preprocessing=smoothing) as whole,
+        listening(memory=memory, preprocessing=smoothing) as first,
+        listening(memory=memory, preprocessing=smoothing) as second,
+    ):
+        whole.feed(data)
+        whole.input.stop()
+        await whole.input.drain()
+        first.feed(data[: len(data) // 2])
+        await first.input.heard()
+        second.input.resume(first.input.cut(20 * WINDOW))
+        await first.input.drain()
+        second.feed(data[len(data) // 2 :])
+        second.input.stop()
+        await second.input.drain()
+        joined_again = joined(first.recorded, second.recorded)
+        np.testing.assert_array_equal(joined_again, whole.recorded)
+        assert first.probabilities[:20] + second.probabilities == whole.probabilities
+    assert memory.used == 0
 
 
 async def test_the_memory_of_a_cut_recording_is_freed_with_both_parts() -> None:

@@ -7,6 +7,9 @@ from typing import Any
 
 import pytest
 
+from wyoming_faster_whisper.audio.gain import gain
+from wyoming_faster_whisper.audio.preprocess import Preprocessing
+from wyoming_faster_whisper.audio.steps import PlannedStep, StepSpec
 from wyoming_faster_whisper.engine.protocol import DecodeOptions
 from wyoming_faster_whisper.engine.recognizer import Capabilities, ServedModel
 from wyoming_faster_whisper.engine.remote.protocol import RELAYED
@@ -261,3 +264,29 @@ def test_a_request_changes_what_counts_as_speech() -> None:
     assert Request(vad_threshold=0.7, vad_pad=1.0).rules(server) == SpeechRules(0.7, pad=1.0)
     assert Request(vad_pad=0.1).rules(server).pad == 0.4
     assert Request(vad_min_silence=0.5).rules(server) == SpeechRules(0.4, min_silence=0.5)
+
+
+def test_a_request_for_unknown_preprocessing_gets_the_servers_with_one_warning(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    steps = tuple(PlannedStep(StepSpec(name), gain) for name in ("gain", "louder"))
+    offer = Offer([BASE], preprocessing=Preprocessing(steps))
+    warned: set[str] = set()
+
+    def used(*wanted: str) -> list[str]:
+        preprocessor = offer.preprocessor(Request(preprocess=wanted), "client", warned)
+        return [use.name for use in preprocessor.used()]
+
+    assert used("louder") == ["louder"]
+    assert used("none") == []
+    assert used("softer") == used("gain", "far_field") == ["gain", "louder"]
+    assert caplog.messages == [
+        "client: a request cannot choose preprocessing 'softer', only none, gain, louder; using "
+        "the server's"
+    ]
+
+
+def test_a_request_without_preprocessing_gets_the_servers() -> None:
+    steps = (PlannedStep(StepSpec("gain"), gain),)
+    offer = Offer([BASE], preprocessing=Preprocessing(steps))
+    assert [use.name for use in offer.preprocessor(Request(), "client", set()).used()] == ["gain"]
