@@ -34,6 +34,7 @@ class Spool(AbstractContextManager["Spool"]):
 
     def __init__(self, folder: Path | None = None) -> None:
         self.size = 0  # bytes that have arrived
+        self.position = 0  # of the last read, by any reader
         self._folder = folder
         # Guards the state, and wakes readers. Nobody holds it for long: flushing does without.
         self._changed = threading.Condition()
@@ -159,6 +160,7 @@ class SpoolReader:
                 start = self._at - spool._on_disk
                 data = bytes(spool._memory[start : start + size])
         self._at += len(data)
+        spool.position = self._at
         return data
 
     def seek(self, offset: int, whence: int = os.SEEK_SET, /) -> int:

@@ -1,0 +1,110 @@
+"""One background job: what it does, and how far it is."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import Any
+
+from ...principal import Principal
+from .api_errors import ApiError, error_body
+from .spool import Spool
+
+_JSON = "application/json"
+
+
+class JobStatus(StrEnum):
+    """Status of a job; see the diagram in jobs.py."""
+
+    QUEUED = "queued"
+    IN_PROGRESS = "in_progress"
+    COMPLETED = "completed"
+    FAILED = "failed"
+    CANCELLED = "cancelled"
+
+
+@dataclass(frozen=True, slots=True)
+class Content:
+    """A rendered answer."""
+
+    body: bytes
+    type: str  # content type
+
+    @property
+    def is_json(self) -> bool:
+        return self.type.partition(";")[0] == _JSON
+
+
+@dataclass(frozen=True, slots=True)
+class Work:
+    """What a job has to do."""
+
+    spool: Spool  # the complete upload, not empty; it is closed when the job ends
+    model: str
+    transcribe: Callable[[], Awaitable[Content]]  # cancelled to withdraw it
+    on_end: Callable[[Job], None] = lambda _: None  # called when the job has ended
+
+
+@dataclass(slots=True, eq=False)
+class Job:
+    """One job. Only its table, jobs.py, changes it."""
+
+    id: str
+    principal: Principal
+    work: Work
+    created_at: int  # seconds since the epoch, like the other times
+    expires_at: int  # until it has ended: when it fails; then: when it is deleted
+    status: JobStatus = JobStatus.QUEUED
+    completed_at: int | None = None  # when it ended, however
+    content: Content | None = None  # of a completed job
+    error: ApiError | None = None  # of a failed job
+    ended: asyncio.Event = field(default_factory=asyncio.Event)
+    task: asyncio.Task[None] | None = None  # while it runs
+    timer: asyncio.TimerHandle | None = None  # of its expiry
+
+    def __repr__(self) -> str:
+        return f"<Job {self.id} of {self.principal.name}, {self.status}>"
+
+    @property
+    def has_ended(self) -> bool:
+        return self.ended.is_set()
+
+    @property
+    def upload_bytes(self) -> int:
+        """Size of the upload, which is kept until the job ends."""
+        return 0 if self.has_ended else self.work.spool.size
+
+    @property
+    def result_bytes(self) -> int:
+        return len(self.content.body) if self.content is not None else 0
+
+    @property
+    def progress(self) -> float:
+        """Share of the upload that has been read for decoding, 0 to 1; 1 only if completed."""
+        if self.status is JobStatus.COMPLETED:
+            return 1.0
+        spool = self.work.spool
+        return min(0.99, round(spool.position / spool.size, 2))
+
+    async def wait(self, seconds: float) -> None:
+        """Wait until the job has ended, but not longer than this many seconds."""
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(seconds):
+                await self.ended.wait()
+
+    def describe(self) -> dict[str, Any]:
+        """Return the job object of the API, without the result."""
+        return {
+            "id": self.id,
+            "object": "audio.transcription.job",
+            "status": self.status,
+            "created_at": self.created_at,
+            "completed_at": self.completed_at,
+            "expires_at": self.expires_at,
+            "progress": self.progress,
+            "model": self.work.model,
+            "error": error_body(self.error)["error"] if self.error is not None else None,
+        }
