@@ -94,7 +94,7 @@ def test_a_url_of_another_server_or_path_is_not_allowed(url: str, prefix: str) -
     ],
 )
 def test_a_url_that_is_not_plain_is_refused(url: str) -> None:
-    with pytest.raises(ValueError, match="it has|it must|its"):
+    with pytest.raises(ValueError, match=r"^it"):
         WebhookUrl.parse(url)
 
 
