@@ -91,19 +91,27 @@ def head(method: str, path: str, *, length: int | None = None, **headers: str) -
 
 
 async def request(
-    server: Server, method: str, path: str, body: bytes | None = None, **headers: str
+    server: Server,
+    method: str,
+    path: str,
+    body: bytes | None = None,
+    *,
+    source: str | None = None,
+    **headers: str,
 ) -> Reply:
-    """Send a request; return its response."""
-    async with peer(f"tcp://{address(server)}") as connection:
+    """Send a request, from a source address if one is given; return its response."""
+    async with peer(f"tcp://{address(server)}", source=source) as connection:
         length = None if body is None else len(body)
         connection.send(head(method, path, length=length, **headers) + (body or b""))
         return await response(connection)
 
 
-async def post(server: Server, path: str, body: bytes, **headers: str) -> Reply:
+async def post(
+    server: Server, path: str, body: bytes, *, source: str | None = None, **headers: str
+) -> Reply:
     """Post a multipart form; return the response."""
-    kind = f"multipart/form-data; boundary={BOUNDARY}"
-    return await request(server, "POST", path, body, **{"content_type": kind, **headers})
+    given = {"content_type": f"multipart/form-data; boundary={BOUNDARY}", **headers}
+    return await request(server, "POST", path, body, source=source, **given)
 
 
 async def response(connection: Peer) -> Reply:

@@ -287,6 +287,11 @@ class Peer:
         assert await self.rest() == b""
         return Error.from_event(event)
 
+    async def until(self, mark: bytes) -> bytes:
+        """Return the bytes that arrive up to and including a mark."""
+        async with asyncio.timeout(DEADLINE):
+            return await self._reader.readuntil(mark)
+
     async def rest(self) -> bytes:
         """Return all bytes that arrive until the server closes."""
         async with asyncio.timeout(DEADLINE):
@@ -294,13 +299,19 @@ class Peer:
 
 
 @asynccontextmanager
-async def peer(uri: str) -> AsyncIterator[Peer]:
+async def peer(uri: str, *, source: str | None = None) -> AsyncIterator[Peer]:
+    """Connect with a raw socket.
+
+    Args:
+        source: address of this end, such as 127.0.0.2; None = the system chooses.
+    """
     scheme, _, where = uri.partition("://")
     if scheme == "unix":
         reader, writer = await asyncio.open_unix_connection(where)
     else:
         host, _, port = where.rpartition(":")
-        reader, writer = await asyncio.open_connection(host, int(port))
+        own = None if source is None else (source, 0)
+        reader, writer = await asyncio.open_connection(host, int(port), local_addr=own)
     try:
         yield Peer(reader, writer)
     finally:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import logging
 import socket
 import ssl
+import time
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
@@ -28,6 +29,7 @@ _LOGGER = logging.getLogger(__name__)
 if TYPE_CHECKING:
     from ..transports.http.api_server import ApiServer
     from ..transports.http.server import HttpServer
+    from ..transports.http.webhooks import Webhooks
     from .metrics import Metrics
 
 
@@ -53,12 +55,15 @@ def make_http(
         tls: TLS context; None = plain HTTP.
 
     Raises:
-        SettingError: the extra is not installed.
+        SettingError: the extra is not installed, or a setting of the webhooks is not usable.
     """
     try:
         from ..transports.http.api_server import ApiServer, ApiSettings
+        from ..transports.http.job_limits import JobLimits
         from ..transports.http.page import ServerDescription
         from ..transports.http.upload import UploadLimits
+
+        webhooks = _webhooks(settings)
     except ImportError as error:
         raise _missing("--http-port", error, "http") from None
     own = socket.gethostname()
@@ -84,10 +89,27 @@ def make_http(
                 settings.audio_timeout,
                 _upload_folder(folder),
             ),
+            jobs=JobLimits(
+                number=settings.max_jobs,
+                uploads=settings.max_job_uploads * 1024 * 1024,
+                results=settings.max_job_results * 1024 * 1024,
+                running=settings.max_files,
+                seconds=settings.job_expiry,
+            ),
         ),
         admission=admission,
+        webhooks=webhooks,
         tls=tls,
     )
+
+
+def _webhooks(settings: Settings) -> Webhooks | None:
+    if not settings.webhook_url:
+        return None
+    from ..transports.http.webhooks import Webhooks
+
+    assert settings.webhook_secret is not None
+    return Webhooks(settings.webhook_url, settings.webhook_secret, now=time.time)
 
 
 def _upload_folder(folder: Path) -> Path | None:

@@ -88,6 +88,9 @@ def _checked(settings: Settings) -> Settings:
             f"--log-format is {settings.log_format!r}, which Python's logging rejects: {error}"
         ) from None
     _check_access(settings)
+    for one, other in (("url", "secret"), ("secret", "url")):
+        if getattr(settings, f"webhook_{one}") and not getattr(settings, f"webhook_{other}"):
+            raise SettingError(f"--webhook-{one} requires --webhook-{other}")
     language = settings.language
     if not means_detect(language) and normalise(language, MULTILINGUAL_V3) is None:
         raise SettingError(

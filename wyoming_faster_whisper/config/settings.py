@@ -398,12 +398,52 @@ class Settings:
     )
     max_files: int = option(
         4,
-        "most files of one client that are received or transcribed at the same time",
+        "most files of one client that are received or transcribed at the same time, and "
+        "besides them, most background jobs of one client that run at the same time",
         least=1,
         most=65535,
     )
     upload_timeout: float = option(
         600.0, "timeout for the whole body of an API request", above=0, most=86_400
+    )
+    max_jobs: int = option(
+        256,
+        "most background jobs of all API clients that wait, run or are kept; one client may have "
+        "half of them",
+        least=1,
+        most=65535,
+    )
+    max_job_uploads: int = option(
+        1024,
+        "largest size of the files of all background jobs that have not ended, in MiB",
+        least=1,
+        most=1_048_576,
+        metavar="MIB",
+    )
+    max_job_results: int = option(
+        64,
+        "most memory for the results of background jobs in MiB; over it, the oldest are deleted",
+        least=1,
+        most=65_536,
+        metavar="MIB",
+    )
+    job_expiry: float = option(
+        86_400.0,
+        "seconds until a background job fails if it has not ended, and for which its result is "
+        "kept",
+        above=0,
+        most=2_592_000,
+    )
+    webhook_url: tuple[str, ...] = option(
+        (),
+        "prefix of the URLs that background jobs may call when they end, like "
+        "https://hooks.example.org/stt/; can be repeated; needs --webhook-secret (default: none)",
+        arity=Arity.REPEATED,
+        separator=",",
+        metavar="PREFIX",
+    )
+    webhook_secret: str | None = option(
+        None, "key that signs the webhooks: whsec_ and the Base64 of 24 to 64 bytes"
     )
     metrics_port: int | None = _port(
         "serve /metrics for Prometheus, /healthz and /readyz on this port",

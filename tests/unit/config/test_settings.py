@@ -490,3 +490,10 @@ def test_a_row_of_the_page_has_three_cells() -> None:
     rows = [line for line in page(options(Settings)).splitlines() if line.startswith("| `")]
     assert len(rows) == len(options(Settings))
     assert all(len(re.findall(r"(?<!\\)\|", row)) == 4 for row in rows)
+
+
+def test_webhooks_need_a_prefix_and_a_secret() -> None:
+    url, secret = "--webhook-url https://a.example", "--webhook-secret whsec_x"
+    assert refusal(url) == "--webhook-url requires --webhook-secret"
+    assert refusal(secret) == "--webhook-secret requires --webhook-url"
+    assert read(f"{url} {secret}").webhook_url == ("https://a.example",)

@@ -7,14 +7,19 @@ import ssl
 import time
 from dataclasses import dataclass, field
 from functools import partial
+from typing import TYPE_CHECKING
 
 from ...session.session import SessionContext
 from ..admission import Admission
 from ..lifecycle import ClientLimits
 from . import asr, openai
 from .app import build_app
+from .background import Background
 from .catalogue import Catalogue
 from .formats import render
+from .job_limits import JobLimits
+from .job_routes import job_routes
+from .jobs import Jobs
 from .origin_check import OriginCheck
 from .page import ServerDescription, page_routes
 from .server import HttpServer
@@ -22,6 +27,11 @@ from .transcriber import FileTranscriber
 from .transcriptions import FilesInFlight, Rules, Transcriptions, seconds_until_free
 from .upload import UploadLimits
 from .websocket import SpeechSockets
+
+if TYPE_CHECKING:
+    from .webhooks import Webhooks  # it imports an HTTP client
+
+_WEBHOOK_SECONDS = 2.0  # for the webhooks of the last jobs, while the last responses end
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -34,6 +44,7 @@ class ApiSettings:
     language_codes: bool = False  # verbose_json names the language by its code
     max_files: int = 4  # of one client at the same time
     upload: UploadLimits = field(default_factory=UploadLimits)
+    jobs: JobLimits = field(default_factory=JobLimits)
 
 
 class ApiServer:
@@ -46,6 +57,7 @@ class ApiServer:
         about: what the page shows about the server.
         settings: the operator's settings.
         admission: admission control, with the same rules as for the Wyoming port.
+        webhooks: tells other servers that a job has ended; None = jobs may not ask for that.
         tls: context for TLS; None = plain HTTP.
     """
 
@@ -58,29 +70,34 @@ class ApiServer:
         settings: ApiSettings,
         *,
         admission: Admission,
+        webhooks: Webhooks | None = None,
         tls: ssl.SSLContext | None = None,
     ) -> None:
         self._speech = SpeechSockets(context, limits, admission)
         catalogue = Catalogue(
             context.offer.models, started=int(time.time()), any_name=settings.any_model
         )
-        worker = context.worker
+        retry_after = partial(seconds_until_free, context.worker)
+        self._jobs = Jobs(settings.jobs, now=time.time, retry_after=retry_after)
+        self._webhooks = webhooks
         self._transcriptions = Transcriptions(
             FileTranscriber(files),
             Rules(
                 catalogue,
                 settings.upload,
-                FilesInFlight(settings.max_files, lambda: seconds_until_free(worker)),
+                FilesInFlight(settings.max_files, retry_after),
                 context.offer.capabilities,
-                lambda: seconds_until_free(worker),
+                retry_after,
                 partial(render, language_codes=settings.language_codes),
             ),
+            Background(self._jobs, webhooks),
         )
         origin_check = OriginCheck(settings.names, settings.origins)
         app = build_app(
             [
                 openai.routes(self._transcriptions, catalogue),
                 asr.routes(self._transcriptions, about.languages[0]),
+                job_routes(self._jobs, openai.answers(400, 403, 404)),
             ],
             page_routes(self._speech, about, origin_check),
             origin_check=origin_check,
@@ -111,10 +128,17 @@ class ApiServer:
         return self.url
 
     async def stop(self, seconds: float) -> None:
-        """Let running utterances and files end, then close all connections and stop listening.
+        """Let running utterances, files and jobs end, then close all connections.
 
         Args:
-            seconds: time for running utterances and files to end.
+            seconds: time for running utterances, files and jobs to end.
         """
-        await asyncio.gather(self._speech.drain(seconds), self._transcriptions.drain(seconds))
-        await self._server.stop()
+        await asyncio.gather(
+            self._speech.drain(seconds),
+            self._transcriptions.drain(seconds),
+            self._jobs.drain(seconds),
+        )
+        if self._webhooks is None:
+            await self._server.stop()
+        else:
+            await asyncio.gather(self._server.stop(), self._webhooks.close(_WEBHOOK_SECONDS))

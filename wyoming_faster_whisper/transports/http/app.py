@@ -42,7 +42,9 @@ _REQUEST_HEADERS = (
     "x-stainless-runtime x-stainless-runtime-version x-stainless-retry-count "
     "x-stainless-timeout x-stainless-read-timeout x-stainless-helper-method prefer"
 ).split()
-_RESPONSE_HEADERS = ["x-request-id", "openai-processing-ms", "retry-after", "location"]
+_RESPONSE_HEADERS = (
+    "x-request-id openai-processing-ms retry-after location preference-applied".split()
+)
 
 
 def build_app(

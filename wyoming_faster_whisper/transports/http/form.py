@@ -1,8 +1,9 @@
 """Form of a transcription request: the text fields of an upload, checked and typed. Pure.
 
-The fields are OpenAI's, and `hotwords`, `task` and `background` of other servers. Clients send
-more than that, so unknown fields are ignored. What the server cannot do is refused if leaving it
-out would change the answer; `vad_filter` is ignored, because silence is never decoded.
+The fields are OpenAI's, `hotwords`, `task` and `background` of other servers, and `webhook_url`.
+Clients send more than that, so unknown fields are ignored. What the server cannot do is refused
+if leaving it out would change the answer; `vad_filter` is ignored, because silence is never
+decoded.
 """
 
 from __future__ import annotations
@@ -77,6 +78,7 @@ class TranscriptionForm:
     stream: bool = False
     chunking: ServerVad | Literal["auto"] | None = None
     background: bool = False
+    webhook_url: str | None = None  # as sent
 
     @property
     def gives_words(self) -> bool:
@@ -123,6 +125,7 @@ def parse_form(fields: Sequence[tuple[str, str]], *, task: Task) -> Transcriptio
         stream=form.boolean("stream"),
         chunking=_chunking(form),
         background=form.boolean("background"),
+        webhook_url=form.last("webhook_url"),
     )
     _check_together(parsed)
     return parsed

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import json
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 from enum import StrEnum
@@ -13,7 +14,8 @@ from ...principal import Principal
 from .api_errors import ApiError, error_body
 from .spool import Spool
 
-_JSON = "application/json"
+JSON = "application/json"
+"""Content type."""
 
 
 class JobStatus(StrEnum):
@@ -33,10 +35,6 @@ class Content:
     body: bytes
     type: str  # content type
 
-    @property
-    def is_json(self) -> bool:
-        return self.type.partition(";")[0] == _JSON
-
 
 @dataclass(frozen=True, slots=True)
 class Work:
@@ -45,7 +43,10 @@ class Work:
     spool: Spool  # the complete upload, not empty; it is closed when the job ends
     model: str
     transcribe: Callable[[], Awaitable[Content]]  # cancelled to withdraw it
-    on_end: Callable[[Job], None] = lambda _: None  # called when the job has ended
+
+
+def _ignore(_: Job) -> None:
+    pass
 
 
 @dataclass(slots=True, eq=False)
@@ -64,6 +65,7 @@ class Job:
     ended: asyncio.Event = field(default_factory=asyncio.Event)
     task: asyncio.Task[None] | None = None  # while it runs
     timer: asyncio.TimerHandle | None = None  # of its expiry
+    on_end: Callable[[Job], None] = _ignore
 
     def __repr__(self) -> str:
         return f"<Job {self.id} of {self.principal.name}, {self.status}>"
@@ -95,8 +97,21 @@ class Job:
             async with asyncio.timeout(seconds):
                 await self.ended.wait()
 
-    def describe(self) -> dict[str, Any]:
-        """Return the job object of the API, without the result."""
+    def when_ended(self, call: Callable[[Job], None]) -> None:
+        """Call a function when the job has ended: at once, if it has. Only one can be set."""
+        if self.has_ended:
+            call(self)
+        else:
+            self.on_end = call
+
+    def body(self) -> bytes:
+        """Return the job object of the API as JSON, with the result if that is JSON as well."""
+        described = json.dumps(self._describe()).encode()
+        is_json = self.content is not None and self.content.type.partition(";")[0] == JSON
+        result = self.content.body if self.content is not None and is_json else b"null"
+        return described[:-1] + b', "result": ' + result + b"}"  # not parsed: it may be large
+
+    def _describe(self) -> dict[str, Any]:
         return {
             "id": self.id,
             "object": "audio.transcription.job",

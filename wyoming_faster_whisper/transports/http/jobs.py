@@ -70,12 +70,16 @@ class Jobs:
         self._limits.check_room(self._jobs.values(), principal, size, self._retry_after)
 
     def add(self, principal: Principal, work: Work) -> Job:
-        """Take a new job, and its upload. It begins when fewer jobs of its client run.
+        """Take a new job. It begins as soon as few enough other jobs of its client run.
 
         Raises:
-            ApiError: as check_room(). The upload is then left to the caller.
+            ApiError: as check_room(). The upload has been freed.
         """
-        self.check_room(principal, work.spool.size)
+        try:
+            self.check_room(principal, work.spool.size)
+        except ApiError:
+            work.spool.close()
+            raise
         identity, now = f"{self._prefix}{secrets.token_hex(16)}", int(self._now())
         job = Job(identity, principal, work, now, now + int(self._limits.seconds))
         self._jobs[job.id] = job
@@ -210,7 +214,7 @@ class Jobs:
         job.ended.set()
         self._expire_later(job)
         _LOGGER.info("%s: job %s is %s", job.principal.name, job.id, status)
-        job.work.on_end(job)
+        job.on_end(job)
 
     def _expire_later(self, job: Job) -> None:
         if job.timer is not None:

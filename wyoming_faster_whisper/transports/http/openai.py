@@ -10,6 +10,7 @@ from starlette.responses import JSONResponse, Response
 
 from .catalogue import Catalogue
 from .form import Task
+from .job_routes import JOB
 from .replies import Served
 from .transcriptions import Route, Transcriptions
 
@@ -51,6 +52,14 @@ _FIELDS: dict[str, Any] = {
         "items": {"type": "string", "enum": ["word", "segment"]},
     },
     "stream": {"type": "boolean", "description": "Send the text as server-sent events."},
+    "background": {
+        "type": "boolean",
+        "description": "Answer 202 with a job; the header Prefer: respond-async does the same.",
+    },
+    "webhook_url": {
+        "type": "string",
+        "description": "URL to be told that the job has ended; it needs --webhook-url.",
+    },
 }
 _TRANSCRIPTION_FIELDS = _FIELDS | {
     "language": {"type": "string", "description": "Language of the speech; default: detected."},
@@ -59,6 +68,14 @@ _TRANSCRIPTION_FIELDS = _FIELDS | {
     "hotwords": {"type": "string", "description": "The same, separated by commas."},
     "include[]": {"type": "array", "items": {"type": "string", "enum": ["logprobs"]}},
     "chunking_strategy": {"type": "string", "description": "auto, or JSON of server_vad."},
+}
+
+_JOB: dict[int | str, dict[str, Any]] = {
+    202: {
+        "description": "A background job",
+        "content": {"application/json": {"schema": JOB}},
+        "headers": {"Location": {"schema": {"type": "string"}}},
+    }
 }
 
 
@@ -75,7 +92,7 @@ def routes(transcriptions: Transcriptions, catalogue: Catalogue) -> APIRouter:
         "/audio/transcriptions",
         summary="Transcribe a file",
         openapi_extra=_form(_TRANSCRIPTION_FIELDS),
-        responses=answers(400, 403, 404, 408, 413, 415, 429, 500, 503),
+        responses=_JOB | answers(400, 403, 404, 408, 413, 415, 429, 500, 503),
     )
     async def transcribe() -> Response:
         return Served(partial(transcriptions.serve, route=Route()))
@@ -84,7 +101,7 @@ def routes(transcriptions: Transcriptions, catalogue: Catalogue) -> APIRouter:
         "/audio/translations",
         summary="Transcribe a file, and translate the text to English",
         openapi_extra=_form(_FIELDS),
-        responses=answers(400, 403, 404, 408, 413, 415, 429, 500, 503),
+        responses=_JOB | answers(400, 403, 404, 408, 413, 415, 429, 500, 503),
     )
     async def translate() -> Response:
         return Served(partial(transcriptions.serve, route=Route(Task.TRANSLATE)))
@@ -109,5 +126,6 @@ def _form(fields: dict[str, Any]) -> dict[str, Any]:
 
 
 def answers(*statuses: int) -> dict[int | str, dict[str, Any]]:
+    """Describe the error responses of a route."""
     error = {"description": "Error", "content": {"application/json": {"schema": ERROR}}}
     return dict.fromkeys(statuses, error)

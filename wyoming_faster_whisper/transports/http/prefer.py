@@ -33,4 +33,6 @@ def parse_prefer(headers: Iterable[str]) -> Prefer:
         if found := _PREFERENCE.fullmatch(text):
             given.setdefault(found[1].lower(), found[2] or found[3] or "")
     wait = given.get("wait", "")
-    return Prefer("respond-async" in given, float(wait) if re.fullmatch("[0-9]{1,9}", wait) else 0)
+    return Prefer(
+        "respond-async" in given, float(wait) if re.fullmatch("[0-9]{1,9}", wait) else 0
+    )

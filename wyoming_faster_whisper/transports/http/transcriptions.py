@@ -3,6 +3,7 @@
     body arrives ─► Upload ─► spool ─► FileTranscriber ─► committed text ─► server-sent events
                       │                      │
                     fields                 answer ─► json, text, srt, vtt, verbose_json
+                                             └─► background job, if the client wants one
 
 The audio is decoded while it arrives if the fields that the client sends before the file name a
 model, as OpenAI's Python client does. Other clients send the file first; their fields are known
@@ -20,6 +21,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from typing import Any
 
+from starlette.datastructures import Headers
 from starlette.types import Receive, Scope, Send
 
 from ...audio.pcm import PcmFormat
@@ -28,10 +30,14 @@ from ...engine.recognizer import Capabilities
 from ...errors import ServerError, counted, first_of
 from ...principal import Principal
 from ...session.events import Answer
+from ...session.request import Request
 from .api_errors import ApiError
+from .background import Background
 from .catalogue import Catalogue
 from .form import Task, TranscriptionForm, parse_form
 from .formats import render
+from .job import Content, Work
+from .prefer import Prefer, parse_prefer
 from .replies import EventStream, send_body, send_error
 from .requests import api_error, principal_of, raw_format, request_of
 from .transcriber import FileTranscriber, Source
@@ -111,17 +117,39 @@ class Route:
     render: Render | None = None  # None = as the rules say
 
 
+@dataclass(frozen=True, slots=True)
+class _Exchange:
+    """A request and its response."""
+
+    upload: Upload
+    route: Route
+    principal: Principal
+    stream: EventStream
+    send: Send
+    prefer: Prefer
+    render: Render
+
+    @property
+    def form(self) -> TranscriptionForm:
+        """The form as far as it has arrived."""
+        return parse_form([*self.upload.fields, *self.route.fields], task=self.route.task)
+
+
 class Transcriptions:
     """Serves uploads of files. Lives on the event loop.
 
     Args:
         transcriber: transcribes the files.
         rules: limits and models.
+        background: answers the requests of clients that do not wait.
     """
 
-    def __init__(self, transcriber: FileTranscriber, rules: Rules) -> None:
+    def __init__(
+        self, transcriber: FileTranscriber, rules: Rules, background: Background
+    ) -> None:
         self._transcriber = transcriber
         self._rules = rules
+        self._background = background
         self._running: set[asyncio.Task[Any]] = set()
         self._stopping = False
 
@@ -140,6 +168,7 @@ class Transcriptions:
     async def serve(self, scope: Scope, receive: Receive, send: Send, *, route: Route) -> None:
         """Serve one request: receive the body, transcribe the file, send the answer."""
         principal = principal_of(scope)
+        prefer = parse_prefer(Headers(scope=scope).getlist("prefer"))
         rules, stream = self._rules, EventStream(send)
         running = asyncio.current_task()
         assert running is not None
@@ -153,7 +182,10 @@ class Transcriptions:
             ):
                 async with asyncio.TaskGroup() as tasks:
                     receiving = tasks.create_task(upload.receive())
-                    await self._answer(upload, route, principal, stream, send)
+                    render = route.render or rules.render
+                    await self._answer(
+                        _Exchange(upload, route, principal, stream, send, prefer, render)
+                    )
                     receiving.cancel()
         except* Disconnected:
             _LOGGER.info("%s left before its file was transcribed", principal.name)
@@ -172,45 +204,35 @@ class Transcriptions:
         size = route.raw.rate * route.raw.width * self._transcriber.max_seconds
         return replace(limits, size=max(limits.size, round(size)))
 
-    async def _answer(
-        self, upload: Upload, route: Route, principal: Principal, stream: EventStream, send: Send
-    ) -> None:
+    async def _answer(self, exchange: _Exchange) -> None:
+        upload, stream = exchange.upload, exchange.stream
         await upload.file_begun.wait()
-        if not route.fields and not any(name == "model" for name, _ in upload.fields):
+        if not exchange.route.fields and not any(name == "model" for name, _ in upload.fields):
             await upload.complete.wait()  # the fields that follow the file are needed
-        form = _form(upload, route)
-        answer = await self._transcribe(upload, route, form, principal, stream)
+        form, answer = exchange.form, None
+        if not self._is_background(exchange, form):
+            answer = await self._transcribe(exchange, form)
         await upload.complete.wait()
-        if (final := _form(upload, route)) != form:
+        final = exchange.form
+        if self._is_background(exchange, final):
+            await self._begin_job(exchange, final)
+            return
+        if answer is None or final != form:
             # A field came after the file, which has been transcribed without it.
             if stream.begun:
                 raise ApiError(400, "with stream=true all fields must come before the file")
-            form = final
-            answer = await self._transcribe(upload, route, form, principal, stream)
-        if form.stream:
-            await stream.finish(answer, form)
+            answer = await self._transcribe(exchange, final)
+        if final.stream:
+            await stream.finish(answer, final)
         else:
-            await send_body(send, *(route.render or self._rules.render)(answer, form))
+            await send_body(exchange.send, *exchange.render(answer, final))
 
-    async def _transcribe(
-        self,
-        upload: Upload,
-        route: Route,
-        form: TranscriptionForm,
-        principal: Principal,
-        stream: EventStream,
-    ) -> Answer:
-        if upload.file is None:
-            raise ApiError(400, "the form has no file", param="file")
-        if not upload.spool.size:
-            raise ApiError(400, "the file is empty", param="file", code="audio_too_short")
-        request = request_of(form, self._rules.catalogue, self._rules.capabilities)
-        source = Source(
-            upload.spool,
-            upload.file.filename,
-            route.raw or raw_format(upload.file.content_type),
-            route.first,
-        )
+    def _is_background(self, exchange: _Exchange, form: TranscriptionForm) -> bool:
+        return self._background.takes(form, exchange.prefer, exchange.principal)
+
+    async def _transcribe(self, exchange: _Exchange, form: TranscriptionForm) -> Answer:
+        source, request = self._prepare(exchange, form)
+        stream, principal = exchange.stream, exchange.principal
         if not form.stream:
             return await self._transcriber.transcribe(source, request, principal)
         async with stream.kept_alive():
@@ -218,6 +240,26 @@ class Transcriptions:
                 source, request, principal, on_text=stream.delta
             )
 
+    async def _begin_job(self, exchange: _Exchange, form: TranscriptionForm) -> None:
+        source, request = self._prepare(exchange, form)
+        principal, render = exchange.principal, exchange.render
 
-def _form(upload: Upload, route: Route) -> TranscriptionForm:
-    return parse_form([*upload.fields, *route.fields], task=route.task)
+        async def transcribe() -> Content:
+            answer = await self._transcriber.transcribe(source, request, principal)
+            return Content(*render(answer, form))
+
+        work = Work(exchange.upload.hand_over(), request.model or "", transcribe)
+        await self._background.answer(
+            work, form.webhook_url, exchange.prefer, principal, exchange.send
+        )
+
+    def _prepare(self, exchange: _Exchange, form: TranscriptionForm) -> tuple[Source, Request]:
+        """Check that there is a file, and that the model can do what the form asks for."""
+        upload, route = exchange.upload, exchange.route
+        if upload.file is None:
+            raise ApiError(400, "the form has no file", param="file")
+        if not upload.spool.size:
+            raise ApiError(400, "the file is empty", param="file", code="audio_too_short")
+        request = request_of(form, self._rules.catalogue, self._rules.capabilities)
+        raw = route.raw or raw_format(upload.file.content_type)
+        return Source(upload.spool, upload.file.filename, raw, route.first), request

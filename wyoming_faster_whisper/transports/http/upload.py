@@ -49,6 +49,7 @@ class Upload:
         self.fields: list[tuple[str, str]] = []  # names and values, in order
         self.file: FileStart | None = None  # head of the file's part; None before it
         self.spool = Spool(limits.folder)
+        self._handed_over = False
         self.file_begun = asyncio.Event()  # also set at the end of a body without a file
         self.complete = asyncio.Event()
 
@@ -56,7 +57,13 @@ class Upload:
         return self
 
     def __exit__(self, *_: object) -> None:
-        self.spool.close()
+        if not self._handed_over:
+            self.spool.close()
+
+    def hand_over(self) -> Spool:
+        """Return the file to a new owner, who has to close it."""
+        self._handed_over = True
+        return self.spool
 
     async def receive(self) -> None:
         """Receive the body, then wait until the client leaves.

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 from collections.abc import Awaitable, Callable
 from dataclasses import replace
 
@@ -54,7 +55,9 @@ class Desk:
         spool = Spool()
         await spool.write(bytes(size))
         spool.complete()
-        return self.jobs.add(principal, Work(spool, "base", transcribe, self.ended.append))
+        job = self.jobs.add(principal, Work(spool, "base", transcribe))
+        job.when_ended(self.ended.append)
+        return job
 
     async def complete(self, job: Job, body: bytes = b"{}") -> None:
         self._results[job].set_result(Content(body, "application/json"))
@@ -67,8 +70,7 @@ class Desk:
     def found(self, job: Job, principal: Principal = ALICE) -> bool:
         try:
             return self.jobs.find(job.id, principal) is job
-        except ApiError as error:
-            assert (error.status, error.code) == (404, "job_not_found")
+        except ApiError:
             return False
 
 
@@ -97,7 +99,7 @@ def test_a_job_runs_and_keeps_its_result() -> None:
         assert job.status is JobStatus.IN_PROGRESS
         await asyncio.sleep(60)
         await desk.complete(job, b'{"text": "hello"}')
-        assert job.describe() == {
+        assert json.loads(job.body()) == {
             "id": job.id,
             "object": "audio.transcription.job",
             "status": "completed",
@@ -107,10 +109,36 @@ def test_a_job_runs_and_keeps_its_result() -> None:
             "progress": 1.0,
             "model": "base",
             "error": None,
+            "result": {"text": "hello"},
         }
         assert job.content == Content(b'{"text": "hello"}', "application/json")
         assert freed(job)
         assert desk.ended == [job]
+
+    run(test())
+
+
+def test_a_result_that_is_not_json_is_left_out() -> None:
+    async def test() -> None:
+        async def transcribe() -> Content:
+            return Content(b"hello", "text/plain; charset=utf-8")
+
+        job = await Desk().take(transcribe)
+        await job.wait(1)
+        assert json.loads(job.body())["result"] is None
+
+    run(test())
+
+
+def test_who_asks_after_the_end_is_told_at_once() -> None:
+    async def test() -> None:
+        desk = Desk()
+        job = await desk.add()
+        await settle()
+        await desk.complete(job)
+        told: list[Job] = []
+        job.when_ended(told.append)
+        assert told == [job]
 
     run(test())
 
@@ -180,7 +208,9 @@ def test_a_job_belongs_to_its_client() -> None:
         desk = Desk()
         job = await desk.add(ALICE)
         assert desk.found(job, replace(ALICE, name="192.0.2.1:2"))
-        assert not desk.found(job, BOB)
+        with pytest.raises(ApiError) as refused:
+            desk.jobs.find(job.id, BOB)
+        assert (refused.value.status, refused.value.code) == (404, "job_not_found")
 
     run(test())
 
@@ -219,7 +249,7 @@ def test_a_failed_job_keeps_its_error() -> None:
         await settle()
         await desk.fail(job, AudioError("no audio in it"))
         assert job.status is JobStatus.FAILED
-        assert job.describe()["error"] == {
+        assert json.loads(job.body())["error"] == {
             "message": "no audio in it",
             "type": "invalid_request_error",
             "param": "file",
@@ -346,15 +376,14 @@ def test_the_uploads_of_waiting_jobs_are_limited() -> None:
     run(test())
 
 
-def test_a_refused_upload_stays_with_its_caller() -> None:
+def test_a_refused_upload_is_freed() -> None:
     async def test() -> None:
         desk = Desk(replace(LIMITS, number=1))
         await desk.add()
-        with Spool() as spool:
-            await spool.write(b"x")
-            with pytest.raises(ApiError):
-                desk.jobs.add(ALICE, Work(spool, "base", asyncio.Event().wait))  # type: ignore[arg-type]
-            assert not spool._closed
+        spool = Spool()
+        with pytest.raises(ApiError):
+            desk.jobs.add(ALICE, Work(spool, "base", asyncio.Event().wait))  # type: ignore[arg-type]
+        assert spool._closed
 
     run(test())
 

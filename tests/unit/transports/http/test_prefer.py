@@ -31,12 +31,15 @@ def test_the_preferences_of_a_request(headers: list[str], preferences: Prefer) -
 
 
 @pytest.mark.parametrize(
-    "wait", ["wait", "wait=", "wait=-1", "wait=1.5", "wait=soon", "wait=1e9", "wait=٣", "wait=1 2"]
+    "wait",
+    ["wait", "wait=", "wait=-1", "wait=1.5", "wait=soon", "wait=1e9", "wait=٣", "wait=1 2"],
 )
 def test_a_malformed_wait_is_ignored(wait: str) -> None:
     assert parse_prefer([f"respond-async, {wait}"]) == Prefer(True)
 
 
-@pytest.mark.parametrize("header", ["respond async", "respond-async-not", "=respond-async", ";,=", '"'])
+@pytest.mark.parametrize(
+    "header", ["respond async", "respond-async-not", "=respond-async", ";,=", '"']
+)
 def test_what_only_looks_like_a_preference_is_ignored(header: str) -> None:
     assert parse_prefer([header]) == Prefer()
