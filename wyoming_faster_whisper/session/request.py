@@ -67,9 +67,7 @@ class Request:
         told = replace(self, language=None, model=None, hotwords=(), context=None)
         # When the turn ends, and how speech is found and cleaned, is decided here in any case.
         heard = replace(told, vad_sensitivity=None, endpointing=None, vad_threshold=None)
-        plain = replace(
-            heard, vad_pad=0.0, vad_min_silence=None, partials=None, preprocess=None
-        )
+        plain = replace(heard, vad_pad=0.0, vad_min_silence=None, partials=None, preprocess=None)
         return plain == Request() and not (self.context and self.context.get(RELAYED))
 
     def rules(self, server: SpeechRules) -> SpeechRules:
