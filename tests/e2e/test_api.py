@@ -7,6 +7,7 @@ import contextlib
 import logging
 import ssl
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import openai as sdk
@@ -40,7 +41,7 @@ async def test_a_file_is_transcribed(serve: Serve) -> None:
 async def test_the_api_is_served_over_tls(
     serve: Serve, authority: trustme.CA, certificates: Path
 ) -> None:
-    files = {
+    files: dict[str, Any] = {
         "tls_cert": str(certificates / "server.pem"),
         "tls_key": str(certificates / "server.key"),
     }
