@@ -4,7 +4,7 @@ The result is the same in each run: random generators are seeded with the clip's
 """
 
 import zlib
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 
 import numpy as np
 
@@ -67,6 +67,16 @@ def kitchen_like(seconds: float = 60.0) -> Samples:
     count = round(seconds * SAMPLE_RATE)
     hiss, rumble = coloured(count, 0.5, "hiss"), coloured(count, 1.0, "rumble")
     return _at(hiss + rumble, -40.0)
+
+
+def babble(voices: Sequence[Samples], seconds: float = 60.0, speakers: int = 6) -> Samples:
+    """Return several speakers at once. They speak backwards: no word of theirs is recognised."""
+    count, random = round(seconds * SAMPLE_RATE), _random("babble")
+    mixed = np.zeros(count, np.float32)
+    for _ in range(speakers):
+        order = random.permutation(len(voices))
+        mixed += np.resize(np.concatenate([_at(voices[n][::-1], -26.0) for n in order]), count)
+    return _at(mixed, -40.0)
 
 
 def silence_set(noise: Samples) -> list[Clip]:
