@@ -23,8 +23,9 @@ GROUP = "wyoming_faster_whisper.audio"
 BUILT_IN: Mapping[str, StepFactory] = {HIGH_PASS: high_pass, "gain": gain, "denoise": denoise}
 
 # What OpenAI's realtime API calls noise_reduction: near_field for headsets, far_field for
-# microphones in a room. Only the VAD hears the suppression, because it costs the model words.
-PROFILES = {"near_field": ("denoise:1@vad",), "far_field": ("gain", "denoise:2@vad")}
+# microphones in a room. Only the VAD hears the suppression, and at the lowest level, because it
+# costs words before Whisper and speech before the VAD (docs/preprocessing.md).
+PROFILES = {"near_field": ("denoise:1@vad",), "far_field": ("gain", "denoise:1@vad")}
 
 
 def make_preprocessing(wanted: Sequence[str]) -> Preprocessing:

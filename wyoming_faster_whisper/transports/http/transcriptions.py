@@ -74,8 +74,8 @@ class FilesInFlight:
         if self._files[key] >= self._most:
             raise ApiError(
                 429,
-                f"this client has {counted(self._files[key], 'file')} in progress already; "
-                "see --max-files",
+                f"{counted(self._files[key], 'file')} of this client are being transcribed "
+                "already; see --max-files",
                 type="rate_limit_error",
                 code="rate_limit_exceeded",
                 retry_after=self._retry_after(),
@@ -225,9 +225,7 @@ class Transcriptions:
         if final.stream:
             await stream.finish(answer, final)
         else:
-            # In a thread: the segments of a film take 0.2 s.
-            body = await asyncio.to_thread(exchange.render, answer, final)
-            await send_body(exchange.send, *body)
+            await send_body(exchange.send, *exchange.render(answer, final))
 
     def _is_background(self, exchange: _Exchange, form: TranscriptionForm) -> bool:
         return self._background.takes(form, exchange.prefer, exchange.principal)
@@ -248,7 +246,7 @@ class Transcriptions:
 
         async def transcribe() -> Content:
             answer = await self._transcriber.transcribe(source, request, principal)
-            return Content(*await asyncio.to_thread(render, answer, form))
+            return Content(*render(answer, form))
 
         work = Work(exchange.upload.hand_over(), request.model or "", transcribe)
         await self._background.answer(
