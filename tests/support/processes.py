@@ -59,9 +59,9 @@ class Process:
                 process.process.kill()
             await process.ended()
 
-    async def logged(self, pattern: str) -> re.Match[str]:
-        """Wait until the log matches a pattern."""
-        async with asyncio.timeout(DEADLINE), self._more:
+    async def logged(self, pattern: str, deadline: float = DEADLINE) -> re.Match[str]:
+        """Wait until the log matches a pattern, for at most so many seconds."""
+        async with asyncio.timeout(deadline), self._more:
             while (found := re.search(pattern, self.log)) is None:
                 assert not self._silent, f"{pattern!r} is not in the log:\n{self.log}"
                 await self._more.wait()
@@ -71,9 +71,9 @@ class Process:
         """Wait until the server listens; return its URI."""
         return (await self.logged(r"Listening on (\S+) with"))[1]
 
-    async def ready(self) -> None:
+    async def ready(self, deadline: float = DEADLINE) -> None:
         """Wait until the model is loaded."""
-        await self.logged(r"Ready \(")
+        await self.logged(r"Ready \(", deadline)
 
     @asynccontextmanager
     async def client(self) -> AsyncIterator[Speaker]:
