@@ -35,7 +35,8 @@ def _timed(first: Segment, last: Segment, text: Transcript, begin: float) -> Tim
     offset = begin + first.start / SAMPLE_RATE
     return TimedSegment(
         start=begin + first.speech[0] * WINDOW / SAMPLE_RATE,
-        end=begin + last.speech[1] * WINDOW / SAMPLE_RATE,
+        # The last window of the VAD may be longer than the rest of the recording.
+        end=begin + min(last.speech[1] * WINDOW, last.end) / SAMPLE_RATE,
         text=text.text,
         tokens=text.tokens,
         avg_logprob=text.avg_logprob,

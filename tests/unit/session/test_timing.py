@@ -48,6 +48,17 @@ def test_segments_have_the_times_of_the_speech_in_the_stream() -> None:
     assert (second.start, second.end) == pytest.approx((9.0, 11.0), abs=0.04)
 
 
+def test_no_segment_ends_after_the_recording() -> None:
+    async def go() -> Answer:
+        async with House(say=transcribed) as house:
+            ((_, answer),) = (await house.listen(tone(1.0))).answers
+            return answer
+
+    answer = run(go())
+    assert answer.record.heard == 1.0
+    assert answer.segments[-1].end == 1.0
+
+
 def test_segments_have_the_figures_of_their_decode() -> None:
     segment = answered().segments[0]
     assert (segment.text, segment.tokens) == ("some words", (7, 8))
