@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import re
 import time
 import uuid
 from collections.abc import Callable, Sequence
@@ -96,7 +97,7 @@ def build_app(
             allow_headers=_REQUEST_HEADERS,
             expose_headers=_RESPONSE_HEADERS,
         )
-    return LingeringClose(_RequestMiddleware(checked))
+    return _SlashMiddleware(LingeringClose(_RequestMiddleware(checked)))
 
 
 def _add_docs(app: FastAPI) -> None:
@@ -145,6 +146,20 @@ async def _internal(request: Request, error: Exception) -> Response:
 
 def _response(error: ApiError) -> Response:
     return JSONResponse(error_body(error), error.status, error_headers(error))
+
+
+class _SlashMiddleware:
+    """Ignores final and repeated slashes in paths, which come from base URLs that end in one.
+
+    Starlette would redirect the client, which not all clients follow with an upload.
+    """
+
+    def __init__(self, app: ASGIApp) -> None:
+        self._app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        path = re.sub("/+", "/", scope["path"])
+        await self._app({**scope, "path": path.rstrip("/") or "/"}, receive, send)
 
 
 class _RequestMiddleware:
