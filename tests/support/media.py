@@ -23,10 +23,13 @@ CODECS = {
 }
 
 
-def write_media(path: Path, samples: Samples | None) -> Path:
+def write_media(path: Path, samples: Samples | None, codec: str | None = None) -> Path:
     """Write a media file in the format of its suffix; samples are 16 kHz mono, None = no audio.
 
     .mp4 and .mkv files also get a video track of one second.
+
+    Args:
+        codec: FFmpeg's name of it; None = the usual one of the format.
     """
     with av.open(str(path), "w") as file:
         if path.suffix in (".mp4", ".mkv"):
@@ -35,7 +38,7 @@ def write_media(path: Path, samples: Samples | None) -> Path:
             picture.pix_fmt = "yuv420p"
         sound: av.AudioStream | None = None
         if samples is not None:
-            stream = file.add_stream(CODECS[path.suffix], rate=48_000, layout="mono")
+            stream = file.add_stream(codec or CODECS[path.suffix], rate=48_000, layout="mono")
             assert isinstance(stream, av.AudioStream)
             sound = stream
         if path.suffix in (".mp4", ".mkv"):
