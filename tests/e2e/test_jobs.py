@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import threading
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +14,7 @@ import pytest
 from tests.support.api import Reply, form, head, openai, post, request, wav
 from tests.support.serving import Server, peer, until
 from tests.support.web import address
+from wyoming_faster_whisper.engine.protocol import Job
 from wyoming_faster_whisper.testing import FakeEngine, silence, tone
 from wyoming_faster_whisper.transports.http.jobs import Jobs
 
@@ -72,6 +74,24 @@ async def test_a_job_is_queued_runs_and_is_completed(serve: Serve) -> None:
         None,
     )
     assert (await job(server, first["id"]))["status"] == "completed"
+
+
+async def test_progress_is_the_share_whose_text_is_known(serve: Serve) -> None:
+    go = threading.Event()
+
+    def say(decoded: Job) -> str:
+        if decoded.seconds < 3:
+            go.wait()
+        return "heard"
+
+    server = await serve(FakeEngine(say), http_port=0)
+    file = wav(np.concatenate([tone(6.0), silence(2.5), tone(1.5)]))
+    identity = await submit(server, file=file)
+    [found] = jobs(server)._jobs.values()
+    await until(lambda: found.progress > 0)
+    assert 0.5 < (await job(server, identity))["progress"] < 0.9
+    go.set()
+    assert (await job(server, identity, wait=30))["progress"] == 1
 
 
 @pytest.mark.parametrize(

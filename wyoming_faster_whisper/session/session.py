@@ -158,6 +158,13 @@ class Session:
         return self._turn.read_delay if self._turn else 0.0
 
     @property
+    def settled_share(self) -> float:
+        """Share of the last utterance's audio so far that no later decode needs, 0 to 1."""
+        turns = [pending.turn for pending in self._answers]
+        turn = self._turn or (turns[-1] if turns else None)
+        return turn.settled / turn.seconds if turn is not None and turn.seconds else 0.0
+
+    @property
     def answering(self) -> bool:
         """True while an answer is pending: being decoded, or not yet delivered."""
         return not all(pending.delivered.done() for pending in self._answers)

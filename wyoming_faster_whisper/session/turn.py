@@ -261,6 +261,12 @@ class Turn:
         return self._utterance.speaking
 
     @property
+    def settled(self) -> float:
+        """Length of the audio that no later decode needs, in seconds."""
+        needed = self._utterance.needed_from(self._decodes.committed_until)
+        return min(needed / SAMPLE_RATE, self.seconds)
+
+    @property
     def read_delay(self) -> float:
         """Read-coalescing delay in seconds.
 

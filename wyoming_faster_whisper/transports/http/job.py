@@ -42,7 +42,9 @@ class Work:
 
     spool: Spool  # the complete upload, not empty; it is closed when the job ends
     model: str
-    transcribe: Callable[[], Awaitable[Content]]  # cancelled to withdraw it
+    # Takes a function to be called with the share that has been transcribed, 0 to 1. The call is
+    # cancelled to withdraw it.
+    transcribe: Callable[[Callable[[float], None]], Awaitable[Content]]
 
 
 def _ignore(_: Job) -> None:
@@ -59,6 +61,7 @@ class Job:
     created_at: int  # seconds since the epoch, like the other times
     expires_at: int  # until it has ended: when it fails; then: when it is deleted
     status: JobStatus = JobStatus.QUEUED
+    progress: float = 0.0  # share of the file that has been transcribed; 1 = completed
     completed_at: int | None = None  # when it ended, however
     content: Content | None = None  # of a completed job
     error: ApiError | None = None  # of a failed job
@@ -83,13 +86,9 @@ class Job:
     def result_bytes(self) -> int:
         return len(self.content.body) if self.content is not None else 0
 
-    @property
-    def progress(self) -> float:
-        """Share of the upload that has been read for decoding, 0 to 1; 1 only if completed."""
-        if self.status is JobStatus.COMPLETED:
-            return 1.0
-        spool = self.work.spool
-        return min(0.99, round(spool.position / spool.size, 2))
+    def report(self, share: float) -> None:
+        """Take the share of the file that has been transcribed, 0 to 1. It never decreases."""
+        self.progress = min(0.99, max(self.progress, round(share, 2)))
 
     async def wait(self, seconds: float) -> None:
         """Wait until the job has ended, but not longer than this many seconds."""

@@ -151,7 +151,7 @@ class Jobs:
 
     async def _run(self, job: Job) -> None:
         try:
-            content = await self._transcribe(job.work)
+            content = await self._transcribe(job)
         except (ApiError, ServerError) as error:
             failed = api_error(error, self._retry_after).with_traceback(None)
             _LOGGER.warning("%s: job %s: %s", job.principal.name, job.id, failed)
@@ -161,13 +161,13 @@ class Jobs:
         else:
             self._complete(job, content)
 
-    async def _transcribe(self, work: Work) -> Content:
+    async def _transcribe(self, job: Job) -> Content:
         for delay in _BUSY_DELAYS:
             try:
-                return await work.transcribe()
+                return await job.work.transcribe(job.report)
             except Busy:
                 await asyncio.sleep(delay)
-        return await work.transcribe()
+        return await job.work.transcribe(job.report)
 
     def _complete(self, job: Job, content: Content) -> None:
         if job.has_ended:
@@ -178,7 +178,7 @@ class Jobs:
             error = ApiError(413, message, code="result_too_large")
             self._end(job, JobStatus.FAILED, error=error)
             return
-        job.content = content
+        job.content, job.progress = content, 1.0
         self._end(job, JobStatus.COMPLETED)
         for other in self._limits.excess(self._jobs.values()):
             _LOGGER.warning(

@@ -28,6 +28,11 @@ class Source:
     raw: PcmFormat | None = None  # format of PCM without a container; None = a container
     first: float | None = None  # seconds of audio to transcribe; None = all
 
+    @property
+    def read_share(self) -> float:
+        """Share of the bytes so far that have been read, 0 to 1."""
+        return self.spool.position / self.spool.size
+
 
 async def _ignore(_: str) -> None:
     pass
@@ -55,12 +60,15 @@ class FileTranscriber:
         request: Request,
         principal: Principal,
         on_text: Callable[[str], Awaitable[None]] = _ignore,
+        on_progress: Callable[[float], None] = lambda _: None,
     ) -> Answer:
         """Transcribe a file. Cancel the call to withdraw it.
 
         Args:
             on_text: called with each piece of committed text, in order. All pieces joined are the
                 answer's text. Decoding waits while it runs.
+            on_progress: called with the share of the file that has been transcribed, 0 to 1. It
+                is an estimate: how long the rest is, is taken from its size.
 
         Raises:
             ServerError: the file has no audio that can be decoded, or the model failed.
@@ -72,6 +80,7 @@ class FileTranscriber:
                 match event:
                     case PartialText(text=text):
                         await on_text(text)
+                        on_progress(session.settled_share * source.read_share)
                     case Answer():
                         answers.append(event)
 

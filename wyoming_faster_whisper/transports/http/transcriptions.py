@@ -244,8 +244,10 @@ class Transcriptions:
         source, request = self._prepare(exchange, form)
         principal, render = exchange.principal, exchange.render
 
-        async def transcribe() -> Content:
-            answer = await self._transcriber.transcribe(source, request, principal)
+        async def transcribe(report: Callable[[float], None]) -> Content:
+            answer = await self._transcriber.transcribe(
+                source, request, principal, on_progress=report
+            )
             return Content(*render(answer, form))
 
         work = Work(exchange.upload.hand_over(), request.model or "", transcribe)

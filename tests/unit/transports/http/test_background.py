@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+from collections.abc import Callable
 from typing import Any
 
 import httpx2
@@ -63,7 +64,7 @@ class Exchange:
     def left(self) -> list[str]:
         return list(self.jobs._jobs)
 
-    async def _transcribe(self) -> Content:
+    async def _transcribe(self, report: Callable[[float], None]) -> Content:
         await asyncio.sleep(self._seconds)
         if self._error is not None:
             raise self._error

@@ -20,6 +20,7 @@ from wyoming_faster_whisper.transports.http.spool import Spool
 
 ALICE = Principal("192.0.2.1", "192.0.2.1:1")
 BOB = Principal("192.0.2.2", "192.0.2.2:1")
+Report = Callable[[float], None]
 EPOCH = 1_800_000_000
 LIMITS = JobLimits(number=8, uploads=1000, results=1000, running=2, seconds=3600)
 
@@ -32,13 +33,15 @@ class Desk:
         self.jobs = Jobs(limits, now=lambda: EPOCH + loop.time(), retry_after=lambda: 7)
         self.ended: list[Job] = []
         self.begun: list[Job] = []
+        self.reports: dict[Job, Report] = {}
         self._results: dict[Job, asyncio.Future[Content]] = {}
 
     async def add(self, principal: Principal = ALICE, *, size: int = 10) -> Job:
         result: asyncio.Future[Content] = asyncio.get_running_loop().create_future()
 
-        async def transcribe() -> Content:
+        async def transcribe(report: Report) -> Content:
             self.begun.append(job)
+            self.reports[job] = report
             return await result
 
         job = await self.take(transcribe, principal, size=size)
@@ -47,7 +50,7 @@ class Desk:
 
     async def take(
         self,
-        transcribe: Callable[[], Awaitable[Content]],
+        transcribe: Callable[[Report], Awaitable[Content]],
         principal: Principal = ALICE,
         *,
         size: int = 10,
@@ -120,7 +123,7 @@ def test_a_job_runs_and_keeps_its_result() -> None:
 
 def test_a_result_that_is_not_json_is_left_out() -> None:
     async def test() -> None:
-        async def transcribe() -> Content:
+        async def transcribe(report: Report) -> Content:
             return Content(b"hello", "text/plain; charset=utf-8")
 
         job = await Desk().take(transcribe)
@@ -143,16 +146,17 @@ def test_who_asks_after_the_end_is_told_at_once() -> None:
     run(test())
 
 
-def test_progress_is_the_part_of_the_upload_that_has_been_read() -> None:
+def test_progress_only_grows_and_is_one_at_the_end() -> None:
     async def test() -> None:
         desk = Desk()
-        job = await desk.add(size=100)
-        reader = job.work.spool.reader()
+        job = await desk.add()
         seen = [job.progress]
-        for _ in range(2):
-            reader.read(50)
+        await settle()
+        for share in (0.123, 0.1, 1.0):
+            desk.reports[job](share)
             seen.append(job.progress)
-        assert seen == [0.0, 0.5, 0.99]
+        await desk.complete(job)
+        assert [*seen, job.progress] == [0.0, 0.12, 0.12, 0.99, 1.0]
 
     run(test())
 
@@ -283,7 +287,7 @@ def test_a_job_waits_while_the_server_is_busy() -> None:
     async def test() -> None:
         tries: list[float] = []
 
-        async def transcribe() -> Content:
+        async def transcribe(report: Report) -> Content:
             tries.append(asyncio.get_running_loop().time())
             if len(tries) < 4:
                 raise Busy("the queue is full")
@@ -299,7 +303,7 @@ def test_a_job_waits_while_the_server_is_busy() -> None:
 
 def test_a_server_that_stays_busy_fails_the_job() -> None:
     async def test() -> None:
-        async def transcribe() -> Content:
+        async def transcribe(report: Report) -> Content:
             raise Busy("the queue is full")
 
         job = await Desk().take(transcribe)
@@ -381,8 +385,12 @@ def test_a_refused_upload_is_freed() -> None:
         desk = Desk(replace(LIMITS, number=1))
         await desk.add()
         spool = Spool()
+
+        async def transcribe(report: Report) -> Content:
+            raise AssertionError
+
         with pytest.raises(ApiError):
-            desk.jobs.add(ALICE, Work(spool, "base", asyncio.Event().wait))  # type: ignore[arg-type]
+            desk.jobs.add(ALICE, Work(spool, "base", transcribe))
         assert spool._closed
 
     run(test())
