@@ -8,6 +8,7 @@ from typing import Any
 
 from ...engine.recognizer import ServedModel
 from ...errors import printable
+from ...models.languages import normalise
 from .api_errors import ApiError
 
 # Names that stand for the default model: those of OpenAI's speech-to-text models, and those of
@@ -39,11 +40,13 @@ class Catalogue:
         self._started = started
         self._any_name = any_name
 
-    def resolve(self, name: str) -> ServedModel:
+    def resolve(self, name: str, languages: Sequence[str] = ()) -> ServedModel:
         """Return the model that a name stands for.
 
         Args:
-            name: a served model, an alias, or "" for the default model.
+            name: a served model, or an alias or "" for the default model.
+            languages: language tags of the request; an alias stands for the first model that
+                supports most of them.
 
         Raises:
             ApiError: 404, the name is not known.
@@ -52,7 +55,10 @@ class Catalogue:
         if served is not None:
             return served
         if self._any_name or _ALIAS.fullmatch(name):
-            return self._default
+            return max(
+                self._models.values(),
+                key=lambda model: sum(bool(normalise(tag, model.languages)) for tag in languages),
+            )
         raise ApiError(
             404,
             f"there is no model {printable(name, 80)!r}; this server has "

@@ -37,11 +37,12 @@ def request_of(
     Raises:
         ApiError: the model is not known, or cannot do what the form asks for.
     """
-    model = catalogue.resolve(form.model or "")
+    spoken = None if means_detect(form.language or "auto") else form.language
+    model = catalogue.resolve(form.model or "", (spoken,) if spoken else form.languages)
     if form.task is Task.TRANSLATE and not capabilities.translates:
         raise ApiError(400, f"model {model.name} does not translate", param="model")
-    if form.language and not means_detect(form.language):
-        _check_language(form.language, model, "language")
+    if spoken:
+        _check_language(spoken, model, "language")
     for language in form.languages:
         _check_language(language, model, "languages")
     request = Request(
