@@ -1,0 +1,86 @@
+"""The API from web pages of other origins, in Chromium."""
+
+from __future__ import annotations
+
+import asyncio
+import base64
+import json
+from collections.abc import AsyncIterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.support.api import wav
+from tests.support.chromium import Page, chromium, write_microphone
+from tests.support.serving import Server, warnings
+from tests.support.web import address
+from wyoming_faster_whisper.testing import silence, tone
+
+from .conftest import Serve
+
+_PAGE = b"HTTP/1.1 200 OK\r\nContent-Type: text/html\r\nConnection: close\r\n\r\n<p>A page</p>"
+_SOUND = base64.b64encode(wav(tone(1.0))).decode()
+
+
+@pytest.fixture
+async def origin() -> AsyncIterator[str]:
+    """The origin of a web site with one page."""
+
+    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.readuntil(b"\r\n\r\n")
+        writer.write(_PAGE)
+        writer.close()
+
+    async with await asyncio.start_server(serve, "127.0.0.1", 0) as site:
+        yield f"http://127.0.0.1:{site.sockets[0].getsockname()[1]}"
+
+
+@pytest.fixture
+async def page(tmp_path: Path, origin: str) -> AsyncIterator[Page]:
+    microphone = tmp_path / "microphone.wav"
+    await asyncio.to_thread(write_microphone, microphone, silence(0.1))
+    async with chromium(microphone, tmp_path / "browser") as opened:
+        await opened.open(origin)
+        yield opened
+
+
+async def fetched(page: Page, server: Server, headers: dict[str, str]) -> Any:
+    """Post a file from the page; return the status, the text and the id that the page sees."""
+    script = f"""(async () => {{
+        const form = new FormData();
+        const sound = await (await fetch("data:audio/wav;base64,{_SOUND}")).blob();
+        form.append("file", sound, "a.wav");
+        form.append("model", "whisper-1");
+        const url = "http://{address(server)}/v1/audio/transcriptions";
+        const headers = {json.dumps(headers)};
+        try {{
+            const response = await fetch(url, {{ method: "POST", body: form, headers }});
+            const {{ text }} = await response.json();
+            return [response.status, text, response.headers.get("x-request-id")];
+        }} catch (error) {{
+            return error.constructor.name;
+        }}
+    }})()"""
+    return await page.evaluate(script)
+
+
+async def test_an_allowed_page_uses_the_api_after_a_preflight(
+    serve: Serve, page: Page, origin: str
+) -> None:
+    server = await serve(http_port=0, http_origins=origin)
+    headers = {"Authorization": "Bearer none", "X-Stainless-Lang": "js", "OpenAI-Project": "a"}
+    status, text, identity = await fetched(page, server, headers)
+    assert (status, text) == (200, "1.0 seconds")
+    assert identity.startswith("req_")
+
+
+@pytest.mark.parametrize("headers", [{"Authorization": "Bearer none"}, {}])
+async def test_another_page_cannot_use_it(
+    serve: Serve, page: Page, headers: dict[str, str], caplog: pytest.LogCaptureFixture
+) -> None:
+    server = await serve(http_port=0, http_origins="app://obsidian.md")
+    assert await fetched(page, server, headers) == "TypeError"
+    assert server.engine.decoded == []  # without a preflight the request itself arrives
+    if not headers:
+        assert any("--http-origins" in line for line in warnings(caplog))

@@ -1,0 +1,17 @@
+"""Transcribe with LangChain's OpenAIWhisperParser: ... URL CLIP"""
+
+import json
+import sys
+
+from langchain_community.document_loaders.parsers.audio import OpenAIWhisperParser
+from langchain_core.documents.base import Blob
+
+url, clip = sys.argv[1:]
+parser = OpenAIWhisperParser(
+    base_url=f"{url}/v1", api_key="none", language="en", response_format="json", temperature=0
+)
+print(
+    json.dumps(
+        {"texts": [document.page_content for document in parser.parse(Blob.from_path(clip))]}
+    )
+)
