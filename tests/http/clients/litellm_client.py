@@ -18,6 +18,6 @@ formats = {
 router = litellm.Router(
     [{"model_name": "speech", "litellm_params": {"model": "openai/whisper-1", **options}}]
 )
-routed = asyncio.run(router.atranscription(file, "speech")).text
+routed = asyncio.run(router.atranscription(file=file, model="speech")).text
 plain = {"text": answer.text, "duration": getattr(answer, "duration", None)}
 print(json.dumps({"answer": plain, "formats": formats, "routed": routed}))
