@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from tests.support.api import form, post, wav
+from tests.support.api import form, post, request, wav
 from wyoming_faster_whisper.testing import FakeEngine, pcm16, silence, tone
 
 from .conftest import Serve
@@ -56,3 +56,9 @@ async def test_pcm_may_be_larger_than_an_upload(serve: Serve) -> None:
     assert len(film) > 1 << 20
     assert (await post(server, "/asr?encode=false", film)).status == 200
     assert (await post(server, "/asr", film)).status == 413
+
+
+async def test_bazarrs_connection_test_finds_a_version(serve: Serve) -> None:
+    reply = await request(await serve(http_port=0), "GET", "/status")
+    assert reply.status == 200
+    assert reply.json["version"].startswith("wyoming-faster-whisper ")

@@ -94,7 +94,11 @@ ENVIRONMENTS = {
         Environment("groq", ("groq==1.7.0",)),
         Environment("litellm", ("litellm==1.110.2",)),
         Environment("speech-recognition", ("SpeechRecognition==3.17.0", "openai==3.57.0")),
-        Environment("langchain", ("langchain-community==0.4.2", "openai==3.57.0", "pydub")),
+        Environment(
+            "langchain",
+            # imageio-ffmpeg carries the ffmpeg that pydub runs.
+            ("langchain-community==0.4.2", "openai==3.57.0", "pydub", "imageio-ffmpeg"),
+        ),
         Environment("agents", ("openai-agents[voice]==0.24.0",)),
         Environment("livekit", ("livekit-plugins-openai==1.8.9",)),
         Environment("pipecat", ("pipecat-ai[openai]==1.14.0",)),

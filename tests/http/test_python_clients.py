@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
-
 import pytest
 
 from tests.support.clips import CLIPS
@@ -41,7 +39,6 @@ async def test_speech_recognition_recognizes(api: Api) -> None:
     assert SAID.heard_in(answer["text"])
 
 
-@pytest.mark.skipif(shutil.which("ffmpeg") is None, reason="ffmpeg is not installed")
 async def test_langchain_parses_audio(api: Api) -> None:
     answer = await api.answer("langchain", "langchain_client.py", TIMER)
     assert SAID.heard_in("".join(answer["texts"]))

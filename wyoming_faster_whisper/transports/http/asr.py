@@ -1,4 +1,4 @@
-"""Routes of whisper-asr-webservice, which Bazarr uses: /asr and /detect-language.
+"""Routes of whisper-asr-webservice, which Bazarr uses: /asr, /detect-language and /status.
 
 Bazarr sends the audio of a whole film as PCM without a header, some 230 MB.
 """
@@ -11,8 +11,9 @@ from typing import Any
 
 from fastapi import APIRouter
 from starlette.requests import Request
-from starlette.responses import Response
+from starlette.responses import JSONResponse, Response
 
+from ... import __version__
 from ...audio.pcm import PcmFormat
 from ...models.languages import NAMES
 from ...session.events import Answer
@@ -75,6 +76,10 @@ def routes(transcriptions: Transcriptions, default_language: str) -> APIRouter:
     async def detect_language(request: Request) -> Response:
         render = partial(_render_language, default_language)
         return _served(transcriptions, request, (("language", "auto"),), _DETECTED_IN, render)
+
+    @router.get("/status", summary="Tell the version to Bazarr's connection test")
+    async def status() -> Response:
+        return JSONResponse({"version": f"wyoming-faster-whisper {__version__}"})
 
     return router
 
