@@ -59,9 +59,11 @@ class Environment:
             quiet = ("--no-audit", "--no-fund", "--no-package-lock", "--loglevel=error")
             _run(npm, "install", "--prefix", self.folder, *quiet, *self.packages)
         else:
-            _run(self._interpreter(), "-m", "venv", self.folder)
-            pip = (self.folder / "bin" / "python", "-m", "pip", "install")
-            _run(*pip, "--quiet", "--disable-pip-version-check", *self.packages)
+            # Without a pip of its own and compiled files: that halves the time.
+            _run(self._interpreter(), "-m", "venv", "--without-pip", self.folder)
+            python = self.folder / "bin" / "python"
+            pip = (sys.executable, "-m", "pip", "--disable-pip-version-check", "--python", python)
+            _run(*pip, "install", "--quiet", "--no-compile", *self.packages)
         (self.folder / "installed").write_text(self._wanted)
 
     def command(self, program: Path) -> list[str]:

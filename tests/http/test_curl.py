@@ -12,7 +12,8 @@ import pytest
 from tests.support.clips import CLIPS
 from tests.support.sse import events
 
-from .conftest import KITCHEN, TIMER, Api, output
+from .conftest import KITCHEN, TIMER, Api
+from .programs import output
 
 pytestmark = [
     pytest.mark.model,
