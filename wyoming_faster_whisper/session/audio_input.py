@@ -180,7 +180,7 @@ class AudioInput:
 
     async def heard(self) -> None:
         """Wait until the VAD has processed all whole windows and is not far before the model."""
-        if self._vad_task is not None:
+        if self._vad_task is not None and not self._vad_task.done():
             await asyncio.wait([self._vad_task])
         if self._vad_position > _LONG:
             await self._keep_pace()

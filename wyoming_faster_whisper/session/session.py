@@ -107,7 +107,8 @@ class Session:
         self._tasks = asyncio.TaskGroup()
         self._continuous = continuous
         self._turns = 0  # turns begun so far
-        self._heard = 0.0  # seconds of the stream before the current turn; see events.py
+        # Seconds of the stream of a continuous session: before the current turn, and in all.
+        self._heard = self._received = 0.0
         self._request = Request()
         self._state = SessionState.IDLE
         self._turn: Turn | None = None  # the turn that receives audio
@@ -117,9 +118,10 @@ class Session:
         self._is_half_closed = False
 
     def __repr__(self) -> str:
+        seconds = self._turn.seconds if self._turn else 0.0
         doing = "answering" if self.answering else self._state.value
         silent = ", half closed" if self._is_half_closed else ""
-        return f"<Session {self._principal.name}, {doing}, {self.seconds:.1f} s heard{silent}>"
+        return f"<Session {self._principal.name}, {doing}, {seconds:.1f} s heard{silent}>"
 
     async def __aenter__(self) -> Self:
         await self._tasks.__aenter__()
@@ -148,9 +150,12 @@ class Session:
         return self._state is SessionState.LISTENING
 
     @property
-    def seconds(self) -> float:
-        """Seconds of audio in the current turn; 0 if there is none."""
-        return self._turn.seconds if self._turn else 0.0
+    def buffered(self) -> float:
+        """Seconds of audio in the current turn of a continuous session; 0 if there is none.
+
+        The resampler may still hold a part of it back.
+        """
+        return max(0.0, self._received - self._turn.begin) if self._turn else 0.0
 
     @property
     def read_delay(self) -> float:
@@ -308,13 +313,16 @@ class Session:
         """Take audio of a continuous session, only as fast as the ends of turns are decided."""
         step = max(1, round(_STEP * pcm.rate)) * pcm.frame_bytes
         for at in range(0, len(data), step):
+            if at:
+                await asyncio.sleep(0)
             await self.settled()
             if self._turn is None:
                 self._start(pcm)
             turn = self._turn
             assert turn is not None
-            turn.audio(pcm, data[at : at + step])
-            await asyncio.sleep(0)
+            part = data[at : at + step]
+            self._received += len(part) / pcm.frame_bytes / pcm.rate
+            turn.audio(pcm, part)
 
     def _is_full(self, turn: Turn) -> bool:
         """Return whether a turn of a continuous session has its maximum length.

@@ -90,16 +90,19 @@ class ClientLifecycle:
         if not self.busy:
             self._reschedule(0)
 
-    async def _serve(self, *, partials: str | None = None) -> None:
+    async def _serve(self, *, partials: str | None = None, continuous: bool = False) -> None:
         """Serve the client until it leaves. Log an error that ends the connection, and report it.
 
         Args:
             partials: see Session.
+            continuous: likewise.
         """
         try:
             async with (
                 asyncio.TaskGroup() as tasks,
-                Session(self._context, self.principal, partials=partials) as session,
+                Session(
+                    self._context, self.principal, partials=partials, continuous=continuous
+                ) as session,
             ):
                 self._session = session
                 tasks.create_task(self._send_events(session))
