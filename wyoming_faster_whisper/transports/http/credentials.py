@@ -1,0 +1,33 @@
+"""The key that a client of the API sends. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Sequence
+
+from starlette.requests import HTTPConnection
+
+from ...principal import Principal
+from .requests import principal_of
+
+Authenticate = Callable[[HTTPConnection, str | None], Awaitable[Principal]]
+"""Returns the client of a connection, given the key that it sent; raises ApiError 401 or 403."""
+
+
+async def by_address(connection: HTTPConnection, key: str | None) -> Principal:
+    """Take any key, and identify the client by its address."""
+    return principal_of(connection.scope)
+
+
+_KEY_PROTOCOL = "openai-insecure-api-key."
+
+
+def key_of(connection: HTTPConnection, offered: Sequence[str] = ()) -> str | None:
+    """Return the key that a client sent in a header, or as a WebSocket protocol; None = none."""
+    scheme, _, token = connection.headers.get("authorization", "").partition(" ")
+    if scheme.lower() == "bearer" and token.strip():
+        return token.strip()
+    for name in ("api-key", "x-api-key"):
+        if key := connection.headers.get(name):
+            return key
+    keys = [one.removeprefix(_KEY_PROTOCOL) for one in offered if one.startswith(_KEY_PROTOCOL)]
+    return keys[0] if keys else None
