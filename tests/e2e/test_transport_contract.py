@@ -74,10 +74,15 @@ async def test_silence_is_answered_with_an_empty_text(serving: Open) -> None:
 
 
 async def test_an_overlong_utterance_is_answered_and_the_next_one_too(serving: Open) -> None:
-    async with (await serving(max_audio_seconds=2)).connect() as voice:
+    transport = await serving(max_audio_seconds=2)
+    async with transport.connect() as voice:
         await voice.say(tone(9.0), chunk=3200)
         first = await voice.text()
         assert 2.0 <= float(first.split()[0]) < 4.5
+        if transport.continuous:  # the rest is answered too
+            seconds = float(first.split()[0])
+            while seconds < 9.0:
+                seconds += float((await voice.text()).split()[0])
         await voice.say(tone(1.0))
         assert await voice.text() == "1.0 seconds"
 
@@ -131,7 +136,7 @@ async def test_a_client_that_sends_faster_than_the_model_decodes_is_throttled(
         for _ in range(1000):
             await asyncio.sleep(0)
         # Two recordings of 4 s, two bytes a sample.
-        assert transport.server.memory.used <= 2 * 4 * 32_000
+        assert transport.server.memory.used <= 2 * 4 * 32_000 + transport.read_ahead
         engine.release()
         texts = [await voice.text() for _ in range(12)]
         await sending
@@ -143,7 +148,9 @@ async def _say_often(voice: Voice, times: int) -> None:
         await voice.say(tone(4.0), chunk=32_000)
 
 
-async def test_a_failed_decode_is_reported_and_ends_the_connection(serving: Open) -> None:
+async def test_a_failed_decode_is_reported(serving: Open) -> None:
+    """It ends the connection, unless that is one endless stream."""
+
     def fail(job: Job) -> str:
         raise EngineError("the model failed on this audio")
 
@@ -152,7 +159,8 @@ async def test_a_failed_decode_is_reported_and_ends_the_connection(serving: Open
         await voice.say(tone(1.0))
         with pytest.raises(Refused, match="engine"):
             await voice.text()
-        await voice.closed()
+        if not transport.continuous:
+            await voice.closed()
     await idle(transport.server)
 
 

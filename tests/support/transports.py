@@ -6,7 +6,7 @@ import asyncio
 from abc import ABC, abstractmethod
 from collections.abc import AsyncIterator
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
-from typing import ClassVar
+from typing import Any, ClassVar
 
 from wyoming.asr import Transcript
 from wyoming.audio import AudioStart, AudioStop
@@ -14,7 +14,9 @@ from wyoming.error import Error
 
 from wyoming_faster_whisper.audio.pcm import Samples
 from wyoming_faster_whisper.testing import pcm16
+from wyoming_faster_whisper.transports.http.realtime_client import RealtimeLimits
 
+from .realtime import TRANSCRIPTION, RealtimeServer, Talker, talker
 from .serving import DEADLINE, PCM, Peer, Server, chunks, frames, peer
 from .toy_transport import ToyTransport
 from .web import Browser, browser
@@ -67,6 +69,8 @@ class Transport(ABC):
     """A transport of a running server."""
 
     options: ClassVar[dict[str, object]] = {}  # options with which the server offers it
+    continuous: ClassVar[bool] = False  # its sessions are; see session.py
+    read_ahead: ClassVar[int] = 0  # bytes of audio that wait for a throttled session
 
     def __init__(self, server: Server) -> None:
         self.server = server
@@ -230,4 +234,71 @@ class Toy(Transport):
         await self._toy.stop(0)
 
 
-TRANSPORTS = (Wyoming, Web, Toy)
+class _RealtimeVoice(Voice):
+    # Code of an error in the realtime API → in the other transports.
+    _CODES: ClassVar[dict[str, str]] = {
+        "rate_limit_exceeded": "busy",
+        "request_timeout": "timeout",
+        "engine_error": "engine",
+    }
+
+    def __init__(self, client: Talker, first: dict[str, Any]) -> None:
+        self._client = client
+        self._first: dict[str, Any] | None = first  # message that has been received already
+
+    async def start(self) -> None:
+        await self._client.send("input_audio_buffer.clear")
+
+    async def audio(self, data: bytes) -> None:
+        await self._client.append_bytes(data)
+
+    async def stop(self) -> None:
+        await self._client.commit()
+
+    async def text(self) -> str:
+        while True:
+            message, self._first = self._first or await self._client.receive(), None
+            if message["type"] == f"{TRANSCRIPTION}.completed":
+                return str(message["transcript"])
+            if "error" in message:
+                raise Refused(self._CODES[message["error"]["code"]])
+
+    async def closed(self) -> None:
+        await self._client.closed()
+
+    async def leave(self) -> None:
+        self._client.connection.transport.abort()
+
+
+class RealtimeApi(Transport):
+    """OpenAI's realtime API, with turns that only the client ends."""
+
+    continuous = True
+    read_ahead = 32_000  # one message
+
+    async def start(self) -> None:
+        self._realtime = RealtimeServer(self.server, own_limits=RealtimeLimits(read_ahead=0))
+        await self._realtime.start()
+
+    @property
+    def clients(self) -> int:
+        return self._realtime.realtime.connections
+
+    @asynccontextmanager
+    async def connect(self) -> AsyncIterator[Voice]:
+        async with talker(self._realtime.url) as client:
+            first = await client.receive()
+            if first["type"] == "session.created":
+                await client.configure(
+                    format={"type": "audio/pcm", "rate": PCM.rate}, turn_detection=None
+                )
+            yield _RealtimeVoice(client, first)
+
+    async def drain(self) -> None:
+        await self._realtime.stop()
+
+    async def close(self) -> None:
+        await self._realtime.stop(0)
+
+
+TRANSPORTS = (Wyoming, Web, RealtimeApi, Toy)

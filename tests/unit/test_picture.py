@@ -23,7 +23,7 @@ MAY_IMPORT = {
     "app": "transports.wyoming transports.http transports session engine.remote engine.whisper "
     "engine speech biasing config models options audio wire",
     "transports.wyoming": "transports session engine audio wire",
-    "transports.http": "transports session engine models audio",
+    "transports.http": "transports session engine speech models audio",
     "transports": "session wire",
     "session": "engine.remote engine speech models audio",
     "engine.remote": "engine client audio",
@@ -63,6 +63,7 @@ BELONGS_TO = {
 PURE = [
     "app.limitations",
     "audio.downmix",
+    "audio.g711",
     "audio.gain",
     "audio.highpass",
     "audio.pcm",
@@ -131,9 +132,15 @@ PURE = [
     "transports.http.form",
     "transports.http.form_fields",
     "transports.http.formats",
+    "transports.http.message_rate",
     "transports.http.multipart",
     "transports.http.origin_check",
     "transports.http.prefer",
+    "transports.http.realtime_events",
+    "transports.http.realtime_items",
+    "transports.http.realtime_protocol",
+    "transports.http.realtime_session",
+    "transports.http.realtime_update",
     "transports.http.webhook_urls",
     "transports.wyoming.framing",
 ]
@@ -248,7 +255,9 @@ def test_only_what_is_stored_or_sent_has_times_of_the_wall_clock() -> None:
     """All other code uses monotonic clocks, so setting the clock does not affect timeouts."""
     wall = re.compile(r"\btime\.time\b|datetime\.(now|today)|\butcnow\(")
     readers = {module for module, path in FILES.items() if wall.search(path.read_text())}
-    assert readers == {"models.measurements", "transports.http.api_server", "app.http_servers"}
+    http = {"api_server", "realtime_client", "secret_requests"}
+    stored = {"models.measurements", "app.http_servers"}
+    assert readers == stored | {f"transports.http.{each}" for each in http}
 
 
 @pytest.mark.parametrize(

@@ -9,6 +9,8 @@ from dataclasses import dataclass, field
 from functools import partial
 from typing import TYPE_CHECKING
 
+from fastapi import APIRouter
+
 from ...session.session import SessionContext
 from ..admission import Admission
 from ..lifecycle import ClientLimits
@@ -16,12 +18,14 @@ from . import asr, openai
 from .app import build_app
 from .background import Background
 from .catalogue import Catalogue
+from .credentials import by_address
 from .formats import render
 from .job_limits import JobLimits
 from .job_routes import job_routes
 from .jobs import Jobs
 from .origin_check import OriginCheck
 from .page import ServerDescription, page_routes
+from .realtime import Realtime
 from .server import HttpServer
 from .transcriber import FileTranscriber
 from .transcriptions import FilesInFlight, Rules, Transcriptions, seconds_until_free
@@ -80,6 +84,9 @@ class ApiServer:
         retry_after = partial(seconds_until_free, context.worker)
         self._jobs = Jobs(settings.jobs, now=time.time, retry_after=retry_after)
         self._webhooks = webhooks
+        self._realtime = Realtime(
+            context, limits, admission, authenticate=by_address, resolve=catalogue.resolve
+        )
         self._transcriptions = Transcriptions(
             FileTranscriber(files),
             Rules(
@@ -98,6 +105,7 @@ class ApiServer:
                 openai.routes(self._transcriptions, catalogue),
                 asr.routes(self._transcriptions, about.languages[0]),
                 job_routes(self._jobs, openai.answers(400, 403, 404)),
+                APIRouter(routes=self._realtime.routes()),
             ],
             page_routes(self._speech, about, origin_check),
             origin_check=origin_check,
@@ -116,7 +124,7 @@ class ApiServer:
     @property
     def connections(self) -> int:
         """Number of open WebSockets."""
-        return self._speech.connections
+        return self._speech.connections + self._realtime.connections
 
     async def start(self, host: str, port: int) -> str:
         """Start to listen, and return the URL with the real port.
@@ -135,6 +143,7 @@ class ApiServer:
         """
         await asyncio.gather(
             self._speech.drain(seconds),
+            self._realtime.drain(seconds),
             self._transcriptions.drain(seconds),
             self._jobs.drain(seconds),
         )

@@ -61,6 +61,9 @@ class HttpServer:
             # Compression gains nothing on the same machine or network, and a small compressed
             # message can unpack to a very large one.
             ws_per_message_deflate=False,
+            # A pong waits behind the audio of a client that sends faster than the model decodes.
+            # Lost clients are noticed by the time limits of the transports.
+            ws_ping_timeout=None,
             h11_max_incomplete_event_size=_HEAD,
             limit_concurrency=_AT_ONCE,
             lifespan="off",

@@ -1,0 +1,188 @@
+"""The realtime API beside a running server, and a client that sends raw messages to it."""
+
+from __future__ import annotations
+
+import base64
+import json
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
+from typing import Any
+
+from starlette.applications import Starlette
+from starlette.requests import HTTPConnection
+from starlette.routing import Mount
+from websockets.asyncio.client import ClientConnection, connect
+from websockets.exceptions import ConnectionClosed
+from websockets.typing import Subprotocol
+
+from wyoming_faster_whisper.audio.pcm import Samples
+from wyoming_faster_whisper.engine.recognizer import ServedModel
+from wyoming_faster_whisper.errors import printable
+from wyoming_faster_whisper.principal import Principal
+from wyoming_faster_whisper.session.session import SessionContext
+from wyoming_faster_whisper.testing import pcm16
+from wyoming_faster_whisper.transports.http.api_errors import ApiError
+from wyoming_faster_whisper.transports.http.realtime import Realtime
+from wyoming_faster_whisper.transports.http.realtime_client import RealtimeLimits
+from wyoming_faster_whisper.transports.http.server import HttpServer
+
+from .serving import DEADLINE, Server
+
+KEY = "sk-kitchen"
+ALIASES = ("whisper-1", "gpt-4o-transcribe", "gpt-4o-mini-transcribe", "gpt-transcribe")
+
+
+async def anybody(connection: HTTPConnection, key: str | None) -> Principal:
+    """Authenticate every client, by its address."""
+    assert connection.client is not None
+    host, port = connection.client
+    return Principal(host, f"{host}:{port}")
+
+
+async def with_key(connection: HTTPConnection, key: str | None) -> Principal:
+    """Authenticate the clients that have the key."""
+    if key != KEY:
+        raise ApiError(401, "wrong key", code="invalid_api_key")
+    return Principal("kitchen", "kitchen")
+
+
+class RealtimeServer:
+    """The realtime API on a port of its own."""
+
+    def __init__(
+        self,
+        server: Server,
+        *,
+        authenticate: Any = anybody,
+        own_limits: RealtimeLimits | None = None,
+    ) -> None:
+        listener = server.listener
+        self.context: SessionContext = listener._context
+        self.realtime = Realtime(
+            self.context,
+            listener._limits,
+            listener._admission,
+            authenticate=authenticate,
+            resolve=self._resolve,
+            own_limits=own_limits,
+        )
+        app = Starlette(routes=[Mount("/v1", routes=self.realtime.routes())])
+        self._http = HttpServer(app, option="--http-port")
+
+    def _resolve(self, name: str) -> ServedModel:
+        for model in self.context.offer.models:
+            if name in ("", model.name, *ALIASES):
+                return model
+        raise ApiError(
+            404, f"there is no model {printable(name)!r}", param="model", code="model_not_found"
+        )
+
+    async def start(self) -> None:
+        self.url = f"{await self._http.start('127.0.0.1', 0)}/v1"
+
+    async def stop(self, seconds: float = DEADLINE) -> None:
+        await self.realtime.drain(seconds)
+        await self._http.stop()
+
+
+@asynccontextmanager
+async def realtime_server(server: Server, **more: Any) -> AsyncIterator[RealtimeServer]:
+    started = RealtimeServer(server, **more)
+    await started.start()
+    try:
+        yield started
+    finally:
+        await started.stop(0)
+
+
+class Talker:
+    """A client of the realtime protocol that sends and receives JSON."""
+
+    def __init__(self, connection: ClientConnection) -> None:
+        self.connection = connection
+
+    async def send(self, kind: str, **fields: Any) -> None:
+        await self.connection.send(json.dumps({"type": kind, **fields}))
+
+    async def update(self, session: object, **fields: Any) -> dict[str, Any]:
+        """Update the session; return the session as the server tells it."""
+        await self.send("session.update", session=session, **fields)
+        updated = await self.receive("session.updated")
+        found: dict[str, Any] = updated["session"]
+        return found
+
+    async def configure(self, **fields: Any) -> dict[str, Any]:
+        """Update fields of session.audio.input; return those that the server tells."""
+        session = {"type": "transcription", "audio": {"input": fields}}
+        found: dict[str, Any] = (await self.update(session))["audio"]["input"]
+        return found
+
+    async def append(self, samples: Samples, *, chunk: int = 1_000_000) -> None:
+        """Send samples as 16-bit PCM, in pieces of this many bytes."""
+        data = pcm16(samples)
+        for at in range(0, len(data), chunk):
+            await self.append_bytes(data[at : at + chunk])
+
+    async def append_bytes(self, data: bytes) -> None:
+        await self.send("input_audio_buffer.append", audio=base64.b64encode(data).decode())
+
+    async def commit(self, **fields: Any) -> None:
+        await self.send("input_audio_buffer.commit", **fields)
+
+    async def receive(self, kind: str | None = None) -> dict[str, Any]:
+        """Receive the next message, which is of this type."""
+        message: dict[str, Any] = json.loads(await self.connection.recv())
+        assert kind in (None, message["type"]), message
+        return message
+
+    async def until(self, kind: str) -> list[dict[str, Any]]:
+        """Receive messages up to and including one of this type."""
+        messages = [await self.receive()]
+        while messages[-1]["type"] != kind:
+            messages.append(await self.receive())
+        return messages
+
+    async def transcript(self) -> str:
+        """Return the next transcript; skips all other messages."""
+        message = (await self.until(f"{TRANSCRIPTION}.completed"))[-1]
+        return str(message["transcript"])
+
+    async def error(self) -> dict[str, Any]:
+        """Receive an error, and return it."""
+        found: dict[str, Any] = (await self.receive("error"))["error"]
+        return found
+
+    async def closed(self) -> int | None:
+        """Wait until the server closes; return the close code."""
+        try:
+            while True:
+                await self.connection.recv()
+        except ConnectionClosed as closed:
+            return closed.rcvd.code if closed.rcvd is not None else None
+
+
+TRANSCRIPTION = "conversation.item.input_audio_transcription"
+
+
+@asynccontextmanager
+async def talker(
+    url: str,
+    query: str = "?intent=transcription",
+    *,
+    protocols: Sequence[str] = (),
+    **headers: str,
+) -> AsyncIterator[Talker]:
+    """Open a WebSocket.
+
+    Args:
+        url: base URL of the API, which ends in /v1.
+        headers: an underscore in a name stands for a hyphen.
+    """
+    async with connect(
+        f"{url.replace('http', 'ws', 1)}/realtime{query}",
+        additional_headers={name.replace("_", "-"): value for name, value in headers.items()},
+        subprotocols=[Subprotocol(each) for each in protocols] or None,
+        proxy=None,
+        max_size=None,
+    ) as connection:
+        yield Talker(connection)

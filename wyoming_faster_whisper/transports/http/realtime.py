@@ -1,0 +1,196 @@
+"""Real-time transcription over WebSocket, and the client secrets for it: OpenAI's realtime API.
+
+Routes, relative to the prefix of the API:
+
+    WS   /realtime
+    POST /realtime/client_secrets
+    POST /realtime/transcription_sessions, /realtime/sessions     names of the beta
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+from collections.abc import Awaitable, Callable
+from dataclasses import replace
+from typing import Any
+
+from starlette.responses import JSONResponse
+from starlette.routing import BaseRoute, Route, WebSocketRoute
+from starlette.types import Receive, Scope, Send
+from starlette.websockets import WebSocket
+
+from ...engine.recognizer import ServedModel
+from ...errors import Busy, ServerError
+from ...session.session import SessionContext
+from ..admission import Admission
+from ..lifecycle import ClientLimits, drain_all
+from ..rejections import Rejections
+from .api_errors import ApiError, error_body, error_headers
+from .client_secrets import PREFIX, ClientSecrets
+from .credentials import Authenticate, key_of
+from .form import ServerVad
+from .realtime_client import Opening, RealtimeClient, RealtimeLimits
+from .realtime_session import RealtimeSession
+from .realtime_update import updated
+from .secret_requests import SecretRequests
+
+_LOGGER = logging.getLogger(__name__)
+
+_BETA_PROTOCOL = "openai-beta.realtime-v1"
+_BETA_HEADER = "realtime=v1"
+_REFUSAL_SECONDS = 5.0  # for a client to read why its WebSocket was refused
+
+
+class Realtime:
+    """Serves the realtime API. Lives on the event loop.
+
+    Args:
+        context: what all sessions share.
+        limits: time limits for each client.
+        admission: admission control. Realtime clients are counted separately from others.
+        authenticate: see Authenticate. It is not asked about client secrets.
+        resolve: returns the model that a name stands for, "" for the default; raises ApiError.
+        own_limits: further limits for each client.
+    """
+
+    def __init__(
+        self,
+        context: SessionContext,
+        limits: ClientLimits,
+        admission: Admission,
+        *,
+        authenticate: Authenticate,
+        resolve: Callable[[str], ServedModel],
+        own_limits: RealtimeLimits | None = None,
+    ) -> None:
+        self._context = context
+        self._limits = limits
+        self._admission = admission
+        self._authenticate = authenticate
+        self._resolve = resolve
+        self._own_limits = own_limits or RealtimeLimits()
+        self._secrets = ClientSecrets()
+        # The threshold of the server's settings stands where a client gives none.
+        vad = ServerVad(context.rules.threshold, silence_duration_ms=500)
+        self._default = RealtimeSession(vad=vad)
+        self._clients: dict[asyncio.Task[Any], RealtimeClient] = {}
+        self._stopping = False
+        self._rejections = Rejections(
+            lambda count, why: _LOGGER.warning("realtime clients rejected: %d; %s", count, why)
+        )
+
+    @property
+    def connections(self) -> int:
+        """Number of open WebSockets."""
+        return len(self._clients)
+
+    def routes(self) -> list[BaseRoute]:
+        """Return the routes, relative to the prefix of the API."""
+        making = SecretRequests(
+            self._secrets,
+            self._default,
+            authenticate=self._authenticate,
+            resolve=self._resolve,
+            session_seconds=self._own_limits.session,
+        )
+        beta = ("/realtime/transcription_sessions", "/realtime/sessions")
+        return [
+            WebSocketRoute("/realtime", _Endpoint(self._serve)),
+            Route("/realtime/client_secrets", making.make, methods=["POST"]),
+            *(Route(path, making.make_beta, methods=["POST"]) for path in beta),
+        ]
+
+    async def drain(self, seconds: float) -> None:
+        """Refuse new clients, let running utterances end, then close all WebSockets.
+
+        Args:
+            seconds: time for running utterances to end.
+        """
+        self._stopping = True
+        self._rejections.stop()
+        await drain_all(self._clients, seconds)
+
+    async def _serve(self, websocket: WebSocket, receive: Receive) -> None:
+        """Serve one WebSocket until it ends."""
+        try:
+            opening = await self._open(websocket)
+        except ApiError as error:
+            self._rejections.add(str(error))
+            await _deny(websocket, receive, error)
+            return
+        client = RealtimeClient(
+            websocket,
+            opening,
+            self._context,
+            self._limits,
+            self._own_limits,
+            resolve=self._resolve,
+        )
+        try:
+            evicted = self._admit(client)
+        except ServerError as error:
+            await client.refuse(error)
+            return
+        if evicted is not None:
+            evicted.drain()
+        task = asyncio.current_task()
+        assert task is not None
+        self._clients[task] = client
+        try:
+            await client.run()
+        finally:
+            del self._clients[task]
+
+    def _admit(self, client: RealtimeClient) -> RealtimeClient | None:
+        if self._stopping:
+            raise Busy("the server is stopping")
+        return self._admission.admit(client.principal, self._clients.values())
+
+    async def _open(self, websocket: WebSocket) -> Opening:
+        """Find out who opens a WebSocket, and which session it wants.
+
+        Raises:
+            ApiError: the key is not accepted, or the model is not known.
+        """
+        offered = websocket.scope.get("subprotocols", ())
+        key = key_of(websocket, offered)
+        session = self._default
+        if key is not None and key.startswith(PREFIX):
+            secret = self._secrets.read(key)
+            principal, session = secret.principal, updated(session, secret.session)
+        else:
+            principal = await self._authenticate(websocket, key)
+        if model := websocket.query_params.get("model"):
+            self._resolve(model)
+            session = replace(session, model=model)
+        header = websocket.headers.get("openai-beta", "")
+        return Opening(principal, session, _BETA_PROTOCOL in offered or _BETA_HEADER in header)
+
+
+class _Endpoint:
+    """ASGI application of the WebSocket route.
+
+    Starlette's own WebSocket cannot receive after a refusal, and _deny() has to.
+    """
+
+    def __init__(self, serve: Callable[[WebSocket, Receive], Awaitable[None]]) -> None:
+        self._serve = serve
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        await self._serve(WebSocket(scope, receive, send), receive)
+
+
+async def _deny(websocket: WebSocket, receive: Receive, error: ApiError) -> None:
+    """Refuse a WebSocket with an HTTP response."""
+    await websocket.send_denial_response(
+        JSONResponse(error_body(error), error.status, error_headers(error))
+    )
+    # uvicorn logs an error if the application returns before the connection is closed. It reports
+    # one disconnect after the response, and another one then.
+    disconnects = 0
+    with contextlib.suppress(TimeoutError):
+        async with asyncio.timeout(_REFUSAL_SECONDS):
+            while disconnects < 2:
+                disconnects += (await receive())["type"] == "websocket.disconnect"
