@@ -45,7 +45,7 @@ async def url(tmp_path: Path) -> AsyncIterator[str]:
     )
     async with Process.started(*options, folder=tmp_path / "data") as server:
         await server.ready()
-        yield (await server.logged(r"Try it at (\S+)"))[1]
+        yield (await server.logged(r"try the server at (\S+)"))[1]
 
 
 @pytest.fixture
