@@ -15,7 +15,7 @@ from .api_errors import ApiError
 # Whisper models in other servers and in the hub, with or without their owner.
 _ALIAS = re.compile(
     r"""
-    | gpt-(?:4o-(?:mini-)?)?transcribe(?:-.+)? | gpt-realtime-whisper
+    | gpt-(?:live-|4o-(?:mini-)?)?transcribe(?:-.+)? | gpt-realtime(?:-.+)?
     | (?:[\w.-]+/)? (?:faster-)? (?:distil-)? whisper- .+
     | (?:distil-)? (?:tiny|base|small|medium|large) (?:[.-] .+)? | turbo
     """,
