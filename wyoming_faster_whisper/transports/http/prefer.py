@@ -6,9 +6,13 @@ import re
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-# One preference: a token, which may have a value, and parameters, which are ignored.
+# One preference: a token, which may have a value, and parameters, which are ignored. Possessive
+# quantifiers keep the time linear; with others, 15 KiB of spaces take half a minute.
 _PREFERENCE = re.compile(
-    r"""\s* ([!#$%&'*+.^`|~\w-]+) (?: \s*=\s* (?: "([^"]*)" | ([^\s;"]*) ) )? \s* (?: ;.* )?""",
+    r"""
+    \s*+ ([!#$%&'*+.^`|~\w-]++) (?: \s*+ = \s*+ (?: "([^"]*)" | ([^\s;"]*+) ) )?+ \s*+
+    (?: ;.* )?
+    """,
     re.VERBOSE | re.ASCII,
 )
 _BETWEEN_COMMAS = re.compile(r'(?:"[^"]*"|[^,"])+')

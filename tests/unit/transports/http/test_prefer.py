@@ -43,3 +43,7 @@ def test_a_malformed_wait_is_ignored(wait: str) -> None:
 )
 def test_what_only_looks_like_a_preference_is_ignored(header: str) -> None:
     assert parse_prefer([header]) == Prefer()
+
+
+def test_a_long_header_takes_linear_time() -> None:
+    assert parse_prefer(["a=" + " " * 100_000 + "b c", "respond-async"]) == Prefer(True)
