@@ -167,11 +167,12 @@ def _code(param: str, tag: str) -> str:
 def _keywords(form: Fields) -> tuple[str, ...]:
     """Return the keywords, and the hotwords of other servers, which are separated by commas."""
     separated = [word for value in form.all("hotwords") for word in value.split(",")]
-    words = [cleaned for word in form.all("keywords") + separated if (cleaned := visible(word))]
-    if len(words) > MOST_NAMES:
+    sent = [word for word in form.all("keywords") + separated if word.strip()]
+    if len(sent) > MOST_NAMES:
         raise wrong(
-            "hotwords", f"a list of {len(words)}", f"at most {MOST_NAMES} words or phrases"
+            "hotwords", f"a list of {len(sent)}", f"at most {MOST_NAMES} words or phrases"
         )
+    words = [cleaned for word in sent if (cleaned := visible(word))]
     for word in words:
         if len(word) > LONGEST_NAME:
             raise wrong("keywords", word, f"at most {LONGEST_NAME} characters per word or phrase")

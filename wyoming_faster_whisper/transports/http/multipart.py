@@ -11,6 +11,7 @@ python-multipart ignores `filename*`, which may be the only file name that a .NE
 
 from __future__ import annotations
 
+import logging
 from dataclasses import dataclass
 from email.message import Message
 from email.utils import collapse_rfc2231_value
@@ -21,11 +22,17 @@ from python_multipart.multipart import MultipartParser
 from ...errors import printable
 from .api_errors import ApiError
 
+# It logs each malformed body, and so does this server.
+logging.getLogger("python_multipart").setLevel(logging.ERROR)
+
 MOST_FIELDS = 64
 """Maximum number of text fields. OpenAI's API has 15, some of them lists."""
 
 LONGEST_FIELD = 64 * 1024
 """Maximum bytes of one text field. Whisper uses about 1 KiB of a prompt."""
+
+MOST_TEXT = 256 * 1024
+"""Maximum bytes of all text fields together. They are checked on the event loop."""
 
 LONGEST_BOUNDARY = 70
 """Maximum characters of a boundary (RFC 2046, section 5.1.1)."""
@@ -95,6 +102,7 @@ class MultipartReader:
         self._field = ""  # name of the part being read
         self._text: bytearray | None = None  # of a text field; None in the file
         self._fields = 0
+        self._text_size = 0  # bytes of all text fields so far
         self._has_file = False
         self._begun = False
         self._ended = False
@@ -180,6 +188,9 @@ class MultipartReader:
         if len(self._text) + end - start > LONGEST_FIELD:
             field = printable(self._field)
             raise ApiError(400, f"{field} is longer than {LONGEST_FIELD} bytes", param=field)
+        self._text_size += end - start
+        if self._text_size > MOST_TEXT:
+            raise ApiError(400, f"the text fields are longer than {MOST_TEXT} bytes together")
         self._text += data[start:end]
 
     def _on_part_end(self) -> None:

@@ -13,6 +13,7 @@ from wyoming_faster_whisper.transports.http.api_errors import ApiError
 from wyoming_faster_whisper.transports.http.multipart import (
     LONGEST_FIELD,
     MOST_FIELDS,
+    MOST_TEXT,
     Field,
     FileData,
     FileEnd,
@@ -250,6 +251,12 @@ def test_a_long_field_is_refused_before_its_end_arrives() -> None:
 def test_a_field_may_have_the_maximum_length() -> None:
     [longest] = read([field("prompt", "x" * LONGEST_FIELD), END])
     assert longest == Field("prompt", "x" * LONGEST_FIELD)
+
+
+def test_all_text_fields_together_are_limited() -> None:
+    longest = field("prompt", "x" * LONGEST_FIELD) * (MOST_TEXT // LONGEST_FIELD)
+    assert len(read([longest, END])) == 4
+    assert str(MOST_TEXT) in refused(longest + field("prompt", "x") + END).message
 
 
 def test_a_field_that_is_not_utf_8_is_refused() -> None:
