@@ -3,12 +3,17 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
+import ssl
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import openai as sdk
 import pytest
+import trustme
+from openai import DefaultAsyncHttpxClient
 
 from tests.support.api import form, head, openai, post, request, response, wav
 from tests.support.media import write_media
@@ -18,6 +23,7 @@ from wyoming_faster_whisper.engine.protocol import Job
 from wyoming_faster_whisper.testing import FakeEngine, silence, tone
 
 from .conftest import Serve
+from .test_access import own_address
 
 PATH = "/v1/audio/transcriptions"
 TWO_PARTS = np.concatenate([tone(5.0), silence(2.5), tone(1.0)])
@@ -30,6 +36,34 @@ async def test_a_file_is_transcribed(serve: Serve) -> None:
         assert answer.text == "1.0 seconds"
         assert answer.usage is not None
         assert answer.usage.type == "duration"
+
+
+async def test_the_api_is_served_over_tls(
+    serve: Serve, authority: trustme.CA, certificates: Path
+) -> None:
+    files: dict[str, Any] = {
+        "tls_cert": str(certificates / "server.pem"),
+        "tls_key": str(certificates / "server.key"),
+    }
+    server = await serve(http_port=0, **files)
+    trusting = ssl.create_default_context()
+    authority.configure_trust(trusting)
+    async with openai(server, http_client=DefaultAsyncHttpxClient(verify=trusting)) as client:
+        answer = await client.audio.transcriptions.create(model="whisper-1", file=wav(tone(1.0)))
+    assert answer.text == "1.0 seconds"
+
+
+async def test_a_client_outside_the_allowed_networks_is_dropped(
+    serve: Serve, caplog: pytest.LogCaptureFixture
+) -> None:
+    outside = await asyncio.to_thread(own_address)
+    server = await serve(http_port=0, http_host="0.0.0.0", allow="203.0.113.0/24")
+    port = address(server).rpartition(":")[2]
+    async with peer(f"tcp://{outside}:{port}") as connection:
+        connection.send(head("GET", "/v1/models"))
+        with contextlib.suppress(ConnectionResetError):
+            assert await connection.rest() == b""
+    assert any("--allow" in line for line in warnings(caplog))
 
 
 @pytest.mark.parametrize("suffix", [".flac", ".mp3", ".ogg", ".m4a", ".mp4", ".webm"])

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import ctypes
 import errno
+import logging
 from collections.abc import Generator, Iterator
 from contextlib import suppress
 from functools import cache
@@ -24,6 +25,8 @@ from .pcm import SAMPLE_RATE, PcmFormat, PcmStream, decode_frames, to_pcm16
 if TYPE_CHECKING:
     from av import AudioFrame, AudioStream
     from av.container import InputContainer
+
+_LOGGER = logging.getLogger(__name__)
 
 _READ = 64 * 1024  # bytes of PCM converted at a time
 
@@ -114,22 +117,21 @@ def _media(file: ReadableFile, name: str) -> Iterator[bytes]:
     import av
 
     source = _Source(file)
-    decoded, reason = False, ""
     try:
-        for part in _samples(source):
-            decoded = True
-            yield part
+        yield from _samples(source)
     except av.FFmpegError as error:
         reason = f"{(error.strerror or str(error)).lower()}; is it audio or video?"
     except AudioError as error:
         reason = str(error)
+    else:
+        reason = ""
     if source.error is not None:
         raise source.error
-    # An error after audio is the end of a truncated file.
-    if not decoded:
-        if source.seekable() or not _rewind(file):
-            raise AudioError(f"cannot read {name}: {reason}")
-        yield from _media(file, name)
+    if not reason:
+        return
+    if source.seekable() or not _rewind(file):
+        raise AudioError(f"cannot read {name}: {reason}")
+    yield from _media(file, name)
 
 
 def _rewind(file: ReadableFile) -> bool:
@@ -143,44 +145,54 @@ def _samples(source: _Source) -> Iterator[bytes]:
     """Decode and resample the first audio track.
 
     Raises:
-        AudioError: there is nothing to decode; the text is only the reason.
-        FFmpegError: from PyAV.
+        AudioError: no audio can be decoded; the text is only the reason.
+        FFmpegError: likewise.
     """
-    import av
+    import av._core
 
-    _limit_allocations()
+    _limit_allocations(av._core.__file__)
     # Metadata in an old encoding is ignored; from PyAV 19 on that needs no option.
     old = int(av.__version__.split(".")[0]) < 19
     tolerant: dict[str, Any] = {"metadata_errors": "ignore"} if old else {}
     # A Matroska film may have many subtitles; in MP4, every track may have a large index.
-    film = source.peek(4) == b"\x1aE\xdf\xa3"
+    matroska = source.peek(4) == b"\x1aE\xdf\xa3"
     options = {
         # With a file object, this keeps a playlist from opening other files or hosts.
         "protocol_whitelist": "none",
         # FFmpeg would decode pictures to learn more about a video.
         "codec_whitelist": _audio_codecs(),
-        "max_streams": "1000" if film else str(_TRACKS),
+        "max_streams": "1000" if matroska else str(_TRACKS),
     }
-    kind = "matroska" if film else None
+    kind = "matroska" if matroska else None
     with av.open(source, "r", format=kind, options=options, **tolerant) as container:
         if not container.streams.audio:
             raise AudioError("it has no audio track")
-        converter = _Converter()
-        for frame in _frames(container, container.streams.audio[0]):
-            yield from converter.convert(frame)
+        converter, decoded = _Converter(), False
+        try:
+            for frame in _frames(container, container.streams.audio[0]):
+                yield from converter.convert(frame)
+                decoded = True
+        except (av.FFmpegError, AudioError):
+            if not decoded:
+                raise
+            # After audio, an error is the end of a truncated file.
         yield converter.finish()
 
 
 @cache
-def _limit_allocations() -> None:
+def _limit_allocations(module: str) -> None:
     """Limit every allocation of FFmpeg's in this process.
 
     A file of 1 KB can announce an index of several GB, and FFmpeg would fill it.
-    """
-    import av._core
 
-    # FFmpeg's libraries are found through the module that is linked to them.
-    limit = ctypes.CDLL(av._core.__file__).av_max_alloc
+    Args:
+        module: a module of PyAV, through which the library is found.
+    """
+    try:
+        limit = ctypes.CDLL(module).av_max_alloc
+    except (OSError, AttributeError):  # linked in another way
+        _LOGGER.warning("A hostile audio file can use up the memory: PyAV does not limit it")
+        return
     limit.argtypes, limit.restype = [ctypes.c_size_t], None
     limit(_ALLOCATION)
 

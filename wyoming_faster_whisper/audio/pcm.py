@@ -72,24 +72,6 @@ class PcmFormat:
         return self.width * self.channels
 
 
-_RAW = {  # FFmpeg's names: bytes per sample, floating point
-    **{"f32le": (4, True), "s16le": (2, False), "s24le": (3, False)},
-    **{"s32le": (4, False), "u8": (1, False)},
-}
-
-
-def raw_format(kind: str, rate: int = SAMPLE_RATE, channels: int = 1) -> PcmFormat:
-    """Return the format of raw PCM by FFmpeg's name of it, such as s16le.
-
-    Raises:
-        AudioError: the name, the rate or the channel count is not supported.
-    """
-    if kind not in _RAW:
-        raise AudioError(f"raw audio is {printable(kind, 20)!r}; supported: {', '.join(_RAW)}")
-    width, floating = _RAW[kind]
-    return PcmFormat(rate, width, channels, floating)
-
-
 class PcmStream:
     """Converts one stream of PCM bytes to samples; chunks may have any length.
 

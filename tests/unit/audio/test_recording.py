@@ -8,7 +8,7 @@ import pytest
 from wyoming_faster_whisper.audio.pcm import Samples
 from wyoming_faster_whisper.audio.recording import Recording
 
-RAMP: Samples = np.arange(1000, dtype=np.float32) / 32768
+RAMP: Samples = np.arange(1000, dtype=np.float32) / np.float32(32768)
 
 
 def recorded() -> Recording:

@@ -18,6 +18,7 @@ from ...errors import (
     NotAllowed,
     ProtocolError,
     ServerError,
+    StorageError,
     TooSlow,
 )
 
@@ -108,6 +109,8 @@ _KINDS: dict[type[Exception], _Kind] = {
     Hung: _Kind(500, _SERVER, "engine_error", should_retry=False),
     EngineError: _Kind(500, _SERVER, "engine_error"),
     ModelError: _Kind(503, _SERVER, "model_not_ready", waits=True),
+    # The uploads in progress free the disk when they end.
+    StorageError: _Kind(503, _SERVER, "storage_full", waits=True),
     ServerError: _Kind(500, _SERVER, "internal_error"),
 }
 

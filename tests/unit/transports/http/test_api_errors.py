@@ -16,6 +16,7 @@ from wyoming_faster_whisper.errors import (
     ProtocolError,
     ServerError,
     SettingError,
+    StorageError,
     TooSlow,
 )
 from wyoming_faster_whisper.transports.http.api_errors import (
@@ -49,6 +50,7 @@ def test_the_error_object_has_all_four_keys() -> None:
         (Hung("60 s"), 500, "server_error", "engine_error"),
         (ModelError("damaged"), 503, "server_error", "model_not_ready"),
         (NoMemory("2 GB"), 503, "server_error", "model_not_ready"),
+        (StorageError("disk full"), 503, "server_error", "storage_full"),
         (SettingError("--beam-size"), 500, "server_error", "internal_error"),
     ],
 )
