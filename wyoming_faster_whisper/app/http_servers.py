@@ -132,7 +132,7 @@ def make_metrics(
     *,
     sessions: Callable[[], dict[str, int]],
     model_memory: Callable[[], int],
-    request_timeout: float,
+    head_seconds: float,
     admission: Admission,
 ) -> tuple[Metrics, HttpServer]:
     """Make the metrics and the server that exposes them. Blocking: it imports modules.
@@ -141,7 +141,7 @@ def make_metrics(
         worker: the worker whose queue is reported.
         sessions: returns the number of connected clients, by transport.
         model_memory: returns the bytes that loading the model took.
-        request_timeout: timeout for a whole request in seconds.
+        head_seconds: seconds for the headers of a request to be complete.
         admission: admission control, the same as for Wyoming clients.
 
     Raises:
@@ -149,6 +149,7 @@ def make_metrics(
     """
     try:
         from ..transports.http.health import build_health
+        from ..transports.http.protocol import ConnectionRules
         from ..transports.http.server import HttpServer
         from .metrics import CONTENT_TYPE_LATEST, Metrics, Snapshot
     except ImportError as error:
@@ -169,7 +170,10 @@ def make_metrics(
 
     app = build_health(take_snapshot, CONTENT_TYPE_LATEST, lambda: worker.statistics().ready)
     return metrics, HttpServer(
-        app, option="--metrics-port", request_timeout=request_timeout, admission=admission
+        app,
+        option="--metrics-port",
+        rules=ConnectionRules(head=head_seconds),
+        admission=admission,
     )
 
 

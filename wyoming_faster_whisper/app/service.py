@@ -268,7 +268,7 @@ class Service:
             worker,
             sessions=self._sessions,
             model_memory=lambda: self._model_memory,
-            request_timeout=self._limits.first_event,
+            head_seconds=self._limits.first_event,
             admission=build.admission(self._settings),
         )
 

@@ -9,25 +9,21 @@ import asyncio
 import logging
 import socket
 import ssl
-from typing import Any
 
 import uvicorn
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
-from uvicorn.protocols.http.h11_impl import H11Protocol
 
-from ...errors import NotAllowed, SettingError
-from ..admission import Admission, normalised_host
+from ...errors import SettingError
+from ..admission import Admission
 from ..rejections import Rejections
+from .protocol import ConnectionRules, protocol_class
 
 _LOGGER = logging.getLogger(__name__)
 
-# Concurrent requests. Each kind of request has lower limits of its own, with better answers than
-# uvicorn's.
-_AT_ONCE = 512
 _MESSAGE = 16 * 1024 * 1024  # bytes of one WebSocket message; transports may allow less
 _HEAD = 16 * 1024  # bytes of a request line with its headers
-_TLS_HANDSHAKE = b"\x16"  # first byte of a TLS connection (RFC 8446, section 5.1)
 _SHUTDOWN_SECONDS = 2  # seconds for running responses to finish during shutdown
+_RULES = ConnectionRules()
 
 
 class HttpServer:
@@ -36,7 +32,7 @@ class HttpServer:
     Args:
         app: the application.
         option: the option that sets the port, for error texts and the log.
-        request_timeout: seconds for a request's headers to be complete; uvicorn has no limit.
+        rules: limits for each connection; uvicorn has none of them.
         admission: admission control; only its allowed networks apply here. None = all networks.
         tls: context for TLS; None = plain HTTP.
     """
@@ -46,7 +42,7 @@ class HttpServer:
         app: ASGIApp,
         *,
         option: str,
-        request_timeout: float = 10.0,
+        rules: ConnectionRules = _RULES,
         admission: Admission | None = None,
         tls: ssl.SSLContext | None = None,
     ) -> None:
@@ -55,7 +51,7 @@ class HttpServer:
         self._rejections = Rejections(self._log_rejections)
         config = uvicorn.Config(
             _one_request(app),
-            http=_protocol_class(request_timeout, admission or Admission(), self._rejections),
+            http=protocol_class(rules, admission or Admission(), self._rejections),
             ws="websockets-sansio",
             ws_max_size=_MESSAGE,
             # Compression gains nothing on the same machine or network, and a small compressed
@@ -65,7 +61,6 @@ class HttpServer:
             # Lost clients are noticed by the time limits of the transports.
             ws_ping_timeout=None,
             h11_max_incomplete_event_size=_HEAD,
-            limit_concurrency=_AT_ONCE,
             lifespan="off",
             log_config=None,
             log_level="error",
@@ -131,38 +126,3 @@ async def _listen(host: str, port: int) -> socket.socket:
     )
     family, _, _, _, address = found[0]
     return socket.create_server(address, family=family, dualstack_ipv6=host == "::")
-
-
-def _protocol_class(
-    request_timeout: float, admission: Admission, rejections: Rejections
-) -> type[H11Protocol]:
-    """Make a protocol class with an address check and a time limit for each request.
-
-    It closes connections from networks that are not allowed, and those whose request headers are
-    not complete within request_timeout seconds.
-    """
-
-    class CarefulProtocol(H11Protocol):
-        def connection_made(self, transport: Any) -> None:
-            super().connection_made(transport)
-            self._due = self.loop.call_later(request_timeout, transport.abort)
-            try:
-                admission.check_network(normalised_host(transport.get_extra_info("peername")[0]))
-            except NotAllowed as error:
-                rejections.add(str(error))
-                transport.abort()
-
-        def data_received(self, data: bytes) -> None:
-            if self.scope is None and data[:1] == _TLS_HANDSHAKE:
-                rejections.add("a client speaks https, but this port is http; see --tls-cert")
-                self.transport.abort()
-                return
-            super().data_received(data)
-            if self.scope is not None:
-                self._due.cancel()
-
-        def connection_lost(self, exc: Exception | None) -> None:
-            self._due.cancel()
-            super().connection_lost(exc)
-
-    return CarefulProtocol
