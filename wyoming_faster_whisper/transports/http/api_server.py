@@ -25,7 +25,9 @@ from .job_routes import job_routes
 from .jobs import Jobs
 from .origin_check import OriginCheck
 from .page import ServerDescription, page_routes
+from .protocol import ConnectionRules
 from .realtime import Realtime
+from .request_log import RequestLog
 from .server import HttpServer
 from .transcriber import FileTranscriber
 from .transcriptions import FilesInFlight, Rules, Transcriptions, seconds_until_free
@@ -87,6 +89,7 @@ class ApiServer:
         self._realtime = Realtime(
             context, limits, admission, authenticate=by_address, resolve=catalogue.resolve
         )
+        self._log = RequestLog()
         self._transcriptions = Transcriptions(
             FileTranscriber(files),
             Rules(
@@ -95,6 +98,7 @@ class ApiServer:
                 FilesInFlight(settings.max_files, retry_after),
                 context.offer.capabilities,
                 retry_after,
+                self._log,
                 partial(render, language_codes=settings.language_codes),
             ),
             Background(self._jobs, webhooks),
@@ -107,15 +111,16 @@ class ApiServer:
                 job_routes(self._jobs, openai.answers(400, 403, 404)),
                 APIRouter(routes=self._realtime.routes()),
             ],
-            page_routes(self._speech, about, origin_check),
+            page_routes(self._speech, about, origin_check, self._log),
             origin_check=origin_check,
             origins=settings.origins,
+            log=self._log,
             ready=about.ready,
         )
         self._server = HttpServer(
             app,
             option="--http-port",
-            request_timeout=limits.first_event,
+            rules=ConnectionRules(head=limits.first_event, write=limits.write),
             admission=admission,
             tls=tls,
         )
@@ -151,3 +156,4 @@ class ApiServer:
             await self._server.stop()
         else:
             await asyncio.gather(self._server.stop(), self._webhooks.close(_WEBHOOK_SECONDS))
+        self._log.stop()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import mimetypes
 import re
 import time
 import uuid
@@ -27,6 +28,7 @@ from .linger import LingeringClose
 from .origin_check import OriginCheck
 from .page import SPEECH
 from .replies import send_error
+from .request_log import RequestLog
 
 _LOGGER = logging.getLogger(__name__)
 
@@ -35,6 +37,7 @@ _LOGGER = logging.getLogger(__name__)
 PREFIXES = ("/v1", "", "/openai/v1")
 
 _ENDPOINT = "/audio/transcriptions"
+_URL = re.compile("^https?://[^/]*", re.IGNORECASE)
 
 # Headers that browsers may send: those of the OpenAI SDKs. "*" does not cover Authorization.
 _REQUEST_HEADERS = (
@@ -54,6 +57,7 @@ def build_app(
     *,
     origin_check: OriginCheck,
     origins: Sequence[str],
+    log: RequestLog,
     ready: Callable[[], bool],
 ) -> ASGIApp:
     """Make the application. Blocking: it reads files.
@@ -63,6 +67,7 @@ def build_app(
         pages: routes of the web page, which check the origin themselves.
         origin_check: rejects requests of pages of other web sites.
         origins: origins whose pages may use the API.
+        log: of requests that fail.
         ready: returns whether the model is loaded.
     """
     app = FastAPI(
@@ -84,11 +89,12 @@ def build_app(
 
     _add_docs(app)
     app.router.routes.extend(pages)
-    app.add_exception_handler(StarletteHTTPException, _no_route)
-    app.add_exception_handler(RequestValidationError, _invalid)
-    app.add_exception_handler(ApiError, _api_error)
-    app.add_exception_handler(Exception, _internal)
-    checked: ASGIApp = _OriginMiddleware(app, origin_check)
+    errors = _Errors(log)
+    app.add_exception_handler(StarletteHTTPException, errors.no_route)
+    app.add_exception_handler(RequestValidationError, errors.invalid)
+    app.add_exception_handler(ApiError, errors.api_error)
+    app.add_exception_handler(Exception, errors.internal)
+    checked: ASGIApp = _OriginMiddleware(app, origin_check, log)
     if origins:
         checked = CORSMiddleware(
             checked,
@@ -97,11 +103,12 @@ def build_app(
             allow_headers=_REQUEST_HEADERS,
             expose_headers=_RESPONSE_HEADERS,
         )
-    return _SlashMiddleware(LingeringClose(_RequestMiddleware(checked)))
+    return _PathMiddleware(LingeringClose(_RequestMiddleware(checked)))
 
 
 def _add_docs(app: FastAPI) -> None:
     """Serve /docs with files of our own; FastAPI's page loads them from a CDN."""
+    mimetypes.init()  # reads files, else at the first request
     app.mount("/swagger", StaticFiles(packages=[("fastapi_swagger", "resources")]))
 
     @app.get("/docs", include_in_schema=False)
@@ -115,51 +122,64 @@ def _add_docs(app: FastAPI) -> None:
         )
 
 
-async def _no_route(request: Request, error: Exception) -> Response:
-    assert isinstance(error, StarletteHTTPException)
-    path, message = request.url.path, f"{request.method} {printable(request.url.path)}: "
-    if error.status_code == 404 and path.count(_ENDPOINT) > 1:
-        message += f"the path ends twice in {_ENDPOINT}; the base URL must end before it, in /v1"
-    elif error.status_code == 404:
-        message += "there is no such path; the API begins with /v1, and /docs describes it"
-    else:
-        message += str(error.detail).lower()
-    response = _response(ApiError(error.status_code, message))
-    response.headers.update(error.headers or {})
-    return response
+class _Errors:
+    """Exception handlers, which answer with OpenAI's error object."""
+
+    def __init__(self, log: RequestLog) -> None:
+        self._log = log
+
+    async def no_route(self, request: Request, error: Exception) -> Response:
+        assert isinstance(error, StarletteHTTPException)
+        path, message = request.url.path, f"{request.method} {printable(request.url.path)}: "
+        if error.status_code == 404 and path.count(_ENDPOINT) > 1:
+            message += (
+                f"the path ends twice in {_ENDPOINT}; the base URL must end before it, in /v1"
+            )
+        elif error.status_code == 404:
+            message += "there is no such path; the API begins with /v1, and /docs describes it"
+        else:
+            message += str(error.detail).lower()
+        response = self._response(request, ApiError(error.status_code, message))
+        response.headers.update(error.headers or {})
+        return response
+
+    async def invalid(self, request: Request, error: Exception) -> Response:
+        assert isinstance(error, RequestValidationError)
+        first = error.errors()[0]
+        message, param = str(first["msg"]), str(first["loc"][-1])
+        return self._response(request, ApiError(400, message, param=param))
+
+    async def api_error(self, request: Request, error: Exception) -> Response:
+        assert isinstance(error, ApiError)
+        return self._response(request, error)
+
+    async def internal(self, request: Request, error: Exception) -> Response:
+        # _RequestMiddleware logs it.
+        internal = ApiError(500, "internal error; see the server's log", type="server_error")
+        return JSONResponse(error_body(internal), 500)
+
+    def _response(self, request: Request, error: ApiError) -> Response:
+        self._log.failed(request.scope, error)
+        return JSONResponse(error_body(error), error.status, error_headers(error))
 
 
-async def _invalid(request: Request, error: Exception) -> Response:
-    assert isinstance(error, RequestValidationError)
-    first = error.errors()[0]
-    return _response(ApiError(400, str(first["msg"]), param=str(first["loc"][-1])))
+class _PathMiddleware:
+    """Takes requests as other HTTP servers do: for paths, and for the method HEAD.
 
-
-async def _api_error(request: Request, error: Exception) -> Response:
-    assert isinstance(error, ApiError)
-    return _response(error)
-
-
-async def _internal(request: Request, error: Exception) -> Response:
-    return _response(ApiError(500, "internal error; see the server's log", type="server_error"))
-
-
-def _response(error: ApiError) -> Response:
-    return JSONResponse(error_body(error), error.status, error_headers(error))
-
-
-class _SlashMiddleware:
-    """Ignores final and repeated slashes in paths, which come from base URLs that end in one.
-
-    Starlette would redirect the client, which not all clients follow with an upload.
+    Final and repeated slashes come from base URLs that end in one; Starlette would redirect the
+    client, which not all clients follow with an upload. A proxy may send a whole URL instead of a
+    path (RFC 9112, section 3.2.2). HEAD is answered like GET; uvicorn leaves out the body.
     """
 
     def __init__(self, app: ASGIApp) -> None:
         self._app = app
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        path = re.sub("/+", "/", scope["path"])
-        await self._app({**scope, "path": path.rstrip("/") or "/"}, receive, send)
+        path = re.sub("/+", "/", _URL.sub("", scope["path"], count=1))
+        scope = {**scope, "path": path.rstrip("/") or "/"}
+        if scope.get("method") == "HEAD":
+            scope["method"] = "GET"
+        await self._app(scope, receive, send)
 
 
 class _RequestMiddleware:
@@ -199,9 +219,10 @@ class _OriginMiddleware:
     The WebSocket of this server's page has a stricter check of its own (page.py).
     """
 
-    def __init__(self, app: ASGIApp, origin_check: OriginCheck) -> None:
+    def __init__(self, app: ASGIApp, origin_check: OriginCheck, log: RequestLog) -> None:
         self._app = app
         self._origin_check = origin_check
+        self._log = log
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         headers = Headers(scope=scope)
@@ -213,7 +234,7 @@ class _OriginMiddleware:
                 f"pages from {printable(origin)!r} may not use this server; see --http-origins",
                 code="origin_not_allowed",
             )
-            _LOGGER.warning("%s: %s", (scope.get("client") or ("http",))[0], error)
+            self._log.failed(scope, error)
             if scope["type"] == "websocket":
                 await send({"type": "websocket.close"})  # uvicorn answers 403
             else:

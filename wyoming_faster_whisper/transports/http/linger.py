@@ -44,7 +44,8 @@ class LingeringClose:
             if last and unread:
                 # The client has the whole response, but the connection stays open.
                 await send({**message, "more_body": True})
-                with contextlib.suppress(TimeoutError):
+                # uvicorn cancels requests when the server stops; the client has its response.
+                with contextlib.suppress(TimeoutError, asyncio.CancelledError):
                     async with asyncio.timeout(_SECONDS):
                         await discard()
                 message = {"type": "http.response.body"}

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Callable
 from dataclasses import dataclass
 from importlib import resources
@@ -15,10 +14,10 @@ from starlette.routing import Route, WebSocketRoute
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from ...errors import printable
+from .api_errors import ApiError
 from .origin_check import OriginCheck
+from .request_log import RequestLog
 from .websocket import SpeechSockets
-
-_LOGGER = logging.getLogger(__name__)
 
 SPEECH = "/speech"
 """Path of the page's WebSocket."""
@@ -55,7 +54,7 @@ class ServerDescription:
 
 
 def page_routes(
-    speech: SpeechSockets, about: ServerDescription, origin_check: OriginCheck
+    speech: SpeechSockets, about: ServerDescription, origin_check: OriginCheck, log: RequestLog
 ) -> list[Route | WebSocketRoute]:
     """Make the routes of the page. Blocking: it reads the page's files.
 
@@ -63,6 +62,7 @@ def page_routes(
         speech: serves the page's WebSocket.
         about: what the page shows about the server.
         origin_check: rejects requests from other web sites.
+        log: of rejected requests.
     """
     folder = resources.files(__package__) / "static"
     routes: list[Route | WebSocketRoute] = [
@@ -82,7 +82,7 @@ def page_routes(
 
     routes += [Route("/about", tell), WebSocketRoute(SPEECH, speech.serve)]
     for route in routes:
-        route.app = _CheckedApp(route.app, origin_check)
+        route.app = _CheckedApp(route.app, origin_check, log)
     return routes
 
 
@@ -96,16 +96,17 @@ def _file(data: bytes, kind: str) -> Callable[[Request], Any]:
 class _CheckedApp:
     """Route's ASGI app that rejects requests from other web sites and adds security headers."""
 
-    def __init__(self, app: ASGIApp, origin_check: OriginCheck) -> None:
+    def __init__(self, app: ASGIApp, origin_check: OriginCheck, log: RequestLog) -> None:
         self._app = app
         self._origin_check = origin_check
+        self._log = log
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         headers = Headers(scope=scope)
         host = headers.get("host", "")
         refusal = self._refusal(scope["type"], host, headers.get("origin", ""))
         if refusal is not None:
-            _LOGGER.warning("%s: %s", _peer(scope), refusal)
+            self._log.failed(scope, ApiError(403, refusal))
             if scope["type"] == "websocket":
                 # uvicorn answers 403 without a body. A script could not read a body anyway, and
                 # uvicorn treats a response with a body to a handshake as an application error.
@@ -134,8 +135,3 @@ class _CheckedApp:
         if kind == "websocket" and not self._origin_check.is_same_origin(origin, host):
             return f"a page from {printable(origin)!r} may not connect; open this server's page"
         return None
-
-
-def _peer(scope: Scope) -> str:
-    client = scope.get("client")
-    return f"{client[0]}:{client[1]}" if client else "web"

@@ -13,7 +13,6 @@ only at the end.
 from __future__ import annotations
 
 import asyncio
-import logging
 import math
 from collections import Counter
 from collections.abc import Callable, Iterator
@@ -27,7 +26,7 @@ from starlette.types import Receive, Scope, Send
 from ...audio.pcm import PcmFormat
 from ...engine.queue import Worker
 from ...engine.recognizer import Capabilities
-from ...errors import ServerError, counted, first_of
+from ...errors import ServerError, counted, first_of, printable
 from ...principal import Principal
 from ...session.events import Answer
 from ...session.request import Request
@@ -39,12 +38,10 @@ from .formats import render
 from .job import Content, Work
 from .prefer import Prefer, parse_prefer
 from .replies import EventStream, send_body, send_error
+from .request_log import RequestLog
 from .requests import api_error, principal_of, raw_format, request_of
 from .transcriber import FileTranscriber, Source
 from .upload import Disconnected, Upload, UploadLimits
-
-_LOGGER = logging.getLogger(__name__)
-
 
 Render = Callable[[Answer, TranscriptionForm], tuple[bytes, str]]
 """Returns the body for an answer, and its content type."""
@@ -74,8 +71,8 @@ class FilesInFlight:
         if self._files[key] >= self._most:
             raise ApiError(
                 429,
-                f"{counted(self._files[key], 'file')} of this client are being transcribed "
-                "already; see --max-files",
+                f"this client has {counted(self._files[key], 'file')} in progress already; "
+                "see --max-files",
                 type="rate_limit_error",
                 code="rate_limit_exceeded",
                 retry_after=self._retry_after(),
@@ -103,6 +100,7 @@ class Rules:
     in_flight: FilesInFlight
     capabilities: Capabilities
     retry_after: Callable[[], int]  # seconds after which a client that got "busy" may try again
+    log: RequestLog
     render: Render = render
 
 
@@ -167,15 +165,32 @@ class Transcriptions:
 
     async def serve(self, scope: Scope, receive: Receive, send: Send, *, route: Route) -> None:
         """Serve one request: receive the body, transcribe the file, send the answer."""
-        principal = principal_of(scope)
-        prefer = parse_prefer(Headers(scope=scope).getlist("prefer"))
-        rules, stream = self._rules, EventStream(send)
+        stream = EventStream(send)
         running = asyncio.current_task()
         assert running is not None
         self._running.add(running)
         try:
+            error = await self._serve(scope, receive, stream, send, route)
+        except asyncio.CancelledError:
+            if not self._stopping:
+                raise
+            running.uncancel()
+            error = _stopping()
+        finally:
+            self._running.discard(running)
+        if error is not None:
+            self._rules.log.failed(scope, error)
+            await (stream.fail(error) if stream.begun else send_error(send, error))
+
+    async def _serve(
+        self, scope: Scope, receive: Receive, stream: EventStream, send: Send, route: Route
+    ) -> ApiError | None:
+        """Serve one request; return the error to send, None after an answer."""
+        principal, rules, error = principal_of(scope), self._rules, None
+        prefer = parse_prefer(Headers(scope=scope).getlist("prefer"))
+        try:
             if self._stopping:
-                raise ApiError(503, "the server is stopping", type="server_error", retry_after=5)
+                raise _stopping()
             with (
                 rules.in_flight.one_more(principal),
                 Upload(scope, receive, self._limits(route)) as upload,
@@ -188,13 +203,10 @@ class Transcriptions:
                     )
                     receiving.cancel()
         except* Disconnected:
-            _LOGGER.info("%s left before its file was transcribed", principal.name)
+            rules.log.abandoned(scope)
         except* (ApiError, ServerError) as group:
             error = api_error(first_of(group), rules.retry_after)
-            _LOGGER.warning("%s: %s", principal.name, error)
-            await (stream.fail(error) if stream.begun else send_error(send, error))
-        finally:
-            self._running.discard(running)
+        return error
 
     def _limits(self, route: Route) -> UploadLimits:
         """Return the limits for an upload. PCM may be as large as the longest file is."""
@@ -225,7 +237,9 @@ class Transcriptions:
         if final.stream:
             await stream.finish(answer, final)
         else:
-            await send_body(exchange.send, *exchange.render(answer, final))
+            # In a thread: the segments of a film take 0.2 s.
+            body = await asyncio.to_thread(exchange.render, answer, final)
+            await send_body(exchange.send, *body)
 
     def _is_background(self, exchange: _Exchange, form: TranscriptionForm) -> bool:
         return self._background.takes(form, exchange.prefer, exchange.principal)
@@ -248,7 +262,7 @@ class Transcriptions:
             answer = await self._transcriber.transcribe(
                 source, request, principal, on_progress=report
             )
-            return Content(*render(answer, form))
+            return Content(*await asyncio.to_thread(render, answer, form))
 
         work = Work(exchange.upload.hand_over(), request.model or "", transcribe)
         await self._background.answer(
@@ -264,4 +278,9 @@ class Transcriptions:
             raise ApiError(400, "the file is empty", param="file", code="audio_too_short")
         request = request_of(form, self._rules.catalogue, self._rules.capabilities)
         raw = route.raw or raw_format(upload.file.content_type)
-        return Source(upload.spool, upload.file.filename, raw, route.first), request
+        name = printable(upload.file.filename) or "the file"
+        return Source(upload.spool, name, raw, route.first), request
+
+
+def _stopping() -> ApiError:
+    return ApiError(503, "the server is stopping", type="server_error", retry_after=5)

@@ -10,7 +10,7 @@ from pathlib import Path
 from starlette.datastructures import Headers
 from starlette.types import Receive, Scope
 
-from ...errors import TooSlow
+from ...errors import TooSlow, printable
 from .api_errors import ApiError
 from .multipart import Field, FileData, FileStart, MultipartReader
 from .spool import Spool
@@ -39,12 +39,16 @@ class Upload:
         scope: of the request.
         receive: returns the ASGI messages of the request.
         limits: the limits to enforce.
+
+    Raises:
+        ApiError: the body is no multipart form, or it is compressed.
     """
 
     def __init__(self, scope: Scope, receive: Receive, limits: UploadLimits) -> None:
         self._headers = Headers(scope=scope)
         self._receive = receive
         self._limits = limits
+        _check_encoding(self._headers.get("content-encoding", ""))
         self._form = MultipartReader(self._headers.get("content-type", ""))
         self.fields: list[tuple[str, str]] = []  # names and values, in order
         self.file: FileStart | None = None  # head of the file's part; None before it
@@ -99,7 +103,9 @@ class Upload:
                 async with asyncio.timeout(self._limits.silence):
                     message = await self._receive()
             except TimeoutError:
-                raise TooSlow(f"no data arrived for {self._limits.silence:g} s") from None
+                raise TooSlow(
+                    f"no data arrived for {self._limits.silence:g} s; see --audio-timeout"
+                ) from None
             if message["type"] == "http.disconnect":
                 raise Disconnected
             data, more = message.get("body", b""), message.get("more_body", False)
@@ -118,6 +124,15 @@ class Upload:
                 case FileData(data=piece):
                     await self.spool.write(piece)
                     self.file_begun.set()
+
+
+def _check_encoding(encoding: str) -> None:
+    """Refuse a compressed body: it may be very large when it is unpacked."""
+    if encoding.strip().lower() not in ("", "identity"):
+        raise ApiError(
+            415,
+            f"the Content-Encoding is {printable(encoding, 40)}; send the form uncompressed",
+        )
 
 
 def _too_large(size: int, limit: int) -> ApiError:
