@@ -64,6 +64,12 @@ class NotAllowed(ServerError):
     code = "forbidden"
 
 
+class NotAuthenticated(ServerError):
+    """The client has no key or token, or one that is not accepted, or not any more."""
+
+    code = "unauthenticated"
+
+
 class TooSlow(ServerError):
     """The peer did not send or read in time."""
 

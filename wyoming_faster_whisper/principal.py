@@ -9,7 +9,9 @@ from dataclasses import dataclass
 class Principal:
     """Identity of a client. Several connections can have the same key."""
 
-    # The unit of limits and of shares in the queue: the client's address, normalised. "" for a
+    # The unit of limits and of shares in the queue: the name of the client's API key, the issuer
+    # and the subject of its token, or without authentication its address, normalised. "" for a
     # process of this machine without an address, as on a Unix socket: it has no limit of its own.
     key: str
-    name: str  # of one connection, in the log: "127.0.0.1:4711"
+    name: str  # in the log: of the key, the subject, or of one connection "127.0.0.1:4711"
+    until: float | None = None  # expiry of its token, in seconds since the epoch

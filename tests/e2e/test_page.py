@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.support.auth import KEY, KEYS, write_keys
 from tests.support.chromium import ELSEWHERE, Page, chromium, write_microphone
 from tests.support.serving import until
 from tests.support.web import address, browser
@@ -72,3 +73,53 @@ async def test_a_server_error_is_shown_and_the_next_utterance_works(
     await page.press("Enter")
     await page.until("document.querySelector('#text').dataset.kind === 'final'")
     assert "seconds" in await page.text("#text")
+
+
+async def test_the_page_asks_for_the_key_and_uses_it(
+    serve: Serve, page: Page, tmp_path: Path
+) -> None:
+    keys = await asyncio.to_thread(write_keys, tmp_path / "keys")
+    server = await serve(http_port=0, api_keys=keys)
+    await server.serves()
+    await page.open(f"http://{address(server)}")
+    await page.until("!document.querySelector('#lock').hidden")
+    assert await page.evaluate("document.querySelector('#speak').disabled")
+    await enter_key(page, "wrong")
+    await page.until(PROBLEM)
+    assert "does not accept this key" in await page.text("#problem")
+    await enter_key(page, "with space")
+    await page.until("document.querySelector('#problem').textContent.includes('cannot send')")
+    await enter_key(page, KEY)
+    await page.until("document.querySelector('#lock').hidden")
+    await page.press("Enter")
+    await page.until("document.querySelector('#elapsed').textContent >= '0:01'")
+    await page.press("Enter")
+    await page.until("document.querySelector('#text').dataset.kind === 'final'")
+    assert "seconds" in await page.text("#text")
+    await page.open(f"http://{address(server)}")
+    await page.until("document.querySelector('#server').dataset.state === 'ready'")
+    assert await page.evaluate("document.querySelector('#lock').hidden"), "until the tab closes"
+    assert await page.evaluate("localStorage.length") == 0
+    page.problems.clear()  # the browser reports each 401
+
+
+async def test_the_page_says_that_its_key_has_been_deleted(
+    serve: Serve, page: Page, tmp_path: Path
+) -> None:
+    keys = await asyncio.to_thread(write_keys, tmp_path / "keys")
+    server = await serve(http_port=0, api_keys=keys)
+    await page.open(f"http://{address(server)}")
+    await page.until("!document.querySelector('#lock').hidden")
+    await enter_key(page, KEY)
+    await page.until("document.querySelector('#lock').hidden")
+    await page.press("Enter")
+    await page.until(LISTENING)
+    await asyncio.to_thread(write_keys, keys, KEYS.replace("alice", "#alice"))
+    await page.until("!document.querySelector('#lock').hidden")
+    assert await page.evaluate("document.querySelector('#speak').disabled")
+    page.problems.clear()
+
+
+async def enter_key(page: Page, key: str) -> None:
+    await page.evaluate(f"document.querySelector('#key').value = '{key}'")
+    await page.evaluate("document.querySelector('#lock').requestSubmit()")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import ssl
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import Any
@@ -12,6 +12,7 @@ from urllib.parse import urlsplit
 
 from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import ConnectionClosed
+from websockets.typing import Subprotocol
 
 from wyoming_faster_whisper.audio.pcm import Samples
 from wyoming_faster_whisper.testing import pcm16
@@ -95,9 +96,18 @@ class Browser:
 
 @asynccontextmanager
 async def browser(
-    server: Server, *, origin: str | None = None, tls: ssl.SSLContext | None = None
+    server: Server,
+    *,
+    origin: str | None = None,
+    tls: ssl.SSLContext | None = None,
+    protocols: Sequence[Subprotocol] | None = None,
 ) -> AsyncIterator[Browser]:
-    """Open the page's WebSocket; origin replaces the page's own origin."""
+    """Open the page's WebSocket.
+
+    Args:
+        origin: replaces the page's own origin.
+        protocols: that the WebSocket offers.
+    """
     page = server.service.http_url
     assert page is not None
     async with connect(
@@ -105,5 +115,6 @@ async def browser(
         additional_headers={"Origin": origin if origin is not None else page},
         proxy=None,
         ssl=tls,
+        subprotocols=protocols,
     ) as connection:
         yield Browser(connection)

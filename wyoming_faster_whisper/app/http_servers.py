@@ -21,8 +21,10 @@ from ..engine.recognizer import ServedModel
 from ..errors import SettingError
 from ..session.session import SessionContext
 from ..transports.admission import Admission
+from ..transports.auth.refusal import Reason
 from ..transports.lifecycle import ClientLimits
 from . import build
+from .authentication import make_authenticator
 
 _LOGGER = logging.getLogger(__name__)
 
@@ -41,6 +43,7 @@ def make_http(
     folder: Path,
     limits: ClientLimits,
     admission: Admission,
+    count_refusal: Callable[[Reason], None],
     tls: ssl.SSLContext | None,
 ) -> ApiServer:
     """Make the server of the API and the web page. Blocking: it imports modules and reads files.
@@ -52,10 +55,11 @@ def make_http(
         folder: data folder; uploads are kept in a folder inside it.
         limits: time and size limits for clients.
         admission: admission control, the same as for Wyoming clients.
+        count_refusal: called for each client that is not authenticated.
         tls: TLS context; None = plain HTTP.
 
     Raises:
-        SettingError: the extra is not installed, or a setting of the webhooks is not usable.
+        SettingError: an extra is not installed, or a setting is not usable.
     """
     try:
         from ..transports.http.api_server import ApiServer, ApiSettings
@@ -99,6 +103,8 @@ def make_http(
         ),
         admission=admission,
         webhooks=webhooks,
+        authenticator=make_authenticator(settings),
+        count_refusal=count_refusal,
         tls=tls,
     )
 

@@ -70,6 +70,9 @@ class Metrics:
             "verdicts", "Utterances, by the verdict of the hallucination check", "verdict"
         )
         self._errors = self._counter("errors", "Errors sent to clients", "code")
+        self._refusals = self._counter(
+            "auth_refusals", "Refused authentications of the HTTP API", "reason"
+        )
         self._after_speech = self._histogram(
             "speech_to_text_seconds", "Time from the end of speech to the text", _ANSWER
         )
@@ -118,6 +121,10 @@ class Metrics:
     def failed(self, code: str) -> None:
         """Count an error sent to a client, by its code."""
         self._errors.labels(code).inc()
+
+    def refused(self, reason: str) -> None:
+        """Count a client of the API that is not authenticated."""
+        self._refusals.labels(reason).inc()
 
     def begun(self, kind: str, seconds: float) -> None:
         """Count a job that the model begins to decode.

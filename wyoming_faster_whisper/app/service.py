@@ -294,6 +294,7 @@ class Service:
             folder=self._folder,
             limits=self._limits,
             admission=build.admission(settings),
+            count_refusal=self._metrics.refused if self._metrics else lambda _: None,
             tls=self._tls,
         )
         url = await self._api_server.start(settings.http_host, port)

@@ -17,6 +17,7 @@ from .. import __version__
 from ..errors import SettingError
 from ..models import SttLibrary
 from ..models.languages import MULTILINGUAL_V3, means_detect, normalise
+from .authentication import check_authentication, warn_of_open
 from .libraries import BUILT_IN, find_library
 from .options import VARIABLES, Parser, expand, options, read_values, unknown_variables
 from .settings import REFERENCE_FLAGS, Settings
@@ -53,7 +54,7 @@ def read_settings(argv: Sequence[str], environ: Mapping[str, str]) -> Given:
     if library not in BUILT_IN and find_library(library) is None:
         settings = dataclasses.replace(settings, stt_library=SttLibrary.FASTER_WHISPER)
         warnings.append(f"--stt-library {library} is not installed; using faster-whisper")
-    return Given(settings, (*warnings, *_remarks(values)))
+    return Given(settings, (*warnings, *_remarks(values), *warn_of_open(settings)))
 
 
 def command_line(argv: Sequence[str]) -> dict[str, Any]:
@@ -121,6 +122,7 @@ def _check_access(settings: Settings) -> None:
     for name in ("key", "ca"):
         if getattr(settings, f"tls_{name}") and not settings.tls_cert:
             raise SettingError(f"--tls-{name} requires --tls-cert")
+    check_authentication(settings)
     if settings.tls_cert and not settings.uri.startswith("tcp:"):
         raise SettingError(f"--tls-cert works with tcp:// only, and --uri is {settings.uri!r}")
 

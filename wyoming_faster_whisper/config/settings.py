@@ -373,6 +373,17 @@ class Settings:
         group="HTTP API, page and metrics",
     )
     http_host: str = option("127.0.0.1", "address to serve the API and the page on")
+    http_open: bool = option(
+        False,
+        "serve every client that reaches --http-host, without a key or token; needed for an "
+        "address other than this machine's own if there is no authentication",
+    )
+    api_keys: str | None = option(
+        None,
+        "file with the keys that clients of the API and the page must send, a NAME KEY on each "
+        "line; it is read again when it changes",
+        metavar="FILE",
+    )
     http_names: tuple[str, ...] = option(
         (),
         "host names by which browsers may reach the page besides localhost, this machine's "

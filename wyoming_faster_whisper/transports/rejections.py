@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import asyncio
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Hashable
+from typing import Generic, TypeVar
+
+Why = TypeVar("Why", bound=Hashable)
 
 _INTERVAL = 1.0  # seconds between reports
 
 
-class Rejections:
+class Rejections(Generic[Why]):
     """Counts rejections and reports them at most once a second. Lives on the event loop.
 
     Args:
@@ -17,12 +20,12 @@ class Rejections:
             reason.
     """
 
-    def __init__(self, report: Callable[[int, str], None]) -> None:
+    def __init__(self, report: Callable[[int, Why], None]) -> None:
         self._report = report
-        self._unreported: Counter[str] = Counter()
+        self._unreported: Counter[Why] = Counter()
         self._timer: asyncio.TimerHandle | None = None
 
-    def add(self, why: str) -> None:
+    def add(self, why: Why) -> None:
         self._unreported[why] += 1
         if self._timer is None:
             self._report_all()

@@ -497,3 +497,33 @@ def test_webhooks_need_a_prefix_and_a_secret() -> None:
     assert refusal(url) == "--webhook-url requires --webhook-secret"
     assert refusal(secret) == "--webhook-secret requires --webhook-url"
     assert read(f"{url} {secret}").webhook_url == ("https://a.example",)
+
+
+@pytest.mark.parametrize("host", ["0.0.0.0", "::", "192.168.1.2", "box.lan", "fe80::1"])
+def test_other_machines_reach_the_api_only_with_a_key_or_by_choice(host: str) -> None:
+    open_to_all = f"--http-port 1 --http-host {host}"
+    assert "there is no authentication; give --api-keys" in refusal(open_to_all)
+    assert "or --http-open" in refusal(open_to_all)
+    assert read(f"{open_to_all} --api-keys keys").http_host == host
+    assert read(f"{open_to_all} --tls-cert a --tls-ca b").http_host == host
+    given = read_settings(f"{open_to_all} --http-open".split(), {})
+    assert any("every client that reaches" in warning for warning in given.warnings)
+
+
+@pytest.mark.parametrize("host", ["127.0.0.1", "127.0.0.2", "::1", "localhost"])
+def test_this_machine_reaches_the_api_without_a_key(host: str) -> None:
+    for more in ("", "--http-open"):
+        given = read_settings(f"--http-port 1 --http-host {host} {more}".split(), {})
+        assert not any("http-open" in warning for warning in given.warnings)
+
+
+def test_without_a_port_the_host_of_the_api_does_not_matter() -> None:
+    assert read("--http-host 0.0.0.0").http_port is None
+
+
+def test_options_for_keys_need_the_api_and_contradict_an_open_one() -> None:
+    assert refusal("--api-keys keys") == "--api-keys requires --http-port"
+    assert (
+        refusal("--http-port 1 --http-open --api-keys keys")
+        == "--http-open contradicts --api-keys"
+    )

@@ -16,11 +16,13 @@ from ...errors import (
     Hung,
     ModelError,
     NotAllowed,
+    NotAuthenticated,
     ProtocolError,
     ServerError,
     StorageError,
     TooSlow,
 )
+from ..auth.refusal import TokenExpired
 
 LONGEST_RETRY_AFTER = 60
 """Seconds. For longer waits OpenAI's Node client falls back to its own delay of at most 8 s."""
@@ -40,6 +42,7 @@ class ApiError(Exception):
         code: OpenAI's error code.
         retry_after: estimated seconds until a retry can succeed.
         should_retry: overrides the client's own rule; None = leave it to the client.
+        challenge: value of the header WWW-Authenticate.
     """
 
     def __init__(
@@ -52,6 +55,7 @@ class ApiError(Exception):
         code: str | None = None,
         retry_after: float | None = None,
         should_retry: bool | None = None,
+        challenge: str | None = None,
     ) -> None:
         super().__init__(message)
         self.status = status
@@ -61,6 +65,7 @@ class ApiError(Exception):
         self.code = code
         self.retry_after = retry_after
         self.should_retry = should_retry
+        self.challenge = challenge
 
 
 def error_body(error: ApiError) -> dict[str, dict[str, str | None]]:
@@ -76,13 +81,19 @@ def error_body(error: ApiError) -> dict[str, dict[str, str | None]]:
 
 
 def error_headers(error: ApiError) -> dict[str, str]:
-    """Return Retry-After (a whole number of seconds, 1 to 60) and x-should-retry, where set."""
+    """Return the headers of a response, where set.
+
+    They are Retry-After (a whole number of seconds, 1 to 60), x-should-retry and
+    WWW-Authenticate.
+    """
     headers = {}
     if error.retry_after is not None:
         seconds = math.ceil(min(max(1.0, error.retry_after), LONGEST_RETRY_AFTER))
         headers["Retry-After"] = str(seconds)
     if error.should_retry is not None:
         headers["x-should-retry"] = "true" if error.should_retry else "false"
+    if error.challenge is not None:
+        headers["WWW-Authenticate"] = error.challenge
     return headers
 
 
@@ -102,6 +113,9 @@ class _Kind:
 _KINDS: dict[type[Exception], _Kind] = {
     AudioError: _Kind(400, _INVALID, "unsupported_value", param="file"),
     ProtocolError: _Kind(400, _INVALID, "invalid_request"),
+    # OpenAI's code for a session that has reached its end.
+    TokenExpired: _Kind(401, _INVALID, "session_expired"),
+    NotAuthenticated: _Kind(401, _INVALID, "invalid_api_key"),
     NotAllowed: _Kind(403, "permission_error", "insufficient_permissions"),
     TooSlow: _Kind(408, _INVALID, "request_timeout"),
     Busy: _Kind(429, "rate_limit_error", "rate_limit_exceeded", waits=True),

@@ -5,17 +5,22 @@ from __future__ import annotations
 import asyncio
 import ssl
 import time
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import partial
 from typing import TYPE_CHECKING
 
 from fastapi import APIRouter
+from starlette.types import ASGIApp
 
 from ...session.session import SessionContext
 from ..admission import Admission
+from ..auth.authenticator import Authenticator
+from ..auth.refusal import Reason
 from ..lifecycle import ClientLimits
 from . import asr, openai
 from .app import build_app
+from .authentication import Authentication
 from .background import Background
 from .catalogue import Catalogue
 from .credentials import by_address
@@ -27,6 +32,7 @@ from .origin_check import OriginCheck
 from .page import ServerDescription, page_routes
 from .protocol import ConnectionRules
 from .realtime import Realtime
+from .refusals import RefusalLog
 from .request_log import RequestLog
 from .server import HttpServer
 from .transcriber import FileTranscriber
@@ -64,6 +70,8 @@ class ApiServer:
         settings: the operator's settings.
         admission: admission control, with the same rules as for the Wyoming port.
         webhooks: tells other servers that a job has ended; None = jobs may not ask for that.
+        authenticator: verifies keys and tokens; None = every client is served.
+        count_refusal: called for each client that is not authenticated.
         tls: context for TLS; None = plain HTTP.
     """
 
@@ -77,8 +85,12 @@ class ApiServer:
         *,
         admission: Admission,
         webhooks: Webhooks | None = None,
+        authenticator: Authenticator | None = None,
+        count_refusal: Callable[[Reason], None] = lambda _: None,
         tls: ssl.SSLContext | None = None,
     ) -> None:
+        self._authenticator = authenticator
+        self._refusals = RefusalLog(count_refusal)
         self._speech = SpeechSockets(context, limits, admission)
         catalogue = Catalogue(
             context.offer.models, started=int(time.time()), any_name=settings.any_model
@@ -116,6 +128,7 @@ class ApiServer:
             origins=settings.origins,
             log=self._log,
             ready=about.ready,
+            authenticate=self._authenticate if authenticator is not None else None,
         )
         self._server = HttpServer(
             app,
@@ -137,6 +150,8 @@ class ApiServer:
         Raises:
             SettingError: listening on the address is not possible.
         """
+        if self._authenticator is not None:
+            await self._authenticator.start()
         self.url = await self._server.start(host, port)
         return self.url
 
@@ -157,3 +172,10 @@ class ApiServer:
         else:
             await asyncio.gather(self._server.stop(), self._webhooks.close(_WEBHOOK_SECONDS))
         self._log.stop()
+        if self._authenticator is not None:
+            await self._authenticator.close()
+        self._refusals.stop()
+
+    def _authenticate(self, app: ASGIApp) -> ASGIApp:
+        assert self._authenticator is not None
+        return Authentication(app, self._authenticator, self._refusals)

@@ -8,6 +8,7 @@ import re
 import time
 import uuid
 from collections.abc import Callable, Sequence
+from typing import Any
 
 from fastapi import APIRouter, FastAPI
 from fastapi.exceptions import RequestValidationError
@@ -23,6 +24,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from ... import __version__
 from ...errors import printable
+from .access import PREFIXES
 from .api_errors import ApiError, error_body, error_headers
 from .linger import LingeringClose
 from .origin_check import OriginCheck
@@ -31,10 +33,6 @@ from .replies import send_error
 from .request_log import RequestLog
 
 _LOGGER = logging.getLogger(__name__)
-
-# Prefixes under which the API is served: with and without /v1, because users enter base URLs with
-# and without it, and the prefix that Groq's client appends to its base URL.
-PREFIXES = ("/v1", "", "/openai/v1")
 
 _ENDPOINT = "/audio/transcriptions"
 _URL = re.compile("^https?://[^/]*", re.IGNORECASE)
@@ -47,8 +45,8 @@ _REQUEST_HEADERS = (
     "x-stainless-timeout x-stainless-read-timeout x-stainless-helper-method prefer"
 ).split()
 _RESPONSE_HEADERS = (
-    "x-request-id openai-processing-ms retry-after location preference-applied".split()
-)
+    "x-request-id openai-processing-ms retry-after location preference-applied www-authenticate"
+).split()
 
 
 def build_app(
@@ -59,6 +57,7 @@ def build_app(
     origins: Sequence[str],
     log: RequestLog,
     ready: Callable[[], bool],
+    authenticate: Callable[[ASGIApp], ASGIApp] | None = None,
 ) -> ASGIApp:
     """Make the application. Blocking: it reads files.
 
@@ -69,6 +68,7 @@ def build_app(
         origins: origins whose pages may use the API.
         log: of requests that fail.
         ready: returns whether the model is loaded.
+        authenticate: puts authentication before an application; None = every client is served.
     """
     app = FastAPI(
         title="wyoming-faster-whisper",
@@ -94,7 +94,11 @@ def build_app(
     app.add_exception_handler(RequestValidationError, errors.invalid)
     app.add_exception_handler(ApiError, errors.api_error)
     app.add_exception_handler(Exception, errors.internal)
-    checked: ASGIApp = _OriginMiddleware(app, origin_check, log)
+    inner: ASGIApp = app
+    if authenticate is not None:
+        _describe_authentication(app)
+        inner = authenticate(app)
+    checked: ASGIApp = _OriginMiddleware(inner, origin_check, log)
     if origins:
         checked = CORSMiddleware(
             checked,
@@ -104,6 +108,21 @@ def build_app(
             expose_headers=_RESPONSE_HEADERS,
         )
     return _PathMiddleware(LingeringClose(_RequestMiddleware(checked)))
+
+
+def _describe_authentication(app: FastAPI) -> None:
+    """Say in /openapi.json that requests need a key; /docs then has a field for it."""
+    describe = app.openapi
+
+    def openapi() -> dict[str, Any]:
+        schema = describe()
+        schemes = schema.setdefault("components", {}).setdefault("securitySchemes", {})
+        schemes["key"] = {"type": "http", "scheme": "bearer"}
+        schema["security"] = [{"key": []}]
+        schema["paths"]["/health"]["get"]["security"] = []
+        return schema
+
+    app.openapi = openapi  # type: ignore[method-assign]
 
 
 def _add_docs(app: FastAPI) -> None:

@@ -14,6 +14,7 @@ from starlette.routing import Route, WebSocketRoute
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from ...errors import printable
+from .access import PAGE_FILES
 from .api_errors import ApiError
 from .origin_check import OriginCheck
 from .request_log import RequestLog
@@ -21,14 +22,6 @@ from .websocket import SpeechSockets
 
 SPEECH = "/speech"
 """Path of the page's WebSocket."""
-
-_FILES = {
-    "/": ("index.html", "text/html; charset=utf-8"),
-    "/page.css": ("page.css", "text/css; charset=utf-8"),
-    "/page.js": ("page.js", "text/javascript; charset=utf-8"),
-    "/capture.js": ("capture.js", "text/javascript; charset=utf-8"),
-    "/icon.svg": ("icon.svg", "image/svg+xml"),
-}
 
 # Headers of all responses except rejections. They let the browser run and load only this server's
 # files, and forbid other sites to put the page in a frame.
@@ -67,7 +60,7 @@ def page_routes(
     folder = resources.files(__package__) / "static"
     routes: list[Route | WebSocketRoute] = [
         Route(path, _file((folder / name).read_bytes(), kind))
-        for path, (name, kind) in _FILES.items()
+        for path, (name, kind) in PAGE_FILES.items()
     ]
 
     async def tell(request: Request) -> Response:

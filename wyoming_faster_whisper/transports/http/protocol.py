@@ -37,7 +37,7 @@ class ConnectionRules:
 
 
 def protocol_class(
-    rules: ConnectionRules, admission: Admission, rejections: Rejections
+    rules: ConnectionRules, admission: Admission, rejections: Rejections[str]
 ) -> type[H11Protocol]:
     """Make a protocol class that enforces rules, and reports the connections that it refuses."""
 

@@ -77,7 +77,7 @@ class Realtime:
         self._default = RealtimeSession(vad=vad)
         self._clients: dict[asyncio.Task[Any], RealtimeClient] = {}
         self._stopping = False
-        self._rejections = Rejections(
+        self._rejections: Rejections[str] = Rejections(
             lambda count, why: _LOGGER.warning("realtime clients rejected: %d; %s", count, why)
         )
 

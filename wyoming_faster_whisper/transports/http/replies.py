@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import json
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import asynccontextmanager
@@ -16,6 +17,8 @@ from .api_errors import ApiError, error_body, error_headers
 from .form import TranscriptionForm
 
 _PING_SECONDS = 10.0  # between comments that keep proxies from closing a silent connection
+
+_REFUSAL_SECONDS = 5.0  # for a client to read why its WebSocket was refused
 
 _STREAM_HEADERS = {
     "content-type": "text/event-stream; charset=utf-8",
@@ -65,6 +68,27 @@ async def send_error(send: Send, error: ApiError) -> None:
     """Send an error as the whole response."""
     body = json.dumps(error_body(error)).encode()
     await send_body(send, body, "application/json", error.status, error_headers(error))
+
+
+async def refuse_socket(receive: Receive, send: Send, error: ApiError) -> None:
+    """Refuse a WebSocket with an HTTP response."""
+    body = json.dumps(error_body(error)).encode()
+    headers = {"content-type": "application/json", **error_headers(error)}
+    await send(
+        {
+            "type": "websocket.http.response.start",
+            "status": error.status,
+            "headers": [(name.lower().encode(), text.encode()) for name, text in headers.items()],
+        }
+    )
+    await send({"type": "websocket.http.response.body", "body": body})
+    # uvicorn logs an error if the application returns before the connection is closed. It reports
+    # one disconnect after the response, and another one then.
+    disconnects = 0
+    with contextlib.suppress(TimeoutError):
+        async with asyncio.timeout(_REFUSAL_SECONDS):
+            while disconnects < 2:
+                disconnects += (await receive())["type"] == "websocket.disconnect"
 
 
 class EventStream:

@@ -20,10 +20,10 @@ class RequestLog:
     """
 
     def __init__(self) -> None:
-        self._refused = Rejections(
+        self._refused: Rejections[str] = Rejections(
             lambda count, why: _LOGGER.warning("requests refused: %d; %s", count, why)
         )
-        self._abandoned = Rejections(
+        self._abandoned: Rejections[str] = Rejections(
             lambda count, who: _LOGGER.info("requests abandoned: %d; %s", count, who)
         )
 

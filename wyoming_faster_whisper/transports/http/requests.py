@@ -22,7 +22,13 @@ _RAW = frozenset({"audio/pcm", "audio/raw", "audio/l16"})
 
 
 def principal_of(scope: Scope) -> Principal:
-    """Return the client of an ASGI request, which is identified by its address."""
+    """Return the client of an ASGI request.
+
+    It is identified by its key or token, or by its address if there is no authentication.
+    """
+    if "principal" in scope:
+        found: Principal = scope["principal"]
+        return found
     client = scope.get("client")
     if not client:
         return Principal("", "http")

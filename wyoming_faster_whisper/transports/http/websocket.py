@@ -14,17 +14,18 @@ from ...audio.pcm import PcmFormat
 from ...errors import (
     AudioError,
     Busy,
+    NotAuthenticated,
     ProtocolError,
     ServerError,
     TooSlow,
     printable,
 )
-from ...principal import Principal
 from ...session.events import Answer, Event, PartialText
 from ...session.request import Request
 from ...session.session import Session, SessionContext
-from ..admission import Admission, normalised_host
+from ..admission import Admission
 from ..lifecycle import ClientLifecycle, ClientLimits, drain_all
+from .requests import principal_of
 
 _LOGGER = logging.getLogger(__name__)
 
@@ -37,6 +38,10 @@ _POLICY = 1008
 _TOO_BIG = 1009
 _INTERNAL = 1011
 _TRY_LATER = 1013
+_UNAUTHENTICATED = 4001  # private use
+
+# The page offers it beside its key, because a browser needs a protocol that the server accepts.
+_PROTOCOL = "speech"
 
 
 class _MessageTooBig(ProtocolError):
@@ -104,13 +109,10 @@ class SpeechSocket(ClientLifecycle):
     def __init__(
         self, websocket: WebSocket, context: SessionContext, limits: ClientLimits
     ) -> None:
-        client = websocket.client
         super().__init__(
             context,
             limits,
-            Principal(normalised_host(client.host), f"{client.host}:{client.port}")
-            if client
-            else Principal("", "web"),
+            principal_of(websocket.scope),
             disconnect_error=WebSocketDisconnect,
         )
         self._websocket = websocket
@@ -120,7 +122,7 @@ class SpeechSocket(ClientLifecycle):
     async def refuse(self, error: ServerError) -> None:
         """Accept the WebSocket only to send the reason for the refusal, then close it."""
         _LOGGER.warning("%s: %s", self.principal.name, error)
-        await self._websocket.accept()
+        await self._accept()
         await self._report(error)
 
     async def run(self) -> None:
@@ -128,10 +130,14 @@ class SpeechSocket(ClientLifecycle):
 
         Raises only CancelledError.
         """
-        await self._websocket.accept()
+        await self._accept()
         # The page always shows partial text. "auto" decodes it only while the model is idle.
         partials = "auto" if self._context.partials == "off" else None
         await self._serve(partials=partials)
+
+    async def _accept(self) -> None:
+        offered = self._websocket.scope.get("subprotocols", ())
+        await self._websocket.accept(_PROTOCOL if _PROTOCOL in offered else None)
 
     async def _receive(self, session: Session) -> None:
         while (message := await self._message()) is not None:
@@ -234,6 +240,8 @@ def _close_code(error: ServerError) -> int:
         return _TOO_BIG
     if isinstance(error, Busy):
         return _TRY_LATER
+    if isinstance(error, NotAuthenticated):
+        return _UNAUTHENTICATED
     return _POLICY if isinstance(error, ProtocolError | AudioError | TooSlow) else _INTERNAL
 
 

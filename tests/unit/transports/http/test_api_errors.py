@@ -67,7 +67,7 @@ def test_every_error_of_the_server_has_a_status() -> None:
     server_errors = [kind for kind in kinds if issubclass(kind, ServerError)]
     assert len(server_errors) > 10
     assert {from_server_error(kind("x")).status for kind in server_errors} <= {
-        *(400, 403, 408, 429, 500, 503)
+        *(400, 401, 403, 408, 429, 500, 503)
     }
 
 

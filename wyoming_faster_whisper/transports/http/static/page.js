@@ -51,7 +51,8 @@ class Utterance {
   connect() {
     const url = new URL("speech", location.href);
     url.protocol = url.protocol.replace("http", "ws");
-    this.socket = new WebSocket(url);
+    // The server accepts the first protocol; the second one is how browsers send a key.
+    this.socket = new WebSocket(url, key ? ["speech", `openai-insecure-api-key.${key}`] : []);
     this.socket.onopen = () => {
       for (const part of this.parts.splice(0)) this.socket.send(part);
     };
@@ -92,6 +93,7 @@ class Utterance {
     if (this.over) return;
     if (message.type === "partial") this.show.partial(message.text);
     if (message.type === "error") this.fail(message.text);
+    if (message.code === "unauthenticated") askServer();
     if (message.type === "final") {
       const waited = this.stopped === null ? null : performance.now() - this.stopped;
       this.end();
@@ -291,10 +293,17 @@ function languageName(code) {
   }
 }
 
+let asking = null; // the timer of the next question
+
 async function askServer() {
+  clearTimeout(asking);
   let again = 5000; // ms
   try {
-    const about = await (await fetch("about", { cache: "no-store" })).json();
+    const headers = key ? { authorization: `Bearer ${key}` } : {};
+    const response = await fetch("about", { cache: "no-store", headers });
+    if (response.status === 401) return lock(key ? "The server does not accept this key." : "");
+    const about = await response.json();
+    unlock();
     serverIs(about.ready ? "ready" : "loading", `${about.model}${about.ready ? "" : " is loading"}`);
     offerLanguages(about.languages);
     if (about.ready) again = 30_000;
@@ -302,7 +311,8 @@ async function askServer() {
   } catch {
     serverIs("away", "The server does not respond");
   }
-  setTimeout(askServer, again);
+  clearTimeout(asking);
+  asking = setTimeout(askServer, again);
 }
 
 function serverIs(state, text) {
@@ -318,6 +328,42 @@ function offerLanguages(codes) {
   select.append(...options);
   $("choice").hidden = false;
 }
+
+// The key, if the server wants one. It is kept until the tab is closed. ------------------
+
+const SENDABLE = /^[!#$%&'*+.^_`|~0-9A-Za-z-]+$/; // what a WebSocket protocol may consist of
+let key = sessionStorage.getItem("key") ?? "";
+
+function lock(why) {
+  useKey("");
+  serverIs("away", "The server wants a key");
+  $("speak").disabled = true;
+  $("lock").hidden = false;
+  if (why) show.problem(why);
+  $("key").focus();
+}
+
+function unlock() {
+  if ($("lock").hidden) return;
+  $("lock").hidden = true;
+  $("problem").hidden = true;
+  $("speak").disabled = !canListen;
+  $("speak").focus();
+}
+
+function useKey(text) {
+  key = text;
+  sessionStorage.setItem("key", key);
+}
+
+$("lock").addEventListener("submit", (event) => {
+  event.preventDefault();
+  const text = $("key").value.trim();
+  $("key").value = "";
+  if (!SENDABLE.test(text)) return show.problem("This key has characters that a browser cannot send.");
+  useKey(text);
+  askServer();
+});
 
 // Start ---------------------------------------------------------------------------------
 
@@ -338,8 +384,10 @@ document.addEventListener("keydown", (event) => {
   if (event.key === "Escape") utterance?.cancel();
 });
 
+const canListen = Boolean(navigator.mediaDevices?.getUserMedia);
+
 show.idle();
-if (!navigator.mediaDevices?.getUserMedia) {
+if (!canListen) {
   $("speak").disabled = true;
   stage("hint", "This page cannot use a microphone.");
   show.problem(
