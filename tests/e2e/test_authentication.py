@@ -117,13 +117,13 @@ async def test_a_preflight_needs_no_key_and_an_error_can_be_read(
 ) -> None:
     origin = "https://notes.example"
     server = await serve(http_port=0, api_keys=keys, http_origins=origin)
-    wanted = {"access_control_request_method": "POST", "origin": origin}
     preflight = await request(
         server,
         "OPTIONS",
         TRANSCRIPTIONS,
+        origin=origin,
+        access_control_request_method="POST",
         access_control_request_headers="authorization",
-        **wanted,
     )
     assert preflight.status == 200
     refused = await request(server, "GET", "/v1/models", origin=origin)
@@ -134,7 +134,7 @@ async def test_a_preflight_needs_no_key_and_an_error_can_be_read(
 @pytest.mark.parametrize("name", ["authorization", "api_key", "x_api_key"])
 async def test_three_headers_are_accepted(server: Server, name: str) -> None:
     value = bearer(KEY) if name == "authorization" else KEY
-    assert (await request(server, "GET", "/v1/models", **{name: value})).status == 200
+    assert (await request(server, "GET", "/v1/models", None, **{name: value})).status == 200
 
 
 async def test_a_key_in_the_url_is_refused(server: Server) -> None:

@@ -2,19 +2,53 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from ..config.settings import Settings
 from ..transports.auth.api_keys import ApiKeys
 from ..transports.auth.authenticator import Authenticator
 
+if TYPE_CHECKING:
+    from ..transports.auth.tokens import SigningKeys, TokenVerifier
 
-def make_authenticator(settings: Settings) -> Authenticator | None:
+
+def make_authenticator(settings: Settings, now: Callable[[], float]) -> Authenticator | None:
     """Make the authentication; None if the settings ask for none. Blocking: it reads files.
 
+    Args:
+        now: returns the seconds since the epoch.
+
     Raises:
-        SettingError: a file cannot be used, or an extra is not installed.
+        SettingError: a file cannot be used.
+        ImportError: the extra for tokens is not installed.
     """
-    if settings.api_keys is None:
+    if settings.api_keys is None and settings.jwt_issuer is None:
         return None
-    return Authenticator(ApiKeys(Path(settings.api_keys)))
+    return Authenticator(
+        ApiKeys(Path(settings.api_keys)) if settings.api_keys else None,
+        _make_tokens(settings, settings.jwt_issuer, now) if settings.jwt_issuer else None,
+    )
+
+
+def _make_tokens(settings: Settings, issuer: str, now: Callable[[], float]) -> TokenVerifier:
+    from ..transports.auth.tokens import TokenRules, TokenVerifier
+
+    rules = TokenRules(
+        issuer=issuer, audience=settings.jwt_audience, scope_claim=settings.jwt_scope_claim
+    )
+    return TokenVerifier(rules, _make_signing_keys(settings, issuer), now=now)
+
+
+def _make_signing_keys(settings: Settings, issuer: str) -> SigningKeys:
+    from ..transports.auth.issuer import KeySetFile, KeySetUrl
+    from ..transports.auth.jwk import SharedSecret
+    from ..transports.auth.jwks import Jwks
+
+    if settings.jwt_secret is not None:
+        return SharedSecret(settings.jwt_secret.encode())
+    where = settings.jwt_jwks
+    if where is None or where.startswith(("https:", "http:")):
+        return Jwks(KeySetUrl(issuer, where))
+    return Jwks(KeySetFile(Path(where)))

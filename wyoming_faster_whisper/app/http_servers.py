@@ -70,6 +70,10 @@ def make_http(
         webhooks = _webhooks(settings)
     except ImportError as error:
         raise _missing("--http-port", error, "http") from None
+    try:
+        authenticator = make_authenticator(settings, time.time)
+    except ImportError as error:
+        raise _missing("--jwt-issuer", error, "auth") from None
     own = socket.gethostname()
     return ApiServer(
         shared,
@@ -103,7 +107,7 @@ def make_http(
         ),
         admission=admission,
         webhooks=webhooks,
-        authenticator=make_authenticator(settings),
+        authenticator=authenticator,
         count_refusal=count_refusal,
         tls=tls,
     )

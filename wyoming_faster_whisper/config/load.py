@@ -17,7 +17,7 @@ from .. import __version__
 from ..errors import SettingError
 from ..models import SttLibrary
 from ..models.languages import MULTILINGUAL_V3, means_detect, normalise
-from .authentication import check_authentication, warn_of_open
+from .authentication import authentication_warnings, check_authentication
 from .libraries import BUILT_IN, find_library
 from .options import VARIABLES, Parser, expand, options, read_values, unknown_variables
 from .settings import REFERENCE_FLAGS, Settings
@@ -54,7 +54,7 @@ def read_settings(argv: Sequence[str], environ: Mapping[str, str]) -> Given:
     if library not in BUILT_IN and find_library(library) is None:
         settings = dataclasses.replace(settings, stt_library=SttLibrary.FASTER_WHISPER)
         warnings.append(f"--stt-library {library} is not installed; using faster-whisper")
-    return Given(settings, (*warnings, *_remarks(values), *warn_of_open(settings)))
+    return Given(settings, (*warnings, *_remarks(values), *authentication_warnings(settings)))
 
 
 def command_line(argv: Sequence[str]) -> dict[str, Any]:

@@ -384,6 +384,31 @@ class Settings:
         "line; it is read again when it changes",
         metavar="FILE",
     )
+    jwt_issuer: str | None = option(
+        None,
+        "issuer of the tokens (JWT) that clients of the API may send, exactly as the tokens name "
+        "it; needs --jwt-audience and the extra auth",
+        metavar="URL",
+    )
+    jwt_audience: tuple[str, ...] = option(
+        (), "names of this server in the tokens; a token must have one of them", arity=Arity.LIST
+    )
+    jwt_jwks: str | None = option(
+        None,
+        "keys of the issuer, a JSON Web Key Set: a URL or a file (default: what the issuer's "
+        "OpenID Connect discovery names)",
+        metavar="URL|FILE",
+    )
+    jwt_secret: str | None = option(
+        None,
+        "secret of at least 32 bytes, if the issuer signs tokens with HS256 instead of keys",
+    )
+    jwt_scope_claim: str | None = option(
+        None,
+        "claim of the tokens that lists scopes; dots lead into objects, as in "
+        "realm_access.roles (default: scope, scp and permissions)",
+        metavar="CLAIM",
+    )
     http_names: tuple[str, ...] = option(
         (),
         "host names by which browsers may reach the page besides localhost, this machine's "

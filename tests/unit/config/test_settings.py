@@ -503,7 +503,7 @@ def test_webhooks_need_a_prefix_and_a_secret() -> None:
 def test_other_machines_reach_the_api_only_with_a_key_or_by_choice(host: str) -> None:
     open_to_all = f"--http-port 1 --http-host {host}"
     assert "there is no authentication; give --api-keys" in refusal(open_to_all)
-    assert "or --http-open" in refusal(open_to_all)
+    assert "or --jwt-issuer, or --http-open" in refusal(open_to_all)
     assert read(f"{open_to_all} --api-keys keys").http_host == host
     assert read(f"{open_to_all} --tls-cert a --tls-ca b").http_host == host
     given = read_settings(f"{open_to_all} --http-open".split(), {})
@@ -527,3 +527,53 @@ def test_options_for_keys_need_the_api_and_contradict_an_open_one() -> None:
         refusal("--http-port 1 --http-open --api-keys keys")
         == "--http-open contradicts --api-keys"
     )
+
+
+TOKENS = "--http-port 1 --jwt-issuer https://id.example --jwt-audience stt"
+SECRET = "0123456789abcdef0123456789abcdef"
+
+
+def test_tokens_need_an_issuer_and_an_audience() -> None:
+    settings = read(TOKENS)
+    assert (settings.jwt_issuer, settings.jwt_audience) == ("https://id.example", ("stt",))
+    assert refusal("--http-port 1 --jwt-issuer https://id.example") == (
+        "--jwt-issuer requires --jwt-audience"
+    )
+    for other in ("--jwt-audience a", "--jwt-jwks a", f"--jwt-secret {SECRET}"):
+        assert refusal(f"--http-port 1 {other}") == f"{other.split()[0]} requires --jwt-issuer"
+
+
+def test_an_issuer_signs_in_one_way_only() -> None:
+    assert "contradicts --jwt-jwks" in refusal(f"{TOKENS} --jwt-jwks a --jwt-secret {SECRET}")
+
+
+def test_a_short_secret_is_refused_and_not_shown() -> None:
+    told = refusal(f"{TOKENS} --jwt-secret {SECRET[1:]}")
+    assert told == "--jwt-secret has 31 bytes; it must have at least 32"
+    assert read(f"{TOKENS} --jwt-secret {SECRET}").jwt_secret == SECRET
+
+
+def test_the_secret_can_be_in_a_file(tmp_path: Path) -> None:
+    (tmp_path / "secret").write_text(f"{SECRET}\n")
+    assert read(TOKENS, JWT_SECRET_FILE=str(tmp_path / "secret")).jwt_secret == SECRET
+
+
+def test_keys_can_be_discovered_only_at_a_url() -> None:
+    named = TOKENS.replace("https://id.example", "home")
+    assert "'home', which is no URL; give --jwt-jwks or --jwt-secret" in refusal(named)
+    assert read(f"{named} --jwt-jwks keys.json").jwt_jwks == "keys.json"
+
+
+def test_keys_that_come_without_tls_cause_a_warning() -> None:
+    for more, warns in (
+        ("", False),
+        ("--jwt-jwks http://id.lan/keys", True),
+        ("--jwt-jwks http://127.0.0.1/keys", False),
+        ("--jwt-jwks keys.json", False),
+    ):
+        given = read_settings(f"{TOKENS} {more}".split(), {})
+        assert any("without TLS" in warning for warning in given.warnings) is warns
+    plain = TOKENS.replace("https:", "http:")
+    assert any("without TLS" in one for one in read_settings(plain.split(), {}).warnings)
+    secret = read_settings(f"{plain} --jwt-secret {SECRET}".split(), {})
+    assert not any("without TLS" in one for one in secret.warnings)

@@ -19,6 +19,7 @@ from wyoming_faster_whisper.errors import (
     StorageError,
     TooSlow,
 )
+from wyoming_faster_whisper.transports.auth.refusal import Reason, Refused, TokenExpired
 from wyoming_faster_whisper.transports.http.api_errors import (
     ApiError,
     error_body,
@@ -97,3 +98,10 @@ def test_a_decode_that_hung_is_not_to_be_repeated() -> None:
 
 def test_a_retry_can_be_asked_for() -> None:
     assert error_headers(ApiError(500, "x", should_retry=True)) == {"x-should-retry": "true"}
+
+
+def test_a_token_that_expires_ends_a_session_as_at_openai() -> None:
+    assert from_server_error(TokenExpired()).code == "session_expired"
+    deleted = Refused(Reason.REVOKED, "deleted")
+    assert from_server_error(deleted).code == "invalid_api_key"
+    assert from_server_error(deleted).status == 401
