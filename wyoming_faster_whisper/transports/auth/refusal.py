@@ -15,6 +15,7 @@ class Reason(StrEnum):
     AMBIGUOUS = "ambiguous"  # several different keys
     MALFORMED = "malformed"  # neither a key nor a token
     UNKNOWN_KEY = "unknown_key"  # not in the file of keys
+    CLIENT_SECRET = "client_secret"  # forged, or expired
     UNSUPPORTED = "unsupported"  # a kind of token or an algorithm that is not accepted
     SIGNATURE = "signature"  # not signed with a key of the issuer
     EXPIRED = "expired"

@@ -23,7 +23,7 @@ from .app import build_app
 from .authentication import Authentication
 from .background import Background
 from .catalogue import Catalogue
-from .credentials import by_address
+from .credentials import known_already
 from .formats import render
 from .job_limits import JobLimits
 from .job_routes import job_routes
@@ -99,7 +99,7 @@ class ApiServer:
         self._jobs = Jobs(settings.jobs, now=time.time, retry_after=retry_after)
         self._webhooks = webhooks
         self._realtime = Realtime(
-            context, limits, admission, authenticate=by_address, resolve=catalogue.resolve
+            context, limits, admission, authenticate=known_already, resolve=catalogue.resolve
         )
         self._log = RequestLog()
         self._transcriptions = Transcriptions(
@@ -178,4 +178,4 @@ class ApiServer:
 
     def _authenticate(self, app: ASGIApp) -> ASGIApp:
         assert self._authenticator is not None
-        return Authentication(app, self._authenticator, self._refusals)
+        return Authentication(app, self._authenticator, self._refusals, self._realtime.maker)

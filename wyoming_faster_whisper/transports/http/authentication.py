@@ -12,13 +12,13 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from ...principal import Principal
 from ..auth.authenticator import Authenticator
 from ..auth.grant import Grant
-from ..auth.refusal import Refused
+from ..auth.refusal import Reason, Refused
 from .access import is_open, needed_scope
+from .api_errors import ApiError
+from .client_secrets import PREFIX
 from .presented_key import presented_key
 from .refusals import RefusalLog, api_error
 from .replies import refuse_socket, send_error
-
-_CLIENT_SECRET = "ek_"  # first characters of a client secret
 
 
 class Authentication:
@@ -30,8 +30,8 @@ class Authentication:
         app: gets the requests that are allowed, with the client as scope["principal"].
         authenticator: verifies keys and tokens.
         refusals: records who was refused.
-        client_secrets: returns the maker of a client secret, with which a WebSocket may be
-            opened; raises Refused. None = there are none.
+        maker: returns the client that has made a client secret, with which a WebSocket may be
+            opened instead; raises ApiError. Such a WebSocket ends with the key of the maker.
     """
 
     def __init__(
@@ -39,12 +39,12 @@ class Authentication:
         app: ASGIApp,
         authenticator: Authenticator,
         refusals: RefusalLog,
-        client_secrets: Callable[[str], Principal] | None = None,
+        maker: Callable[[str], Principal],
     ) -> None:
         self._app = app
         self._authenticator = authenticator
         self._refusals = refusals
-        self._client_secrets = client_secrets
+        self._maker = maker
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         method, path = scope.get("method", ""), scope["path"]
@@ -73,10 +73,12 @@ class Authentication:
     async def _grant(self, scope: Scope) -> Grant:
         protocols = scope.get("subprotocols", ())
         key = presented_key(scope["headers"], scope["query_string"], protocols)
-        is_secret = scope["type"] == "websocket" and key.startswith(_CLIENT_SECRET)
-        if is_secret and self._client_secrets is not None:
-            return self._authenticator.renew(self._client_secrets(key))
-        return await self._authenticator.verify(key)
+        if scope["type"] != "websocket" or not key.startswith(PREFIX):
+            return await self._authenticator.verify(key)
+        try:
+            return self._authenticator.renew(self._maker(key))
+        except ApiError as error:
+            raise Refused(Reason.CLIENT_SECRET, str(error)) from None
 
 
 @asynccontextmanager

@@ -13,8 +13,8 @@ Authenticate = Callable[[HTTPConnection, str | None], Awaitable[Principal]]
 """Returns the client of a connection, given the key that it sent; raises ApiError 401 or 403."""
 
 
-async def by_address(connection: HTTPConnection, key: str | None) -> Principal:
-    """Take any key, and identify the client by its address."""
+async def known_already(connection: HTTPConnection, key: str | None) -> Principal:
+    """Return the client that authentication.py has found, or without it the client's address."""
     return principal_of(connection.scope)
 
 

@@ -10,37 +10,36 @@ Routes, relative to the prefix of the API:
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import logging
 from collections.abc import Awaitable, Callable
 from dataclasses import replace
 from typing import Any
 
-from starlette.responses import JSONResponse
 from starlette.routing import BaseRoute, Route, WebSocketRoute
 from starlette.types import Receive, Scope, Send
 from starlette.websockets import WebSocket
 
 from ...engine.recognizer import ServedModel
 from ...errors import Busy, ServerError
+from ...principal import Principal
 from ...session.session import SessionContext
 from ..admission import Admission
 from ..lifecycle import ClientLimits, drain_all
 from ..rejections import Rejections
-from .api_errors import ApiError, error_body, error_headers
+from .api_errors import ApiError
 from .client_secrets import PREFIX, ClientSecrets
 from .credentials import Authenticate, key_of
 from .form import ServerVad
 from .realtime_client import Opening, RealtimeClient, RealtimeLimits
 from .realtime_session import RealtimeSession
 from .realtime_update import updated
+from .replies import refuse_socket
 from .secret_requests import SecretRequests
 
 _LOGGER = logging.getLogger(__name__)
 
 _BETA_PROTOCOL = "openai-beta.realtime-v1"
 _BETA_HEADER = "realtime=v1"
-_REFUSAL_SECONDS = 5.0  # for a client to read why its WebSocket was refused
 
 
 class Realtime:
@@ -102,6 +101,14 @@ class Realtime:
             *(Route(path, making.make_beta, methods=["POST"]) for path in beta),
         ]
 
+    def maker(self, secret: str) -> Principal:
+        """Return the client that has made a client secret.
+
+        Raises:
+            ApiError: 401, the secret is not valid, or no longer.
+        """
+        return self._secrets.read(secret).principal
+
     async def drain(self, seconds: float) -> None:
         """Refuse new clients, let running utterances end, then close all WebSockets.
 
@@ -118,7 +125,7 @@ class Realtime:
             opening = await self._open(websocket)
         except ApiError as error:
             self._rejections.add(str(error))
-            await _deny(websocket, receive, error)
+            await refuse_socket(receive, websocket.send, error)
             return
         client = RealtimeClient(
             websocket,
@@ -172,7 +179,7 @@ class Realtime:
 class _Endpoint:
     """ASGI application of the WebSocket route.
 
-    Starlette's own WebSocket cannot receive after a refusal, and _deny() has to.
+    Starlette's own WebSocket cannot receive after a refusal, and refuse_socket() has to.
     """
 
     def __init__(self, serve: Callable[[WebSocket, Receive], Awaitable[None]]) -> None:
@@ -180,17 +187,3 @@ class _Endpoint:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         await self._serve(WebSocket(scope, receive, send), receive)
-
-
-async def _deny(websocket: WebSocket, receive: Receive, error: ApiError) -> None:
-    """Refuse a WebSocket with an HTTP response."""
-    await websocket.send_denial_response(
-        JSONResponse(error_body(error), error.status, error_headers(error))
-    )
-    # uvicorn logs an error if the application returns before the connection is closed. It reports
-    # one disconnect after the response, and another one then.
-    disconnects = 0
-    with contextlib.suppress(TimeoutError):
-        async with asyncio.timeout(_REFUSAL_SECONDS):
-            while disconnects < 2:
-                disconnects += (await receive())["type"] == "websocket.disconnect"

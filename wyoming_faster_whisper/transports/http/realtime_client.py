@@ -13,7 +13,15 @@ from dataclasses import dataclass, replace
 from starlette.websockets import WebSocket, WebSocketDisconnect
 
 from ...engine.recognizer import ServedModel
-from ...errors import AudioError, Busy, ProtocolError, ServerError, TooSlow, printable
+from ...errors import (
+    AudioError,
+    Busy,
+    NotAuthenticated,
+    ProtocolError,
+    ServerError,
+    TooSlow,
+    printable,
+)
 from ...principal import Principal
 from ...session.events import Event
 from ...session.session import Session, SessionContext
@@ -40,6 +48,7 @@ _GOING_AWAY = 1001
 _POLICY = 1008
 _INTERNAL = 1011
 _TRY_LATER = 1013
+_UNAUTHENTICATED = 4001  # private use
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,7 +108,9 @@ class RealtimeClient(ClientLifecycle):
         self._id = protocol.new_id("sess")
         self._settings = opening.session
         self._beta = opening.beta
-        self._expires_at = int(time.time() + own_limits.session)
+        expiry = time.time() + own_limits.session
+        until = opening.principal.until  # of its token, at which authentication.py ends it
+        self._expires_at = int(expiry if until is None else min(expiry, until))
         self._inbox = Inbox(context.memory, own_limits.read_ahead)
         self._items = Items()
         self._warned_of_error = False
@@ -324,4 +335,6 @@ def _close_code(error: ServerError) -> int:
         return _NORMAL
     if isinstance(error, Busy):
         return _TRY_LATER
+    if isinstance(error, NotAuthenticated):
+        return _UNAUTHENTICATED
     return _POLICY if isinstance(error, ProtocolError | AudioError | TooSlow) else _INTERNAL

@@ -81,7 +81,8 @@ class SecretRequests:
 
     def _secret(self, body: Mapping[str, Any], principal: Principal) -> dict[str, Any]:
         session = self._checked(body.get("session") or {})
-        seconds = _seconds(body.get("expires_after"), "expires_after", _USUAL_SECONDS)
+        wanted = _seconds(body.get("expires_after"), "expires_after", _USUAL_SECONDS)
+        seconds = _limited(wanted, principal)
         return {
             "value": self._secrets.make(Secret(session.body(), principal), seconds),
             "expires_at": int(time.time() + seconds),
@@ -91,7 +92,8 @@ class SecretRequests:
     def _beta_secret(self, body: Mapping[str, Any], principal: Principal) -> dict[str, Any]:
         session = self._checked({**body, "type": None})
         wanted = _member(body, "client_secret").get("expires_at")
-        seconds = _seconds(wanted, "client_secret.expires_at", _BETA_SECONDS)
+        asked = _seconds(wanted, "client_secret.expires_at", _BETA_SECONDS)
+        seconds = _limited(asked, principal)
         secret = self._secrets.make(Secret(session.body(), principal), seconds)
         return {
             **self._identity(),
@@ -139,6 +141,11 @@ def _member(body: Mapping[str, Any], name: str) -> Mapping[str, Any]:
     if not isinstance(value, dict):
         raise ApiError(400, f"{name} must be an object", param=name)
     return value
+
+
+def _limited(seconds: int, principal: Principal) -> float:
+    """Return for how long a client secret is valid: not longer than the token of its maker."""
+    return seconds if principal.until is None else min(seconds, principal.until - time.time())
 
 
 def _seconds(wanted: object, param: str, usual: int) -> int:
