@@ -85,28 +85,46 @@ class Heard:
         return word_errors(self.said, text).wrong
 
 
+class Correctors:
+    """Correctors of one home. They share the candidates of a text, which no weight changes."""
+
+    def __init__(self, names: Sequence[str]) -> None:
+        self._names = names
+        self._found: dict[str, list[Candidate]] = {}
+
+    def of(self, weights: NameWeights) -> Corrector:
+        found = self._found
+
+        class Cached(Corrector):
+            def candidates(self, text: str) -> Iterator[Candidate]:
+                if text not in found:
+                    found[text] = list(super().candidates(text))
+                return iter(found[text])
+
+        return Cached(self._names, "en", weights)
+
+
 def main() -> None:
     arguments = parse_arguments()
     names = asyncio.run(names_of(TUNING))
     if arguments.from_file:
-        texts = json.loads(arguments.from_file.read_text())["heard"]
-        heard = [Heard(**each) for each in texts]
+        heard = [Heard(**each) for each in json.loads(arguments.from_file.read_text())["heard"]]
     else:
         heard = list(decode_all(arguments, names))
     if not any(each.name for each in heard) or all(each.name for each in heard):
         sys.exit(
             "needs orders with names and sentences without; is flite or espeak-ng installed?"
         )
-    calibrated = Calibrations("base").of("en").names
+    calibrated, homes = Calibrations("base").of("en").names, Correctors(names)
     fitted = NameWeights(
-        fit_candidates(heard, names, calibrated), fit_rewrites(heard, names, calibrated)
+        fit_candidates(heard, homes, calibrated), fit_rewrites(heard, homes, calibrated)
     )
-    spoken = sum(bool(each.name) for each in heard)
-    print(f"{arguments.model} int8: {spoken} orders with a name, {len(heard) - spoken} without")
-    print(table(heard, names, calibrated, fitted))
     if arguments.json:
         texts = [asdict(each) for each in heard]
         write_json(arguments.json, {"fitted": asdict(fitted), "heard": texts})
+    spoken = sum(bool(each.name) for each in heard)
+    print(f"{arguments.model} int8: {spoken} orders with a name, {len(heard) - spoken} without")
+    print(table(heard, homes, calibrated, fitted))
 
 
 def parse_arguments() -> argparse.Namespace:
@@ -155,12 +173,12 @@ def decode_all(arguments: argparse.Namespace, names: tuple[str, ...]) -> Iterato
 
 
 def fit_candidates(
-    heard: Sequence[Heard], names: Sequence[str], calibrated: NameWeights
+    heard: Sequence[Heard], correctors: Correctors, calibrated: NameWeights
 ) -> CandidateWeights:
     """Fit the weights to tell the candidates that are the name from all others."""
     weights = [each for each in weight_names(calibrated.candidate) if each not in _LIMITS]
     units = [unit(calibrated.candidate, each) for each in weights]
-    home = Corrector(names, "en", calibrated)
+    home = correctors.of(calibrated)
     rows: list[list[float]] = []
     right: list[bool] = []
     for each in heard:
@@ -173,12 +191,12 @@ def fit_candidates(
 
 
 def fit_rewrites(
-    heard: Sequence[Heard], names: Sequence[str], calibrated: NameWeights
+    heard: Sequence[Heard], correctors: Correctors, calibrated: NameWeights
 ) -> RewriteWeights:
     """Fit the required gain, in units of the decoder's score."""
     weights = weight_names(calibrated.rewrite)
     homes = [
-        Corrector(names, "en", replace(calibrated, rewrite=unit(calibrated.rewrite, each)))
+        correctors.of(replace(calibrated, rewrite=unit(calibrated.rewrite, each)))
         for each in weights
     ]
     rows: list[list[float]] = []
@@ -232,7 +250,7 @@ def unit(weights: Some, name: str) -> Some:
 
 
 def table(
-    heard: Sequence[Heard], names: Sequence[str], calibrated: NameWeights, fitted: NameWeights
+    heard: Sequence[Heard], correctors: Correctors, calibrated: NameWeights, fitted: NameWeights
 ) -> str:
     """Format the weights, and the names right and sentences changed with and without each."""
     lines = [["", "calibrated", "fitted", "names right", "sentences changed"]]
@@ -240,7 +258,7 @@ def table(
     def row(name: str, weights: NameWeights, *values: float) -> None:
         progress(name)
         shown = [f"{value:.1f}" for value in values] or ["", ""]
-        lines.append([name, *shown, *map(str, outcome(heard, Corrector(names, "en", weights)))])
+        lines.append([name, *shown, *map(str, outcome(heard, correctors.of(weights)))])
 
     row("as calibrated", calibrated)
     row("fitted candidate weights", replace(calibrated, candidate=fitted.candidate))
