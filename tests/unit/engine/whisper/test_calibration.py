@@ -4,19 +4,24 @@ from __future__ import annotations
 
 import json
 import logging
+import re
 from collections.abc import Iterator
 from dataclasses import asdict
 from importlib import resources
+from pathlib import Path
 from typing import Any
 
 import pytest
 
+from wyoming_faster_whisper import speech
 from wyoming_faster_whisper.engine.whisper import calibration
 from wyoming_faster_whisper.engine.whisper.calibration.values import Calibrations
 from wyoming_faster_whisper.engine.whisper.window import Window
 from wyoming_faster_whisper.models.languages import MULTILINGUAL_V3
 from wyoming_faster_whisper.models.names import REPOSITORIES
 from wyoming_faster_whisper.speech.turn_classifier import FEATURES
+
+BENCH = Path(__file__).parents[4] / "bench"
 
 SHORT, CAUTIOUS, FULL = Window(10.0, 1.0, 10.0), Window(20.0, 2.0, 30.0), Window(30.0, 0.0, 30.0)
 
@@ -96,7 +101,8 @@ def files() -> Iterator[tuple[str, dict[str, Any]]]:
 
 
 def sections() -> Iterator[Any]:
-    for name, found in files():
+    gain = resources.files(speech) / "calibration" / "silero_v6.json"
+    for name, found in (*files(), (gain.name, json.loads(gain.read_text("utf-8")))):
         for section, content in found.items():
             yield pytest.param(content, id=f"{name}: {section}")
 
@@ -167,10 +173,19 @@ def test_every_value_has_its_provenance(section: dict[str, Any]) -> None:
     for source in section["provenance"]:
         covered += source.get("values", section["values"])
         assert {"script", "data", "date"} <= source.keys()
-        assert source["data"] or "by hand" in source["script"] or "not a fit" in source["script"]
+        assert source["data"] or "not a fit" in source["script"]
         for data in source["data"]:
             assert {"name", "n", "speakers", "licence"} <= data.keys()
     assert sorted(covered) == sorted(section["values"])
+
+
+@pytest.mark.parametrize("section", list(sections()))
+def test_the_scripts_of_the_provenance_exist(section: dict[str, Any]) -> None:
+    for source in section["provenance"]:
+        scripts = re.findall(r"python -m bench\.(\w+)", source["script"])
+        assert scripts or source["script"] == "none: a cautious rule, not a fit"
+        for script in scripts:
+            assert (BENCH / f"{script}.py").is_file()
 
 
 def test_every_feature_of_the_classifier_has_a_weight() -> None:
