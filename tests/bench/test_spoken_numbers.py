@@ -12,7 +12,7 @@ from wyoming_faster_whisper.engine.whisper.hallucination import Decoded
 # "1969" takes 1.2 s.
 YEAR = Aligned(
     Decoded("It was 1969.", 4, -0.1, 0.0, budget=50),
-    Alignment(("It", " was", " 1969", "."), (0.0, 0.2, 0.4, 1.6), 1.7),
+    Alignment(("It", " was", " 1969", "."), (0.0, 0.2, 0.4, 1.6), 1.7, (-0.1,) * 4),
     ((0.0, 1.7),),
 )
 

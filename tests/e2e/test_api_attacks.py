@@ -10,10 +10,11 @@ import os
 import socket
 import threading
 import zipfile
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager
 from fractions import Fraction
 from pathlib import Path
+from typing import Any
 
 import av
 import numpy as np
@@ -37,9 +38,9 @@ PATH = "/v1/audio/transcriptions"
 MODEL = [("model", "whisper-1")]
 SECOND = wav(tone(1.0))
 MULTIPART = f"multipart/form-data; boundary={BOUNDARY}"
-SMALL = {"http_port": 0, "max_upload": 1, "max_file_seconds": 60}
+SMALL: dict[str, Any] = {"http_port": 0, "max_upload": 1, "max_file_seconds": 60}
 IMPATIENT = ClientLimits(first_event=0.3, write=0.3)
-WEBSOCKET = {
+WEBSOCKET: dict[str, Any] = {
     "connection": "Upgrade",
     "upgrade": "websocket",
     "sec_websocket_key": "dGhlIHNhbXBsZSBub25jZQ==",
@@ -47,7 +48,7 @@ WEBSOCKET = {
 }
 
 
-def upload(**headers: str) -> bytes:
+def upload(**headers: Any) -> bytes:
     """Return the head of an upload in chunks, or as the headers say."""
     return head("POST", PATH, content_type=MULTIPART, **headers)
 
@@ -329,7 +330,7 @@ async def test_a_wrong_form_is_the_fault_of_the_client(
         reply = await post(target, PATH, body)
         assert (case, reply.status) == (case, 400)
         assert reply.error["type"] == "invalid_request_error"
-    assert "requests refused: 1; 127.0.0.1: " in warnings(caplog)[0]
+    assert "requests refused: 1; 127.0.0.1:" in warnings(caplog)[0]
     assert not [one for one in caplog.records if one.name.startswith("python_multipart")]
 
 
@@ -440,7 +441,7 @@ def long_opus(packets: int) -> bytes:
     return data.getvalue()
 
 
-NOT_AUDIO = {
+NOT_AUDIO: dict[str, Callable[[], bytes]] = {
     "nothing": lambda: b"",
     "one byte": lambda: b"\0",
     "zeros": lambda: bytes(900_000),

@@ -32,8 +32,8 @@ _FINAL_DECODE = 0.8
 
 # Shorter speech, such as "Hm" or "Okay", is often followed by a command after a pause. An early
 # answer waits longer after it: a speaker who gets the answer to "Okay" cannot finish the command.
-# 22 of 24 interjections and 30 of 32 words of synthetic voices have less, and none of 120 recorded
-# commands (python -m bench.speech_lengths, English, 2026-11-29).
+# 22 of 24 interjections and 30 of 32 words of synthetic voices have less, and none of the 120
+# recorded commands (python -m bench.speech_lengths, English, 2026-11-29).
 _SHORT_SPEECH = 0.8  # seconds
 
 

@@ -33,11 +33,11 @@ class RequestLog:
         if error.status >= 500 and error.retry_after is None:
             _LOGGER.warning("%s: %s", principal.name, error)
         else:
-            self._refused.add(f"{principal.key}: {error}")
+            self._refused.add(f"{principal.name}: {error}")
 
     def abandoned(self, scope: Scope) -> None:
         """Log a client that left before its file was transcribed."""
-        self._abandoned.add(f"{principal_of(scope).key} left before its file was transcribed")
+        self._abandoned.add(f"{principal_of(scope).name} left before its file was transcribed")
 
     def stop(self) -> None:
         """Stop logging."""
