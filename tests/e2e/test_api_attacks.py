@@ -75,7 +75,7 @@ async def send(server: Server, data: bytes) -> Reply:
 
 def in_use() -> tuple[int, int, int]:
     """Return the numbers of file descriptors, tasks and threads. Pools keep their threads."""
-    pools = ("upload", "spool", "asyncio")
+    pools = ("upload", "spool", "vad", "asyncio")
     threads = [one for one in threading.enumerate() if not one.name.startswith(pools)]
     return len(os.listdir("/proc/self/fd")), len(asyncio.all_tasks()), len(threads)
 

@@ -23,7 +23,7 @@ _TLS_HANDSHAKE = b"\x16"  # first byte of a TLS connection (RFC 8446, section 5.
 # Bytes read at a time. h11 takes a second for the usual 256 KiB if they are chunks of one byte.
 _READ = 16 * 1024
 _SEND_BUFFER = 64 * 1024  # bytes; with the usual megabytes, slow reading looks like none
-_LAST_SECONDS = 1.5  # for running responses while the server stops; uvicorn cancels them at 2 s
+_LAST_SECONDS = 1.5  # for running responses while the server stops
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

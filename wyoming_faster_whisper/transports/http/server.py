@@ -22,7 +22,7 @@ _LOGGER = logging.getLogger(__name__)
 
 _MESSAGE = 16 * 1024 * 1024  # bytes of one WebSocket message; transports may allow less
 _HEAD = 16 * 1024  # bytes of a request line with its headers
-_SHUTDOWN_SECONDS = 2  # seconds for running responses to finish during shutdown
+_SHUTDOWN_SECONDS = 5  # until uvicorn cancels requests; protocol.py ends them before
 _RULES = ConnectionRules()
 
 
