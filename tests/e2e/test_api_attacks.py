@@ -39,7 +39,7 @@ MODEL = [("model", "whisper-1")]
 SECOND = wav(tone(1.0))
 MULTIPART = f"multipart/form-data; boundary={BOUNDARY}"
 SMALL: dict[str, Any] = {"http_port": 0, "max_upload": 1, "max_file_seconds": 60}
-IMPATIENT = ClientLimits(first_event=0.3, write=0.3)
+IMPATIENT = ClientLimits(write=0.3)
 WEBSOCKET: dict[str, Any] = {
     "connection": "Upgrade",
     "upgrade": "websocket",
@@ -330,7 +330,7 @@ async def test_a_wrong_form_is_the_fault_of_the_client(
         reply = await post(target, PATH, body)
         assert (case, reply.status) == (case, 400)
         assert reply.error["type"] == "invalid_request_error"
-    assert "requests refused: 1; 127.0.0.1:" in warnings(caplog)[0]
+    assert "requests refused: 1; 127.0.0.1: " in warnings(caplog)[0]
     assert not [one for one in caplog.records if one.name.startswith("python_multipart")]
 
 
@@ -575,14 +575,16 @@ async def test_many_bad_requests_write_few_lines(
 ) -> None:
     loop = asyncio.get_running_loop()
     began, seen = loop.time(), len(caplog.records)
-    for bad in BAD * 50:
+    for bad in BAD * 25:
         async with connected(target) as connection:
             connection.send(bad)
             if bad is not BAD[-1]:
                 await connection.rest()
     await until(lambda: not tasks_of(target))
     # Three logs of one line a second: connections, refused requests, abandoned ones.
-    assert len(caplog.records) - seen <= 3 * (2 + loop.time() - began)
+    written = [one for one in caplog.records[seen:] if one.name.startswith("wyoming_faster")]
+    assert len(written) <= 3 * (2 + loop.time() - began)
+    assert len(written) < len(BAD) * 25 / 2
 
 
 HANDSHAKES = [
@@ -753,6 +755,14 @@ async def test_a_stop_inside_a_stream_is_told(
     assert not [record for record in caplog.records if record.name.startswith("uvicorn")]
 
 
+def target_of(link: Path) -> str:
+    """Return what a symbolic link names; "" if it has just gone."""
+    try:
+        return os.readlink(link)
+    except FileNotFoundError:
+        return ""
+
+
 async def test_a_killed_server_leaves_no_upload_on_the_disk(
     start_process: StartProcess, tmp_path: Path
 ) -> None:
@@ -764,7 +774,7 @@ async def test_a_killed_server_leaves_no_upload_on_the_disk(
         connection.send(form(MODEL, bytes(4_000_000))[:3_000_000])
         folder = tmp_path / "data"
         fds = Path(f"/proc/{process.process.pid}/fd")
-        await until(lambda: any("(deleted)" in os.readlink(fd) for fd in fds.iterdir()))
+        await until(lambda: any("(deleted)" in target_of(fd) for fd in fds.iterdir()))
         stored = files(folder)
         process.process.kill()
         await process.ended()

@@ -46,6 +46,7 @@ def protocol_class(
             super().connection_made(transport)
             self._due = self.loop.call_later(rules.head, transport.abort)
             self._reading: asyncio.TimerHandle | None = None  # while the client has to read
+            self._end: asyncio.TimerHandle | None = None  # while the server stops
             transport.max_size = _READ
             transport.get_extra_info("socket").setsockopt(
                 socket.SOL_SOCKET, socket.SO_SNDBUF, _SEND_BUFFER
@@ -77,9 +78,9 @@ def protocol_class(
                 self._due.cancel()
 
         def connection_lost(self, exc: Exception | None) -> None:
-            self._due.cancel()
-            if self._reading is not None:
-                self._reading.cancel()
+            for timer in (self._due, self._reading, self._end):
+                if timer is not None:
+                    timer.cancel()
             super().connection_lost(exc)
 
         def send_400_response(self, msg: str) -> None:
@@ -106,8 +107,7 @@ def protocol_class(
 
         def shutdown(self) -> None:
             super().shutdown()
-            self._due.cancel()
-            self._due = self.loop.call_later(_LAST_SECONDS, self.transport.abort)
+            self._end = self.loop.call_later(_LAST_SECONDS, self.transport.abort)
 
         def _refuse(self, error: ApiError) -> None:
             """Send an error, unless a response has begun; then close the connection."""
