@@ -364,3 +364,12 @@ async def test_internal_errors_are_logged_and_told(
     reply = await post(server, PATH, form(MODEL, wav(tone(1.0))))
     assert reply.status == 500
     assert reply.error["type"] == "server_error"
+
+
+@pytest.mark.parametrize(
+    "path", ["/v1/audio/transcriptions", "/v1/audio/translations", "/v1/asr"]
+)
+async def test_the_description_has_all_types_of_answers(serve: Serve, path: str) -> None:
+    described = (await request(await serve(http_port=0), "GET", "/openapi.json")).json
+    types = set(described["paths"][path]["post"]["responses"]["200"]["content"])
+    assert {"application/json", "text/plain", "text/vtt", "text/event-stream"} <= types

@@ -18,7 +18,7 @@ from ...audio.pcm import PcmFormat
 from ...models.languages import NAMES
 from ...session.events import Answer
 from .form import TranscriptionForm
-from .openai import answers
+from .openai import TRANSCRIPT, answers
 from .replies import Served
 from .transcriptions import Render, Route, Transcriptions
 
@@ -56,7 +56,7 @@ def routes(transcriptions: Transcriptions, default_language: str) -> APIRouter:
         "/asr",
         summary="Transcribe a file, as whisper-asr-webservice does",
         openapi_extra=_BODY,
-        responses=answers(400, 403, 404, 408, 413, 415, 429, 500, 503),
+        responses=TRANSCRIPT | answers(400, 403, 404, 408, 413, 415, 429, 500, 503),
     )
     async def asr(request: Request) -> Response:
         query = request.query_params

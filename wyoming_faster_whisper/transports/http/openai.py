@@ -70,6 +70,19 @@ _TRANSCRIPTION_FIELDS = _FIELDS | {
     "chunking_strategy": {"type": "string", "description": "auto, or JSON of server_vad."},
 }
 
+_TYPES = (
+    "application/json text/plain application/x-subrip text/vtt text/tab-separated-values "
+    "text/event-stream"
+)
+
+TRANSCRIPT: dict[int | str, dict[str, Any]] = {
+    200: {
+        "description": "The transcript in the format asked for, or its events",
+        "content": {content_type: {} for content_type in _TYPES.split()},
+    }
+}
+"""Description of an answer with a transcript."""
+
 _JOB: dict[int | str, dict[str, Any]] = {
     202: {
         "description": "A background job",
@@ -92,7 +105,7 @@ def routes(transcriptions: Transcriptions, catalogue: Catalogue) -> APIRouter:
         "/audio/transcriptions",
         summary="Transcribe a file",
         openapi_extra=_form(_TRANSCRIPTION_FIELDS),
-        responses=_JOB | answers(400, 403, 404, 408, 413, 415, 429, 500, 503),
+        responses=TRANSCRIPT | _JOB | answers(400, 403, 404, 408, 413, 415, 429, 500, 503),
     )
     async def transcribe() -> Response:
         return Served(partial(transcriptions.serve, route=Route()))
@@ -101,7 +114,7 @@ def routes(transcriptions: Transcriptions, catalogue: Catalogue) -> APIRouter:
         "/audio/translations",
         summary="Transcribe a file, and translate the text to English",
         openapi_extra=_form(_FIELDS),
-        responses=_JOB | answers(400, 403, 404, 408, 413, 415, 429, 500, 503),
+        responses=TRANSCRIPT | _JOB | answers(400, 403, 404, 408, 413, 415, 429, 500, 503),
     )
     async def translate() -> Response:
         return Served(partial(transcriptions.serve, route=Route(Task.TRANSLATE)))
