@@ -91,8 +91,8 @@ class Environment:
 ENVIRONMENTS = {
     one.name: one
     for one in (
-        Environment("openai-1", ("openai>=1.109,<2",)),
-        Environment("openai-2", ("openai==2.54.*",)),
+        Environment("openai-1", ("openai[realtime]>=1.109,<2",)),
+        Environment("openai-2", ("openai[realtime]==2.54.*",)),
         Environment("groq", ("groq==1.7.0",)),
         Environment("litellm", ("litellm==1.110.2",)),
         Environment("speech-recognition", ("SpeechRecognition==3.17.0", "openai==3.57.0")),

@@ -18,7 +18,8 @@ from .environments import ENVIRONMENTS, Missing
 DEADLINE = 240.0
 """Seconds for a program; importing some clients takes 20 s on a busy machine."""
 
-_PROGRAMS = Path(__file__).with_name("clients")
+PROGRAMS = Path(__file__).with_name("clients")
+"""Folder of the programs."""
 
 
 async def run_client(
@@ -30,7 +31,7 @@ async def run_client(
         client: name of its environment; "ours" is the one that runs the tests.
         folder: its home.
     """
-    command = await asyncio.to_thread(_command, client, _PROGRAMS / program)
+    command = await asyncio.to_thread(_command, client, PROGRAMS / program)
     return await output(*command, *map(str, arguments), env=_environ(client, folder, environ))
 
 
@@ -56,9 +57,16 @@ def _environ(client: str, folder: Path, more: Mapping[str, str]) -> dict[str, st
     return kept
 
 
-async def output(*command: str, env: Mapping[str, str] | None = None, status: int = 0) -> str:
-    """Run a command and return what it prints; it must exit with a status."""
-    process = await asyncio.create_subprocess_exec(*command, stdout=PIPE, stderr=PIPE, env=env)
+async def output(
+    *command: str,
+    env: Mapping[str, str] | None = None,
+    folder: Path | None = None,
+    status: int = 0,
+) -> str:
+    """Run a command in a folder and return what it prints; it must exit with a status."""
+    process = await asyncio.create_subprocess_exec(
+        *command, stdout=PIPE, stderr=PIPE, env=env, cwd=folder
+    )
     try:
         async with asyncio.timeout(DEADLINE):
             out, err = await process.communicate()

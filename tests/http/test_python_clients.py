@@ -42,3 +42,18 @@ async def test_speech_recognition_recognizes(api: Api) -> None:
 async def test_langchain_parses_audio(api: Api) -> None:
     answer = await api.answer("langchain", "langchain_client.py", TIMER)
     assert SAID.heard_in("".join(answer["texts"]))
+
+
+async def test_the_agents_sdk_transcribes_a_file(api: Api) -> None:
+    assert SAID.heard_in(await api.answer("agents", "agents_client.py", TIMER, "-"))
+
+
+async def test_livekit_reads_the_language(api: Api) -> None:
+    answer = await api.answer("livekit", "livekit_client.py", TIMER, "-")
+    assert set(answer) == {"whisper-1", "gpt-4o-mini-transcribe"}
+    assert all(SAID.heard_in(speech["text"]) for speech in answer.values())
+    assert {speech["language"] for speech in answer.values()} == {"en"}
+
+
+async def test_pipecat_gets_the_text_of_a_file(api: Api) -> None:
+    assert SAID.heard_in(" ".join(await api.answer("pipecat", "pipecat_client.py", TIMER, "-")))
