@@ -25,7 +25,7 @@ from ..speech.segmenter import Segment
 _LOGGER = logging.getLogger(__name__)
 
 # A detected language is used for other segments if it was detected in at least this much speech
-# and with at least this probability.
+# and with at least this probability (python -m bench.language_detection tries others).
 _ENOUGH_SPEECH = 1.5  # seconds
 _ENOUGH_PROBABILITY = 0.5
 _FEW = 2  # segments: one is decoded, and another waits to be decoded right after it
