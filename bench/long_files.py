@@ -201,6 +201,7 @@ async def transcribe(shared: SessionContext, blocks: Iterator[bytes], language: 
         for block in blocks:
             await session.audio(FORMAT, block)
         await session.stop()
+        await session.answered()
     [answer] = answers
     return answer
 

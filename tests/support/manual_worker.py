@@ -20,8 +20,13 @@ class ManualWorker(Worker):
         self.submitted: list[Job] = []
         self.cancelled: list[Job] = []
         self.is_idle = True
+        self.decoders = 1
         self._open: dict[Job, asyncio.Future[Transcript]] = {}
         self._started: set[Job] = set()
+
+    @property
+    def parallel(self) -> int:
+        return self.decoders
 
     @property
     def idle(self) -> bool:
@@ -44,6 +49,11 @@ class ManualWorker(Worker):
             raise
         finally:
             del self._open[job]
+
+    @property
+    def opened(self) -> list[asyncio.Future[Transcript]]:
+        """Answers of the jobs that are not answered, oldest first."""
+        return list(self._open.values())
 
     def start_decode(self) -> None:
         """Let the model take the job that was submitted last."""

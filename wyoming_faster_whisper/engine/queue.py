@@ -24,6 +24,11 @@ _NO_TIMEOUTS = Timing()
 # Number of decodes in the median. A single slow decode, with a second pass or on a busy machine,
 # must not make the engine look slow.
 _RECENT_DECODES = 3
+# Long jobs may use all decoders if nobody has spoken for _QUIET seconds, because commands often
+# come in groups, and if a long job usually takes at most _SHORT seconds: then it is done before
+# somebody who has just begun to speak is.
+_QUIET = 60.0
+_SHORT = 2.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,10 +88,13 @@ class Worker:
         self._decoding: list[list[Job]] = []
         self._shares = Shares()
         self._last_background = float("-inf")  # time at which the last background job began
+        self._speakers = 0  # turns in progress that are no files
+        self._last_speaker = float("-inf")  # time at which the last of them ended
         self._decoded = self._withdrawn = 0
         self._batches: Counter[int] = Counter()
         # Seconds, of the last commands.
         self._decode_seconds: deque[float] = deque(maxlen=_RECENT_DECODES)
+        self._long_seconds: deque[float] = deque(maxlen=_RECENT_DECODES)  # of longer jobs
         self._model = Lifecycle(
             load,
             timing,
@@ -163,6 +171,21 @@ class Worker:
                 self._withdrawn += 1
 
     @property
+    def parallel(self) -> int:
+        """Number of decodes that the model runs at the same time; 1 until it is loaded."""
+        engine = self._model.engine
+        return 1 if engine is None else engine.parallel
+
+    def command_expected(self) -> None:
+        """Keep a decoder free of long jobs: a speaker has begun. Call command_over() later."""
+        self._speakers += 1
+
+    def command_over(self) -> None:
+        """Take note that a speaker has been answered or has left."""
+        self._speakers -= 1
+        self._last_speaker = self._loop.time()
+
+    @property
     def decode_seconds(self) -> float:
         """Median time of the last few decodes of commands, in seconds; 0 before the first."""
         return statistics.median(self._decode_seconds) if self._decode_seconds else 0.0
@@ -204,7 +227,14 @@ class Worker:
             engine.max_batch,
             long=sum(batch[0].long for batch in self._decoding),
             last_background=self._last_background,
+            reserved=self._is_reserved(),
         )
+
+    def _is_reserved(self) -> bool:
+        """Return whether a decoder is kept free of long jobs."""
+        if self._speakers or self._loop.time() - self._last_speaker < _QUIET:
+            return True
+        return not self._long_seconds or statistics.median(self._long_seconds) > _SHORT
 
     def _dispatch(self) -> None:
         while (engine := self._free_engine()) is not None:
@@ -238,8 +268,8 @@ class Worker:
         # Guesses and partial texts may share a batch; the first job is the most urgent one.
         self._on_decoded(batch[0].kind, seconds)
         # The segments of a dictation take longer and say nothing about commands.
-        if max(job.seconds for job in batch) <= LONGEST_COMMAND:
-            self._decode_seconds.append(seconds)
+        short = max(job.seconds for job in batch) <= LONGEST_COMMAND
+        (self._decode_seconds if short else self._long_seconds).append(seconds)
         self._model.use()
         self._dispatch()
 

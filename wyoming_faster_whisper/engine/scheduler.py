@@ -1,12 +1,13 @@
 """Scheduling policy: the jobs that the model decodes next. Pure.
 
 Commands go before background jobs, which are files and dictations. A part of a long recording has
-up to 28 s of audio, and a decode that has begun cannot be stopped. So an engine with several
+up to 28 s of audio, and a decode that has begun cannot be stopped. So from the moment at which
+somebody begins to speak, and for some time after the last command, an engine with several
 decoders keeps one free of long jobs, even while no command waits: otherwise the next command
-would wait for a whole segment, which takes longer than the command itself. Four files at once
-were no slower with one of two decoders (4.9 s of audio per second) than with both (4.5,
-docs/performance-notes.md). A file as short as a command may use that decoder, alone. An engine
-with a single decoder gets background jobs one at a time, so that a command waits for at most one.
+would wait for a whole segment, which takes longer than the command itself. While nobody speaks, a
+single long job may use that decoder too, if it is done before somebody who begins to speak is. A
+file as short as a command may use it at any time, alone. An engine with a single decoder gets
+background jobs one at a time, so that a command waits for at most one.
 
 Owners share the model equally, by seconds of audio, however many recordings each of them sends
 (start-time fair queueing: Goyal, Vin and Cheng, 1996).
@@ -40,13 +41,16 @@ class Decoders:
     max_batch: int = 1  # jobs per batch
     long: int = 0  # batches of long jobs that are being decoded
     last_background: float = float("-inf")  # time at which the last background job began
+    reserved: bool = True  # a decoder is kept free of long jobs, because a command may come
 
     @property
     def most_long(self) -> int:
         """Maximum number of long jobs in the next batch; 0 = none may begin."""
         if self.parallel == 1:
             return 1
-        return self.max_batch if self.long < self.parallel - 1 else 0
+        if self.long < self.parallel - 1:
+            return self.max_batch
+        return 0 if self.reserved else 1
 
     def most_with(self, job: Job) -> int:
         """Return the maximum number of jobs in a batch with this one."""

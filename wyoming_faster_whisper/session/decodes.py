@@ -3,7 +3,8 @@
 A guess is a speculative decode: it begins in a pause, before the turn is known to be over.
 
 Segments are decoded one at a time, in the order of speech, so that a long dictation does not fill
-the queue. A language that was detected confidently in enough speech is used for the segments
+the queue; those of a file as many as the model decodes at the same time, once the language is
+known. A language that was detected confidently in enough speech is used for the segments
 after it. In the end it is also used for short segments before it, because words such as "Hm" and
 "Okay" occur in every language.
 """
@@ -28,7 +29,7 @@ _LOGGER = logging.getLogger(__name__)
 # and with at least this probability (python -m bench.language_detection tries others).
 _ENOUGH_SPEECH = 1.5  # seconds
 _ENOUGH_PROBABILITY = 0.5
-_FEW = 2  # segments: one is decoded, and another waits to be decoded right after it
+_FEW = 1  # segments that may wait, so that one can be decoded right after the one before
 
 # Seconds of silence after which Home Assistant ends a command. A guess that takes longer to
 # decode is not ready in time.
@@ -163,8 +164,16 @@ class Decodes:
 
     async def few_pending(self) -> None:
         """Wait while more segments than a few have begun and are not decoded."""
-        while len(pending := self._pending) > _FEW:
+        while len(pending := self._pending) > self._abreast + _FEW:
             await asyncio.wait(pending, return_when=asyncio.FIRST_COMPLETED)
+
+    @property
+    def _abreast(self) -> int:
+        """Number of segments that may be decoded at the same time."""
+        if self._kind is not DecodeKind.FILE:
+            return 1
+        known = self._language is not None or self._options().language is not None
+        return self._worker.parallel if known else 1
 
     @property
     def _pending(self) -> list[asyncio.Future[Transcript | None]]:
@@ -344,10 +353,8 @@ class Decodes:
     async def _decode(self, part: _Part) -> Transcript | None:
         text: Transcript | None = None
         try:
-            before = part.previous
-            # A restart of that decode replaces its task.
-            while before is not None and before.task is not None and not before.task.done():
-                await asyncio.wait([before.task])
+            while len(before := self._undone_before(part)) >= self._abreast:
+                await asyncio.wait(before, return_when=asyncio.FIRST_COMPLETED)
             text = await self._submit(part)
             if part.quick and text.provisional and (part.closed or not part.guess):
                 part.quick = False
@@ -362,6 +369,15 @@ class Decodes:
         # Deferred until this task is done, because _commit() reads the task's result.
         asyncio.get_running_loop().call_soon(self._commit)
         return text
+
+    def _undone_before(self, part: _Part) -> list[asyncio.Future[Transcript | None]]:
+        """Return the decodes of the segments before one that are not done."""
+        undone = []
+        while part.previous is not None and not part.previous.committed:
+            part = part.previous
+            if part.task is not None and not part.task.done():
+                undone.append(part.task)
+        return undone
 
     async def _submit(self, part: _Part) -> Transcript:
         segment, options = part.segment, part.options

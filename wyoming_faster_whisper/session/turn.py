@@ -244,6 +244,8 @@ class Turn:
             on_committed=self._partials.commit,
         )
         self._event_loop_lag.start(self)
+        if not self._is_file:
+            shared.worker.command_expected()
 
     @property
     def seconds(self) -> float:
@@ -350,6 +352,8 @@ class Turn:
         """
         self._state = self._state.to(TurnState.CLOSED)
         self._event_loop_lag.stop(self)
+        if not self._is_file:
+            self._shared.worker.command_over()
         self._partials.cancel()
         self._decodes.drop_all()
         if self._classification is not None:

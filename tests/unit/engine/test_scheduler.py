@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Hashable
+from dataclasses import replace
 
 import pytest
 
@@ -171,6 +172,13 @@ def test_long_segments_leave_a_decoder_to_commands(parallel: int, busy: int) -> 
     assert chosen(segment(), decoders=decoders) == []
     assert chosen((0.0, segment()), decoders=decoders, now=99.0) == []
     assert chosen(segment(), command, decoders=decoders) == [command]
+
+
+def test_while_nobody_speaks_one_long_segment_may_use_the_last_decoder() -> None:
+    segments = [segment() for _ in range(3)]
+    quiet = Decoders(2, max_batch=8, long=1, reserved=False)
+    assert chosen(*segments, decoders=quiet) == segments[:1]
+    assert chosen(*segments, decoders=replace(quiet, long=0)) == segments
 
 
 def test_long_segments_use_the_other_decoders_together() -> None:

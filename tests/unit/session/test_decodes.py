@@ -11,7 +11,7 @@ import pytest
 
 from tests.support.manual_worker import ManualWorker, settled
 from wyoming_faster_whisper.audio.recording import Recording
-from wyoming_faster_whisper.engine.protocol import DecodeOptions, Job, Transcript
+from wyoming_faster_whisper.engine.protocol import DecodeKind, DecodeOptions, Job, Transcript
 from wyoming_faster_whisper.errors import EngineError, Hung
 from wyoming_faster_whisper.principal import Principal
 from wyoming_faster_whisper.session.decodes import Decodes
@@ -52,7 +52,13 @@ ONE, TWO, THREE = segment(0), segment(4), segment(8)
 class Client:
     """The decodes of one utterance, and everything that they reported."""
 
-    def __init__(self, tasks: asyncio.TaskGroup, *, score_end: bool = False) -> None:
+    def __init__(
+        self,
+        tasks: asyncio.TaskGroup,
+        *,
+        score_end: bool = False,
+        kind: DecodeKind = DecodeKind.FINAL,
+    ) -> None:
         self.worker = ManualWorker()
         self.recording = Recording()
         self.recording.append(tone(12.0))
@@ -70,6 +76,7 @@ class Client:
             committed=lambda one: self.sent.get(one, ("", None)),
             score_end=lambda: score_end,
             principal=Principal("192.168.1.10", "kitchen"),
+            kind=kind,
         )
         self._tasks = tasks
 
@@ -92,9 +99,11 @@ class Client:
 
 
 @asynccontextmanager
-async def client(*, score_end: bool = False) -> AsyncIterator[Client]:
+async def client(
+    *, score_end: bool = False, kind: DecodeKind = DecodeKind.FINAL
+) -> AsyncIterator[Client]:
     async with asyncio.TaskGroup() as tasks:
-        connected = Client(tasks, score_end=score_end)
+        connected = Client(tasks, score_end=score_end, kind=kind)
         yield connected
         connected.decodes.drop_all()
 
@@ -590,3 +599,46 @@ async def test_it_is_behind_while_more_than_two_segments_are_not_decoded() -> No
         assert not waiting.done()
         await one.worker.answer("first")
         await asyncio.wait_for(waiting, 5)
+
+
+# Files.
+
+
+async def test_as_many_segments_of_a_file_are_decoded_at_once_as_there_are_decoders() -> None:
+    async with client(kind=DecodeKind.FILE) as one:
+        one.options, one.worker.decoders = GERMAN, 2
+        await one.begin(ONE, TWO, THREE)
+        assert [job.earlier_seconds for job in one.jobs] == [0.0, 0.0]
+        await one.worker.answer("first")
+        assert len(one.jobs) == 3
+        assert {job.kind for job in one.jobs} == {DecodeKind.FILE}
+
+
+async def test_a_text_that_is_early_is_committed_in_the_order_of_speech() -> None:
+    async with client(kind=DecodeKind.FILE) as one:
+        one.options, one.worker.decoders = GERMAN, 2
+        await one.begin(ONE, TWO)
+        second, first = one.worker.opened[1], one.worker.opened[0]
+        second.set_result(Transcript("second", "de"))
+        await settled()
+        one.decodes.close(TWO)
+        assert one.committed == []
+        first.set_result(Transcript("first", "de"))
+        await settled()
+        assert one.committed == ["first", "second"]
+
+
+async def test_segments_of_a_file_wait_until_its_language_is_known() -> None:
+    async with client(kind=DecodeKind.FILE) as one:
+        one.worker.decoders = 2
+        await one.begin(ONE, TWO, THREE)
+        assert len(one.jobs) == 1
+        await one.worker.answer(in_language("eins", "de"))
+        assert [job.options.language for job in one.jobs] == [None, "de", "de"]
+
+
+async def test_segments_of_a_dictation_are_decoded_one_at_a_time_by_any_model() -> None:
+    async with client() as one:
+        one.options, one.worker.decoders = GERMAN, 4
+        await one.begin(ONE, TWO)
+        assert len(one.jobs) == 1

@@ -2,17 +2,22 @@
 
 from __future__ import annotations
 
+import asyncio
+from dataclasses import dataclass
+from itertools import repeat
 from typing import Any
 
 import pytest
 
 from tests.support.virtual_time import House, Said, joined, run
+from tests.unit.session.test_memory import send
 from wyoming_faster_whisper.audio.pcm import Samples
 from wyoming_faster_whisper.engine.protocol import DecodeKind, Job
 from wyoming_faster_whisper.session.events import PartialText
-from wyoming_faster_whisper.testing import silence, tone
+from wyoming_faster_whisper.testing import pcm16, silence, tone
 
 SENTENCES = joined(*[joined(tone(3.0), silence(0.6))] * 50, tone(2.0), silence(0.1))
+SEGMENT = joined(tone(20.0), silence(0.7))
 UPLOAD = 8_192  # bytes per chunk
 
 
@@ -27,6 +32,54 @@ def transcribed(
             return await house.listen(samples, chunk=UPLOAD, pace=pace), house.engine.decoded
 
     return run(go())
+
+
+@dataclass(frozen=True, slots=True)
+class Beside:
+    """A file and the commands beside it, on two decoders."""
+
+    file: float  # seconds from the first block of the file to its answer
+    commands: list[float]  # seconds from the end of each command to its answer
+
+
+def beside(*begins: float, long: float = 1.0, segments: int = 40) -> Beside:
+    """Send a file, and commands in real time.
+
+    Args:
+        begins: seconds at which the commands begin.
+        long: seconds that the decode of a long segment takes; a command takes 0.2 s.
+    """
+
+    async def go() -> Beside:
+        house = House(lambda job: long if job.long else 0.2, guess_after=0.13)
+        house.engine.parallel = 2
+        data, command = pcm16(SEGMENT), joined(tone(1.5), silence(0.7))
+        async with house, asyncio.TaskGroup() as tasks:
+            file = tasks.create_task(
+                send(house, repeat(data, segments), kind=DecodeKind.FILE, max_seconds=1e6)
+            )
+            said = [tasks.create_task(house.listen(command, begin=begin)) for begin in begins]
+        ends = [task.result().answers[0][0] for task in (file, *said)]
+        waits = [end - begin - 2.2 for end, begin in zip(ends[1:], begins, strict=True)]
+        return Beside(ends[0], waits)
+
+    return run(go())
+
+
+def test_a_file_uses_all_decoders_while_nobody_speaks() -> None:
+    assert beside().file < 22.0  # 40 segments, 1 s each
+
+
+def test_a_decoder_is_free_when_a_speaker_has_spoken_and_for_a_minute_afterwards() -> None:
+    heard = beside(5.1, 9.3, 12.7)
+    assert max(heard.commands) < 0.21
+    assert heard.file > 34.0  # from the first command on one decoder decodes the file
+
+
+def test_a_model_that_is_slow_keeps_a_decoder_free_before_anybody_speaks() -> None:
+    heard = beside(4.0, long=6.0, segments=5)
+    assert max(heard.commands) < 0.21
+    assert heard.file > 29.0
 
 
 def times(said: Said) -> list[tuple[float, float]]:
