@@ -330,7 +330,7 @@ async def test_a_wrong_form_is_the_fault_of_the_client(
         reply = await post(target, PATH, body)
         assert (case, reply.status) == (case, 400)
         assert reply.error["type"] == "invalid_request_error"
-    assert "requests refused: 1; 127.0.0.1: " in warnings(caplog)[0]
+    assert "requests refused: 1; 127.0.0.1:" in warnings(caplog)[0]
     assert not [one for one in caplog.records if one.name.startswith("python_multipart")]
 
 
