@@ -83,14 +83,14 @@ async def test_a_client_outside_the_allowed_networks_is_dropped_without_an_answe
     assert f"{address} is not in a network of --allow" in line
 
 
-@pytest.mark.parametrize("endpoint", ["web", "metrics"])
+@pytest.mark.parametrize("endpoint", ["http", "metrics"])
 async def test_a_client_outside_the_allowed_networks_gets_no_http_answer(
     serve: Serve, caplog: pytest.LogCaptureFixture, endpoint: str
 ) -> None:
     own = await asyncio.to_thread(own_address)
     options: dict[str, Any] = {f"{endpoint}_port": 0, f"{endpoint}_host": "0.0.0.0"}
-    server = await serve(allow="203.0.113.0/24", **options)
-    url = server.service.http_url if endpoint == "web" else server.service.metrics_url
+    server = await serve(allow="203.0.113.0/24", http_open=True, **options)
+    url = server.service.http_url if endpoint == "http" else server.service.metrics_url
     port = urlsplit(str(url)).port
     for host, answered in (("127.0.0.1", True), (own, False)):
         async with peer(f"tcp://{host}:{port}") as client:
