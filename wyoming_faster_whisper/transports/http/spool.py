@@ -36,7 +36,7 @@ class Spool(AbstractContextManager["Spool"]):
         self.size = 0  # bytes that have arrived
         self.position = 0  # of the last read, by any reader
         self._folder = folder
-        # Guards the state, and wakes readers. It is never held for long: flushing does without it.
+        # Guards the state, and wakes readers. Flushing does without it, so waits are short.
         self._changed = threading.Condition()
         self._memory = bytearray()  # the last bytes
         self._on_disk = 0  # bytes before them, in the file
