@@ -22,7 +22,7 @@ from tests.support.web import address
 from wyoming_faster_whisper.config.load import read_settings
 from wyoming_faster_whisper.models.languages import MULTILINGUAL_V3, normalise
 from wyoming_faster_whisper.testing import FakeEngine, pcm16, silence, tone
-from wyoming_faster_whisper.transports.http.form import ResponseFormat, TranscriptionForm
+from wyoming_faster_whisper.transports.http.files.form import ResponseFormat, TranscriptionForm
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 

@@ -16,7 +16,7 @@ from tests.support.serving import Server, peer, until
 from tests.support.web import address
 from wyoming_faster_whisper.engine.protocol import Job
 from wyoming_faster_whisper.testing import FakeEngine, silence, tone
-from wyoming_faster_whisper.transports.http.jobs import Jobs
+from wyoming_faster_whisper.transports.http.jobs.jobs import Jobs
 
 from .conftest import Serve
 

@@ -28,7 +28,7 @@ from wyoming_faster_whisper.audio.pcm import Samples
 from wyoming_faster_whisper.engine.protocol import Job
 from wyoming_faster_whisper.errors import EngineError
 from wyoming_faster_whisper.testing import FakeEngine, silence, tone
-from wyoming_faster_whisper.transports.http.realtime_client import RealtimeLimits
+from wyoming_faster_whisper.transports.http.realtime.client import RealtimeLimits
 
 from .conftest import Serve
 

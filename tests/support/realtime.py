@@ -22,8 +22,8 @@ from wyoming_faster_whisper.principal import Principal
 from wyoming_faster_whisper.session.session import SessionContext
 from wyoming_faster_whisper.testing import pcm16
 from wyoming_faster_whisper.transports.http.api_errors import ApiError
-from wyoming_faster_whisper.transports.http.realtime import Realtime
-from wyoming_faster_whisper.transports.http.realtime_client import RealtimeLimits
+from wyoming_faster_whisper.transports.http.realtime.client import RealtimeLimits
+from wyoming_faster_whisper.transports.http.realtime.routes import Realtime
 from wyoming_faster_whisper.transports.http.server import HttpServer
 
 from .serving import DEADLINE, Server

@@ -14,7 +14,7 @@ from wyoming.error import Error
 
 from wyoming_faster_whisper.audio.pcm import Samples
 from wyoming_faster_whisper.testing import pcm16
-from wyoming_faster_whisper.transports.http.realtime_client import RealtimeLimits
+from wyoming_faster_whisper.transports.http.realtime.client import RealtimeLimits
 
 from .realtime import TRANSCRIPTION, RealtimeServer, Talker, talker
 from .serving import DEADLINE, PCM, Peer, Server, chunks, frames, peer

@@ -10,13 +10,13 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from wyoming_faster_whisper.transports.http.form import (
+from wyoming_faster_whisper.transports.http.files.form import (
     Granularity,
     ResponseFormat,
     ServerVad,
     TranscriptionForm,
 )
-from wyoming_faster_whisper.transports.http.multipart import FileStart
+from wyoming_faster_whisper.transports.http.files.multipart import FileStart
 
 BOTH = frozenset(Granularity)
 WORDS = frozenset({Granularity.WORD})

@@ -135,20 +135,20 @@ PURE = [
     "transports.auth.token_header",
     "transports.http.access",
     "transports.http.api_errors",
-    "transports.http.form",
-    "transports.http.form_fields",
-    "transports.http.formats",
-    "transports.http.message_rate",
-    "transports.http.multipart",
+    "transports.http.files.form",
+    "transports.http.files.form_fields",
+    "transports.http.files.formats",
+    "transports.http.files.multipart",
+    "transports.http.jobs.prefer",
+    "transports.http.jobs.webhook_urls",
     "transports.http.origin_check",
-    "transports.http.prefer",
     "transports.http.presented_key",
-    "transports.http.realtime_events",
-    "transports.http.realtime_items",
-    "transports.http.realtime_protocol",
-    "transports.http.realtime_session",
-    "transports.http.realtime_update",
-    "transports.http.webhook_urls",
+    "transports.http.realtime.items",
+    "transports.http.realtime.message_rate",
+    "transports.http.realtime.protocol",
+    "transports.http.realtime.server_events",
+    "transports.http.realtime.session",
+    "transports.http.realtime.update",
     "transports.wyoming.framing",
 ]
 MODEL = {"faster_whisper", "ctranslate2"}  # imported by engine/whisper/ctranslate2.py only
@@ -262,7 +262,7 @@ def test_only_what_is_stored_or_sent_has_times_of_the_wall_clock() -> None:
     """All other code uses monotonic clocks, so setting the clock does not affect timeouts."""
     wall = re.compile(r"\btime\.time\b|datetime\.(now|today)|\butcnow\(")
     readers = {module for module, path in FILES.items() if wall.search(path.read_text())}
-    http = {"api_server", "realtime_client", "secret_requests"}
+    http = {"api_server", "realtime.client", "realtime.secret_requests"}
     stored = {"models.measurements", "app.http_servers"}
     assert readers == stored | {f"transports.http.{each}" for each in http}
 

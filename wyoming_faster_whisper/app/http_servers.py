@@ -30,8 +30,8 @@ _LOGGER = logging.getLogger(__name__)
 
 if TYPE_CHECKING:
     from ..transports.http.api_server import ApiServer
+    from ..transports.http.jobs.webhooks import Webhooks
     from ..transports.http.server import HttpServer
-    from ..transports.http.webhooks import Webhooks
     from .metrics import Metrics
 
 
@@ -63,9 +63,9 @@ def make_http(
     """
     try:
         from ..transports.http.api_server import ApiServer, ApiSettings
-        from ..transports.http.job_limits import JobLimits
+        from ..transports.http.files.upload import UploadLimits
+        from ..transports.http.jobs.limits import JobLimits
         from ..transports.http.page import ServerDescription
-        from ..transports.http.upload import UploadLimits
 
         webhooks = _webhooks(settings)
     except ImportError as error:
@@ -116,7 +116,7 @@ def make_http(
 def _webhooks(settings: Settings) -> Webhooks | None:
     if not settings.webhook_url:
         return None
-    from ..transports.http.webhooks import Webhooks
+    from ..transports.http.jobs.webhooks import Webhooks
 
     assert settings.webhook_secret is not None
     return Webhooks(settings.webhook_url, settings.webhook_secret, now=time.time)

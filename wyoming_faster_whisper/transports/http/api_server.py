@@ -21,27 +21,27 @@ from ..lifecycle import ClientLimits
 from . import asr, openai
 from .app import build_app
 from .authentication import Authentication
-from .background import Background
 from .catalogue import Catalogue
 from .credentials import known_already
-from .formats import render
-from .job_limits import JobLimits
-from .job_routes import job_routes
-from .jobs import Jobs
+from .files.formats import render
+from .files.transcriber import FileTranscriber
+from .files.upload import UploadLimits
+from .jobs.background import Background
+from .jobs.jobs import Jobs
+from .jobs.limits import JobLimits
+from .jobs.routes import job_routes
 from .origin_check import OriginCheck
 from .page import ServerDescription, page_routes
 from .protocol import ConnectionRules
-from .realtime import Realtime
+from .realtime.routes import Realtime
 from .refusals import RefusalLog
 from .request_log import RequestLog
 from .server import HttpServer
-from .transcriber import FileTranscriber
 from .transcriptions import FilesInFlight, Rules, Transcriptions, seconds_until_free
-from .upload import UploadLimits
 from .websocket import SpeechSockets
 
 if TYPE_CHECKING:
-    from .webhooks import Webhooks  # it imports an HTTP client
+    from .jobs.webhooks import Webhooks  # it imports an HTTP client
 
 _WEBHOOK_SECONDS = 2.0  # for the webhooks of the last jobs, while the last responses end
 

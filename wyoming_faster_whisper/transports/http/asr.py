@@ -17,7 +17,7 @@ from ... import __version__
 from ...audio.pcm import PcmFormat
 from ...models.languages import NAMES
 from ...session.events import Answer
-from .form import TranscriptionForm
+from .files.form import TranscriptionForm
 from .openai import TRANSCRIPT, answers
 from .replies import Served
 from .transcriptions import Render, Route, Transcriptions

@@ -15,8 +15,8 @@ from ..auth.grant import Grant
 from ..auth.refusal import Reason, Refused
 from .access import is_open, needed_scope
 from .api_errors import ApiError
-from .client_secrets import PREFIX
 from .presented_key import presented_key
+from .realtime.client_secrets import PREFIX
 from .refusals import RefusalLog, api_error
 from .replies import refuse_socket, send_error
 

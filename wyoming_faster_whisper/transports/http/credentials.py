@@ -7,7 +7,7 @@ from collections.abc import Awaitable, Callable, Sequence
 from starlette.requests import HTTPConnection
 
 from ...principal import Principal
-from .requests import principal_of
+from .files.requests import principal_of
 
 Authenticate = Callable[[HTTPConnection, str | None], Awaitable[Principal]]
 """Returns the client of a connection, given the key that it sent; raises ApiError 401 or 403."""

@@ -9,8 +9,8 @@ from fastapi import APIRouter
 from starlette.responses import JSONResponse, Response
 
 from .catalogue import Catalogue
-from .form import Task
-from .job_routes import JOB
+from .files.form import Task
+from .jobs.routes import JOB
 from .replies import Served
 from .transcriptions import Route, Transcriptions
 

@@ -12,9 +12,9 @@ from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
 
 from ...session.events import Answer
-from . import formats
 from .api_errors import ApiError, error_body, error_headers
-from .form import TranscriptionForm
+from .files import formats
+from .files.form import TranscriptionForm
 
 _PING_SECONDS = 10.0  # between comments that keep proxies from closing a silent connection
 

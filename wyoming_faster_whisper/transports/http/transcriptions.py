@@ -31,17 +31,17 @@ from ...principal import Principal
 from ...session.events import Answer
 from ...session.request import Request
 from .api_errors import ApiError
-from .background import Background
 from .catalogue import Catalogue
-from .form import Task, TranscriptionForm, parse_form
-from .formats import render
-from .job import Content, Work
-from .prefer import Prefer, parse_prefer
+from .files.form import Task, TranscriptionForm, parse_form
+from .files.formats import render
+from .files.requests import api_error, principal_of, raw_format, request_of
+from .files.transcriber import FileTranscriber, Source
+from .files.upload import Disconnected, Upload, UploadLimits
+from .jobs.background import Background
+from .jobs.job import Content, Work
+from .jobs.prefer import Prefer, parse_prefer
 from .replies import EventStream, send_body, send_error
 from .request_log import RequestLog
-from .requests import api_error, principal_of, raw_format, request_of
-from .transcriber import FileTranscriber, Source
-from .upload import Disconnected, Upload, UploadLimits
 
 Render = Callable[[Answer, TranscriptionForm], tuple[bytes, str]]
 """Returns the body for an answer, and its content type."""

@@ -1,0 +1,1 @@
+"""Files: from the bytes of an upload to the body of the answer."""

@@ -1,0 +1,1 @@
+"""Background jobs, and webhooks that tell of their end."""

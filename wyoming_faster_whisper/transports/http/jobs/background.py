@@ -1,0 +1,105 @@
+"""Answers requests in the background: with a job, or with its answer if that comes soon."""
+
+from __future__ import annotations
+
+from functools import partial
+from typing import TYPE_CHECKING
+
+from starlette.types import Send
+
+from ....principal import Principal
+from ..api_errors import ApiError
+from ..files.form import TranscriptionForm
+from ..replies import send_body
+from .job import JSON, Job, JobStatus, Work
+from .jobs import Jobs
+from .prefer import Prefer
+
+if TYPE_CHECKING:
+    from .webhooks import Webhooks  # imports an HTTP client
+
+LONGEST_WAIT = 60.0
+"""Seconds for which a request may wait for a job. Many proxies end a request soon after."""
+
+PATH = "/v1/audio/transcriptions"
+"""Path below which jobs are found, those of translations as well."""
+
+
+class Background:
+    """Serves requests in the background. Lives on the event loop.
+
+    Args:
+        jobs: the jobs of all clients.
+        webhooks: tells other servers that a job has ended; None = it is not configured.
+    """
+
+    def __init__(self, jobs: Jobs, webhooks: Webhooks | None) -> None:
+        self._jobs = jobs
+        self._webhooks = webhooks
+
+    def takes(self, form: TranscriptionForm, prefer: Prefer, principal: Principal) -> bool:
+        """Return whether a request is to be answered in the background.
+
+        A preference does not count if the form asks for a stream.
+
+        Raises:
+            ApiError: it is, but it cannot be.
+        """
+        if not form.background and (form.stream or not prefer.respond_async):
+            if form.webhook_url is not None:
+                raise ApiError(
+                    400, "webhook_url is for background=true only", param="webhook_url"
+                )
+            return False
+        if form.webhook_url is not None:
+            if self._webhooks is None:
+                raise ApiError(
+                    400,
+                    "this server sends no webhooks; see --webhook-url",
+                    param="webhook_url",
+                )
+            self._webhooks.check(form.webhook_url)
+        self._jobs.check_room(principal)
+        return True
+
+    async def answer(
+        self,
+        work: Work,
+        webhook_url: str | None,
+        prefer: Prefer,
+        principal: Principal,
+        send: Send,
+    ) -> None:
+        """Make a job, and send it: or its answer, if that comes while the client waits for it.
+
+        The job keeps the upload, whatever happens. Until it has been sent to the client, it is
+        cancelled if the client leaves.
+
+        Raises:
+            ApiError: there is no room for the job, or it failed while the client waited.
+        """
+        job = self._jobs.add(principal, work)
+        sent = False
+        try:
+            if prefer.wait:
+                await job.wait(min(prefer.wait, LONGEST_WAIT))
+                if job.error is not None:
+                    raise job.error
+                if job.content is not None:
+                    await send_body(send, job.content.body, job.content.type)
+                    return
+            headers = {"location": f"{PATH}/{job.id}"}
+            if prefer.respond_async:
+                headers["preference-applied"] = "respond-async"
+            await send_body(send, job.body(), JSON, 202, headers)
+            sent = True
+        finally:
+            if not sent:
+                self._jobs.delete(job)
+        if webhook_url is not None:
+            job.when_ended(partial(self._notify, webhook_url))
+
+    def _notify(self, url: str, job: Job) -> None:
+        assert self._webhooks is not None
+        if job.status is not JobStatus.CANCELLED:
+            self._webhooks.notify(url, f"transcription.{job.status}", job.id)

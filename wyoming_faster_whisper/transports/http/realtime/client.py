@@ -1,0 +1,340 @@
+"""One client of the realtime protocol: its messages ↔ a continuous session."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import json
+import logging
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+
+from starlette.websockets import WebSocket, WebSocketDisconnect
+
+from ....engine.recognizer import ServedModel
+from ....errors import (
+    AudioError,
+    Busy,
+    NotAuthenticated,
+    ProtocolError,
+    ServerError,
+    TooSlow,
+    printable,
+)
+from ....principal import Principal
+from ....session.events import Event
+from ....session.session import Session, SessionContext
+from ...lifecycle import ClientLifecycle, ClientLimits
+from ..api_errors import ApiError
+from . import protocol
+from . import server_events as messages
+from .inbox import Inbox
+from .items import Items
+from .message_rate import MessageRate
+from .protocol import Message, RealtimeError, SessionExpired
+from .server_events import ServerEvent
+from .session import RealtimeSession
+from .update import updated
+
+_LOGGER = logging.getLogger(__name__)
+
+_TIME_SLICE = 0.003  # seconds of work for one client before others get their turn
+_LONGEST_REASON = 120  # bytes; the WebSocket protocol allows 123
+
+# Close codes of RFC 6455 and of the IANA registry.
+_NORMAL = 1000
+_GOING_AWAY = 1001
+_POLICY = 1008
+_INTERNAL = 1011
+_TRY_LATER = 1013
+_UNAUTHENTICATED = 4001  # private use
+
+
+@dataclass(frozen=True, slots=True)
+class RealtimeLimits:
+    """Limits of one realtime client, beside ClientLimits."""
+
+    session: float = 3600.0  # seconds after which a session ends, as at OpenAI
+    read_ahead: int = 16 * 1024 * 1024  # bytes of audio that may wait for the model: 5 minutes
+    messages: float = 1000.0  # messages per second that are read on average
+    burst: int = 2000  # messages that may come at once
+
+
+@dataclass(frozen=True, slots=True)
+class Opening:
+    """What a client is known by when its WebSocket opens."""
+
+    principal: Principal
+    session: RealtimeSession  # as the client secret or the model in the URL set it
+    beta: bool  # it uses the names of the beta
+
+
+class RealtimeClient(ClientLifecycle):
+    """One client, from its first message to its last. Lives on the event loop.
+
+    Args:
+        websocket: not accepted yet.
+        opening: who the client is.
+        context: what all sessions share.
+        limits: time limits. While no utterance is being sent, only that of the session counts.
+        own_limits: further limits.
+        resolve: returns the model that a name stands for; raises ApiError.
+    """
+
+    def __init__(
+        self,
+        websocket: WebSocket,
+        opening: Opening,
+        context: SessionContext,
+        limits: ClientLimits,
+        own_limits: RealtimeLimits,
+        *,
+        resolve: Callable[[str], ServedModel],
+    ) -> None:
+        super().__init__(
+            context,
+            replace(
+                limits,
+                first_event=own_limits.session,
+                between_utterances=own_limits.session,
+            ),
+            opening.principal,
+            disconnect_error=WebSocketDisconnect,
+        )
+        self._websocket = websocket
+        self._own_limits = own_limits
+        self._resolve = resolve
+        self._id = protocol.new_id("sess")
+        self._settings = opening.session
+        self._beta = opening.beta
+        expiry = time.time() + own_limits.session
+        until = opening.principal.until  # of its token, at which authentication.py ends it
+        self._expires_at = int(expiry if until is None else min(expiry, until))
+        self._inbox = Inbox(context.memory, own_limits.read_ahead)
+        self._items = Items()
+        self._warned_of_error = False
+
+    @property
+    def busy(self) -> bool:
+        return super().busy or self._inbox.busy
+
+    async def refuse(self, error: ServerError) -> None:
+        """Accept the WebSocket only to send the reason for the refusal, then close it."""
+        _LOGGER.warning("%s: %s", self.principal.name, error)
+        await self._accept()
+        await self._report(error)
+
+    async def run(self) -> None:
+        """Serve the client until it disconnects or an error ends the connection.
+
+        Raises only CancelledError.
+        """
+        await self._accept()
+        # "auto" decodes partial text only while the model is idle.
+        partials = "auto" if self._context.partials == "off" else None
+        await self._serve(partials=partials, continuous=True)
+
+    async def _accept(self) -> None:
+        offered = self._websocket.scope.get("subprotocols", ())
+        # A browser that offered protocols closes the connection if none is chosen.
+        await self._websocket.accept("realtime" if "realtime" in offered else None)
+
+    async def _receive(self, session: Session) -> None:
+        session.request(self._settings.request(self._resolve(self._settings.model or "")))
+        await self._tell_session("transcription_session" if self._beta else "session", "created")
+        expiry = asyncio.timeout(self._own_limits.session)
+        try:
+            async with expiry, asyncio.TaskGroup() as tasks:
+                working = tasks.create_task(self._work(session))
+                await self._read()
+                working.cancel()
+        except TimeoutError:
+            if not expiry.expired():
+                raise
+            raise SessionExpired(
+                f"the session has reached its maximum of {self._own_limits.session:g} s"
+            ) from None
+        finally:
+            self._inbox.close()
+        session.abort()
+        await session.answered()
+        await self._close(_GOING_AWAY, "the server closes the connection")
+
+    async def _read(self) -> None:
+        """Pass the client's messages to the inbox, until the client leaves."""
+        loop, time_slice = asyncio.get_running_loop(), TimeSlice()
+        rate = MessageRate(self._own_limits.messages, self._own_limits.burst)
+        while (text := await self._next_text()) is not None:
+            self._event_received()
+            try:
+                message = protocol.read_message(text)
+                if message.type == protocol.APPEND:
+                    message = await self._with_audio(message)
+                await self._inbox.put(message)
+            except RealtimeError as error:
+                await self._reject(error)
+            if delay := rate.delay(loop.time()):
+                await asyncio.sleep(delay)
+            await time_slice.yield_if_over()
+
+    async def _next_text(self) -> str | None:
+        """Return the next message; None if the client has left or the server drains it.
+
+        Raises:
+            TooSlow: no message arrived in time.
+        """
+        while True:
+            try:
+                message = await self._read_event(self._websocket.receive)
+            except TooSlow:
+                if self._inbox.busy:
+                    continue  # the session has not even taken what the client sent before
+                raise
+            if message is None and self.busy:
+                continue  # it drains, but not before it has answered
+            if message is None or message["type"] == "websocket.disconnect":
+                return None
+            text = message.get("text")
+            # Reported like other text that is not JSON.
+            return text if text is not None else f"{len(message['bytes'])} bytes"
+
+    async def _with_audio(self, message: Message) -> Message:
+        audio = bytearray()
+        for piece in protocol.decode_audio(message):
+            if audio:
+                await asyncio.sleep(0)
+            audio += piece
+        return protocol.with_audio(message, bytes(audio))
+
+    async def _work(self, session: Session) -> None:
+        """Pass the messages of the inbox to the session, as fast as it takes them."""
+        time_slice = TimeSlice()
+        while True:
+            await time_slice.yield_if_over()
+            message = await self._inbox.take()
+            try:
+                await self._take(message, session)
+            except RealtimeError as error:
+                error.event_id = message.event_id
+                await self._reject(error)
+            self._inbox.taken()
+            if not self._inbox.busy:
+                self._all_taken(session)
+
+    def _all_taken(self, session: Session) -> None:
+        """Set the timeout of the current read, which began before the session's state changed."""
+        if session.listening:
+            self._reschedule(self._limits.inside_utterance)
+        elif not self.busy:  # else _answer_sent() sets it
+            self._reschedule(0 if self._draining else self._limits.between_utterances)
+
+    async def _take(self, message: Message, session: Session) -> None:
+        match message.type:
+            case protocol.APPEND:
+                used = self._settings.format
+                await session.audio(used.pcm, used.decode(message.audio))
+            case protocol.COMMIT:
+                await self._commit(session)
+            case protocol.CLEAR:
+                session.clear()
+                await self._send(messages.cleared())
+            case kind:
+                await self._update(message, protocol.UPDATES[kind], session)
+
+    async def _commit(self, session: Session) -> None:
+        await session.settled()
+        # Rounded: the seconds of the stream are a sum of many.
+        if round(session.buffered, 4) < protocol.LEAST_AUDIO:
+            raise RealtimeError(
+                f"buffer too small: {1000 * session.buffered:.0f} ms of audio; "
+                f"a commit needs at least {1000 * protocol.LEAST_AUDIO:.0f} ms",
+                code="input_audio_buffer_commit_empty",
+            )
+        await session.stop()
+
+    async def _update(self, message: Message, kind: str, session: Session) -> None:
+        settings = updated(self._settings, message.body.get("session"))
+        try:
+            model = self._resolve(settings.model or "")
+        except ApiError as error:
+            raise RealtimeError(
+                str(error),
+                code=error.code or "model_not_found",
+                param="session.audio.input.transcription.model",
+            ) from None
+        session.request(settings.request(model))
+        self._settings = settings
+        self._beta = self._beta or kind != "session"
+        await self._tell_session(kind, "updated")
+
+    async def _tell_session(self, kind: str, what: str) -> None:
+        beta = kind != "session" or self._beta
+        about = {
+            "id": self._id,
+            "object": "realtime.transcription_session",
+            "expires_at": self._expires_at,
+            **(self._settings.beta_body() if beta else self._settings.body()),
+        }
+        await self._send(messages.session_event(f"{kind}.{what}", about))
+
+    async def _send_event(self, event: Event) -> None:
+        for told in self._items.events(event, self._settings, beta=self._beta):
+            await self._send(told)
+
+    async def _reject(self, error: RealtimeError) -> None:
+        """Report an error of the client; the connection stays."""
+        level = logging.DEBUG if self._warned_of_error else logging.WARNING
+        self._warned_of_error = True
+        _LOGGER.log(level, "%s: %s", self.principal.name, printable(error, 200))
+        self._context.count_error(ProtocolError.code)
+        await self._send(messages.error_event(error))
+
+    async def _send(self, event: ServerEvent) -> None:
+        """Send an event.
+
+        Raises:
+            TooSlow: the client does not read.
+        """
+        try:
+            async with asyncio.timeout(self._limits.write):
+                await self._websocket.send_text(json.dumps(event, separators=(",", ":")))
+        except TimeoutError:
+            raise TooSlow(
+                f"the client did not read for {self._limits.write:g} s; closing the connection"
+            ) from None
+
+    async def _close_with(self, error: ServerError) -> None:
+        with contextlib.suppress(WebSocketDisconnect, RuntimeError, TooSlow):
+            await self._send(messages.error_event(error))
+        await self._close(_close_code(error), str(error))
+
+    async def _close(self, code: int, reason: str) -> None:
+        # RuntimeError: the WebSocket is already closed.
+        with contextlib.suppress(WebSocketDisconnect, RuntimeError):
+            await self._websocket.close(
+                code, reason.encode()[:_LONGEST_REASON].decode("utf-8", "ignore")
+            )
+
+
+class TimeSlice:
+    """Lets the other tasks run when a task has worked for a while without waiting."""
+
+    def __init__(self) -> None:
+        self._clock = asyncio.get_running_loop().time
+        self._ends = self._clock() + _TIME_SLICE
+
+    async def yield_if_over(self) -> None:
+        if self._clock() >= self._ends:
+            await asyncio.sleep(0)
+            self._ends = self._clock() + _TIME_SLICE
+
+
+def _close_code(error: ServerError) -> int:
+    if isinstance(error, SessionExpired):
+        return _NORMAL
+    if isinstance(error, Busy):
+        return _TRY_LATER
+    if isinstance(error, NotAuthenticated):
+        return _UNAUTHENTICATED
+    return _POLICY if isinstance(error, ProtocolError | AudioError | TooSlow) else _INTERNAL

@@ -1,0 +1,189 @@
+"""Real-time transcription over WebSocket, and the client secrets for it: OpenAI's realtime API.
+
+Routes, relative to the prefix of the API:
+
+    WS   /realtime
+    POST /realtime/client_secrets
+    POST /realtime/transcription_sessions, /realtime/sessions     names of the beta
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Awaitable, Callable
+from dataclasses import replace
+from typing import Any
+
+from starlette.routing import BaseRoute, Route, WebSocketRoute
+from starlette.types import Receive, Scope, Send
+from starlette.websockets import WebSocket
+
+from ....engine.recognizer import ServedModel
+from ....errors import Busy, ServerError
+from ....principal import Principal
+from ....session.session import SessionContext
+from ...admission import Admission
+from ...lifecycle import ClientLimits, drain_all
+from ...rejections import Rejections
+from ..api_errors import ApiError
+from ..credentials import Authenticate, key_of
+from ..files.form import ServerVad
+from ..replies import refuse_socket
+from .client import Opening, RealtimeClient, RealtimeLimits
+from .client_secrets import PREFIX, ClientSecrets
+from .secret_requests import SecretRequests
+from .session import RealtimeSession
+from .update import updated
+
+_LOGGER = logging.getLogger(__name__)
+
+_BETA_PROTOCOL = "openai-beta.realtime-v1"
+_BETA_HEADER = "realtime=v1"
+
+
+class Realtime:
+    """Serves the realtime API. Lives on the event loop.
+
+    Args:
+        context: what all sessions share.
+        limits: time limits for each client.
+        admission: admission control. Realtime clients are counted separately from others.
+        authenticate: see Authenticate. It is not asked about client secrets.
+        resolve: returns the model that a name stands for, "" for the default; raises ApiError.
+        own_limits: further limits for each client.
+    """
+
+    def __init__(
+        self,
+        context: SessionContext,
+        limits: ClientLimits,
+        admission: Admission,
+        *,
+        authenticate: Authenticate,
+        resolve: Callable[[str], ServedModel],
+        own_limits: RealtimeLimits | None = None,
+    ) -> None:
+        self._context = context
+        self._limits = limits
+        self._admission = admission
+        self._authenticate = authenticate
+        self._resolve = resolve
+        self._own_limits = own_limits or RealtimeLimits()
+        self._secrets = ClientSecrets()
+        # The threshold of the server's settings stands where a client gives none.
+        vad = ServerVad(context.rules.threshold, silence_duration_ms=500)
+        self._default = RealtimeSession(vad=vad)
+        self._clients: dict[asyncio.Task[Any], RealtimeClient] = {}
+        self._stopping = False
+        self._rejections: Rejections[str] = Rejections(
+            lambda count, why: _LOGGER.warning("realtime clients rejected: %d; %s", count, why)
+        )
+
+    @property
+    def connections(self) -> int:
+        """Number of open WebSockets."""
+        return len(self._clients)
+
+    def routes(self) -> list[BaseRoute]:
+        """Return the routes, relative to the prefix of the API."""
+        making = SecretRequests(
+            self._secrets,
+            self._default,
+            authenticate=self._authenticate,
+            resolve=self._resolve,
+            session_seconds=self._own_limits.session,
+        )
+        beta = ("/realtime/transcription_sessions", "/realtime/sessions")
+        return [
+            WebSocketRoute("/realtime", _Endpoint(self._serve)),
+            Route("/realtime/client_secrets", making.make, methods=["POST"]),
+            *(Route(path, making.make_beta, methods=["POST"]) for path in beta),
+        ]
+
+    def maker(self, secret: str) -> Principal:
+        """Return the client that has made a client secret.
+
+        Raises:
+            ApiError: 401, the secret is not valid, or no longer.
+        """
+        return self._secrets.read(secret).principal
+
+    async def drain(self, seconds: float) -> None:
+        """Refuse new clients, let running utterances end, then close all WebSockets.
+
+        Args:
+            seconds: time for running utterances to end.
+        """
+        self._stopping = True
+        self._rejections.stop()
+        await drain_all(self._clients, seconds)
+
+    async def _serve(self, websocket: WebSocket, receive: Receive) -> None:
+        """Serve one WebSocket until it ends."""
+        try:
+            opening = await self._open(websocket)
+        except ApiError as error:
+            self._rejections.add(str(error))
+            await refuse_socket(receive, websocket.send, error)
+            return
+        client = RealtimeClient(
+            websocket,
+            opening,
+            self._context,
+            self._limits,
+            self._own_limits,
+            resolve=self._resolve,
+        )
+        try:
+            evicted = self._admit(client)
+        except ServerError as error:
+            await client.refuse(error)
+            return
+        if evicted is not None:
+            evicted.drain()
+        task = asyncio.current_task()
+        assert task is not None
+        self._clients[task] = client
+        try:
+            await client.run()
+        finally:
+            del self._clients[task]
+
+    def _admit(self, client: RealtimeClient) -> RealtimeClient | None:
+        if self._stopping:
+            raise Busy("the server is stopping")
+        return self._admission.admit(client.principal, self._clients.values())
+
+    async def _open(self, websocket: WebSocket) -> Opening:
+        """Find out who opens a WebSocket, and which session it wants.
+
+        Raises:
+            ApiError: the key is not accepted, or the model is not known.
+        """
+        offered = websocket.scope.get("subprotocols", ())
+        key = key_of(websocket, offered)
+        session = self._default
+        if key is not None and key.startswith(PREFIX):
+            secret = self._secrets.read(key)
+            principal, session = secret.principal, updated(session, secret.session)
+        else:
+            principal = await self._authenticate(websocket, key)
+        if model := websocket.query_params.get("model"):
+            self._resolve(model)
+            session = replace(session, model=model)
+        header = websocket.headers.get("openai-beta", "")
+        return Opening(principal, session, _BETA_PROTOCOL in offered or _BETA_HEADER in header)
+
+
+class _Endpoint:
+    """ASGI application of the WebSocket route.
+
+    Starlette's own WebSocket cannot receive after a refusal, and refuse_socket() has to.
+    """
+
+    def __init__(self, serve: Callable[[WebSocket, Receive], Awaitable[None]]) -> None:
+        self._serve = serve
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        await self._serve(WebSocket(scope, receive, send), receive)

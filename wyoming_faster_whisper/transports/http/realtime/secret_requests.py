@@ -1,0 +1,166 @@
+"""Requests for client secrets: POST /realtime/client_secrets, and the names of the beta."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response
+
+from ....engine.recognizer import ServedModel
+from ....errors import printable
+from ....principal import Principal
+from ..api_errors import ApiError, error_body, error_headers
+from ..credentials import Authenticate, key_of
+from .client_secrets import PREFIX, ClientSecrets, Secret
+from .protocol import RealtimeError, new_id
+from .session import RealtimeSession
+from .update import updated
+
+_LARGEST_BODY = 64 * 1024  # bytes
+_SECONDS = range(10, 7200 + 1)  # for which a client secret is valid
+_USUAL_SECONDS = 600
+_BETA_SECONDS = 60
+
+
+class SecretRequests:
+    """Makes client secrets for clients that have a key of their own.
+
+    Args:
+        secrets: makes the secrets.
+        default: session of a request that says nothing about it.
+        authenticate: see Authenticate.
+        resolve: returns the model that a name stands for, "" for the default; raises ApiError.
+        session_seconds: maximum length of a session, which the client is told.
+    """
+
+    def __init__(
+        self,
+        secrets: ClientSecrets,
+        default: RealtimeSession,
+        *,
+        authenticate: Authenticate,
+        resolve: Callable[[str], ServedModel],
+        session_seconds: float,
+    ) -> None:
+        self._secrets = secrets
+        self._default = default
+        self._authenticate = authenticate
+        self._resolve = resolve
+        self._session_seconds = session_seconds
+
+    async def make(self, request: Request) -> Response:
+        """Endpoint of POST /realtime/client_secrets."""
+        return await self._answer(request, self._secret)
+
+    async def make_beta(self, request: Request) -> Response:
+        """Endpoint of the same in the beta."""
+        return await self._answer(request, self._beta_secret)
+
+    async def _answer(
+        self,
+        request: Request,
+        make: Callable[[Mapping[str, Any], Principal], dict[str, Any]],
+    ) -> Response:
+        try:
+            key = key_of(request)
+            if key is not None and key.startswith(PREFIX):
+                raise ApiError(
+                    401, "a client secret cannot make another one", code="invalid_api_key"
+                )
+            principal = await self._authenticate(request, key)
+            return JSONResponse(make(await _read_object(request), principal))
+        except ApiError as error:
+            return JSONResponse(error_body(error), error.status, error_headers(error))
+        except RealtimeError as error:
+            bad = ApiError(400, str(error), param=error.param, code=error.code)
+            return JSONResponse(error_body(bad), bad.status)
+
+    def _secret(self, body: Mapping[str, Any], principal: Principal) -> dict[str, Any]:
+        session = self._checked(body.get("session") or {})
+        wanted = _seconds(body.get("expires_after"), "expires_after", _USUAL_SECONDS)
+        seconds = _limited(wanted, principal)
+        return {
+            "value": self._secrets.make(Secret(session.body(), principal), seconds),
+            "expires_at": int(time.time() + seconds),
+            "session": {**self._identity(), **session.body()},
+        }
+
+    def _beta_secret(self, body: Mapping[str, Any], principal: Principal) -> dict[str, Any]:
+        session = self._checked({**body, "type": None})
+        wanted = _member(body, "client_secret").get("expires_at")
+        asked = _seconds(wanted, "client_secret.expires_at", _BETA_SECONDS)
+        seconds = _limited(asked, principal)
+        secret = self._secrets.make(Secret(session.body(), principal), seconds)
+        return {
+            **self._identity(),
+            **session.beta_body(),
+            "client_secret": {"value": secret, "expires_at": int(time.time() + seconds)},
+        }
+
+    def _checked(self, given: object) -> RealtimeSession:
+        session = updated(self._default, given)
+        session.request(self._resolve(session.model or ""))
+        return session
+
+    def _identity(self) -> dict[str, Any]:
+        return {
+            "id": new_id("sess"),
+            "object": "realtime.transcription_session",
+            "expires_at": int(time.time() + self._session_seconds),
+        }
+
+
+async def _read_object(request: Request) -> Mapping[str, Any]:
+    """Read a JSON object; an empty body counts as an empty one.
+
+    Raises:
+        ApiError: it is too large, or no JSON object.
+    """
+    body = bytearray()
+    async for chunk in request.stream():
+        body += chunk
+        if len(body) > _LARGEST_BODY:
+            raise ApiError(
+                413, f"the body has more than {_LARGEST_BODY} bytes", code="request_too_large"
+            )
+    try:
+        given = json.loads(body or b"{}")
+    except (ValueError, RecursionError):
+        raise ApiError(400, f"{printable(bytes(body[:40]))} is not JSON") from None
+    if not isinstance(given, dict):
+        raise ApiError(400, "the body is not a JSON object")
+    return given
+
+
+def _member(body: Mapping[str, Any], name: str) -> Mapping[str, Any]:
+    value = body.get(name) or {}
+    if not isinstance(value, dict):
+        raise ApiError(400, f"{name} must be an object", param=name)
+    return value
+
+
+def _limited(seconds: int, principal: Principal) -> float:
+    """Return for how long a client secret is valid: not longer than the token of its maker."""
+    return seconds if principal.until is None else min(seconds, principal.until - time.time())
+
+
+def _seconds(wanted: object, param: str, usual: int) -> int:
+    """Return the seconds for which a client secret is to be valid."""
+    if wanted is None:
+        return usual
+    members = wanted if isinstance(wanted, dict) else {}
+    seconds = members.get("seconds", usual)
+    if members.get("anchor", "created_at") != "created_at":
+        raise ApiError(400, "anchor must be created_at", param=f"{param}.anchor")
+    if not isinstance(seconds, int) or isinstance(seconds, bool) or seconds not in _SECONDS:
+        raise ApiError(
+            400,
+            f"seconds is {printable(seconds, 20)}; it must be a whole number from "
+            f"{_SECONDS[0]} to {_SECONDS[-1]}",
+            param=f"{param}.seconds",
+        )
+    return seconds
