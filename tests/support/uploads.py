@@ -13,10 +13,10 @@ from dataclasses import dataclass
 from wyoming_faster_whisper.transports.http.files.form import (
     Granularity,
     ResponseFormat,
-    ServerVad,
     TranscriptionForm,
 )
 from wyoming_faster_whisper.transports.http.files.multipart import FileStart
+from wyoming_faster_whisper.transports.http.server_vad import ServerVad
 
 BOTH = frozenset(Granularity)
 WORDS = frozenset({Granularity.WORD})

@@ -20,10 +20,16 @@ MAY_IMPORT = {
     "entry": "commands",
     "commands": "app client config models options audio wire",
     "testing": "engine.whisper engine speech audio",
-    "app": "transports.wyoming transports.http transports session engine.remote engine.whisper "
-    "engine speech biasing config models options audio wire",
+    "app": "transports.wyoming transports.http transports.http.jobs transports.http.files "
+    "transports session engine.remote engine.whisper engine speech biasing config models options "
+    "audio wire",
     "transports.wyoming": "transports session engine audio wire",
-    "transports.http": "transports session engine speech models audio",
+    "transports.http": "transports.http.realtime transports.http.jobs transports.http.files "
+    "http_api transports session engine models audio",
+    "transports.http.realtime": "http_api transports session engine speech models audio",
+    "transports.http.jobs": "transports.http.files http_api",
+    "transports.http.files": "http_api session engine models audio",
+    "http_api": "transports engine models",
     "transports": "session wire",
     "session": "engine.remote engine speech models audio",
     "engine.remote": "engine client audio",
@@ -42,7 +48,7 @@ MAY_IMPORT = {
 
 # Files that belong to another room than their folder. "wire" contains what both ends of a
 # connection need, so the client imports these files of transports/ and no others; of config/ it
-# imports "options".
+# imports "options". "http_api" contains what all endpoints of the HTTP API share.
 BELONGS_TO = {
     "__init__": "base",
     "errors": "base",
@@ -55,6 +61,11 @@ BELONGS_TO = {
     "health_check": "entry",
     "transports.address": "wire",
     "transports.discovery": "wire",
+    "transports.http.api_errors": "http_api",
+    "transports.http.catalogue": "http_api",
+    "transports.http.credentials": "http_api",
+    "transports.http.replies": "http_api",
+    "transports.http.server_vad": "http_api",
     "transports.tls": "wire",
     "transports.wyoming.framing": "wire",
 }
@@ -149,6 +160,7 @@ PURE = [
     "transports.http.realtime.server_events",
     "transports.http.realtime.session",
     "transports.http.realtime.update",
+    "transports.http.server_vad",
     "transports.wyoming.framing",
 ]
 MODEL = {"faster_whisper", "ctranslate2"}  # imported by engine/whisper/ctranslate2.py only

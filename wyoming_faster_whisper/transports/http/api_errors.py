@@ -7,6 +7,7 @@ fault of a request or of its audio has a status of 500 or above.
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from dataclasses import dataclass
 
 from ...errors import (
@@ -146,3 +147,16 @@ def from_server_error(error: ServerError, *, retry_after: float = 1.0) -> ApiErr
         retry_after=retry_after if kind.waits else None,
         should_retry=kind.should_retry,
     )
+
+
+def api_error(error: BaseException, retry_after: Callable[[], int]) -> ApiError:
+    """Return the error to send to the client.
+
+    Args:
+        error: an ApiError or a ServerError.
+        retry_after: returns the seconds after which a client that got "busy" may try again.
+    """
+    if isinstance(error, ApiError):
+        return error
+    assert isinstance(error, ServerError)
+    return from_server_error(error, retry_after=retry_after())

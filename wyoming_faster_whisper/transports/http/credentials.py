@@ -1,24 +1,38 @@
-"""The key that a client of the API sends. Pure."""
+"""Identity of an API client: the key that it sends, and its principal. Pure."""
 
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Sequence
 
 from starlette.requests import HTTPConnection
+from starlette.types import Scope
 
 from ...principal import Principal
-from .files.requests import principal_of
+from ..admission import normalised_host
+
+_KEY_PROTOCOL = "openai-insecure-api-key."  # prefix, for browsers; as OpenAI's client sends it
 
 Authenticate = Callable[[HTTPConnection, str | None], Awaitable[Principal]]
 """Returns the client of a connection, given the key that it sent; raises ApiError 401 or 403."""
 
 
+def principal_of(scope: Scope) -> Principal:
+    """Return the client of an ASGI request.
+
+    It is identified by its key or token, or by its address if there is no authentication.
+    """
+    if "principal" in scope:
+        found: Principal = scope["principal"]
+        return found
+    client = scope.get("client")
+    if not client:
+        return Principal("", "http")
+    return Principal(normalised_host(client[0]), f"{client[0]}:{client[1]}")
+
+
 async def known_already(connection: HTTPConnection, key: str | None) -> Principal:
     """Return the client that authentication.py has found, or without it the client's address."""
     return principal_of(connection.scope)
-
-
-_KEY_PROTOCOL = "openai-insecure-api-key."
 
 
 def key_of(connection: HTTPConnection, offered: Sequence[str] = ()) -> str | None:

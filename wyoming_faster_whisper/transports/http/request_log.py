@@ -8,7 +8,7 @@ from starlette.types import Scope
 
 from ..rejections import Rejections
 from .api_errors import ApiError
-from .files.requests import principal_of
+from .credentials import principal_of
 
 _LOGGER = logging.getLogger(__name__)
 

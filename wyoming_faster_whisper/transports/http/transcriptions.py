@@ -30,17 +30,19 @@ from ...errors import ServerError, counted, first_of, printable
 from ...principal import Principal
 from ...session.events import Answer
 from ...session.request import Request
-from .api_errors import ApiError
+from .api_errors import ApiError, api_error
 from .catalogue import Catalogue
+from .credentials import principal_of
+from .files.event_stream import EventStream
 from .files.form import Task, TranscriptionForm, parse_form
 from .files.formats import render
-from .files.requests import api_error, principal_of, raw_format, request_of
+from .files.requests import raw_format, request_of
 from .files.transcriber import FileTranscriber, Source
 from .files.upload import Disconnected, Upload, UploadLimits
 from .jobs.background import Background
 from .jobs.job import Content, Work
 from .jobs.prefer import Prefer, parse_prefer
-from .replies import EventStream, send_body, send_error
+from .replies import send_body, send_error
 from .request_log import RequestLog
 
 Render = Callable[[Answer, TranscriptionForm], tuple[bytes, str]]

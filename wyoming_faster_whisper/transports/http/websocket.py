@@ -25,7 +25,7 @@ from ...session.request import Request
 from ...session.session import Session, SessionContext
 from ..admission import Admission
 from ..lifecycle import ClientLifecycle, ClientLimits, drain_all
-from .files.requests import principal_of
+from .credentials import principal_of
 
 _LOGGER = logging.getLogger(__name__)
 

@@ -18,6 +18,7 @@ from ....errors import visible
 from ....models.languages import MULTILINGUAL_V3, means_detect, normalise
 from ....session.request import LONGEST_NAME, MOST_NAMES
 from ..api_errors import ApiError
+from ..server_vad import ServerVad
 from .form_fields import Fields, wrong
 
 _LONGEST_MS = 60_000  # of padding and of silence
@@ -50,15 +51,6 @@ class Granularity(StrEnum):
 
     WORD = "word"
     SEGMENT = "segment"
-
-
-@dataclass(frozen=True, slots=True)
-class ServerVad:
-    """OpenAI's chunking strategy `server_vad`, with OpenAI's defaults."""
-
-    threshold: float = 0.5  # speech probability, 0 to 1
-    prefix_padding_ms: int = 300
-    silence_duration_ms: int = 200
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -1,38 +1,20 @@
-"""Converts API requests to requests for a session, and errors to API errors. Pure."""
+"""From the form of an API request to the request for a session. Pure."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import replace
-
-from starlette.types import Scope
 
 from ....audio.pcm import PcmFormat
 from ....engine.recognizer import Capabilities, ServedModel
-from ....errors import ServerError, printable
+from ....errors import printable
 from ....models.languages import means_detect, normalise
-from ....principal import Principal
 from ....session.request import Request
-from ...admission import normalised_host
-from ..api_errors import ApiError, from_server_error
+from ..api_errors import ApiError
 from ..catalogue import Catalogue
-from .form import ServerVad, Task, TranscriptionForm
+from ..server_vad import ServerVad
+from .form import Task, TranscriptionForm
 
 _RAW = frozenset({"audio/pcm", "audio/raw", "audio/l16"})
-
-
-def principal_of(scope: Scope) -> Principal:
-    """Return the client of an ASGI request.
-
-    It is identified by its key or token, or by its address if there is no authentication.
-    """
-    if "principal" in scope:
-        found: Principal = scope["principal"]
-        return found
-    client = scope.get("client")
-    if not client:
-        return Principal("", "http")
-    return Principal(normalised_host(client[0]), f"{client[0]}:{client[1]}")
 
 
 def request_of(
@@ -90,16 +72,3 @@ def raw_format(content_type: str) -> PcmFormat | None:
         content_type: of the file's part, in lower case, without parameters.
     """
     return PcmFormat() if content_type in _RAW else None
-
-
-def api_error(error: BaseException, retry_after: Callable[[], int]) -> ApiError:
-    """Return the error to send to the client.
-
-    Args:
-        error: an ApiError or a ServerError.
-        retry_after: returns the seconds after which a client that got "busy" may try again.
-    """
-    if isinstance(error, ApiError):
-        return error
-    assert isinstance(error, ServerError)
-    return from_server_error(error, retry_after=retry_after())

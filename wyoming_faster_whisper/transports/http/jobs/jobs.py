@@ -20,8 +20,7 @@ from functools import partial
 
 from ....errors import Busy, ServerError, printable
 from ....principal import Principal
-from ..api_errors import ApiError
-from ..files.requests import api_error
+from ..api_errors import ApiError, api_error
 from .job import Content, Job, JobStatus, Work
 from .limits import JobLimits
 

@@ -11,7 +11,7 @@ from starlette.responses import JSONResponse, Response
 from starlette.types import Receive
 
 from ..api_errors import ApiError, error_body, error_headers
-from ..files.requests import principal_of
+from ..credentials import principal_of
 from .background import LONGEST_WAIT
 from .job import JSON, Job
 from .jobs import Jobs

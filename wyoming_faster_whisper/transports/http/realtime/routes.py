@@ -28,7 +28,6 @@ from ...lifecycle import ClientLimits, drain_all
 from ...rejections import Rejections
 from ..api_errors import ApiError
 from ..credentials import Authenticate, key_of
-from ..files.form import ServerVad
 from ..replies import refuse_socket
 from .client import Opening, RealtimeClient, RealtimeLimits
 from .client_secrets import PREFIX, ClientSecrets
@@ -72,8 +71,9 @@ class Realtime:
         self._own_limits = own_limits or RealtimeLimits()
         self._secrets = ClientSecrets()
         # The threshold of the server's settings stands where a client gives none.
-        vad = ServerVad(context.rules.threshold, silence_duration_ms=500)
-        self._default = RealtimeSession(vad=vad)
+        default = RealtimeSession()
+        vad = replace(default.vad, threshold=context.rules.threshold)
+        self._default = replace(default, vad=vad)
         self._clients: dict[asyncio.Task[Any], RealtimeClient] = {}
         self._stopping = False
         self._rejections: Rejections[str] = Rejections(

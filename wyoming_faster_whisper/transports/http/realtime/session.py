@@ -16,7 +16,7 @@ from ....errors import printable
 from ....models.languages import means_detect, normalise
 from ....session.request import Request
 from ....speech.endpointing import TurnRules
-from ..files.form import ServerVad
+from ..server_vad import ServerVad
 from .protocol import RealtimeError
 
 LOGPROBS = "item.input_audio_transcription.logprobs"

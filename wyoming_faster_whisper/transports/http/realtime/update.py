@@ -15,7 +15,7 @@ from ....audio import g711
 from ....errors import printable, visible
 from ....models.languages import MULTILINGUAL_V3, means_detect, normalise
 from ....session.request import LONGEST_NAME, MOST_NAMES
-from ..files.form import ServerVad
+from ..server_vad import ServerVad
 from .protocol import RealtimeError
 from .session import (
     BETA_NAMES,

@@ -10,11 +10,11 @@ from wyoming_faster_whisper.transports.http.api_errors import ApiError
 from wyoming_faster_whisper.transports.http.files.form import (
     Granularity,
     ResponseFormat,
-    ServerVad,
     Task,
     TranscriptionForm,
     parse_form,
 )
+from wyoming_faster_whisper.transports.http.server_vad import ServerVad
 
 
 def form(*fields: tuple[str, str], task: Task = Task.TRANSCRIBE) -> TranscriptionForm:

@@ -9,8 +9,9 @@ from wyoming_faster_whisper.models.languages import MULTILINGUAL_V3
 from wyoming_faster_whisper.session.request import Request
 from wyoming_faster_whisper.transports.http.api_errors import ApiError
 from wyoming_faster_whisper.transports.http.catalogue import Catalogue
-from wyoming_faster_whisper.transports.http.files.form import ServerVad, TranscriptionForm
+from wyoming_faster_whisper.transports.http.files.form import TranscriptionForm
 from wyoming_faster_whisper.transports.http.files.requests import request_of
+from wyoming_faster_whisper.transports.http.server_vad import ServerVad
 
 TINY_EN = ServedModel("tiny.en", ("en",))
 BASE = ServedModel("base", tuple(MULTILINGUAL_V3))

@@ -11,7 +11,6 @@ from wyoming_faster_whisper.engine.recognizer import ServedModel
 from wyoming_faster_whisper.models.languages import ENGLISH, MULTILINGUAL
 from wyoming_faster_whisper.session.request import Request
 from wyoming_faster_whisper.speech.endpointing import TurnRules
-from wyoming_faster_whisper.transports.http.files.form import ServerVad
 from wyoming_faster_whisper.transports.http.realtime.protocol import RealtimeError
 from wyoming_faster_whisper.transports.http.realtime.session import (
     LOGPROBS,
@@ -22,6 +21,7 @@ from wyoming_faster_whisper.transports.http.realtime.session import (
     TurnDetection,
 )
 from wyoming_faster_whisper.transports.http.realtime.update import updated
+from wyoming_faster_whisper.transports.http.server_vad import ServerVad
 
 BASE = ServedModel("base", MULTILINGUAL)
 DEFAULT = RealtimeSession()
