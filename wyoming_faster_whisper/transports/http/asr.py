@@ -17,6 +17,7 @@ from ... import __version__
 from ...audio.pcm import PcmFormat
 from ...models.languages import NAMES
 from ...session.events import Answer
+from .answer_members import JSON
 from .files.form import TranscriptionForm
 from .openai import TRANSCRIPT, answers
 from .replies import Served
@@ -105,4 +106,4 @@ def _render_language(default: str, answer: Answer, form: TranscriptionForm) -> t
         "language_code": code,
         "confidence": transcript.language_probability if transcript.language else 0.0,
     }
-    return json.dumps(found).encode(), "application/json"
+    return json.dumps(found).encode(), JSON

@@ -10,6 +10,7 @@ from collections.abc import Awaitable, Callable, Mapping
 from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
 
+from .answer_members import JSON
 from .api_errors import ApiError, error_body, error_headers
 
 _REFUSAL_SECONDS = 5.0  # for a client to read why its WebSocket was refused
@@ -55,13 +56,13 @@ async def start_response(send: Send, status: int, headers: Mapping[str, str]) ->
 async def send_error(send: Send, error: ApiError) -> None:
     """Send an error as the whole response."""
     body = json.dumps(error_body(error)).encode()
-    await send_body(send, body, "application/json", error.status, error_headers(error))
+    await send_body(send, body, JSON, error.status, error_headers(error))
 
 
 async def refuse_socket(receive: Receive, send: Send, error: ApiError) -> None:
     """Refuse a WebSocket with an HTTP response."""
     body = json.dumps(error_body(error)).encode()
-    headers = {"content-type": "application/json", **error_headers(error)}
+    headers = {"content-type": JSON, **error_headers(error)}
     await send(
         {
             "type": "websocket.http.response.start",

@@ -14,6 +14,7 @@ from ....models.languages import MULTILINGUAL_V3, NAMES, UNSPACED, normalise
 from ....session.captions import cues, pieces
 from ....session.events import Answer, TimedSegment
 from ....subtitles import srt, tsv, vtt
+from ..answer_members import JSON, finite_logprob, token_logprobs, usage
 from ..api_errors import ApiError, error_body
 from .form import ResponseFormat, Task, TranscriptionForm
 
@@ -21,7 +22,6 @@ SSE_END = b"data: [DONE]\n\n"
 """Last event of a stream. OpenAI's clients stop reading here."""
 
 _FRAMES_PER_SECOND = 100  # of Whisper's spectrogram, in which `seek` counts
-_LOWEST_LOGPROB = -9999.0  # as in OpenAI's answers; JSON has no infinity
 
 # Ends of a line for clients that split a stream with Python's str.splitlines(). JSON itself
 # escapes all others.
@@ -48,9 +48,9 @@ def render(
             written = tsv(cues(answer.segments))
             return _encode(written), "text/tab-separated-values; charset=utf-8"
         case ResponseFormat.JSON:
-            return _dump(_json(answer, form)), "application/json"
+            return _dump(_json(answer, form)), JSON
         case ResponseFormat.VERBOSE_JSON:
-            return _dump(_verbose(answer, form, language_codes)), "application/json"
+            return _dump(_verbose(answer, form, language_codes)), JSON
 
 
 def sse_delta(text: str) -> bytes:
@@ -88,7 +88,7 @@ def _encode(text: str) -> bytes:
 
 def _json(answer: Answer, form: TranscriptionForm) -> dict[str, Any]:
     """Return the members of `json`. Segments and words are extras there."""
-    return {**_text(answer, form), **_details(answer, form), "usage": _usage(answer)}
+    return {**_text(answer, form), **_details(answer, form), "usage": usage(answer)}
 
 
 def _text(answer: Answer, form: TranscriptionForm) -> dict[str, Any]:
@@ -106,7 +106,7 @@ def _verbose(answer: Answer, form: TranscriptionForm, language_codes: bool) -> d
         "duration": _seconds(answer.record.heard),
         "text": answer.transcript.text,
         **_details(answer, form),
-        "usage": _usage(answer),
+        "usage": usage(answer),
     }
 
 
@@ -128,15 +128,7 @@ def _details(answer: Answer, form: TranscriptionForm) -> dict[str, Any]:
             for word in segment.words
         ]
     if form.logprobs:
-        details["logprobs"] = [
-            {
-                "token": token.token,
-                "bytes": list(token.bytes),
-                "logprob": _logprob(token.logprob),
-            }
-            for segment in answer.segments
-            for token in segment.token_logprobs
-        ]
+        details["logprobs"] = token_logprobs(answer)
     return details
 
 
@@ -156,7 +148,7 @@ def _segment(piece: TimedSegment, space: str) -> dict[str, Any]:
         "text": space + piece.text,
         "tokens": piece.tokens,
         "temperature": piece.temperature,
-        "avg_logprob": _logprob(piece.avg_logprob),
+        "avg_logprob": finite_logprob(piece.avg_logprob),
         "compression_ratio": round(piece.compression_ratio, 4),
         "no_speech_prob": round(piece.no_speech_prob, 6),
     }
@@ -170,13 +162,5 @@ def _language(answer: Answer, form: TranscriptionForm) -> str:
     return code or ""
 
 
-def _usage(answer: Answer) -> dict[str, Any]:
-    return {"type": "duration", "seconds": _seconds(answer.record.heard)}
-
-
 def _seconds(seconds: float) -> float:
     return round(float(seconds), 3)
-
-
-def _logprob(logprob: float) -> float:
-    return round(max(_LOWEST_LOGPROB, logprob), 6)

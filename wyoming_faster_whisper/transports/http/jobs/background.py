@@ -8,10 +8,11 @@ from typing import TYPE_CHECKING
 from starlette.types import Send
 
 from ....principal import Principal
+from ..answer_members import JSON
 from ..api_errors import ApiError
 from ..files.form import TranscriptionForm
 from ..replies import send_body
-from .job import JSON, Job, JobStatus, Work
+from .job import Job, JobStatus, Work
 from .jobs import Jobs
 from .prefer import Prefer
 

@@ -11,11 +11,9 @@ from enum import StrEnum
 from typing import Any
 
 from ....principal import Principal
+from ..answer_members import JSON
 from ..api_errors import ApiError, error_body
 from ..files.spool import Spool
-
-JSON = "application/json"
-"""Content type."""
 
 
 class JobStatus(StrEnum):

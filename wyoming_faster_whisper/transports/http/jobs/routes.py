@@ -10,10 +10,11 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.types import Receive
 
+from ..answer_members import JSON
 from ..api_errors import ApiError, error_body, error_headers
 from ..credentials import principal_of
 from .background import LONGEST_WAIT
-from .job import JSON, Job
+from .job import Job
 from .jobs import Jobs
 
 _TIME = {"type": ["integer", "null"], "description": "Seconds since the epoch."}

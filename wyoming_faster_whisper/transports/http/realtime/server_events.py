@@ -7,6 +7,7 @@ from typing import Any
 
 from ....errors import ServerError
 from ....session.events import Answer
+from ..answer_members import token_logprobs, usage
 from ..api_errors import from_server_error
 from .protocol import RealtimeError, SessionExpired, new_id
 
@@ -39,7 +40,11 @@ def _details(error: ServerError) -> dict[str, str | None]:
 
 
 def session_event(what: str, session: Mapping[str, Any]) -> ServerEvent:
-    """Return the event that tells the session; what is such as session.created."""
+    """Return an event that describes the session.
+
+    Args:
+        what: type of the event, such as session.created.
+    """
     return _event(what, session=session)
 
 
@@ -96,15 +101,11 @@ def completed(item: str, answer: Answer, *, logprobs: bool) -> ServerEvent:
     language = answer.transcript.language if answer.transcript.text else None
     found: dict[str, Any] = {
         "transcript": answer.transcript.text,
-        "usage": {"type": "duration", "seconds": round(answer.record.heard, 3)},
+        "usage": usage(answer),
         "languages": [{"code": language}] if language else [],
     }
     if logprobs:
-        found["logprobs"] = [
-            {"token": each.token, "bytes": list(each.bytes), "logprob": each.logprob}
-            for segment in answer.segments
-            for each in segment.token_logprobs
-        ]
+        found["logprobs"] = token_logprobs(answer)
     return _event(f"{_TRANSCRIPTION}.completed", item_id=item, content_index=0, **found)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import replace
 from typing import Any
 
@@ -27,7 +28,9 @@ TRANSCRIPTION = "conversation.item.input_audio_transcription"
 SETTINGS = RealtimeSession()
 
 
-def answer(text: str, turn: int = 0, *, language: str | None = "en") -> Answer:
+def answer(
+    text: str, turn: int = 0, *, language: str | None = "en", logprob: float = -0.25
+) -> Answer:
     record = UtteranceRecord(
         client="client",
         ended="silence",
@@ -43,7 +46,7 @@ def answer(text: str, turn: int = 0, *, language: str | None = "en") -> Answer:
         language=language,
         text=text,
     )
-    token = TokenLogprob(" Ja", b" Ja", -0.25)
+    token = TokenLogprob(" Ja", b" Ja", logprob)
     segment = TimedSegment(0.0, 1.0, text, (1,), -0.1, 0.0, token_logprobs=(token,))
     return Answer(Transcript(text, language), (segment,), record, None, turn)
 
@@ -163,6 +166,13 @@ def test_logprobs_come_only_if_the_session_includes_them() -> None:
     assert told.hear(answer("Ja"))[-1]["logprobs"] == [
         {"token": " Ja", "bytes": [32, 74, 97], "logprob": -0.25}
     ]
+
+
+def test_log_probabilities_are_finite() -> None:
+    """JSON has no infinity, and clients would not parse the message."""
+    told = Told(replace(SETTINGS, logprobs=True))
+    [token] = told.hear(answer("Ja", logprob=-math.inf))[-1]["logprobs"]
+    assert token["logprob"] == -9999.0
 
 
 def test_turns_that_were_cleared_are_forgotten() -> None:
