@@ -486,7 +486,7 @@ async def test_a_client_secret_opens_a_session_as_it_was_made(realtime: Open) ->
         assert session["audio"] == made["session"]["audio"]
     async with talker(server.url, authorization=f"Bearer {made['value']}") as client:
         await client.receive("session.created")
-        assert [each.principal.key for each in server.realtime._clients.values()] == ["kitchen"]
+        assert [each.principal.key for each in server.realtime.sockets.clients] == ["kitchen"]
 
 
 @pytest.mark.parametrize("path", ["transcription_sessions", "sessions"])
@@ -555,7 +555,7 @@ async def test_a_larger_message_ends_the_connection(realtime: Open) -> None:
         with contextlib.suppress(ConnectionClosed):  # the server may close while it arrives
             await client.connection.send("x" * (16 * 1024 * 1024 + 1))
         assert await client.closed() == 1009
-    await until(lambda: server.realtime.connections == 0)
+    await until(lambda: len(server.realtime.sockets.clients) == 0)
 
 
 async def test_a_flood_of_messages_harms_no_other_client(serve: Serve) -> None:
@@ -635,7 +635,7 @@ async def test_a_client_that_leaves_a_throttled_session_leaves_nothing_in_memory
         await until(engine.decoding.is_set)
         client.connection.transport.abort()
         engine.release()
-        await until(lambda: api.realtime.connections == 0)
+        await until(lambda: len(api.realtime.sockets.clients) == 0)
         await until(lambda: server.memory.used == 0)
     await server.serves()
 

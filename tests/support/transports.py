@@ -282,7 +282,7 @@ class RealtimeApi(Transport):
 
     @property
     def clients(self) -> int:
-        return self._realtime.realtime.connections
+        return len(self._realtime.realtime.sockets.clients)
 
     @asynccontextmanager
     async def connect(self) -> AsyncIterator[Voice]:

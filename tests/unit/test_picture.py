@@ -67,6 +67,8 @@ BELONGS_TO = {
     "transports.http.credentials": "http_api",
     "transports.http.replies": "http_api",
     "transports.http.server_vad": "http_api",
+    "transports.http.socket_client": "http_api",
+    "transports.http.sockets": "http_api",
     "transports.tls": "wire",
     "transports.wyoming.framing": "wire",
 }

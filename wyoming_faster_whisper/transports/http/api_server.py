@@ -142,7 +142,7 @@ class ApiServer:
     @property
     def connections(self) -> int:
         """Number of open WebSockets."""
-        return self._speech.connections + self._realtime.connections
+        return len(self._speech.sockets.clients) + len(self._realtime.sockets.clients)
 
     async def start(self, host: str, port: int) -> str:
         """Start to listen, and return the URL with the real port.
@@ -162,7 +162,7 @@ class ApiServer:
             seconds: time for running utterances, files and jobs to end.
         """
         await asyncio.gather(
-            self._speech.drain(seconds),
+            self._speech.sockets.drain(seconds),
             self._realtime.drain(seconds),
             self._transcriptions.drain(seconds),
             self._jobs.drain(seconds),

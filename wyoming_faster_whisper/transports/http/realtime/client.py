@@ -3,30 +3,21 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
-import json
 import logging
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 
-from starlette.websockets import WebSocket, WebSocketDisconnect
+from starlette.websockets import WebSocket
 
 from ....engine.recognizer import ServedModel
-from ....errors import (
-    AudioError,
-    Busy,
-    NotAuthenticated,
-    ProtocolError,
-    ServerError,
-    TooSlow,
-    printable,
-)
+from ....errors import ProtocolError, ServerError, TooSlow, printable
 from ....principal import Principal
 from ....session.events import Event
 from ....session.session import Session, SessionContext
-from ...lifecycle import ClientLifecycle, ClientLimits
+from ...lifecycle import ClientLimits
 from ..api_errors import ApiError
+from ..socket_client import GOING_AWAY, SocketClient
 from . import protocol
 from . import server_events as messages
 from .inbox import Inbox
@@ -40,15 +31,7 @@ from .update import updated
 _LOGGER = logging.getLogger(__name__)
 
 _TIME_SLICE = 0.003  # seconds of work for one client before others get their turn
-_LONGEST_REASON = 120  # bytes; the WebSocket protocol allows 123
-
-# Close codes of RFC 6455 and of the IANA registry.
-_NORMAL = 1000
-_GOING_AWAY = 1001
-_POLICY = 1008
-_INTERNAL = 1011
-_TRY_LATER = 1013
-_UNAUTHENTICATED = 4001  # private use
+_NORMAL = 1000  # close code of RFC 6455
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,7 +53,7 @@ class Opening:
     beta: bool  # it uses the names of the beta
 
 
-class RealtimeClient(ClientLifecycle):
+class RealtimeClient(SocketClient):
     """One client, from its first message to its last. Lives on the event loop.
 
     Args:
@@ -81,6 +64,9 @@ class RealtimeClient(ClientLifecycle):
         own_limits: further limits.
         resolve: returns the model that a name stands for; raises ApiError.
     """
+
+    protocol = "realtime"
+    continuous = True
 
     def __init__(
         self,
@@ -93,6 +79,7 @@ class RealtimeClient(ClientLifecycle):
         resolve: Callable[[str], ServedModel],
     ) -> None:
         super().__init__(
+            websocket,
             context,
             replace(
                 limits,
@@ -100,9 +87,7 @@ class RealtimeClient(ClientLifecycle):
                 between_utterances=own_limits.session,
             ),
             opening.principal,
-            disconnect_error=WebSocketDisconnect,
         )
-        self._websocket = websocket
         self._own_limits = own_limits
         self._resolve = resolve
         self._id = protocol.new_id("sess")
@@ -118,27 +103,6 @@ class RealtimeClient(ClientLifecycle):
     @property
     def busy(self) -> bool:
         return super().busy or self._inbox.busy
-
-    async def refuse(self, error: ServerError) -> None:
-        """Accept the WebSocket only to send the reason for the refusal, then close it."""
-        _LOGGER.warning("%s: %s", self.principal.name, error)
-        await self._accept()
-        await self._report(error)
-
-    async def run(self) -> None:
-        """Serve the client until it disconnects or an error ends the connection.
-
-        Raises only CancelledError.
-        """
-        await self._accept()
-        # "auto" decodes partial text only while the model is idle.
-        partials = "auto" if self._context.partials == "off" else None
-        await self._serve(partials=partials, continuous=True)
-
-    async def _accept(self) -> None:
-        offered = self._websocket.scope.get("subprotocols", ())
-        # A browser that offered protocols closes the connection if none is chosen.
-        await self._websocket.accept("realtime" if "realtime" in offered else None)
 
     async def _receive(self, session: Session) -> None:
         session.request(self._settings.request(self._resolve(self._settings.model or "")))
@@ -159,7 +123,7 @@ class RealtimeClient(ClientLifecycle):
             self._inbox.close()
         session.abort()
         await session.answered()
-        await self._close(_GOING_AWAY, "the server closes the connection")
+        await self._close(GOING_AWAY, "the server closes the connection")
 
     async def _read(self) -> None:
         """Pass the client's messages to the inbox, until the client leaves."""
@@ -290,31 +254,11 @@ class RealtimeClient(ClientLifecycle):
         self._context.count_error(ProtocolError.code)
         await self._send(messages.error_event(error))
 
-    async def _send(self, event: ServerEvent) -> None:
-        """Send an event.
+    def _error_message(self, error: ServerError) -> ServerEvent:
+        return messages.error_event(error)
 
-        Raises:
-            TooSlow: the client does not read.
-        """
-        try:
-            async with asyncio.timeout(self._limits.write):
-                await self._websocket.send_text(json.dumps(event, separators=(",", ":")))
-        except TimeoutError:
-            raise TooSlow(
-                f"the client did not read for {self._limits.write:g} s; closing the connection"
-            ) from None
-
-    async def _close_with(self, error: ServerError) -> None:
-        with contextlib.suppress(WebSocketDisconnect, RuntimeError, TooSlow):
-            await self._send(messages.error_event(error))
-        await self._close(_close_code(error), str(error))
-
-    async def _close(self, code: int, reason: str) -> None:
-        # RuntimeError: the WebSocket is already closed.
-        with contextlib.suppress(WebSocketDisconnect, RuntimeError):
-            await self._websocket.close(
-                code, reason.encode()[:_LONGEST_REASON].decode("utf-8", "ignore")
-            )
+    def _close_code(self, error: ServerError) -> int:
+        return _NORMAL if isinstance(error, SessionExpired) else super()._close_code(error)
 
 
 class TimeSlice:
@@ -328,13 +272,3 @@ class TimeSlice:
         if self._clock() >= self._ends:
             await asyncio.sleep(0)
             self._ends = self._clock() + _TIME_SLICE
-
-
-def _close_code(error: ServerError) -> int:
-    if isinstance(error, SessionExpired):
-        return _NORMAL
-    if isinstance(error, Busy):
-        return _TRY_LATER
-    if isinstance(error, NotAuthenticated):
-        return _UNAUTHENTICATED
-    return _POLICY if isinstance(error, ProtocolError | AudioError | TooSlow) else _INTERNAL

@@ -9,26 +9,24 @@ Routes, relative to the prefix of the API:
 
 from __future__ import annotations
 
-import asyncio
 import logging
 from collections.abc import Awaitable, Callable
 from dataclasses import replace
-from typing import Any
 
 from starlette.routing import BaseRoute, Route, WebSocketRoute
 from starlette.types import Receive, Scope, Send
 from starlette.websockets import WebSocket
 
 from ....engine.recognizer import ServedModel
-from ....errors import Busy, ServerError
 from ....principal import Principal
 from ....session.session import SessionContext
 from ...admission import Admission
-from ...lifecycle import ClientLimits, drain_all
+from ...lifecycle import ClientLimits
 from ...rejections import Rejections
 from ..api_errors import ApiError
 from ..credentials import Authenticate, key_of
 from ..replies import refuse_socket
+from ..sockets import Sockets
 from .client import Opening, RealtimeClient, RealtimeLimits
 from .client_secrets import PREFIX, ClientSecrets
 from .secret_requests import SecretRequests
@@ -65,7 +63,6 @@ class Realtime:
     ) -> None:
         self._context = context
         self._limits = limits
-        self._admission = admission
         self._authenticate = authenticate
         self._resolve = resolve
         self._own_limits = own_limits or RealtimeLimits()
@@ -74,16 +71,10 @@ class Realtime:
         default = RealtimeSession()
         vad = replace(default.vad, threshold=context.rules.threshold)
         self._default = replace(default, vad=vad)
-        self._clients: dict[asyncio.Task[Any], RealtimeClient] = {}
-        self._stopping = False
+        self.sockets = Sockets(admission)
         self._rejections: Rejections[str] = Rejections(
             lambda count, why: _LOGGER.warning("realtime clients rejected: %d; %s", count, why)
         )
-
-    @property
-    def connections(self) -> int:
-        """Number of open WebSockets."""
-        return len(self._clients)
 
     def routes(self) -> list[BaseRoute]:
         """Return the routes, relative to the prefix of the API."""
@@ -110,14 +101,9 @@ class Realtime:
         return self._secrets.read(secret).principal
 
     async def drain(self, seconds: float) -> None:
-        """Refuse new clients, let running utterances end, then close all WebSockets.
-
-        Args:
-            seconds: time for running utterances to end.
-        """
-        self._stopping = True
+        """See Sockets.drain()."""
         self._rejections.stop()
-        await drain_all(self._clients, seconds)
+        await self.sockets.drain(seconds)
 
     async def _serve(self, websocket: WebSocket, receive: Receive) -> None:
         """Serve one WebSocket until it ends."""
@@ -127,33 +113,16 @@ class Realtime:
             self._rejections.add(str(error))
             await refuse_socket(receive, websocket.send, error)
             return
-        client = RealtimeClient(
-            websocket,
-            opening,
-            self._context,
-            self._limits,
-            self._own_limits,
-            resolve=self._resolve,
+        await self.sockets.serve(
+            RealtimeClient(
+                websocket,
+                opening,
+                self._context,
+                self._limits,
+                self._own_limits,
+                resolve=self._resolve,
+            )
         )
-        try:
-            evicted = self._admit(client)
-        except ServerError as error:
-            await client.refuse(error)
-            return
-        if evicted is not None:
-            evicted.drain()
-        task = asyncio.current_task()
-        assert task is not None
-        self._clients[task] = client
-        try:
-            await client.run()
-        finally:
-            del self._clients[task]
-
-    def _admit(self, client: RealtimeClient) -> RealtimeClient | None:
-        if self._stopping:
-            raise Busy("the server is stopping")
-        return self._admission.admit(client.principal, self._clients.values())
 
     async def _open(self, websocket: WebSocket) -> Opening:
         """Find out who opens a WebSocket, and which session it wants.
