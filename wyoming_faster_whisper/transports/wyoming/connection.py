@@ -31,6 +31,7 @@ from ...session import events
 from ...session.request import LONGEST_NAME, MOST_NAMES, Request
 from ...session.session import Session, SessionContext
 from ..lifecycle import ClientLifecycle, ClientLimits
+from ..time_slice import TimeSlice
 from .framing import FrameReader, write_event
 from .info import PROGRAM
 
@@ -77,7 +78,7 @@ class Connection(ClientLifecycle):
         self._info = info
         self._tls = tls
         self._frames = FrameReader(limits.frame)
-        self._yield_at = 0.0  # event-loop time when the time slice ends
+        self._time_slice = TimeSlice(_TIME_SLICE)
         self._warned = False  # the warning about an unknown program has been logged
 
     async def run(self) -> None:
@@ -114,7 +115,7 @@ class Connection(ClientLifecycle):
             while (event := self._frames.next_event()) is not None:
                 self._event_received()
                 await self._take(event, session)
-                await self._yield_if_due()
+                await self._time_slice.yield_if_over()
             if session.listening and len(data) < _SMALL_READ:
                 await self._delay_read(session.read_delay)
         if self._frames.mid_frame or session.listening:
@@ -128,15 +129,8 @@ class Connection(ClientLifecycle):
     async def _read(self) -> bytes:
         """Return the next bytes; b"" at the end of the stream. Begins a time slice."""
         data = await self._reader.read(_READ)
-        self._yield_at = asyncio.get_running_loop().time() + _TIME_SLICE
+        self._time_slice.begin()
         return data
-
-    async def _yield_if_due(self) -> None:
-        """Let the other clients run if this one's time slice has ended."""
-        loop = asyncio.get_running_loop()
-        if loop.time() >= self._yield_at:
-            await asyncio.sleep(0)
-            self._yield_at = loop.time() + _TIME_SLICE
 
     async def _delay_read(self, seconds: float) -> None:
         """Coalesce the reads of a live stream: read nothing for some seconds."""

@@ -16,6 +16,7 @@ from ....principal import Principal
 from ....session.events import Event
 from ....session.session import Session, SessionContext
 from ...lifecycle import ClientLimits
+from ...time_slice import TimeSlice
 from ..api_errors import ApiError
 from ..socket_client import GOING_AWAY, SocketClient
 from . import protocol
@@ -127,7 +128,7 @@ class RealtimeClient(SocketClient):
 
     async def _read(self) -> None:
         """Pass the client's messages to the inbox, until the client leaves."""
-        loop, time_slice = asyncio.get_running_loop(), TimeSlice()
+        loop, time_slice = asyncio.get_running_loop(), TimeSlice(_TIME_SLICE)
         rate = MessageRate(self._own_limits.messages, self._own_limits.burst)
         while (text := await self._next_text()) is not None:
             self._event_received()
@@ -173,7 +174,7 @@ class RealtimeClient(SocketClient):
 
     async def _work(self, session: Session) -> None:
         """Pass the messages of the inbox to the session, as fast as it takes them."""
-        time_slice = TimeSlice()
+        time_slice = TimeSlice(_TIME_SLICE)
         while True:
             await time_slice.yield_if_over()
             message = await self._inbox.take()
@@ -259,16 +260,3 @@ class RealtimeClient(SocketClient):
 
     def _close_code(self, error: ServerError) -> int:
         return _NORMAL if isinstance(error, SessionExpired) else super()._close_code(error)
-
-
-class TimeSlice:
-    """Lets the other tasks run when a task has worked for a while without waiting."""
-
-    def __init__(self) -> None:
-        self._clock = asyncio.get_running_loop().time
-        self._ends = self._clock() + _TIME_SLICE
-
-    async def yield_if_over(self) -> None:
-        if self._clock() >= self._ends:
-            await asyncio.sleep(0)
-            self._ends = self._clock() + _TIME_SLICE
