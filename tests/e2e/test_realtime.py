@@ -26,6 +26,7 @@ from tests.support.realtime import (
 from tests.support.serving import peer, until, warnings
 from wyoming_faster_whisper.audio.pcm import Samples
 from wyoming_faster_whisper.engine.protocol import Job
+from wyoming_faster_whisper.engine.recognizer import ServedModel
 from wyoming_faster_whisper.errors import EngineError
 from wyoming_faster_whisper.testing import FakeEngine, silence, tone
 from wyoming_faster_whisper.transports.http.realtime.client import RealtimeLimits
@@ -487,6 +488,22 @@ async def test_a_client_secret_opens_a_session_as_it_was_made(realtime: Open) ->
     async with talker(server.url, authorization=f"Bearer {made['value']}") as client:
         await client.receive("session.created")
         assert [each.principal.key for each in server.realtime.sockets.clients] == ["kitchen"]
+
+
+async def test_a_model_in_the_url_must_support_the_language_of_the_secret(
+    realtime: Open, caplog: pytest.LogCaptureFixture
+) -> None:
+    models = [ServedModel("base", ("en", "de")), ServedModel("base.en", ("en",))]
+    server = await realtime(models=models)
+    wanted = {"audio": {"input": {"transcription": {"language": "de"}}}}
+    _, made = await post(server, "client_secrets", {"session": wanted})
+    with pytest.raises(InvalidStatus) as refused:
+        async with talker(server.url, "?model=base.en", authorization=f"Bearer {made['value']}"):
+            pass
+    assert refused.value.response.status_code == 400
+    body = json.loads(refused.value.response.body or b"")
+    assert body["error"]["code"] == "unsupported_language"
+    assert not [record for record in caplog.records if record.levelno >= logging.ERROR]
 
 
 @pytest.mark.parametrize("path", ["transcription_sessions", "sessions"])

@@ -9,7 +9,8 @@ from contextlib import asynccontextmanager
 from typing import Any
 
 from starlette.applications import Starlette
-from starlette.requests import HTTPConnection
+from starlette.requests import HTTPConnection, Request
+from starlette.responses import Response
 from starlette.routing import Mount
 from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import ConnectionClosed
@@ -24,6 +25,7 @@ from wyoming_faster_whisper.testing import pcm16
 from wyoming_faster_whisper.transports.http.api_errors import ApiError
 from wyoming_faster_whisper.transports.http.realtime.client import RealtimeLimits
 from wyoming_faster_whisper.transports.http.realtime.routes import Realtime
+from wyoming_faster_whisper.transports.http.replies import error_response
 from wyoming_faster_whisper.transports.http.server import HttpServer
 
 from .serving import DEADLINE, Server
@@ -46,6 +48,11 @@ async def with_key(connection: HTTPConnection, key: str | None) -> Principal:
     return Principal("kitchen", "kitchen")
 
 
+async def _error(request: Request, error: Exception) -> Response:
+    assert isinstance(error, ApiError)
+    return error_response(error)
+
+
 class RealtimeServer:
     """The realtime API on a port of its own."""
 
@@ -55,9 +62,11 @@ class RealtimeServer:
         *,
         authenticate: Any = anybody,
         own_limits: RealtimeLimits | None = None,
+        models: Sequence[ServedModel] | None = None,
     ) -> None:
         listener = server.listener
         self.context: SessionContext = listener._context
+        self._models = self.context.offer.models if models is None else models
         self.realtime = Realtime(
             self.context,
             listener._limits,
@@ -66,11 +75,14 @@ class RealtimeServer:
             resolve=self._resolve,
             own_limits=own_limits,
         )
-        app = Starlette(routes=[Mount("/v1", routes=self.realtime.routes())])
+        app = Starlette(
+            routes=[Mount("/v1", routes=self.realtime.routes())],
+            exception_handlers={ApiError: _error},
+        )
         self._http = HttpServer(app, option="--http-port")
 
     def _resolve(self, name: str) -> ServedModel:
-        for model in self.context.offer.models:
+        for model in self._models:
             if name in ("", model.name, *ALIASES):
                 return model
         raise ApiError(

@@ -25,11 +25,11 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from ... import __version__
 from ...errors import printable
 from .access import PREFIXES
-from .api_errors import ApiError, error_body, error_headers
+from .api_errors import ApiError
 from .linger import LingeringClose
 from .origin_check import OriginCheck
 from .page import SPEECH
-from .replies import send_error
+from .replies import error_response, send_error
 from .request_log import RequestLog
 
 _LOGGER = logging.getLogger(__name__)
@@ -175,11 +175,11 @@ class _Errors:
     async def internal(self, request: Request, error: Exception) -> Response:
         # _RequestMiddleware logs it.
         internal = ApiError(500, "internal error; see the server's log", type="server_error")
-        return JSONResponse(error_body(internal), 500)
+        return error_response(internal)
 
     def _response(self, request: Request, error: ApiError) -> Response:
         self._log.failed(request.scope, error)
-        return JSONResponse(error_body(error), error.status, error_headers(error))
+        return error_response(error)
 
 
 class _PathMiddleware:

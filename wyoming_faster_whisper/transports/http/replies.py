@@ -7,7 +7,7 @@ import contextlib
 import json
 from collections.abc import Awaitable, Callable, Mapping
 
-from starlette.responses import Response
+from starlette.responses import JSONResponse, Response
 from starlette.types import Receive, Scope, Send
 
 from .answer_members import JSON
@@ -51,6 +51,11 @@ async def start_response(send: Send, status: int, headers: Mapping[str, str]) ->
     """Send the status and the headers of a response."""
     pairs = [(name.lower().encode(), value.encode()) for name, value in headers.items()]
     await send({"type": "http.response.start", "status": status, "headers": pairs})
+
+
+def error_response(error: ApiError) -> Response:
+    """Return the response that reports an error."""
+    return JSONResponse(error_body(error), error.status, error_headers(error))
 
 
 async def send_error(send: Send, error: ApiError) -> None:

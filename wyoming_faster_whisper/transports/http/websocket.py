@@ -50,7 +50,7 @@ class SpeechSockets:
 class SpeechSocket(SocketClient):
     """One browser's WebSocket, from its first message to its last. Lives on the event loop."""
 
-    # The page offers it beside its key, because a browser needs a protocol that the server accepts.
+    # The page offers it beside its key: a browser needs a protocol that the server accepts.
     protocol = "speech"
 
     def __init__(

@@ -14,6 +14,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from ....errors import ServerError, printable
+from ..api_errors import ApiError
 
 LEAST_AUDIO = 0.1
 """Seconds of audio that a commit needs."""
@@ -55,6 +56,10 @@ class RealtimeError(Exception):
         self.code = code
         self.param = param
         self.event_id = event_id
+
+    def as_api_error(self) -> ApiError:
+        """Return the error of an HTTP response, where no WebSocket is open."""
+        return ApiError(400, str(self), param=self.param, code=self.code)
 
 
 class SessionExpired(ServerError):

@@ -29,6 +29,7 @@ from ..replies import refuse_socket
 from ..sockets import Sockets
 from .client import Opening, RealtimeClient, RealtimeLimits
 from .client_secrets import PREFIX, ClientSecrets
+from .protocol import RealtimeError
 from .secret_requests import SecretRequests
 from .session import RealtimeSession
 from .update import updated
@@ -125,10 +126,11 @@ class Realtime:
         )
 
     async def _open(self, websocket: WebSocket) -> Opening:
-        """Find out who opens a WebSocket, and which session it wants.
+        """Authenticate the client that opens a WebSocket, and make its session.
 
         Raises:
-            ApiError: the key is not accepted, or the model is not known.
+            ApiError: the key is not accepted, or the model is not known or does not support the
+                language of the session.
         """
         offered = websocket.scope.get("subprotocols", ())
         key = key_of(websocket, offered)
@@ -139,8 +141,11 @@ class Realtime:
         else:
             principal = await self._authenticate(websocket, key)
         if model := websocket.query_params.get("model"):
-            self._resolve(model)
             session = replace(session, model=model)
+            try:
+                session.request(self._resolve(model))
+            except RealtimeError as error:
+                raise error.as_api_error() from None
         header = websocket.headers.get("openai-beta", "")
         return Opening(principal, session, _BETA_PROTOCOL in offered or _BETA_HEADER in header)
 

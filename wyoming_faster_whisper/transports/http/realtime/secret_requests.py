@@ -13,7 +13,7 @@ from starlette.responses import JSONResponse, Response
 from ....engine.recognizer import ServedModel
 from ....errors import printable
 from ....principal import Principal
-from ..api_errors import ApiError, error_body, error_headers
+from ..api_errors import ApiError
 from ..credentials import Authenticate, key_of
 from .client_secrets import PREFIX, ClientSecrets, Secret
 from .protocol import RealtimeError, new_id
@@ -65,19 +65,15 @@ class SecretRequests:
         request: Request,
         make: Callable[[Mapping[str, Any], Principal], dict[str, Any]],
     ) -> Response:
+        key = key_of(request)
+        if key is not None and key.startswith(PREFIX):
+            raise ApiError(401, "a client secret cannot make another one", code="invalid_api_key")
+        principal = await self._authenticate(request, key)
+        body = await _read_object(request)
         try:
-            key = key_of(request)
-            if key is not None and key.startswith(PREFIX):
-                raise ApiError(
-                    401, "a client secret cannot make another one", code="invalid_api_key"
-                )
-            principal = await self._authenticate(request, key)
-            return JSONResponse(make(await _read_object(request), principal))
-        except ApiError as error:
-            return JSONResponse(error_body(error), error.status, error_headers(error))
+            return JSONResponse(make(body, principal))
         except RealtimeError as error:
-            bad = ApiError(400, str(error), param=error.param, code=error.code)
-            return JSONResponse(error_body(bad), bad.status)
+            raise error.as_api_error() from None
 
     def _secret(self, body: Mapping[str, Any], principal: Principal) -> dict[str, Any]:
         session = self._checked(body.get("session") or {})
