@@ -120,7 +120,7 @@ class ApiServer:
             [
                 openai.routes(self._transcriptions, catalogue),
                 asr.routes(self._transcriptions, about.languages[0]),
-                job_routes(self._jobs, openai.answers(400, 403, 404)),
+                job_routes(self._jobs),
                 APIRouter(routes=self._realtime.routes()),
             ],
             page_routes(self._speech, about, origin_check, self._log),

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import json
 from functools import partial
-from typing import Any
 
 from fastapi import APIRouter
 from starlette.requests import Request
@@ -19,7 +18,7 @@ from ...models.languages import NAMES
 from ...session.events import Answer
 from .answer_members import JSON
 from .files.form import TranscriptionForm
-from .openai import TRANSCRIPT, answers
+from .openapi import TRANSCRIPT, UPLOAD_ERRORS, error_responses, multipart_body
 from .replies import Served
 from .transcriptions import Render, Route, Transcriptions
 
@@ -28,20 +27,7 @@ _FIELDS = {"task": "task", "language": "language", "initial_prompt": "prompt"}
 _FORMATS = {"txt": "text", "json": "verbose_json"}
 _DETECTED_IN = 30.0  # seconds at the beginning of a file
 
-_BODY: dict[str, Any] = {
-    "requestBody": {
-        "required": True,
-        "content": {
-            "multipart/form-data": {
-                "schema": {
-                    "type": "object",
-                    "required": ["audio_file"],
-                    "properties": {"audio_file": {"type": "string", "format": "binary"}},
-                }
-            }
-        },
-    }
-}
+_BODY = multipart_body("audio_file", {"audio_file": {"type": "string", "format": "binary"}})
 
 
 def routes(transcriptions: Transcriptions, default_language: str) -> APIRouter:
@@ -57,7 +43,7 @@ def routes(transcriptions: Transcriptions, default_language: str) -> APIRouter:
         "/asr",
         summary="Transcribe a file, as whisper-asr-webservice does",
         openapi_extra=_BODY,
-        responses=TRANSCRIPT | answers(400, 403, 404, 408, 413, 415, 429, 500, 503),
+        responses=TRANSCRIPT | error_responses(*UPLOAD_ERRORS),
     )
     async def asr(request: Request) -> Response:
         query = request.query_params
@@ -72,7 +58,7 @@ def routes(transcriptions: Transcriptions, default_language: str) -> APIRouter:
         "/detect-language",
         summary="Detect the language of a file, as whisper-asr-webservice does",
         openapi_extra=_BODY,
-        responses=answers(400, 403, 404, 408, 413, 415, 429, 500, 503),
+        responses=error_responses(*UPLOAD_ERRORS),
     )
     async def detect_language(request: Request) -> Response:
         render = partial(_render_language, default_language)

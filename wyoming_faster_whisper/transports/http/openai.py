@@ -8,29 +8,13 @@ from typing import Any
 from fastapi import APIRouter
 from starlette.responses import JSONResponse, Response
 
+from .answer_members import JSON
 from .catalogue import Catalogue
 from .files.form import Task
 from .jobs.routes import JOB
+from .openapi import TRANSCRIPT, UPLOAD_ERRORS, error_responses, multipart_body
 from .replies import Served
 from .transcriptions import Route, Transcriptions
-
-ERROR = {
-    "type": "object",
-    "required": ["error"],
-    "properties": {
-        "error": {
-            "type": "object",
-            "required": ["message", "type", "param", "code"],
-            "properties": {
-                "message": {"type": "string"},
-                "type": {"type": "string"},
-                "param": {"type": ["string", "null"]},
-                "code": {"type": ["string", "null"]},
-            },
-        }
-    },
-}
-"""JSON schema of an error."""
 
 _STRINGS = {"type": "array", "items": {"type": "string"}}
 _FIELDS: dict[str, Any] = {
@@ -70,23 +54,10 @@ _TRANSCRIPTION_FIELDS = _FIELDS | {
     "chunking_strategy": {"type": "string", "description": "auto, or JSON of server_vad."},
 }
 
-_TYPES = (
-    "application/json text/plain application/x-subrip text/vtt text/tab-separated-values "
-    "text/event-stream"
-)
-
-TRANSCRIPT: dict[int | str, dict[str, Any]] = {
-    200: {
-        "description": "The transcript in the format asked for, or its events",
-        "content": {content_type: {} for content_type in _TYPES.split()},
-    }
-}
-"""Description of an answer with a transcript."""
-
 _JOB: dict[int | str, dict[str, Any]] = {
     202: {
         "description": "A background job",
-        "content": {"application/json": {"schema": JOB}},
+        "content": {JSON: {"schema": JOB}},
         "headers": {"Location": {"schema": {"type": "string"}}},
     }
 }
@@ -104,8 +75,8 @@ def routes(transcriptions: Transcriptions, catalogue: Catalogue) -> APIRouter:
     @router.post(
         "/audio/transcriptions",
         summary="Transcribe a file",
-        openapi_extra=_form(_TRANSCRIPTION_FIELDS),
-        responses=TRANSCRIPT | _JOB | answers(400, 403, 404, 408, 413, 415, 429, 500, 503),
+        openapi_extra=multipart_body("file", _TRANSCRIPTION_FIELDS),
+        responses=TRANSCRIPT | _JOB | error_responses(*UPLOAD_ERRORS),
     )
     async def transcribe() -> Response:
         return Served(partial(transcriptions.serve, route=Route()))
@@ -113,32 +84,21 @@ def routes(transcriptions: Transcriptions, catalogue: Catalogue) -> APIRouter:
     @router.post(
         "/audio/translations",
         summary="Transcribe a file, and translate the text to English",
-        openapi_extra=_form(_FIELDS),
-        responses=TRANSCRIPT | _JOB | answers(400, 403, 404, 408, 413, 415, 429, 500, 503),
+        openapi_extra=multipart_body("file", _FIELDS),
+        responses=TRANSCRIPT | _JOB | error_responses(*UPLOAD_ERRORS),
     )
     async def translate() -> Response:
         return Served(partial(transcriptions.serve, route=Route(Task.TRANSLATE)))
 
-    @router.get("/models", summary="List the models", responses=answers(403))
+    @router.get("/models", summary="List the models", responses=error_responses(403))
     async def models() -> Response:
         return JSONResponse(catalogue.list())
 
     # SDKs encode the slash of a hub id as %2F, which ASGI decodes.
-    @router.get("/models/{name:path}", summary="Describe a model", responses=answers(403, 404))
+    @router.get(
+        "/models/{name:path}", summary="Describe a model", responses=error_responses(403, 404)
+    )
     async def model(name: str) -> Response:
         return JSONResponse(catalogue.retrieve(name))
 
     return router
-
-
-def _form(fields: dict[str, Any]) -> dict[str, Any]:
-    schema = {"type": "object", "required": ["file"], "properties": fields}
-    return {
-        "requestBody": {"required": True, "content": {"multipart/form-data": {"schema": schema}}}
-    }
-
-
-def answers(*statuses: int) -> dict[int | str, dict[str, Any]]:
-    """Describe the error responses of a route."""
-    error = {"description": "Error", "content": {"application/json": {"schema": ERROR}}}
-    return dict.fromkeys(statuses, error)

@@ -13,6 +13,7 @@ from starlette.types import Receive
 from ..answer_members import JSON
 from ..api_errors import ApiError, error_body, error_headers
 from ..credentials import principal_of
+from ..openapi import error_responses
 from .background import LONGEST_WAIT
 from .job import Job
 from .jobs import Jobs
@@ -40,14 +41,15 @@ _Wait = Annotated[
 ]
 
 
-def job_routes(jobs: Jobs, errors: dict[int | str, dict[str, Any]]) -> APIRouter:
+def job_routes(jobs: Jobs) -> APIRouter:
     """Make the routes, relative to /v1.
 
     Args:
         jobs: the jobs of all clients.
-        errors: descriptions of the error responses.
     """
-    router = APIRouter(prefix="/audio/transcriptions/{id}", responses=errors)
+    router = APIRouter(
+        prefix="/audio/transcriptions/{id}", responses=error_responses(400, 403, 404)
+    )
 
     @router.get("", summary="Tell how far a background job is", responses={200: _schema(JOB)})
     async def poll(id: str, request: Request, wait: _Wait = 0) -> Response:
