@@ -107,7 +107,7 @@ class ApiServer:
             Rules(
                 catalogue,
                 settings.upload,
-                FilesInFlight(settings.max_files, retry_after),
+                FilesInFlight(settings.max_files),
                 context.offer.capabilities,
                 retry_after,
                 self._log,

@@ -26,7 +26,7 @@ from starlette.types import Receive, Scope, Send
 from ...audio.pcm import PcmFormat
 from ...engine.queue import Worker
 from ...engine.recognizer import Capabilities
-from ...errors import ServerError, counted, first_of, printable
+from ...errors import Busy, ServerError, counted, first_of, printable
 from ...principal import Principal
 from ...session.events import Answer
 from ...session.request import Request
@@ -54,12 +54,10 @@ class FilesInFlight:
 
     Args:
         most: maximum for one client.
-        retry_after: returns the seconds after which a refused client should try again.
     """
 
-    def __init__(self, most: int, retry_after: Callable[[], int]) -> None:
+    def __init__(self, most: int) -> None:
         self._most = most
-        self._retry_after = retry_after
         self._files: Counter[str] = Counter()
 
     @contextmanager
@@ -67,17 +65,13 @@ class FilesInFlight:
         """Count a file for as long as the context is open.
 
         Raises:
-            ApiError: 429, the client has too many files in flight.
+            Busy: the client has too many files in flight.
         """
         key = principal.key
         if self._files[key] >= self._most:
-            raise ApiError(
-                429,
+            raise Busy(
                 f"this client has {counted(self._files[key], 'file')} in progress already; "
-                "see --max-files",
-                type="rate_limit_error",
-                code="rate_limit_exceeded",
-                retry_after=self._retry_after(),
+                "see --max-files"
             )
         self._files[key] += 1
         try:

@@ -44,7 +44,8 @@ class Background:
         A preference does not count if the form asks for a stream.
 
         Raises:
-            ApiError: it is, but it cannot be.
+            Busy: there is no room for the job.
+            ApiError: it is, but the options do not allow it.
         """
         if not form.background and (form.stream or not prefer.respond_async):
             if form.webhook_url is not None:
@@ -77,7 +78,8 @@ class Background:
         cancelled if the client leaves.
 
         Raises:
-            ApiError: there is no room for the job, or it failed while the client waited.
+            Busy: there is no room for the job.
+            ApiError: the job is too large, or failed while the client waited.
         """
         job = self._jobs.add(principal, work)
         sent = False

@@ -38,7 +38,7 @@ class Jobs:
     Args:
         limits: of their number, size and age.
         now: returns the seconds since the epoch.
-        retry_after: returns the seconds after which a refused client should try again.
+        retry_after: returns the seconds after which a client whose job failed should try again.
     """
 
     def __init__(
@@ -62,21 +62,22 @@ class Jobs:
             size: of its upload in bytes; 0 = not known yet.
 
         Raises:
-            ApiError: 429 or 413, a limit is reached; 503, the server is stopping.
+            Busy: a limit is reached.
+            ApiError: 413, the upload alone exceeds it; 503, the server is stopping.
         """
         if self._stopping:
             raise ApiError(503, "the server is stopping", type="server_error", retry_after=5)
-        self._limits.check_room(self._jobs.values(), principal, size, self._retry_after)
+        self._limits.check_room(self._jobs.values(), principal, size)
 
     def add(self, principal: Principal, work: Work) -> Job:
         """Take a new job. It begins as soon as few enough other jobs of its client run.
 
         Raises:
-            ApiError: as check_room(). The upload has been freed.
+            Busy, ApiError: as check_room(). The upload has been freed.
         """
         try:
             self.check_room(principal, work.spool.size)
-        except ApiError:
+        except (ApiError, Busy):
             work.spool.close()
             raise
         identity, now = f"{self._prefix}{secrets.token_hex(16)}", int(self._now())

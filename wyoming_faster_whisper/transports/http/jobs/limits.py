@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Collection
+from collections.abc import Collection
 from dataclasses import dataclass
 
-from ....errors import counted
+from ....errors import Busy, counted
 from ....principal import Principal
 from ..api_errors import ApiError
 from .job import Job
@@ -22,23 +22,17 @@ class JobLimits:
     running: int = 4  # jobs of one client that run at the same time; the others wait
     seconds: float = 86_400.0  # for a job to end, and from its end until it is deleted
 
-    def check_room(
-        self,
-        jobs: Collection[Job],
-        principal: Principal,
-        size: int,
-        retry_after: Callable[[], int],
-    ) -> None:
+    def check_room(self, jobs: Collection[Job], principal: Principal, size: int) -> None:
         """Check whether a client may have one more job.
 
         Args:
             jobs: of all clients.
             principal: the client.
             size: of the upload in bytes; 0 = not known yet.
-            retry_after: returns the seconds after which a refused client should try again.
 
         Raises:
-            ApiError: 429, a limit is reached; 413, the upload alone exceeds it.
+            Busy: a limit is reached.
+            ApiError: 413, the upload alone exceeds it.
         """
         if size > self.uploads:
             raise ApiError(
@@ -57,13 +51,7 @@ class JobLimits:
             full = "the uploads of waiting jobs are too large; see --max-job-uploads"
         else:
             return
-        raise ApiError(
-            429,
-            f"there is no room for another background job: {full}",
-            type="rate_limit_error",
-            code="rate_limit_exceeded",
-            retry_after=retry_after(),
-        )
+        raise Busy(f"there is no room for another background job: {full}")
 
     def excess(self, jobs: Collection[Job]) -> list[Job]:
         """Return the jobs to delete so that the results of the others keep to the limit.

@@ -88,10 +88,10 @@ def freed(job: Job) -> bool:
     return job.work.spool._closed
 
 
-async def refusal(desk: Desk, principal: Principal = ALICE, *, size: int = 10) -> ApiError:
-    with pytest.raises(ApiError) as refused:
+async def refusal(desk: Desk, principal: Principal = ALICE, *, size: int = 10) -> str:
+    with pytest.raises(Busy) as refused:
         await desk.add(principal, size=size)
-    return refused.value
+    return str(refused.value)
 
 
 def test_a_job_runs_and_keeps_its_result() -> None:
@@ -351,10 +351,7 @@ def test_one_client_may_have_half_of_the_jobs() -> None:
         jobs = [await desk.add(ALICE) for _ in range(4)]
         await settle()
         await desk.complete(jobs[0])  # a finished job counts until it is deleted
-        refused = await refusal(desk, ALICE)
-        assert (refused.status, refused.code) == (429, "rate_limit_exceeded")
-        assert refused.retry_after == 7
-        assert "--max-jobs" in refused.message
+        assert "--max-jobs" in await refusal(desk, ALICE)
         for _ in range(4):
             await desk.add(BOB)
         await refusal(desk, Principal("192.0.2.3", "third"))
@@ -368,11 +365,12 @@ def test_the_uploads_of_waiting_jobs_are_limited() -> None:
     async def test() -> None:
         desk = Desk()
         large = await desk.add(ALICE, size=600)  # one is allowed even if it is over half
-        refused = await refusal(desk, ALICE, size=1)
-        assert (refused.status, "--max-job-uploads" in refused.message) == (429, True)
+        assert "--max-job-uploads" in await refusal(desk, ALICE, size=1)
         await desk.add(BOB, size=400)
         await refusal(desk, Principal("192.0.2.3", "third"), size=1)
-        assert (await refusal(desk, BOB, size=1001)).status == 413
+        with pytest.raises(ApiError) as refused:
+            await desk.add(BOB, size=1001)
+        assert refused.value.status == 413
         await settle()
         await desk.complete(large)
         await desk.add(ALICE, size=600)
@@ -389,7 +387,7 @@ def test_a_refused_upload_is_freed() -> None:
         async def transcribe(report: Report) -> Content:
             raise AssertionError
 
-        with pytest.raises(ApiError):
+        with pytest.raises(Busy):
             desk.jobs.add(ALICE, Work(spool, "base", transcribe))
         assert spool._closed
 
@@ -458,7 +456,9 @@ def test_a_stopping_server_lets_running_jobs_end_and_loses_the_others() -> None:
         draining = asyncio.create_task(desk.jobs.drain(8))
         await settle()
         assert waiting.status is JobStatus.FAILED
-        assert (await refusal(desk)).status == 503
+        with pytest.raises(ApiError) as refused:
+            await desk.add()
+        assert refused.value.status == 503
         await desk.complete(ends)
         await draining
         assert asyncio.get_running_loop().time() == 8
