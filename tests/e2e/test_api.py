@@ -99,26 +99,6 @@ async def test_a_field_after_the_file_counts_even_if_the_model_came_before(serve
     assert engine.decoded[-1].options.language == "de"
 
 
-@pytest.mark.parametrize(
-    ("chunking", "segments"),
-    [
-        ({}, 1),
-        ({"chunking_strategy": "auto"}, 1),
-        ({"chunking_strategy[silence_duration_ms]": "500"}, 2),
-        ({"chunking_strategy[type]": "server_vad"}, 2),
-        ({"chunking_strategy": '{"type": "server_vad", "silence_duration_ms": 1500}'}, 1),
-    ],
-)
-async def test_the_chunking_strategy_decides_where_speech_is_cut(
-    serve: Serve, chunking: dict[str, str], segments: int
-) -> None:
-    server = await serve(http_port=0)
-    pause_of_a_second = np.concatenate([tone(5.0), silence(1.0), tone(5.0)])
-    body = form([*MODEL, *chunking.items()], wav(pause_of_a_second))
-    text = (await post(server, PATH, body)).json["text"]
-    assert text.count("seconds") == segments
-
-
 async def test_decoding_begins_while_the_file_still_arrives(serve: Serve) -> None:
     engine = FakeEngine()
     server = await serve(engine, http_port=0)
@@ -311,16 +291,6 @@ async def test_the_documentation_loads_nothing_from_other_hosts(serve: Serve) ->
     described = (await request(server, "GET", "/openapi.json")).json
     assert PATH in described["paths"]
     assert all(not path.startswith("/audio") for path in described["paths"])
-
-
-async def test_https_on_the_http_port_is_explained_in_the_log(
-    serve: Serve, caplog: pytest.LogCaptureFixture
-) -> None:
-    server = await serve(http_port=0)
-    async with peer(f"tcp://{address(server)}") as connection:
-        connection.send(b"\x16\x03\x01\x02\x00")
-        assert await connection.rest() == b""
-    assert any("https" in line for line in warnings(caplog))
 
 
 async def test_a_stopping_server_lets_a_file_end(serve: Serve) -> None:

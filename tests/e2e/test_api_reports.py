@@ -10,7 +10,7 @@ import pytest
 
 from tests.support.api import form, head, post, request, wav
 from tests.support.media import write_media
-from tests.support.serving import peer, until
+from tests.support.serving import peer, until, warnings
 from tests.support.sse import events
 from tests.support.web import address
 from wyoming_faster_whisper.testing import FakeEngine, silence, tone
@@ -163,6 +163,38 @@ async def test_a_wav_file_may_have_any_samples(
     sound = await asyncio.to_thread(path.read_bytes)
     reply = await post(await serve(http_port=0), PATH, form([WHISPER], sound))
     assert (reply.status, reply.json["text"]) == (200, "1.0 seconds")
+
+
+@reported("speaches-ai/speaches#504", "heimoshuiyu/whisper-fastapi#2")
+@pytest.mark.parametrize(
+    ("chunking", "segments"),
+    [
+        ({}, 1),
+        ({"chunking_strategy": "auto"}, 1),
+        ({"chunking_strategy[silence_duration_ms]": "500"}, 2),
+        ({"chunking_strategy[type]": "server_vad"}, 2),
+        ({"chunking_strategy": '{"type": "server_vad", "silence_duration_ms": 1500}'}, 1),
+    ],
+)
+async def test_the_chunking_strategy_decides_where_speech_is_cut(
+    serve: Serve, chunking: dict[str, str], segments: int, issues: str
+) -> None:
+    server = await serve(http_port=0)
+    pause_of_a_second = np.concatenate([tone(5.0), silence(1.0), tone(5.0)])
+    body = form([WHISPER, *chunking.items()], wav(pause_of_a_second))
+    text = (await post(server, PATH, body)).json["text"]
+    assert text.count("seconds") == segments
+
+
+@reported("speaches-ai/speaches#54")
+async def test_https_on_the_http_port_is_explained_in_the_log(
+    serve: Serve, issues: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    server = await serve(http_port=0)
+    async with peer(f"tcp://{address(server)}") as connection:
+        connection.send(b"\x16\x03\x01\x02\x00")
+        assert await connection.rest() == b""
+    assert any("https" in line for line in warnings(caplog))
 
 
 @reported("Thinline-Dynamic-Solutions/ThinLineRadio#29")
