@@ -66,6 +66,7 @@ BELONGS_TO = {
     "transports.http.catalogue": "http_api",
     "transports.http.credentials": "http_api",
     "transports.http.openapi": "http_api",
+    "transports.http.presented_key": "http_api",
     "transports.http.replies": "http_api",
     "transports.http.server_vad": "http_api",
     "transports.http.socket_client": "http_api",

@@ -9,8 +9,8 @@ from starlette.types import Scope
 
 from ...principal import Principal
 from ..admission import normalised_host
-
-_KEY_PROTOCOL = "openai-insecure-api-key."  # prefix, for browsers; as OpenAI's client sends it
+from ..auth.refusal import Refused
+from .presented_key import presented_key
 
 Authenticate = Callable[[HTTPConnection, str | None], Awaitable[Principal]]
 """Returns the client of a connection, given the key that it sent; raises ApiError 401 or 403."""
@@ -31,17 +31,17 @@ def principal_of(scope: Scope) -> Principal:
 
 
 async def known_already(connection: HTTPConnection, key: str | None) -> Principal:
-    """Return the client that authentication.py has found, or without it the client's address."""
+    """Return the client that authentication.py has identified, else the client by its address."""
     return principal_of(connection.scope)
 
 
 def key_of(connection: HTTPConnection, offered: Sequence[str] = ()) -> str | None:
-    """Return the key that a client sent in a header, or as a WebSocket protocol; None = none."""
-    scheme, _, token = connection.headers.get("authorization", "").partition(" ")
-    if scheme.lower() == "bearer" and token.strip():
-        return token.strip()
-    for name in ("api-key", "x-api-key"):
-        if key := connection.headers.get(name):
-            return key
-    keys = [one.removeprefix(_KEY_PROTOCOL) for one in offered if one.startswith(_KEY_PROTOCOL)]
-    return keys[0] if keys else None
+    """Return the key that a client sent in a header, or as a WebSocket protocol.
+
+    None = there is none, or it is not presented as it must be; see presented_key().
+    """
+    scope = connection.scope
+    try:
+        return presented_key(scope["headers"], scope["query_string"], offered)
+    except Refused:
+        return None
