@@ -93,9 +93,9 @@ def limits(settings: Settings) -> ClientLimits:
 def files_context(shared: SessionContext, settings: Settings) -> SessionContext:
     """Make the context of the sessions that transcribe files.
 
-    A file is complete, so its text is neither guessed nor ended early. It goes through this
-    server's own model, and has a memory budget of its own, so that files cannot take that of the
-    commands.
+    A file is complete, so it needs no speculative decodes and no endpointing. It is decoded by
+    this server's own model. The memory budget is separate, so that files cannot use up that of
+    the commands.
     """
     return replace(
         shared,

@@ -241,7 +241,7 @@ class _Converter:
     def __init__(self) -> None:
         self._pcm = PcmFormat()
         self._stream = PcmStream(self._pcm)
-        self._held = bytearray()  # PCM of that format; frames are short, and a call has its price
+        self._held = bytearray()  # PCM of that format: frames are short, so several go together
 
     def convert(self, frame: AudioFrame) -> Iterator[bytes]:
         """Convert one frame.
@@ -290,9 +290,10 @@ def _interleaved(frame: AudioFrame) -> tuple[PcmFormat, bytes]:
 
 
 class _Source:
-    """A file as PyAV takes it: without a name, which FFmpeg would believe, and without errors.
+    """File object for PyAV. It has no name, because FFmpeg would guess the format from it.
 
-    PyAV would raise an error of the file at some later call, or print it.
+    An error of the file is kept, and the file ends: PyAV would raise it at some later call, or
+    print it.
     """
 
     def __init__(self, file: ReadableFile) -> None:

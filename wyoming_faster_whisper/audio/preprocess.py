@@ -28,7 +28,7 @@ HIGH_PASS = "highpass"
 """Name of the step that replaces the standard high-pass filter if both paths have it."""
 
 NONE = "none"
-"""What a request names to have no steps but the standard high-pass filter."""
+"""Name with which a request asks for no steps but the standard high-pass filter."""
 
 _NOTHING: Samples = np.zeros(0, np.float32)
 

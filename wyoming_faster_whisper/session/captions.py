@@ -32,7 +32,7 @@ _SHORTEST = 1.0  # seconds; a shorter piece is joined with its neighbour, or sho
 _ENDS = ".?!…。？！।؟"
 _CLAUSE_ENDS = ",;:、，；：،—"
 _CLOSING = "\"'”’»)]」』"
-_AT_CLAUSE = 0.5  # weight of a comma, beside 0 to 1 for how unequal the halves are
+_AT_CLAUSE = 0.5  # bonus for a cut at a comma; the cost of unequal halves is 0 to 1
 
 
 def pieces(segment: TimedSegment) -> list[TimedSegment]:
@@ -64,7 +64,10 @@ def cues(segments: Sequence[TimedSegment]) -> list[Cue]:
 
 @dataclass(frozen=True, slots=True)
 class _Script:
-    """The words of a segment and where they are in its text. A span is a first and a last + 1."""
+    """The words of a segment, and their positions in its text.
+
+    A span of words is the index of its first word, and the index after its last.
+    """
 
     segment: TimedSegment
     places: tuple[int, ...]  # where each word begins, then the end of the text

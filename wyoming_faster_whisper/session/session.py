@@ -388,7 +388,7 @@ class Session:
         else:
             rest = turn.cut(keep=_KEPT)
             self._discard_turn()
-            self._turns -= 1  # nobody knows of this turn
+            self._turns -= 1  # no event has named this turn
             self._begin_turn(rest.pcm, rest)
 
     def _end_turn(self, turn: Turn, why: EndReason) -> None:

@@ -19,7 +19,7 @@ _NO_HEADERS: Mapping[str, str] = {}
 
 
 class Served(Response):
-    """Response of a function that reads the request and sends the response itself.
+    """Response that a function sends, which also reads the request.
 
     FastAPI would read the whole body before an endpoint runs, and would not cancel the endpoint
     when the client leaves.

@@ -68,7 +68,7 @@ class FileTranscriber:
             on_text: called with each piece of committed text, in order. All pieces joined are the
                 answer's text. Decoding waits while it runs.
             on_progress: called with the share of the file that has been transcribed, 0 to 1. It
-                is an estimate: how long the rest is, is taken from its size.
+                is an estimate: the duration of the rest is assumed to follow its size.
 
         Raises:
             ServerError: the file has no audio that can be decoded, or the model failed.

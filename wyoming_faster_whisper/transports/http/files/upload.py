@@ -1,4 +1,4 @@
-"""Body of a request with a file, received while the file is already decoded."""
+"""Body of a request with a file. The file is decoded while the body arrives."""
 
 from __future__ import annotations
 

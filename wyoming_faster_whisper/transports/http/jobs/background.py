@@ -1,4 +1,4 @@
-"""Answers requests in the background: with a job, or with its answer if that comes soon."""
+"""Background requests: answered with a job, or with the transcript if it is ready in time."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ class Background:
 
     Args:
         jobs: the jobs of all clients.
-        webhooks: tells other servers that a job has ended; None = it is not configured.
+        webhooks: tells other servers that a job has ended; None = not configured.
     """
 
     def __init__(self, jobs: Jobs, webhooks: Webhooks | None) -> None:
@@ -72,7 +72,7 @@ class Background:
         principal: Principal,
         send: Send,
     ) -> None:
-        """Make a job, and send it: or its answer, if that comes while the client waits for it.
+        """Make a job, and send it, or its result if that is ready while the client waits.
 
         The job keeps the upload, whatever happens. Until it has been sent to the client, it is
         cancelled if the client leaves.

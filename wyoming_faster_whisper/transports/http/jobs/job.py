@@ -1,4 +1,4 @@
-"""One background job: what it does, and how far it is."""
+"""One background job: its work, status and progress."""
 
 from __future__ import annotations
 
@@ -51,7 +51,7 @@ def _ignore(_: Job) -> None:
 
 @dataclass(slots=True, eq=False)
 class Job:
-    """One job. Only its table, jobs.py, changes it."""
+    """One job. Only Jobs changes it."""
 
     id: str
     principal: Principal

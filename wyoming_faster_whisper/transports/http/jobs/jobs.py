@@ -147,7 +147,7 @@ class Jobs:
                 job.status = JobStatus.IN_PROGRESS
                 job.task = asyncio.create_task(self._run(job))
                 # A callback, not a finally clause: a task that is cancelled early never runs.
-                job.task.add_done_callback(partial(self._left, job))
+                job.task.add_done_callback(partial(self._task_ended, job))
 
     async def _run(self, job: Job) -> None:
         try:
@@ -189,7 +189,7 @@ class Jobs:
             )
             self._remove(other)
 
-    def _left(self, job: Job, _: asyncio.Task[None]) -> None:
+    def _task_ended(self, job: Job, _: asyncio.Task[None]) -> None:
         """Handle the end of a job's task."""
         self._running.discard(job)
         job.task = None

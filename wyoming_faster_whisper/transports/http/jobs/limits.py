@@ -1,4 +1,4 @@
-"""Limits of background jobs: whether there is room for one more, and which results must go."""
+"""Limits of background jobs: room for new ones, and results to delete early."""
 
 from __future__ import annotations
 

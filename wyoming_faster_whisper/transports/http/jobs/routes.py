@@ -51,7 +51,9 @@ def job_routes(jobs: Jobs) -> APIRouter:
         prefix="/audio/transcriptions/{id}", responses=error_responses(400, 403, 404)
     )
 
-    @router.get("", summary="Tell how far a background job is", responses={200: _schema(JOB)})
+    @router.get(
+        "", summary="Return the status of a background job", responses={200: _schema(JOB)}
+    )
     async def poll(id: str, request: Request, wait: _Wait = 0) -> Response:
         job = jobs.find(id, principal_of(request.scope))
         await _wait(job, wait, request.receive)

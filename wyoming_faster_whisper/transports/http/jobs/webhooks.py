@@ -136,7 +136,7 @@ class Webhooks:
         """Send an event once.
 
         Returns:
-            What went wrong, "" if nothing did; and whether another attempt may succeed.
+            The problem ("" = none), and whether another attempt may succeed.
         """
         timestamp = int(self._now())
         headers = {

@@ -47,7 +47,7 @@ class RealtimeLimits:
 
 @dataclass(frozen=True, slots=True)
 class Opening:
-    """What a client is known by when its WebSocket opens."""
+    """Handshake of a client: its principal, and the session that it asked for."""
 
     principal: Principal
     session: RealtimeSession  # as the client secret or the model in the URL set it
@@ -59,7 +59,7 @@ class RealtimeClient(SocketClient):
 
     Args:
         websocket: not accepted yet.
-        opening: who the client is.
+        opening: the client's handshake.
         context: what all sessions share.
         limits: time limits. While no utterance is being sent, only that of the session counts.
         own_limits: further limits.
@@ -107,7 +107,7 @@ class RealtimeClient(SocketClient):
 
     async def _receive(self, session: Session) -> None:
         session.request(self._settings.request(self._resolve(self._settings.model or "")))
-        await self._tell_session("transcription_session" if self._beta else "session", "created")
+        await self._send_session("transcription_session" if self._beta else "session", "created")
         expiry = asyncio.timeout(self._own_limits.session)
         try:
             async with expiry, asyncio.TaskGroup() as tasks:
@@ -157,7 +157,7 @@ class RealtimeClient(SocketClient):
                     continue  # the session has not even taken what the client sent before
                 raise
             if message is None and self.busy:
-                continue  # it drains, but not before it has answered
+                continue  # draining waits until the client has its answer
             if message is None or message["type"] == "websocket.disconnect":
                 return None
             text = message.get("text")
@@ -231,9 +231,9 @@ class RealtimeClient(SocketClient):
         session.request(settings.request(model))
         self._settings = settings
         self._beta = self._beta or kind != "session"
-        await self._tell_session(kind, "updated")
+        await self._send_session(kind, "updated")
 
-    async def _tell_session(self, kind: str, what: str) -> None:
+    async def _send_session(self, kind: str, what: str) -> None:
         beta = kind != "session" or self._beta
         about = {
             "id": self._id,
@@ -244,11 +244,11 @@ class RealtimeClient(SocketClient):
         await self._send(messages.session_event(f"{kind}.{what}", about))
 
     async def _send_event(self, event: Event) -> None:
-        for told in self._items.events(event, self._settings, beta=self._beta):
-            await self._send(told)
+        for message in self._items.events(event, self._settings, beta=self._beta):
+            await self._send(message)
 
     async def _reject(self, error: RealtimeError) -> None:
-        """Report an error of the client; the connection stays."""
+        """Report a fault of the client. The connection stays open."""
         level = logging.DEBUG if self._warned_of_error else logging.WARNING
         self._warned_of_error = True
         _LOGGER.log(level, "%s: %s", self.principal.name, printable(error, 200))

@@ -28,7 +28,7 @@ _LONGEST = 8 * 1024  # characters: it must fit into a header
 
 @dataclass(frozen=True, slots=True)
 class Secret:
-    """What a client secret says."""
+    """Contents of a client secret."""
 
     session: Mapping[str, Any]
     principal: Principal
@@ -54,12 +54,12 @@ class ClientSecrets:
         Raises:
             ApiError: the session is too large.
         """
-        said = {
+        contents = {
             "session": secret.session,
             "principal": asdict(secret.principal),
             "until": self._clock() + seconds,
         }
-        data = zlib.compress(json.dumps(said, separators=(",", ":")).encode())
+        data = zlib.compress(json.dumps(contents, separators=(",", ":")).encode())
         made = self._sign(data)
         if len(made) > _LONGEST:
             raise ApiError(
@@ -71,10 +71,10 @@ class ClientSecrets:
         return made
 
     def read(self, secret: str) -> Secret:
-        """Return what a client secret says.
+        """Return the contents of a client secret.
 
         Raises:
-            ApiError: 401, it is not valid, or no longer.
+            ApiError: 401, the secret is not valid, or has expired.
         """
         text, _, _ = secret.removeprefix(PREFIX).partition(".")
         try:
@@ -84,10 +84,10 @@ class ClientSecrets:
             valid = False
         if not valid:
             raise _refused("the client secret is not valid")
-        said = json.loads(zlib.decompress(data))
-        if self._clock() >= said["until"]:
+        contents = json.loads(zlib.decompress(data))
+        if self._clock() >= contents["until"]:
             raise _refused("the client secret has expired")
-        return Secret(said["session"], Principal(**said["principal"]))
+        return Secret(contents["session"], Principal(**contents["principal"]))
 
     def _sign(self, data: bytes) -> str:
         signature = hmac.new(self._key, data, hashlib.sha256).digest()

@@ -1,7 +1,7 @@
-"""Messages of a realtime client that its session has not taken yet.
+"""Messages of a realtime client that its session has not processed yet.
 
-They are read ahead of the session. A client that sends a whole file at once would otherwise get
-no pong while the model decodes, and would close the connection.
+The server reads ahead of the session. A client that sends a whole file at once would otherwise
+get no pong while the model decodes, and would close the connection.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ class Inbox:
     """Queue of messages, bounded by their size. Lives on the event loop.
 
     Args:
-        memory: budget for audio that waits, and so for the messages.
+        memory: budget for waiting audio, from which the messages are taken.
         limit: bytes that may wait; beyond it, put() waits.
     """
 
@@ -35,7 +35,7 @@ class Inbox:
         return self._taking or bool(self._waiting)
 
     async def put(self, message: Message) -> None:
-        """Add a message, once there is room. A message larger than the limit has to be alone.
+        """Add a message, once there is room: a message over the limit needs an empty queue.
 
         Raises:
             Busy: the memory for audio is used up.

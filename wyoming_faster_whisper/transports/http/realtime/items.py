@@ -1,6 +1,6 @@
-"""The session's events → messages of the realtime messages. Pure.
+"""From a session's events to messages of the realtime protocol. Pure.
 
-A turn is an item of the conversation, with one id in all its messages.
+Each turn is an item of the conversation. All messages about it have its id.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ class Items:
         self._ids: dict[int, str] = {}  # of the turns that are not answered yet
         self._started: set[int] = set()  # turns whose speech has been reported
         self._texts: set[int] = set()  # turns of which partial text has been sent
-        self._previous: str | None = None  # the item committed last
+        self._previous: str | None = None  # the last committed item
         self._ended = 0.0  # seconds of the stream at which the last turn ended
 
     def events(self, event: Event, settings: RealtimeSession, *, beta: bool) -> list[ServerEvent]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 
 class MessageRate:
-    """Tells how long a client has to wait before its next message is read.
+    """Token bucket: how long the next message of a client has to wait.
 
     Args:
         per_second: messages per second on average.

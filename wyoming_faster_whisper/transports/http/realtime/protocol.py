@@ -25,17 +25,18 @@ _MOST_VALUES = 5_000  # of a large message
 _SLICE = 256 * 1024  # characters of base64 decoded at once; a multiple of 4
 
 UPDATES = {"session.update": "session", "transcription_session.update": "transcription_session"}
-"""Updates of the session, each with the first word of its answer."""
+"""Messages that update the session, each with the prefix of the server's answer."""
 
 APPEND = "input_audio_buffer.append"
 COMMIT = "input_audio_buffer.commit"
 CLEAR = "input_audio_buffer.clear"
 
-_TALK = ("conversation.", "response.", "output_audio_buffer.")  # prefixes of other messages
+# Prefixes of the messages that concern spoken answers.
+_SPOKEN_ANSWERS = ("conversation.", "response.", "output_audio_buffer.")
 
 
 class RealtimeError(Exception):
-    """A client's message that is answered with an error event; the connection stays.
+    """A client's message is at fault. It is answered with an error event; the connection stays.
 
     Args:
         message: what was received, what is accepted.
@@ -110,7 +111,7 @@ def read_message(text: str) -> Message:
 
 
 def _unknown(kind: object, event_id: str | None) -> RealtimeError:
-    if isinstance(kind, str) and kind.startswith(_TALK):
+    if isinstance(kind, str) and kind.startswith(_SPOKEN_ANSWERS):
         return RealtimeError(
             f"{printable(kind, 60)} is not supported: this server only transcribes",
             code="unsupported_event",

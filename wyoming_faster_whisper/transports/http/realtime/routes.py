@@ -68,7 +68,7 @@ class Realtime:
         self._resolve = resolve
         self._own_limits = own_limits or RealtimeLimits()
         self._secrets = ClientSecrets()
-        # The threshold of the server's settings stands where a client gives none.
+        # The default threshold is that of the server's settings.
         default = RealtimeSession()
         vad = replace(default.vad, threshold=context.rules.threshold)
         self._default = replace(default, vad=vad)
@@ -97,7 +97,7 @@ class Realtime:
         """Return the client that has made a client secret.
 
         Raises:
-            ApiError: 401, the secret is not valid, or no longer.
+            ApiError: 401, the secret is not valid, or has expired.
         """
         return self._secrets.read(secret).principal
 

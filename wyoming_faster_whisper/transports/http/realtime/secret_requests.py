@@ -31,10 +31,10 @@ class SecretRequests:
 
     Args:
         secrets: makes the secrets.
-        default: session of a request that says nothing about it.
+        default: session for a request that gives none.
         authenticate: see Authenticate.
         resolve: returns the model that a name stands for, "" for the default; raises ApiError.
-        session_seconds: maximum length of a session, which the client is told.
+        session_seconds: maximum length of a session, as sent to the client.
     """
 
     def __init__(
@@ -57,7 +57,7 @@ class SecretRequests:
         return await self._answer(request, self._secret)
 
     async def make_beta(self, request: Request) -> Response:
-        """Endpoint of the same in the beta."""
+        """Endpoint of the same requests in the form of the beta."""
         return await self._answer(request, self._beta_secret)
 
     async def _answer(

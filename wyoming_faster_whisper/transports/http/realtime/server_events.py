@@ -34,9 +34,9 @@ def error_event(error: RealtimeError | ServerError) -> ServerEvent:
 
 
 def _details(error: ServerError) -> dict[str, str | None]:
-    told = from_server_error(error)
-    code = error.code if isinstance(error, SessionExpired) else told.code
-    return {"type": told.type, "code": code, "message": told.message, "param": None}
+    found = from_server_error(error)
+    code = error.code if isinstance(error, SessionExpired) else found.code
+    return {"type": found.type, "code": code, "message": found.message, "param": None}
 
 
 def session_event(what: str, session: Mapping[str, Any]) -> ServerEvent:

@@ -1,4 +1,4 @@
-"""Configuration of a realtime session, and how it is told to clients. Pure.
+"""Configuration of a realtime session, and its JSON form. Pure.
 
 OpenAI's GA form nests the fields in session.audio.input; the form of the beta is flat.
 """
@@ -23,7 +23,7 @@ LOGPROBS = "item.input_audio_transcription.logprobs"
 """The only value of include that concerns transcription."""
 
 DELAYS = {"minimal": "on", "low": "on", "medium": "auto", "high": "off", "xhigh": "off"}
-"""Values of `delay`, how long to wait before text is sent, each with the kind of partial text."""
+"""Kind of partial text for each value of `delay`, the trade of latency for accuracy."""
 
 _NO_SPEECH = 10.0  # seconds of silence that are stored before speech
 
@@ -153,7 +153,7 @@ class RealtimeSession:
 
     @property
     def padding(self) -> float:
-        """Seconds before speech that belong to it, in the times that the client is told."""
+        """Seconds before speech that count as speech in the times sent to the client."""
         server_vad = self.turn_detection is TurnDetection.SERVER_VAD
         return self.vad.prefix_padding_ms / 1000 if server_vad else 0.0
 

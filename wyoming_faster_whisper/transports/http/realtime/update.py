@@ -1,8 +1,8 @@
 """Updates of a realtime session, checked. Pure.
 
 A field that an update does not name keeps its value; null clears it. Unknown fields, and those
-that only concern spoken answers, are ignored and not told back. Both forms of a session, that of
-GA and that of the beta, are understood at any time.
+that concern spoken answers, are ignored and left out of the answer. A session may have OpenAI's
+GA form or that of the beta, at any time.
 """
 
 from __future__ import annotations
