@@ -29,7 +29,7 @@ from .authentication import make_authenticator
 _LOGGER = logging.getLogger(__name__)
 
 if TYPE_CHECKING:
-    from ..transports.http.api_server import ApiServer
+    from ..transports.http.api_server import ApiServer, ApiSettings
     from ..transports.http.jobs.webhooks import Webhooks
     from ..transports.http.server import HttpServer
     from .metrics import Metrics
@@ -62,11 +62,10 @@ def make_http(
         SettingError: an extra is not installed, or a setting is not usable.
     """
     try:
-        from ..transports.http.api_server import ApiServer, ApiSettings
-        from ..transports.http.files.upload import UploadLimits
-        from ..transports.http.jobs.limits import JobLimits
+        from ..transports.http.api_server import ApiServer
         from ..transports.http.page import ServerDescription
 
+        api_settings = _api_settings(settings, folder)
         webhooks = _webhooks(settings)
     except ImportError as error:
         raise _missing("--http-port", error, "http") from None
@@ -74,7 +73,6 @@ def make_http(
         authenticator = make_authenticator(settings, time.time)
     except ImportError as error:
         raise _missing("--jwt-issuer", error, "auth") from None
-    own = socket.gethostname()
     return ApiServer(
         shared,
         build.files_context(shared, settings),
@@ -85,31 +83,40 @@ def make_http(
             streams=shared.offer.capabilities.continues_prefix,
             ready=lambda: shared.worker.statistics().ready,
         ),
-        ApiSettings(
-            names=(own, f"{own}.local", *settings.http_names),
-            origins=settings.http_origins,
-            any_model=settings.any_model,
-            language_codes=settings.language_codes,
-            max_files=settings.max_files,
-            upload=UploadLimits(
-                settings.max_upload * 1024 * 1024,
-                settings.upload_timeout,
-                settings.audio_timeout,
-                _upload_folder(folder),
-            ),
-            jobs=JobLimits(
-                number=settings.max_jobs,
-                uploads=settings.max_job_uploads * 1024 * 1024,
-                results=settings.max_job_results * 1024 * 1024,
-                running=settings.max_files,
-                seconds=settings.job_expiry,
-            ),
-        ),
+        api_settings,
         admission=admission,
         webhooks=webhooks,
         authenticator=authenticator,
         count_refusal=count_refusal,
         tls=tls,
+    )
+
+
+def _api_settings(settings: Settings, folder: Path) -> ApiSettings:
+    from ..transports.http.api_server import ApiSettings
+    from ..transports.http.files.upload import UploadLimits
+    from ..transports.http.jobs.limits import JobLimits
+
+    own = socket.gethostname()
+    return ApiSettings(
+        names=(own, f"{own}.local", *settings.http_names),
+        origins=settings.http_origins,
+        any_model=settings.any_model,
+        language_codes=settings.language_codes,
+        max_files=settings.max_files,
+        upload=UploadLimits(
+            settings.max_upload * 1024 * 1024,
+            settings.upload_timeout,
+            settings.audio_timeout,
+            _upload_folder(folder),
+        ),
+        jobs=JobLimits(
+            number=settings.max_jobs,
+            uploads=settings.max_job_uploads * 1024 * 1024,
+            results=settings.max_job_results * 1024 * 1024,
+            running=settings.max_files,
+            seconds=settings.job_expiry,
+        ),
     )
 
 

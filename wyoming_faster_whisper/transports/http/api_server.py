@@ -115,8 +115,20 @@ class ApiServer:
             ),
             Background(self._jobs, webhooks),
         )
+        self._server = HttpServer(
+            self._application(catalogue, about, settings),
+            option="--http-port",
+            rules=ConnectionRules(head=limits.first_event, write=limits.write),
+            admission=admission,
+            tls=tls,
+        )
+        self.url: str | None = None  # None until start()
+
+    def _application(
+        self, catalogue: Catalogue, about: ServerDescription, settings: ApiSettings
+    ) -> ASGIApp:
         origin_check = OriginCheck(settings.names, settings.origins)
-        app = build_app(
+        return build_app(
             [
                 openai.routes(self._transcriptions, catalogue),
                 asr.routes(self._transcriptions, about.languages[0]),
@@ -128,16 +140,8 @@ class ApiServer:
             origins=settings.origins,
             log=self._log,
             ready=about.ready,
-            authenticate=self._authenticate if authenticator is not None else None,
+            authenticate=self._authenticate if self._authenticator is not None else None,
         )
-        self._server = HttpServer(
-            app,
-            option="--http-port",
-            rules=ConnectionRules(head=limits.first_event, write=limits.write),
-            admission=admission,
-            tls=tls,
-        )
-        self.url: str | None = None  # None until start()
 
     @property
     def connections(self) -> int:
