@@ -6,9 +6,7 @@ reference server, which gets the names from the same (fake) Home Assistant. No w
 the control sets: 200 sentences without names, 100 of them by two voices each, and the recorded
 orders in the folders given with --orders.
 
-Decoding takes most of the time. --heard FILE scores the texts of an earlier run. --phonetics puts
-the phonetic code of a library in the place of the server's; with --heard it affects only the
-correction of texts, because rescoring happens while decoding.
+Decoding takes most of the time. --heard FILE scores the texts of an earlier run.
 """
 
 from __future__ import annotations
@@ -35,7 +33,6 @@ from .speech.homes import FRESH, FRESH_VOICES, HELD_OUT, TUNING, Home
 from .speech.synthesis import Voice, say
 from .support.clips import Clip, load, to_samples
 from .support.models import load_whisper, model_directory
-from .support.phonetic_codes import CODES, OWN, use
 from .support.playback import NoAnswer, play
 from .support.report import align, progress, write_json
 from .support.servers import Options, Server, reference_python
@@ -290,12 +287,6 @@ def parse_arguments() -> argparse.Namespace:
         metavar="DIR",
         help="folder of recorded orders without names (repeatable)",
     )
-    parser.add_argument(
-        "--phonetics",
-        choices=CODES,
-        default=OWN,
-        help="phonetic code (default: %(default)s, the server's)",
-    )
     parser.add_argument("--no-reference", action="store_true", help="do not run the reference")
     parser.add_argument(
         "--heard",
@@ -313,12 +304,11 @@ def main() -> None:
     arguments = parse_arguments()
     home = {"held-out": HELD_OUT, "tuning": TUNING}[arguments.home]
     names = asyncio.run(names_of(home))
-    with use(arguments.phonetics, names):
-        if arguments.heard:
-            heard = Heard(**json.loads(arguments.heard.read_text())["heard"])
-        else:
-            heard = asyncio.run(listen(arguments, home))
-        report = score(home, names, heard, arguments.count)
+    if arguments.heard:
+        heard = Heard(**json.loads(arguments.heard.read_text())["heard"])
+    else:
+        heard = asyncio.run(listen(arguments, home))
+    report = score(home, names, heard, arguments.count)
     print(table(report))
     if arguments.json:
         write_json(arguments.json, {"home": arguments.home, "heard": asdict(heard), **report})

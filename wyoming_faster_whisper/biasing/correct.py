@@ -21,7 +21,7 @@ from rapidfuzz.distance import Levenshtein
 
 from .candidates import EVERYDAY_ZIPF, Candidate, Word, words_of
 from .lexicon import FUNCTION_WORD_ZIPF, zipf_frequencies
-from .phonetics import FEATURES_PER_SOUND, READINGS, letters, phonetic_features
+from .phonetics import count_sounds, letters, phonetic_code
 from .weights import NameWeights
 
 _STOP = re.compile(r"[.!?;:。！？]")  # between two words; a name does not continue past it
@@ -61,9 +61,7 @@ class Corrector:
         self._parts = list(known)
         self.words = frozenset(word for name in known.values() for word in name.split())
         self._spoken_words = {word for parts in known for word in parts}
-        self._codes = [
-            phonetic_code(parts, reading) for reading in range(READINGS) for parts in self._parts
-        ]
+        self._codes = [phonetic_code(parts) for parts in self._parts]
         self._most_words = max(map(len, known), default=0) + _EXTRA_WORDS
 
     def correct(self, text: str) -> str:
@@ -156,16 +154,12 @@ class Corrector:
         if not spans:
             return
         alike = process.cdist(
-            [phonetic_code(plain[first:last], 0) for first, last in spans],
+            [phonetic_code(plain[first:last]) for first, last in spans],
             self._codes,
             scorer=Levenshtein.normalized_similarity,
             score_cutoff=_MIN_SIMILARITY,
         )
-        # Both readings of a name may match; compare it once.
-        pairs = {
-            (row, column % len(self._parts)) for row, column in zip(*alike.nonzero(), strict=True)
-        }
-        for row, column in sorted(pairs):
+        for row, column in zip(*alike.nonzero(), strict=True):
             parts = self._parts[column]
             first, last = spans[row]
             if last - first <= len(parts) + _EXTRA_WORDS:
@@ -193,15 +187,10 @@ class Corrector:
         wrong, right = heard[before : len(heard) - after], parts[before : len(parts) - after]
         if not wrong or not right:
             return  # an extra or missing word is not a misrecognition
-        alike = max(
-            Levenshtein.normalized_similarity(
-                phonetic_code(wrong, 0), phonetic_code(right, reading)
-            )
-            for reading in range(READINGS)
-        )
+        alike = Levenshtein.normalized_similarity(phonetic_code(wrong), phonetic_code(right))
         if alike < _MIN_SIMILARITY:
             return
-        sounds = len(phonetic_code(right, 0)) / FEATURES_PER_SOUND
+        sounds = count_sounds(right)
         common = [
             self.zipf_frequency(words[at].text) for at in range(first + before, last - after)
         ]
@@ -250,11 +239,6 @@ def _between(written: str, name: str, plain: Sequence[str]) -> bool:
             written, plain, scorer=Levenshtein.distance, score_cutoff=1
         )
     )
-
-
-def phonetic_code(parts: Sequence[str], reading: int) -> str:
-    """Return the phonetic features of words that letters() has normalised, without gaps."""
-    return "".join(phonetic_features(part, reading) for part in parts)
 
 
 def common_prefix(one: Sequence[str], other: Sequence[str]) -> int:

@@ -16,8 +16,8 @@ from rapidfuzz.distance import Levenshtein
 
 from .candidates import Word, words_of
 from .carrier_phrases import is_order_about
-from .correct import Corrector, common_prefix, name_words, phonetic_code
-from .phonetics import FEATURES_PER_SOUND, READINGS
+from .correct import Corrector, common_prefix, name_words
+from .phonetics import count_sounds, phonetic_code
 
 _MOST_REWRITES = 5  # whose name follows a carrier phrase
 _MOST_REWRITES_ELSEWHERE = 2
@@ -203,10 +203,10 @@ def _moved(place: _NamePlace, first_words: Sequence[Word]) -> _NamePlace | None:
     heard = [word.letters for word in first_words]
     if not before or heard[: len(before)] != before or len(heard) == len(before):
         return None
-    after = phonetic_code([word.letters for word in place.after], 0)
+    after = phonetic_code([word.letters for word in place.after])
     last = min(
         range(len(before) + 1, len(heard) + 1),
-        key=lambda last: Levenshtein.distance(phonetic_code(heard[last:], 0), after),
+        key=lambda last: Levenshtein.distance(phonetic_code(heard[last:]), after),
     )
     return replace(place, words=first_words, last=last)
 
@@ -234,17 +234,12 @@ def _min_gain(
     before = common_prefix(heard, other)
     after = common_prefix(heard[before:][::-1], other[before:][::-1])
     replaced, inserted = heard[before : len(heard) - after], other[before : len(other) - after]
-    alike = max(
-        Levenshtein.normalized_similarity(
-            phonetic_code(replaced, 0), phonetic_code(inserted, reading)
-        )
-        for reading in range(READINGS)
-    )
+    alike = Levenshtein.normalized_similarity(phonetic_code(replaced), phonetic_code(inserted))
     replaced_words = first_words[before : len(first_words) - after]
     known = bool(replaced) and all(home.zipf_frequency(word.text) for word in replaced_words)
     parts = name_words(place.name)
-    sounds = len(phonetic_code(parts, 0)) / FEATURES_PER_SOUND
-    around = max(0.0, len(phonetic_code(inserted, 0)) / FEATURES_PER_SOUND - sounds)
+    sounds = count_sounds(parts)
+    around = max(0.0, count_sounds(inserted) - sounds)
     weights = home.weights.rewrite
     gain = weights.base_gain + weights.per_alike * alike
     gain += weights.per_sound * sounds

