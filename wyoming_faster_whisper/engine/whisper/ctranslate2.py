@@ -9,8 +9,10 @@ from __future__ import annotations
 import logging
 import math
 import re
+import threading
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 from typing import Any, TypeAlias, cast
 
@@ -31,6 +33,9 @@ _LOGGER = logging.getLogger(__name__)
 
 _STEP = 0.02  # seconds of audio per frame of the encoding
 _LEAST_PROBABILITY = 1e-30  # floor for a token; in float32 smaller ones may be zero
+# Frames of audio; longer windows are encoded and aligned one at a time, because the memory that
+# this takes grows with the square of the length.
+_SPACIOUS = 1200
 _LAST_VERSION = 255  # highest plausible version of CTranslate2's file format, now at 6
 
 Weights: TypeAlias = ctranslate2.models.Whisper
@@ -154,6 +159,7 @@ class CTranslate2Whisper:
         )
         self._spectrogram = Spectrogram(weights.n_mels)
         self._reload = reload
+        self._spacious = threading.Lock()
         self._stops = {mark: self.tokenizer.mark(mark) for mark in ".?!。"}
         self._dash, self._ellipsis = self.tokenizer.mark("-"), self.tokenizer.mark("...")
 
@@ -184,7 +190,8 @@ class CTranslate2Whisper:
             width = min(frames, some.shape[1])
             row[:, :width] = some[:, :width]
         # A StorageView of shape (clips, frames / 2, width).
-        return Encoding(self.weights.encode(ctranslate2.StorageView.from_array(padded)))
+        with self._alone(frames):
+            return Encoding(self.weights.encode(ctranslate2.StorageView.from_array(padded)))
 
     def detect_language(
         self, encoding: Encoding, among: tuple[str, ...]
@@ -228,6 +235,10 @@ class CTranslate2Whisper:
         return [
             self._decoded(result, budget) for result, budget in zip(results, budgets, strict=True)
         ]
+
+    def _alone(self, frames: int) -> AbstractContextManager[object]:
+        """Return a lock for a step that takes much memory, at most 120 MB with base."""
+        return self._spacious if frames > _SPACIOUS else nullcontext()
 
     def time_decoder(
         self, encoding: Encoding, prompts: Sequence[list[int]], beam: int, count: int
@@ -282,7 +293,8 @@ class CTranslate2Whisper:
             return None
         # CTranslate2 adds <|notimestamps|>, the prompt's last token, itself.
         frames = 2 * _length(encoding, seconds)
-        [result] = self.weights.align(encoding, prompt[:-1], [words], frames)
+        with self._alone(2 * _length(encoding)):
+            [result] = self.weights.align(encoding, prompt[:-1], [words], frames)
         starts: dict[int, float] = {}
         for token, frame in result.alignments:
             starts.setdefault(token, _STEP * frame)
