@@ -28,6 +28,7 @@ from wyoming_faster_whisper.config.settings import Settings
 from wyoming_faster_whisper.engine.protocol import DecodeKind, DecodeOptions
 from wyoming_faster_whisper.engine.queue import Worker
 from wyoming_faster_whisper.engine.recognizer import ServedModel
+from wyoming_faster_whisper.hardware import share_one_heap
 from wyoming_faster_whisper.models import choose
 from wyoming_faster_whisper.principal import Principal
 from wyoming_faster_whisper.session.events import Answer
@@ -79,6 +80,7 @@ Transcribe = Callable[[File], str]
 
 def main() -> None:
     arguments = parse_arguments()
+    share_one_heap()  # as the server does
     files = list(make_files(arguments))
     if not files:
         sys.exit("no clip with a complete transcript was found, and flite is not installed")
@@ -119,7 +121,14 @@ def parse_arguments() -> argparse.Namespace:
 
 
 def make_files(arguments: argparse.Namespace) -> Iterator[File]:
-    """Make one file per language: recordings, and in English also letters read by voices."""
+    """Make one file per language."""
+    for language, clips in clips_by_language(arguments).items():
+        if clips:
+            yield make_file(language, clips, arguments.seconds)
+
+
+def clips_by_language(arguments: argparse.Namespace) -> dict[str, list[Clip]]:
+    """Load the clips with known texts; in English also letters read by voices."""
     clips = load(arguments.recordings or [TEST_CLIPS])
     if VOICES[0].installed:
         letter = sentences(PROSE)
@@ -128,9 +137,7 @@ def make_files(arguments: argparse.Namespace) -> Iterator[File]:
     for each in arguments.language:
         code, _, folder = each.partition("=")
         sets[code] = load([Path(folder)])
-    for language, some in sets.items():
-        if known := [clip for clip in some if clip.text]:
-            yield make_file(language, known, arguments.seconds)
+    return {code: [clip for clip in some if clip.text] for code, some in sets.items()}
 
 
 def make_file(language: str, clips: Sequence[Clip], seconds: float) -> File:

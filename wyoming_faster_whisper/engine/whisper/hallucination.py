@@ -83,8 +83,12 @@ def fragile(text: str) -> bool:
     They are counts, see has_counts(), and texts of one or two words, which give the decoder no
     context.
     """
-    words = sum(size for _, size in _pieces(text.replace("-", " ")))
-    return has_counts(text) or words < 2.99
+    return has_counts(text) or has_few_words(text)
+
+
+def has_few_words(text: str) -> bool:
+    """Return True for a text of one or two words."""
+    return sum(size for _, size in _pieces(text.replace("-", " "))) < 2.99
 
 
 def has_counts(text: str) -> bool:
@@ -101,6 +105,7 @@ def judge_hypothesis(
     *,
     certain_speech: bool,
     speech_seconds: float = 0.0,
+    long: bool = False,
 ) -> Verdict:
     """Decide what to do with the result of a pass.
 
@@ -109,6 +114,9 @@ def judge_hypothesis(
         thresholds: those of the model and the language.
         certain_speech: False where the VAD was not sure that there is speech.
         speech_seconds: seconds of speech by the VAD, without pauses.
+        long: there is more audio than in a command. Such a text has counts and close hypotheses
+            far more often, and a second pass because of them made it no better in six languages,
+            with and without noise (python -m bench.long_second_pass).
     """
     no_speech = (
         Verdict.SECOND_PASS
@@ -126,14 +134,15 @@ def judge_hypothesis(
         and noise_score > thresholds.max_noise_certain
     ):
         return no_speech
-    if (
+    doubtful = (
         decoded.repetitive
         or decoded.avg_logprob < thresholds.min_logprob
-        or fragile(decoded.text)
-        or decoded.ambiguous(thresholds.max_score_gap)
-    ):
-        return Verdict.SECOND_PASS
-    return Verdict.ACCEPT
+        or has_few_words(decoded.text)
+    )
+    if not long:
+        ambiguous = decoded.ambiguous(thresholds.max_score_gap)
+        doubtful = doubtful or ambiguous or has_counts(decoded.text)
+    return Verdict.SECOND_PASS if doubtful else Verdict.ACCEPT
 
 
 def has_words(text: str) -> bool:

@@ -26,7 +26,7 @@ from collections.abc import Hashable, Sequence
 from functools import partial
 
 from ...speech.turn_classifier import EndOfTextScores
-from ..protocol import Job, Transcript
+from ..protocol import LONGEST_COMMAND, Job, Transcript
 from .acoustic_model import AcousticModel
 from .bias import bias
 from .calibration.values import Calibrations
@@ -155,6 +155,7 @@ class WhisperPipeline:
             clip.calibration.hallucination,
             certain_speech=job.certain_speech,
             speech_seconds=job.speech_seconds,
+            long=job.seconds > LONGEST_COMMAND,
         )
         if verdict is Verdict.NO_SPEECH:
             return Pass(decoded), verdict

@@ -120,6 +120,20 @@ def test_a_close_hypothesis_that_differs_only_in_punctuation_does_not() -> None:
     assert judge_hypothesis(first, certain_speech=True) is Verdict.ACCEPT
 
 
+def test_counts_and_close_hypotheses_in_more_audio_than_a_command_cause_no_second_pass() -> None:
+    text = "In 1969, in July, they landed on the moon."
+    close = heard((text, -1.0), (text.replace("moon", "mood"), -1.01))
+    assert judge_hypothesis(close, certain_speech=True) is Verdict.SECOND_PASS
+    assert judge_hypothesis(close, certain_speech=True, long=True) is Verdict.ACCEPT
+
+
+def test_loops_and_unlikely_or_very_short_texts_in_more_audio_than_a_command_do() -> None:
+    unlikely = decoded("It rained all day.", logprob=-0.7)
+    for first in (decoded("and so on " * 9), unlikely, decoded("Thank you.")):
+        verdict = judge_hypothesis(first, certain_speech=True, long=True)
+        assert verdict is Verdict.SECOND_PASS
+
+
 def test_long_certain_speech_is_decoded_again_before_it_counts_as_no_speech() -> None:
     nothing = decoded("")
     noise = decoded("Oh no, what's that?", logprob=-1.21, no_speech=0.51)

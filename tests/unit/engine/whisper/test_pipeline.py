@@ -70,6 +70,15 @@ def test_out_of_vocabulary_words_lose_unless_they_are_hotwords() -> None:
 # Hallucination check.
 
 
+@pytest.mark.parametrize(("seconds", "passes"), [(9.0, 2), (12.0, 1)])
+def test_counts_cause_a_second_pass_of_a_command_and_not_of_a_longer_segment(
+    seconds: float, passes: int
+) -> None:
+    said = heard("Call 1 2 3 4 on Monday.", tokens=60)
+    [found] = decode(FakeAcousticModel(said), spoken(seconds, (0.4, seconds - 0.4)))
+    assert found.passes == passes
+
+
 def test_a_hallucination_over_uncertain_speech_is_an_empty_text() -> None:
     model = FakeAcousticModel(heard("Thank you.", avg_logprob=-1.2, no_speech_prob=0.6))
     [found] = decode(model, spoken(3.0, (0.4, 0.8), certain_speech=False))
