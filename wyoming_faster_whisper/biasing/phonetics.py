@@ -1,8 +1,8 @@
 """From spelling to sound: Metaphone (Lawrence Philips, 1990). Pure.
 
 Spellings that sound alike have the same code: "Aqara" and "akara" are AKR, "Ecobee" and "eco
-bee" EKB. Vowels count only at the beginning. docs/performance-notes.md compares Metaphone with
-other codes.
+bee" EKB. Vowels count only at the beginning of a word. docs/performance-notes.md compares
+Metaphone with other codes.
 """
 
 from __future__ import annotations
@@ -19,7 +19,6 @@ import jellyfish
 # computed it, on 2026-11-29: 0.770. For the names of the held-out home it is 0.765.
 _SYMBOLS_PER_SOUND = 0.77
 
-_VOWELS = "AEIOU"
 _DIGITS = dict(
     zip("0123456789", "zero one two three four five six seven eight nine".split(), strict=True)
 )
@@ -52,13 +51,8 @@ def sounds(word: str) -> str:
 
 
 def phonetic_code(words: Sequence[str]) -> str:
-    """Return the code of words that letters() has normalised, without gaps.
-
-    Metaphone keeps the first vowel of a word. Only that of the first word remains, because the
-    recogniser may split a name anywhere: "net at mo" is NTTM, as "Netatmo".
-    """
-    first, *others = map(sounds, words) if words else ("",)
-    return first + "".join(code.lstrip(_VOWELS) for code in others)
+    """Return the code of words that letters() has normalised, without gaps."""
+    return "".join(map(sounds, words))
 
 
 def count_sounds(words: Sequence[str]) -> float:

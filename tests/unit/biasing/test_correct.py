@@ -42,7 +42,7 @@ HOME = Corrector(NAMES)
         ("Turn on the eco bee.", "Turn on the Ecobee."),
         ("Start the robo rock.", "Start the Roborock."),
         ("Please switch the valant off.", "Please switch the Vaillant off."),
-        ("Set the net at mo to 30%.", "Set the Netatmo to 30%."),
+        ("Set the net atmo to 30%.", "Set the Netatmo to 30%."),
         ("Set the florbicks to 30%.", "Set the Florbix to 30%."),
         ("Turn on the Akara hub, please.", "Turn on the Aqara Hub, please."),
         ("Please switch the Monica's lamp off.", "Please switch the Monika's Lamp off."),
@@ -180,8 +180,8 @@ def test_only_commands_offer_a_second_place_for_a_name() -> None:
     def count(text: str) -> int:
         return [found.name for found in rewrites(HOME, [text])].count("Ecobee")
 
-    assert count("When was the akobi moved?") == 1
-    assert count("Turn on the akobi.") > 1
+    assert count("When was the ekobi moved?") == 1
+    assert count("Turn on the ekobi.") > 1
 
 
 def test_at_most_six_rewrites_are_offered() -> None:
