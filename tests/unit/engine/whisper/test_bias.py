@@ -36,7 +36,7 @@ def test_the_text_stays_if_the_decoder_finds_no_name_more_probable() -> None:
 
 
 def test_a_name_may_come_from_another_hypothesis() -> None:
-    model = FakeAcousticModel(heard("Set the thing now.", PLAIN), likely=[NAMED])
+    model = FakeAcousticModel(heard("Set the thing now.", "Set the ecobe now."), likely=[NAMED])
     [found] = decode(model, job())
     assert found.text == NAMED
 
