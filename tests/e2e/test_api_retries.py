@@ -9,7 +9,7 @@ from pathlib import Path
 import openai
 import pytest
 
-from tests.http.programs import run_client
+from tests.http.programs import prepare, run_client
 from tests.support.api import form, post, wav
 from tests.support.serving import Server, until, warnings
 from wyoming_faster_whisper.testing import FakeEngine, tone
@@ -56,6 +56,7 @@ async def test_the_node_client_waits_and_tries_again(
         url = str(server.service.http_url)
         return await run_client("node", "retries.cjs", url, TIMER, folder=tmp_path)
 
+    await prepare("node")
     assert "heard" in await refused_once(serve, transcribe, caplog)
 
 

@@ -22,6 +22,11 @@ PROGRAMS = Path(__file__).with_name("clients")
 """Folder of the programs."""
 
 
+async def prepare(client: str) -> None:
+    """Install the environment of a client if npm does that in seconds; else skip the test."""
+    await asyncio.to_thread(_command, client, PROGRAMS)
+
+
 async def run_client(
     client: str, program: str, *arguments: str | Path, folder: Path, **environ: str
 ) -> str:
