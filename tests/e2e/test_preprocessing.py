@@ -56,11 +56,11 @@ def packages(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     folder = install(
         tmp_path / "packages",
         STEPS,
-        smooth="toy:smooth",
+        smooth="smoother:smooth",
         breaks=f"{__name__}:Breaking",
         deaf=f"{__name__}:Deaf",
     )
-    shutil.copy(toy_step.__file__, folder / "toy.py")
+    shutil.copy(toy_step.__file__, folder / "smoother.py")
     monkeypatch.syspath_prepend(folder)
     return folder
 
