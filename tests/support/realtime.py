@@ -23,6 +23,7 @@ from wyoming_faster_whisper.principal import Principal
 from wyoming_faster_whisper.session.session import SessionContext
 from wyoming_faster_whisper.testing import pcm16
 from wyoming_faster_whisper.transports.http.api_errors import ApiError
+from wyoming_faster_whisper.transports.http.linger import LingeringClose
 from wyoming_faster_whisper.transports.http.realtime.client import RealtimeLimits
 from wyoming_faster_whisper.transports.http.realtime.routes import Realtime
 from wyoming_faster_whisper.transports.http.replies import error_response
@@ -79,7 +80,8 @@ class RealtimeServer:
             routes=[Mount("/v1", routes=self.realtime.routes())],
             exception_handlers={ApiError: _error},
         )
-        self._http = HttpServer(app, option="--http-port")
+        # As in the real application: a refused client must get the reason while it still sends.
+        self._http = HttpServer(LingeringClose(app), option="--http-port")
 
     def _resolve(self, name: str) -> ServedModel:
         for model in self._models:
