@@ -27,7 +27,7 @@ from wyoming_faster_whisper.audio.pcm import PcmFormat
 from wyoming_faster_whisper.config.settings import Settings
 from wyoming_faster_whisper.engine.protocol import DecodeKind, DecodeOptions
 from wyoming_faster_whisper.engine.queue import Worker
-from wyoming_faster_whisper.engine.recognizer import ServedModel
+from wyoming_faster_whisper.engine.recognizer import EVERYTHING, ServedModel
 from wyoming_faster_whisper.hardware import share_one_heap
 from wyoming_faster_whisper.models import choose
 from wyoming_faster_whisper.principal import Principal
@@ -168,7 +168,7 @@ async def context(model: str, threads: int) -> AsyncIterator[SessionContext]:
 
     worker.start()
     await worker.ready()
-    served = ServedModel(chosen.name, chosen.languages)
+    served = ServedModel(chosen.name, chosen.languages, capabilities=EVERYTHING)
     try:
         yield SessionContext(
             worker=worker,

@@ -14,6 +14,7 @@ import numpy as np
 import pytest
 from wyoming.asr import Transcribe, Transcript
 from wyoming.event import Event
+from wyoming.info import Describe
 from wyoming.vad import VoiceStarted, VoiceStopped
 
 from tests.support import toy_recognizer
@@ -77,10 +78,23 @@ async def test_info_describes_what_serves(serve_toy: Serve) -> None:
     assert (model.name, model.languages) == ("loudness", ["de", "en"])
 
 
+async def test_clients_are_told_what_the_model_can_do(serve_toy: Serve) -> None:
+    flags = ("--language=en", "--http-port=0")
+    async with serve_toy(*flags) as server, server.client() as client:
+        await client.send(Describe().event())
+        [program] = (await client.receive()).data["asr"]
+        assert [model["capabilities"] for model in program["models"]] == [[]]
+        for path in ("/about", "/v1/models/loudness"):
+            assert '"capabilities":[]' in (await get(address(server), path)).text
+
+
 async def test_it_answers_the_page(serve_toy: Serve) -> None:
     async with serve_toy("--language=en", "--http-port=0") as server:
         about = (await get(address(server), "/about")).text
-        assert '"model":"loudness","languages":["en","de"],"streams":false' in about
+        assert (
+            '"model":"loudness","languages":["en","de"],"capabilities":[],"streams":false'
+            in about
+        )
         async with browser(server) as page:
             await page.say(SHOUT)
             assert await page.final() == "Loud."
@@ -126,8 +140,8 @@ async def test_a_setting_beyond_its_capabilities_is_one_warning_at_start(
         "--vad-endpointing auto needs end-of-turn scores, which toy does not have; "
         "0.7 s of silence end a turn",
         "--partials on sends text after long pauses only; toy cannot continue a text",
-        "toy does not detect languages; requests that name none are decoded as en, which "
-        "--language changes",
+        "model loudness does not detect languages; requests that name none are decoded as en, "
+        "which --language changes",
     ]
 
 

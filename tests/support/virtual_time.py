@@ -174,7 +174,7 @@ class House:
         seconds: returns the duration of the decode of a job.
         say: returns the transcript of a job; by default its length.
         language: decode language; None = detect it.
-        capabilities: what the server believes of the engine.
+        capabilities: of the model.
         shared: fields of SessionContext.
     """
 
@@ -194,9 +194,8 @@ class House:
         self.worker = Worker(lambda: self.engine)
         self.shared = {"guess_after": 0.13, **shared}
         self.offer = Offer(
-            [ServedModel("base", ("de", "en"))],
+            [ServedModel("base", ("de", "en"), capabilities=capabilities)],
             DecodeOptions(language=language),
-            capabilities=capabilities,
         )
 
     async def __aenter__(self) -> House:

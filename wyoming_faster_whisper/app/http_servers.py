@@ -80,7 +80,7 @@ def make_http(
         ServerDescription(
             model.name,
             model.languages,
-            streams=shared.offer.capabilities.continues_prefix,
+            model.capabilities,
             ready=lambda: shared.worker.statistics().ready,
         ),
         api_settings,

@@ -1,13 +1,14 @@
-"""Settings that the chosen recognizer cannot serve: each is replaced, with one warning. Pure."""
+"""Settings that the chosen models cannot serve, with one warning each. Pure."""
 
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Sequence
 from typing import Any
 
 from ..config.options import options
 from ..config.settings import Settings
-from ..engine.recognizer import Recognizer
+from ..engine.recognizer import Recognizer, ServedModel
 from ..models.languages import means_detect
 from ..speech.endpointing import SENSITIVITIES
 
@@ -25,39 +26,53 @@ _WHISPER_ONLY = ("model_budget", "compute_type", "max_batch", "audio_context")
 
 
 def fit(settings: Settings, recognizer: Recognizer) -> tuple[Settings, list[str]]:
-    """Replace the settings that a recognizer cannot serve.
+    """Replace the settings that no model of a recognizer can serve.
+
+    A setting that some models can serve stays. Sessions leave it out for the others.
 
     Returns:
-        The settings that are served, and a warning for each that was replaced.
+        The settings that are served, and a warning for each that cannot be served as given, or
+        not with every model.
     """
-    can, name = recognizer.capabilities, settings.stt_library
+    name, models = settings.stt_library, recognizer.models
     defaults = {option.name: option for option in options(Settings)}
     served: dict[str, Any] = {}
     warnings: list[str] = []
     for setting, capability, limitation in _NEEDS:
-        option = defaults[setting]
-        if getattr(settings, setting) != option.default and not getattr(can, capability):
+        option, limited = defaults[setting], _limited(name, models, capability)
+        if getattr(settings, setting) == option.default:
+            continue
+        if limited == [name]:
             served[setting] = option.default
-            warnings.append(f"{option.flag} is ignored; {name} {limitation}")
-    if settings.vad_endpointing == "auto" and not can.scores_end:
-        served["vad_endpointing"] = silence = SENSITIVITIES["default"]
-        warnings.append(
-            f"--vad-endpointing auto needs end-of-turn scores, which {name} does not have; "
-            f"{silence:g} s of silence end a turn"
-        )
-    if settings.partials != "off" and not can.continues_prefix:
-        warnings.append(
-            f"--partials {settings.partials} sends text after long pauses only; {name} cannot "
+        warnings += [f"{option.flag} is ignored; {who} {limitation}" for who in limited]
+    if settings.vad_endpointing == "auto":
+        warnings += [
+            f"--vad-endpointing auto needs end-of-turn scores, which {who} does not have; "
+            f"{SENSITIVITIES['default']:g} s of silence end a turn"
+            for who in _limited(name, models, "scores_end")
+        ]
+    if settings.partials != "off":
+        warnings += [
+            f"--partials {settings.partials} sends text after long pauses only; {who} cannot "
             "continue a text"
-        )
-    model = recognizer.models[0]
-    if means_detect(settings.language) and not can.detects_language and len(model.languages) > 1:
-        served["language"] = model.languages[0]
-        warnings.append(
-            f"{name} does not detect languages; requests that name none are decoded as "
-            f"{model.languages[0]}, which --language changes"
-        )
+            for who in _limited(name, models, "continues_prefix")
+        ]
+    if means_detect(settings.language):
+        for model in models:
+            if len(model.languages) > 1 and not model.capabilities.detects_language:
+                warnings.append(
+                    f"model {model.name} does not detect languages; requests that name none are "
+                    f"decoded as {model.languages[0]}, which --language changes"
+                )
     return dataclasses.replace(settings, **served), warnings
+
+
+def _limited(name: str, models: Sequence[ServedModel], capability: str) -> list[str]:
+    """Return the subjects of warnings: the library, or those of its models that are unable."""
+    unable = [model.name for model in models if not getattr(model.capabilities, capability)]
+    if len(unable) == len(models):
+        return [name]
+    return [f"model {model}" for model in unable]
 
 
 def whisper_only(settings: Settings) -> list[str]:

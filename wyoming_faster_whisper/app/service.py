@@ -330,7 +330,6 @@ class Service:
                 self._recognizer.models,
                 build.decode_options(settings, self._language),
                 home_names=tuple if names is None else (lambda: names.names),
-                capabilities=self._recognizer.capabilities,
                 preprocessing=self._preprocessing,
             ),
             rules=build.speech_rules(settings),

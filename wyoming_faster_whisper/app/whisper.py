@@ -39,11 +39,10 @@ def faster_whisper(
     models = choose_models(settings, folders)
     return Recognizer(
         models=tuple(
-            ServedModel(model.name, model.languages, f"Whisper {model.name}", _OPENAI)
+            ServedModel(model.name, model.languages, f"Whisper {model.name}", _OPENAI, EVERYTHING)
             for model in models
         ),
         load=partial(load_engines, models, settings, folders, loaded=loaded),
-        capabilities=EVERYTHING,
         description="Whisper on CTranslate2",
         attribution=_SYSTRAN,
     )

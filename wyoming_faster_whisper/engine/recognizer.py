@@ -6,7 +6,7 @@ docs/recognizers.md shows how to write one.
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from pathlib import Path
 
 from ..errors import ModelError
@@ -15,7 +15,7 @@ from .protocol import Engine
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Capabilities:
-    """Optional features of an engine.
+    """Optional features of a model.
 
     An engine never gets a job that needs a feature that is False here.
     """
@@ -30,6 +30,11 @@ class Capabilities:
     scores_tokens: bool = False  # returns the log-probability of each token for such jobs
     samples: bool = False  # samples at the temperature of the job
     scores_end: bool = False  # returns end-of-text scores for jobs that want them
+
+    @property
+    def names(self) -> list[str]:
+        """Names of the features that the model has, as clients get them."""
+        return [field.name for field in fields(self) if getattr(self, field.name)]
 
 
 EVERYTHING = Capabilities(
@@ -66,6 +71,7 @@ class ServedModel:
     languages: tuple[str, ...]  # Whisper's language codes; the first is the default
     description: str = ""
     attribution: Attribution = Attribution()
+    capabilities: Capabilities = Capabilities()
 
     def __post_init__(self) -> None:
         if not self.languages:
@@ -83,7 +89,6 @@ class Recognizer:
     models: tuple[ServedModel, ...]  # the default first
     # Loads all models. It runs in a thread, may take minutes, and runs again after a hang.
     load: Callable[[], Engine]
-    capabilities: Capabilities = Capabilities()  # of all models
     description: str = ""
     attribution: Attribution = Attribution()
 

@@ -9,7 +9,7 @@ from typing import Any
 
 from ..audio.preprocess import Preprocessing, Preprocessor
 from ..engine.protocol import DecodeOptions
-from ..engine.recognizer import EVERYTHING, Capabilities, ServedModel
+from ..engine.recognizer import ServedModel
 from ..engine.remote.protocol import RELAYED
 from ..errors import printable
 from ..models.languages import means_detect, normalise
@@ -18,8 +18,11 @@ from ..speech.segmenter import SpeechRules
 
 _LOGGER = logging.getLogger(__name__)
 
+_PLAIN = DecodeOptions()  # needs no capability
+
 # Decode option, the capability that it needs, and what a model without it does.
 _NEEDS = (
+    ("beam_size", "takes_beam_size", "has no beam"),
     ("task", "translates", "does not translate"),
     ("prompt", "takes_prompt", "takes no prompt; ignoring the client's"),
     ("temperature", "samples", "has no temperature; ignoring the client's"),
@@ -84,7 +87,6 @@ class Offer:
     models: Sequence[ServedModel]  # the default first; not empty
     options: DecodeOptions = field(default_factory=DecodeOptions)  # defaults
     home_names: Callable[[], tuple[str, ...]] = tuple  # returns Home Assistant's current names
-    capabilities: Capabilities = EVERYTHING  # of all models
     preprocessing: Preprocessing = field(default_factory=Preprocessing)
 
     def accept(
@@ -102,14 +104,23 @@ class Offer:
         warnings = _Warnings(client, set() if warned is None else warned)
         model = self._model(request, warnings)
         candidates = self._candidates(request, model, warnings)
+        detected = candidates or _known(self.options.candidate_languages, model)
         return replace(
             self.options,
             **self._optional(request, model, warnings),
             model=model.name,
             language=self._language(request.language, candidates, model, warnings),
-            candidate_languages=candidates or _known(self.options.candidate_languages, model),
+            candidate_languages=detected if model.capabilities.detects_language else (),
             hotwords=self._hotwords(request, model, warnings),
         )
+
+    def model(self, request: Request, client: str, warned: set[str]) -> ServedModel:
+        """Return the model that serves a request.
+
+        Args:
+            client, warned: as for accept().
+        """
+        return self._model(request, _Warnings(client, warned))
 
     def preprocessor(self, request: Request, client: str, warned: set[str]) -> Preprocessor:
         """Make the preprocessing steps of a stream.
@@ -130,10 +141,14 @@ class Offer:
     def _optional(
         self, request: Request, model: ServedModel, warnings: _Warnings
     ) -> dict[str, Any]:
-        """Return the decode options that need a capability: as wished, or else the defaults."""
+        """Return the decode options that need a capability: as wished, or else plain ones.
+
+        The server's defaults cause no warning here: the operator was warned at the start.
+        """
         default = self.options
         prompt = default.prompt if request.prompt is None else request.prompt[-LONGEST_PROMPT:]
         options: dict[str, Any] = {
+            "beam_size": default.beam_size,
             "task": request.task or default.task,
             "prompt": prompt or None,
             "temperature": request.temperature,
@@ -141,17 +156,18 @@ class Offer:
             "token_logprobs": request.token_logprobs,
         }
         for name, capability, limitation in _NEEDS:
-            if options[name] != getattr(default, name) and not getattr(
-                self.capabilities, capability
-            ):
-                options[name] = getattr(default, name)
+            if getattr(model.capabilities, capability):
+                continue
+            plain, wished = getattr(_PLAIN, name), options[name]
+            options[name] = plain
+            if wished not in (plain, getattr(default, name)):
                 warnings.once(name, f"model {model.name} {limitation}")
         return options
 
     def _hotwords(
         self, request: Request, model: ServedModel, warnings: _Warnings
     ) -> tuple[str, ...]:
-        if self.capabilities.takes_hotwords:
+        if model.capabilities.takes_hotwords:
             return (*request.hotwords[:MOST_NAMES], *self.home_names()[:MOST_NAMES])
         if request.hotwords:
             warnings.once(
@@ -195,14 +211,14 @@ class Offer:
         warnings: _Warnings,
     ) -> str | None:
         """Return the language code to decode with; None = detect the language."""
-        detects = len(model.languages) > 1 and self.capabilities.detects_language
-        default = self.options.language if len(model.languages) > 1 else model.languages[0]
+        detects = len(model.languages) > 1 and model.capabilities.detects_language
+        default = self.options.language
+        if default not in model.languages:  # or detection, if it has several
+            default = None if detects else model.languages[0]
         if candidates and (not wanted or means_detect(wanted)):
             if len(candidates) > 1 and detects:
                 return None
             return default if default in candidates else candidates[0]
-        if default is None and not detects:
-            default = model.languages[0]
         if not wanted:
             return default
         if means_detect(wanted):

@@ -302,7 +302,11 @@ class Turn:
     @request.setter
     def request(self, request: Request) -> None:
         self._request = request
+        model = self._shared.offer.model(request, self._principal.name, self._warned)
+        self._continues_text = model.capabilities.continues_prefix
         self._turns = request.endpointing or self._shared.turns
+        if not model.capabilities.scores_end:
+            self._turns = self._turns.without_scores()
         sensitivity = request.vad_sensitivity
         self._server_endpointing = self._turns.server_endpointing(sensitivity)
         # A file has no guesses, but its segments are decoded as soon as a pause closes them.
@@ -475,7 +479,7 @@ class Turn:
             self._last_speech = max(self._last_windows, now - silent)
         self._last_windows = now
         self._perform(*actions)
-        continues = self._shared.offer.capabilities.continues_prefix and not self._is_file
+        continues = self._continues_text and not self._is_file
         if utterance.speaking and continues and self._decodes.decodes_here:
             self._partials.decode_if_due(self._open_segment)
         if utterance.samples / SAMPLE_RATE >= self._next_free:

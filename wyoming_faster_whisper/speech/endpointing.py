@@ -122,6 +122,12 @@ class TurnRules:
         0.0  # seconds of silence that end a live turn from Home Assistant; 0 = never
     )
 
+    def without_scores(self) -> TurnRules:
+        """Return the rules for a model that gives no end-of-turn scores."""
+        return (
+            replace(self, auto=False, min_silence=SENSITIVITIES["default"]) if self.auto else self
+        )
+
     def server_endpointing(self, sensitivity: str | None) -> bool:
         """Return whether the server ends a turn without waiting for the client's `audio-stop`.
 

@@ -18,8 +18,17 @@ from wyoming_faster_whisper.testing import FakeEngine
 
 
 def recognizer(capabilities: Capabilities, *languages: str) -> Recognizer:
-    model = ServedModel("toy", languages or ("en",))
-    return Recognizer(models=(model,), load=FakeEngine, capabilities=capabilities)
+    model = ServedModel("toy", languages or ("en",), capabilities=capabilities)
+    return Recognizer(models=(model,), load=FakeEngine)
+
+
+def two_models(first: Capabilities, second: Capabilities) -> Recognizer:
+    """Make a recognizer of two models, "one" and "two"."""
+    models = (
+        ServedModel("one", ("en", "de"), capabilities=first),
+        ServedModel("two", ("en", "de"), capabilities=second),
+    )
+    return Recognizer(models=models, load=FakeEngine)
 
 
 def settings(**given: object) -> Settings:
@@ -53,11 +62,42 @@ def test_default_settings_cause_no_warning() -> None:
     assert fit(settings(), recognizer(Capabilities())) == (settings(), [])
 
 
+@pytest.mark.parametrize(("capability", "given", "says"), LIMITED)
+def test_a_setting_stays_if_one_of_the_models_can_serve_it(
+    capability: str, given: dict[str, object], says: str
+) -> None:
+    wanted = settings(language="en", **given)
+    without = dataclasses.replace(EVERYTHING, **{capability: False})
+    served, [warning] = fit(wanted, two_models(EVERYTHING, without))
+    assert served == wanted
+    assert warning.startswith(says.replace("toy", "model two"))
+
+
+def test_what_not_every_model_can_do_is_a_warning_that_names_the_model() -> None:
+    wanted = settings(partials="on", vad_endpointing="auto")
+    served, warnings = fit(wanted, two_models(Capabilities(), EVERYTHING))
+    assert served == wanted
+    assert [warning.partition("; ")[::2] for warning in warnings] == [
+        (
+            "--vad-endpointing auto needs end-of-turn scores, which model one does not have",
+            "0.7 s of silence end a turn",
+        ),
+        (
+            "--partials on sends text after long pauses only",
+            "model one cannot continue a text",
+        ),
+        (
+            "model one does not detect languages",
+            "requests that name none are decoded as en, which --language changes",
+        ),
+    ]
+
+
 def test_auto_endpointing_falls_back_to_a_fixed_silence() -> None:
     wanted = settings(vad_endpointing="auto")
     assert fit(wanted, recognizer(EVERYTHING)) == (wanted, [])
     served, [warning] = fit(wanted, recognizer(Capabilities()))
-    assert served.vad_endpointing == 0.7
+    assert served == wanted  # a turn applies the silence, for each model
     assert warning == (
         "--vad-endpointing auto needs end-of-turn scores, which toy does not have; "
         "0.7 s of silence end a turn"
@@ -79,7 +119,7 @@ def test_partial_text_comes_at_pauses_where_a_text_cannot_be_continued() -> None
 
 def test_without_detection_the_first_language_is_the_default() -> None:
     served, [warning] = fit(settings(), recognizer(Capabilities(), "sv", "en"))
-    assert served.language == "sv"
+    assert served == settings()
     assert "decoded as sv" in warning
 
 

@@ -41,7 +41,7 @@ def test_faster_whisper_is_built_in(tmp_path: Path, library: str) -> None:
     recognizer = chosen(tmp_path, stt_library=library, model=("tiny", "base.en"))
     assert [model.name for model in recognizer.models] == ["tiny", "base.en"]
     assert recognizer.models[1].languages == ("en",)
-    assert recognizer.capabilities == EVERYTHING
+    assert all(model.capabilities == EVERYTHING for model in recognizer.models)
 
 
 def test_a_library_of_an_installed_package_is_chosen_by_its_name(tmp_path: Path) -> None:
@@ -90,7 +90,7 @@ def test_a_library_that_cannot_be_imported_is_replaced_with_one_warning(
     tmp_path: Path, library: str, reason: str, caplog: pytest.LogCaptureFixture
 ) -> None:
     recognizer = chosen(tmp_path, stt_library=library, model=("base",), audio_context="full")
-    assert recognizer.capabilities == EVERYTHING
+    assert all(model.capabilities == EVERYTHING for model in recognizer.models)
     assert caplog.messages == [
         f"--stt-library {library} cannot be used ({reason}); using faster-whisper"
     ]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -11,15 +12,16 @@ from wyoming_faster_whisper.audio.gain import gain
 from wyoming_faster_whisper.audio.preprocess import Preprocessing
 from wyoming_faster_whisper.audio.steps import PlannedStep, StepSpec
 from wyoming_faster_whisper.engine.protocol import DecodeOptions
-from wyoming_faster_whisper.engine.recognizer import Capabilities, ServedModel
+from wyoming_faster_whisper.engine.recognizer import EVERYTHING, ServedModel
 from wyoming_faster_whisper.engine.remote.protocol import RELAYED
 from wyoming_faster_whisper.models.languages import ENGLISH, MULTILINGUAL
 from wyoming_faster_whisper.session.request import LONGEST_PROMPT, MOST_NAMES, Offer, Request
 from wyoming_faster_whisper.speech.endpointing import TurnRules
 from wyoming_faster_whisper.speech.segmenter import SpeechRules
 
-BASE = ServedModel("base", MULTILINGUAL)
-TINY_EN = ServedModel("tiny.en", ENGLISH)
+BASE = ServedModel("base", MULTILINGUAL, capabilities=EVERYTHING)
+TINY_EN = ServedModel("tiny.en", ENGLISH, capabilities=EVERYTHING)
+LIMITED = ServedModel("base", MULTILINGUAL)  # no optional feature
 
 
 def accepted(request: Request, *models: ServedModel, **options: object) -> DecodeOptions:
@@ -98,7 +100,7 @@ def test_a_client_is_warned_once(caplog: pytest.LogCaptureFixture) -> None:
 def test_a_model_without_names_gets_none_with_one_warning(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
-    offer = Offer([BASE], home_names=lambda: ("Nanit",), capabilities=Capabilities())
+    offer = Offer([LIMITED], home_names=lambda: ("Nanit",))
     warned: set[str] = set()
     for _ in range(2):
         assert offer.accept(Request(hotwords=("Ecobee",)), "client", warned).hotwords == ()
@@ -111,7 +113,7 @@ def test_a_model_without_word_times_is_asked_for_none_with_one_warning(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
     assert accepted(Request(word_times=True)).word_times
-    offer = Offer([BASE], capabilities=Capabilities())
+    offer = Offer([LIMITED])
     warned: set[str] = set()
     for _ in range(2):
         assert not offer.accept(Request(word_times=True), "client", warned).word_times
@@ -121,7 +123,7 @@ def test_a_model_without_word_times_is_asked_for_none_with_one_warning(
 def test_names_of_the_home_cause_no_warning_for_a_client(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
-    offer = Offer([BASE], home_names=lambda: ("Nanit",), capabilities=Capabilities())
+    offer = Offer([LIMITED], home_names=lambda: ("Nanit",))
     assert offer.accept(Request(), "client").hotwords == ()
     assert caplog.messages == []
 
@@ -130,19 +132,19 @@ def test_without_detection_auto_is_the_default_with_one_warning(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
     warned: set[str] = set()
-    offer = Offer([BASE], DecodeOptions(language="de"), capabilities=Capabilities())
+    offer = Offer([LIMITED], DecodeOptions(language="de"))
     for _ in range(2):
         assert offer.accept(Request(language="auto"), "client", warned).language == "de"
     assert caplog.messages == ["client: model base does not detect languages; using de"]
 
 
 def test_without_detection_a_request_that_names_no_language_gets_the_models_first() -> None:
-    offer = Offer([BASE], capabilities=Capabilities())
+    offer = Offer([LIMITED])
     assert offer.accept(Request(), "client").language == MULTILINGUAL[0]
 
 
 def test_a_single_language_needs_no_detection(caplog: pytest.LogCaptureFixture) -> None:
-    offer = Offer([TINY_EN], capabilities=Capabilities())
+    offer = Offer([ServedModel("tiny.en", ENGLISH)])
     assert offer.accept(Request(language="auto"), "client").language == "en"
     assert caplog.messages == []
 
@@ -170,11 +172,34 @@ def test_a_model_is_asked_only_for_what_it_can_do_with_one_warning(
 ) -> None:
     assert getattr(accepted(Request(**wish)), option) == wish[option]
     assert caplog.messages == []
-    offer = Offer([BASE], capabilities=Capabilities())
+    offer = Offer([LIMITED])
     warned: set[str] = set()
     for _ in range(2):
         assert getattr(offer.accept(Request(**wish), "client", warned), option) == default
     assert caplog.messages == [f"client: model base {warning}"]
+
+
+def test_each_model_is_asked_for_what_it_can_do_itself(caplog: pytest.LogCaptureFixture) -> None:
+    server = DecodeOptions(
+        beam_size=5, prompt="Kitchen.", task="translate", candidate_languages=("en", "de")
+    )
+    offer = Offer(
+        [BASE, ServedModel("small", MULTILINGUAL)], server, home_names=lambda: ("Nanit",)
+    )
+    full = offer.accept(Request(model="base"), "client")
+    assert full == replace(server, model="base", hotwords=("Nanit",))
+    assert offer.accept(Request(model="small"), "client") == DecodeOptions(
+        model="small", language=MULTILINGUAL[0]
+    )
+    assert caplog.messages == []  # the operator was warned at the start
+
+
+def test_a_default_language_that_a_model_lacks_is_replaced_by_its_first() -> None:
+    nordic = ServedModel("nordic", ("sv", "da"))
+    server = DecodeOptions(language="de")
+    assert Offer([BASE, nordic], server).accept(Request(model="nordic"), "c").language == "sv"
+    able = ServedModel("nordic", ("sv", "da"), capabilities=EVERYTHING)
+    assert Offer([BASE, able], server).accept(Request(model="nordic"), "c").language is None
 
 
 def test_task_and_prompt_of_a_request_replace_those_of_the_server() -> None:
@@ -217,7 +242,7 @@ def test_unsupported_candidate_languages_are_left_out_with_a_warning(
 
 
 def test_without_detection_the_default_or_the_first_candidate_language_is_used() -> None:
-    offer = Offer([BASE], DecodeOptions(language="de"), capabilities=Capabilities())
+    offer = Offer([LIMITED], DecodeOptions(language="de"))
     assert offer.accept(Request(candidate_languages=("fr", "de")), "client").language == "de"
     assert offer.accept(Request(candidate_languages=("fr", "es")), "client").language == "fr"
 

@@ -16,7 +16,7 @@ from tests.support.calibration import ENGLISH
 from tests.support.virtual_time import House, Said, joined, run
 from wyoming_faster_whisper.audio.pcm import Samples
 from wyoming_faster_whisper.engine.protocol import DecodeKind, Job, Transcript
-from wyoming_faster_whisper.engine.recognizer import Capabilities
+from wyoming_faster_whisper.engine.recognizer import EVERYTHING, Capabilities
 from wyoming_faster_whisper.session.events import (
     PartialText,
     SpeechStarted,
@@ -433,6 +433,21 @@ def test_the_end_of_a_text_is_scored_even_if_its_decode_began_late() -> None:
     said, jobs = played(samples, say=says_if_asked("turn on the", CUT), **late)
     assert said.answers[0][0] - 1.5 == pytest.approx(1.4, abs=0.06)
     assert [(job.guess, job.score_end) for job in jobs] == [(False, True)]
+
+
+@pytest.mark.parametrize("asked", ["server", "request"])
+def test_a_model_without_scores_ends_the_turn_after_a_fixed_silence(asked: str) -> None:
+    samples = joined(fading(1.5), silence(3.0))
+    request = Request(endpointing=AUTO if asked == "request" else None)
+    said, jobs = played(
+        samples,
+        seconds=0.01,
+        turns=AUTO if asked == "server" else TurnRules(),
+        requests=[(0.0, request)],
+        capabilities=replace(EVERYTHING, scores_end=False),
+    )
+    assert said.answers[0][0] - 1.5 == pytest.approx(0.7, abs=0.06)
+    assert not any(job.score_end for job in jobs)
 
 
 def test_the_end_of_a_text_is_not_scored_once_the_client_has_stopped() -> None:

@@ -108,7 +108,6 @@ class ApiServer:
                 catalogue,
                 settings.upload,
                 FilesInFlight(settings.max_files),
-                context.offer.capabilities,
                 retry_after,
                 self._log,
                 partial(render, language_codes=settings.language_codes),

@@ -87,4 +87,5 @@ class Catalogue:
             "created": self._started,
             "owned_by": model.attribution.name or "local",
             "languages": model.languages,
+            "capabilities": model.capabilities.names,
         }

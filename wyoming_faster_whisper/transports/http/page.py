@@ -13,6 +13,7 @@ from starlette.responses import JSONResponse, PlainTextResponse, Response
 from starlette.routing import Route, WebSocketRoute
 from starlette.types import ASGIApp, Receive, Scope, Send
 
+from ...engine.recognizer import Capabilities
 from ...errors import printable
 from .access import PAGE_FILES
 from .api_errors import ApiError
@@ -42,7 +43,7 @@ class ServerDescription:
 
     model: str
     languages: tuple[str, ...]  # language codes that a user can choose
-    streams: bool  # text appears during speech, not only after long pauses
+    capabilities: Capabilities
     ready: Callable[[], bool]  # returns whether the model is loaded
 
 
@@ -68,7 +69,9 @@ def page_routes(
             {
                 "model": about.model,
                 "languages": about.languages,
-                "streams": about.streams,
+                "capabilities": about.capabilities.names,
+                # Text appears during speech, not only after long pauses.
+                "streams": about.capabilities.continues_prefix,
                 "ready": about.ready(),
             }
         )

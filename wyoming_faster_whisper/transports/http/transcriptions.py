@@ -25,7 +25,6 @@ from starlette.types import Receive, Scope, Send
 
 from ...audio.pcm import PcmFormat
 from ...engine.queue import Worker
-from ...engine.recognizer import Capabilities
 from ...errors import Busy, ServerError, counted, first_of, printable
 from ...principal import Principal
 from ...session.events import Answer
@@ -94,7 +93,6 @@ class Rules:
     catalogue: Catalogue
     limits: UploadLimits
     in_flight: FilesInFlight
-    capabilities: Capabilities
     retry_after: Callable[[], int]  # seconds after which a client that got "busy" may try again
     log: RequestLog
     render: Render = render
@@ -272,7 +270,7 @@ class Transcriptions:
             raise ApiError(400, "the form has no file", param="file")
         if not upload.spool.size:
             raise ApiError(400, "the file is empty", param="file", code="audio_too_short")
-        request = request_of(form, self._rules.catalogue, self._rules.capabilities)
+        request = request_of(form, self._rules.catalogue)
         raw = route.raw or raw_format(upload.file.content_type)
         name = printable(upload.file.filename) or "the file"
         return Source(upload.spool, name, raw, route.first), request

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 from wyoming.info import AsrModel, AsrProgram, Attribution, Info
 
 from ... import __version__
@@ -10,6 +12,14 @@ from ...engine import recognizer as offered
 # Home Assistant names its entity after the program, and the add-on's health check looks for it.
 # As in the reference server, it is the same for every speech-to-text library.
 PROGRAM = "faster-whisper"
+
+
+@dataclass
+class _Model(AsrModel):
+    """Speech-to-text model. Clients skip fields that they do not know."""
+
+    capabilities: list[str]
+    """Optional features that the model has, by their names in engine/recognizer.py."""
 
 
 def build_info(
@@ -35,13 +45,14 @@ def build_info(
                 installed=True,
                 version=__version__,
                 models=[
-                    AsrModel(
+                    _Model(
                         name=model.name,
                         description=model.description or None,
                         attribution=_attribution(model.attribution),
                         installed=True,
                         version=None,
                         languages=sorted(model.languages),
+                        capabilities=model.capabilities.names,
                     )
                     for model in recognizer.models
                 ],

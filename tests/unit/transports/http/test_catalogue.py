@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from wyoming_faster_whisper.engine.recognizer import ServedModel
+from wyoming_faster_whisper.engine.recognizer import Capabilities, ServedModel
 from wyoming_faster_whisper.transports.http.api_errors import ApiError
 from wyoming_faster_whisper.transports.http.catalogue import Catalogue
 
@@ -42,3 +42,10 @@ def test_names_of_other_models_are_refused(name: str) -> None:
     with pytest.raises(ApiError) as refused:
         CATALOGUE.resolve(name)
     assert (refused.value.status, refused.value.code) == (404, "model_not_found")
+
+
+def test_a_model_is_described_with_its_capabilities() -> None:
+    able = ServedModel("able", ("en",), capabilities=Capabilities(translates=True, samples=True))
+    catalogue = Catalogue([ServedModel("plain", ("en",)), able], started=0)
+    assert catalogue.retrieve("plain")["capabilities"] == []
+    assert catalogue.retrieve("able")["capabilities"] == ["translates", "samples"]

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 from ....audio.pcm import PcmFormat
-from ....engine.recognizer import Capabilities, ServedModel
+from ....engine.recognizer import ServedModel
 from ....errors import printable
 from ....models.languages import means_detect, normalise
 from ....session.request import Request
@@ -17,9 +17,7 @@ from .form import Task, TranscriptionForm
 _RAW = frozenset({"audio/pcm", "audio/raw", "audio/l16"})
 
 
-def request_of(
-    form: TranscriptionForm, catalogue: Catalogue, capabilities: Capabilities
-) -> Request:
+def request_of(form: TranscriptionForm, catalogue: Catalogue) -> Request:
     """Turn a form into a request for a session.
 
     Raises:
@@ -27,7 +25,7 @@ def request_of(
     """
     spoken = None if means_detect(form.language or "auto") else form.language
     model = catalogue.resolve(form.model or "", (spoken,) if spoken else form.languages)
-    if form.task is Task.TRANSLATE and not capabilities.translates:
+    if form.task is Task.TRANSLATE and not model.capabilities.translates:
         raise ApiError(400, f"model {model.name} does not translate", param="model")
     if spoken:
         _check_language(spoken, model, "language")

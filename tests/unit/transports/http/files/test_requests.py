@@ -13,13 +13,13 @@ from wyoming_faster_whisper.transports.http.files.form import TranscriptionForm
 from wyoming_faster_whisper.transports.http.files.requests import request_of
 from wyoming_faster_whisper.transports.http.server_vad import ServerVad
 
-TINY_EN = ServedModel("tiny.en", ("en",))
-BASE = ServedModel("base", tuple(MULTILINGUAL_V3))
+TINY_EN = ServedModel("tiny.en", ("en",), capabilities=EVERYTHING)
+BASE = ServedModel("base", tuple(MULTILINGUAL_V3), capabilities=EVERYTHING)
 CATALOGUE = Catalogue([BASE], started=0)
 
 
 def requested(form: TranscriptionForm, catalogue: Catalogue = CATALOGUE) -> Request:
-    return request_of(form, catalogue, EVERYTHING)
+    return request_of(form, catalogue)
 
 
 def test_server_vad_sets_what_counts_as_speech() -> None:
