@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+
+from .tenant import HOUSE, Identity, Tenant
 
 
 @dataclass(frozen=True, slots=True)
@@ -13,5 +15,18 @@ class Principal:
     # and the subject of its token, or without authentication its address, normalised. "" for a
     # process of this machine without an address, as on a Unix socket: it has no limit of its own.
     key: str
-    name: str  # in the log: of the key, the subject, or of one connection "127.0.0.1:4711"
+    own_name: str  # of the key, the subject, or of one connection "127.0.0.1:4711"
     until: float | None = None  # expiry of its token, in seconds since the epoch
+    # What is known about the client, the most specific first; its tenant follows from them.
+    identities: tuple[Identity, ...] = field(default=(), compare=False)
+    tenant: Tenant = field(default=HOUSE, compare=False)
+
+    @property
+    def name(self) -> str:
+        """Name in the log: of the tenant, or of the client if the tenant is the default one."""
+        return self.tenant.name if self.tenant.named else self.own_name
+
+    @property
+    def account(self) -> str:
+        """What its limits are counted by, for the log and for error texts."""
+        return self.tenant.name if self.tenant.named else self.key

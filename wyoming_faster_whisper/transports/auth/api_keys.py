@@ -10,8 +10,10 @@ from pathlib import Path
 
 from ...errors import SettingError, counted
 from ...principal import Principal
+from ...tenant import Identity, IdentityKind
+from ...watched_file import changes, version_of
 from .grant import Grant
-from .key_file import ApiKey, digest_of, read_key_file, version_of
+from .key_file import ApiKey, digest_of, read_key_file
 from .refusal import Reason, Refused
 
 _LOGGER = logging.getLogger(__name__)
@@ -62,7 +64,11 @@ class ApiKeys:
 
     def _grant(self, key: ApiKey) -> Grant:
         return Grant(
-            Principal(_PREFIX + key.name, key.name),
+            Principal(
+                _PREFIX + key.name,
+                key.name,
+                identities=(Identity(IdentityKind.KEY, key.name),),
+            ),
             key.scopes,
             partial(self._deleted, key.name, self._keys[key]),
         )
@@ -77,15 +83,8 @@ class ApiKeys:
 
         The keys stay as they are while the file cannot be used.
         """
-        before = self._version
-        while True:
-            await asyncio.sleep(self._interval)
-            now = await asyncio.to_thread(version_of, self._path)
-            # Twice the same: it is not being written any more.
-            if now == before and now != self._version:
-                self._version = now
-                await self._reload()
-            before = now
+        async for _ in changes(self._path, self._version, self._interval):
+            await self._reload()
 
     async def _reload(self) -> None:
         try:

@@ -34,27 +34,9 @@ class ApiKey:
     scopes: frozenset[Scope]
 
 
-@dataclass(frozen=True, slots=True)
-class FileVersion:
-    """Properties of a file that change when it is written or replaced."""
-
-    modified: int  # ns
-    size: int
-    inode: int
-
-
 def digest_of(key: str) -> bytes:
     """Return the digest by which keys are compared."""
     return hashlib.sha256(key.encode()).digest()
-
-
-def version_of(path: Path) -> FileVersion | None:
-    """Return the version of a file; None if there is no such file. Blocking."""
-    try:
-        found = path.stat()
-    except OSError:
-        return None
-    return FileVersion(found.st_mtime_ns, found.st_size, found.st_ino)
 
 
 def read_key_file(path: Path) -> tuple[ApiKey, ...]:

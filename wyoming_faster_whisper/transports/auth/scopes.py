@@ -6,6 +6,8 @@ from collections.abc import Iterable, Mapping
 from enum import StrEnum
 from typing import Any
 
+from ...tenants.claims import claim_at
+
 
 class Scope(StrEnum):
     """A group of routes."""
@@ -35,7 +37,7 @@ def scopes_of(claims: Mapping[str, Any], claim: str | None = None) -> frozenset[
         claim: name of the claim that lists scopes, or path to it with dots; None = the usual
             claims. The list is an array, or a string with spaces.
     """
-    found = [_claim(claims, claim)] if claim else [claims.get(name) for name in _CLAIMS]
+    found = [claim_at(claims, claim)] if claim else [claims.get(name) for name in _CLAIMS]
     names: set[str] = set()
     for value in found:
         if isinstance(value, str):
@@ -43,12 +45,3 @@ def scopes_of(claims: Mapping[str, Any], claim: str | None = None) -> frozenset[
         elif isinstance(value, list):
             names |= {name for name in value if isinstance(name, str)}
     return known(names)
-
-
-def _claim(claims: Mapping[str, Any], path: str) -> object:
-    if path in claims:  # a name may be a URL, which has dots
-        return claims[path]
-    value: object = claims
-    for name in path.split("."):
-        value = value.get(name) if isinstance(value, Mapping) else None
-    return value

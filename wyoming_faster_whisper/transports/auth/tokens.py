@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from functools import partial
 from typing import Any, Protocol
@@ -17,6 +17,7 @@ from jwt.exceptions import InvalidSubjectError
 
 from ...errors import printable
 from ...principal import Principal
+from ...tenant import Identity, IdentityKind
 from .grant import Grant
 from .jwk import VerificationKey
 from .refusal import Reason, Refused, TokenExpired
@@ -67,10 +68,19 @@ class TokenVerifier:
         rules: what a token must say.
         keys: of the issuer.
         now: returns the seconds since the epoch.
+        identities: returns the identities in the claims of a token by which its tenant is found.
     """
 
-    def __init__(self, rules: TokenRules, keys: SigningKeys, *, now: Callable[[], float]) -> None:
+    def __init__(
+        self,
+        rules: TokenRules,
+        keys: SigningKeys,
+        *,
+        now: Callable[[], float],
+        identities: Callable[[Mapping[str, Any]], Iterable[Identity]] = lambda _: (),
+    ) -> None:
         self._rules = rules
+        self._identities = identities
         self._keys = keys
         self._now = now
 
@@ -99,8 +109,9 @@ class TokenVerifier:
         name = printable(subject, _LONGEST_NAME)
         until = self._check_times(claims, name)
         _check_kind(claims, name)
+        identities = (Identity(IdentityKind.SUBJECT, subject), *self._identities(claims))
         return self._grant(
-            Principal(f"{_PREFIX}{self._rules.issuer} {subject}", name, until),
+            Principal(f"{_PREFIX}{self._rules.issuer} {subject}", name, until, identities),
             scopes_of(claims, self._rules.scope_claim),
         )
 

@@ -29,6 +29,8 @@ from tests.support.issuer import (
 )
 from tests.support.virtual_time import run
 from wyoming_faster_whisper.principal import Principal
+from wyoming_faster_whisper.tenant import Identity, IdentityKind, Tenant
+from wyoming_faster_whisper.tenants.directory import TenantDirectory
 from wyoming_faster_whisper.transports.auth.authenticator import Authenticator
 from wyoming_faster_whisper.transports.auth.grant import Grant
 from wyoming_faster_whisper.transports.auth.jwk import SharedSecret
@@ -63,6 +65,7 @@ def authenticator(
     issuer: str = ISSUER,
     audience: Sequence[str] = (AUDIENCE,),
     scope_claim: str | None = None,
+    tenants: TenantDirectory | None = None,
 ) -> Authenticator:
     loop = asyncio.get_running_loop()
     started = loop.time()
@@ -70,6 +73,7 @@ def authenticator(
         TokenRules(issuer=issuer, audience=tuple(audience), scope_claim=scope_claim),
         keys or Jwks(Source(usual_set())),
         now=lambda: NOW + loop.time() - started,
+        identities=(tenants or TenantDirectory()).identities_in,
     )
     return Authenticator(None, verifier)
 
@@ -93,6 +97,15 @@ def test_a_token_grants_its_scopes_to_its_subject() -> None:
     grant = accepted(token())
     assert grant.principal == Principal(f"token:{ISSUER} alice", "alice", NOW + 300 + LEEWAY)
     assert grant.scopes == BOTH
+
+
+def test_a_token_names_its_subject_and_the_claims_of_a_tenant() -> None:
+    staff = Identity(IdentityKind.CLAIM, "staff", "groups")
+    tenants = TenantDirectory(members={staff: Tenant(name="office", named=True)})
+    grant = accepted(token(claims(groups=["all", "staff"])), tenants=tenants)
+    alice = Identity(IdentityKind.SUBJECT, "alice")
+    assert grant.principal.identities == (alice, staff)
+    assert tenants.assign(grant.principal).name == "office"
 
 
 @pytest.mark.parametrize(

@@ -14,10 +14,11 @@ import secrets
 import time
 import zlib
 from collections.abc import Callable, Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from typing import Any
 
 from ....principal import Principal
+from ....tenant import Identity, IdentityKind
 from ..api_errors import ApiError
 
 PREFIX = "ek_"
@@ -56,7 +57,7 @@ class ClientSecrets:
         """
         contents = {
             "session": secret.session,
-            "principal": asdict(secret.principal),
+            "principal": _principal(secret.principal),
             "until": self._clock() + seconds,
         }
         data = zlib.compress(json.dumps(contents, separators=(",", ":")).encode())
@@ -87,11 +88,30 @@ class ClientSecrets:
         contents = json.loads(zlib.decompress(data))
         if self._clock() >= contents["until"]:
             raise _refused("the client secret has expired")
-        return Secret(contents["session"], Principal(**contents["principal"]))
+        return Secret(contents["session"], _read_principal(contents["principal"]))
 
     def _sign(self, data: bytes) -> str:
         signature = hmac.new(self._key, data, hashlib.sha256).digest()
         return f"{PREFIX}{_text(data)}.{_text(signature)}"
+
+
+def _principal(principal: Principal) -> dict[str, Any]:
+    """Return a client without its tenant, which is found again when the secret is used."""
+    identities = [[one.kind, one.value, one.claim] for one in principal.identities]
+    return {
+        "key": principal.key,
+        "name": principal.own_name,
+        "until": principal.until,
+        "identities": identities,
+    }
+
+
+def _read_principal(contents: Mapping[str, Any]) -> Principal:
+    identities = tuple(
+        Identity(IdentityKind(kind), value, claim)
+        for kind, value, claim in contents["identities"]
+    )
+    return Principal(contents["key"], contents["name"], contents["until"], identities)
 
 
 def _refused(message: str) -> ApiError:

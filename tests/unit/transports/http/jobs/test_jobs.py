@@ -211,7 +211,7 @@ def test_a_job_belongs_to_its_client() -> None:
     async def test() -> None:
         desk = Desk()
         job = await desk.add(ALICE)
-        assert desk.found(job, replace(ALICE, name="192.0.2.1:2"))
+        assert desk.found(job, replace(ALICE, own_name="192.0.2.1:2"))
         with pytest.raises(ApiError) as refused:
             desk.jobs.find(job.id, BOB)
         assert (refused.value.status, refused.value.code) == (404, "job_not_found")

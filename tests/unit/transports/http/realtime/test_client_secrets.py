@@ -10,6 +10,7 @@ import zlib
 import pytest
 
 from wyoming_faster_whisper.principal import Principal
+from wyoming_faster_whisper.tenant import HOUSE, Identity, IdentityKind, Tenant
 from wyoming_faster_whisper.transports.http.api_errors import ApiError
 from wyoming_faster_whisper.transports.http.realtime.client_secrets import ClientSecrets, Secret
 
@@ -34,6 +35,18 @@ def refused(secrets: ClientSecrets, secret: str) -> str:
 def test_a_secret_carries_its_session_and_its_principal() -> None:
     secrets = ClientSecrets()
     assert secrets.read(secrets.make(MADE, 10)) == MADE
+
+
+def test_a_secret_carries_the_identities_of_its_maker_but_nothing_of_its_tenant() -> None:
+    identities = (Identity(IdentityKind.CLAIM, "staff", "groups"),)
+    tenant = Tenant(name="cellar", named=True, vocabulary=("Krabat",), prompt="Kolář")
+    maker = Principal("token:a b", "b", 7.0, identities, tenant)
+    made = ClientSecrets().make(Secret({}, maker), 10)
+    data = zlib.decompress(base64.urlsafe_b64decode(made[3:].partition(".")[0] + "=="))
+    assert not {word for word in ("cellar", "Krabat", "Kol") if word.encode() in data}
+    secrets = ClientSecrets()
+    read = secrets.read(secrets.make(Secret({}, maker), 10)).principal
+    assert (read, read.identities, read.tenant) == (maker, identities, HOUSE)
 
 
 def test_a_secret_is_a_legal_websocket_protocol() -> None:

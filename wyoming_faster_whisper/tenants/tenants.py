@@ -1,0 +1,95 @@
+"""The tenants in use: reads the file of tenants, and follows its changes."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+from ..errors import SettingError
+from ..principal import Principal
+from ..watched_file import changes, version_of
+from .directory import TenantDirectory
+from .parsing import parse_tenants
+
+_LOGGER = logging.getLogger(__name__)
+
+_LARGEST_FILE = 16 * 1024 * 1024  # bytes
+_INTERVAL = 1.0  # seconds between checks whether the file has changed
+
+
+def read_tenants(path: Path, models: Mapping[str, Sequence[str]]) -> TenantDirectory:
+    """Read a file of tenants. Blocking.
+
+    Args:
+        models: the languages of each served model, by its name.
+
+    Raises:
+        SettingError: the file cannot be read, or a value in it is wrong.
+    """
+    try:
+        with path.open("rb") as file:
+            data = file.read(_LARGEST_FILE + 1)
+        text = data.decode()
+    except OSError as error:
+        raise SettingError(f"--tenants {path} cannot be read: {error.strerror}") from None
+    except UnicodeDecodeError:
+        raise SettingError(f"--tenants {path} is not UTF-8 text") from None
+    if len(data) > _LARGEST_FILE:
+        raise SettingError(f"--tenants {path} is larger than {_LARGEST_FILE} bytes")
+    try:
+        return parse_tenants(text, models)
+    except ValueError as error:
+        raise SettingError(f"--tenants {path}: {error}") from None
+
+
+class Tenants:
+    """The tenants of a file. The constructor blocks; afterwards it lives on the event loop.
+
+    Args:
+        path: the file; None = there are no tenants but the house.
+        models: the languages of each served model, by its name.
+        interval: seconds between checks whether the file has changed.
+
+    Raises:
+        SettingError: the file cannot be used.
+    """
+
+    def __init__(
+        self,
+        path: Path | None = None,
+        models: Mapping[str, Sequence[str]] | None = None,
+        *,
+        interval: float = _INTERVAL,
+    ) -> None:
+        self._path = path
+        self._models = models or {}
+        self._interval = interval
+        self._watching: asyncio.Task[None] | None = None
+        self._version = version_of(path) if path else None  # before it is read
+        self.directory = read_tenants(path, self._models) if path else TenantDirectory()
+
+    def assign(self, principal: Principal) -> Principal:
+        """Return a client with the tenant that it belongs to now."""
+        return self.directory.assign(principal)
+
+    def start(self) -> None:
+        """Begin to follow changes of the file."""
+        if self._path is not None:
+            self._watching = asyncio.create_task(self._watch(self._path))
+
+    def close(self) -> None:
+        """Stop following changes."""
+        if self._watching is not None:
+            self._watching.cancel()
+
+    async def _watch(self, path: Path) -> None:
+        """Read the file again whenever it has changed. It stays in force while it is wrong."""
+        async for _ in changes(path, self._version, self._interval):
+            try:
+                self.directory = await asyncio.to_thread(read_tenants, path, self._models)
+            except SettingError as error:
+                _LOGGER.error("%s; the tenants that were read before stay in force", error)
+            else:
+                _LOGGER.info("--tenants %s: read again, %r", path, self.directory)
