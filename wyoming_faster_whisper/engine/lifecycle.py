@@ -26,7 +26,7 @@ from functools import partial
 from ..errors import EngineError, Hung, IllegalTransition, NoMemory, ServerError
 from .idle_measurement import IdleMeasurement
 from .loading import as_server_error, load_and_warm_up
-from .protocol import Engine, Job
+from .protocol import Engine, Job, Withdrawable
 from .threads import EngineThreads, OnDecoded
 from .timing import Timing
 
@@ -153,6 +153,11 @@ class Lifecycle:
         """Decode a batch; the model must be READY. on_decoded is called exactly once."""
         assert self.engine is not None
         self._threads.decode(self.engine, jobs, on_decoded)
+
+    def withdraw(self, job: Job) -> None:
+        """End the decode of a job whose text is not needed, if the engine can."""
+        if isinstance(self.engine, Withdrawable):
+            self.engine.withdraw(job)
 
     def close(self) -> None:
         """Stop the threads after their current batches, without waiting. The model is LOST."""

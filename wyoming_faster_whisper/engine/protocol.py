@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Hashable, Sequence
 from dataclasses import dataclass, field
 from enum import Enum
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 import numpy as np
 
@@ -163,6 +163,7 @@ class Engine(Protocol):
 
         Raises:
             EngineError: the model failed, and none of the jobs has a result.
+            Busy: an engine on another machine has too much work.
         """
         ...
 
@@ -187,5 +188,18 @@ class Engine(Protocol):
 
         Raises:
             ModelError: the weights are no longer on disk, or there is not enough memory.
+        """
+        ...
+
+
+@runtime_checkable
+class Withdrawable(Protocol):
+    """Engine that can end a decode early, such as one on another machine."""
+
+    def withdraw(self, job: Job) -> None:
+        """Take note that no client waits for a job any more.
+
+        Called in the event loop while the job may be in decode(), which then may raise
+        EngineError at once.
         """
         ...

@@ -144,8 +144,8 @@ class Worker:
     async def submit(self, job: Job) -> Transcript:
         """Decode a job. Cancel the call to withdraw it.
 
-        A job that has already reached the model is decoded to its end, and its text is
-        discarded.
+        A job that has already reached the model is decoded to its end, unless the engine can
+        end it, and its text is discarded.
 
         Raises:
             Busy: the queue is full.
@@ -169,6 +169,8 @@ class Worker:
             self._queued.pop(job, None)
             if self._waiting.pop(job, None):
                 self._withdrawn += 1
+            elif answer.cancelled():
+                self._model.withdraw(job)
 
     @property
     def parallel(self) -> int:
@@ -267,9 +269,10 @@ class Worker:
             return  # the model hangs or is closed
         # Guesses and partial texts may share a batch; the first job is the most urgent one.
         self._on_decoded(batch[0].kind, seconds)
-        # The segments of a dictation take longer and say nothing about commands.
-        short = max(job.seconds for job in batch) <= LONGEST_COMMAND
-        (self._decode_seconds if short else self._long_seconds).append(seconds)
+        if not isinstance(result, ServerError):  # else it may have been withdrawn
+            # The segments of a dictation take longer and say nothing about commands.
+            short = max(job.seconds for job in batch) <= LONGEST_COMMAND
+            (self._decode_seconds if short else self._long_seconds).append(seconds)
         self._model.use()
         self._dispatch()
 

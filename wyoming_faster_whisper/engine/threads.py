@@ -177,10 +177,10 @@ class EngineThreads:
             callback(*args)
 
 
-def _decode(engine: Engine, batch: list[Job]) -> list[Transcript] | EngineError:
+def _decode(engine: Engine, batch: list[Job]) -> list[Transcript] | ServerError:
     try:
         return engine.decode(batch)
-    except EngineError as error:
+    except ServerError as error:
         return error
     except Exception as error:
         _LOGGER.exception("the model failed on %s", counted(len(batch), "job"))

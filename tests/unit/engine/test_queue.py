@@ -460,3 +460,46 @@ class GatedEngine(FakeEngine):
             self.decoded.extend(jobs)
             return [Transcript(self._say(one), one.options.language) for one in jobs]
         return super().decode(jobs)
+
+
+class Interruptible(FakeEngine):
+    """Engine on another machine: a decode waits until it is withdrawn."""
+
+    def __init__(self) -> None:
+        super().__init__(held=True, parallel=2)
+        self.interrupted: list[Job] = []
+
+    def decode(self, jobs: Sequence[Job]) -> list[Transcript]:
+        super().decode(jobs)
+        raise Busy("the remote queue is full")
+
+    def withdraw(self, job: Job) -> None:
+        self.interrupted.append(job)
+        self.release()
+
+
+async def test_an_engine_is_told_of_a_job_that_is_withdrawn_while_it_decodes() -> None:
+    engine, running, waiting = Interruptible(), job(), job()
+    async with working(engine) as worker:
+        first, *_, last = await submitted(worker, running, job(), waiting)
+        last.cancel()  # it has not reached the engine
+        first.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await first
+        await until_decoded(engine, 2)
+    assert engine.interrupted == [running]
+
+
+async def test_an_engine_may_be_busy() -> None:
+    engine = Interruptible()
+    engine.release()
+    async with working(engine) as worker:
+        with pytest.raises(Busy, match="the remote queue is full"):
+            await worker.submit(job())
+        assert worker.decode_seconds == 0.0  # it says nothing about the time of a decode
+
+
+async def until_decoded(engine: FakeEngine, count: int) -> None:
+    async with asyncio.timeout(10):
+        while len(engine.decoded) < count:  # noqa: ASYNC110
+            await asyncio.sleep(0)
