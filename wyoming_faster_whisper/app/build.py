@@ -10,7 +10,9 @@ from ..config.settings import Settings
 from ..engine.protocol import DecodeKind, DecodeOptions
 from ..engine.recognizer import ServedModel
 from ..models.languages import means_detect, normalise
+from ..session.opening import Opening
 from ..session.session import AudioMemory, SessionContext
+from ..session.text import Style
 from ..speech.endpointing import TurnRules
 from ..speech.segmenter import SpeechRules
 from ..transports.admission import Admission
@@ -59,6 +61,11 @@ def speech_rules(settings: Settings) -> SpeechRules:
     )
 
 
+def style(settings: Settings) -> Style:
+    """Make the style of the texts of utterances."""
+    return Style(settings.text_style == "command", Opening(settings.strip_words))
+
+
 def turn_rules(settings: Settings) -> TurnRules:
     """Make the rules for ending a turn without an audio-stop from the client."""
     given = settings.vad_endpointing
@@ -95,7 +102,7 @@ def files_context(shared: SessionContext, settings: Settings) -> SessionContext:
 
     A file is complete, so it needs no speculative decodes and no endpointing. It is decoded by
     this server's own model. The memory budget is separate, so that files cannot use up that of
-    the commands.
+    the commands. Its text is verbatim.
     """
     return replace(
         shared,
@@ -103,6 +110,7 @@ def files_context(shared: SessionContext, settings: Settings) -> SessionContext:
         turns=TurnRules(),
         upstreams=None,
         kind=DecodeKind.FILE,
+        style=replace(shared.style, opening=None),
         max_seconds=settings.max_file_seconds,
         memory=AudioMemory(limit=shared.memory.limit),
     )

@@ -15,7 +15,6 @@ import logging
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
-from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -29,7 +28,6 @@ from ..models import data_folders
 from ..process import stop_signals
 from ..session.request import Offer
 from ..session.session import AudioMemory, SessionContext
-from ..session.text import style
 from ..speech.vad import SpeechDetector, Vad
 from ..transports.address import Address
 from ..transports.lifecycle import ClientLimits
@@ -337,8 +335,7 @@ class Service:
             names=names,
             guess_after=settings.guess_after,
             partials=settings.partials,
-            style=partial(style, settings.text_style),
-            one_sentence=settings.text_style == "command",
+            style=build.style(settings),
             upstreams=self._upstreams,
             max_seconds=settings.max_audio_seconds,
             memory=AudioMemory(limit=settings.max_audio_memory * 1_000_000),

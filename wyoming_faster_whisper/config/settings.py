@@ -99,6 +99,13 @@ class Settings:
         "from matching",
         choices=("plain", "command"),
     )
+    strip_words: tuple[str, ...] = option(
+        (),
+        "wake words and greetings to leave out where a text begins with one or with its end, "
+        "like 'okay nabu,hey jarvis'",
+        arity=Arity.LIST,
+        metavar="PHRASES",
+    )
 
     preprocess: tuple[str, ...] = option(
         (),

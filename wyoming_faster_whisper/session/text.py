@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
+from dataclasses import dataclass
 
 from ..models.languages import UNSPACED
+from .opening import Opening
 
 _END = re.compile(r"[\s.,;:!?…。、，！？-]*$")
 _BEGINNING = re.compile(r"[\s.,;:!?…。、，！？-]*")
@@ -41,27 +42,52 @@ def command_style(text: str) -> str:
     return " ".join(text.split())
 
 
-def style(name: str, text: str) -> str:
-    """Apply a style of --text-style to a text."""
-    return command_style(text) if name == "command" else text
+@dataclass(frozen=True, slots=True)
+class Style:
+    """How texts are written.
+
+    Args:
+        command: the text is one command: no final period, no commas.
+        opening: removes what is said before the order; None = nothing is removed.
+    """
+
+    command: bool = False
+    opening: Opening | None = None
+
+    def write(self, text: str, language: str | None, *, first: bool = True) -> str:
+        """Write a text, or a piece of one.
+
+        Args:
+            text: as decoded.
+            language: Whisper's code; None = unknown.
+            first: False for the pieces of a text after the first.
+        """
+        if first and self.opening is not None:
+            text = self.opening.strip(text, language)
+        return command_style(text) if self.command else text
+
+    def settled(self, text: str, language: str | None, *, first: bool) -> int:
+        """Return how much of the beginning of a text is written the same whatever follows."""
+        if first and self.opening is not None and self.opening.may_grow(text, language):
+            return 0
+        return len(text)
 
 
 class GrowingText:
     """A text that is sent piece by piece and never changed after it was sent.
 
     Punctuation at the end of a piece is held until the next words are known, because they may
-    remove a final period or turn it into a comma.
+    remove a final period or turn it into a comma; so are words that may be an opening.
 
     Args:
-        write: corrects and styles each piece.
-        one_sentence: whether the whole text is one command, so that pauses end no sentence.
+        style: how each piece is written. In a command, pauses end no sentence.
     """
 
-    def __init__(self, write: Callable[[str], str] = str, *, one_sentence: bool = False) -> None:
+    def __init__(self, style: Style | None = None) -> None:
         self.sent = ""
-        self._one_sentence = one_sentence
-        self._write = write
+        self._style = style or Style()
         self._held = ""  # as decoded, not sent yet
+        self._language: str | None = None
 
     def append(self, text: str, language: str | None) -> None:
         """Append the text of the next segment, with the space that the language needs.
@@ -70,9 +96,10 @@ class GrowingText:
             text: words without spaces around them.
             language: language code; None = unknown.
         """
+        self._language = language or self._language
         if text and (self._held or self.sent):
             # Whisper ends a segment with a period even if the speaker only paused.
-            if continues_sentence(text) or self._one_sentence:
+            if continues_sentence(text) or self._style.command:
                 said = _STOP_AT_END.sub("", self.sent + self._held)
                 self._held = said[len(self.sent) :]
             if language not in UNSPACED:
@@ -84,8 +111,10 @@ class GrowingText:
         self._held += text
 
     def take_committed(self) -> str:
-        """Return the piece that can be sent now: everything but punctuation at the end."""
+        """Return the piece that can be sent now: all that the next words cannot change."""
         body = self._held[: _end(self._held)]
+        settled = self._style.settled(body, self._language, first=not self.sent)
+        body = body[:settled].rstrip()
         self._held = self._held[len(body) :]
         return self._send(body)
 
@@ -95,7 +124,9 @@ class GrowingText:
         return self._send(body)
 
     def _send(self, body: str) -> str:
-        piece = self._write(body)
+        if not body:
+            return ""
+        piece = self._style.write(body, self._language, first=not self.sent)
         lead = _BEGINNING.match(body)
         if self.sent and piece and lead and lead[0] != lead[0].rstrip():
             # write() may have removed the space that separates it from the piece before.

@@ -49,7 +49,7 @@ from .events import (
 from .partials import Partials
 from .record import Observer, UtteranceRecord
 from .request import Offer, Request
-from .text import GrowingText
+from .text import GrowingText, Style
 from .timing import timed_segments
 from .upstream_first import upstream_first
 
@@ -91,9 +91,8 @@ class SessionContext:
     turns: TurnRules = field(default_factory=TurnRules)
     guess_after: float = 0.0  # seconds of silence before a guess begins; 0 = never
     partials: str = "off"  # partial text: "off", "auto" (while the model is idle) or "on"
-    style: Callable[[str], str] = str  # corrects and styles each piece of text before it is sent
+    style: Style = field(default_factory=Style)  # how texts are written
     kind: DecodeKind = DecodeKind.FINAL  # or FILE: a file, which waits while speakers do
-    one_sentence: bool = False  # an utterance is one command, so pauses end no sentence
     upstreams: Upstreams | None = None  # servers that are asked first
     max_seconds: float = 600.0  # seconds of audio in one utterance
     memory: AudioMemory = field(default_factory=AudioMemory)
@@ -212,7 +211,7 @@ class Turn:
             tasks,
             self._audio_input.recording,
             options=self._options,
-            text=GrowingText(shared.style, one_sentence=shared.one_sentence),
+            text=GrowingText(shared.style),
             enabled=partials != "off",
             eager=partials == "on",
             on_partial=self._send_partial,

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
-from functools import partial
-
 import pytest
 
-from wyoming_faster_whisper.session.text import GrowingText, local_agreement, text_after
-from wyoming_faster_whisper.session.text import style as write
+from wyoming_faster_whisper.session.opening import Opening
+from wyoming_faster_whisper.session.text import (
+    GrowingText,
+    Style,
+    local_agreement,
+    text_after,
+)
 
 
 @pytest.mark.parametrize(
@@ -27,19 +30,22 @@ from wyoming_faster_whisper.session.text import style as write
     ],
 )
 def test_command_style(said: str, written: str) -> None:
-    assert write("command", said) == written
+    assert Style(command=True).write(said, "en") == written
 
 
 def test_plain_style_changes_nothing() -> None:
-    assert write("plain", "Turn off, kitchen sink.") == "Turn off, kitchen sink."
+    said = "Uh, turn off, twenty one kitchen sinks."
+    assert Style().write(said, "en") == said
 
 
 # Text that is sent in pieces.
 
 
-def grown(*texts: str, language: str = "en", style: str = "plain") -> list[str]:
+def grown(
+    *texts: str, language: str = "en", style: str = "plain", opening: Opening | None = None
+) -> list[str]:
     """Return the pieces that are sent when these texts are committed one after the other."""
-    growing = GrowingText(partial(write, style), one_sentence=style == "command")
+    growing = GrowingText(Style(style == "command", opening))
     pieces = []
     for text in texts:
         growing.append(text, language)
@@ -90,6 +96,21 @@ def test_an_abbreviation_keeps_its_full_stops_before_a_pause(style: str) -> None
 
 def test_languages_written_without_spaces_are_joined_without_spaces() -> None:
     assert grown("打开灯。", "关上门。", language="zh") == ["打开灯", "。关上门", "。"]
+
+
+def test_the_opening_of_a_text_in_pieces_is_not_sent() -> None:
+    opening = Opening(("okay nabu",))
+    assert grown("Okay", "Nabu.", "Turn on the light.", opening=opening) == [
+        *("", "", "Turn on the light"),
+        ".",
+    ]
+    assert grown("Okay", "turn on the light", opening=opening)[1] == "Okay turn on the light"
+    assert grown("Okay Nabu.", "Uh.", opening=opening) == ["", "", ""]
+
+
+def test_only_the_beginning_of_a_text_is_stripped() -> None:
+    said = "".join(grown("Turn on the light.", "Uh, no.", opening=Opening()))
+    assert said == "Turn on the light. Uh, no."
 
 
 def test_empty_texts_give_empty_pieces() -> None:

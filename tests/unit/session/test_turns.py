@@ -24,7 +24,9 @@ from wyoming_faster_whisper.session.events import (
     TranscriptStarted,
     TranscriptStopped,
 )
+from wyoming_faster_whisper.session.opening import Opening
 from wyoming_faster_whisper.session.request import Request
+from wyoming_faster_whisper.session.text import Style
 from wyoming_faster_whisper.speech.endpointing import TurnRules
 from wyoming_faster_whisper.speech.turn_classifier import EndOfTextScores
 from wyoming_faster_whisper.testing import silence, tone
@@ -568,11 +570,12 @@ def test_without_partials_no_text_is_sent_before_the_answer() -> None:
 
 
 def test_partial_text_is_styled() -> None:
-    said, _ = played(
-        joined(tone(6.0), silence(0.7)), partials="on", say=dictated, style=str.upper
-    )
+    samples = joined(tone(6.0), silence(0.7))
+    plain, _ = played(samples, partials="on", say=dictated)
+    style = Style(opening=Opening(("w0 w1",)))
+    said, _ = played(samples, partials="on", say=dictated, style=style)
     pieces = [notice.text for notice in said.events if isinstance(notice, PartialText)]
-    assert "".join(pieces) == said.text == said.text.upper()
+    assert "".join(pieces) == said.text == plain.text.removeprefix("w0 w1 ")
 
 
 def test_an_engine_that_continues_no_text_is_asked_for_finished_segments_only() -> None:
