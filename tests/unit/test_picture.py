@@ -141,6 +141,7 @@ PURE = [
     "session.opening",
     "session.record",
     "session.request",
+    "session.spoken_numbers",
     "session.text",
     "speech.endpointing",
     "speech.gain_control",

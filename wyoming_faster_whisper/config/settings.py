@@ -95,8 +95,8 @@ class Settings:
     )
     text_style: str = option(
         "plain",
-        "style of the text; command omits the final period and commas, which can keep sentences "
-        "from matching",
+        "style of the text; command writes numbers in digits and omits the final period and "
+        "commas, which can keep sentences from matching",
         choices=("plain", "command"),
     )
     strip_words: tuple[str, ...] = option(

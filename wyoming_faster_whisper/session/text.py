@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from ..models.languages import UNSPACED
 from .opening import Opening
+from .spoken_numbers import number_at_end, write_digits
 
 _END = re.compile(r"[\s.,;:!?…。、，！？-]*$")
 _BEGINNING = re.compile(r"[\s.,;:!?…。、，！？-]*")
@@ -47,7 +48,7 @@ class Style:
     """How texts are written.
 
     Args:
-        command: the text is one command: no final period, no commas.
+        command: the text is one command: numbers in digits, no final period, no commas.
         opening: removes what is said before the order; None = nothing is removed.
     """
 
@@ -64,20 +65,21 @@ class Style:
         """
         if first and self.opening is not None:
             text = self.opening.strip(text, language)
-        return command_style(text) if self.command else text
+        return command_style(write_digits(text, language)) if self.command else text
 
     def settled(self, text: str, language: str | None, *, first: bool) -> int:
         """Return how much of the beginning of a text is written the same whatever follows."""
         if first and self.opening is not None and self.opening.may_grow(text, language):
             return 0
-        return len(text)
+        return number_at_end(text, language) if self.command else len(text)
 
 
 class GrowingText:
     """A text that is sent piece by piece and never changed after it was sent.
 
     Punctuation at the end of a piece is held until the next words are known, because they may
-    remove a final period or turn it into a comma; so are words that may be an opening.
+    remove a final period or turn it into a comma; so are words that the style may write
+    differently then.
 
     Args:
         style: how each piece is written. In a command, pauses end no sentence.

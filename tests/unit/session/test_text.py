@@ -98,6 +98,12 @@ def test_languages_written_without_spaces_are_joined_without_spaces() -> None:
     assert grown("打开灯。", "关上门。", language="zh") == ["打开灯", "。关上门", "。"]
 
 
+def test_a_number_in_pieces_is_sent_when_it_is_whole() -> None:
+    pieces = grown("Set it to twenty", "one percent", style="command")
+    assert pieces == ["Set it to", " 21 percent", ""]
+    assert grown("Set it to twenty", style="command") == ["Set it to", " 20"]
+
+
 def test_the_opening_of_a_text_in_pieces_is_not_sent() -> None:
     opening = Opening(("okay nabu",))
     assert grown("Okay", "Nabu.", "Turn on the light.", opening=opening) == [

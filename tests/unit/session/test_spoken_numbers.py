@@ -1,0 +1,78 @@
+"""Numbers in words, written in digits."""
+
+from __future__ import annotations
+
+import pytest
+
+from wyoming_faster_whisper.session.spoken_numbers import number_at_end, write_digits
+
+
+@pytest.mark.parametrize(
+    ("said", "written"),
+    [
+        ("Set the lights to fifty percent.", "Set the lights to 50 percent."),
+        ("Fifty-five per cent.", "55 per cent."),
+        ("a hundred and twenty", "120"),
+        ("one hundred and twenty degrees", "120 degrees"),
+        ("twenty-one point five degrees", "21.5 degrees"),
+        ("zero point two five", "0.25"),
+        ("a timer for five minutes and thirty seconds", "a timer for 5 minutes and 30 seconds"),
+        ("five minutes, thirty seconds", "5 minutes, 30 seconds"),
+        ("Call five five five one two three four.", "Call 5551234."),
+        ("the code is four oh seven nine", "the code is 4079"),
+        ("Wake me at seven thirty.", "Wake me at 7:30."),
+        ("nineteen eighty-four", "1984"),
+        ("Turn that one off.", "Turn that one off."),
+        ("one or two of them", "one or two of them"),
+        ("two three", "two three"),
+        ("ten, twenty", "10, 20"),
+        ("7 thirty", "7 thirty"),
+        ("five %", "5 %"),
+        ("I feel tenfold often", "I feel tenfold often"),
+        ("", ""),
+    ],
+)
+def test_english_numbers_are_written_in_digits(said: str, written: str) -> None:
+    assert write_digits(said, "en") == written
+
+
+@pytest.mark.parametrize(
+    ("language", "said", "written"),
+    [
+        ("de", "auf einundzwanzig Komma fünf Grad", "auf 21,5 Grad"),
+        ("de", "dreissig Prozent", "30 Prozent"),
+        ("de", "Gib acht.", "Gib acht."),
+        ("de", "Mach eine Lampe an.", "Mach eine Lampe an."),
+        ("de", "um sieben Uhr dreißig", "um 7 Uhr 30"),
+        ("fr", "à vingt-et-un degrés", "à 21 degrés"),
+        ("fr", "vingt pour cent", "20 pour cent"),
+        ("fr", "une lampe neuve, un neuf", "une lampe neuve, un neuf"),
+        ("es", "treinta y cinco por ciento", "35 por ciento"),
+        ("it", "cinque per cento", "5 per cento"),
+        ("it", "tu sei qui", "tu sei qui"),
+        ("nl", "eenentwintig graden", "21 graden"),
+        ("pl", "dwadzieścia jeden stopni", "21 stopni"),
+        ("pt", "vinte e um graus", "21 graus"),
+        ("ru", "двадцать один градус", "21 градус"),
+        ("no", "tjueen grader", "21 grader"),
+        ("sv", "tjugoen grader", "21 grader"),
+        ("ja", "二十一度", "二十一度"),
+        (None, "twenty", "twenty"),
+    ],
+)
+def test_numbers_of_other_languages(language: str | None, said: str, written: str) -> None:
+    assert write_digits(said, language) == written
+
+
+@pytest.mark.parametrize(
+    ("text", "rest"),
+    [
+        ("set it to twenty", "twenty"),
+        ("set it to twenty one point", "twenty one point"),
+        ("set it to twenty percent", ""),
+        ("twenty, two", "two"),
+        ("set it", ""),
+    ],
+)
+def test_the_number_at_the_end_may_go_on(text: str, rest: str) -> None:
+    assert text[number_at_end(text, "en") :] == rest

@@ -1,0 +1,238 @@
+"""Numbers that are written in words, as digits. Pure.
+
+Whisper writes a number now in digits and now in words. Home Assistant's sentences take both for
+most lists, other programs only digits. Number words come from Unicode's rules (CLDR, by
+unicode-rbnf), from which Home Assistant's matcher has its own.
+
+A word below ten stays unless a unit follows, because it is often none: "that one", "un" (a),
+"acht" (in "gib acht"), "sei" (you are).
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from functools import lru_cache
+
+from unicode_rbnf import RbnfEngine
+
+_LARGEST = 1000
+_LEAST_ALONE = 10  # a smaller number is written in digits only in front of a unit
+_LEAST_CODE = 3  # single digits in a row that are a code or a phone number
+_LATEST_HOUR = 24
+
+# Languages with spaces between words, in which number words are looked for.
+_UNITS = {
+    "en": "percent degree degrees minute minutes hour hours second seconds o'clock am pm",
+    "de": "prozent grad minute minuten stunde stunden sekunde sekunden uhr",
+    "fr": "pourcent degré degrés minute minutes heure heures seconde secondes",
+    "es": "grado grados minuto minutos hora horas segundo segundos",
+    "it": "percento grado gradi minuto minuti ora ore secondo secondi",
+    "nl": "procent graad graden minuut minuten uur seconde seconden",
+    "pt": "grau graus minuto minutos hora horas segundo segundos",
+    "pl": "procent procenta procentów stopień stopnie stopni minuta minutę minuty minut godzina "
+    "godzinę godziny godzin sekunda sekundę sekundy sekund",
+    "ru": "процент процента процентов градус градуса градусов минута минуту минуты минут час "
+    "часа часов секунда секунду секунды секунд",
+    "uk": "відсоток відсотки відсотків градус градуси градусів хвилина хвилину хвилини хвилин "
+    "година годину години годин секунда секунду секунди секунд",
+    "cs": "procento procenta procent stupeň stupně stupňů minuta minutu minuty minut hodina "
+    "hodinu hodiny hodin sekunda sekundu sekundy sekund",
+    "sv": "procent grad grader minut minuter timme timmar sekund sekunder",
+    "da": "procent grad grader minut minutter time timer sekund sekunder",
+    "no": "prosent grad grader minutt minutter time timer sekund sekunder",
+    "fi": "prosenttia prosenttiin astetta asteeseen minuutti minuuttia minuutin tunti tuntia "
+    "tunnin sekunti sekuntia sekunnin",
+    "hu": "százalék százalékra fok fokra perc percre óra órára másodperc másodpercre",
+    "tr": "yüzde derece dakika saat saniye",
+}
+# Percent as two words, of which the second would be a hundred.
+_PERCENT = {
+    "en": ("per", "cent"),
+    "es": ("por", "ciento"),
+    "fr": ("pour", "cent"),
+    "it": ("per", "cento"),
+    "pt": ("por", "cento"),
+}
+# Between the whole number and its decimals, and the mark to write.
+_POINTS = {
+    "en": ("point", "."),
+    "de": ("komma", ","),
+    "fr": ("virgule", ","),
+    "es": ("coma", ","),
+    "it": ("virgola", ","),
+    "nl": ("komma", ","),
+    "pt": ("vírgula", ","),
+    "pl": ("przecinek", ","),
+    "ru": ("запятая", ","),
+    "sv": ("komma", ","),
+    "da": ("komma", ","),
+    "no": ("komma", ","),
+    "fi": ("pilkku", ","),
+}
+_ZEROS = {"en": ("oh",)}  # spoken for the digit in codes
+
+_WORD = re.compile(r"[^\W\d_]+(?:['’][^\W\d_]+)*")
+
+Words = Mapping[tuple[str, ...], int]
+
+
+@lru_cache(maxsize=8)
+def number_words(language: str) -> Words:
+    """Return the numbers up to a thousand by their words; empty if they are not known."""
+    if language not in _UNITS:
+        return {}
+    engine = RbnfEngine.for_language(language)
+    found: dict[tuple[str, ...], int] = {}
+    for number in range(_LARGEST + 1):
+        for spelled in engine.format_number(number).text_by_ruleset.values():
+            for each in _spellings(spelled.lower().replace("\u00ad", ""), language):
+                found.setdefault(tuple(_WORD.findall(each)), number)
+    found.pop((), None)
+    return found
+
+
+def _spellings(spelled: str, language: str) -> tuple[str, ...]:
+    """Return the spellings that Whisper may use for one of CLDR."""
+    if language == "en":
+        full = (spelled, spelled.replace("hundred ", "hundred and "))
+        return (*full, *(re.sub("^one (?=hundred|thousand)", "a ", each) for each in full))
+    if language == "no":
+        return spelled, spelled.replace("é", "e")
+    return spelled, spelled.replace("ß", "ss")
+
+
+def write_digits(text: str, language: str | None) -> str:
+    """Write the numbers of a text in digits.
+
+    Args:
+        language: Whisper's code; None = unknown, and nothing changes.
+    """
+    words = number_words(language or "")
+    if not words:
+        return text
+    assert language is not None
+    return _Rewriter(text, language, words).rewrite()
+
+
+def number_at_end(text: str, language: str | None) -> int:
+    """Return where the number words at the end of a text begin; its length if there are none.
+
+    The next word may belong to the same number.
+    """
+    words = number_words(language or "")
+    if not words:
+        return len(text)
+    parts = {word for each in words for word in each}
+    parts |= {*_POINTS.get(language or "", ("",))[:1], *_ZEROS.get(language or "", ())}
+    begin = len(text)
+    for word in reversed(list(_WORD.finditer(text))):
+        between = text[word.end() : begin]
+        if between.strip(" -") or word[0].lower() not in parts:
+            break
+        begin = word.start()
+    return begin
+
+
+class _Rewriter:
+    """One text, word by word."""
+
+    def __init__(self, text: str, language: str, numbers: Words) -> None:
+        self._text = text
+        self._tokens = list(_WORD.finditer(text))
+        self._words = [token[0].lower().replace("’", "'") for token in self._tokens]
+        self._numbers = numbers
+        self._longest = max(map(len, numbers))
+        self._units = frozenset(_UNITS[language].split())
+        self._percent = _PERCENT.get(language, ())
+        self._point = _POINTS.get(language)
+        self._zeros = _ZEROS.get(language, ())
+
+    def rewrite(self) -> str:
+        pieces: list[str] = []
+        at = written = 0
+        while at < len(self._tokens):
+            digits, end = self._at(at)
+            if end > at:
+                pieces += [self._text[written : self._tokens[at].start()], digits]
+                written = self._tokens[end - 1].end()
+            at = max(end, at + 1)
+        return "".join((*pieces, self._text[written:]))
+
+    def _at(self, at: int) -> tuple[str, int]:
+        """Return the digits for the words at a position, and the position after them.
+
+        The position stays the same if there is no number to be written in digits.
+        """
+        if self._beside_digits(at) or (at and self._percent_at(at - 1)):
+            return "", at
+        code, end = self._code(at)
+        if end - at >= _LEAST_CODE:
+            return code, end
+        value, end = self._number(at)
+        if end == at:
+            return "", at
+        if (decimals := self._decimals(end)) is not None:
+            assert self._point is not None
+            return f"{value}{self._point[1]}{decimals[0]}", decimals[1]
+        minutes, after = self._number(end) if self._joined(end - 1) else (0, end)
+        if after > end and value <= _LATEST_HOUR and _LEAST_ALONE <= minutes < 60:
+            return f"{value}:{minutes}", after
+        if after > end and _LEAST_ALONE <= value <= _LATEST_HOUR and 60 <= minutes < 100:
+            return f"{value}{minutes}", after  # a year
+        if after > end and value < _LEAST_ALONE and minutes < _LEAST_ALONE:
+            return "", at  # two digits: neither a code nor a number
+        alone = value >= _LEAST_ALONE or self._unit_at(end)
+        return (str(value), end) if alone else ("", at)
+
+    def _number(self, at: int) -> tuple[int, int]:
+        """Return the number of the longest run of words, and the position after it."""
+        for count in range(min(self._longest, len(self._words) - at), 0, -1):
+            value = self._numbers.get(tuple(self._words[at : at + count]))
+            if value is not None and all(map(self._joined, range(at, at + count - 1))):
+                return value, at + count
+        return 0, at
+
+    def _code(self, at: int) -> tuple[str, int]:
+        """Return single digits in a row, and the position after them."""
+        digits, end = "", at
+        while end < len(self._words) and (end == at or self._joined(end - 1)):
+            value = 0 if self._words[end] in self._zeros and end > at else None
+            value = self._numbers.get((self._words[end],)) if value is None else value
+            if value is None or value > 9:
+                break
+            digits, end = f"{digits}{value}", end + 1
+        return digits, end
+
+    def _decimals(self, at: int) -> tuple[str, int] | None:
+        """Return the digits after a decimal point at a position, and the position after them."""
+        joined = at < len(self._words) and self._joined(at - 1)
+        if self._point is None or not joined or self._words[at] != self._point[0]:
+            return None
+        if not self._joined(at):
+            return None
+        digits, end = self._code(at + 1)
+        if end > at + 1:
+            return digits, end
+        value, end = self._number(at + 1)
+        return (str(value), end) if end > at + 1 else None
+
+    def _joined(self, at: int) -> bool:
+        """Return whether only a space or a hyphen is between a word and the next one."""
+        if at + 1 >= len(self._tokens):
+            return False
+        between = self._text[self._tokens[at].end() : self._tokens[at + 1].start()]
+        return between in (" ", "-", "\u00a0", "\u2011")
+
+    def _unit_at(self, at: int) -> bool:
+        if at >= len(self._words) or not self._joined(at - 1):
+            return self._text[self._tokens[at - 1].end() :].lstrip()[:1] in ("%", "°")
+        return self._words[at] in self._units or self._percent_at(at)
+
+    def _percent_at(self, at: int) -> bool:
+        return bool(self._percent) and tuple(self._words[at : at + 2]) == self._percent
+
+    def _beside_digits(self, at: int) -> bool:
+        """Return whether digits are right before a word: "1 million", "7 thirty"."""
+        before: Sequence[str] = self._text[: self._tokens[at].start()].split()
+        return bool(before) and before[-1][-1:].isdigit()
