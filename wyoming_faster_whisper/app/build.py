@@ -111,6 +111,7 @@ def files_context(shared: SessionContext, settings: Settings) -> SessionContext:
         upstreams=None,
         kind=DecodeKind.FILE,
         style=replace(shared.style, opening=None),
+        ignore_first=0.0,
         max_seconds=settings.max_file_seconds,
         memory=AudioMemory(limit=shared.memory.limit),
     )

@@ -336,6 +336,7 @@ class Service:
             guess_after=settings.guess_after,
             partials=settings.partials,
             style=build.style(settings),
+            ignore_first=settings.ignore_first,
             upstreams=self._upstreams,
             max_seconds=settings.max_audio_seconds,
             memory=AudioMemory(limit=settings.max_audio_memory * 1_000_000),

@@ -117,6 +117,15 @@ class Settings:
         metavar="STEPS",
     )
 
+    ignore_first: float = option(
+        0.0,
+        "seconds at the beginning of each utterance in which nothing is heard, such as the "
+        "chime of a satellite",
+        least=0,
+        most=10,
+        metavar="SECONDS",
+    )
+
     device: str = option(
         "cpu", "device to decode on: cpu, cuda, cuda:N or auto", group="Decoding"
     )

@@ -77,6 +77,7 @@ class AudioInput:
             in order.
         keep_pace: waits while the model is far behind the VAD.
         preprocess: returns the preprocessing steps; called when the first audio arrives.
+        muted: samples at the beginning that are recorded as silence.
     """
 
     def __init__(
@@ -89,11 +90,13 @@ class AudioInput:
         on_probabilities: Callable[[Probabilities], None],
         keep_pace: Callable[[], Awaitable[None]],
         preprocess: Callable[[], Preprocessor] = _STANDARD.stream,
+        muted: int = 0,
     ) -> None:
         self.recording = Recording()
         self.pcm = pcm
         self._stream = PcmStream(pcm)
         self._unconverted = bytearray()  # audio that waits for the rest of a VAD window
+        self._muted = muted
         self._preprocess = preprocess
         self._steps: Preprocessor | None = None  # from the first audio on
         # What the model hears and, last, what the VAD hears: mostly the same recording.
@@ -236,6 +239,9 @@ class AudioInput:
         """Append what the model and the VAD hear."""
         for recording, samples in zip(self._recordings, heard, strict=False):
             self._memory.reserve(len(samples))
+            if len(recording) < self._muted:
+                samples = samples.copy()
+                samples[: self._muted - len(recording)] = 0
             recording.append(samples)
 
     def _run_vad(self) -> None:

@@ -91,6 +91,7 @@ class SessionContext:
     turns: TurnRules = field(default_factory=TurnRules)
     guess_after: float = 0.0  # seconds of silence before a guess begins; 0 = never
     partials: str = "off"  # partial text: "off", "auto" (while the model is idle) or "on"
+    ignore_first: float = 0.0  # seconds at the beginning of an utterance that are not heard
     style: Style = field(default_factory=Style)  # how texts are written
     kind: DecodeKind = DecodeKind.FINAL  # or FILE: a file, which waits while speakers do
     upstreams: Upstreams | None = None  # servers that are asked first
@@ -205,6 +206,8 @@ class Turn:
             on_probabilities=self._on_probabilities,
             keep_pace=lambda: decodes.few_pending(),
             preprocess=lambda: shared.offer.preprocessor(self._request, principal.name, warned),
+            # Not in the later turns of a continuous session, whose audio has no new beginning.
+            muted=0 if paced and begin else round(shared.ignore_first * SAMPLE_RATE),
         )
         self._partials = Partials(
             shared.worker,

@@ -578,6 +578,15 @@ def test_partial_text_is_styled() -> None:
     assert "".join(pieces) == said.text == plain.text.removeprefix("w0 w1 ")
 
 
+def test_the_first_seconds_are_not_heard_if_they_are_ignored() -> None:
+    beep_and_order = joined(tone(0.6), silence(0.4), tone(2.0), silence(0.7))
+    _, both = played(beep_and_order)
+    said, jobs = played(beep_and_order, ignore_first=0.8)
+    assert both[-1].seconds > 2.9
+    assert jobs[-1].seconds < 2.9
+    assert said.answers
+
+
 def test_an_engine_that_continues_no_text_is_asked_for_finished_segments_only() -> None:
     samples = joined(tone(6.0), silence(2.5), tone(3.0), silence(0.7))
     said, jobs = played(samples, partials="on", say=dictated, capabilities=Capabilities())
