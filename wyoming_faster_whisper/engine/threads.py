@@ -55,6 +55,7 @@ class EngineThreads:
         self._abandoned = False
         self._call_watchdog: Watchdog | None = None
         self._decodes: dict[Watchdog, OnDecoded] = {}  # the running ones
+        self._decoders = 1  # threads that decode; the one that loads goes on to be the first
         self._steps = 0  # test decodes of all measurements
 
     @property
@@ -65,7 +66,7 @@ class EngineThreads:
     def load(
         self, build: Callable[[], Engine], on_loaded: Callable[[Engine | Exception], None]
     ) -> None:
-        """Build the engine in a thread, and start as many threads as it decodes in parallel."""
+        """Build the engine in a thread, which then decodes."""
         self._start("worker", partial(self._build, build, self._watched(on_loaded)))
 
     def call(self, work: Callable[[], T], on_done: Callable[[T | Exception], None]) -> None:
@@ -77,9 +78,16 @@ class EngineThreads:
         self._start("worker", partial(self._call, work, self._watched(on_done)))
 
     def decode(self, engine: Engine, jobs: list[Job], on_decoded: OnDecoded) -> None:
-        """Decode a batch in the next free thread. on_decoded is called exactly once."""
+        """Decode a batch in a free thread, or else a new one.
+
+        on_decoded is called exactly once.
+        """
         watchdog = Watchdog(self._timing.decode_timeout, self._decode_hung)
         self._decodes[watchdog] = on_decoded
+        # Not all at once after the load: the number may change while the engine is used.
+        if len(self._decodes) > self._decoders:
+            self._decoders += 1
+            self._start(f"worker-{self._decoders}", self._serve)
 
         def ended(result: list[Transcript] | ServerError, seconds: float | None) -> None:
             watchdog.stop()
@@ -142,11 +150,8 @@ class EngineThreads:
         self, build: Callable[[], Engine], on_loaded: Callable[[Engine | Exception], None]
     ) -> None:
         engine = self._call(build, on_loaded)
-        if isinstance(engine, Exception):
-            return
-        for number in range(2, engine.parallel + 1):
-            self._start(f"worker-{number}", self._serve)
-        self._serve()
+        if not isinstance(engine, Exception):
+            self._serve()
 
     def _call(
         self, work: Callable[[], T], on_done: Callable[[T | Exception], None]

@@ -7,7 +7,6 @@ its language. The caller keeps the audio, and decodes it here if no answer comes
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import logging
 import secrets
 from collections.abc import Sequence
@@ -16,21 +15,19 @@ from typing import Any
 from wyoming.asr import Transcribe
 from wyoming.asr import Transcript as TranscriptEvent
 from wyoming.audio import AudioChunk, AudioStart, AudioStop
-from wyoming.info import Info
 from wyoming.ping import Ping, Pong
 
 from ...audio.pcm import SAMPLE_RATE
 from ...audio.recording import Recording
 from ...client import Client, ClientError, Refused
-from ...errors import ServerError, SettingError, printable
+from ...errors import SettingError, printable
 from ..protocol import Transcript
+from .health import Health
 from .protocol import RELAYED, Tasks
 
 _LOGGER = logging.getLogger(__name__)
 
 _PATIENCE = 2.0  # seconds that an upstream has to accept a connection, or to describe itself
-_BETWEEN = 10.0  # seconds between two health checks of an available upstream
-_BACK_OFF = (0.5, 1.0, 2.0, 5.0, 10.0, 30.0)  # seconds before each retry of an unavailable one
 _CHUNK = SAMPLE_RATE // 10  # samples per audio chunk
 
 
@@ -41,11 +38,11 @@ class Upstream:
         SettingError: the URI is malformed.
     """
 
-    def __init__(self, uri: str) -> None:
+    def __init__(self, uri: str, nonce: str) -> None:
         self.uri = uri
-        self.languages: frozenset[str] = frozenset()  # empty: unavailable
-        self._checking = asyncio.Event()  # set: check at once
-        self._failures = 0
+        self.languages: frozenset[str] = frozenset()
+        self.health = Health(f"upstream {uri}", self._check)
+        self._nonce = nonce
         try:
             Client(uri)  # rejects a malformed URI now and not at the first check
         except SettingError:
@@ -58,62 +55,36 @@ class Upstream:
 
     @property
     def healthy(self) -> bool:
-        return bool(self.languages)
+        return self.health.available
 
     def knows(self, language: str | None) -> bool:
         """Return True if the upstream is available and supports the language; None = any."""
         return self.healthy and (language is None or language in self.languages)
 
-    async def check(self, nonce: str) -> None:
-        """Check the health of the upstream: send a ping, then describe."""
+    def failed(self, why: str) -> None:
+        """Mark the upstream as unavailable after a failed request, and check it at once."""
+        self.health.lost(why)
+        self.health.suspect()
+
+    async def _check(self) -> None:
+        """Send a ping, then describe."""
         try:
             async with asyncio.timeout(_PATIENCE), Client(self.uri) as server:
                 # If the upstream is this server itself, pinged() gets the nonce back.
-                await server.send(Ping(nonce))
+                await server.send(Ping(self._nonce))
                 while not Pong.is_type((await server.receive()).type):
                     pass
-                self._found(await server.describe())
+                info = await server.describe()
         except TimeoutError:
-            self.lost(f"it did not describe itself within {_PATIENCE:g} s")
-        except ServerError as error:
-            self.lost(str(error))
-
-    async def check_repeatedly(self, nonce: str) -> None:
-        """Check the health of the upstream periodically, until cancelled."""
-        while True:
-            tries = min(self._failures, len(_BACK_OFF))
-            pause = _BACK_OFF[tries - 1] if tries else _BETWEEN
-            with contextlib.suppress(TimeoutError):
-                async with asyncio.timeout(pause):
-                    await self._checking.wait()
-            self._checking.clear()
-            await self.check(nonce)
-
-    def lost(self, why: str) -> None:
-        """Mark the upstream as unavailable; watch() checks it again after a back-off."""
-        if self.healthy or not self._failures:
-            _LOGGER.warning("upstream %s is unavailable: %s", self.uri, why)
-        self.languages = frozenset()
-        self._failures += 1
-
-    def failed(self, why: str) -> None:
-        """Mark the upstream as unavailable after a failed request, and check it at once."""
-        self.lost(why)
-        self._checking.set()
-
-    def _found(self, info: Info) -> None:
-        languages = frozenset(
+            raise ClientError(f"it did not describe itself within {_PATIENCE:g} s") from None
+        self.languages = frozenset(
             language
             for program in info.asr
             for model in program.models
             for language in model.languages
         )
-        if not languages:
-            self.lost("it is not a speech-to-text server")
-            return
-        if not self.healthy:
-            _LOGGER.info("upstream %s is available", self.uri)
-        self.languages, self._failures = languages, 0
+        if not self.languages:
+            raise ClientError("it is not a speech-to-text server")
 
 
 class Upstreams:
@@ -129,8 +100,8 @@ class Upstreams:
 
     def __init__(self, uris: Sequence[str], *, timeout: float) -> None:
         self.timeout = timeout
-        self.all = [Upstream(uri) for uri in uris]
         self._nonce = secrets.token_hex(16)
+        self.all = [Upstream(uri, self._nonce) for uri in uris]
         self._heard_ourselves = False
         self._health_checks: list[asyncio.Task[None]] = []
 
@@ -144,11 +115,11 @@ class Upstreams:
             SettingError: one of the upstreams is this server itself.
         """
         for upstream in self.all:
-            await upstream.check(self._nonce)
+            await upstream.health.check()
             if self._heard_ourselves:
                 raise SettingError(f"--upstream {upstream.uri} is this server itself")
         self._health_checks = [
-            asyncio.create_task(upstream.check_repeatedly(self._nonce)) for upstream in self.all
+            asyncio.create_task(upstream.health.check_repeatedly()) for upstream in self.all
         ]
 
     async def close(self) -> None:

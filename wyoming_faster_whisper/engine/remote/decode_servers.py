@@ -1,0 +1,187 @@
+"""Decode servers: their health, which of them gets a job, and which gets it after a failure."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass, fields
+
+from ...errors import Busy, EngineError, ServerError
+from ..protocol import Job, Transcript
+from ..recognizer import EVERYTHING
+from .health import Health
+from .inference_client import InferenceClient, RemoteModel, Unavailable, Unusable
+
+_LOGGER = logging.getLogger(__name__)
+
+_PATIENCE = 5.0  # seconds that a server has for a health check
+_BACKGROUND = 6  # a file or a dictation may take as many times longer than a command
+_BUSY_AGAIN = (0.25, 0.5, 1.0, 2.0)  # seconds until background work asks a busy server again
+
+
+@dataclass(frozen=True, slots=True)
+class Patience:
+    """How long a decode may take."""
+
+    command: float = 10.0  # seconds, with the retry
+    most: float = 100.0  # seconds of any job: afterwards the watchdog takes the decode for hung
+
+    def of(self, job: Job) -> float:
+        """Return the seconds that a job has."""
+        return min(self.command * (_BACKGROUND if job.background else 1), self.most)
+
+
+class DecodeServer:
+    """One decode server and its health. Lives on one event loop.
+
+    Args:
+        client: talks to the server; this object closes it.
+        model: the model whose health is that of the server.
+        languages: those that clients were told, for a warning.
+    """
+
+    def __init__(
+        self, client: InferenceClient, model: RemoteModel, languages: Sequence[str]
+    ) -> None:
+        self.client = client
+        self.in_flight = 0  # jobs that it decodes
+        self.health = Health(f"decode server {client.url}", self._check)
+        self._model = model
+        self._languages = frozenset(languages)
+
+    async def recognize(self, model: RemoteModel, job: Job) -> Transcript:
+        """Decode a job; see InferenceClient.recognize."""
+        self.in_flight += 1
+        try:
+            return await self.client.recognize(model, job)
+        except (Unavailable, Unusable):
+            self.health.suspect()
+            raise
+        finally:
+            self.in_flight -= 1
+
+    async def _check(self) -> None:
+        try:
+            async with asyncio.timeout(_PATIENCE):
+                await self.client.ready(self._model)
+                if not self.health.available:
+                    await self.client.check_tensors(self._model)
+                    await self._compare()
+        except TimeoutError:
+            raise Unavailable(f"it did not answer within {_PATIENCE:g} s") from None
+
+    async def _compare(self) -> None:
+        """Compare the description of the model with what the server needs and clients know."""
+        about = await self.client.describe(self._model)
+        missing = [
+            field.name
+            for field in fields(about.capabilities)
+            if getattr(EVERYTHING, field.name) and not getattr(about.capabilities, field.name)
+        ]
+        if missing:
+            raise Unusable(f"model {self._model} lacks {', '.join(missing)}")
+        if self._languages != frozenset(about.languages):
+            _LOGGER.warning(
+                "%s: model %s has other languages than its name implies; clients were told %s",
+                self.health.name,
+                self._model,
+                "English only" if len(self._languages) == 1 else "all languages",
+            )
+
+
+class DecodeServers:
+    """All decode servers. Lives on one event loop.
+
+    Args:
+        servers: in order of preference among equally loaded ones.
+        patience: how long a decode may take.
+    """
+
+    def __init__(self, servers: Sequence[DecodeServer], patience: Patience) -> None:
+        self.all = servers
+        self.patience = patience
+        self._checks: list[asyncio.Task[None]] = []
+
+    @property
+    def available(self) -> bool:
+        """True while a server takes jobs. May be read in any thread."""
+        return any(server.health.available for server in self.all)
+
+    async def start(self) -> None:
+        """Check all servers once, and go on checking them in the background."""
+        await asyncio.gather(*(server.health.check() for server in self.all))
+        self._checks = [
+            asyncio.create_task(server.health.check_repeatedly()) for server in self.all
+        ]
+
+    async def close(self) -> None:
+        """Stop the checks and close the connections."""
+        for check in self._checks:
+            check.cancel()
+        await asyncio.gather(*self._checks, return_exceptions=True)
+        await asyncio.gather(*(server.client.close() for server in self.all))
+
+    async def recognize(self, model: RemoteModel, job: Job) -> Transcript:
+        """Decode a job on a server; after a failure, once more. Cancel the call to withdraw it.
+
+        Raises:
+            Busy: the servers have too much work.
+            EngineError: no server answered; the sentence says why.
+        """
+        seconds = self.patience.of(job)
+        try:
+            async with asyncio.timeout(seconds):
+                return await self._try_again_if_busy(model, job)
+        except TimeoutError:
+            for server in self.all:
+                server.health.suspect()
+            raise EngineError(f"no decode server answered within {seconds:g} s") from None
+
+    async def _try_again_if_busy(self, model: RemoteModel, job: Job) -> Transcript:
+        """Decode a job; one for which no client waits is offered to busy servers again."""
+        for pause in (*_BUSY_AGAIN, *_BUSY_AGAIN[-1:] * 100) if job.background else ():
+            try:
+                return await self._try_twice(model, job)
+            except Busy:
+                await asyncio.sleep(pause)
+        return await self._try_twice(model, job)
+
+    async def _try_twice(self, model: RemoteModel, job: Job) -> Transcript:
+        server = self._choose(())
+        try:
+            return await server.recognize(model, job)
+        except (Unavailable, Unusable, Busy) as error:
+            again = None if job.guess else self._again(server, error)
+            if again is None:
+                raise _named(server, error) from None
+            _LOGGER.info("%s; trying %s", _named(server, error), again.health.name)
+        try:
+            return await again.recognize(model, job)
+        except (Unavailable, Unusable, Busy) as error:
+            raise _named(again, error) from None
+
+    def _again(self, server: DecodeServer, error: ServerError) -> DecodeServer | None:
+        """Return the server that gets a job after another one failed; None = no server."""
+        try:
+            return self._choose((server,))
+        except EngineError:
+            # The same one: behind its address, another replica may take the job.
+            return server if isinstance(error, Unavailable) else None
+
+    def _choose(self, tried: Collection[DecodeServer]) -> DecodeServer:
+        """Return the available server with the fewest jobs.
+
+        Raises:
+            EngineError: there is none.
+        """
+        able = [one for one in self.all if one.health.available and one not in tried]
+        if not able:
+            away = self.all[0]
+            raise EngineError(f"{away.health.name} is unavailable: {away.health.why}")
+        return min(able, key=lambda one: one.in_flight)
+
+
+def _named(server: DecodeServer, error: ServerError) -> ServerError:
+    """Return the error with the name of the server in its sentence."""
+    return type(error)(f"{server.health.name}: {error}")

@@ -1,0 +1,111 @@
+"""Engine that decodes on other machines, over the Open Inference Protocol.
+
+Its threads wait for an event loop of its own, which has the connections. docs/remote.md
+describes the protocol.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+from collections.abc import Callable, Hashable, Mapping, Sequence
+from concurrent.futures import CancelledError, Future
+
+from ...errors import EngineError
+from ..protocol import Job, Transcript
+from .decode_servers import DecodeServers
+from .inference_client import RemoteModel
+
+PARALLEL = 16
+"""Jobs in flight. The servers form the batches, so they should see many jobs."""
+
+_STOPPING = 5.0  # seconds until the loop has to end
+
+
+class Withdrawn(EngineError):
+    """The job was withdrawn, so it has no result."""
+
+
+class RemoteEngine:
+    """Engine of the models on decode servers. Blocking, like every Engine.
+
+    start() before the first decode, and close() at the end.
+
+    Args:
+        servers: they are used only in the event loop of this engine.
+        models: the models by the name that a job has; the first is the default.
+    """
+
+    max_batch = 1
+    parallel = PARALLEL
+
+    def __init__(self, servers: DecodeServers, models: Mapping[str, RemoteModel]) -> None:
+        self._servers = servers
+        self._models = models
+        self._default = next(iter(models.values()))
+        self._loop = asyncio.new_event_loop()
+        self._thread: threading.Thread | None = None
+        self._running: dict[Job, Future[Transcript]] = {}
+
+    @property
+    def available(self) -> bool:
+        """True while a server takes jobs."""
+        return self._servers.available
+
+    def start(self) -> None:
+        """Connect to the servers. It takes seconds if they do not answer."""
+        if self._thread is None:
+            self._thread = threading.Thread(
+                target=self._loop.run_forever, name="remote", daemon=True
+            )
+            self._thread.start()
+            asyncio.run_coroutine_threadsafe(self._servers.start(), self._loop).result()
+
+    def close(self) -> None:
+        """Withdraw all jobs and close the connections. No other method may follow."""
+        if self._thread is not None:
+            for running in list(self._running.values()):
+                running.cancel()
+            asyncio.run_coroutine_threadsafe(self._servers.close(), self._loop).result(_STOPPING)
+            self._loop.call_soon_threadsafe(self._loop.stop)
+            self._thread.join(_STOPPING)
+        self._loop.close()
+
+    def batch_key(self, job: Job) -> Hashable:
+        """See Engine.batch_key."""
+        return job.options
+
+    def decode(self, jobs: Sequence[Job]) -> list[Transcript]:
+        """See Engine.decode.
+
+        Raises:
+            EngineError: no server answered.
+            Withdrawn: the job was withdrawn.
+            Busy: the servers have too much work.
+        """
+        [job] = jobs
+        model = self._models.get(job.options.model, self._default)
+        running = asyncio.run_coroutine_threadsafe(
+            self._servers.recognize(model, job), self._loop
+        )
+        self._running[job] = running
+        try:
+            return [running.result()]
+        except CancelledError:
+            raise Withdrawn("the job was withdrawn") from None
+        finally:
+            del self._running[job]
+
+    def withdraw(self, job: Job) -> None:
+        """See Withdrawable.withdraw. The connection is closed, which tells the server."""
+        if (running := self._running.get(job)) is not None:
+            running.cancel()
+
+    def warm_up(self, needed: Callable[[], bool] = lambda: False) -> None:
+        """Do nothing: the servers have warmed up."""
+
+    def unload(self) -> None:
+        """Do nothing: there are no weights here."""
+
+    def load(self) -> None:
+        """Do nothing: there are no weights here."""
