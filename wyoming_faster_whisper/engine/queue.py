@@ -230,6 +230,7 @@ class Worker:
             long=sum(batch[0].long for batch in self._decoding),
             last_background=self._last_background,
             reserved=self._is_reserved(),
+            commands=any(not batch[0].background for batch in self._decoding),
         )
 
     def _is_reserved(self) -> bool:

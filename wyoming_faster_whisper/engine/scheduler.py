@@ -7,7 +7,8 @@ decoders keeps one free of long jobs, even while no command waits: otherwise the
 would wait for a whole segment, which takes longer than the command itself. While nobody speaks, a
 single long job may use that decoder too, if it is done before somebody who begins to speak is. A
 file as short as a command may use it at any time, alone. An engine with a single decoder gets
-background jobs one at a time, so that a command waits for at most one.
+background jobs one at a time, so that a command waits for at most one. While a command is decoded
+no part of a file begins, because the two would share the memory bandwidth and the cores.
 
 Owners share the model equally, by seconds of audio, however many recordings each of them sends
 (start-time fair queueing: Goyal, Vin and Cheng, 1996).
@@ -42,6 +43,7 @@ class Decoders:
     long: int = 0  # batches of long jobs that are being decoded
     last_background: float = float("-inf")  # time at which the last background job began
     reserved: bool = True  # a decoder is kept free of long jobs, because a command may come
+    commands: bool = False  # a command is being decoded
 
     @property
     def most_long(self) -> int:
@@ -111,10 +113,12 @@ def next_batch(
         The jobs of the batch, the most urgent first; empty if no job can begin.
     """
     left = [one for one in waiting if decoders.most_long or not one.job.long]
-    if not left:
-        return []
     oldest = min((one.since for one in left if one.job.background), default=now)
     overdue = now - max(oldest, decoders.last_background) >= _PATIENCE
+    if decoders.commands and not overdue:
+        left = [one for one in left if one.job.kind is not DecodeKind.FILE]
+    if not left:
+        return []
     shares = shares.copy()
     batch: list[Job] = []
     most = decoders.max_batch

@@ -252,3 +252,21 @@ def test_choosing_a_batch_does_not_change_the_queue() -> None:
 def test_jobs_are_compared_by_identity() -> None:
     assert job() != job()
     assert job().seconds == 1.0
+
+
+def test_no_part_of_a_file_begins_while_a_command_is_decoded() -> None:
+    waiting = [(5.0, file(20.0))]
+    two = Decoders(parallel=2, last_background=5.0, reserved=True, commands=True)
+    assert chosen(*waiting, decoders=two) == []
+    assert chosen(*waiting, decoders=replace(two, commands=False)) == [waiting[0][1]]
+
+
+def test_a_steady_stream_of_commands_does_not_starve_files() -> None:
+    waiting = [(5.0, file(20.0))]
+    two = Decoders(parallel=2, last_background=5.0, reserved=True, commands=True)
+    assert chosen(*waiting, decoders=two, now=15.0) == [waiting[0][1]]
+
+
+def test_a_dictation_goes_on_while_a_command_is_decoded() -> None:
+    part = segment()
+    assert chosen(part, decoders=Decoders(parallel=2, commands=True)) == [part]
