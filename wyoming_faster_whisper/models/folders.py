@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import json
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 from ..errors import SettingError
@@ -70,7 +70,21 @@ def expanded(path: str) -> Path:
 
 
 def find_model(name: str, repository: str, folders: Sequence[Path]) -> Path | None:
-    """Find the directory of a model, by its name or in the hub's cache; None = not found."""
+    """Find the directory of a Whisper model, by its name or in the hub's cache."""
+    return find_folder(name, repository, folders, is_model)
+
+
+def find_folder(
+    name: str, repository: str, folders: Sequence[Path], complete: Callable[[Path], bool]
+) -> Path | None:
+    """Find the directory of a model, by its name or in the hub's cache; None = not found.
+
+    Args:
+        name: the model's name.
+        repository: hub id.
+        folders: data folders.
+        complete: tells whether a directory has all files of the model.
+    """
     for folder in folders:
         cache = folder / ("models--" + repository.replace("/", "--"))
         candidates = [folder / name, folder / repository.split("/")[-1]]
@@ -80,7 +94,7 @@ def find_model(name: str, repository: str, folders: Sequence[Path]) -> Path | No
         with contextlib.suppress(OSError):
             candidates += sorted((cache / "snapshots").iterdir())
         for candidate in candidates:
-            if is_model(candidate):
+            if complete(candidate):
                 return candidate
     return None
 

@@ -8,7 +8,7 @@ import logging
 import os
 import socket
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from functools import partial
 from http import HTTPStatus
 from pathlib import Path
@@ -23,7 +23,7 @@ _LOGGER = logging.getLogger(__name__)
 
 DEFAULT_HUB = "https://huggingface.co"
 
-_HUB_FILES = (
+_WHISPER_FILES = (
     "config.json",
     "preprocessor_config.json",
     "model.bin",
@@ -42,14 +42,26 @@ _DISK_ERRORS = (
 _CHATTY = ("httpx", "httpx2", "httpcore", "httpcore2", "huggingface_hub")
 
 
+def _no_whisper(directory: Path) -> str | None:
+    return None if is_model(directory) else "not a CTranslate2 model: it has no model.bin"
+
+
 def download(
-    model: Model, download_dir: Path, *, hub: str | None = None, stall: float = STALL_SECONDS
+    model: Model,
+    download_dir: Path,
+    *,
+    files: Sequence[str] = _WHISPER_FILES,
+    lacks: Callable[[Path], str | None] = _no_whisper,
+    hub: str | None = None,
+    stall: float = STALL_SECONDS,
 ) -> Path:
     """Download a model in the layout of the hub's cache; return its directory. Blocking.
 
     Args:
         model: the model; its repository must be set.
         download_dir: folder of the cache.
+        files: patterns of the files to download.
+        lacks: returns why a directory holds no complete model, None if it holds one.
         hub: URL of the hub; None = HF_ENDPOINT from the environment, or DEFAULT_HUB.
         stall: seconds without data from the hub after which a request fails.
 
@@ -91,17 +103,15 @@ def download(
                 huggingface_hub.snapshot_download(
                     model.repository or "",
                     cache_dir=str(download_dir),
-                    allow_patterns=list(_HUB_FILES),
+                    allow_patterns=list(files),
                     endpoint=hub,
                     tqdm_class=LoggedProgress,
                 )
             )
     except Exception as error:  # from huggingface_hub, its HTTP client or the file system
         raise ModelError(_sentence(model, hub, download_dir, error)) from error
-    if not is_model(path):
-        raise ModelError(
-            f"{model.repository} on {hub} is not a CTranslate2 model: it has no model.bin"
-        )
+    if why := lacks(path):
+        raise ModelError(f"{model.repository} on {hub} is {why}")
     return path
 
 

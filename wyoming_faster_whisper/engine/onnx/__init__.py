@@ -1,0 +1,1 @@
+"""Engines on ONNX Runtime: Moonshine, and the models of onnx-asr."""
