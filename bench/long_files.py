@@ -22,7 +22,7 @@ from dataclasses import asdict, dataclass, replace
 from itertools import chain, repeat
 from pathlib import Path
 
-from wyoming_faster_whisper.app.loading import load_engines
+from wyoming_faster_whisper.app.loading import load_engine
 from wyoming_faster_whisper.audio.pcm import PcmFormat
 from wyoming_faster_whisper.config.settings import Settings
 from wyoming_faster_whisper.engine.protocol import DecodeKind, DecodeOptions
@@ -158,9 +158,7 @@ async def context(model: str, threads: int) -> AsyncIterator[SessionContext]:
     """Load a model as the server does, and yield what sessions with files share."""
     chosen = choose(model, [cache_directory()])
     settings = Settings(model=(model,), cpu_threads=threads, local_files_only=True)
-    worker = Worker(
-        lambda: load_engines([chosen], settings, [cache_directory()], loaded=_nothing)
-    )
+    worker = Worker(lambda: load_engine(chosen, settings, [cache_directory()], loaded=_nothing))
     detector = Vad()
 
     async def vad() -> Vad:

@@ -21,8 +21,8 @@ MAY_IMPORT = {
     "commands": "app client config models options audio wire",
     "testing": "engine.whisper engine speech audio",
     "app": "transports.wyoming transports.http transports.http.jobs transports.http.files "
-    "transports session engine.remote engine.whisper engine speech biasing config models options "
-    "audio wire",
+    "transports session engine.remote engine.onnx engine.whisper engine speech biasing config "
+    "models options audio wire",
     "transports.wyoming": "transports session engine audio wire",
     "transports.http": "transports.http.realtime transports.http.jobs transports.http.files "
     "http_api transports session engine models audio",
@@ -33,6 +33,7 @@ MAY_IMPORT = {
     "transports": "session tenants wire",
     "session": "engine.remote engine speech biasing models audio",
     "engine.remote": "engine client speech audio",
+    "engine.onnx": "engine.whisper engine biasing models audio",
     "engine.whisper": "engine speech biasing models audio",
     "engine": "speech audio",
     "client": "speech options audio wire",
@@ -102,6 +103,11 @@ PURE = [
     "commands.doctor.advice",
     "commands.doctor.facts",
     "commands.doctor.finding",
+    "engine.onnx.hypothesis",
+    "engine.onnx.moonshine.judgement",
+    "engine.onnx.moonshine.search",
+    "engine.onnx.moonshine.vocabulary",
+    "engine.onnx.providers",
     "engine.protocol",
     "engine.recognizer",
     "engine.remote.contract.jobs",

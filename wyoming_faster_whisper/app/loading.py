@@ -1,4 +1,4 @@
-"""Load Whisper models: from directories to engines."""
+"""Load Whisper models: from a directory to an engine."""
 
 from __future__ import annotations
 
@@ -11,7 +11,6 @@ from typing import Protocol, TypeVar
 from .. import hardware
 from ..config.settings import Settings
 from ..engine.protocol import Engine
-from ..engine.router import Router
 from ..engine.whisper.tuning import Tuned
 from ..errors import ModelError, NoMemory, counted
 from ..models import (
@@ -43,37 +42,33 @@ class CTranslate2Model(Protocol):
     def num_workers(self) -> int: ...
 
 
-def load_engines(
-    models: Sequence[Model],
+def load_engine(
+    model: Model,
     settings: Settings,
     folders: Sequence[Path],
     *,
     loaded: Callable[[], None],
 ) -> Engine:
-    """Load all models; download them if necessary. Blocking; a download can take minutes.
+    """Load a model; download it if necessary. Blocking; a download can take minutes.
 
     Args:
-        models: the models, from choose_models().
+        model: from choose_models().
         settings: the server's settings.
         folders: data folders; the first is the one to download into.
-        loaded: called once all weights are loaded, after the peak of memory use. The rest
-            takes half a second.
+        loaded: called once the weights are loaded, after the peak of memory use. The rest takes
+            half a second.
 
     Raises:
-        ModelError: a model is not available or cannot be loaded.
-        NoMemory: there is too little memory for the models.
+        ModelError: the model is not available or cannot be loaded.
+        NoMemory: there is too little memory for the model.
     """
-    directories = [
-        locate(model, folders[0], local_files_only=settings.local_files_only) for model in models
-    ]
-    for directory in directories:
-        if what := fault(directory / "model.bin"):
-            raise ModelError(what)
-    _make_sure_of_memory(models, directories, settings)
-    tokenizers = [
-        locate_tokenizer(directory, folders[0], local_files_only=settings.local_files_only)
-        for directory in directories
-    ]
+    directory = locate(model, folders[0], local_files_only=settings.local_files_only)
+    if what := fault(directory / "model.bin"):
+        raise ModelError(what)
+    _make_sure_of_memory(model, directory, settings)
+    tokenizer = locate_tokenizer(
+        directory, folders[0], local_files_only=settings.local_files_only
+    )
     if not is_ordinary():
         check_backend(folders[0])
     # Imported here because importing them takes longer than everything before listening.
@@ -83,54 +78,42 @@ def load_engines(
 
     figures = Measurements(folders[0], settings.device)
     threads = hardware.threads_to_use(settings.cpu_threads)
-    together = [
-        auto.threads_together(
-            size_of(model.name),
-            threads,
-            arm=hardware.is_arm(),
-            figures=figures.read(),
-            waited_for=settings.vad_endpointing == "auto",
-        )
-        for model in models
-    ]
-    load = [
-        partial(
-            load_model,
-            directory,
-            device=settings.device,
-            compute_type=settings.compute_type,
-            threads=some,
-            workers=workers_for(threads, some),
-        )
-        for directory, some in zip(directories, together, strict=True)
-    ]
-    weights = [load_one() for load_one in load]
+    size = size_of(model.name)
+    together = auto.threads_together(
+        size,
+        threads,
+        arm=hardware.is_arm(),
+        figures=figures.read(),
+        waited_for=settings.vad_endpointing == "auto",
+    )
+    load = partial(
+        load_model,
+        directory,
+        device=settings.device,
+        compute_type=settings.compute_type,
+        threads=together,
+        workers=workers_for(threads, together),
+    )
+    weights = load()
     loaded()
-    engines: dict[str, Engine] = {}
-    for model, directory, tokenizer, loaded_weights, load_one, some in zip(
-        models, directories, tokenizers, weights, load, together, strict=True
-    ):
-        if model.multilingual != bool(loaded_weights.is_multilingual):
-            _LOGGER.warning(
-                "Model %s does not have the languages that its name implies; "
-                "clients were told %s",
-                model.name,
-                "English only" if model.languages == ENGLISH else "all languages",
-            )
-        size = size_of(model.name)
-        engines[model.name] = WhisperEngine(
-            CTranslate2Whisper(
-                loaded_weights,
-                tokenizer,
-                takes_prompt=not is_distilled(model.name),
-                reload=partial(reload, model, directory, settings, load_one),
-            ),
-            calibrations=Calibrations(model.name),
-            full_window=settings.audio_context == "full",
-            largest_batch=largest_batch(settings.max_batch, loaded_weights),
-            measured=remember(figures, size, model.name, some, settings.beam_size),
+    if model.multilingual != bool(weights.is_multilingual):
+        _LOGGER.warning(
+            "Model %s does not have the languages that its name implies; clients were told %s",
+            model.name,
+            "English only" if model.languages == ENGLISH else "all languages",
         )
-    return Router(engines) if len(engines) > 1 else next(iter(engines.values()))
+    return WhisperEngine(
+        CTranslate2Whisper(
+            weights,
+            tokenizer,
+            takes_prompt=not is_distilled(model.name),
+            reload=partial(reload, model, directory, settings, load),
+        ),
+        calibrations=Calibrations(model.name),
+        full_window=settings.audio_context == "full",
+        largest_batch=largest_batch(settings.max_batch, weights),
+        measured=remember(figures, size, model.name, together, settings.beam_size),
+    )
 
 
 def workers_for(threads: int, together: int) -> int:
@@ -147,27 +130,23 @@ def largest_batch(wanted: int | str, weights: CTranslate2Model) -> int:
     return max(1, _MOST_TOGETHER // weights.num_workers)
 
 
-def _make_sure_of_memory(
-    models: Sequence[Model], directories: Sequence[Path], settings: Settings
-) -> None:
-    """Check that the models fit into memory.
+def _make_sure_of_memory(model: Model, directory: Path, settings: Settings) -> None:
+    """Check that a model fits into memory.
 
     Without the check, the kernel's out-of-memory killer could end the process during a decode.
 
     Raises:
-        NoMemory: the models need more memory than is available.
+        NoMemory: the model needs more memory than is available.
     """
     if settings.device != "cpu":
         return  # CTranslate2 checks a GPU's memory itself
-    needed = sum(
-        auto.memory_needed((directory / "model.bin").stat().st_size / 1e6, settings.compute_type)
-        for directory in directories
-    )
+    size = (directory / "model.bin").stat().st_size / 1e6
+    needed = auto.memory_needed(size, settings.compute_type)
     available = hardware.available_memory()
     if needed > available:
         raise NoMemory(
-            f"{' and '.join(model.name for model in models)} needs about {needed:.0f} MB of "
-            f"memory, but {available:.0f} MB are available; choose a smaller model with --model"
+            f"{model.name} needs about {needed:.0f} MB of memory, but {available:.0f} MB are "
+            "available; choose a smaller model with --model"
         )
 
 
@@ -181,7 +160,7 @@ def reload(model: Model, directory: Path, settings: Settings, load: Callable[[],
         ModelError: the weights cannot be loaded.
         NoMemory: there is too little memory at the moment.
     """
-    _make_sure_of_memory([model], [directory], settings)
+    _make_sure_of_memory(model, directory, settings)
     try:
         return load()
     except MemoryError:

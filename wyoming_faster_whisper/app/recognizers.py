@@ -4,13 +4,20 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 from .. import hardware
-from ..config.libraries import BUILT_IN, find_library
+from ..config.libraries import BUILT_IN, MOONSHINE, find_library
 from ..config.settings import Settings
+from ..engine.protocol import Engine
 from ..engine.recognizer import Recognizer, RecognizerFactory, RecognizerSettings
+from ..engine.router import Router
+from ..models import SttLibrary
+from .choosing import choose_models
 from .limitations import whisper_only
+from .moonshine import moonshine
+from .onnx_asr import onnx_asr
 from .whisper import faster_whisper
 
 _LOGGER = logging.getLogger(__name__)
@@ -21,6 +28,8 @@ def choose_recognizer(
 ) -> Recognizer:
     """Make the recognizer of --stt-library; faster-whisper if it cannot be imported.
 
+    With --stt-library auto, each model is served by the library that its name belongs to.
+
     Args:
         settings: the server's settings.
         folders: data folders; downloads go into the first.
@@ -29,20 +38,61 @@ def choose_recognizer(
     Raises:
         ServerError: a setting cannot be served.
     """
-    if settings.stt_library not in BUILT_IN:
-        try:
-            recognizer = _installed(settings, folders)
-        except ImportError as error:
-            _LOGGER.warning(
-                "--stt-library %s cannot be used (%s); using faster-whisper",
-                settings.stt_library,
-                error,
-            )
-        else:
-            for warning in whisper_only(settings):
-                _LOGGER.warning("%s", warning)
-            return recognizer
-    return faster_whisper(settings, folders, loaded=loaded)
+    if settings.stt_library in BUILT_IN:
+        return _built_in(settings, folders, loaded)
+    try:
+        recognizer = _installed(settings, folders)
+    except ImportError as error:
+        _LOGGER.warning(
+            "--stt-library %s cannot be used (%s); using faster-whisper",
+            settings.stt_library,
+            error,
+        )
+        settings = replace(settings, stt_library=SttLibrary.FASTER_WHISPER)
+        return _built_in(settings, folders, loaded)
+    for warning in whisper_only(settings):
+        _LOGGER.warning("%s", warning)
+    return recognizer
+
+
+def load_all(recognizer: Recognizer) -> Engine:
+    """Load all models of a recognizer. Blocking.
+
+    Raises:
+        ServerError: a model cannot be loaded.
+    """
+    if recognizer.load is not None:
+        return recognizer.load()
+    engines = {name: load() for name, load in recognizer.loaders.items()}
+    return Router(engines) if len(engines) > 1 else next(iter(engines.values()))
+
+
+def _built_in(
+    settings: Settings, folders: Sequence[Path], loaded: Callable[[], None]
+) -> Recognizer:
+    """Make one recognizer of the built-in ones that the models belong to."""
+    chosen = choose_models(settings, folders)
+    moonshines = [one.model for one in chosen if one.library == MOONSHINE]
+    others = [one.onnx_asr for one in chosen if one.onnx_asr is not None]
+    whispers = [one.model for one in chosen if one.library == SttLibrary.FASTER_WHISPER]
+    parts = [
+        *([faster_whisper(whispers, settings, folders, loaded=loaded)] if whispers else []),
+        *([moonshine(moonshines, settings, folders)] if moonshines else []),
+        *([onnx_asr(others, settings, folders)] if others else []),
+    ]
+    if not whispers:
+        for warning in whisper_only(settings):
+            _LOGGER.warning("%s", warning)
+    if len(parts) == 1:
+        return parts[0]
+    served = {model.name: model for part in parts for model in part.models}
+    loaders = {name: load for part in parts for name, load in part.loaders.items()}
+    return Recognizer(
+        models=tuple(served[one.model.name] for one in chosen),
+        loaders={one.model.name: loaders[one.model.name] for one in chosen},
+        description=", ".join(part.description for part in parts),
+        attribution=parts[0].attribution,
+    )
 
 
 def _installed(settings: Settings, folders: Sequence[Path]) -> Recognizer:

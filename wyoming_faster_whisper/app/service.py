@@ -39,7 +39,7 @@ from .http_servers import make_http, make_metrics
 from .limitations import fit
 from .log import UtteranceLog
 from .preprocessing import make_preprocessing
-from .recognizers import choose_recognizer
+from .recognizers import choose_recognizer, load_all
 
 if TYPE_CHECKING:
     from ..biasing.cache import NameCache
@@ -367,7 +367,7 @@ class Service:
         # faster-whisper calls _set_up_vad() then. Audio that has been waiting passes the VAD into
         # the queue, and can serve as warm-up.
         before = hardware.resident_memory()
-        engine = self._recognizer.load()
+        engine = load_all(self._recognizer)
         self._set_up_vad()
         self._model_memory = max(0, hardware.resident_memory() - before)
         return engine

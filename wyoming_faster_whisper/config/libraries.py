@@ -1,4 +1,4 @@
-"""Speech-to-text libraries: the built-in one, and those that installed packages offer.
+"""Speech-to-text libraries: the built-in ones, and those that installed packages offer.
 
 A package offers a library by an entry point in the group GROUP. The entry point has the library's
 name and refers to a RecognizerFactory (engine/recognizer.py).
@@ -6,14 +6,24 @@ name and refers to a RecognizerFactory (engine/recognizer.py).
 
 from __future__ import annotations
 
+import importlib.util
 from importlib.metadata import EntryPoint, entry_points
 
 from ..models import SttLibrary
 
 GROUP = "wyoming_faster_whisper.recognizers"
 
-BUILT_IN = frozenset({SttLibrary.AUTO, SttLibrary.FASTER_WHISPER})
-"""Values of --stt-library that mean faster-whisper."""
+MOONSHINE = "moonshine"
+
+BUILT_IN = frozenset({SttLibrary.AUTO, SttLibrary.FASTER_WHISPER, SttLibrary.ONNX_ASR, MOONSHINE})
+"""Values of --stt-library that need no plug-in."""
+
+
+def is_installed(name: str) -> bool:
+    """Return True if a library can be used. Imports nothing."""
+    if name == SttLibrary.ONNX_ASR:
+        return importlib.util.find_spec("onnx_asr") is not None
+    return name in BUILT_IN or find_library(name) is not None
 
 
 def find_library(name: str) -> EntryPoint | None:

@@ -18,7 +18,7 @@ from ..errors import SettingError
 from ..models import SttLibrary
 from ..models.languages import MULTILINGUAL_V3, means_detect, normalise
 from .authentication import authentication_warnings, check_authentication
-from .libraries import BUILT_IN, find_library
+from .libraries import is_installed
 from .options import VARIABLES, Parser, expand, options, read_values, unknown_variables
 from .settings import REFERENCE_FLAGS, Settings
 
@@ -51,7 +51,7 @@ def read_settings(argv: Sequence[str], environ: Mapping[str, str]) -> Given:
             "which a restart may empty; choose a permanent folder with --data-dir"
         )
     library = settings.stt_library
-    if library not in BUILT_IN and find_library(library) is None:
+    if not is_installed(library):
         settings = dataclasses.replace(settings, stt_library=SttLibrary.FASTER_WHISPER)
         warnings.append(f"--stt-library {library} is not installed; using faster-whisper")
     return Given(settings, (*warnings, *_remarks(values), *authentication_warnings(settings)))

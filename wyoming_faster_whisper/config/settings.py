@@ -17,6 +17,9 @@ from .options import NETWORK, Arity, option
 
 # CTranslate2's names (its docs/quantization.md). Checking them here rejects a misspelt name
 # without importing CTranslate2, which takes longer than everything else before listening.
+# Names in engine/onnx/providers.py.
+ONNX_PROVIDERS = tuple("auto cpu cuda tensorrt openvino coreml directml migraphx qnn".split())
+
 COMPUTE_TYPES = (
     *("default", "auto", "int8", "int8_float32", "int8_float16", "int8_bfloat16"),
     *("int16", "float16", "bfloat16", "float32"),
@@ -53,8 +56,9 @@ class Settings:
     )
     stt_library: str = option(
         "auto",
-        "speech-to-text library: faster-whisper, which auto stands for, or one that an installed "
-        "package offers; one that is not installed is replaced by faster-whisper",
+        "speech-to-text library: faster-whisper, moonshine, onnx-asr, or one that an installed "
+        "package offers; auto goes by the names of the models; one that is not installed is "
+        "replaced by faster-whisper",
     )
     model_budget: int = option(
         300, "megabytes that --model auto may download", least=0, most=100_000, metavar="MB"
@@ -133,6 +137,17 @@ class Settings:
         "default",
         "CTranslate2's compute type; default is int8 on a CPU, float16 on a GPU",
         choices=COMPUTE_TYPES,
+    )
+    onnx_provider: str = option(
+        "auto",
+        "execution provider of models on ONNX Runtime, as in Moonshine's; auto is cuda with "
+        "--device cuda, else cpu",
+        choices=ONNX_PROVIDERS,
+    )
+    onnx_quantization: str = option(
+        "auto",
+        "form of the files of onnx-asr's models: none, int8 or another that the model has; auto "
+        "takes what is there, int8 first on a CPU",
     )
     cpu_threads: int | str = option(
         4,

@@ -5,8 +5,8 @@ docs/recognizers.md shows how to write one.
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass, fields
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, fields
 from pathlib import Path
 
 from ..errors import ModelError
@@ -34,7 +34,7 @@ class Capabilities:
     @property
     def names(self) -> list[str]:
         """Names of the features that the model has, as clients get them."""
-        return [field.name for field in fields(self) if getattr(self, field.name)]
+        return [one.name for one in fields(self) if getattr(self, one.name)]
 
 
 EVERYTHING = Capabilities(
@@ -88,13 +88,16 @@ class Recognizer:
 
     models: tuple[ServedModel, ...]  # the default first
     # Loads all models. It runs in a thread, may take minutes, and runs again after a hang.
-    load: Callable[[], Engine]
+    load: Callable[[], Engine] | None = None
+    # Instead of load: loads one model, by its name.
+    loaders: Mapping[str, Callable[[], Engine]] = field(default_factory=dict)
     description: str = ""
     attribution: Attribution = Attribution()
 
     def __post_init__(self) -> None:
         if not self.models:
             raise ModelError("the speech-to-text library offers no model")
+        assert self.load is not None or set(self.loaders) == {one.name for one in self.models}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

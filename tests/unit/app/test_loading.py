@@ -12,12 +12,12 @@ import pytest
 
 from wyoming_faster_whisper.app.loading import (
     largest_batch,
-    load_engines,
+    load_engine,
     reload,
     remember,
     workers_for,
 )
-from wyoming_faster_whisper.app.whisper import choose_models
+from wyoming_faster_whisper.app.whisper import choose_whisper
 from wyoming_faster_whisper.config.settings import Settings
 from wyoming_faster_whisper.engine.whisper.tuning import Tuned
 from wyoming_faster_whisper.errors import ModelError, NoMemory
@@ -33,9 +33,9 @@ def test_a_model_that_does_not_fit_is_refused_with_both_figures(
     os.truncate(tmp_path / "medium" / "model.bin", 1_500_000_000)  # sparse: takes no disk space
     monkeypatch.setattr("wyoming_faster_whisper.hardware.available_memory", lambda: 1000.0)
     settings = Settings(model=("medium",))
-    models = choose_models(settings, [tmp_path])
+    model = choose_whisper("medium", settings, [tmp_path])
     with pytest.raises(ModelError) as caught:
-        load_engines(models, settings, [tmp_path], loaded=lambda: None)
+        load_engine(model, settings, [tmp_path], loaded=lambda: None)
     assert str(caught.value) == (
         "medium needs about 2385 MB of memory, but 1000 MB are available; choose a smaller "
         "model with --model"
@@ -79,7 +79,7 @@ def test_a_model_is_reloaded_only_if_there_is_enough_memory(
     put_model(tmp_path / "small")
     os.truncate(tmp_path / "small" / "model.bin", 500_000_000)
     settings = Settings(model=("small",))
-    [model] = choose_models(settings, [tmp_path])
+    model = choose_whisper("small", settings, [tmp_path])
     again = partial(reload, model, tmp_path / "small", settings, lambda: "weights")
     assert again() == "weights"
     monkeypatch.setattr("wyoming_faster_whisper.hardware.available_memory", lambda: 100.0)
@@ -93,7 +93,7 @@ def test_a_memory_error_during_a_reload_becomes_no_memory(tmp_path: Path) -> Non
 
     put_model(tmp_path / "tiny")
     settings = Settings(model=("tiny",))
-    [model] = choose_models(settings, [tmp_path])
+    model = choose_whisper("tiny", settings, [tmp_path])
     with pytest.raises(NoMemory, match="tiny"):
         reload(model, tmp_path / "tiny", settings, load)
 

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from wyoming_faster_whisper.app.whisper import choose_models
+from wyoming_faster_whisper.app.whisper import choose_whisper
 from wyoming_faster_whisper.config.settings import Settings
 
 from .made import put_model
@@ -14,7 +14,7 @@ from .made import put_model
 
 def chosen(tmp_path: Path, language: str = "auto", device: str = "cpu") -> str:
     settings = Settings(language=language, device=device)
-    return choose_models(settings, [tmp_path])[0].name
+    return choose_whisper("auto", settings, [tmp_path]).name
 
 
 @pytest.mark.parametrize("language", ["en", "en_GB", " EN-us"])
@@ -26,7 +26,7 @@ def test_an_english_only_model_may_be_chosen_for_any_english_tag(
 
 
 def test_auto_may_be_written_in_any_case(tmp_path: Path) -> None:
-    assert choose_models(Settings(model=("Auto",)), [tmp_path])[0].name == "base-int8"
+    assert choose_whisper("Auto", Settings(), [tmp_path]).name == "base-int8"
 
 
 @pytest.mark.parametrize("language", ["auto", "de", "und"])

@@ -376,7 +376,7 @@ def test_an_unsupported_option_of_the_reference_server_causes_a_warning() -> Non
     )
 
 
-@pytest.mark.parametrize("library", ["auto", "faster-whisper"])
+@pytest.mark.parametrize("library", ["auto", "faster-whisper", "moonshine"])
 def test_the_supported_library_causes_no_warning_and_no_lookup(
     library: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -387,7 +387,7 @@ def test_the_supported_library_causes_no_warning_and_no_lookup(
     assert given(f"--stt-library {library}").warnings == ()
 
 
-@pytest.mark.parametrize("library", ["sherpa", "onnx-asr", "shrepa"])
+@pytest.mark.parametrize("library", ["sherpa", "funasr", "shrepa"])
 def test_a_library_that_is_not_installed_is_faster_whisper(library: str) -> None:
     assert read(f"--stt-library {library}").stt_library == "faster-whisper"
     assert given(f"--stt-library {library}").warnings == (

@@ -14,11 +14,11 @@ from pathlib import Path
 
 from ... import hardware
 from ...app import probe
-from ...app.whisper import choose_models
+from ...app.choosing import choose_models
 from ...config.libraries import BUILT_IN
 from ...config.settings import Settings
 from ...errors import ModelError
-from ...models import Measurements, is_at_hand, size_of
+from ...models import Measurements, size_of
 from .facts import Libraries, MachineFacts, ModelFiles
 
 _CPUINFO = Path("/proc/cpuinfo")
@@ -87,7 +87,7 @@ def try_libraries(code: str = _TRIAL) -> Libraries:
 def inspect_models(settings: Settings, folders: Sequence[Path]) -> list[ModelFiles]:
     """Return the models that a server with these settings would load. Blocking, no network.
 
-    Only faster-whisper's: there are none if the server uses another library.
+    There are none if the server uses the library of another package.
 
     Args:
         folders: the folders of models; downloads go to the first.
@@ -101,12 +101,13 @@ def inspect_models(settings: Settings, folders: Sequence[Path]) -> list[ModelFil
     there = _nearest(folder)
     figures = Measurements(folder, settings.device).read()
     seen = []
-    for model in choose_models(settings, folders):
-        figure = figures.get(size_of(model.name))
+    for chosen in choose_models(settings, folders):
+        model = chosen.model
+        figure = figures.get(size_of(model.name) or model.name)
         seen.append(
             ModelFiles(
                 name=model.name,
-                at_hand=is_at_hand(model),
+                at_hand=chosen.at_hand,
                 may_download=not settings.local_files_only,
                 seconds=figure.seconds if figure else None,
                 folder=str(folder),

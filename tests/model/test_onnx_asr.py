@@ -1,0 +1,193 @@
+"""onnx-asr's classes on tiny graphs in the layouts of real models."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from tests.support.onnx_graphs import put_ctc, put_tdt
+from tests.support.serving import serving
+from wyoming_faster_whisper.app.recognizers import choose_recognizer, load_all
+from wyoming_faster_whisper.audio.pcm import Samples
+from wyoming_faster_whisper.config.settings import Settings
+from wyoming_faster_whisper.engine.protocol import DecodeOptions, Engine, Job
+from wyoming_faster_whisper.errors import EngineError, ModelError
+from wyoming_faster_whisper.models import Measurements
+from wyoming_faster_whisper.testing import silence, tone
+
+CTC, TDT = "my-ctc", "my-tdt"
+DETAILS = DecodeOptions(language="en", word_times=True, token_logprobs=True)
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    put_ctc(tmp_path / CTC)
+    put_tdt(tmp_path / TDT)
+    return tmp_path
+
+
+def tones(count: int) -> Samples:
+    """Return a clip with short tones, one a second, the first after half a second."""
+    parts = [silence(0.5), *(part for _ in range(count) for part in (tone(0.15), silence(0.85)))]
+    clip = np.concatenate(parts)
+    noise = np.random.default_rng(0).normal(0, 1e-3, len(clip))
+    return clip + noise.astype(np.float32)
+
+
+def load(directory: Path, **given: object) -> Engine:
+    settings = Settings(model=(str(directory),), local_files_only=True, **given)  # type: ignore[arg-type]
+    return load_all(choose_recognizer(settings, [directory.parent], loaded=lambda: None))
+
+
+@pytest.mark.parametrize("name", [CTC, TDT])
+def test_a_batch_of_clips_of_different_lengths_is_decoded_together(
+    folder: Path, name: str
+) -> None:
+    engine = load(folder / name)
+    counts = (1, 3, 2)
+    together = engine.decode([Job(tones(count), DETAILS) for count in counts])
+    assert [one.text for one in together] == [" ".join(["loud"] * count) for count in counts]
+    alone = [engine.decode([Job(tones(count), DETAILS)])[0] for count in counts]
+    assert [one.text for one in alone] == [one.text for one in together]
+
+
+def test_its_decode_time_is_stored_for_the_next_start(folder: Path) -> None:
+    engine = load(folder / CTC)
+    engine.warm_up(lambda: False)
+    assert engine.max_batch >= 1
+    assert Measurements(folder).read()[CTC].seconds > 0
+
+
+@pytest.mark.parametrize("name", [CTC, TDT])
+def test_words_have_times_and_tokens_log_probabilities(folder: Path, name: str) -> None:
+    [heard] = load(folder / name).decode([Job(tones(2), DETAILS)])
+    starts = [word.start for word in heard.words]
+    assert starts == pytest.approx([0.5, 1.5], abs=0.1)  # a step of the encoder takes 0.08 s
+    assert all(word.start < word.end <= 2.5 for word in heard.words)
+    assert b"".join(token.bytes for token in heard.token_logprobs).decode() == " loud loud"
+    assert all(-0.2 < token.logprob <= 0 for token in heard.token_logprobs)
+    assert -0.2 < heard.avg_logprob <= 0
+
+
+def test_leading_silence_does_not_move_the_words(folder: Path) -> None:
+    engine = load(folder / CTC)
+    [heard] = engine.decode([Job(tones(1), DETAILS, leading_silence=8000)])
+    [word] = heard.words
+    assert word.start == pytest.approx(0.5, abs=0.1)
+
+
+def test_silence_is_an_empty_text(folder: Path) -> None:
+    clip = np.random.default_rng(0).normal(0, 1e-3, 100).astype(np.float32)
+    for name in (CTC, TDT):
+        [heard] = load(folder / name).decode([Job(clip, DETAILS)])
+        assert heard.text.replace("loud", "").strip() == ""
+
+
+def test_names_are_corrected_in_the_text(folder: Path) -> None:
+    options = DecodeOptions(language="en", hotwords=("Lowd",), word_times=True)
+    [heard] = load(folder / CTC).decode([Job(tones(1), options)])
+    assert [word.text for word in heard.words] == heard.text.split()
+
+
+def test_the_recognizer_says_what_each_family_can_do(folder: Path) -> None:
+    settings = Settings(model=(str(folder / CTC), str(folder / TDT), "nemo-canary-1b-v2"))
+    recognizer = choose_recognizer(settings, [folder], loaded=lambda: None)
+    ctc, tdt, canary = recognizer.models
+    assert ctc.capabilities.names == ["takes_hotwords", "times_words", "scores_tokens"]
+    assert tdt.capabilities == ctc.capabilities
+    assert canary.capabilities.names == ["translates", "takes_hotwords"]
+    assert ctc.languages == ("en",)
+    assert len(canary.languages) == 25
+
+
+@pytest.mark.parametrize(("wanted", "file"), [("auto", "int8"), ("none", "model.onnx")])
+def test_auto_takes_the_quantised_form_on_a_cpu(folder: Path, wanted: str, file: str) -> None:
+    # The other form is broken, so a wrong choice fails.
+    put_ctc(folder / "both", quantisation=".int8", broken=wanted == "none")
+    put_ctc(folder / "both", broken=wanted == "auto")
+    [heard] = load(folder / "both", onnx_quantization=wanted).decode([Job(tones(1), DETAILS)])
+    assert heard.text == "loud"
+
+
+def test_after_an_unload_it_is_loaded_again(folder: Path) -> None:
+    engine = load(folder / CTC)
+    engine.unload()
+    engine.load()
+    assert engine.decode([Job(tones(1), DETAILS)])[0].text == "loud"
+
+
+def test_a_model_that_computes_nan_is_refused(folder: Path) -> None:
+    put_ctc(folder / "broken", broken=True)
+    with pytest.raises(ModelError, match="the model computed values that are not numbers"):
+        load(folder / "broken")
+
+
+def test_a_missing_file_is_named(folder: Path) -> None:
+    (folder / TDT / "decoder_joint-model.onnx").unlink()
+    with pytest.raises(
+        ModelError, match=r"my-tdt is no nemo-conformer-tdt: decoder_joint-model\.onnx is"
+    ):
+        load(folder / TDT)
+
+
+def test_a_damaged_graph_is_named(folder: Path) -> None:
+    (folder / CTC / "model.onnx").write_bytes(b"not a graph")
+    with pytest.raises(ModelError, match=r"my-ctc cannot be loaded as nemo-conformer-ctc: .+"):
+        load(folder / CTC)
+
+
+def test_a_missing_execution_provider_is_one_sentence(folder: Path) -> None:
+    with pytest.raises(
+        ModelError, match=r"--onnx-provider openvino needs .* onnxruntime-openvino"
+    ):
+        load(folder / CTC, onnx_provider="openvino")
+
+
+def test_a_vocabulary_that_is_smaller_than_the_graph_is_refused(folder: Path) -> None:
+    (folder / CTC / "vocab.txt").write_text("<blk> 0\n")
+    with pytest.raises(
+        ModelError, match=r"my-ctc does not decode as .* model\.onnx, vocab\.txt$"
+    ):
+        load(folder / CTC)
+
+
+def test_a_graph_with_other_inputs_is_refused(folder: Path) -> None:
+    (folder / TDT / "encoder-model.onnx").replace(folder / CTC / "model.onnx")
+    with pytest.raises(ModelError, match=r"my-ctc does not decode as nemo-conformer-ctc \("):
+        load(folder / CTC)
+
+
+def test_nan_for_some_audio_fails_on_that_audio_only(folder: Path) -> None:
+    engine = load(folder / CTC)
+    with pytest.raises(EngineError, match="the model failed on this audio"):
+        engine.decode([Job(np.full(16_000, np.nan, np.float32), DETAILS)])
+    assert engine.decode([Job(tones(1), DETAILS)])[0].text == "loud"
+
+
+def test_the_log_says_that_there_is_no_hallucination_check(
+    folder: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.INFO)
+    load(folder / CTC)
+    assert "Model my-ctc has no hallucination check: ctc models write nothing" in caplog.text
+
+
+async def test_a_server_answers_with_it(folder: Path) -> None:
+    settings = Settings(
+        uri="tcp://127.0.0.1:0",
+        stt_library="onnx-asr",
+        model=(str(folder / CTC),),
+        vad_filter=False,
+        local_files_only=True,
+    )
+    async with serving(settings, folder, real=True) as server, server.client() as client:
+        client.client.read_timeout = 30.0
+        [program] = (await client.describe()).asr
+        assert [model.name for model in program.models] == [CTC]
+        await client.say(tones(2))
+        assert (await client.answer()).text == "loud loud"
+    await asyncio.sleep(0)

@@ -1,0 +1,99 @@
+"""The recognizer of onnx-asr's models."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Mapping, Sequence
+from functools import partial
+from pathlib import Path
+
+from .. import hardware
+from ..config.settings import Settings
+from ..engine.protocol import Engine
+from ..engine.recognizer import Attribution, Capabilities, Recognizer, ServedModel
+from ..models import Measurements
+from ..models.onnx_asr import Decoding, OnnxAsrModel, locate_onnx_asr
+from .loading import remember
+
+_LOGGER = logging.getLogger(__name__)
+
+_AUTHOR = Attribution("onnx-asr", "https://github.com/istupakov/onnx-asr")
+
+# The languages of a multilingual CTC or transducer model are recognised without being told or
+# named, so none of the models detects languages. Names are corrected in the text.
+_CAPABILITIES: Mapping[Decoding, Capabilities] = {
+    Decoding.CTC: Capabilities(takes_hotwords=True, times_words=True, scores_tokens=True),
+    Decoding.TRANSDUCER: Capabilities(takes_hotwords=True, times_words=True, scores_tokens=True),
+    Decoding.ATTENTION: Capabilities(takes_hotwords=True, translates=True),
+    Decoding.WHISPER: Capabilities(takes_hotwords=True),
+}
+_LARGEST_BATCH = 8  # on a CPU
+_BATCH_ON_GPU = 32
+
+
+def onnx_asr(
+    models: Sequence[OnnxAsrModel], settings: Settings, folders: Sequence[Path]
+) -> Recognizer:
+    """Describe models of onnx-asr. Quick; does not use the network.
+
+    Args:
+        models: from choose_onnx_asr().
+        settings: the server's settings.
+        folders: data folders; downloads go into the first.
+    """
+    loaders = {chosen.model.name: partial(_load, chosen, settings, folders) for chosen in models}
+    return Recognizer(
+        models=tuple(
+            ServedModel(
+                chosen.model.name,
+                chosen.model.languages,
+                f"{chosen.model.name} ({chosen.family.type})",
+                _AUTHOR,
+                _CAPABILITIES[chosen.family.decoding],
+            )
+            for chosen in models
+        ),
+        loaders=loaders,
+        description="onnx-asr on ONNX Runtime",
+        attribution=_AUTHOR,
+    )
+
+
+def _load(chosen: OnnxAsrModel, settings: Settings, folders: Sequence[Path]) -> Engine:
+    """Load a model; download it if necessary. Blocking.
+
+    Raises:
+        ModelError: the model is not available or cannot be loaded.
+    """
+    # Imported here because importing them takes longer than everything before listening.
+    from ..engine.onnx.onnx_asr import OnnxAsrEngine, load_onnx_asr
+    from ..engine.onnx.runtime import make_runtime
+
+    name, family = chosen.model.name, chosen.family
+    threads = hardware.threads_to_use(settings.cpu_threads)
+    runtime = make_runtime(settings.onnx_provider, settings.device, threads)
+    files = locate_onnx_asr(
+        chosen,
+        folders[0],
+        quantisation=settings.onnx_quantization,
+        gpu=not runtime.cpu_only,
+        local_files_only=settings.local_files_only,
+    )
+    if family.decoding in (Decoding.CTC, Decoding.TRANSDUCER):
+        _LOGGER.info(
+            "Model %s has no hallucination check: %s models write nothing where nobody speaks",
+            name,
+            family.decoding.value,
+        )
+    else:
+        _LOGGER.info(
+            "Model %s is not calibrated: its texts are checked for loops, not for noise", name
+        )
+    most = settings.max_batch if isinstance(settings.max_batch, int) else None
+    return OnnxAsrEngine(
+        partial(load_onnx_asr, family.type, files.directory, files.quantisation, runtime),
+        decoding=family.decoding,
+        language=chosen.model.languages[0],
+        largest_batch=most or (_LARGEST_BATCH if runtime.cpu_only else _BATCH_ON_GPU),
+        measured=remember(Measurements(folders[0], settings.device), name, name, threads, 1),
+    )
