@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import re
 import threading
 from urllib.parse import urlsplit
@@ -123,6 +124,30 @@ async def test_the_server_is_alive_before_it_is_ready(serve: Serve) -> None:
     await server.serves()
     assert (await get(address(server), "/readyz")).status == 200
     assert (await metrics(server))["model_ready"] == 1
+
+
+async def test_the_server_is_ready_while_its_model_is_unloaded(serve: Serve) -> None:
+    """If no client came, the model would never be loaded again."""
+    server = await serve(metrics_port=0, unload_after=0.01)
+    await until(server.engine.unloaded.is_set)
+    assert (await get(address(server), "/readyz")).status == 200
+
+
+async def test_the_server_is_not_ready_while_it_drains(serve: Serve) -> None:
+    engine = FakeEngine(held=True)
+    server = await serve(engine, metrics_port=0)
+    async with server.client() as client:
+        await client.say(tone(1.0))
+        await until(engine.decoding.is_set)
+        server.service.stop()
+        await until(lambda: server.running.done())
+        closing = asyncio.create_task(server.service.close())
+        draining = await get(address(server), "/readyz")
+        assert (draining.status, draining.text) == (503, "the server is stopping\n")
+        assert (await get(address(server), "/healthz")).status == 200
+        engine.release()
+        assert await client.transcript() == "1.0 seconds"
+        await closing
 
 
 async def test_a_metrics_port_in_use_is_an_error_that_names_the_option(serve: Serve) -> None:

@@ -149,6 +149,7 @@ def make_metrics(
     *,
     sessions: Callable[[], dict[str, int]],
     model_memory: Callable[[], int],
+    obstacle: Callable[[], str | None],
     head_seconds: float,
     admission: Admission,
 ) -> tuple[Metrics, HttpServer]:
@@ -158,6 +159,7 @@ def make_metrics(
         worker: the worker whose queue is reported.
         sessions: returns the number of connected clients, by transport.
         model_memory: returns the bytes that loading the model took.
+        obstacle: returns why new clients should go elsewhere; None = they can come.
         head_seconds: seconds for the headers of a request to be complete.
         admission: admission control, the same as for Wyoming clients.
 
@@ -185,7 +187,7 @@ def make_metrics(
         )
         return partial(metrics.render, now)
 
-    app = build_health(take_snapshot, CONTENT_TYPE_LATEST, lambda: worker.statistics().ready)
+    app = build_health(take_snapshot, CONTENT_TYPE_LATEST, obstacle)
     return metrics, HttpServer(
         app,
         option="--metrics-port",

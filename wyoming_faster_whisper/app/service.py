@@ -113,6 +113,7 @@ class Service:
             else None
         )
         self._stop_requested = asyncio.Event()  # set by stop()
+        self._closing = False
         self._worker: Worker | None = None
         self._listener: Listener | None = None
         self._announcement: Announcement | None = None
@@ -229,6 +230,7 @@ class Service:
 
     async def close(self) -> None:
         """Withdraw the announcement, let running utterances finish and stop the worker."""
+        self._closing = True
         if self._announcement is not None:
             await self._announcement.close()
         if self._upstreams is not None:
@@ -266,6 +268,7 @@ class Service:
             worker,
             sessions=self._sessions,
             model_memory=lambda: self._model_memory,
+            obstacle=self._obstacle,
             head_seconds=self._limits.first_event,
             admission=build.admission(self._settings),
         )
@@ -277,6 +280,15 @@ class Service:
     def _count_decode(self, kind: DecodeKind, seconds: float) -> None:
         if self._metrics is not None:
             self._metrics.decoded(kind.value, seconds)
+
+    def _obstacle(self) -> str | None:
+        """Return why a load balancer should send no clients here; None = it should."""
+        if self._closing:
+            return "the server is stopping"
+        assert self._worker is not None
+        now = self._worker.statistics()
+        # An unloaded model is loaded again by the next client, so clients must keep coming.
+        return None if now.ready or now.unloaded else "the model is loading"
 
     def _sessions(self) -> dict[str, int]:
         now = self.statistics()

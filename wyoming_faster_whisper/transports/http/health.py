@@ -15,7 +15,9 @@ _HEADERS = {"cache-control": "no-store"}
 
 
 def build_health(
-    take_snapshot: Callable[[], Callable[[], bytes]], kind: str, ready: Callable[[], bool]
+    take_snapshot: Callable[[], Callable[[], bytes]],
+    kind: str,
+    obstacle: Callable[[], str | None],
 ) -> ASGIApp:
     """Make the application that serves /metrics, /healthz and /readyz.
 
@@ -26,7 +28,7 @@ def build_health(
         take_snapshot: called on the event loop. The function it returns renders the snapshot; it
             may block and is called in a thread.
         kind: content type of the rendered snapshot.
-        ready: returns whether the model is loaded.
+        obstacle: returns why new clients should go elsewhere; None = they can come.
     """
 
     async def metrics(request: Request) -> Response:
@@ -37,9 +39,10 @@ def build_health(
         return PlainTextResponse("alive\n", headers=_HEADERS)
 
     async def readyz(request: Request) -> Response:
-        if ready():
-            return PlainTextResponse("ready\n", headers=_HEADERS)
-        return PlainTextResponse("the model is loading\n", 503, headers=_HEADERS)
+        reason = obstacle()
+        return PlainTextResponse(
+            f"{reason or 'ready'}\n", 503 if reason else 200, headers=_HEADERS
+        )
 
     return Starlette(
         routes=[
