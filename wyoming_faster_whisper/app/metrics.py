@@ -21,6 +21,7 @@ from prometheus_client.exposition import CONTENT_TYPE_LATEST, generate_latest
 from prometheus_client.registry import Collector
 
 from ..audio.preprocess import StepUse
+from ..engine.protocol import DecodeKind
 from ..session.record import UtteranceRecord
 
 __all__ = ["CONTENT_TYPE_LATEST", "Metrics", "Snapshot"]
@@ -85,6 +86,11 @@ class Metrics:
         self._decode_seconds = self._histogram(
             "decode_seconds", "Time that a decode took in the model, by kind", _DECODE, "kind"
         )
+        for kind in DecodeKind:
+            # So that rate() is 0 before the first decode, and counts it: autoscalers take the
+            # absence of a series for a lost server.
+            self._queued.labels(kind.value)
+            self._decode_seconds.labels(kind.value)
         self._step_seconds = self._histogram(
             "preprocess_seconds",
             "Time that a preprocessing step took for an utterance, by step",

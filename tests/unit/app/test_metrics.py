@@ -9,6 +9,7 @@ import pytest
 
 from wyoming_faster_whisper.app.metrics import PREFIX, Metrics, Snapshot
 from wyoming_faster_whisper.audio.preprocess import StepUse
+from wyoming_faster_whisper.engine.protocol import DecodeKind
 from wyoming_faster_whisper.session.record import UtteranceRecord
 
 ORDER = UtteranceRecord(
@@ -47,6 +48,14 @@ def test_an_answered_utterance_is_counted_with_its_duration_and_latencies() -> N
     assert found['guesses_total{outcome="used"}'] == 1
     assert found['verdicts_total{verdict="believe"}'] == 1
     assert found["decodes_total"] == 1
+
+
+def test_every_kind_of_decode_has_a_series_before_the_first_one() -> None:
+    """Else rate() misses the first decode, and a query for a fresh server has no result."""
+    found = values(Metrics())
+    for kind in DecodeKind:
+        for name in ("queue_seconds_sum", "decode_seconds_sum"):
+            assert found[f'{name}{{kind="{kind.value}"}}'] == 0
 
 
 def test_a_job_is_counted_with_its_time_in_the_queue_by_kind() -> None:
