@@ -188,7 +188,7 @@ async def stopping(server: Server) -> asyncio.Task[None]:
     server.service.stop()
     await server.running
     closing = asyncio.create_task(server.service.close())
-    await asyncio.sleep(0)  # the first step of the task closes the socket
+    await until(lambda: server.listener._stopping)
     return closing
 
 

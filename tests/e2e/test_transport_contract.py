@@ -226,6 +226,31 @@ async def test_a_client_that_disconnects_leaves_nothing_in_memory(
     assert not [record for record in caplog.records if record.levelno >= logging.ERROR]
 
 
+async def test_a_client_that_has_just_connected_can_speak_while_the_server_drains(
+    serving: Open,
+) -> None:
+    transport = await serving()
+    async with transport.connect() as voice:
+        await until(lambda: transport.clients == 1)
+        draining = asyncio.create_task(transport.drain())
+        await asyncio.sleep(0)
+        await voice.say(tone(1.0))
+        assert await voice.text() == "1.0 seconds"
+        await voice.closed()
+        await draining
+
+
+async def test_a_client_that_says_nothing_while_the_server_drains_is_disconnected(
+    serving: Open,
+) -> None:
+    transport = await serving(limits=ClientLimits(last_chance=0.05))
+    async with transport.connect() as voice:
+        await until(lambda: transport.clients == 1)
+        draining = asyncio.create_task(transport.drain())
+        await voice.closed()
+        await draining
+
+
 async def test_draining_lets_an_utterance_end_and_closes_idle_clients_at_once(
     serving: Open,
 ) -> None:

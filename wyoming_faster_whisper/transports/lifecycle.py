@@ -31,6 +31,9 @@ class ClientLimits:
     inside_utterance: float = 30.0
     write: float = 10.0  # seconds for the client to read what the server sends
     linger: float = 1.0  # seconds for the client to read the error before the connection closes
+    # Seconds from the last event in which a new client can begin its first utterance although
+    # the server stops: a balancer may just have chosen this server for it.
+    last_chance: float = 1.0
 
 
 class ClientLifecycle:
@@ -61,7 +64,8 @@ class ClientLifecycle:
         self._any_event = False  # a complete event has been received
         self._last_activity = _now()  # time of the last event received or answer sent
         self._event_deadline: float | None = None  # deadline of the event that has begun
-        self._draining = False
+        self._answered = False  # an answer has been sent
+        self._leave_at: float | None = None  # when to disconnect if not busy; None = not draining
         self._read_timeout: asyncio.Timeout | None = None  # timeout of the current read
         self._timeout_seconds: float | None = None  # its length; None = no limit
 
@@ -84,11 +88,21 @@ class ClientLifecycle:
         session = self._session
         return session is not None and (session.listening or session.answering)
 
-    def drain(self) -> None:
-        """Disconnect the client as soon as it is not busy."""
-        self._draining = True
+    @property
+    def _draining(self) -> bool:
+        return self._leave_at is not None
+
+    def drain(self, *, last_chance: bool = False) -> None:
+        """Disconnect the client as soon as it is not busy.
+
+        Args:
+            last_chance: a client that has connected just now can begin its first utterance.
+        """
+        self._leave_at = _now()
+        if last_chance and not self._answered:
+            self._leave_at = max(_now(), self._last_activity + self._limits.last_chance)
         if not self.busy:
-            self._reschedule(0)
+            self._reschedule(self._leave_at - _now())
 
     async def _serve(self, *, partials: str | None = None, continuous: bool = False) -> None:
         """Serve the client until it leaves. Log an error that ends the connection, and report it.
@@ -165,8 +179,6 @@ class ClientLifecycle:
         Raises:
             TooSlow: no data arrived in time, or the event is not complete in time.
         """
-        if self._draining and not self.busy:
-            return None
         limits, session = self._limits, self._session
         listening = session is not None and session.listening
         self._timeout_seconds = limits.between_utterances
@@ -176,6 +188,10 @@ class ClientLifecycle:
             self._timeout_seconds = None  # the client waits for the answer; see _answer_sent()
         elif begun or not self._any_event:
             self._timeout_seconds = limits.first_event
+        if self._leave_at is not None and not self.busy:
+            if self._leave_at <= _now():
+                return None
+            self._timeout_seconds = self._leave_at - _now()
         if self._event_deadline is None and (begun or not self._any_event):
             self._event_deadline = _now() + (self._timeout_seconds or limits.first_event)
         try:
@@ -205,6 +221,7 @@ class ClientLifecycle:
 
     def _answer_sent(self) -> None:
         """Record that an answer has been sent. The time limit between utterances begins now."""
+        self._answered = True
         self._last_activity = _now()
         if self._session is not None and not self._session.listening:
             self._reschedule(0 if self._draining else self._limits.between_utterances)
@@ -231,7 +248,7 @@ async def drain_all(clients: Mapping[asyncio.Task[Any], ClientLifecycle], second
         seconds: time for running utterances to end.
     """
     for client in clients.values():
-        client.drain()
+        client.drain(last_chance=True)
     if clients:
         _, late = await asyncio.wait(clients, timeout=seconds)
         for task in late:

@@ -31,6 +31,11 @@ _MOST_REJECTING = 64  # rejected clients that are sent the reason at a time; mor
 _Inode = tuple[int, int]  # device number, inode number
 
 
+# Passes of the event loop until a connection that waits in the socket's queue is being served.
+# Closing the socket resets those that wait.
+_ACCEPT_PASSES = 4
+
+
 class Listener:
     """Accepts connections and serves them until they end. Lives on the event loop.
 
@@ -112,6 +117,8 @@ class Listener:
         Args:
             seconds: time for running utterances to end.
         """
+        for _ in range(_ACCEPT_PASSES):
+            await asyncio.sleep(0)
         self._stopping = True
         if self._path is not None:
             # Before the socket is closed: until then no other file can get its inode.
