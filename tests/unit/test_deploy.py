@@ -143,6 +143,9 @@ def test_haproxy_waits_longer_than_the_server_and_sends_it_no_more_than_it_takes
         assert int(seconds) > settings.idle_timeout
     [connections] = re.findall(r"rise 1 maxconn (\d+)", config)
     assert int(connections) < settings.max_connections
+    [places] = re.findall(r"server-template \w+ (\d+) ", config)
+    [total] = re.findall(r"^    maxconn (\d+)", config, re.MULTILINE)
+    assert int(total) == int(connections) * int(places)
 
 
 def probes() -> Iterator[str]:
