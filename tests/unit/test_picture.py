@@ -19,7 +19,8 @@ FILES = {".".join(p.relative_to(PACKAGE).with_suffix("").parts): p for p in PACK
 MAY_IMPORT = {
     "entry": "commands",
     "commands": "app client config models options audio wire",
-    "testing": "engine.whisper engine speech audio",
+    "testing": "serving engine.whisper engine speech audio",
+    "serving": "engine.remote engine",
     "app": "transports.wyoming transports.http transports.http.jobs transports.http.files "
     "transports session engine.remote engine.onnx engine.whisper engine speech biasing config "
     "models options audio wire",

@@ -5,15 +5,16 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable, Sequence
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 from .. import hardware
-from ..config.libraries import BUILT_IN, MOONSHINE, find_library
+from ..config.libraries import BUILT_IN, MOONSHINE, REMOTE, find_library
 from ..config.settings import Settings
 from ..engine.protocol import Engine
 from ..engine.recognizer import Recognizer, RecognizerFactory, RecognizerSettings
 from ..engine.router import Router
-from ..models import SttLibrary
+from ..models import AUTO, SttLibrary
 from .choosing import choose_models
 from .limitations import whisper_only
 from .moonshine import moonshine
@@ -38,6 +39,8 @@ def choose_recognizer(
     Raises:
         ServerError: a setting cannot be served.
     """
+    if settings.stt_library == REMOTE:
+        return _remote(settings, folders, loaded)
     if settings.stt_library in BUILT_IN:
         return _built_in(settings, folders, loaded)
     try:
@@ -65,6 +68,22 @@ def load_all(recognizer: Recognizer) -> Engine:
         return recognizer.load()
     engines = {name: load() for name, load in recognizer.loaders.items()}
     return Router(engines) if len(engines) > 1 else next(iter(engines.values()))
+
+
+def _remote(
+    settings: Settings, folders: Sequence[Path], loaded: Callable[[], None]
+) -> Recognizer:
+    """Make the recognizer of the decode servers, with a local one if there is a --model."""
+    # Imported here because it needs an extra.
+    from .remote import remote
+
+    if settings.model == (AUTO,):
+        for warning in whisper_only(settings):
+            _LOGGER.warning("%s", warning)
+        return remote(settings)
+    here = replace(settings, stt_library=SttLibrary.AUTO)
+    local = _built_in(here, folders, loaded)
+    return remote(settings, local.models[0], partial(load_all, local))
 
 
 def _built_in(

@@ -252,6 +252,7 @@ class Service:
             await self._names.close()
         if self._worker is not None:
             await self._worker.close()
+        await asyncio.to_thread(self._recognizer.close)
 
     def _fail_vad_waiters(self, error: BaseException | None) -> None:
         """Pass a load error to the sessions that wait for the VAD, which loads with the model."""

@@ -15,7 +15,12 @@ GROUP = "wyoming_faster_whisper.recognizers"
 
 MOONSHINE = "moonshine"
 
-BUILT_IN = frozenset({SttLibrary.AUTO, SttLibrary.FASTER_WHISPER, SttLibrary.ONNX_ASR, MOONSHINE})
+REMOTE = "remote"
+"""Value of --stt-library for decode servers."""
+
+BUILT_IN = frozenset(
+    {SttLibrary.AUTO, SttLibrary.FASTER_WHISPER, SttLibrary.ONNX_ASR, MOONSHINE, REMOTE}
+)
 """Values of --stt-library that need no plug-in."""
 
 

@@ -18,7 +18,7 @@ from ..errors import SettingError
 from ..models import SttLibrary
 from ..models.languages import MULTILINGUAL_V3, means_detect, normalise
 from .authentication import authentication_warnings, check_authentication
-from .libraries import is_installed
+from .libraries import REMOTE, is_installed
 from .options import VARIABLES, Parser, expand, options, read_values, unknown_variables
 from .settings import REFERENCE_FLAGS, Settings
 
@@ -92,6 +92,7 @@ def _checked(settings: Settings) -> Settings:
     for one, other in (("url", "secret"), ("secret", "url")):
         if getattr(settings, f"webhook_{one}") and not getattr(settings, f"webhook_{other}"):
             raise SettingError(f"--webhook-{one} requires --webhook-{other}")
+    settings = _with_remote(settings)
     language = settings.language
     if not means_detect(language) and normalise(language, MULTILINGUAL_V3) is None:
         raise SettingError(
@@ -105,6 +106,29 @@ def _checked(settings: Settings) -> Settings:
             f"--languages contains {unknown!r}, a language that Whisper does not know"
         )
     return dataclasses.replace(settings, languages=tuple(code for code in codes if code))
+
+
+def _with_remote(settings: Settings) -> Settings:
+    """Check the options for decode servers; choose them as the library if they are given."""
+    if settings.remote_url and settings.stt_library == SttLibrary.AUTO:
+        settings = dataclasses.replace(settings, stt_library=REMOTE)
+    if (settings.stt_library == REMOTE) != bool(settings.remote_url):
+        raise SettingError(
+            f"--stt-library is {settings.stt_library}, and --remote-url is "
+            f"{'given' if settings.remote_url else 'missing'}; decode servers need both"
+        )
+    if settings.decode_timeout and settings.remote_timeout >= settings.decode_timeout:
+        raise SettingError(
+            f"--remote-timeout is {settings.remote_timeout:g}; it must be less than "
+            f"--decode-timeout, which is {settings.decode_timeout:g}"
+        )
+    for name in settings.remote_model:
+        if not re.fullmatch(r"[\w.-]+(:[\w.-]+)?", name, re.ASCII):
+            raise SettingError(
+                f"--remote-model is {name!r}; it must be like base or base:2, with letters, "
+                "digits, _, - and . only"
+            )
+    return settings
 
 
 def _check_access(settings: Settings) -> None:

@@ -56,9 +56,10 @@ class Settings:
     )
     stt_library: str = option(
         "auto",
-        "speech-to-text library: faster-whisper, moonshine, onnx-asr, or one that an installed "
-        "package offers; auto goes by the names of the models; one that is not installed is "
-        "replaced by faster-whisper",
+        "speech-to-text library: faster-whisper, moonshine, onnx-asr, remote (decode servers), "
+        "or one that an installed package offers; auto is remote with --remote-url, and else "
+        "goes by the names of the models; one that is not installed is replaced by "
+        "faster-whisper",
     )
     model_budget: int = option(
         300, "megabytes that --model auto may download", least=0, most=100_000, metavar="MB"
@@ -397,6 +398,40 @@ class Settings:
         "seconds after the end of speech within which an upstream has to answer",
         above=0,
         most=60,
+    )
+
+    remote_url: tuple[str, ...] = option(
+        (),
+        "decode server that speaks the Open Inference Protocol over HTTP, such as Ray Serve or "
+        "Triton; needs the extra remote; can be repeated; with --model, that model decodes here "
+        "while no decode server answers",
+        group="Decode servers",
+        arity=Arity.REPEATED,
+        separator=",",
+        metavar="URL",
+    )
+    remote_model: tuple[str, ...] = option(
+        ("base",),
+        "model on the decode servers, like base, or with a version, like base:2; can be repeated "
+        "for more models, of which the first is the default",
+        arity=Arity.REPEATED,
+        separator=",",
+        metavar="NAME[:VERSION]",
+    )
+    remote_timeout: float = option(
+        10.0,
+        "seconds that a decode server has for an answer, with the retry; parts of files and of "
+        "long recordings have six times as long",
+        above=0,
+        most=600,
+    )
+    remote_token: str | None = option(
+        None, "token that is sent to the decode servers, as a bearer token"
+    )
+    remote_ca: str | None = option(
+        None,
+        "certificate authority of the decode servers, a PEM file (default: those of the system)",
+        metavar="FILE",
     )
 
     http_port: int | None = _port(

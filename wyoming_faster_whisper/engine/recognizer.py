@@ -10,7 +10,7 @@ from dataclasses import dataclass, field, fields
 from pathlib import Path
 
 from ..errors import ModelError
-from .protocol import Engine
+from .protocol import DecodeOptions, Engine, Job
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -51,6 +51,18 @@ EVERYTHING = Capabilities(
 )
 
 
+# Decode option, and the capability that it needs.
+_NEEDS = (
+    ("task", "translates"),
+    ("prompt", "takes_prompt"),
+    ("hotwords", "takes_hotwords"),
+    ("beam_size", "takes_beam_size"),
+    ("word_times", "times_words"),
+    ("token_logprobs", "scores_tokens"),
+    ("temperature", "samples"),
+)
+
+
 @dataclass(frozen=True, slots=True)
 class Attribution:
     """Author of a library or a model."""
@@ -78,6 +90,25 @@ class ServedModel:
             raise ModelError(f"model {self.name} has no language")
 
 
+def unmet_needs(job: Job, model: ServedModel) -> list[str]:
+    """Return what a job needs that a model cannot do: names of options, or language."""
+    usual, options, can = DecodeOptions(), job.options, model.capabilities
+    unmet = [
+        option
+        for option, capability in _NEEDS
+        if getattr(options, option) != getattr(usual, option) and not getattr(can, capability)
+    ]
+    if job.prefix and not can.continues_prefix:
+        unmet.append("prefix")
+    if job.score_end and not can.scores_end:
+        unmet.append("score_end")
+    needed = {options.language or model.languages[0], *options.candidate_languages}
+    detects = options.language is None and len(model.languages) > 1
+    if not needed <= set(model.languages) or (detects and not can.detects_language):
+        unmet.append("language")
+    return unmet
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Recognizer:
     """A speech-to-text library with the models that it offers.
@@ -91,6 +122,7 @@ class Recognizer:
     load: Callable[[], Engine] | None = None
     # Instead of load: loads one model, by its name.
     loaders: Mapping[str, Callable[[], Engine]] = field(default_factory=dict)
+    close: Callable[[], None] = lambda: None  # frees what load() started; called once, blocking
     description: str = ""
     attribution: Attribution = Attribution()
 

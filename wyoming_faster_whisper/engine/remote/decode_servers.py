@@ -116,7 +116,7 @@ class DecodeServers:
         ]
 
     async def close(self) -> None:
-        """Stop the checks and close the connections."""
+        """Stop the checks and close the connections. Nothing else uses them any more."""
         for check in self._checks:
             check.cancel()
         await asyncio.gather(*self._checks, return_exceptions=True)

@@ -9,13 +9,19 @@ from __future__ import annotations
 
 import logging
 import threading
-from collections.abc import Callable, Collection, Hashable, Sequence
+from collections.abc import Callable, Hashable, Sequence
+from dataclasses import fields, replace
+from typing import Any
 
 from ...errors import Busy, ServerError
-from ..protocol import Engine, Job, Transcript
+from ..protocol import DecodeOptions, Engine, Job, Transcript
+from ..recognizer import ServedModel, unmet_needs
 from .open_inference import RemoteEngine, Withdrawn
 
 _LOGGER = logging.getLogger(__name__)
+
+_ESSENTIAL = frozenset({"task", "language", "prefix"})
+"""Needs without which a text would be wrong; names of options, as in unmet_needs()."""
 
 _PATIENCE = 5.0  # seconds that a job waits for the local decoder
 
@@ -26,13 +32,13 @@ class FallbackEngine:
     Args:
         remote: decodes while a server is available.
         local: decodes the rest.
-        languages: those that the local model knows.
+        model: the local model. It gets no job of which it cannot do what matters.
     """
 
-    def __init__(self, remote: RemoteEngine, local: Engine, languages: Collection[str]) -> None:
+    def __init__(self, remote: RemoteEngine, local: Engine, model: ServedModel) -> None:
         self._remote = remote
         self._local = local
-        self._languages = frozenset(languages)
+        self._model = model
         # Jobs that failed on a server; the queue limits the others.
         self._decoders = threading.BoundedSemaphore(local.parallel)
 
@@ -59,7 +65,7 @@ class FallbackEngine:
         except Withdrawn:
             raise
         except ServerError as error:
-            if not self._knows(jobs[0]):
+            if not self._unmet(jobs[0]).isdisjoint(_ESSENTIAL):
                 raise
             if self._remote.available:
                 _LOGGER.info("%s; decoding here", error)
@@ -73,7 +79,7 @@ class FallbackEngine:
         if not self._decoders.acquire(timeout=patience):
             raise Busy("no decode server answered, and this server is busy; try again later")
         try:
-            return self._local.decode(jobs)
+            return self._local.decode([self._fitting(job) for job in jobs])
         finally:
             self._decoders.release()
 
@@ -93,6 +99,16 @@ class FallbackEngine:
         """See Engine.load."""
         self._local.load()
 
-    def _knows(self, job: Job) -> bool:
-        language = job.options.language
-        return language is None or language in self._languages
+    def _unmet(self, job: Job) -> set[str]:
+        return set(unmet_needs(job, self._model))
+
+    def _fitting(self, job: Job) -> Job:
+        """Return the job without the wishes that the local model cannot serve."""
+        unmet = self._unmet(job)
+        if not unmet:
+            return job
+        usual: dict[str, Any] = {
+            field.name: field.default for field in fields(DecodeOptions) if field.name in unmet
+        }
+        score_end = job.score_end and "score_end" not in unmet
+        return replace(job, options=replace(job.options, **usual), score_end=score_end)

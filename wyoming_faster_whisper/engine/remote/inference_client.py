@@ -11,6 +11,7 @@ from urllib.parse import urlsplit
 
 from ...errors import Busy, EngineError, SettingError, printable
 from ..protocol import Job, Transcript
+from ..recognizer import ServedModel
 from .contract import jobs, transcripts
 from .contract.message import HEAD_LENGTH, Message, json_object, read, write
 from .contract.tensors import MessageError, Tensor
@@ -93,7 +94,7 @@ class InferenceClient:
             # The caller limits the time of the whole request.
             timeout=httpx2.Timeout(None, connect=_CONNECT),
             trust_env=False,
-            verify=_certificates(access.authorities) if url.startswith("https:") else True,
+            verify=_certificates(access.authorities) if url.startswith("https:") else False,
         )
         for name in ("httpx2", "httpcore2"):
             logging.getLogger(name).setLevel(logging.WARNING)  # else they log each request
@@ -131,7 +132,7 @@ class InferenceClient:
         except (MessageError, TypeError) as error:
             raise Unusable(str(error)) from None
 
-    async def describe(self, model: RemoteModel) -> transcripts.Description:
+    async def describe(self, model: RemoteModel) -> ServedModel:
         """Return the description of a model.
 
         Raises:

@@ -8,13 +8,17 @@ from __future__ import annotations
 
 import asyncio
 import threading
-from collections.abc import Callable, Hashable, Mapping, Sequence
+from collections.abc import Callable, Coroutine, Hashable, Mapping, Sequence
 from concurrent.futures import CancelledError, Future
+from typing import Any, ParamSpec, TypeVar
 
 from ...errors import EngineError
 from ..protocol import Job, Transcript
 from .decode_servers import DecodeServers
 from .inference_client import RemoteModel
+
+P = ParamSpec("P")
+T = TypeVar("T")
 
 PARALLEL = 16
 """Jobs in flight. The servers form the batches, so they should see many jobs."""
@@ -45,7 +49,10 @@ class RemoteEngine:
         self._default = next(iter(models.values()))
         self._loop = asyncio.new_event_loop()
         self._thread: threading.Thread | None = None
+        self._closed = False
+        self._starting = threading.Lock()  # guards the two above
         self._running: dict[Job, Future[Transcript]] = {}
+        self._tasks: set[asyncio.Task[Any]] = set()  # of the calls below; in the loop only
 
     @property
     def available(self) -> bool:
@@ -53,20 +60,31 @@ class RemoteEngine:
         return self._servers.available
 
     def start(self) -> None:
-        """Connect to the servers. It takes seconds if they do not answer."""
-        if self._thread is None:
-            self._thread = threading.Thread(
-                target=self._loop.run_forever, name="remote", daemon=True
-            )
+        """Connect to the servers. It takes seconds if they do not answer.
+
+        Raises:
+            EngineError: the engine was closed meanwhile.
+        """
+        with self._starting:
+            if self._closed:
+                raise EngineError("the server is stopping")
+            if self._thread is not None:
+                return
+            run = self._loop.run_forever
+            self._thread = threading.Thread(target=run, name="remote", daemon=True)
             self._thread.start()
-            asyncio.run_coroutine_threadsafe(self._servers.start(), self._loop).result()
+            started = self._call(self._servers.start)
+        try:
+            started.result()
+        except CancelledError:
+            raise EngineError("the server is stopping") from None
 
     def close(self) -> None:
-        """Withdraw all jobs and close the connections. No other method may follow."""
+        """Withdraw all jobs and close the connections."""
+        with self._starting:
+            self._closed = True
         if self._thread is not None:
-            for running in list(self._running.values()):
-                running.cancel()
-            asyncio.run_coroutine_threadsafe(self._servers.close(), self._loop).result(_STOPPING)
+            asyncio.run_coroutine_threadsafe(self._stop(), self._loop).result(_STOPPING)
             self._loop.call_soon_threadsafe(self._loop.stop)
             self._thread.join(_STOPPING)
         self._loop.close()
@@ -85,9 +103,7 @@ class RemoteEngine:
         """
         [job] = jobs
         model = self._models.get(job.options.model, self._default)
-        running = asyncio.run_coroutine_threadsafe(
-            self._servers.recognize(model, job), self._loop
-        )
+        running = self._call(self._servers.recognize, model, job)
         self._running[job] = running
         try:
             return [running.result()]
@@ -95,6 +111,28 @@ class RemoteEngine:
             raise Withdrawn("the job was withdrawn") from None
         finally:
             del self._running[job]
+
+    def _call(
+        self, function: Callable[P, Coroutine[Any, Any, T]], *args: P.args, **kwargs: P.kwargs
+    ) -> Future[T]:
+        """Call a function in the loop of the servers."""
+
+        async def call() -> T:
+            task = asyncio.current_task()
+            assert task is not None
+            self._tasks.add(task)
+            try:
+                return await function(*args, **kwargs)
+            finally:
+                self._tasks.discard(task)
+
+        return asyncio.run_coroutine_threadsafe(call(), self._loop)
+
+    async def _stop(self) -> None:
+        for task in list(self._tasks):
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+        await self._servers.close()
 
     def withdraw(self, job: Job) -> None:
         """See Withdrawable.withdraw. The connection is closed, which tells the server."""

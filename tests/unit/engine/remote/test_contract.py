@@ -20,7 +20,7 @@ from wyoming_faster_whisper.engine.protocol import (
     Transcript,
     Word,
 )
-from wyoming_faster_whisper.engine.recognizer import EVERYTHING
+from wyoming_faster_whisper.engine.recognizer import EVERYTHING, ServedModel
 from wyoming_faster_whisper.engine.remote.contract import jobs, transcripts
 from wyoming_faster_whisper.engine.remote.contract.message import read, wanted_as_bytes, write
 from wyoming_faster_whisper.engine.remote.contract.tensors import (
@@ -146,7 +146,7 @@ def test_scores_that_json_does_not_have_become_the_nearest_number() -> None:
 
 def test_a_model_describes_itself() -> None:
     assert jobs.job_of_tensors(over_the_wire("inputs", jobs.describe_inputs())) is None
-    about = transcripts.Description("base", ("en", "de"), EVERYTHING)
+    about = ServedModel("base", ("en", "de"), capabilities=EVERYTHING)
     sent = over_the_wire("outputs", transcripts.description_outputs(about))
     assert transcripts.description(sent) == about
 

@@ -9,14 +9,14 @@ from __future__ import annotations
 import base64
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass, fields
+from dataclasses import fields
 from typing import Any
 
 import numpy as np
 
 from ....speech.turn_classifier import FEATURES, EndOfTextScores, TurnClassifier
 from ...protocol import TokenLogprob, Transcript, Word
-from ...recognizer import Capabilities
+from ...recognizer import Capabilities, ServedModel
 from .members import Members, control_character, dump, finite, is_text, number
 from .message import json_object
 from .tensors import BYTES, FP32, Floats, MessageError, Strings, Tensor, short, utf8
@@ -37,15 +37,6 @@ _LONGEST_NAME = 200  # characters
 _CLASSIFIER_NUMBERS = ("intercept", "complete", "likely", "unsure")
 
 
-@dataclass(frozen=True, slots=True)
-class Description:
-    """What a model on a decode server is, as the answer to a describe request."""
-
-    model: str  # of the recognizer that decodes, like base
-    languages: tuple[str, ...]  # Whisper's codes
-    capabilities: Capabilities
-
-
 def outputs(transcript: Transcript) -> list[Tensor]:
     """Return a transcript as tensors."""
     return [
@@ -56,16 +47,16 @@ def outputs(transcript: Transcript) -> list[Tensor]:
     ]
 
 
-def description_outputs(about: Description) -> list[Tensor]:
+def description_outputs(model: ServedModel) -> list[Tensor]:
     """Return a description as tensors: those of a transcript, with no text."""
     details = {
         "contract": CONTRACT,
-        "model": about.model,
-        "languages": about.languages,
+        "model": model.name,
+        "languages": model.languages,
         "capabilities": [
             field.name
             for field in fields(Capabilities)
-            if getattr(about.capabilities, field.name)
+            if getattr(model.capabilities, field.name)
         ],
     }
     *others, _ = outputs(Transcript(""))
@@ -112,7 +103,7 @@ def transcript(tensors: Mapping[str, Tensor]) -> Transcript:
     )
 
 
-def description(tensors: Mapping[str, Tensor]) -> Description:
+def description(tensors: Mapping[str, Tensor]) -> ServedModel:
     """Read a description.
 
     Raises:
@@ -126,9 +117,12 @@ def description(tensors: Mapping[str, Tensor]) -> Description:
             else "its model does not describe itself"
         )
     able = set(given.texts("capabilities", longest=100))
-    return Description(
-        model=given.text("model", "", longest=_LONGEST_NAME) or "",
-        languages=given.texts("languages", longest=20),
+    languages = given.texts("languages", longest=20)
+    if not languages:
+        raise MessageError("its model has no language")
+    return ServedModel(
+        given.text("model", "", longest=_LONGEST_NAME) or "",
+        languages,
         capabilities=Capabilities(
             **{field.name: field.name in able for field in fields(Capabilities)}
         ),
