@@ -4,9 +4,9 @@ Each engine runs in its own process. Every clip goes through all engines before 
 so that other load on the machine affects all engines alike. Prints a table; after Ctrl-C, with
 the clips decoded so far. Progress goes to stderr.
 
-whisper.cpp needs the package pywhispercpp; ONNX Runtime needs onnx-asr and onnx. An engine
-whose package is missing is skipped with a warning. The model files for these engines are
-converted from the installed model (conversion/ggml.py, conversion/onnx_whisper.py).
+whisper.cpp needs the package pywhispercpp; ONNX Runtime needs onnx. An engine whose package is
+missing is skipped with a warning. The model files for these engines are converted from the
+installed model (conversion/ggml.py, wyoming_faster_whisper/engine/onnx/whisper).
 """
 
 import argparse
@@ -27,6 +27,7 @@ from typing import Any
 
 from wyoming_faster_whisper.engine.protocol import DecodeOptions, Job
 from wyoming_faster_whisper.engine.whisper.calibration.values import Calibrations
+from wyoming_faster_whisper.engine.whisper.engine import WhisperEngine, WhisperModel
 from wyoming_faster_whisper.engine.whisper.window import FULL_WINDOW, Window, window_frames
 
 from .conversion.ggml import ggml_file
@@ -41,7 +42,7 @@ from .support.clips import (
     to_samples,
     word_error_rate,
 )
-from .support.models import load_whisper, model_directory
+from .support.models import load_onnx_whisper, load_whisper, model_directory
 from .support.report import align, progress, warn, write_json
 
 ROOM = 0.3  # seconds of silence kept after the speech, so that no final consonant is cut
@@ -172,16 +173,17 @@ def candidates_for(model: str, threads: int) -> list[Candidate]:
             (True, 1, threads),
         )
     ]
-    found.append(
+    found += [
         Candidate(
-            name="ONNX Runtime, int8",
-            window="30 s",
-            beam="1",
-            threads=threads,
-            load=partial(load_onnx, model, threads),
-            needs=("onnx_asr", "onnx"),
+            name="this server, ONNX Runtime",
+            window="as needed",
+            beam="5",
+            threads=some,
+            load=partial(load_onnx, directory, calibrations, some),
+            needs=("onnx",),
         )
-    )
+        for some in sorted({threads, 1}, reverse=True)
+    ]
     return found
 
 
@@ -197,9 +199,15 @@ def at_hand(candidates: Sequence[Candidate], only: Sequence[str]) -> list[Candid
 
 
 def load_ours(directory: Path, calibrations: Calibrations, threads: int) -> Decode:
-    from wyoming_faster_whisper.engine.whisper.engine import WhisperEngine
+    return _pipeline(load_whisper(directory, threads), calibrations)
 
-    engine = WhisperEngine(load_whisper(directory, threads), calibrations=calibrations)
+
+def load_onnx(directory: Path, calibrations: Calibrations, threads: int) -> Decode:
+    return _pipeline(load_onnx_whisper(directory, threads), calibrations)
+
+
+def _pipeline(model: WhisperModel, calibrations: Calibrations) -> Decode:
+    engine = WhisperEngine(model, calibrations=calibrations)
     engine.warm_up()
     options = DecodeOptions(language="en")
     return lambda samples: engine.decode([Job(samples, options)])[0].text
@@ -245,24 +253,6 @@ def load_whisper_cpp(model: str, window: Window, beam: int, threads: int) -> Dec
         return " ".join(segment.text.strip() for segment in segments)
 
     return decode
-
-
-def load_onnx(model: str, threads: int) -> Decode:
-    import onnx_asr
-    import onnxruntime
-
-    from .conversion.onnx_whisper import onnx_folder
-
-    options = onnxruntime.SessionOptions()
-    options.intra_op_num_threads = threads
-    engine = onnx_asr.load_model(
-        "whisper",
-        onnx_folder(model),
-        quantization="int8",
-        sess_options=options,
-        providers=["CPUExecutionProvider"],
-    )
-    return lambda samples: str(engine.recognize(samples, language="en"))
 
 
 _decode: Decode | None = None  # set in the engine's own process

@@ -10,28 +10,23 @@ import argparse
 import json
 import re
 import struct
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import BinaryIO
 
 import numpy as np
 from faster_whisper.feature_extractor import FeatureExtractor
-from numpy.typing import NDArray
+
+from wyoming_faster_whisper.engine.onnx.whisper.weights import Array, Weights, read_weights
 
 from ..support.clips import SAMPLE_RATE
 from ..support.models import cache_directory, model_directory
-
-Array = NDArray[Any]
-Weights = Mapping[str, Array]
 
 MAGIC = 0x67676D6C  # "ggml"
 TYPES = ("f16", "q8_0")
 _F32, _F16, _Q8_0 = 0, 1, 8  # ggml_type
 _FILE_TYPES = {"f16": 1, "q8_0": 2007}  # ggml_ftype; 2000 = version 2 of the quantised layout
 _BLOCK = 32  # weights of a Q8_0 block, which share a scale
-
-_CTRANSLATE2_VERSION = 6
-_DTYPES = ("f4", "i1", "i2", "i4", "f2")  # indexed by CTranslate2's data type
 
 
 def ggml_file(model: str, kind: str) -> Path:
@@ -50,31 +45,6 @@ def ggml_file(model: str, kind: str) -> Path:
             write(file, directory, kind)
         partial.replace(path)
     return path
-
-
-def read_weights(path: Path) -> dict[str, Array]:
-    """Read the arrays of a CTranslate2 model.bin that is not quantised.
-
-    Raises:
-        ValueError: another version of the format, another model than Whisper, or quantised.
-    """
-    weights: dict[str, Array] = {}
-    with path.open("rb") as file:
-        (version,) = _numbers(file, "I")
-        spec, _revision = _string(file), _numbers(file, "I")
-        if version != _CTRANSLATE2_VERSION or spec != "WhisperSpec":
-            raise ValueError(f"{path} is {spec}, format {version}; we read WhisperSpec, 6")
-        (count,) = _numbers(file, "I")
-        for _ in range(count):
-            name = _string(file)
-            (rank,) = _numbers(file, "B")
-            shape = _numbers(file, f"{rank}I")
-            kind, size = _numbers(file, "BI")
-            data = file.read(size)
-            if kind >= len(_DTYPES) or name.endswith("weight_scale"):
-                raise ValueError(f"{name} in {path} is quantised; we read float16 and float32")
-            weights[name] = np.frombuffer(data, f"<{_DTYPES[kind]}").reshape(shape)
-    return weights
 
 
 def openai_names(weights: Weights) -> Iterator[tuple[str, Array]]:
@@ -189,16 +159,6 @@ def _byte_characters() -> dict[str, int]:
     others = [byte for byte in range(256) if byte not in printable]
     characters = {chr(byte): byte for byte in printable}
     return characters | {chr(256 + number): byte for number, byte in enumerate(others)}
-
-
-def _numbers(file: BinaryIO, layout: str) -> tuple[int, ...]:
-    layout = f"<{layout}"
-    return struct.unpack(layout, file.read(struct.calcsize(layout)))
-
-
-def _string(file: BinaryIO) -> str:
-    (size,) = _numbers(file, "H")
-    return file.read(size)[:-1].decode()  # without the terminating zero
 
 
 def main() -> None:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from wyoming_faster_whisper.models import choose, locate
 
 if TYPE_CHECKING:
+    from wyoming_faster_whisper.engine.onnx.whisper.acoustic_model import OnnxWhisper
     from wyoming_faster_whisper.engine.whisper.ctranslate2 import CTranslate2Whisper
 
 
@@ -35,3 +36,18 @@ def load_whisper(directory: Path, threads: int) -> CTranslate2Whisper:
 
     weights = load_model(directory, device="cpu", compute_type="int8", threads=threads)
     return CTranslate2Whisper(weights, directory / "tokenizer.json")
+
+
+def load_onnx_whisper(directory: Path, threads: int) -> OnnxWhisper:
+    """Load a model on the CPU over ONNX Runtime; convert it on first use."""
+    from wyoming_faster_whisper.engine.onnx.whisper.acoustic_model import OnnxWhisper
+    from wyoming_faster_whisper.engine.onnx.whisper.graphs import load_graphs
+
+    graphs = load_graphs(
+        directory,
+        folder=cache_directory(),
+        device="cpu",
+        compute_type="int8",
+        threads=threads,
+    )
+    return OnnxWhisper(graphs, directory / "tokenizer.json")

@@ -22,8 +22,8 @@ MAY_IMPORT = {
     "testing": "serving engine.whisper engine speech audio",
     "serving": "engine.remote engine",
     "app": "transports.wyoming transports.http transports.http.jobs transports.http.files "
-    "transports session engine.remote engine.onnx engine.whisper engine speech biasing config "
-    "models options audio wire",
+    "transports session engine.remote engine.onnx.whisper engine.onnx engine.whisper engine "
+    "speech biasing config models options audio wire",
     "transports.wyoming": "transports session engine audio wire",
     "transports.http": "transports.http.realtime transports.http.jobs transports.http.files "
     "http_api transports session engine models audio",
@@ -34,6 +34,7 @@ MAY_IMPORT = {
     "transports": "session tenants wire",
     "session": "engine.remote engine speech biasing models audio",
     "engine.remote": "engine client speech audio",
+    "engine.onnx.whisper": "engine.onnx engine.whisper speech audio",
     "engine.onnx": "engine.whisper engine biasing models audio",
     "engine.whisper": "engine speech biasing models audio",
     "engine": "speech audio",
@@ -109,6 +110,8 @@ PURE = [
     "engine.onnx.moonshine.search",
     "engine.onnx.moonshine.vocabulary",
     "engine.onnx.providers",
+    "engine.onnx.whisper.alignment",
+    "engine.onnx.whisper.search",
     "engine.protocol",
     "engine.recognizer",
     "engine.remote.contract.jobs",

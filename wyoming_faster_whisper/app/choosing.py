@@ -6,7 +6,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from ..config.libraries import MOONSHINE
+from ..config.libraries import MOONSHINE, ONNX_WHISPER
 from ..config.settings import Settings
 from ..errors import ModelError, SettingError
 from ..models import AUTO, Model, SttLibrary, canonical, is_at_hand
@@ -66,7 +66,8 @@ def _choose(name: str, settings: Settings, folders: Sequence[Path]) -> Chosen:
         if library == SttLibrary.ONNX_ASR:
             raise _unknown(name, "onnx-asr", onnx_asr_models.NAMES)
     model = choose_whisper(name, settings, folders)
-    return Chosen(SttLibrary.FASTER_WHISPER, model, is_at_hand(model))
+    whisper = ONNX_WHISPER if library == ONNX_WHISPER else SttLibrary.FASTER_WHISPER
+    return Chosen(whisper, model, is_at_hand(model))
 
 
 def _usual_onnx_asr(settings: Settings) -> str:

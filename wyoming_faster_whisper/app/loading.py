@@ -6,9 +6,10 @@ import logging
 from collections.abc import Callable, Sequence
 from functools import partial
 from pathlib import Path
-from typing import Protocol, TypeVar
+from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
 from .. import hardware
+from ..config.libraries import ONNX_WHISPER, measured_device
 from ..config.settings import Settings
 from ..engine.protocol import Engine
 from ..engine.whisper.tuning import Tuned
@@ -26,6 +27,9 @@ from ..models import (
 from ..models.languages import ENGLISH
 from .probe import check_backend, is_ordinary
 
+if TYPE_CHECKING:
+    from ..engine.whisper.engine import WhisperModel
+
 _LOGGER = logging.getLogger(__name__)
 
 _MOST_WORKERS = 4
@@ -33,13 +37,29 @@ _MOST_TOGETHER = 6  # jobs in all batches on a CPU; each takes about 30 MB with 
 _BATCH_ON_GPU = 32
 
 
-class CTranslate2Model(Protocol):
-    """The attributes of loaded weights that this module uses."""
+class Weights(Protocol):
+    """The attributes of loaded weights that this module uses, whichever library runs them."""
 
     @property
     def device(self) -> str: ...
     @property
     def num_workers(self) -> int: ...
+
+
+class LoadWeights(Protocol):
+    """Loads weights: load_model() of CTranslate2, load_graphs() of ONNX Runtime."""
+
+    def __call__(
+        self, directory: Path, /, *, device: str, compute_type: str, threads: int, workers: int
+    ) -> Any: ...
+
+
+class MakeModel(Protocol):
+    """Makes an acoustic model of weights. See CTranslate2Whisper and OnnxWhisper."""
+
+    def __call__(
+        self, weights: Any, tokenizer: Path, /, *, takes_prompt: bool, reload: Callable[[], Any]
+    ) -> WhisperModel: ...
 
 
 def load_engine(
@@ -73,10 +93,10 @@ def load_engine(
         check_backend(folders[0])
     # Imported here because importing them takes longer than everything before listening.
     from ..engine.whisper.calibration.values import Calibrations
-    from ..engine.whisper.ctranslate2 import CTranslate2Whisper, load_model
     from ..engine.whisper.engine import WhisperEngine
 
-    figures = Measurements(folders[0], settings.device)
+    load_weights, make_model = _library(settings, folders[0])
+    figures = Measurements(folders[0], measured_device(settings.stt_library, settings.device))
     threads = hardware.threads_to_use(settings.cpu_threads)
     size = size_of(model.name)
     together = auto.threads_together(
@@ -87,7 +107,7 @@ def load_engine(
         waited_for=settings.vad_endpointing == "auto",
     )
     load = partial(
-        load_model,
+        load_weights,
         directory,
         device=settings.device,
         compute_type=settings.compute_type,
@@ -103,7 +123,7 @@ def load_engine(
             "English only" if model.languages == ENGLISH else "all languages",
         )
     return WhisperEngine(
-        CTranslate2Whisper(
+        make_model(
             weights,
             tokenizer,
             takes_prompt=not is_distilled(model.name),
@@ -116,12 +136,24 @@ def load_engine(
     )
 
 
+def _library(settings: Settings, folder: Path) -> tuple[LoadWeights, MakeModel]:
+    """Import the library that runs the models, which takes longer than everything before."""
+    if settings.stt_library == ONNX_WHISPER:
+        from ..engine.onnx.whisper.acoustic_model import OnnxWhisper
+        from ..engine.onnx.whisper.graphs import load_graphs
+
+        return partial(load_graphs, folder=folder, provider=settings.onnx_provider), OnnxWhisper
+    from ..engine.whisper.ctranslate2 import CTranslate2Whisper, load_model
+
+    return load_model, CTranslate2Whisper
+
+
 def workers_for(threads: int, together: int) -> int:
     """Return how many decodes run in parallel; capped because each takes memory."""
     return max(1, min(threads // together, _MOST_WORKERS))
 
 
-def largest_batch(wanted: int | str, weights: CTranslate2Model) -> int:
+def largest_batch(wanted: int | str, weights: Weights) -> int:
     """Return the largest batch: what the operator chose, or what memory allows for auto."""
     if isinstance(wanted, int):
         return wanted

@@ -9,7 +9,7 @@ from functools import partial
 from pathlib import Path
 
 from .. import hardware
-from ..config.libraries import BUILT_IN, MOONSHINE, REMOTE, find_library
+from ..config.libraries import BUILT_IN, MOONSHINE, REMOTE, WHISPER, find_library
 from ..config.settings import Settings
 from ..engine.protocol import Engine
 from ..engine.recognizer import Recognizer, RecognizerFactory, RecognizerSettings
@@ -93,7 +93,7 @@ def _built_in(
     chosen = choose_models(settings, folders)
     moonshines = [one.model for one in chosen if one.library == MOONSHINE]
     others = [one.onnx_asr for one in chosen if one.onnx_asr is not None]
-    whispers = [one.model for one in chosen if one.library == SttLibrary.FASTER_WHISPER]
+    whispers = [one.model for one in chosen if one.library in WHISPER]
     parts = [
         *([faster_whisper(whispers, settings, folders, loaded=loaded)] if whispers else []),
         *([moonshine(moonshines, settings, folders)] if moonshines else []),

@@ -1,4 +1,4 @@
-"""The built-in recognizer: Whisper models on faster-whisper's CTranslate2."""
+"""The built-in recognizer: Whisper models on CTranslate2 or ONNX Runtime."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from functools import partial
 from pathlib import Path
 
 from .. import hardware
+from ..config.libraries import ONNX_WHISPER, measured_device
 from ..config.settings import Settings
 from ..engine.recognizer import EVERYTHING, Attribution, Recognizer, ServedModel
 from ..models import AUTO, Model, auto, canonical, choose, choose_auto, is_distilled
@@ -17,6 +18,7 @@ from .loading import load_engine
 _LOGGER = logging.getLogger(__name__)
 
 _SYSTRAN = Attribution("SYSTRAN", "https://github.com/SYSTRAN/faster-whisper")
+_MICROSOFT = Attribution("Microsoft", "https://github.com/microsoft/onnxruntime")
 _OPENAI = Attribution("OpenAI", "https://github.com/openai/whisper")
 
 
@@ -43,6 +45,7 @@ def faster_whisper(
                 "so it gets none",
                 model.name,
             )
+    onnx = settings.stt_library == ONNX_WHISPER
     return Recognizer(
         models=tuple(
             ServedModel(model.name, model.languages, f"Whisper {model.name}", _OPENAI, EVERYTHING)
@@ -52,8 +55,8 @@ def faster_whisper(
             model.name: partial(load_engine, model, settings, folders, loaded=loaded)
             for model in models
         },
-        description="Whisper on CTranslate2",
-        attribution=_SYSTRAN,
+        description=f"Whisper on {'ONNX Runtime' if onnx else 'CTranslate2'}",
+        attribution=_MICROSOFT if onnx else _SYSTRAN,
     )
 
 
@@ -73,7 +76,7 @@ def choose_whisper(name: str, settings: Settings, folders: Sequence[Path]) -> Mo
     return choose_auto(
         folders,
         machine(settings),
-        device=settings.device,
+        device=measured_device(settings.stt_library, settings.device),
         language=spoken(settings),
         download_budget=0 if settings.local_files_only else settings.model_budget,
     )

@@ -14,14 +14,26 @@ from ..models import SttLibrary
 GROUP = "wyoming_faster_whisper.recognizers"
 
 MOONSHINE = "moonshine"
+ONNX_WHISPER = "onnx-whisper"
 
 REMOTE = "remote"
 """Value of --stt-library for decode servers."""
 
-BUILT_IN = frozenset(
-    {SttLibrary.AUTO, SttLibrary.FASTER_WHISPER, SttLibrary.ONNX_ASR, MOONSHINE, REMOTE}
-)
+WHISPER = frozenset({SttLibrary.FASTER_WHISPER, ONNX_WHISPER})
+"""Values of --stt-library for Whisper, on CTranslate2 and on ONNX Runtime."""
+
+BUILT_IN = frozenset({SttLibrary.AUTO, SttLibrary.ONNX_ASR, MOONSHINE, REMOTE}) | WHISPER
 """Values of --stt-library that need no plug-in."""
+
+
+def measured_device(library: str, device: str) -> str:
+    """Return the device under which Whisper's decode times are stored: each library has its own.
+
+    Args:
+        library: as in --stt-library.
+        device: as in --device.
+    """
+    return f"onnx-{device}" if library == ONNX_WHISPER else device
 
 
 def is_installed(name: str) -> bool:

@@ -56,10 +56,10 @@ class Settings:
     )
     stt_library: str = option(
         "auto",
-        "speech-to-text library: faster-whisper, moonshine, onnx-asr, remote (decode servers), "
-        "or one that an installed package offers; auto is remote with --remote-url, and else "
-        "goes by the names of the models; one that is not installed is replaced by "
-        "faster-whisper",
+        "speech-to-text library: faster-whisper, onnx-whisper (the same models on ONNX Runtime), "
+        "moonshine, onnx-asr, remote (decode servers), or one that an installed package offers; "
+        "auto is remote with --remote-url, and else goes by the names of the models; one that is "
+        "not installed is replaced by faster-whisper",
     )
     model_budget: int = option(
         300, "megabytes that --model auto may download", least=0, most=100_000, metavar="MB"

@@ -15,7 +15,7 @@ from pathlib import Path
 from ... import hardware
 from ...app import probe
 from ...app.choosing import choose_models
-from ...config.libraries import BUILT_IN
+from ...config.libraries import BUILT_IN, measured_device
 from ...config.settings import Settings
 from ...errors import ModelError
 from ...models import Measurements, size_of
@@ -99,7 +99,8 @@ def inspect_models(settings: Settings, folders: Sequence[Path]) -> list[ModelFil
         return []
     folder = folders[0]
     there = _nearest(folder)
-    figures = Measurements(folder, settings.device).read()
+    device = measured_device(settings.stt_library, settings.device)
+    figures = Measurements(folder, device).read()
     seen = []
     for chosen in choose_models(settings, folders):
         model = chosen.model

@@ -32,7 +32,7 @@ class Spectrogram:
 
     def __init__(self, bands: int = 80) -> None:
         self.bands = bands
-        self._filters = _mel_filters(bands)
+        self.filters = _mel_filters(bands)  # shape (bands, frequencies)
         self._window = np.hanning(_FFT + 1)[:-1].astype(np.float32)
 
     def power(self, samples: Samples) -> Power:
@@ -49,7 +49,7 @@ class Spectrogram:
         for at in range(0, len(frames), _AT_ONCE):
             spectrum = np.fft.rfft(frames[at : at + _AT_ONCE] * self._window, axis=1)
             power = (spectrum.real**2 + spectrum.imag**2).astype(np.float32)
-            mel[:, at : at + _AT_ONCE] = self._filters @ power.T
+            mel[:, at : at + _AT_ONCE] = self.filters @ power.T
         return mel
 
 

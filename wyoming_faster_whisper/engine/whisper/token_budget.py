@@ -10,14 +10,16 @@ from importlib import resources
 # Whisper's own limit is half the positions (openai/whisper: decoding.py); 13 s of Hindi reach it.
 _LONGEST = 400
 
-# Tokens that a language can need per second of speech, from python -m bench.tokens_per_second.
-# The file names the data and the date.
-_TOKENS_PER_SECOND: dict[str, float] = json.loads(
+TOKENS_PER_SECOND: dict[str, float] = json.loads(
     (resources.files(__package__) / "calibration" / "tokens_per_second.json").read_text("utf-8")
 )["tokens_per_second"]
+"""Tokens that a language can need per second of speech, from python -m bench.tokens_per_second.
+The file names the data and the date."""
+
 # A budget that is too large costs time, and only if the decoder loops. One that is too small
 # truncates the text.
-_UNKNOWN = max(_TOKENS_PER_SECOND.values())
+LARGEST_RATE = max(TOKENS_PER_SECOND.values())
+"""The rate of an unknown language."""
 
 
 def token_budget(seconds: float, language: str) -> int:
@@ -27,5 +29,5 @@ def token_budget(seconds: float, language: str) -> int:
         seconds: length of the clip.
         language: Whisper's code; an unknown language gets the largest budget of any language.
     """
-    rate = _TOKENS_PER_SECOND.get(language, _UNKNOWN)
+    rate = TOKENS_PER_SECOND.get(language, LARGEST_RATE)
     return min(_LONGEST, 10 + math.ceil(rate * seconds))

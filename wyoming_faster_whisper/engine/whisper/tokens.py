@@ -38,7 +38,7 @@ class WhisperTokenizer:
         self.multilingual = multilingual
         self._takes_prompt = takes_prompt
         self._tokenizer = load_tokenizer(path)
-        self.end = self._id("<|endoftext|>")
+        self.end = self.token("<|endoftext|>")
         self._spelling = lru_cache(maxsize=8192)(self._spell)
 
     def prompt(
@@ -51,11 +51,11 @@ class WhisperTokenizer:
 
         prompt: list[int] = []
         if self._takes_prompt and (text := build_prompt(options.prompt, names, fits)):
-            prompt = [self._id("<|startofprev|>"), *self.encode(text)[-_LONGEST_PROMPT:]]
-        prompt.append(self._id("<|startoftranscript|>"))
+            prompt = [self.token("<|startofprev|>"), *self.encode(text)[-_LONGEST_PROMPT:]]
+        prompt.append(self.token("<|startoftranscript|>"))
         if self.multilingual:
-            prompt += [self._id(f"<|{language}|>"), self._id(f"<|{options.task}|>")]
-        prompt.append(self._id("<|notimestamps|>"))
+            prompt += [self.token(f"<|{language}|>"), self.token(f"<|{options.task}|>")]
+        prompt.append(self.token("<|notimestamps|>"))
         return [*prompt, *self.encode(prefix)] if prefix else prompt
 
     def pieces(self, text: str) -> list[bytes]:
@@ -100,9 +100,30 @@ class WhisperTokenizer:
         """Return the text of some tokens; control tokens are left out."""
         return str(self._tokenizer.decode([i for i in tokens if i < self.end]))
 
+    def vocabulary(self) -> list[bytes]:
+        """Return the bytes of each text token."""
+        byte_of = _byte_of()
+        names = map(self._tokenizer.id_to_token, range(self.end))
+        return [bytes(byte_of.get(letter, 0x3F) for letter in name or "") for name in names]
+
     def mark(self, mark: str) -> int:
         """Return the token of a punctuation mark directly after a word."""
         return int(self._tokenizer.encode(mark, add_special_tokens=False).ids[0])
+
+    def token(self, name: str) -> int:
+        """Return a control token by its name.
+
+        Raises:
+            EngineError: there is no such token.
+        """
+        number = self._tokenizer.token_to_id(name)
+        if number is None:
+            raise EngineError(f"the model's tokenizer has no token {name}")
+        return int(number)
+
+    def name(self, token: int) -> str:
+        """Return the name of a control token."""
+        return str(self._tokenizer.id_to_token(token))
 
     def _spell(self, word: str) -> frozenset[int]:
         """Return the tokens of a word at the beginning of a text and after another word."""
@@ -111,12 +132,6 @@ class WhisperTokenizer:
             for text in (form, " " + form):
                 ids.update(self._tokenizer.encode(text, add_special_tokens=False).ids)
         return frozenset(i for i in ids if i < self.end)
-
-    def _id(self, token: str) -> int:
-        number = self._tokenizer.token_to_id(token)
-        if number is None:
-            raise EngineError(f"the model's tokenizer has no token {token}")
-        return int(number)
 
 
 @lru_cache(maxsize=1)
