@@ -95,6 +95,7 @@ PURE = [
     "biasing.candidates",
     "biasing.carrier_phrases",
     "biasing.correct",
+    "biasing.grammar",
     "biasing.hypotheses",
     "biasing.lexicon",
     "biasing.phonetics",

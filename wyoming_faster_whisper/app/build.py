@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from dataclasses import replace
+from importlib.util import find_spec
 from ipaddress import ip_network
 
 from ..config.settings import Settings
@@ -47,7 +48,15 @@ def decode_options(settings: Settings, language: str | None) -> DecodeOptions:
         beam_size=max(0, settings.beam_size),
         prompt=settings.initial_prompt,
         max_prompt_tokens=settings.hass_prompt_max_tokens,
+        grammar=uses_grammar(settings),
     )
+
+
+def uses_grammar(settings: Settings) -> bool:
+    """Return whether Home Assistant's grammar chooses among hypotheses."""
+    if settings.grammar == "auto":
+        return all(map(find_spec, ("hassil", "home_assistant_intents")))
+    return settings.grammar == "on"
 
 
 def speech_rules(settings: Settings) -> SpeechRules:

@@ -382,6 +382,8 @@ class Service:
         before = hardware.resident_memory()
         engine = load_all(self._recognizer)
         self._set_up_vad()
+        if build.uses_grammar(self._settings) and self._language:
+            _warm_up_grammar(self._language)
         self._model_memory = max(0, hardware.resident_memory() - before)
         return engine
 
@@ -395,6 +397,13 @@ def _import_announcement() -> type[Announcement]:
     from ..transports.discovery import Announcement
 
     return Announcement
+
+
+def _warm_up_grammar(language: str) -> None:
+    from ..biasing.grammar import grammar
+
+    if known := grammar(language, ()):
+        known.warm_up()
 
 
 def _name_cache(settings: Settings, model: str, language: str) -> NameCache | None:

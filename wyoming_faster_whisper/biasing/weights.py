@@ -1,4 +1,4 @@
-"""Fitted weights for names: how likely words are a name, and when a name wins. Pure.
+"""Fitted weights: how likely words are a name, when a name wins, and when an order wins. Pure.
 
 docs/names.md has the data and its limits.
 """
@@ -66,3 +66,14 @@ class NameWeights:
 
     candidate: CandidateWeights
     rewrite: RewriteWeights
+
+
+@dataclass(frozen=True, slots=True)
+class OrderGains:
+    """Log-probability (natural, whole text) that a text gains if it fits the grammar.
+
+    See grammar.py; calibration/ has the data.
+    """
+
+    order: float  # with names that may be those of a home
+    home: float  # with the names of this home, or without any

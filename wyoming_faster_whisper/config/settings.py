@@ -288,6 +288,15 @@ class Settings:
         most=600,
     )
 
+    grammar: str = option(
+        "auto",
+        "prefer hypotheses that Home Assistant understands, by its own sentence templates; auto "
+        "does so if the extra hass is installed",
+        choices=("off", "auto", "on"),
+        metavar="WHEN",
+        group="Home Assistant's grammar",
+    )
+
     uri: str = option(
         f"tcp://0.0.0.0:{DEFAULT_PORT}",
         "where to listen: tcp://HOST:PORT, unix://PATH or stdio://",

@@ -27,6 +27,7 @@ class DecodeOptions:
     beam_size: int = 0  # 1 = greedy, 0 = as wide as the machine can afford
     prompt: str | None = None  # text that sets style and vocabulary
     hotwords: tuple[str, ...] = ()  # names and terms to favour, most important first
+    grammar: bool = False  # prefer orders that Home Assistant understands
     word_times: bool = False  # also return the time of each word
     token_logprobs: bool = False  # also return the log-probability of each token
     temperature: float = 0.0  # 0 = beam search; above 0, the best of beam_size sampled texts

@@ -9,10 +9,11 @@
 5. Check the text for hallucination (hallucination.py), and for speech that it leaves out
    (missing_speech.py, coverage.py).
 6. Run a second pass over a doubtful text (second_pass.py, rescoring.py).
-7. Decode the speech that both passes leave out (missing_speech.py).
-8. If the text resembles names, run a biased decode, and let the decoder score the texts with
+7. Prefer a hypothesis that Home Assistant's grammar knows as an order (orders.py).
+8. Decode the speech that both passes leave out (missing_speech.py).
+9. If the text resembles names, run a biased decode, and let the decoder score the texts with
    and without a name (bias.py, prompting.py).
-9. Align the text with the audio, if the time of each word or the log-probability of each token
+10. Align the text with the audio, if the time of each word or the log-probability of each token
    is requested (word_times.py).
 
 Jobs with the same options, window and prefix go through steps 1 to 4 as a batch: a decoder step
@@ -23,6 +24,7 @@ batch.
 from __future__ import annotations
 
 from collections.abc import Hashable, Sequence
+from dataclasses import replace
 from functools import partial
 
 from ...speech.turn_classifier import EndOfTextScores
@@ -37,6 +39,7 @@ from .end_of_text import score_ends
 from .hallucination import Decoded, Verdict, judge_hypothesis, unfinished
 from .language import languages
 from .missing_speech import check_coverage, fill_gaps
+from .orders import prefer_order
 from .second_pass import second_pass
 from .word_times import words_and_tokens
 
@@ -117,6 +120,8 @@ class WhisperPipeline:
         if verdict is Verdict.SECOND_PASS and not job.quick:
             believed, verdict = self._second_pass(clip, first)
             passes += 1
+        if not believed.gaps and verdict is not Verdict.NO_SPEECH:
+            believed = replace(believed, decoded=prefer_order(clip, believed.decoded))
         text = "" if verdict is Verdict.NO_SPEECH else believed.decoded.text
         if believed.gaps and not job.quick and text:
             decode = partial(self._decode_part, beam=clip.beam)

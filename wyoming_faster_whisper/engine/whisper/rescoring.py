@@ -100,8 +100,8 @@ def rescore(
         weights: those of the model and the language.
 
     Returns:
-        The hypotheses, the best first. The number of tokens and the mean log-probability stay
-        those of the first pass.
+        The hypotheses, the best first, each with the mean of its log-probabilities. The number of
+        tokens and the mean log-probability per token stay those of the first pass.
     """
     if not scores:
         return first
@@ -110,4 +110,5 @@ def rescore(
         return sum(scores[text]) - len(scores[text]) * weights.oov_penalty * oov_count(text)
 
     text, *others = sorted(scores, key=value, reverse=True)
-    return replace(first, text=text, alternatives=tuple(others), scores=())
+    means = tuple(sum(scores[each]) / len(scores[each]) for each in (text, *others))
+    return replace(first, text=text, alternatives=tuple(others), scores=means)

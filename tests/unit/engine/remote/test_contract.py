@@ -49,6 +49,7 @@ JOB = Job(
         token_logprobs=True,
         temperature=0.5,
         max_prompt_tokens=100,
+        grammar=True,
     ),
     certain_speech=False,
     speech=((0, 100), (200, 8000)),

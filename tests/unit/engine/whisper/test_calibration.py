@@ -44,6 +44,7 @@ BASE_IN_ENGLISH = {
         "least_spoken": 1.0,
     },
     "rescoring": {"oov_penalty": 2.0},
+    "grammar": {"order": 1.0, "home": 2.0},
     "names": {
         "candidate": {
             "prior": -5.0,

@@ -169,7 +169,7 @@ def test_a_rescored_pass_keeps_the_figures_of_the_first() -> None:
     clip = clip_of(model, spoken(2.0, (0.4, 1.6)))
     found = second_pass(model, encoder_of(model), clip, Pass(CLEAR))
     expected: Decoded = replace(
-        CLEAR, text="Turn off the light.", alternatives=(CLEAR.text,), scores=()
+        CLEAR, text="Turn off the light.", alternatives=(CLEAR.text,), scores=(-1.0, -20.0)
     )
     assert found == Pass(expected)
 

@@ -75,6 +75,7 @@ def job(audio: Samples, options: bytes) -> Job | None:
             beam_size=given.whole("beam_size", 0, most=100),
             prompt=given.text("prompt", None, longest=_LONGEST_PROMPT),
             hotwords=given.texts("hotwords", longest=_LONGEST_NAME),
+            grammar=given.flag("grammar"),
             word_times=given.flag("word_times"),
             token_logprobs=given.flag("token_logprobs"),
             temperature=given.number("temperature", 0.0, least=0.0, most=1.0),

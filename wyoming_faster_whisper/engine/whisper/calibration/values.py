@@ -16,7 +16,7 @@ from dataclasses import dataclass, fields, is_dataclass
 from importlib import resources
 from typing import Any, TypeVar, get_type_hints
 
-from ....biasing.weights import NameWeights
+from ....biasing.weights import NameWeights, OrderGains
 from ....models import size_of, standard_name
 from ....speech.turn_classifier import TurnClassifier
 from .. import coverage, hallucination, rescoring
@@ -39,6 +39,7 @@ class Calibration:
     coverage: coverage.Limits
     rescoring: rescoring.Weights
     names: NameWeights
+    grammar: OrderGains
     end_of_turn: TurnClassifier
 
 

@@ -1,0 +1,117 @@
+"""Home Assistant's grammar: which texts are orders, and which of several is chosen."""
+
+import pytest
+
+from wyoming_faster_whisper.biasing.grammar import (
+    Fit,
+    Grammar,
+    choose_order,
+    grammar,
+    grammar_languages,
+)
+
+NAMES = ("Kitchen", "Living Room", "Reading Lamp", "Red Lamp", "Netatmo")
+GAINS = {Fit.NONE: 0.0, Fit.ORDER: 1.0, Fit.HOME: 2.0}
+
+
+@pytest.fixture(scope="module")
+def anywhere() -> Grammar:
+    return Grammar("en", ())
+
+
+@pytest.fixture(scope="module")
+def home() -> Grammar:
+    return Grammar("en", NAMES)
+
+
+def choose(known: Grammar, *hypotheses: tuple[str, float]) -> str:
+    texts, scores = zip(*hypotheses, strict=True)
+    chosen: str = texts[choose_order(texts, scores, known, GAINS)]
+    return chosen
+
+
+@pytest.mark.parametrize(
+    ("text", "unknown", "known"),
+    [
+        ("Turn on the kitchen light.", Fit.ORDER, Fit.HOME),
+        ("Turn on the chicken light.", Fit.ORDER, Fit.ORDER),
+        ("Turn off Netatmo!", Fit.NONE, Fit.HOME),
+        ("turn of the kitchen light", Fit.NONE, Fit.NONE),
+        ("Set a timer for 5 minutes.", Fit.HOME, Fit.HOME),
+        ("Set a time for 5 minutes.", Fit.NONE, Fit.NONE),
+        ("What time is it?", Fit.HOME, Fit.HOME),
+        ("Tell me a story about dragons.", Fit.NONE, Fit.NONE),
+        ("The works will start on Monday.", Fit.NONE, Fit.NONE),
+        ("", Fit.NONE, Fit.NONE),
+        ("turn on the kitchen light " * 5, Fit.NONE, Fit.NONE),
+    ],
+)
+def test_a_text_fits_home_assistants_templates(
+    anywhere: Grammar, home: Grammar, text: str, unknown: Fit, known: Fit
+) -> None:
+    assert (anywhere.fit(text), home.fit(text)) == (unknown, known)
+
+
+@pytest.mark.parametrize(
+    ("language", "text"),
+    [
+        ("de", "Schalte das Licht in der Küche ein."),
+        ("fr", "Allume la lumière de la cuisine."),
+        ("nl", "Zet het licht in de keuken aan"),
+        ("ko", "주방 불 켜줘"),
+        ("no", "Slå på lyset på kjøkkenet"),
+        ("zh", "打开厨房的灯"),
+    ],
+)
+def test_other_languages_have_a_grammar(language: str, text: str) -> None:
+    assert Grammar(language, ()).fit(text) > Fit.NONE
+
+
+def test_a_language_without_a_grammar_has_none() -> None:
+    assert "haw" not in grammar_languages()
+    assert grammar("haw", ()) is None
+
+
+def test_an_order_wins_over_a_slightly_more_probable_text(anywhere: Grammar) -> None:
+    heard = ("Turn of the kitchen light.", -2.0)
+    assert choose(anywhere, heard, ("Turn off the kitchen light.", -2.6)).startswith("Turn off")
+    assert choose(anywhere, heard, ("Turn off the kitchen light.", -3.1)) == heard[0]
+
+
+def test_an_order_with_a_known_name_wins_over_one_with_another(home: Grammar) -> None:
+    orders = (("Turn on the chicken light.", -2.0), ("Turn on the kitchen light.", -2.6))
+    assert choose(home, *orders) == "Turn on the kitchen light."
+
+
+def test_of_two_orders_the_more_probable_stays(anywhere: Grammar) -> None:
+    orders = (("Turn on the chicken light.", -2.0), ("Turn on the kitchen light.", -2.1))
+    assert choose(anywhere, *orders) == "Turn on the chicken light."
+
+
+def test_a_sentence_outside_the_grammar_stays(home: Grammar) -> None:
+    heard = ("Tell me a story about dragons.", -2.0)
+    assert choose(home, heard, ("Tell me a story about drakes.", -2.1)) == heard[0]
+
+
+@pytest.mark.parametrize(
+    ("heard", "order"),
+    [
+        ("Turn on the kitchen lied.", "Turn off the kitchen light."),
+        ("Set the timer of five minutes.", "Set a timer for nine minutes."),
+        ("Set timer of 15 minutes.", "Set a timer for 50 minutes."),
+        ("Open a kitchen blind.", "Close the kitchen blinds."),
+        ("Make kitchen light is red.", "Make the kitchen light green."),
+    ],
+)
+def test_opposites_and_numbers_are_never_swapped(home: Grammar, heard: str, order: str) -> None:
+    assert home.fit(order) > home.fit(heard)
+    assert choose(home, (heard, -2.0), (order, -2.0)) == heard
+
+
+def test_words_in_names_of_the_home_may_change(home: Grammar) -> None:
+    assert home.keeps("Turn on the red lamp.", "Turn on the reading lamp.")
+    assert not Grammar("en", ()).keeps("Turn on the red lamp.", "Turn on the reading lamp.")
+
+
+def test_a_grammar_is_kept_for_the_next_utterance() -> None:
+    assert grammar("en", NAMES) is grammar("en", NAMES)
