@@ -11,6 +11,7 @@ import numpy as np
 
 from ..audio.pcm import SAMPLE_RATE, Samples, room_noise
 from ..speech.turn_classifier import EndOfTextScores, TurnClassifier
+from ..tenant import HOUSE, Tenant
 
 LONGEST_COMMAND = 10.0
 """Seconds of audio; a recording with more is a dictation or a file."""
@@ -53,7 +54,8 @@ class Job:
     speech: tuple[tuple[int, int], ...] = ()  # where the VAD heard speech: start, end in samples
     kind: DecodeKind = DecodeKind.FINAL
     quick: bool = False  # first pass only; a doubtful text is returned as provisional
-    owner: Hashable = None  # owners share the model equally
+    tenant: Tenant = HOUSE  # tenants share the model by their weights
+    owner: Hashable = None  # the owners of a tenant's jobs share its part equally
     earlier_seconds: float = 0.0  # seconds of speech before this job in the same recording
     prefix: str = ""  # text that was already sent to the client; the decode continues it
     score_end: bool = False  # also return the end-of-text scores
@@ -75,8 +77,11 @@ class Job:
 
     @property
     def background(self) -> bool:
-        """True for a part of a long recording or of any file: commands do not wait for it."""
-        return self.long or self.kind is DecodeKind.FILE
+        """True for a part of a long recording or of any file, and for a tenant that waits.
+
+        Commands do not wait for it.
+        """
+        return self.long or self.kind is DecodeKind.FILE or self.tenant.batch
 
     @property
     def speech_seconds(self) -> float:

@@ -15,6 +15,7 @@ from dataclasses import dataclass, replace
 from functools import partial
 
 from ..errors import Busy, ServerError, counted
+from ..tenant import has_room
 from .lifecycle import Lifecycle, ModelState
 from .protocol import LONGEST_COMMAND, DecodeKind, Engine, Job, Transcript
 from .scheduler import Decoders, Shares, Waiting, next_batch
@@ -62,7 +63,7 @@ class Worker:
         load: builds the engine. It runs in a thread and may take minutes.
         timing: when the model counts as hung, is unloaded, and is measured again.
         max_waiting: number of commands, and of background jobs, that may wait; further ones are
-            refused with Busy.
+            refused with Busy. Tenants share it, see has_room().
         on_begun: called when a job leaves the queue for the model, with its kind and the seconds
             that it waited.
         on_decoded: called after the decode of each batch, with its kind and the seconds that it
@@ -153,10 +154,7 @@ class Worker:
         """
         if self._model.error is not None:
             raise self._model.error
-        # Counted separately, so that files and dictations never keep a command out.
-        waiting = sum(other.background == job.background for other in self._waiting)
-        if waiting >= self._max_waiting:
-            raise Busy(f"the queue is full ({counted(waiting, 'job')}); try again later")
+        self._check_room(job)
         answer: asyncio.Future[Transcript] = self._loop.create_future()
         self._answers[job] = answer
         self._waiting[job] = Waiting(job, self._loop.time())
@@ -171,6 +169,13 @@ class Worker:
                 self._withdrawn += 1
             elif answer.cancelled():
                 self._model.withdraw(job)
+
+    def _check_room(self, job: Job) -> None:
+        # Counted separately, so that files and dictations never keep a command out.
+        waiting = [other for other in self._waiting if other.background == job.background]
+        own = sum(other.tenant.name == job.tenant.name for other in waiting)
+        if not has_room(own, len(waiting), self._max_waiting, job.tenant):
+            raise Busy(f"the queue is full ({counted(own, 'job')}); try again later")
 
     @property
     def parallel(self) -> int:

@@ -8,15 +8,18 @@ would wait for a whole segment, which takes longer than the command itself. Whil
 single long job may use that decoder too, if it is done before somebody who begins to speak is. A
 file as short as a command may use it at any time, alone. An engine with a single decoder gets
 background jobs one at a time, so that a command waits for at most one. While a command is decoded
-no part of a file begins, because the two would share the memory bandwidth and the cores.
+no part of a file begins, nor a job of a tenant that waits, because the two would share the memory bandwidth and the cores.
 
-Owners share the model equally, by seconds of audio, however many recordings each of them sends
-(start-time fair queueing: Goyal, Vin and Cheng, 1996).
+Tenants share the model in proportion to their weights, by seconds of audio, however many clients
+each of them has. The owners of a tenant's jobs share its part equally, however many recordings
+each of them sends (start-time fair queueing: Goyal, Vin and Cheng, 1996). Between two tenants
+that both have jobs waiting, the seconds per weight differ by one job of each at most. All jobs of
+a tenant of the priority "batch" are background jobs.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Hashable, Sequence
+from collections.abc import Callable, Collection, Hashable, Sequence
 from dataclasses import dataclass
 
 from .protocol import DecodeKind, Job
@@ -59,34 +62,95 @@ class Decoders:
         return max(1, self.most_long) if job.background else self.max_batch
 
 
-class Shares:
-    """Seconds of audio that were decoded for each owner.
+class _Virtual:
+    """Virtual time that each flow has used: its seconds, divided by its weight.
 
-    An owner gets no credit for time in which it sent nothing: it starts at the share of the owner
-    whose job was begun last.
+    A flow gets no credit for time in which it sent nothing: it starts at the virtual time of the
+    flow whose job was begun last.
     """
 
     def __init__(self) -> None:
-        self._level = 0.0  # share of the owner whose job was begun last, without that job
-        self._used: dict[Hashable, float] = {}  # shares of owners above the level
+        self._level = 0.0  # of the flow whose job was begun last, without that job
+        self._used: dict[Hashable, float] = {}  # of flows above the level
 
     def __len__(self) -> int:
         return len(self._used)
 
-    def of(self, owner: Hashable) -> float:
-        """Return the share that an owner has used; the owner with the least goes first."""
-        return max(self._level, self._used.get(owner, 0.0))
+    @property
+    def flows(self) -> Collection[Hashable]:
+        """The flows that have used more than the one whose job was begun last."""
+        return self._used.keys()
+
+    def of(self, flow: Hashable) -> float:
+        return max(self._level, self._used.get(flow, 0.0))
+
+    def charge(self, flow: Hashable, cost: float) -> None:
+        self._level = used = self.of(flow)
+        self._used[flow] = used + cost
+        self._used = {one: used for one, used in self._used.items() if used > self._level}
+
+    def copy(self) -> _Virtual:
+        other = _Virtual()
+        other._level, other._used = self._level, dict(self._used)
+        return other
+
+
+class _ClassShares:
+    """Shares of the tenants, and of their clients, in one class of jobs."""
+
+    def __init__(self) -> None:
+        self.tenants = _Virtual()
+        self.owners: dict[str, _Virtual] = {}  # of the tenants in self.tenants
+
+    def of(self, job: Job) -> tuple[float, float]:
+        owners = self.owners.get(job.tenant.name)
+        return self.tenants.of(job.tenant.name), 0.0 if owners is None else owners.of(job.owner)
+
+    def charge(self, job: Job) -> None:
+        name = job.tenant.name
+        self.tenants.charge(name, job.seconds / job.tenant.weight)
+        self.owners.setdefault(name, _Virtual()).charge(job.owner, job.seconds)
+        if len(self.owners) > len(self.tenants):
+            kept = self.tenants.flows
+            self.owners = {name: own for name, own in self.owners.items() if name in kept}
+
+    def copy(self) -> _ClassShares:
+        other = _ClassShares()
+        other.tenants = self.tenants.copy()
+        other.owners = {name: own.copy() for name, own in self.owners.items()}
+        return other
+
+
+class Shares:
+    """Seconds of audio that were decoded for each tenant, and for each owner of its jobs.
+
+    Jobs of different classes do not compete, because one class goes before the other. If they
+    were counted together, each command would forgive the files what they have used.
+    """
+
+    def __init__(self) -> None:
+        self._classes: dict[Hashable, _ClassShares] = {}
+
+    def __len__(self) -> int:
+        classes = self._classes.values()
+        return sum(len(each.tenants) + sum(map(len, each.owners.values())) for each in classes)
+
+    def of(self, job: Job) -> tuple[float, float]:
+        """Return what the tenant of a job has used, and what its owner has used of that.
+
+        The job with the least goes first among those of its class.
+        """
+        shares = self._classes.get(_class(job))
+        return (0.0, 0.0) if shares is None else shares.of(job)
 
     def begin(self, jobs: Sequence[Job]) -> None:
-        """Charge the owners of jobs whose decode begins."""
+        """Charge the tenants and owners of jobs whose decode begins."""
         for job in jobs:
-            self._level = max(self._level, self.of(job.owner))
-            self._used[job.owner] = self.of(job.owner) + job.seconds
-        self._used = {owner: used for owner, used in self._used.items() if used > self._level}
+            self._classes.setdefault(_class(job), _ClassShares()).charge(job)
 
     def copy(self) -> Shares:
         other = Shares()
-        other._level, other._used = self._level, dict(self._used)
+        other._classes = {name: shares.copy() for name, shares in self._classes.items()}
         return other
 
 
@@ -100,7 +164,8 @@ def next_batch(
     """Choose the next batch; the caller removes it from waiting and charges the shares.
 
     Commands go before background jobs, and finals before guesses (speculative decodes). Among
-    equals, the owner with the smallest share goes first, and of its jobs the oldest. Finals and
+    equals, the tenant with the smallest share goes first, of its clients the one with the
+    smallest share, and of its jobs the oldest. Finals and
     guesses, commands and background jobs, long and short jobs never share a batch.
 
     Args:
@@ -116,7 +181,7 @@ def next_batch(
     oldest = min((one.since for one in left if one.job.background), default=now)
     overdue = now - max(oldest, decoders.last_background) >= _PATIENCE
     if decoders.commands and not overdue:
-        left = [one for one in left if one.job.kind is not DecodeKind.FILE]
+        left = [one for one in left if not _can_wait(one.job)]
     if not left:
         return []
     shares = shares.copy()
@@ -128,7 +193,7 @@ def next_batch(
             key=lambda one: (
                 one.job.background != overdue,
                 _may_be_dropped(one.job),
-                shares.of(one.job.owner),
+                shares.of(one.job),
                 one.since,
             ),
         )
@@ -142,9 +207,18 @@ def next_batch(
     return batch
 
 
+def _can_wait(job: Job) -> bool:
+    return job.kind is DecodeKind.FILE or job.tenant.batch
+
+
 def _may_be_dropped(job: Job) -> bool:
     # A guess of a long job is rarely dropped: nearly all its segments are closed.
     return job.kind is DecodeKind.PARTIAL or (job.kind is DecodeKind.GUESS and not job.long)
+
+
+def _class(job: Job) -> Hashable:
+    """Return the class of a job: those of one class compete, by their shares."""
+    return job.background, _may_be_dropped(job)
 
 
 def _kind(job: Job, batch_key: Callable[[Job], Hashable]) -> Hashable:

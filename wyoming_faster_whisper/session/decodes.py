@@ -396,6 +396,7 @@ class Decodes:
             prefix=prefix,
             score_end=self._score_end(),
             leading_silence=segment.leading_silence,
+            tenant=self._principal.tenant,
             owner=self._principal.key,
             earlier_seconds=segment.earlier_seconds,
         )

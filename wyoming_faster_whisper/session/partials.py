@@ -137,6 +137,7 @@ class Partials:
                     options,
                     kind=DecodeKind.PARTIAL,
                     quick=True,
+                    tenant=self._principal.tenant,
                     owner=self._principal.key,
                     earlier_seconds=segment.earlier_seconds,
                     prefix=self._committed,

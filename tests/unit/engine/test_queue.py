@@ -21,6 +21,7 @@ from wyoming_faster_whisper.engine.protocol import (
 from wyoming_faster_whisper.engine.queue import Worker
 from wyoming_faster_whisper.engine.timing import Timing
 from wyoming_faster_whisper.errors import Busy, EngineError, Hung, ModelError, NoMemory
+from wyoming_faster_whisper.tenant import Tenant
 from wyoming_faster_whisper.testing import FakeEngine, silence
 
 pytestmark = pytest.mark.timeout(20)
@@ -503,3 +504,21 @@ async def until_decoded(engine: FakeEngine, count: int) -> None:
     async with asyncio.timeout(10):
         while len(engine.decoded) < count:  # noqa: ASYNC110
             await asyncio.sleep(0)
+
+
+async def test_a_tenant_that_fills_the_queue_leaves_room_for_others() -> None:
+    greedy, other = (
+        Tenant(name=name, named=True, shares=True, label=name) for name in ("greedy", "other")
+    )
+    async with working(FakeEngine(held=True), max_waiting=8) as worker:
+        first = await submitted(worker, job())
+        tasks = await submitted(worker, *(replace(job(), tenant=greedy) for _ in range(6)))
+        assert worker.statistics().waiting == 4
+        refused = [task for task in tasks if task.done()]
+        assert [str(task.exception()) for task in refused] == [
+            "the queue is full (4 jobs); try again later"
+        ] * 2
+        later = await submitted(worker, replace(job(), tenant=other))
+        assert worker.statistics().waiting == 5
+        for task in (*first, *tasks, *later):
+            task.cancel()

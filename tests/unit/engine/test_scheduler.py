@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Hashable
-from dataclasses import replace
+from dataclasses import dataclass, replace
+from itertools import combinations
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from wyoming_faster_whisper.engine.protocol import DecodeKind, DecodeOptions, Job
 from wyoming_faster_whisper.engine.scheduler import Decoders, Shares, Waiting, next_batch
+from wyoming_faster_whisper.tenant import Priority, Tenant
 from wyoming_faster_whisper.testing import silence
 
 
@@ -270,3 +274,135 @@ def test_a_steady_stream_of_commands_does_not_starve_files() -> None:
 def test_a_dictation_goes_on_while_a_command_is_decoded() -> None:
     part = segment()
     assert chosen(part, decoders=Decoders(parallel=2, commands=True)) == [part]
+
+
+def tenant(name: str, weight: float = 1.0, priority: Priority = Priority.HOUSE) -> Tenant:
+    return Tenant(name=name, named=True, shares=True, weight=weight, priority=priority)
+
+
+def test_a_tenant_of_the_priority_batch_waits_while_commands_do() -> None:
+    batch = replace(job(), tenant=tenant("batch", priority=Priority.BATCH))
+    command = job()
+    assert batch.background
+    assert chosen((0.0, batch), (9.0, command)) == [command]
+    # So does its guess, whatever came first.
+    assert chosen((0.0, replace(batch, kind=DecodeKind.GUESS)), (9.0, command)) == [command]
+    assert chosen((0.0, batch), (9.9, command), now=10.0) == [batch]
+
+
+def test_the_clients_of_a_tenant_share_its_part() -> None:
+    many = [replace(job(owner=at), tenant=tenant("a")) for at in range(3)]
+    other = replace(job(owner="b"), tenant=tenant("b"))
+    assert chosen(*many, (1.0, other), batch=8) == [many[0], other, many[1], many[2]]
+    own = [replace(job(owner=who), tenant=tenant("a")) for who in "aab"]
+    assert chosen(*own, batch=8) == [own[0], own[2], own[1]]
+
+
+def test_a_tenant_of_twice_the_weight_gets_twice_the_seconds() -> None:
+    shares, seconds = Shares(), {"one": 0.0, "two": 0.0}
+    waiting = [replace(job(), tenant=tenant("one", 1)), replace(job(), tenant=tenant("two", 2))]
+    for _ in range(300):
+        [begun] = chosen(*waiting, shares=shares)
+        shares.begin([begun])
+        seconds[begun.tenant.name] += begun.seconds
+    assert seconds == {"one": 100.0, "two": 200.0}
+
+
+def test_commands_do_not_forgive_files_what_they_have_used() -> None:
+    """A command that begins between two files changes nothing for those that wait."""
+    shares = Shares()
+    many = [replace(file(9.0), tenant=tenant("a")) for _ in range(4)]
+    other = replace(file(9.0), tenant=tenant("b"))
+    waiting = [*((float(at), one) for at, one in enumerate(many)), (4.0, other)]
+    [first] = chosen(*waiting, shares=shares)
+    shares.begin([first])
+    for _ in range(3):
+        shares.begin([replace(job(seconds=9.0), tenant=tenant("house"))])
+    assert first is many[0]
+    assert chosen(*waiting[1:], shares=shares) == [other]
+
+
+@dataclass(frozen=True)
+class Flow:
+    """A tenant with its jobs: their lengths in seconds, all waiting from a moment on."""
+
+    weight: float
+    jobs: list[float]
+    comes: int  # number of jobs that are begun before it comes
+
+
+FLOWS = st.lists(
+    st.builds(
+        Flow,
+        st.floats(0.01, 100),
+        st.lists(st.floats(0.1, 9.0), min_size=1, max_size=12),
+        st.integers(0, 8),
+    ),
+    min_size=2,
+    max_size=5,
+)
+
+
+@given(FLOWS, st.sampled_from([DecodeKind.FINAL, DecodeKind.FILE]))
+@settings(max_examples=150, deadline=None)
+def test_tenants_share_the_model_by_their_weights_within_one_job(
+    flows: list[Flow], kind: DecodeKind
+) -> None:
+    """Tenants that both have jobs waiting differ by one job of each, in seconds per weight.
+
+    So while a tenant waits, each other one gets a limited time only: none is starved.
+    """
+    names = [f"t{at}" for at in range(len(flows))]
+    queues = {
+        name: [
+            replace(job(seconds=seconds, kind=kind), tenant=tenant(name, flow.weight))
+            for seconds in flow.jobs
+        ]
+        for name, flow in zip(names, flows, strict=True)
+    }
+    longest = {name: max(one.seconds for one in jobs) for name, jobs in queues.items()}
+    weight = {name: flow.weight for name, flow in zip(names, flows, strict=True)}
+    shares, begun = Shares(), 0
+    # Seconds per weight that a pair has got since both of them have jobs waiting.
+    since: dict[tuple[str, str], dict[str, float]] = {}
+    while any(queues.values()):
+        here = [
+            name
+            for name, flow in zip(names, flows, strict=True)
+            if queues[name] and begun >= flow.comes
+        ]
+        begun += 1
+        if not here:
+            continue
+        pairs = list(combinations(here, 2))
+        since = {pair: since.get(pair, dict.fromkeys(pair, 0.0)) for pair in pairs}
+        [first] = chosen(*(one for name in here for one in queues[name]), shares=shares)
+        shares.begin([first])
+        name = first.tenant.name
+        queues[name].remove(first)
+        for pair, got in since.items():
+            if name in pair:
+                got[name] += first.seconds / weight[name]
+            one, other = pair
+            limit = sum(longest[each] / weight[each] for each in pair)
+            assert abs(got[one] - got[other]) <= limit * (1 + 1e-9)
+
+
+def test_commands_without_end_starve_no_tenant_of_files() -> None:
+    """Every ten seconds one background job begins, of each tenant in turn."""
+    names = ["a", "b", "c"]
+    queued = {
+        name: [replace(file(5.0), tenant=tenant(name, priority=Priority.BATCH)) for _ in range(5)]
+        for name in names
+    }
+    shares, began, order = Shares(), float("-inf"), []
+    for now in range(10, 100):
+        files = [(0.0, one) for name in names for one in queued[name]]
+        decoders = Decoders(last_background=began)
+        [first] = chosen(*files, (now - 0.5, job()), shares=shares, decoders=decoders, now=now)
+        shares.begin([first])
+        if first.background:
+            began = now
+            queued[first.tenant.name].remove(first)
+            order.append(first.tenant.name)
+    assert [sorted(order[at : at + 3]) for at in (0, 3, 6)] == [names] * 3
