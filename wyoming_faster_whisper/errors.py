@@ -53,9 +53,17 @@ class AudioTooLong(AudioError):
 
 
 class Busy(ServerError):
-    """The queue is full: the client should come back later."""
+    """A limit is reached: the client should come back later.
+
+    Args:
+        retry_after: seconds after which it can succeed; None = not known.
+    """
 
     code = "busy"
+
+    def __init__(self, message: str = "", *, retry_after: float | None = None) -> None:
+        super().__init__(message)
+        self.retry_after = retry_after
 
 
 class NotAllowed(ServerError):

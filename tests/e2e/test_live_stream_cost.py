@@ -60,7 +60,7 @@ async def send_speech(
             context=SessionContext(
                 worker=house.worker, vad=vad, offer=house.offer, guess_after=pause
             ),
-            info=Event("info"),
+            info=lambda _: Event("info"),
             limits=ClientLimits(),
         )
         serving = asyncio.create_task(connection.run())

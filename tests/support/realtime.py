@@ -18,11 +18,11 @@ from websockets.typing import Subprotocol
 
 from wyoming_faster_whisper.audio.pcm import Samples
 from wyoming_faster_whisper.engine.recognizer import ServedModel
-from wyoming_faster_whisper.errors import printable
 from wyoming_faster_whisper.principal import Principal
 from wyoming_faster_whisper.session.session import SessionContext
 from wyoming_faster_whisper.testing import pcm16
 from wyoming_faster_whisper.transports.http.api_errors import ApiError
+from wyoming_faster_whisper.transports.http.catalogue import Catalogue
 from wyoming_faster_whisper.transports.http.linger import LingeringClose
 from wyoming_faster_whisper.transports.http.realtime.client import RealtimeLimits
 from wyoming_faster_whisper.transports.http.realtime.routes import Realtime
@@ -32,7 +32,6 @@ from wyoming_faster_whisper.transports.http.server import HttpServer
 from .serving import DEADLINE, Server
 
 KEY = "sk-kitchen"
-ALIASES = ("whisper-1", "gpt-4o-transcribe", "gpt-4o-mini-transcribe", "gpt-transcribe")
 
 
 async def anybody(connection: HTTPConnection, key: str | None) -> Principal:
@@ -67,13 +66,12 @@ class RealtimeServer:
     ) -> None:
         listener = server.listener
         self.context: SessionContext = listener._context
-        self._models = self.context.offer.models if models is None else models
         self.realtime = Realtime(
             self.context,
             listener._limits,
             listener._admission,
             authenticate=authenticate,
-            resolve=self._resolve,
+            catalogue=Catalogue(models or self.context.offer.models, started=0),
             own_limits=own_limits,
         )
         app = Starlette(
@@ -82,14 +80,6 @@ class RealtimeServer:
         )
         # As in the real application: a refused client must get the reason while it still sends.
         self._http = HttpServer(LingeringClose(app), option="--http-port")
-
-    def _resolve(self, name: str) -> ServedModel:
-        for model in self._models:
-            if name in ("", model.name, *ALIASES):
-                return model
-        raise ApiError(
-            404, f"there is no model {printable(name)!r}", param="model", code="model_not_found"
-        )
 
     async def start(self) -> None:
         self.url = f"{await self._http.start('127.0.0.1', 0)}/v1"

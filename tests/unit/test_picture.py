@@ -23,16 +23,16 @@ MAY_IMPORT = {
     "serving": "engine.remote engine",
     "app": "transports.wyoming transports.http transports.http.jobs transports.http.files "
     "transports session engine.remote engine.onnx.whisper engine.onnx engine.whisper engine "
-    "speech biasing config models options audio wire",
+    "speech biasing tenants config models options audio wire",
     "transports.wyoming": "transports session engine audio wire",
     "transports.http": "transports.http.realtime transports.http.jobs transports.http.files "
-    "http_api transports session engine models audio",
+    "http_api transports session tenants engine models audio wire",
     "transports.http.realtime": "http_api transports session engine speech models audio",
     "transports.http.jobs": "transports.http.files http_api",
     "transports.http.files": "http_api session engine models audio",
     "http_api": "transports session engine models",
     "transports": "session tenants wire",
-    "session": "engine.remote engine speech biasing models audio",
+    "session": "engine.remote engine speech tenants biasing models audio",
     "engine.remote": "engine client speech audio",
     "engine.onnx.whisper": "engine.onnx engine.whisper speech audio",
     "engine.onnx": "engine.whisper engine biasing models audio",
@@ -153,6 +153,7 @@ PURE = [
     "session.record",
     "session.request",
     "session.spoken_numbers",
+    "session.tenant_offer",
     "session.text",
     "speech.endpointing",
     "speech.gain_control",

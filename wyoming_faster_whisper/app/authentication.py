@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ..config.settings import Settings
+from ..tenants.tenants import Tenants
 from ..transports.auth.api_keys import ApiKeys
 from ..transports.auth.authenticator import Authenticator
 
@@ -14,11 +15,14 @@ if TYPE_CHECKING:
     from ..transports.auth.tokens import SigningKeys, TokenVerifier
 
 
-def make_authenticator(settings: Settings, now: Callable[[], float]) -> Authenticator | None:
+def make_authenticator(
+    settings: Settings, now: Callable[[], float], tenants: Tenants
+) -> Authenticator | None:
     """Make the authentication; None if the settings ask for none. Blocking: it reads files.
 
     Args:
         now: returns the seconds since the epoch.
+        tenants: whose claims are looked for in tokens.
 
     Raises:
         SettingError: a file cannot be used.
@@ -28,17 +32,26 @@ def make_authenticator(settings: Settings, now: Callable[[], float]) -> Authenti
         return None
     return Authenticator(
         ApiKeys(Path(settings.api_keys)) if settings.api_keys else None,
-        _make_tokens(settings, settings.jwt_issuer, now) if settings.jwt_issuer else None,
+        _make_tokens(settings, settings.jwt_issuer, now, tenants)
+        if settings.jwt_issuer
+        else None,
     )
 
 
-def _make_tokens(settings: Settings, issuer: str, now: Callable[[], float]) -> TokenVerifier:
+def _make_tokens(
+    settings: Settings, issuer: str, now: Callable[[], float], tenants: Tenants
+) -> TokenVerifier:
     from ..transports.auth.tokens import TokenRules, TokenVerifier
 
     rules = TokenRules(
         issuer=issuer, audience=settings.jwt_audience, scope_claim=settings.jwt_scope_claim
     )
-    return TokenVerifier(rules, _make_signing_keys(settings, issuer), now=now)
+    return TokenVerifier(
+        rules,
+        _make_signing_keys(settings, issuer),
+        now=now,
+        identities=lambda claims: tenants.directory.identities_in(claims),
+    )
 
 
 def _make_signing_keys(settings: Settings, issuer: str) -> SigningKeys:

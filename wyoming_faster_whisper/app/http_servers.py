@@ -17,7 +17,6 @@ from typing import TYPE_CHECKING
 
 from ..config.settings import Settings
 from ..engine.queue import Worker
-from ..engine.recognizer import ServedModel
 from ..errors import SettingError
 from ..session.session import SessionContext
 from ..transports.admission import Admission
@@ -38,7 +37,6 @@ if TYPE_CHECKING:
 def make_http(
     shared: SessionContext,
     settings: Settings,
-    model: ServedModel,
     *,
     folder: Path,
     limits: ClientLimits,
@@ -51,7 +49,6 @@ def make_http(
     Args:
         shared: what all sessions share.
         settings: the operator's settings.
-        model: the model that the page names.
         folder: data folder; uploads are kept in a folder inside it.
         limits: time and size limits for clients.
         admission: admission control, the same as for Wyoming clients.
@@ -70,7 +67,7 @@ def make_http(
     except ImportError as error:
         raise _missing("--http-port", error, "http") from None
     try:
-        authenticator = make_authenticator(settings, time.time)
+        authenticator = make_authenticator(settings, time.time, shared.tenants)
     except ImportError as error:
         raise _missing("--jwt-issuer", error, "auth") from None
     return ApiServer(
@@ -78,9 +75,7 @@ def make_http(
         build.files_context(shared, settings),
         limits,
         ServerDescription(
-            model.name,
-            model.languages,
-            model.capabilities,
+            tuple(shared.offer.models),
             ready=lambda: shared.worker.statistics().ready,
         ),
         api_settings,

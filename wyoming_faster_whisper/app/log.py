@@ -35,18 +35,19 @@ class UtteranceLog:
     """Logs one line per utterance.
 
     Args:
-        text: include the text of the utterance (--log-text).
+        text: include the text of the utterance (--log-text), unless its tenant forbids it.
     """
 
     def __init__(self, *, text: bool) -> None:
         self._text = text
 
     def __call__(self, utterance: record.UtteranceRecord) -> None:
-        fields = record.fields(utterance, text=self._text)
-        if self._text:
+        text = self._text and utterance.tenant.log_text
+        fields = record.fields(utterance, text=text)
+        if text:
             fields["text"] = visible(utterance.text[:_LONGEST_TEXT])
         _UTTERANCES.info(
             "%s",
-            printable(record.line(utterance, text=self._text), _LONGEST_TEXT),
+            printable(record.line(utterance, text=text), _LONGEST_TEXT),
             extra={"fields": fields},
         )

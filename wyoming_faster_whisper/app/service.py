@@ -18,6 +18,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from wyoming.event import Event
+
 from .. import hardware
 from ..config.settings import Settings
 from ..engine.protocol import DecodeKind, Engine
@@ -28,7 +30,10 @@ from ..models import data_folders
 from ..process import stop_signals
 from ..session.request import Offer
 from ..session.session import AudioMemory, SessionContext
+from ..session.tenant_offer import models_for
 from ..speech.vad import SpeechDetector, Vad
+from ..tenant import Tenant
+from ..tenants.tenants import Tenants
 from ..transports.address import Address
 from ..transports.lifecycle import ClientLimits
 from ..transports.tls import server_context
@@ -121,6 +126,10 @@ class Service:
         self._metrics: Metrics | None = None
         self._metrics_server: HttpServer | None = None
         self._model_memory = 0  # bytes
+        self._tenants = Tenants(
+            Path(settings.tenants) if settings.tenants else None,
+            {model.name: model.languages for model in self._recognizer.models},
+        )
         default_model = self._recognizer.models[0]
         self._language = build.default_language(settings, default_model)
         self._names = _name_cache(settings, default_model.name, self._language or "en")
@@ -167,11 +176,7 @@ class Service:
         shared = self._shared(self._worker)
         self._listener = Listener(
             shared,
-            build_info(
-                self._recognizer,
-                endpointing=build.turn_rules(settings).server_endpointing(None),
-                partials=settings.partials != "off",
-            ).event(),
+            self._info,
             limits=self._limits,
             admission=build.admission(settings),
             socket_mode=int(settings.socket_mode, 8),
@@ -190,6 +195,7 @@ class Service:
         if self._upstreams is not None:
             await self._upstreams.start()
         self._worker.start()
+        self._tenants.start()
         if self._names is not None:
             self._names.refresh()  # now, so that the first utterance need not wait for them
         if settings.zeroconf is not None:
@@ -248,6 +254,7 @@ class Service:
         # The metrics stay available while the clients drain.
         if self._metrics_server is not None:
             await self._metrics_server.stop()
+        self._tenants.close()
         if self._names is not None:
             await self._names.close()
         if self._worker is not None:
@@ -301,7 +308,6 @@ class Service:
             make_http,
             shared,
             settings,
-            self._recognizer.models[0],
             folder=self._folder,
             limits=self._limits,
             admission=build.admission(settings),
@@ -353,11 +359,22 @@ class Service:
             upstreams=self._upstreams,
             max_seconds=settings.max_audio_seconds,
             memory=AudioMemory(limit=settings.max_audio_memory * 1_000_000),
+            tenants=self._tenants,
             observe=self._observer(UtteranceLog(text=settings.log_text)),
             count_lost=self._metrics.lost if self._metrics else lambda _: None,
             count_error=self._metrics.failed if self._metrics else lambda _: None,
             count_steps=self._metrics.preprocessed if self._metrics else lambda _: None,
         )
+
+    def _info(self, tenant: Tenant) -> Event:
+        """Return the answer to describe for a tenant."""
+        settings, models = self._settings, models_for(self._recognizer.models, tenant)
+        return build_info(
+            self._recognizer,
+            models,
+            endpointing=build.turn_rules(settings).server_endpointing(None),
+            partials=settings.partials != "off",
+        ).event()
 
     def _observer(self, log: UtteranceLog) -> Callable[[UtteranceRecord], None]:
         metrics = self._metrics

@@ -363,6 +363,13 @@ class Settings:
         256, "most audio in memory, all clients together", least=1, most=65535, metavar="MB"
     )
 
+    tenants: str | None = option(
+        None,
+        "TOML file with tenants: groups of clients with models, languages, vocabulary, limits "
+        "and shares of their own; it is read again when it changes",
+        metavar="FILE",
+    )
+
     event_timeout: float = option(
         10.0,
         "timeout for a client's first event, for the rest of an event that has begun, and for "

@@ -13,9 +13,10 @@ import numpy as np
 from ..audio.pcm import SAMPLE_RATE, PcmFormat, PcmStream, Samples, decode_pcm
 from ..audio.preprocess import Preprocessing, Preprocessor, StepUse
 from ..audio.recording import Recording
-from ..errors import AudioError, Busy
+from ..errors import AudioError
 from ..speech.hysteresis import WINDOW, Probabilities
 from ..speech.vad import SpeechDetector, SpeechStream
+from .audio_memory import Budget
 
 _MOST_INLINE = 8  # VAD windows processed on the event loop, which takes 1 ms; more go to a thread
 _SLICE = 512  # VAD windows per call in a thread; between calls, other work can use the thread
@@ -29,27 +30,6 @@ _LIVE = PcmFormat()
 _MOST_UNHEARD = 60 * SAMPLE_RATE  # samples
 _FORMAT_CHANGES = 8  # maximum per utterance; each change costs a new resampler
 _STANDARD = Preprocessing()
-
-
-@dataclass(slots=True)
-class AudioMemory:
-    """Memory budget for the recordings of all sessions together. Lives on the event loop."""
-
-    limit: int = 1_000_000_000  # bytes: 250 clients with two minutes of audio each
-    used: int = 0  # bytes; a stored sample takes two
-
-    def reserve(self, samples: int) -> None:
-        """Reserve memory for more samples. The caller must release() it later.
-
-        Raises:
-            Busy: the limit would be exceeded.
-        """
-        if self.used + 2 * samples > self.limit:
-            raise Busy(f"{self.used} bytes of audio are waiting already; try again later")
-        self.used += 2 * samples
-
-    def release(self, samples: int) -> None:
-        self.used -= 2 * samples
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,7 +64,7 @@ class AudioInput:
         self,
         pcm: PcmFormat,
         *,
-        memory: AudioMemory,
+        memory: Budget,
         vad: Callable[[], Awaitable[SpeechDetector]],
         tasks: asyncio.TaskGroup,
         on_probabilities: Callable[[Probabilities], None],

@@ -7,6 +7,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from ..errors import counted
+from ..tenant import HOUSE, Tenant
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -14,6 +15,7 @@ class UtteranceRecord:
     """One answered utterance."""
 
     client: str
+    tenant: Tenant = HOUSE
     ended: str  # what ended the turn: a value of EndReason, such as "audio-stop"
     heard: float  # seconds of audio
     wait: float | None  # seconds from the end of speech to the answer; None = no speech
@@ -39,7 +41,8 @@ def fields(record: UtteranceRecord, *, text: bool) -> dict[str, object]:
     Args:
         text: whether to include the transcript.
     """
-    values = dataclasses.asdict(record)
+    values = {one.name: getattr(record, one.name) for one in dataclasses.fields(record)}
+    values["tenant"] = record.tenant.name
     if not text:
         del values["text"]
     return {

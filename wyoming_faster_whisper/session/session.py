@@ -31,17 +31,19 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections import deque
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass
 from enum import Enum
 from types import TracebackType
 from typing import Self
 
 from ..audio.pcm import PcmFormat
+from ..engine.protocol import DecodeKind
 from ..errors import ServerError
 from ..principal import Principal
 from ..speech.endpointing import EndReason
-from .audio_input import AudioMemory, StreamRest
+from .audio_input import StreamRest
+from .audio_memory import AudioMemory
 from .events import Answer, AnswerFailed, Event, TurnEnded
 from .request import Request
 from .turn import SessionContext, Turn
@@ -102,7 +104,9 @@ class Session:
         continuous: bool = False,
     ) -> None:
         self._context = context
-        self._principal = principal
+        self._principal = context.tenants.assign(principal)
+        self._memory = context.memory.of(self._principal.tenant)
+        self._ends: dict[Turn | None, Callable[[], None]] = {}  # of the tenant's requests
         self._partials = context.partials if partials is None else partials
         self._tasks = asyncio.TaskGroup()
         self._continuous = continuous
@@ -138,6 +142,12 @@ class Session:
             await self._tasks.__aexit__(kind, error, traceback)
         finally:
             self._outbox.close()
+            self._end_request(None)
+
+    @property
+    def principal(self) -> Principal:
+        """The client, with the tenant to which it belonged when its last turn began."""
+        return self._principal
 
     @property
     def listening(self) -> bool:
@@ -231,7 +241,7 @@ class Session:
             if self._turn is None:
                 return
             turn = self._turn
-            turn.audio(pcm, data[at : at + _SLICE])
+            self._take(turn, pcm, data[at : at + _SLICE])
             await turn.caught_up()
             if self._turn is not None and self._turn.seconds >= self._context.max_seconds:
                 await self._truncate(self._turn)
@@ -321,8 +331,10 @@ class Session:
             turn = self._turn
             assert turn is not None
             part = data[at : at + step]
+            if not turn.has_begun:
+                self._context.tenants.use.check_audio(self._principal.tenant)
             self._received += len(part) / pcm.frame_bytes / pcm.rate
-            turn.audio(pcm, part)
+            self._take(turn, pcm, part)
 
     def _is_full(self, turn: Turn) -> bool:
         """Return whether a turn of a continuous session has its maximum length.
@@ -332,24 +344,54 @@ class Session:
         beyond = turn.seconds - self._context.max_seconds
         return beyond >= 0 and (not turn.speaking or beyond >= _LATE_PAUSE)
 
+    def _take(self, turn: Turn, pcm: PcmFormat, data: bytes) -> None:
+        seconds = len(data) / pcm.frame_bytes / pcm.rate
+        self._context.tenants.use.heard(self._principal.tenant, seconds)
+        turn.audio(pcm, data)
+
     def _start(self, pcm: PcmFormat) -> None:
         self._discard_turn()
+        self._identify()
+        use, tenant = self._context.tenants.use, self._principal.tenant
+        use.check_audio(tenant)
+        # A stream counts as one request as long as it is open. Files are counted by the API.
+        if self._continuous:
+            if None not in self._ends:
+                self._ends[None] = use.begin(tenant)
+            self._expect_speech()
+            self._begin_turn(pcm)
+            return
+        end = None if self._context.kind is DecodeKind.FILE else use.begin(tenant)
         self._expect_speech()
-        self._begin_turn(pcm)
+        turn = self._begin_turn(pcm)
+        if end is not None:
+            self._ends[turn] = end
+
+    def _identify(self) -> None:
+        """Find the tenant again: the operator may have changed it since the last turn."""
+        self._principal = self._context.tenants.assign(self._principal)
+
+    def _end_request(self, turn: Turn | None) -> None:
+        if (end := self._ends.pop(turn, None)) is not None:
+            end()
+
+    def _close(self, turn: Turn) -> None:
+        turn.close()
+        self._end_request(turn)
 
     def _expect_speech(self) -> None:
         self._context.worker.reload()
-        if self._context.names is not None:
+        if self._context.names is not None and self._principal.tenant.home_names:
             self._context.names.refresh()
 
-    def _begin_turn(self, pcm: PcmFormat, rest: StreamRest | None = None) -> None:
+    def _begin_turn(self, pcm: PcmFormat, rest: StreamRest | None = None) -> Turn:
         """Begin a turn.
 
         Args:
             rest: what follows the turn before in the same stream.
         """
         self._state = SessionState.LISTENING
-        self._turn = Turn(
+        self._turn = turn = Turn(
             self._context,
             self._tasks,
             pcm,
@@ -359,13 +401,15 @@ class Session:
             notify=self._outbox.put,
             on_end=self._turn_ended,
             principal=self._principal,
+            memory=self._memory,
             number=self._turns,
             begin=self._heard,
             paced=self._continuous,
         )
         self._turns += 1
         if rest is not None:
-            self._turn.resume(rest)
+            turn.resume(rest)
+        return turn
 
     def _discard_turn(self) -> None:
         turn, self._turn = self._turn, None
@@ -373,7 +417,7 @@ class Session:
         if turn is not None:
             if self._continuous:
                 self._heard = turn.begin + turn.seconds
-            turn.close()
+            self._close(turn)
 
     def _turn_ended(self, turn: Turn, why: EndReason) -> None:
         if turn is not self._turn:
@@ -383,6 +427,7 @@ class Session:
         elif turn.has_begun or turn.speech_announced:
             rest = turn.cut()
             self._await_answer(turn, why)
+            self._identify()
             self._expect_speech()
             self._begin_turn(rest.pcm, rest)
         else:
@@ -440,7 +485,7 @@ class Session:
 
     def _answer_done(self, pending: _Pending) -> None:
         self._answers.remove(pending)
-        pending.turn.close()
+        self._close(pending.turn)
         if pending.task.cancelled():
             self._context.count_lost("left")
         elif pending.task.exception() is not None:

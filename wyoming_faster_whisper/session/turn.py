@@ -34,7 +34,9 @@ from ..speech.segmenter import PAUSE, Segment, SpeechRules
 from ..speech.turn_classifier import EndOfTextScores, TurnClassifier, classify_text
 from ..speech.utterance import Action, AnnounceSpeech, Close, Decode, Drop, EndTurn, Utterance
 from ..speech.vad import SpeechDetector
-from .audio_input import AudioInput, AudioMemory, StreamRest
+from ..tenants.tenants import Tenants
+from .audio_input import AudioInput, StreamRest
+from .audio_memory import AudioMemory, Budget
 from .decodes import Decodes
 from .event_loop_lag import EventLoopLag
 from .events import (
@@ -49,6 +51,7 @@ from .events import (
 from .partials import Partials
 from .record import Observer, UtteranceRecord
 from .request import Offer, Request
+from .tenant_offer import offer_for
 from .text import GrowingText, Style
 from .timing import timed_segments
 from .upstream_first import upstream_first
@@ -97,6 +100,7 @@ class SessionContext:
     upstreams: Upstreams | None = None  # servers that are asked first
     max_seconds: float = 600.0  # seconds of audio in one utterance
     memory: AudioMemory = field(default_factory=AudioMemory)
+    tenants: Tenants = field(default_factory=Tenants)
     event_loop_lag: EventLoopLag = field(default_factory=EventLoopLag)
     observe: Observer = lambda _: None  # called on the event loop with each answer's record
     count_lost: Callable[[str], None] = lambda _: (
@@ -151,7 +155,8 @@ class Turn:
         warned: kinds of warnings already logged for this client.
         notify: sends an event to the client, without waiting.
         on_end: called when the server ends the turn. The callee must answer it, or close it.
-        principal: the client.
+        principal: the client, with its tenant.
+        memory: budget for the recording.
         number: of the turn in its session, from 0.
         begin: seconds of the stream before this turn.
         paced: the turn is one of several in a stream, and where the server ends it depends on its
@@ -170,6 +175,7 @@ class Turn:
         notify: Callable[[Event], None],
         on_end: Callable[[Turn, EndReason], None],
         principal: Principal,
+        memory: Budget,
         number: int = 0,
         begin: float = 0.0,
         paced: bool = False,
@@ -177,6 +183,9 @@ class Turn:
         self.number = number
         self.begin = begin
         self._shared = shared
+        self._offer = offer_for(shared.offer, principal.tenant)
+        # Nobody waits for the text at once, so it is not decoded speculatively.
+        self._waits = shared.kind is DecodeKind.FILE or principal.tenant.batch
         self._is_file = shared.kind is DecodeKind.FILE
         self._paced = paced
         self._sends_partials = partials != "off"
@@ -200,12 +209,12 @@ class Turn:
         self._none_held.set()
         self._audio_input = AudioInput(
             pcm,
-            memory=shared.memory,
+            memory=memory,
             vad=shared.vad,
             tasks=tasks,
             on_probabilities=self._on_probabilities,
             keep_pace=lambda: decodes.few_pending(),
-            preprocess=lambda: shared.offer.preprocessor(self._request, principal.name, warned),
+            preprocess=lambda: self._offer.preprocessor(self._request, principal.name, warned),
             # Not in the later turns of a continuous session, whose audio has no new beginning.
             muted=0 if paced and begin else round(shared.ignore_first * SAMPLE_RATE),
         )
@@ -228,7 +237,9 @@ class Turn:
             on_decoded=self._on_decoded,
             on_committed=self._partials.commit,
             committed=self._partials.committed,
-            names_known=None if shared.names is None else shared.names.wait,
+            names_known=shared.names.wait
+            if shared.names is not None and principal.tenant.home_names
+            else None,
             score_end=self._text_may_end_turn,
             principal=principal,
             kind=shared.kind,
@@ -237,7 +248,7 @@ class Turn:
         self._classification: asyncio.Task[None] | None = None  # of the last text, in a thread
         self.request = request
         self._decodes = upstream_first(
-            shared.upstreams,
+            shared.upstreams if principal.tenant.relayable else None,
             decodes,
             self._audio_input.recording,
             request,
@@ -246,7 +257,7 @@ class Turn:
             on_committed=self._partials.commit,
         )
         self._event_loop_lag.start(self)
-        if not self._is_file:
+        if not self._waits:
             shared.worker.command_expected()
 
     @property
@@ -304,7 +315,7 @@ class Turn:
     @request.setter
     def request(self, request: Request) -> None:
         self._request = request
-        model = self._shared.offer.model(request, self._principal.name, self._warned)
+        model = self._offer.model(request, self._principal.name, self._warned)
         self._continues_text = model.capabilities.continues_prefix
         self._turns = request.endpointing or self._shared.turns
         if not model.capabilities.scores_end:
@@ -358,7 +369,7 @@ class Turn:
         """
         self._state = self._state.to(TurnState.CLOSED)
         self._event_loop_lag.stop(self)
-        if not self._is_file:
+        if not self._waits:
             self._shared.worker.command_over()
         self._partials.cancel()
         self._decodes.drop_all()
@@ -452,7 +463,7 @@ class Turn:
             self._notify(TranscriptStopped(self.number))
 
     def _options(self) -> DecodeOptions:
-        return self._shared.offer.accept(self.request, self._principal.name, self._warned)
+        return self._offer.accept(self.request, self._principal.name, self._warned)
 
     def _on_probabilities(self, probabilities: Probabilities) -> None:
         self._held += probabilities.tolist()
@@ -465,7 +476,7 @@ class Turn:
         if not utterance.has_ended:
             actions = utterance.feed(
                 self._held,
-                may_guess=not self._is_file and self._decodes.may_guess,
+                may_guess=not self._waits and self._decodes.may_guess,
                 may_end=self._server_endpointing or self._live_stream.is_live,
             )
         taken = utterance.samples - before
@@ -593,6 +604,7 @@ class Turn:
         waited = None if self._last_speech is None or not parts else now - self._last_speech
         return UtteranceRecord(
             client=self._principal.name,
+            tenant=self._principal.tenant,
             ended=why.value,
             heard=self.seconds,
             wait=waited,

@@ -36,10 +36,10 @@ class TenantDirectory:
         lengths = {(version, length) for version, length, _ in self._networks}
         self._lengths = sorted(lengths, reverse=True)  # the smallest networks first
         every = [default, *self._members.values(), *self._networks.values()]
-        self._names = frozenset(tenant.name for tenant in every)
+        self.names = frozenset(tenant.name for tenant in every)
 
     def __repr__(self) -> str:
-        return f"<TenantDirectory {len(self._names)} tenants>"
+        return f"<TenantDirectory {len(self.names)} tenants>"
 
     def find(self, identities: Iterable[Identity]) -> Tenant:
         """Return the tenant of a client.

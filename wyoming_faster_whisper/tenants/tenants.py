@@ -7,11 +7,12 @@ import logging
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from ..errors import SettingError
+from ..errors import SettingError, counted
 from ..principal import Principal
 from ..watched_file import changes, version_of
 from .directory import TenantDirectory
 from .parsing import parse_tenants
+from .use import TenantUse
 
 _LOGGER = logging.getLogger(__name__)
 
@@ -69,6 +70,7 @@ class Tenants:
         self._watching: asyncio.Task[None] | None = None
         self._version = version_of(path) if path else None  # before it is read
         self.directory = read_tenants(path, self._models) if path else TenantDirectory()
+        self.use = TenantUse()
 
     def assign(self, principal: Principal) -> Principal:
         """Return a client with the tenant that it belongs to now."""
@@ -92,4 +94,7 @@ class Tenants:
             except SettingError as error:
                 _LOGGER.error("%s; the tenants that were read before stay in force", error)
             else:
-                _LOGGER.info("--tenants %s: read again, %r", path, self.directory)
+                self.use.keep(self.directory.names)
+                _LOGGER.info(
+                    "--tenants %s: %s", path, counted(len(self.directory.names), "tenant")
+                )

@@ -9,6 +9,7 @@ from typing import Protocol, TypeVar
 
 from ..errors import Busy, NotAllowed, counted
 from ..principal import Principal
+from ..tenant import has_room
 
 Network = ipaddress.IPv4Network | ipaddress.IPv6Network
 
@@ -38,7 +39,8 @@ class Admission:
     """Limits that decide which clients may connect.
 
     Args:
-        max_connections: maximum number of clients at the same time.
+        max_connections: maximum number of clients at the same time; tenants share it, see
+            has_room().
         max_per_address: maximum number of them with the same principal key: an address, or with
             authentication a client; 0 = no limit. All microphones of a Home Assistant come from
             one address.
@@ -67,14 +69,21 @@ class Admission:
         Raises:
             Busy: a limit is reached and no client can be evicted.
         """
-        clients, key = list(connected), principal.key
+        clients, key, tenant = list(connected), principal.key, principal.tenant
         own = [client for client in clients if client.principal.key == key]
         if key and self.max_per_address and len(own) >= self.max_per_address:
             evictable, reason = (
                 own,
-                f"too many connections from {key} ({counted(len(own), 'client')})",
+                f"too many connections from {principal.account} ({counted(len(own), 'client')})",
             )
-        elif len(clients) >= self.max_connections:
+        elif not has_room(
+            len(same := [client for client in clients if client.principal.tenant == tenant]),
+            len(clients),
+            self.max_connections,
+            tenant,
+        ):
+            if tenant.shares and len(clients) < self.max_connections:
+                clients = same
             evictable, reason = (
                 clients,
                 f"too many connections ({counted(len(clients), 'client')})",

@@ -58,7 +58,7 @@ class ClientLifecycle:
     ) -> None:
         self._context = context
         self._limits = limits
-        self.principal = principal
+        self._principal = principal
         self._disconnect_error = disconnect_error
         self._session: Session | None = None
         self._any_event = False  # a complete event has been received
@@ -71,6 +71,11 @@ class ClientLifecycle:
 
     def __repr__(self) -> str:
         return f"<{type(self).__name__} {self.principal.name}, {self._session!r}>"
+
+    @property
+    def principal(self) -> Principal:
+        """The client, with its tenant, which may change from one utterance to the next."""
+        return self._principal if self._session is None else self._session.principal
 
     @property
     def silent(self) -> bool:

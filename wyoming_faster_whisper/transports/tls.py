@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import ssl
+from collections.abc import Mapping
+from typing import Any
 
 from ..errors import SettingError
 
@@ -66,6 +68,20 @@ def own_context(cert: str, key: str | None = None) -> ssl.SSLContext:
     context.verify_mode = ssl.CERT_NONE
     _show(context, cert, key)  # in case the server requires client certificates
     return context
+
+
+def certificate_names(certificate: Mapping[str, Any] | None) -> tuple[str, ...]:
+    """Return the names of a client: its common name, then its alternative names.
+
+    Args:
+        certificate: as getpeercert() of the ssl module returns it; None or {} = there is none.
+    """
+    found = certificate or {}
+    common = [
+        value for part in found.get("subject", ()) for name, value in part if name == "commonName"
+    ]
+    others = [str(value) for _, value in found.get("subjectAltName", ())]
+    return tuple(dict.fromkeys((*common, *others)))
 
 
 def _show(context: ssl.SSLContext, cert: str, key: str | None) -> None:

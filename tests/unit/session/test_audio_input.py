@@ -17,7 +17,8 @@ from wyoming_faster_whisper.audio.pcm import PcmFormat, Samples, decode_pcm
 from wyoming_faster_whisper.audio.preprocess import Preprocessing
 from wyoming_faster_whisper.audio.steps import PlannedStep, StepSpec
 from wyoming_faster_whisper.errors import AudioError, Busy
-from wyoming_faster_whisper.session.audio_input import AudioInput, AudioMemory
+from wyoming_faster_whisper.session.audio_input import AudioInput
+from wyoming_faster_whisper.session.audio_memory import AudioMemory
 from wyoming_faster_whisper.speech.hysteresis import WINDOW, Probabilities
 from wyoming_faster_whisper.speech.vad import SpeechDetector
 from wyoming_faster_whisper.testing import LoudnessVad, pcm16, silence, tone

@@ -23,6 +23,7 @@ from wyoming_faster_whisper.session.request import Request
 from wyoming_faster_whisper.session.session import AudioMemory, Session, SessionContext
 from wyoming_faster_whisper.speech.endpointing import TurnRules
 from wyoming_faster_whisper.speech.segmenter import SpeechRules
+from wyoming_faster_whisper.tenant import HOUSE, Tenant
 from wyoming_faster_whisper.testing import LoudnessVad, pcm16, silence, tone
 
 FIXED = TurnRules(min_silence=0.5, no_speech=3.0, longest=0.0)
@@ -138,9 +139,9 @@ def test_silence_is_dropped_without_an_answer() -> None:
     most = 0
 
     class Counting(AudioMemory):
-        def reserve(self, samples: int) -> None:
+        def reserve(self, samples: int, tenant: Tenant = HOUSE) -> None:
             nonlocal most
-            super().reserve(samples)
+            super().reserve(samples, tenant)
             most = max(most, self.used)
 
     memory = Counting()
@@ -263,9 +264,9 @@ def test_at_most_two_answers_are_pending() -> None:
     most = 0
 
     class Counting(AudioMemory):
-        def reserve(self, samples: int) -> None:
+        def reserve(self, samples: int, tenant: Tenant = HOUSE) -> None:
             nonlocal most
-            super().reserve(samples)
+            super().reserve(samples, tenant)
             most = max(most, self.used)
 
     said = streamed(

@@ -6,7 +6,8 @@ import asyncio
 import threading
 
 from wyoming_faster_whisper.audio.pcm import PcmFormat, Samples
-from wyoming_faster_whisper.session.audio_input import AudioInput, AudioMemory
+from wyoming_faster_whisper.session.audio_input import AudioInput
+from wyoming_faster_whisper.session.audio_memory import AudioMemory
 from wyoming_faster_whisper.speech.hysteresis import WINDOW, Probabilities
 from wyoming_faster_whisper.testing import LoudnessVad
 

@@ -15,10 +15,11 @@ from tests.support.virtual_time import CLIENT, PCM, House, Said, joined, run
 from wyoming_faster_whisper.audio.highpass import HighPass
 from wyoming_faster_whisper.audio.pcm import SAMPLE_RATE, Samples
 from wyoming_faster_whisper.engine.protocol import DecodeKind, Job, Transcript
-from wyoming_faster_whisper.session.audio_input import AudioMemory
+from wyoming_faster_whisper.session.audio_memory import AudioMemory
 from wyoming_faster_whisper.session.session import Session, SessionContext
 from wyoming_faster_whisper.speech.hysteresis import WINDOW
 from wyoming_faster_whisper.speech.segmenter import SpeechRules, segments
+from wyoming_faster_whisper.tenant import HOUSE, Tenant
 from wyoming_faster_whisper.testing import LoudnessVad, pcm16, silence, tone
 
 SECOND = 2 * SAMPLE_RATE  # bytes
@@ -33,8 +34,8 @@ class PeakMemory(AudioMemory):
         super().__init__()
         self.peak = 0
 
-    def reserve(self, samples: int) -> None:
-        super().reserve(samples)
+    def reserve(self, samples: int, tenant: Tenant = HOUSE) -> None:
+        super().reserve(samples, tenant)
         self.peak = max(self.peak, self.used)
 
 

@@ -7,7 +7,7 @@ import pytest
 from tests.support.virtual_time import CLIENT, House, run
 from wyoming_faster_whisper.audio.pcm import PcmFormat
 from wyoming_faster_whisper.errors import Busy
-from wyoming_faster_whisper.session.audio_input import AudioMemory
+from wyoming_faster_whisper.session.audio_memory import AudioMemory
 from wyoming_faster_whisper.session.session import Session, SessionContext
 from wyoming_faster_whisper.speech.vad import SpeechDetector
 from wyoming_faster_whisper.testing import LoudnessVad, pcm16, tone

@@ -11,7 +11,7 @@ import pytest
 from tests.support.virtual_time import CLIENT, House, run
 from wyoming_faster_whisper.audio.pcm import PcmFormat
 from wyoming_faster_whisper.errors import Busy, IllegalTransition
-from wyoming_faster_whisper.session.audio_input import AudioMemory
+from wyoming_faster_whisper.session.audio_memory import AudioMemory
 from wyoming_faster_whisper.session.events import Event, TranscriptStarted, TranscriptStopped
 from wyoming_faster_whisper.session.request import Request
 from wyoming_faster_whisper.session.turn import SessionContext, Turn, TurnState
@@ -57,6 +57,7 @@ async def listening(memory: AudioMemory, notify: Callable[[Event], None]) -> Asy
             notify=notify,
             on_end=lambda *_: None,
             principal=CLIENT,
+            memory=memory,
         )
         turn.audio(PCM, SOUND)
         yield turn

@@ -138,6 +138,8 @@ def from_server_error(error: ServerError, *, retry_after: float = 1.0) -> ApiErr
             sent only with the statuses 429 and 503.
     """
     kind = next(_KINDS[each] for each in type(error).__mro__ if each in _KINDS)
+    if isinstance(error, Busy) and error.retry_after is not None:
+        retry_after = error.retry_after
     return ApiError(
         kind.status,
         str(error),

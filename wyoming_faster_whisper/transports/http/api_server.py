@@ -37,6 +37,7 @@ from .realtime.routes import Realtime
 from .refusals import RefusalLog
 from .request_log import RequestLog
 from .server import HttpServer
+from .tenancy import Tenancy
 from .transcriptions import FilesInFlight, Rules, Transcriptions, seconds_until_free
 from .websocket import SpeechSockets
 
@@ -90,6 +91,7 @@ class ApiServer:
         tls: ssl.SSLContext | None = None,
     ) -> None:
         self._authenticator = authenticator
+        self._tenants = context.tenants
         self._refusals = RefusalLog(count_refusal)
         self._speech = SpeechSockets(context, limits, admission)
         catalogue = Catalogue(
@@ -99,7 +101,7 @@ class ApiServer:
         self._jobs = Jobs(settings.jobs, now=time.time, retry_after=retry_after)
         self._webhooks = webhooks
         self._realtime = Realtime(
-            context, limits, admission, authenticate=known_already, resolve=catalogue.resolve
+            context, limits, admission, authenticate=known_already, catalogue=catalogue
         )
         self._log = RequestLog()
         self._transcriptions = Transcriptions(
@@ -107,7 +109,7 @@ class ApiServer:
             Rules(
                 catalogue,
                 settings.upload,
-                FilesInFlight(settings.max_files),
+                FilesInFlight(settings.max_files, context.tenants.use),
                 retry_after,
                 self._log,
                 partial(render, language_codes=settings.language_codes),
@@ -130,7 +132,7 @@ class ApiServer:
         return build_app(
             [
                 openai.routes(self._transcriptions, catalogue),
-                asr.routes(self._transcriptions, about.languages[0]),
+                asr.routes(self._transcriptions, about.models[0].languages[0]),
                 job_routes(self._jobs),
                 APIRouter(routes=self._realtime.routes()),
             ],
@@ -139,7 +141,8 @@ class ApiServer:
             origins=settings.origins,
             log=self._log,
             ready=about.ready,
-            authenticate=self._authenticate if self._authenticator is not None else None,
+            authenticated=self._authenticator is not None,
+            identify=self._identify,
         )
 
     @property
@@ -179,6 +182,8 @@ class ApiServer:
             await self._authenticator.close()
         self._refusals.stop()
 
-    def _authenticate(self, app: ASGIApp) -> ASGIApp:
-        assert self._authenticator is not None
+    def _identify(self, app: ASGIApp) -> ASGIApp:
+        app = Tenancy(app, self._tenants)
+        if self._authenticator is None:
+            return app
         return Authentication(app, self._authenticator, self._refusals, self._realtime.maker)

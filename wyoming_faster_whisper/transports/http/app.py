@@ -57,7 +57,8 @@ def build_app(
     origins: Sequence[str],
     log: RequestLog,
     ready: Callable[[], bool],
-    authenticate: Callable[[ASGIApp], ASGIApp] | None = None,
+    authenticated: bool = False,
+    identify: Callable[[ASGIApp], ASGIApp],
 ) -> ASGIApp:
     """Make the application. Blocking: it reads files.
 
@@ -68,7 +69,9 @@ def build_app(
         origins: origins whose pages may use the API.
         log: of requests that fail.
         ready: returns whether the model is loaded.
-        authenticate: puts authentication before an application; None = every client is served.
+        authenticated: whether clients need a key or token.
+        identify: puts authentication, and the search for a client's tenant, before an
+            application.
     """
     app = FastAPI(
         title="wyoming-faster-whisper",
@@ -94,11 +97,9 @@ def build_app(
     app.add_exception_handler(RequestValidationError, errors.invalid)
     app.add_exception_handler(ApiError, errors.api_error)
     app.add_exception_handler(Exception, errors.internal)
-    inner: ASGIApp = app
-    if authenticate is not None:
+    if authenticated:
         _describe_authentication(app)
-        inner = authenticate(app)
-    checked: ASGIApp = _OriginMiddleware(inner, origin_check, log)
+    checked: ASGIApp = _OriginMiddleware(identify(app), origin_check, log)
     if origins:
         checked = CORSMiddleware(
             checked,

@@ -9,6 +9,8 @@ from typing import Any
 from ...engine.recognizer import ServedModel
 from ...errors import printable
 from ...models.languages import normalise
+from ...session.tenant_offer import models_for
+from ...tenant import Tenant
 from .api_errors import ApiError
 
 # Names that stand for the default model: those of OpenAI's speech-to-text models, and those of
@@ -36,9 +38,13 @@ class Catalogue:
         self, models: Sequence[ServedModel], *, started: int, any_name: bool = False
     ) -> None:
         self._models = {model.name: model for model in models}
-        self._default = models[0]
         self._started = started
         self._any_name = any_name
+
+    def of(self, tenant: Tenant) -> Catalogue:
+        """Return the part of the catalogue that a tenant may use."""
+        models = models_for(tuple(self._models.values()), tenant)
+        return Catalogue(models, started=self._started, any_name=self._any_name)
 
     def resolve(self, name: str, languages: Sequence[str] = ()) -> ServedModel:
         """Return the model that a name stands for.
@@ -70,7 +76,8 @@ class Catalogue:
     def list(self) -> dict[str, Any]:
         """Return the answer to GET /v1/models."""
         models = [self._describe(name, model) for name, model in self._models.items()]
-        return {"object": "list", "data": [*models, self._describe("whisper-1", self._default)]}
+        default = next(iter(self._models.values()))
+        return {"object": "list", "data": [*models, self._describe("whisper-1", default)]}
 
     def retrieve(self, name: str) -> dict[str, Any]:
         """Return the answer to GET /v1/models/{name}. Aliases are known as well.

@@ -8,9 +8,15 @@ from starlette.requests import HTTPConnection
 from starlette.types import Scope
 
 from ...principal import Principal
+from ...tenant import Identity, IdentityKind
 from ..admission import normalised_host
 from ..auth.refusal import Refused
 from .presented_key import presented_key
+
+CERTIFICATE_NAMES = "certificate_names"
+"""Key in scope["state"]: the names in the client's certificate; missing without one."""
+
+_CERTIFICATE = "certificate:"  # of a principal's key; those of API keys, tokens, addresses differ
 
 Authenticate = Callable[[HTTPConnection, str | None], Awaitable[Principal]]
 """Returns the client of a connection, given the key that it sent; raises ApiError 401 or 403."""
@@ -19,15 +25,32 @@ Authenticate = Callable[[HTTPConnection, str | None], Awaitable[Principal]]
 def principal_of(scope: Scope) -> Principal:
     """Return the client of an ASGI request.
 
-    It is identified by its key or token, or by its address if there is no authentication.
+    It is identified by its key or token, or without authentication by its certificate, if it
+    needs one, or else by its address.
     """
     if "principal" in scope:
         found: Principal = scope["principal"]
         return found
+    known = connection_identities(scope)
+    if known and known[0].kind is IdentityKind.CERTIFICATE:
+        name = known[0].value
+        return Principal(f"{_CERTIFICATE}{name}", name, identities=known)
     client = scope.get("client")
     if not client:
         return Principal("", "http")
-    return Principal(normalised_host(client[0]), f"{client[0]}:{client[1]}")
+    return Principal(normalised_host(client[0]), f"{client[0]}:{client[1]}", identities=known)
+
+
+def connection_identities(scope: Scope) -> tuple[Identity, ...]:
+    """Return what the connection of a request tells about the client, whoever it says it is.
+
+    These are the names in its certificate, and its address.
+    """
+    names = scope.get("state", {}).get(CERTIFICATE_NAMES, ())
+    known = [Identity(IdentityKind.CERTIFICATE, name) for name in names]
+    if client := scope.get("client"):
+        known.append(Identity(IdentityKind.ADDRESS, normalised_host(client[0])))
+    return tuple(known)
 
 
 async def known_already(connection: HTTPConnection, key: str | None) -> Principal:

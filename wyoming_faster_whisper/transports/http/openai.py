@@ -6,10 +6,12 @@ from functools import partial
 from typing import Any
 
 from fastapi import APIRouter
+from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
 from .answer_members import JSON
 from .catalogue import Catalogue
+from .credentials import principal_of
 from .files.form import Task
 from .jobs.routes import JOB
 from .openapi import TRANSCRIPT, UPLOAD_ERRORS, error_responses, multipart_body
@@ -91,14 +93,15 @@ def routes(transcriptions: Transcriptions, catalogue: Catalogue) -> APIRouter:
         return Served(partial(transcriptions.serve, route=Route(Task.TRANSLATE)))
 
     @router.get("/models", summary="List the models", responses=error_responses(403))
-    async def models() -> Response:
-        return JSONResponse(catalogue.list())
+    async def models(request: Request) -> Response:
+        return JSONResponse(catalogue.of(principal_of(request.scope).tenant).list())
 
     # SDKs encode the slash of a hub id as %2F, which ASGI decodes.
     @router.get(
         "/models/{name:path}", summary="Describe a model", responses=error_responses(403, 404)
     )
-    async def model(name: str) -> Response:
-        return JSONResponse(catalogue.retrieve(name))
+    async def model(name: str, request: Request) -> Response:
+        offered = catalogue.of(principal_of(request.scope).tenant)
+        return JSONResponse(offered.retrieve(name))
 
     return router

@@ -13,10 +13,12 @@ from starlette.responses import JSONResponse, PlainTextResponse, Response
 from starlette.routing import Route, WebSocketRoute
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from ...engine.recognizer import Capabilities
+from ...engine.recognizer import ServedModel
 from ...errors import printable
+from ...session.tenant_offer import models_for
 from .access import PAGE_FILES
 from .api_errors import ApiError
+from .credentials import principal_of
 from .origin_check import OriginCheck
 from .request_log import RequestLog
 from .websocket import SpeechSockets
@@ -41,9 +43,7 @@ _HEADERS = {
 class ServerDescription:
     """Description of the server that the page shows."""
 
-    model: str
-    languages: tuple[str, ...]  # language codes that a user can choose
-    capabilities: Capabilities
+    models: tuple[ServedModel, ...]  # the default first
     ready: Callable[[], bool]  # returns whether the model is loaded
 
 
@@ -65,13 +65,14 @@ def page_routes(
     ]
 
     async def tell(request: Request) -> Response:
+        model = models_for(about.models, principal_of(request.scope).tenant)[0]
         return JSONResponse(
             {
-                "model": about.model,
-                "languages": about.languages,
-                "capabilities": about.capabilities.names,
+                "model": model.name,
+                "languages": model.languages,
+                "capabilities": model.capabilities.names,
                 # Text appears during speech, not only after long pauses.
-                "streams": about.capabilities.continues_prefix,
+                "streams": model.capabilities.continues_prefix,
                 "ready": about.ready(),
             }
         )

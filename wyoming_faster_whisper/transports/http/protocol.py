@@ -17,7 +17,9 @@ from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIO
 from ...errors import NotAllowed, printable
 from ..admission import Admission, normalised_host
 from ..rejections import Rejections
+from ..tls import certificate_names
 from .api_errors import ApiError, error_body, error_headers
+from .credentials import CERTIFICATE_NAMES
 
 _TLS_HANDSHAKE = b"\x16"  # first byte of a TLS connection (RFC 8446, section 5.1)
 # Bytes read at a time. h11 takes a second for the usual 256 KiB if they are chunks of one byte.
@@ -44,6 +46,8 @@ def protocol_class(
     class CarefulProtocol(H11Protocol):
         def connection_made(self, transport: Any) -> None:
             super().connection_made(transport)
+            if names := certificate_names(transport.get_extra_info("peercert")):
+                self.app_state = {**self.app_state, CERTIFICATE_NAMES: names}
             self._due = self.loop.call_later(rules.head, transport.abort)
             self._reading: asyncio.TimerHandle | None = None  # while the client has to read
             self._end: asyncio.TimerHandle | None = None  # while the server stops

@@ -29,6 +29,7 @@ from ...errors import Busy, ServerError, counted, first_of, printable
 from ...principal import Principal
 from ...session.events import Answer
 from ...session.request import Request
+from ...tenants.use import TenantUse
 from .api_errors import ApiError, api_error
 from .catalogue import Catalogue
 from .credentials import principal_of
@@ -53,10 +54,12 @@ class FilesInFlight:
 
     Args:
         most: maximum for one client.
+        use: what tenants use; a file is one of their requests.
     """
 
-    def __init__(self, most: int) -> None:
+    def __init__(self, most: int, use: TenantUse | None = None) -> None:
         self._most = most
+        self._use = use or TenantUse()
         self._files: Counter[str] = Counter()
 
     @contextmanager
@@ -64,7 +67,7 @@ class FilesInFlight:
         """Count a file for as long as the context is open.
 
         Raises:
-            Busy: the client has too many files in flight.
+            Busy: the client has too many files in flight, or its tenant too many requests.
         """
         key = principal.key
         if self._files[key] >= self._most:
@@ -74,7 +77,8 @@ class FilesInFlight:
             )
         self._files[key] += 1
         try:
-            yield
+            with self._use.request(principal.tenant):
+                yield
         finally:
             self._files[key] -= 1
             if not self._files[key]:
@@ -270,7 +274,7 @@ class Transcriptions:
             raise ApiError(400, "the form has no file", param="file")
         if not upload.spool.size:
             raise ApiError(400, "the file is empty", param="file", code="audio_too_short")
-        request = request_of(form, self._rules.catalogue)
+        request = request_of(form, self._rules.catalogue.of(exchange.principal.tenant))
         raw = route.raw or raw_format(upload.file.content_type)
         name = printable(upload.file.filename) or "the file"
         return Source(upload.spool, name, raw, route.first), request

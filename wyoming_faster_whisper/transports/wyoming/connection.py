@@ -7,7 +7,8 @@ import contextlib
 import logging
 import select
 import ssl
-from collections.abc import Coroutine
+from collections.abc import Callable, Coroutine
+from dataclasses import replace
 from typing import Any
 
 from wyoming.asr import (
@@ -30,8 +31,10 @@ from ...principal import Principal
 from ...session import events
 from ...session.request import LONGEST_NAME, MOST_NAMES, Request
 from ...session.session import Session, SessionContext
+from ...tenant import Identity, IdentityKind, Tenant
 from ..lifecycle import ClientLifecycle, ClientLimits
 from ..time_slice import TimeSlice
+from ..tls import certificate_names
 from .framing import FrameReader, write_event
 from .info import PROGRAM
 
@@ -54,7 +57,7 @@ class Connection(ClientLifecycle):
         writer: stream to the client.
         principal: the client.
         context: what all sessions share.
-        info: the answer to describe.
+        info: returns the answer to describe for a tenant.
         limits: time and size limits.
         tls: context for the TLS handshake; None = no TLS. The handshake is done here and not in
             asyncio's server: a client that never completes the handshake still counts against
@@ -68,7 +71,7 @@ class Connection(ClientLifecycle):
         principal: Principal,
         *,
         context: SessionContext,
-        info: Event,
+        info: Callable[[Tenant], Event],
         limits: ClientLimits,
         tls: ssl.SSLContext | None = None,
     ) -> None:
@@ -91,6 +94,7 @@ class Connection(ClientLifecycle):
                 await self._writer.start_tls(
                     self._tls, ssl_handshake_timeout=self._limits.first_event
                 )
+                self._identify()
             await self._serve()
             self._writer.close()
             # A client that does not read for this long loses what has not been sent.
@@ -108,6 +112,15 @@ class Connection(ClientLifecycle):
         except asyncio.CancelledError:
             self._writer.transport.abort()
             raise
+
+    def _identify(self) -> None:
+        """Find the tenant of a client whose certificate is known now."""
+        names = certificate_names(self._writer.get_extra_info("peercert"))
+        known = tuple(Identity(IdentityKind.CERTIFICATE, name) for name in names)
+        client = self._principal
+        self._principal = self._context.tenants.assign(
+            replace(client, identities=(*known, *client.identities))
+        )
 
     async def _receive(self, session: Session) -> None:
         while data := await self._read_event(self._read, begun=self._frames.mid_frame):
@@ -177,7 +190,7 @@ class Connection(ClientLifecycle):
         elif Transcribe.is_type(event.type):
             session.request(_request(event))
         elif Describe.is_type(event.type):
-            await self._write(self._info)
+            await self._write(self._info(self.principal.tenant))
         elif Ping.is_type(event.type):
             text = event.data.get("text")
             if self._context.upstreams is not None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from wyoming.info import AsrModel, AsrProgram, Attribution, Info
@@ -23,7 +24,11 @@ class _Model(AsrModel):
 
 
 def build_info(
-    recognizer: offered.Recognizer, *, endpointing: bool = False, partials: bool = False
+    recognizer: offered.Recognizer,
+    models: Sequence[offered.ServedModel] | None = None,
+    *,
+    endpointing: bool = False,
+    partials: bool = False,
 ) -> Info:
     """Describe this program and its models.
 
@@ -33,6 +38,7 @@ def build_info(
 
     Args:
         recognizer: the speech-to-text library and its models.
+        models: those that the client may use; None = all.
         endpointing: whether the server ends every turn, so that clients need no VAD.
         partials: whether partial text is sent before the transcript.
     """
@@ -54,7 +60,7 @@ def build_info(
                         languages=sorted(model.languages),
                         capabilities=model.capabilities.names,
                     )
-                    for model in recognizer.models
+                    for model in models or recognizer.models
                 ],
                 supports_transcript_streaming=partials,
                 requires_external_vad=not endpointing,

@@ -10,6 +10,7 @@ import socket
 import ssl
 import stat
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 from wyoming.error import Error
@@ -18,6 +19,7 @@ from wyoming.event import Event
 from ...errors import Busy, NotAllowed, SettingError, reason
 from ...principal import Principal
 from ...session.session import SessionContext
+from ...tenant import Identity, IdentityKind, Tenant
 from ..address import Address
 from ..admission import Admission, normalised_host
 from ..lifecycle import ClientLimits, drain_all
@@ -41,7 +43,7 @@ class Listener:
 
     Args:
         context: what all sessions share.
-        info: the answer to describe.
+        info: returns the answer to describe for a tenant.
         limits: time and size limits for each client.
         admission: admission control.
         socket_mode: permissions of a Unix socket.
@@ -51,7 +53,7 @@ class Listener:
     def __init__(
         self,
         context: SessionContext,
-        info: Event,
+        info: Callable[[Tenant], Event],
         *,
         limits: ClientLimits | None = None,
         admission: Admission | None = None,
@@ -162,6 +164,7 @@ class Listener:
 
     def _accept(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         principal, host = _peer(writer)
+        principal = self._context.tenants.assign(principal)
         try:
             if self._stopping:
                 raise Busy("the server is stopping")
@@ -181,7 +184,9 @@ class Listener:
         else:
             if evicted is not None:
                 was = "never sent an event" if evicted.silent else "was idle longest"
-                self._rejections.add(f"evicted {evicted.principal.key or 'unix'}, which {was}")
+                self._rejections.add(
+                    f"evicted {evicted.principal.account or 'unix'}, which {was}"
+                )
                 [task] = [t for t, held in self._connections.items() if held is evicted]
                 del self._connections[task]
                 task.cancel()
@@ -237,7 +242,8 @@ def _peer(writer: asyncio.StreamWriter) -> tuple[Principal, str]:
     if not isinstance(name, tuple):
         return Principal("", "unix"), ""
     host = normalised_host(name[0])
-    return Principal(host, f"{name[0]}:{name[1]}"), host
+    known = (Identity(IdentityKind.ADDRESS, host),)
+    return Principal(host, f"{name[0]}:{name[1]}", identities=known), host
 
 
 def _nothing() -> None:

@@ -139,10 +139,17 @@ class Jobs:
         if self._stopping:
             return
         running = Counter(job.principal.key for job in self._running)
+        tenants = Counter(job.principal.tenant.name for job in self._running)
         for job in self._jobs.values():
-            key = job.principal.key
-            if job.status is JobStatus.QUEUED and running[key] < self._limits.running:
+            key, tenant = job.principal.key, job.principal.tenant
+            most = tenant.requests or len(self._jobs)
+            if (
+                job.status is JobStatus.QUEUED
+                and running[key] < self._limits.running
+                and tenants[tenant.name] < most
+            ):
                 running[key] += 1
+                tenants[tenant.name] += 1
                 self._running.add(job)
                 job.status = JobStatus.IN_PROGRESS
                 job.task = asyncio.create_task(self._run(job))
@@ -162,12 +169,16 @@ class Jobs:
             self._complete(job, content)
 
     async def _transcribe(self, job: Job) -> Content:
-        for delay in _BUSY_DELAYS:
+        delays = iter(_BUSY_DELAYS)
+        while True:
             try:
                 return await job.work.transcribe(job.report)
-            except Busy:
+            except Busy as error:
+                # The audio of its tenant's minute is used up: it may take long, but will pass.
+                delay = error.retry_after or next(delays, None)
+                if delay is None:
+                    raise
                 await asyncio.sleep(delay)
-        return await job.work.transcribe(job.report)
 
     def _complete(self, job: Job, content: Content) -> None:
         if job.has_ended:

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Collection
+from collections.abc import Callable, Collection
 from dataclasses import dataclass
 
 from ....errors import Busy, counted
 from ....principal import Principal
+from ....tenant import has_room
 from ..api_errors import ApiError
 from .job import Job
 
@@ -41,10 +42,17 @@ class JobLimits:
                 f"have {self.uploads}; see --max-job-uploads",
                 code="request_too_large",
             )
+        tenant = principal.tenant
         own = [job for job in jobs if job.principal.key == principal.key]
-        if len(jobs) >= self.number or len(own) >= max(1, self.number // 2):
+        same = [job for job in jobs if job.principal.tenant.name == tenant.name]
+        many = not has_room(len(same), len(jobs), self.number, tenant)
+        if tenant.jobs and len(same) >= tenant.jobs:
+            full = f"no more than {counted(tenant.jobs, 'job')} may be kept"
+        elif many or len(own) >= max(1, self.number // 2):
             full = f"{counted(len(own), 'job')} of this client are kept; see --max-jobs"
-        elif _upload_bytes(jobs) + size > self.uploads or (
+        elif not has_room(
+            _upload_bytes(same) + size - 1, _upload_bytes(jobs) + size - 1, self.uploads, tenant
+        ) or (
             # Half of the limit may be less than one upload, so one is always allowed.
             (waiting := _upload_bytes(own)) and waiting + size > self.uploads // 2
         ):
@@ -56,21 +64,27 @@ class JobLimits:
     def excess(self, jobs: Collection[Job]) -> list[Job]:
         """Return the jobs to delete so that the results of the others keep to the limit.
 
-        It is always the oldest result of the client whose results take the most memory.
+        It is always the oldest result of the tenant whose results take the most memory, and of
+        its clients the one whose results do.
         """
         finished = [job for job in jobs if job.content is not None]
         excess: list[Job] = []
-        used: Counter[str] = Counter()
-        for job in finished:
-            used[job.principal.key] += job.result_bytes
-        while used.total() > self.results:
-            [(most, _)] = used.most_common(1)
-            own = [job for job in finished if job.principal.key == most]
+        while sum(job.result_bytes for job in finished) > self.results:
+            same = _largest(finished, lambda job: job.principal.tenant.name)
+            own = _largest(same, lambda job: job.principal.key)
             oldest = min(own, key=lambda job: job.expires_at)
             finished.remove(oldest)
-            used[most] -= oldest.result_bytes
             excess.append(oldest)
         return excess
+
+
+def _largest(jobs: Collection[Job], owner: Callable[[Job], str]) -> list[Job]:
+    """Return the jobs of the owner whose results take the most memory."""
+    used: Counter[str] = Counter()
+    for job in jobs:
+        used[owner(job)] += job.result_bytes
+    [(most, _)] = used.most_common(1)
+    return [job for job in jobs if owner(job) == most]
 
 
 def _upload_bytes(jobs: Collection[Job]) -> int:

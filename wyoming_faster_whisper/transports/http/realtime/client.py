@@ -97,7 +97,7 @@ class RealtimeClient(SocketClient):
         expiry = time.time() + own_limits.session
         until = opening.principal.until  # of its token, at which authentication.py ends it
         self._expires_at = int(expiry if until is None else min(expiry, until))
-        self._inbox = Inbox(context.memory, own_limits.read_ahead)
+        self._inbox = Inbox(context.memory.of(opening.principal.tenant), own_limits.read_ahead)
         self._items = Items()
         self._warned_of_error = False
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 from collections import deque
 
-from ....session.session import AudioMemory
+from ....session.audio_memory import Budget
 from .protocol import Message
 
 
@@ -21,7 +21,7 @@ class Inbox:
         limit: bytes that may wait; beyond it, put() waits.
     """
 
-    def __init__(self, memory: AudioMemory, limit: int) -> None:
+    def __init__(self, memory: Budget, limit: int) -> None:
         self._memory = memory
         self._limit = limit
         self._waiting: deque[Message] = deque()

@@ -17,13 +17,13 @@ from starlette.routing import BaseRoute, Route, WebSocketRoute
 from starlette.types import Receive, Scope, Send
 from starlette.websockets import WebSocket
 
-from ....engine.recognizer import ServedModel
 from ....principal import Principal
 from ....session.session import SessionContext
 from ...admission import Admission
 from ...lifecycle import ClientLimits
 from ...rejections import Rejections
 from ..api_errors import ApiError
+from ..catalogue import Catalogue
 from ..credentials import Authenticate, key_of
 from ..replies import refuse_socket
 from ..sockets import Sockets
@@ -48,7 +48,7 @@ class Realtime:
         limits: time limits for each client.
         admission: admission control. Realtime clients are counted separately from others.
         authenticate: see Authenticate. It is not asked about client secrets.
-        resolve: returns the model that a name stands for, "" for the default; raises ApiError.
+        catalogue: the models that are offered.
         own_limits: further limits for each client.
     """
 
@@ -59,13 +59,13 @@ class Realtime:
         admission: Admission,
         *,
         authenticate: Authenticate,
-        resolve: Callable[[str], ServedModel],
+        catalogue: Catalogue,
         own_limits: RealtimeLimits | None = None,
     ) -> None:
         self._context = context
         self._limits = limits
         self._authenticate = authenticate
-        self._resolve = resolve
+        self._catalogue = catalogue
         self._own_limits = own_limits or RealtimeLimits()
         self._secrets = ClientSecrets()
         # The default threshold is that of the server's settings.
@@ -83,7 +83,7 @@ class Realtime:
             self._secrets,
             self._default,
             authenticate=self._authenticate,
-            resolve=self._resolve,
+            catalogue=self._catalogue,
             session_seconds=self._own_limits.session,
         )
         beta = ("/realtime/transcription_sessions", "/realtime/sessions")
@@ -121,7 +121,7 @@ class Realtime:
                 self._context,
                 self._limits,
                 self._own_limits,
-                resolve=self._resolve,
+                resolve=self._catalogue.of(opening.principal.tenant).resolve,
             )
         )
 
@@ -137,13 +137,14 @@ class Realtime:
         session = self._default
         if key is not None and key.startswith(PREFIX):
             secret = self._secrets.read(key)
-            principal, session = secret.principal, updated(session, secret.session)
+            principal = self._context.tenants.assign(secret.principal)
+            session = updated(session, secret.session)
         else:
             principal = await self._authenticate(websocket, key)
         if model := websocket.query_params.get("model"):
             session = replace(session, model=model)
             try:
-                session.request(self._resolve(model))
+                session.request(self._catalogue.of(principal.tenant).resolve(model))
             except RealtimeError as error:
                 raise error.as_api_error() from None
         header = websocket.headers.get("openai-beta", "")

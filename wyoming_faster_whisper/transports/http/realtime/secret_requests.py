@@ -10,10 +10,10 @@ from typing import Any
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
-from ....engine.recognizer import ServedModel
 from ....errors import printable
 from ....principal import Principal
 from ..api_errors import ApiError
+from ..catalogue import Catalogue
 from ..credentials import Authenticate, key_of
 from .client_secrets import PREFIX, ClientSecrets, Secret
 from .protocol import RealtimeError, new_id
@@ -33,7 +33,7 @@ class SecretRequests:
         secrets: makes the secrets.
         default: session for a request that gives none.
         authenticate: see Authenticate.
-        resolve: returns the model that a name stands for, "" for the default; raises ApiError.
+        catalogue: the models that are offered.
         session_seconds: maximum length of a session, as sent to the client.
     """
 
@@ -43,13 +43,13 @@ class SecretRequests:
         default: RealtimeSession,
         *,
         authenticate: Authenticate,
-        resolve: Callable[[str], ServedModel],
+        catalogue: Catalogue,
         session_seconds: float,
     ) -> None:
         self._secrets = secrets
         self._default = default
         self._authenticate = authenticate
-        self._resolve = resolve
+        self._catalogue = catalogue
         self._session_seconds = session_seconds
 
     async def make(self, request: Request) -> Response:
@@ -76,7 +76,7 @@ class SecretRequests:
             raise error.as_api_error() from None
 
     def _secret(self, body: Mapping[str, Any], principal: Principal) -> dict[str, Any]:
-        session = self._checked(body.get("session") or {})
+        session = self._checked(body.get("session") or {}, principal)
         wanted = _seconds(body.get("expires_after"), "expires_after", _USUAL_SECONDS)
         seconds = _limited(wanted, principal)
         return {
@@ -86,7 +86,7 @@ class SecretRequests:
         }
 
     def _beta_secret(self, body: Mapping[str, Any], principal: Principal) -> dict[str, Any]:
-        session = self._checked({**body, "type": None})
+        session = self._checked({**body, "type": None}, principal)
         wanted = _member(body, "client_secret").get("expires_at")
         asked = _seconds(wanted, "client_secret.expires_at", _BETA_SECONDS)
         seconds = _limited(asked, principal)
@@ -97,9 +97,9 @@ class SecretRequests:
             "client_secret": {"value": secret, "expires_at": int(time.time() + seconds)},
         }
 
-    def _checked(self, given: object) -> RealtimeSession:
+    def _checked(self, given: object, principal: Principal) -> RealtimeSession:
         session = updated(self._default, given)
-        session.request(self._resolve(session.model or ""))
+        session.request(self._catalogue.of(principal.tenant).resolve(session.model or ""))
         return session
 
     def _identity(self) -> dict[str, Any]:
