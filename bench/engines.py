@@ -1,4 +1,4 @@
-"""Other Whisper engines compared with ours: same machine, same weights, same clips.
+"""Engines compared: same machine, same clips; those for Whisper with the same weights.
 
 Each engine runs in its own process. Every clip goes through all engines before the next clip,
 so that other load on the machine affects all engines alike. Prints a table; after Ctrl-C, with
@@ -25,13 +25,19 @@ from multiprocessing import get_context
 from pathlib import Path
 from typing import Any
 
+from wyoming_faster_whisper.app.recognizers import choose_recognizer, load_all
+from wyoming_faster_whisper.config.settings import Settings
 from wyoming_faster_whisper.engine.protocol import DecodeOptions, Job
 from wyoming_faster_whisper.engine.whisper.calibration.values import Calibrations
 from wyoming_faster_whisper.engine.whisper.engine import WhisperEngine, WhisperModel
 from wyoming_faster_whisper.engine.whisper.window import FULL_WINDOW, Window, window_frames
+from wyoming_faster_whisper.hardware import resident_memory
+from wyoming_faster_whisper.models.moonshine import choose_moonshine, is_moonshine_at_hand
 
+from .accuracy import KITCHEN, SPEECH
 from .conversion.ggml import ggml_file
-from .support.arguments import RECORDINGS, add, parser
+from .speech.noise import degrade, kitchen_like
+from .support.arguments import RECORDINGS, add, listed, parser
 from .support.clips import (
     SAMPLE_RATE,
     TEST_CLIPS,
@@ -39,12 +45,20 @@ from .support.clips import (
     Samples,
     accepted,
     load,
+    read_wav,
     to_samples,
     word_error_rate,
 )
-from .support.models import load_onnx_whisper, load_whisper, model_directory
+from .support.models import (
+    cache_directory,
+    load_onnx_whisper,
+    load_whisper,
+    model_directory,
+)
 from .support.report import align, progress, warn, write_json
 
+_MOONSHINE = "moonshine-base-en"
+ALL = "all"  # conditions together
 ROOM = 0.3  # seconds of silence kept after the speech, so that no final consonant is cut
 
 Decode = Callable[[Samples], str]
@@ -67,6 +81,7 @@ class EngineAnswer:
     text: str
     seconds: float
     cpu: float  # seconds, of all threads
+    memory: int  # bytes, resident, after the decode
 
 
 @dataclass(slots=True)
@@ -80,27 +95,49 @@ class Row:
     seconds: float  # median
     cpu: float  # seconds, mean
     slowest: float  # seconds
-    accepted: float | None  # share of the clips with phrases
+    memory: float  # MB, largest after a decode
+    accepted: dict[str, float]  # share of the clips with phrases, by condition
     word_error_rate: float | None  # of the clips with a complete transcript
-    texts: dict[str, str] = field(default_factory=dict)  # by clip
+    texts: dict[str, str] = field(default_factory=dict)  # by clip and condition
+
+
+@dataclass(frozen=True, slots=True)
+class Trial:
+    """A clip in one condition."""
+
+    clip: Clip
+    condition: str
+
+    @property
+    def name(self) -> str:
+        return f"{self.clip.name}, {self.condition}"
+
+    def samples(self, noise: Samples) -> Samples:
+        pcm = self.clip.audio + self.clip.silence(ROOM)
+        return to_samples(degrade(self.clip, pcm, self.condition, noise))
 
 
 def main() -> None:
     arguments = parse_arguments()
-    clips = load(arguments.recordings or [TEST_CLIPS], arguments.limit)
+    clips = [
+        Trial(clip, condition)
+        for condition in arguments.conditions
+        for clip in load(arguments.recordings or [TEST_CLIPS], arguments.limit)
+    ]
     if not clips:
         sys.exit("no clips found")
     candidates = at_hand(candidates_for(arguments.model, arguments.threads), arguments.only)
     busy = os.getloadavg()[0]
     if not candidates:
         sys.exit("no engine to run")
-    answers = measure(candidates, clips)
+    noise = to_samples(read_wav(arguments.noise)) if arguments.noise else kitchen_like()
+    answers = measure(candidates, clips, noise)
     clips = clips[: len(answers[0])]
     if not clips:
         sys.exit("interrupted before the first clip was decoded")
     rows = [row(candidate, clips, answers[number]) for number, candidate in enumerate(candidates)]
 
-    spoken = statistics.fmean(clip.seconds for clip in clips)
+    spoken = statistics.fmean(trial.clip.seconds for trial in clips)
     load_average = (busy, os.getloadavg()[0])
     print(
         f"{arguments.model}; {len(clips)} clips of {spoken:.1f} s on average, each once;"
@@ -125,6 +162,19 @@ def parse_arguments() -> argparse.Namespace:
     add(flags, "--model", "--threads", "--limit", "--json")
     add(flags, "--recordings", help=RECORDINGS)
     flags.add_argument(
+        "--conditions",
+        type=listed(SPEECH),
+        default=("clean",),
+        help="conditions of the clips, like clean,10dB,5dB (default: clean)",
+    )
+    flags.add_argument(
+        "--noise",
+        type=Path,
+        metavar="FILE",
+        default=KITCHEN if KITCHEN.exists() else None,
+        help="noise as a 16 kHz, 16-bit, mono WAV; default: %(default)s; None: generated",
+    )
+    flags.add_argument(
         "--only",
         action="append",
         default=[],
@@ -147,6 +197,18 @@ def candidates_for(model: str, threads: int) -> list[Candidate]:
             load=partial(load_ours, directory, calibrations, some),
         )
         for some in sorted({threads, 1}, reverse=True)
+    ]
+    found += [
+        Candidate(
+            name="this server, Moonshine base-en",
+            window="none",
+            beam="5",
+            threads=some,
+            load=partial(load_moonshine, some),
+            needs=("onnx",),
+        )
+        for some in sorted({threads, 1}, reverse=True)
+        if (known := choose_moonshine(_MOONSHINE, [])) and is_moonshine_at_hand(known)
     ]
     found.append(
         Candidate(
@@ -213,6 +275,17 @@ def _pipeline(model: WhisperModel, calibrations: Calibrations) -> Decode:
     return lambda samples: engine.decode([Job(samples, options)])[0].text
 
 
+def load_moonshine(threads: int) -> Decode:
+    settings = Settings(
+        model=(_MOONSHINE,), language="en", cpu_threads=threads, local_files_only=True
+    )
+    recognizer = choose_recognizer(settings, [cache_directory()], loaded=lambda: None)
+    engine = load_all(recognizer)
+    engine.warm_up(lambda: False)
+    options = DecodeOptions(language="en")
+    return lambda samples: engine.decode([Job(samples, options)])[0].text
+
+
 def load_faster_whisper(directory: Path, threads: int) -> Decode:
     """Load faster-whisper with the options of the reference server."""
     from faster_whisper import WhisperModel
@@ -268,12 +341,15 @@ def _answer(samples: Samples) -> EngineAnswer:
     assert _decode is not None
     seconds, cpu = time.perf_counter(), time.process_time()
     text = _decode(samples)
-    return EngineAnswer(text, time.perf_counter() - seconds, time.process_time() - cpu)
+    seconds, cpu = time.perf_counter() - seconds, time.process_time() - cpu
+    return EngineAnswer(text, seconds, cpu, resident_memory())
 
 
-def measure(candidates: Sequence[Candidate], clips: Sequence[Clip]) -> list[list[EngineAnswer]]:
-    """Return the answers of each candidate, by clip; after Ctrl-C, for the clips so far."""
-    sounds = [to_samples(clip.audio + clip.silence(ROOM)) for clip in clips]
+def measure(
+    candidates: Sequence[Candidate], trials: Sequence[Trial], noise: Samples
+) -> list[list[EngineAnswer]]:
+    """Return the answers of each candidate, by trial; after Ctrl-C, for the trials so far."""
+    sounds = [trial.samples(noise) for trial in trials]
     answers: list[list[EngineAnswer]] = [[] for _ in candidates]
     with ExitStack() as stack:
         pools = []
@@ -294,8 +370,8 @@ def measure(candidates: Sequence[Candidate], clips: Sequence[Clip]) -> list[list
     return [kept[:complete] for kept in answers]
 
 
-def row(candidate: Candidate, clips: Sequence[Clip], answers: Sequence[EngineAnswer]) -> Row:
-    texts = {clip.name: answer.text for clip, answer in zip(clips, answers, strict=True)}
+def row(candidate: Candidate, trials: Sequence[Trial], answers: Sequence[EngineAnswer]) -> Row:
+    texts = {trial.name: answer.text for trial, answer in zip(trials, answers, strict=True)}
     return Row(
         engine=candidate.name,
         window=candidate.window,
@@ -304,21 +380,27 @@ def row(candidate: Candidate, clips: Sequence[Clip], answers: Sequence[EngineAns
         seconds=statistics.median(answer.seconds for answer in answers),
         cpu=statistics.fmean(answer.cpu for answer in answers),
         slowest=max(answer.seconds for answer in answers),
-        accepted=_accepted(clips, texts),
-        word_error_rate=_word_error_rate(clips, texts),
+        memory=max(answer.memory for answer in answers) / 1e6,
+        accepted=_accepted(trials, texts),
+        word_error_rate=_word_error_rate(trials, texts),
         texts=texts,
     )
 
 
-def _accepted(clips: Sequence[Clip], texts: Mapping[str, str]) -> float | None:
-    orders = [clip for clip in clips if clip.phrases]
-    if not orders:
-        return None
-    return statistics.fmean(accepted(clip, texts[clip.name]) for clip in orders)
+def _accepted(trials: Sequence[Trial], texts: Mapping[str, str]) -> dict[str, float]:
+    """Return the share of accepted orders by condition, and that of all conditions."""
+    right: dict[str, list[bool]] = {}
+    for trial in trials:
+        if trial.clip.phrases:
+            is_right = accepted(trial.clip, texts[trial.name])
+            right.setdefault(trial.condition, []).append(is_right)
+    if len(right) > 1:
+        right[ALL] = [one for some in right.values() for one in some]
+    return {condition: statistics.fmean(some) for condition, some in right.items()}
 
 
-def _word_error_rate(clips: Sequence[Clip], texts: Mapping[str, str]) -> float | None:
-    known = [(clip.text, texts[clip.name]) for clip in clips if clip.text]
+def _word_error_rate(trials: Sequence[Trial], texts: Mapping[str, str]) -> float | None:
+    known = [(trial.clip.text, texts[trial.name]) for trial in trials if trial.clip.text]
     if not known:
         return None
     truths, heard = zip(*known, strict=True)
@@ -326,8 +408,9 @@ def _word_error_rate(clips: Sequence[Clip], texts: Mapping[str, str]) -> float |
 
 
 def table(rows: Sequence[Row]) -> str:
-    titles = ["window", "beam", "threads", "median s", "slowest s", "CPU s", "accepted", "WER"]
-    cells = [["engine", *titles]]
+    titles = ["window", "beam", "threads", "median s", "slowest s", "CPU s", "MB"]
+    conditions = list(rows[0].accepted)
+    cells = [["engine", *titles, *(f"accepted, {each}" for each in conditions), "WER"]]
     cells += [
         [
             each.engine,
@@ -337,7 +420,8 @@ def table(rows: Sequence[Row]) -> str:
             f"{each.seconds:.2f}",
             f"{each.slowest:.2f}",
             f"{each.cpu:.2f}",
-            _percent(each.accepted),
+            f"{each.memory:.0f}",
+            *(_percent(each.accepted[condition]) for condition in conditions),
             _percent(each.word_error_rate),
         ]
         for each in rows
