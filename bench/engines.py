@@ -25,7 +25,7 @@ from multiprocessing import get_context
 from pathlib import Path
 from typing import Any
 
-from wyoming_faster_whisper.app.recognizers import choose_recognizer, load_all
+from wyoming_faster_whisper.app.recognizers import choose_recognizer, load_default
 from wyoming_faster_whisper.config.settings import Settings
 from wyoming_faster_whisper.engine.protocol import DecodeOptions, Job
 from wyoming_faster_whisper.engine.whisper.calibration.values import Calibrations
@@ -280,7 +280,7 @@ def load_moonshine(threads: int) -> Decode:
         model=(_MOONSHINE,), language="en", cpu_threads=threads, local_files_only=True
     )
     recognizer = choose_recognizer(settings, [cache_directory()], loaded=lambda: None)
-    engine = load_all(recognizer)
+    engine = load_default(recognizer)
     engine.warm_up(lambda: False)
     options = DecodeOptions(language="en")
     return lambda samples: engine.decode([Job(samples, options)])[0].text

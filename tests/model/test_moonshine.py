@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from tests.support.clips import CLIPS
-from wyoming_faster_whisper.app.recognizers import choose_recognizer, load_all
+from wyoming_faster_whisper.app.recognizers import choose_recognizer, load_default
 from wyoming_faster_whisper.audio.pcm import SAMPLE_RATE, Samples, decode_pcm
 from wyoming_faster_whisper.client import read_wav
 from wyoming_faster_whisper.config.settings import Settings
@@ -40,7 +40,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="module")
 def engine(folder: Path) -> Iterator[Engine]:
     settings = Settings(model=(NAME,), local_files_only=True, cpu_threads=1)
-    loaded = load_all(choose_recognizer(settings, [folder], loaded=lambda: None))
+    loaded = load_default(choose_recognizer(settings, [folder], loaded=lambda: None))
     yield loaded
     loaded.unload()
 

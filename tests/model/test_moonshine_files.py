@@ -10,7 +10,7 @@ import pytest
 
 from tests.support.moonshine_graphs import TEXT, put_moonshine, put_tokenizer
 from tests.support.onnx_graphs import put_ctc
-from wyoming_faster_whisper.app.recognizers import choose_recognizer, load_all
+from wyoming_faster_whisper.app.recognizers import choose_recognizer, load_default
 from wyoming_faster_whisper.config.settings import Settings
 from wyoming_faster_whisper.engine.protocol import DecodeOptions, Engine, Job
 from wyoming_faster_whisper.errors import EngineError, ModelError
@@ -26,7 +26,7 @@ def directory(tmp_path: Path) -> Path:
 
 def load(directory: Path, **given: object) -> Engine:
     settings = Settings(model=(str(directory),), local_files_only=True, **given)  # type: ignore[arg-type]
-    return load_all(choose_recognizer(settings, [directory.parent], loaded=lambda: None))
+    return load_default(choose_recognizer(settings, [directory.parent], loaded=lambda: None))
 
 
 def test_a_folder_with_moonshines_files_is_served(directory: Path) -> None:

@@ -3,21 +3,26 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import logging
+from functools import partial
 from pathlib import Path
 
 import numpy as np
 import pytest
 
 from tests.support.onnx_graphs import put_ctc, put_tdt
-from tests.support.serving import serving
-from wyoming_faster_whisper.app.recognizers import choose_recognizer, load_all
+from tests.support.serving import frames, serving, utterance
+from tests.support.web import address, get
+from wyoming_faster_whisper.app.recognizers import choose_recognizer, load_default, loaders_of
 from wyoming_faster_whisper.audio.pcm import Samples
 from wyoming_faster_whisper.config.settings import Settings
 from wyoming_faster_whisper.engine.protocol import DecodeOptions, Engine, Job
+from wyoming_faster_whisper.engine.queue import Worker
+from wyoming_faster_whisper.engine.timing import Timing
 from wyoming_faster_whisper.errors import EngineError, ModelError
 from wyoming_faster_whisper.models import Measurements
-from wyoming_faster_whisper.testing import silence, tone
+from wyoming_faster_whisper.testing import LoudnessVad, silence, tone
 
 CTC, TDT = "my-ctc", "my-tdt"
 DETAILS = DecodeOptions(language="en", word_times=True, token_logprobs=True)
@@ -40,7 +45,7 @@ def tones(count: int) -> Samples:
 
 def load(directory: Path, **given: object) -> Engine:
     settings = Settings(model=(str(directory),), local_files_only=True, **given)  # type: ignore[arg-type]
-    return load_all(choose_recognizer(settings, [directory.parent], loaded=lambda: None))
+    return load_default(choose_recognizer(settings, [directory.parent], loaded=lambda: None))
 
 
 @pytest.mark.parametrize("name", [CTC, TDT])
@@ -176,18 +181,56 @@ def test_the_log_says_that_there_is_no_hallucination_check(
     assert "Model my-ctc has no hallucination check: ctc models write nothing" in caplog.text
 
 
-async def test_a_server_answers_with_it(folder: Path) -> None:
-    settings = Settings(
+def flags(*directories: Path) -> Settings:
+    return Settings(
         uri="tcp://127.0.0.1:0",
-        stt_library="onnx-asr",
-        model=(str(folder / CTC),),
-        vad_filter=False,
+        model=tuple(map(str, directories)),
+        http_port=0,
         local_files_only=True,
     )
-    async with serving(settings, folder, real=True) as server, server.client() as client:
-        client.client.read_timeout = 30.0
-        [program] = (await client.describe()).asr
-        assert [model.name for model in program.models] == [CTC]
-        await client.say(tones(2))
-        assert (await client.answer()).text == "loud loud"
-    await asyncio.sleep(0)
+
+
+async def test_a_server_goes_on_without_the_model_that_is_broken(folder: Path) -> None:
+    await asyncio.to_thread(put_ctc, folder / "broken-ctc", broken=True)
+    settings = flags(folder / "broken-ctc", folder / CTC, folder / TDT)
+    async with serving(settings, folder, real=True, load_vad=LoudnessVad) as server:
+        async with server.client() as client:
+            client.client.read_timeout = 30.0
+            [program] = (await client.describe()).asr
+            await client.say(tones(2), model=CTC)
+            assert (await client.answer()).text == "loud loud"
+            await client.say(tones(1), model=TDT)
+            assert (await client.answer()).text == "loud"
+        async with server.peer() as peer:
+            error = await peer.send(frames(utterance(tones(1)))).error()
+        assert error.code == "model"
+        assert "broken-ctc does not decode as nemo-conformer-ctc" in error.text
+        # The API names the same models as Info.
+        listed = json.loads((await get(address(server), "/v1/models")).text)["data"]
+        names = [model.name for model in program.models]
+        assert [one["id"] for one in listed] == [*names, "whisper-1"]
+
+
+async def test_a_folder_is_replaced_while_it_serves(folder: Path) -> None:
+    settings = flags(folder / CTC)
+    choose = partial(choose_recognizer, settings, [folder], loaded=lambda: None)
+    recognizer = await asyncio.to_thread(choose)
+    worker = Worker(loaders_of(recognizer), Timing(check_files=0.05))
+    worker.start()
+    await worker.ready()
+
+    def replace_folder() -> None:
+        new = put_ctc(folder / "new")
+        (new / "vocab.txt").write_text("\u2581quiet 0\n<blk> 1\n", encoding="utf-8")
+        (folder / CTC).rename(folder / "old")
+        new.rename(folder / CTC)
+
+    async def text() -> str:
+        return (await worker.submit(Job(tones(1), DETAILS))).text
+
+    assert await text() == "loud"
+    await asyncio.to_thread(replace_folder)
+    async with asyncio.timeout(15):
+        while await text() != "quiet":
+            pass
+    await worker.close()

@@ -173,9 +173,10 @@ class Speaker:
         *,
         language: str | None = None,
         context: dict[str, Any] | None = None,
+        model: str | None = None,
     ) -> None:
         """Send an utterance as Home Assistant does."""
-        await self.send(*utterance(samples, language=language, context=context))
+        await self.send(*utterance(samples, language=language, context=context, model=model))
 
     async def answer(self) -> Transcript:
         event = await self.receive()
@@ -218,10 +219,11 @@ def utterance(
     *,
     language: str | None = None,
     context: dict[str, Any] | None = None,
+    model: str | None = None,
 ) -> list[Event]:
     """Return all events of one utterance, with its audio in chunks of 10 ms."""
     return [
-        Transcribe(language=language, context=context).event(),
+        Transcribe(name=model, language=language, context=context).event(),
         *recording(pcm16(samples), PCM, chunk=320),
     ]
 

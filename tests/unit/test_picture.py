@@ -121,7 +121,6 @@ PURE = [
     "engine.remote.contract.tensors",
     "engine.remote.contract.transcripts",
     "engine.remote.protocol",
-    "engine.router",
     "engine.scheduler",
     "engine.whisper.acoustic_model",
     "engine.whisper.bias",

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Hashable, Sequence
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol, TypeVar
@@ -24,6 +24,7 @@ from ..models import (
     locate_tokenizer,
     size_of,
 )
+from ..models.folders import folder_version
 from ..models.languages import ENGLISH
 from .probe import check_backend, is_ordinary
 
@@ -146,6 +147,16 @@ def _library(settings: Settings, folder: Path) -> tuple[LoadWeights, MakeModel]:
     from ..engine.whisper.ctranslate2 import CTranslate2Whisper, load_model
 
     return load_model, CTranslate2Whisper
+
+
+def version_of(model: Model) -> Callable[[], Hashable] | None:
+    """Return a function that tells the version of a model's files; None = they never change.
+
+    Files of the hub's cache and of packages are not replaced while the server runs.
+    """
+    if model.directory is None or model.directory.parent.name == "snapshots":
+        return None
+    return partial(folder_version, model.directory)
 
 
 def workers_for(threads: int, together: int) -> int:

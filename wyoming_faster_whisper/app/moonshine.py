@@ -10,10 +10,10 @@ from pathlib import Path
 from .. import hardware
 from ..config.settings import Settings
 from ..engine.protocol import Engine
-from ..engine.recognizer import Attribution, Capabilities, Recognizer, ServedModel
+from ..engine.recognizer import Attribution, Capabilities, Loader, Recognizer, ServedModel
 from ..models import Measurements, Model, auto
 from ..models.moonshine import locate_moonshine
-from .loading import remember, workers_for
+from .loading import remember, version_of, workers_for
 
 _LOGGER = logging.getLogger(__name__)
 
@@ -43,7 +43,10 @@ def moonshine(models: Sequence[Model], settings: Settings, folders: Sequence[Pat
             )
             for model in models
         ),
-        loaders={model.name: partial(_load, model, settings, folders) for model in models},
+        loaders={
+            model.name: Loader(partial(_load, model, settings, folders), version_of(model))
+            for model in models
+        },
         description="Moonshine on ONNX Runtime",
         attribution=_AUTHOR,
     )

@@ -10,10 +10,10 @@ from pathlib import Path
 from .. import hardware
 from ..config.settings import Settings
 from ..engine.protocol import Engine
-from ..engine.recognizer import Attribution, Capabilities, Recognizer, ServedModel
+from ..engine.recognizer import Attribution, Capabilities, Loader, Recognizer, ServedModel
 from ..models import Measurements
 from ..models.onnx_asr import Decoding, OnnxAsrModel, locate_onnx_asr
-from .loading import remember
+from .loading import remember, version_of
 
 _LOGGER = logging.getLogger(__name__)
 
@@ -41,7 +41,12 @@ def onnx_asr(
         settings: the server's settings.
         folders: data folders; downloads go into the first.
     """
-    loaders = {chosen.model.name: partial(_load, chosen, settings, folders) for chosen in models}
+    loaders = {
+        chosen.model.name: Loader(
+            partial(_load, chosen, settings, folders), version_of(chosen.model)
+        )
+        for chosen in models
+    }
     return Recognizer(
         models=tuple(
             ServedModel(

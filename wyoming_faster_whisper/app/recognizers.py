@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -12,8 +12,7 @@ from .. import hardware
 from ..config.libraries import BUILT_IN, MOONSHINE, REMOTE, WHISPER, find_library
 from ..config.settings import Settings
 from ..engine.protocol import Engine
-from ..engine.recognizer import Recognizer, RecognizerFactory, RecognizerSettings
-from ..engine.router import Router
+from ..engine.recognizer import Loader, Recognizer, RecognizerFactory, RecognizerSettings
 from ..models import AUTO, SttLibrary
 from .choosing import choose_models
 from .limitations import whisper_only
@@ -58,16 +57,23 @@ def choose_recognizer(
     return recognizer
 
 
-def load_all(recognizer: Recognizer) -> Engine:
-    """Load all models of a recognizer. Blocking.
+def loaders_of(recognizer: Recognizer) -> Mapping[str, Loader]:
+    """Return the loaders of a recognizer's models, the default first.
 
-    Raises:
-        ServerError: a model cannot be loaded.
+    A recognizer that loads all its models together has one, for the default model.
     """
     if recognizer.load is not None:
-        return recognizer.load()
-    engines = {name: load() for name, load in recognizer.loaders.items()}
-    return Router(engines) if len(engines) > 1 else next(iter(engines.values()))
+        return {recognizer.models[0].name: Loader(recognizer.load)}
+    return recognizer.loaders
+
+
+def load_default(recognizer: Recognizer) -> Engine:
+    """Load the default model. Blocking.
+
+    Raises:
+        ServerError: the model cannot be loaded.
+    """
+    return next(iter(loaders_of(recognizer).values())).load()
 
 
 def _remote(
@@ -83,7 +89,7 @@ def _remote(
         return remote(settings)
     here = replace(settings, stt_library=SttLibrary.AUTO)
     local = _built_in(here, folders, loaded)
-    return remote(settings, local.models[0], partial(load_all, local))
+    return remote(settings, local.models[0], partial(load_default, local))
 
 
 def _built_in(

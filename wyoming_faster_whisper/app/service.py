@@ -15,6 +15,7 @@ import logging
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -24,6 +25,7 @@ from .. import hardware
 from ..config.settings import Settings
 from ..engine.protocol import DecodeKind, Engine
 from ..engine.queue import Worker, WorkerStatistics
+from ..engine.recognizer import Loader
 from ..engine.remote.wyoming import Upstreams
 from ..engine.timing import Timing
 from ..models import data_folders
@@ -44,7 +46,7 @@ from .http_servers import make_http, make_metrics
 from .limitations import fit
 from .log import UtteranceLog
 from .preprocessing import make_preprocessing
-from .recognizers import choose_recognizer, load_all
+from .recognizers import choose_recognizer, loaders_of
 
 if TYPE_CHECKING:
     from ..biasing.cache import NameCache
@@ -160,7 +162,7 @@ class Service:
         settings = self._settings
         self._loop = asyncio.get_running_loop()
         self._worker = Worker(
-            self._load,
+            self._loaders(),
             Timing(
                 decode_timeout=settings.decode_timeout,
                 load_timeout=settings.load_timeout,
@@ -387,21 +389,33 @@ class Service:
 
         return observe
 
+    def _loaders(self) -> dict[str, Loader]:
+        """Return the loaders of the models, which load the VAD too."""
+        loaders = loaders_of(self._recognizer)
+        if self._make_engine is not None:
+            made = partial(self._load_made, self._make_engine)
+            return {name: Loader(made) for name in list(loaders)[:1]}
+        return {
+            name: Loader(partial(self._load, loader.load), loader.version)
+            for name, loader in loaders.items()
+        }
+
     # The methods below run in the worker's thread.
 
-    def _load(self) -> Engine:
-        if self._make_engine is not None:
-            self._set_up_vad()
-            return self._make_engine()
+    def _load_made(self, make: Callable[[], Engine]) -> Engine:
+        self._set_up_vad()
+        return make()
+
+    def _load(self, load: Callable[[], Engine]) -> Engine:
         # The VAD is loaded after the weights, whose loading is the peak of memory use:
         # faster-whisper calls _set_up_vad() then. Audio that has been waiting passes the VAD into
         # the queue, and can serve as warm-up.
         before = hardware.resident_memory()
-        engine = load_all(self._recognizer)
+        engine = load()
         self._set_up_vad()
         if build.uses_grammar(self._settings) and self._language:
             _warm_up_grammar(self._language)
-        self._model_memory = max(0, hardware.resident_memory() - before)
+        self._model_memory += max(0, hardware.resident_memory() - before)
         return engine
 
     def _set_up_vad(self) -> None:

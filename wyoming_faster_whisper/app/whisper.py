@@ -10,10 +10,10 @@ from pathlib import Path
 from .. import hardware
 from ..config.libraries import ONNX_WHISPER, measured_device
 from ..config.settings import Settings
-from ..engine.recognizer import EVERYTHING, Attribution, Recognizer, ServedModel
+from ..engine.recognizer import EVERYTHING, Attribution, Loader, Recognizer, ServedModel
 from ..models import AUTO, Model, auto, canonical, choose, choose_auto, is_distilled
 from ..models.languages import MULTILINGUAL_V3, means_detect, normalise
-from .loading import load_engine
+from .loading import load_engine, version_of
 
 _LOGGER = logging.getLogger(__name__)
 
@@ -52,7 +52,9 @@ def faster_whisper(
             for model in models
         ),
         loaders={
-            model.name: partial(load_engine, model, settings, folders, loaded=loaded)
+            model.name: Loader(
+                partial(load_engine, model, settings, folders, loaded=loaded), version_of(model)
+            )
             for model in models
         },
         description=f"Whisper on {'ONNX Runtime' if onnx else 'CTranslate2'}",

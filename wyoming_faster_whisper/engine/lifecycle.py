@@ -7,8 +7,9 @@
                │ └───── hung ──────┘                    │
                └────── too little memory to reload ─────┘
 
-    A hung load or unload also leads to LOADING. A failed load, a failed unload, the second hang
-    and close() lead to LOST, whatever the state. LOST is final.
+    A model that is loaded lazily begins as UNLOADED. A hung load or unload also leads to LOADING.
+    A failed load, a failed unload, the second hang and close() lead to LOST, whatever the state.
+    LOST is final.
 
 A hung decode cannot be stopped, and neither can a hung load. The first time, the threads are
 abandoned with their engine, and the model is loaded again; docs/architecture.md says why the
@@ -66,10 +67,12 @@ class Lifecycle:
     Args:
         load: builds the engine. It runs in a thread and may take minutes.
         timing: when the model counts as hung, is unloaded, and is measured again.
-        busy: returns True while a job waits or is decoded.
+        busy: returns True while a job of this model waits or is decoded.
+        any_busy: the same for all models; None = busy.
         on_ready: called whenever the model has become READY.
         on_error: called with the reason when the waiting jobs cannot be decoded: the model is
             LOST, or there is too little memory to reload it.
+        lazy: the model is UNLOADED until use() loads it. Otherwise start() does.
     """
 
     def __init__(
@@ -80,14 +83,18 @@ class Lifecycle:
         busy: Callable[[], bool],
         on_ready: Callable[[], None],
         on_error: Callable[[ServerError], None],
+        any_busy: Callable[[], bool] | None = None,
+        lazy: bool = False,
     ) -> None:
         self._load = load
         self._timing = timing
         self._busy = busy
+        self._any_busy = any_busy or busy
+        self._lazy = lazy
         self._on_ready = on_ready
         self._on_error = on_error
         self._loop = asyncio.get_running_loop()
-        self._state = ModelState.LOADING
+        self._state = ModelState.UNLOADED if lazy else ModelState.LOADING
         self._engine: Engine | None = None  # from the first load on
         self._threads = EngineThreads(timing, self._hung)
         self._hangs = 0
@@ -100,7 +107,7 @@ class Lifecycle:
             timing.measure_after,
             timing.idle_time,
             ready=lambda: self._state is ModelState.READY,
-            busy=busy,
+            busy=self._any_busy,
             begin=self._measure,
         )
 
@@ -138,12 +145,16 @@ class Lifecycle:
         """Load the model."""
         self._state = self._state.to(ModelState.LOADING)
         self._threads = EngineThreads(self._timing, self._hung)
-        needed = self._threads.counting(self._busy)
+        needed = self._threads.counting(self._any_busy)
         self._threads.load(partial(load_and_warm_up, self._load, needed), self._loaded)
 
-    def use(self) -> None:
-        """Note that a client needs the model, and reload it if it is unloaded."""
+    def used(self) -> None:
+        """Note that a client needs this model or another one: measure nothing now."""
         self._measurement.used()
+
+    def use(self) -> None:
+        """Note that a client needs the model, and load it if it is unloaded."""
+        self.used()
         self._reload_wanted = True
         self._restart_unload_timer()
         if self._state is ModelState.UNLOADED and not self._threads.calling:
@@ -165,7 +176,9 @@ class Lifecycle:
             self._end(EngineError("the server is stopping"))
 
     def _loaded(self, result: Engine | Exception) -> None:
-        if isinstance(result, Exception):
+        if isinstance(result, NoMemory) and self._lazy:
+            self._stay_unloaded(result)
+        elif isinstance(result, Exception):
             self._lose(result)
         else:
             self._engine = result
@@ -237,7 +250,9 @@ class Lifecycle:
             self.use()
 
     def _reload(self) -> None:
-        assert self._engine is not None
+        if self._engine is None:  # it is needed for the first time
+            self.start()
+            return
         self._state = self._state.to(ModelState.LOADING)
         self._threads.call(self._engine.load, partial(self._reloaded, self._loop.time()))
 
@@ -245,12 +260,16 @@ class Lifecycle:
         if result is None:
             _LOGGER.info("Model reloaded in %.1f s", self._loop.time() - started)
             self._become_ready()
-        elif isinstance(result, NoMemory):  # the next speech tries again
-            _LOGGER.warning("the model stays unloaded: %s", result)
-            self._state = self._state.to(ModelState.UNLOADED)
-            self._on_error(result)
+        elif isinstance(result, NoMemory):
+            self._stay_unloaded(result)
         else:
             self._lose(result)
+
+    def _stay_unloaded(self, why: NoMemory) -> None:
+        """Fail the waiting jobs; the next speech tries to load again."""
+        _LOGGER.warning("the model stays unloaded: %s", why)
+        self._state = self._state.to(ModelState.UNLOADED)
+        self._on_error(why)
 
     # Repeated measurements.
 

@@ -60,6 +60,9 @@ class Job:
     prefix: str = ""  # text that was already sent to the client; the decode continues it
     score_end: bool = False  # also return the end-of-text scores
     leading_silence: int = 0  # samples of room noise to put before the audio
+    # When its utterance began, on the event loop's clock: if the model is replaced meanwhile, the
+    # old version decodes it.
+    utterance_began: float = float("inf")
 
     @property
     def guess(self) -> bool:

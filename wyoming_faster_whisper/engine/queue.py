@@ -10,14 +10,16 @@ from __future__ import annotations
 import asyncio
 import statistics
 from collections import Counter, deque
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Hashable, Mapping
 from dataclasses import dataclass, replace
 from functools import partial
 
 from ..errors import Busy, ServerError, counted
 from ..tenant import has_room
-from .lifecycle import Lifecycle, ModelState
+from .lifecycle import ModelState
+from .pool import Pool, Version
 from .protocol import LONGEST_COMMAND, DecodeKind, Engine, Job, Transcript
+from .recognizer import Loader
 from .scheduler import Decoders, Shares, Waiting, next_batch
 from .timing import Timing
 
@@ -36,7 +38,8 @@ _SHORT = 2.0
 class WorkerStatistics:
     """Snapshot of a worker's state and counters."""
 
-    state: ModelState
+    state: ModelState  # READY if any model is, else that of the default model
+    models: Mapping[str, ModelState]  # by name, the default first
     waiting: int  # jobs in the queue
     decoding: int  # jobs that are being decoded
     decoded: int  # jobs answered since the start
@@ -45,7 +48,7 @@ class WorkerStatistics:
 
     @property
     def ready(self) -> bool:
-        """True while the model is loaded."""
+        """True while a model is loaded."""
         return self.state is ModelState.READY
 
     @property
@@ -54,13 +57,22 @@ class WorkerStatistics:
         return self.state is ModelState.UNLOADED
 
 
+@dataclass(frozen=True, slots=True, eq=False)
+class _Batch:
+    """Jobs that are decoded together."""
+
+    version: Version  # of the model
+    jobs: list[Job]
+
+
 class Worker:
     """Queue and model together: decodes the jobs of all clients.
 
     Create it, and call its methods, in the event loop.
 
     Args:
-        load: builds the engine. It runs in a thread and may take minutes.
+        load: builds the engine of all models, or the loader of each model by its name, the
+            default first. They run in threads and may take minutes.
         timing: when the model counts as hung, is unloaded, and is measured again.
         max_waiting: number of commands, and of background jobs, that may wait; further ones are
             refused with Busy. Tenants share it, see has_room().
@@ -72,7 +84,7 @@ class Worker:
 
     def __init__(
         self,
-        load: Callable[[], Engine],
+        load: Callable[[], Engine] | Mapping[str, Loader],
         timing: Timing = _NO_TIMEOUTS,
         *,
         max_waiting: int = 64,
@@ -86,7 +98,8 @@ class Worker:
         self._answers: dict[Job, asyncio.Future[Transcript]] = {}
         self._waiting: dict[Job, Waiting] = {}  # in order of arrival
         self._queued: dict[Job, float] = {}  # seconds in the queue, of jobs that left it
-        self._decoding: list[list[Job]] = []
+        self._versions: dict[Job, Version] = {}  # of the models, for the jobs without an answer
+        self._decoding: list[_Batch] = []
         self._shares = Shares()
         self._last_background = float("-inf")  # time at which the last background job began
         self._speakers = 0  # turns in progress that are no files
@@ -96,10 +109,10 @@ class Worker:
         # Seconds, of the last commands.
         self._decode_seconds: deque[float] = deque(maxlen=_RECENT_DECODES)
         self._long_seconds: deque[float] = deque(maxlen=_RECENT_DECODES)  # of longer jobs
-        self._model = Lifecycle(
-            load,
+        self._models = Pool(
+            load if isinstance(load, Mapping) else {"": Loader(load)},
             timing,
-            busy=lambda: bool(self._waiting or self._decoding),
+            busy=self._is_busy,
             on_ready=self._dispatch,
             on_error=self._fail,
         )
@@ -109,38 +122,45 @@ class Worker:
         return f"<Worker {s.state.value}, {s.waiting} waiting, {s.decoding} decoding>"
 
     def statistics(self) -> WorkerStatistics:
+        states = self._models.states
+        ready = ModelState.READY in states.values()
         return WorkerStatistics(
-            state=self._model.state,
+            state=ModelState.READY if ready else next(iter(states.values())),
+            models=states,
             waiting=len(self._waiting),
-            decoding=sum(map(len, self._decoding)),
+            decoding=sum(len(batch.jobs) for batch in self._decoding),
             decoded=self._decoded,
             withdrawn=self._withdrawn,
             batches=dict(self._batches),
         )
 
     def start(self) -> None:
-        """Start to load the model in a thread."""
-        self._model.start()
+        """Start to load the default model in a thread."""
+        self._models.start()
 
     async def ready(self) -> None:
-        """Wait until the model is loaded.
+        """Wait until the default model is loaded, or another one if that cannot be loaded.
 
         Raises:
-            ServerError: the model cannot be loaded, and no job will be answered.
+            ServerError: no model can be loaded, and no job will be answered.
         """
-        await self._model.ready()
+        await self._models.ready()
 
     async def failed(self) -> None:
-        """Wait until the model is lost for good and no more jobs are answered.
+        """Wait until all models are lost for good and no more jobs are answered.
 
         Raises:
             ServerError: always; the reason of the failure.
         """
-        await self._model.failed()
+        await self._models.failed()
 
-    def reload(self) -> None:
-        """Reload an unloaded model. Call this when speech starts, while the audio arrives."""
-        self._model.use()
+    def reload(self, model: str = "") -> None:
+        """Load a model that is not loaded. Call this when speech starts, while audio arrives.
+
+        Args:
+            model: its name; "" = the default model.
+        """
+        self._models.use(model)
 
     async def submit(self, job: Job) -> Transcript:
         """Decode a job. Cancel the call to withdraw it.
@@ -152,23 +172,25 @@ class Worker:
             Busy: the queue is full.
             ServerError: the model failed on this job, or there is no usable model.
         """
-        if self._model.error is not None:
-            raise self._model.error
+        version = self._models.version_of(job)
+        if version.lifecycle.error is not None:
+            raise version.lifecycle.error
         self._check_room(job)
         answer: asyncio.Future[Transcript] = self._loop.create_future()
         self._answers[job] = answer
         self._waiting[job] = Waiting(job, self._loop.time())
-        self.reload()
+        self._versions[job] = version
+        self.reload(job.options.model)
         self._dispatch()
         try:
             return await answer
         finally:
-            del self._answers[job]
+            del self._answers[job], self._versions[job]
             self._queued.pop(job, None)
             if self._waiting.pop(job, None):
                 self._withdrawn += 1
             elif answer.cancelled():
-                self._model.withdraw(job)
+                version.lifecycle.withdraw(job)
 
     def _check_room(self, job: Job) -> None:
         # Counted separately, so that files and dictations never keep a command out.
@@ -179,9 +201,8 @@ class Worker:
 
     @property
     def parallel(self) -> int:
-        """Number of decodes that the model runs at the same time; 1 until it is loaded."""
-        engine = self._model.engine
-        return 1 if engine is None else engine.parallel
+        """Number of decodes that run at the same time; 1 until a model is loaded."""
+        return max((engine.parallel for engine in self._models.engines), default=1)
 
     def command_expected(self) -> None:
         """Keep a decoder free of long jobs: a speaker has begun. Call command_over() later."""
@@ -199,15 +220,14 @@ class Worker:
 
     @property
     def idle(self) -> bool:
-        """True if a command submitted now would be decoded at once."""
-        return self._free_engine() is not None and all(job.background for job in self._waiting)
+        """True if a command submitted now for a loaded model would be decoded at once."""
+        return self._has_room and all(job.background for job in self._waiting)
 
     def can_begin(self, job: Job) -> bool:
         """Return True if this job, submitted now, would be decoded at once."""
-        engine = self._free_engine()
-        if engine is None or not job.background:
+        if not self._has_room or not job.background:
             return self.idle
-        has_room = not job.long or self._decoders(engine).most_long > 0
+        has_room = not job.long or self._decoders().most_long > 0
         return has_room and not self._waiting
 
     def is_waiting(self, job: Job) -> bool:
@@ -220,22 +240,34 @@ class Worker:
         It does not wait for the threads. They are daemons, so a hung batch does not keep the
         process alive.
         """
-        self._model.close()
+        self._models.close()
 
-    def _free_engine(self) -> Engine | None:
-        """Return the engine if it can decode one more batch now."""
-        engine = self._model.engine
-        free = engine is not None and len(self._decoding) < engine.parallel
-        return engine if free else None
+    @property
+    def _has_room(self) -> bool:
+        """True if one more batch can be decoded now. The models share the machine."""
+        return bool(self._models.engines) and len(self._decoding) < self.parallel
 
-    def _decoders(self, engine: Engine) -> Decoders:
+    def _can_begin(self, version: Version) -> bool:
+        """Return whether a version of a model can decode one more batch now."""
+        engine = version.lifecycle.engine
+        running = sum(batch.version is version for batch in self._decoding)
+        return engine is not None and running < engine.parallel
+
+    def _is_busy(self, version: Version | None) -> bool:
+        """Return whether a job waits or is decoded; None = for any version of any model."""
+        if version is None:
+            return bool(self._waiting or self._decoding)
+        decoding = any(batch.version is version for batch in self._decoding)
+        return decoding or any(self._versions[job] is version for job in self._waiting)
+
+    def _decoders(self) -> Decoders:
         return Decoders(
-            engine.parallel,
-            engine.max_batch,
-            long=sum(batch[0].long for batch in self._decoding),
+            self.parallel,
+            max(engine.max_batch for engine in self._models.engines),
+            long=sum(batch.jobs[0].long for batch in self._decoding),
             last_background=self._last_background,
             reserved=self._is_reserved(),
-            commands=any(not batch[0].background for batch in self._decoding),
+            commands=any(not batch.jobs[0].background for batch in self._decoding),
         )
 
     def _is_reserved(self) -> bool:
@@ -245,31 +277,45 @@ class Worker:
         return not self._long_seconds or statistics.median(self._long_seconds) > _SHORT
 
     def _dispatch(self) -> None:
-        while (engine := self._free_engine()) is not None:
+        while self._has_room:
             now = self._loop.time()
-            batch = next_batch(
-                list(self._waiting.values()),
-                self._decoders(engine),
+            jobs = next_batch(
+                [
+                    one
+                    for job, one in self._waiting.items()
+                    if self._can_begin(self._versions[job])
+                ],
+                self._decoders(),
                 self._shares,
-                engine.batch_key,
+                self._batch_key,
                 now,
             )
-            if not batch:
+            if not jobs:
                 return
-            for job in batch:
+            version = self._versions[jobs[0]]
+            assert version.lifecycle.engine is not None  # _can_begin()
+            batch = _Batch(version, jobs[: version.lifecycle.engine.max_batch])
+            for job in batch.jobs:
                 self._queued[job] = now - self._waiting.pop(job).since
                 self._on_begun(job.kind, self._queued[job])
-            self._shares.begin(batch)
-            if batch[0].background:
+            self._shares.begin(batch.jobs)
+            if batch.jobs[0].background:
                 self._last_background = now
             self._decoding.append(batch)
-            self._batches[len(batch)] += 1
-            self._model.decode(batch, partial(self._finished, batch))
+            self._batches[len(batch.jobs)] += 1
+            version.lifecycle.decode(batch.jobs, partial(self._finished, batch))
+
+    def _batch_key(self, job: Job) -> Hashable:
+        """Return what the jobs of a batch share: the version of the model, and its own key."""
+        version = self._versions[job]
+        assert version.lifecycle.engine is not None  # _can_begin()
+        return id(version), version.lifecycle.engine.batch_key(job)
 
     def _finished(
-        self, batch: list[Job], result: list[Transcript] | ServerError, seconds: float | None
+        self, done: _Batch, result: list[Transcript] | ServerError, seconds: float | None
     ) -> None:
-        self._decoding.remove(batch)
+        batch = done.jobs
+        self._decoding.remove(done)
         self._settle(batch, result)
         if seconds is None:
             return  # the model hangs or is closed
@@ -279,7 +325,7 @@ class Worker:
             # The segments of a dictation take longer and say nothing about commands.
             short = max(job.seconds for job in batch) <= LONGEST_COMMAND
             (self._decode_seconds if short else self._long_seconds).append(seconds)
-        self._model.use()
+        self._models.use(batch[0].options.model)
         self._dispatch()
 
     def _settle(self, batch: list[Job], result: list[Transcript] | ServerError) -> None:
@@ -293,7 +339,8 @@ class Worker:
                 self._decoded += 1
                 answer.set_result(replace(result[at], queued=self._queued[job]))
 
-    def _fail(self, error: ServerError) -> None:
-        for answer in self._answers.values():
-            if not answer.done():
+    def _fail(self, version: Version, error: ServerError) -> None:
+        """Fail the jobs that wait for a version of a model."""
+        for job, answer in self._answers.items():
+            if self._versions[job] is version and not answer.done():
                 answer.set_exception(error)

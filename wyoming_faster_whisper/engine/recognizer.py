@@ -5,7 +5,7 @@ docs/recognizers.md shows how to write one.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Hashable, Mapping
 from dataclasses import dataclass, field, fields
 from pathlib import Path
 
@@ -109,6 +109,17 @@ def unmet_needs(job: Job, model: ServedModel) -> list[str]:
     return unmet
 
 
+@dataclass(frozen=True, slots=True)
+class Loader:
+    """Loads one model."""
+
+    # It runs in a thread, may take minutes, and runs again after a hang, or for new files.
+    load: Callable[[], Engine]
+    # Returns a value that changes when the model's files are replaced, None if they are not
+    # there. It runs in a thread. None = the files never change.
+    version: Callable[[], Hashable] | None = None
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Recognizer:
     """A speech-to-text library with the models that it offers.
@@ -121,7 +132,7 @@ class Recognizer:
     # Loads all models. It runs in a thread, may take minutes, and runs again after a hang.
     load: Callable[[], Engine] | None = None
     # Instead of load: loads one model, by its name.
-    loaders: Mapping[str, Callable[[], Engine]] = field(default_factory=dict)
+    loaders: Mapping[str, Loader] = field(default_factory=dict)
     close: Callable[[], None] = lambda: None  # frees what load() started; called once, blocking
     description: str = ""
     attribution: Attribution = Attribution()

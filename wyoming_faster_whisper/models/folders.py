@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import json
 import os
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Hashable, Iterator, Sequence
 from pathlib import Path
 
 from ..errors import SettingError
@@ -97,6 +97,26 @@ def find_folder(
             if complete(candidate):
                 return candidate
     return None
+
+
+def folder_version(directory: Path) -> Hashable:
+    """Return a value that changes when files of a directory are replaced; None = no directory.
+
+    Blocking, quick. It covers the files in the directory and in its subfolders.
+    """
+    found: list[tuple[str, int, int, int]] = []
+    try:
+        for folder in (directory, *sorted(directory.iterdir())):
+            if not os.path.isdir(folder):
+                continue
+            with os.scandir(folder) as entries:
+                for entry in entries:
+                    stat = entry.stat()
+                    if entry.is_file() and not entry.name.startswith("."):
+                        found.append((entry.path, stat.st_mtime_ns, stat.st_size, stat.st_ino))
+    except OSError:
+        return None
+    return tuple(sorted(found)) or None
 
 
 def languages_of(name: str, directory: Path | None) -> tuple[str, ...]:

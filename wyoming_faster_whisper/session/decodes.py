@@ -136,6 +136,7 @@ class Decodes:
         self._kind = kind
         self._parts: dict[Segment, _Part] = {}  # in the order of speech
         self._language: str | None = None  # confidently detected
+        self._began = asyncio.get_running_loop().time()
         self._language_seconds = 0.0  # seconds of speech in which it was detected
 
     def __repr__(self) -> str:
@@ -399,6 +400,7 @@ class Decodes:
             tenant=self._principal.tenant,
             owner=self._principal.key,
             earlier_seconds=segment.earlier_seconds,
+            utterance_began=self._began,
         )
         if self.client_left and not self._worker.can_begin(job):
             raise asyncio.CancelledError  # other clients wait, and this one may not read the text

@@ -71,6 +71,7 @@ class Partials:
         self._last_hypothesis = ""  # text of the last decode of the open segment
         self._committed = ""  # committed text of the open segment, as decoded
         self._language: str | None = None  # language of the committed text
+        self._began = asyncio.get_running_loop().time()
 
     def committed(self, segment: Segment) -> tuple[str, str | None]:
         """Return the committed beginning of a segment's text, and its language."""
@@ -142,6 +143,7 @@ class Partials:
                     earlier_seconds=segment.earlier_seconds,
                     prefix=self._committed,
                     leading_silence=segment.leading_silence,
+                    utterance_began=self._began,
                 )
             )
         except Hung:

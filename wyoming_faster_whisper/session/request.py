@@ -122,6 +122,10 @@ class Offer:
         """
         return self._model(request, _Warnings(client, warned))
 
+    def model_of(self, request: Request) -> str:
+        """Return the name of the model that a request gets, without any warning."""
+        return self._model(request, _Warnings("", {"model"})).name
+
     def preprocessor(self, request: Request, client: str, warned: set[str]) -> Preprocessor:
         """Make the preprocessing steps of a stream.
 

@@ -380,7 +380,7 @@ class Session:
         self._end_request(turn)
 
     def _expect_speech(self) -> None:
-        self._context.worker.reload()
+        self._context.worker.reload(self._context.offer.model_of(self._request))
         if self._context.names is not None and self._principal.tenant.home_names:
             self._context.names.refresh()
 

@@ -8,7 +8,7 @@ import pytest
 
 from tests.support import toy_recognizer
 from tests.support.plug_ins import install
-from wyoming_faster_whisper.app.recognizers import choose_recognizer, load_all
+from wyoming_faster_whisper.app.recognizers import choose_recognizer, load_default
 from wyoming_faster_whisper.config.settings import Settings
 from wyoming_faster_whisper.engine.recognizer import (
     EVERYTHING,
@@ -47,7 +47,7 @@ def test_faster_whisper_is_built_in(tmp_path: Path, library: str) -> None:
 def test_a_library_of_an_installed_package_is_chosen_by_its_name(tmp_path: Path) -> None:
     recognizer = chosen(tmp_path, stt_library="toy")
     assert recognizer.models == (toy_recognizer.MODEL,)
-    assert isinstance(load_all(recognizer), toy_recognizer.Loudness)
+    assert isinstance(load_default(recognizer), toy_recognizer.Loudness)
 
 
 asked: list[RecognizerSettings] = []
