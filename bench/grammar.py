@@ -185,7 +185,7 @@ def table(language: str, orders: Sequence[NBest], sentences: Sequence[NBest]) ->
 
 
 def chosen(each: NBest, names: tuple[str, ...], gains: tuple[float, float]) -> int:
-    known = grammar(each.language, names)
+    known = grammar("bench", each.language, names)
     assert known is not None
     weights = OrderGains(*gains)
     by_fit = {Fit.NONE: 0.0, Fit.ORDER: weights.order, Fit.HOME: weights.home}

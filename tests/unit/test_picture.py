@@ -99,6 +99,7 @@ PURE = [
     "biasing.hypotheses",
     "biasing.lexicon",
     "biasing.phonetics",
+    "biasing.tenant_cache",
     "biasing.weights",
     "client.end_of_turn",
     "client.formats",

@@ -34,7 +34,7 @@ from ..session.request import Offer
 from ..session.session import AudioMemory, SessionContext
 from ..session.tenant_offer import models_for
 from ..speech.vad import SpeechDetector, Vad
-from ..tenant import Tenant
+from ..tenant import HOUSE, Tenant
 from ..tenants.tenants import Tenants
 from ..transports.address import Address
 from ..transports.lifecycle import ClientLimits
@@ -134,7 +134,9 @@ class Service:
         )
         default_model = self._recognizer.models[0]
         self._language = build.default_language(settings, default_model)
-        self._names = _name_cache(settings, default_model.name, self._language or "en")
+        self._names = _name_cache(
+            settings, default_model.name, self._language or "en", self._tenants
+        )
         self.metrics_url: str | None = None  # None before start() and without --metrics-port
 
     @property
@@ -433,11 +435,13 @@ def _import_announcement() -> type[Announcement]:
 def _warm_up_grammar(language: str) -> None:
     from ..biasing.grammar import grammar
 
-    if known := grammar(language, ()):
+    if known := grammar(HOUSE.name, language, ()):
         known.warm_up()
 
 
-def _name_cache(settings: Settings, model: str, language: str) -> NameCache | None:
+def _name_cache(
+    settings: Settings, model: str, language: str, tenants: Tenants
+) -> NameCache | None:
     if settings.hass_token is None:
         return None
     from ..biasing.cache import NameCache
@@ -450,8 +454,11 @@ def _name_cache(settings: Settings, model: str, language: str) -> NameCache | No
 
     async def fetch() -> tuple[str, ...]:
         names = await hass.names()
+        tenant = tenants.directory.default
         # Built here, in a thread, so that no utterance has to wait for it.
-        await asyncio.to_thread(corrector, names, language, weights)
+        await asyncio.to_thread(
+            corrector, tenant.name, (*tenant.vocabulary, *names), language, weights
+        )
         return names
 
     return NameCache(

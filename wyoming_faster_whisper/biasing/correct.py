@@ -13,7 +13,6 @@ from __future__ import annotations
 import re
 import unicodedata
 from collections.abc import Iterator, Sequence
-from functools import lru_cache
 from itertools import pairwise
 
 from rapidfuzz import process
@@ -22,6 +21,7 @@ from rapidfuzz.distance import Levenshtein
 from .candidates import EVERYDAY_ZIPF, Candidate, Word, words_of
 from .lexicon import FUNCTION_WORD_ZIPF, zipf_frequencies
 from .phonetics import count_sounds, letters, phonetic_code
+from .tenant_cache import TenantCache
 from .weights import NameWeights
 
 _STOP = re.compile(r"[.!?;:。！？]")  # between two words; a name does not continue past it
@@ -251,7 +251,9 @@ def common_prefix(one: Sequence[str], other: Sequence[str]) -> int:
     return count
 
 
-@lru_cache(maxsize=8)
-def corrector(names: tuple[str, ...], language: str, weights: NameWeights) -> Corrector:
-    """Return the cached corrector for these names, created on first use."""
+def _corrector(names: tuple[str, ...], language: str, weights: NameWeights) -> Corrector:
     return Corrector(names, language, weights)
+
+
+corrector = TenantCache(_corrector, 4)
+"""Returns the corrector for a tenant, its names, the language and the weights."""

@@ -19,6 +19,7 @@ from typing import Any
 from unicode_rbnf import RbnfEngine
 
 from ..errors import SettingError
+from .tenant_cache import TenantCache
 
 try:
     from hassil.expression import Expression, Group, RuleReference, TextChunk
@@ -161,10 +162,12 @@ def grammar_languages() -> frozenset[str]:
     return frozenset(found | {code for code, other in _CODES.items() if other in found})
 
 
-@lru_cache(maxsize=8)
-def grammar(language: str, names: tuple[str, ...]) -> Grammar | None:
-    """Return the cached grammar, created on first use; None for a language without one."""
+def _grammar(language: str, names: tuple[str, ...]) -> Grammar | None:
     return Grammar(language, names) if language in grammar_languages() else None
+
+
+grammar = TenantCache(_grammar, 4)
+"""Returns the grammar for a tenant, the language and its names; None if the language has none."""
 
 
 def choose_order(

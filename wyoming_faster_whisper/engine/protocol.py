@@ -158,7 +158,7 @@ class Engine(Protocol):
         ...
 
     def batch_key(self, job: Job) -> Hashable:
-        """Return the key that all jobs of a batch share; it includes at least their options."""
+        """Return the key that all jobs of a batch share; it includes what they decode with."""
         ...
 
     def decode(self, jobs: Sequence[Job]) -> list[Transcript]:

@@ -69,7 +69,7 @@ def test_other_languages_have_a_grammar(language: str, text: str) -> None:
 
 def test_a_language_without_a_grammar_has_none() -> None:
     assert "haw" not in grammar_languages()
-    assert grammar("haw", ()) is None
+    assert grammar("house", "haw", ()) is None
 
 
 def test_an_order_wins_over_a_slightly_more_probable_text(anywhere: Grammar) -> None:
@@ -114,4 +114,4 @@ def test_words_in_names_of_the_home_may_change(home: Grammar) -> None:
 
 
 def test_a_grammar_is_kept_for_the_next_utterance() -> None:
-    assert grammar("en", NAMES) is grammar("en", NAMES)
+    assert grammar("house", "en", NAMES) is grammar("house", "en", NAMES)

@@ -48,7 +48,12 @@ class Clip:
     @property
     def oov_count(self) -> Callable[[str], int]:
         """Counter of the out-of-vocabulary words of a text."""
-        return oov_counter(self.job.options, self.language)
+        return oov_counter(self.tenant, self.job.options, self.language)
+
+    @property
+    def tenant(self) -> str:
+        """Name of the tenant, in whose part of the caches its values are."""
+        return self.job.tenant.name
 
 
 @dataclass(frozen=True, slots=True)

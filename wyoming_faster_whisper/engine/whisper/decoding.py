@@ -17,7 +17,7 @@ def decode_batch(
     """Decode a batch in a first pass.
 
     Args:
-        clips: with equal options.
+        clips: with equal options, but for their hotwords.
         encoding: of the batch.
 
     Returns:

@@ -10,6 +10,7 @@ import numpy as np
 
 from ...audio.pcm import SAMPLE_RATE
 from ...errors import EngineError
+from ...tenant import HOUSE
 from ..protocol import DecodeOptions, Job, Transcript
 from .acoustic_model import AcousticModel, Encoding
 from .calibration.values import Calibrations
@@ -101,7 +102,7 @@ class WhisperEngine:
             self._measured(choice)
         if not needed():
             # Load the word list now and not during the first decode.
-            oov_counter(DecodeOptions(), "en")
+            oov_counter(HOUSE.name, DecodeOptions(), "en")
 
     def unload(self) -> None:
         """See Engine.unload."""

@@ -19,7 +19,7 @@ def languages(
     """Return the language of each job and its probability, 0 to 1.
 
     Args:
-        jobs: a batch, with equal options.
+        jobs: a batch, with equal options, but for their hotwords.
         encoding: of the batch.
     """
     options = jobs[0].options

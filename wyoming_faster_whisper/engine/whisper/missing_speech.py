@@ -77,4 +77,4 @@ def _part(clip: Clip, gap: Gap) -> Job | None:
         if a < end and b > start
     )
     options = replace(job.options, language=clip.language)
-    return Job(job.samples[start:end], options, speech=speech)
+    return Job(job.samples[start:end], options, speech=speech, tenant=job.tenant)

@@ -38,7 +38,7 @@ def prefer_order(clip: Clip, decoded: Decoded) -> Decoded:
     ):
         return decoded
     library = _library()
-    known = library.grammar(clip.language, options.hotwords) if library else None
+    known = library.grammar(clip.tenant, clip.language, options.hotwords) if library else None
     if library is None or known is None:
         return decoded
     gains = clip.calibration.grammar

@@ -16,9 +16,9 @@
 10. Align the text with the audio, if the time of each word or the log-probability of each token
    is requested (word_times.py).
 
-Jobs with the same options, window and prefix go through steps 1 to 4 as a batch: a decoder step
-spends most of its time reading the weights from memory, which takes as long for one job as for a
-batch.
+Jobs with the same options, window and prefix, whatever their hotwords, go through steps 1 to 4 as
+a batch: a decoder step spends most of its time reading the weights from memory, which takes as
+long for one job as for a batch.
 """
 
 from __future__ import annotations
@@ -65,7 +65,8 @@ class WhisperPipeline:
 
     def batch_key(self, job: Job) -> Hashable:
         """See Engine.batch_key."""
-        return job.options, self.encoder.frames(job), job.prefix
+        # Names have no part in what clips share: each is compared with those of its own job.
+        return replace(job.options, hotwords=()), self.encoder.frames(job), job.prefix
 
     def decode(self, jobs: Sequence[Job], beam: int) -> list[Transcript]:
         """Decode a batch.

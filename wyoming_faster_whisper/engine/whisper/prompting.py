@@ -11,12 +11,12 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import replace
-from functools import lru_cache
 
 from ...biasing.carrier_phrases import carrier_words
 from ...biasing.correct import corrector
 from ...biasing.hypotheses import Rewrite, is_order, rewrites, similar_names, words_unlike
 from ...biasing.lexicon import count_oov, split_words, vocabulary
+from ...biasing.tenant_cache import TenantCache
 from ...biasing.weights import NameWeights
 from ..protocol import DecodeOptions, Job
 
@@ -46,13 +46,7 @@ def build_prompt(prompt: str | None, names: Sequence[str], fits: Callable[[str],
     return text
 
 
-@lru_cache(maxsize=8)
-def oov_counter(options: DecodeOptions, language: str) -> Callable[[str], int]:
-    """Return a function that counts the out-of-vocabulary (OOV) words of a text.
-
-    The vocabulary is the word list of the written language and the words of the prompt and of
-    the hotwords. In languages without a measured benefit the count is always 0.
-    """
+def _oov_counter(options: DecodeOptions, language: str) -> Callable[[str], int]:
     written = "en" if options.task == "translate" else language
     if written not in _VOCABULARIES:
         return lambda text: 0
@@ -61,6 +55,15 @@ def oov_counter(options: DecodeOptions, language: str) -> Callable[[str], int]:
     )
     known = vocabulary(written), {form for word in biased for form in (word, *word.split("'"))}
     return lambda text: count_oov(text, *known)
+
+
+oov_counter = TenantCache(_oov_counter, 4)
+"""Returns a function that counts the out-of-vocabulary (OOV) words of a text.
+
+It is given a tenant, its options and the language. The vocabulary is the word list of the written
+language and the words of the prompt and of the hotwords. In languages without a measured benefit
+the count is always 0.
+"""
 
 
 class JobBiasing:
@@ -78,7 +81,7 @@ class JobBiasing:
     def __init__(self, job: Job, language: str, weights: NameWeights) -> None:
         names = job.options.hotwords if job.options.task == "transcribe" else ()
         self._prefix = job.prefix
-        self._corrector = corrector(names, language, weights) if names else None
+        self._corrector = corrector(job.tenant.name, names, language, weights) if names else None
 
     def similar_names(self, texts: Sequence[str]) -> tuple[str, ...]:
         """Return the few names that something in the texts resembles; () if there are none.

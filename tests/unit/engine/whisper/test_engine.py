@@ -49,7 +49,7 @@ def test_the_measured_settings_are_reported_and_used() -> None:
 
 
 def test_nothing_more_is_prepared_while_a_speaker_waits() -> None:
-    oov_counter.cache_clear()
+    oov_counter.clear()
     vocabulary.cache_clear()
     engine = WhisperEngine(FakeAcousticModel())
     decodes = count()

@@ -5,6 +5,7 @@ from __future__ import annotations
 from tests.support.calibration import ENGLISH
 from wyoming_faster_whisper.engine.protocol import DecodeOptions, Job
 from wyoming_faster_whisper.engine.whisper.prompting import JobBiasing, build_prompt, oov_counter
+from wyoming_faster_whisper.tenant import HOUSE
 from wyoming_faster_whisper.testing import silence
 
 NAMES = ("Ecobee", "Vaillant")
@@ -80,13 +81,13 @@ def test_names_are_not_applied_to_a_translation() -> None:
 
 def test_words_of_the_language_the_prompt_and_the_names_are_not_oov() -> None:
     options = DecodeOptions(prompt="At Krabat’s.", hotwords=("Vrbata",))
-    strange = oov_counter(options, "en")
+    strange = oov_counter(HOUSE.name, options, "en")
     assert strange("Krabat") == 0
     assert strange("Set Krabat's thermostat to 20, and the vrbata's to 21.") == 0
-    assert oov_counter(DecodeOptions(), "en")("Set Krabat's vrbata") == 2
+    assert oov_counter(HOUSE.name, DecodeOptions(), "en")("Set Krabat's vrbata") == 2
 
 
 def test_no_word_is_oov_in_a_language_without_a_vocabulary() -> None:
-    assert oov_counter(DecodeOptions(), "de")("Schalte die Wohnzimmerlampe ein") == 0
+    assert oov_counter(HOUSE.name, DecodeOptions(), "de")("Schalte die Wohnzimmerlampe ein") == 0
     translated = DecodeOptions(task="translate")  # translates to English from any language
-    assert oov_counter(translated, "de")("Turn on the Wohnzimmerlampe") == 1
+    assert oov_counter(HOUSE.name, translated, "de")("Turn on the Wohnzimmerlampe") == 1

@@ -22,6 +22,7 @@ from ....audio.pcm import SAMPLE_RATE, slow_down
 from ....biasing.hypotheses import choose_rewrite
 from ....errors import EngineError
 from ....hardware import release_memory
+from ....tenant import HOUSE
 from ...protocol import DecodeOptions, Job, TokenLogprob, Transcript
 from ...whisper.calibration.values import Calibration, Calibrations
 from ...whisper.hallucination import Decoded
@@ -101,7 +102,7 @@ class MoonshineEngine:
             self._measured(choice)
         if not needed():
             # Load the word list now and not during the first decode.
-            oov_counter(DecodeOptions(), self._language)
+            oov_counter(HOUSE.name, DecodeOptions(), self._language)
 
     def unload(self) -> None:
         """See Engine.unload."""
@@ -150,7 +151,7 @@ class MoonshineEngine:
 
     def _generate(self, clip: _Clip, encoding: Array, seconds: float) -> Decoded:
         decoded = self.model.generate(encoding, clip.job.prefix, clip.beam, seconds)
-        count = oov_counter(clip.job.options, clip.language)
+        count = oov_counter(clip.job.tenant.name, clip.job.options, clip.language)
         return prefer_in_vocabulary(decoded, count, self._calibration.rescoring)
 
     def _second_pass(self, clip: _Clip, first: Decoded) -> Decoded:
@@ -167,7 +168,7 @@ class MoonshineEngine:
                 hypotheses, self.model.score(encoding, hypotheses), strict=True
             ):
                 scores[text].append(sum(tokens))
-        count = oov_counter(clip.job.options, clip.language)
+        count = oov_counter(clip.job.tenant.name, clip.job.options, clip.language)
         return rescore(first, scores, count, self._calibration.rescoring)
 
     def _biased(self, clip: _Clip, text: str, decoded: Decoded) -> tuple[str, int]:

@@ -1,0 +1,42 @@
+"""Two tenants with crossing vocabularies in one batch of the real tiny.en."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+
+from tests.support.clips import CLIPS
+from wyoming_faster_whisper.engine.protocol import DecodeOptions, Job
+from wyoming_faster_whisper.engine.whisper.engine import WhisperEngine
+from wyoming_faster_whisper.tenant import Tenant
+
+from .conftest import loaded
+
+pytestmark = pytest.mark.model
+
+# Each list has words that sound like what the recordings say.
+ONE = ("Livingstone Room", "Lytes", "Kitschen")
+OTHER = ("Turnon", "Kitchin", "Lights Inn")
+
+
+@pytest.fixture(scope="module")
+def engine(tmp_path_factory: pytest.TempPathFactory) -> Iterator[WhisperEngine]:
+    with loaded("tiny.en", tmp_path_factory.mktemp("models")) as model:
+        yield model
+
+
+def job(clip: str, name: str, names: tuple[str, ...]) -> Job:
+    options = DecodeOptions(language="en", hotwords=names)
+    samples = CLIPS[clip].samples
+    speech = ((0, len(samples)),)
+    return Job(samples, options, speech=speech, tenant=Tenant(name=name, named=True))
+
+
+def test_a_text_is_the_same_beside_that_of_another_tenant(engine: WhisperEngine) -> None:
+    one, other = job("kitchen", "one", ONE), job("lights", "other", OTHER)
+    assert engine.batch_key(one)[0] == engine.batch_key(other)[0]  # type: ignore[index]
+    alone = [engine.decode([each])[0].text for each in (one, other)]
+    assert [found.text for found in engine.decode([other, one])] == alone[::-1]
+    foreign = set(" ".join(OTHER).split()) - set(" ".join(ONE).split())
+    assert not foreign & set(alone[0].split())
