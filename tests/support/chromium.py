@@ -45,8 +45,10 @@ def write_microphone(path: Path, samples: Samples) -> Path:
 class Page:
     """One page of the browser."""
 
-    def __init__(self, connection: ClientConnection) -> None:
+    def __init__(self, connection: ClientConnection, endpoint: str) -> None:
         self._connection = connection
+        self._endpoint = endpoint
+        self.deadline = DEADLINE
         self._number = 0
         self._session: str | None = None  # None = the browser itself, not a page
         self.problems: list[str] = []  # uncaught exceptions and errors in the console
@@ -58,13 +60,32 @@ class Page:
         for domain in ("Page", "Runtime", "Log"):
             await self.call(f"{domain}.enable")
 
+    @asynccontextmanager
+    async def tab(self) -> AsyncIterator[Page]:
+        """Open another tab of the same browser."""
+        async with connect(self._endpoint, max_size=None) as connection:
+            page = Page(connection, self._endpoint)
+            await page.attach()
+            yield page
+
+    async def processes(self) -> list[dict[str, Any]]:
+        """Return the browser's processes, each with its id and type."""
+        async with connect(self._endpoint, max_size=None) as connection:
+            found = await Page(connection, self._endpoint).call("SystemInfo.getProcessInfo")
+        processes: list[dict[str, Any]] = found["processInfo"]
+        return processes
+
+    async def prepare(self, script: str) -> None:
+        """Run JavaScript in each page before its own scripts."""
+        await self.call("Page.addScriptToEvaluateOnNewDocument", source=script)
+
     async def call(self, method: str, **parameters: Any) -> dict[str, Any]:
         """Call a DevTools method; return its result."""
         self._number += 1
         message = {"id": self._number, "method": method, "params": parameters}
         if self._session is not None:
             message["sessionId"] = self._session
-        async with asyncio.timeout(DEADLINE):
+        async with asyncio.timeout(self.deadline):
             await self._connection.send(json.dumps(message))
             while True:
                 answer = json.loads(await self._connection.recv())
@@ -168,10 +189,10 @@ async def chromium(microphone: Path, folder: Path) -> AsyncIterator[Page]:
         reading = asyncio.create_task(process.stderr.read())
         url = line.decode().split()[-1]
         async with connect(url, max_size=None) as connection:
-            page = Page(connection)
+            page = Page(connection, url)
             await page.attach()
             yield page
-            await Page(connection).call("Browser.close")
+            await Page(connection, url).call("Browser.close")
     finally:
         with suppress(ProcessLookupError):
             process.kill()

@@ -10,7 +10,7 @@ import logging
 import socket
 import ssl
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -24,6 +24,7 @@ from ..transports.auth.refusal import Reason
 from ..transports.lifecycle import ClientLimits
 from . import build
 from .authentication import make_authenticator
+from .web_export import offline_files
 
 _LOGGER = logging.getLogger(__name__)
 
@@ -38,7 +39,7 @@ def make_http(
     shared: SessionContext,
     settings: Settings,
     *,
-    folder: Path,
+    folders: Sequence[Path],
     limits: ClientLimits,
     admission: Admission,
     count_refusal: Callable[[Reason], None],
@@ -49,7 +50,7 @@ def make_http(
     Args:
         shared: what all sessions share.
         settings: the operator's settings.
-        folder: data folder; uploads are kept in a folder inside it.
+        folders: data folders; uploads are kept in a folder inside the first.
         limits: time and size limits for clients.
         admission: admission control, the same as for Wyoming clients.
         count_refusal: called for each client that is not authenticated.
@@ -62,8 +63,9 @@ def make_http(
         from ..transports.http.api_server import ApiServer
         from ..transports.http.page import ServerDescription
 
-        api_settings = _api_settings(settings, folder)
+        api_settings = _api_settings(settings, folders[0])
         webhooks = _webhooks(settings)
+        offline = offline_files(settings, shared.offer.models[0].name, folders)
     except ImportError as error:
         raise _missing("--http-port", error, "http") from None
     try:
@@ -77,8 +79,10 @@ def make_http(
         ServerDescription(
             tuple(shared.offer.models),
             ready=lambda: shared.worker.statistics().ready,
+            offline=offline is not None,
         ),
         api_settings,
+        offline=offline,
         admission=admission,
         webhooks=webhooks,
         authenticator=authenticator,

@@ -103,7 +103,7 @@ class Service:
         folders = list(
             data_folders(settings.data_dir or [str(default_data_dir)], settings.download_dir)
         )
-        self._folder = folders[0]
+        self._folders = folders
         self._recognizer = choose_recognizer(settings, folders, loaded=self._set_up_vad)
         settings, limitations = fit(settings, self._recognizer)
         for limitation in limitations:
@@ -312,7 +312,7 @@ class Service:
             make_http,
             shared,
             settings,
-            folder=self._folder,
+            folders=self._folders,
             limits=self._limits,
             admission=build.admission(settings),
             count_refusal=self._metrics.refused if self._metrics else lambda _: None,

@@ -47,6 +47,10 @@ def _serve(argv: Sequence[str]) -> int:
     from ..hardware import is_arm, share_one_heap
 
     try:
+        if argv[:1] == ["export-web"]:
+            from .export_web import main
+
+            return main(argv[1:], os.environ)
         given = read_settings(argv, os.environ)
         settings = given.settings
         logging.basicConfig(

@@ -502,6 +502,11 @@ class Settings:
         "origins whose web pages may use the API (CORS), like app://obsidian.md (default: none)",
         arity=Arity.LIST,
     )
+    offline_model: str = option(
+        "auto",
+        "model that the page can store in the browser, to work without the server: a name, off, "
+        "or auto (the served model if it is tiny or base, else one of these that is on disk)",
+    )
     any_model: bool = option(
         False, "serve the default model to API requests for a model that is not known"
     )

@@ -58,7 +58,7 @@ class Vad:
         options.enable_cpu_mem_arena = False
         options.log_severity_level = 3
         self._session = onnxruntime.InferenceSession(
-            str(_model_file()), sess_options=options, providers=["CPUExecutionProvider"]
+            str(model_file()), sess_options=options, providers=["CPUExecutionProvider"]
         )
         self._gain = gain or calibrated_gain()
 
@@ -114,7 +114,12 @@ def calibrated_gain() -> Gain:
     return Gain(**json.loads(file.read_text("utf-8"))["gain_control"]["values"])
 
 
-def _model_file() -> Path:
+def model_file() -> Path:
+    """Return the path of the model.
+
+    Raises:
+        ModelError: faster-whisper, which contains it, is not installed completely.
+    """
     # Find the file without importing faster_whisper, which takes half a second.
     spec = importlib.util.find_spec("faster_whisper")
     for folder in (spec.submodule_search_locations or []) if spec else []:

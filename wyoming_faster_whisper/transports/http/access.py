@@ -17,7 +17,10 @@ PAGE_FILES = {
     "/": ("index.html", "text/html; charset=utf-8"),
     "/page.css": ("page.css", "text/css; charset=utf-8"),
     "/page.js": ("page.js", "text/javascript; charset=utf-8"),
-    "/capture.js": ("capture.js", "text/javascript; charset=utf-8"),
+    **{
+        f"/{name}.js": (f"{name}.js", "text/javascript; charset=utf-8")
+        for name in ("capture", "offline", "worker", "whisper", "mel", "silero", "resample", "sw")
+    },
     "/icon.svg": ("icon.svg", "image/svg+xml"),
 }
 """Paths of the web page's files, each with the file's name and type."""

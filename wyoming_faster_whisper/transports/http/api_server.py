@@ -30,6 +30,7 @@ from .jobs.background import Background
 from .jobs.jobs import Jobs
 from .jobs.limits import JobLimits
 from .jobs.routes import job_routes
+from .offline import OfflineFiles
 from .origin_check import OriginCheck
 from .page import ServerDescription, page_routes
 from .protocol import ConnectionRules
@@ -70,6 +71,7 @@ class ApiServer:
         about: what the page shows about the server.
         settings: the operator's settings.
         admission: admission control, with the same rules as for the Wyoming port.
+        offline: files for the page to work without the server; None = it cannot.
         webhooks: tells other servers that a job has ended; None = jobs may not ask for that.
         authenticator: verifies keys and tokens; None = every client is served.
         count_refusal: called for each client that is not authenticated.
@@ -85,6 +87,7 @@ class ApiServer:
         settings: ApiSettings,
         *,
         admission: Admission,
+        offline: OfflineFiles | None = None,
         webhooks: Webhooks | None = None,
         authenticator: Authenticator | None = None,
         count_refusal: Callable[[Reason], None] = lambda _: None,
@@ -117,7 +120,7 @@ class ApiServer:
             Background(self._jobs, webhooks),
         )
         self._server = HttpServer(
-            self._application(catalogue, about, settings),
+            self._application(catalogue, about, settings, offline),
             option="--http-port",
             rules=ConnectionRules(head=limits.first_event, write=limits.write),
             admission=admission,
@@ -126,7 +129,11 @@ class ApiServer:
         self.url: str | None = None  # None until start()
 
     def _application(
-        self, catalogue: Catalogue, about: ServerDescription, settings: ApiSettings
+        self,
+        catalogue: Catalogue,
+        about: ServerDescription,
+        settings: ApiSettings,
+        offline: OfflineFiles | None,
     ) -> ASGIApp:
         origin_check = OriginCheck(settings.names, settings.origins)
         return build_app(
@@ -136,7 +143,7 @@ class ApiServer:
                 job_routes(self._jobs),
                 APIRouter(routes=self._realtime.routes()),
             ],
-            page_routes(self._speech, about, origin_check, self._log),
+            page_routes(self._speech, about, origin_check, self._log, offline),
             origin_check=origin_check,
             origins=settings.origins,
             log=self._log,

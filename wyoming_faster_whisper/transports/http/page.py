@@ -19,6 +19,7 @@ from ...session.tenant_offer import models_for
 from .access import PAGE_FILES
 from .api_errors import ApiError
 from .credentials import principal_of
+from .offline import OfflineFiles, OfflineRoutes
 from .origin_check import OriginCheck
 from .request_log import RequestLog
 from .websocket import SpeechSockets
@@ -29,12 +30,16 @@ SPEECH = "/speech"
 # Headers of all responses except rejections. They let the browser run and load only this server's
 # files, and forbid other sites to put the page in a frame.
 _HEADERS = {
-    "content-security-policy": "default-src 'none'; script-src 'self'; style-src 'self'; "
-    "img-src 'self'; connect-src 'self' {sockets}; base-uri 'none'; form-action 'none'; "
-    "frame-ancestors 'none'",
+    # WebAssembly is needed for recognition on the device.
+    "content-security-policy": "default-src 'none'; script-src 'self' 'wasm-unsafe-eval'; "
+    "worker-src 'self'; style-src 'self'; img-src 'self'; connect-src 'self' {sockets}; "
+    "base-uri 'none'; form-action 'none'; frame-ancestors 'none'",
     "permissions-policy": "microphone=(self), camera=(), geolocation=()",
     "referrer-policy": "no-referrer",
     "x-content-type-options": "nosniff",
+    # Both let the page use several threads for recognition on the device.
+    "cross-origin-opener-policy": "same-origin",
+    "cross-origin-embedder-policy": "require-corp",
     "cache-control": "no-cache",
 }
 
@@ -45,10 +50,15 @@ class ServerDescription:
 
     models: tuple[ServedModel, ...]  # the default first
     ready: Callable[[], bool]  # returns whether the model is loaded
+    offline: bool = False  # the page can be told to work without the server
 
 
 def page_routes(
-    speech: SpeechSockets, about: ServerDescription, origin_check: OriginCheck, log: RequestLog
+    speech: SpeechSockets,
+    about: ServerDescription,
+    origin_check: OriginCheck,
+    log: RequestLog,
+    offline: OfflineFiles | None = None,
 ) -> list[Route | WebSocketRoute]:
     """Make the routes of the page. Blocking: it reads the page's files.
 
@@ -57,6 +67,7 @@ def page_routes(
         about: what the page shows about the server.
         origin_check: rejects requests from other web sites.
         log: of rejected requests.
+        offline: the files for working without the server; None = the page cannot.
     """
     folder = resources.files(__package__) / "static"
     routes: list[Route | WebSocketRoute] = [
@@ -74,10 +85,13 @@ def page_routes(
                 # Text appears during speech, not only after long pauses.
                 "streams": model.capabilities.continues_prefix,
                 "ready": about.ready(),
+                "offline": about.offline,
             }
         )
 
     routes += [Route("/about", tell), WebSocketRoute(SPEECH, speech.serve)]
+    if offline is not None:
+        routes += OfflineRoutes(offline).routes()
     for route in routes:
         route.app = _CheckedApp(route.app, origin_check, log)
     return routes
@@ -118,7 +132,9 @@ class _CheckedApp:
 
         async def send_with_headers(message: Any) -> None:
             if message["type"] == "http.response.start":
-                message["headers"] += [(n.encode(), v.encode()) for n, v in said.items()]
+                own = {name for name, _ in message["headers"]}
+                headers = ((n.encode(), v.encode()) for n, v in said.items())
+                message["headers"] += [each for each in headers if each[0] not in own]
             await send(message)
 
         await self._app(scope, receive, send_with_headers)

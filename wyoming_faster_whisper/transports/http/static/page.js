@@ -1,21 +1,30 @@
 // The page: press the button, speak, press again. Audio is sent to the server while the user speaks.
+// If the server is away and the user has kept the page working, this device recognises the audio.
 //
 //   idle --press--> opening --microphone--> listening --press--> waiting --final--> idle
 //
 // Each utterance, from the first press to the final text, is one Utterance object.
 
+import { obstacle, Offline, Sentence } from "./offline.js";
+import { RATE, Resampler } from "./resample.js";
+
 const $ = (id) => document.getElementById(id);
 const KEPT = 20; // earlier texts shown on the page
 const LONG = 120; // characters; longer texts are shown in a smaller font
 const AUDIO_STARTS = 5000; // ms for the browser's audio to start; without a sound output it never does
+const ANSWERS = 4000; // ms until a server that does not answer counts as away
 const WAITING_LIMIT = 30_000_000; // bytes of unsent audio if the network is too slow
 
 // Audio and the connection --------------------------------------------------------------
 
 class Utterance {
-  constructor(language, show) {
+  // offline: the recogniser of this device, or null; away: the server did not respond last time.
+  constructor(language, show, offline, away) {
     this.language = language;
     this.show = show;
+    this.offline = offline;
+    this.here = offline !== null && away; // this device recognises, not the server
+    this.heardHere = []; // 16 kHz, for the recogniser of this device
     this.parts = []; // messages to send once the socket is open
     this.context = null; // the AudioContext while it is open
     this.over = false;
@@ -30,12 +39,14 @@ class Utterance {
         audio: { channelCount: 1, echoCancellation: false, noiseSuppression: false, autoGainControl: true },
       });
       if (this.over) return this.release();
-      this.connect(); // not earlier: the server's time limit must not run during the permission prompt
+      // Not earlier: the server's time limit must not run during the permission prompt.
+      if (!this.here) this.connect();
       this.context = new AudioContext({ latencyHint: "interactive" });
       await this.context.audioWorklet.addModule("capture.js");
       if (this.over) return this.release();
       this.node = new AudioWorkletNode(this.context, "capture");
       this.node.port.onmessage = ({ data }) => this.heard(data);
+      if (this.offline) this.resampler = new Resampler(this.context.sampleRate);
       this.send(JSON.stringify({ type: "start", rate: this.context.sampleRate, language: this.language }));
       // The node outputs only silence, but some browsers do not run a node without a destination.
       this.context.createMediaStreamSource(this.stream).connect(this.node).connect(this.context.destination);
@@ -57,11 +68,39 @@ class Utterance {
       for (const part of this.parts.splice(0)) this.socket.send(part);
     };
     this.socket.onmessage = ({ data }) => this.told(JSON.parse(data));
-    this.socket.onclose = ({ reason }) =>
-      this.fail(reason || "The server cannot be reached. Check that it is running, then press again.");
+    this.socket.onclose = ({ reason }) => {
+      // A reason means that the server is there and refuses.
+      if (this.offline && !reason) this.stayHere();
+      else this.fail(reason || "The server cannot be reached. Check that it is running, then press again.");
+    };
+  }
+
+  // The server is away: this device recognises the whole utterance.
+  stayHere() {
+    if (this.over || this.here) return;
+    this.here = true;
+    this.parts = [];
+    askServer();
+    if (this.ended) this.decodeHere();
+  }
+
+  async decodeHere() {
+    const samples = new Float32Array(this.heardHere.reduce((sum, { length }) => sum + length, 0));
+    let at = 0;
+    for (const piece of this.heardHere) {
+      samples.set(piece, at);
+      at += piece.length;
+    }
+    try {
+      const { text, language } = await this.offline.decode(samples, this.language);
+      this.told({ type: "final", text, language, wait: null, heard: samples.length / RATE });
+    } catch (error) {
+      this.fail(error.message);
+    }
   }
 
   send(part) {
+    if (this.here) return;
     if (this.socket.readyState === WebSocket.OPEN) this.socket.send(part);
     else this.parts.push(part);
     if (this.socket.bufferedAmount > WAITING_LIMIT) {
@@ -72,13 +111,24 @@ class Utterance {
   heard({ pcm, peak, ended }) {
     if (this.over) return;
     if (ended) {
+      this.ended = true;
       this.send(JSON.stringify({ type: "stop" }));
       this.release();
+      if (this.here) this.decodeHere();
+      else if (this.offline) this.expectAnswer();
     } else {
+      if (this.offline) this.heardHere.push(this.resampler.push(new Int16Array(pcm)));
       this.send(pcm);
       this.samples += pcm.byteLength / 2;
       if (this.stopped === null) this.show.listening(peak, this.samples / this.context.sampleRate);
     }
+  }
+
+  // A server that has gone to sleep neither answers nor closes the connection.
+  expectAnswer() {
+    setTimeout(async () => {
+      if (!this.over && !(await serverAnswers())) this.stayHere();
+    }, ANSWERS);
   }
 
   stop() {
@@ -96,6 +146,7 @@ class Utterance {
     if (message.code === "unauthenticated") askServer();
     if (message.type === "final") {
       const waited = this.stopped === null ? null : performance.now() - this.stopped;
+      message.where = this.here ? "device" : "server";
       this.end();
       this.show.final(message, waited);
     }
@@ -116,6 +167,7 @@ class Utterance {
   end() {
     this.over = true;
     this.release();
+    if (this.socket) this.socket.onclose = null;
     this.socket?.close();
   }
 
@@ -211,10 +263,13 @@ const show = {
     state("waiting", "Cancel", "Recognising the last words…");
   },
   final(message, waited) {
-    shown = { text: message.text, timings: timings(message, waited) };
+    shown = { text: message.text, timings: timings(message, waited), where: PLACES[message.where] };
     stage(message.text ? "final" : "hint", message.text || "No speech was recognised.");
     $("timings").replaceChildren(...shown.timings.map(([what, value]) => pair(what, value)));
     $("timings").hidden = !shown.timings.length;
+    $("badge").textContent = `recognised ${shown.where} in ${milliseconds(waited)}`;
+    $("badge").dataset.where = message.where;
+    $("badge").hidden = !message.text || waited === null;
     this.idle(message.text ? `Recognised: ${message.text}` : "No speech was recognised.");
     $("status").classList.add("unseen"); // for screen readers only: the text is already displayed
   },
@@ -245,7 +300,7 @@ function stage(kind, text) {
   place.textContent = text;
   place.toggleAttribute("data-long", text.length > LONG);
   place.scrollTop = place.scrollHeight; // the newest words are at the end
-  if (kind !== "final") $("timings").hidden = true;
+  if (kind !== "final") $("timings").hidden = $("badge").hidden = true;
 }
 
 function pair(what, value) {
@@ -258,11 +313,16 @@ function pair(what, value) {
   return item;
 }
 
+const PLACES = { server: "on the server", device: "on this device" };
+
+function milliseconds(time) {
+  return time < 1000 ? `${Math.round(time)} ms` : `${(time / 1000).toFixed(2)} s`;
+}
+
 function timings(message, waited) {
   const all = [];
-  const ms = (seconds) => (seconds < 1 ? `${Math.round(seconds * 1000)} ms` : `${seconds.toFixed(2)} s`);
-  if (waited !== null) all.push(["text after you pressed stop", ms(waited / 1000)]);
-  if (message.wait !== null) all.push(["text after your last word", ms(message.wait)]);
+  if (waited !== null) all.push(["text after you pressed stop", milliseconds(waited)]);
+  if (message.wait !== null) all.push(["text after your last word", milliseconds(1000 * message.wait)]);
   all.push(["heard", `${message.heard.toFixed(1)} s`]);
   if (message.language) all.push(["language", languageName(message.language)]);
   return all;
@@ -272,7 +332,7 @@ function keepEarlier() {
   if (!shown?.text) return;
   const item = document.createElement("li");
   const took = document.createElement("span");
-  took.textContent = shown.timings[0]?.[1] ?? "";
+  took.textContent = [shown.timings[0]?.[1], shown.where].filter(Boolean).join(", ");
   item.append(shown.text, took);
   item.dir = "auto";
   $("history").prepend(item);
@@ -295,21 +355,31 @@ function languageName(code) {
 
 let asking = null; // the timer of the next question
 
+const headers = () => (key ? { authorization: `Bearer ${key}` } : {});
+
+function about() {
+  return fetch("about", { cache: "no-store", headers: headers(), signal: AbortSignal.timeout(ANSWERS) });
+}
+
+const serverAnswers = () => about().then(() => true, () => false);
+
 async function askServer() {
   clearTimeout(asking);
   let again = 5000; // ms
   try {
-    const headers = key ? { authorization: `Bearer ${key}` } : {};
-    const response = await fetch("about", { cache: "no-store", headers });
+    const response = await about();
     if (response.status === 401) return lock(key ? "The server does not accept this key." : "");
-    const about = await response.json();
+    const { model, ready, languages, offline: offered } = await response.json();
     unlock();
-    serverIs(about.ready ? "ready" : "loading", `${about.model}${about.ready ? "" : " is loading"}`);
-    offerLanguages(about.languages);
-    if (about.ready) again = 30_000;
+    serverIs(ready ? "ready" : "loading", `${model}${ready ? "" : " is loading"}`);
+    offerLanguages(languages);
+    offerOffline(offered);
+    if (ready) again = 30_000;
     else again = 1000;
   } catch {
-    serverIs("away", "The server does not respond");
+    const here = offline.manifest ? `; ${offline.manifest.model} on this device takes over` : "";
+    serverIs("away", `The server does not respond${here}`);
+    if (offline.manifest) offline.load().catch(() => {}); // so that the next text need not wait
   }
   clearTimeout(asking);
   asking = setTimeout(askServer, again);
@@ -365,11 +435,96 @@ $("lock").addEventListener("submit", (event) => {
   askServer();
 });
 
+// Without the server ----------------------------------------------------------------------
+
+const offline = new Offline();
+let offered = null; // the server's files, once the user has asked for them
+let storing = false;
+
+// possible: the server has files for this device.
+function offerOffline(possible) {
+  if (!storing && (possible || offline.manifest)) {
+    $("offline").hidden = false;
+    if (!$("offline-text").textContent) showOffline();
+    if (possible && offline.manifest && !checked) lookForUpdate();
+  }
+}
+
+let checked = false; // whether the stored files are those of the server
+
+async function lookForUpdate() {
+  checked = true;
+  try {
+    const manifest = await offline.offer(headers());
+    if (offline.differs(manifest)) propose(manifest, "The server has another model than this device.");
+  } catch {
+    checked = false;
+  }
+}
+
+function showOffline(text = "") {
+  const { manifest } = offline;
+  const kept = manifest && `Works without the server: ${manifest.model}, ${offline.size} MB stored in this browser.`;
+  $("offline-text").textContent = text || kept || "";
+  $("offline-progress").hidden = $("later").hidden = true;
+  $("keep").hidden = Boolean(manifest);
+  $("keep").disabled = storing = false;
+  $("keep").textContent = "Keep working without the server";
+  $("keep").toggleAttribute("data-first", false);
+  $("remove").hidden = !manifest;
+  offered = null;
+}
+
+// Asks before anything is stored, and says how much it is.
+async function propose(manifest, why) {
+  const missing = (await offline.missing(manifest)).reduce((sum, { bytes }) => sum + bytes, 0);
+  offered = manifest;
+  const size = `${Math.ceil(missing / 1e6)} MB`;
+  $("offline-text").textContent = `${why} The model ${manifest.model} and what it needs are stored in this browser: ${size}.`;
+  $("keep").textContent = `Download ${size}`;
+  $("keep").hidden = $("later").hidden = $("keep").disabled = false;
+  $("keep").toggleAttribute("data-first", true);
+}
+
+async function keep() {
+  storing = true;
+  $("keep").disabled = true;
+  try {
+    if (obstacle()) throw new Sentence(obstacle());
+    if (!offered) {
+      $("offline-text").textContent = "The server prepares the files…";
+      const manifest = await offline.offer(headers());
+      return await propose(manifest, "When the server is away, this device recognises what you say.");
+    }
+    $("later").hidden = true;
+    $("offline-progress").hidden = false;
+    await offline.keep(offered, headers(), (bytes, total) => {
+      $("offline-progress").value = bytes / total;
+      $("offline-text").textContent = `${Math.round(bytes / 1e6)} of ${Math.round(total / 1e6)} MB`;
+    });
+    checked = true;
+    showOffline();
+  } catch (error) {
+    showOffline(error instanceof Sentence ? error.message : `The files cannot be stored: ${error.message}`);
+  } finally {
+    storing = false;
+  }
+}
+
+$("keep").addEventListener("click", keep);
+$("later").addEventListener("click", () => showOffline());
+$("remove").addEventListener("click", async () => {
+  await offline.remove();
+  showOffline("The stored files are removed.");
+});
+offline.changed = () => showOffline();
+
 // Start ---------------------------------------------------------------------------------
 
 function press() {
   if (utterance === null) {
-    utterance = new Utterance($("language").value || null, show);
+    const away = $("server").dataset.state === "away";
+    utterance = new Utterance($("language").value || null, show, offline.manifest && offline, away);
     show.opening();
     utterance.begin();
   } else if (document.body.dataset.state === "listening") {
@@ -400,5 +555,6 @@ if (!canListen) {
   );
   stage("hint", "No microphone available.");
 }
+offline.find().then(() => offerOffline(false));
 askServer();
 $("speak").focus();

@@ -1,0 +1,119 @@
+"""Recognition in the page when the server is away: real models, Chromium, a fake microphone."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import re
+import signal
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from tests.support.chromium import Page, chromium, write_microphone
+from tests.support.clips import CLIPS
+from tests.support.processes import Process
+from wyoming_faster_whisper.app import web_export
+from wyoming_faster_whisper.testing import silence
+
+pytestmark = [
+    pytest.mark.browser,
+    pytest.mark.timeout(300),
+    pytest.mark.skipif(
+        web_export.runtime_folder() is None,
+        reason="onnxruntime-web is not here; script/onnxruntime-web fetches it",
+    ),
+]
+
+SAID = CLIPS["weather"]
+_LEAD = 1.0  # seconds; a browser loses the first hundredths of a second
+_TEXT = "document.querySelector('#offline-text').textContent"
+_STATE = "document.querySelector('#server').dataset.state"
+
+
+@pytest.fixture
+async def page(tmp_path: Path) -> AsyncIterator[Page]:
+    sound = np.concatenate([silence(_LEAD), SAID.samples, silence(3.0)])
+    microphone = await asyncio.to_thread(write_microphone, tmp_path / "microphone.wav", sound)
+    async with chromium(microphone, tmp_path / "browser") as opened:
+        opened.deadline = 120.0  # the server converts a model, the browser loads one
+        yield opened
+
+
+@pytest.fixture
+def pictures(tmp_path: Path) -> Path:
+    """Folder for screenshots: $WYO_PICTURES, or a temporary one."""
+    return Path(os.environ.get("WYO_PICTURES", tmp_path))
+
+
+async def keep(page: Page) -> None:
+    await page.until("!document.querySelector('#offline').hidden")
+    for done in (".includes('MB.')", ".startsWith('Works without the server')"):
+        await page.evaluate("document.querySelector('#keep').click()")
+        await page.until(f"{_TEXT}{done}")
+
+
+async def record(page: Page) -> str:
+    """Record what the microphone plays; return the text."""
+    await page.evaluate("document.querySelector('#speak').click()")
+    await page.until("document.querySelector('#elapsed').textContent >= '0:04'")
+    await page.evaluate("document.querySelector('#speak').click()")
+    await page.until("document.body.dataset.state === 'idle'")
+    assert await page.text("#problem") == ""
+    return await page.text("#text")
+
+
+def words(text: str) -> list[str]:
+    return re.findall(r"\w+", text.lower())
+
+
+@pytest.mark.parametrize("model", ["tiny.en", "base"])
+async def test_the_page_goes_on_when_the_server_is_away(
+    page: Page, tmp_path: Path, pictures: Path, model: str
+) -> None:
+    async def start(servers: AsyncExitStack, port: str) -> tuple[Process, str]:
+        options = (
+            *("--uri", "tcp://127.0.0.1:0", "--model", model, "--http-port", port),
+            *("--offline-model", model),
+        )
+        process = await servers.enter_async_context(
+            Process.started(*options, folder=tmp_path / "data")
+        )
+        await process.ready(120.0)
+        return process, (await process.logged(r"try the server at (\S+)"))[1]
+
+    async with AsyncExitStack() as servers:
+        server, url = await start(servers, "0")
+        await page.size(900, 1000)
+        await page.open(url, prefers_color_scheme="light")
+        assert await page.evaluate("crossOriginIsolated")
+        await keep(page)
+        await page.screenshot(pictures / f"offline-kept-{model}.png")
+        online = await record(page)
+        assert SAID.heard_in(online)
+        assert "on the server in" in await page.text("#badge")
+
+        server.signal(signal.SIGTERM)
+        await server.ended()
+        alone = await record(page)
+        assert words(alone) == words(online)
+        assert "on this device in" in await page.text("#badge")
+        await page.screenshot(pictures / f"offline-alone-{model}.png")
+
+        await page.open(url)  # a second visit, without the server
+        await page.until(f"{_STATE} === 'away'")
+        assert words(await record(page)) == words(online)
+        await page.size(400, 900)
+        await page.screenshot(pictures / f"offline-narrow-{model}.png")
+
+        await start(servers, url.rpartition(":")[2])
+        await page.until(f"{_STATE} === 'ready'")
+        assert words(await record(page)) == words(online)
+        assert "on the server in" in await page.text("#badge")
+        earlier = await page.text("#history")
+        assert words(online) == words(earlier)[: len(words(online))]
+        assert "on this device" in earlier
+    assert not [problem for problem in page.problems if "NAME_NOT_RESOLVED" in problem]

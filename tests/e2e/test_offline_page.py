@@ -1,0 +1,206 @@
+"""The page stores files to work without the server, in Chromium; the files are no recogniser."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.support.chromium import Page, chromium, write_microphone
+from tests.support.offline import MODEL, put_files
+from tests.support.serving import Server
+from tests.support.web import address
+from wyoming_faster_whisper.testing import tone
+
+from .conftest import Serve
+
+TEXT = "document.querySelector('#offline-text').textContent"
+KEPT = f"{TEXT}.startsWith('Works without the server: {MODEL}')"
+
+
+@pytest.fixture
+async def page(tmp_path: Path) -> AsyncIterator[Page]:
+    microphone = tmp_path / "microphone.wav"
+    await asyncio.to_thread(write_microphone, microphone, tone(30.0))
+    async with chromium(microphone, tmp_path / "browser") as opened:
+        yield opened
+
+
+@pytest.fixture
+async def files(tmp_path: Path) -> Path:
+    return await asyncio.to_thread(put_files, tmp_path)
+
+
+async def started(serve: Serve, page: Page, **options: Any) -> Server:
+    server = await serve(http_port=options.pop("http_port", 0), model=MODEL, **options)
+    await page.open(f"http://{address(server)}")
+    await page.until("!document.querySelector('#offline').hidden")
+    return server
+
+
+async def press(page: Page, button: str) -> None:
+    await page.evaluate(f"document.querySelector('#{button}').click()")
+
+
+async def ask(page: Page) -> None:
+    await press(page, "keep")
+    await page.until(f"{TEXT}.includes('MB.')")
+
+
+async def keep(page: Page) -> None:
+    await ask(page)
+    await press(page, "keep")
+    await page.until(KEPT)
+
+
+async def problem(page: Page, words: str) -> str:
+    """Press the download button and return the sentence that contains some words."""
+    await press(page, "keep")
+    await page.until(f"{TEXT}.includes('{words}')")
+    page.problems.clear()  # the browser reports failed requests too
+    return await page.text("#offline-text")
+
+
+async def still_works(page: Page) -> None:
+    """The way over the server is not affected."""
+    await page.evaluate("document.querySelector('#speak').click()")
+    await page.until("document.querySelector('#elapsed').textContent >= '0:01'")
+    await page.evaluate("document.querySelector('#speak').click()")
+    await page.until("document.querySelector('#text').dataset.kind === 'final'")
+    assert "seconds" in await page.text("#text")
+    assert "on the server in" in await page.text("#badge")
+
+
+async def test_the_page_asks_stores_opens_without_the_server_and_forgets(
+    serve: Serve, page: Page, files: Path
+) -> None:
+    server = await started(serve, page)
+    await ask(page)
+    question = await page.text("#offline-text")
+    assert "tiny.en" in question
+    assert "4 MB" in question  # what the made files take
+    assert await page.text("#keep") == "Download 4 MB"
+    await press(page, "later")
+    await page.until(f"{TEXT} === ''")
+    assert await page.evaluate("caches.keys().then((names) => names.length)") == 0
+    await keep(page)
+    async with page.tab() as other:
+        await other.open(f"http://{address(server)}")
+        await other.until(KEPT)
+        await still_works(other)
+        await press(other, "remove")
+    await page.until("!document.querySelector('#keep').hidden")  # removed in the other tab
+    assert await page.evaluate("caches.keys().then((names) => names.length)") == 0
+    await keep(page)
+    url = f"http://{address(server)}"
+    server.service.stop()
+    await asyncio.wait([server.running])
+    await server.service.close()
+    await page.open(url)
+    await page.until("document.querySelector('#server-text').textContent.includes('takes over')")
+    await page.until(KEPT)
+    # The made files are no recogniser, which the page says where it shows all problems.
+    await press(page, "speak")
+    await page.until("document.querySelector('#elapsed').textContent >= '0:01'")
+    await press(page, "speak")
+    await page.until("!document.querySelector('#problem').hidden")
+    assert "This device cannot recognise speech" in await page.text("#problem")
+    page.problems.clear()
+
+
+async def test_a_damaged_file_is_not_stored(serve: Serve, page: Page, files: Path) -> None:
+    await started(serve, page)
+    await ask(page)
+    whole = (files / "encoder.weights").read_bytes()
+    (files / "encoder.weights").write_bytes(bytes(len(whole)))
+    assert "encoder.weights" in await problem(page, "arrived damaged")
+    await still_works(page)
+    (files / "encoder.weights").write_bytes(whole)
+    await keep(page)
+
+
+async def test_half_a_download_goes_on_where_it_ended(
+    serve: Serve, page: Page, files: Path
+) -> None:
+    await started(serve, page)
+    await ask(page)
+    whole = (files / "encoder.weights").read_bytes()
+    (files / "encoder.weights").write_bytes(whole[:1_000_000])
+    await press(page, "keep")
+    await page.until("document.querySelector('#offline-progress').value > 0")
+    (files / "encoder.weights").write_bytes(whole)
+    await page.until(KEPT)
+
+
+async def test_a_full_browser_says_how_much_room_is_missing(
+    serve: Serve, page: Page, files: Path
+) -> None:
+    server = await started(serve, page)
+    origin = f"http://{address(server)}"
+    await page.call("Storage.overrideQuotaForOrigin", origin=origin, quotaSize=1_000_000)
+    await ask(page)
+    assert "too little room" in await problem(page, "4 MB more are needed")
+    await still_works(page)
+
+
+@pytest.mark.parametrize(
+    ("script", "words"),
+    [
+        (
+            "Object.defineProperty(Navigator.prototype, 'serviceWorker', { value: undefined })",
+            "a private window never can",
+        ),
+        ("WebAssembly.validate = () => false", "it has no WebAssembly SIMD"),
+    ],
+)
+async def test_a_browser_that_cannot_is_told_why(
+    serve: Serve, page: Page, files: Path, script: str, words: str
+) -> None:
+    await page.prepare(script)
+    await started(serve, page)
+    await problem(page, words)
+    await still_works(page)
+
+
+async def test_two_tabs_download_once(serve: Serve, page: Page, files: Path) -> None:
+    server = await started(serve, page)
+    async with page.tab() as other:
+        await other.open(f"http://{address(server)}")
+        await other.until("!document.querySelector('#offline').hidden")
+        await ask(other)
+        # Another tab downloads already.
+        await page.evaluate(
+            "new Promise((held) => navigator.locks.request('offline', () => {"
+            " held(true); return new Promise((end) => { globalThis.end = end; }); }))"
+        )
+        await problem(other, "Another tab is downloading already")
+        await page.evaluate("globalThis.end()")
+        await keep(page)
+        await other.until(KEPT)
+
+
+async def test_a_new_model_of_the_server_is_offered(
+    serve: Serve, page: Page, files: Path, tmp_path: Path
+) -> None:
+    server = await started(serve, page)
+    await keep(page)
+    port = address(server).rpartition(":")[2]
+    server.service.stop()
+    await asyncio.wait([server.running])
+    await server.service.close()
+    await asyncio.to_thread(put_files, tmp_path, seed=1)
+    await started(serve, page, http_port=port)
+    await page.until(f"{TEXT}.includes('another model than this device')")
+    page.problems.clear()
+    await press(page, "keep")
+    await page.until(KEPT)
+    assert (
+        await page.evaluate(
+            "caches.open('offline-1').then((cache) => cache.keys()).then((all) => all.length)"
+        )
+        == 4
+    )
+    assert page.problems == []
