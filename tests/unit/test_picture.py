@@ -18,9 +18,9 @@ FILES = {".".join(p.relative_to(PACKAGE).with_suffix("").parts): p for p in PACK
 # without its subfolders that are rooms themselves. Every file may import the room "base".
 MAY_IMPORT = {
     "entry": "commands",
-    "commands": "app client config models options audio wire",
+    "commands": "serving app client config models options audio wire",
     "testing": "serving engine.whisper engine speech audio",
-    "serving": "engine.remote engine",
+    "serving": "app engine.remote engine config models audio",
     "app": "transports.wyoming transports.http transports.http.jobs transports.http.files "
     "transports session engine.remote engine.onnx.whisper engine.onnx engine.whisper engine "
     "speech biasing tenants config models options audio wire",

@@ -20,12 +20,17 @@ from ..process import exit_on_stop_signals, open_stderr, tell
 
 _LOGGER = logging.getLogger(__name__)
 
+_EXPORT_TRITON = "export-triton"  # the only subcommand of the server's command
+
 
 def serve(argv: Sequence[str] | None = None) -> int:
     """Run the server: python -m wyoming_faster_whisper."""
     open_stderr()
     exit_on_stop_signals()
-    status = _serve(sys.argv[1:] if argv is None else argv)
+    argv = sys.argv[1:] if argv is None else argv
+    if argv[:1] == [_EXPORT_TRITON]:
+        return _export_triton(argv[1:])
+    status = _serve(argv)
     if threading.active_count() > 1:
         # A decode or a download still runs in a thread that cannot be stopped. A normal exit
         # would wait for the thread, or shut the interpreter down under it and crash.
@@ -83,6 +88,20 @@ def _serve(argv: Sequence[str]) -> int:
     except ServerError as error:
         return _fail(error, 1)
     except (KeyboardInterrupt, asyncio.CancelledError):
+        return 130
+    return 0
+
+
+def _export_triton(argv: Sequence[str]) -> int:
+    from .export_triton import main
+
+    try:
+        print(main(argv, os.environ))  # noqa: T201
+    except SettingError as error:
+        return _fail(error, 2)
+    except ServerError as error:
+        return _fail(error, 1)
+    except KeyboardInterrupt:
         return 130
     return 0
 
