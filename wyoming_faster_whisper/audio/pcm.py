@@ -72,6 +72,37 @@ class PcmFormat:
         return self.width * self.channels
 
 
+def read_wav(data: bytes) -> tuple[PcmFormat, bytes]:
+    """Split a complete WAV file into its format and its PCM, which are whole frames.
+
+    The size in the header of the data chunk counts unless it is 0 or more than there is: programs
+    that write to a pipe do not know it.
+
+    Raises:
+        AudioError: it is no WAV file, has no audio, or its format is not supported.
+    """
+    header = _WavHeader()
+    audio = header.feed(data) if _may_be_wav(data) else None
+    if audio is None or header.pcm is None:
+        raise AudioError(f"{printable(data[:4], 20)} does not begin a complete WAV file")
+    at = len(data) - len(audio)
+    size = int.from_bytes(data[at - 4 : at], "little") or len(audio)
+    size = min(size, len(audio))
+    return header.pcm, audio[: size - size % header.pcm.frame_bytes]
+
+
+def write_wav(pcm: PcmFormat, data: bytes) -> bytes:
+    """Put a WAV header before PCM."""
+    tag = _FLOAT if pcm.floating else _PCM
+    rate, block = pcm.rate, pcm.frame_bytes
+    described = struct.pack(
+        "<HHIIHH", tag, pcm.channels, rate, rate * block, block, 8 * pcm.width
+    )
+    chunks = b"fmt " + struct.pack("<I", len(described)) + described
+    chunks += b"data" + struct.pack("<I", len(data)) + data
+    return b"RIFF" + struct.pack("<I", 4 + len(chunks)) + b"WAVE" + chunks
+
+
 class PcmStream:
     """Converts one stream of PCM bytes to samples; chunks may have any length.
 

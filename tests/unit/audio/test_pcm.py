@@ -18,7 +18,9 @@ from wyoming_faster_whisper.audio.pcm import (
     PcmStream,
     Samples,
     decode_pcm,
+    read_wav,
     slow_down,
+    write_wav,
 )
 from wyoming_faster_whisper.audio.recording import Recording
 from wyoming_faster_whisper.errors import AudioError
@@ -485,3 +487,50 @@ def test_slowed_audio_is_longer_and_lower_in_pitch() -> None:
     assert len(played) == pytest.approx(1.25 * SAMPLE_RATE, abs=1)
     loudest = int(np.abs(np.fft.rfft(played)).argmax())
     assert loudest / 1.25 == pytest.approx(0.8 * HERTZ, abs=1)
+
+
+def test_a_wav_file_is_split_into_format_and_audio() -> None:
+    for pcm in (PcmFormat(), PcmFormat(8000, 2, 2), PcmFormat(48_000, 4, 1, floating=True)):
+        assert read_wav(write_wav(pcm, bytes(16))) == (pcm, bytes(16))
+
+
+@pytest.mark.parametrize(
+    ("declared", "taken"), [(16, 16), (8, 8), (9, 8), (0, 16), (2**32 - 1, 16), (100, 16)]
+)
+def test_the_size_in_a_wav_header_is_not_trusted(declared: int, taken: int) -> None:
+    wav = bytearray(write_wav(PcmFormat(), bytes(range(16))))
+    wav[40:44] = declared.to_bytes(4, "little")
+    assert read_wav(bytes(wav)) == (PcmFormat(), bytes(range(taken)))
+
+
+def test_an_incomplete_frame_at_the_end_of_a_wav_file_is_dropped() -> None:
+    stereo = PcmFormat(16_000, 2, 2)
+    assert read_wav(write_wav(stereo, bytes(7)))[1] == bytes(4)
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        *(b"", b"R", b"RIFF", b"garbage", bytes(100)),
+        *(write_wav(PcmFormat(), b"")[:size] for size in (12, 20, 36, 43)),
+        b"RIFF\0\0\0\0WAVEdata\4\0\0\0abcd",  # no format
+    ],
+)
+def test_what_is_no_complete_wav_file_is_refused(data: bytes) -> None:
+    with pytest.raises(AudioError):
+        read_wav(data)
+
+
+@pytest.mark.parametrize(
+    ("rate", "width", "channels"), [(1, 2, 1), (16_000, 9, 1), (16_000, 2, 200), (2**31, 2, 1)]
+)
+def test_a_wav_file_of_an_impossible_format_is_refused(
+    rate: int, width: int, channels: int
+) -> None:
+    wav = bytearray(write_wav(PcmFormat(), bytes(16)))
+    wav[22:24] = channels.to_bytes(2, "little")
+    wav[24:28] = rate.to_bytes(4, "little")
+    wav[32:34] = (width * channels).to_bytes(2, "little")
+    wav[34:36] = (8 * width).to_bytes(2, "little")
+    with pytest.raises(AudioError):
+        read_wav(bytes(wav))
