@@ -29,6 +29,7 @@ from wyoming_faster_whisper.session.session import AudioMemory
 from wyoming_faster_whisper.speech.vad import SpeechDetector
 from wyoming_faster_whisper.testing import FakeEngine, LoudnessVad, pcm16, tone
 from wyoming_faster_whisper.transports.lifecycle import ClientLimits
+from wyoming_faster_whisper.transports.mqtt.server import MqttServer
 from wyoming_faster_whisper.transports.wyoming.framing import write_event
 from wyoming_faster_whisper.transports.wyoming.listener import Listener
 
@@ -84,6 +85,11 @@ class Server:
     def listener(self) -> Listener:
         assert self.service._listener is not None
         return self.service._listener
+
+    @property
+    def mqtt(self) -> MqttServer:
+        assert self.service._mqtt is not None
+        return self.service._mqtt
 
     @property
     def memory(self) -> AudioMemory:

@@ -3,21 +3,30 @@
 from __future__ import annotations
 
 import asyncio
+import secrets
+import tempfile
 from abc import ABC, abstractmethod
 from collections.abc import AsyncIterator
-from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from contextlib import AbstractAsyncContextManager, ExitStack, asynccontextmanager
+from pathlib import Path
 from typing import Any, ClassVar
 
+import aiomqtt
 from wyoming.asr import Transcript
 from wyoming.audio import AudioStart, AudioStop
 from wyoming.error import Error
 
-from wyoming_faster_whisper.audio.pcm import Samples
+from wyoming_faster_whisper.audio.pcm import Samples, write_wav
 from wyoming_faster_whisper.testing import pcm16
 from wyoming_faster_whisper.transports.http.realtime.client import RealtimeLimits
+from wyoming_faster_whisper.transports.mqtt.broker_url import BrokerUrl
+from wyoming_faster_whisper.transports.mqtt.connection import BrokerOptions
+from wyoming_faster_whisper.transports.mqtt.server import MqttOptions, MqttServer
 
+from .broker import plain_broker
 from .realtime import TRANSCRIPTION, RealtimeServer, Talker, talker
-from .serving import DEADLINE, PCM, Peer, Server, chunks, frames, peer
+from .satellite import Satellite, satellite
+from .serving import DEADLINE, PCM, Peer, Server, chunks, frames, peer, until
 from .toy_transport import ToyTransport
 from .web import Browser, browser
 
@@ -301,4 +310,91 @@ class RealtimeApi(Transport):
         await self._realtime.stop(0)
 
 
-TRANSPORTS = (Wyoming, Web, RealtimeApi, Toy)
+class _SatelliteVoice(Voice):
+    def __init__(self, satellite: Satellite, server: MqttServer) -> None:
+        self._satellite = satellite
+        self._server = server
+        self._session = secrets.token_hex(4)
+        self._known = False  # the server has been told about the session
+        self._audio = b""
+
+    async def start(self) -> None:
+        self._known = True
+        self._audio = b""
+        await self._satellite.started(sessionId=self._session)
+
+    async def audio(self, data: bytes) -> None:
+        # Small packets take very long while BlockBuster checks each call of a socket.
+        self._audio += data
+        if len(self._audio) >= 4096:
+            await self._flush()
+
+    async def stop(self) -> None:
+        await self._flush()
+        await self._satellite.stop(sessionId=self._session)
+
+    async def _flush(self) -> None:
+        data, self._audio = self._audio, b""
+        if data:
+            await self._satellite.frame(write_wav(PCM, data), self._session)
+
+    async def text(self) -> str:
+        if not self._known:  # over MQTT a client is first seen when it starts
+            self._known = True
+            await self._satellite.start(sessionId=self._session)
+        topic, fields = await self._satellite.next("/textCaptured", "error/asr")
+        if topic == "hermes/error/asr":
+            assert (await self._satellite.text()) == ""
+            raise Refused(fields["context"])
+        return str(fields["text"])
+
+    async def closed(self) -> None:
+        await until(
+            lambda: self._satellite.site not in [each.site for each in self._server.clients]
+        )
+
+    async def leave(self) -> None:
+        await self._satellite.vanish()
+
+
+class Mqtt(Transport):
+    """Hermes over a real broker."""
+
+    async def start(self) -> None:
+        listener, self._stack = self.server.listener, ExitStack()
+        folder = Path(self._stack.enter_context(tempfile.TemporaryDirectory()))
+        self._broker = await asyncio.to_thread(
+            self._stack.enter_context, plain_broker(folder, kinds=("tcp",))
+        )
+        self._mqtt = MqttServer(
+            listener._context,
+            listener._limits,
+            listener._admission,
+            MqttOptions(
+                BrokerOptions(BrokerUrl.parse(self._broker.url()), client_id="server"),
+                prefix="stt",
+            ),
+        )
+        self._mqtt.start()
+        await until(lambda: self._mqtt.connection.connected)
+
+    @property
+    def clients(self) -> int:
+        return len(self._mqtt.clients)
+
+    @asynccontextmanager
+    async def connect(self) -> AsyncIterator[Voice]:
+        site = secrets.token_hex(4)
+        will = aiomqtt.Will(f"stt/{site}/status", b"offline")
+        async with satellite(self._broker.url(), site, prefix="stt", will=will) as connected:
+            yield _SatelliteVoice(connected, self._mqtt)
+
+    async def drain(self) -> None:
+        await self._mqtt.sites.drain(DEADLINE)
+
+    async def close(self) -> None:
+        await self._mqtt.stop(0)
+        await asyncio.to_thread(self._stack.close)
+
+
+TRANSPORTS = (Wyoming, Web, RealtimeApi, Mqtt, Toy)

@@ -243,9 +243,23 @@ def test_the_settings_in_compose_files_are_options(name: str) -> None:
     assert given.warnings == ()
 
 
-def test_compose_drops_all_capabilities() -> None:
-    services = yaml.safe_load((ROOT / "deploy" / "compose.yaml").read_text())["services"]
-    service = services["whisper"]
+def test_the_settings_for_mqtt_in_a_compose_file_are_options(tmp_path: Path) -> None:
+    services = yaml.safe_load((ROOT / "deploy" / "compose.mqtt.yaml").read_text())["services"]
+    environment = services["whisper"]["environment"]
+    assert environment["WYO_WHISPER_MQTT_PASSWORD_FILE"].startswith("/run/secrets/")
+    secret = tmp_path / "mqtt"
+    secret.write_text("secret\n")
+    given = read_settings([], {**environment, "WYO_WHISPER_MQTT_PASSWORD_FILE": str(secret)})
+    assert given.warnings == ()
+    assert given.settings.mqtt_password == "secret"
+
+
+@pytest.mark.parametrize(
+    ("name", "of"), [("compose.yaml", "whisper"), ("compose.mqtt.yaml", "mosquitto")]
+)
+def test_compose_drops_all_capabilities(name: str, of: str) -> None:
+    services = yaml.safe_load((ROOT / "deploy" / name).read_text())["services"]
+    service = services[of]
     assert service["read_only"] is True
     assert service["cap_drop"] == ["ALL"]
     assert service["security_opt"] == ["no-new-privileges:true"]

@@ -21,10 +21,11 @@ MAY_IMPORT = {
     "commands": "serving app client config models options audio wire",
     "testing": "serving engine.whisper engine speech audio",
     "serving": "app engine.remote engine config models audio",
-    "app": "transports.wyoming transports.http transports.http.jobs transports.http.files "
-    "transports session engine.remote engine.onnx.whisper engine.onnx engine.whisper engine "
-    "speech biasing tenants config models options audio wire",
+    "app": "transports.wyoming transports.mqtt transports.http transports.http.jobs "
+    "transports.http.files transports session engine.remote engine.onnx.whisper engine.onnx "
+    "engine.whisper engine speech biasing tenants config models options audio wire",
     "transports.wyoming": "transports session engine audio wire",
+    "transports.mqtt": "transports session engine speech audio",
     "transports.http": "transports.http.realtime transports.http.jobs transports.http.files "
     "http_api transports session tenants engine models audio wire",
     "transports.http.realtime": "http_api transports session engine speech models audio",
@@ -195,6 +196,13 @@ PURE = [
     "transports.http.realtime.session",
     "transports.http.realtime.update",
     "transports.http.server_vad",
+    "transports.mqtt.backoff",
+    "transports.mqtt.broker_url",
+    "transports.mqtt.flood",
+    "transports.mqtt.hermes",
+    "transports.mqtt.home_assistant",
+    "transports.mqtt.json_object",
+    "transports.mqtt.topics",
     "transports.wyoming.framing",
 ]
 MODEL = {"faster_whisper", "ctranslate2"}  # imported by engine/whisper/ctranslate2.py only

@@ -45,6 +45,7 @@ from . import build
 from .http_servers import make_http, make_metrics
 from .limitations import fit
 from .log import UtteranceLog
+from .mqtt import mqtt_options
 from .preprocessing import make_preprocessing
 from .recognizers import choose_recognizer, loaders_of
 
@@ -54,6 +55,7 @@ if TYPE_CHECKING:
     from ..transports.discovery import Announcement
     from ..transports.http.api_server import ApiServer
     from ..transports.http.server import HttpServer
+    from ..transports.mqtt.server import MqttOptions, MqttServer
     from .metrics import Metrics
 
 _LOGGER = logging.getLogger(__name__)
@@ -68,6 +70,7 @@ class ServiceStatistics:
 
     connections: int  # connected Wyoming clients
     browsers: int  # browsers with an open WebSocket of the page
+    sites: int  # open sessions of MQTT satellites
     worker: WorkerStatistics
 
 
@@ -114,6 +117,7 @@ class Service:
         self._load_vad = load_vad
         self._detector: SpeechDetector | None = None  # once it is loaded
         self._limits = limits or build.limits(settings)
+        self._mqtt_options = mqtt_options(settings)
         self._upstreams = (
             Upstreams(settings.upstream, timeout=settings.upstream_timeout)
             if settings.upstream
@@ -125,6 +129,7 @@ class Service:
         self._listener: Listener | None = None
         self._announcement: Announcement | None = None
         self._api_server: ApiServer | None = None
+        self._mqtt: MqttServer | None = None
         self._metrics: Metrics | None = None
         self._metrics_server: HttpServer | None = None
         self._model_memory = 0  # bytes
@@ -156,6 +161,7 @@ class Service:
         return ServiceStatistics(
             connections=self._listener.connections,
             browsers=self._api_server.connections if self._api_server is not None else 0,
+            sites=len(self._mqtt.clients) if self._mqtt is not None else 0,
             worker=self._worker.statistics(),
         )
 
@@ -196,6 +202,8 @@ class Service:
             _LOGGER.info("Metrics at %s/metrics", self.metrics_url)
         if settings.http_port is not None:
             await self._serve_http(shared, settings.http_port)
+        if self._mqtt_options is not None:
+            self._serve_mqtt(shared, self._mqtt_options)
         if self._upstreams is not None:
             await self._upstreams.start()
         self._worker.start()
@@ -245,16 +253,9 @@ class Service:
             await self._announcement.close()
         if self._upstreams is not None:
             await self._upstreams.close()
-        # Both servers drain at the same time, so their time limits overlap.
-        http = (
-            asyncio.ensure_future(self._api_server.stop(DRAIN_SECONDS))
-            if self._api_server
-            else None
-        )
-        if self._listener is not None:
-            await self._listener.stop(DRAIN_SECONDS)
-        if http is not None:
-            await http
+        # All servers drain at the same time, so their time limits overlap.
+        servers = (self._listener, self._api_server, self._mqtt)
+        await asyncio.gather(*(one.stop(DRAIN_SECONDS) for one in servers if one is not None))
         # The metrics stay available while the clients drain.
         if self._metrics_server is not None:
             await self._metrics_server.stop()
@@ -304,7 +305,7 @@ class Service:
 
     def _sessions(self) -> dict[str, int]:
         now = self.statistics()
-        return {"wyoming": now.connections, "web": now.browsers}
+        return {"wyoming": now.connections, "web": now.browsers, "mqtt": now.sites}
 
     async def _serve_http(self, shared: SessionContext, port: int) -> None:
         settings = self._settings
@@ -320,6 +321,12 @@ class Service:
         )
         url = await self._api_server.start(settings.http_host, port)
         _LOGGER.info("API at %s/v1; try the server at %s", url, url)
+
+    def _serve_mqtt(self, shared: SessionContext, options: MqttOptions) -> None:
+        from ..transports.mqtt.server import MqttServer
+
+        self._mqtt = MqttServer(shared, self._limits, build.admission(self._settings), options)
+        self._mqtt.start()
 
     async def _announce(self, name: str) -> None:
         if self._address.scheme != "tcp":

@@ -147,8 +147,17 @@ def _check_access(settings: Settings) -> None:
         if getattr(settings, f"tls_{name}") and not settings.tls_cert:
             raise SettingError(f"--tls-{name} requires --tls-cert")
     check_authentication(settings)
+    _check_mqtt(settings)
     if settings.tls_cert and not settings.uri.startswith("tcp:"):
         raise SettingError(f"--tls-cert works with tcp:// only, and --uri is {settings.uri!r}")
+
+
+def _check_mqtt(settings: Settings) -> None:
+    for name in ("password", "ca", "cert", "key", "sites", "discovery"):
+        if getattr(settings, f"mqtt_{name}") and not settings.mqtt_url:
+            raise SettingError(f"--mqtt-{name} requires --mqtt-url")
+    if settings.mqtt_key and not settings.mqtt_cert:
+        raise SettingError("--mqtt-key requires --mqtt-cert")
 
 
 def _remarks(values: Mapping[str, Any]) -> list[str]:

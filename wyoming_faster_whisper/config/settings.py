@@ -573,6 +573,40 @@ class Settings:
     )
     metrics_host: str = option("127.0.0.1", "address to serve the metrics on")
 
+    mqtt_url: str | None = option(
+        None,
+        "serve satellites that speak Hermes, as Rhasspy does, through this broker: "
+        "mqtt://USER@HOST:PORT, mqtts://, or ws:// and wss:// with a path; needs the extra mqtt",
+        group="MQTT",
+    )
+    mqtt_password: str | None = option(None, "password of the user in --mqtt-url")
+    mqtt_ca: str | None = option(
+        None,
+        "certificate authority of the broker, a PEM file (default: those of this system)",
+        metavar="FILE",
+    )
+    mqtt_cert: str | None = option(
+        None, "certificate to show to the broker, a PEM file", metavar="FILE"
+    )
+    mqtt_key: str | None = option(
+        None, "its private key, a PEM file (default: in the file of --mqtt-cert)", metavar="FILE"
+    )
+    mqtt_sites: tuple[str, ...] = option(
+        (), "ids of the sites that are served, like kitchen,hall (default: all)", arity=Arity.LIST
+    )
+    mqtt_prefix: str = option(
+        "wyoming-faster-whisper",
+        "prefix of the topics that are not Hermes': the server's status and, for brokers that "
+        "isolate satellites, the messages of each site",
+    )
+    mqtt_discovery: str | None = option(
+        None,
+        "let Home Assistant discover an event entity for each site, under this discovery prefix",
+        arity=Arity.OPTIONAL,
+        constant="homeassistant",
+        metavar="PREFIX",
+    )
+
     log_text: bool = option(False, "log the transcripts as well", group="Logging")
     log_json: bool = option(False, "write each log line as a JSON object")
     debug: bool = option(False, "log debug messages")

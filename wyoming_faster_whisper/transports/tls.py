@@ -31,7 +31,11 @@ def server_context(cert: str, key: str | None = None, ca: str | None = None) -> 
 
 
 def client_context(
-    ca: str | None = None, cert: str | None = None, key: str | None = None
+    ca: str | None = None,
+    cert: str | None = None,
+    key: str | None = None,
+    *,
+    option: str = "tls",
 ) -> ssl.SSLContext:
     """Make the context of a client.
 
@@ -39,15 +43,16 @@ def client_context(
         ca: PEM file with the CA certificates to trust; None = those of this system.
         cert: PEM file with the client's certificate chain, for servers that require one.
         key: PEM file with its private key; None = the key is in cert.
+        option: the options that name the files begin with it, for the error text.
 
     Raises:
         SettingError: a file is missing or unusable.
     """
     context = ssl.create_default_context()
     if ca is not None:
-        _trust(context, ca)
+        _trust(context, ca, option)
     if cert is not None:
-        _show(context, cert, key)
+        _show(context, cert, key, option)
     return context
 
 
@@ -84,24 +89,24 @@ def certificate_names(certificate: Mapping[str, Any] | None) -> tuple[str, ...]:
     return tuple(dict.fromkeys((*common, *others)))
 
 
-def _show(context: ssl.SSLContext, cert: str, key: str | None) -> None:
+def _show(context: ssl.SSLContext, cert: str, key: str | None, option: str = "tls") -> None:
     try:
         # Without a password here, OpenSSL would prompt for one on the terminal.
         context.load_cert_chain(cert, key, password="")
     except (OSError, ValueError) as error:
-        named = f"--tls-cert {cert}" + (f" and --tls-key {key}" if key else "")
+        named = f"--{option}-cert {cert}" + (f" and --{option}-key {key}" if key else "")
         raise SettingError(
             f"{named} cannot be used: {_why(error)}; they must be PEM files, the key without "
             "a password"
         ) from None
 
 
-def _trust(context: ssl.SSLContext, ca: str) -> None:
+def _trust(context: ssl.SSLContext, ca: str, option: str = "tls") -> None:
     try:
         context.load_verify_locations(ca)
     except OSError as error:
         raise SettingError(
-            f"--tls-ca {ca} cannot be used: {_why(error)}; it must be a PEM file"
+            f"--{option}-ca {ca} cannot be used: {_why(error)}; it must be a PEM file"
         ) from None
 
 

@@ -1,0 +1,60 @@
+"""A broker that does not behave: speaks just enough of MQTT to be connected to."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager, suppress
+
+_CONNECT, _PUBLISH, _SUBSCRIBE, _PING = 1, 3, 8, 12
+_NOT_AUTHORIZED = 0x87
+
+
+class FakeBroker:
+    """A broker that denies every subscription, or closes each connection at once.
+
+    Args:
+        closes: whether it closes connections instead of accepting them.
+    """
+
+    def __init__(self, *, closes: bool = False) -> None:
+        self._closes = closes
+        self.port = 0
+        self.connections = 0  # accepted so far
+        self.subscribed: list[bytes] = []  # the packets that asked for subscriptions
+
+    async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        self.connections += 1
+        with suppress(asyncio.IncompleteReadError, OSError):
+            while not self._closes:
+                kind, packet = await _packet(reader)
+                if kind == _CONNECT:
+                    writer.write(bytes([0x20, 3, 0, 0, 0]))
+                elif kind == _SUBSCRIBE:
+                    self.subscribed.append(packet)
+                    # Each filter is followed by a byte of options; 12 covers those of a greeting.
+                    writer.write(bytes([0x90, 3 + 12, *packet[:2], 0, *[_NOT_AUTHORIZED] * 12]))
+                elif kind == _PING:
+                    writer.write(bytes([0xD0, 0]))
+        writer.close()
+
+
+async def _packet(reader: asyncio.StreamReader) -> tuple[int, bytes]:
+    [first] = await reader.readexactly(1)
+    length = shift = 0
+    while True:
+        [byte] = await reader.readexactly(1)
+        length |= (byte & 0x7F) << shift
+        shift += 7
+        if byte < 0x80:
+            return first >> 4, await reader.readexactly(length)
+
+
+@asynccontextmanager
+async def fake_broker(*, closes: bool = False) -> AsyncIterator[FakeBroker]:
+    """Run a FakeBroker on a port of 127.0.0.1."""
+    broker = FakeBroker(closes=closes)
+    server = await asyncio.start_server(broker.serve, "127.0.0.1")
+    broker.port = server.sockets[0].getsockname()[1]
+    async with server:
+        yield broker

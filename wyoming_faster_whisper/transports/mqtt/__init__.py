@@ -1,0 +1,1 @@
+"""MQTT transport: satellites that speak Hermes, and events for Home Assistant."""

@@ -1,0 +1,69 @@
+"""Limits of what one site may send. Pure."""
+
+from __future__ import annotations
+
+# 16 ms of audio a message, four times as fast as in real time, and 48 kHz in stereo likewise.
+_MESSAGES = 250  # per second on average
+_MESSAGES_AT_ONCE = 2_000
+_BYTES = 800_000  # per second on average
+_BYTES_AT_ONCE = 4_000_000  # two minutes at 16 kHz
+_CONTROLS = 10  # per second on average
+_CONTROLS_AT_ONCE = 100
+
+MUTED_SECONDS = 10.0
+"""Seconds for which a site that floods is not heard."""
+
+
+class Bucket:
+    """Token bucket.
+
+    Args:
+        per_second: amount that may come per second on average.
+        at_once: amount that may come at once.
+    """
+
+    def __init__(self, per_second: float, at_once: float) -> None:
+        self._per_second = per_second
+        self._at_once = at_once
+        self._full_at = float("-inf")  # seconds; time at which the bucket is full again
+
+    def take(self, amount: float, now: float) -> bool:
+        """Count an amount; return whether it is within the limit. What is not is not counted.
+
+        Args:
+            now: seconds, monotonic clock.
+        """
+        full_at = max(self._full_at, now) + amount / self._per_second
+        if full_at - now > self._at_once / self._per_second:
+            return False
+        self._full_at = full_at
+        return True
+
+
+class SiteRate:
+    """What a site has sent lately, and until when it is muted."""
+
+    def __init__(self) -> None:
+        self.muted_until = float("-inf")  # seconds, monotonic clock
+        self._messages = Bucket(_MESSAGES, _MESSAGES_AT_ONCE)
+        self._bytes = Bucket(_BYTES, _BYTES_AT_ONCE)
+        self._controls = Bucket(_CONTROLS, _CONTROLS_AT_ONCE)
+
+    def frame(self, size: int, now: float) -> bool:
+        """Count a frame of audio; return False if the site floods, which mutes it.
+
+        Args:
+            size: bytes.
+            now: seconds, monotonic clock.
+        """
+        if self._messages.take(1, now) and self._bytes.take(size, now):
+            return True
+        self.muted_until = now + MUTED_SECONDS
+        return False
+
+    def control(self, now: float) -> bool:
+        """Count a control message; return whether the limit allows it."""
+        return self._controls.take(1, now)
+
+    def muted(self, now: float) -> bool:
+        return now < self.muted_until
