@@ -1,4 +1,4 @@
-"""First steps of every command: stop signals and a usable standard error.
+"""First steps of the commands: stop signals, a usable standard error, enough open files.
 
 Imports next to nothing, so that it can run before the slow imports.
 """
@@ -6,8 +6,11 @@ Imports next to nothing, so that it can run before the slow imports.
 from __future__ import annotations
 
 import os
+import resource
 import signal
 import sys
+
+_MOST_FILES = 65_536
 
 
 def stop_signals() -> list[signal.Signals]:
@@ -39,6 +42,17 @@ def open_stderr() -> None:
         if null != 2:
             os.close(null)
         sys.stderr = os.fdopen(2, "w", encoding="utf-8")
+
+
+def allow_many_files() -> None:
+    """Raise the limit of open files as far as is useful: each connection takes one.
+
+    The usual limit of 1024 is there for programs that use select().
+    """
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    wanted = _MOST_FILES if hard == resource.RLIM_INFINITY else min(hard, _MOST_FILES)
+    if soft != resource.RLIM_INFINITY and soft < wanted:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
 
 
 def tell(line: str) -> None:

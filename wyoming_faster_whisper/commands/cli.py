@@ -16,7 +16,7 @@ import threading
 from collections.abc import Sequence
 
 from ..errors import ServerError, SettingError
-from ..process import exit_on_stop_signals, open_stderr, tell
+from ..process import allow_many_files, exit_on_stop_signals, open_stderr, tell
 
 _LOGGER = logging.getLogger(__name__)
 
@@ -30,6 +30,7 @@ def serve(argv: Sequence[str] | None = None) -> int:
     argv = sys.argv[1:] if argv is None else argv
     if argv[:1] == [_EXPORT_TRITON]:
         return _export_triton(argv[1:])
+    allow_many_files()
     status = _serve(argv)
     if threading.active_count() > 1:
         # A decode or a download still runs in a thread that cannot be stopped. A normal exit
