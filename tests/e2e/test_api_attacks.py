@@ -15,6 +15,7 @@ from contextlib import asynccontextmanager
 from fractions import Fraction
 from pathlib import Path
 from typing import Any
+from urllib.parse import urljoin
 
 import av
 import numpy as np
@@ -287,7 +288,7 @@ async def test_an_odd_wait_in_prefer_is_ignored(target: Server) -> None:
     ):
         reply = await post(target, PATH, form(MODEL, SECOND), prefer=prefer)
         assert (prefer, reply.status) == (prefer, 202)
-        await request(target, "DELETE", reply.headers["location"])
+        await request(target, "DELETE", urljoin(PATH, reply.headers["location"]))
 
 
 async def test_a_long_prefer_header_does_not_block_the_server(target: Server) -> None:

@@ -7,6 +7,7 @@ import os
 import threading
 from pathlib import Path
 from typing import Any
+from urllib.parse import urljoin
 
 import numpy as np
 import pytest
@@ -56,7 +57,7 @@ async def test_a_job_is_queued_runs_and_is_completed(serve: Serve) -> None:
     accepted = await post(server, PATH, form(BACKGROUND, SECOND))
     assert accepted.status == 202
     first = accepted.json
-    assert accepted.headers["location"] == f"{PATH}/{first['id']}"
+    assert urljoin(PATH, accepted.headers["location"]) == f"{PATH}/{first['id']}"
     assert "preference-applied" not in accepted.headers
     second = await submit(server)
     await asyncio.to_thread(engine.decoding.wait)
@@ -199,7 +200,8 @@ async def test_openai_s_client_can_make_a_job(serve: Serve) -> None:
             model="whisper-1", file=SECOND, extra_body={"background": True}
         )
         assert answer.status_code == 202
-        found = await client.get(answer.headers["location"][3:] + "?wait=30", cast_to=object)
+        url = urljoin(str(answer.url), answer.headers["location"])
+        found = await client.get(f"{url}?wait=30", cast_to=object)
     assert found["result"]["text"] == "1.0 seconds"  # type: ignore[index]
 
 

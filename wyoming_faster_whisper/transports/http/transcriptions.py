@@ -19,6 +19,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from typing import Any
+from urllib.parse import unquote
 
 from starlette.datastructures import Headers
 from starlette.types import Receive, Scope, Send
@@ -39,7 +40,7 @@ from .files.formats import render
 from .files.requests import raw_format, request_of
 from .files.transcriber import FileTranscriber, Source
 from .files.upload import Disconnected, Upload, UploadLimits
-from .jobs.background import Background
+from .jobs.background import Background, jobs_reference
 from .jobs.job import Content, Work
 from .jobs.prefer import Prefer, parse_prefer
 from .replies import send_body, send_error
@@ -124,6 +125,7 @@ class _Exchange:
     send: Send
     prefer: Prefer
     render: Render
+    jobs: str  # a reference to the background jobs
 
     @property
     def form(self) -> TranscriptionForm:
@@ -196,8 +198,9 @@ class Transcriptions:
                 async with asyncio.TaskGroup() as tasks:
                     receiving = tasks.create_task(upload.receive())
                     render = route.render or rules.render
+                    jobs = jobs_reference(unquote(scope["raw_path"]))
                     await self._answer(
-                        _Exchange(upload, route, principal, stream, send, prefer, render)
+                        _Exchange(upload, route, principal, stream, send, prefer, render, jobs)
                     )
                     receiving.cancel()
         except* Disconnected:
@@ -264,7 +267,7 @@ class Transcriptions:
 
         work = Work(exchange.upload.hand_over(), request.model or "", transcribe)
         await self._background.answer(
-            work, form.webhook_url, exchange.prefer, principal, exchange.send
+            work, form.webhook_url, exchange.prefer, principal, exchange.send, jobs=exchange.jobs
         )
 
     def _prepare(self, exchange: _Exchange, form: TranscriptionForm) -> tuple[Source, Request]:

@@ -22,8 +22,20 @@ if TYPE_CHECKING:
 LONGEST_WAIT = 60.0
 """Seconds for which a request may wait for a job. Many proxies end a request soon after."""
 
-PATH = "/v1/audio/transcriptions"
-"""Path below which jobs are found, those of translations as well."""
+
+def jobs_reference(path: str) -> str:
+    """Return a reference to the jobs, relative to the URL of a request for one.
+
+    A proxy may serve the API below a path that this server does not know, so the response cannot
+    have an absolute path.
+
+    Args:
+        path: of the request as the client sent it.
+    """
+    bare = path.rstrip("/")
+    folder = bare.rpartition("/")[0].rstrip("/")
+    below = "transcriptions" if folder.endswith("/audio") else "audio/transcriptions"
+    return "../" * (len(path) - len(bare)) + below
 
 
 class Background:
@@ -71,11 +83,16 @@ class Background:
         prefer: Prefer,
         principal: Principal,
         send: Send,
+        *,
+        jobs: str,
     ) -> None:
         """Make a job, and send it, or its result if that is ready while the client waits.
 
         The job keeps the upload, whatever happens. Until it has been sent to the client, it is
         cancelled if the client leaves.
+
+        Args:
+            jobs: a reference to the jobs, relative to the URL of the request.
 
         Raises:
             Busy: there is no room for the job.
@@ -91,7 +108,7 @@ class Background:
                 if job.content is not None:
                     await send_body(send, job.content.body, job.content.type)
                     return
-            headers = {"location": f"{PATH}/{job.id}"}
+            headers = {"location": f"{jobs}/{job.id}"}
             if prefer.respond_async:
                 headers["preference-applied"] = "respond-async"
             await send_body(send, job.body(), JSON, 202, headers)

@@ -6,6 +6,7 @@ import asyncio
 import json
 from collections.abc import Callable
 from typing import Any
+from urllib.parse import urljoin
 
 import httpx2
 import pytest
@@ -16,7 +17,7 @@ from wyoming_faster_whisper.principal import Principal
 from wyoming_faster_whisper.transports.http.api_errors import ApiError
 from wyoming_faster_whisper.transports.http.files.form import TranscriptionForm
 from wyoming_faster_whisper.transports.http.files.spool import Spool
-from wyoming_faster_whisper.transports.http.jobs.background import Background
+from wyoming_faster_whisper.transports.http.jobs.background import Background, jobs_reference
 from wyoming_faster_whisper.transports.http.jobs.job import Content, Work
 from wyoming_faster_whisper.transports.http.jobs.jobs import Jobs
 from wyoming_faster_whisper.transports.http.jobs.limits import JobLimits
@@ -59,7 +60,9 @@ class Exchange:
         spool = Spool()
         await spool.write(b"x")
         work = Work(spool, "base", self._transcribe)
-        await self.background.answer(work, webhook_url, prefer, ALICE, self._send)
+        await self.background.answer(
+            work, webhook_url, prefer, ALICE, self._send, jobs="transcriptions"
+        )
 
     def left(self) -> list[str]:
         return list(self.jobs._jobs)
@@ -107,6 +110,24 @@ def test_the_form_or_the_header_asks_for_a_job(
     run(test())
 
 
+@pytest.mark.parametrize("prefix", ["", "/v1", "/openai/v1", "/speech/v1"])
+@pytest.mark.parametrize(
+    "path",
+    [
+        "/audio/transcriptions",
+        "/audio/translations",
+        "/audio/transcriptions/",
+        "/audio//translations",
+        "/asr",
+        "/asr/",
+    ],
+)
+def test_jobs_are_found_below_the_prefix_of_a_proxy(prefix: str, path: str) -> None:
+    url = f"https://home.example{prefix}{path}"
+    found = urljoin(url, f"{jobs_reference(prefix + path)}/trsc_1")
+    assert found.replace("//", "/") == f"https:/home.example{prefix}/audio/transcriptions/trsc_1"
+
+
 @pytest.mark.parametrize("wait", [0, 5])
 def test_a_client_gets_the_job_after_the_time_that_it_waits(wait: float) -> None:
     async def test() -> None:
@@ -115,7 +136,7 @@ def test_a_client_gets_the_job_after_the_time_that_it_waits(wait: float) -> None
         assert (clock(), exchange.status) == (wait, 202)
         job = json.loads(exchange.body)
         assert job["status"] == ("in_progress")
-        assert exchange.headers["location"] == f"/v1/audio/transcriptions/{job['id']}"
+        assert exchange.headers["location"] == f"transcriptions/{job['id']}"
         assert exchange.headers["preference-applied"] == "respond-async"
         assert exchange.left() == [job["id"]]
 
