@@ -13,7 +13,7 @@ from starlette.types import Receive
 from ..answer_members import JSON
 from ..api_errors import ApiError, error_body, error_headers
 from ..credentials import principal_of
-from ..openapi import error_responses
+from ..openapi import TRANSCRIPT, UPLOAD_ERRORS, error_responses
 from .background import LONGEST_WAIT
 from .job import Job
 from .jobs import Jobs
@@ -59,7 +59,12 @@ def job_routes(jobs: Jobs) -> APIRouter:
         await _wait(job, wait, request.receive)
         return Response(job.body(), media_type=JSON)
 
-    @router.get("/content", summary="Return the answer of a background job")
+    @router.get(
+        "/content",
+        summary="Return the answer of a background job",
+        # A job that has failed is answered with its error.
+        responses=TRANSCRIPT | error_responses(*UPLOAD_ERRORS, 409),
+    )
     async def content(id: str, request: Request, wait: _Wait = 0) -> Response:
         job = jobs.find(id, principal_of(request.scope))
         await _wait(job, wait, request.receive)
