@@ -237,6 +237,24 @@ async def test_one_client_has_a_limited_number_of_files(serve: Serve) -> None:
     assert (await post(server, PATH, body)).status == 200
 
 
+async def test_all_clients_together_have_a_limited_number_of_files(serve: Serve) -> None:
+    engine = FakeEngine(held=True)
+    server = await serve(engine, http_port=0, max_total_files=2)
+    body = form(MODEL, wav(tone(1.0)))
+    served = [
+        asyncio.create_task(post(server, PATH, body, source=source))
+        for source in ("127.0.0.2", "127.0.0.3")
+    ]
+    await until(lambda: server.service.statistics().worker.decoding + server.waiting == 2)
+    refused = await post(server, PATH, body, source="127.0.0.4")
+    assert (refused.status, refused.error["code"]) == (429, "rate_limit_exceeded")
+    assert "--max-total-files" in refused.error["message"]
+    assert int(refused.headers["retry-after"]) >= 1
+    engine.release()
+    assert [(await one).status for one in served] == [200, 200]
+    assert (await post(server, PATH, body, source="127.0.0.4")).status == 200
+
+
 async def test_a_client_that_leaves_withdraws_its_file(serve: Serve) -> None:
     engine = FakeEngine(held=True)
     server = await serve(engine, http_port=0)

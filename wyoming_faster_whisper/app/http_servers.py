@@ -103,6 +103,7 @@ def _api_settings(settings: Settings, folder: Path) -> ApiSettings:
         any_model=settings.any_model,
         language_codes=settings.language_codes,
         max_files=settings.max_files,
+        max_total_files=settings.max_total_files,
         upload=UploadLimits(
             settings.max_upload * 1024 * 1024,
             settings.upload_timeout,
@@ -114,6 +115,7 @@ def _api_settings(settings: Settings, folder: Path) -> ApiSettings:
             uploads=settings.max_job_uploads * 1024 * 1024,
             results=settings.max_job_results * 1024 * 1024,
             running=settings.max_files,
+            running_in_total=settings.max_total_files,
             seconds=settings.job_expiry,
         ),
     )
@@ -166,8 +168,8 @@ def make_metrics(
         SettingError: the extra is not installed.
     """
     try:
-        from ..transports.http.health import build_health
         from ..transports.http.protocol import ConnectionRules
+        from ..transports.http.health import build_health
         from ..transports.http.server import HttpServer
         from .metrics import CONTENT_TYPE_LATEST, Metrics, Snapshot
     except ImportError as error:

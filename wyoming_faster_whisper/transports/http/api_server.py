@@ -57,6 +57,7 @@ class ApiSettings:
     any_model: bool = False  # serve the default model under any name
     language_codes: bool = False  # verbose_json names the language by its code
     max_files: int = 4  # of one client at the same time
+    max_total_files: int = 16  # of all clients
     upload: UploadLimits = field(default_factory=UploadLimits)
     jobs: JobLimits = field(default_factory=JobLimits)
 
@@ -112,7 +113,9 @@ class ApiServer:
             Rules(
                 catalogue,
                 settings.upload,
-                FilesInFlight(settings.max_files, context.tenants.use),
+                FilesInFlight(
+                    settings.max_files, settings.max_total_files, context.tenants.use
+                ),
                 retry_after,
                 self._log,
                 partial(render, language_codes=settings.language_codes),

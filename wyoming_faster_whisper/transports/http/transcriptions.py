@@ -55,11 +55,13 @@ class FilesInFlight:
 
     Args:
         most: maximum for one client.
+        in_total: maximum for all clients.
         use: what tenants use; a file is one of their requests.
     """
 
-    def __init__(self, most: int, use: TenantUse | None = None) -> None:
+    def __init__(self, most: int, in_total: int, use: TenantUse | None = None) -> None:
         self._most = most
+        self._in_total = in_total
         self._use = use or TenantUse()
         self._files: Counter[str] = Counter()
 
@@ -68,13 +70,19 @@ class FilesInFlight:
         """Count a file for as long as the context is open.
 
         Raises:
-            Busy: the client has too many files in flight, or its tenant too many requests.
+            Busy: the client has too many files in flight, or its tenant too many requests, or
+                all clients together have too many files.
         """
         key = principal.key
         if self._files[key] >= self._most:
             raise Busy(
                 f"this client has {counted(self._files[key], 'file')} in progress already; "
                 "see --max-files"
+            )
+        if (files := self._files.total()) >= self._in_total:
+            raise Busy(
+                f"{counted(files, 'file')} of all clients are in progress already; see "
+                "--max-total-files"
             )
         self._files[key] += 1
         try:

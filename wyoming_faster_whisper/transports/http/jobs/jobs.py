@@ -141,6 +141,8 @@ class Jobs:
         running = Counter(job.principal.key for job in self._running)
         tenants = Counter(job.principal.tenant.name for job in self._running)
         for job in self._jobs.values():
+            if running.total() >= self._limits.running_in_total:
+                return
             key, tenant = job.principal.key, job.principal.tenant
             most = tenant.requests or len(self._jobs)
             if (

@@ -21,6 +21,7 @@ class JobLimits:
     uploads: int = 1024 * 1024 * 1024  # bytes of the uploads of jobs that have not ended
     results: int = 64 * 1024 * 1024  # bytes of the results
     running: int = 4  # jobs of one client that run at the same time; the others wait
+    running_in_total: int = 16  # jobs of all clients that run at the same time
     seconds: float = 86_400.0  # for a job to end, and from its end until it is deleted
 
     def check_room(self, jobs: Collection[Job], principal: Principal, size: int) -> None:

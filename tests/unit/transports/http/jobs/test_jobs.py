@@ -178,6 +178,18 @@ def test_a_client_has_a_limited_number_of_running_jobs_and_the_others_wait_in_or
     run(test())
 
 
+def test_all_clients_together_have_a_limited_number_of_running_jobs() -> None:
+    async def test() -> None:
+        desk = Desk(replace(LIMITS, running_in_total=3))
+        jobs = [await desk.add(who) for who in (ALICE, BOB, BOB, ALICE)]
+        await settle()
+        assert desk.begun == jobs[:3]
+        await desk.complete(jobs[1])
+        assert desk.begun == jobs
+
+    run(test())
+
+
 def test_a_deleted_job_is_withdrawn_and_gone() -> None:
     async def test() -> None:
         desk = Desk()
