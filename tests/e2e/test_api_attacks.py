@@ -29,7 +29,6 @@ from tests.support.media import write_media
 from tests.support.serving import Peer, Server, peer, until, warnings
 from tests.support.web import address
 from wyoming_faster_whisper.testing import FakeEngine, silence, tone
-from wyoming_faster_whisper.transports.http.protocol import ConnectionRules
 from wyoming_faster_whisper.transports.http.server import HttpServer
 from wyoming_faster_whisper.transports.lifecycle import ClientLimits
 
@@ -653,21 +652,6 @@ async def test_a_client_that_reads_slowly_gets_all_of_its_answer(
             await asyncio.sleep(0.1)
         got += await connection.rest()
     assert len(json.loads(got.partition(b"\r\n\r\n")[2])["text"]) == len(LONG_TEXT)
-
-
-async def test_more_connections_than_the_limit_are_refused() -> None:
-    async def app(scope: Scope, receive: Receive, send: Send) -> None:
-        raise AssertionError("no request is complete")
-
-    server = HttpServer(app, option="--http-port", rules=ConnectionRules(most=2))
-    where = (await server.start("127.0.0.1", 0)).replace("http", "tcp")
-    try:
-        async with peer(where), peer(where), peer(where) as third:
-            reply = await response(third)
-            assert (reply.status, reply.error["code"]) == (503, "too_many_connections")
-            assert reply.headers["retry-after"] == "1"
-    finally:
-        await server.stop()
 
 
 async def test_a_body_is_read_in_small_pieces() -> None:

@@ -29,7 +29,9 @@ from wyoming_faster_whisper.engine.protocol import Job
 from wyoming_faster_whisper.engine.recognizer import ServedModel
 from wyoming_faster_whisper.errors import EngineError
 from wyoming_faster_whisper.testing import FakeEngine, silence, tone
+from wyoming_faster_whisper.transports.http.connection import ConnectionRules
 from wyoming_faster_whisper.transports.http.realtime.client import RealtimeLimits
+from wyoming_faster_whisper.transports.http.websocket_connection import WebSocketRules
 
 from .conftest import Serve
 
@@ -577,8 +579,8 @@ async def test_a_larger_message_ends_the_connection(realtime: Open) -> None:
 
 async def test_a_flood_of_messages_harms_no_other_client(serve: Serve) -> None:
     server = await serve()
-    limits = RealtimeLimits(messages=1e6, burst=1_000_000)
-    async with realtime_server(server, own_limits=limits) as api, talker(api.url) as client:
+    rules = ConnectionRules(websocket=WebSocketRules(frames=1e6, burst=1_000_000))
+    async with realtime_server(server, rules=rules) as api, talker(api.url) as client:
         await client.receive("session.created")
 
         async def flood() -> None:
@@ -604,14 +606,14 @@ async def test_a_flood_of_messages_harms_no_other_client(serve: Serve) -> None:
 async def test_a_client_that_sends_too_many_messages_is_throttled(serve: Serve) -> None:
     """Two messages may come at once; after the third, the client has to wait for an hour."""
     server = await serve()
-    limits = RealtimeLimits(messages=1 / 3600, burst=2)
-    async with realtime_server(server, own_limits=limits) as api, talker(api.url) as client:
+    rules = ConnectionRules(websocket=WebSocketRules(frames=1 / 3600, burst=2))
+    async with realtime_server(server, rules=rules) as api, talker(api.url) as client:
         await client.receive("session.created")
-        for _ in range(5):
-            await client.send("input_audio_buffer.clear")
         for _ in range(3):
+            await client.send("input_audio_buffer.clear")
             await client.receive("input_audio_buffer.cleared")
-        await server.serves()  # in this time it would also have answered the others
+        await client.send("input_audio_buffer.clear")
+        await server.serves()  # in this time it would also have answered the last one
         with pytest.raises(TimeoutError):
             async with asyncio.timeout(0):
                 await client.receive()

@@ -23,6 +23,7 @@ from wyoming_faster_whisper.session.session import SessionContext
 from wyoming_faster_whisper.testing import pcm16
 from wyoming_faster_whisper.transports.http.api_errors import ApiError
 from wyoming_faster_whisper.transports.http.catalogue import Catalogue
+from wyoming_faster_whisper.transports.http.connection import ConnectionRules
 from wyoming_faster_whisper.transports.http.linger import LingeringClose
 from wyoming_faster_whisper.transports.http.realtime.client import RealtimeLimits
 from wyoming_faster_whisper.transports.http.realtime.routes import Realtime
@@ -63,6 +64,7 @@ class RealtimeServer:
         authenticate: Any = anybody,
         own_limits: RealtimeLimits | None = None,
         models: Sequence[ServedModel] | None = None,
+        rules: ConnectionRules | None = None,
     ) -> None:
         listener = server.listener
         self.context: SessionContext = listener._context
@@ -79,7 +81,9 @@ class RealtimeServer:
             exception_handlers={ApiError: _error},
         )
         # As in the real application: a refused client must get the reason while it still sends.
-        self._http = HttpServer(LingeringClose(app), option="--http-port")
+        self._http = HttpServer(
+            LingeringClose(app), option="--http-port", rules=rules or ConnectionRules()
+        )
 
     async def start(self) -> None:
         self.url = f"{await self._http.start('127.0.0.1', 0)}/v1"

@@ -190,7 +190,7 @@ PURE = [
     "transports.http.origin_check",
     "transports.http.presented_key",
     "transports.http.realtime.items",
-    "transports.http.realtime.message_rate",
+    "transports.http.message_rate",
     "transports.http.realtime.protocol",
     "transports.http.realtime.server_events",
     "transports.http.realtime.session",

@@ -168,7 +168,7 @@ def make_metrics(
         SettingError: the extra is not installed.
     """
     try:
-        from ..transports.http.protocol import ConnectionRules
+        from ..transports.http.connection import ConnectionRules
         from ..transports.http.health import build_health
         from ..transports.http.server import HttpServer
         from .metrics import CONTENT_TYPE_LATEST, Metrics, Snapshot

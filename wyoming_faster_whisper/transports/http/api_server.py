@@ -22,6 +22,7 @@ from . import asr, openai
 from .app import build_app
 from .authentication import Authentication
 from .catalogue import Catalogue
+from .connection import ConnectionRules
 from .credentials import known_already
 from .files.formats import render
 from .files.transcriber import FileTranscriber
@@ -33,7 +34,6 @@ from .jobs.routes import job_routes
 from .offline import OfflineFiles
 from .origin_check import OriginCheck
 from .page import ServerDescription, page_routes
-from .protocol import ConnectionRules
 from .realtime.routes import Realtime
 from .refusals import RefusalLog
 from .request_log import RequestLog

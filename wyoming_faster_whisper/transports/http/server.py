@@ -16,13 +16,15 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from ...errors import SettingError
 from ..admission import Admission
 from ..rejections import Rejections
-from .protocol import ConnectionRules, protocol_class
+from .acceptor import Acceptor
+from .connection import ConnectionRules
 
 _LOGGER = logging.getLogger(__name__)
 
 _MESSAGE = 16 * 1024 * 1024  # bytes of one WebSocket message; transports may allow less
 _HEAD = 16 * 1024  # bytes of a request line with its headers
-_SHUTDOWN_SECONDS = 5  # until uvicorn cancels requests; protocol.py ends them before
+_BACKLOG = 1024  # connections that the system accepts before the server does
+_SHUTDOWN_SECONDS = 5  # until uvicorn cancels requests; connection.py ends them before
 _RULES = ConnectionRules()
 
 
@@ -51,7 +53,7 @@ class HttpServer:
         self._rejections = Rejections(self._log_rejections)
         config = uvicorn.Config(
             _one_request(app),
-            http=protocol_class(rules, admission or Admission(), self._rejections),
+            http="h11",
             ws="websockets-sansio",
             ws_max_size=_MESSAGE,
             # Compression gains nothing on the same machine or network, and a small compressed
@@ -69,11 +71,18 @@ class HttpServer:
             server_header=False,
             date_header=False,
             timeout_graceful_shutdown=_SHUTDOWN_SECONDS,
-            ssl_context_factory=(lambda *_: tls) if tls else None,
         )
         config.load()
         self._server = uvicorn.Server(config)
         self._server.lifespan = config.lifespan_class(config)
+        self._acceptor = Acceptor(
+            config,
+            self._server.server_state,
+            rules,
+            admission or Admission(),
+            self._rejections,
+            tls,
+        )
         self._started = False
 
     async def start(self, host: str, port: int) -> str:
@@ -89,7 +98,11 @@ class HttpServer:
                 f"cannot listen on {host}, port {port}: {error.strerror or error}; "
                 f"see {self._option}"
             ) from None
-        await self._server.startup(sockets=[listening])
+        loop = asyncio.get_running_loop()
+        server = await loop.create_server(
+            self._acceptor.protocol, sock=listening, backlog=_BACKLOG
+        )
+        self._server.servers = [server]
         self._started = True
         shown = f"[{host}]" if ":" in host else host
         return f"{self._scheme}://{shown}:{listening.getsockname()[1]}"
@@ -99,6 +112,7 @@ class HttpServer:
         if self._started:
             self._started = False
             self._rejections.stop()
+            self._acceptor.close()
             await self._server.shutdown()
 
     def _log_rejections(self, count: int, why: str) -> None:

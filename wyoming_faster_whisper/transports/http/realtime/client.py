@@ -23,7 +23,6 @@ from . import protocol
 from . import server_events as messages
 from .inbox import Inbox
 from .items import Items
-from .message_rate import MessageRate
 from .protocol import Message, RealtimeError, SessionExpired
 from .server_events import ServerEvent
 from .session import RealtimeSession
@@ -41,8 +40,6 @@ class RealtimeLimits:
 
     session: float = 3600.0  # seconds after which a session ends, as at OpenAI
     read_ahead: int = 16 * 1024 * 1024  # bytes of audio that may wait for the model: 5 minutes
-    messages: float = 1000.0  # messages per second that are read on average
-    burst: int = 2000  # messages that may come at once
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,8 +125,7 @@ class RealtimeClient(SocketClient):
 
     async def _read(self) -> None:
         """Pass the client's messages to the inbox, until the client leaves."""
-        loop, time_slice = asyncio.get_running_loop(), TimeSlice(_TIME_SLICE)
-        rate = MessageRate(self._own_limits.messages, self._own_limits.burst)
+        time_slice = TimeSlice(_TIME_SLICE)
         while (text := await self._next_text()) is not None:
             self._event_received()
             try:
@@ -139,8 +135,6 @@ class RealtimeClient(SocketClient):
                 await self._inbox.put(message)
             except RealtimeError as error:
                 await self._reject(error)
-            if delay := rate.delay(loop.time()):
-                await asyncio.sleep(delay)
             await time_slice.yield_if_over()
 
     async def _next_text(self) -> str | None:
