@@ -5,6 +5,7 @@
     ├── AudioError         "audio"      unsupported audio format
     │   └── AudioTooLong                a file is longer than the limit
     ├── Busy               "busy"       too much work is waiting already
+    │   └── Stopping                    the server is stopping
     ├── NotAllowed         "forbidden"  the client's address is in no allowed network
     ├── TooSlow            "timeout"    the peer did not send or read in time
     ├── StorageError       "storage"    an upload cannot be stored: the disk is full
@@ -64,6 +65,13 @@ class Busy(ServerError):
     def __init__(self, message: str = "", *, retry_after: float | None = None) -> None:
         super().__init__(message)
         self.retry_after = retry_after
+
+
+class Stopping(Busy):
+    """The server is stopping: the client should try again when it has started again."""
+
+    def __init__(self, message: str = "the server is stopping") -> None:
+        super().__init__(message)
 
 
 class NotAllowed(ServerError):

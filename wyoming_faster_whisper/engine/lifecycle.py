@@ -24,7 +24,7 @@ from collections.abc import Callable, Mapping
 from enum import Enum
 from functools import partial
 
-from ..errors import EngineError, Hung, IllegalTransition, NoMemory, ServerError
+from ..errors import EngineError, Hung, IllegalTransition, NoMemory, ServerError, Stopping
 from .idle_measurement import IdleMeasurement
 from .loading import as_server_error, load_and_warm_up
 from .protocol import Engine, Job, Withdrawable
@@ -173,7 +173,7 @@ class Lifecycle:
     def close(self) -> None:
         """Stop the threads after their current batches, without waiting. The model is LOST."""
         if self._state is not ModelState.LOST:
-            self._end(EngineError("the server is stopping"))
+            self._end(Stopping())
 
     def _loaded(self, result: Engine | Exception) -> None:
         if isinstance(result, NoMemory) and self._lazy:

@@ -12,7 +12,7 @@ from wyoming_faster_whisper.engine.lifecycle import Lifecycle, ModelState
 from wyoming_faster_whisper.engine.protocol import Engine
 from wyoming_faster_whisper.engine.queue import Worker
 from wyoming_faster_whisper.engine.timing import Timing
-from wyoming_faster_whisper.errors import EngineError, Hung, IllegalTransition
+from wyoming_faster_whisper.errors import Hung, IllegalTransition, Stopping
 from wyoming_faster_whisper.testing import FakeEngine
 
 from .test_queue import job, submitted
@@ -71,7 +71,7 @@ async def test_closing_fails_the_running_decodes() -> None:
     [running] = await submitted(worker, job())
     await worker.close()
     assert worker.statistics().decoding == 0
-    with pytest.raises(EngineError, match="the server is stopping"):
+    with pytest.raises(Stopping):
         await running
     engine.release()
 

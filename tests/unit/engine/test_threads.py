@@ -7,7 +7,7 @@ import threading
 
 from wyoming_faster_whisper.engine.threads import EngineThreads
 from wyoming_faster_whisper.engine.timing import Timing
-from wyoming_faster_whisper.errors import EngineError
+from wyoming_faster_whisper.errors import EngineError, Stopping
 
 SOON = 0.05  # seconds
 
@@ -64,7 +64,7 @@ async def test_an_abandoned_call_does_not_hang_any_more() -> None:
     threads, stuck = EngineThreads(timing, lambda why, option: hung.append(option)), Stuck()
     threads.call(stuck, lambda _: None)
     await stuck.begun()
-    threads.abandon(EngineError("the server is stopping"))
+    threads.abandon(Stopping())
     passed = asyncio.get_running_loop().create_future()
     asyncio.get_running_loop().call_later(2 * SOON, passed.set_result, None)
     await passed

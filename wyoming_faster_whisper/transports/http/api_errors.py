@@ -20,6 +20,7 @@ from ...errors import (
     NotAuthenticated,
     ProtocolError,
     ServerError,
+    Stopping,
     StorageError,
     TooSlow,
 )
@@ -107,6 +108,7 @@ class _Kind:
     code: str
     param: str | None = None
     waits: bool = False  # a later retry can succeed: send Retry-After
+    least_wait: float = 0.0  # seconds
     should_retry: bool | None = None
 
 
@@ -120,6 +122,8 @@ _KINDS: dict[type[Exception], _Kind] = {
     NotAllowed: _Kind(403, "permission_error", "insufficient_permissions"),
     TooSlow: _Kind(408, _INVALID, "request_timeout"),
     Busy: _Kind(429, "rate_limit_error", "rate_limit_exceeded", waits=True),
+    # A restart takes as long as the model loads.
+    Stopping: _Kind(503, _SERVER, "server_stopping", waits=True, least_wait=5.0),
     # The decode of the same audio would hang again.
     Hung: _Kind(500, _SERVER, "engine_error", should_retry=False),
     EngineError: _Kind(500, _SERVER, "engine_error"),
@@ -146,7 +150,7 @@ def from_server_error(error: ServerError, *, retry_after: float = 1.0) -> ApiErr
         type=kind.type,
         param=kind.param,
         code=kind.code,
-        retry_after=retry_after if kind.waits else None,
+        retry_after=max(retry_after, kind.least_wait) if kind.waits else None,
         should_retry=kind.should_retry,
     )
 

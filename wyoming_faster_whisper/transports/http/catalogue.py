@@ -25,6 +25,16 @@ _ALIAS = re.compile(
 )
 
 
+def unsupported_language(tag: str, model: ServedModel) -> str | None:
+    """Return why a model does not serve a language; None if it does."""
+    if normalise(tag, model.languages) is not None:
+        return None
+    return (
+        f"model {model.name} does not support language {printable(tag, 20)!r}; it supports "
+        f"{', '.join(model.languages)}"
+    )
+
+
 class Catalogue:
     """The models that the API offers.
 

@@ -6,7 +6,7 @@ import asyncio
 from collections.abc import Collection
 from typing import Any
 
-from ...errors import Busy, ServerError
+from ...errors import ServerError, Stopping
 from ..admission import Admission
 from ..lifecycle import drain_all
 from .socket_client import SocketClient
@@ -48,7 +48,7 @@ class Sockets:
 
     def _admit(self, client: SocketClient) -> SocketClient | None:
         if self._stopping:
-            raise Busy("the server is stopping")
+            raise Stopping
         return self._admission.admit(client.principal, self._clients.values())
 
     async def drain(self, seconds: float) -> None:

@@ -26,7 +26,7 @@ from starlette.types import Receive, Scope, Send
 
 from ...audio.pcm import PcmFormat
 from ...engine.queue import Worker
-from ...errors import Busy, ServerError, counted, first_of, printable
+from ...errors import Busy, ServerError, Stopping, counted, first_of, printable
 from ...principal import Principal
 from ...session.events import Answer
 from ...session.request import Request
@@ -183,7 +183,7 @@ class Transcriptions:
             if not self._stopping:
                 raise
             running.uncancel()
-            error = _stopping()
+            error = api_error(Stopping(), self._rules.retry_after)
         finally:
             self._running.discard(running)
         if error is not None:
@@ -198,7 +198,7 @@ class Transcriptions:
         prefer = parse_prefer(Headers(scope=scope).getlist("prefer"))
         try:
             if self._stopping:
-                raise _stopping()
+                raise Stopping
             with (
                 rules.in_flight.one_more(principal),
                 Upload(scope, receive, self._limits(route)) as upload,
@@ -289,7 +289,3 @@ class Transcriptions:
         raw = route.raw or raw_format(upload.file.content_type)
         name = printable(upload.file.filename) or "the file"
         return Source(upload.spool, name, raw, route.first), request
-
-
-def _stopping() -> ApiError:
-    return ApiError(503, "the server is stopping", type="server_error", retry_after=5)

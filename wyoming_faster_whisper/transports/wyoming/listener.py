@@ -16,7 +16,7 @@ from pathlib import Path
 from wyoming.error import Error
 from wyoming.event import Event
 
-from ...errors import Busy, NotAllowed, SettingError, reason
+from ...errors import Busy, NotAllowed, SettingError, Stopping, reason
 from ...principal import Principal
 from ...session.session import SessionContext
 from ...tenant import Identity, IdentityKind, Tenant
@@ -167,7 +167,7 @@ class Listener:
         principal = self._context.tenants.assign(principal)
         try:
             if self._stopping:
-                raise Busy("the server is stopping")
+                raise Stopping
             self._admission.check_network(host)
             evicted = self._admission.admit(principal, self._connections.values())
         except NotAllowed as error:

@@ -16,6 +16,7 @@ from wyoming_faster_whisper.errors import (
     ProtocolError,
     ServerError,
     SettingError,
+    Stopping,
     StorageError,
     TooSlow,
 )
@@ -47,6 +48,7 @@ def test_the_error_object_has_all_four_keys() -> None:
         (NotAllowed("address"), 403, "permission_error", "insufficient_permissions"),
         (TooSlow("30 s"), 408, "invalid_request_error", "request_timeout"),
         (Busy("64 jobs"), 429, "rate_limit_error", "rate_limit_exceeded"),
+        (Stopping(), 503, "server_error", "server_stopping"),
         (EngineError("failed"), 500, "server_error", "engine_error"),
         (Hung("60 s"), 500, "server_error", "engine_error"),
         (ModelError("damaged"), 503, "server_error", "model_not_ready"),

@@ -5,12 +5,10 @@ from __future__ import annotations
 from dataclasses import replace
 
 from ....audio.pcm import PcmFormat
-from ....engine.recognizer import ServedModel
-from ....errors import printable
-from ....models.languages import means_detect, normalise
+from ....models.languages import means_detect
 from ....session.request import Request
 from ..api_errors import ApiError
-from ..catalogue import Catalogue
+from ..catalogue import Catalogue, unsupported_language
 from ..server_vad import ServerVad
 from .form import Task, TranscriptionForm
 
@@ -27,10 +25,10 @@ def request_of(form: TranscriptionForm, catalogue: Catalogue) -> Request:
     model = catalogue.resolve(form.model or "", (spoken,) if spoken else form.languages)
     if form.task is Task.TRANSLATE and not model.capabilities.translates:
         raise ApiError(400, f"model {model.name} does not translate", param="model")
-    if spoken:
-        _check_language(spoken, model, "language")
-    for language in form.languages:
-        _check_language(language, model, "languages")
+    named = [("language", spoken)] if spoken else []
+    for param, tag in [*named, *(("languages", tag) for tag in form.languages)]:
+        if why := unsupported_language(tag, model):
+            raise ApiError(400, why, param=param, code="unsupported_language")
     request = Request(
         language=form.language,
         candidate_languages=form.languages,
@@ -50,17 +48,6 @@ def request_of(form: TranscriptionForm, catalogue: Catalogue) -> Request:
         vad_pad=form.chunking.prefix_padding_ms / 1000,
         vad_min_silence=form.chunking.silence_duration_ms / 1000,
     )
-
-
-def _check_language(language: str, model: ServedModel, param: str) -> None:
-    if normalise(language, model.languages) is None:
-        raise ApiError(
-            400,
-            f"model {model.name} does not support language {printable(language, 20)!r}; "
-            f"it supports {', '.join(model.languages)}",
-            param=param,
-            code="unsupported_language",
-        )
 
 
 def raw_format(content_type: str) -> PcmFormat | None:

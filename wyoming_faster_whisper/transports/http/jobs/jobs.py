@@ -18,7 +18,7 @@ from collections import Counter
 from collections.abc import Callable
 from functools import partial
 
-from ....errors import Busy, ServerError, printable
+from ....errors import Busy, ServerError, Stopping, printable
 from ....principal import Principal
 from ..api_errors import ApiError, api_error
 from .job import Content, Job, JobStatus, Work
@@ -62,11 +62,11 @@ class Jobs:
             size: of its upload in bytes; 0 = not known yet.
 
         Raises:
-            Busy: a limit is reached.
-            ApiError: 413, the upload alone exceeds it; 503, the server is stopping.
+            Busy: a limit is reached, or the server is stopping.
+            ApiError: 413, the upload alone exceeds it.
         """
         if self._stopping:
-            raise ApiError(503, "the server is stopping", type="server_error", retry_after=5)
+            raise Stopping
         self._limits.check_room(self._jobs.values(), principal, size)
 
     def add(self, principal: Principal, work: Work) -> Job:

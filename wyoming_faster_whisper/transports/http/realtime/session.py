@@ -12,10 +12,10 @@ from typing import Any
 from ....audio import g711
 from ....audio.pcm import PcmFormat
 from ....engine.recognizer import ServedModel
-from ....errors import printable
-from ....models.languages import means_detect, normalise
+from ....models.languages import means_detect
 from ....session.request import Request
 from ....speech.endpointing import TurnRules
+from ..catalogue import unsupported_language
 from ..server_vad import ServerVad
 from .protocol import RealtimeError
 
@@ -114,17 +114,10 @@ class RealtimeSession:
             RealtimeError: the model does not support the language.
         """
         param = "session.audio.input.transcription"
-        for name, tags in (
-            ("language", (self.language,) if self.language else ()),
-            ("languages", self.languages),
-        ):
-            for tag in tags:
-                if not means_detect(tag) and normalise(tag, model.languages) is None:
-                    raise RealtimeError(
-                        f"model {model.name} does not support language {printable(tag, 20)!r}",
-                        code="unsupported_language",
-                        param=f"{param}.{name}",
-                    )
+        named = [("language", self.language)] if self.language else []
+        for name, tag in [*named, *(("languages", tag) for tag in self.languages)]:
+            if not means_detect(tag) and (why := unsupported_language(tag, model)):
+                raise RealtimeError(why, code="unsupported_language", param=f"{param}.{name}")
         server_vad = self.turn_detection is TurnDetection.SERVER_VAD
         return Request(
             language=self.language,
