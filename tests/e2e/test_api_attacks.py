@@ -29,7 +29,7 @@ from tests.support.media import write_media
 from tests.support.serving import Peer, Server, peer, until, warnings
 from tests.support.web import address
 from wyoming_faster_whisper.testing import FakeEngine, silence, tone
-from wyoming_faster_whisper.transports.http.server import HttpServer
+from wyoming_faster_whisper.transports.http.connections.server import HttpServer
 from wyoming_faster_whisper.transports.lifecycle import ClientLimits
 
 from .conftest import Serve, StartProcess

@@ -29,9 +29,9 @@ from wyoming_faster_whisper.engine.protocol import Job
 from wyoming_faster_whisper.engine.recognizer import ServedModel
 from wyoming_faster_whisper.errors import EngineError
 from wyoming_faster_whisper.testing import FakeEngine, silence, tone
-from wyoming_faster_whisper.transports.http.connection import ConnectionRules
+from wyoming_faster_whisper.transports.http.connections.connection import ConnectionRules
+from wyoming_faster_whisper.transports.http.connections.websocket import WebSocketRules
 from wyoming_faster_whisper.transports.http.realtime.client import RealtimeLimits
-from wyoming_faster_whisper.transports.http.websocket_connection import WebSocketRules
 
 from .conftest import Serve
 

@@ -23,12 +23,12 @@ from wyoming_faster_whisper.session.session import SessionContext
 from wyoming_faster_whisper.testing import pcm16
 from wyoming_faster_whisper.transports.http.api_errors import ApiError
 from wyoming_faster_whisper.transports.http.catalogue import Catalogue
-from wyoming_faster_whisper.transports.http.connection import ConnectionRules
-from wyoming_faster_whisper.transports.http.linger import LingeringClose
+from wyoming_faster_whisper.transports.http.connections.connection import ConnectionRules
+from wyoming_faster_whisper.transports.http.connections.server import HttpServer
+from wyoming_faster_whisper.transports.http.middleware import lingering_close
 from wyoming_faster_whisper.transports.http.realtime.client import RealtimeLimits
 from wyoming_faster_whisper.transports.http.realtime.routes import Realtime
 from wyoming_faster_whisper.transports.http.replies import error_response
-from wyoming_faster_whisper.transports.http.server import HttpServer
 
 from .serving import DEADLINE, Server
 
@@ -82,7 +82,7 @@ class RealtimeServer:
         )
         # As in the real application: a refused client must get the reason while it still sends.
         self._http = HttpServer(
-            LingeringClose(app), option="--http-port", rules=rules or ConnectionRules()
+            lingering_close(app), option="--http-port", rules=rules or ConnectionRules()
         )
 
     async def start(self) -> None:

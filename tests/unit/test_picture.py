@@ -22,15 +22,17 @@ MAY_IMPORT = {
     "testing": "serving engine.whisper engine speech audio",
     "serving": "app engine.remote engine config models audio",
     "app": "transports.wyoming transports.mqtt transports.http transports.http.jobs "
-    "transports.http.files transports session engine.remote engine.onnx.whisper engine.onnx "
-    "engine.whisper engine speech biasing tenants config models options audio wire",
+    "transports.http.files transports.http.connections transports session engine.remote "
+    "engine.onnx.whisper engine.onnx engine.whisper engine speech biasing tenants config models "
+    "options audio wire",
     "transports.wyoming": "transports session engine audio wire",
     "transports.mqtt": "transports session engine speech audio",
     "transports.http": "transports.http.realtime transports.http.jobs transports.http.files "
-    "http_api transports session tenants engine models audio wire",
+    "transports.http.connections http_api transports session tenants engine models audio",
     "transports.http.realtime": "http_api transports session engine speech models audio",
     "transports.http.jobs": "transports.http.files http_api",
-    "transports.http.files": "http_api session engine models audio",
+    "transports.http.files": "http_api session tenants engine models audio",
+    "transports.http.connections": "http_api transports wire",
     "http_api": "transports session engine models",
     "transports": "session tenants wire",
     "session": "engine.remote engine speech tenants biasing models audio",
@@ -190,8 +192,8 @@ PURE = [
     "transports.http.origin_check",
     "transports.http.presented_key",
     "transports.http.realtime.items",
-    "transports.http.message_rate",
-    "transports.http.realtime.protocol",
+    "transports.http.connections.message_rate",
+    "transports.http.realtime.client_messages",
     "transports.http.realtime.server_events",
     "transports.http.realtime.session",
     "transports.http.realtime.update",

@@ -30,8 +30,8 @@ _LOGGER = logging.getLogger(__name__)
 
 if TYPE_CHECKING:
     from ..transports.http.api_server import ApiServer, ApiSettings
+    from ..transports.http.connections.server import HttpServer
     from ..transports.http.jobs.webhooks import Webhooks
-    from ..transports.http.server import HttpServer
     from .metrics import Metrics
 
 
@@ -168,9 +168,9 @@ def make_metrics(
         SettingError: the extra is not installed.
     """
     try:
-        from ..transports.http.connection import ConnectionRules
+        from ..transports.http.connections.connection import ConnectionRules
+        from ..transports.http.connections.server import HttpServer
         from ..transports.http.health import build_health
-        from ..transports.http.server import HttpServer
         from .metrics import CONTENT_TYPE_LATEST, Metrics, Snapshot
     except ImportError as error:
         raise _missing("--metrics-port", error, "metrics") from None

@@ -54,7 +54,7 @@ if TYPE_CHECKING:
     from ..session.record import UtteranceRecord
     from ..transports.discovery import Announcement
     from ..transports.http.api_server import ApiServer
-    from ..transports.http.server import HttpServer
+    from ..transports.http.connections.server import HttpServer
     from ..transports.mqtt.server import MqttOptions, MqttServer
     from .metrics import Metrics
 

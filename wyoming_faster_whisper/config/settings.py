@@ -524,13 +524,13 @@ class Settings:
         "most files of one client that are received or transcribed at the same time, and "
         "besides them, most background jobs of one client that run at the same time",
         least=1,
-        most=1000,
+        most=128,
     )
     max_total_files: int = option(
         16,
         "the same for the files, and for the jobs, of all clients together",
         least=1,
-        most=1000,
+        most=128,
     )
     upload_timeout: float = option(
         600.0, "timeout for the whole body of an API request", above=0, most=86_400

@@ -22,9 +22,11 @@ from . import asr, openai
 from .app import build_app
 from .authentication import Authentication
 from .catalogue import Catalogue
-from .connection import ConnectionRules
+from .connections.connection import ConnectionRules
+from .connections.server import HttpServer
 from .credentials import known_already
 from .files.formats import render
+from .files.in_flight import FilesInFlight, seconds_until_free
 from .files.transcriber import FileTranscriber
 from .files.upload import UploadLimits
 from .jobs.background import Background
@@ -37,9 +39,8 @@ from .page import ServerDescription, page_routes
 from .realtime.routes import Realtime
 from .refusals import RefusalLog
 from .request_log import RequestLog
-from .server import HttpServer
 from .tenancy import Tenancy
-from .transcriptions import FilesInFlight, Rules, Transcriptions, seconds_until_free
+from .transcriptions import Rules, Transcriptions
 from .websocket import SpeechSockets
 
 if TYPE_CHECKING:
@@ -113,9 +114,7 @@ class ApiServer:
             Rules(
                 catalogue,
                 settings.upload,
-                FilesInFlight(
-                    settings.max_files, settings.max_total_files, context.tenants.use
-                ),
+                FilesInFlight(settings.max_files, settings.max_total_files, context.tenants.use),
                 retry_after,
                 self._log,
                 partial(render, language_codes=settings.language_codes),

@@ -4,38 +4,32 @@ from __future__ import annotations
 
 import logging
 import mimetypes
-import re
-import time
-import uuid
 from collections.abc import Callable, Sequence
 from typing import Any
 
 from fastapi import APIRouter, FastAPI
 from fastapi.exceptions import RequestValidationError
 from fastapi.openapi.docs import get_swagger_ui_html
-from starlette.datastructures import Headers, MutableHeaders
 from starlette.exceptions import HTTPException as StarletteHTTPException
 from starlette.middleware.cors import CORSMiddleware
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import BaseRoute
 from starlette.staticfiles import StaticFiles
-from starlette.types import ASGIApp, Message, Receive, Scope, Send
+from starlette.types import ASGIApp
 
 from ... import __version__
 from ...errors import printable
 from .access import PREFIXES
 from .api_errors import ApiError
-from .linger import LingeringClose
+from .middleware import lingering_close, own_origins, request_ids, tolerant_requests
 from .origin_check import OriginCheck
-from .page import SPEECH
-from .replies import error_response, send_error
+from .replies import error_response
 from .request_log import RequestLog
 
 _LOGGER = logging.getLogger(__name__)
 
 _ENDPOINT = "/audio/transcriptions"
-_URL = re.compile("^https?://[^/]*", re.IGNORECASE)
 
 # Headers that browsers may send: those of the OpenAI SDKs. "*" does not cover Authorization.
 _REQUEST_HEADERS = (
@@ -99,7 +93,7 @@ def build_app(
     app.add_exception_handler(Exception, errors.internal)
     if authenticated:
         _describe_authentication(app)
-    checked: ASGIApp = _OriginMiddleware(identify(app), origin_check, log)
+    checked: ASGIApp = own_origins(identify(app), origin_check, log)
     if origins:
         checked = CORSMiddleware(
             checked,
@@ -108,7 +102,7 @@ def build_app(
             allow_headers=_REQUEST_HEADERS,
             expose_headers=_RESPONSE_HEADERS,
         )
-    return _PathMiddleware(LingeringClose(_RequestMiddleware(checked)))
+    return tolerant_requests(lingering_close(request_ids(checked)))
 
 
 def _describe_authentication(app: FastAPI) -> None:
@@ -174,90 +168,10 @@ class _Errors:
         return self._response(request, error)
 
     async def internal(self, request: Request, error: Exception) -> Response:
-        # _RequestMiddleware logs it.
+        # request_ids() logs it.
         internal = ApiError(500, "internal error; see the server's log", type="server_error")
         return error_response(internal)
 
     def _response(self, request: Request, error: ApiError) -> Response:
         self._log.failed(request.scope, error)
         return error_response(error)
-
-
-class _PathMiddleware:
-    """Takes requests as other HTTP servers do: for paths, and for the method HEAD.
-
-    Final and repeated slashes come from base URLs that end in one; Starlette would redirect the
-    client, which not all clients follow with an upload. A proxy may send a whole URL instead of a
-    path (RFC 9112, section 3.2.2). HEAD is answered like GET; uvicorn leaves out the body.
-    """
-
-    def __init__(self, app: ASGIApp) -> None:
-        self._app = app
-
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        path = re.sub("/+", "/", _URL.sub("", scope["path"], count=1))
-        scope = {**scope, "path": path.rstrip("/") or "/"}
-        if scope.get("method") == "HEAD":
-            scope["method"] = "GET"
-        await self._app(scope, receive, send)
-
-
-class _RequestMiddleware:
-    """Adds an id and the processing time to each response, and logs internal errors."""
-
-    def __init__(self, app: ASGIApp) -> None:
-        self._app = app
-
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["type"] != "http":
-            await self._app(scope, receive, send)
-            return
-        started, complete = time.monotonic(), False
-        identity = f"req_{uuid.uuid4().hex}"
-
-        async def send_with_headers(message: Message) -> None:
-            nonlocal complete
-            if message["type"] == "http.response.start":
-                headers = MutableHeaders(scope=message)
-                headers["x-request-id"] = identity
-                elapsed = time.monotonic() - started
-                headers["openai-processing-ms"] = str(round(1000 * elapsed))
-            await send(message)
-            complete = message["type"] == "http.response.body" and not message.get("more_body")
-
-        try:
-            await self._app(scope, receive, send_with_headers)
-        except Exception:
-            _LOGGER.exception("internal error in request %s", identity)
-            if not complete:
-                raise  # uvicorn closes the connection, so that the client notices
-
-
-class _OriginMiddleware:
-    """Rejects requests of web pages from other origins.
-
-    The WebSocket of this server's page has a stricter check of its own (page.py).
-    """
-
-    def __init__(self, app: ASGIApp, origin_check: OriginCheck, log: RequestLog) -> None:
-        self._app = app
-        self._origin_check = origin_check
-        self._log = log
-
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        headers = Headers(scope=scope)
-        origin, host = headers.get("origin", ""), headers.get("host", "")
-        page = scope["type"] == "websocket" and scope["path"] == SPEECH
-        if not page and not self._origin_check.allows_api(origin, host):
-            error = ApiError(
-                403,
-                f"pages from {printable(origin)!r} may not use this server; see --http-origins",
-                code="origin_not_allowed",
-            )
-            self._log.failed(scope, error)
-            if scope["type"] == "websocket":
-                await send({"type": "websocket.close"})  # uvicorn answers 403
-            else:
-                await send_error(send, error)
-            return
-        await self._app(scope, receive, send)

@@ -13,10 +13,7 @@ only at the end.
 from __future__ import annotations
 
 import asyncio
-import math
-from collections import Counter
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Any
 from urllib.parse import unquote
@@ -25,18 +22,17 @@ from starlette.datastructures import Headers
 from starlette.types import Receive, Scope, Send
 
 from ...audio.pcm import PcmFormat
-from ...engine.queue import Worker
-from ...errors import Busy, ServerError, Stopping, counted, first_of, printable
+from ...errors import ServerError, Stopping, first_of, printable
 from ...principal import Principal
 from ...session.events import Answer
 from ...session.request import Request
-from ...tenants.use import TenantUse
 from .api_errors import ApiError, api_error
 from .catalogue import Catalogue
 from .credentials import principal_of
 from .files.event_stream import EventStream
 from .files.form import Task, TranscriptionForm, parse_form
 from .files.formats import render
+from .files.in_flight import FilesInFlight
 from .files.requests import raw_format, request_of
 from .files.transcriber import FileTranscriber, Source
 from .files.upload import Disconnected, Upload, UploadLimits
@@ -48,55 +44,6 @@ from .request_log import RequestLog
 
 Render = Callable[[Answer, TranscriptionForm], tuple[bytes, str]]
 """Returns the body for an answer, and its content type."""
-
-
-class FilesInFlight:
-    """Number of files of each client that are received or transcribed now.
-
-    Args:
-        most: maximum for one client.
-        in_total: maximum for all clients.
-        use: what tenants use; a file is one of their requests.
-    """
-
-    def __init__(self, most: int, in_total: int, use: TenantUse | None = None) -> None:
-        self._most = most
-        self._in_total = in_total
-        self._use = use or TenantUse()
-        self._files: Counter[str] = Counter()
-
-    @contextmanager
-    def one_more(self, principal: Principal) -> Iterator[None]:
-        """Count a file for as long as the context is open.
-
-        Raises:
-            Busy: the client has too many files in flight, or its tenant too many requests, or
-                all clients together have too many files.
-        """
-        key = principal.key
-        if self._files[key] >= self._most:
-            raise Busy(
-                f"this client has {counted(self._files[key], 'file')} in progress already; "
-                "see --max-files"
-            )
-        if (files := self._files.total()) >= self._in_total:
-            raise Busy(
-                f"{counted(files, 'file')} of all clients are in progress already; see "
-                "--max-total-files"
-            )
-        self._files[key] += 1
-        try:
-            with self._use.request(principal.tenant):
-                yield
-        finally:
-            self._files[key] -= 1
-            if not self._files[key]:
-                del self._files[key]
-
-
-def seconds_until_free(worker: Worker) -> int:
-    """Estimate when the jobs that wait now will have been decoded, in whole seconds from 1."""
-    return max(1, math.ceil(worker.statistics().waiting * worker.decode_seconds))
 
 
 @dataclass(frozen=True, slots=True)

@@ -18,7 +18,7 @@ _AHEAD = 4  # decoded blocks that wait for the session
 # A thread waits for its upload and for the session most of the time. Not the event loop's own
 # pool, which slow uploads would use up. --max-total-files limits the threads, which are started
 # as they are needed: as many for files, and for jobs.
-_THREADS = ThreadPoolExecutor(2000, thread_name_prefix="upload")
+_THREADS = ThreadPoolExecutor(256, thread_name_prefix="upload")
 
 
 @asynccontextmanager

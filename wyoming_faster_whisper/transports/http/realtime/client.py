@@ -19,11 +19,11 @@ from ...lifecycle import ClientLimits
 from ...time_slice import TimeSlice
 from ..api_errors import ApiError
 from ..socket_client import GOING_AWAY, SocketClient
-from . import protocol
+from . import client_messages
 from . import server_events as messages
+from .client_messages import Message, RealtimeError, SessionExpired
 from .inbox import Inbox
 from .items import Items
-from .protocol import Message, RealtimeError, SessionExpired
 from .server_events import ServerEvent
 from .session import RealtimeSession
 from .update import updated
@@ -88,7 +88,7 @@ class RealtimeClient(SocketClient):
         )
         self._own_limits = own_limits
         self._resolve = resolve
-        self._id = protocol.new_id("sess")
+        self._id = client_messages.new_id("sess")
         self._settings = opening.session
         self._beta = opening.beta
         expiry = time.time() + own_limits.session
@@ -129,8 +129,8 @@ class RealtimeClient(SocketClient):
         while (text := await self._next_text()) is not None:
             self._event_received()
             try:
-                message = protocol.read_message(text)
-                if message.type == protocol.APPEND:
+                message = client_messages.read_message(text)
+                if message.type == client_messages.APPEND:
                     message = await self._with_audio(message)
                 await self._inbox.put(message)
             except RealtimeError as error:
@@ -160,11 +160,11 @@ class RealtimeClient(SocketClient):
 
     async def _with_audio(self, message: Message) -> Message:
         audio = bytearray()
-        for piece in protocol.decode_audio(message):
+        for piece in client_messages.decode_audio(message):
             if audio:
                 await asyncio.sleep(0)
             audio += piece
-        return protocol.with_audio(message, bytes(audio))
+        return client_messages.with_audio(message, bytes(audio))
 
     async def _work(self, session: Session) -> None:
         """Pass the messages of the inbox to the session, as fast as it takes them."""
@@ -190,24 +190,24 @@ class RealtimeClient(SocketClient):
 
     async def _take(self, message: Message, session: Session) -> None:
         match message.type:
-            case protocol.APPEND:
+            case client_messages.APPEND:
                 used = self._settings.format
                 await session.audio(used.pcm, used.decode(message.audio))
-            case protocol.COMMIT:
+            case client_messages.COMMIT:
                 await self._commit(session)
-            case protocol.CLEAR:
+            case client_messages.CLEAR:
                 session.clear()
                 await self._send(messages.cleared())
             case kind:
-                await self._update(message, protocol.UPDATES[kind], session)
+                await self._update(message, client_messages.UPDATES[kind], session)
 
     async def _commit(self, session: Session) -> None:
         await session.settled()
         # Rounded: the seconds of the stream are a sum of many.
-        if round(session.buffered, 4) < protocol.LEAST_AUDIO:
+        if round(session.buffered, 4) < client_messages.LEAST_AUDIO:
             raise RealtimeError(
                 f"buffer too small: {1000 * session.buffered:.0f} ms of audio; "
-                f"a commit needs at least {1000 * protocol.LEAST_AUDIO:.0f} ms",
+                f"a commit needs at least {1000 * client_messages.LEAST_AUDIO:.0f} ms",
                 code="input_audio_buffer_commit_empty",
             )
         await session.stop()

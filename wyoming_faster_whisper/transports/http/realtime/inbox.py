@@ -10,7 +10,7 @@ import asyncio
 from collections import deque
 
 from ....session.audio_memory import Budget
-from .protocol import Message
+from .client_messages import Message
 
 
 class Inbox:

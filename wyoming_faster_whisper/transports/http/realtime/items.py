@@ -14,7 +14,7 @@ from ....session.events import (
     TurnEnded,
 )
 from . import server_events as messages
-from .protocol import new_id
+from .client_messages import new_id
 from .server_events import ServerEvent
 from .session import RealtimeSession
 

@@ -28,8 +28,8 @@ from ..credentials import Authenticate, key_of
 from ..replies import refuse_socket
 from ..sockets import Sockets
 from .client import Opening, RealtimeClient, RealtimeLimits
+from .client_messages import RealtimeError
 from .client_secrets import PREFIX, ClientSecrets
-from .protocol import RealtimeError
 from .secret_requests import SecretRequests
 from .session import RealtimeSession
 from .update import updated

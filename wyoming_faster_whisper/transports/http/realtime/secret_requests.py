@@ -15,8 +15,8 @@ from ....principal import Principal
 from ..api_errors import ApiError
 from ..catalogue import Catalogue
 from ..credentials import Authenticate, key_of
+from .client_messages import RealtimeError, new_id
 from .client_secrets import PREFIX, ClientSecrets, Secret
-from .protocol import RealtimeError, new_id
 from .session import RealtimeSession
 from .update import updated
 

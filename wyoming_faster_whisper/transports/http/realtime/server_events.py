@@ -9,7 +9,7 @@ from ....errors import ServerError
 from ....session.events import Answer
 from ..answer_members import token_logprobs, usage
 from ..api_errors import from_server_error
-from .protocol import RealtimeError, SessionExpired, new_id
+from .client_messages import RealtimeError, SessionExpired, new_id
 
 ServerEvent = dict[str, Any]
 

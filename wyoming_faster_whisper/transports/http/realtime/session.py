@@ -17,7 +17,7 @@ from ....session.request import Request
 from ....speech.endpointing import TurnRules
 from ..catalogue import unsupported_language
 from ..server_vad import ServerVad
-from .protocol import RealtimeError
+from .client_messages import RealtimeError
 
 LOGPROBS = "item.input_audio_transcription.logprobs"
 """The only value of include that concerns transcription."""

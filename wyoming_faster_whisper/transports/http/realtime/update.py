@@ -16,7 +16,7 @@ from ....errors import printable, visible
 from ....models.languages import MULTILINGUAL_V3, means_detect, normalise
 from ....session.request import LONGEST_NAME, MOST_NAMES
 from ..server_vad import ServerVad
-from .protocol import RealtimeError
+from .client_messages import RealtimeError
 from .session import (
     BETA_NAMES,
     DELAYS,

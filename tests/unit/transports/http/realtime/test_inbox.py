@@ -8,8 +8,8 @@ import pytest
 
 from wyoming_faster_whisper.errors import Busy
 from wyoming_faster_whisper.session.session import AudioMemory
+from wyoming_faster_whisper.transports.http.realtime.client_messages import APPEND, Message
 from wyoming_faster_whisper.transports.http.realtime.inbox import Inbox
-from wyoming_faster_whisper.transports.http.realtime.protocol import APPEND, Message
 
 
 def message(size: int, name: str = "") -> Message:

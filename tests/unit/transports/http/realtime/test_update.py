@@ -11,7 +11,7 @@ from wyoming_faster_whisper.engine.recognizer import ServedModel
 from wyoming_faster_whisper.models.languages import ENGLISH, MULTILINGUAL
 from wyoming_faster_whisper.session.request import Request
 from wyoming_faster_whisper.speech.endpointing import TurnRules
-from wyoming_faster_whisper.transports.http.realtime.protocol import RealtimeError
+from wyoming_faster_whisper.transports.http.realtime.client_messages import RealtimeError
 from wyoming_faster_whisper.transports.http.realtime.session import (
     LOGPROBS,
     AudioFormat,

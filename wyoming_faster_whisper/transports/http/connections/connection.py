@@ -17,14 +17,14 @@ import uvicorn
 from uvicorn.protocols.http.h11_impl import H11Protocol
 from uvicorn.server import ServerState
 
-from ...errors import printable
-from ...principal import Principal
-from ..rejections import Rejections
-from ..tls import certificate_names
-from .api_errors import ApiError, error_body, error_headers
-from .credentials import CERTIFICATE_NAMES
+from ....errors import printable
+from ....principal import Principal
+from ...rejections import Rejections
+from ...tls import certificate_names
+from ..api_errors import ApiError, error_body, error_headers
+from ..credentials import CERTIFICATE_NAMES
 from .unread import UnreadWatch
-from .websocket_connection import MessageMemory, WebSocketConnection, WebSocketRules
+from .websocket import MessageMemory, WebSocketConnection, WebSocketRules
 
 _TLS_HANDSHAKE = b"\x16"  # first byte of a TLS connection (RFC 8446, section 5.1)
 # Bytes read at a time. h11 takes a second for the usual 256 KiB if they are chunks of one byte.
@@ -93,10 +93,12 @@ class HttpConnection(H11Protocol):
         rejections: Rejections[str],
     ) -> None:
         super().__init__(config, state, app_state={})
+        # Of the TCP connection: that of TLS has no buffer any more once it is lost.
+        self._unread = UnreadWatch(opened.transport, rules.write, rejections.add)
         self.ws_protocol_class = partial(  # type: ignore[assignment]
             WebSocketConnection,
             rules=rules.websocket,
-            write=rules.write,
+            unread=self._unread,
             memory=memory,
             rejections=rejections,
             on_lost=opened.closed,
@@ -111,7 +113,6 @@ class HttpConnection(H11Protocol):
         if names := certificate_names(transport.get_extra_info("peercert")):
             self.app_state = {CERTIFICATE_NAMES: names}
         self._due = self.loop.call_later(self._rules.head, transport.abort)
-        self._unread = UnreadWatch(transport, self._rules.write, self._rejections.add)
         transport.max_size = _READ
         transport.get_extra_info("socket").setsockopt(
             socket.SOL_SOCKET, socket.SO_SNDBUF, _SEND_BUFFER

@@ -13,9 +13,9 @@ import ssl
 import uvicorn
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from ...errors import SettingError
-from ..admission import Admission
-from ..rejections import Rejections
+from ....errors import SettingError
+from ...admission import Admission
+from ...rejections import Rejections
 from .acceptor import Acceptor
 from .connection import ConnectionRules
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from wyoming_faster_whisper.transports.http.message_rate import MessageRate
+from wyoming_faster_whisper.transports.http.connections.message_rate import MessageRate
 
 
 def sent(rate: MessageRate, count: int, *, every: float) -> float:

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from wyoming_faster_whisper.transports.http.realtime.protocol import (
+from wyoming_faster_whisper.transports.http.realtime.client_messages import (
     APPEND,
     COMMIT,
     Message,

@@ -14,7 +14,8 @@ from uvicorn.server import ServerState
 from websockets.frames import Opcode
 
 from tests.support.virtual_time import run
-from wyoming_faster_whisper.transports.http.websocket_connection import (
+from wyoming_faster_whisper.transports.http.connections.unread import UnreadWatch
+from wyoming_faster_whisper.transports.http.connections.websocket import (
     MessageMemory,
     WebSocketConnection,
     WebSocketRules,
@@ -94,7 +95,7 @@ class Client:
             self.state,
             {},
             rules=rules or WebSocketRules(frames=1e9, burst=10**9),
-            write=10.0,
+            unread=UnreadWatch(self.transport, 10.0, self.log.append),
             memory=memory or MessageMemory(),
             rejections=Rejections(lambda count, why: self.log.append(why)),
             on_lost=lambda: None,

@@ -15,13 +15,13 @@ from typing import Any
 import uvicorn
 from uvicorn.server import ServerState
 
-from ...errors import Busy, NotAllowed
-from ...principal import Principal
-from ..admission import Admission, normalised_host
-from ..rejections import Rejections
-from .api_errors import ApiError
+from ....errors import Busy, NotAllowed
+from ....principal import Principal
+from ...admission import Admission, normalised_host
+from ...rejections import Rejections
+from ..api_errors import ApiError
 from .connection import ConnectionRules, HttpConnection, OpenConnection
-from .websocket_connection import MessageMemory
+from .websocket import MessageMemory
 
 
 class Acceptor:

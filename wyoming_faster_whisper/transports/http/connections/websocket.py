@@ -16,8 +16,8 @@ from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIO
 from websockets.frames import Frame, Opcode
 from websockets.http11 import Request
 
-from ...errors import printable
-from ..rejections import Rejections
+from ....errors import printable
+from ...rejections import Rejections
 from .message_rate import MessageRate
 from .unread import UnreadWatch
 
@@ -59,7 +59,7 @@ class WebSocketConnection(WebSocketsSansIOProtocol):
     Args:
         config, server_state, app_state: uvicorn's.
         rules: limits to enforce.
-        write: seconds in which the client has to read something.
+        unread: started when the client has to read, stopped when the connection ends.
         memory: of all connections of the server.
         rejections: log of the connections that are ended.
         on_lost: called when the connection has ended.
@@ -72,13 +72,13 @@ class WebSocketConnection(WebSocketsSansIOProtocol):
         app_state: dict[str, Any],
         *,
         rules: WebSocketRules,
-        write: float,
+        unread: UnreadWatch,
         memory: MessageMemory,
         rejections: Rejections[str],
         on_lost: Callable[[], None],
     ) -> None:
         super().__init__(config, server_state, app_state)
-        self._write_seconds = write
+        self._unread = unread
         self._memory = memory
         self._rejections = rejections
         self._on_lost = on_lost
@@ -86,12 +86,9 @@ class WebSocketConnection(WebSocketsSansIOProtocol):
         self._throttled: asyncio.TimerHandle | None = None  # while the client sends too much
         self._fragments = bytearray()  # of a message that is not complete
         self._queued: deque[int] = deque()  # bytes of each message in the queue
-        self._waiting = 0  # bytes in all, with those of the message being processed
+        self._processed = 0  # bytes of the message that the application processes
+        self._waiting = 0  # bytes of both
         self._held = 0  # bytes counted in memory
-
-    def connection_made(self, transport: Any) -> None:
-        super().connection_made(transport)
-        self._unread = UnreadWatch(transport, self._write_seconds, self._rejections.add)
 
     def connection_lost(self, exc: Exception | None) -> None:
         if self._throttled is not None:
@@ -162,11 +159,12 @@ class WebSocketConnection(WebSocketsSansIOProtocol):
         super().send_receive_event_to_app()
 
     async def receive(self) -> Any:
-        self._waiting = sum(self._queued)  # the application has processed the message before
+        self._waiting -= self._processed  # the application has done with the message before
+        self._processed = 0
         self._hold()
         message = await super().receive()
         if message["type"] == "websocket.receive":
-            self._queued.popleft()
+            self._processed = self._queued.popleft()
         if self._throttled is not None or not self.writable.is_set():
             self.transport.pause_reading()  # uvicorn reads again once its queue is empty
         return message

@@ -1,0 +1,1 @@
+"""HTTP connections: accepting them, their limits, HTTP and WebSocket frames."""
