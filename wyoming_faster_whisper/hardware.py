@@ -70,6 +70,21 @@ def available_memory() -> float:
     return available
 
 
+def total_memory() -> float:
+    """Return the MB of memory of this machine, or the cgroup's limit; 0 where it is not known."""
+    total = 0.0
+    try:
+        for line in _MEMINFO.read_text().splitlines():
+            if line.startswith("MemTotal:"):
+                total = int(line.split()[1]) / 1000
+        limit = (_CGROUP / "memory.max").read_text().strip()
+        if limit != "max":
+            total = min(total, int(limit) / 1e6)
+    except (OSError, ValueError, IndexError):
+        pass  # no Linux, no cgroup v2
+    return total
+
+
 def resident_memory() -> int:
     """Return the resident memory of this process in bytes; 0 where it is not reported."""
     try:

@@ -16,7 +16,7 @@ POD, SECONDS = "SLEEPER_POD", "SLEEPER_SECONDS"
 class Sleeper:
     """Engine that decodes one job at a time."""
 
-    max_batch = 1
+    max_batch = max_long_batch = 1
     parallel = 1
 
     def batch_key(self, job: Job) -> Hashable:

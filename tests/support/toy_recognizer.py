@@ -18,7 +18,7 @@ LOUD = 0.25  # peak; full scale is 1
 class Loudness:
     """Engine of the only model."""
 
-    max_batch = 1
+    max_batch = max_long_batch = 1
     parallel = 1
 
     def batch_key(self, job: Job) -> Hashable:

@@ -10,7 +10,7 @@ import logging
 import socket
 import ssl
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -150,6 +150,7 @@ def make_metrics(
     *,
     sessions: Callable[[], dict[str, int]],
     model_memory: Callable[[], int],
+    gpu_pool: Callable[[], Mapping[str, int]],
     obstacle: Callable[[], str | None],
     head_seconds: float,
     admission: Admission,
@@ -160,6 +161,7 @@ def make_metrics(
         worker: the worker whose queue is reported.
         sessions: returns the number of connected clients, by transport.
         model_memory: returns the bytes that loading the model took.
+        gpu_pool: returns the bytes of CUDA's memory pool, by state.
         obstacle: returns why new clients should go elsewhere; None = they can come.
         head_seconds: seconds for the headers of a request to be complete.
         admission: admission control, the same as for Wyoming clients.
@@ -185,6 +187,8 @@ def make_metrics(
             model_memory=model_memory(),
             sessions=sessions(),
             batches=seen.batches,
+            max_batch={"commands": seen.max_batch, "long": seen.max_long_batch},
+            gpu_pool=gpu_pool(),
         )
         return partial(metrics.render, now)
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Hashable, Sequence
+from collections.abc import Callable, Hashable, Mapping, Sequence
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol, TypeVar
@@ -11,8 +11,9 @@ from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 from .. import hardware
 from ..config.libraries import ONNX_WHISPER, measured_device
 from ..config.settings import Settings
+from ..engine.gpu_memory import ALL, GpuError, GpuMemory
 from ..engine.protocol import Engine
-from ..engine.whisper.tuning import Tuned
+from ..engine.whisper.tuning import Limits, Tuned
 from ..errors import ModelError, NoMemory, counted
 from ..models import (
     Measurements,
@@ -36,6 +37,7 @@ _LOGGER = logging.getLogger(__name__)
 _MOST_WORKERS = 4
 _MOST_TOGETHER = 6  # jobs in all batches on a CPU; each takes about 30 MB with base
 _BATCH_ON_GPU = 32
+_LEAST_FREE = 0.1  # share of the memory that is left free by the largest batch
 
 
 class Weights(Protocol):
@@ -115,6 +117,7 @@ def load_engine(
         threads=together,
         workers=workers_for(threads, together),
     )
+    keep_gpu_memory(settings)
     weights = load()
     loaded()
     if model.multilingual != bool(weights.is_multilingual):
@@ -132,7 +135,7 @@ def load_engine(
         ),
         calibrations=Calibrations(model.name),
         full_window=settings.audio_context == "full",
-        largest_batch=largest_batch(settings.max_batch, weights),
+        limits=batch_limits(settings, weights, figures.read().get(size)),
         measured=remember(figures, size, model.name, together, settings.beam_size),
     )
 
@@ -171,6 +174,60 @@ def largest_batch(wanted: int | str, weights: Weights) -> int:
     if weights.device == "cuda":
         return _BATCH_ON_GPU
     return max(1, _MOST_TOGETHER // weights.num_workers)
+
+
+def batch_limits(settings: Settings, weights: Weights, figure: auto.Measurement | None) -> Limits:
+    """Return the limits of the batch sizes, and those that an earlier start has measured."""
+    gpu = gpu_memory(settings.device) if weights.device == "cuda" else None
+
+    def has_room() -> bool:
+        if gpu is None:
+            return hardware.available_memory() > _LEAST_FREE * hardware.total_memory()
+        try:
+            return gpu.free_share() > _LEAST_FREE
+        except GpuError:
+            return True  # CTranslate2 says so when memory runs out
+
+    return Limits(
+        largest_batch(settings.max_batch, weights),
+        settings.max_batch_seconds,
+        has_room,
+        commands=figure.batch if figure else 0,
+        long=figure.long_batch if figure else 0,
+    )
+
+
+def gpu_memory(device: str) -> GpuMemory | None:
+    """Return the memory of the GPU of --device; None if there is none."""
+    if device == "cpu" or not hardware.may_have_gpu():
+        return None
+    try:
+        return GpuMemory(int(device.partition(":")[2] or 0))
+    except GpuError as error:
+        _LOGGER.debug("The GPU's memory cannot be read: %s", error)
+        return None
+
+
+def gpu_pool(gpu: GpuMemory | None) -> Mapping[str, int]:
+    """Return the bytes of a GPU's memory pool by state, for the metrics; {} without a GPU."""
+    if gpu is None:
+        return {}
+    try:
+        pool = gpu.pool()
+    except GpuError:
+        return {}
+    return {"reserved": pool.reserved, "used": pool.used}
+
+
+def keep_gpu_memory(settings: Settings) -> None:
+    """Let CUDA's memory pool keep the memory of a decode for the next one."""
+    wanted = settings.gpu_memory_pool
+    if (gpu := gpu_memory(settings.device)) is None:
+        return
+    try:
+        gpu.keep(ALL if isinstance(wanted, str) else wanted * 1_000_000)
+    except GpuError as error:
+        _LOGGER.warning("--gpu-memory-pool %s has no effect: %s", wanted, error)
 
 
 def _make_sure_of_memory(model: Model, directory: Path, settings: Settings) -> None:
@@ -226,22 +283,28 @@ def remember(
         threads: threads that decode one utterance.
         beam_size: as in --beam-size; 0 or less = automatic.
     """
-    told: tuple[int, int] | None = None
+    told: tuple[int, int, int] | None = None
 
     def measured(choice: Tuned) -> None:
         nonlocal told
-        if told != (choice.beam, choice.batch):
-            told = choice.beam, choice.batch
+        if told != (choice.beam, choice.batch, choice.long_batch):
+            told = choice.beam, choice.batch, choice.long_batch
             _LOGGER.info(
                 "Model %s decodes a typical command in %.2f s on %s: "
-                "beam %d, batches of up to %d",
+                "beam %d, batches of up to %d%s",
                 name,
                 choice.seconds,
                 counted(threads, "thread"),
                 beam_size if beam_size > 0 else choice.beam,
                 choice.batch,
+                f", of 30 s each up to {choice.long_batch}" if choice.long_batch else "",
             )
         if size and (choice.again or choice.seconds <= auto.BUDGET):
-            figures.write(size, auto.Measurement(choice.seconds, threads))
+            figures.write(
+                size,
+                auto.Measurement(
+                    choice.seconds, threads, batch=choice.batch, long_batch=choice.long_batch
+                ),
+            )
 
     return measured

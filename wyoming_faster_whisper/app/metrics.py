@@ -45,6 +45,8 @@ class Snapshot:
     model_memory: int = 0  # bytes that loading the model took
     sessions: Mapping[str, int] = field(default_factory=dict)  # by transport
     batches: Mapping[int, int] = field(default_factory=dict)  # since the start, by size
+    max_batch: Mapping[str, int] = field(default_factory=dict)  # jobs, of commands and of files
+    gpu_pool: Mapping[str, int] = field(default_factory=dict)  # bytes by state; {} without a GPU
 
 
 class Metrics:
@@ -194,6 +196,22 @@ class _SnapshotCollector(Collector):
         for transport, count in now.sessions.items():
             sessions.add_metric([transport], count)
         yield sessions
+        largest = GaugeMetricFamily(
+            f"{PREFIX}_max_batch",
+            "Most jobs that are decoded together, by length",
+            labels=["jobs"],
+        )
+        for jobs, count in now.max_batch.items():
+            largest.add_metric([jobs], count)
+        yield largest
+        pool = GaugeMetricFamily(
+            f"{PREFIX}_gpu_pool_bytes",
+            "Memory that CUDA's pool holds, by state",
+            labels=["state"],
+        )
+        for state, size in now.gpu_pool.items():
+            pool.add_metric([state], size)
+        yield pool
         batches = CounterMetricFamily(
             f"{PREFIX}_batches", "Decoded batches, by number of jobs", labels=["size"]
         )

@@ -44,6 +44,7 @@ from ..transports.wyoming.listener import Listener
 from . import build
 from .http_servers import make_http, make_metrics
 from .limitations import fit
+from .loading import gpu_memory, gpu_pool
 from .log import UtteranceLog
 from .mqtt import mqtt_options
 from .preprocessing import make_preprocessing
@@ -281,6 +282,7 @@ class Service:
             worker,
             sessions=self._sessions,
             model_memory=lambda: self._model_memory,
+            gpu_pool=partial(gpu_pool, gpu_memory(self._settings.device)),
             obstacle=self._obstacle,
             head_seconds=self._limits.first_event,
             admission=build.admission(self._settings),

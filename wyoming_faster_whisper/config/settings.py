@@ -166,6 +166,21 @@ class Settings:
         least=1,
         most=256,
     )
+    max_batch_seconds: float = option(
+        0.25,
+        "seconds that decoding a batch may take longer than one of its jobs alone",
+        least=0,
+        most=60,
+    )
+    gpu_memory_pool: int | str = option(
+        "all",
+        "megabytes of freed GPU memory that the driver keeps for the next decode, or all",
+        type=int,
+        words=("all",),
+        least=0,
+        most=1_000_000,
+        metavar="MB",
+    )
     beam_size: int = option(
         0,
         "beam size of the decoder; 0 or less: 5, or 1 where 5 is too slow on this machine",

@@ -153,6 +153,11 @@ class Engine(Protocol):
         ...
 
     @property
+    def max_long_batch(self) -> int:
+        """The same for jobs of long recordings, of up to 30 s each; at least 1."""
+        ...
+
+    @property
     def parallel(self) -> int:
         """Maximum number of decodes that run at the same time, at least 1."""
         ...

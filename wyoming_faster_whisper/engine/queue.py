@@ -45,6 +45,8 @@ class WorkerStatistics:
     decoded: int  # jobs answered since the start
     withdrawn: int  # jobs cancelled before they reached the model
     batches: Mapping[int, int]  # batches sent to the model since the start, by number of jobs
+    max_batch: int  # maximum number of commands per batch; 0 while no model is loaded
+    max_long_batch: int  # the same for jobs of long recordings
 
     @property
     def ready(self) -> bool:
@@ -124,6 +126,7 @@ class Worker:
     def statistics(self) -> WorkerStatistics:
         states = self._models.states
         ready = ModelState.READY in states.values()
+        engines = self._models.engines
         return WorkerStatistics(
             state=ModelState.READY if ready else next(iter(states.values())),
             models=states,
@@ -132,6 +135,8 @@ class Worker:
             decoded=self._decoded,
             withdrawn=self._withdrawn,
             batches=dict(self._batches),
+            max_batch=max((engine.max_batch for engine in engines), default=0),
+            max_long_batch=max((engine.max_long_batch for engine in engines), default=0),
         )
 
     def start(self) -> None:
@@ -264,6 +269,7 @@ class Worker:
         return Decoders(
             self.parallel,
             max(engine.max_batch for engine in self._models.engines),
+            max(engine.max_long_batch for engine in self._models.engines),
             long=sum(batch.jobs[0].long for batch in self._decoding),
             last_background=self._last_background,
             reserved=self._is_reserved(),
@@ -293,8 +299,10 @@ class Worker:
             if not jobs:
                 return
             version = self._versions[jobs[0]]
-            assert version.lifecycle.engine is not None  # _can_begin()
-            batch = _Batch(version, jobs[: version.lifecycle.engine.max_batch])
+            engine = version.lifecycle.engine
+            assert engine is not None  # _can_begin()
+            most = engine.max_long_batch if jobs[0].long else engine.max_batch
+            batch = _Batch(version, jobs[:most])
             for job in batch.jobs:
                 self._queued[job] = now - self._waiting.pop(job).since
                 self._on_begun(job.kind, self._queued[job])

@@ -7,7 +7,8 @@ decoders keeps one free of long jobs, even while no command waits: otherwise the
 would wait for a whole segment, which takes longer than the command itself. While nobody speaks, a
 single long job may use that decoder too, if it is done before somebody who begins to speak is. A
 file as short as a command may use it at any time, alone. An engine with a single decoder gets
-background jobs one at a time, so that a command waits for at most one. While a command is decoded
+background jobs one at a time, so that a command waits for at most one, and in batches only while
+nobody speaks. While a command is decoded
 no part of a file begins, nor a job of a tenant of the priority "batch", because the two would
 share the memory bandwidth and the cores.
 
@@ -44,6 +45,7 @@ class Decoders:
 
     parallel: int = 1  # batches at the same time
     max_batch: int = 1  # jobs per batch
+    max_long_batch: int = 1  # jobs of long recordings per batch
     long: int = 0  # batches of long jobs that are being decoded
     last_background: float = float("-inf")  # time at which the last background job began
     reserved: bool = True  # a decoder is kept free of long jobs, because a command may come
@@ -53,14 +55,16 @@ class Decoders:
     def most_long(self) -> int:
         """Maximum number of long jobs in the next batch; 0 = none may begin."""
         if self.parallel == 1:
-            return 1
+            return 1 if self.reserved else self.max_long_batch
         if self.long < self.parallel - 1:
-            return self.max_batch
+            return self.max_long_batch
         return 0 if self.reserved else 1
 
     def most_with(self, job: Job) -> int:
         """Return the maximum number of jobs in a batch with this one."""
-        return max(1, self.most_long) if job.background else self.max_batch
+        if job.long:
+            return max(1, self.most_long)
+        return min(self.max_batch, max(1, self.most_long)) if job.background else self.max_batch
 
 
 class _Virtual:

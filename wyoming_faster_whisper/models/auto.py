@@ -67,6 +67,8 @@ class Measurement:
     seconds: float  # decode time of a typical command
     threads: int  # threads that decoded it together
     age: float = field(default=0.0, compare=False)  # days since the measurement
+    batch: int = 0  # commands per batch that were chosen; 0 = not measured
+    long_batch: int = 0  # jobs of 30 s per batch
 
     @property
     def outdated(self) -> bool:

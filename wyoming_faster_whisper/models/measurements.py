@@ -7,6 +7,7 @@ import json
 import logging
 import math
 import time
+from dataclasses import replace
 from pathlib import Path
 
 from ..errors import printable
@@ -39,6 +40,8 @@ class Measurements:
                     int(figure["threads"]),
                     # A measurement dated in the future (a wrong clock) must age as well.
                     age=abs(time.time() - float(figure.get("measured", 0))) / _DAY,
+                    batch=int(figure.get("batch", 0)),
+                    long_batch=int(figure.get("long_batch", 0)),
                 )
                 for size, figure in json.loads(self._path.read_text()).items()
             }
@@ -54,22 +57,34 @@ class Measurements:
     def write(self, size: str, figure: auto.Measurement) -> None:
         """Store a decode time for the next start, unless a faster one of this week is stored.
 
+        The batch sizes are stored in any case, if they were measured.
+
         Without a warning if the file cannot be written: the server works without it.
         """
         figures = self.read()
         last = figures.get(size)
-        if not _possible(figure) or (
+        if not _possible(figure):
+            return
+        if (
             last is not None
             and last.threads == figure.threads
             and last.seconds <= figure.seconds
             and last.age <= auto.BELIEVED_DAYS
         ):
-            return
+            figure = replace(
+                last,
+                batch=figure.batch or last.batch,
+                long_batch=figure.long_batch or last.long_batch,
+            )
+            if figure == last:
+                return
         rows = {
             name: {
                 "seconds": round(one.seconds, 4),
                 "threads": one.threads,
                 "measured": round(time.time() - one.age * _DAY),
+                "batch": one.batch,
+                "long_batch": one.long_batch,
             }
             for name, one in (figures | {size: figure}).items()
         }
@@ -86,4 +101,5 @@ class Measurements:
 
 def _possible(figure: auto.Measurement) -> bool:
     finite = math.isfinite(figure.seconds) and math.isfinite(figure.age)
-    return finite and figure.seconds > 0 and figure.threads > 0
+    whole = figure.threads > 0 and figure.batch >= 0 and figure.long_batch >= 0
+    return finite and figure.seconds > 0 and whole

@@ -33,7 +33,7 @@ class FakeEngine:
         held: bool = False,
         language: str | None = None,
     ) -> None:
-        self.max_batch = max_batch
+        self.max_batch = self.max_long_batch = max_batch
         self.parallel = parallel
         self.decoded: list[Job] = []
         self.warmed_up = False

@@ -428,11 +428,22 @@ async def test_a_single_decoder_takes_a_command_between_two_long_jobs() -> None:
     engine = FakeEngine(held=True, max_batch=8)
     segments, command = [job(28) for _ in range(3)], job(2)
     async with working(engine) as worker:
+        worker.command_expected()
         tasks = await submitted(worker, *segments, command)
         engine.release()
         await asyncio.gather(*tasks)
         assert worker.statistics().batches == {1: 4}
     assert engine.decoded == [segments[0], command, *segments[1:]]
+
+
+async def test_a_single_decoder_takes_long_jobs_together_while_nobody_speaks() -> None:
+    engine = FakeEngine(held=True, max_batch=8)
+    segments = [job(28) for _ in range(4)]
+    async with working(engine) as worker:
+        tasks = await submitted(worker, *segments)
+        engine.release()
+        await asyncio.gather(*tasks)
+        assert worker.statistics().batches == {1: 1, 3: 1}  # the first shows that they are short
 
 
 async def test_long_jobs_of_two_owners_alternate() -> None:

@@ -127,10 +127,13 @@ def test_files_are_no_guesses_and_go_before_partial_texts_of_dictations() -> Non
 
 
 def test_a_short_file_needs_no_decoder_for_long_jobs_and_takes_the_last_one_alone() -> None:
-    decoders = Decoders(2, max_batch=8, long=1)
+    decoders = Decoders(2, max_batch=8, max_long_batch=8, long=1)
     short, other = file(2.0), file(3.0)
     assert chosen(file(28.0), short, other, decoders=decoders) == [short]
-    assert chosen(short, other, decoders=Decoders(2, max_batch=8)) == [short, other]
+    assert chosen(short, other, decoders=Decoders(2, max_batch=8, max_long_batch=8)) == [
+        short,
+        other,
+    ]
 
 
 def test_the_only_decoder_takes_one_short_file_at_a_time() -> None:
@@ -145,7 +148,7 @@ def test_a_short_file_has_its_turn_after_ten_seconds_of_commands() -> None:
 
 def test_short_and_long_files_share_no_batch() -> None:
     short, long = file(2.0), file(28.0)
-    assert chosen(short, long, decoders=Decoders(4, max_batch=8)) == [short]
+    assert chosen(short, long, decoders=Decoders(4, max_batch=8, max_long_batch=8)) == [short]
 
 
 @pytest.mark.parametrize(
@@ -171,7 +174,7 @@ def test_a_segment_that_has_just_come_is_not_overdue() -> None:
 
 @pytest.mark.parametrize(("parallel", "busy"), [(2, 1), (4, 3)])
 def test_long_segments_leave_a_decoder_to_commands(parallel: int, busy: int) -> None:
-    decoders = Decoders(parallel, max_batch=8, long=busy)
+    decoders = Decoders(parallel, max_batch=8, max_long_batch=8, long=busy)
     command = job()
     assert chosen(segment(), decoders=decoders) == []
     assert chosen((0.0, segment()), decoders=decoders, now=99.0) == []
@@ -180,14 +183,16 @@ def test_long_segments_leave_a_decoder_to_commands(parallel: int, busy: int) -> 
 
 def test_while_nobody_speaks_one_long_segment_may_use_the_last_decoder() -> None:
     segments = [segment() for _ in range(3)]
-    quiet = Decoders(2, max_batch=8, long=1, reserved=False)
+    quiet = Decoders(2, max_batch=8, max_long_batch=8, long=1, reserved=False)
     assert chosen(*segments, decoders=quiet) == segments[:1]
     assert chosen(*segments, decoders=replace(quiet, long=0)) == segments
 
 
 def test_long_segments_use_the_other_decoders_together() -> None:
     segments = [segment() for _ in range(3)]
-    assert chosen(*segments, decoders=Decoders(4, max_batch=8, long=2)) == segments
+    assert (
+        chosen(*segments, decoders=Decoders(4, max_batch=8, max_long_batch=8, long=2)) == segments
+    )
 
 
 def test_the_only_decoder_takes_one_long_segment_at_a_time() -> None:
@@ -196,7 +201,7 @@ def test_the_only_decoder_takes_one_long_segment_at_a_time() -> None:
 
 
 def test_a_command_and_a_long_segment_share_no_batch() -> None:
-    decoders = Decoders(2, max_batch=8)
+    decoders = Decoders(2, max_batch=8, max_long_batch=8)
     long, command = segment(), job()
     assert chosen(long, command, decoders=decoders) == [command]
     assert chosen((0.0, long), (9.0, command), decoders=decoders, now=10.0) == [long]

@@ -22,7 +22,7 @@ from ..protocol import DecodeOptions, Job, Transcript
 from ..whisper.calibration.values import Calibrations
 from ..whisper.prompting import JobBiasing
 from ..whisper.repetition import has_loop, repeated_tail, shortened
-from ..whisper.tuning import Tuned, Tuning
+from ..whisper.tuning import Limits, Tuned, Tuning
 from .hypothesis import Tokens, to_tokens, words_of_tokens
 from .runtime import Runtime, first_line, session_options
 
@@ -139,11 +139,16 @@ class OnnxAsrEngine:
         self._language = language
         self._calibrations = Calibrations("onnx-asr")
         self._measured = measured
-        self._tuning = Tuning(largest_batch, self._usual_commands)
+        self._tuning = Tuning(Limits(largest_batch), self._usual_commands)
 
     @property
     def max_batch(self) -> int:
         """See Engine.max_batch."""
+        return self._tuning.batch
+
+    @property
+    def max_long_batch(self) -> int:
+        """See Engine.max_long_batch."""
         return self._tuning.batch
 
     def batch_key(self, job: Job) -> Hashable:

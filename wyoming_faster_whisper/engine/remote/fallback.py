@@ -48,6 +48,11 @@ class FallbackEngine:
         return self._remote.max_batch if self._remote.available else self._local.max_batch
 
     @property
+    def max_long_batch(self) -> int:
+        """See Engine.max_long_batch."""
+        return self._remote.max_batch if self._remote.available else self._local.max_long_batch
+
+    @property
     def parallel(self) -> int:
         """See Engine.parallel."""
         return self._remote.parallel if self._remote.available else self._local.parallel

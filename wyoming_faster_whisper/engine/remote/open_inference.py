@@ -40,7 +40,7 @@ class RemoteEngine:
         models: the models by the name that a job has; the first is the default.
     """
 
-    max_batch = 1
+    max_batch = max_long_batch = 1
     parallel = PARALLEL
 
     def __init__(self, servers: DecodeServers, models: Mapping[str, RemoteModel]) -> None:

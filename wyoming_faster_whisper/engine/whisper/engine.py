@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Hashable, Sequence
+from functools import partial
 from typing import Protocol
 
 import numpy as np
@@ -16,9 +17,10 @@ from .acoustic_model import AcousticModel, Encoding
 from .calibration.values import Calibrations
 from .pipeline import WhisperPipeline
 from .prompting import oov_counter
-from .tuning import Tuned, Tuning
+from .tuning import Limits, Tuned, Tuning
 
 _USUAL_SAMPLES, _USUAL_TOKENS = 3 * SAMPLE_RATE, 12  # length of a typical command
+_LONG_SAMPLES, _LONG_TOKENS = 30 * SAMPLE_RATE, 120  # of a full segment of read speech
 
 
 class WhisperModel(AcousticModel, Protocol):
@@ -58,7 +60,7 @@ class WhisperEngine:
         model: used by this engine only.
         calibrations: the values fitted for the model; None = those for an unknown model.
         full_window: always use the 30 s window that the model was trained on.
-        largest_batch: upper limit for the batch size; warm_up() chooses the fastest size.
+        limits: of the batch sizes, which warm_up() chooses.
         measured: called by warm_up() with the measured time and the chosen settings.
     """
 
@@ -68,19 +70,29 @@ class WhisperEngine:
         *,
         calibrations: Calibrations | None = None,
         full_window: bool = False,
-        largest_batch: int = 1,
+        limits: Limits | None = None,
         measured: Callable[[Tuned], None] = lambda choice: None,
     ) -> None:
         self.parallel: int = model.parallel
         self.model = model
         self._pipeline = WhisperPipeline(model, calibrations, full_window=full_window)
         self._measured = measured
-        self._tuning = Tuning(largest_batch, self._usual_commands)
+        self._tuning = Tuning(
+            limits or Limits(),
+            partial(self._time, _USUAL_SAMPLES, _USUAL_TOKENS),
+            partial(self._time, _LONG_SAMPLES, _LONG_TOKENS),
+            alone=model.parallel == 1,
+        )
 
     @property
     def max_batch(self) -> int:
         """See Engine.max_batch."""
         return self._tuning.batch
+
+    @property
+    def max_long_batch(self) -> int:
+        """See Engine.max_long_batch."""
+        return self._tuning.long_batch
 
     def batch_key(self, job: Job) -> Hashable:
         """See Engine.batch_key."""
@@ -112,12 +124,12 @@ class WhisperEngine:
         """See Engine.load."""
         self.model.load()
 
-    def _usual_commands(self, beam: int, count: int) -> float:
-        """Return the seconds that a batch of typical commands takes."""
-        job = Job(np.zeros(_USUAL_SAMPLES, np.float32), DecodeOptions(language="en"))
+    def _time(self, samples: int, tokens: int, beam: int, count: int) -> float:
+        """Return the seconds that a batch of jobs takes, each with so many samples and tokens."""
+        job = Job(np.zeros(samples, np.float32), DecodeOptions(language="en"))
         started = time.perf_counter()
         features = [self.model.features(job.samples)] * count
         encoding = self._pipeline.encoder.batch([job] * count, features)
         prompts = [self.model.tokenizer.prompt(job.options, "en")] * count
-        self.model.time_decoder(encoding, prompts, beam, _USUAL_TOKENS)
+        self.model.time_decoder(encoding, prompts, beam, tokens)
         return time.perf_counter() - started

@@ -9,7 +9,7 @@ import pytest
 from wyoming_faster_whisper.biasing.lexicon import vocabulary
 from wyoming_faster_whisper.engine.whisper.engine import WhisperEngine
 from wyoming_faster_whisper.engine.whisper.prompting import oov_counter
-from wyoming_faster_whisper.engine.whisper.tuning import Tuned
+from wyoming_faster_whisper.engine.whisper.tuning import Limits, Tuned
 from wyoming_faster_whisper.errors import EngineError
 from wyoming_faster_whisper.testing.acoustic_model import FakeAcousticModel, heard
 
@@ -39,7 +39,7 @@ def test_the_model_is_unloaded_and_loaded_again() -> None:
 def test_the_measured_settings_are_reported_and_used() -> None:
     model = FakeAcousticModel(heard("Turn on the lights."))
     choices: list[Tuned] = []
-    engine = WhisperEngine(model, largest_batch=4, measured=choices.append)
+    engine = WhisperEngine(model, limits=Limits(4), measured=choices.append)
     assert engine.max_batch == 2  # until it is measured
     engine.warm_up()
     [choice] = choices

@@ -28,7 +28,7 @@ from ...whisper.calibration.values import Calibration, Calibrations
 from ...whisper.hallucination import Decoded
 from ...whisper.prompting import JobBiasing, oov_counter
 from ...whisper.rescoring import hypotheses_of, prefer_in_vocabulary, rescore
-from ...whisper.tuning import BEAM, Tuned, Tuning
+from ...whisper.tuning import BEAM, Limits, Tuned, Tuning
 from ..runtime import Array
 from .decoder import MoonshineDecoder
 from .judgement import Judgement, Thresholds, judge, unfinished, without_loop
@@ -65,7 +65,9 @@ class MoonshineEngine:
         ModelError: the model cannot be loaded.
     """
 
-    max_batch = 1  # the encoder has no mask, so clips of different lengths cannot share a pass
+    max_batch = max_long_batch = (
+        1  # the encoder has no mask, so clips of different lengths cannot share a pass
+    )
 
     def __init__(
         self,
@@ -83,7 +85,7 @@ class MoonshineEngine:
         self._thresholds = thresholds
         self._calibration: Calibration = Calibrations("moonshine").find(language)[0]
         self._measured = measured
-        self._tuning = Tuning(1, self._usual_command)
+        self._tuning = Tuning(Limits(), self._usual_command)
 
     def batch_key(self, job: Job) -> Hashable:
         """See Engine.batch_key."""
