@@ -23,6 +23,7 @@ from prometheus_client.registry import Collector
 from ..audio.preprocess import StepUse
 from ..engine.protocol import DecodeKind
 from ..session.record import UtteranceRecord
+from ..tenant import Tenant
 
 __all__ = ["CONTENT_TYPE_LATEST", "Metrics", "Snapshot"]
 
@@ -76,6 +77,15 @@ class Metrics:
         self._refusals = self._counter(
             "auth_refusals", "Refused authentications of the HTTP API", "reason"
         )
+        self._tenant_utterances = self._counter(
+            "tenant_utterances", "Answered utterances, by tenant", "tenant"
+        )
+        self._tenant_sound = self._counter(
+            "tenant_audio_seconds", "Seconds of audio in answered utterances, by tenant", "tenant"
+        )
+        self._tenant_refusals = self._counter(
+            "tenant_refusals", "Requests over a limit of their tenant", "tenant", "limit"
+        )
         self._after_speech = self._histogram(
             "speech_to_text_seconds", "Time from the end of speech to the text", _ANSWER
         )
@@ -107,6 +117,8 @@ class Metrics:
         """Count an answered utterance."""
         self._utterances.labels("text" if record.text else "nothing").inc()
         self._sound.inc(record.heard)
+        self._tenant_utterances.labels(record.tenant.label).inc()
+        self._tenant_sound.labels(record.tenant.label).inc(record.heard)
         self._decodes.inc(record.decodes)
         self._guesses.labels(record.guess).inc()
         if record.upstream:
@@ -133,6 +145,10 @@ class Metrics:
     def refused(self, reason: str) -> None:
         """Count a client of the API that is not authenticated."""
         self._refusals.labels(reason).inc()
+
+    def limited(self, tenant: Tenant, limit: str) -> None:
+        """Count a request that its tenant's limit refused."""
+        self._tenant_refusals.labels(tenant.label, limit).inc()
 
     def begun(self, kind: str, seconds: float) -> None:
         """Count a job that the model begins to decode.

@@ -287,6 +287,7 @@ class Service:
             head_seconds=self._limits.first_event,
             admission=build.admission(self._settings),
         )
+        self._tenants.use.on_refused = self._metrics.limited
 
     def _count_wait(self, kind: DecodeKind, seconds: float) -> None:
         if self._metrics is not None:

@@ -11,6 +11,7 @@ from wyoming_faster_whisper.app.metrics import PREFIX, Metrics, Snapshot
 from wyoming_faster_whisper.audio.preprocess import StepUse
 from wyoming_faster_whisper.engine.protocol import DecodeKind
 from wyoming_faster_whisper.session.record import UtteranceRecord
+from wyoming_faster_whisper.tenant import Tenant
 
 ORDER = UtteranceRecord(
     client="kitchen",
@@ -137,3 +138,15 @@ def test_gauges_show_the_latest_snapshot() -> None:
     assert found['sessions{transport="wyoming"}'] == 8
     assert found['batches_total{size="4"}'] == 2
     assert values(metrics)["queue_length"] == 0
+
+
+def test_utterances_and_refusals_are_counted_by_the_label_of_their_tenant() -> None:
+    metrics = Metrics()
+    guests = Tenant(name="guests-of-cellar", label="others", named=True)
+    metrics.observe(replace(ORDER, tenant=guests, heard=2.5))
+    metrics.limited(guests, "audio")
+    text = metrics.render(Snapshot()).decode()
+    assert 'wyoming_stt_tenant_utterances_total{tenant="others"} 1.0' in text
+    assert 'wyoming_stt_tenant_audio_seconds_total{tenant="others"} 2.5' in text
+    assert 'wyoming_stt_tenant_refusals_total{limit="audio",tenant="others"} 1.0' in text
+    assert "cellar" not in text
