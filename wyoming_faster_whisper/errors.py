@@ -5,7 +5,8 @@
     ├── AudioError         "audio"      unsupported audio format
     │   └── AudioTooLong                a file is longer than the limit
     ├── Busy               "busy"       too much work is waiting already
-    │   └── Stopping                    the server is stopping
+    │   ├── Stopping                    the server is stopping
+    │   └── Overloaded                  the memory of the process is used up
     ├── NotAllowed         "forbidden"  the client's address is in no allowed network
     ├── TooSlow            "timeout"    the peer did not send or read in time
     ├── StorageError       "storage"    an upload cannot be stored: the disk is full
@@ -72,6 +73,10 @@ class Stopping(Busy):
 
     def __init__(self, message: str = "the server is stopping") -> None:
         super().__init__(message)
+
+
+class Overloaded(Busy):
+    """The process has little memory left: nothing new is taken until it has more."""
 
 
 class NotAllowed(ServerError):

@@ -85,6 +85,16 @@ def total_memory() -> float:
     return total
 
 
+def memory_left(most: int | None) -> float:
+    """Return the MB that can be allocated, also within a limit of this process.
+
+    Args:
+        most: MB that this process may use; None = no limit of its own.
+    """
+    available = available_memory()
+    return available if most is None else min(available, most - resident_memory() / 1e6)
+
+
 def resident_memory() -> int:
     """Return the resident memory of this process in bytes; 0 where it is not reported."""
     try:

@@ -63,6 +63,7 @@ BELONGS_TO = {
     "principal": "base",
     "config.options": "options",
     "process": "base",
+    "process_limits": "base",
     "subtitles": "base",
     "tenant": "base",
     "watched_file": "base",

@@ -242,7 +242,7 @@ def _make_sure_of_memory(model: Model, directory: Path, settings: Settings) -> N
         return  # CTranslate2 checks a GPU's memory itself
     size = (directory / "model.bin").stat().st_size / 1e6
     needed = auto.memory_needed(size, settings.compute_type)
-    available = hardware.available_memory()
+    available = hardware.memory_left(settings.max_memory)
     if needed > available:
         raise NoMemory(
             f"{model.name} needs about {needed:.0f} MB of memory, but {available:.0f} MB are "

@@ -28,8 +28,10 @@ from ..engine.queue import Worker, WorkerStatistics
 from ..engine.recognizer import Loader
 from ..engine.remote.wyoming import Upstreams
 from ..engine.timing import Timing
+from ..errors import Overloaded
 from ..models import data_folders
 from ..process import stop_signals
+from ..session.memory_guard import MemoryGuard
 from ..session.request import Offer
 from ..session.session import AudioMemory, SessionContext
 from ..session.tenant_offer import models_for
@@ -134,6 +136,7 @@ class Service:
         self._metrics: Metrics | None = None
         self._metrics_server: HttpServer | None = None
         self._model_memory = 0  # bytes
+        self._guard = MemoryGuard((settings.max_memory or 0) * 1_000_000)
         self._tenants = Tenants(
             Path(settings.tenants) if settings.tenants else None,
             {model.name: model.languages for model in self._recognizer.models},
@@ -234,6 +237,7 @@ class Service:
                 self._fail_vad_waiters(ready.exception())
                 ready.result()
                 _LOGGER.info("Ready (%.1f s)", time.monotonic() - started)
+                self._warn_of_memory()
                 # From here on a model that hangs or cannot be reloaded ends the server too.
                 waiters.add(failed := asyncio.ensure_future(self._worker.failed()))
                 await asyncio.wait({failed, asked, ended}, return_when=asyncio.FIRST_COMPLETED)
@@ -242,6 +246,12 @@ class Service:
         finally:
             for waiter in waiters:
                 waiter.cancel()
+
+    def _warn_of_memory(self) -> None:
+        try:
+            self._guard.check_new()
+        except Overloaded as error:
+            _LOGGER.warning("--max-memory is too low for the model: %s", error)
 
     def stop(self) -> None:
         """Make run() return."""
@@ -373,6 +383,7 @@ class Service:
             upstreams=self._upstreams,
             max_seconds=settings.max_audio_seconds,
             memory=AudioMemory(limit=settings.max_audio_memory * 1_000_000),
+            guard=self._guard,
             tenants=self._tenants,
             observe=self._observer(UtteranceLog(text=settings.log_text)),
             count_lost=self._metrics.lost if self._metrics else lambda _: None,

@@ -87,7 +87,7 @@ def choose_whisper(name: str, settings: Settings, folders: Sequence[Path]) -> Mo
 def machine(settings: Settings) -> auto.Machine:
     """Return the properties of this machine that the choice of a model depends on."""
     return auto.Machine(
-        memory=hardware.available_memory(),
+        memory=hardware.memory_left(settings.max_memory),
         arm=hardware.is_arm(),
         # Only CTranslate2, which is imported later, can resolve the device "auto". It counts as a
         # CPU here: a model chosen for a CPU also runs on a GPU, but not the other way round.

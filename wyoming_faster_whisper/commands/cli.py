@@ -51,6 +51,7 @@ def _serve(argv: Sequence[str]) -> int:
     from ..app.log import JsonFormatter
     from ..config.load import default_data_dir, read_settings
     from ..hardware import is_arm, share_one_heap
+    from ..process_limits import be_nice, parse_cores, use_cores
 
     try:
         if argv[:1] == ["export-web"]:
@@ -68,6 +69,11 @@ def _serve(argv: Sequence[str]) -> int:
             logging.getLogger().handlers[0].setFormatter(JsonFormatter())
         for warning in given.warnings:
             _LOGGER.warning("%s", warning)
+        # Before the first thread is started.
+        if settings.cpu_affinity is not None:
+            use_cores(parse_cores(settings.cpu_affinity))
+        if settings.nice is not None:
+            be_nice(settings.nice)
         # NumPy's BLAS threads keep spinning for 0.1 s after a spectrogram and take CPU time from
         # the decoder. This must be set before NumPy is imported, which happens below.
         os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")

@@ -17,6 +17,7 @@ from .. import __version__
 from ..errors import SettingError
 from ..models import SttLibrary
 from ..models.languages import MULTILINGUAL_V3, means_detect, normalise
+from ..process_limits import parse_cores
 from .authentication import authentication_warnings, check_authentication
 from .libraries import REMOTE, is_installed
 from .options import VARIABLES, Parser, expand, options, read_values, unknown_variables
@@ -89,6 +90,7 @@ def _checked(settings: Settings) -> Settings:
             f"--log-format is {settings.log_format!r}, which Python's logging rejects: {error}"
         ) from None
     _check_access(settings)
+    _check_cores(settings)
     for one, other in (("url", "secret"), ("secret", "url")):
         if getattr(settings, f"webhook_{one}") and not getattr(settings, f"webhook_{other}"):
             raise SettingError(f"--webhook-{one} requires --webhook-{other}")
@@ -129,6 +131,17 @@ def _with_remote(settings: Settings) -> Settings:
                 "digits, _, - and . only"
             )
     return settings
+
+
+def _check_cores(settings: Settings) -> None:
+    if settings.cpu_affinity is None:
+        return
+    try:
+        parse_cores(settings.cpu_affinity)
+    except ValueError:
+        raise SettingError(
+            f"--cpu-affinity is {settings.cpu_affinity!r}; it must be a list of cores, like 0-3,6"
+        ) from None
 
 
 def _check_access(settings: Settings) -> None:

@@ -378,6 +378,27 @@ class Settings:
         256, "most audio in memory, all clients together", least=1, most=65535, metavar="MB"
     )
 
+    max_memory: int | None = option(
+        None,
+        "memory of the process; near it, new requests are refused with busy, and models that do "
+        "not fit are not loaded (default: no limit but that of the machine or the container)",
+        type=int,
+        least=100,
+        most=10_000_000,
+        metavar="MB",
+    )
+    cpu_affinity: str | None = option(
+        None, "cores that the server may use, like 0-3,6 (default: all)", metavar="CORES"
+    )
+    nice: int | None = option(
+        None,
+        "nice level of the server, from -20 to 19; other programs of the machine go before one "
+        "with a high level (default: that of its parent)",
+        type=int,
+        least=-20,
+        most=19,
+        metavar="LEVEL",
+    )
     tenants: str | None = option(
         None,
         "TOML file with tenants: groups of clients with models, languages, vocabulary, limits "

@@ -346,11 +346,13 @@ class Session:
 
     def _take(self, turn: Turn, pcm: PcmFormat, data: bytes) -> None:
         seconds = len(data) / pcm.frame_bytes / pcm.rate
+        self._context.guard.check_audio()
         self._context.tenants.use.heard(self._principal.tenant, seconds)
         turn.audio(pcm, data)
 
     def _start(self, pcm: PcmFormat) -> None:
         self._discard_turn()
+        self._context.guard.check_new()
         self._identify()
         use, tenant = self._context.tenants.use, self._principal.tenant
         use.check_audio(tenant)

@@ -48,6 +48,7 @@ from .events import (
     TranscriptStarted,
     TranscriptStopped,
 )
+from .memory_guard import MemoryGuard
 from .partials import Partials
 from .record import Observer, UtteranceRecord
 from .request import Offer, Request
@@ -100,6 +101,7 @@ class SessionContext:
     upstreams: Upstreams | None = None  # servers that are asked first
     max_seconds: float = 600.0  # seconds of audio in one utterance
     memory: AudioMemory = field(default_factory=AudioMemory)
+    guard: MemoryGuard = field(default_factory=MemoryGuard)
     tenants: Tenants = field(default_factory=Tenants)
     event_loop_lag: EventLoopLag = field(default_factory=EventLoopLag)
     observe: Observer = lambda _: None  # called on the event loop with each answer's record

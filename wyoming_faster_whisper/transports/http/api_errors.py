@@ -18,6 +18,7 @@ from ...errors import (
     ModelError,
     NotAllowed,
     NotAuthenticated,
+    Overloaded,
     ProtocolError,
     ServerError,
     Stopping,
@@ -121,6 +122,7 @@ _KINDS: dict[type[Exception], _Kind] = {
     NotAuthenticated: _Kind(401, _INVALID, "invalid_api_key"),
     NotAllowed: _Kind(403, "permission_error", "insufficient_permissions"),
     TooSlow: _Kind(408, _INVALID, "request_timeout"),
+    Overloaded: _Kind(503, _SERVER, "overloaded", waits=True),
     Busy: _Kind(429, "rate_limit_error", "rate_limit_exceeded", waits=True),
     # A restart takes as long as the model loads.
     Stopping: _Kind(503, _SERVER, "server_stopping", waits=True, least_wait=5.0),

@@ -115,6 +115,7 @@ class ApiServer:
                 catalogue,
                 settings.upload,
                 FilesInFlight(settings.max_files, settings.max_total_files, context.tenants.use),
+                context.guard,
                 retry_after,
                 self._log,
                 partial(render, language_codes=settings.language_codes),

@@ -25,6 +25,7 @@ from ...audio.pcm import PcmFormat
 from ...errors import ServerError, Stopping, first_of, printable
 from ...principal import Principal
 from ...session.events import Answer
+from ...session.memory_guard import MemoryGuard
 from ...session.request import Request
 from .api_errors import ApiError, api_error
 from .catalogue import Catalogue
@@ -53,6 +54,7 @@ class Rules:
     catalogue: Catalogue
     limits: UploadLimits
     in_flight: FilesInFlight
+    guard: MemoryGuard
     retry_after: Callable[[], int]  # seconds after which a client that got "busy" may try again
     log: RequestLog
     render: Render = render
@@ -146,6 +148,7 @@ class Transcriptions:
         try:
             if self._stopping:
                 raise Stopping
+            rules.guard.check_new()
             with (
                 rules.in_flight.one_more(principal),
                 Upload(scope, receive, self._limits(route)) as upload,
