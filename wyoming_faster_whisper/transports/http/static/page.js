@@ -7,24 +7,30 @@
 
 import { obstacle, Offline, Sentence } from "./offline.js";
 import { RATE, Resampler } from "./resample.js";
+import { Ending } from "./silero.js";
 
 const $ = (id) => document.getElementById(id);
 const KEPT = 20; // earlier texts shown on the page
 const LONG = 120; // characters; longer texts are shown in a smaller font
 const AUDIO_STARTS = 5000; // ms for the browser's audio to start; without a sound output it never does
 const ANSWERS = 4000; // ms until a server that does not answer counts as away
+const SILENCE = 0.8; // seconds that end a hands-free utterance
+const BEFORE = 0.6; // seconds before the first word that belong to a hands-free utterance
 const WAITING_LIMIT = 30_000_000; // bytes of unsent audio if the network is too slow
 
 // Audio and the connection --------------------------------------------------------------
 
 class Utterance {
-  // offline: the recogniser of this device, or null; away: the server did not respond last time.
-  constructor(language, show, offline, away) {
+  // offline: the recogniser of this device, or null; away: the server did not respond last time;
+  // handsFree: the recogniser tells when the user begins and ends to speak.
+  constructor(language, show, offline, away, handsFree = false) {
     this.language = language;
     this.show = show;
     this.offline = offline;
     this.here = offline !== null && away; // this device recognises, not the server
     this.heardHere = []; // 16 kHz, for the recogniser of this device
+    this.ending = handsFree ? new Ending(SILENCE) : null;
+    this.early = handsFree ? [] : null; // audio before the user speaks; null once it is sent
     this.parts = []; // messages to send once the socket is open
     this.context = null; // the AudioContext while it is open
     this.over = false;
@@ -40,14 +46,14 @@ class Utterance {
       });
       if (this.over) return this.release();
       // Not earlier: the server's time limit must not run during the permission prompt.
-      if (!this.here) this.connect();
+      if (!this.here && !this.early) this.connect();
       this.context = new AudioContext({ latencyHint: "interactive" });
       await this.context.audioWorklet.addModule("capture.js");
       if (this.over) return this.release();
       this.node = new AudioWorkletNode(this.context, "capture");
       this.node.port.onmessage = ({ data }) => this.heard(data);
       if (this.offline) this.resampler = new Resampler(this.context.sampleRate);
-      this.send(JSON.stringify({ type: "start", rate: this.context.sampleRate, language: this.language }));
+      if (!this.early) this.sendStart();
       // The node outputs only silence, but some browsers do not run a node without a destination.
       this.context.createMediaStreamSource(this.stream).connect(this.node).connect(this.context.destination);
       this.stream.getTracks()[0].onended = () => this.stop();
@@ -57,6 +63,33 @@ class Utterance {
     } catch (error) {
       this.fail(whyNoMicrophone(error));
     }
+  }
+
+  sendStart() {
+    this.send(JSON.stringify({ type: "start", rate: this.context.sampleRate, language: this.language }));
+  }
+
+  // Listens for the first word and for the end of a hands-free utterance.
+  async listen(samples) {
+    const first = !this.heardAny;
+    this.heardAny = true;
+    for (const probability of await this.offline.hear(samples, first)) {
+      if (this.over) return;
+      const mark = this.ending.add(probability);
+      if (mark === "begun") this.begun();
+      if (mark === "ended") this.stop();
+    }
+  }
+
+  // The user has begun to speak: from now on the audio is sent.
+  begun() {
+    const { early } = this;
+    this.early = null;
+    this.show.speaking();
+    if (this.here) return;
+    this.connect();
+    this.sendStart();
+    for (const pcm of early) this.send(pcm);
   }
 
   connect() {
@@ -117,11 +150,22 @@ class Utterance {
       if (this.here) this.decodeHere();
       else if (this.offline) this.expectAnswer();
     } else {
-      if (this.offline) this.heardHere.push(this.resampler.push(new Int16Array(pcm)));
-      this.send(pcm);
+      const samples = this.offline && this.resampler.push(new Int16Array(pcm));
+      if (this.offline) this.heardHere.push(samples);
+      if (this.ending) this.listen(samples).catch((error) => this.fail(error.message));
+      if (this.early) this.keepEarly(pcm);
+      else this.send(pcm);
       this.samples += pcm.byteLength / 2;
       if (this.stopped === null) this.show.listening(peak, this.samples / this.context.sampleRate);
     }
+  }
+
+  // Keeps only the last moments of what was heard before the user speaks.
+  keepEarly(pcm) {
+    this.early.push(pcm);
+    const count = Math.ceil((BEFORE * this.context.sampleRate) / (pcm.byteLength / 2 || 1));
+    this.early.splice(0, this.early.length - count);
+    this.heardHere.splice(0, this.heardHere.length - count);
   }
 
   // A server that has gone to sleep neither answers nor closes the connection.
@@ -133,7 +177,7 @@ class Utterance {
 
   stop() {
     if (this.over || this.stopped !== null) return;
-    if (!this.node) return this.cancel();
+    if (!this.node || this.early) return this.cancel(); // nothing was said
     this.stopped = performance.now();
     this.node.port.postMessage("end");
     this.show.waiting();
@@ -242,18 +286,25 @@ const show = {
     state("idle", "Start listening", status);
     if (!shown) stage("hint", "Press the button and say something.");
   },
-  opening() {
-    keepEarlier();
+  // again: hands-free; the last text stays until the user speaks.
+  opening(again) {
     $("problem").hidden = true;
-    stage("hint", "…");
+    if (!again) {
+      keepEarlier();
+      stage("hint", "…");
+    }
     state("opening", "Cancel", "Waiting for the microphone. Allow it if the browser asks.");
   },
   listening(peak, seconds) {
     level.add(peak);
     elapsed(seconds);
     if (document.body.dataset.state !== "opening") return;
-    stage("hint", "Listening…");
+    if (!shown) stage("hint", "Listening…");
     state("listening", "Stop listening", "Speak now; press again when you are done.");
+  },
+  speaking() {
+    keepEarlier();
+    stage("hint", "Listening…");
   },
   partial(text) {
     stage("partial", text);
@@ -272,6 +323,7 @@ const show = {
     $("badge").hidden = !message.text || waited === null;
     this.idle(message.text ? `Recognised: ${message.text}` : "No speech was recognised.");
     $("status").classList.add("unseen"); // for screen readers only: the text is already displayed
+    if (goOn && offline.manifest && $("handsfree").checked) press(true);
   },
   problem(why) {
     shown = null;
@@ -471,7 +523,7 @@ function showOffline(text = "") {
   $("keep").disabled = storing = false;
   $("keep").textContent = "Keep working without the server";
   $("keep").toggleAttribute("data-first", false);
-  $("remove").hidden = !manifest;
+  $("remove").hidden = $("handsfree-choice").hidden = !manifest;
   offered = null;
 }
 
@@ -521,22 +573,31 @@ offline.changed = () => showOffline();
 
 // Start ---------------------------------------------------------------------------------
 
-function press() {
+let goOn = false; // hands-free: listen again after the next text
+
+function press(again = false) {
   if (utterance === null) {
+    goOn = true;
     const away = $("server").dataset.state === "away";
-    utterance = new Utterance($("language").value || null, show, offline.manifest && offline, away);
-    show.opening();
+    const here = offline.manifest && offline;
+    const handsFree = Boolean(here) && $("handsfree").checked;
+    utterance = new Utterance($("language").value || null, show, here, away, handsFree);
+    show.opening(again);
     utterance.begin();
   } else if (document.body.dataset.state === "listening") {
+    goOn = false;
     utterance.stop();
   } else {
+    goOn = false;
     utterance.cancel();
   }
 }
 
-$("speak").addEventListener("click", press);
+$("speak").addEventListener("click", () => press());
 document.addEventListener("keydown", (event) => {
-  if (event.key === "Escape") utterance?.cancel();
+  if (event.key !== "Escape") return;
+  goOn = false;
+  utterance?.cancel();
 });
 
 const canListen = Boolean(navigator.mediaDevices?.getUserMedia);

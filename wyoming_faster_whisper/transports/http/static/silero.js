@@ -58,6 +58,27 @@ export function stretches(probabilities) {
     .map(({ start, end }) => ({ start: start * WINDOW, end: end * WINDOW }));
 }
 
+// Tells when somebody begins to speak and when the utterance has ended, from the probabilities of
+// a stream. mark is "begun" or "ended" at the window where that becomes certain, else "".
+export class Ending {
+  constructor(silence) {
+    this.silence = Math.round((silence * 16000) / WINDOW); // windows that end an utterance
+    this.loud = 0; // windows of speech in a row
+    this.quiet = 0; // windows without speech in a row
+    this.begun = false;
+  }
+
+  add(probability) {
+    this.loud = probability > SPEECH ? this.loud + 1 : 0;
+    this.quiet = probability > SPEECH ? 0 : this.quiet + 1;
+    if (!this.begun && this.loud === LEAST) {
+      this.begun = true;
+      return "begun";
+    }
+    return this.begun && this.quiet === this.silence ? "ended" : "";
+  }
+}
+
 // Joins stretches to clips of at most some samples; a stretch that is longer is cut.
 export function clips(speech, length, longest, margin) {
   const found = [];
