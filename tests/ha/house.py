@@ -29,6 +29,7 @@ VERSION: str = __version__
 NUMBER = tuple(int(part) for part in VERSION.split(".")[:2])
 READS_WHILE_SENDING = NUMBER >= (2026, 10)
 LETS_THE_SERVER_END = NUMBER >= (2026, 10)  # requires_external_vad is honoured
+HAS_MQTT = NUMBER >= (2026, 10)  # the list of older versions has not its packages
 HAS_FLOORS = NUMBER >= (2024, 4)
 
 
@@ -170,6 +171,39 @@ class House:
         outcome = await flow.async_configure(form["flow_id"], {"host": host, "port": port})
         await self.hass.async_block_till_done()
         return dict(outcome)
+
+    async def add_broker(self, port: int) -> None:
+        """Set up the MQTT integration with a broker on this machine."""
+        # The integration also reads its entities from there.
+        await asyncio.to_thread((self._folder / "configuration.yaml").touch)
+        flow = self.hass.config_entries.flow
+        form = await flow.async_init("mqtt", context={"source": "user"})
+        assert form["step_id"] == "broker", form
+        fields = {
+            "broker": "127.0.0.1",
+            "port": port,
+            # Collapsed in the form; these two have no default.
+            "other_settings": {"set_client_cert": False, "set_ca_cert": "off"},
+        }
+        outcome = await flow.async_configure(form["flow_id"], fields)
+        assert outcome["type"] == "create_entry", outcome
+        await self.hass.async_block_till_done()
+
+    async def publish(self, topic: str, payload: str | bytes, qos: int = 0) -> None:
+        """Publish a message over MQTT."""
+        from homeassistant.components import mqtt
+
+        await mqtt.async_publish(self.hass, topic, payload, qos=qos)
+
+    async def state(self, domain: str, wanted: Callable[[Any], bool]) -> Any:
+        """Wait until the only entity of a domain has a certain state; return the state."""
+        async with asyncio.timeout(DEADLINE):
+            while True:
+                states = self.hass.states.async_all(domain)
+                if len(states) == 1 and wanted(states[0]):
+                    return states[0]
+                # Not an event listener: the entity may have been there before.
+                await asyncio.sleep(0.05)
 
     async def discovered(self) -> dict[str, Any]:
         """Wait until a Wyoming server is found on the network."""

@@ -7,15 +7,29 @@ recordings in tests/data, sent in real time.
 from __future__ import annotations
 
 import asyncio
+import io
 import json
 import socket
+import tempfile
+import unittest
 import wave
 from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import asynccontextmanager
+from contextlib import ExitStack, asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
-from .house import HAS_FLOORS, LETS_THE_SERVER_END, READS_WHILE_SENDING, House, Microphone, Run
+from tests.support.broker import plain_broker
+
+from .house import (
+    HAS_FLOORS,
+    HAS_MQTT,
+    LETS_THE_SERVER_END,
+    READS_WHILE_SENDING,
+    House,
+    Microphone,
+    Run,
+)
 from .server import Command, Server
 
 DATA = Path(__file__).parent.parent / "data"
@@ -245,6 +259,58 @@ async def discovery(stage: Stage) -> None:
         assert {"de", "en", "nl"} <= set(languages)
 
 
+async def mqtt_events(stage: Stage) -> None:
+    """What a satellite says over MQTT is an event, before and after restarts."""
+    if not HAS_MQTT:
+        raise Skipped("this version's package list has no MQTT client")
+    house = stage.house
+    with ExitStack() as stack:
+        try:
+            folder = Path(stack.enter_context(tempfile.TemporaryDirectory()))
+            broker = await asyncio.to_thread(stack.enter_context, plain_broker(folder))
+        except unittest.SkipTest as reason:
+            raise Skipped(str(reason)) from None
+        options = (*TINY, "--mqtt-url", broker.url(), "--mqtt-discovery", "--mqtt-sites", "hall")
+        await house.add_broker(broker.ports["tcp"])
+        async with stage.command.started(*options):
+            await house.state("binary_sensor", lambda state: state.state == "on")
+            await house.state("event", lambda state: state.state == "unknown")
+            said = await say_over_mqtt(house, "lights.wav")
+            stage.show(f"{said.entity_id} {dict(said.attributes)}")
+            assert "lights" in said.attributes["text"]
+            assert said.attributes["event_type"] == "transcript"
+            assert said.attributes["language"] == "en"
+            assert 0 < said.attributes["likelihood"] <= 1
+            assert 2 < said.attributes["seconds"] < 10
+            # The discovery messages are sent again when Home Assistant has restarted.
+            await house.stop()
+            await house.start()
+            said = await say_over_mqtt(house, "timer.wav")
+            assert "timer" in said.attributes["text"]
+        await house.state("binary_sensor", lambda state: state.state == "off")
+        await house.state("event", lambda state: state.state == "unavailable")
+        async with stage.command.started(*options):
+            await house.state("binary_sensor", lambda state: state.state == "on")
+
+
+async def say_over_mqtt(house: House, name: str) -> Any:
+    """Play a clip as the satellite of the hall; return the state of its event entity."""
+    before = await house.state("event", lambda state: state.state != "unavailable")
+    with wave.open(str(DATA / name), "rb") as file:
+        pcm = file.readframes(file.getnframes())
+    await house.publish("hermes/asr/startListening", '{"siteId": "hall"}', qos=1)
+    for at in range(0, len(pcm) + 64_000, 2048):  # then two seconds of silence
+        frame = io.BytesIO()
+        with wave.open(frame, "wb") as file:
+            file.setparams((1, 2, 16_000, 0, "NONE", ""))
+            file.writeframes(pcm[at : at + 2048] or bytes(2048))
+        await house.publish("hermes/audioServer/hall/audioFrame", frame.getvalue())
+        await asyncio.sleep(0.064)
+    return await house.state(
+        "event", lambda state: state.state != before.state and state.attributes.get("text")
+    )
+
+
 SCENARIOS: tuple[Callable[[Stage], Awaitable[None]], ...] = (
     added_manually,
     no_server,
@@ -256,5 +322,6 @@ SCENARIOS: tuple[Callable[[Stage], Awaitable[None]], ...] = (
     early_answer,
     endpointing,
     names,
+    mqtt_events,
     discovery,
 )
