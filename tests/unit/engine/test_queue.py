@@ -533,3 +533,21 @@ async def test_a_tenant_that_fills_the_queue_leaves_room_for_others() -> None:
         assert worker.statistics().waiting == 5
         for task in (*first, *tasks, *later):
             task.cancel()
+
+
+async def test_an_engine_may_decode_more_in_parallel_later() -> None:
+    together = threading.Barrier(3)
+
+    def meet(job: Job) -> str:
+        together.wait(timeout=10)
+        return "together"
+
+    engine = FakeEngine(meet, held=True)
+    async with working(engine) as worker:
+        tasks = await submitted(worker, job(), job(), job())
+        assert worker.statistics().decoding == 1
+        engine.parallel = 3
+        tasks += await submitted(worker, job(), job(), job())
+        assert worker.statistics().decoding == 3
+        engine.release()
+        assert {answer.text for answer in await asyncio.gather(*tasks)} == {"together"}
