@@ -25,6 +25,7 @@ from tests.support.serving import (
     warnings,
 )
 from tests.support.web import browser
+from wyoming_faster_whisper.commands.doctor.host import inspect_models
 from wyoming_faster_whisper.config.load import read_settings
 from wyoming_faster_whisper.engine.protocol import DecodeKind
 from wyoming_faster_whisper.errors import ServerError, SettingError
@@ -218,3 +219,12 @@ async def test_options_that_cannot_be_used_end_the_start(
             pass
     assert error in str(raised.value)
     assert isinstance(raised.value, SettingError) or "--model" in flags[0]
+
+
+def test_the_doctor_looks_for_the_local_model_only_if_there_is_one(tmp_path: Path) -> None:
+    def found(*flags: str) -> list[str]:
+        settings = read_settings(["--remote-url=http://127.0.0.1:1", *flags], {}).settings
+        return [model.name for model in inspect_models(settings, [tmp_path])]
+
+    assert found() == []
+    assert found("--model=tiny.en") == ["tiny.en"]

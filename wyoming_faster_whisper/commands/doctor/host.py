@@ -10,15 +10,16 @@ import shutil
 import subprocess
 import sys
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 from ... import hardware
 from ...app import probe
 from ...app.choosing import choose_models
-from ...config.libraries import BUILT_IN, measured_device
+from ...config.libraries import BUILT_IN, REMOTE, measured_device
 from ...config.settings import Settings
 from ...errors import ModelError
-from ...models import Measurements, size_of
+from ...models import AUTO, Measurements, SttLibrary, size_of
 from .facts import Libraries, MachineFacts, ModelFiles
 
 _CPUINFO = Path("/proc/cpuinfo")
@@ -87,7 +88,7 @@ def try_libraries(code: str = _TRIAL) -> Libraries:
 def inspect_models(settings: Settings, folders: Sequence[Path]) -> list[ModelFiles]:
     """Return the models that a server with these settings would load. Blocking, no network.
 
-    There are none if the server uses the library of another package.
+    There are none if the server uses the library of another package, or only decode servers.
 
     Args:
         folders: the folders of models; downloads go to the first.
@@ -97,6 +98,10 @@ def inspect_models(settings: Settings, folders: Sequence[Path]) -> list[ModelFil
     """
     if settings.stt_library not in BUILT_IN:
         return []
+    if settings.stt_library == REMOTE:
+        if settings.model == (AUTO,):
+            return []
+        settings = replace(settings, stt_library=SttLibrary.AUTO)
     folder = folders[0]
     there = _nearest(folder)
     device = measured_device(settings.stt_library, settings.device)
