@@ -103,6 +103,8 @@ def job_of_tensors(tensors: Mapping[str, Tensor]) -> Job | None:
     Raises:
         MessageError: the tensors are not a job.
     """
+    if unknown := tensors.keys() - INPUTS.keys():
+        raise MessageError(f"there is no input {short(min(unknown))}")
     audio, options = tensors.get(AUDIO), tensors.get(OPTIONS)
     if not isinstance(audio, Floats):
         raise MessageError(f"there is no input {AUDIO} of type {FP32}")
@@ -110,8 +112,6 @@ def job_of_tensors(tensors: Mapping[str, Tensor]) -> Job | None:
         return job(audio.values, b"")
     if not isinstance(options, Strings) or len(options.values) != 1:
         raise MessageError(f"{OPTIONS} is not one element of type {BYTES}")
-    if unknown := tensors.keys() - INPUTS.keys():
-        raise MessageError(f"there is no input {short(min(unknown))}")
     return job(audio.values, options.values[0])
 
 
