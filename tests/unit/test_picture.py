@@ -151,6 +151,8 @@ PURE = [
     "models.languages",
     "models.names",
     "principal",
+    "serving.configuration",
+    "serving.open_inference",
     "session.captions",
     "session.events",
     "session.opening",

@@ -73,7 +73,7 @@ def _models(given: Sequence[str]) -> dict[str, RemoteModel]:
     for name, _, version in (text.partition(":") for text in given):
         if name in models:
             raise SettingError(f"--remote-model {name} is given twice")
-        models[name] = RemoteModel(name, version)
+        models[name] = RemoteModel(name, version, on_demand=bool(models))
     return models
 
 

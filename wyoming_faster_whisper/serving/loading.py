@@ -11,7 +11,7 @@ from ..app.recognizers import choose_recognizer, load_default
 from ..config.load import default_data_dir, read_settings
 from ..engine.recognizer import Recognizer
 from ..models import data_folders
-from .slot import ModelSpec
+from .configuration import ModelSpec
 
 _LOGGER = logging.getLogger(__name__)
 

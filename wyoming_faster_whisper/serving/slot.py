@@ -5,25 +5,15 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Callable
-from dataclasses import dataclass
 
+from ..engine.lifecycle import ModelState
 from ..engine.protocol import Job, Transcript
 from ..engine.queue import Worker, WorkerStatistics
 from ..engine.recognizer import Recognizer
+from ..errors import ModelError
+from .configuration import ModelSpec
 
 _LOGGER = logging.getLogger(__name__)
-
-
-@dataclass(frozen=True, slots=True)
-class ModelSpec:
-    """What a model is: its name and version in URLs, and the options to load it with."""
-
-    name: str
-    version: str
-    options: tuple[str, ...] = ()  # flags of the server, like --model=base
-
-    def __str__(self) -> str:
-        return f"{self.name}:{self.version}"
 
 
 class LoadedModel:
@@ -80,6 +70,15 @@ class LoadedModel:
             if not self._running:
                 self._idle.set()
 
+    def check_health(self) -> None:
+        """Check that the model can decode, now or after a reload.
+
+        Raises:
+            ModelError: it is lost for good.
+        """
+        if self._worker.statistics().state is ModelState.LOST:
+            raise ModelError(f"model {self.spec} is lost; the log says why")
+
     async def drain(self) -> None:
         """Let the running jobs end, then free the model. No new job may come."""
         await self._idle.wait()
@@ -96,14 +95,10 @@ class ModelSlot:
 
     Args:
         recognizer: makes the recognizer of a spec. Called in a thread.
-        max_waiting: as for LoadedModel.
     """
 
-    def __init__(
-        self, recognizer: Callable[[ModelSpec], Recognizer], *, max_waiting: int = 64
-    ) -> None:
+    def __init__(self, recognizer: Callable[[ModelSpec], Recognizer]) -> None:
         self._make_recognizer = recognizer
-        self._max_waiting = max_waiting
         self._model: LoadedModel | None = None
         self._changing = asyncio.Lock()
         self._draining: set[asyncio.Task[None]] = set()
@@ -113,11 +108,14 @@ class ModelSlot:
         """The version that serves; None before the first update()."""
         return self._model
 
-    async def update(self, spec: ModelSpec) -> None:
+    async def update(self, spec: ModelSpec, *, max_waiting: int = 64) -> None:
         """Serve another version; the old one serves until the new one is loaded.
 
         Jobs that the old one has begun, or that wait for it, are decoded by it. Meanwhile both
         are in memory.
+
+        Args:
+            max_waiting: as for LoadedModel.
 
         Raises:
             ServerError: the new one cannot be loaded; the old one goes on to serve.
@@ -127,7 +125,7 @@ class ModelSlot:
             if old is not None and old.spec == spec:
                 return
             recognizer = await asyncio.to_thread(self._make_recognizer, spec)
-            new = LoadedModel(spec, recognizer, max_waiting=self._max_waiting)
+            new = LoadedModel(spec, recognizer, max_waiting=max_waiting)
             try:
                 await new.start()
             except BaseException:
@@ -141,8 +139,8 @@ class ModelSlot:
                 draining.add_done_callback(self._draining.discard)
 
     async def close(self) -> None:
-        """Free the model."""
+        """Let the running jobs end, then free the model. No new job may come."""
+        if self._model is not None:
+            await self._model.drain()
         for draining in list(self._draining):
             await draining
-        if self._model is not None:
-            await self._model.close()

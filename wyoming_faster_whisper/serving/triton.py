@@ -22,8 +22,8 @@ from ..engine.remote.contract import jobs
 from ..engine.remote.contract.tensors import Floats, MessageError, Tensor
 from ..errors import Busy, printable
 from .batches import Answer, Request, Withdrawn, answer_all
+from .configuration import ModelSpec
 from .loading import recognizer_of
-from .slot import ModelSpec
 from .triton_repository import OPTIONS_FILE
 
 _LOGGER = logging.getLogger(__name__)

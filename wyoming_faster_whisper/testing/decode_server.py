@@ -10,8 +10,9 @@ from typing import Self
 
 from ..engine.protocol import Engine
 from ..engine.recognizer import EVERYTHING, Capabilities, Recognizer, ServedModel
+from ..serving.configuration import ModelSpec
 from ..serving.open_inference import LARGEST_BODY, Reply, UnknownModel, answer, error_reply
-from ..serving.slot import LoadedModel, ModelSpec
+from ..serving.slot import LoadedModel
 
 _HEAD = 64 * 1024  # bytes
 

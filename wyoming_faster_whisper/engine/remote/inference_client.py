@@ -45,6 +45,7 @@ class RemoteModel:
 
     name: str
     version: str = ""  # "" = the server chooses
+    on_demand: bool = False  # a server may have to load it
 
     @property
     def path(self) -> str:
@@ -170,8 +171,9 @@ class InferenceClient:
         headers = {
             "content-type": "application/octet-stream",
             HEAD_LENGTH: str(length),
-            MULTIPLEXED: model.name,
         }
+        if model.on_demand:
+            headers[MULTIPLEXED] = model.name
         response, answer = await self._request("POST", f"{model.path}/infer", headers, body)
         head = response.get(HEAD_LENGTH)
         try:
