@@ -97,7 +97,8 @@ class ApiServer:
     ) -> None:
         self._authenticator = authenticator
         self._tenants = context.tenants
-        self._refusals = RefusalLog(count_refusal)
+        self._count_refusal = count_refusal
+        self._refusals = RefusalLog(self._refused)
         self._speech = SpeechSockets(context, limits, admission)
         catalogue = Catalogue(
             context.offer.models, started=int(time.time()), any_name=settings.any_model
@@ -154,6 +155,10 @@ class ApiServer:
             authenticated=self._authenticator is not None,
             identify=self._identify,
         )
+
+    def _refused(self, reason: Reason) -> None:
+        self._count_refusal(reason)
+        self._server.refused()
 
     @property
     def connections(self) -> int:

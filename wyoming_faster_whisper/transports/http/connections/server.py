@@ -18,6 +18,7 @@ from ...admission import Admission
 from ...rejections import Rejections
 from .acceptor import Acceptor
 from .connection import ConnectionRules
+from .listening import ListeningSocket
 
 _LOGGER = logging.getLogger(__name__)
 
@@ -83,7 +84,13 @@ class HttpServer:
             self._rejections,
             tls,
         )
+        self._listening: ListeningSocket | None = None
         self._started = False
+
+    def refused(self) -> None:
+        """Take note that a client was refused: with many of them, fewer are accepted."""
+        if self._listening is not None:
+            self._listening.refused()
 
     async def start(self, host: str, port: int) -> str:
         """Start to listen, and return the URL with the real port.
@@ -98,11 +105,8 @@ class HttpServer:
                 f"cannot listen on {host}, port {port}: {error.strerror or error}; "
                 f"see {self._option}"
             ) from None
-        loop = asyncio.get_running_loop()
-        server = await loop.create_server(
-            self._acceptor.protocol, sock=listening, backlog=_BACKLOG
-        )
-        self._server.servers = [server]
+        self._listening = ListeningSocket(listening, self._acceptor.protocol, _BACKLOG)
+        self._server.servers = [self._listening]  # type: ignore[list-item]
         self._started = True
         shown = f"[{host}]" if ":" in host else host
         return f"{self._scheme}://{shown}:{listening.getsockname()[1]}"
