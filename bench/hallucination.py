@@ -91,7 +91,12 @@ def main() -> None:
 
 
 def parse_arguments() -> argparse.Namespace:
-    flags = parser("hallucination", __doc__)
+    return sound_flags("hallucination", __doc__).parse_args()
+
+
+def sound_flags(name: str, description: str | None) -> argparse.ArgumentParser:
+    """Return a parser with the flags that all_sounds() needs, and the shared ones."""
+    flags = parser(name, description)
     add(flags, "--model", "--limit", "--json")
     add(flags, "--threads", default=1)
     add(flags, "--recordings", help=RECORDINGS)
@@ -103,7 +108,7 @@ def parse_arguments() -> argparse.Namespace:
         metavar="DIR",
         help="folder of WAV files without speech, in addition to synthetic sounds",
     )
-    return flags.parse_args()
+    return flags
 
 
 def all_sounds(arguments: argparse.Namespace) -> Iterator[tuple[str, str, bytes]]:

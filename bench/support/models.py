@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from wyoming_faster_whisper.models import choose, locate
+from wyoming_faster_whisper.models.moonshine import choose_moonshine
 
 if TYPE_CHECKING:
     from wyoming_faster_whisper.engine.onnx.whisper.acoustic_model import OnnxWhisper
@@ -26,6 +27,8 @@ def model_directory(name: str) -> Path:
     of one that is already in the cache.
     """
     cache = cache_directory()
+    if choose_moonshine(name, [cache]) is not None:
+        return Path(name)  # only this server knows the name
     return locate(choose(name, [cache]), cache, local_files_only=True)
 
 

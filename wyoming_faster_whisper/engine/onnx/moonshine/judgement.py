@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import json
+import re
 from dataclasses import dataclass
 from enum import Enum
+from importlib import resources
 
 from ...protocol import Job
 from ...whisper.hallucination import Decoded, has_words
@@ -58,9 +61,18 @@ def without_loop(decoded: Decoded) -> str:
     return decoded.text if repeat is None else shortened(decoded.text, repeat, 1)
 
 
-_LENIENT = Thresholds(doubtful=-0.7, no_speech=float("-inf"), no_speech_uncertain=float("-inf"))
+# For a model that was not calibrated: the check for loops only.
+_LENIENT = Thresholds(
+    doubtful=float("-inf"), no_speech=float("-inf"), no_speech_uncertain=float("-inf")
+)
 
 
 def thresholds_of(model: str) -> tuple[Thresholds, bool]:
-    """Return the thresholds of a model, and whether they were fitted for it."""
-    return _LENIENT, False
+    """Return the thresholds of a model, and whether they were fitted for it.
+
+    They come from ../calibration/<model>.json, which names their data.
+    """
+    file = resources.files("wyoming_faster_whisper.engine.onnx") / "calibration" / f"{model}.json"
+    if not re.fullmatch(r"[\w.-]+", model) or not file.is_file():
+        return _LENIENT, False
+    return Thresholds(**json.loads(file.read_text("utf-8"))["judgement"]["values"]), True
