@@ -355,7 +355,7 @@ def _missing(directory: Path, family: Family, form: str) -> str | None:
     """Return the first file that a directory lacks, None if it has all."""
     for pattern in _files(family, form):
         if not any(os.path.isfile(path) for path in directory.glob(pattern)):
-            return pattern.replace("?int8", ".int8")
+            return pattern.replace(form, f".{form[1:]}") if form else pattern
     return None
 
 
