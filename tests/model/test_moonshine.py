@@ -11,6 +11,8 @@ import numpy as np
 import pytest
 
 from tests.support.clips import CLIPS
+from tests.support.serving import serving, until
+from tests.support.web import browser
 from wyoming_faster_whisper.app.recognizers import choose_recognizer, load_default
 from wyoming_faster_whisper.audio.pcm import SAMPLE_RATE, Samples, decode_pcm
 from wyoming_faster_whisper.client import read_wav
@@ -18,6 +20,7 @@ from wyoming_faster_whisper.config.settings import Settings
 from wyoming_faster_whisper.engine.protocol import DecodeOptions, Engine, Job, Transcript
 from wyoming_faster_whisper.engine.whisper.repetition import plain_words
 from wyoming_faster_whisper.models.moonshine import choose_moonshine, is_moonshine_at_hand
+from wyoming_faster_whisper.speech.vad import Vad
 from wyoming_faster_whisper.testing import silence
 
 NAME = "moonshine-base-en"
@@ -94,3 +97,26 @@ def test_a_name_of_the_home_wins_over_what_it_sounds_like(engine: Engine) -> Non
 def test_noise_is_no_order(engine: Engine) -> None:
     noise = np.random.default_rng(1).normal(0, 0.02, 32_000).astype(np.float32)
     assert transcript(engine, noise, certain_speech=False).text == ""
+
+
+async def test_the_guess_in_a_pause_is_the_answer_at_audio_stop(folder: Path) -> None:
+    settings = Settings(
+        uri="tcp://127.0.0.1:0",
+        model=(NAME,),
+        language="en",
+        local_files_only=True,
+        download_dir=str(folder),
+        http_port=0,
+    )
+    clip = CLIPS["kitchen"]
+    async with serving(settings, folder, real=True, load_vad=Vad) as server:
+        await until(lambda: server.service.statistics().worker.ready)
+        async with browser(server) as page:
+            await page.start()
+            await page.hear(np.concatenate([silence(0.5), clip.samples, silence(0.6)]))
+            await until(lambda: server.service.statistics().worker.decoded >= 1)
+            await page.stop()
+            while (message := await page.receive())["type"] == "partial":
+                pass
+    assert clip.heard_in(message["text"])
+    assert message["guess"] == "used"
