@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.util
 import os
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -102,8 +103,14 @@ def packaged_moonshine(model: Model) -> dict[str, list[Path]] | None:
 
 
 def is_moonshine_at_hand(model: Model) -> bool:
-    """Return True if a model is on this machine, in a folder or in an installed package."""
-    return model.directory is not None or packaged_moonshine(model) is not None
+    """Return True if a model is on this machine, in a folder or in an installed package.
+
+    The graphs of a package have to be converted, which needs the package onnx.
+    """
+    if model.directory is not None:
+        return True
+    convertible = importlib.util.find_spec("onnx") is not None
+    return convertible and packaged_moonshine(model) is not None
 
 
 def locate_moonshine(

@@ -1,4 +1,4 @@
-"""Convert Moonshine's graphs from ORT format to ONNX; the only file that imports onnx.
+"""Convert Moonshine's graphs from ORT format to ONNX, which needs the package onnx.
 
 ONNX Runtime optimises a graph in ORT format no further when it loads it: Moonshine's quantised
 weights would be dequantised in every step of the decoder, which takes most of the time.
@@ -16,16 +16,18 @@ import onnxruntime
 
 from ....errors import ModelError
 from ..runtime import ERROR_LEVEL, first_line
+from .eight_bits import keep_eight_bits
 
 _LOGGER = logging.getLogger(__name__)
 
 
-def to_onnx(source: Path, target: Path) -> None:
+def to_onnx(source: Path, target: Path, *, eight_bits: bool) -> None:
     """Convert one graph, unless the target exists. Blocking; takes seconds.
 
     Args:
         source: the .ort file.
         target: the .onnx file; it appears with its whole content at once.
+        eight_bits: keep quantised weights in 8 bits; see eight_bits.py.
 
     Raises:
         ModelError: the source is damaged, the target cannot be written, or the package onnx is
@@ -49,6 +51,8 @@ def to_onnx(source: Path, target: Path) -> None:
         _write(source, scratch)
         model = onnx.load(scratch)
         _name_nodes(model.graph)
+        if eight_bits:
+            keep_eight_bits(model)
         onnx.save(model, scratch)
         scratch.chmod(0o644)
         scratch.replace(target)

@@ -24,7 +24,9 @@ def load_decoder(files: MoonshineFiles, converted: Path, runtime: Runtime) -> Mo
     Raises:
         ModelError: a file is damaged, or they belong to different models.
     """
-    encoder, decoder = (_as_onnx(path, converted) for path in (files.encoder, files.decoder))
+    encoder, decoder = (
+        _as_onnx(path, converted, runtime) for path in (files.encoder, files.decoder)
+    )
     graphs = MoonshineGraphs(encoder, decoder, runtime)
     vocabulary = load_vocabulary(files.tokenizer)
     size = graphs.vocabulary_size
@@ -51,12 +53,14 @@ def load_vocabulary(path: Path) -> Vocabulary:
     return read_binary(data, str(path))
 
 
-def _as_onnx(path: Path, folder: Path) -> Path:
+def _as_onnx(path: Path, folder: Path, runtime: Runtime) -> Path:
     if path.suffix != ".ort":
         return path
     # A file that was replaced is converted again.
     stat = path.stat()
     version = hashlib.sha256(f"{path} {stat.st_size} {stat.st_mtime_ns}".encode()).hexdigest()[:8]
-    target = folder / f"{path.stem}-{version}.onnx"
-    to_onnx(path, target)
+    # Other execution providers than the CPU's may have no product with 8-bit weights.
+    form = "8-bit" if runtime.cpu_only else "float"
+    target = folder / f"{path.stem}-{form}-{version}.onnx"
+    to_onnx(path, target, eight_bits=runtime.cpu_only)
     return target
