@@ -40,8 +40,8 @@ def of_kind(overlay: str, kind: str) -> list[Manifest]:
 
 def the_scaled_object(overlay: str) -> Manifest:
     """Return the ScaledObject of the server's pods."""
-    [found] = of_kind(overlay, "ScaledObject")
-    return found
+    found = of_kind(overlay, "ScaledObject")
+    return next(each for each in found if each["metadata"]["name"] == "stt")
 
 
 def pod_templates(manifest: Manifest) -> Iterator[tuple[str, Manifest]]:

@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from functools import cache
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 import jsonschema
 import kubernetes_validate
@@ -184,6 +185,27 @@ def test_what_pods_refer_to_exists(overlay: str) -> None:
                     claim = volume["persistentVolumeClaim"]["claimName"]
                     wanted.add(("PersistentVolumeClaim", claim))
             assert wanted <= names
+
+
+@pytest.mark.parametrize("overlay", ["remote-ray", "remote-triton"])
+def test_the_decode_servers_have_a_service_and_may_be_reached(overlay: str) -> None:
+    [options] = [each for each in of_kind(overlay, "ConfigMap") if "options" in str(each)]
+    url = urlsplit(options["data"]["WYO_WHISPER_REMOTE_URL"])
+    services = {
+        each["metadata"]["name"]: {port["port"] for port in each["spec"]["ports"]}
+        for each in of_kind(overlay, "Service")
+    }
+    # KubeRay makes this one.
+    services |= {
+        f"{each['metadata']['name']}-serve-svc": {8000} for each in of_kind(overlay, "RayService")
+    }
+    assert url.port in services[url.hostname or ""]
+    egress = [
+        each
+        for each in of_kind(overlay, "NetworkPolicy")
+        if each["spec"]["policyTypes"] == ["Egress"] and "stt-to" in each["metadata"]["name"]
+    ]
+    assert egress
 
 
 @overlays

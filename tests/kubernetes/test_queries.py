@@ -11,7 +11,7 @@ import yaml
 
 from bench.support.autoscaling import Autoscaler, Rules
 
-from .manifests import OVERLAYS, of_kind
+from .manifests import OVERLAYS, of_kind, the_scaled_object
 
 STEP = 15  # seconds between two scrapes, as in the PodMonitor
 
@@ -53,8 +53,7 @@ def check(folder: Path, rules: Rules, given: list[dict[str, str]], values: list[
 
 @pytest.fixture(scope="module")
 def rules() -> Rules:
-    [scaled_object] = of_kind("haproxy", "ScaledObject")
-    return Rules.of(scaled_object)
+    return Rules.of(the_scaled_object("haproxy"))
 
 
 def test_busy_decoders_and_waiting_jobs_of_all_pods_and_kinds_are_summed(
@@ -106,8 +105,9 @@ def test_the_restart_of_a_pod_is_no_negative_load(rules: Rules, tmp_path: Path) 
 
 @pytest.mark.parametrize("overlay", OVERLAYS)
 def test_promtool_accepts_every_query(overlay: str, tmp_path: Path) -> None:
-    [scaled_object] = of_kind(overlay, "ScaledObject")
-    queries = Rules.of(scaled_object).queries
+    queries = [
+        query for each in of_kind(overlay, "ScaledObject") for query in Rules.of(each).queries
+    ]
     rules = [{"record": f"query:{at}", "expr": query} for at, query in enumerate(queries)]
     path = tmp_path / "rules.yaml"
     path.write_text(yaml.safe_dump({"groups": [{"name": "queries", "rules": rules}]}))

@@ -15,6 +15,7 @@ from starlette.routing import Route
 
 from wyoming_faster_whisper.app.metrics import PREFIX, Metrics, Snapshot
 from wyoming_faster_whisper.app.service import DRAIN_SECONDS
+from wyoming_faster_whisper.commands.export_triton import _parser
 from wyoming_faster_whisper.config.load import read_settings
 from wyoming_faster_whisper.config.options import ENV_PREFIX, FILE_SUFFIX, options
 from wyoming_faster_whisper.config.settings import Settings
@@ -30,9 +31,13 @@ TEXTS = {
 }
 MARGIN = 2.0  # seconds between the end of the drain and a kill
 
-# Flags of other programs, in the commands that comments show.
+# Flags of other programs.
 FOREIGN = frozenset(
-    "--build-arg --cache-dir --detach --file --from-env-file --kustomize --tag".split()
+    # docker, kubectl, pip, hf
+    "--build-arg --cache-dir --detach --file --from-env-file --kustomize --no-cache-dir --tag "
+    # tritonserver
+    "--allow-grpc --exit-timeout-secs --model-control-mode --model-repository "
+    "--repository-poll-secs".split()
 )
 
 
@@ -89,7 +94,8 @@ def test_every_variable_is_an_option() -> None:
 
 
 def test_every_flag_is_an_option() -> None:
-    known = {option.flag for option in OPTIONS} | {"--some-option"} | FOREIGN
+    exporter = {flag for action in _parser()._actions for flag in action.option_strings}
+    known = {option.flag for option in OPTIONS} | {"--some-option"} | FOREIGN | exporter
     assert unknown(r"(?<![\w-])--[a-z][a-z-]*", known) == {}
 
 
@@ -189,6 +195,15 @@ def test_running_utterances_end_before_the_process_is_killed() -> None:
 def _seconds(duration: str) -> float:
     assert duration.endswith("s")
     return float(duration.removesuffix("s"))
+
+
+def test_the_ray_service_has_the_application_of_the_ray_cluster() -> None:
+    path = KUBERNETES / "overlays" / "remote-ray" / "ray-service.yaml"
+    [service] = yaml.safe_load_all(path.read_text())
+    cluster = DEPLOY / "ray" / "serve.yaml"
+    if not cluster.exists():
+        pytest.skip("there is no deploy/ray/serve.yaml")
+    assert yaml.safe_load(service["spec"]["serveConfigV2"]) == yaml.safe_load(cluster.read_text())
 
 
 def test_haproxy_ends_before_it_is_killed() -> None:
