@@ -25,6 +25,7 @@ from wyoming_faster_whisper.transports.http.api_errors import ApiError
 from wyoming_faster_whisper.transports.http.catalogue import Catalogue
 from wyoming_faster_whisper.transports.http.connections.connection import ConnectionRules
 from wyoming_faster_whisper.transports.http.connections.server import HttpServer
+from wyoming_faster_whisper.transports.http.connections.websocket import MessageMemory
 from wyoming_faster_whisper.transports.http.middleware import lingering_close
 from wyoming_faster_whisper.transports.http.realtime.client import RealtimeLimits
 from wyoming_faster_whisper.transports.http.realtime.routes import Realtime
@@ -84,6 +85,11 @@ class RealtimeServer:
         self._http = HttpServer(
             lingering_close(app), option="--http-port", rules=rules or ConnectionRules()
         )
+
+    @property
+    def message_memory(self) -> MessageMemory:
+        """Memory of the messages that are incomplete or wait."""
+        return self._http._acceptor._memory
 
     async def start(self) -> None:
         self.url = f"{await self._http.start('127.0.0.1', 0)}/v1"
