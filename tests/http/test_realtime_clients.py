@@ -3,19 +3,23 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import AsyncIterator
 from pathlib import Path
 
 import numpy as np
 import pytest
 import pytest_asyncio
 import soxr
+import trustme
 from websockets.asyncio.client import connect
 from websockets.exceptions import InvalidStatus
 
 from tests.support.clips import CLIPS
+from tests.support.processes import Process
 from wyoming_faster_whisper.testing import pcm16, silence
 
 from .conftest import TIMER, Api
+from .programs import DEADLINE
 
 pytestmark = [
     pytest.mark.model,
@@ -67,6 +71,41 @@ async def test_the_names_before_general_availability_are_spoken(
     answer = await api.answer(client, "openai_realtime.py", stream, "beta")
     assert SAID.heard_in(answer["transcript"])
     assert "transcription_session.updated" in answer["types"]
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="session")
+async def secure(api: Api) -> AsyncIterator[tuple[Api, Path]]:
+    """A second server, which uses TLS, and the certificate of its authority."""
+    folder, authority = api.folder / "secure", trustme.CA()
+    await asyncio.to_thread(folder.mkdir)
+    trusted = folder / "ca.pem"
+    authority.cert_pem.write_to_path(str(trusted))
+    made = authority.issue_cert("127.0.0.1")
+    made.private_key_and_cert_chain_pem.write_to_path(str(folder / "server.pem"))
+    options = ("--uri", "tcp://127.0.0.1:0", "--model", "tiny.en", "--http-port", "0")
+    tls = ("--tls-cert", str(folder / "server.pem"), "--tls-key", str(folder / "server.pem"))
+    async with Process.started(*options, *tls, folder=folder) as process:
+        url = (await process.logged(r"API at (https://[^/]+)/v1"))[1]
+        await process.ready(DEADLINE)
+        yield Api(url, "", process, api.folder), trusted
+
+
+@pytest.mark.clients
+@pytest.mark.parametrize("beta", [(), ("beta",)], ids=["GA", "beta"])
+async def test_openais_node_client_gets_all_events_of_a_turn_over_tls(
+    secure: tuple[Api, Path], stream: Path, beta: tuple[str, ...]
+) -> None:
+    api, trusted = secure
+    answer = await api.answer(
+        "node", "openai_realtime.cjs", stream, *beta, NODE_EXTRA_CA_CERTS=str(trusted)
+    )
+    assert "error" not in answer, answer
+    assert SAID.heard_in(answer["transcript"])
+    first = "transcription_session" if beta else "session"
+    assert f"{first}.updated" in answer["types"]
+    expected = ["speech_started", "speech_stopped", "committed"]
+    heard = [one.rpartition(".")[2] for one in answer["types"] if "audio_buffer" in one]
+    assert heard == expected
 
 
 @pytest.mark.clients
