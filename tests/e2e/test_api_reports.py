@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from pathlib import Path
+from urllib.parse import urljoin
 
 import numpy as np
 import pytest
@@ -38,6 +39,15 @@ def reported(*issues: str) -> pytest.MarkDecorator:
         pytest.param([WHISPER], 200, id="speaches-ai/speaches#17 open-webui/open-webui#2248"),
         pytest.param([("model", "whisper-1"), VERBOSE], 200, id="BerriAI/litellm#14773"),
         pytest.param([WHISPER, VERBOSE], 200, id="nextcloud/integration_openai#346"),
+        # Programs that had no other form than OpenAI's, or wished for it.
+        pytest.param(
+            [WHISPER],
+            200,
+            id="ahmetoner/whisper-asr-webservice#182 SubtitleEdit/subtitleedit#10240 "
+            "SillyTavern/SillyTavern#3027 and #5914 Mintplex-Labs/anything-llm#5951, #5952 and "
+            "#3885 ggml-org/whisper.cpp#3458 and #2270 rishikanthc/Scriberr#443 "
+            "GeiserX/whisper-subs#40 roryeckel/wyoming_openai#1",
+        ),
         pytest.param([("model", "nova")], 404, id="songquanpeng/one-api#1655"),
         pytest.param([("response_format", "json_verbose")], 400, id="mudler/LocalAI#8627"),
     ],
@@ -129,7 +139,12 @@ async def test_the_last_event_has_the_whole_text(serve: Serve, issues: str) -> N
             ".webm", "a.mp3", "audio/mpeg", id="open-webui/open-webui#13636 and #14101: mp3"
         ),
         pytest.param(".webm", "a.wav", "audio/wav", id="open-webui/open-webui#14101: wav"),
-        pytest.param(".webm", "a.webm", "audio/webm;codecs=opus", id="vllm-project/vllm#18385"),
+        pytest.param(
+            ".webm",
+            "a.webm",
+            "audio/webm;codecs=opus",
+            id="vllm-project/vllm#18385 murtaza-nasir/speakr#156",
+        ),
         pytest.param(
             ".webm", "blob", "", id="OpenWhispr/openwhispr#769 and #2028 zai-org/GLM-ASR#37"
         ),
@@ -138,7 +153,7 @@ async def test_the_last_event_has_the_whole_text(serve: Serve, issues: str) -> N
             ".ogg",
             "voice.oga",
             "audio/ogg",
-            id="LiveHelperChat/livehelperchat#2382 telegram-mcp#219",
+            id="LiveHelperChat/livehelperchat#2382 telegram-mcp#219 opencode-telegram-bot#24",
         ),
     ],
 )
@@ -210,7 +225,12 @@ async def test_under_load_every_request_is_answered(serve: Serve, issues: str) -
     assert all("retry-after" in reply.headers for reply in replies if reply.status == 429)
 
 
-@reported("vibe#1546", "speaches-ai/speaches#49", "ahmetoner/whisper-asr-webservice#50")
+@reported(
+    "vibe#1546",
+    "speaches-ai/speaches#49",
+    "SYSTRAN/faster-whisper#1419",
+    "ahmetoner/whisper-asr-webservice#50",
+)
 async def test_a_second_request_waits_and_shares_the_batch(serve: Serve, issues: str) -> None:
     engine = FakeEngine(held=True, max_batch=4)
     server = await serve(engine, http_port=0)
@@ -220,6 +240,37 @@ async def test_a_second_request_waits_and_shares_the_batch(serve: Serve, issues:
     await until(lambda: server.waiting == 2)
     engine.release()
     assert [reply.status for reply in await asyncio.gather(first, *others)] == [200] * 3
+
+
+@reported("collabora/WhisperLive#535")
+async def test_keywords_and_language_hold_for_every_part_of_a_file(
+    serve: Serve, issues: str
+) -> None:
+    engine = FakeEngine()
+    sound = np.concatenate([tone(12.0), silence(3.0), tone(12.0), silence(3.0), tone(12.0)])
+    form_fields = [WHISPER, ("language", "de"), ("keywords[]", "Ecobee")]
+    await post(await serve(engine, http_port=0), PATH, form(form_fields, wav(sound)))
+    assert len(engine.decoded) == 3
+    options = {(job.options.language, job.options.hotwords) for job in engine.decoded}
+    assert options == {("de", ("Ecobee",))}
+
+
+@reported(
+    "ahmetoner/whisper-asr-webservice#63, #320 and #323",
+    "OpenGateLLM#202",
+    "Vexa#241",
+    "nextcloud/assistant#151",
+)
+async def test_a_client_need_not_wait_longer_than_its_proxy(serve: Serve, issues: str) -> None:
+    engine = FakeEngine(held=True)
+    server = await serve(engine, http_port=0)
+    accepted = await post(server, PATH, form([WHISPER, ("background", "true")], SPEECH))
+    assert accepted.status == 202
+    url = urljoin(PATH, accepted.headers["location"])
+    await asyncio.to_thread(engine.decoding.wait)
+    assert (await request(server, "GET", url)).json["status"] == "in_progress"
+    engine.release()
+    assert (await request(server, "GET", f"{url}?wait=30")).json["result"]["text"]
 
 
 @reported("OpenArc#127")
@@ -239,7 +290,7 @@ async def test_the_server_answers_while_it_decodes(serve: Serve, issues: str) ->
     [
         pytest.param("app://obsidian.md", PATH, id="nikdanilov/whisper-obsidian-plugin#49"),
         pytest.param("vscode-webview://abc", PATH, id="whisper-assistant-vscode#16"),
-        pytest.param("capacitor://localhost", PATH, id="obsidian-hoarder#12"),
+        pytest.param("capacitor://localhost", PATH, id="obsidian-hoarder#12 dphnAI/sonar#434"),
         pytest.param("http://localhost:3000", "/v1/models", id="swama#87"),
         pytest.param("http://localhost:3000", PATH, id="ggml-org/whisper.cpp#1850"),
     ],
