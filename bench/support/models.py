@@ -35,7 +35,8 @@ def model_directory(name: str) -> Path:
 def load_whisper(directory: Path, threads: int) -> CTranslate2Whisper:
     """Load a model on the CPU, as int8."""
     # Imported here because some benchmarks measure the memory of processes without a model.
-    from wyoming_faster_whisper.engine.whisper.ctranslate2 import CTranslate2Whisper, load_model
+    from wyoming_faster_whisper.engine.whisper.ctranslate2 import CTranslate2Whisper
+    from wyoming_faster_whisper.engine.whisper.weights import load_model
 
     weights = load_model(directory, device="cpu", compute_type="int8", threads=threads)
     return CTranslate2Whisper(weights, directory / "tokenizer.json")

@@ -12,8 +12,9 @@ import pytest_asyncio
 from tests.support.processes import Process
 from tests.support.serving import Speaker
 from wyoming_faster_whisper.engine.whisper.calibration.values import Calibrations
-from wyoming_faster_whisper.engine.whisper.ctranslate2 import CTranslate2Whisper, load_model
+from wyoming_faster_whisper.engine.whisper.ctranslate2 import CTranslate2Whisper
 from wyoming_faster_whisper.engine.whisper.engine import WhisperEngine
+from wyoming_faster_whisper.engine.whisper.weights import load_model
 from wyoming_faster_whisper.models import choose, locate
 
 

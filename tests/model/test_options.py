@@ -17,8 +17,8 @@ from tests.support.serving import DEADLINE
 from wyoming_faster_whisper.config.settings import COMPUTE_TYPES
 from wyoming_faster_whisper.engine.protocol import DecodeOptions, Job, Transcript
 from wyoming_faster_whisper.engine.whisper.calibration.values import Calibrations
-from wyoming_faster_whisper.engine.whisper.ctranslate2 import load_model
 from wyoming_faster_whisper.engine.whisper.engine import WhisperEngine
+from wyoming_faster_whisper.engine.whisper.weights import load_model
 from wyoming_faster_whisper.models import choose, locate
 from wyoming_faster_whisper.testing import silence
 

@@ -210,7 +210,8 @@ PURE = [
     "transports.mqtt.topics",
     "transports.wyoming.framing",
 ]
-MODEL = {"faster_whisper", "ctranslate2"}  # imported by engine/whisper/ctranslate2.py only
+MODEL = {"faster_whisper", "ctranslate2"}
+USES_MODEL = {"engine.whisper.ctranslate2", "engine.whisper.weights"}  # the only ones
 IMPURE = MODEL | {
     *("asyncio", "threading", "multiprocessing", "queue", "subprocess", "select", "selectors"),
     *("socket", "ssl", "time", "datetime", "onnxruntime"),
@@ -272,7 +273,7 @@ def forbidden(source: str, module: str) -> list[str]:
     return [file for file in imported(source, module) if room_of(file) not in allowed] + [
         name
         for name in imports(source, module)
-        if name.split(".")[0] in libraries and module != "engine.whisper.ctranslate2"
+        if name.split(".")[0] in libraries and module not in USES_MODEL
     ]
 
 

@@ -147,7 +147,8 @@ def _library(settings: Settings, folder: Path) -> tuple[LoadWeights, MakeModel]:
         from ..engine.onnx.whisper.graphs import load_graphs
 
         return partial(load_graphs, folder=folder, provider=settings.onnx_provider), OnnxWhisper
-    from ..engine.whisper.ctranslate2 import CTranslate2Whisper, load_model
+    from ..engine.whisper.ctranslate2 import CTranslate2Whisper
+    from ..engine.whisper.weights import load_model
 
     return load_model, CTranslate2Whisper
 

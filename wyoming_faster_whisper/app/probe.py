@@ -126,7 +126,7 @@ def use_libraries() -> None:
     import numpy as np
 
     from ..audio.pcm import PcmFormat, PcmStream
-    from ..engine.whisper import ctranslate2
+    from ..engine.whisper import weights
     from ..engine.whisper.spectrogram import Spectrogram, to_features
     from ..speech.hysteresis import WINDOW
     from ..speech.vad import Vad
@@ -134,7 +134,7 @@ def use_libraries() -> None:
     Vad().stream().feed(np.zeros(WINDOW, np.float32))
     to_features(Spectrogram(80).power(np.zeros(16_000, np.float32)))
     PcmStream(PcmFormat(rate=44_100)).feed(bytes(8_820))
-    ctranslate2.use_backend()
+    weights.use_backend()
 
 
 if __name__ == "__main__":
