@@ -128,8 +128,9 @@ def _child(
     arguments: argparse.Namespace, compute_type: str, pool: int
 ) -> Iterator[tuple[str, int, list[float], int]]:
     from wyoming_faster_whisper.engine.whisper.calibration.values import Calibrations
-    from wyoming_faster_whisper.engine.whisper.ctranslate2 import CTranslate2Whisper, load_model
+    from wyoming_faster_whisper.engine.whisper.ctranslate2 import CTranslate2Whisper
     from wyoming_faster_whisper.engine.whisper.pipeline import WhisperPipeline
+    from wyoming_faster_whisper.engine.whisper.weights import load_model
 
     gpu = GpuMemory(0)
     gpu.keep(pool)
