@@ -44,7 +44,7 @@ class Limits:
 
     largest: int = 1  # jobs
     more_seconds: float = 0.25  # that a batch may take longer than one of its jobs alone
-    # Returns False if a batch left too little memory for the next larger one.
+    # Returns False if there is too little memory to try a larger batch than the last.
     has_room: Callable[[], bool] = lambda: True
     # Jobs per batch of an earlier start, which hold until they are measured again; 0 = unknown.
     commands: int = 0
@@ -143,7 +143,12 @@ class Tuning:
         if alone is not None and alone > _SLOW:
             return 1
         batch = 1
-        while each is not None and alone is not None and batch < self._limits.largest:
+        while (
+            each is not None
+            and alone is not None
+            and batch < self._limits.largest
+            and self._limits.has_room()
+        ):
             larger = min(2 * batch, self._limits.largest)
             try:
                 together = self._fastest(seconds, _TIMES_TOGETHER, self.beam, larger, needed)
@@ -155,8 +160,6 @@ class Tuning:
             if together / larger > _BATCH_GAIN * each or together - alone > ceiling:
                 break
             batch, each = larger, together / larger
-            if not self._limits.has_room():
-                break
         return None if each is None else batch
 
     @staticmethod

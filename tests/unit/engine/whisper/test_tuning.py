@@ -123,6 +123,13 @@ def test_no_batch_is_tried_that_memory_has_no_room_for() -> None:
     assert max(commands for _, commands in machine.decoded) == 4
 
 
+def test_nothing_but_single_jobs_is_tried_while_memory_is_short() -> None:
+    machine = Machine(alone=0.2, gain=0.1)
+    tuning = Tuning(Limits(32, has_room=lambda: False), machine)
+    tuning.measure(never)
+    assert (tuning.batch, {commands for _, commands in machine.decoded}) == (1, {1})
+
+
 def test_batches_of_long_jobs_are_measured_while_nobody_waits_for_the_start() -> None:
     long = Machine(alone=1.0, gain=0.1)
     tuning = Tuning(Limits(8, more_seconds=0.25), Machine(alone=0.2, gain=1.0), long)
