@@ -1,5 +1,6 @@
 """Plots of the benchmarks; the only file that imports matplotlib."""
 
+import math
 import sys
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -35,6 +36,18 @@ class Curves:
     series: Mapping[str, Sequence[float]]  # by name: values in seconds
 
 
+@dataclass(frozen=True, slots=True)
+class Lines:
+    """One diagram of curves over a common x axis."""
+
+    title: str
+    x: str  # label of the x axis
+    y: str  # label of the y axis
+    at: Sequence[float]  # the x values
+    series: Mapping[str, Sequence[float | None]]  # by name: a value per x value
+    most: float  # the y axis ends here
+
+
 def check_plotting() -> None:
     """Exit at once if matplotlib is missing, instead of after an hour of measuring."""
     try:
@@ -53,6 +66,11 @@ def distributions(title: str, curves: Sequence[Curves], path: Path) -> None:
     _figure(title, [partial(_draw_curves, each) for each in curves], path)
 
 
+def lines(title: str, panels: Sequence[Lines], path: Path) -> None:
+    """Draw the panels side by side, two in a row, into one PNG."""
+    _figure(title, [partial(_draw_lines, panel) for panel in panels], path)
+
+
 def _figure(title: str, draw: "Sequence[Callable[[Axes], None]]", path: Path) -> None:
     # Not pyplot: it keeps all figures in memory and looks for a display.
     from matplotlib.figure import Figure
@@ -65,6 +83,18 @@ def _figure(title: str, draw: "Sequence[Callable[[Axes], None]]", path: Path) ->
         into(figure.add_subplot(rows, columns, number))
     path.parent.mkdir(parents=True, exist_ok=True)
     figure.savefig(path, dpi=120, format="png")
+
+
+def _draw_lines(panel: Lines, axes: "Axes") -> None:
+    for number, (name, values) in enumerate(panel.series.items()):
+        seen = [math.nan if value is None else value for value in values]
+        axes.plot(panel.at, seen, label=name, color=f"C{number}", marker=".")
+    axes.set_ylim(0, panel.most)
+    axes.set_title(panel.title)
+    axes.set_xlabel(panel.x)
+    axes.set_ylabel(panel.y)
+    axes.grid(alpha=0.3)
+    axes.legend()
 
 
 def _draw_curves(curves: Curves, axes: "Axes") -> None:
