@@ -115,6 +115,7 @@ def test_every_option_of_the_add_on_reaches_the_server() -> None:
             "languages": "en,fr",
             "custom_model": "small",
             "custom_model_type": "sherpa",
+            "mqtt_url": "mqtt://me@broker",
         },
     }
     for name, declared in SCHEMA.items():
@@ -128,6 +129,8 @@ def test_every_option_of_the_add_on_reaches_the_server() -> None:
         before = dict(CONFIG["options"])
         if name in ("custom_model", "custom_model_type"):
             before |= {"model": "custom", "custom_model": "base"}
+        elif name == "mqtt_password":
+            before |= {"mqtt_url": "mqtt://me@broker"}
         elif value == "custom":
             value = "turbo"
         after = {**before, name: value}
@@ -166,6 +169,10 @@ def test_a_blank_option_is_not_passed_on() -> None:
 def test_secrets_are_not_on_the_command_line() -> None:
     assert "secret" not in " ".join(command_line({"hf_token": "secret", "bias_names": True}))
     assert environment({"hf_token": "secret"}, "token") == {"HF_TOKEN": "secret"}
+    broker = {"mqtt_url": "mqtt://me@broker", "mqtt_password": "secret"}
+    assert "secret" not in " ".join(command_line(broker))
+    given = read_settings(command_line(broker), environment(broker, None)).settings
+    assert (given.mqtt_password, given.mqtt_discovery) == ("secret", "homeassistant")
 
 
 def test_names_are_fetched_through_the_supervisor() -> None:

@@ -38,7 +38,7 @@ SUPERVISOR = "http://supervisor"
 
 _FLAGS = {"debug_logging": "debug"}  # all others have the name of their flag
 _NOT_FLAGS = frozenset(
-    {"model", "custom_model", "custom_model_type", "stt_library", "hf_token", "bias_names"}
+    "model custom_model custom_model_type stt_library hf_token bias_names mqtt_password".split()
 )
 _OFF_AT_ZERO = frozenset({"vad_endpointing"})  # the flag does not take 0
 
@@ -72,6 +72,8 @@ def command_line(options: Mapping[str, Any], data: Path = DATA) -> list[str]:
             line.append(flag)
         elif value not in (None, False, ""):
             line.append(f"{flag}={value}")
+    if options.get("mqtt_url"):
+        line.append("--mqtt-discovery")
     return line
 
 
@@ -80,6 +82,8 @@ def environment(options: Mapping[str, Any], supervisor_token: str | None) -> dic
     given: dict[str, str] = {}
     if options.get("hf_token"):
         given["HF_TOKEN"] = options["hf_token"]
+    if options.get("mqtt_url") and options.get("mqtt_password"):
+        given["WYO_WHISPER_MQTT_PASSWORD"] = options["mqtt_password"]
     if options.get("bias_names") and supervisor_token:
         # The Supervisor's proxy for Home Assistant's API; config.yaml sets homeassistant_api.
         given["WYO_WHISPER_HASS_API"] = f"{SUPERVISOR}/core/api"
