@@ -493,13 +493,15 @@ const offline = new Offline();
 let offered = null; // the server's files, once the user has asked for them
 let storing = false;
 
-// possible: the server has files for this device.
-function offerOffline(possible) {
-  if (!storing && (possible || offline.manifest)) {
-    $("offline").hidden = false;
-    if (!$("offline-text").textContent) showOffline();
-    if (possible && offline.manifest && !checked) lookForUpdate();
-  }
+let possible = false; // the server has files for this device
+
+// Called when the server has said whether it has files, and when the stored ones are found.
+function offerOffline(there) {
+  possible ||= there;
+  if (storing || !(possible || offline.manifest)) return;
+  $("offline").hidden = false;
+  if (!$("offline-text").textContent) showOffline();
+  if (possible && offline.manifest && !checked) lookForUpdate();
 }
 
 let checked = false; // whether the stored files are those of the server
