@@ -270,8 +270,7 @@ def load_onnx(directory: Path, calibrations: Calibrations, threads: int) -> Deco
 
 def _pipeline(model: WhisperModel, calibrations: Calibrations) -> Decode:
     engine = WhisperEngine(model, calibrations=calibrations)
-    engine.warm_up()
-    options = DecodeOptions(language="en")
+    options = DecodeOptions(language="en", beam_size=5)
     return lambda samples: engine.decode([Job(samples, options)])[0].text
 
 

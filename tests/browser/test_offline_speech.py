@@ -29,6 +29,8 @@ pytestmark = [
 ]
 
 SAID = CLIPS["weather"]
+# Hosts that Chromium asks by itself, in vain: its resolver knows only 127.0.0.1.
+BROWSERS_OWN = re.compile(r"(^|\.)(google|googleapis|gvt1|gstatic)\.com$")
 _LEAD = 2.0  # seconds; a browser loses the first hundredths of a second
 _TEXT = "document.querySelector('#offline-text').textContent"
 _STATE = "document.querySelector('#server').dataset.state"
@@ -38,9 +40,14 @@ _STATE = "document.querySelector('#server').dataset.state"
 async def page(tmp_path: Path) -> AsyncIterator[Page]:
     sound = np.concatenate([silence(_LEAD), SAID.samples, silence(3.0)])
     microphone = await asyncio.to_thread(write_microphone, tmp_path / "microphone.wav", sound)
-    async with chromium(microphone, tmp_path / "browser") as opened:
+    log = tmp_path / "requests.json"
+    async with chromium(microphone, tmp_path / "browser", log) as opened:
         opened.deadline = 120.0  # the server converts a model, the browser loads one
         yield opened
+    requests = await asyncio.to_thread(log.read_text)
+    hosts = set(re.findall(r'"url":"\w+://([^/:"]+)', requests))
+    others = {host for host in hosts if not BROWSERS_OWN.search(host)}
+    assert others == {"127.0.0.1"}
 
 
 @pytest.fixture

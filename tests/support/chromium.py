@@ -156,12 +156,15 @@ class Page:
 
 
 @asynccontextmanager
-async def chromium(microphone: Path, folder: Path) -> AsyncIterator[Page]:
+async def chromium(
+    microphone: Path, folder: Path, log: Path | None = None
+) -> AsyncIterator[Page]:
     """Start a browser and open an empty page.
 
     Args:
         microphone: WAV file that the microphone plays once.
         folder: profile directory of the browser.
+        log: file that gets a log of all requests, complete when the browser has ended.
     """
     process = await asyncio.create_subprocess_exec(
         find(),
@@ -175,6 +178,7 @@ async def chromium(microphone: Path, folder: Path) -> AsyncIterator[Page]:
         f"--use-file-for-fake-audio-capture={microphone}%noloop",
         f"--host-resolver-rules=MAP {ELSEWHERE} 127.0.0.1, MAP * ~NOTFOUND, EXCLUDE 127.0.0.1",
         f"--user-data-dir={folder}",
+        *([f"--log-net-log={log}"] if log else []),
         "--remote-debugging-port=0",
         "about:blank",
         stdout=DEVNULL,

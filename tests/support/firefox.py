@@ -52,6 +52,7 @@ class Page:
 
     def __init__(self, connection: ClientConnection) -> None:
         self._connection = connection
+        self.deadline = DEADLINE
         self._number = 0
         self._context = ""
         self.problems: list[str] = []  # errors in the console
@@ -66,7 +67,7 @@ class Page:
         """Call a WebDriver BiDi method; return its result."""
         self._number += 1
         message = {"id": self._number, "method": method, "params": parameters}
-        async with asyncio.timeout(DEADLINE):
+        async with asyncio.timeout(self.deadline):
             await self._connection.send(json.dumps(message))
             while True:
                 answer = json.loads(await self._connection.recv())

@@ -115,7 +115,8 @@ export class Offline {
     }
     await storePage();
     await stored(cache.put(new URL(KEPT, location.href).href, new Response(JSON.stringify(manifest))), 0);
-    await navigator.storage?.persist?.().catch(() => false);
+    // Not awaited: Firefox asks the user, who may never answer.
+    navigator.storage?.persist?.().catch(() => false);
     await this.forget(manifest);
     this.stop(); // the next text is recognised with the new files
     this.manifest = manifest;
