@@ -21,7 +21,7 @@ a tenant of the priority "batch" are background jobs.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Hashable, Sequence
+from collections.abc import Callable, Collection, Hashable, Mapping, Sequence
 from dataclasses import dataclass
 
 from .protocol import DecodeKind, Job
@@ -29,6 +29,7 @@ from .protocol import DecodeKind, Job
 # Seconds. A steady stream of commands must not starve background jobs: one begins if none has for
 # this long.
 _PATIENCE = 10.0
+_PRUNE = 64  # owners or tenants that are kept although they have used no more than others
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,58 +73,65 @@ class _Virtual:
 
     A flow gets no credit for time in which it sent nothing: it starts at the virtual time of the
     flow whose job was begun last.
+
+    Args:
+        before: what this is a copy of. A copy keeps only what differs, so that it costs as
+            little with thousands of tenants; the original must not change meanwhile.
     """
 
-    def __init__(self) -> None:
-        self._level = 0.0  # of the flow whose job was begun last, without that job
-        self._used: dict[Hashable, float] = {}  # of flows above the level
+    def __init__(self, before: _Virtual | None = None) -> None:
+        # Of the flow whose job was begun last, without that job.
+        self._level = before._level if before else 0.0
+        self._used: dict[Hashable, float] = {}  # of flows above the level, and of some below
+        self._before: Mapping[Hashable, float] = before._used if before else {}
+        self._next_prune = _PRUNE
 
     def __len__(self) -> int:
         return len(self._used)
 
     @property
     def flows(self) -> Collection[Hashable]:
-        """The flows that have used more than the one whose job was begun last."""
+        """The flows that may have used more than the one whose job was begun last."""
         return self._used.keys()
 
     def of(self, flow: Hashable) -> float:
-        return max(self._level, self._used.get(flow, 0.0))
+        used = self._used.get(flow)
+        return max(self._level, self._before.get(flow, 0.0) if used is None else used)
 
     def charge(self, flow: Hashable, cost: float) -> None:
         self._level = used = self.of(flow)
         self._used[flow] = used + cost
-        self._used = {one: used for one, used in self._used.items() if used > self._level}
-
-    def copy(self) -> _Virtual:
-        other = _Virtual()
-        other._level, other._used = self._level, dict(self._used)
-        return other
+        if len(self._used) >= self._next_prune:
+            self._used = {one: used for one, used in self._used.items() if used > self._level}
+            self._next_prune = 2 * len(self._used) + _PRUNE
 
 
 class _ClassShares:
-    """Shares of the tenants, and of their clients, in one class of jobs."""
+    """Shares of the tenants, and of their clients, in one class of jobs.
 
-    def __init__(self) -> None:
-        self.tenants = _Virtual()
+    Args:
+        before: what this is a copy of; as in _Virtual.
+    """
+
+    def __init__(self, before: _ClassShares | None = None) -> None:
+        self.tenants = _Virtual(before.tenants if before else None)
         self.owners: dict[str, _Virtual] = {}  # of the tenants in self.tenants
+        self._before: Mapping[str, _Virtual] = before.owners if before else {}
 
     def of(self, job: Job) -> tuple[float, float]:
-        owners = self.owners.get(job.tenant.name)
-        return self.tenants.of(job.tenant.name), 0.0 if owners is None else owners.of(job.owner)
+        name = job.tenant.name
+        owners = self.owners.get(name, self._before.get(name))
+        return self.tenants.of(name), 0.0 if owners is None else owners.of(job.owner)
 
     def charge(self, job: Job) -> None:
         name = job.tenant.name
         self.tenants.charge(name, job.seconds / job.tenant.weight)
-        self.owners.setdefault(name, _Virtual()).charge(job.owner, job.seconds)
+        if name not in self.owners:
+            self.owners[name] = _Virtual(self._before.get(name))
+        self.owners[name].charge(job.owner, job.seconds)
         if len(self.owners) > len(self.tenants):
             kept = self.tenants.flows
             self.owners = {name: own for name, own in self.owners.items() if name in kept}
-
-    def copy(self) -> _ClassShares:
-        other = _ClassShares()
-        other.tenants = self.tenants.copy()
-        other.owners = {name: own.copy() for name, own in self.owners.items()}
-        return other
 
 
 class Shares:
@@ -135,6 +143,7 @@ class Shares:
 
     def __init__(self) -> None:
         self._classes: dict[Hashable, _ClassShares] = {}
+        self._before: Mapping[Hashable, _ClassShares] = {}  # in a copy: those of the original
 
     def __len__(self) -> int:
         classes = self._classes.values()
@@ -145,17 +154,22 @@ class Shares:
 
         The job with the least goes first among those of its class.
         """
-        shares = self._classes.get(_class(job))
+        name = _class(job)
+        shares = self._classes.get(name, self._before.get(name))
         return (0.0, 0.0) if shares is None else shares.of(job)
 
     def begin(self, jobs: Sequence[Job]) -> None:
         """Charge the tenants and owners of jobs whose decode begins."""
         for job in jobs:
-            self._classes.setdefault(_class(job), _ClassShares()).charge(job)
+            name = _class(job)
+            if name not in self._classes:
+                self._classes[name] = _ClassShares(self._before.get(name))
+            self._classes[name].charge(job)
 
     def copy(self) -> Shares:
+        """Return a copy, which is valid until this one changes."""
         other = Shares()
-        other._classes = {name: shares.copy() for name, shares in self._classes.items()}
+        other._before = self._classes
         return other
 
 
