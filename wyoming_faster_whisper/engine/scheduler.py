@@ -81,7 +81,7 @@ class _Virtual:
 
     def __init__(self, before: _Virtual | None = None) -> None:
         # Of the flow whose job was begun last, without that job.
-        self._level = before._level if before else 0.0
+        self._level: float = before._level if before else 0.0
         self._used: dict[Hashable, float] = {}  # of flows above the level, and of some below
         self._before: Mapping[Hashable, float] = before._used if before else {}
         self._next_prune = _PRUNE
@@ -114,7 +114,7 @@ class _ClassShares:
     """
 
     def __init__(self, before: _ClassShares | None = None) -> None:
-        self.tenants = _Virtual(before.tenants if before else None)
+        self.tenants: _Virtual = _Virtual(before.tenants if before else None)
         self.owners: dict[str, _Virtual] = {}  # of the tenants in self.tenants
         self._before: Mapping[str, _Virtual] = before.owners if before else {}
 

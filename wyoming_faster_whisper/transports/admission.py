@@ -71,17 +71,13 @@ class Admission:
         """
         clients, key, tenant = list(connected), principal.key, principal.tenant
         own = [client for client in clients if client.principal.key == key]
+        same = [client for client in clients if client.principal.tenant.name == tenant.name]
         if key and self.max_per_address and len(own) >= self.max_per_address:
             evictable, reason = (
                 own,
                 f"too many connections from {principal.account} ({counted(len(own), 'client')})",
             )
-        elif not has_room(
-            len(same := [client for client in clients if client.principal.tenant == tenant]),
-            len(clients),
-            self.max_connections,
-            tenant,
-        ):
+        elif not has_room(len(same), len(clients), self.max_connections, tenant):
             if tenant.shares and len(clients) < self.max_connections:
                 clients = same
             evictable, reason = (

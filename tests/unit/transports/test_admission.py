@@ -9,6 +9,7 @@ import pytest
 
 from wyoming_faster_whisper.errors import Busy, NotAllowed
 from wyoming_faster_whisper.principal import Principal
+from wyoming_faster_whisper.tenant import Tenant
 from wyoming_faster_whisper.transports.admission import Admission, normalised_host
 
 
@@ -112,3 +113,23 @@ def test_only_clients_in_allowed_networks_are_admitted(host: str, let_in: bool) 
 )
 def test_addresses_are_normalised_before_they_are_compared(host: str, plain: str) -> None:
     assert normalised_host(host) == plain
+
+
+def of_tenant(name: str, host: str = "10.0.0.1") -> Principal:
+    return Principal(host, host, tenant=Tenant(name=name, named=True, shares=True))
+
+
+def test_a_tenant_leaves_room_for_the_connections_of_others() -> None:
+    greedy, other = of_tenant("greedy"), of_tenant("other")
+    connected = [Visitor(greedy) for _ in range(4)]
+    admission = Admission(max_connections=8)
+    with pytest.raises(Busy):
+        admission.admit(greedy, connected)
+    assert admission.admit(other, connected) is None
+
+
+def test_a_tenant_that_has_its_part_evicts_only_its_own_clients() -> None:
+    greedy, silent = of_tenant("greedy"), Visitor(HALL, silent=True)
+    own = Visitor(greedy, idle=11.0)
+    connected = [silent, own, *(Visitor(greedy) for _ in range(3))]
+    assert Admission(max_connections=8).admit(greedy, connected) is own

@@ -6,12 +6,15 @@ import asyncio
 import json
 from collections.abc import Awaitable, Callable
 from dataclasses import replace
+from itertools import count
+from typing import Any
 
 import pytest
 
 from tests.support.virtual_time import run
 from wyoming_faster_whisper.errors import AudioError, Busy, Stopping
 from wyoming_faster_whisper.principal import Principal
+from wyoming_faster_whisper.tenant import Tenant
 from wyoming_faster_whisper.transports.http.api_errors import ApiError
 from wyoming_faster_whisper.transports.http.files.spool import Spool
 from wyoming_faster_whisper.transports.http.jobs.job import Content, Job, JobStatus, Work
@@ -20,6 +23,7 @@ from wyoming_faster_whisper.transports.http.jobs.limits import JobLimits
 
 ALICE = Principal("192.0.2.1", "192.0.2.1:1")
 BOB = Principal("192.0.2.2", "192.0.2.2:1")
+NUMBERS = count()
 Report = Callable[[float], None]
 EPOCH = 1_800_000_000
 LIMITS = JobLimits(number=8, uploads=1000, results=1000, running=2, seconds=3600)
@@ -353,6 +357,58 @@ def test_a_job_that_does_not_end_in_time_fails_and_is_kept_for_as_long() -> None
         await asyncio.sleep(3600)
         assert not any(map(desk.found, jobs))
         assert desk.begun == jobs[:2]
+
+    run(test())
+
+
+def tenant(name: str, **rules: Any) -> Principal:
+    """Return a client of a tenant; each call another client."""
+    of = Tenant(name=name, named=True, shares=True, **rules)
+    return Principal(f"key:{next(NUMBERS)}", "client", tenant=of)
+
+
+def test_the_clients_of_a_tenant_may_keep_a_limited_number_of_jobs() -> None:
+    async def test() -> None:
+        desk = Desk()
+        jobs = [await desk.add(tenant("films", jobs=2)) for _ in range(2)]
+        assert "no more than 2 jobs may be kept" in await refusal(desk, tenant("films", jobs=2))
+        await desk.add(tenant("house"))
+        desk.jobs.delete(jobs[0])
+        await desk.add(tenant("films", jobs=2))
+
+    run(test())
+
+
+def test_a_tenant_runs_as_many_jobs_as_it_may_have_requests() -> None:
+    async def test() -> None:
+        desk = Desk()
+        jobs = [await desk.add(tenant("films", requests=1)) for _ in range(2)]
+        other = await desk.add(tenant("house"))
+        await settle()
+        assert desk.begun == [jobs[0], other]
+        await desk.complete(jobs[0])
+        await settle()
+        assert desk.begun == [jobs[0], other, jobs[1]]
+
+    run(test())
+
+
+def test_a_job_waits_for_the_audio_of_its_tenant_s_minute_however_long_it_takes() -> None:
+    async def test() -> None:
+        loop = asyncio.get_running_loop()
+        tries: list[float] = []
+
+        async def transcribe(report: Report) -> Content:
+            tries.append(loop.time())
+            if len(tries) < 12:
+                raise Busy("the minute is used up", retry_after=100.0)
+            return Content(b"done", "text/plain")
+
+        desk = Desk()
+        job = await desk.take(transcribe)
+        await asyncio.sleep(1500)
+        assert job.status is JobStatus.COMPLETED
+        assert tries[-1] - tries[0] == 1100.0
 
     run(test())
 
