@@ -49,14 +49,10 @@ def engine(*flags: str) -> Iterator[Engine]:
             recognizer.close()
 
 
-def remote(triton: Triton, model: str = "stt", *flags: str) -> tuple[str, ...]:
-    """Return the flags of a server that decodes in Triton. This machine may be slow."""
-    return (
-        f"--remote-url={triton.url}",
-        f"--remote-model={model}",
-        "--remote-timeout=90",
-        *flags,
-    )
+def remote(triton: Triton, model: str = "stt") -> tuple[str, ...]:
+    """Return the flags of a server that decodes in Triton, however slow this machine is."""
+    patient = ("--remote-timeout=300", "--decode-timeout=0")
+    return (f"--remote-url={triton.url}", f"--remote-model={model}", *patient)
 
 
 def decode(loaded: Engine, samples: np.ndarray) -> str:
@@ -164,8 +160,8 @@ class Scenarios:
         assert len(texts) == 2, run.stdout
         assert all(texts), texts
         counted = self._triton.metric("nv_inference_count", "stt") - before
-        cancelled = self._triton.metric("nv_inference_request_failure", "stt")
-        return f"2 answers; {counted:g} of 6 reached the model's counter, {cancelled:g} failed"
+        assert 2 <= counted < 6, counted
+        return f"2 answers; {counted:g} of 6 were decoded"
 
     def without_triton_the_local_model_answers(self) -> str:
         with engine(*remote(self._triton), *LOCAL) as both:
