@@ -161,6 +161,7 @@ PURE = [
     "session.spoken_numbers",
     "session.tenant_offer",
     "session.text",
+    "session.turn_state",
     "speech.endpointing",
     "speech.gain_control",
     "speech.hysteresis",

@@ -44,9 +44,10 @@ from ..principal import Principal
 from ..speech.endpointing import EndReason
 from .audio_input import StreamRest
 from .audio_memory import AudioMemory
+from .context import SessionContext
 from .events import Answer, AnswerFailed, Event, TurnEnded
 from .request import Request
-from .turn import SessionContext, Turn
+from .turn import Turn
 
 __all__ = ["Answer", "AudioMemory", "Session", "SessionContext"]
 

@@ -1,9 +1,4 @@
-"""One turn: an utterance from its first sample to its answer.
-
-    LISTENING --stop()--> STOPPED --answer()--> ANSWERING --answered()--> ANSWERED
-
-    close() leads from any of them to CLOSED, which is final. audio() needs LISTENING. Any other
-    call raises IllegalTransition and changes nothing.
+"""One turn: an utterance from its first sample to its answer, in the states of turn_state.py.
 
 Audio goes to AudioInput, the VAD's speech probabilities to Utterance. Utterance returns actions,
 which Turn performs: Decodes runs the decodes, Partials commits and sends the text.
@@ -13,32 +8,23 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Callable, Mapping, Sequence
-from dataclasses import dataclass, field
-from enum import Enum, auto
-from typing import Protocol
+from collections.abc import Callable
 
 from ..audio.pcm import SAMPLE_RATE, PcmFormat
-from ..audio.preprocess import StepUse
 from ..engine.protocol import DecodeKind, DecodeOptions, Transcript
-from ..engine.queue import Worker
-from ..engine.remote.protocol import Upstreams
 from ..errors import IllegalTransition
 from ..principal import Principal
 from ..speech import utterance
-from ..speech.endpointing import EndOfTurn, EndReason, TurnRules
+from ..speech.endpointing import EndOfTurn, EndReason
 from ..speech.hysteresis import WINDOW, Probabilities, windows
 from ..speech.live_stream import LiveStream
-from ..speech.prosody import measure_prosody
-from ..speech.segmenter import PAUSE, Segment, SpeechRules
-from ..speech.turn_classifier import EndOfTextScores, TurnClassifier, classify_text
+from ..speech.segmenter import PAUSE, Segment
 from ..speech.utterance import Action, AnnounceSpeech, Close, Decode, Drop, EndTurn, Utterance
-from ..speech.vad import SpeechDetector
-from ..tenants.tenants import Tenants
 from .audio_input import AudioInput, StreamRest
-from .audio_memory import AudioMemory, Budget
+from .audio_memory import Budget
+from .context import SessionContext
 from .decodes import Decodes
-from .event_loop_lag import EventLoopLag
+from .end_of_turn import EndOfTurnClassification
 from .events import (
     Answer,
     Event,
@@ -48,13 +34,13 @@ from .events import (
     TranscriptStarted,
     TranscriptStopped,
 )
-from .memory_guard import MemoryGuard
 from .partials import Partials
-from .record import Observer, UtteranceRecord
-from .request import Offer, Request
+from .record import UtteranceRecord
+from .request import Request
 from .tenant_offer import offer_for
-from .text import GrowingText, Style
+from .text import GrowingText
 from .timing import timed_segments
+from .turn_state import TurnState
 from .upstream_first import upstream_first
 
 _LOGGER = logging.getLogger(__name__)
@@ -69,80 +55,6 @@ _READ_DELAY_SPEAKING = 0.1  # while the speaker speaks; longer delays save littl
 # a command, and a small part of what a long recording has to hold.
 _FREE_EVERY = 16.0
 _NOT_FREED = 1.0  # seconds of silence that stay, more than cut() keeps for the next turn
-
-
-class NameSource(Protocol):
-    """Source of the names in a home, such as Home Assistant."""
-
-    def refresh(self) -> None:
-        """Fetch the names again if they may be outdated. Called when an utterance begins."""
-        ...
-
-    async def wait(self) -> object:
-        """Wait for the first fetch, for a limited time."""
-        ...
-
-
-@dataclass(frozen=True, slots=True)
-class SessionContext:
-    """Services, rules and options that all sessions share."""
-
-    worker: Worker
-    vad: Callable[[], Awaitable[SpeechDetector]]  # may have to wait until the model is loaded
-    offer: Offer  # models and options that a request can choose from
-    names: NameSource | None = None  # fetched while the speaker speaks
-    rules: SpeechRules = field(default_factory=SpeechRules)
-    turns: TurnRules = field(default_factory=TurnRules)
-    guess_after: float = 0.0  # seconds of silence before a guess begins; 0 = never
-    partials: str = "off"  # partial text: "off", "auto" (while the model is idle) or "on"
-    ignore_first: float = 0.0  # seconds at the beginning of an utterance that are not heard
-    style: Style = field(default_factory=Style)  # how texts are written
-    kind: DecodeKind = DecodeKind.FINAL  # or FILE: a file, which waits while speakers do
-    upstreams: Upstreams | None = None  # servers that are asked first
-    max_seconds: float = 600.0  # seconds of audio in one utterance
-    memory: AudioMemory = field(default_factory=AudioMemory)
-    guard: MemoryGuard = field(default_factory=MemoryGuard)
-    tenants: Tenants = field(default_factory=Tenants)
-    event_loop_lag: EventLoopLag = field(default_factory=EventLoopLag)
-    observe: Observer = lambda _: None  # called on the event loop with each answer's record
-    count_lost: Callable[[str], None] = lambda _: (
-        None
-    )  # called for each answer not sent: "failed", or "left" if the client has gone
-    count_error: Callable[[str], None] = lambda _: (
-        None
-    )  # called with the code of each error sent to a client
-    count_steps: Callable[[Sequence[StepUse]], None] = lambda _: (
-        None
-    )  # called when the audio of an utterance ends, with its preprocessing steps
-
-
-class TurnState(Enum):
-    """State of a turn; see the diagram above."""
-
-    LISTENING = auto()
-    STOPPED = auto()
-    ANSWERING = auto()  # the answer is decoded, or on its way to the client
-    ANSWERED = auto()
-    CLOSED = auto()
-
-    def to(self, state: TurnState) -> TurnState:
-        """Return the next state.
-
-        Raises:
-            IllegalTransition: the diagram has no such transition.
-        """
-        if state not in _NEXT[self]:
-            raise IllegalTransition(f"from {self.name} to {state.name}")
-        return state
-
-
-_NEXT: Mapping[TurnState, frozenset[TurnState]] = {
-    TurnState.LISTENING: frozenset({TurnState.STOPPED, TurnState.CLOSED}),
-    TurnState.STOPPED: frozenset({TurnState.ANSWERING, TurnState.CLOSED}),
-    TurnState.ANSWERING: frozenset({TurnState.ANSWERED, TurnState.CLOSED}),
-    TurnState.ANSWERED: frozenset({TurnState.CLOSED}),
-    TurnState.CLOSED: frozenset(),
-}
 
 
 class Turn:
@@ -246,8 +158,9 @@ class Turn:
             principal=principal,
             kind=shared.kind,
         )
-        self._tasks = tasks
-        self._classification: asyncio.Task[None] | None = None  # of the last text, in a thread
+        self._end_of_turn = EndOfTurnClassification(
+            tasks, self._audio_input.recording, self._classified
+        )
         self.request = request
         self._decodes = upstream_first(
             shared.upstreams if principal.tenant.relayable else None,
@@ -375,8 +288,7 @@ class Turn:
             self._shared.worker.command_over()
         self._partials.cancel()
         self._decodes.drop_all()
-        if self._classification is not None:
-            self._classification.cancel()
+        self._end_of_turn.cancel()
         self._audio_input.close()
         self._held.clear()
         self._none_held.set()
@@ -541,43 +453,14 @@ class Turn:
             self._notify(SpeechStopped(self.begin + self._utterance.speech_end, self.number))
 
     def _on_decoded(self, segment: Segment, text: Transcript | None) -> None:
-        if not self._utterance.awaits(segment):
-            return
-        if self._classification is not None:
-            self._classification.cancel()  # its text has been decoded again
-        if text is None:
-            self._classified(segment, EndOfTurn.FAILED)
-        elif not text.text or text.end_scores is None or text.turn_classifier is None:
-            found = classify_text(text.text)
-            self._classified(segment, found, provisional=text.provisional)
-        else:
-            self._classification = self._tasks.create_task(
-                self._classify(
-                    segment, text.turn_classifier, text.end_scores, provisional=text.provisional
-                )
-            )
+        if self._utterance.awaits(segment):
+            self._end_of_turn.classify(segment, text)
 
     def _text_may_end_turn(self) -> bool:
         """Return whether the end-of-turn class of a text sets the silence that ends the turn."""
         return self._turns.auto and not self._utterance.has_ended
 
-    async def _classify(
-        self,
-        segment: Segment,
-        classifier: TurnClassifier,
-        scores: EndOfTextScores,
-        *,
-        provisional: bool,
-    ) -> None:
-        samples = self._audio_input.recording.samples(segment.start, segment.end)
-        # In a thread: it takes milliseconds.
-        prosody = await asyncio.to_thread(measure_prosody, samples, segment.speech_end)
-        found = classifier.classify(scores, prosody)
-        self._classified(segment, found, provisional=provisional)
-
-    def _classified(
-        self, segment: Segment, end_of_turn: EndOfTurn, *, provisional: bool = False
-    ) -> None:
+    def _classified(self, segment: Segment, end_of_turn: EndOfTurn, *, provisional: bool) -> None:
         self._perform(*self._utterance.decoded(segment, end_of_turn, provisional=provisional))
         if self._held:
             self._take_windows()

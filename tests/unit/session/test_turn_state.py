@@ -12,9 +12,11 @@ from tests.support.virtual_time import CLIENT, House, run
 from wyoming_faster_whisper.audio.pcm import PcmFormat
 from wyoming_faster_whisper.errors import Busy, IllegalTransition
 from wyoming_faster_whisper.session.audio_memory import AudioMemory
+from wyoming_faster_whisper.session.context import SessionContext
 from wyoming_faster_whisper.session.events import Event, TranscriptStarted, TranscriptStopped
 from wyoming_faster_whisper.session.request import Request
-from wyoming_faster_whisper.session.turn import SessionContext, Turn, TurnState
+from wyoming_faster_whisper.session.turn import Turn
+from wyoming_faster_whisper.session.turn_state import TurnState
 from wyoming_faster_whisper.speech.endpointing import EndReason
 from wyoming_faster_whisper.speech.vad import SpeechDetector
 from wyoming_faster_whisper.testing import LoudnessVad, pcm16, tone
