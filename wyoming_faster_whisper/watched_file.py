@@ -1,11 +1,14 @@
-"""Follows changes of a file."""
+"""A file that an option names, which is read again when it changes."""
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
+import os
+from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass
 from pathlib import Path
+
+from .errors import SettingError
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,6 +27,36 @@ def version_of(path: Path) -> FileVersion | None:
     except OSError:
         return None
     return FileVersion(found.st_mtime_ns, found.st_size, found.st_ino)
+
+
+def read_text(
+    path: Path,
+    option: str,
+    most: int,
+    check: Callable[[os.stat_result], None] = lambda _: None,
+) -> str:
+    """Return the text of a file. Blocking.
+
+    Args:
+        option: that names the file, for error texts.
+        most: bytes that it may have.
+        check: called with the properties of the opened file; may raise.
+
+    Raises:
+        SettingError: the file cannot be read, is too large, or is not UTF-8 text.
+    """
+    try:
+        with path.open("rb") as file:
+            check(os.fstat(file.fileno()))
+            data = file.read(most + 1)
+        text = data.decode()
+    except OSError as error:
+        raise SettingError(f"{option} {path} cannot be read: {error.strerror}") from None
+    except UnicodeDecodeError:
+        raise SettingError(f"{option} {path} is not UTF-8 text") from None
+    if len(data) > most:
+        raise SettingError(f"{option} {path} is larger than {most} bytes")
+    return text
 
 
 async def changes(path: Path, read: FileVersion | None, interval: float) -> AsyncIterator[None]:

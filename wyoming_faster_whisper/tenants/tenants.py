@@ -9,7 +9,7 @@ from pathlib import Path
 
 from ..errors import SettingError, counted
 from ..principal import Principal
-from ..watched_file import changes, version_of
+from ..watched_file import changes, read_text, version_of
 from .directory import TenantDirectory
 from .parsing import parse_tenants
 from .use import TenantUse
@@ -29,16 +29,7 @@ def read_tenants(path: Path, models: Mapping[str, Sequence[str]]) -> TenantDirec
     Raises:
         SettingError: the file cannot be read, or a value in it is wrong.
     """
-    try:
-        with path.open("rb") as file:
-            data = file.read(_LARGEST_FILE + 1)
-        text = data.decode()
-    except OSError as error:
-        raise SettingError(f"--tenants {path} cannot be read: {error.strerror}") from None
-    except UnicodeDecodeError:
-        raise SettingError(f"--tenants {path} is not UTF-8 text") from None
-    if len(data) > _LARGEST_FILE:
-        raise SettingError(f"--tenants {path} is larger than {_LARGEST_FILE} bytes")
+    text = read_text(path, "--tenants", _LARGEST_FILE)
     try:
         return parse_tenants(text, models)
     except ValueError as error:

@@ -6,7 +6,12 @@ import pytest
 
 from wyoming_faster_whisper.tenant import HOUSE, Identity, IdentityKind, Priority, Tenant
 from wyoming_faster_whisper.tenants.directory import TenantDirectory
-from wyoming_faster_whisper.tenants.parsing import MOST_LABELS, OTHERS, parse_tenants
+from wyoming_faster_whisper.tenants.parsing import (
+    MOST_LABELS,
+    MOST_TENANTS,
+    OTHERS,
+    parse_tenants,
+)
 
 MODELS = {"base": ("en", "de", "fr"), "tiny.en": ("en",)}
 
@@ -174,3 +179,11 @@ def test_a_wrong_value_is_explained_with_its_table_and_key(line: str, why: str) 
 def test_a_network_belongs_to_one_tenant() -> None:
     with pytest.raises(ValueError, match="which tenant a has too"):
         parsed('[tenants.a]\nnetworks=["10.0.0.0/8"]\n[tenants.b]\nnetworks=["10.0.0.0/8"]')
+
+
+def test_a_file_may_have_ten_thousand_tenants() -> None:
+    tables = [f'[tenants.t{n}]\nkeys = ["k{n}"]\n' for n in range(MOST_TENANTS)]
+    directory = parsed("".join(tables))
+    assert directory.find([key("k9999")]).name == "t9999"
+    with pytest.raises(ValueError, match="there are 10001 tenants; there may be 10000"):
+        parsed("".join([*tables, "[tenants.more]"]))

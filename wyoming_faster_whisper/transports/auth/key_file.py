@@ -10,9 +10,11 @@ import os
 import re
 import stat
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 from ...errors import SettingError
+from ...watched_file import read_text
 from .scopes import USUAL, Scope, known
 
 SHORTEST_KEY = 16
@@ -45,17 +47,7 @@ def read_key_file(path: Path) -> tuple[ApiKey, ...]:
     Raises:
         SettingError: the file cannot be read or others can read it, or a line is wrong.
     """
-    try:
-        with path.open("rb") as file:
-            _check_mode(path, os.fstat(file.fileno()))
-            data = file.read(_LARGEST_FILE + 1)
-        text = data.decode()
-    except OSError as error:
-        raise SettingError(f"--api-keys {path} cannot be read: {error.strerror}") from None
-    except UnicodeDecodeError:
-        raise SettingError(f"--api-keys {path} is not UTF-8 text") from None
-    if len(data) > _LARGEST_FILE:
-        raise SettingError(f"--api-keys {path} is larger than {_LARGEST_FILE} bytes")
+    text = read_text(path, "--api-keys", _LARGEST_FILE, partial(_check_mode, path))
     try:
         return parse_keys(text)
     except ValueError as error:

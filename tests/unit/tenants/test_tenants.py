@@ -1,0 +1,75 @@
+"""Reading a file of tenants, and following its changes."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from wyoming_faster_whisper.errors import SettingError
+from wyoming_faster_whisper.principal import Principal
+from wyoming_faster_whisper.tenant import Identity, IdentityKind
+from wyoming_faster_whisper.tenants.tenants import Tenants, read_tenants
+
+MODELS = {"base": ("en",)}
+GUEST = Principal("key:guest", "guest", identities=(Identity(IdentityKind.KEY, "guest"),))
+FILE = '[tenants.guests]\nkeys = ["guest"]\nrequests = 1\n'
+
+
+async def until(condition: Callable[[], bool]) -> None:
+    async with asyncio.timeout(10):
+        while not condition():  # noqa: ASYNC110
+            await asyncio.sleep(0)
+
+
+def replace(path: Path, text: str) -> None:
+    new = path.with_suffix(".new")
+    new.write_text(text)
+    new.rename(path)
+
+
+@pytest.mark.parametrize(
+    ("data", "why"),
+    [
+        (None, r"--tenants .*/tenants.toml cannot be read: No such file"),
+        (b"\xff", "is not UTF-8 text"),
+        (b"#" * (16 * 1024 * 1024 + 1), "is larger than 16777216 bytes"),
+        (b"[tenants.a]\nx = 1", r"tenants.toml: \[tenants.a\] has the key 'x'"),
+    ],
+)
+def test_an_unusable_file_is_explained(tmp_path: Path, data: bytes | None, why: str) -> None:
+    path = tmp_path / "tenants.toml"
+    if data is not None:
+        path.write_bytes(data)
+    with pytest.raises(SettingError, match=why):
+        read_tenants(path, MODELS)
+
+
+async def test_a_changed_file_counts_and_a_wrong_one_does_not(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    path = tmp_path / "tenants.toml"
+    await asyncio.to_thread(replace, path, FILE)
+    tenants = await asyncio.to_thread(Tenants, path, MODELS, interval=0.001)
+    tenants.start()
+    assert tenants.assign(GUEST).tenant.requests == 1
+    tenants.use.begin(tenants.assign(GUEST).tenant)
+    await asyncio.to_thread(replace, path, FILE.replace("= 1", "= 2"))
+    await until(lambda: tenants.assign(GUEST).tenant.requests == 2)
+    assert repr(tenants.use) == "<TenantUse {'guests': 1}>"  # it is still in progress
+    for wrong in ("requests =", '[tenants.guests]\nmodels = ["x"]'):
+        caplog.clear()
+        await asyncio.to_thread(replace, path, wrong)
+        await until(lambda: bool(caplog.records))
+        assert [record.levelno for record in caplog.records] == [logging.ERROR]
+        assert tenants.assign(GUEST).tenant.requests == 2
+    await asyncio.to_thread(path.unlink)
+    caplog.clear()
+    await until(lambda: "cannot be read" in caplog.text)
+    assert tenants.assign(GUEST).name == "guests"
+    await asyncio.to_thread(replace, path, "")
+    await until(lambda: tenants.assign(GUEST).name == "guest")
+    tenants.close()
