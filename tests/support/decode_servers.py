@@ -94,10 +94,10 @@ async def connected(
     *urls: str, patience: float = 10.0, token: str | None = None, ca: str | None = None
 ) -> AsyncIterator[Client]:
     """Connect a remote engine, as the server does."""
-    access, model = Access(token, ca), RemoteModel("base")
+    access, model = Access(token, ca), RemoteModel("base", languages=("en", "de"))
 
     def build() -> Client:
-        servers = [Known(InferenceClient(url, access), model, ("en", "de")) for url in urls]
+        servers = [Known(InferenceClient(url, access), model) for url in urls]
         pool = DecodeServers(servers, Patience(patience))
         engine = RemoteEngine(pool, {"base": model})
         engine.start()

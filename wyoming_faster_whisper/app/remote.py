@@ -39,14 +39,13 @@ def remote(
     served = tuple(
         ServedModel(
             name,
-            languages_of(name, None),
+            model.languages,
             f"Whisper {name} on decode servers",
             capabilities=EVERYTHING,
         )
-        for name in models
+        for name, model in models.items()
     )
-    servers = _servers(settings, models[served[0].name], served[0].languages)
-    engine = RemoteEngine(servers, models)
+    engine = RemoteEngine(_servers(settings, next(iter(models.values()))), models)
     _warn_of_open_token(settings)
     return Recognizer(
         models=served,
@@ -73,18 +72,17 @@ def _models(given: Sequence[str]) -> dict[str, RemoteModel]:
     for name, _, version in (text.partition(":") for text in given):
         if name in models:
             raise SettingError(f"--remote-model {name} is given twice")
-        models[name] = RemoteModel(name, version, on_demand=bool(models))
+        models[name] = RemoteModel(
+            name, version, languages_of(name, None), on_demand=bool(models)
+        )
     return models
 
 
-def _servers(settings: Settings, model: RemoteModel, languages: Sequence[str]) -> DecodeServers:
+def _servers(settings: Settings, model: RemoteModel) -> DecodeServers:
     access = Access(settings.remote_token, settings.remote_ca, PARALLEL)
     longest = settings.decode_timeout * _BEFORE_HUNG or float("inf")
     return DecodeServers(
-        [
-            DecodeServer(InferenceClient(url, access), model, languages)
-            for url in settings.remote_url
-        ],
+        [DecodeServer(InferenceClient(url, access), model) for url in settings.remote_url],
         Patience(settings.remote_timeout, longest),
     )
 

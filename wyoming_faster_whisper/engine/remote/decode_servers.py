@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Collection, Sequence
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 
 from ...errors import Busy, EngineError, ServerError
 from ..protocol import Job, Transcript
@@ -15,7 +15,9 @@ from .inference_client import InferenceClient, RemoteModel, Unavailable, Unusabl
 
 _LOGGER = logging.getLogger(__name__)
 
+_GAP = 1.0  # seconds that a job waits for a server, such as one behind a proxy that restarts
 _PATIENCE = 5.0  # seconds that a server has for a health check
+_PAUSE = 0.2  # seconds until the same server is tried again
 _BACKGROUND = 6  # a file or a dictation may take as many times longer than a command
 _BUSY_AGAIN = (0.25, 0.5, 1.0, 2.0)  # seconds until background work asks a busy server again
 
@@ -38,33 +40,35 @@ class DecodeServer:
     Args:
         client: talks to the server; this object closes it.
         model: the model whose health is that of the server.
-        languages: those that clients were told, for a warning.
     """
 
-    def __init__(
-        self, client: InferenceClient, model: RemoteModel, languages: Sequence[str]
-    ) -> None:
+    def __init__(self, client: InferenceClient, model: RemoteModel) -> None:
         self.client = client
         self.in_flight = 0  # jobs that it decodes
         self.health = Health(f"decode server {client.url}", self._check)
         self._model = model
-        self._languages = frozenset(languages)
 
     async def recognize(self, model: RemoteModel, job: Job) -> Transcript:
         """Decode a job; see InferenceClient.recognize."""
         self.in_flight += 1
         try:
-            return await self.client.recognize(model, job)
+            transcript = await self.client.recognize(model, job)
         except (Unavailable, Unusable):
             self.health.suspect()
             raise
         finally:
             self.in_flight -= 1
+        if model.languages and transcript.language not in model.languages:
+            return replace(transcript, language=None)  # clients do not expect others
+        return transcript
 
     async def _check(self) -> None:
         try:
             async with asyncio.timeout(_PATIENCE):
-                await self.client.ready(self._model)
+                try:
+                    await self.client.ready(self._model)
+                except Unavailable:  # perhaps it has just closed an idle connection
+                    await self.client.ready(self._model)
                 if not self.health.available:
                     await self.client.check_tensors(self._model)
                     await self._compare()
@@ -81,12 +85,13 @@ class DecodeServer:
         ]
         if missing:
             raise Unusable(f"model {self._model} lacks {', '.join(missing)}")
-        if self._languages != frozenset(about.languages):
+        told = frozenset(self._model.languages)
+        if told and told != frozenset(about.languages):
             _LOGGER.warning(
                 "%s: model %s has other languages than its name implies; clients were told %s",
                 self.health.name,
                 self._model,
-                "English only" if len(self._languages) == 1 else "all languages",
+                "English only" if len(told) == 1 else "all languages",
             )
 
 
@@ -148,6 +153,8 @@ class DecodeServers:
         return await self._try_twice(model, job)
 
     async def _try_twice(self, model: RemoteModel, job: Job) -> Transcript:
+        if not self.available and not job.guess:
+            await self._recovery()
         server = self._choose(())
         try:
             return await server.recognize(model, job)
@@ -156,10 +163,21 @@ class DecodeServers:
             if again is None:
                 raise _named(server, error) from None
             _LOGGER.info("%s; trying %s", _named(server, error), again.health.name)
+            if again is server:
+                await asyncio.sleep(_PAUSE)
         try:
             return await again.recognize(model, job)
         except (Unavailable, Unusable, Busy) as error:
             raise _named(again, error) from None
+
+    async def _recovery(self) -> None:
+        """Wait for a short time until a server is available."""
+        waiting = [asyncio.ensure_future(server.health.recovered()) for server in self.all]
+        try:
+            await asyncio.wait(waiting, timeout=_GAP, return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            for each in waiting:
+                each.cancel()
 
     def _again(self, server: DecodeServer, error: ServerError) -> DecodeServer | None:
         """Return the server that gets a job after another one failed; None = no server."""

@@ -63,20 +63,19 @@ class FallbackEngine:
 
     def decode(self, jobs: Sequence[Job]) -> list[Transcript]:
         """See Engine.decode."""
-        if len(jobs) > 1:  # chosen while no server was available
+        if not self._unmet(jobs[0]).isdisjoint(_ESSENTIAL):
+            return [self._remote.decode([job])[0] for job in jobs]
+        # Several jobs were put together while no server was available.
+        if len(jobs) > 1 or not self._remote.available:
             return self._decode_here(jobs)
         try:
             return self._remote.decode(jobs)
         except Withdrawn:
             raise
         except ServerError as error:
-            if not self._unmet(jobs[0]).isdisjoint(_ESSENTIAL):
-                raise
-            if self._remote.available:
-                _LOGGER.info("%s; decoding here", error)
+            _LOGGER.info("%s; decoding here", error)
             # A guess that failed is not worth the wait: the answer decodes it again.
-            patience = 0.0 if jobs[0].guess else _PATIENCE
-            return self._decode_here(jobs, patience=patience)
+            return self._decode_here(jobs, patience=0.0 if jobs[0].guess else _PATIENCE)
 
     def _decode_here(
         self, jobs: Sequence[Job], *, patience: float = _PATIENCE

@@ -25,14 +25,23 @@ class Health:
 
     def __init__(self, name: str, check: Callable[[], Awaitable[object]]) -> None:
         self.name = name
-        self.available = False
         self.why = "it has not been checked yet"  # a sentence, while the server is unavailable
         self._check = check
+        self._available = asyncio.Event()
         self._now = asyncio.Event()  # set: check at once
         self._failures = 0
 
     def __repr__(self) -> str:
         return f"<Health of {self.name}: {'well' if self.available else 'away'}>"
+
+    @property
+    def available(self) -> bool:
+        """True while the server is available. May be read in any thread."""
+        return self._available.is_set()
+
+    async def recovered(self) -> None:
+        """Wait until the server is available."""
+        await self._available.wait()
 
     async def check(self) -> None:
         """Check the server once."""
@@ -43,7 +52,8 @@ class Health:
             return
         if not self.available:
             _LOGGER.info("%s is available", self.name)
-        self.available, self._failures = True, 0
+        self._failures = 0
+        self._available.set()
 
     async def check_repeatedly(self) -> None:
         """Check the server periodically until cancelled; an unavailable one after a back-off."""
@@ -60,7 +70,8 @@ class Health:
         """Mark the server as unavailable until a check finds otherwise."""
         if self.available or not self._failures:
             _LOGGER.warning("%s is unavailable: %s", self.name, why)
-        self.available, self.why = False, why
+        self._available.clear()
+        self.why = why
         self._failures += 1
 
     def suspect(self) -> None:

@@ -45,6 +45,7 @@ class RemoteModel:
 
     name: str
     version: str = ""  # "" = the server chooses
+    languages: tuple[str, ...] = ()  # Whisper's codes, as clients were told; () = any
     on_demand: bool = False  # a server may have to load it
 
     @property

@@ -7,6 +7,7 @@ describes the protocol.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import threading
 from collections.abc import Callable, Coroutine, Hashable, Mapping, Sequence
 from concurrent.futures import CancelledError, Future
@@ -47,10 +48,10 @@ class RemoteEngine:
         self._servers = servers
         self._models = models
         self._default = next(iter(models.values()))
-        self._loop = asyncio.new_event_loop()
-        self._thread: threading.Thread | None = None
+        self._loop: asyncio.AbstractEventLoop | None = None  # from start() on
+        self._thread: threading.Thread | None = None  # of the loop
         self._closed = False
-        self._starting = threading.Lock()  # guards the two above
+        self._starting = threading.Lock()  # guards the three above
         self._running: dict[Job, Future[Transcript]] = {}
         self._tasks: set[asyncio.Task[Any]] = set()  # of the calls below; in the loop only
 
@@ -70,6 +71,7 @@ class RemoteEngine:
                 raise EngineError("the server is stopping")
             if self._thread is not None:
                 return
+            self._loop = asyncio.new_event_loop()
             run = self._loop.run_forever
             self._thread = threading.Thread(target=run, name="remote", daemon=True)
             self._thread.start()
@@ -83,11 +85,14 @@ class RemoteEngine:
         """Withdraw all jobs and close the connections."""
         with self._starting:
             self._closed = True
-        if self._thread is not None:
+        if self._thread is None or self._loop is None:
+            return
+        with contextlib.suppress(TimeoutError):
             asyncio.run_coroutine_threadsafe(self._stop(), self._loop).result(_STOPPING)
-            self._loop.call_soon_threadsafe(self._loop.stop)
-            self._thread.join(_STOPPING)
-        self._loop.close()
+        self._loop.call_soon_threadsafe(self._loop.stop)
+        self._thread.join(_STOPPING)
+        if not self._thread.is_alive():
+            self._loop.close()
 
     def batch_key(self, job: Job) -> Hashable:
         """See Engine.batch_key."""
@@ -115,7 +120,13 @@ class RemoteEngine:
     def _call(
         self, function: Callable[P, Coroutine[Any, Any, T]], *args: P.args, **kwargs: P.kwargs
     ) -> Future[T]:
-        """Call a function in the loop of the servers."""
+        """Call a function in the loop of the servers.
+
+        Raises:
+            EngineError: the engine is closed, or not started.
+        """
+        if self._loop is None or self._loop.is_closed():
+            raise EngineError("the server is stopping")
 
         async def call() -> T:
             task = asyncio.current_task()

@@ -250,6 +250,9 @@ def detail(**members: Any) -> Strings:
         ({"DETAILS": Strings("DETAILS", (b"{",))}, "DETAILS is not JSON"),
         ({"DETAILS": detail(tokens=[-1])}, "a malformed item in 'tokens'"),
         ({"DETAILS": detail(words=[["Turn", 0, 1]])}, "a malformed item in 'words'"),
+        ({"DETAILS": detail(words=[["Turn", -1, 1, 1]])}, "a malformed item in 'words'"),
+        ({"DETAILS": detail(words=[["Turn", 2, 1, 1]])}, "a malformed item in 'words'"),
+        ({"DETAILS": detail(words=[["Turn", 0, 9999, 1]])}, "a malformed item in 'words'"),
         ({"DETAILS": detail(words=[["\x00", 0, 1, 1]])}, "a malformed item in 'words'"),
         ({"DETAILS": detail(words=[["\ud800", 0, 1, 1]])}, "a malformed item in 'words'"),
         ({"DETAILS": detail(words=[["Turn", 0, 10**400, 1]])}, "a malformed item in 'words'"),
@@ -354,7 +357,7 @@ def test_a_request_chooses_its_outputs() -> None:
 
 
 @given(st.data())
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=100, deadline=None)
 def test_a_damaged_message_raises_only_message_errors(data: st.DataObject) -> None:
     body, head = write("outputs", transcripts.outputs(TRANSCRIPT))
     damaged = bytearray(body)
@@ -374,7 +377,7 @@ def test_a_damaged_message_raises_only_message_errors(data: st.DataObject) -> No
     ),
     st.sampled_from(sorted(json.loads(jobs.inputs(JOB)[1].values[0]))),
 )
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=100, deadline=None)
 def test_any_value_of_an_option_is_taken_or_a_message_error(value: Any, name: str) -> None:
     with contextlib.suppress(MessageError):
         read_options(**{name: value})

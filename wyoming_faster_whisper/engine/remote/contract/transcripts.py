@@ -34,6 +34,7 @@ MOST_OUTPUT_BYTES = 1024 * 1024
 
 _LONGEST_TEXT = 10_000  # characters of a text; 30 s of speech have about 500
 _LONGEST_NAME = 200  # characters
+_LATEST = 60.0  # seconds of the end of a word; jobs have at most 30
 _CLASSIFIER_NUMBERS = ("intercept", "complete", "likely", "unsure")
 
 
@@ -173,11 +174,13 @@ def _read_word(item: Any) -> Word:
     text, start, end, probability, *tokens = item
     if not is_text(text, _LONGEST_TEXT) or control_character(text) or len(tokens) > 1:
         raise ValueError(item)
+    if not 0 <= number(start) <= number(end) <= _LATEST or not 0 <= number(probability) <= 1.001:
+        raise ValueError(item)
     return Word(
         text,
-        number(start),
-        number(end),
-        number(probability),
+        float(start),
+        float(end),
+        float(probability),
         tuple(_token(token) for token in (tokens[0] if tokens else ())),
     )
 
