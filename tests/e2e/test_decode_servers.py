@@ -13,12 +13,17 @@ from pathlib import Path
 import pytest
 import trustme
 
-from tests.support.decode_servers import Client, HostileServer, OtherServer, connected
+from tests.support.decode_servers import Client, HostileServer, LateServer, OtherServer, connected
 from tests.support.serving import until, warnings
 from wyoming_faster_whisper.engine.protocol import DecodeKind, DecodeOptions, Job, Transcript
 from wyoming_faster_whisper.engine.recognizer import Capabilities, ServedModel
+from wyoming_faster_whisper.engine.remote.decode_servers import DecodeServer as Known
 from wyoming_faster_whisper.engine.remote.fallback import FallbackEngine
-from wyoming_faster_whisper.engine.remote.inference_client import InferenceClient
+from wyoming_faster_whisper.engine.remote.inference_client import (
+    Access,
+    InferenceClient,
+    RemoteModel,
+)
 from wyoming_faster_whisper.errors import Busy, EngineError, ServerError, SettingError
 from wyoming_faster_whisper.testing import FakeEngine, tone
 from wyoming_faster_whisper.testing.decode_server import DecodeServer
@@ -285,6 +290,22 @@ async def test_a_server_comes_back(caplog: pytest.LogCaptureFixture) -> None:
     assert len(about) == 2  # one line each time
 
 
+async def test_a_server_that_answers_jobs_may_miss_a_health_check() -> None:
+    model = RemoteModel("base")
+    async with LateServer(FakeEngine()) as server:
+        client = InferenceClient(server.url)
+        known = Known(client, model)
+        await known.health.check()
+        await known.recognize(model, JOB)
+        server.late, known._patience = True, 0.05
+        await known.health.check()
+        assert known.health.available
+        known._answered -= 60.0
+        await known.health.check()
+        assert not known.health.available
+        await client.close()
+
+
 async def test_a_job_waits_for_a_server_that_is_away_for_a_moment() -> None:
     server = DecodeServer(FakeEngine())
     async with server:
@@ -360,8 +381,6 @@ def test_a_url_that_is_none_is_a_setting_error(url: str) -> None:
 
 
 def test_authorities_that_cannot_be_read_are_a_setting_error(tmp_path: Path) -> None:
-    from wyoming_faster_whisper.engine.remote.inference_client import Access
-
     (tmp_path / "ca.pem").write_text("not a certificate")
     for name in ("ca.pem", "missing.pem"):
         with pytest.raises(SettingError, match=r"--remote-ca is .* cannot be read"):

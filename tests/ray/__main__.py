@@ -9,6 +9,7 @@ import asyncio
 import os
 import signal
 import statistics
+import subprocess
 import sys
 import tempfile
 import time
@@ -233,6 +234,31 @@ def two_replicas_share_load(client: Client) -> None:
     say(f"two replicas share load: {used[0]:.1f} s and {used[1]:.1f} s of CPU for 40 calls")
 
 
+def front_end_answers() -> None:
+    """Start a server without a model of its own, and send it a file over Wyoming."""
+    address = "tcp://127.0.0.1:10300"
+    command = [sys.executable, "-m", "wyoming_faster_whisper", f"--uri={address}"]
+    options = [f"--remote-url={URL}", "--remote-model=speech", "--language=en"]
+    with subprocess.Popen([*command, *options], stderr=subprocess.PIPE, text=True) as server:
+        assert server.stderr is not None
+        assert any("Ready" in line for line in server.stderr)
+        client = "from wyoming_faster_whisper.commands.cli import client; client()"
+        file = str(ROOT / "tests" / "data" / "lights.wav")
+        ran = subprocess.run(
+            [sys.executable, "-c", client, "transcribe", f"--uri={address}", file],
+            capture_output=True,
+            text=True,
+            timeout=DEADLINE,
+            check=False,
+        )
+        libraries = Path(f"/proc/{server.pid}/maps").read_text()
+        server.terminate()
+    assert ran.returncode == 0, ran.stderr
+    assert ran.stdout.startswith("Turn on the lights"), ran.stdout
+    assert "ctranslate2" not in libraries
+    say(f"a server without a model answers a Wyoming client: {ran.stdout.strip()!r}")
+
+
 def killed_replica_loses_nothing(client: Client) -> None:
     with load(client, 8) as results:
         wait(lambda: len(results) >= 8, "some answers")
@@ -389,7 +415,7 @@ def overhead() -> None:
 
 
 def main() -> int:
-    with tempfile.TemporaryDirectory(prefix="ray-") as folder:
+    with tempfile.TemporaryDirectory(prefix="ray-", ignore_cleanup_errors=True) as folder:
         start_ray(folder)
         serve.start(proxy_location="EveryNode", http_options={"host": "127.0.0.1"})
         try:
@@ -398,18 +424,19 @@ def main() -> int:
             client = Client()
             overhead()
             texts_equal_local_ones(client)
+            front_end_answers()
             two_replicas_share_load(client)
             killed_replica_loses_nothing(client)
             version_changes_under_load(client)
             model_on_demand(client)
-            scales_up_and_down(client)
+            bad_version_leaves_the_old_one(client)
             deploy(num_replicas=1, max_ongoing_requests=12, max_queued_requests=8)
             wait(lambda: running() == 1, "one replica")
             hang_up_is_cancelled(client)
             overload_is_busy(client)
+            scales_up_and_down(client)
             client.close()
         finally:
-            serve.shutdown()
             ray.shutdown()
     return 0
 

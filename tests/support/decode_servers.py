@@ -52,6 +52,17 @@ class HostileServer(DecodeServer):
         raise ConnectionResetError
 
 
+class LateServer(DecodeServer):
+    """Decode server that answers jobs, but after a while no health checks."""
+
+    late = False
+
+    async def send(self, writer: asyncio.StreamWriter, request: str, response: bytes) -> None:
+        if self.late and request.startswith("GET"):
+            await asyncio.Event().wait()
+        await super().send(writer, request, response)
+
+
 class OtherServer:
     """Server of another protocol: answers every connection with the same bytes and closes it."""
 
@@ -91,7 +102,10 @@ class Client:
 
 @asynccontextmanager
 async def connected(
-    *urls: str, patience: float = 10.0, token: str | None = None, ca: str | None = None
+    *urls: str,
+    patience: float = 10.0,
+    token: str | None = None,
+    ca: str | None = None,
 ) -> AsyncIterator[Client]:
     """Connect a remote engine, as the server does."""
     access, model = Access(token, ca), RemoteModel("base", languages=("en", "de"))

@@ -17,6 +17,7 @@ _LOGGER = logging.getLogger(__name__)
 
 _GAP = 1.0  # seconds that a job waits for a server, such as one behind a proxy that restarts
 _PATIENCE = 5.0  # seconds that a server has for a health check
+_BUSY_FOR = 10.0  # seconds after an answer in which a failed health check means a busy server
 _PAUSE = 0.2  # seconds until the same server is tried again
 _BACKGROUND = 6  # a file or a dictation may take as many times longer than a command
 _BUSY_AGAIN = (0.25, 0.5, 1.0, 2.0)  # seconds until background work asks a busy server again
@@ -47,6 +48,8 @@ class DecodeServer:
         self.in_flight = 0  # jobs that it decodes
         self.health = Health(f"decode server {client.url}", self._check)
         self._model = model
+        self._patience = _PATIENCE  # seconds for a health check
+        self._answered = float("-inf")  # time of its last transcript
 
     async def recognize(self, model: RemoteModel, job: Job) -> Transcript:
         """Decode a job; see InferenceClient.recognize."""
@@ -58,13 +61,14 @@ class DecodeServer:
             raise
         finally:
             self.in_flight -= 1
+        self._answered = asyncio.get_running_loop().time()
         if model.languages and transcript.language not in model.languages:
             return replace(transcript, language=None)  # clients do not expect others
         return transcript
 
     async def _check(self) -> None:
         try:
-            async with asyncio.timeout(_PATIENCE):
+            async with asyncio.timeout(self._patience):
                 try:
                     await self.client.ready(self._model)
                 except Unavailable:  # perhaps it has just closed an idle connection
@@ -72,8 +76,12 @@ class DecodeServer:
                 if not self.health.available:
                     await self.client.check_tensors(self._model)
                     await self._compare()
-        except TimeoutError:
-            raise Unavailable(f"it did not answer within {_PATIENCE:g} s") from None
+        except (TimeoutError, Busy) as error:
+            # Behind some ingresses the check waits among the jobs.
+            if asyncio.get_running_loop().time() - self._answered < _BUSY_FOR:
+                return
+            late = f"it did not answer within {self._patience:g} s"
+            raise Unavailable(late if isinstance(error, TimeoutError) else str(error)) from None
 
     async def _compare(self) -> None:
         """Compare the description of the model with what the server needs and clients know."""
