@@ -182,6 +182,33 @@ def test_the_server_decodes_with_as_many_threads_as_it_has_cores() -> None:
     assert read_settings([], BASE).settings.cpu_threads == int(cores)
 
 
+_UNITS = {"Mi": 2**20, "Gi": 2**30, "g": 2**30, "G": 2**30}
+
+
+def _bytes(size: str) -> int:
+    [(number, unit)] = re.findall(r"(\d+)(\D+)", size)
+    return int(number) * _UNITS[unit]
+
+
+def test_the_server_refuses_work_before_the_limit_of_its_memory() -> None:
+    """A fifth is left for what the kernel counts besides, and for libraries of a GPU."""
+    unit = configparser.ConfigParser(strict=False, interpolation=None)
+    unit.read(DEPLOY / "wyoming-faster-whisper.service")
+    [own] = re.findall(r"WYO_WHISPER_MAX_MEMORY=(\d+)", unit["Service"]["Environment"])
+    compose = yaml.safe_load((DEPLOY / "compose.yaml").read_text())["services"]["whisper"]
+    gpu = KUBERNETES / "overlays" / "gpu"
+    patch = yaml.safe_load((gpu / "deployment.yaml").read_text())
+    [graphics] = patch["spec"]["template"]["spec"]["containers"]
+    name = "WYO_WHISPER_MAX_MEMORY"
+    for most, limit in (
+        (own, unit["Service"]["MemoryMax"]),
+        (compose["environment"][name], compose["mem_limit"]),
+        (BASE[name], SERVER["resources"]["limits"]["memory"]),
+        (environment(gpu / "options.env")[name], graphics["resources"]["limits"]["memory"]),
+    ):
+        assert 0.7 <= int(most) * 1e6 / _bytes(limit) <= 0.8, (most, limit)
+
+
 def test_running_utterances_end_before_the_process_is_killed() -> None:
     before = SERVER["lifecycle"]["preStop"]["sleep"]["seconds"]
     assert STT["terminationGracePeriodSeconds"] >= before + DRAIN_SECONDS + MARGIN
