@@ -538,8 +538,9 @@ async def test_a_flood_of_audio_mutes_its_site_only(
     hall, flooder = await join(broker, "hall"), await join(broker, "flooder")
     await flooder.started(sessionId="7")
     wav = write_wav(PCM, bytes(64_000))
-    for _ in range(80):
-        await flooder.frame(wav, "7")
+    for _ in range(80):  # at once: over the broker they may take a while
+        topic = "hermes/audioServer/flooder/7/audioSessionFrame"
+        server.mqtt.sites.take(topic, wav, False)
     assert await flooder.error() == "busy"
     assert await flooder.text() == ""
     await flooder.start(sessionId="8")
@@ -548,6 +549,66 @@ async def test_a_flood_of_audio_mutes_its_site_only(
     assert await hall.text() == "1.0 seconds"
     assert any("sends too much audio" in each for each in warnings(caplog))
     await until(lambda: not server.mqtt.clients)
+
+
+async def test_a_flood_on_hermes_topics_does_not_mute_a_site_on_its_own_topics(
+    serve: Serve, broker: Broker, join: Join
+) -> None:
+    server = await connected(await serve(mqtt_url=broker.url()))
+    hall = await join(broker, "hall", own_topics=True)
+    await hall.started()
+    await hall.hear(tone(0.5))
+    take, wav = server.mqtt.sites.take, write_wav(PCM, bytes(64_000))
+    take("hermes/asr/startListening", b'{"siteId": "hall"}', False)
+    for _ in range(80):
+        take("hermes/audioServer/hall/audioFrame", wav, False)
+    await hall.hear(tone(0.5))
+    await hall.stop()
+    assert await hall.text() == "1.0 seconds"
+    await until(lambda: not server.mqtt.clients)
+
+
+async def test_sites_that_are_switched_off_do_not_keep_others_away(
+    serve: Serve, broker: Broker, join: Join
+) -> None:
+    server = await connected(await serve(mqtt_url=broker.url()))
+    for number in range(300):
+        payload = json.dumps({"siteId": f"site {number}", "reason": "ttsSay"})
+        server.mqtt.sites.take("hermes/asr/toggleOff", payload.encode(), False)
+    hall = await join(broker, "hall")
+    await hall.say(tone(1.0))
+    assert await hall.text() == "1.0 seconds"
+
+
+async def test_a_satellite_that_leaves_at_once_leaves_nothing(
+    serve: Serve, broker: Broker
+) -> None:
+    server = await connected(await serve(mqtt_url=broker.url()))
+    take = server.mqtt.sites.take
+    for _ in range(3):
+        take("hermes/asr/startListening", b'{"siteId": "hall"}', False)
+        take(f"{PREFIX}/hall/status", b"offline", False)
+        await until(lambda: not server.mqtt.clients)
+    assert server.memory.used == 0
+
+
+async def test_audio_that_is_too_large_for_the_broker_is_not_sent_back(
+    serve: Serve, tmp_path: Path, join: Join, caplog: pytest.LogCaptureFixture
+) -> None:
+    """The broker would close the connection of all sites."""
+    context = plain_broker(tmp_path, "max_packet_size 20000", kinds=("tcp",))
+    broker = await asyncio.to_thread(context.__enter__)
+    try:
+        await connected(await serve(mqtt_url=broker.url()))
+        hall = await join(broker, "hall")
+        for seconds in (1.0, 0.5):
+            await hall.say(tone(seconds), sendAudioCaptured=True)
+            assert await hall.text() == f"{seconds} seconds"
+        assert len(await hall.receive("audioCaptured")) == 44 + 16_000
+        assert any("takes packets of 20000" in each for each in warnings(caplog))
+        assert not any("Lost the connection" in each for each in warnings(caplog))
+    finally:
+        await asyncio.to_thread(context.__exit__, None, None, None)
 
 
 async def test_a_flood_of_control_messages_is_ignored(

@@ -37,6 +37,14 @@ async def serving(request: pytest.FixtureRequest, serve: Serve) -> AsyncIterator
         yield start
 
 
+connecting = pytest.mark.parametrize(
+    "serving",
+    [kind for kind in TRANSPORTS if kind.connects],
+    ids=lambda kind: kind.__name__.lower(),
+    indirect=True,
+)
+
+
 async def idle(server: Server) -> None:
     """Wait until no audio is stored and no job is queued."""
     await until(lambda: server.memory.used == 0 and server.waiting == 0)
@@ -226,6 +234,7 @@ async def test_a_client_that_disconnects_leaves_nothing_in_memory(
     assert not [record for record in caplog.records if record.levelno >= logging.ERROR]
 
 
+@connecting
 async def test_a_client_that_has_just_connected_can_speak_while_the_server_drains(
     serving: Open,
 ) -> None:
@@ -240,6 +249,7 @@ async def test_a_client_that_has_just_connected_can_speak_while_the_server_drain
         await draining
 
 
+@connecting
 async def test_a_client_that_says_nothing_while_the_server_drains_is_disconnected(
     serving: Open,
 ) -> None:

@@ -98,10 +98,16 @@ class Broker:
 
 
 @contextmanager
-def plain_broker(folder: Path, *, kinds: tuple[str, ...] = ("tcp", "ws")) -> Iterator[Broker]:
-    """Run mosquitto without users; skip the test without mosquitto."""
+def plain_broker(
+    folder: Path, *settings: str, kinds: tuple[str, ...] = ("tcp", "ws")
+) -> Iterator[Broker]:
+    """Run mosquitto without users; skip the test without mosquitto.
+
+    Args:
+        settings: more lines of its configuration.
+    """
     ports = _free_ports(kinds)
-    lines = ["allow_anonymous true", "persistence false", "max_queued_messages 10000"]
+    lines = ["allow_anonymous true", "persistence false", "max_queued_messages 10000", *settings]
     for kind, port in ports.items():
         lines.append(f"listener {port} 127.0.0.1")
         if kind == "ws":

@@ -79,6 +79,7 @@ class Transport(ABC):
 
     options: ClassVar[dict[str, object]] = {}  # options with which the server offers it
     continuous: ClassVar[bool] = False  # its sessions are; see session.py
+    connects: ClassVar[bool] = True  # the server sees a client before that speaks
     read_ahead: ClassVar[int] = 0  # bytes of audio that wait for a throttled session
 
     def __init__(self, server: Server) -> None:
@@ -359,6 +360,8 @@ class _SatelliteVoice(Voice):
 
 class Mqtt(Transport):
     """Hermes over a real broker."""
+
+    connects = False
 
     async def start(self) -> None:
         listener, self._stack = self.server.listener, ExitStack()

@@ -32,6 +32,7 @@ T = TypeVar("T")
 # Bytes of the largest packet that the server takes; a broker with MQTT 5 does not send larger
 # ones. A frame of audio has at most 64 KiB.
 _LARGEST_PACKET = 128 * 1024
+_LARGEST_HEADER = 16  # bytes of a PUBLISH packet besides topic and payload
 _UNSUPPORTED_VERSION = 132  # reason code of MQTT 5
 # Seconds that the first attempt waits for an answer: amqtt never gives one to MQTT 5.
 _FIRST_TIMEOUT = 3.0
@@ -95,8 +96,7 @@ class Connection:
         self._on_message = on_message
         self._on_lost = on_lost
         self._protocol = aiomqtt.ProtocolVersion.V5
-        self._protocol_works = False
-        self._client: aiomqtt.Client | None = None  # while connected
+        self._client: _Client | None = None  # while connected
         self._is_connected = asyncio.Event()
         self._lost: asyncio.Future[None] | None = None  # done when that connection is lost
         self._last_trouble = ""  # logged already
@@ -117,8 +117,9 @@ class Connection:
         clock = asyncio.get_running_loop().time
         while True:
             began: float | None = None
+            client = self._new_client()
             try:
-                async with self._new_client() as client:
+                async with client:
                     await self._greet(client)
                     began = clock()
                     self._connected(client)
@@ -126,7 +127,9 @@ class Connection:
                     async for _ in client.messages:
                         raise AssertionError("a message was queued")
             except (aiomqtt.MqttError, NotAllowed, OSError, ValueError) as error:
-                self._report(error, was_connected=began is not None)
+                self._report(error, client, was_connected=began is not None)
+            except Exception:
+                _LOGGER.exception("internal error; connecting to the MQTT broker again")
             finally:
                 self._first_attempt = False
                 self._disconnected()
@@ -177,13 +180,23 @@ class Connection:
             client = self._current()
             await self._while_connected(client.unsubscribe(list(filters)))
 
-    def _current(self) -> aiomqtt.Client:
+    def _current(self) -> _Client:
         if self._client is None:
             raise ConnectionLost("there is no connection to the MQTT broker")
         return self._client
 
     async def _publish(self, message: Message) -> None:
         client = self._current()
+        size = len(message.payload) + len(message.topic.encode()) + _LARGEST_HEADER
+        if client.largest_packet is not None and size > client.largest_packet:
+            # The broker would close the connection of all sites.
+            _LOGGER.warning(
+                "%s has %d bytes; the MQTT broker takes packets of %d",
+                printable(message.topic),
+                len(message.payload),
+                client.largest_packet,
+            )
+            return
         await self._while_connected(
             client.publish(message.topic, message.payload, qos=message.qos, retain=message.retain)
         )
@@ -205,7 +218,7 @@ class Connection:
         finally:
             task.cancel()
 
-    def _new_client(self) -> aiomqtt.Client:
+    def _new_client(self) -> _Client:
         options, url = self._options, self._options.url
         v5 = self._protocol is aiomqtt.ProtocolVersion.V5
         properties = None
@@ -246,8 +259,7 @@ class Connection:
                 message.topic, message.payload, qos=message.qos, retain=message.retain
             )
 
-    def _connected(self, client: aiomqtt.Client) -> None:
-        self._protocol_works = True
+    def _connected(self, client: _Client) -> None:
         client.timeout = self._options.timeout
         self._last_trouble = ""
         self._client = client
@@ -265,15 +277,15 @@ class Connection:
         self._lost.set_result(None)
         self._on_lost()
 
-    def _report(self, error: Exception, *, was_connected: bool) -> None:
+    def _report(self, error: Exception, client: _Client, *, was_connected: bool) -> None:
         """Log why there is no connection, each reason once; choose the version to try next."""
         url = self._options.url
         if was_connected:
             _LOGGER.warning("Lost the connection to the MQTT broker at %s: %s", url, error)
             return
         code = error.rc if isinstance(error, aiomqtt.MqttCodeError) else None
-        if not self._protocol_works and not isinstance(error, NotAllowed):
-            # A broker may also just close the connection if it does not know the version.
+        if client.opened and not isinstance(error, NotAllowed):
+            # A broker that does not know a version may also close the connection or not answer.
             v5, v311 = aiomqtt.ProtocolVersion.V5, aiomqtt.ProtocolVersion.V311
             self._protocol = v311 if self._protocol is v5 else v5
             if isinstance(code, ReasonCode) and code.value == _UNSUPPORTED_VERSION:
@@ -285,12 +297,21 @@ class Connection:
 
 
 class _Client(aiomqtt.Client):
-    """A client that also notices that the broker closes the connection instead of accepting it.
+    """A client that keeps what aiomqtt leaves out of the broker's answer to a connection."""
 
-    aiomqtt waits for an answer until its timeout.
-    """
+    opened = False  # a connection of TCP or TLS was made
+    largest_packet: int | None = None  # bytes that the broker takes; None = it does not say
+
+    def _on_socket_open(self, *arguments: Any) -> None:
+        self.opened = True
+        super()._on_socket_open(*arguments)
+
+    def _on_connect(self, *arguments: Any) -> None:
+        self.largest_packet = getattr(arguments[-1], "MaximumPacketSize", None)
+        super()._on_connect(*arguments)
 
     def _on_disconnect(self, *arguments: Any) -> None:
+        # aiomqtt would wait for an answer until its timeout.
         if not self._connected.done():
             self._connected.set_exception(
                 aiomqtt.MqttError("the broker closed the connection instead of accepting it")

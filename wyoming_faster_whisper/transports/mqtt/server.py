@@ -118,7 +118,7 @@ class MqttServer:
 
     def _take(self, topic: str, payload: bytes, retained: bool) -> None:
         if self._discovery is not None and topic == self._discovery.birth:
-            if payload == ONLINE and not retained:
+            if payload == ONLINE and not retained and not self._announcing:
                 self._in_background(self._greeting())
             return
         self.sites.take(topic, payload, retained)

@@ -15,9 +15,6 @@ _MOST_REASONS = 16
 MOST_SESSIONS = 5
 """Sessions of one site that may be open: one without a session id, and some with one."""
 
-Key = tuple[bool, str | None]
-"""Identifies a session of a site: on Hermes' topics or its own; session id."""
-
 
 class Subscriber(Protocol):
     """The connection to the broker, as far as a site's audio needs it."""
@@ -31,18 +28,23 @@ class Subscriber(Protocol):
 
 
 class Site:
-    """One site. Lives on the event loop.
+    """One site, on one family of topics. Lives on the event loop.
 
     Args:
         name: the site id.
+        hermes: the family: Hermes' topics, or those of the site. What is sent on the one does not
+            count on the other, because other clients may be allowed to use it.
         filters: topic filters of its audio.
         subscriber: subscribes to them.
     """
 
-    def __init__(self, name: str, filters: Sequence[str], subscriber: Subscriber) -> None:
+    def __init__(
+        self, name: str, filters: Sequence[str], subscriber: Subscriber, *, hermes: bool
+    ) -> None:
         self.name = name
+        self.hermes = hermes
         self.rate = SiteRate()
-        self.sessions: dict[Key, SiteSession] = {}
+        self.sessions: dict[str | None, SiteSession] = {}  # by session id
         self._filters = filters
         self._subscriber = subscriber
         self._subscribed: object = None  # generation of the connection with the subscription
@@ -56,8 +58,8 @@ class Site:
 
     @property
     def forgettable(self) -> bool:
-        """True if nothing is lost when the server forgets the site."""
-        return not self.sessions and self.on
+        """True if little is lost when the server forgets the site: that it is off, at most."""
+        return not (self.sessions or self._subscribed or self._changing.locked())
 
     def toggle(self, toggle: Toggle) -> None:
         """Ignore the site's audio for one more reason, or for one fewer.

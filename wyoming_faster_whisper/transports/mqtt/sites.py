@@ -8,7 +8,7 @@ from collections.abc import Callable, Collection, Coroutine
 from dataclasses import dataclass
 from typing import Any
 
-from ...errors import Busy, NotAllowed, ProtocolError, ServerError, printable
+from ...errors import Busy, NotAllowed, ProtocolError, ServerError, counted, printable
 from ...session.session import SessionContext
 from ..admission import Admission
 from ..lifecycle import ClientLimits, drain_all
@@ -17,7 +17,7 @@ from . import hermes
 from .flood import MUTED_SECONDS
 from .hermes import StartListening
 from .json_object import read_object
-from .site import MOST_SESSIONS, Key, Site, Subscriber
+from .site import MOST_SESSIONS, Site, Subscriber
 from .site_session import Control, Outlet, Signal, SiteSession
 from .topics import Incoming, Kind
 
@@ -70,7 +70,8 @@ class Sites:
         self._allowed = frozenset(allowed)
         self._on_new_site = on_new_site
         self._own_limits = site_limits or SiteLimits()
-        self._sites: dict[str, Site] = {}  # the one that started longest ago first
+        # By family of topics and site id; the one whose last message is oldest comes first.
+        self._sites: dict[tuple[bool, str], Site] = {}
         self._clients: dict[asyncio.Task[None], SiteSession] = {}
         self._errands: set[asyncio.Task[None]] = set()  # short tasks
         self._rejections: Rejections[str] = Rejections(_report)
@@ -116,7 +117,7 @@ class Sites:
         self._rejections.stop()
 
     def _frame(self, incoming: Incoming, payload: bytes) -> None:
-        site = self._sites.get(incoming.site or "")
+        site = self._sites.get((incoming.hermes, incoming.site or ""))
         if site is None or not site.sessions:
             return
         now = _now()
@@ -134,13 +135,12 @@ class Sites:
         if not site.on:
             return
         if incoming.kind is Kind.SESSION_FRAME:
-            session = site.sessions.get((incoming.hermes, incoming.session))
+            session = site.sessions.get(incoming.session)
             if session is not None:
                 session.inbox.put_frame(payload)
             return
-        for (on_hermes, _), each in site.sessions.items():
-            if on_hermes is incoming.hermes:
-                each.inbox.put_frame(payload)
+        for each in site.sessions.values():
+            each.inbox.put_frame(payload)
 
     def _mute(self, site: Site) -> None:
         """Stop hearing a site that floods, at the broker too, and end its sessions."""
@@ -157,48 +157,51 @@ class Sites:
         Raises:
             ServerError: it is wrong or refused.
         """
-        fields = (
-            {} if incoming.kind is Kind.STATUS else read_object(payload, hermes.LARGEST_CONTROL)
-        )
+        if incoming.kind is Kind.STATUS:
+            if payload == _OFFLINE:
+                self._satellite_left(incoming.site or "")
+            return
+        fields = read_object(payload, hermes.LARGEST_CONTROL)
         name = hermes.read_site(fields, incoming.site)
         if self._allowed and name not in self._allowed:
             raise NotAllowed(f"site {name} is not in --mqtt-sites")
-        site = self._site(name)
+        site = self._site(name, incoming.hermes)
         if not site.rate.control(_now()):
             raise Busy(f"site {name} sends too many messages")
         match incoming.kind:
             case Kind.START:
-                self._take_start(fields, name, incoming.hermes)
+                self._take_start(fields, site)
             case Kind.STOP:
-                stop = hermes.read_stop(fields, name)
-                self._pass_on(stop, incoming.hermes)
-            case Kind.STATUS if payload == _OFFLINE:
-                for client in list(site.sessions.values()):
-                    self._task_of(client).cancel()
-            case Kind.TOGGLE_ON | Kind.TOGGLE_OFF as kind:
+                self._pass_on(hermes.read_stop(fields, name), site)
+            case kind:
                 site.toggle(hermes.read_toggle(fields, name, on=kind is Kind.TOGGLE_ON))
 
-    def _take_start(self, fields: dict[str, Any], site: str, hermes_topics: bool) -> None:
+    def _satellite_left(self, name: str) -> None:
+        """End the sessions of a satellite that has vanished."""
+        for task, client in self._clients.items():
+            if client.site == name:
+                task.cancel()
+
+    def _take_start(self, fields: dict[str, Any], site: Site) -> None:
         session = hermes.read_session(fields)
         try:
-            start = hermes.read_start(fields, site)
+            start = hermes.read_start(fields, site.name)
         except ProtocolError as error:
-            self._refuse(self._new_session(StartListening(site, session), hermes_topics), error)
+            self._refuse(self._new_session(StartListening(site.name, session), site), error)
         else:
-            self._pass_on(start, hermes_topics)
+            self._pass_on(start, site)
 
-    def _pass_on(self, control: Control, hermes_topics: bool) -> None:
+    def _pass_on(self, control: Control, site: Site) -> None:
         """Pass a message to its session, which startListening begins if there is none."""
         assert not isinstance(control, Signal)
-        client = self._site(control.site).sessions.get((hermes_topics, control.session))
+        client = site.sessions.get(control.session)
         if client is not None:
             self._put(client, control)
         elif isinstance(control, StartListening):
-            self._begin(control, hermes_topics)
+            self._begin(control, site)
 
-    def _begin(self, start: StartListening, hermes_topics: bool) -> None:
-        site = self._site(start.site)
-        client = self._new_session(start, hermes_topics)
+    def _begin(self, start: StartListening, site: Site) -> None:
+        client = self._new_session(start, site)
         try:
             if self._stopping:
                 raise Busy("the server is stopping")
@@ -210,43 +213,40 @@ class Sites:
             return
         if evicted is not None:
             evicted.drain()
-        self._sites[site.name] = self._sites.pop(site.name)
         self._on_new_site(site.name)
-        key = (hermes_topics, start.session)
-        site.sessions[key] = client
+        site.sessions[start.session] = client
         client.inbox.put(start)
-        task = asyncio.get_running_loop().create_task(self._serve(site, key, client))
+        task = asyncio.get_running_loop().create_task(client.run())
         self._clients[task] = client
+        # Not at the end of a coroutine: a task that is cancelled early never runs.
+        task.add_done_callback(lambda _: self._ended(task, client, start.session, site))
 
-    async def _serve(self, site: Site, key: Key, client: SiteSession) -> None:
-        waiting: list[Control] = []
-        try:
-            await client.run()
-        finally:
-            task = asyncio.current_task()
-            assert task is not None
-            del self._clients[task]
-            del site.sessions[key]
-            waiting = client.inbox.close()
-            self._do(site.ignore())
-            if client.inbox.dropped:
-                _LOGGER.warning(
-                    "MQTT site %s sent faster than the model decodes; %d frames were dropped",
-                    site.name,
-                    client.inbox.dropped,
-                )
-        for control in waiting:  # it ended just before they came
-            if not isinstance(control, Signal):
-                self._pass_on(control, key[0])
+    def _ended(
+        self, task: asyncio.Task[None], client: SiteSession, session: str | None, site: Site
+    ) -> None:
+        del self._clients[task]
+        del site.sessions[session]
+        waiting = client.inbox.close()
+        if client.inbox.dropped:
+            _LOGGER.warning(
+                "MQTT site %s sent faster than the model decodes; %s dropped",
+                site.name,
+                counted(client.inbox.dropped, "frame"),
+            )
+        if not task.cancelled():
+            for control in waiting:  # the session ended just before they came
+                if not isinstance(control, Signal):
+                    self._pass_on(control, site)
+        self._do(site.ignore())
 
-    def _new_session(self, start: StartListening, hermes_topics: bool) -> SiteSession:
+    def _new_session(self, start: StartListening, site: Site) -> SiteSession:
         return SiteSession(
             self._context,
             self._limits,
             start,
-            hermes_topics=hermes_topics,
+            hermes_topics=site.hermes,
             outlet=self._outlet,
-            hear=self._site(start.site).hear,
+            hear=site.hear,
             inbox_bytes=self._own_limits.waiting,
         )
 
@@ -268,24 +268,29 @@ class Sites:
     def _task_of(self, client: SiteSession) -> asyncio.Task[None]:
         return next(task for task, each in self._clients.items() if each is client)
 
-    def _site(self, name: str) -> Site:
-        """Return a site; a new one may take the place of one that has no session.
+    def _site(self, name: str, hermes_topics: bool) -> Site:
+        """Return a site; a new one may take the place of one without a session.
 
         Raises:
-            Busy: too many sites have sessions or are switched off.
+            Busy: too many sites have sessions.
         """
-        site = self._sites.get(name)
-        if site is not None:
-            return site
-        if len(self._sites) >= self._own_limits.sites:
-            forgettable = (each for each in self._sites.values() if each.forgettable)
-            oldest = next(forgettable, None)
-            if oldest is None:
-                raise Busy(f"there are {len(self._sites)} sites already")
-            del self._sites[oldest.name]
-        site = Site(name, self._outlet.topics.audio(name), self._subscriber)
-        self._sites[name] = site
+        key = (hermes_topics, name)
+        site = self._sites.pop(key, None)
+        if site is None:
+            self._forget_one()
+            filters = self._outlet.topics.audio(name, hermes=hermes_topics)
+            site = Site(name, filters, self._subscriber, hermes=hermes_topics)
+        self._sites[key] = site
         return site
+
+    def _forget_one(self) -> None:
+        if len(self._sites) < self._own_limits.sites:
+            return
+        forgettable = (key for key, site in self._sites.items() if site.forgettable)
+        oldest = next(forgettable, None)
+        if oldest is None:
+            raise Busy(f"{len(self._sites)} sites have sessions already")
+        del self._sites[oldest]
 
     def _do(self, work: Coroutine[Any, Any, None]) -> None:
         """Do something that the broker has to answer, apart from reading its messages."""

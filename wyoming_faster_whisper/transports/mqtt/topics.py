@@ -99,14 +99,10 @@ class Topics:
             *(f"{self.prefix}/+/{name}" for name in (*names, Kind.STATUS.value)),
         ]
 
-    def audio(self, site: str) -> list[str]:
+    def audio(self, site: str, *, hermes: bool) -> list[str]:
         """Filters of a site's audio, which the server receives while a session is open."""
-        return [
-            f"hermes/audioServer/{site}/audioFrame",
-            f"hermes/audioServer/{site}/+/audioSessionFrame",
-            f"{self.prefix}/{site}/audioFrame",
-            f"{self.prefix}/{site}/+/audioSessionFrame",
-        ]
+        family = f"hermes/audioServer/{site}" if hermes else f"{self.prefix}/{site}"
+        return [f"{family}/audioFrame", f"{family}/+/audioSessionFrame"]
 
     @property
     def status(self) -> str:

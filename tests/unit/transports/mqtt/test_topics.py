@@ -53,7 +53,8 @@ def test_other_topics_are_ignored(topic: str) -> None:
 
 
 def test_what_the_server_subscribes_to_is_what_it_reads() -> None:
-    for one in (*TOPICS.controls, *TOPICS.audio("hall")):
+    own, hermes = (TOPICS.audio("hall", hermes=each) for each in (False, True))
+    for one in (*TOPICS.controls, *own, *hermes):
         assert TOPICS.read(one.replace("+", "hall")) is not None
 
 
