@@ -2,9 +2,9 @@
 
 The graphs store their weights as int8, with one scale and zero point for each matrix, and
 dequantise them by Cast, Mul and Add. ONNX Runtime computes that once, when it loads the graph,
-and keeps float32 matrices, all of which every step of the decoder reads. MatMulNBits multiplies by
-8-bit weights instead. The weights are the same; the inputs of the products are rounded to 8 bits,
-in blocks of 32.
+and keeps float32 matrices, all of which every step of the decoder reads. MatMulNBits multiplies
+by 8-bit weights instead. The weights are the same; the inputs of the products are rounded to
+8 bits, in blocks of 32.
 """
 
 from __future__ import annotations
