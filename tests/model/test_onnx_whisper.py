@@ -16,7 +16,7 @@ from wyoming_faster_whisper.audio.pcm import SAMPLE_RATE, Samples
 from wyoming_faster_whisper.engine.onnx.runtime import make_runtime
 from wyoming_faster_whisper.engine.onnx.whisper.acoustic_model import OnnxWhisper
 from wyoming_faster_whisper.engine.onnx.whisper.graphs import Graphs, load_graphs
-from wyoming_faster_whisper.engine.onnx.whisper.layout import graphs_folder
+from wyoming_faster_whisper.engine.onnx.whisper.layout import Layout, graphs_folder
 from wyoming_faster_whisper.engine.protocol import DecodeOptions, Job
 from wyoming_faster_whisper.engine.whisper.acoustic_model import Encoding
 from wyoming_faster_whisper.engine.whisper.calibration.values import Calibrations
@@ -40,6 +40,12 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="module")
 def directory(folder: Path) -> Path:
     return locate(choose(NAME, [folder]), folder, local_files_only=True)
+
+
+def copied_graphs(directory: Path, folder: Path, to: Path) -> tuple[Path, Layout]:
+    """Return a copy of the model's graphs, for a test that damages them."""
+    where, layout = graphs_folder(directory, folder)
+    return Path(shutil.copytree(where, to / "graphs")), layout
 
 
 @pytest.fixture(scope="module")
@@ -207,8 +213,10 @@ def test_weights_are_freed_and_loaded_again(directory: Path, folder: Path) -> No
     assert CLIPS["lights"].heard_in(said.text)
 
 
-def test_a_model_that_computes_no_numbers_is_refused(directory: Path, tmp_path: Path) -> None:
-    where, layout = graphs_folder(directory, tmp_path)
+def test_a_model_that_computes_no_numbers_is_refused(
+    directory: Path, folder: Path, tmp_path: Path
+) -> None:
+    where, layout = copied_graphs(directory, folder, tmp_path)
     graph = onnx.load(where / "decoder.integer.onnx", load_external_data=False).graph
     [scale] = [one for one in graph.initializer if one.name.endswith("embeddings/weight.scale")]
     place = {entry.key: entry.value for entry in scale.external_data}
@@ -247,8 +255,8 @@ def test_a_file_of_another_kind_is_named(directory: Path, tmp_path: Path) -> Non
         graphs_folder(mine, tmp_path)
 
 
-def test_a_damaged_graph_is_named(directory: Path, tmp_path: Path) -> None:
-    where, layout = graphs_folder(directory, tmp_path)
+def test_a_damaged_graph_is_named(directory: Path, folder: Path, tmp_path: Path) -> None:
+    where, layout = copied_graphs(directory, folder, tmp_path)
     (where / "decoder.integer.onnx").write_bytes(b"not a graph")
     with pytest.raises(ModelError, match=r"decoder\.integer\.onnx does not load; remove"):
         Graphs(where, layout, make_runtime("cpu", "cpu", 1))

@@ -18,8 +18,9 @@ from ...whisper.hallucination import Decoded
 from ...whisper.spectrogram import Features, Spectrogram, to_features
 from ...whisper.tokens import POSITIONS, WhisperTokenizer
 from .alignment import first_positions
+from .generation import Generation
 from .graphs import Encoded, Floats, Graphs
-from .search import Beam, Hypothesis, Samples, log_softmax
+from .search import log_softmax
 
 _STEP = 0.02  # seconds of audio per position of the encoding
 _LEAST = math.log(1e-30)  # floor of a token's log-probability, as with CTranslate2
@@ -54,10 +55,10 @@ class OnnxWhisper:
         )
         self._layout = graphs.layout
         self._reload = reload
+        self._generation = Generation(self.tokenizer, self._layout)
         self._spectrogram = Spectrogram(self._layout.bands)
         self._start = self.tokenizer.token("<|startoftranscript|>")
         self._no_times = self.tokenizer.token("<|notimestamps|>")
-        self._no_speech = self._no_times - 1  # models differ in the name of this token
         self._stops = {mark: self.tokenizer.mark(mark) for mark in ".?!。"}
         self._dash, self._ellipsis = self.tokenizer.mark("-"), self.tokenizer.mark("...")
 
@@ -108,126 +109,21 @@ class OnnxWhisper:
         allowed: frozenset[int] = frozenset(),
     ) -> list[Decoded]:
         """See AcousticModel.generate."""
-        encoded = cast(Encoded, encoding)
-        if len(set(map(len, prompts))) > 1:  # rows of a step have equal lengths
-            return [
-                self.generate(
-                    Encoding(encoded.clip(at)),
-                    [prompts[at]],
-                    beam,
-                    [budgets[at]],
-                    temperature=temperature,
-                    allowed=allowed,
-                )[0]
-                for at in range(len(prompts))
-            ]
-        budgets = [min(budget, POSITIONS - len(prompts[0])) for budget in budgets]
-        random = np.random.default_rng()
-        searches: list[Beam | Samples] = [
-            Samples(beam, self.tokenizer.end, temperature, random)
-            if temperature
-            else Beam(beam, self.tokenizer.end)
-            for _ in prompts
-        ]
-        no_speech, prefixes = self._search(
-            encoded, prompts, searches, max(budgets), self._penalties(allowed)
-        )
-        return [
-            self._decoded(search.ranked(), prefix, share, budget)
-            for search, prefix, share, budget in zip(
-                searches, prefixes, no_speech, budgets, strict=True
-            )
-        ]
-
-    def _search(
-        self,
-        encoded: Encoded,
-        prompts: Sequence[list[int]],
-        searches: Sequence[Beam | Samples],
-        budget: int,
-        penalties: Floats,
-    ) -> tuple[list[float], list[Hypothesis]]:
-        """Run the decoder until all searches are done.
-
-        Returns:
-            For each clip its no-speech probability, and the prefix of its text.
-        """
-        start, opening = prompts[0].index(self._start), prompts[0].index(self._no_times)
-        wanted = [start, *range(opening, len(prompts[0]))]
-        step = self.graphs.step(encoded, np.array(prompts), wanted=wanted)
-        no_speech = np.exp(log_softmax(step.logits[:, 0]))[:, self._no_speech]
-        prefixes = [
-            self._forced(prompt[opening + 1 :], logits[1:])
-            for prompt, logits in zip(prompts, step.logits, strict=True)
-        ]
-        logits = step.logits[:, -1:] + penalties
-        if opening + 1 == len(prompts[0]):
-            logits[:, :, list(self._layout.suppressed_first)] = -np.inf
-        for count in range(1, budget + 1):
-            logprobs = log_softmax(logits)
-            for search, some in zip(searches, logprobs, strict=True):
-                # Rows of a finished clip are computed on, since the rows of a clip must keep
-                # their number; they cost little, as the weights are read once for all rows.
-                if not search.done:
-                    search.advance(some, final=count == budget)
-            if all(search.done for search in searches):
-                break
-            before = logits.shape[1]  # rows of a clip in the step before
-            step = self.graphs.step(
-                encoded,
-                np.array([[token] for search in searches for token in search.last]),
-                past=step.past,
-                parents=np.array(
-                    [
-                        at * before + row
-                        for at, search in enumerate(searches)
-                        for row in search.parents
-                    ]
-                ),
-            )
-            logits = step.logits.reshape(len(searches), -1, step.logits.shape[-1]) + penalties
-        return [float(share) for share in no_speech], prefixes
-
-    def _forced(self, prefix: list[int], logits: Floats) -> Hypothesis:
-        """Return the prefix of a text as a hypothesis, with its log-probability."""
-        logprobs = log_softmax(logits[: len(prefix)])
-        score = sum(float(row[token]) for row, token in zip(logprobs, prefix, strict=True))
-        return Hypothesis(tuple(prefix), score)
-
-    def _penalties(self, allowed: frozenset[int]) -> Floats:
-        """Return what is added to the logits: -inf for tokens that may not be written."""
-        penalties = np.zeros(self._layout.vocabulary, np.float32)
-        penalties[list(self._layout.suppressed)] = -np.inf
-        if allowed:
-            forbidden = np.ones(self.tokenizer.end, bool)
-            forbidden[[token for token in allowed if token < self.tokenizer.end]] = False
-            penalties[: self.tokenizer.end][forbidden] = -np.inf
-        return penalties
-
-    def _decoded(
-        self, found: Sequence[Hypothesis], prefix: Hypothesis, no_speech: float, budget: int
-    ) -> Decoded:
-        texts = [self.tokenizer.decode((*prefix.tokens, *one.tokens)).strip() for one in found]
-        scores = tuple(one.score for one in found)
-        tokens = len(prefix.tokens) + len(found[0].tokens)
-        return Decoded(
-            text=texts[0],
-            alternatives=tuple(texts[1:]),
-            scores=scores,
-            tokens=tokens,
-            avg_logprob=scores[0] / (tokens + 1),
-            no_speech_prob=no_speech,
-            budget=budget,
+        return self._generation.generate(
+            self.graphs,
+            cast(Encoded, encoding),
+            prompts,
+            beam,
+            budgets,
+            temperature=temperature,
+            allowed=allowed,
         )
 
     def time_decoder(
         self, encoding: Encoding, prompts: Sequence[list[int]], beam: int, count: int
     ) -> None:
-        """See WhisperModel.time_decoder. The end-of-text token is suppressed."""
-        penalties = self._penalties(frozenset())
-        penalties[self.tokenizer.end] = -np.inf
-        searches = [Beam(beam, self.tokenizer.end) for _ in prompts]
-        self._search(cast(Encoded, encoding), prompts, searches, count, penalties)
+        """See WhisperModel.time_decoder."""
+        self._generation.run(self.graphs, cast(Encoded, encoding), prompts, beam, count)
 
     def score(
         self, encodings: Sequence[Encoding], prompt: list[int], texts: Iterable[str]

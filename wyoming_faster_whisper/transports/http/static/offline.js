@@ -29,6 +29,12 @@ export function obstacle() {
 const megabytes = (files) => Math.ceil(files.reduce((sum, { bytes }) => sum + bytes, 0) / 1e6);
 const url = (file) => new URL(`offline/files/${file.sha256.slice(0, 16)}/${file.name}`, location.href).href;
 
+// A fallback adapter computes on the CPU, far slower than WebAssembly.
+async function hasGraphicsCard() {
+  const adapter = await navigator.gpu?.requestAdapter().catch(() => null);
+  return Boolean(adapter) && !(adapter.info?.isFallbackAdapter ?? adapter.isFallbackAdapter);
+}
+
 export class Offline {
   constructor() {
     this.manifest = null; // of the files that are stored, once they are complete
@@ -63,7 +69,7 @@ export class Offline {
   // Asks the server for the files; it may have to write them first. Returns the manifest with the
   // files that this device needs.
   async offer(headers) {
-    const gpu = Boolean(await navigator.gpu?.requestAdapter().catch(() => null));
+    const gpu = await hasGraphicsCard();
     for (;;) {
       const response = await fetch("offline/manifest.json", { cache: "no-store", headers });
       const answer = await response.json().catch(() => ({}));

@@ -24,6 +24,10 @@ export class Whisper {
     this.cross = names.filter((name) => name.startsWith("cross."));
   }
 
+  async release() {
+    for (const session of Object.values(this.sessions)) await session.release();
+  }
+
   // Decodes a clip of at most 30 s; language is a code, or null to detect it. A text that loops is
   // decoded once more over the full window.
   async decode(samples, language) {

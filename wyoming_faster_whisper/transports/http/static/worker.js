@@ -8,6 +8,8 @@ const RATE = 16000;
 const LONGEST = 28 * RATE; // samples of a clip: it must fit into the window of 30 s
 const MARGIN = 0.4 * RATE; // samples around speech that belong to it
 
+const SLOW = 600; // ms for a second of silence; a CPU takes about as long
+
 let recogniser = null;
 let last = Promise.resolve(); // one thing at a time: the runtime is not reentrant
 
@@ -52,21 +54,31 @@ async function load({ cacheName, urls, model, gpu, threads }) {
     encoder: await open("encoder", kind, providers),
     decoder: await open("decoder", kind, providers),
   });
-  let where = `${threads} thread${threads > 1 ? "s" : ""}`;
-  let loaded = null;
-  if (gpu) {
-    try {
-      loaded = await sessions("float", ["webgpu"]);
-      where = "WebGPU";
-    } catch {
-      loaded = null; // the graphics card cannot do it; the CPU can
-    }
-  }
-  loaded ??= await sessions("integer", ["wasm"]);
   const files = { mel: await stored("mel.bin"), vocabulary: await stored("vocabulary.bin") };
+  let where = "WebGPU";
+  let whisper = gpu ? await onGraphicsCard(async () => new Whisper(ort, await sessions("float", ["webgpu"]), files, model)) : null;
+  if (!whisper) {
+    where = `${threads} thread${threads > 1 ? "s" : ""}`;
+    whisper = new Whisper(ort, await sessions("integer", ["wasm"]), files, model);
+  }
   const vad = await ort.InferenceSession.create(await stored("vad.onnx"), { executionProviders: ["wasm"] });
-  recogniser = new Recogniser(new Vad(ort, vad), new Whisper(ort, loaded, files, model));
+  recogniser = new Recogniser(new Vad(ort, vad), whisper);
   return { where, seconds: (performance.now() - started) / 1000 };
+}
+
+// Returns a recogniser on the graphics card; null if that cannot do it, or is slower than a CPU.
+async function onGraphicsCard(make) {
+  try {
+    const whisper = await make();
+    await whisper.decode(new Float32Array(RATE), "en"); // compiles the programs of the card
+    const started = performance.now();
+    await whisper.decode(new Float32Array(RATE), "en");
+    if (performance.now() - started < SLOW) return whisper;
+    await whisper.release();
+  } catch {
+    // The CPU can do it.
+  }
+  return null;
 }
 
 class Recogniser {
