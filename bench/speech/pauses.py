@@ -16,7 +16,7 @@ import numpy as np
 from wyoming_faster_whisper.audio.pcm import to_pcm16
 
 from ..support.clips import SAMPLE_RATE, Clip, Samples, to_samples
-from ..support.models import cache_directory
+from ..support.models import cache_directory, model_directory
 from ..support.report import progress
 from .noise import coloured
 
@@ -97,7 +97,9 @@ def gaps(clips: Sequence[Clip], model: Path) -> dict[str, list[int]]:
     if missing:
         from faster_whisper import WhisperModel
 
-        whisper = WhisperModel(str(model), device="cpu", compute_type="int8")
+        # Another family gives no times of words, so base does.
+        aligner = model if (model / "model.bin").exists() else model_directory("base")
+        whisper = WhisperModel(str(aligner), device="cpu", compute_type="int8")
         for number, clip in enumerate(missing, start=1):
             progress(f"finding word boundaries: {number}/{len(missing)}")
             parts, _ = whisper.transcribe(
