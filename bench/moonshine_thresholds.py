@@ -1,15 +1,16 @@
 """Sounds taken for speech by Moonshine, by threshold: the experiment for its calibration.
 
 Runs the server's own VAD and the first pass of its Moonshine engine in this process, once for
-every segment that the VAD finds in sounds without speech and in orders. Moonshine has no
-no-speech probability, so the mean log-probability decides. Prints, for each threshold, how many
-segments stay above it; progress goes to stderr.
+every segment that the VAD finds in sounds without speech and in orders. The probability of an
+empty text is the no-speech probability. Prints how many segments are taken for speech, by the
+least mean log-probability and the largest no-speech probability; progress goes to stderr.
 """
 
 import argparse
 import sys
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
+from itertools import product
 
 from wyoming_faster_whisper.app.recognizers import choose_recognizer, load_default
 from wyoming_faster_whisper.config.settings import Settings
@@ -24,6 +25,7 @@ from .support.models import cache_directory
 from .support.report import align, progress, write_json
 
 THRESHOLDS = (-0.3, -0.4, -0.5, -0.6, -0.7, -0.8, -0.9, -1.0, -1.2, -1.5, -2.0)
+MOST = (0.5, 0.8, 1.0)
 BEAM = 5
 
 
@@ -36,6 +38,7 @@ class Heard:
     certain: bool  # the VAD is sure that there is speech
     text: str
     avg_logprob: float
+    no_speech_prob: float
     repetitive: bool
 
     @property
@@ -63,6 +66,7 @@ def main() -> None:
                     part.certain_speech,
                     decoded.text,
                     decoded.avg_logprob,
+                    decoded.no_speech_prob,
                     decoded.repetitive,
                 )
             )
@@ -99,13 +103,17 @@ def table(heard: Sequence[Heard]) -> str:
         for certain in (True, False)
     }
     groups = {name: some for name, some in groups.items() if some}
-    lines = [["at least", *(f"{name} ({len(some)})" for name, some in groups.items())]]
-    for threshold in (float("-inf"), *sorted(THRESHOLDS)):
+    titles = (f"{name} ({len(some)})" for name, some in groups.items())
+    lines = [["log-probability", "no speech", *titles]]
+    for least, most in product((float("-inf"), *sorted(THRESHOLDS)), MOST):
         counts = (
-            sum(not each.wordless and each.avg_logprob >= threshold for each in some)
+            sum(
+                not each.wordless and each.avg_logprob >= least and each.no_speech_prob <= most
+                for each in some
+            )
             for some in groups.values()
         )
-        lines.append([f"{threshold:g}", *map(str, counts)])
+        lines.append([f"{least:g}", f"{most:g}", *map(str, counts)])
     return align(lines)
 
 

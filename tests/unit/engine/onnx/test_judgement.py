@@ -15,29 +15,40 @@ from wyoming_faster_whisper.engine.onnx.moonshine.judgement import (
 from wyoming_faster_whisper.engine.protocol import Job
 from wyoming_faster_whisper.testing.acoustic_model import heard
 
-FITTED = Thresholds(doubtful=-0.7, no_speech=-3.0, no_speech_uncertain=-1.0)
+FITTED = Thresholds(
+    doubtful=-0.7,
+    no_speech=-0.6,
+    no_speech_prob=0.8,
+    uncertain_no_speech=-1.0,
+    uncertain_no_speech_prob=0.5,
+    name_bonus=6.0,
+)
 SURE = Job(np.zeros(16_000, np.float32))
 UNSURE = Job(np.zeros(16_000, np.float32), certain_speech=False)
 LOOP = "off the off the off the off the"
 
 
 @pytest.mark.parametrize(
-    ("job", "text", "avg_logprob", "judgement"),
+    ("job", "text", "avg_logprob", "no_speech_prob", "judgement"),
     [
-        (SURE, "Turn on the fan.", -0.1, Judgement.ACCEPT),
-        (SURE, "Turn on the fan.", -0.8, Judgement.DOUBTFUL),
-        (SURE, LOOP, -0.1, Judgement.DOUBTFUL),
-        (SURE, "Zzz.", -3.1, Judgement.NO_SPEECH),
-        (SURE, "...", -0.1, Judgement.NO_SPEECH),
-        (UNSURE, "Turn on the fan.", -0.1, Judgement.ACCEPT),
-        (UNSURE, "Turn on the fan.", -1.1, Judgement.NO_SPEECH),
-        (UNSURE, LOOP, -0.1, Judgement.NO_SPEECH),
+        (SURE, "Turn on the fan.", -0.1, 0.0, Judgement.ACCEPT),
+        (SURE, "Turn on the fan.", -0.8, 0.0, Judgement.DOUBTFUL),
+        (SURE, LOOP, -0.1, 0.0, Judgement.DOUBTFUL),
+        (SURE, "...", -0.1, 0.0, Judgement.NO_SPEECH),
+        (SURE, "Turn on the fan.", -0.5, 0.9, Judgement.ACCEPT),
+        (SURE, "Zzz.", -0.65, 0.9, Judgement.NO_SPEECH),
+        (SURE, "Zzz.", -0.65, 0.7, Judgement.ACCEPT),
+        (UNSURE, "Turn on the fan.", -0.1, 0.0, Judgement.ACCEPT),
+        (UNSURE, "Turn on the fan.", -1.1, 0.0, Judgement.NO_SPEECH),
+        (UNSURE, "Turn on the fan.", -0.1, 0.6, Judgement.NO_SPEECH),
+        (UNSURE, LOOP, -0.1, 0.0, Judgement.NO_SPEECH),
     ],
 )
 def test_a_text_is_judged_by_its_probability_and_its_loops(
-    job: Job, text: str, avg_logprob: float, judgement: Judgement
+    job: Job, text: str, avg_logprob: float, no_speech_prob: float, judgement: Judgement
 ) -> None:
-    assert judge(heard(text, avg_logprob=avg_logprob), job, FITTED) is judgement
+    decoded = heard(text, avg_logprob=avg_logprob, no_speech_prob=no_speech_prob)
+    assert judge(decoded, job, FITTED) is judgement
 
 
 def test_the_most_probable_text_without_a_loop_is_the_answer() -> None:

@@ -97,6 +97,20 @@ def test_improbable_ends_do_not_end_the_search() -> None:
     assert len(others) == 2
 
 
-def test_an_empty_text_is_a_hypothesis() -> None:
-    best = search({(): {END: 0.9, A: 0.1}}, 2)[0]
+def test_an_empty_text_is_a_hypothesis_only_if_it_continues_one() -> None:
+    table: Table = {(): {END: 0.9, A: 0.1}}
+    assert search(table, 2)[0].tokens == (A,)
+    decoder = TableDecoder(table)
+    best, *_ = beam_search(
+        decoder.first(), decoder.step, beam=2, budget=10, end=END, may_be_empty=True
+    )
     assert best.tokens == ()
+
+
+def test_forbidden_tokens_are_not_written() -> None:
+    decoder = TableDecoder(GARDEN_PATH)
+    forbidden = np.array([False, False, True, False])  # B
+    [best] = beam_search(
+        decoder.first(), decoder.step, beam=1, budget=10, end=END, forbidden=forbidden
+    )
+    assert best.tokens == (A, C)

@@ -30,7 +30,15 @@ class MoonshineDecoder:
         """See MoonshineGraphs.encode."""
         return self._graphs.encode(samples)
 
-    def generate(self, encoding: Array, prefix: str, beam: int, seconds: float) -> Decoded:
+    def generate(
+        self,
+        encoding: Array,
+        prefix: str,
+        beam: int,
+        seconds: float,
+        *,
+        allowed: frozenset[int] = frozenset(),
+    ) -> Decoded:
         """Find the most probable texts by beam search.
 
         Args:
@@ -38,6 +46,7 @@ class MoonshineDecoder:
             prefix: beginning of each text.
             beam: beam width; 1 = greedy.
             seconds: length of the audio; a text has at most 6.5 tokens per second.
+            allowed: tokens that may be written; empty = any.
 
         Returns:
             The n-best list; each text begins with the prefix, unless the tokens of the prefix
@@ -55,10 +64,22 @@ class MoonshineDecoder:
             following, cache = self._graphs.step(encoding, tokens, cache.select(parents))
             return following
 
+        forbidden = None
+        if allowed:
+            forbidden = np.ones(logprobs.shape[-1], np.bool_)
+            forbidden[[*allowed, END]] = False
         found = beam_search(
-            logprobs[0, -1], step, beam=beam, budget=max(1, budget - len(given)), end=END
+            logprobs[0, -1],
+            step,
+            beam=beam,
+            budget=max(1, budget - len(given)),
+            end=END,
+            forbidden=forbidden,
+            may_be_empty=bool(given),
         )
-        return self._decoded(given, found, budget)
+        # How probable it is that the text is empty, at the beginning of one.
+        no_speech_prob = 0.0 if given else float(np.exp(logprobs[0, -1, END]))
+        return self._decoded(given, found, budget, no_speech_prob)
 
     def score(self, encoding: Array, texts: Sequence[str]) -> list[list[float]]:
         """Return the log-probabilities of the tokens of each text, with the end-of-text token.
@@ -84,7 +105,13 @@ class MoonshineDecoder:
         for _ in range(tokens - 1):
             _, cache = self._graphs.step(encoding, [BEGIN] * beam, cache)
 
-    def _decoded(self, given: Sequence[int], found: Sequence[Hypothesis], budget: int) -> Decoded:
+    def _decoded(
+        self,
+        given: Sequence[int],
+        found: Sequence[Hypothesis],
+        budget: int,
+        no_speech_prob: float,
+    ) -> Decoded:
         texts = list(self._texts(given, found))
         best, *others = texts
         return Decoded(
@@ -93,7 +120,7 @@ class MoonshineDecoder:
             scores=tuple(one.score for _, one in texts),
             tokens=len(given) + len(best[1].tokens),
             avg_logprob=best[1].mean,
-            no_speech_prob=0.0,  # the model has none
+            no_speech_prob=no_speech_prob,
             budget=budget,
         )
 

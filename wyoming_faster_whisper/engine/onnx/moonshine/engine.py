@@ -82,7 +82,7 @@ class MoonshineEngine:
         self._load = load
         self._model: MoonshineDecoder | None = load()
         self._language = language
-        self._thresholds = thresholds
+        self.thresholds = thresholds
         self._calibration: Calibration = Calibrations("moonshine").find(language)[0]
         self._measured = measured
         self._tuning = Tuning(Limits(), self._usual_command)
@@ -131,7 +131,7 @@ class MoonshineEngine:
         encoding = self.model.encode(job.padded_samples)
         clip = _Clip(job, self._language, encoding, beam)
         decoded = self._generate(clip, encoding, clip.seconds)
-        passes, judgement = 1, judge(decoded, job, self._thresholds)
+        passes, judgement = 1, judge(decoded, job, self.thresholds)
         doubtful = judgement is Judgement.DOUBTFUL
         if doubtful and not job.quick:
             decoded = self._second_pass(clip, decoded)
@@ -144,9 +144,10 @@ class MoonshineEngine:
             text,
             self._language,
             avg_logprob=decoded.avg_logprob,
+            no_speech_prob=decoded.no_speech_prob,
             passes=passes + biased,
             verdict=judgement.value,
-            provisional=unfinished(decoded, self._thresholds) or (doubtful and job.quick),
+            provisional=unfinished(decoded, self.thresholds) or (doubtful and job.quick),
             tokens=tuple(self.model.vocabulary.encode(text)),
             token_logprobs=self._token_logprobs(clip, text),
         )
@@ -181,17 +182,27 @@ class MoonshineEngine:
         """
         biasing = JobBiasing(clip.job, clip.language, self._calibration.names)
         hypotheses = (text, *decoded.alternatives) if text else ()
-        rewrites = (
-            biasing.rewrites(hypotheses, avg_logprob=decoded.avg_logprob)
-            if biasing.similar_names(hypotheses)
-            else ()
-        )
+        names = biasing.similar_names(hypotheses)
+        if not names:
+            return biasing.correct(text), 0
+        biased: tuple[str, ...] = ()
+        if words := biasing.allowed_words(hypotheses, names):
+            found = self.model.generate(
+                clip.encoding,
+                clip.job.prefix,
+                clip.beam,
+                clip.seconds,
+                allowed=self.model.vocabulary.spellings(words),
+            )
+            biased = (found.text, *found.alternatives)
+        rewrites = biasing.rewrites(hypotheses, biased, avg_logprob=decoded.avg_logprob)
         if rewrites:
             texts = [text, *(rewrite.text for rewrite in rewrites)]
             own, *scores = map(sum, self.model.score(clip.encoding, texts))
+            own -= self.thresholds.name_bonus
             chosen = choose_rewrite(rewrites, scores, unbiased_score=own)
             text = chosen.text if chosen else text
-        return biasing.correct(text), int(bool(rewrites))
+        return biasing.correct(text), 1
 
     def _token_logprobs(self, clip: _Clip, text: str) -> tuple[TokenLogprob, ...]:
         if not clip.job.options.token_logprobs or not text:

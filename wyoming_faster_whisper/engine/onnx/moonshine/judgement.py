@@ -24,24 +24,37 @@ class Judgement(Enum):
 
 @dataclass(frozen=True, slots=True)
 class Thresholds:
-    """Mean log-probabilities (natural) below which a text is not simply accepted.
+    """Fitted limits of a text. Log-probabilities are natural, and means over the tokens.
 
-    The model has no no-speech probability.
+    The no-speech probability is that of an empty text.
     """
 
-    doubtful: float  # decode once more
-    no_speech: float  # it is no speech, where the VAD is sure that there is some
-    no_speech_uncertain: float  # the same where the VAD is not sure
+    doubtful: float  # log-probability below which the clip is decoded once more
+    no_speech: float  # log-probability below which it is no speech, if it may also be empty
+    no_speech_prob: float  # no-speech probability above which the text may also be empty
+    # The same where the VAD is not sure that there is speech: either of them is enough.
+    uncertain_no_speech: float
+    uncertain_no_speech_prob: float
+    # How much less probable (natural log, whole text) a text with a name may be than it has to
+    # be with Whisper, whose prompt names the names.
+    name_bonus: float
 
 
 def judge(decoded: Decoded, job: Job, thresholds: Thresholds) -> Judgement:
     """Judge the text of a first pass."""
-    lowest = thresholds.no_speech if job.certain_speech else thresholds.no_speech_uncertain
-    if not has_words(decoded.text) or decoded.avg_logprob < lowest:
+    logprob, no_speech_prob = decoded.avg_logprob, decoded.no_speech_prob
+    if not has_words(decoded.text):
         return Judgement.NO_SPEECH
-    if not job.certain_speech and decoded.repetitive:
+    if not job.certain_speech:
+        is_noise = (
+            decoded.repetitive
+            or logprob < thresholds.uncertain_no_speech
+            or no_speech_prob > thresholds.uncertain_no_speech_prob
+        )
+        return Judgement.NO_SPEECH if is_noise else Judgement.ACCEPT
+    if logprob < thresholds.no_speech and no_speech_prob > thresholds.no_speech_prob:
         return Judgement.NO_SPEECH
-    if decoded.repetitive or decoded.avg_logprob < thresholds.doubtful:
+    if decoded.repetitive or logprob < thresholds.doubtful:
         return Judgement.DOUBTFUL
     return Judgement.ACCEPT
 
@@ -61,9 +74,15 @@ def without_loop(decoded: Decoded) -> str:
     return decoded.text if repeat is None else shortened(decoded.text, repeat, 1)
 
 
-# For a model that was not calibrated: the check for loops only.
+# For a model that was not calibrated: the check for loops, and an empty text if that is likelier
+# than not where the VAD is not sure.
 _LENIENT = Thresholds(
-    doubtful=float("-inf"), no_speech=float("-inf"), no_speech_uncertain=float("-inf")
+    doubtful=float("-inf"),
+    no_speech=float("-inf"),
+    no_speech_prob=1.0,
+    uncertain_no_speech=float("-inf"),
+    uncertain_no_speech_prob=0.5,
+    name_bonus=0.0,
 )
 
 

@@ -12,6 +12,8 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
+_IMPOSSIBLE = -1e4  # log-probability of a forbidden token; finite, so that sums stay numbers
+
 Logprobs = npt.NDArray[np.float32]
 
 Step = Callable[[Sequence[int], Sequence[int]], Logprobs]
@@ -39,7 +41,14 @@ class Hypothesis:
 
 
 def beam_search(
-    first: Logprobs, step: Step, *, beam: int, budget: int, end: int
+    first: Logprobs,
+    step: Step,
+    *,
+    beam: int,
+    budget: int,
+    end: int,
+    forbidden: npt.NDArray[np.bool_] | None = None,
+    may_be_empty: bool = False,
 ) -> list[Hypothesis]:
     """Find the most probable texts.
 
@@ -48,6 +57,9 @@ def beam_search(
         beam: beam width; 1 = greedy.
         budget: maximum number of tokens, at least 1.
         end: the end-of-text token.
+        forbidden: tokens that may not be written, shape (vocabulary,); None = none.
+        may_be_empty: the end-of-text token may come first. By its mean log-probability an empty
+            text would beat many others.
 
     Returns:
         At least one hypothesis and at most as many as the beam is wide, the best first.
@@ -56,6 +68,11 @@ def beam_search(
     following = first[None]
     done: list[Hypothesis] = []
     for length in range(budget):
+        if forbidden is not None:
+            following = np.where(forbidden, np.float32(_IMPOSSIBLE), following)
+        if not length and not may_be_empty:
+            following = following.copy()
+            following[:, end] = _IMPOSSIBLE
         ranked = _extensions(live, following, 2 * beam)
         going: list[tuple[int, Hypothesis]] = []
         for rank, (parent, token, logprob) in enumerate(ranked):

@@ -17,6 +17,8 @@ BEGIN, END = 1, 2  # tokens at the begin and the end of a text
 _BYTES = 3  # token of the byte 0; those of the other bytes follow
 _FIRST_PIECE = _BYTES + 256
 _SPACE = "\u2581".encode()  # SentencePiece's mark of a space
+_MARKS = ",.?!%'-"  # directly after a word
+_NUMBERS = tuple(map(str, range(101)))  # as in "to 30%"
 _LEAST = 1000  # tokens of a vocabulary that is one
 
 
@@ -32,6 +34,8 @@ class Vocabulary:
         self._numbers: dict[bytes, int] = {}
         for number in range(_FIRST_PIECE, len(pieces)):
             self._numbers.setdefault(self._pieces[number], number)
+        marks = (self._numbers.get(mark.encode()) for mark in _MARKS)
+        self._marks = frozenset(mark for mark in marks if mark is not None)
         # A cache of one vocabulary; a method's would keep the vocabulary alive.
         self._encode_word = lru_cache(maxsize=2048)(self._merged)
 
@@ -52,6 +56,15 @@ class Vocabulary:
         for word in _words(" " + " ".join(text.split())):
             tokens += self._encode_word(word)
         return tokens if text.strip() else []
+
+    def spellings(self, words: Iterable[str]) -> frozenset[int]:
+        """Return the tokens that spell some words, and those of numbers and punctuation."""
+        return frozenset().union(*map(self._spell, (*words, *_NUMBERS)), self._marks)
+
+    def _spell(self, word: str) -> frozenset[int]:
+        """Return the tokens of a word after another one, in the usual cases."""
+        forms = (word, word.lower(), word[:1].upper() + word[1:])
+        return frozenset(token for form in forms for token in self.encode(form))
 
     def _merged(self, word: str) -> tuple[int, ...]:
         """Return the tokens of a word with the space before it, by merging neighbours."""
