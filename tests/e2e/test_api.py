@@ -15,7 +15,7 @@ import pytest
 import trustme
 from openai import DefaultAsyncHttpxClient
 
-from tests.support.api import form, head, openai, post, request, response, wav
+from tests.support.api import early_response, form, head, openai, post, request, response, wav
 from tests.support.media import write_media
 from tests.support.serving import peer, until, warnings
 from tests.support.web import address
@@ -205,7 +205,7 @@ async def test_a_body_over_the_limit_is_refused_by_its_announced_length(serve: S
     async with peer(f"tcp://{address(server)}") as connection:
         kind = "multipart/form-data; boundary=boundary"
         connection.send(head("POST", PATH, length=2 << 20, content_type=kind))
-        reply = await response(connection)
+        reply = await early_response(connection)
     assert (reply.status, reply.error["code"]) == (413, "request_too_large")
 
 
@@ -219,7 +219,7 @@ async def test_a_body_over_the_limit_is_refused_while_it_arrives(serve: Serve) -
             + f"{len(body):x}\r\n".encode()
             + body
         )
-        reply = await response(connection)
+        reply = await early_response(connection)
     assert reply.status == 413
 
 

@@ -116,7 +116,21 @@ async def post(
 
 async def response(connection: Peer) -> Reply:
     """Read a response until the server closes the connection."""
-    top, _, body = (await connection.rest()).partition(b"\r\n\r\n")
+    return _reply(await connection.rest())
+
+
+async def early_response(connection: Peer) -> Reply:
+    """Read the response to a request that is not complete.
+
+    The server waits for the rest of the request before it closes the connection.
+    """
+    head = await connection.until(b"\r\n\r\n")
+    length = int(_reply(head).headers["content-length"])
+    return _reply(head + await connection.exactly(length))
+
+
+def _reply(data: bytes) -> Reply:
+    top, _, body = data.partition(b"\r\n\r\n")
     first, *lines = top.decode("latin-1").split("\r\n")
     pairs = (line.split(": ", 1) for line in lines)
     headers = {key.lower(): value for key, value in pairs}

@@ -300,6 +300,11 @@ class Peer:
         async with asyncio.timeout(DEADLINE):
             return await self._reader.readuntil(mark)
 
+    async def exactly(self, count: int) -> bytes:
+        """Return the next bytes that arrive."""
+        async with asyncio.timeout(DEADLINE):
+            return await self._reader.readexactly(count)
+
     async def rest(self) -> bytes:
         """Return all bytes that arrive until the server closes."""
         async with asyncio.timeout(DEADLINE):
