@@ -295,7 +295,14 @@ async def test_a_server_that_answers_jobs_may_miss_a_health_check() -> None:
     async with LateServer(FakeEngine()) as server:
         client = InferenceClient(server.url)
         known = Known(client, model)
+        server.busy = True
         await known.health.check()
+        assert not known.health.available  # it may be loading its model
+        server.busy = False
+        await known.health.check()
+        server.busy = True
+        await known.health.check()
+        assert known.health.available
         await known.recognize(model, JOB)
         server.late, known._patience = True, 0.05
         await known.health.check()

@@ -53,13 +53,15 @@ class HostileServer(DecodeServer):
 
 
 class LateServer(DecodeServer):
-    """Decode server that answers jobs, but after a while no health checks."""
+    """Decode server that answers jobs, but not always health checks."""
 
-    late = False
+    late = busy = False
 
     async def send(self, writer: asyncio.StreamWriter, request: str, response: bytes) -> None:
         if self.late and request.startswith("GET"):
             await asyncio.Event().wait()
+        if self.busy and request.startswith("GET"):
+            response = b"HTTP/1.1 503 -\r\ncontent-length: 0\r\n\r\n"
         await super().send(writer, request, response)
 
 

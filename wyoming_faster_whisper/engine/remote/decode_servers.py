@@ -76,12 +76,13 @@ class DecodeServer:
                 if not self.health.available:
                     await self.client.check_tensors(self._model)
                     await self._compare()
-        except (TimeoutError, Busy) as error:
-            # Behind some ingresses the check waits among the jobs.
-            if asyncio.get_running_loop().time() - self._answered < _BUSY_FOR:
-                return
-            late = f"it did not answer within {self._patience:g} s"
-            raise Unavailable(late if isinstance(error, TimeoutError) else str(error)) from None
+        # Behind some ingresses the check waits among the jobs, or is refused as one of them.
+        except Busy:
+            if not self.health.available:
+                raise
+        except TimeoutError:
+            if asyncio.get_running_loop().time() - self._answered >= _BUSY_FOR:
+                raise Unavailable(f"it did not answer within {self._patience:g} s") from None
 
     async def _compare(self) -> None:
         """Compare the description of the model with what the server needs and clients know."""
