@@ -60,8 +60,12 @@ class Tenant:
 
     @property
     def relayable(self) -> bool:
-        """True if an upstream server, which knows nothing of tenants, serves it equally well."""
-        return not (self.models or self.languages or self.prompt or self.vocabulary)
+        """True if an upstream server, which knows nothing of tenants, serves it equally well.
+
+        The upstream may favour the names of the home, so the tenant must be allowed to see them.
+        """
+        own = self.models or self.languages or self.prompt or self.vocabulary
+        return self.home_names and not own
 
 
 HOUSE = Tenant()
