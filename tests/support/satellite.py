@@ -44,8 +44,8 @@ class Satellite:
         self.site = site
         self._prefix = prefix
         self._own = own_topics
-        self._messages: asyncio.Queue[tuple[str, Any]] = asyncio.Queue()
-        self._skipped: list[tuple[str, Any]] = []
+        self._messages: list[tuple[str, Any]] = []  # that nothing has asked for
+        self._more = asyncio.Event()  # set when a message arrives
         self._reading: asyncio.Task[None] | None = None
 
     @property
@@ -70,14 +70,14 @@ class Satellite:
             assert isinstance(message.payload, bytes)
             name = message.topic.value.rpartition("/")[2]
             if name == "audioCaptured":
-                self._messages.put_nowait((name, message.payload))
+                self._keep(name, message.payload)
                 continue
             try:
                 fields = json.loads(message.payload)
             except ValueError:
                 continue  # audio that it has sent itself
             if self._own or fields.get("siteId") == self.site:
-                self._messages.put_nowait((message.topic.value, fields))
+                self._keep(message.topic.value, fields)
 
     async def send(self, name: str, /, **fields: Any) -> None:
         """Send a control message, such as startListening."""
@@ -132,17 +132,15 @@ class Satellite:
         return (await self.next(*names))[1]
 
     async def next(self, *names: str) -> tuple[str, Any]:
-        """Likewise, with the topic."""
-        for at, (topic, fields) in enumerate(self._skipped):
-            if topic.endswith(names):
-                del self._skipped[at]
-                return topic, fields
+        """Likewise, with the topic. Several tasks may wait at the same time."""
         async with asyncio.timeout(DEADLINE):
             while True:
-                topic, fields = await self._messages.get()
-                if topic.endswith(names):
-                    return topic, fields
-                self._skipped.append((topic, fields))
+                for at, (topic, fields) in enumerate(self._messages):
+                    if topic.endswith(names):
+                        del self._messages[at]
+                        return topic, fields
+                self._more = asyncio.Event() if self._more.is_set() else self._more
+                await self._more.wait()
 
     async def text(self) -> str:
         """Return the text of the next textCaptured."""
@@ -156,9 +154,11 @@ class Satellite:
     @property
     def unread(self) -> list[str]:
         """Topics of the messages that nothing has asked for."""
-        while not self._messages.empty():
-            self._skipped.append(self._messages.get_nowait())
-        return [topic for topic, _ in self._skipped]
+        return [topic for topic, _ in self._messages]
+
+    def _keep(self, topic: str, fields: Any) -> None:
+        self._messages.append((topic, fields))
+        self._more.set()
 
 
 def client_for(

@@ -35,7 +35,7 @@ _LARGEST_PACKET = 128 * 1024
 _LARGEST_HEADER = 16  # bytes of a PUBLISH packet besides topic and payload
 _UNSUPPORTED_VERSION = 132  # reason code of MQTT 5
 # Seconds that the first attempt waits for an answer: amqtt never gives one to MQTT 5.
-_FIRST_TIMEOUT = 3.0
+_FIRST_TIMEOUT = 2.0
 
 
 class ConnectionLost(TooSlow):
