@@ -18,6 +18,7 @@ from typing import Any, TypeVar
 from .speech import voices
 from .speech.noise import degrade, kitchen_like, silence_set
 from .support.arguments import SERVERS, add, headline, listed, parser, servers
+from .support.bootstrap import paired
 from .support.clips import (
     TEST_CLIPS,
     Clip,
@@ -32,6 +33,7 @@ from .support.clips import (
 from .support.playback import NoAnswer, play
 from .support.plot import Panel, bars, check_plotting
 from .support.report import align, progress, warn, write_json
+from .support.scoring import language_errors
 from .support.servers import PYTHONS, ROOT, Options, Server
 
 KITCHEN = ROOT.parent / "shared" / "speech" / "noise" / "kitchen.wav"
@@ -48,7 +50,7 @@ Row = tuple[str, int, dict[str, float]]  # label, number of clips, value by serv
 class Trial:
     """One clip in one condition, played to every server."""
 
-    part: str  # "speech", "silence", "words" or "language"
+    part: str  # "speech", "silence", "words", "language" (synthetic) or "recorded language"
     condition: str  # one of SPEECH, or a manner of speaking for words
     clip: Clip
     language: str = "en"
@@ -89,6 +91,8 @@ def main() -> None:
     source = arguments.noise.name if arguments.noise else "generated"
     print(f"{title}; noise: {source}; {len(trials)} sounds")
     print(table(blocks, list(options)))
+    if any(trial.part == "recorded language" for trial in trials):
+        print(language_table(trials, texts))
     for line in hallucinations(trials, texts):
         print(line)
     if arguments.json:
@@ -123,8 +127,14 @@ def parse_arguments() -> argparse.Namespace:
         metavar="A,B",
         help=f"languages for word error rates with synthetic voices: {', '.join(voices.VOICES)}",
     )
+    flags.add_argument(
+        "--languages-dir",
+        type=Path,
+        metavar="DIR",
+        help="recordings in other languages: a folder per language, named by its code",
+    )
     arguments = flags.parse_args()
-    if arguments.languages and arguments.model.endswith(".en"):
+    if (arguments.languages or arguments.languages_dir) and arguments.model.endswith(".en"):
         flags.error(f"{arguments.model} supports English only")
     return arguments
 
@@ -157,6 +167,13 @@ def choose_trials(arguments: argparse.Namespace, noise: Samples) -> list[Trial]:
             Trial("language", "clean", clip, language)
             for language in arguments.languages
             for clip in sample(voices.foreign(language), limit)
+        ]
+    if arguments.languages_dir:
+        folders = sorted(path for path in arguments.languages_dir.iterdir() if path.is_dir())
+        trials += [
+            Trial("recorded language", "clean", clip, folder.name)
+            for folder in folders
+            for clip in load([folder], limit)
         ]
     return trials
 
@@ -300,6 +317,35 @@ def table(blocks: Sequence[Block], servers: Sequence[str]) -> str:
                 form = "{:+.1f}" if block.share else "{:+.0f}"
                 cells.append(form.format(scaled[0] - scaled[1]))
             rows.append([f"  {label}", str(clips), *cells])
+    return align(rows)
+
+
+def language_table(trials: Sequence[Trial], texts: Texts) -> str:
+    """Format the error rates of recorded languages, of each and of all together.
+
+    Of two servers, also the difference with its 95% interval, by bootstrap over the recordings.
+    """
+    names = list(texts)
+    title = "recordings in other languages"
+    rows = [[title, "clips", *names, *(["difference, 95% interval"] if len(names) == 2 else [])]]
+    chosen = [at for at, trial in enumerate(trials) if trial.part == "recorded language"]
+    languages = list(dict.fromkeys(trials[at].language for at in chosen))
+    for language in (*languages, "all"):
+        some = [at for at in chosen if language in (trials[at].language, "all")]
+        errors = {
+            name: [
+                language_errors(trials[at].clip.text or "", texts[name][at], trials[at].language)
+                for at in some
+            ]
+            for name in names
+        }
+        words = [each.words for each in errors[names[0]]]
+        wrong = {name: [each.wrong for each in found] for name, found in errors.items()}
+        cells = [f"{100 * sum(wrong[name]) / max(1, sum(words)):.1f} %" for name in names]
+        if len(names) == 2:
+            labels = [trials[at].language for at in some]
+            cells.append(str(paired(wrong[names[0]], wrong[names[1]], words, labels)))
+        rows.append([language, str(len(some)), *cells])
     return align(rows)
 
 

@@ -26,6 +26,9 @@ _ARTICLES = {"a", "i"}  # letters that are words, unless next to another letter
 # Spellings of an interjection before a command. No command begins with any of these.
 _INTERJECTIONS = set("hm hmm hmmm mm mmm mhm hum um okay ok hey hej hé eh he hi".split())
 
+# Languages without spaces between words, or with several ways to put them.
+_BY_CHARACTER = {"ja", "ko", "lo", "my", "th", "yue", "zh"}
+
 
 @dataclass(frozen=True, slots=True)
 class Errors:
@@ -52,6 +55,21 @@ def word_errors(truth: str, text: str, language: str = "en") -> Errors:
     said, heard = plain(truth), plain(text)
     found = jiwer.process_words(said, heard)
     return Errors(found.substitutions + found.deletions + found.insertions, len(said.split()))
+
+
+def language_errors(truth: str, text: str, language: str) -> Errors:
+    """Count the word errors of a recording; in some languages, the errors of characters.
+
+    Args:
+        truth: the reference text.
+        text: the hypothesis.
+        language: Whisper's code.
+    """
+    if language not in _BY_CHARACTER:
+        return word_errors(truth, text, language)
+    said, heard = (_basic(each).replace(" ", "") for each in (truth, text))
+    found = jiwer.process_characters(said, heard)
+    return Errors(found.substitutions + found.deletions + found.insertions, len(said))
 
 
 def comparable(text: str) -> str:
