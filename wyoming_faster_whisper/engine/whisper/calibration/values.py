@@ -2,9 +2,9 @@
 
 A file <model>.<language>.json has the values for one model and language, each section with its
 provenance; "any" stands for all models or languages. If no file of a model has a section, the
-model is not calibrated for it. The values then come from any.any.json, which has cautious rules,
-or, for a section without such a rule, from base.en.json: base in English is the only model and
-language on which these sections were fitted.
+model is not calibrated for it. The values then come from any.<language>.json or any.any.json,
+which have cautious rules, or, for a section without such a rule, from base.en.json: base in
+English is the only model and language on which these sections were fitted.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ from ..window import Window
 _LOGGER = logging.getLogger(__name__)
 
 ANY = "any"
-_SHARED = ((ANY, ANY), ("base", "en"))  # model and language of the files for all others
+_FITTED = ("base", "en")  # model and language of the file for sections without a rule
 
 T = TypeVar("T")
 
@@ -54,7 +54,8 @@ class Calibrations:
         self._model = model
         own = [name for name in dict.fromkeys((standard_name(model), size_of(model))) if name]
         self._own = [dict(_files(name)) for name in own]  # sections by language
-        self._shared = [dict(_files(name))[language] for name, language in _SHARED]
+        self._any = dict(_files(ANY))
+        self._fitted = dict(_files(_FITTED[0]))[_FITTED[1]]
         self._known: dict[str, Calibration] = {}
 
     def of(self, language: str) -> Calibration:
@@ -79,12 +80,13 @@ class Calibrations:
     def find(self, language: str) -> tuple[Calibration, tuple[str, ...]]:
         """Return the calibration for a language, and the sections that the model lacks."""
         own = [files[each] for files in self._own for each in (language, ANY) if each in files]
+        shared = [self._any[each] for each in (language, ANY) if each in self._any]
         missing: list[str] = []
         values: dict[str, Any] = {}
         for section in (field.name for field in fields(Calibration)):
             if not any(section in each for each in own):
                 missing.append(section)
-            found = next(each for each in (*own, *self._shared) if section in each)
+            found = next(each for each in (*own, *shared, self._fitted) if section in each)
             values[section] = found[section]["values"]
         return _build(Calibration, values), tuple(missing)
 
