@@ -13,6 +13,7 @@ from ..models import AUTO, Model, SttLibrary, canonical, is_at_hand
 from ..models import moonshine as moonshine_models
 from ..models import onnx_asr as onnx_asr_models
 from ..models.moonshine import choose_moonshine, is_moonshine_at_hand
+from ..models.names import is_moonshine
 from ..models.onnx_asr import OnnxAsrModel, choose_onnx_asr
 from .whisper import choose_whisper, spoken
 
@@ -65,9 +66,23 @@ def _choose(name: str, settings: Settings, folders: Sequence[Path]) -> Chosen:
             return Chosen(SttLibrary.ONNX_ASR, found.model, at_hand, found)
         if library == SttLibrary.ONNX_ASR:
             raise _unknown(name, "onnx-asr", onnx_asr_models.NAMES)
-    model = choose_whisper(name, settings, folders)
+    free = library == SttLibrary.AUTO and _moonshine_suffices(settings)
+    model = choose_whisper(name, settings, folders, moonshine=free)
+    if automatic and is_moonshine(model.name):
+        return Chosen(MOONSHINE, model, is_moonshine_at_hand(model))
     whisper = ONNX_WHISPER if library == ONNX_WHISPER else SttLibrary.FASTER_WHISPER
     return Chosen(whisper, model, is_at_hand(model))
+
+
+def _moonshine_suffices(settings: Settings) -> bool:
+    """Return whether no setting asks for what only Whisper can do, or does better."""
+    return (
+        settings.whisper_task == "transcribe"
+        and not settings.initial_prompt
+        and not settings.hass_token  # a prompt with names finds more of them
+        and settings.vad_endpointing != "auto"
+        and not settings.languages
+    )
 
 
 def _usual_onnx_asr(settings: Settings) -> str:

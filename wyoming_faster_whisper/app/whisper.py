@@ -62,11 +62,14 @@ def faster_whisper(
     )
 
 
-def choose_whisper(name: str, settings: Settings, folders: Sequence[Path]) -> Model:
+def choose_whisper(
+    name: str, settings: Settings, folders: Sequence[Path], *, moonshine: bool = False
+) -> Model:
     """Choose a Whisper model. Quick; does not use the network.
 
     Args:
         name: a name, a hub id, a directory, or auto.
+        moonshine: auto may choose a Moonshine model instead.
         settings: the server's settings.
         folders: data folders; the first holds the decode times measured on this machine.
 
@@ -81,6 +84,7 @@ def choose_whisper(name: str, settings: Settings, folders: Sequence[Path]) -> Mo
         device=measured_device(settings.stt_library, settings.device),
         language=spoken(settings),
         download_budget=0 if settings.local_files_only else settings.model_budget,
+        moonshine=moonshine,
     )
 
 

@@ -1,9 +1,11 @@
 """Model names, and the directories that hold the models.
 
 choosing ──► names, folders      resolves a name; finds a local copy of the model
+    ├──────► moonshine           the same for Moonshine's models, which auto may choose
     ├──────► packages            installed packages that contain the model
     ├──────► hub                 downloads the model if there is no local copy
     └──────► auto, measurements  --model auto, from decode times on this machine
+onnx_asr ──► folders, hub        the same for the models of onnx-asr
 tokenizer ─► packages, hub       finds a tokenizer for a model that comes without one
 """
 

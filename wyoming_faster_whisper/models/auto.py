@@ -1,4 +1,7 @@
-"""--model auto: choose the largest model that this machine can run fast enough. Pure.
+"""--model auto: choose the most accurate model that this machine can run fast enough. Pure.
+
+Of Whisper's sizes that is the largest. Moonshine counts where English is the default language and
+its model is on this machine; heard.json says which of Whisper's sizes it beats.
 
 A model is fast enough if it fits into memory and decodes a typical command within the
 silence that Home Assistant waits for anyway. The server measures the decode time of its
@@ -18,8 +21,10 @@ A warm-up can be slow just because the machine was busy. Three rules guard again
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+import json
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from importlib import resources
 
 BUDGET = 0.45
 """Limit for decoding a typical command, in seconds: the 0.7 s of silence that Home Assistant
@@ -40,23 +45,43 @@ _ROOM = 60.0  # MB that other processes may allocate between the choice and the 
 
 @dataclass(frozen=True, slots=True)
 class Size:
-    """A size of Whisper model, with what it costs."""
+    """A size of Whisper model, or a model of another family, with what it costs."""
 
     name: str
     cost: float  # decode time relative to base, from the numbers of parameters and layers
     file: float  # MB of model.bin, as float16
     download: float  # MB to download, quantised to int8
+    memory: float = 0.0  # MB at the peak of loading; 0 = estimated from the file
+    english: bool = False  # it knows only English, and is never downloaded
 
     def needs(self, compute_type: str) -> float:
         """Return how many MB must be available for the size to be chosen."""
-        return memory_needed(self.file, compute_type) + _ROOM
+        return (self.memory or memory_needed(self.file, compute_type)) + _ROOM
 
 
-SIZES = (
+WHISPER = (
     Size("tiny", 0.5, 76, 42),
     Size("base", 1.0, 145, 80),
     Size("small", 3.3, 484, 250),
     Size("medium", 10.0, 1528, 785),
+)
+MOONSHINE = Size("moonshine-base-en", 0.6, 61, float("inf"), memory=270, english=True)
+
+
+def by_accuracy(heard: Mapping[str, float]) -> tuple[Size, ...]:
+    """Return all sizes, the least accurate first.
+
+    Args:
+        heard: share of accepted orders by name. Whisper's larger sizes count as more accurate
+            than the smaller ones, measured or not.
+    """
+    beaten = [size for size in WHISPER if heard.get(size.name, 1.0) < heard[MOONSHINE.name]]
+    at = len(beaten) and 1 + WHISPER.index(beaten[-1])
+    return (*WHISPER[:at], MOONSHINE, *WHISPER[at:])
+
+
+SIZES = by_accuracy(
+    json.loads((resources.files(__package__) / "heard.json").read_text("utf-8"))["accepted"]
 )
 
 
@@ -101,6 +126,7 @@ def choose(
     figures: Mapping[str, Measurement],
     at_hand: Callable[[str], bool],
     download_budget: float,
+    sizes: Sequence[Size] = SIZES,
 ) -> Choice:
     """Choose a model; prefer one that is already on this machine to a download.
 
@@ -109,23 +135,26 @@ def choose(
         figures: decode times measured on this machine, by size.
         at_hand: tells whether the model of a name is on this machine.
         download_budget: MB that may be downloaded if no model is on this machine.
+        sizes: those to choose from, the least accurate first.
     """
-    needs = [size.needs(machine.compute_type) for size in SIZES]
+    # Moonshine's quantised graphs gain nothing on a GPU, which has time for larger models.
+    sizes = [size for size in sizes if not size.english or (english and not machine.gpu)]
+    needs = [size.needs(machine.compute_type) for size in sizes]
     fitting = [
-        size for size, needed in zip(SIZES, needs, strict=True) if needed < machine.memory
-    ] or [SIZES[0]]
+        size for size, needed in zip(sizes, needs, strict=True) if needed < machine.memory
+    ] or [sizes[0]]
     affordable = [size for size in fitting if _affordable(size, machine, figures)]
     for size in reversed(affordable):
         for name in _names(size, machine, english):
             if at_hand(name):
                 return Choice(name, _reason(size, figures, "found locally"))
     # A slow model that is here is better than a download.
-    for size in fitting:
+    for size in sorted(fitting, key=lambda size: size.cost):
         for name in _names(size, machine, english):
             if at_hand(name):
                 return Choice(name, _reason(size, figures, "the fastest model found locally"))
     small_enough = [size for size in affordable if size.download <= download_budget]
-    size = (small_enough or [SIZES[0]])[-1]
+    size = (small_enough or [sizes[0]])[-1]
     return Choice(
         _names(size, machine, english)[0],
         _reason(size, figures, "to be downloaded; no model was found locally"),
@@ -206,6 +235,8 @@ def _names(size: Size, machine: Machine, english: bool) -> list[str]:
     The int8 files are smaller. The English-only model comes last because a home may have a
     second language.
     """
+    if size.english:
+        return [size.name]
     names = [size.name] if machine.gpu else [f"{size.name}-int8", size.name]
     return [*names, f"{size.name}.en"] if english else names
 

@@ -22,6 +22,7 @@ from . import auto
 from .folders import expanded, find_model, is_model, languages_of
 from .hub import STALL_SECONDS, download
 from .measurements import Measurements
+from .moonshine import choose_moonshine, is_moonshine_at_hand
 from .names import AUTO, REPOSITORIES, Model, canonical
 from .packages import from_packages, packaged_files
 
@@ -80,6 +81,7 @@ def choose_auto(
     device: str = "cpu",
     language: str | None = None,
     download_budget: float = 300,
+    moonshine: bool = False,
 ) -> Model:
     """Choose the largest model that the machine can run fast enough, as auto.py describes.
 
@@ -89,10 +91,12 @@ def choose_auto(
         device: device whose decode times count, as in --device.
         language: Whisper code of the default language; None = any.
         download_budget: size limit of a download in MB.
+        moonshine: a Moonshine model may be chosen too.
     """
 
     def at_hand(name: str) -> bool:
-        return is_at_hand(_choose_named(name, folders))
+        model = choose_moonshine(name, folders)
+        return is_moonshine_at_hand(model) if model else is_at_hand(_choose_named(name, folders))
 
     choice = auto.choose(
         machine,
@@ -100,9 +104,10 @@ def choose_auto(
         figures=Measurements(folders[0], device).read() if folders else {},
         at_hand=at_hand,
         download_budget=download_budget,
+        sizes=auto.SIZES if moonshine else auto.WHISPER,
     )
     _LOGGER.info("auto chose %s (%s)", choice.name, choice.reason)
-    return _choose_named(choice.name, folders)
+    return choose_moonshine(choice.name, folders) or _choose_named(choice.name, folders)
 
 
 def is_at_hand(model: Model) -> bool:

@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 import pytest
 
 from wyoming_faster_whisper.models.auto import (
     BELIEVED_DAYS,
+    MOONSHINE,
     SIZES,
+    WHISPER,
     Choice,
     Machine,
     Measurement,
+    Size,
+    by_accuracy,
     choose,
     expected_seconds,
     memory_needed,
@@ -31,6 +35,7 @@ def pick(
     figures: Mapping[str, float] | None = None,
     old: Mapping[str, float] | None = None,
     budget: float = 300,
+    sizes: Sequence[Size] = WHISPER,
 ) -> Choice:
     return choose(
         Machine(memory, arm=arm, gpu=gpu, compute_type=compute_type),
@@ -42,6 +47,7 @@ def pick(
         },
         at_hand=here.__contains__,
         download_budget=budget,
+        sizes=sizes,
     )
 
 
@@ -116,6 +122,41 @@ def test_an_english_only_model_is_chosen_only_for_english_and_if_there_is_no_oth
     assert pick("base.en").name == "base-int8"
     assert pick("base.en", english=True).name == "base.en"
     assert pick("base.en", "base", english=True).name == "base"
+
+
+BETTER = by_accuracy({"tiny": 0.5, "base": 0.6, MOONSHINE.name: 0.7})
+WORSE = by_accuracy({"tiny": 0.5, "base": 0.6, MOONSHINE.name: 0.55})
+
+
+def test_moonshine_comes_after_the_sizes_that_it_beats() -> None:
+    names = [size.name for size in BETTER]
+    assert names == ["tiny", "base", "moonshine-base-en", "small", "medium"]
+    assert [size.name for size in WORSE][:3] == ["tiny", "moonshine-base-en", "base"]
+
+
+def test_moonshine_is_chosen_for_english_if_it_is_here_and_hears_better() -> None:
+    here = ("base", "moonshine-base-en")
+    assert pick(*here, english=True, sizes=BETTER).name == "moonshine-base-en"
+    assert pick(*here, english=True, sizes=WORSE).name == "base"
+    assert pick(*here, english=False, sizes=BETTER).name == "base"
+    assert pick(*here, english=True, gpu=True, sizes=BETTER).name == "base"
+
+
+def test_moonshine_is_never_downloaded() -> None:
+    assert pick(english=True, sizes=BETTER, budget=10_000).name == "base-int8"
+
+
+def test_moonshine_must_be_fast_enough_and_fit_into_memory() -> None:
+    here = ("base", "moonshine-base-en")
+    slow = {"base": 0.3, "moonshine-base-en": 0.5}
+    assert pick(*here, english=True, sizes=BETTER, figures=slow).name == "base"
+    assert pick("tiny", *here, english=True, sizes=BETTER, memory=300).name == "tiny"
+
+
+def test_a_larger_whisper_that_is_fast_enough_is_better_than_moonshine() -> None:
+    here = ("small", "moonshine-base-en")
+    assert pick(*here, english=True, sizes=BETTER, figures={"base": 0.1}).name == "small"
+    assert pick(*here, english=True, sizes=BETTER).name == "moonshine-base-en"
 
 
 def test_the_reason_names_the_measurement() -> None:
