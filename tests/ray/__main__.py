@@ -240,10 +240,14 @@ def two_replicas_share_load(client: Client) -> None:
     say(f"two replicas share load: {used[0]:.1f} s and {used[1]:.1f} s of CPU for 40 calls")
 
 
-def front_end_answers() -> None:
-    """Start a server without a model of its own, and send it a file over Wyoming."""
+def front_end(*flags: str) -> tuple[str, bool]:
+    """Start a server with decode servers, and send it a file over Wyoming.
+
+    Returns:
+        The text, and whether the server has loaded the library of local models.
+    """
     address = "tcp://127.0.0.1:10300"
-    command = [sys.executable, "-m", "wyoming_faster_whisper", f"--uri={address}"]
+    command = [sys.executable, "-m", "wyoming_faster_whisper", f"--uri={address}", *flags]
     options = [f"--remote-url={URL}", "--remote-model=speech", "--language=en"]
     with subprocess.Popen([*command, *options], stderr=subprocess.PIPE, text=True) as server:
         assert server.stderr is not None
@@ -261,8 +265,19 @@ def front_end_answers() -> None:
         server.terminate()
     assert ran.returncode == 0, ran.stderr
     assert ran.stdout.startswith("Turn on the lights"), ran.stdout
-    assert "ctranslate2" not in libraries
-    say(f"a server without a model answers a Wyoming client: {ran.stdout.strip()!r}")
+    return ran.stdout.strip(), "ctranslate2" in libraries
+
+
+def front_end_answers() -> None:
+    text, local = front_end()
+    assert not local
+    say(f"a server without a model answers a Wyoming client: {text!r}")
+
+
+def local_model_answers() -> None:
+    text, local = front_end("--model=tiny.en", "--cpu-threads=1", "--local-files-only")
+    assert local
+    say(f"without Ray the local model answers: {text!r}")
 
 
 def killed_replica_loses_nothing(client: Client) -> None:
@@ -440,6 +455,7 @@ def main() -> int:
             client.close()
         finally:
             ray.shutdown()
+    local_model_answers()
     return 0
 
 
