@@ -14,14 +14,16 @@ import argparse
 import asyncio
 import json
 import math
+import re
 import statistics
 import sys
+import urllib.request
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from .load import speak
+from .load import LoadPhase, speak
 from .support.arguments import add, numbers, parser
 from .support.clips import TEST_CLIPS
 from .support.clips import load as load_clips
@@ -29,14 +31,18 @@ from .support.models import model_directory
 from .support.plot import Lines, check_plotting, lines
 from .support.queueing import Outcome, Service, in_bursts, in_real_time
 from .support.report import align, percentile, progress, write_json
-from .support.servers import Options, Server, this_python
+from .support.servers import Options, Server, free_port, this_python
 
 WAIT = 0.3  # seconds after audio-stop for 95% of the utterances
 QUEUE = 0.05  # seconds that the queue may add where a lone utterance takes longer than that
 OFF = 0.2  # greatest relative error of the simulation
 UTTERANCES = 40_000  # simulated for each number of replicas
 OURS = "this server"
-MICROPHONES = {1: 16, 4: 8, 8: 6}  # in bursts: the rounds of each
+MICROPHONES = (1, 4, 8)
+ROUNDS = 3  # utterances of each microphone in a burst
+# Bursts of each number of microphones, in turn, so that other programs slow all of them alike.
+CYCLES = 3
+SEEDS = 25  # simulations of a burst, of which the mean counts
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,6 +50,7 @@ class Measured:
     """What bench.load's microphones measured."""
 
     microphones: int
+    rounds: int  # utterances of each in a burst
     waits: list[float]  # in bursts, seconds
     throughput: float  # in bursts, utterances per second
     burst_cpu: float  # CPU seconds per utterance in bursts: without dropped guesses
@@ -81,14 +88,16 @@ def main() -> int:
     arguments = parse_arguments()
     if arguments.plot:
         check_plotting()
-    loads = [read(path) for path in arguments.load] or asyncio.run(measure(arguments))
+    loads, max_batch = [read(path) for path in arguments.load], arguments.max_batch
+    if not loads:
+        loads, max_batch = asyncio.run(measure(arguments))
     loads.sort(key=lambda each: each.microphones)
     if len(loads) < 3 or loads[0].microphones != 1:
         sys.exit("give three files of bench.load at least, one of them with --microphones 1")
     if arguments.json:
         write_json(arguments.json, {"loads": [asdict(each) for each in loads]})
     *fitted, check = loads
-    pod = fit(fitted, arguments.max_batch)
+    pod = fit(fitted, max_batch)
     print(f"one CPU pod: {described(pod)}")
     within = print_check(pod, check)
     hardware = [Hardware("CPU pods", pod, "cores", arguments.cores)]
@@ -133,7 +142,7 @@ def parse_arguments() -> argparse.Namespace:
         help="utterances of a home in the busiest hour; an assumption (default: %(default)g)",
     )
     flags.add_argument(
-        "--max-batch", type=int, default=8, help="of a CPU pod (default: %(default)s)"
+        "--max-batch", type=int, default=4, help="of the files of --load (default: %(default)s)"
     )
     flags.add_argument(
         "--cores", type=int, default=2, help="of a CPU pod and of the load (default: %(default)s)"
@@ -147,31 +156,54 @@ def parse_arguments() -> argparse.Namespace:
     return flags.parse_args()
 
 
-async def measure(arguments: argparse.Namespace) -> list[Measured]:
-    """Measure this server with few and many microphones; takes a minute."""
+async def measure(arguments: argparse.Namespace) -> tuple[list[Measured], int]:
+    """Measure this server with few and many microphones; takes a minute or two.
+
+    Returns:
+        The loads, and the largest batch that the server decoded.
+    """
     clips = load_clips(arguments.recordings or [TEST_CLIPS], arguments.limit)
-    model = Options(model_directory(arguments.model), cpu_threads=arguments.threads, beam_size=0)
-    loads = []
-    async with Server(this_python(), model) as server:
+    port = free_port()
+    options = Options(
+        model_directory(arguments.model),
+        cpu_threads=arguments.threads,
+        beam_size=0,
+        extra=(f"--metrics-port={port}",),
+    )
+    bursts: dict[int, list[LoadPhase]] = {microphones: [] for microphones in MICROPHONES}
+    async with Server(this_python(), options) as server:
         await server.wait_until_idle()
         await speak(server, clips, microphones=1, rounds=1, paced=False)  # waits for the model
-        real = await speak(server, clips, microphones=1, rounds=8, paced=True)
-        for microphones, rounds in MICROPHONES.items():
-            progress(f"{microphones} microphones in bursts")
-            burst = await speak(
-                server, clips, microphones=microphones, rounds=rounds, paced=False
-            )
-            loads.append(
-                Measured(
-                    microphones,
-                    burst.waits,
-                    len(burst.waits) / burst.seconds,
-                    burst.cpu / burst.utterances,
-                    real.cpu / real.utterances,
+        progress("one microphone in real time")
+        real = await speak(server, clips, microphones=1, rounds=6, paced=True)
+        for _ in range(CYCLES):
+            for microphones, phases in bursts.items():
+                progress(f"{microphones} microphones in bursts")
+                phases.append(
+                    await speak(
+                        server, clips, microphones=microphones, rounds=ROUNDS, paced=False
+                    )
                 )
-            )
+        sizes = await asyncio.to_thread(_batch_sizes, port)
     progress("")
-    return loads
+    loads = [
+        Measured(
+            microphones,
+            ROUNDS,
+            [wait for phase in phases for wait in phase.waits],
+            sum(phase.utterances for phase in phases) / sum(phase.seconds for phase in phases),
+            sum(phase.cpu for phase in phases) / sum(phase.utterances for phase in phases),
+            real.cpu / real.utterances,
+        )
+        for microphones, phases in bursts.items()
+    ]
+    return loads, max(sizes)
+
+
+def _batch_sizes(port: int) -> list[int]:
+    with urllib.request.urlopen(f"http://127.0.0.1:{port}/metrics", timeout=10) as answer:
+        text = str(answer.read(), "utf-8")
+    return list(map(int, re.findall(r'wyoming_stt_batches_total\{size="(\d+)"\}', text)))
 
 
 def read(path: Path) -> Measured:
@@ -181,6 +213,7 @@ def read(path: Path) -> Measured:
     one, burst = phases["one"], phases["burst"]
     return Measured(
         content["microphones"],
+        content["rounds"],
         burst["waits"],
         len(burst["waits"]) / burst["seconds"],
         burst["cpu"] / len(burst["waits"]),
@@ -212,7 +245,7 @@ def partial_throughput(service: Service, load: Measured) -> Callable[[float], fl
     """Return the simulated throughput of a load by the time of each further job."""
 
     def throughput(more: float) -> float:
-        return simulated(replace(service, more=more), load).throughput
+        return simulated(replace(service, more=more), load)[0]
 
     return throughput
 
@@ -229,19 +262,24 @@ def bisect(function: Callable[[float], float], wanted: float, most: float) -> fl
     return low
 
 
-def simulated(service: Service, load: Measured) -> Outcome:
-    # Many rounds, so that the ratios of the decode times average out.
-    return in_bursts(service, clients=load.microphones, rounds=200)
+def simulated(service: Service, load: Measured) -> tuple[float, float]:
+    """Return the throughput and the median wait of a load in bursts."""
+    outcomes = [
+        in_bursts(service, clients=load.microphones, rounds=load.rounds, seed=seed)
+        for seed in range(SEEDS)
+    ]
+    waits = [wait for each in outcomes for wait in each.waits]
+    return len(waits) / sum(each.seconds for each in outcomes), statistics.median(waits)
 
 
 def print_check(service: Service, load: Measured) -> bool:
     """Compare the simulation with a measurement; return whether it is close enough."""
-    outcome = simulated(service, load)
+    throughput, median = simulated(service, load)
     rows = [["", "measured", "simulated", "off"]]
     within = True
     for title, real, model in (
-        ("utterances per second", load.throughput, outcome.throughput),
-        ("audio-stop to text, median", load.median, statistics.median(outcome.waits)),
+        ("utterances per second", load.throughput, throughput),
+        ("audio-stop to text, median", load.median, median),
     ):
         off = model / real - 1
         within &= abs(off) <= OFF

@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 
 GUESS = 0.13  # seconds of silence after which the server decodes; --guess-after
 STOP = 0.7  # seconds of silence after which Home Assistant sends audio-stop
+PAUSE = 0.5  # seconds until a speaker who has paused goes on: what waits then is withdrawn
 SPEECH = (1.0, 4.0)  # seconds of speech in an utterance, from and to
 
 
@@ -128,6 +129,8 @@ class _Simulation:
 
     def _start(self, number: int) -> None:
         replica = self._replicas[number]
+        while replica.wasted and replica.wasted[0].queued < self.now - PAUSE:
+            replica.wasted.popleft()
         if replica.busy or not (queue := replica.jobs or replica.wasted):
             return
         batch = [queue.popleft() for _ in range(min(len(queue), self._service.max_batch))]
@@ -180,12 +183,12 @@ def in_real_time(
 def in_bursts(service: Service, *, clients: int, rounds: int, seed: int = 1) -> Outcome:
     """Simulate clients of one replica that send each utterance at once, after the last answer."""
     world = _Simulation(service, 1, seed)
-    left = clients * (rounds - 1)
+    left = [rounds - 1] * clients
     for client in range(clients):
         world.at(0.0, "queue", 0, world.job(0.0, client))
     for _, job in world.run():
-        if left:
-            left -= 1
+        if left[job.utterance]:
+            left[job.utterance] -= 1
             # The utterance has ended when it is sent.
             world.at(world.now, "queue", 0, world.job(world.now, job.utterance, world.now))
     return world.outcome(world.waits)

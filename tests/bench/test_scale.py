@@ -15,8 +15,8 @@ POD = Service(0.2, 0.05, 8, wasted=0.5)
 
 def measured(microphones: int, service: Service = POD) -> Measured:
     """Return what bench.load would measure with a service."""
-    outcome = in_bursts(service, clients=microphones, rounds=100, seed=microphones)
-    return Measured(microphones, outcome.waits, outcome.throughput, 0.4, 0.6)
+    outcome = in_bursts(service, clients=microphones, rounds=20, seed=microphones)
+    return Measured(microphones, 20, outcome.waits, outcome.throughput, 0.4, 0.6)
 
 
 def test_the_decode_times_are_found_again() -> None:
@@ -62,7 +62,7 @@ def test_a_file_of_bench_load_is_read(tmp_path: Path) -> None:
     phase = {"waits": [0.3, 0.5], "seconds": 0.8, "cpu": 1.0}
     path = tmp_path / "load.json"
     servers = {"this server": {"one": {**phase, "cpu": 1.6}, "burst": phase}}
-    path.write_text(json.dumps({"microphones": 4, "servers": servers}))
+    path.write_text(json.dumps({"microphones": 4, "rounds": 2, "servers": servers}))
     found = read(path)
     assert found.microphones == 4
     assert found.throughput == pytest.approx(2.5)
