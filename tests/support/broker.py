@@ -107,7 +107,8 @@ def plain_broker(
         settings: more lines of its configuration.
     """
     ports = _free_ports(kinds)
-    lines = ["allow_anonymous true", "persistence false", "max_queued_messages 10000", *settings]
+    lines = ["allow_anonymous true", "persistence false", "max_queued_messages 10000"]
+    lines += ["set_tcp_nodelay true", *settings]
     for kind, port in ports.items():
         lines.append(f"listener {port} 127.0.0.1")
         if kind == "ws":

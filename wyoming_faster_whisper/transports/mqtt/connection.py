@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import random
+import socket
 import ssl
 from collections.abc import Callable, Coroutine, Sequence
 from contextlib import suppress
@@ -304,6 +305,12 @@ class _Client(aiomqtt.Client):
 
     def _on_socket_open(self, *arguments: Any) -> None:
         self.opened = True
+        # Else a text that follows a small message waits up to 40 ms for the broker's delayed ACK
+        # (Nagle's algorithm). paho wraps the socket of a WebSocket.
+        connection = arguments[-1]
+        getattr(connection, "_socket", connection).setsockopt(
+            socket.IPPROTO_TCP, socket.TCP_NODELAY, 1
+        )
         super()._on_socket_open(*arguments)
 
     def _on_connect(self, *arguments: Any) -> None:
