@@ -18,6 +18,7 @@ from .programs import output
 pytestmark = [
     pytest.mark.model,
     pytest.mark.asyncio(loop_scope="session"),
+    pytest.mark.timeout(300),  # the first test starts the server, on a machine that may be busy
     pytest.mark.skipif(shutil.which("curl") is None, reason="curl is not installed"),
 ]
 
