@@ -196,7 +196,6 @@ PURE = [
     "transports.http.origin_check",
     "transports.http.presented_key",
     "transports.http.realtime.items",
-    "transports.http.connections.message_rate",
     "transports.http.realtime.client_messages",
     "transports.http.realtime.server_events",
     "transports.http.realtime.session",
@@ -209,6 +208,7 @@ PURE = [
     "transports.mqtt.home_assistant",
     "transports.mqtt.json_object",
     "transports.mqtt.topics",
+    "transports.token_bucket",
     "transports.wyoming.framing",
 ]
 MODEL = {"faster_whisper", "ctranslate2"}

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from ..token_bucket import TokenBucket
+
 # 16 ms of audio a message, four times as fast as in real time, and 48 kHz in stereo likewise.
 _MESSAGES = 250  # per second on average
 _MESSAGES_AT_ONCE = 2_000
@@ -14,40 +16,14 @@ MUTED_SECONDS = 10.0
 """Seconds for which a site that floods is not heard."""
 
 
-class Bucket:
-    """Token bucket.
-
-    Args:
-        per_second: amount that may come per second on average.
-        at_once: amount that may come at once.
-    """
-
-    def __init__(self, per_second: float, at_once: float) -> None:
-        self._per_second = per_second
-        self._at_once = at_once
-        self._full_at = float("-inf")  # seconds; time at which the bucket is full again
-
-    def take(self, amount: float, now: float) -> bool:
-        """Count an amount; return whether it is within the limit. What is not is not counted.
-
-        Args:
-            now: seconds, monotonic clock.
-        """
-        full_at = max(self._full_at, now) + amount / self._per_second
-        if full_at - now > self._at_once / self._per_second:
-            return False
-        self._full_at = full_at
-        return True
-
-
 class SiteRate:
     """What a site has sent lately, and until when it is muted."""
 
     def __init__(self) -> None:
         self.muted_until = float("-inf")  # seconds, monotonic clock
-        self._messages = Bucket(_MESSAGES, _MESSAGES_AT_ONCE)
-        self._bytes = Bucket(_BYTES, _BYTES_AT_ONCE)
-        self._controls = Bucket(_CONTROLS, _CONTROLS_AT_ONCE)
+        self._messages = TokenBucket(_MESSAGES, _MESSAGES_AT_ONCE)
+        self._bytes = TokenBucket(_BYTES, _BYTES_AT_ONCE)
+        self._controls = TokenBucket(_CONTROLS, _CONTROLS_AT_ONCE)
 
     def frame(self, size: int, now: float) -> bool:
         """Count a frame of audio; return False if the site floods, which mutes it.

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
-from wyoming_faster_whisper.transports.mqtt.flood import MUTED_SECONDS, Bucket, SiteRate
+from wyoming_faster_whisper.transports.mqtt.flood import MUTED_SECONDS, SiteRate
+from wyoming_faster_whisper.transports.token_bucket import TokenBucket
 
 
 def test_a_satellite_in_real_time_is_never_muted() -> None:
@@ -34,6 +35,6 @@ def test_control_messages_are_limited() -> None:
 
 
 def test_what_is_refused_does_not_empty_the_bucket_further() -> None:
-    bucket = Bucket(per_second=10, at_once=10)
+    bucket = TokenBucket(per_second=10, at_once=10)
     assert sum(bucket.take(1, 0.0) for _ in range(1000)) == 10
     assert bucket.take(1, 0.1)

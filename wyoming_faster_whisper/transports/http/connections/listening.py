@@ -14,7 +14,7 @@ import logging
 import socket
 from collections.abc import Callable
 
-from .message_rate import MessageRate
+from ...token_bucket import TokenBucket
 
 _LOGGER = logging.getLogger(__name__)
 
@@ -41,7 +41,7 @@ class ListeningSocket:
         self._listening = listening
         self._protocol = protocol
         self._loop = asyncio.get_running_loop()
-        self._rate = MessageRate(_REFUSALS, _BURST)
+        self._rate = TokenBucket(_REFUSALS, _BURST)
         self._resume: asyncio.TimerHandle | None = None  # while no connection is accepted
         self._beginning: set[asyncio.Task[object]] = set()
         self._closed = False
@@ -56,7 +56,7 @@ class ListeningSocket:
 
     def refused(self) -> None:
         """Take note that a client was refused."""
-        if delay := self._rate.delay(self._loop.time()):
+        if delay := self._rate.delay(1, self._loop.time()):
             self._pause(delay)
 
     def close(self) -> None:

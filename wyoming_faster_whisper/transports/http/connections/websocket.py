@@ -18,7 +18,7 @@ from websockets.http11 import Request
 
 from ....errors import printable
 from ...rejections import Rejections
-from .message_rate import MessageRate
+from ...token_bucket import TokenBucket
 from .unread import UnreadWatch
 
 _NOT_UTF8 = 1007  # close codes of RFC 6455 and of the IANA registry
@@ -82,7 +82,7 @@ class WebSocketConnection(WebSocketsSansIOProtocol):
         self._memory = memory
         self._rejections = rejections
         self._on_lost = on_lost
-        self._rate = MessageRate(rules.frames, rules.burst)
+        self._rate = TokenBucket(rules.frames, rules.burst)
         self._throttled: asyncio.TimerHandle | None = None  # while the client sends too much
         self._fragments = bytearray()  # of a message that is not complete
         self._queued: deque[int] = deque()  # bytes of each message in the queue
@@ -131,7 +131,7 @@ class WebSocketConnection(WebSocketsSansIOProtocol):
             elif isinstance(event, Frame):
                 frames += 1
                 self._handle_frame(event)
-        if frames and (delay := self._rate.delay(self.loop.time(), frames)):
+        if frames and (delay := self._rate.delay(frames, self.loop.time())):
             self.transport.pause_reading()
             if self._throttled is not None:
                 self._throttled.cancel()
