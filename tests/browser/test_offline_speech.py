@@ -126,6 +126,25 @@ async def test_the_page_goes_on_when_the_server_is_away(
     assert not [problem for problem in page.problems if "NAME_NOT_RESOLVED" in problem]
 
 
+@pytest.mark.parametrize("how", [signal.SIGKILL, signal.SIGSTOP])
+async def test_an_utterance_survives_a_server_that_dies_or_hangs_meanwhile(
+    page: Page, tmp_path: Path, how: signal.Signals
+) -> None:
+    options = ("--uri", "tcp://127.0.0.1:0", "--model", "tiny.en", "--http-port", "0")
+    async with Process.started(*options, folder=tmp_path / "data") as server:
+        await server.ready(120.0)
+        await page.open((await server.logged(r"try the server at (\S+)"))[1])
+        await keep(page)
+        await page.evaluate("document.querySelector('#speak').click()")
+        await page.until("document.querySelector('#elapsed').textContent >= '0:02'")
+        server.signal(how)
+        await page.until("document.querySelector('#elapsed').textContent >= '0:05'")
+        await page.evaluate("document.querySelector('#speak').click()")
+        await page.until("document.body.dataset.state === 'idle'")
+        assert SAID.heard_in(await page.text("#text"))
+        assert "on this device in" in await page.text("#badge")
+
+
 async def test_hands_free_ends_by_itself_and_sends_nothing_before_speech(
     page: Page, tmp_path: Path
 ) -> None:
