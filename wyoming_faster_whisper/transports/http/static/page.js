@@ -431,7 +431,10 @@ async function askServer() {
   } catch {
     const here = offline.manifest ? `; ${offline.manifest.model} on this device takes over` : "";
     serverIs("away", `The server does not respond${here}`);
-    if (offline.manifest) offline.load().catch(() => {}); // so that the next text need not wait
+    if (offline.manifest) {
+      offline.load().catch(() => {}); // so that the next text need not wait
+      if (offline.manifest.multilingual) offerLanguages(Object.keys(offline.manifest.tokens.languages));
+    }
   }
   clearTimeout(asking);
   asking = setTimeout(askServer, again);
