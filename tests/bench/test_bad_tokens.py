@@ -22,7 +22,9 @@ def test_the_flood_sends_wrong_keys_tokens_of_unknown_keys_and_forged_ones() -> 
 
 def test_the_targets_compare_with_the_commands_alone_and_count_fetches() -> None:
     tokens = {"offered": 20_000.0, "401": 200.0, "seconds": 2.0}
-    measured = BesideTokens([0.2, 0.4], [0.3, 0.5], 0, tokens, fetches=3, seconds=50.0)
+    measured = BesideTokens(
+        [0.2, 0.4], [0.2, 0.4], [0.3, 0.5], 0, tokens, fetches=3, seconds=50.0
+    )
     lines = table(measured).splitlines()
     assert [line.split()[-1] for line in lines if line.startswith("p95")] == ["1.25"]
     assert [line.split()[-1] for line in lines if line.endswith(("10000", "100"))] == [
@@ -30,7 +32,7 @@ def test_the_targets_compare_with_the_commands_alone_and_count_fetches() -> None
         "100",
     ]
     verdicts = [line.split()[-1] for line in targets(measured).splitlines()[1:]]
-    assert verdicts == ["met", "met", "met"]
-    more = BesideTokens([0.2], [0.31], 1, tokens, fetches=4, seconds=50.0)
+    assert verdicts == ["met", "met", "met", "met"]
+    more = BesideTokens([0.2], [0.2], [0.31], 1, tokens, fetches=4, seconds=50.0)
     verdicts = [line.split()[-1] for line in targets(more).splitlines()[1:]]
-    assert verdicts == ["missed", "missed", "missed"]
+    assert verdicts == ["missed", "missed", "missed", "missed"]
