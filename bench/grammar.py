@@ -131,13 +131,18 @@ class Decoder:
         clip.encoding = self._encoder.first(clip)
         [decoded] = decode_batch(self._model, [clip], clip.encoding)
         verdict = judge_hypothesis(
-            decoded, fitted.hallucination, certain_speech=True, speech_seconds=job.speech_seconds
+            decoded,
+            fitted.hallucination,
+            certain_speech=True,
+            speech_odds=fitted.speech.log_odds(decoded, job.speech_peak),
+            sure=fitted.speech.sure,
+            speech_seconds=job.speech_seconds,
         )
         if verdict is Verdict.NO_SPEECH:
             return None
         believed = check_coverage(self._model, clip, decoded, lambda: self._encoder.first(clip))
         if believed.gaps or verdict is Verdict.SECOND_PASS:
-            believed = second_pass(self._model, self._encoder, clip, believed)
+            believed, _ = second_pass(self._model, self._encoder, clip, believed)
         return None if believed.gaps else believed.decoded
 
 

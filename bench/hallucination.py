@@ -38,10 +38,7 @@ from .support.report import align, progress, write_json
 NOISE, WHISPERS, ORDERS = "no speech", "whispers", "orders"
 KINDS = (NOISE, WHISPERS, ORDERS)
 CHANGES: dict[str, tuple[float, ...]] = {
-    "noise_per_no_speech": (0.0, 0.5, 1.0, 2.0, 3.0),
-    "max_noise_uncertain": (1.65, 1.75, 1.8, 1.9, 1.95, 2.05),
-    "max_noise_certain": (1.65, 1.75, 1.85, 2.05, 2.15),
-    "min_no_speech_prob": (0.0, 0.3, 0.6, 0.8),
+    "min_logprob": (-0.2, -0.3, -0.5, -0.6),
     "long_speech": (0.0, 1.0, 2.0, 4.0, 6.0),
 }
 
@@ -54,6 +51,7 @@ class Heard:
     name: str
     certain: bool  # the VAD is sure that there is speech
     speech_seconds: float
+    speech_odds: float  # by the calibrated classifier
     decoded: Decoded
 
     def verdict(self, thresholds: Thresholds) -> Verdict:
@@ -61,6 +59,7 @@ class Heard:
             self.decoded,
             thresholds,
             certain_speech=self.certain,
+            speech_odds=self.speech_odds,
             speech_seconds=self.speech_seconds,
         )
 
@@ -80,7 +79,10 @@ def main() -> None:
             job = segment_job(sound, part, options)
             clip = engine_clip(model, fitted, job)
             [decoded] = decode_batch(model, [clip], encoder.first(clip))
-            heard.append(Heard(kind, name, part.certain_speech, job.speech_seconds, decoded))
+            odds = fitted.speech.log_odds(decoded, part.peak)
+            heard.append(
+                Heard(kind, name, part.certain_speech, job.speech_seconds, odds, decoded)
+            )
     progress("")
     if not heard:
         sys.exit("the VAD found no speech in any sound")

@@ -133,7 +133,7 @@ def decode(
     first = second = check_coverage(model, clip, decoded, lambda: encoder.first(clip))
     passed = time.process_time()
     if why := reason(first, fitted.hallucination):
-        second = second_pass(model, encoder, clip, first)
+        second, _ = second_pass(model, encoder, clip, first)
     return Twice(
         condition,
         why,

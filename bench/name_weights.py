@@ -158,7 +158,7 @@ def decode_all(arguments: argparse.Namespace, names: tuple[str, ...]) -> Iterato
         verdict = judge_hypothesis(decoded, fitted.hallucination, certain_speech=True)
         if verdict is Verdict.SECOND_PASS:
             first = Pass(decoded, looped=decoded.repetitive)
-            decoded = second_pass(model, encoder, clip, first).decoded
+            decoded = second_pass(model, encoder, clip, first)[0].decoded
         biasing = JobBiasing(clip.job, "en", fitted.names)
         found = alternatives(model, encoder, clip, biasing, decoded.text, decoded)
         yield Heard(

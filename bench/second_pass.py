@@ -128,7 +128,7 @@ def passes(
     beam = decoded(encoder.first(sound))
     plain = preferred(beam)
     first = check_coverage(model, sound, plain, lambda: encoder.first(sound))
-    both = second_pass(model, encoder, sound, first)
+    both, _ = second_pass(model, encoder, sound, first)
     return Heard(
         condition,
         doubtful=plain.repetitive or fragile(plain.text) or bool(first.gaps),

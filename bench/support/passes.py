@@ -18,6 +18,7 @@ def segment_job(sound: Samples, part: Segment, options: DecodeOptions) -> Job:
         sound[part.start : part.end],
         options,
         certain_speech=part.certain_speech,
+        speech_peak=part.peak,
         speech=part.speech_samples,
         leading_silence=part.leading_silence,
     )

@@ -13,7 +13,8 @@ FITTED = ENGLISH.hallucination
 
 def heard(kind: str, *, certain: bool, logprob: float, no_speech: float) -> Heard:
     decoded = Decoded("turn on the light", 5, logprob, no_speech, budget=50)
-    return Heard(kind, "sound", certain, 1.0, decoded)
+    odds = ENGLISH.speech.log_odds(decoded, 0.9 if certain else 0.4)
+    return Heard(kind, "sound", certain, 1.0, odds, decoded)
 
 
 def test_one_threshold_changes_at_a_time() -> None:
@@ -27,9 +28,9 @@ def test_one_threshold_changes_at_a_time() -> None:
 def test_the_table_counts_accepted_texts_and_second_passes() -> None:
     order = heard(ORDERS, certain=True, logprob=-0.2, no_speech=0.1)
     unlikely = heard(ORDERS, certain=True, logprob=-0.6, no_speech=0.1)
-    noise = heard(NOISE, certain=False, logprob=-0.6, no_speech=0.9)  # a noise score of 1.95
+    noise = heard(NOISE, certain=False, logprob=-2.0, no_speech=0.9)
     lines = table([order, unlikely, noise], FITTED).splitlines()
     assert lines[0].split("  ")[-2:] == ["no speech, unsure (1)", "orders, sure (2)"]
     rows = {line.split("  ")[0]: line.split()[-6:] for line in lines}
     assert rows["as calibrated"] == ["0", "+", "0", "1", "+", "1"]
-    assert rows["max_noise_uncertain 2.05"] == ["1", "+", "0", "1", "+", "1"]
+    assert rows["min_logprob -0.6"] == ["0", "+", "0", "2", "+", "0"]

@@ -143,6 +143,7 @@ PURE = [
     "engine.whisper.rescoring",
     "engine.whisper.second_pass",
     "engine.whisper.spectrogram",
+    "engine.whisper.speech_odds",
     "engine.whisper.token_budget",
     "engine.whisper.tuning",
     "engine.whisper.window",

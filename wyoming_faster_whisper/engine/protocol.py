@@ -51,6 +51,7 @@ class Job:
     samples: Samples  # float32, shape (n,), 16 kHz mono, at most 30 s
     options: DecodeOptions = field(default_factory=DecodeOptions)
     certain_speech: bool = True  # False where the VAD was not sure that there is speech
+    speech_peak: float = 1.0  # highest speech probability by the VAD, 0 to 1
     speech: tuple[tuple[int, int], ...] = ()  # where the VAD heard speech: start, end in samples
     kind: DecodeKind = DecodeKind.FINAL
     quick: bool = False  # first pass only; a doubtful text is returned as provisional

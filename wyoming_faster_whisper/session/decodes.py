@@ -391,6 +391,7 @@ class Decodes:
             self._recording.samples(segment.start, segment.end),
             options,
             certain_speech=segment.certain_speech,
+            speech_peak=segment.peak,
             speech=segment.speech_samples,
             kind=DecodeKind.GUESS if part.guess else self._kind,
             quick=part.quick and part.guess and not part.closed,

@@ -67,6 +67,7 @@ class Segment:
     leading_silence: int = 0  # samples of silence to add in front, for want of a pad
     stretches: tuple[Stretch, ...] = field(default=(), compare=False)  # speech in it
     earlier_seconds: float = field(default=0.0, compare=False)  # of speech, before it
+    peak: float = field(default=1.0, compare=False)  # highest speech probability in it
 
     @property
     def speech_samples(self) -> tuple[tuple[int, int], ...]:
@@ -144,7 +145,10 @@ def segments(
             if each.start < part.end and each.end > part.start
         )
         earlier = last.earlier_seconds + last.speech_seconds if last else 0.0
-        found.append(Segment(start, end, certain, (part.start, part.end), lead, voice, earlier))
+        peak = max(probabilities[part.start : part.end])
+        found.append(
+            Segment(start, end, certain, (part.start, part.end), lead, voice, earlier, peak)
+        )
     return found
 
 

@@ -41,6 +41,11 @@ def test_silence_is_trimmed_to_the_padding() -> None:
     assert part == Segment(first * WINDOW - pad, last * WINDOW + pad, True, (first, last))
 
 
+def test_a_segment_knows_its_highest_probability() -> None:
+    parts = found((1, 0.0), (1, 0.9), (6, 0.2), (1, 0.7), (1, 0.0))
+    assert [part.peak for part in parts] == [0.9, 0.7]
+
+
 def test_a_segment_knows_where_its_speech_ends() -> None:
     (part,) = found((2, 0.0), (1, 0.9), (2, 0.0))
     assert part.start + part.speech_end == (windows(2) + windows(1)) * WINDOW

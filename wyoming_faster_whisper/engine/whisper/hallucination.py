@@ -2,16 +2,17 @@
 
 A short window, noise or a foreign word can send the decoder into a loop, or make it write the
 most frequent phrases of its training data ("Thank you."). The signs are a repeated phrase, an
-exhausted token budget, a low mean log-probability, a text without words, and the model's
-no-speech probability.
+exhausted token budget, a low mean log-probability, a text without words, and low odds that the
+words were spoken (speech_odds.py).
 """
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from enum import Enum
 
-from .repetition import _pieces, has_loop, has_repeat, same_words
+from .repetition import count_words, has_loop, has_repeat, same_words
 
 
 class Verdict(Enum):
@@ -57,21 +58,11 @@ class Decoded:
 class Thresholds:
     """Fitted thresholds of the hallucination check; calibration/ has their data."""
 
-    # The noise score makes one number, low for speech, of the no-speech probability, with this
-    # weight, and the mean log-probability.
-    noise_per_no_speech: float
-    max_noise_uncertain: float  # noise score, where the VAD is not sure that there is speech
-    max_noise_certain: float  # noise score, where it is, as in loud kitchens that fool it
-    min_no_speech_prob: float  # with less, audio that the VAD is sure of counts as speech
     min_logprob: float  # mean log-probability below which a text gets a second pass
     # Difference in log-probability (natural, whole text) up to which two hypotheses are close.
     max_score_gap: float
     # Seconds of certain speech above which an empty answer needs a second pass.
     long_speech: float
-
-    def noise_score(self, decoded: Decoded) -> float:
-        """Return how much a result looks like that of noise; it is low for speech."""
-        return self.noise_per_no_speech * decoded.no_speech_prob - decoded.avg_logprob
 
 
 _MANY_DIGITS = 3  # number of digits in a text that make a time, a code or a year
@@ -88,7 +79,7 @@ def fragile(text: str) -> bool:
 
 def has_few_words(text: str) -> bool:
     """Return True for a text of one or two words."""
-    return sum(size for _, size in _pieces(text.replace("-", " "))) < 2.99
+    return count_words(text.replace("-", " ")) < 2.99
 
 
 def has_counts(text: str) -> bool:
@@ -104,6 +95,8 @@ def judge_hypothesis(
     thresholds: Thresholds,
     *,
     certain_speech: bool,
+    speech_odds: float = math.inf,
+    sure: float = 0.0,
     speech_seconds: float = 0.0,
     long: bool = False,
 ) -> Verdict:
@@ -113,6 +106,8 @@ def judge_hypothesis(
         decoded: result of the pass.
         thresholds: those of the model and the language.
         certain_speech: False where the VAD was not sure that there is speech.
+        speech_odds: log-odds that the words were spoken (speech_odds.py).
+        sure: log-odds, either way; closer to 0 the text gets a second pass.
         speech_seconds: seconds of speech by the VAD, without pauses.
         long: there is more audio than in a command. Such a text has counts and close hypotheses
             far more often, and a second pass because of them made it no better in six languages,
@@ -125,17 +120,14 @@ def judge_hypothesis(
     )
     if not has_words(decoded.text):
         return no_speech
-    noise_score = thresholds.noise_score(decoded)
     if not certain_speech:
-        noise = decoded.repetitive or noise_score > thresholds.max_noise_uncertain
-        return Verdict.NO_SPEECH if noise else Verdict.ACCEPT
-    if (
-        decoded.no_speech_prob > thresholds.min_no_speech_prob
-        and noise_score > thresholds.max_noise_certain
-    ):
+        made_up = speech_odds < 0 or decoded.repetitive
+        return Verdict.NO_SPEECH if made_up else Verdict.ACCEPT
+    if speech_odds < -sure:
         return no_speech
     doubtful = (
-        decoded.repetitive
+        speech_odds < sure
+        or decoded.repetitive
         or decoded.avg_logprob < thresholds.min_logprob
         or has_few_words(decoded.text)
     )

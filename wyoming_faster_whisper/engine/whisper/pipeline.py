@@ -36,7 +36,7 @@ from .clip import Clip, Pass
 from .decoding import decode_batch
 from .encoder import Encoder
 from .end_of_text import score_ends
-from .hallucination import Decoded, Verdict, judge_hypothesis, unfinished
+from .hallucination import Decoded, Verdict, has_words, judge_hypothesis, unfinished
 from .language import languages
 from .missing_speech import check_coverage, fill_gaps
 from .orders import prefer_order
@@ -160,6 +160,8 @@ class WhisperPipeline:
             decoded,
             clip.calibration.hallucination,
             certain_speech=job.certain_speech,
+            speech_odds=self._speech_odds(clip, decoded),
+            sure=clip.calibration.speech.sure,
             speech_seconds=job.speech_seconds,
             long=job.seconds > LONGEST_COMMAND,
         )
@@ -169,17 +171,15 @@ class WhisperPipeline:
         return first, Verdict.SECOND_PASS if first.gaps else verdict
 
     def _second_pass(self, clip: Clip, first: Pass) -> tuple[Pass, Verdict]:
-        """Run a second pass; there is no speech if neither pass heard any."""
-        believed = second_pass(self._model, self.encoder, clip, first)
-        verdict = Verdict.SECOND_PASS
-        if believed is first:
-            alone = judge_hypothesis(
-                first.decoded,
-                clip.calibration.hallucination,
-                certain_speech=clip.job.certain_speech,
-            )
-            verdict = Verdict.NO_SPEECH if alone is Verdict.NO_SPEECH else verdict
-        return believed, verdict
+        """Run a second pass; there is no speech if both passes together heard none."""
+        believed, second = second_pass(self._model, self.encoder, clip, first)
+        written = [each for each in (first.decoded, second) if has_words(each.text)]
+        odds = sum(self._speech_odds(clip, each) for each in written)
+        spoken = odds >= 0 and has_words(believed.decoded.text)
+        return believed, Verdict.SECOND_PASS if spoken else Verdict.NO_SPEECH
+
+    def _speech_odds(self, clip: Clip, decoded: Decoded) -> float:
+        return clip.calibration.speech.log_odds(decoded, clip.job.speech_peak)
 
     def _decode_part(self, part: Job, *, beam: int) -> Transcript:
         return self.decode([part], beam)[0]

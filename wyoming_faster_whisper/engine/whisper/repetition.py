@@ -78,6 +78,11 @@ def _pieces(text: str) -> Iterator[tuple[str, float]]:
             yield character, size
 
 
+def count_words(text: str) -> float:
+    """Return the number of words; in scripts without spaces, an estimate."""
+    return sum(size for _, size in _pieces(text))
+
+
 def _times(size: float, *, last: bool) -> int:
     """Return how many times in a row a phrase must occur to be a loop.
 

@@ -10,7 +10,7 @@ from .acoustic_model import AcousticModel, Encoding
 from .clip import Clip, Pass
 from .decoding import decode_again
 from .encoder import Encoder
-from .hallucination import Thresholds, Verdict, fragile, has_words, judge_hypothesis
+from .hallucination import Decoded, fragile, has_words
 from .missing_speech import check_coverage
 from .rescoring import hypotheses_of, rescore
 from .window import FULL_FRAMES
@@ -24,7 +24,9 @@ class Choice(Enum):
     RESCORE = auto()  # the most probable hypothesis of both
 
 
-def second_pass(model: AcousticModel, encoder: Encoder, clip: Clip, first: Pass) -> Pass:
+def second_pass(
+    model: AcousticModel, encoder: Encoder, clip: Clip, first: Pass
+) -> tuple[Pass, Decoded]:
     """Decode once more, over the full window or over slower audio.
 
     The full window corrects what a short one gets wrong: loops, lost speech, miscounted
@@ -35,7 +37,7 @@ def second_pass(model: AcousticModel, encoder: Encoder, clip: Clip, first: Pass)
 
     Returns:
         The pass to believe: the first one itself, the second, or the first with the rescored
-        hypotheses.
+        hypotheses. And the result of the second pass.
     """
     full = encoder.frames(clip.job) < FULL_FRAMES and needs_full_window(first)
     # Heap blocks left by a short window may be too small for a longer one: return them first.
@@ -46,13 +48,15 @@ def second_pass(model: AcousticModel, encoder: Encoder, clip: Clip, first: Pass)
         second = check_coverage(model, clip, decoded, lambda: encoding)
     else:  # its times are not those of the clip
         second = Pass(decoded, looped=decoded.repetitive)
-    match choose(first, second, clip.calibration.hallucination, full=full):
+    spoken = clip.calibration.speech.log_odds(decoded, clip.job.speech_peak) >= 0
+    match choose(first, second, full=full, spoken=spoken):
         case Choice.FIRST:
-            return first
+            return first, decoded
         case Choice.SECOND:
-            return second
+            return second, decoded
         case Choice.RESCORE:
-            return _rescored(model, clip, first, second, (encoder.first(clip), encoding))
+            encodings = (encoder.first(clip), encoding)
+            return _rescored(model, clip, first, second, encodings), decoded
 
 
 def needs_full_window(first: Pass) -> bool:
@@ -61,17 +65,14 @@ def needs_full_window(first: Pass) -> bool:
     return first.looped or bool(first.gaps) or not has_words(text) or fragile(text)
 
 
-def choose(first: Pass, second: Pass, thresholds: Thresholds, *, full: bool) -> Choice:
+def choose(first: Pass, second: Pass, *, full: bool, spoken: bool = True) -> Choice:
     """Choose between the passes.
 
     Args:
-        thresholds: those of the model and the language.
         full: the second pass used the full window, not slower audio.
+        spoken: False if the words of the second pass seem to be made up.
     """
-    if (
-        not second.looped
-        and judge_hypothesis(second.decoded, thresholds, certain_speech=True) is Verdict.NO_SPEECH
-    ):
+    if not second.looped and not (spoken and has_words(second.decoded.text)):
         return Choice.FIRST
     if not has_words(first.decoded.text):
         return Choice.SECOND

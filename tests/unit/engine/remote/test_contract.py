@@ -52,6 +52,7 @@ JOB = Job(
         grammar=True,
     ),
     certain_speech=False,
+    speech_peak=0.75,
     speech=((0, 100), (200, 8000)),
     kind=DecodeKind.FILE,
     quick=True,

@@ -28,13 +28,17 @@ SHORT, CAUTIOUS, FULL = Window(10.0, 1.0, 10.0), Window(20.0, 2.0, 30.0), Window
 BASE_IN_ENGLISH = {
     "window": {"floor": 10.0, "margin": 1.0, "second": 10.0},
     "hallucination": {
-        "noise_per_no_speech": 1.5,
-        "max_noise_uncertain": 1.85,
-        "max_noise_certain": 1.95,
-        "min_no_speech_prob": 0.45,
         "min_logprob": -0.4,
         "max_score_gap": 0.05,
         "long_speech": 3.0,
+    },
+    "speech": {
+        "intercept": 4.21,
+        "peak": 0.82,
+        "avg_logprob": 3.88,
+        "no_speech_prob": -2.14,
+        "repeated": -1.3,
+        "sure": 1.5,
     },
     "coverage": {
         "missing": 0.85,

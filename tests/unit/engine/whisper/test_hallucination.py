@@ -8,7 +8,7 @@ import pytest
 
 from tests.support.calibration import ENGLISH
 from wyoming_faster_whisper.engine.whisper import hallucination
-from wyoming_faster_whisper.engine.whisper.hallucination import Verdict, fragile
+from wyoming_faster_whisper.engine.whisper.hallucination import Decoded, Verdict, fragile
 
 from .results import decoded, heard
 
@@ -42,44 +42,21 @@ def test_a_text_without_words_counts_as_no_speech() -> None:
         assert judge_hypothesis(decoded(text), certain_speech=True) is Verdict.NO_SPEECH
 
 
-# Measured: (text, avg_logprob, no-speech probability).
-NOISE = [
-    ("You're", -2.40, 0.78),  # hum
-    ("So.", -1.91, 0.76),  # chirp
-    ("Thank you.", -1.16, 0.69),  # kitchen
-    ("All right, four rounds.", -1.02, 0.63),  # kitchen, loud
-    ("No! No!", -1.06, 0.55),  # kitchen, loud
-]
-WHISPERS = [
-    ("Stop!", -0.72, 0.51),
-    ("Yes.", -0.89, 0.55),
-    ("No!", -1.07, 0.50),
-    ("Lights off!", -1.03, 0.36),
-]
+def test_words_that_were_made_up_count_as_no_speech() -> None:
+    for certain in (True, False):
+        verdict = judge_hypothesis(decoded(), certain_speech=certain, speech_odds=-0.1)
+        assert verdict is Verdict.NO_SPEECH
 
 
-@pytest.mark.parametrize(("text", "logprob", "no_speech"), NOISE)
-def test_an_unlikely_text_from_uncertain_speech_counts_as_no_speech(
-    text: str, logprob: float, no_speech: float
-) -> None:
-    heard = decoded(text, tokens=3, logprob=logprob, no_speech=no_speech)
-    assert judge_hypothesis(heard, certain_speech=False) is Verdict.NO_SPEECH
+def test_words_that_may_be_made_up_are_decoded_again() -> None:
+    def verdict(odds: float, *, certain: bool = True) -> Verdict:
+        return judge_hypothesis(decoded(), certain_speech=certain, speech_odds=odds, sure=2.0)
 
-
-@pytest.mark.parametrize(("text", "logprob", "no_speech"), WHISPERS)
-def test_whispered_speech_is_accepted(text: str, logprob: float, no_speech: float) -> None:
-    heard = decoded(text, tokens=3, logprob=logprob, no_speech=no_speech)
-    assert judge_hypothesis(heard, certain_speech=False) is Verdict.ACCEPT
-
-
-def test_noise_that_the_vad_took_for_speech_counts_as_no_speech() -> None:
-    kitchen = decoded("Oh no, what's that?", logprob=-1.21, no_speech=0.51)
-    assert judge_hypothesis(kitchen, certain_speech=True) is Verdict.NO_SPEECH
-
-
-def test_speech_in_noise_is_not_lost() -> None:
-    order = decoded("a small latte", logprob=-1.3, no_speech=0.4)
-    assert judge_hypothesis(order, certain_speech=True) is Verdict.SECOND_PASS
+    assert verdict(-1.9) is verdict(1.9) is Verdict.SECOND_PASS
+    assert verdict(2.1) is Verdict.ACCEPT
+    assert verdict(-2.1) is Verdict.NO_SPEECH
+    assert verdict(0.1, certain=False) is Verdict.ACCEPT
+    assert verdict(-0.1, certain=False) is Verdict.NO_SPEECH
 
 
 @pytest.mark.parametrize(
@@ -135,19 +112,18 @@ def test_loops_and_unlikely_or_very_short_texts_in_more_audio_than_a_command_do(
 
 
 def test_long_certain_speech_is_decoded_again_before_it_counts_as_no_speech() -> None:
-    nothing = decoded("")
-    noise = decoded("Oh no, what's that?", logprob=-1.21, no_speech=0.51)
-    for first in (nothing, noise):
-        assert (
-            judge_hypothesis(first, certain_speech=True, speech_seconds=3.1)
-            is Verdict.SECOND_PASS
-        )
-        assert (
-            judge_hypothesis(first, certain_speech=True, speech_seconds=2.9) is Verdict.NO_SPEECH
-        )
-        assert (
-            judge_hypothesis(first, certain_speech=False, speech_seconds=3.1) is Verdict.NO_SPEECH
-        )
+    for first, odds in ((decoded(""), 9.0), (decoded("Oh no, what's that?"), -0.1)):
+
+        def verdict(
+            seconds: float, *, certain: bool = True, first: Decoded = first, odds: float = odds
+        ) -> Verdict:
+            return judge_hypothesis(
+                first, certain_speech=certain, speech_odds=odds, speech_seconds=seconds
+            )
+
+        assert verdict(3.1) is Verdict.SECOND_PASS
+        assert verdict(2.9) is Verdict.NO_SPEECH
+        assert verdict(3.1, certain=False) is Verdict.NO_SPEECH
 
 
 @pytest.mark.parametrize(

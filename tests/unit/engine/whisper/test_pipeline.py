@@ -81,7 +81,7 @@ def test_counts_cause_a_second_pass_of_a_command_and_not_of_a_longer_segment(
 
 def test_a_hallucination_over_uncertain_speech_is_an_empty_text() -> None:
     model = FakeAcousticModel(heard("Thank you.", avg_logprob=-1.2, no_speech_prob=0.6))
-    [found] = decode(model, spoken(3.0, (0.4, 0.8), certain_speech=False))
+    [found] = decode(model, spoken(3.0, (0.4, 0.8), certain_speech=False, speech_peak=0.3))
     assert (found.text, found.passes, found.verdict) == ("", 1, "empty")
 
 
@@ -102,6 +102,16 @@ def test_the_text_is_empty_if_neither_pass_hears_speech() -> None:
     )
     [found] = decode(model, spoken(4.0, (0.4, 3.6)))
     assert (found.text, found.passes, found.verdict) == ("", 2, "empty")
+
+
+@pytest.mark.parametrize(("again", "text"), [(-1.4, ""), (-0.4, "Okay.")])
+def test_both_passes_together_tell_whether_a_word_was_made_up(again: float, text: str) -> None:
+    model = FakeAcousticModel(
+        heard("Okay!", avg_logprob=-1.1, no_speech_prob=0.4),
+        heard("Okay.", avg_logprob=again, no_speech_prob=0.4),
+    )
+    [found] = decode(model, spoken(2.0, (0.4, 0.8), speech_peak=0.7))
+    assert (found.text, found.passes) == (text, 2)
 
 
 # Quick jobs.

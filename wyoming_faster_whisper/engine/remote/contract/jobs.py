@@ -84,6 +84,7 @@ def job(audio: Samples, options: bytes) -> Job | None:
             ),
         ),
         certain_speech=not given.flag("uncertain_speech"),
+        speech_peak=given.number("speech_peak", 1.0, least=0.0, most=1.0),
         speech=given.items("speech", _stretch(len(samples))),
         kind=DecodeKind(given.choice("kind", tuple(kind.value for kind in DecodeKind))),
         quick=given.flag("quick"),
@@ -123,7 +124,10 @@ def _options(job: Job) -> dict[str, Any]:
         if field.name != "model"
         and getattr(options, field.name) != getattr(usual.options, field.name)
     }
-    for name in ("speech", "quick", "earlier_seconds", "prefix", "score_end", "leading_silence"):
+    for name in (
+        *("speech", "speech_peak", "quick", "earlier_seconds", "prefix", "score_end"),
+        "leading_silence",
+    ):
         if getattr(job, name) != getattr(usual, name):
             sent[name] = getattr(job, name)
     if not job.certain_speech:

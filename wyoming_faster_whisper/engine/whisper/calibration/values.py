@@ -20,6 +20,7 @@ from ....biasing.weights import NameWeights, OrderGains
 from ....models import size_of, standard_name
 from ....speech.turn_classifier import TurnClassifier
 from .. import coverage, hallucination, rescoring
+from ..speech_odds import SpeechClassifier
 from ..window import Window
 
 _LOGGER = logging.getLogger(__name__)
@@ -36,6 +37,7 @@ class Calibration:
 
     window: Window
     hallucination: hallucination.Thresholds
+    speech: SpeechClassifier
     coverage: coverage.Limits
     rescoring: rescoring.Weights
     names: NameWeights

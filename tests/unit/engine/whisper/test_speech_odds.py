@@ -1,0 +1,73 @@
+"""Speech odds: texts that were made up over sounds, and words that people said."""
+
+from __future__ import annotations
+
+import pytest
+
+from tests.support.calibration import ENGLISH
+from wyoming_faster_whisper.engine.whisper.speech_odds import FEATURES, features
+
+from .results import decoded
+
+# Measured: (text, avg_logprob, no-speech probability, highest probability of the VAD).
+SOUNDS = [
+    ("You're", -2.40, 0.78, 0.3),  # hum
+    ("Thank you.", -1.16, 0.69, 0.4),  # kitchen
+    ("No! No!", -1.06, 0.55, 0.4),  # kitchen, loud
+    ("Okay!", -1.47, 0.18, 0.82),  # sneezes
+    ("He's here!", -1.70, 0.40, 0.63),
+    ("Hit. Hit. Hit.", -0.73, 0.61, 0.65),
+    ("Help! Help! Help! Help!", -0.75, 0.55, 0.41),  # dogs
+    ("No, no, no, no, no", -0.85, 0.38, 0.32),
+    ("Yeah!", -1.52, 0.63, 0.18),  # babies
+    ("Ha ha ha ha", -1.25, 0.52, 0.44),
+    ("Ugh!", -1.39, 0.56, 0.76),  # a gasp
+]
+SPEECH = [
+    ("Stop!", -0.72, 0.51, 0.4),  # whispers
+    ("Yes.", -0.61, 0.60, 0.52),
+    ("No!", -0.85, 0.28, 0.27),
+    ("Stop!", -0.62, 0.13, 0.97),  # words
+    ("No.", -0.60, 0.15, 0.92),
+    ("Oh.", -0.70, 0.20, 0.95),
+    ("Lights off.", -1.07, 0.01, 0.99),
+    ("Yes.", -0.94, 0.56, 0.93),  # from afar
+    ("Get me a 16 ounce cappuccino with almond", -0.18, 0.03, 0.99),  # an order at 5 dB
+    ("Like a large single-shot light-roast espresso", -0.55, 0.07, 0.98),
+    ("a small latte", -1.1, 0.3, 0.98),
+    ("Zet de lampen in de keuken aan.", -1.2, 0.2, 0.99),
+]
+
+
+@pytest.mark.parametrize(("text", "logprob", "no_speech", "peak"), SOUNDS)
+def test_texts_over_sounds_were_made_up(
+    text: str, logprob: float, no_speech: float, peak: float
+) -> None:
+    found = decoded(text, logprob=logprob, no_speech=no_speech)
+    assert ENGLISH.speech.log_odds(found, peak) < 0
+
+
+@pytest.mark.parametrize(("text", "logprob", "no_speech", "peak"), SPEECH)
+def test_words_were_spoken(text: str, logprob: float, no_speech: float, peak: float) -> None:
+    found = decoded(text, logprob=logprob, no_speech=no_speech)
+    assert ENGLISH.speech.log_odds(found, peak) > 0
+
+
+def test_a_loud_sneeze_gets_a_second_pass() -> None:
+    sneeze = decoded("I'm not sure!", logprob=-1.37, no_speech=0.32)
+    assert abs(ENGLISH.speech.log_odds(sneeze, 0.91)) < ENGLISH.speech.sure
+
+
+def test_each_feature_has_a_weight_of_the_right_sign() -> None:
+    signs = {"peak": 1, "avg_logprob": 1, "no_speech_prob": -1, "repeated": -1}
+    assert signs.keys() == set(FEATURES)
+    for name, sign in signs.items():
+        assert getattr(ENGLISH.speech, name) * sign > 0
+
+
+def test_one_word_over_and_over_is_repeated() -> None:
+    def repeated(text: str) -> float:
+        return features(decoded(text), 0.9)[FEATURES.index("repeated")]
+
+    assert repeated("No, no! No.") == repeated("Ha ha") == 1
+    assert repeated("No.") == repeated("No, stop.") == 0

@@ -1,0 +1,57 @@
+"""Speech odds: whether words were spoken, or made up over a sneeze, a bark or noise. Pure.
+
+The decoder writes a text over any sound that the VAD takes for speech: "Yeah!" over a sneeze,
+"No! No!" over a dog. Such a text is less likely than a spoken one, its no-speech probability is
+higher, and often it is one word over and over. And the VAD's probability stays lower than in the
+loudest vowel of a word. Each of these overlaps with whispered words or with words from afar;
+together they separate most. They are the inputs of a logistic regression (python -m
+bench.non_speech).
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+from .hallucination import Decoded
+from .repetition import plain_words
+
+FEATURES = ("peak", "avg_logprob", "no_speech_prob", "repeated")
+"""Names of the values that features() returns, and of the weights."""
+
+# Probabilities of the VAD between which a higher one means more speech. Below are whispered words
+# and sneezes alike, above is nearly every order, in noise too.
+_PEAKS = (0.8, 0.98)
+
+
+@dataclass(frozen=True, slots=True)
+class SpeechClassifier:
+    """Fitted logistic regression: its weights, and a threshold; calibration/ has their data."""
+
+    intercept: float
+    peak: float  # weight of the VAD's highest probability, as log-odds
+    avg_logprob: float
+    no_speech_prob: float
+    repeated: float  # weight of a text that is one word over and over
+    sure: float  # log-odds, either way; closer to 0 the text gets a second pass
+
+    def log_odds(self, decoded: Decoded, peak: float) -> float:
+        """Return the log-odds (natural) that words were spoken; below 0 they were made up.
+
+        Args:
+            peak: the VAD's highest probability of speech, 0 to 1.
+        """
+        found = zip(FEATURES, features(decoded, peak), strict=True)
+        return self.intercept + sum(float(getattr(self, name)) * value for name, value in found)
+
+
+def features(decoded: Decoded, peak: float) -> tuple[float, ...]:
+    """Return the regression's inputs, in the order of FEATURES."""
+    capped = min(max(peak, _PEAKS[0]), _PEAKS[1])
+    words = plain_words(decoded.text)
+    return (
+        math.log(capped / (1 - capped)),
+        decoded.avg_logprob,
+        decoded.no_speech_prob,
+        float(len(words) > 1 and len(set(words)) == 1),
+    )
