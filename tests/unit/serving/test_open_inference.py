@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from wyoming_faster_whisper.engine.protocol import DecodeOptions, Job, Transcript
 from wyoming_faster_whisper.engine.recognizer import EVERYTHING, Capabilities, ServedModel
@@ -207,3 +210,19 @@ def test_the_longest_job_fits_into_a_body() -> None:
     longest = Job(np.zeros(jobs.MOST_SAMPLES, np.float32), DecodeOptions(hotwords=names))
     body, _ = write("inputs", jobs.inputs(longest))
     assert len(body) < LARGEST_BODY
+
+
+@given(st.data())
+@settings(max_examples=100, deadline=None)
+def test_a_damaged_request_is_never_a_failure_of_the_server(data: st.DataObject) -> None:
+    options = DecodeOptions(language="en", hotwords=("Nanit",))
+    body, length = write("inputs", jobs.inputs(Job(tone(0.01), options, speech=((0, 5),))))
+    damaged = bytearray(body)
+    for _ in range(data.draw(st.integers(1, 3))):
+        # Most of them in the JSON, and in that of the options, which comes last.
+        at = data.draw(st.integers(0, length - 1) | st.integers(len(body) - 60, len(body) - 1))
+        damaged[at] = data.draw(st.sampled_from(b'0199-.eE[]{}",:\x00\xffn'))
+    headers = {HEAD_LENGTH: str(data.draw(st.just(length) | st.integers(-1, 2 * len(body))))}
+    path = "/v2/models/base/infer"
+    reply = asyncio.run(answer(Models(), "POST", path, headers, bytes(damaged)))
+    assert reply.status in (200, 400), reply.body
