@@ -28,7 +28,7 @@ async def test_an_idle_model_frees_its_memory_and_works_after_a_reload(tmp_path:
                 await client.say(CLIPS["lights"].samples)
                 assert CLIPS["lights"].heard_in(await client.transcript())
                 memory_loaded.append(resident(process))
-            await process.logged(rf"(?s)(Model unloaded.*){{{unloads}}}")
+            await process.logged(rf"(?s)(Model tiny\.en unloaded.*){{{unloads}}}")
             memory_unloaded.append(resident(process))
     # The weights of tiny.en are 40 MB as int8.
     assert all(

@@ -73,6 +73,7 @@ class Lifecycle:
         on_error: called with the reason when the waiting jobs cannot be decoded: the model is
             LOST, or there is too little memory to reload it.
         lazy: the model is UNLOADED until use() loads it. Otherwise start() does.
+        name: the model's name, for the log.
     """
 
     def __init__(
@@ -85,7 +86,9 @@ class Lifecycle:
         on_error: Callable[[ServerError], None],
         any_busy: Callable[[], bool] | None = None,
         lazy: bool = False,
+        name: str = "",
     ) -> None:
+        self._what = f"Model {name}" if name else "The model"
         self._load = load
         self._timing = timing
         self._busy = busy
@@ -245,7 +248,9 @@ class Lifecycle:
         if result is not None:
             self._lose(result)
             return
-        _LOGGER.info("Model unloaded after %g s without speech", self._timing.unload_after)
+        _LOGGER.info(
+            "%s unloaded after %g s without speech", self._what, self._timing.unload_after
+        )
         if self._reload_wanted:
             self.use()
 
@@ -258,7 +263,7 @@ class Lifecycle:
 
     def _reloaded(self, started: float, result: Exception | None) -> None:
         if result is None:
-            _LOGGER.info("Model reloaded in %.1f s", self._loop.time() - started)
+            _LOGGER.info("%s reloaded in %.1f s", self._what, self._loop.time() - started)
             self._become_ready()
         elif isinstance(result, NoMemory):
             self._stay_unloaded(result)
@@ -267,7 +272,7 @@ class Lifecycle:
 
     def _stay_unloaded(self, why: NoMemory) -> None:
         """Fail the waiting jobs; the next speech tries to load again."""
-        _LOGGER.warning("the model stays unloaded: %s", why)
+        _LOGGER.warning("%s stays unloaded: %s", self._what, why)
         self._state = self._state.to(ModelState.UNLOADED)
         self._on_error(why)
 

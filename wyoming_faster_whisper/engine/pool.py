@@ -171,6 +171,7 @@ class Pool:
             on_ready=partial(self._version_ready, version),
             on_error=partial(self._version_failed, version),
             lazy=lazy,
+            name=name,
         )
         return version
 
