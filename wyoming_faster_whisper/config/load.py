@@ -119,7 +119,7 @@ def _with_remote(settings: Settings) -> Settings:
             f"--stt-library is {settings.stt_library}, and --remote-url is "
             f"{'given' if settings.remote_url else 'missing'}; decode servers need both"
         )
-    if settings.decode_timeout and settings.remote_timeout >= settings.decode_timeout:
+    if settings.remote_url and 0 < settings.decode_timeout <= settings.remote_timeout:
         raise SettingError(
             f"--remote-timeout is {settings.remote_timeout:g}; it must be less than "
             f"--decode-timeout, which is {settings.decode_timeout:g}"
