@@ -22,7 +22,7 @@ from ...speech.turn_classifier import EndOfTextScores
 from .acoustic_model import Encoding
 from .coverage import Alignment
 from .hallucination import Decoded
-from .spectrogram import Features, Spectrogram, to_features
+from .spectrogram import Features, Spectrogram, padded, to_features
 from .tokens import POSITIONS, WhisperTokenizer
 from .weights import Weights
 
@@ -82,18 +82,11 @@ class CTranslate2Whisper:
         return to_features(self._spectrogram.power(samples))
 
     def encode(self, features: Sequence[Features], frames: int) -> Encoding:
-        """See AcousticModel.encode.
-
-        The padding is zeros, as in faster-whisper. Zero is louder than silence; padding with
-        silence is no more accurate.
-        """
-        padded = np.zeros((len(features), self._spectrogram.bands, frames), np.float32)
-        for row, some in zip(padded, features, strict=True):
-            width = min(frames, some.shape[1])
-            row[:, :width] = some[:, :width]
+        """See AcousticModel.encode."""
+        batch = padded(features, self._spectrogram.bands, frames)
         # A StorageView of shape (clips, frames / 2, width).
         with self._alone(frames):
-            return Encoding(self.weights.encode(ctranslate2.StorageView.from_array(padded)))
+            return Encoding(self.weights.encode(ctranslate2.StorageView.from_array(batch)))
 
     def detect_language(
         self, encoding: Encoding, among: tuple[str, ...]

@@ -7,6 +7,8 @@ and a server for raw audio never uses them.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 import numpy.typing as npt
 
@@ -62,6 +64,19 @@ def to_features(power: Power) -> Features:
     loudness = np.maximum(loudness, loudness.max() - 8.0)
     features: Features = ((loudness + 4.0) / 4.0).astype(np.float32)
     return features
+
+
+def padded(clips: Sequence[Features], bands: int, frames: int) -> Features:
+    """Return the features of a batch, shape (clips, bands, frames), each cut or padded.
+
+    The padding is zeros, as in faster-whisper. Zero is louder than silence; padding with silence
+    is no more accurate.
+    """
+    batch = np.zeros((len(clips), bands, frames), np.float32)
+    for row, some in zip(batch, clips, strict=True):
+        width = min(frames, some.shape[1])
+        row[:, :width] = some[:, :width]
+    return batch
 
 
 def _mel_filters(bands: int) -> npt.NDArray[np.float32]:

@@ -15,7 +15,7 @@ from ....speech.turn_classifier import EndOfTextScores
 from ...whisper.acoustic_model import Encoding
 from ...whisper.coverage import Alignment
 from ...whisper.hallucination import Decoded
-from ...whisper.spectrogram import Features, Spectrogram, to_features
+from ...whisper.spectrogram import Features, Spectrogram, padded, to_features
 from ...whisper.tokens import POSITIONS, WhisperTokenizer
 from .alignment import first_positions
 from .generation import Generation
@@ -78,12 +78,8 @@ class OnnxWhisper:
         return to_features(self._spectrogram.power(samples))
 
     def encode(self, features: Sequence[Features], frames: int) -> Encoding:
-        """See AcousticModel.encode. The padding is zeros, as with CTranslate2."""
-        padded = np.zeros((len(features), self._spectrogram.bands, frames), np.float32)
-        for row, some in zip(padded, features, strict=True):
-            width = min(frames, some.shape[1])
-            row[:, :width] = some[:, :width]
-        return Encoding(self.graphs.encode(padded))
+        """See AcousticModel.encode."""
+        return Encoding(self.graphs.encode(padded(features, self._spectrogram.bands, frames)))
 
     def detect_language(
         self, encoding: Encoding, among: tuple[str, ...]
