@@ -39,10 +39,10 @@ OFF = 0.2  # greatest relative error of the simulation
 UTTERANCES = 40_000  # simulated for each number of replicas
 OURS = "this server"
 MICROPHONES = (1, 4, 8)
-ROUNDS = 3  # utterances of each microphone in a burst
+TOGETHER = 24  # utterances in a burst: the same clips for each number of microphones
 # Bursts of each number of microphones, in turn, so that other programs slow all of them alike.
-CYCLES = 3
-SEEDS = 25  # simulations of a burst, of which the mean counts
+CYCLES = 2
+SEEDS = 10  # simulations of a burst, of which the mean counts
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,7 +103,7 @@ def main() -> int:
     hardware = [Hardware("CPU pods", pod, "cores", arguments.cores)]
     if arguments.gpu:
         first, more, batch = arguments.gpu
-        gpu = replace(pod, first=first, more=more, max_batch=int(batch))
+        gpu = replace(pod, first=first, more=more, max_batch=int(batch), overhead=0.0)
         print(f"one GPU: {described(gpu)}; given, not measured")
         hardware.append(Hardware("GPUs", gpu, "GPUs", 1))
     print(f"\n{arguments.per_hour:g} utterances per home in the busiest hour\n")
@@ -181,7 +181,11 @@ async def measure(arguments: argparse.Namespace) -> tuple[list[Measured], int]:
                 progress(f"{microphones} microphones in bursts")
                 phases.append(
                     await speak(
-                        server, clips, microphones=microphones, rounds=ROUNDS, paced=False
+                        server,
+                        clips,
+                        microphones=microphones,
+                        rounds=TOGETHER // microphones,
+                        paced=False,
                     )
                 )
         sizes = await asyncio.to_thread(_batch_sizes, port)
@@ -189,7 +193,7 @@ async def measure(arguments: argparse.Namespace) -> tuple[list[Measured], int]:
     loads = [
         Measured(
             microphones,
-            ROUNDS,
+            TOGETHER // microphones,
             [wait for phase in phases for wait in phase.waits],
             sum(phase.utterances for phase in phases) / sum(phase.seconds for phase in phases),
             sum(phase.cpu for phase in phases) / sum(phase.utterances for phase in phases),
@@ -222,38 +226,47 @@ def read(path: Path) -> Measured:
 
 
 def fit(loads: Sequence[Measured], max_batch: int) -> Service:
-    """Return the decode times with which the simulation gives the measured throughputs.
+    """Return the decode times with which the simulation gives what was measured.
 
-    The first load has one microphone, which is alone. Each further job of a batch takes what the
-    others show.
+    A batch of several jobs takes less CPU time for each than one job, which says what a further
+    job costs relative to the first. The throughput of several microphones then gives the time of
+    the first, and that of one microphone what is not decoding.
     """
     alone, *others = loads
-    first = 1 / alone.throughput
     mean = statistics.mean(alone.waits)
     service = Service(
-        first,
-        first,
+        mean,
+        mean,
         max_batch,
         wasted=max(0.0, alone.real_cpu / alone.burst_cpu - 1),
         ratios=tuple(wait / mean for wait in alone.waits),
     )
-    mores = [bisect(partial_throughput(service, load), load.throughput, first) for load in others]
-    return replace(service, more=statistics.mean(mores))
+    load = others[-1]
+    wanted_share = load.burst_cpu / alone.burst_cpu
+    fits = [_with_share(service, load, 1 / alone.throughput, step / 20) for step in range(21)]
+    return min(fits, key=lambda each: abs(_cpu_share(each, load) - wanted_share))
 
 
-def partial_throughput(service: Service, load: Measured) -> Callable[[float], float]:
-    """Return the simulated throughput of a load by the time of each further job."""
+def _with_share(service: Service, load: Measured, alone: float, share: float) -> Service:
+    """Return the service that has a load's throughput if a further job costs a share of one."""
 
-    def throughput(more: float) -> float:
-        return simulated(replace(service, more=more), load)[0]
+    def made(first: float) -> Service:
+        return replace(service, first=first, more=share * first, overhead=alone - first)
 
-    return throughput
+    first = bisect(lambda first: simulated(made(first), load)[0], load.throughput, alone)
+    return made(first)
+
+
+def _cpu_share(service: Service, load: Measured) -> float:
+    """Return the decoder time of a job in a load, relative to that of a job alone."""
+    outcome = in_bursts(service, clients=load.microphones, rounds=50)
+    return outcome.busy * outcome.seconds / len(outcome.waits) / service.first
 
 
 def bisect(function: Callable[[float], float], wanted: float, most: float) -> float:
-    """Return where a falling function has a value, between 0 and a little over most."""
-    low, high = 0.0, 1.5 * most
-    for _ in range(30):
+    """Return where a falling function has a value, between 0 and most."""
+    low, high = 0.0, most
+    for _ in range(20):
         middle = (low + high) / 2
         if function(middle) > wanted:
             low = middle
@@ -370,7 +383,8 @@ def plotted(hardware: Sequence[Hardware], per_hour: float) -> tuple[str, list[Li
 def described(service: Service) -> str:
     return (
         f"{service.first:.3f} s for one job, {service.more:.3f} s for each further one of a "
-        f"batch of up to {service.max_batch}; {service.wasted:.2f} dropped decodes per utterance"
+        f"batch of up to {service.max_batch}, {service.overhead:.3f} s before one in bursts, "
+        f"{service.wasted:.2f} dropped decodes per utterance"
     )
 
 

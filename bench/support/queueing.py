@@ -23,6 +23,9 @@ class Service:
     first: float  # seconds, of a batch with one job
     more: float  # seconds for each further job of a batch
     max_batch: int
+    # Seconds from audio-stop until a job is queued, if all of the audio is sent at once: the VAD
+    # has to hear it first. Audio that arrives in real time has been heard by then.
+    overhead: float = 0.0
     wasted: float = 0.0  # decodes per utterance whose text is dropped: the speaker went on
     # Decode times relative to their mean, of which each job has one at random.
     ratios: tuple[float, ...] = (1.0,)
@@ -185,10 +188,11 @@ def in_bursts(service: Service, *, clients: int, rounds: int, seed: int = 1) -> 
     world = _Simulation(service, 1, seed)
     left = [rounds - 1] * clients
     for client in range(clients):
-        world.at(0.0, "queue", 0, world.job(0.0, client))
+        world.at(service.overhead, "queue", 0, world.job(service.overhead, client))
     for _, job in world.run():
         if left[job.utterance]:
             left[job.utterance] -= 1
-            # The utterance has ended when it is sent.
-            world.at(world.now, "queue", 0, world.job(world.now, job.utterance, world.now))
+            # The next utterance is sent now, and has ended then.
+            queued = world.now + service.overhead
+            world.at(queued, "queue", 0, world.job(queued, job.utterance, world.now))
     return world.outcome(world.waits)

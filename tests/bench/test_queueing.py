@@ -9,7 +9,7 @@ from bench.support.queueing import STOP, Service, in_bursts, in_real_time
 
 def slow(seconds: float, wasted: float = 0.0) -> Service:
     """A service without batches, so slow that every answer comes after audio-stop."""
-    return Service(seconds, seconds, 1, wasted)
+    return Service(seconds, seconds, 1, wasted=wasted)
 
 
 def test_an_utterance_alone_is_answered_before_the_client_stops() -> None:
