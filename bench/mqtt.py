@@ -146,9 +146,9 @@ async def measure(
 ) -> None:
     """Let some sites speak for some time: many of them longer and each less often.
 
-    So there is about one utterance a second at most, and the model keeps up.
+    So there is little more than one utterance a second, and the model keeps up.
     """
-    seconds = max(seconds, float(count))
+    seconds = max(seconds, 0.75 * count)
     cpu = server.cpu_seconds()
     end = time.perf_counter() + seconds
 
