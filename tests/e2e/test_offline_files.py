@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -96,7 +97,7 @@ async def test_only_some_downloads_run_at_the_same_time(serve: Serve, tmp_path: 
 
 async def test_why_there_are_no_files_is_said(serve: Serve, tmp_path: Path) -> None:
     folder = await asyncio.to_thread(put_files, tmp_path)
-    (folder / "manifest.json").unlink()
+    await asyncio.to_thread(shutil.rmtree, folder)
     server = await serve(http_port=0, model=MODEL)
     said = await get(address(server), "/offline/manifest.json")
     assert said.status == 503

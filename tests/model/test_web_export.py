@@ -53,6 +53,17 @@ def test_export_web_writes_everything_that_the_manifest_names(tmp_path: Path) ->
     assert (folder / "encoder.weights").stat().st_size == files["encoder.weights"]["bytes"]
 
 
+def test_a_folder_with_other_files_is_left_alone(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    mine = tmp_path / "home" / "diary.txt"
+    mine.parent.mkdir()
+    mine.write_text("dear diary")
+    assert export(mine.parent, tmp_path) == 1
+    assert "has other files (diary.txt)" in capsys.readouterr().err
+    assert mine.read_text() == "dear diary"
+
+
 def test_an_unknown_model_is_an_error(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert export(tmp_path / "web", tmp_path, "no-such-model") == 1
     assert "no-such-model" in capsys.readouterr().err

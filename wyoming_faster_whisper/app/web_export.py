@@ -36,6 +36,7 @@ if TYPE_CHECKING:
 _LOGGER = logging.getLogger(__name__)
 
 _MANIFEST = "manifest.json"
+_LAYOUT = "model.json"  # engine/onnx/whisper/layout.py writes it; the page does not need it
 _VERSION = 1  # of the files; older ones are written again
 _SIZES = ("tiny", "base")  # that a phone can decode with
 _SMALL_MODELS = ("base", "base.en", "tiny", "tiny.en")  # instead of a larger one, best first
@@ -132,7 +133,7 @@ def export(
 
     directory = locate(model, folders[0], local_files_only=local_files_only)
     source = identity(directory / "model.bin")
-    with contextlib.suppress(OSError, ValueError):
+    with contextlib.suppress(OSError, ValueError, KeyError, TypeError):
         there = json.loads((folder / _MANIFEST).read_text("utf-8"))
         if (
             there["version"] == _VERSION
@@ -141,6 +142,7 @@ def export(
         ):
             return
     try:
+        _make_sure_it_is_ours(folder)
         folder.parent.mkdir(parents=True, exist_ok=True)
         scratch = Path(tempfile.mkdtemp(prefix=".writing-", dir=folder.parent))
         try:
@@ -158,6 +160,24 @@ def export(
     _LOGGER.info(
         "Wrote %s for the page without the server: %s, %.0f MB", folder, model.name, size
     )
+
+
+def _make_sure_it_is_ours(folder: Path) -> None:
+    """Check that a folder has nothing but an older export, since it is replaced as a whole.
+
+    Raises:
+        ModelError: it has other files.
+    """
+    there = set(os.listdir(folder)) if folder.is_dir() else set()
+    ours = {_MANIFEST, _LAYOUT}
+    with contextlib.suppress(OSError, ValueError, KeyError, TypeError):
+        manifest = json.loads((folder / _MANIFEST).read_text("utf-8"))
+        ours |= {file["name"] for file in manifest["files"]}
+    if others := sorted(there - ours):
+        raise ModelError(
+            f"{folder} has other files ({others[0]}); "
+            "give a new folder, or one of an older export"
+        )
 
 
 def _complete(folder: Path, manifest: dict[str, Any]) -> bool:
@@ -211,7 +231,7 @@ def _write(
 def _listed(folder: Path) -> Iterator[dict[str, Any]]:
     """Yield the entry of each file; "for" says what needs it: cpu, gpu or both."""
     for path in sorted(folder.iterdir()):
-        if path.name == "model.json":
+        if path.name == _LAYOUT:
             continue
         users = [kind for kind in RUNTIME if path.name in RUNTIME[kind]] or ["cpu", "gpu"]
         if path.name.endswith(".float.onnx"):
