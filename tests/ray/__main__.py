@@ -453,9 +453,10 @@ def main() -> int:
             overload_is_busy(client)
             scales_up_and_down(client)
             client.close()
+            serve.shutdown()
+            local_model_answers()
         finally:
             ray.shutdown()
-    local_model_answers()
     return 0
 
 
