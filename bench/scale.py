@@ -88,7 +88,8 @@ def main() -> int:
     arguments = parse_arguments()
     if arguments.plot:
         check_plotting()
-    loads, max_batch = [read(path) for path in arguments.load], arguments.max_batch
+    loads = [load for path in arguments.load for load in read(path)]
+    max_batch = arguments.max_batch
     if not loads:
         loads, max_batch = asyncio.run(measure(arguments))
     loads.sort(key=lambda each: each.microphones)
@@ -124,7 +125,7 @@ def parse_arguments() -> argparse.Namespace:
         nargs="+",
         default=[],
         metavar="LOAD.json",
-        help="files of bench.load --json, instead of measuring",
+        help="files of bench.load --json, or of this --json, instead of measuring",
     )
     flags.add_argument(
         "--homes",
@@ -210,19 +211,23 @@ def _batch_sizes(port: int) -> list[int]:
     return list(map(int, re.findall(r'wyoming_stt_batches_total\{size="(\d+)"\}', text)))
 
 
-def read(path: Path) -> Measured:
-    """Read a file of bench.load."""
+def read(path: Path) -> list[Measured]:
+    """Read a file of bench.load, or of this benchmark."""
     content: dict[str, Any] = json.loads(path.read_text())
+    if "loads" in content:
+        return [Measured(**load) for load in content["loads"]]
     phases: Mapping[str, Any] = content["servers"][OURS]
     one, burst = phases["one"], phases["burst"]
-    return Measured(
-        content["microphones"],
-        content["rounds"],
-        burst["waits"],
-        len(burst["waits"]) / burst["seconds"],
-        burst["cpu"] / len(burst["waits"]),
-        one["cpu"] / len(one["waits"]),
-    )
+    return [
+        Measured(
+            content["microphones"],
+            content["rounds"],
+            burst["waits"],
+            len(burst["waits"]) / burst["seconds"],
+            burst["cpu"] / len(burst["waits"]),
+            one["cpu"] / len(one["waits"]),
+        )
+    ]
 
 
 def fit(loads: Sequence[Measured], max_batch: int) -> Service:

@@ -67,7 +67,7 @@ def test_a_file_of_bench_load_is_read(tmp_path: Path) -> None:
     path = tmp_path / "load.json"
     servers = {"this server": {"one": {**phase, "cpu": 1.6}, "burst": phase}}
     path.write_text(json.dumps({"microphones": 4, "rounds": 2, "servers": servers}))
-    found = read(path)
+    [found] = read(path)
     assert found.microphones == 4
     assert found.throughput == pytest.approx(2.5)
     assert (found.burst_cpu, found.real_cpu) == (0.5, 0.8)
