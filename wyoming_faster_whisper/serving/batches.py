@@ -86,15 +86,17 @@ def _read(request: Request, model: ServedModel) -> Job | None:
 
 
 def _batches(engine: Engine, work: Iterable[_Work]) -> list[list[_Work]]:
-    """Return what to decode together: commands first, then guesses, then long recordings."""
+    """Return what to decode together: commands, then guesses, then files and recordings."""
     groups: dict[Hashable, list[_Work]] = {}
     for each in sorted(work, key=lambda one: (one.job.background, one.job.guess)):
-        key = (each.job.background, each.job.guess, engine.batch_key(each.job))
+        job = each.job
+        key = (job.background, job.long, job.guess, engine.batch_key(job))
         groups.setdefault(key, []).append(each)
-    most = engine.max_batch
-    return [
-        group[at : at + most] for group in groups.values() for at in range(0, len(group), most)
-    ]
+    batches: list[list[_Work]] = []
+    for group in groups.values():
+        most = engine.max_long_batch if group[0].job.long else engine.max_batch
+        batches += [group[at : at + most] for at in range(0, len(group), most)]
+    return batches
 
 
 def _decode(engine: Engine, batch: Sequence[_Work]) -> dict[int, Answer]:

@@ -23,8 +23,9 @@ class Recorder(FakeEngine):
 
     SILENT = 9.0
 
-    def __init__(self, *, max_batch: int = 8, parallel: int = 1) -> None:
+    def __init__(self, *, max_batch: int = 8, max_long_batch: int = 8, parallel: int = 1) -> None:
         super().__init__(max_batch=max_batch, parallel=parallel)
+        self.max_long_batch = max_long_batch
         self.batches: list[list[float]] = []
 
     def decode(self, jobs: Sequence[Job]) -> list[Transcript]:
@@ -62,6 +63,12 @@ def test_a_batch_has_at_most_as_many_as_the_engine_decodes() -> None:
     assert engine.batches == [[1.0, 2.0], [3.0, 4.0], [5.0]]
 
 
+def test_long_recordings_have_batches_of_their_own_size() -> None:
+    engine = Recorder(max_long_batch=2)
+    answer_all(engine, MODEL, [request(at) for at in (20.0, 1.0, 21.0, 2.0, 22.0)])
+    assert engine.batches == [[1.0, 2.0], [20.0, 21.0], [22.0]]
+
+
 def test_requests_with_different_options_do_not_share_a_batch() -> None:
     engine = Recorder()
     answer_all(
@@ -70,7 +77,7 @@ def test_requests_with_different_options_do_not_share_a_batch() -> None:
     assert engine.batches == [[1.0], [2.0]]
 
 
-def test_commands_go_before_guesses_and_guesses_before_long_recordings() -> None:
+def test_commands_go_before_guesses_and_guesses_before_files_and_long_recordings() -> None:
     engine = Recorder()
     given = [
         request(20.0),
@@ -79,7 +86,7 @@ def test_commands_go_before_guesses_and_guesses_before_long_recordings() -> None
         request(3.0),
     ]
     assert texts(answer_all(engine, MODEL, given))[0] == "20.0 seconds"
-    assert engine.batches == [[3.0], [1.0], [20.0, 2.0]]
+    assert engine.batches == [[3.0], [1.0], [20.0], [2.0]]
 
 
 def test_a_withdrawn_request_is_not_decoded() -> None:
