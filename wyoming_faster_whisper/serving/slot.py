@@ -26,6 +26,7 @@ class LoadedModel:
 
     def __init__(self, spec: ModelSpec, recognizer: Recognizer, *, max_waiting: int) -> None:
         self.spec = spec
+        self.max_waiting = max_waiting
         self.served = recognizer.models[0]
         self._recognizer = recognizer
         assert recognizer.load is not None
@@ -111,6 +112,8 @@ class ModelSlot:
     async def update(self, spec: ModelSpec, *, max_waiting: int = 64) -> None:
         """Serve another version; the old one serves until the new one is loaded.
 
+        A changed max_waiting loads the same version again, with a new queue.
+
         Jobs that the old one has begun, or that wait for it, are decoded by it. Meanwhile both
         are in memory.
 
@@ -122,7 +125,7 @@ class ModelSlot:
         """
         async with self._changing:
             old = self._model
-            if old is not None and old.spec == spec:
+            if old is not None and (old.spec, old.max_waiting) == (spec, max_waiting):
                 return
             recognizer = await asyncio.to_thread(self._make_recognizer, spec)
             new = LoadedModel(spec, recognizer, max_waiting=max_waiting)

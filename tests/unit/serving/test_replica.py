@@ -11,7 +11,7 @@ import pytest
 
 from wyoming_faster_whisper.engine.protocol import Engine, Job
 from wyoming_faster_whisper.engine.recognizer import EVERYTHING, Recognizer, ServedModel
-from wyoming_faster_whisper.errors import ModelError, ServerError, SettingError
+from wyoming_faster_whisper.errors import Busy, ModelError, ServerError, SettingError
 from wyoming_faster_whisper.serving.configuration import ModelSpec
 from wyoming_faster_whisper.serving.open_inference import UnknownModel
 from wyoming_faster_whisper.serving.replica import Replica
@@ -109,6 +109,21 @@ async def test_the_same_version_is_not_loaded_again() -> None:
         await made.configure({"model": "base"})
         assert library.engines == {}
         library.engines["base:1"] = engine
+
+
+async def test_a_changed_limit_of_the_queue_takes_effect() -> None:
+    async with replica(held=True) as (made, library):
+        await made.configure({"model": "base", "max_waiting": 1})
+        running = asyncio.create_task(text(made))
+        async with asyncio.timeout(10):
+            while not library.engines["base:1"].decoding.is_set():  # noqa: ASYNC110
+                await asyncio.sleep(0)
+        waiting = asyncio.create_task(text(made))
+        await asyncio.sleep(0)
+        with pytest.raises(Busy):
+            await text(made)
+        library.engines["base:1"].release()
+        assert [await running, await waiting] == ["base:1", "base:1"]
 
 
 @pytest.mark.parametrize("wrong", [{"version": "bad"}, {"versions": "2"}])
