@@ -15,11 +15,11 @@ from ..models import SttLibrary
 from ..transports.address import DEFAULT_PORT
 from .options import NETWORK, Arity, option
 
-# CTranslate2's names (its docs/quantization.md). Checking them here rejects a misspelt name
-# without importing CTranslate2, which takes longer than everything else before listening.
-# Names in engine/onnx/providers.py.
+# The names of engine/onnx/providers.py, which this room may not import.
 ONNX_PROVIDERS = tuple("auto cpu cuda tensorrt openvino coreml directml migraphx qnn".split())
 
+# CTranslate2's names (its docs/quantization.md). Checking them here rejects a misspelt name
+# without importing CTranslate2, which takes longer than everything else before listening.
 COMPUTE_TYPES = (
     *("default", "auto", "int8", "int8_float32", "int8_float16", "int8_bfloat16"),
     *("int16", "float16", "bfloat16", "float32"),
@@ -141,7 +141,7 @@ class Settings:
     )
     onnx_provider: str = option(
         "auto",
-        "execution provider of models on ONNX Runtime, as in Moonshine's; auto is cuda with "
+        "execution provider for the models on ONNX Runtime, such as Moonshine; auto is cuda with "
         "--device cuda, else cpu",
         choices=ONNX_PROVIDERS,
     )

@@ -8,9 +8,8 @@ would wait for a whole segment, which takes longer than the command itself. Whil
 single long job may use that decoder too, if it is done before somebody who begins to speak is. A
 file as short as a command may use it at any time, alone. An engine with a single decoder gets
 background jobs one at a time, so that a command waits for at most one, and in batches only while
-nobody speaks. While a command is decoded
-no part of a file begins, nor a job of a tenant of the priority "batch", because the two would
-share the memory bandwidth and the cores.
+nobody speaks. While a command is decoded no part of a file begins, nor a job of a tenant of the
+priority "batch", because the two would share the memory bandwidth and the cores.
 
 Tenants share the model in proportion to their weights, by seconds of audio, however many clients
 each of them has. The owners of a tenant's jobs share its part equally, however many recordings
@@ -184,8 +183,8 @@ def next_batch(
 
     Commands go before background jobs, and finals before guesses (speculative decodes). Among
     equals, the tenant with the smallest share goes first, of its clients the one with the
-    smallest share, and of its jobs the oldest. Finals and
-    guesses, commands and background jobs, long and short jobs never share a batch.
+    smallest share, and of its jobs the oldest. Finals and guesses, commands and background jobs,
+    long and short jobs never share a batch.
 
     Args:
         waiting: the queued jobs, in order of arrival.

@@ -78,7 +78,7 @@ class Tenants:
             self._watching.cancel()
 
     async def _watch(self, path: Path) -> None:
-        """Read the file again whenever it has changed. It stays in force while it is wrong."""
+        """Read the file again whenever it has changed. While it has an error, nothing changes."""
         async for _ in changes(path, self._version, self._interval):
             try:
                 self.directory = await asyncio.to_thread(read_tenants, path, self._models)
