@@ -17,7 +17,8 @@ from onnx import ModelProto, NodeProto, TensorProto, ValueInfoProto, helper, num
 OPSET = 20  # the first version with Gelu
 _IR_VERSION = 10
 _INLINE = 1024  # bytes; smaller weights are part of the graph
-_HEAD = 64  # width of an attention head, in every Whisper model
+HEAD = 64
+"""Width of an attention head, in every Whisper model."""
 
 Array = npt.NDArray[Any]
 FLOAT, INTEGER = TensorProto.FLOAT, TensorProto.INT64
@@ -165,7 +166,7 @@ class Graph:
             shape: shape of four axes to read the input in; "" = (rows, n, heads, 64).
             transposed: the last two axes are exchanged.
         """
-        apart = self.add("Reshape", x, shape or self.integers(0, 0, heads, _HEAD))
+        apart = self.add("Reshape", x, shape or self.integers(0, 0, heads, HEAD))
         return self.add("Transpose", apart, perm=[0, 2, 3, 1] if transposed else [0, 2, 1, 3])
 
     def joined(self, x: str, width: int, *, shape: str = "") -> str:

@@ -16,10 +16,9 @@ from pathlib import Path
 
 import numpy as np
 
-from .builder import FLOAT, INTEGER, Arithmetic, Array, Graph, WeightFile
+from .builder import FLOAT, HEAD, INTEGER, Arithmetic, Array, Graph, WeightFile
 from .weights import Weights
 
-_HEAD = 64  # width of an attention head, in every Whisper model
 _FORBIDDEN = -1e9  # score of a token that may not be attended to
 
 
@@ -35,7 +34,7 @@ class _Layers:
         self._weights = weights
         self.side = side
         self.heads = int(weights[f"{side}/num_heads"])
-        self.width = _HEAD * self.heads
+        self.width = HEAD * self.heads
         self.count = layers(weights, side)
 
     def array(self, name: str) -> Array:
@@ -54,7 +53,7 @@ class _Layers:
         if name.endswith("attention/linear_0"):
             # The queries are divided by the root of 64 here; a power of two changes no digit.
             scale = np.ones((len(matrix), 1), np.float32)
-            scale[: self.width] = _HEAD**-0.5
+            scale[: self.width] = HEAD**-0.5
             matrix, bias = matrix * scale, bias * scale[:, 0]
         return self.graph.linear(x, f"{self.side}/{name}", matrix, bias)
 
@@ -120,9 +119,9 @@ def _cross_keys_and_values(x: str, graph: Graph, weights: Weights) -> None:
         key, value = graph.several("Split", 2, together, axis=-1, num_outputs=2)
         clips, heads = "clips", layer.heads
         key = graph.heads(key, heads, transposed=True)
-        graph.output(f"cross.{number}.key", key, clips, heads, _HEAD, "positions")
+        graph.output(f"cross.{number}.key", key, clips, heads, HEAD, "positions")
         value = graph.heads(value, heads)
-        graph.output(f"cross.{number}.value", value, clips, heads, "positions", _HEAD)
+        graph.output(f"cross.{number}.value", value, clips, heads, "positions", HEAD)
 
 
 def decoder(
@@ -158,7 +157,7 @@ def decoder(
         [
             graph.add(
                 "Gather",
-                graph.input(f"past.{number}.{part}", FLOAT, "before", heads, "t", _HEAD),
+                graph.input(f"past.{number}.{part}", FLOAT, "before", heads, "t", HEAD),
                 parents,
             )
             for part in ("key", "value")
@@ -167,8 +166,8 @@ def decoder(
     ]
     cross = [
         (
-            graph.input(f"cross.{number}.key", FLOAT, "clips", heads, _HEAD, "positions"),
-            graph.input(f"cross.{number}.value", FLOAT, "clips", heads, "positions", _HEAD),
+            graph.input(f"cross.{number}.key", FLOAT, "clips", heads, HEAD, "positions"),
+            graph.input(f"cross.{number}.value", FLOAT, "clips", heads, "positions", HEAD),
         )
         for number in range(layer.count)
     ]
@@ -176,7 +175,7 @@ def decoder(
     shape = graph.add("Shape", tokens)
     together = graph.add("Concat", shape, graph.integers(width), axis=0)
     clips = graph.add("Slice", graph.add("Shape", cross[0][0]), *map(graph.integers, (0, 1)))
-    by_clip = graph.add("Concat", clips, graph.integers(-1, heads, _HEAD), axis=0)
+    by_clip = graph.add("Concat", clips, graph.integers(-1, heads, HEAD), axis=0)
     x, mask = _embedded(graph, layer, tokens, shape, past[0][0], table)
     followed: list[str] = []
     for number in range(layer.count):
@@ -186,7 +185,7 @@ def decoder(
             for before, some in zip(past[number], new, strict=True)
         )
         for part, some in (("key", key), ("value", value)):
-            graph.output(f"present.{number}.{part}", some, "rows", heads, "tokens", _HEAD)
+            graph.output(f"present.{number}.{part}", some, "rows", heads, "tokens", HEAD)
         scores = graph.add(
             "MatMul", graph.heads(query, heads), graph.add("Transpose", key, perm=[0, 1, 3, 2])
         )
