@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
+from ..config.libraries import MOONSHINE, ONNX_WHISPER, WHISPER
 from ..config.options import options
 from ..config.settings import Settings
 from ..engine.recognizer import Recognizer, ServedModel
+from ..models import SttLibrary
 from ..models.languages import means_detect
 from ..speech.endpointing import SENSITIVITIES
 
@@ -21,8 +23,24 @@ _NEEDS = (
     ("languages", "detects_language", "does not detect languages"),
 )
 
-# Settings that only faster-whisper reads.
-_WHISPER_ONLY = ("model_budget", "compute_type", "max_batch", "audio_context")
+_ONNX_RUNTIME = frozenset({ONNX_WHISPER, MOONSHINE, SttLibrary.ONNX_ASR})
+
+# Settings that not every library reads: the libraries that do, and why others ignore it.
+_READERS: Mapping[str, tuple[Collection[str], str]] = {
+    **{
+        name: (WHISPER, "only faster-whisper has it")
+        for name in (
+            *("model_budget", "compute_type", "max_batch_seconds", "gpu_memory_pool"),
+            "audio_context",
+        )
+    },
+    "max_batch": (
+        WHISPER | {SttLibrary.ONNX_ASR},
+        "only faster-whisper and onnx-asr have it",
+    ),
+    "onnx_provider": (_ONNX_RUNTIME, "no model runs on ONNX Runtime"),
+    "onnx_quantization": ({SttLibrary.ONNX_ASR}, "only onnx-asr has it"),
+}
 
 
 def fit(settings: Settings, recognizer: Recognizer) -> tuple[Settings, list[str]]:
@@ -75,10 +93,16 @@ def _limited(name: str, models: Sequence[ServedModel], capability: str) -> list[
     return [f"model {model}" for model in unable]
 
 
-def whisper_only(settings: Settings) -> list[str]:
-    """Return a warning for each setting that was given and that only faster-whisper has."""
+def unread(settings: Settings, libraries: Collection[str]) -> list[str]:
+    """Return a warning for each setting that was given and that no library reads.
+
+    Args:
+        libraries: those of the served models, as in --stt-library.
+    """
     return [
-        f"{option.flag} is ignored; only faster-whisper has it"
+        f"{option.flag} is ignored; {_READERS[option.name][1]}"
         for option in options(Settings)
-        if option.name in _WHISPER_ONLY and getattr(settings, option.name) != option.default
+        if option.name in _READERS
+        and getattr(settings, option.name) != option.default
+        and not any(library in _READERS[option.name][0] for library in libraries)
     ]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -15,7 +15,7 @@ from ..engine.protocol import Engine
 from ..engine.recognizer import Loader, Recognizer, RecognizerFactory, RecognizerSettings
 from ..models import AUTO, SttLibrary
 from .choosing import choose_models
-from .limitations import whisper_only
+from .limitations import unread
 from .moonshine import moonshine
 from .onnx_asr import onnx_asr
 from .whisper import faster_whisper
@@ -52,8 +52,7 @@ def choose_recognizer(
         )
         settings = replace(settings, stt_library=SttLibrary.FASTER_WHISPER)
         return _built_in(settings, folders, loaded)
-    for warning in whisper_only(settings):
-        _LOGGER.warning("%s", warning)
+    _warn_of_unread(settings, {settings.stt_library})
     return recognizer
 
 
@@ -84,8 +83,7 @@ def _remote(
     from .remote import remote
 
     if settings.model == (AUTO,):
-        for warning in whisper_only(settings):
-            _LOGGER.warning("%s", warning)
+        _warn_of_unread(settings, {REMOTE})
         return remote(settings)
     here = replace(settings, stt_library=SttLibrary.AUTO)
     local = _built_in(here, folders, loaded)
@@ -105,9 +103,7 @@ def _built_in(
         *([moonshine(moonshines, settings, folders)] if moonshines else []),
         *([onnx_asr(others, settings, folders)] if others else []),
     ]
-    if not whispers:
-        for warning in whisper_only(settings):
-            _LOGGER.warning("%s", warning)
+    _warn_of_unread(settings, {one.library for one in chosen})
     if len(parts) == 1:
         return parts[0]
     served = {model.name: model for part in parts for model in part.models}
@@ -118,6 +114,11 @@ def _built_in(
         description=", ".join(part.description for part in parts),
         attribution=parts[0].attribution,
     )
+
+
+def _warn_of_unread(settings: Settings, libraries: Collection[str]) -> None:
+    for warning in unread(settings, libraries):
+        _LOGGER.warning("%s", warning)
 
 
 def _installed(settings: Settings, folders: Sequence[Path]) -> Recognizer:

@@ -101,8 +101,32 @@ def test_settings_of_faster_whisper_are_a_warning_with_another_library(
 ) -> None:
     chosen(tmp_path, stt_library="toy", audio_context="full", max_batch=4)
     assert caplog.messages == [
-        "--max-batch is ignored; only faster-whisper has it",
+        "--max-batch is ignored; only faster-whisper and onnx-asr have it",
         "--audio-context is ignored; only faster-whisper has it",
+    ]
+
+
+def test_settings_of_onnx_runtime_are_a_warning_with_other_models(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    given = {"onnx_provider": "cuda", "onnx_quantization": "int8"}
+    chosen(tmp_path, model=("base",), **given)
+    assert caplog.messages == [
+        "--onnx-provider is ignored; no model runs on ONNX Runtime",
+        "--onnx-quantization is ignored; only onnx-asr has it",
+    ]
+    caplog.clear()
+    chosen(tmp_path, model=("base", "nemo-parakeet-tdt-0.6b-v3"), **given)
+    assert caplog.messages == []
+
+
+def test_the_batch_size_is_not_ignored_by_onnx_asr(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    given = {"max_batch": 4, "max_batch_seconds": 1.0}
+    chosen(tmp_path, model=("nemo-parakeet-tdt-0.6b-v3",), **given)
+    assert caplog.messages == [
+        "--max-batch-seconds is ignored; only faster-whisper has it",
     ]
 
 
