@@ -178,7 +178,7 @@ def test_the_log_says_that_there_is_no_hallucination_check(
 ) -> None:
     caplog.set_level(logging.INFO)
     load(folder / CTC)
-    assert "Model my-ctc has no hallucination check: ctc models write nothing" in caplog.text
+    assert "Model my-ctc has no hallucination check" in caplog.text
 
 
 def flags(*directories: Path) -> Settings:

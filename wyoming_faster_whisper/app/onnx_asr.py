@@ -85,11 +85,7 @@ def _load(chosen: OnnxAsrModel, settings: Settings, folders: Sequence[Path]) -> 
         local_files_only=settings.local_files_only,
     )
     if family.decoding in (Decoding.CTC, Decoding.TRANSDUCER):
-        _LOGGER.info(
-            "Model %s has no hallucination check: %s models write nothing where nobody speaks",
-            name,
-            family.decoding.value,
-        )
+        _LOGGER.info("Model %s has no hallucination check", name)
     else:
         _LOGGER.info(
             "Model %s is not calibrated: its texts are checked for loops, not for noise", name
