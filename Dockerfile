@@ -2,7 +2,7 @@
 # The server in a container for amd64 and arm64, without torch, compiler and root.
 #
 #   docker build -t wyoming-faster-whisper .
-#   docker build -t wyoming-faster-whisper:gpu --build-arg EXTRAS=hass,http,metrics,mqtt,onnx,gpu . (amd64, NVIDIA)
+#   docker build -t wyoming-faster-whisper:gpu --build-arg EXTRAS=auth,hass,http,metrics,mqtt,onnx,gpu . (amd64, NVIDIA)
 #
 # EXTRAS are extras of pyproject.toml, separated by commas. `script/image` builds this file without
 # Docker and transcribes a recording with the result.
@@ -22,7 +22,7 @@ RUN apt-get update \
     && apt-get install --yes --no-install-recommends npm \
     && rm -rf /var/lib/apt/lists/* \
     && script/onnxruntime-web
-ARG EXTRAS=hass,http,metrics,mqtt,onnx
+ARG EXTRAS=auth,hass,http,metrics,mqtt,onnx
 RUN python3 -m venv /opt/server \
     && /opt/server/bin/python -m pip install --no-cache-dir ".${EXTRAS:+[${EXTRAS}]}" \
     && /opt/server/bin/python -m pip uninstall --yes pip
