@@ -20,7 +20,7 @@ from wyoming.ping import Ping, Pong
 from ...audio.pcm import SAMPLE_RATE
 from ...audio.recording import Recording
 from ...client import Client, ClientError, Refused
-from ...errors import SettingError, printable
+from ...errors import SettingError
 from ..protocol import Transcript
 from .health import Health
 from .protocol import RELAYED, Tasks
@@ -241,5 +241,9 @@ class Relay:
             if TranscriptEvent.is_type(event.type):
                 text, language = event.data.get("text"), event.data.get("language")
                 if not isinstance(text, str) or not isinstance(language, str | None):
-                    raise ClientError(f"unexpected transcript: {printable(event.data, 80)}")
+                    # Not the values: without --log-text no transcript may get into the log.
+                    raise ClientError(
+                        f"the transcript has a text of type {type(text).__name__} and a language "
+                        f"of type {type(language).__name__}"
+                    )
                 return Transcript(text.strip(), language, verdict="upstream")
