@@ -119,6 +119,9 @@ def _with_remote(settings: Settings) -> Settings:
             f"--stt-library is {settings.stt_library}, and --remote-url is "
             f"{'given' if settings.remote_url else 'missing'}; decode servers need both"
         )
+    for name in ("model", "token", "ca"):
+        if not settings.remote_url and _is_given(settings, f"remote_{name}"):
+            raise SettingError(f"--remote-{name} requires --remote-url")
     if settings.remote_url and 0 < settings.decode_timeout <= settings.remote_timeout:
         raise SettingError(
             f"--remote-timeout is {settings.remote_timeout:g}; it must be less than "
@@ -165,9 +168,13 @@ def _check_access(settings: Settings) -> None:
         raise SettingError(f"--tls-cert works with tcp:// only, and --uri is {settings.uri!r}")
 
 
+def _is_given(settings: Settings, name: str) -> bool:
+    return bool(getattr(settings, name) != getattr(Settings(), name))
+
+
 def _check_mqtt(settings: Settings) -> None:
-    for name in ("password", "ca", "cert", "key", "sites", "discovery"):
-        if getattr(settings, f"mqtt_{name}") and not settings.mqtt_url:
+    for name in ("password", "ca", "cert", "key", "sites", "prefix", "discovery"):
+        if not settings.mqtt_url and _is_given(settings, f"mqtt_{name}"):
             raise SettingError(f"--mqtt-{name} requires --mqtt-url")
     if settings.mqtt_key and not settings.mqtt_cert:
         raise SettingError("--mqtt-key requires --mqtt-cert")

@@ -492,6 +492,17 @@ def test_a_row_of_the_page_has_three_cells() -> None:
     assert all(len(re.findall(r"(?<!\\)\|", row)) == 4 for row in rows)
 
 
+@pytest.mark.parametrize("given", ["token=t", "ca=ca.pem", "model=turbo"])
+def test_options_of_decode_servers_need_one(given: str) -> None:
+    flag = f"--remote-{given}"
+    assert refusal(flag) == f"{flag.partition('=')[0]} requires --remote-url"
+    assert read(f"{flag} --remote-url http://gpu-box:8000").stt_library == "remote"
+
+
+def test_topics_need_a_broker() -> None:
+    assert refusal("--mqtt-prefix home/stt") == "--mqtt-prefix requires --mqtt-url"
+
+
 def test_webhooks_need_a_prefix_and_a_secret() -> None:
     url, secret = "--webhook-url https://a.example", "--webhook-secret whsec_x"
     assert refusal(url) == "--webhook-url requires --webhook-secret"
