@@ -224,7 +224,9 @@ def check_url(url: str) -> None:
         httpx2.URL(url)
     except (ValueError, httpx2.InvalidURL):
         right = False
-    if not right or parts.query or parts.fragment or parts.username is not None:
+    if right and parts.username is not None:  # not shown: there may be a password in it
+        raise SettingError("--remote-url contains a user; give a token with --remote-token")
+    if not right or parts.query or parts.fragment:
         raise SettingError(
             f"--remote-url is {printable(url)!r}; it must be like http://gpu-box:8000"
         )
