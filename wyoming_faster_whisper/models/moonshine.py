@@ -14,8 +14,8 @@ from .hub import download
 from .names import Model, is_moonshine
 from .packages import packaged_files, verified
 
-# Of the models for English; those for other languages have a licence of their own.
 _PACKAGED = "UsefulSensors/moonshine-base-en"
+# The models for English; those for other languages have a licence of their own.
 NAMES = {
     "moonshine-base-en": "onnx-community/moonshine-base-ONNX",
     "moonshine-tiny-en": "onnx-community/moonshine-tiny-ONNX",
