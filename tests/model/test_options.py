@@ -122,9 +122,7 @@ def test_special_tokens_in_names_have_no_effect(engine: WhisperEngine) -> None:
 def test_silence_that_the_vad_took_for_possible_speech_gives_an_empty_text(
     engine: WhisperEngine,
 ) -> None:
-    job = Job(
-        silence(3.0), DecodeOptions(language="en"), certain_speech=False, speech_peak=0.4
-    )
+    job = Job(silence(3.0), DecodeOptions(language="en"), certain_speech=False, speech_peak=0.4)
     assert engine.decode([job])[0].text == ""
 
 

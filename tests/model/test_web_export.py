@@ -10,7 +10,8 @@ import numpy as np
 import pytest
 
 from wyoming_faster_whisper.app import web_export
-from wyoming_faster_whisper.commands.cli import serve
+from wyoming_faster_whisper.commands.export_web import main
+from wyoming_faster_whisper.errors import ServerError
 
 pytestmark = [
     pytest.mark.model,
@@ -23,7 +24,8 @@ pytestmark = [
 
 def export(folder: Path, data: Path, model: str = "tiny.en") -> int:
     options = ["--model", model, "--data-dir", str(data), "--local-files-only"]
-    return serve(["export-web", str(folder), *options])
+    # Not by serve(), which ends the process if threads of other tests are still there.
+    return main([str(folder), *options], {})
 
 
 def test_export_web_writes_everything_that_the_manifest_names(tmp_path: Path) -> None:
@@ -53,18 +55,16 @@ def test_export_web_writes_everything_that_the_manifest_names(tmp_path: Path) ->
     assert (folder / "encoder.weights").stat().st_size == files["encoder.weights"]["bytes"]
 
 
-def test_a_folder_with_other_files_is_left_alone(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_a_folder_with_other_files_is_left_alone(tmp_path: Path) -> None:
     mine = tmp_path / "home" / "diary.txt"
     mine.parent.mkdir()
     mine.write_text("dear diary")
-    assert export(mine.parent, tmp_path) == 1
-    assert "has other files (diary.txt)" in capsys.readouterr().err
+    with pytest.raises(ServerError, match=r"has other files \(diary.txt\)"):
+        export(mine.parent, tmp_path)
     assert mine.read_text() == "dear diary"
 
 
-def test_an_unknown_model_is_an_error(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    assert export(tmp_path / "web", tmp_path, "no-such-model") == 1
-    assert "no-such-model" in capsys.readouterr().err
+def test_an_unknown_model_is_an_error(tmp_path: Path) -> None:
+    with pytest.raises(ServerError, match="no-such-model"):
+        export(tmp_path / "web", tmp_path, "no-such-model")
     assert not (tmp_path / "web").exists()
