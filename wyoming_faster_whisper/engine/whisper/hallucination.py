@@ -125,16 +125,19 @@ def judge_hypothesis(
         return Verdict.NO_SPEECH if made_up else Verdict.ACCEPT
     if speech_odds < -sure:
         return no_speech
-    doubtful = (
-        speech_odds < sure
-        or decoded.repetitive
+    doubtful = speech_odds < sure or _is_doubtful(decoded, thresholds, long=long)
+    return Verdict.SECOND_PASS if doubtful else Verdict.ACCEPT
+
+
+def _is_doubtful(decoded: Decoded, thresholds: Thresholds, *, long: bool) -> bool:
+    if (
+        decoded.repetitive
         or decoded.avg_logprob < thresholds.min_logprob
         or has_few_words(decoded.text)
-    )
-    if not long:
-        ambiguous = decoded.ambiguous(thresholds.max_score_gap)
-        doubtful = doubtful or ambiguous or has_counts(decoded.text)
-    return Verdict.SECOND_PASS if doubtful else Verdict.ACCEPT
+    ):
+        return True
+    ambiguous = decoded.ambiguous(thresholds.max_score_gap)
+    return not long and (ambiguous or has_counts(decoded.text))
 
 
 def has_words(text: str) -> bool:

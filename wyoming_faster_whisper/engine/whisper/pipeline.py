@@ -116,13 +116,7 @@ class WhisperPipeline:
             end_scores: end-of-text scores, which the transcript carries; None = not requested.
         """
         job = clip.job
-        first, verdict = self._check(clip, decoded)
-        believed, passes = first, 1
-        if verdict is Verdict.SECOND_PASS and not job.quick:
-            believed, verdict = self._second_pass(clip, first)
-            passes += 1
-        if not believed.gaps and verdict is not Verdict.NO_SPEECH:
-            believed = replace(believed, decoded=prefer_order(clip, believed.decoded))
+        believed, verdict, passes = self._believe(clip, decoded)
         text = "" if verdict is Verdict.NO_SPEECH else believed.decoded.text
         if believed.gaps and not job.quick and text:
             decode = partial(self._decode_part, beam=clip.beam)
@@ -152,6 +146,21 @@ class WhisperPipeline:
             temperature=job.options.temperature,
             turn_classifier=clip.calibration.end_of_turn if end_scores else None,
         )
+
+    def _believe(self, clip: Clip, decoded: Decoded) -> tuple[Pass, Verdict, int]:
+        """Check the text of a first pass, run a second one over a doubtful text, and choose.
+
+        Returns:
+            The pass to believe, the verdict, and the number of passes.
+        """
+        believed, verdict = self._check(clip, decoded)
+        passes = 1
+        if verdict is Verdict.SECOND_PASS and not clip.job.quick:
+            believed, verdict = self._second_pass(clip, believed)
+            passes = 2
+        if not believed.gaps and verdict is not Verdict.NO_SPEECH:
+            believed = replace(believed, decoded=prefer_order(clip, believed.decoded))
+        return believed, verdict, passes
 
     def _check(self, clip: Clip, decoded: Decoded) -> tuple[Pass, Verdict]:
         """Judge the text of a first pass, and compare it with the audio."""
