@@ -22,6 +22,7 @@ from ...session.session import SessionContext
 from ...tenant import Identity, IdentityKind, Tenant
 from ..address import Address
 from ..admission import Admission, normalised_host
+from ..closing import stop_accepting
 from ..lifecycle import ClientLimits, drain_all
 from ..rejections import Rejections
 from .connection import Connection, send_and_close
@@ -31,11 +32,6 @@ _LOGGER = logging.getLogger(__name__)
 _MOST_REJECTING = 64  # rejected clients that are sent the reason at a time; more are cut off
 
 _Inode = tuple[int, int]  # device number, inode number
-
-
-# Passes of the event loop until a connection that waits in the socket's queue is being served.
-# Closing the socket resets those that wait.
-_ACCEPT_PASSES = 4
 
 
 class Listener:
@@ -119,14 +115,12 @@ class Listener:
         Args:
             seconds: time for running utterances to end.
         """
-        for _ in range(_ACCEPT_PASSES):
-            await asyncio.sleep(0)
-        self._stopping = True
         if self._path is not None:
             # Before the socket is closed: until then no other file can get its inode.
             await asyncio.to_thread(_remove_own_socket, *self._path)
         if self._server is not None:
-            self._server.close()
+            await stop_accepting(self._server, self._accept)
+        self._stopping = True
         self._rejections.stop()
         await drain_all(self._connections, seconds)
         if self._rejecting:
