@@ -364,11 +364,13 @@ class Mqtt(Transport):
     connects = False
 
     async def start(self) -> None:
-        listener, self._stack = self.server.listener, ExitStack()
-        folder = Path(self._stack.enter_context(tempfile.TemporaryDirectory()))
-        self._broker = await asyncio.to_thread(
-            self._stack.enter_context, plain_broker(folder, kinds=("tcp",))
-        )
+        listener = self.server.listener
+        with ExitStack() as stack:  # left without a broker, it removes the folder
+            folder = Path(stack.enter_context(tempfile.TemporaryDirectory()))
+            self._broker = await asyncio.to_thread(
+                stack.enter_context, plain_broker(folder, kinds=("tcp",))
+            )
+            self._stack = stack.pop_all()
         self._mqtt = MqttServer(
             listener._context,
             listener._limits,
