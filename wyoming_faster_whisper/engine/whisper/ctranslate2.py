@@ -21,6 +21,7 @@ from ...hardware import release_memory
 from ...speech.turn_classifier import EndOfTextScores
 from .acoustic_model import Encoding
 from .coverage import Alignment
+from .end_marks import EndMarks
 from .hallucination import Decoded
 from .spectrogram import Features, Spectrogram, padded, to_features
 from .tokens import POSITIONS, WhisperTokenizer
@@ -62,8 +63,7 @@ class CTranslate2Whisper:
         self._spectrogram = Spectrogram(weights.n_mels)
         self._reload = reload
         self._spacious = threading.Lock()
-        self._stops = {mark: self.tokenizer.mark(mark) for mark in ".?!。"}
-        self._dash, self._ellipsis = self.tokenizer.mark("-"), self.tokenizer.mark("...")
+        self._marks = EndMarks(self.tokenizer)
 
     def unload(self) -> None:
         """See WhisperModel.unload."""
@@ -212,13 +212,9 @@ class CTranslate2Whisper:
         Each mark is scored together with all the words, in one step of the decoder. That takes
         half the time of letting the decoder write the words again.
         """
-        words = [self.tokenizer.encode(text.rstrip(".,!?… -。？！")) for text in texts]
-        fits = [
-            bool(text) and len(prompt) + len(some) + 2 <= POSITIONS  # the mark, end of text
-            for text, some in zip(texts, words, strict=True)
-        ]
-        words = [some if fit else [] for some, fit in zip(words, fits, strict=True)]
-        stops = [self._stops.get(text.rstrip()[-1:], self._stops["."]) for text in texts]
+        known = self._marks.words(prompt, texts)
+        words = [some or [] for some in known]
+        stops = [self._marks.stop(text) for text in texts]
         frames = [_length(encoding, some) for some in seconds]
 
         def aligned(marks: Iterable[int]) -> list[Any]:
@@ -231,13 +227,16 @@ class CTranslate2Whisper:
             )
             return results
 
-        if not any(fits):
+        if all(some is None for some in known):
             return [None] * len(texts)
         stop = aligned(stops)
-        dash = aligned([self._dash] * len(texts))
-        ellipsis = aligned([self._ellipsis] * len(texts))
+        dash = aligned([self._marks.dash] * len(texts))
+        ellipsis = aligned([self._marks.ellipsis] * len(texts))
         rows = zip(stop, dash, ellipsis, map(len, words), frames, strict=True)
-        return [_end_scores(*row) if fit else None for fit, row in zip(fits, rows, strict=True)]
+        return [
+            None if some is None else _end_scores(*row)
+            for some, row in zip(known, rows, strict=True)
+        ]
 
     def _decoded(self, result: Any, budget: int) -> Decoded:
         ids: list[int] = result.sequences_ids[0]

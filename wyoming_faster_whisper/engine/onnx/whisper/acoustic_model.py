@@ -14,6 +14,7 @@ from ....hardware import release_memory
 from ....speech.turn_classifier import EndOfTextScores
 from ...whisper.acoustic_model import Encoding
 from ...whisper.coverage import Alignment
+from ...whisper.end_marks import EndMarks
 from ...whisper.hallucination import Decoded
 from ...whisper.spectrogram import Features, Spectrogram, padded, to_features
 from ...whisper.tokens import POSITIONS, WhisperTokenizer
@@ -59,8 +60,7 @@ class OnnxWhisper:
         self._spectrogram = Spectrogram(self._layout.bands)
         self._start = self.tokenizer.token("<|startoftranscript|>")
         self._no_times = self.tokenizer.token("<|notimestamps|>")
-        self._stops = {mark: self.tokenizer.mark(mark) for mark in ".?!。"}
-        self._dash, self._ellipsis = self.tokenizer.mark("-"), self.tokenizer.mark("...")
+        self._marks = EndMarks(self.tokenizer)
 
     def unload(self) -> None:
         """See WhisperModel.unload."""
@@ -221,23 +221,18 @@ class OnnxWhisper:
 
         Each text is read three times in one step, with another mark at its end each time.
         """
-        words = [self.tokenizer.encode(text.rstrip(".,!?… -。？！")) for text in texts]
-        fits = [
-            bool(text) and len(prompt) + len(some) + 2 <= POSITIONS  # the mark, end of text
-            for text, some in zip(texts, words, strict=True)
-        ]
-        if not any(fits):
+        words = self._marks.words(prompt, texts)
+        if all(some is None for some in words):
             return [None] * len(texts)
-        words = [some if fit else [] for some, fit in zip(words, fits, strict=True)]
         rows = [
-            [*some, mark]
+            [*(some or ()), mark]
             for text, some in zip(texts, words, strict=True)
-            for mark in (self._stop(text), self._dash, self._ellipsis)
+            for mark in (self._marks.stop(text), self._marks.dash, self._marks.ellipsis)
         ]
         logprobs, attention = self._read(encoding, prompt, rows)
         found: list[EndOfTextScores | None] = []
-        for at, (some, fit, length) in enumerate(zip(words, fits, seconds, strict=True)):
-            if not fit:
+        for at, (some, length) in enumerate(zip(words, seconds, strict=True)):
+            if some is None:
                 found.append(None)
                 continue
             stop, dash, ellipsis = logprobs[3 * at : 3 * at + 3]
@@ -253,6 +248,3 @@ class OnnxWhisper:
                 )
             )
         return found
-
-    def _stop(self, text: str) -> int:
-        return self._stops.get(text.rstrip()[-1:], self._stops["."])
