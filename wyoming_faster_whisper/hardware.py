@@ -56,33 +56,42 @@ def available_memory() -> float:
 
     Infinite where the system does not report it.
     """
-    available = float("inf")
+    available = _meminfo("MemAvailable")
     try:
-        for line in _MEMINFO.read_text().splitlines():
-            if line.startswith("MemAvailable:"):
-                available = int(line.split()[1]) / 1000
-        limit = (_CGROUP / "memory.max").read_text().strip()
-        if limit != "max":
+        if (limit := _memory_limit()) is not None:
             used = int((_CGROUP / "memory.current").read_text()) - _reclaimable()
-            available = min(available, (int(limit) - used) / 1e6)
-    except (OSError, ValueError, IndexError):
-        pass  # no Linux, no cgroup v2
+            available = min(available, limit - used / 1e6)
+    except (OSError, ValueError):
+        pass  # no cgroup v2
     return available
 
 
 def total_memory() -> float:
-    """Return the MB of memory of this machine, or the cgroup's limit; 0 where it is not known."""
-    total = 0.0
+    """Return the MB of memory of this machine, or the cgroup's limit.
+
+    Infinite where the system does not report it.
+    """
+    return min(_meminfo("MemTotal"), _memory_limit() or float("inf"))
+
+
+def _meminfo(name: str) -> float:
+    """Return a line of /proc/meminfo in MB; infinite where there is none."""
     try:
         for line in _MEMINFO.read_text().splitlines():
-            if line.startswith("MemTotal:"):
-                total = int(line.split()[1]) / 1000
-        limit = (_CGROUP / "memory.max").read_text().strip()
-        if limit != "max":
-            total = min(total, int(limit) / 1e6)
+            if line.startswith(f"{name}:"):
+                return int(line.split()[1]) / 1000
     except (OSError, ValueError, IndexError):
-        pass  # no Linux, no cgroup v2
-    return total
+        pass  # no Linux
+    return float("inf")
+
+
+def _memory_limit() -> float | None:
+    """Return the cgroup's limit in MB; None if there is none."""
+    try:
+        limit = (_CGROUP / "memory.max").read_text().strip()
+        return None if limit == "max" else int(limit) / 1e6
+    except (OSError, ValueError):
+        return None  # no cgroup v2
 
 
 def memory_left(most: int | None) -> float:

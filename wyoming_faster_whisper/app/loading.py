@@ -183,7 +183,9 @@ def batch_limits(settings: Settings, weights: Weights, figure: auto.Measurement 
 
     def has_room() -> bool:
         if gpu is None:
-            return hardware.available_memory() > _LEAST_FREE * hardware.total_memory()
+            most = settings.max_memory
+            total = hardware.total_memory() if most is None else most
+            return hardware.memory_left(most) >= _LEAST_FREE * total
         try:
             return gpu.free_share() > _LEAST_FREE
         except GpuError:
