@@ -7,7 +7,6 @@ import json
 import logging
 import socket
 import ssl
-import sys
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
@@ -25,7 +24,7 @@ from tests.support.broker import (
     plain_broker,
 )
 from tests.support.fake_broker import fake_broker
-from tests.support.processes import DEADLINE, run
+from tests.support.processes import DEADLINE, serve_without
 from tests.support.satellite import Satellite, client_for, satellite
 from tests.support.serving import Server, until, warnings
 from wyoming_faster_whisper.audio.pcm import PcmFormat, read_wav, write_wav
@@ -868,12 +867,7 @@ async def test_options_that_cannot_be_used_are_refused(
 
 
 async def test_a_missing_extra_is_named_in_the_error(tmp_path: Path) -> None:
-    start = (
-        "import sys; sys.modules['aiomqtt'] = None; "
-        "from wyoming_faster_whisper.commands.cli import serve; sys.exit(serve(sys.argv[1:]))"
-    )
-    options = ("--uri", "tcp://127.0.0.1:0", "--model", "tiny.en", "--mqtt-url", "mqtt://b")
-    ended = await run(sys.executable, "-c", start, *options, folder=tmp_path)
+    ended = await serve_without("aiomqtt", "--mqtt-url", "mqtt://b", folder=tmp_path)
     assert ended.status == 2
     assert "--mqtt-url needs aiomqtt" in ended.err
     assert "wyoming-faster-whisper[mqtt]" in ended.err

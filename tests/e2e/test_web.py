@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import logging
-import sys
 from itertools import pairwise
 from pathlib import Path
 
@@ -12,7 +11,7 @@ import numpy as np
 import pytest
 from websockets.exceptions import InvalidStatus
 
-from tests.support.processes import run
+from tests.support.processes import serve_without
 from tests.support.serving import peer, until, warnings
 from tests.support.web import address, browser, get
 from wyoming_faster_whisper.errors import SettingError
@@ -243,13 +242,7 @@ async def test_a_web_port_in_use_is_an_error_that_names_the_option(serve: Serve)
 
 
 async def test_a_missing_extra_is_named_in_the_error(tmp_path: Path) -> None:
-    start = (
-        "import sys; sys.modules['starlette'] = None; "
-        "from wyoming_faster_whisper.commands.cli import "
-        "serve; sys.exit(serve(sys.argv[1:]))"
-    )
-    options = ("--uri", "tcp://127.0.0.1:0", "--model", "tiny.en", "--http-port", "0")
-    ended = await run(sys.executable, "-c", start, *options, folder=tmp_path)
+    ended = await serve_without("starlette", "--http-port", "0", folder=tmp_path)
     assert ended.status == 2
     assert "--http-port needs starlette" in ended.err
     assert "wyoming-faster-whisper[http]" in ended.err

@@ -130,3 +130,13 @@ async def run(*command: str, folder: Path, given: str = "", **environ: str) -> R
             process.kill()
     assert process.returncode is not None
     return Ran(process.returncode, out.decode(), err.decode())
+
+
+async def serve_without(package: str, *options: str, folder: Path) -> Ran:
+    """Run the server with tiny.en as if a package were not installed."""
+    start = (
+        f"import sys; sys.modules[{package!r}] = None; "
+        "from wyoming_faster_whisper.commands.cli import serve; sys.exit(serve(sys.argv[1:]))"
+    )
+    options = ("--uri", "tcp://127.0.0.1:0", "--model", "tiny.en", *options)
+    return await run(sys.executable, "-c", start, *options, folder=folder)

@@ -10,6 +10,7 @@ from ipaddress import ip_network
 from ..config.settings import Settings
 from ..engine.protocol import DecodeKind, DecodeOptions
 from ..engine.recognizer import ServedModel
+from ..errors import SettingError
 from ..models.languages import means_detect, normalise
 from ..session.opening import Opening
 from ..session.session import AudioMemory, SessionContext
@@ -53,10 +54,17 @@ def decode_options(settings: Settings, language: str | None) -> DecodeOptions:
 
 
 def uses_grammar(settings: Settings) -> bool:
-    """Return whether Home Assistant's grammar chooses among hypotheses."""
-    if settings.grammar == "auto":
-        return all(map(find_spec, ("hassil", "home_assistant_intents")))
-    return settings.grammar == "on"
+    """Return whether Home Assistant's grammar chooses among hypotheses.
+
+    Raises:
+        SettingError: it has to, and its packages are not installed.
+    """
+    installed = all(map(find_spec, ("hassil", "home_assistant_intents")))
+    if settings.grammar == "on" and not installed:
+        raise SettingError(
+            "--grammar on needs the extra hass: pip install 'wyoming-faster-whisper[hass]'"
+        )
+    return settings.grammar != "off" and installed
 
 
 def speech_rules(settings: Settings) -> SpeechRules:

@@ -6,7 +6,7 @@ import dataclasses
 from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
-from ..config.libraries import MOONSHINE, ONNX_WHISPER, WHISPER
+from ..config.libraries import MOONSHINE, ONNX_WHISPER, REMOTE, WHISPER
 from ..config.options import options
 from ..config.settings import Settings
 from ..engine.recognizer import Recognizer, ServedModel
@@ -38,6 +38,7 @@ _READERS: Mapping[str, tuple[Collection[str], str]] = {
         WHISPER | {SttLibrary.ONNX_ASR},
         "only faster-whisper and onnx-asr have it",
     ),
+    "grammar": (WHISPER | {REMOTE}, "only Whisper's decoder has hypotheses to choose from"),
     "onnx_provider": (_ONNX_RUNTIME, "no model runs on ONNX Runtime"),
     "onnx_quantization": ({SttLibrary.ONNX_ASR}, "only onnx-asr has it"),
 }

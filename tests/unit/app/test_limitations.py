@@ -6,7 +6,7 @@ import dataclasses
 
 import pytest
 
-from wyoming_faster_whisper.app.limitations import fit
+from wyoming_faster_whisper.app.limitations import fit, unread
 from wyoming_faster_whisper.config.settings import Settings
 from wyoming_faster_whisper.engine.recognizer import (
     EVERYTHING,
@@ -127,3 +127,14 @@ def test_without_detection_the_first_language_is_the_default() -> None:
 def test_a_known_language_needs_no_detection(languages: tuple[str, ...], language: str) -> None:
     wanted = settings(language=language)
     assert fit(wanted, recognizer(Capabilities(), *languages)) == (wanted, [])
+
+
+@pytest.mark.parametrize(
+    ("libraries", "ignored"),
+    [(["faster-whisper"], False), (["remote"], False), (["moonshine", "onnx-asr"], True)],
+)
+def test_the_grammar_needs_hypotheses(libraries: list[str], ignored: bool) -> None:
+    warnings = unread(Settings(grammar="on"), libraries)
+    assert [warning.startswith("--grammar is ignored") for warning in warnings] == [
+        True
+    ] * ignored
