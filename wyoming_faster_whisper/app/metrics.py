@@ -206,28 +206,20 @@ class _SnapshotCollector(Collector):
             ("decoding", "Decodes in progress", now.decoding),
         ):
             yield GaugeMetricFamily(f"{PREFIX}_{name}", about, value=float(value))
-        sessions = GaugeMetricFamily(
-            f"{PREFIX}_sessions", "Connected clients", labels=["transport"]
-        )
-        for transport, count in now.sessions.items():
-            sessions.add_metric([transport], count)
-        yield sessions
-        largest = GaugeMetricFamily(
-            f"{PREFIX}_max_batch",
-            "Most jobs that are decoded together, by length",
-            labels=["jobs"],
-        )
-        for jobs, count in now.max_batch.items():
-            largest.add_metric([jobs], count)
-        yield largest
-        pool = GaugeMetricFamily(
-            f"{PREFIX}_gpu_pool_bytes",
-            "Memory that CUDA's pool holds, by state",
-            labels=["state"],
-        )
-        for state, size in now.gpu_pool.items():
-            pool.add_metric([state], size)
-        yield pool
+        for name, about, label, values in (
+            ("sessions", "Connected clients", "transport", now.sessions),
+            (
+                "max_batch",
+                "Most jobs that are decoded together, by length",
+                "jobs",
+                now.max_batch,
+            ),
+            ("gpu_pool_bytes", "Memory that CUDA's pool holds, by state", "state", now.gpu_pool),
+        ):
+            gauge = GaugeMetricFamily(f"{PREFIX}_{name}", about, labels=[label])
+            for key, value in values.items():
+                gauge.add_metric([key], value)
+            yield gauge
         batches = CounterMetricFamily(
             f"{PREFIX}_batches", "Decoded batches, by number of jobs", labels=["size"]
         )

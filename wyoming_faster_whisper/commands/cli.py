@@ -13,7 +13,7 @@ import logging
 import os
 import sys
 import threading
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 from ..errors import ServerError, SettingError
 from ..process import allow_many_files, exit_on_stop_signals, open_stderr, tell
@@ -102,15 +102,11 @@ def _serve(argv: Sequence[str]) -> int:
 def _export_triton(argv: Sequence[str]) -> int:
     from .export_triton import main
 
-    try:
+    def export() -> int:
         print(main(argv, os.environ))  # noqa: T201
-    except SettingError as error:
-        return _fail(error, 2)
-    except ServerError as error:
-        return _fail(error, 1)
-    except KeyboardInterrupt:
-        return 130
-    return 0
+        return 0
+
+    return _status(export)
 
 
 def client(argv: Sequence[str] | None = None) -> int:
@@ -119,17 +115,13 @@ def client(argv: Sequence[str] | None = None) -> int:
     # The arguments are parsed first: that is quick, and often all there is to do (--help).
     from ..client.options import read
 
-    try:
+    def run() -> int:
         wanted = read(argv)
         from ..client.command import perform
 
         return perform(wanted)
-    except SettingError as error:
-        return _fail(error, 2)
-    except ServerError as error:
-        return _fail(error, 1)
-    except KeyboardInterrupt:
-        return 130
+
+    return _status(run)
 
 
 def doctor(argv: Sequence[str] | None = None) -> int:
@@ -137,8 +129,13 @@ def doctor(argv: Sequence[str] | None = None) -> int:
     open_stderr()
     from .doctor.command import main
 
+    return _status(lambda: main(sys.argv[1:] if argv is None else argv, os.environ))
+
+
+def _status(run: Callable[[], int]) -> int:
+    """Run a command; return its exit status, or that of its error."""
     try:
-        return main(sys.argv[1:] if argv is None else argv, os.environ)
+        return run()
     except SettingError as error:
         return _fail(error, 2)
     except ServerError as error:
