@@ -131,7 +131,7 @@ def parse_arguments() -> argparse.Namespace:
     flags.add_argument("--conditions", type=listed(POOLED), default=("clean",))
     flags.add_argument("--noise", type=Path, default=KITCHEN if KITCHEN.exists() else None)
     flags.add_argument("--trailing", type=float, default=0.7)
-    flags.add_argument("--minutes", type=float, default=600.0, help="stop after so many")
+    flags.add_argument("--minutes", type=float, default=600.0, help="time limit in minutes")
     flags.add_argument(
         "--cache", type=Path, default=cache_directory() / "decodes.sqlite", metavar="FILE"
     )

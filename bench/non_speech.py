@@ -48,7 +48,7 @@ CHOSEN = -0.5  # subtracted from the intercept, so that the classifier cuts at 0
 
 @dataclass(frozen=True, slots=True)
 class Sound:
-    """A recording, and whether somebody speaks in it."""
+    """A recording, and whether it contains speech."""
 
     kind: str
     group: str  # recordings of one source: in the same fold

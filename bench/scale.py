@@ -1,4 +1,4 @@
-"""How many replicas do so many homes need at the evening peak?
+"""How many replicas does a number of homes need at the evening peak?
 
 Simulates replicas behind a balancer (bench/support/queueing.py) with measured decode times, and
 prints, for each number of homes, the fewest replicas that answer 95% of the utterances within
@@ -313,7 +313,7 @@ def wanted(service: Service) -> float:
 
 
 def need(service: Service, per_second: float, most: float, utterances: int = UTTERANCES) -> Need:
-    """Return the fewest replicas whose 95th percentile of the wait is at most so many seconds."""
+    """Return the smallest number of replicas whose p95 wait is within a limit in seconds."""
 
     def trial(replicas: int) -> Need:
         outcome = in_real_time(
