@@ -57,10 +57,13 @@ class Process:
         finally:
             with suppress(ProcessLookupError):
                 process.process.kill()
-            await process.ended()
+            try:
+                await process.ended()
+            finally:
+                sys.stderr.write(process.log)  # pytest shows it with a failed test
 
     async def logged(self, pattern: str, deadline: float = DEADLINE) -> re.Match[str]:
-        """Wait until the log matches a pattern, for at most so many seconds."""
+        """Wait until the log matches a pattern, for at most deadline seconds."""
         async with asyncio.timeout(deadline), self._more:
             while (found := re.search(pattern, self.log)) is None:
                 assert not self._silent, f"{pattern!r} is not in the log:\n{self.log}"
