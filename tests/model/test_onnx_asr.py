@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import logging
+from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 
@@ -211,26 +212,48 @@ async def test_a_server_goes_on_without_the_model_that_is_broken(folder: Path) -
         assert [one["id"] for one in listed] == [*names, "whisper-1"]
 
 
-async def test_a_folder_is_replaced_while_it_serves(folder: Path) -> None:
-    settings = flags(folder / CTC)
-    choose = partial(choose_recognizer, settings, [folder], loaded=lambda: None)
+async def says_quiet_after(change: Callable[[], None], settings: Settings, data: Path) -> None:
+    """Serve a model that writes "loud", change its files, and wait until it writes "quiet"."""
+    choose = partial(choose_recognizer, settings, [data], loaded=lambda: None)
     recognizer = await asyncio.to_thread(choose)
     worker = Worker(loaders_of(recognizer), Timing(check_files=0.05))
     worker.start()
     await worker.ready()
 
-    def replace_folder() -> None:
-        new = put_ctc(folder / "new")
-        (new / "vocab.txt").write_text("\u2581quiet 0\n<blk> 1\n", encoding="utf-8")
-        (folder / CTC).rename(folder / "old")
-        new.rename(folder / CTC)
-
     async def text() -> str:
         return (await worker.submit(Job(tones(1), DETAILS))).text
 
     assert await text() == "loud"
-    await asyncio.to_thread(replace_folder)
+    await asyncio.to_thread(change)
     async with asyncio.timeout(15):
         while await text() != "quiet":
             pass
     await worker.close()
+
+
+def put_quiet(directory: Path) -> Path:
+    put_ctc(directory)
+    (directory / "vocab.txt").write_text("\u2581quiet 0\n<blk> 1\n", encoding="utf-8")
+    return directory
+
+
+async def test_a_folder_is_replaced_while_it_serves(folder: Path) -> None:
+    def replace_folder() -> None:
+        new = put_quiet(folder / "new")
+        (folder / CTC).rename(folder / "old")
+        new.rename(folder / CTC)
+
+    await says_quiet_after(replace_folder, flags(folder / CTC), folder)
+
+
+async def test_a_newer_snapshot_of_the_hub_replaces_the_model(tmp_path: Path) -> None:
+    cache = tmp_path / "models--istupakov--parakeet-ctc-0.6b-onnx"
+
+    def download(revision: str, put: Callable[[Path], Path]) -> None:
+        (cache / "refs").mkdir(parents=True, exist_ok=True)
+        (cache / "refs" / "main").write_text(revision, encoding="utf-8")
+        put(cache / "snapshots" / revision)
+
+    await asyncio.to_thread(download, "1", put_ctc)
+    settings = Settings(model=("nemo-parakeet-ctc-0.6b",), local_files_only=True)
+    await says_quiet_after(partial(download, "2", put_quiet), settings, tmp_path)

@@ -25,7 +25,7 @@ from ..models import (
     locate_tokenizer,
     size_of,
 )
-from ..models.folders import folder_version
+from ..models.folders import folder_version, refreshed
 from ..models.languages import ENGLISH
 from .probe import check_backend, is_ordinary
 
@@ -85,7 +85,8 @@ def load_engine(
         ModelError: the model is not available or cannot be loaded.
         NoMemory: there is too little memory for the model.
     """
-    directory = locate(model, folders[0], local_files_only=settings.local_files_only)
+    now = refreshed(model, folders)
+    directory = locate(now, folders[0], local_files_only=settings.local_files_only)
     if what := fault(directory / "model.bin"):
         raise ModelError(what)
     _make_sure_of_memory(model, directory, settings)
@@ -153,14 +154,16 @@ def _library(settings: Settings, folder: Path) -> tuple[LoadWeights, MakeModel]:
     return load_model, CTranslate2Whisper
 
 
-def version_of(model: Model) -> Callable[[], Hashable] | None:
-    """Return a function that tells the version of a model's files; None = they never change.
+def version_of(find: Callable[[], Model]) -> Hashable:
+    """Return the version of a model's files; None if they are in no folder. Blocking, quick.
 
-    Files of the hub's cache and of packages are not replaced while the server runs.
+    Files of packages have none: an installer replaces them one by one, under a running process.
+
+    Args:
+        find: returns the model with the directory that has its files now.
     """
-    if model.directory is None or model.directory.parent.name == "snapshots":
-        return None
-    return partial(folder_version, model.directory)
+    directory = find().directory
+    return None if directory is None else folder_version(directory)
 
 
 def workers_for(threads: int, together: int) -> int:

@@ -12,7 +12,7 @@ from ..config.settings import Settings
 from ..engine.protocol import Engine
 from ..engine.recognizer import Attribution, Capabilities, Loader, Recognizer, ServedModel
 from ..models import Measurements, Model, auto
-from ..models.moonshine import locate_moonshine
+from ..models.moonshine import locate_moonshine, refreshed_moonshine
 from .loading import remember, version_of, workers_for
 
 _LOGGER = logging.getLogger(__name__)
@@ -44,7 +44,10 @@ def moonshine(models: Sequence[Model], settings: Settings, folders: Sequence[Pat
             for model in models
         ),
         loaders={
-            model.name: Loader(partial(_load, model, settings, folders), version_of(model))
+            model.name: Loader(
+                partial(_load, model, settings, folders),
+                partial(version_of, partial(refreshed_moonshine, model, folders)),
+            )
             for model in models
         },
         description="Moonshine on ONNX Runtime",
@@ -58,7 +61,11 @@ def _load(model: Model, settings: Settings, folders: Sequence[Path]) -> Engine:
     Raises:
         ModelError: the model is not available or cannot be loaded.
     """
-    files = locate_moonshine(model, folders[0], local_files_only=settings.local_files_only)
+    files = locate_moonshine(
+        refreshed_moonshine(model, folders),
+        folders[0],
+        local_files_only=settings.local_files_only,
+    )
     # Imported here because importing them takes longer than everything before listening.
     from ..engine.onnx.moonshine.engine import MoonshineEngine
     from ..engine.onnx.moonshine.judgement import thresholds_of

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
@@ -12,7 +13,7 @@ from ..config.settings import Settings
 from ..engine.protocol import Engine
 from ..engine.recognizer import Attribution, Capabilities, Loader, Recognizer, ServedModel
 from ..models import Measurements
-from ..models.onnx_asr import Decoding, OnnxAsrModel, locate_onnx_asr
+from ..models.onnx_asr import Decoding, OnnxAsrModel, locate_onnx_asr, refreshed_onnx_asr
 from .loading import remember, version_of
 
 _LOGGER = logging.getLogger(__name__)
@@ -43,7 +44,8 @@ def onnx_asr(
     """
     loaders = {
         chosen.model.name: Loader(
-            partial(_load, chosen, settings, folders), version_of(chosen.model)
+            partial(_load, chosen, settings, folders),
+            partial(version_of, partial(refreshed_onnx_asr, chosen, folders)),
         )
         for chosen in models
     }
@@ -78,7 +80,7 @@ def _load(chosen: OnnxAsrModel, settings: Settings, folders: Sequence[Path]) -> 
     threads = hardware.threads_to_use(settings.cpu_threads)
     runtime = make_runtime(settings.onnx_provider, settings.device, threads)
     files = locate_onnx_asr(
-        chosen,
+        replace(chosen, model=refreshed_onnx_asr(chosen, folders)),
         folders[0],
         quantisation=settings.onnx_quantization,
         gpu=not runtime.cpu_only,

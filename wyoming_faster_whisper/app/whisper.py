@@ -12,6 +12,7 @@ from ..config.libraries import ONNX_WHISPER, measured_device
 from ..config.settings import Settings
 from ..engine.recognizer import EVERYTHING, Attribution, Loader, Recognizer, ServedModel
 from ..models import AUTO, Model, auto, canonical, choose, choose_auto, is_distilled
+from ..models.folders import refreshed
 from ..models.languages import MULTILINGUAL_V3, means_detect, normalise
 from .loading import load_engine, version_of
 
@@ -53,7 +54,8 @@ def faster_whisper(
         ),
         loaders={
             model.name: Loader(
-                partial(load_engine, model, settings, folders, loaded=loaded), version_of(model)
+                partial(load_engine, model, settings, folders, loaded=loaded),
+                partial(version_of, partial(refreshed, model, folders)),
             )
             for model in models
         },

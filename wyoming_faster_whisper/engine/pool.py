@@ -159,9 +159,12 @@ class Pool:
         version = Version(name, self._loop.time())
 
         def load() -> Engine:  # in a thread
-            if loader.version is not None:
-                version.files = loader.version()
-            return loader.load()
+            find = loader.version or (lambda: None)
+            version.files = find()  # before they are read, so that no change is missed
+            engine = loader.load()
+            if version.files is None:
+                version.files = find()  # the load has downloaded them
+            return engine
 
         version.lifecycle = Lifecycle(
             load,

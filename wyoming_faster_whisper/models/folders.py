@@ -6,11 +6,12 @@ import contextlib
 import json
 import os
 from collections.abc import Callable, Hashable, Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 from ..errors import SettingError
 from .languages import ENGLISH, MULTILINGUAL, MULTILINGUAL_V3
-from .names import is_distilled
+from .names import Model, is_distilled
 
 # Exceptions that reading and parsing an untrusted JSON file can raise.
 UNREADABLE = (
@@ -92,17 +93,40 @@ def find_folder(
             revision = (cache / "refs" / "main").read_text().strip()
             candidates.insert(0, cache / "snapshots" / revision)
         with contextlib.suppress(OSError):
-            candidates += sorted((cache / "snapshots").iterdir())
+            # The newest first: while `main` is being downloaded, the one before serves.
+            candidates += sorted((cache / "snapshots").iterdir(), key=_modified, reverse=True)
         for candidate in candidates:
             if complete(candidate):
                 return candidate
     return None
 
 
+def _modified(path: Path) -> int:
+    return path.stat().st_mtime_ns
+
+
+def refreshed(
+    model: Model, folders: Sequence[Path], complete: Callable[[Path], bool] = is_model
+) -> Model:
+    """Return a model with the directory that has its files now.
+
+    That changes when the model, or a newer snapshot of it, is downloaded into the hub's cache.
+    The cache refers to a snapshot before its files are there, so only complete directories count.
+    The directory of a model without a repository was named by the operator, and stays.
+
+    Args:
+        folders, complete: as for find_folder().
+    """
+    if model.repository is None:
+        return model
+    return replace(model, directory=find_folder(model.name, model.repository, folders, complete))
+
+
 def folder_version(directory: Path) -> Hashable:
     """Return a value that changes when files of a directory are replaced; None = no directory.
 
-    Blocking, quick. It covers the files in the directory and in its subfolders.
+    Blocking, quick. It covers the path of the directory, and the files in it and in its
+    subfolders.
     """
     found: list[tuple[str, int, int, int]] = []
     try:

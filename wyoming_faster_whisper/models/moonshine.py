@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from ..errors import ModelError
-from .folders import expanded, find_folder
+from .folders import expanded, find_folder, refreshed
 from .hub import download
 from .names import Model, is_moonshine
 from .packages import packaged_files, verified
@@ -93,8 +93,13 @@ def choose_moonshine(name: str, folders: Sequence[Path]) -> Model | None:
             f"{', '.join(NAMES)}"
         )
     called = known if known in NAMES else name
-    directory = find_folder(called, repository, folders, lambda at: find_files(at) is not None)
+    directory = find_folder(called, repository, folders, _is_complete)
     return Model(called, _languages(called), repository, directory)
+
+
+def refreshed_moonshine(model: Model, folders: Sequence[Path]) -> Model:
+    """See refreshed()."""
+    return refreshed(model, folders, _is_complete)
 
 
 def packaged_moonshine(model: Model) -> dict[str, list[Path]] | None:
@@ -142,6 +147,10 @@ def locate_moonshine(
     if found is None:
         raise ModelError(f"{directory} contains no Moonshine model: {_lacking(directory)}")
     return found
+
+
+def _is_complete(directory: Path) -> bool:
+    return find_files(directory) is not None
 
 
 def _languages(name: str) -> tuple[str, ...]:

@@ -13,10 +13,11 @@ import os
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from enum import Enum
+from functools import partial
 from pathlib import Path
 
 from ..errors import ModelError
-from .folders import UNREADABLE, expanded, find_folder
+from .folders import UNREADABLE, expanded, find_folder, refreshed
 from .hub import download
 from .languages import ENGLISH, MULTILINGUAL, MULTILINGUAL_V3
 from .names import Model
@@ -210,6 +211,11 @@ def choose_onnx_asr(name: str, folders: Sequence[Path]) -> OnnxAsrModel | None:
     return None
 
 
+def refreshed_onnx_asr(chosen: OnnxAsrModel, folders: Sequence[Path]) -> Model:
+    """See refreshed()."""
+    return refreshed(chosen.model, folders, partial(_is_complete, chosen.family))
+
+
 def locate_onnx_asr(
     chosen: OnnxAsrModel,
     download_dir: Path,
@@ -289,13 +295,12 @@ def _named(
     languages: tuple[str, ...],
     folders: Sequence[Path],
 ) -> OnnxAsrModel:
-    directory = find_folder(
-        name,
-        repository,
-        folders,
-        lambda at: not all(_missing(at, family, form) for form in ("", _INT8)),
-    )
+    directory = find_folder(name, repository, folders, partial(_is_complete, family))
     return OnnxAsrModel(Model(name, languages, repository, directory), family)
+
+
+def _is_complete(family: Family, directory: Path) -> bool:
+    return not all(_missing(directory, family, form) for form in ("", _INT8))
 
 
 def _family_in(directory: Path, name: str) -> Family | None:
@@ -304,11 +309,7 @@ def _family_in(directory: Path, name: str) -> Family | None:
         kind = json.loads((directory / "config.json").read_text("utf-8")).get("model_type")
         if kind in _FAMILIES:
             return _FAMILIES[kind]
-    fitting = [
-        family
-        for family in _FAMILIES.values()
-        if not all(_missing(directory, family, form) for form in ("", _INT8))
-    ]
+    fitting = [family for family in _FAMILIES.values() if _is_complete(family, directory)]
     if not fitting:
         return None
     # RNN-T and TDT have the same files, and so have the versions of GigaAM.

@@ -273,6 +273,15 @@ async def test_new_files_that_do_not_load_leave_the_old_ones_in_use(
         assert len(files.engines) == 2
 
 
+async def test_files_that_the_load_itself_downloaded_are_watched() -> None:
+    files = Files()
+    loader = Loader(files.load, lambda: files.version if files.engines else None)
+    async with working({"base": loader}, WATCHING) as worker:
+        assert (await worker.submit(job("base"))).text == "version 1"
+        files.version = 2
+        await served_by(worker, "version 2")
+
+
 async def test_files_that_are_still_being_written_are_left_alone() -> None:
     files = Files()
     checks = 0

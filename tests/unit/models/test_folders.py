@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import pytest
@@ -15,6 +16,7 @@ from wyoming_faster_whisper.models import (
     locate,
 )
 from wyoming_faster_whisper.models.auto import Machine
+from wyoming_faster_whisper.models.folders import refreshed
 from wyoming_faster_whisper.models.languages import MULTILINGUAL
 
 from .made import BASE, put_in_cache, put_model
@@ -135,3 +137,37 @@ def test_local_files_only_forbids_downloads(tmp_path: Path) -> None:
         "model 'small' is neither in the data folders nor in an installed package, and "
         "--local-files-only forbids downloading it"
     )
+
+
+def test_a_newer_snapshot_of_the_hub_counts_once_it_is_complete(tmp_path: Path) -> None:
+    old = put_in_cache(tmp_path, BASE, "zzz", main="zzz")
+    model = choose("base", [tmp_path])
+    (old.parent.parent / "refs" / "main").write_text("aaa")
+    new = old.with_name("aaa")
+    new.mkdir()
+    (new / "config.json").write_text("{}")
+    assert refreshed(model, [tmp_path]).directory == old
+    (new / "model.bin").write_bytes(b"weights")
+    assert refreshed(model, [tmp_path]).directory == new
+
+
+def test_without_main_the_newest_snapshot_is_the_model(tmp_path: Path) -> None:
+    for revision, time in (("1", 1000), ("3", 3000), ("2", 2000)):
+        os.utime(put_in_cache(tmp_path, BASE, revision, main="gone"), (time, time))
+    directory = choose("base", [tmp_path]).directory
+    assert directory is not None
+    assert directory.name == "3"
+
+
+def test_a_model_that_was_downloaded_meanwhile_is_found(tmp_path: Path) -> None:
+    model = choose("base", [tmp_path])
+    assert model.directory is None
+    directory = put_in_cache(tmp_path, BASE)
+    assert refreshed(model, [tmp_path]).directory == directory
+
+
+def test_a_snapshot_that_the_operator_names_stays(tmp_path: Path) -> None:
+    old = put_in_cache(tmp_path, BASE, "1", main="1")
+    model = choose(str(old), [tmp_path])
+    put_in_cache(tmp_path, BASE, "2", main="2")
+    assert refreshed(model, [tmp_path]) == model
