@@ -12,6 +12,7 @@ from wyoming.event import Event, async_read_event, async_write_event
 
 from bench.beside_files import BesideFiles, table, targets
 from bench.support.competition import send_file
+from wyoming_faster_whisper.testing.tcp_server import TcpServer
 
 
 async def sent(answer: Event, seconds: float) -> tuple[bytes, str]:
@@ -30,11 +31,9 @@ async def sent(answer: Event, seconds: float) -> tuple[bytes, str]:
         await writer.wait_closed()
         closed.set()
 
-    server = await asyncio.start_server(serve, "127.0.0.1")
-    async with server:
-        port = server.sockets[0].getsockname()[1]
+    async with TcpServer(serve) as server:
         try:
-            await send_file(port, "127.0.0.5", b"\x01\x02" * 5000, seconds)
+            await send_file(server.port, "127.0.0.5", b"\x01\x02" * 5000, seconds)
         finally:
             await closed.wait()
     return bytes(audio), address

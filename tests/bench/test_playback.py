@@ -11,6 +11,7 @@ from wyoming.event import Event, async_read_event, async_write_event
 
 from bench.support.playback import play
 from wyoming_faster_whisper.testing import pcm16, silence, tone
+from wyoming_faster_whisper.testing.tcp_server import TcpServer
 
 SPOKEN, ROOM = pcm16(tone(0.1)), pcm16(silence(0.1))
 
@@ -28,11 +29,9 @@ async def server(answers_at: Callable[[Event, int], bool]) -> AsyncIterator[int]
                 break
         while await reader.read(1000):
             pass
-        writer.close()
 
-    listening = await asyncio.start_server(serve, "127.0.0.1", 0)
-    async with listening:
-        yield listening.sockets[0].getsockname()[1]
+    async with TcpServer(serve) as listening:
+        yield listening.port
 
 
 async def test_an_answer_after_audio_stop_has_both_latencies() -> None:

@@ -16,6 +16,7 @@ from tests.support.chromium import Page, chromium, write_microphone
 from tests.support.serving import Server, warnings
 from tests.support.web import address
 from wyoming_faster_whisper.testing import silence, tone
+from wyoming_faster_whisper.testing.tcp_server import TcpServer
 
 from .conftest import Serve
 
@@ -30,10 +31,9 @@ async def origin() -> AsyncIterator[str]:
     async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         await reader.readuntil(b"\r\n\r\n")
         writer.write(_PAGE)
-        writer.close()
 
-    async with await asyncio.start_server(serve, "127.0.0.1", 0) as site:
-        yield f"http://127.0.0.1:{site.sockets[0].getsockname()[1]}"
+    async with TcpServer(serve) as site:
+        yield f"http://127.0.0.1:{site.port}"
 
 
 @pytest.fixture

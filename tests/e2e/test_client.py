@@ -23,6 +23,7 @@ from wyoming_faster_whisper.commands.health_check import (
     server_arguments,
 )
 from wyoming_faster_whisper.testing import FakeEngine, pcm16, tone
+from wyoming_faster_whisper.testing.tcp_server import SilentServer, TcpServer
 from wyoming_faster_whisper.transports.address import DEFAULT_URI
 from wyoming_faster_whisper.transports.lifecycle import ClientLimits
 from wyoming_faster_whisper.transports.wyoming.framing import write_event
@@ -102,14 +103,10 @@ async def test_a_malformed_event_of_a_server_raises_client_error(
         await reader.readline()
         writer.write(write_event(event))
         await reader.read()
-        writer.close()
 
-    odd = await asyncio.start_server(answer, "127.0.0.1")
-    uri = f"tcp://127.0.0.1:{odd.sockets[0].getsockname()[1]}"
-    async with Client(uri) as client:
+    async with TcpServer(answer) as odd, Client(f"tcp://127.0.0.1:{odd.port}") as client:
         with pytest.raises(ClientError, match=sentence):
             await (client.describe() if event.type == "info" else client.transcribe(clip(0.1)))
-    odd.close()
 
 
 async def transcribe(folder: Path, *arguments: str) -> Ran:
@@ -241,14 +238,10 @@ async def test_the_health_check_fails_if_no_server_listens(tmp_path: Path) -> No
 
 
 async def test_the_health_check_fails_if_the_server_does_not_answer(tmp_path: Path) -> None:
-    connected: list[asyncio.StreamWriter] = []
-    silent = await asyncio.start_server(lambda _, writer: connected.append(writer), "127.0.0.1")
-    uri = f"tcp://127.0.0.1:{silent.sockets[0].getsockname()[1]}"
-    ran = await health_check(tmp_path, "--uri", uri, "--timeout", "0.2")
+    async with SilentServer() as silent:
+        uri = f"tcp://127.0.0.1:{silent.port}"
+        ran = await health_check(tmp_path, "--uri", uri, "--timeout", "0.2")
     assert (ran.err, ran.status) == ("unhealthy: no answer within 0.2 s\n", 1)
-    for writer in connected:
-        writer.close()
-    silent.close()
 
 
 async def test_the_health_check_of_the_stock_add_on_passes(

@@ -25,6 +25,7 @@ from wyoming_faster_whisper.client import (
     Unreachable,
 )
 from wyoming_faster_whisper.testing import FakeEngine, pcm16, tone
+from wyoming_faster_whisper.testing.tcp_server import TcpServer
 
 from .conftest import Serve
 
@@ -208,16 +209,12 @@ async def test_a_server_of_another_protocol_is_reported(greeting: bytes) -> None
     async def greet(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         writer.write(greeting)
         await reader.read()
-        writer.close()
 
-    other = await asyncio.start_server(greet, "127.0.0.1")
-    uri = f"tcp://127.0.0.1:{other.sockets[0].getsockname()[1]}"
-    async with Client(uri) as client:
+    async with TcpServer(greet) as other, Client(f"tcp://127.0.0.1:{other.port}") as client:
         for ask in (client.describe, lambda: client.transcribe(clip(0.1))):
             with pytest.raises(ClientError, match="is not a Wyoming server: header is not JSON"):
                 await ask()
             await client.close()
-    other.close()
 
 
 async def test_a_refused_connection_is_reported_in_plain_words() -> None:

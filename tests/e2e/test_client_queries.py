@@ -19,6 +19,7 @@ from wyoming_faster_whisper.client import Client
 from wyoming_faster_whisper.client.benchmark import bench
 from wyoming_faster_whisper.client.options import BenchmarkOptions
 from wyoming_faster_whisper.testing import FakeEngine, tone
+from wyoming_faster_whisper.testing.tcp_server import SilentServer
 
 from .conftest import Serve
 
@@ -72,14 +73,10 @@ async def test_a_missing_server_is_reported_once(command: str, tmp_path: Path) -
 
 
 async def test_a_silent_server_is_not_waited_for_beyond_the_timeout(tmp_path: Path) -> None:
-    connected: list[asyncio.StreamWriter] = []
-    silent = await asyncio.start_server(lambda _, writer: connected.append(writer), "127.0.0.1")
-    uri = f"tcp://127.0.0.1:{silent.sockets[0].getsockname()[1]}"
-    ran = await client(tmp_path, "info", "--timeout", "0.1", "--uri", uri)
+    async with SilentServer() as silent:
+        uri = f"tcp://127.0.0.1:{silent.port}"
+        ran = await client(tmp_path, "info", "--timeout", "0.1", "--uri", uri)
     assert (ran.err, ran.status) == (f"error: the server at {uri} sent nothing for 0.1 s\n", 1)
-    for writer in connected:
-        writer.close()
-    silent.close()
 
 
 async def test_bench_compares_servers(serve: Serve, tmp_path: Path) -> None:

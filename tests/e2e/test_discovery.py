@@ -27,6 +27,7 @@ from zeroconf.asyncio import AsyncServiceInfo, AsyncZeroconf
 
 from wyoming_faster_whisper.commands.doctor.facts import MdnsService
 from wyoming_faster_whisper.commands.doctor.network import inspect_network
+from wyoming_faster_whisper.testing.tcp_server import TcpServer
 from wyoming_faster_whisper.transports.discovery import SERVICE, Announcement
 
 Found = tuple[list[str], int]  # addresses, port
@@ -323,9 +324,8 @@ async def test_the_client_finds_servers_and_queries_them() -> None:
         assert b'"describe"' in await reader.readline()
         writer.write(json.dumps({"type": "info", "data": {"asr": [PROGRAM]}}).encode() + b"\n")
         await reader.read()
-        writer.close()
 
-    server = await asyncio.start_server(describe, "192.168.77.5", 10300)
+    server = await TcpServer(describe, host="192.168.77.5", port=10300).start()
     announced = [
         Announcement(name="kitchen", bound_host="0.0.0.0", port=10300),
         Announcement(name="silent [1]", bound_host="0.0.0.0", port=10301),
@@ -339,7 +339,7 @@ async def test_the_client_finds_servers_and_queries_them() -> None:
         )
         for one in announced:
             await one.close()
-    server.close()
+    await server.stop()
     assert out == (
         "name        uri                       offers\n"
         "kitchen     tcp://192.168.77.5:10300  speech to text: whisper\n"

@@ -31,6 +31,7 @@ from wyoming_faster_whisper.config.settings import Settings
 from wyoming_faster_whisper.engine.protocol import Job
 from wyoming_faster_whisper.errors import EngineError
 from wyoming_faster_whisper.testing import FakeEngine, pcm16, tone
+from wyoming_faster_whisper.testing.tcp_server import TcpServer
 
 from .conftest import Serve
 
@@ -144,13 +145,11 @@ async def test_a_program_of_another_protocol_is_a_problem(tmp_path: Path) -> Non
     async def refuse(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         await reader.readline()
         writer.write(b"HTTP/1.1 400 Bad Request\r\n\r\n")
-        writer.close()
 
-    web = await asyncio.start_server(refuse, "127.0.0.1")
-    uri = f"tcp://127.0.0.1:{web.sockets[0].getsockname()[1]}"
-    examination = Examination(Settings(uri=uri), folders=[tmp_path], order=ORDER, pace=0.0)
-    await examination.run()
-    web.close()
+    async with TcpServer(refuse) as web:
+        settings = Settings(uri=f"tcp://127.0.0.1:{web.port}")
+        examination = Examination(settings, folders=[tmp_path], order=ORDER, pace=0.0)
+        await examination.run()
     [finding] = examination.findings["Home Assistant"]
     assert finding.level is Level.PROBLEM
     assert "another program on its port" in finding.advice
@@ -287,10 +286,6 @@ async def scripted(
             elif chunks == answer_after or AudioStop.is_type(event.type):
                 chunks += 1
                 await async_write_event(Transcript("Stop.").event(), writer)
-        writer.close()
 
-    server = await asyncio.start_server(serve, "127.0.0.1")
-    try:
-        yield f"tcp://127.0.0.1:{server.sockets[0].getsockname()[1]}", events
-    finally:
-        server.close()
+    async with TcpServer(serve) as server:
+        yield f"tcp://127.0.0.1:{server.port}", events

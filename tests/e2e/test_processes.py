@@ -8,7 +8,6 @@ import signal
 import sys
 from asyncio.subprocess import DEVNULL
 from collections.abc import AsyncIterator
-from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
@@ -20,6 +19,7 @@ from tests.support.processes import DEADLINE, NO_HUB, SERVER, Process, environme
 from tests.support.serving import Speaker, peer, utterance
 from wyoming_faster_whisper.models import choose, locate
 from wyoming_faster_whisper.testing import tone
+from wyoming_faster_whisper.testing.tcp_server import TcpServer
 
 from .conftest import StartProcess
 
@@ -29,33 +29,23 @@ TINY = (*HERE, "--model", "tiny.en", "--max-batch", "1", "--cpu-threads", "1")
 SIGNALS = [signal.SIGTERM, signal.SIGINT, signal.SIGHUP]
 
 
-@dataclass
-class SilentHub:
+class SilentHub(TcpServer):
     """A model hub that accepts connections and never answers."""
 
-    url: str = ""
-    asked: asyncio.Event = field(default_factory=asyncio.Event)
-    connections: list[asyncio.StreamWriter] = field(default_factory=list)
+    def __init__(self) -> None:
+        super().__init__(self._connected)
+        self.asked = asyncio.Event()
 
-    server: asyncio.Server | None = None
-
-    async def start(self) -> None:
-        self.server = await asyncio.start_server(self._connected, "127.0.0.1")
-        self.url = f"http://127.0.0.1:{self.server.sockets[0].getsockname()[1]}"
-
-    def close(self) -> None:
-        """Abort all connections and accept no more."""
-        assert self.server is not None
-        self.server.close()
-        for writer in self.connections:
-            writer.transport.abort()
+    @property
+    def url(self) -> str:
+        return f"http://127.0.0.1:{self.port}"
 
     async def _connected(
         self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter
     ) -> None:
-        self.connections.append(writer)
         if await reader.read(1):  # a request, rather than a check of whether the port is open
             self.asked.set()
+        await asyncio.Event().wait()
 
     async def first_request(self) -> None:
         """Wait for the first request."""
@@ -65,10 +55,8 @@ class SilentHub:
 
 @pytest.fixture
 async def hub() -> AsyncIterator[SilentHub]:
-    hub = SilentHub()
-    await hub.start()
-    yield hub
-    hub.close()
+    async with SilentHub() as hub:
+        yield hub
 
 
 async def test_info_is_sent_before_the_model_is_loaded(
@@ -268,7 +256,7 @@ async def test_a_client_waiting_for_an_unavailable_model_gets_an_error(
         await client.say(tone(0.5))
         await client.ping()
         await hub.first_request()
-        hub.close()
+        await hub.stop()
         event = await client.receive()
         assert event.type == "error"
         assert event.data["code"] == "model"
@@ -283,7 +271,7 @@ async def test_a_model_that_may_not_be_downloaded_ends_the_server(
     process = await start_process(*HERE, *options, HF_ENDPOINT=hub.url)
     assert await process.ended() == 1
     assert "--local-files-only" in only_error(process.log)
-    assert hub.connections == []
+    assert hub.connections == 0
 
 
 async def test_a_damaged_model_ends_the_server(
@@ -355,7 +343,7 @@ async def test_a_port_in_use_ends_the_server(start_process: StartProcess, hub: S
     process = await start_process("--uri", taken, "--model", "small", HF_ENDPOINT=hub.url)
     assert await process.ended() == 2
     assert f"cannot listen on {taken}: " in only_error(process.log)
-    assert hub.connections == []
+    assert hub.connections == 0
 
 
 class OverPipes(AsyncClient):
@@ -567,6 +555,7 @@ def watch(event, args):
 
 sys.addaudithook(watch)
 from wyoming_faster_whisper.commands import cli
+from wyoming_faster_whisper.testing.tcp_server import TcpServer
 sys.exit(cli.serve(sys.argv[1:]))
 """
 

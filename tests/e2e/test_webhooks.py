@@ -17,6 +17,7 @@ from tests.support.api import form, openai, post, request, wav
 from tests.support.processes import run
 from wyoming_faster_whisper.errors import SettingError
 from wyoming_faster_whisper.testing import FakeEngine, tone
+from wyoming_faster_whisper.testing.tcp_server import TcpServer
 
 from .conftest import Serve
 
@@ -47,16 +48,13 @@ class Receiver:
         body = await reader.readexactly(int(headers["content-length"]))
         writer.write(f"HTTP/1.1 {self.status}content-length: 0\r\n\r\n".encode())
         await self.received.put((first, headers, body))
-        writer.close()
-        await writer.wait_closed()
 
 
 @pytest.fixture
 async def receiver() -> AsyncIterator[Receiver]:
     receiver = Receiver()
-    server = await asyncio.start_server(receiver.serve, "127.0.0.1", 0)
-    receiver.url = f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}"
-    async with server:
+    async with TcpServer(receiver.serve) as server:
+        receiver.url = f"http://127.0.0.1:{server.port}"
         yield receiver
 
 

@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
-from typing import Self
 
 from wyoming_faster_whisper.engine.protocol import Engine, Job, Transcript
 from wyoming_faster_whisper.engine.remote.decode_servers import (
@@ -23,6 +21,7 @@ from wyoming_faster_whisper.engine.remote.inference_client import (
 )
 from wyoming_faster_whisper.engine.remote.open_inference import RemoteEngine
 from wyoming_faster_whisper.testing.decode_server import DecodeServer
+from wyoming_faster_whisper.testing.tcp_server import TcpServer
 
 
 class HostileServer(DecodeServer):
@@ -65,29 +64,23 @@ class LateServer(DecodeServer):
         await super().send(writer, request, response)
 
 
-class OtherServer:
+class OtherServer(TcpServer):
     """Server of another protocol: answers every connection with the same bytes and closes it."""
 
     def __init__(self, answer: bytes) -> None:
+        super().__init__(self._answer_one)
         self._answer = answer
 
     @property
     def url(self) -> str:
-        return f"http://127.0.0.1:{self._server.sockets[0].getsockname()[1]}"
+        return f"http://127.0.0.1:{self.port}"
 
-    async def __aenter__(self) -> Self:
-        async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-            with contextlib.suppress(asyncio.IncompleteReadError, ConnectionError):
-                await reader.readuntil(b"\r\n\r\n")
-                writer.write(self._answer)
-                await writer.drain()
-            writer.close()
-
-        self._server = await asyncio.start_server(serve, "127.0.0.1", 0)
-        return self
-
-    async def __aexit__(self, *_: object) -> None:
-        self._server.close()
+    async def _answer_one(
+        self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter
+    ) -> None:
+        await reader.readuntil(b"\r\n\r\n")
+        writer.write(self._answer)
+        await writer.drain()
 
 
 class Client:

@@ -6,6 +6,8 @@ import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
 
+from wyoming_faster_whisper.testing.tcp_server import TcpServer
+
 _CONNECT, _PUBLISH, _SUBSCRIBE, _PING = 1, 3, 8, 12
 _NOT_AUTHORIZED = 0x87
 
@@ -25,7 +27,7 @@ class FakeBroker:
 
     async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         self.connections += 1
-        with suppress(asyncio.IncompleteReadError, OSError):
+        with suppress(OSError):
             while not self._closes:
                 kind, packet = await _packet(reader)
                 if kind == _CONNECT:
@@ -36,7 +38,6 @@ class FakeBroker:
                     writer.write(bytes([0x90, 3 + 12, *packet[:2], 0, *[_NOT_AUTHORIZED] * 12]))
                 elif kind == _PING:
                     writer.write(bytes([0xD0, 0]))
-        writer.close()
 
 
 async def _packet(reader: asyncio.StreamReader) -> tuple[int, bytes]:
@@ -54,7 +55,6 @@ async def _packet(reader: asyncio.StreamReader) -> tuple[int, bytes]:
 async def fake_broker(*, closes: bool = False) -> AsyncIterator[FakeBroker]:
     """Run a FakeBroker on a port of 127.0.0.1."""
     broker = FakeBroker(closes=closes)
-    server = await asyncio.start_server(broker.serve, "127.0.0.1")
-    broker.port = server.sockets[0].getsockname()[1]
-    async with server:
+    async with TcpServer(broker.serve) as server:
+        broker.port = server.port
         yield broker

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import base64
-import contextlib
 import json
 import time
 from collections.abc import AsyncIterator, Mapping
@@ -16,6 +15,8 @@ import jwt
 from cryptography.hazmat.primitives.asymmetric import ec, ed25519, rsa
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 from jwt.algorithms import ECAlgorithm, OKPAlgorithm, RSAAlgorithm
+
+from wyoming_faster_whisper.testing.tcp_server import TcpServer
 
 ISSUER = "https://id.example/realms/home"
 AUDIENCE = "stt"
@@ -131,28 +132,21 @@ class Issuer:
         self.answering.set()
 
     async def answer(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        with contextlib.suppress(ConnectionError, asyncio.IncompleteReadError):
-            head = await reader.readuntil(b"\r\n\r\n")
-            path = head.split()[1].decode()
-            self.requests.append(path)
-            await self.answering.wait()
-            body = self.body
-            if path.endswith("/.well-known/openid-configuration"):
-                found = {"issuer": self.name or self.url, "jwks_uri": f"{self.url}/jwks"}
-                body = json.dumps(found).encode()
-            top = f"HTTP/1.1 {self.status}\r\n{self.headers}Content-Length: {len(body)}\r\n"
-            writer.write(f"{top}Connection: close\r\n\r\n".encode() + body)
-            await writer.drain()
-        writer.close()
+        head = await reader.readuntil(b"\r\n\r\n")
+        path = head.split()[1].decode()
+        self.requests.append(path)
+        await self.answering.wait()
+        body = self.body
+        if path.endswith("/.well-known/openid-configuration"):
+            found = {"issuer": self.name or self.url, "jwks_uri": f"{self.url}/jwks"}
+            body = json.dumps(found).encode()
+        top = f"HTTP/1.1 {self.status}\r\n{self.headers}Content-Length: {len(body)}\r\n"
+        writer.write(f"{top}Connection: close\r\n\r\n".encode() + body)
+        await writer.drain()
 
     @asynccontextmanager
     async def listening(self, port: int = 0) -> AsyncIterator[None]:
         """Listen until the block ends."""
-        server = await asyncio.start_server(self.answer, "127.0.0.1", port)
-        self.url = f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}"
-        try:
+        async with TcpServer(self.answer, port=port) as server:
+            self.url = f"http://127.0.0.1:{server.port}"
             yield
-        finally:
-            self.answering.set()
-            server.close()
-            await server.wait_closed()

@@ -14,6 +14,7 @@ from wyoming_faster_whisper.errors import ProtocolError, ServerError, TooSlow
 from wyoming_faster_whisper.principal import Principal
 from wyoming_faster_whisper.session.events import Answer, Event
 from wyoming_faster_whisper.session.session import Session, SessionContext
+from wyoming_faster_whisper.testing.tcp_server import TcpServer
 from wyoming_faster_whisper.transports.admission import Admission
 from wyoming_faster_whisper.transports.lifecycle import ClientLifecycle, ClientLimits, drain_all
 
@@ -77,16 +78,18 @@ class ToyTransport:
         self, context: SessionContext, limits: ClientLimits, admission: Admission
     ) -> None:
         self._context, self._limits, self._admission = context, limits, admission
+        self._server = TcpServer(self._accept)
         self.clients: dict[asyncio.Task[None], ToyClient] = {}
 
     async def start(self) -> int:
         """Listen on a port of 127.0.0.1, and return it."""
-        self._server = await asyncio.start_server(self._accept, "127.0.0.1")
-        return int(self._server.sockets[0].getsockname()[1])
+        await self._server.start()
+        return self._server.port
 
     async def stop(self, seconds: float) -> None:
-        self._server.close()
+        await self._server.stop_listening()
         await drain_all(self.clients, seconds)
+        await self._server.stop()
 
     async def _accept(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         client = ToyClient(reader, writer, self._context, self._limits)

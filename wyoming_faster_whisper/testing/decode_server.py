@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import ssl
 from collections.abc import Sequence
 from typing import Self
@@ -13,6 +12,7 @@ from ..engine.recognizer import EVERYTHING, Capabilities, Recognizer, ServedMode
 from ..serving.configuration import ModelSpec
 from ..serving.open_inference import LARGEST_BODY, Reply, UnknownModel, answer, error_reply
 from ..serving.slot import LoadedModel
+from .tcp_server import TcpServer
 
 _HEAD = 64 * 1024  # bytes
 
@@ -46,7 +46,6 @@ class DecodeServer:
         tls: ssl.SSLContext | None = None,
         token: str | None = None,
     ) -> None:
-        self.port = port
         self.requests: list[str] = []  # their first lines
         self._recognizer = Recognizer(
             models=(ServedModel(name, tuple(languages), capabilities=capabilities),),
@@ -54,21 +53,22 @@ class DecodeServer:
         )
         self._spec = ModelSpec(name, version)
         self._max_waiting = max_waiting
-        self._tls = tls
+        self._server = TcpServer(self._serve, port=port, tls=tls, limit=_HEAD)
+        self._scheme = "https" if tls else "http"
         self._token = token
-        self._connections: set[asyncio.Task[None]] = set()
+
+    @property
+    def port(self) -> int:
+        return self._server.port
 
     @property
     def url(self) -> str:
-        return f"http{'s' if self._tls else ''}://localhost:{self.port}"
+        return f"{self._scheme}://localhost:{self.port}"
 
     async def __aenter__(self) -> Self:
         self.model = LoadedModel(self._spec, self._recognizer, max_waiting=self._max_waiting)
         await self.model.start()
-        self._server = await asyncio.start_server(
-            self._serve, "127.0.0.1", self.port, ssl=self._tls, limit=_HEAD
-        )
-        self.port = self._server.sockets[0].getsockname()[1]
+        await self._server.start()
         return self
 
     async def __aexit__(self, *_: object) -> None:
@@ -77,10 +77,7 @@ class DecodeServer:
 
     async def stop(self) -> None:
         """Stop to listen, and break all connections, as a killed server does."""
-        self._server.close()
-        for connection in list(self._connections):
-            connection.cancel()
-        await asyncio.gather(*self._connections, return_exceptions=True)
+        await self._server.stop()
 
     def loaded(self) -> Sequence[LoadedModel]:
         """See serving.open_inference.Models."""
@@ -93,19 +90,8 @@ class DecodeServer:
         return self.model
 
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        task = asyncio.current_task()
-        assert task is not None
-        self._connections.add(task)
-        try:
-            # The client breaks the connection to withdraw a job, or after its last request.
-            with contextlib.suppress(ConnectionError, asyncio.IncompleteReadError):
-                while True:
-                    await self._one_request(reader, writer)
-        except asyncio.CancelledError:
-            writer.transport.abort()
-        finally:
-            self._connections.discard(task)
-            writer.close()
+        while True:  # until the client disconnects: to withdraw a job, or after its last request
+            await self._one_request(reader, writer)
 
     async def _one_request(
         self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter
