@@ -4,6 +4,9 @@ Whisper writes a number now in digits and now in words. Home Assistant's sentenc
 most lists, other programs only digits. Number words come from Unicode's rules (CLDR, by
 unicode-rbnf), from which Home Assistant's matcher has its own.
 
+Numbers up to a thousand are looked up, larger ones put together: "two thousand seven hundred".
+Three or more numbers below a hundred in a row are a code or a phone number.
+
 A word below ten stays unless a unit follows, because it is often none: "that one", "un" (a),
 "acht" (in "gib acht"), "sei" (you are).
 """
@@ -16,9 +19,10 @@ from functools import lru_cache
 
 from unicode_rbnf import RbnfEngine
 
-_LARGEST = 1000
+_LARGEST = 1000  # of the numbers that are looked up; larger ones are put together
+_HUNDREDS = range(1100, 10001, 100)  # colour temperatures and years
 _LEAST_ALONE = 10  # a smaller number is written in digits only in front of a unit
-_LEAST_CODE = 3  # single digits in a row that are a code or a phone number
+_LEAST_CODE = 3  # numbers below a hundred in a row that are a code or a phone number
 _LATEST_HOUR = 24
 
 # Languages with spaces between words, in which number words are looked for.
@@ -46,13 +50,14 @@ _UNITS = {
     "hu": "százalék százalékra fok fokra perc percre óra órára másodperc másodpercre",
     "tr": "yüzde derece dakika saat saniye",
 }
+_HOURS_OR_TIMER = "timer"  # Danish and Norwegian: "to timer" are hours, "en timer" is a timer
 # Percent as two words, of which the second would be a hundred.
 _PERCENT = {
-    "en": ("per", "cent"),
-    "es": ("por", "ciento"),
-    "fr": ("pour", "cent"),
-    "it": ("per", "cento"),
-    "pt": ("por", "cento"),
+    "en": {("per", "cent")},
+    "es": {("por", "ciento"), ("por", "cien")},
+    "fr": {("pour", "cent")},
+    "it": {("per", "cento"), ("su", "cento")},
+    "pt": {("por", "cento")},
 }
 # Between the whole number and its decimals, and the mark to write.
 _POINTS = {
@@ -84,10 +89,13 @@ def number_words(language: str) -> Words:
         return {}
     engine = RbnfEngine.for_language(language)
     found: dict[tuple[str, ...], int] = {}
-    for number in range(_LARGEST + 1):
+    for number in (*range(_LARGEST + 1), *_HUNDREDS):
         for spelled in engine.format_number(number).text_by_ruleset.values():
             for each in _spellings(spelled.lower().replace("\u00ad", ""), language):
                 found.setdefault(tuple(_WORD.findall(each)), number)
+    if language == "en":  # "twenty-seven hundred kelvin"
+        tens = [(words, number) for words, number in found.items() if 10 < number < 100]
+        found |= {(*words, "hundred"): 100 * number for words, number in tens}
     found.pop((), None)
     return found
 
@@ -144,7 +152,9 @@ class _Rewriter:
         self._numbers = numbers
         self._longest = max(map(len, numbers))
         self._units = frozenset(_UNITS[language].split())
-        self._percent = _PERCENT.get(language, ())
+        self._percent = _PERCENT.get(language, set())
+        # Elsewhere "one" is an article too: "en ti minutters timer" is no time of day.
+        self._earliest = 1 if language == "en" else 2
         self._point = _POINTS.get(language)
         self._zeros = _ZEROS.get(language, ())
 
@@ -166,8 +176,8 @@ class _Rewriter:
         """
         if self._beside_digits(at) or (at and self._percent_at(at - 1)):
             return "", at
-        code, end = self._code(at)
-        if end - at >= _LEAST_CODE:
+        code, end, count = self._code(at)
+        if count >= _LEAST_CODE:
             return code, end
         value, end = self._number(at)
         if end == at:
@@ -176,13 +186,14 @@ class _Rewriter:
             assert self._point is not None
             return f"{value}{self._point[1]}{decimals[0]}", decimals[1]
         minutes, after = self._number(end) if self._joined(end - 1) else (0, end)
-        if after > end and value <= _LATEST_HOUR and _LEAST_ALONE <= minutes < 60:
+        clock = self._earliest <= value <= _LATEST_HOUR
+        if after > end and clock and _LEAST_ALONE <= minutes < 60:
             return f"{value}:{minutes}", after
         if after > end and _LEAST_ALONE <= value <= _LATEST_HOUR and 60 <= minutes < 100:
             return f"{value}{minutes}", after  # a year
         if after > end and value < _LEAST_ALONE and minutes < _LEAST_ALONE:
             return "", at  # two digits: neither a code nor a number
-        alone = value >= _LEAST_ALONE or self._unit_at(end)
+        alone = value >= _LEAST_ALONE or self._unit_at(end, value)
         return (str(value), end) if alone else ("", at)
 
     def _number(self, at: int) -> tuple[int, int]:
@@ -190,19 +201,30 @@ class _Rewriter:
         for count in range(min(self._longest, len(self._words) - at), 0, -1):
             value = self._numbers.get(tuple(self._words[at : at + count]))
             if value is not None and all(map(self._joined, range(at, at + count - 1))):
-                return value, at + count
+                return self._with_rest(value, at + count)
         return 0, at
 
-    def _code(self, at: int) -> tuple[str, int]:
-        """Return single digits in a row, and the position after them."""
-        digits, end = "", at
+    def _with_rest(self, value: int, end: int) -> tuple[int, int]:
+        """Add what follows a number of thousands, or of hundreds above a thousand."""
+        zeros = 1000 if value % 1000 == 0 else 100 if value % 100 == 0 else 0
+        if value >= _LARGEST and self._joined(end - 1):
+            rest, after = self._number(end)
+            if 0 < rest < zeros:
+                return value + rest, after
+        return value, end
+
+    def _code(self, at: int, largest: int = 99) -> tuple[str, int, int]:
+        """Return numbers in a row as one, the position after them, and how many they are."""
+        digits, end, count = "", at, 0
         while end < len(self._words) and (end == at or self._joined(end - 1)):
-            value = 0 if self._words[end] in self._zeros and end > at else None
-            value = self._numbers.get((self._words[end],)) if value is None else value
-            if value is None or value > 9:
+            if self._words[end] in self._zeros and end > at:
+                value, after = 0, end + 1
+            else:
+                value, after = self._number(end)
+            if after == end or value > largest:
                 break
-            digits, end = f"{digits}{value}", end + 1
-        return digits, end
+            digits, end, count = f"{digits}{value}", after, count + 1
+        return digits, end, count
 
     def _decimals(self, at: int) -> tuple[str, int] | None:
         """Return the digits after a decimal point at a position, and the position after them."""
@@ -211,7 +233,7 @@ class _Rewriter:
             return None
         if not self._joined(at):
             return None
-        digits, end = self._code(at + 1)
+        digits, end, _ = self._code(at + 1, largest=9)
         if end > at + 1:
             return digits, end
         value, end = self._number(at + 1)
@@ -224,13 +246,16 @@ class _Rewriter:
         between = self._text[self._tokens[at].end() : self._tokens[at + 1].start()]
         return between in (" ", "-", "\u00a0", "\u2011")
 
-    def _unit_at(self, at: int) -> bool:
+    def _unit_at(self, at: int, value: int) -> bool:
+        """Return whether a unit follows a number."""
         if at >= len(self._words) or not self._joined(at - 1):
             return self._text[self._tokens[at - 1].end() :].lstrip()[:1] in ("%", "°")
+        if value == 1 and self._words[at] == _HOURS_OR_TIMER:
+            return False
         return self._words[at] in self._units or self._percent_at(at)
 
     def _percent_at(self, at: int) -> bool:
-        return bool(self._percent) and tuple(self._words[at : at + 2]) == self._percent
+        return tuple(self._words[at : at + 2]) in self._percent
 
     def _beside_digits(self, at: int) -> bool:
         """Return whether digits are right before a word: "1 million", "7 thirty"."""
