@@ -8,6 +8,7 @@ jobs, and lifecycle.py owns the model.
 from __future__ import annotations
 
 import asyncio
+import math
 import statistics
 from collections import Counter, deque
 from collections.abc import Callable, Hashable, Mapping
@@ -20,18 +21,19 @@ from .lifecycle import ModelState
 from .pool import Pool, Version
 from .protocol import LONGEST_COMMAND, DecodeKind, Engine, Job, Transcript
 from .recognizer import Loader
-from .scheduler import Decoders, Shares, Waiting, next_batch
+from .scheduler import Decoders, Shares, Waiting, next_batch, overdue_at
+from .speakers import Speakers
 from .timing import Timing
 
 _NO_TIMEOUTS = Timing()
 # Number of decodes in the median. A single slow decode, with a second pass or on a busy machine,
 # must not make the engine look slow.
 _RECENT_DECODES = 3
-# Long jobs may use all decoders if nobody has spoken for _QUIET seconds, because commands often
-# come in groups, and if a long job usually takes at most _SHORT seconds: then it is done before
-# somebody who has just begun to speak is.
-_QUIET = 60.0
+# Long jobs may use all decoders if no speaker is expected and a long job usually takes at most
+# _SHORT seconds: then it is done before somebody who has just begun to speak is. Beside speech it
+# may begin if it usually takes at most _BRIEF seconds, as on a GPU: a speaker does not notice.
 _SHORT = 2.0
+_BRIEF = 0.2
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,8 +106,8 @@ class Worker:
         self._decoding: list[_Batch] = []
         self._shares = Shares()
         self._last_background = float("-inf")  # time at which the last background job began
-        self._speakers = 0  # turns in progress that are no files
-        self._last_speaker = float("-inf")  # time at which the last of them ended
+        self._speakers = Speakers()
+        self._timer: asyncio.TimerHandle | None = None  # when jobs that wait for speakers begin
         self._decoded = self._withdrawn = 0
         self._batches: Counter[int] = Counter()
         # Seconds, of the last commands.
@@ -209,14 +211,18 @@ class Worker:
         """Number of decodes that run at the same time; 1 until a model is loaded."""
         return max((engine.parallel for engine in self._models.engines), default=1)
 
-    def command_expected(self) -> None:
-        """Keep a decoder free of long jobs: a speaker has begun. Call command_over() later."""
-        self._speakers += 1
+    def command_expected(self, turn: Hashable) -> None:
+        """Keep a decoder free of long jobs: a turn has begun. Call command_over() later."""
+        self._speakers.begin(turn)
 
-    def command_over(self) -> None:
+    def command_spoken(self, turn: Hashable) -> None:
+        """Begin no part of a file for now: speech has begun in a turn, or is about to."""
+        self._speakers.speak(turn, self._loop.time())
+
+    def command_over(self, turn: Hashable) -> None:
         """Take note that a speaker has been answered or has left."""
-        self._speakers -= 1
-        self._last_speaker = self._loop.time()
+        self._speakers.end(turn, self._loop.time())
+        self._dispatch()
 
     @property
     def decode_seconds(self) -> float:
@@ -232,8 +238,10 @@ class Worker:
         """Return True if this job, submitted now, would be decoded at once."""
         if not self._has_room or not job.background:
             return self.idle
-        has_room = not job.long or self._decoders().most_long > 0
-        return has_room and not self._waiting
+        now = self._loop.time()
+        alone = [Waiting(job, now)]
+        begun = next_batch(alone, self._decoders(now), self._shares, lambda _: None, now)
+        return bool(begun) and not self._waiting
 
     def is_waiting(self, job: Job) -> bool:
         """Return True while the job is in the queue and has not reached the model."""
@@ -246,6 +254,7 @@ class Worker:
         process alive.
         """
         self._models.close()
+        self._set_timer(None)
 
     @property
     def _has_room(self) -> bool:
@@ -265,38 +274,33 @@ class Worker:
         decoding = any(batch.version is version for batch in self._decoding)
         return decoding or any(self._versions[job] is version for job in self._waiting)
 
-    def _decoders(self) -> Decoders:
+    def _decoders(self, now: float) -> Decoders:
+        takes = statistics.median(self._long_seconds) if self._long_seconds else math.inf
+        expected = self._speakers.expected(now)
+        speaking = now < self._speakers.until and takes > _BRIEF
         return Decoders(
             self.parallel,
             max(engine.max_batch for engine in self._models.engines),
             max(engine.max_long_batch for engine in self._models.engines),
             long=sum(batch.jobs[0].long for batch in self._decoding),
             last_background=self._last_background,
-            reserved=self._is_reserved(),
-            commands=any(not batch.jobs[0].background for batch in self._decoding),
+            reserved=expected or takes > _SHORT,
+            expected=expected,
+            commands=speaking or any(not batch.jobs[0].background for batch in self._decoding),
         )
 
-    def _is_reserved(self) -> bool:
-        """Return whether a decoder is kept free of long jobs."""
-        if self._speakers or self._loop.time() - self._last_speaker < _QUIET:
-            return True
-        return not self._long_seconds or statistics.median(self._long_seconds) > _SHORT
-
     def _dispatch(self) -> None:
+        self._set_timer(None)
         while self._has_room:
             now = self._loop.time()
-            jobs = next_batch(
-                [
-                    one
-                    for job, one in self._waiting.items()
-                    if self._can_begin(self._versions[job])
-                ],
-                self._decoders(),
-                self._shares,
-                self._batch_key,
-                now,
-            )
+            decoders = self._decoders(now)
+            waiting = [
+                one for job, one in self._waiting.items() if self._can_begin(self._versions[job])
+            ]
+            jobs = next_batch(waiting, decoders, self._shares, self._batch_key, now)
             if not jobs:
+                if waiting and now < self._speakers.until:
+                    self._set_timer(min(self._speakers.until, overdue_at(waiting, decoders)))
                 return
             version = self._versions[jobs[0]]
             engine = version.lifecycle.engine
@@ -312,6 +316,12 @@ class Worker:
             self._decoding.append(batch)
             self._batches[len(batch.jobs)] += 1
             version.lifecycle.decode(batch.jobs, partial(self._finished, batch))
+
+    def _set_timer(self, when: float | None) -> None:
+        """Dispatch again at a time, on the event loop's clock; None = not by itself."""
+        if self._timer is not None:
+            self._timer.cancel()
+        self._timer = None if when is None else self._loop.call_at(when, self._dispatch)
 
     def _batch_key(self, job: Job) -> Hashable:
         """Return what the jobs of a batch share: the version of the model, and its own key."""

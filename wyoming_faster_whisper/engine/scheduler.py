@@ -9,7 +9,8 @@ single long job may use that decoder too, if it is done before somebody who begi
 file as short as a command may use it at any time, alone. An engine with a single decoder gets
 background jobs one at a time, so that a command waits for at most one, and in batches only while
 nobody speaks. While a command is decoded no part of a file begins, nor a job of a tenant of the
-priority "batch", because the two would share the memory bandwidth and the cores.
+priority "batch", because the two would share the memory bandwidth and the cores; nor while
+somebody speaks one, unless they are done in no time, because the guess at its end is as urgent.
 
 Tenants share the model in proportion to their weights, by seconds of audio, however many clients
 each of them has. The owners of a tenant's jobs share its part equally, however many recordings
@@ -20,6 +21,7 @@ a tenant of the priority "batch" are background jobs.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Collection, Hashable, Mapping, Sequence
 from dataclasses import dataclass
 
@@ -49,7 +51,8 @@ class Decoders:
     long: int = 0  # batches of long jobs that are being decoded
     last_background: float = float("-inf")  # time at which the last background job began
     reserved: bool = True  # a decoder is kept free of long jobs, because a command may come
-    commands: bool = False  # a command is being decoded
+    expected: bool = False  # a speaker is expected soon
+    commands: bool = False  # a command is being spoken or decoded
 
     @property
     def most_long(self) -> int:
@@ -57,7 +60,8 @@ class Decoders:
         if self.parallel == 1:
             return 1 if self.reserved else self.max_long_batch
         if self.long < self.parallel - 1:
-            return self.max_long_batch
+            # A single one is done before a speaker who begins now is; a batch may not be.
+            return 1 if self.expected else self.max_long_batch
         return 0 if self.reserved else 1
 
     def most_with(self, job: Job) -> int:
@@ -195,9 +199,8 @@ def next_batch(
     Returns:
         The jobs of the batch, the most urgent first; empty if no job can begin.
     """
-    left = [one for one in waiting if decoders.most_long or not one.job.long]
-    oldest = min((one.since for one in left if one.job.background), default=now)
-    overdue = now - max(oldest, decoders.last_background) >= _PATIENCE
+    left = _admitted(waiting, decoders)
+    overdue = now >= overdue_at(waiting, decoders)
     if decoders.commands and not overdue:
         left = [one for one in left if not _can_wait(one.job)]
     if not left:
@@ -223,6 +226,20 @@ def next_batch(
         batch.append(first.job)
         shares.begin([first.job])
     return batch
+
+
+def overdue_at(waiting: Sequence[Waiting], decoders: Decoders) -> float:
+    """Return the time from which a background job begins in spite of commands.
+
+    It is infinite while none waits that a decoder may take.
+    """
+    left = _admitted(waiting, decoders)
+    oldest = min((one.since for one in left if one.job.background), default=math.inf)
+    return max(oldest, decoders.last_background) + _PATIENCE
+
+
+def _admitted(waiting: Sequence[Waiting], decoders: Decoders) -> list[Waiting]:
+    return [one for one in waiting if decoders.most_long or not one.job.long]
 
 
 def _can_wait(job: Job) -> bool:

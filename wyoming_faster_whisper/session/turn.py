@@ -112,6 +112,7 @@ class Turn:
         self._last_speech: float | None = None  # time when the last speech arrived
         self._last_windows = self._clock()  # time when the last VAD windows arrived
         self._ended_at = self._last_windows  # time when the turn ended
+        self._spoken = False  # there was speech
         self.speech_announced = False  # SpeechStarted has been sent, and SpeechStopped has not
         self._transcript_started = False  # TranscriptStarted has been sent
         self._next_free = _FREE_EVERY  # second of the recording at which audio is freed
@@ -173,7 +174,9 @@ class Turn:
         )
         self._event_loop_lag.start(self)
         if not self._waits:
-            shared.worker.command_expected()
+            shared.worker.command_expected(self)
+            if not paced:  # a stream may be silent for hours
+                shared.worker.command_spoken(self)
 
     @property
     def seconds(self) -> float:
@@ -285,7 +288,7 @@ class Turn:
         self._state = self._state.to(TurnState.CLOSED)
         self._event_loop_lag.stop(self)
         if not self._waits:
-            self._shared.worker.command_over()
+            self._shared.worker.command_over(self)
         self._partials.cancel()
         self._decodes.drop_all()
         self._end_of_turn.cancel()
@@ -405,6 +408,9 @@ class Turn:
             # The last speech is in the audio that arrived since the previous call.
             self._last_speech = max(self._last_windows, now - silent)
         self._last_windows = now
+        if not self._spoken and utterance.has_speech and not self._waits:
+            self._spoken = True
+            self._shared.worker.command_spoken(self)
         self._perform(*actions)
         continues = self._continues_text and not self._is_file
         if utterance.speaking and continues and self._decodes.decodes_here:

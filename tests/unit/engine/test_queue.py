@@ -428,7 +428,7 @@ async def test_a_single_decoder_takes_a_command_between_two_long_jobs() -> None:
     engine = FakeEngine(held=True, max_batch=8)
     segments, command = [job(28) for _ in range(3)], job(2)
     async with working(engine) as worker:
-        worker.command_expected()
+        worker.command_expected("turn")
         tasks = await submitted(worker, *segments, command)
         engine.release()
         await asyncio.gather(*tasks)

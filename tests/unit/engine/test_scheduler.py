@@ -2,18 +2,28 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Hashable
 from dataclasses import dataclass, replace
 from itertools import combinations
+from operator import attrgetter
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from wyoming_faster_whisper.engine.protocol import DecodeKind, DecodeOptions, Job
-from wyoming_faster_whisper.engine.scheduler import Decoders, Shares, Waiting, next_batch
+from wyoming_faster_whisper.engine.scheduler import (
+    Decoders,
+    Shares,
+    Waiting,
+    next_batch,
+    overdue_at,
+)
 from wyoming_faster_whisper.tenant import Priority, Tenant
 from wyoming_faster_whisper.testing import silence
+
+SINCE = attrgetter("since")
 
 
 def job(
@@ -274,6 +284,69 @@ def test_a_steady_stream_of_commands_does_not_starve_files() -> None:
     waiting = [(5.0, file(20.0))]
     two = Decoders(parallel=2, last_background=5.0, reserved=True, commands=True)
     assert chosen(*waiting, decoders=two, now=15.0) == [waiting[0][1]]
+
+
+def test_a_speaker_who_is_expected_keeps_batches_of_long_segments_short() -> None:
+    segments = [file(28.0) for _ in range(3)]
+    four = Decoders(4, max_batch=8, max_long_batch=8)
+    assert chosen(*segments, decoders=four) == segments
+    assert chosen(*segments, decoders=replace(four, expected=True)) == segments[:1]
+
+
+def test_the_time_of_a_file_comes_ten_seconds_after_the_last_one() -> None:
+    two = Decoders(parallel=2, last_background=5.0, commands=True)
+    waiting = [Waiting(file(20.0), 1.0), Waiting(file(2.0), 7.0), Waiting(job(), 2.0)]
+    assert overdue_at(waiting, two) == 15.0
+    assert overdue_at(waiting[1:], replace(two, last_background=1.0)) == 17.0
+    assert overdue_at(waiting, replace(two, long=1, last_background=1.0)) == 17.0
+    assert overdue_at(waiting[2:], two) == math.inf
+
+
+@given(
+    st.lists(st.tuples(st.floats(0.1, 28.0), st.floats(0.0, 60.0)), min_size=1, max_size=12),
+    st.integers(1, 4),
+    st.integers(1, 8),
+    st.floats(0.2, 5.0),
+)
+@settings(max_examples=100, deadline=None)
+def test_speech_without_end_starves_no_file(
+    files: list[tuple[float, float]], parallel: int, batch: int, takes: float
+) -> None:
+    """While somebody speaks for ever, a part of a file begins every ten seconds.
+
+    The queue is asked whenever a decode ends, a job comes, and at overdue_at(), as by the worker.
+    """
+    to_come = sorted((Waiting(file(length), since) for length, since in files), key=SINCE)
+    waiting: list[Waiting] = []
+    ends: list[tuple[float, int]] = []  # of the decodes: time, long jobs
+    now, last, begun = 0.0, float("-inf"), 0
+    while begun < len(files):
+        while to_come and to_come[0].since <= now:
+            waiting.append(to_come.pop(0))
+        ends = [(end, long) for end, long in ends if end > now]
+        decoders = Decoders(
+            parallel,
+            batch,
+            batch,
+            long=sum(long for _, long in ends),
+            last_background=last,
+            expected=True,
+            commands=True,
+        )
+        free = len(ends) < parallel
+        jobs = next_batch(waiting, decoders, Shares(), lambda _: None, now) if free else []
+        if jobs:
+            oldest = min(one.since for one in waiting if one.job in jobs)
+            # Not even a slow decode before it keeps it waiting for longer.
+            assert now <= max(oldest, last, 0.0) + 10.0 + takes + 1e-6
+            waiting = [one for one in waiting if one.job not in jobs]
+            ends.append((now + takes, jobs[0].long))
+            last, begun = now, begun + len(jobs)
+            continue
+        at = [one.since for one in to_come[:1]] + [end for end, _ in ends]
+        due = overdue_at(waiting, decoders)
+        assert not free or not waiting or due > now
+        now = min([*at, due] if free else at)
 
 
 def test_a_dictation_goes_on_while_a_command_is_decoded() -> None:
