@@ -342,6 +342,17 @@ async def test_the_path_may_lack_v1_or_have_other_slashes(
     assert reply.status == 200
 
 
+@reported("OpenWhispr/openwhispr#750")
+@pytest.mark.parametrize("given", ["", "/", "/v1", "/v1/", PATH])
+async def test_a_url_may_be_given_in_any_form_and_without_a_key(
+    serve: Serve, given: str, issues: str
+) -> None:
+    """OpenWhispr completes the URL of an own server; requests without a key got a 401."""
+    path = given if given == PATH else f"{given.rstrip('/')}/audio/transcriptions"
+    reply = await post(await serve(http_port=0), path, form([WHISPER], SPEECH))
+    assert (reply.status, reply.json["text"]) == (200, "1.0 seconds")
+
+
 @reported("speaches-ai/speaches#129")
 async def test_work_stops_when_the_client_leaves(serve: Serve, issues: str) -> None:
     engine = FakeEngine(held=True)
