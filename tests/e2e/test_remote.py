@@ -7,6 +7,7 @@ import logging
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
+from urllib.parse import urlsplit
 
 import numpy as np
 import pytest
@@ -24,10 +25,12 @@ from tests.support.serving import (
     utterance,
     warnings,
 )
-from tests.support.web import browser
+from tests.support.web import browser, get
+from wyoming_faster_whisper.app.remote import remote as recognizer_of_decode_servers
 from wyoming_faster_whisper.commands.doctor.host import inspect_models
 from wyoming_faster_whisper.config.load import read_settings
 from wyoming_faster_whisper.engine.protocol import DecodeKind
+from wyoming_faster_whisper.engine.recognizer import ServedModel
 from wyoming_faster_whisper.errors import ServerError, SettingError
 from wyoming_faster_whisper.testing import FakeEngine, pcm16, silence, tone
 from wyoming_faster_whisper.testing.decode_server import DecodeServer
@@ -41,6 +44,12 @@ async def remote(tmp_path: Path, *flags: str) -> AsyncIterator[Server]:
     assert given.warnings == ()
     async with serving(given.settings, tmp_path, real=True) as server:
         yield server
+
+
+def metrics_of(server: Server) -> str:
+    """Return host and port of the metrics."""
+    assert server.service.metrics_url is not None
+    return urlsplit(server.service.metrics_url).netloc
 
 
 async def test_it_answers_wyoming_clients_and_the_page(tmp_path: Path) -> None:
@@ -147,6 +156,36 @@ async def test_without_a_decode_server_there_is_an_error_and_later_an_answer(
             await until(lambda: f"decode server {decodes.url} is available" in caplog.text)
             await client.say(tone(1.0))
             assert (await client.answer()).text == "1.0 seconds"
+
+
+async def test_a_server_without_decode_servers_is_not_ready_and_says_why(tmp_path: Path) -> None:
+    decodes = DecodeServer(FakeEngine())
+    async with decodes:
+        pass
+    flags = (f"--remote-url={decodes.url}", "--metrics-port=0")
+    async with remote(tmp_path, *flags) as server:
+        await until(lambda: server.service.statistics().worker.ready)
+        waiting = await get(metrics_of(server), "/readyz")
+        assert waiting.status == 503
+        assert waiting.text.startswith(f"decode server {decodes.url} is unavailable: ")
+        assert (await get(metrics_of(server), "/healthz")).status == 200
+        async with decodes:
+            while (await get(metrics_of(server), "/readyz")).status != 200:
+                pass
+
+
+async def test_with_a_local_model_a_server_without_decode_servers_is_ready(
+    tmp_path: Path,
+) -> None:
+    line = ["--remote-url=http://127.0.0.1:1", "--model=base"]
+    settings = (await asyncio.to_thread(read_settings, line, {})).settings
+    alone = recognizer_of_decode_servers(settings)
+    helped = recognizer_of_decode_servers(settings, ServedModel("base", ("en",)), FakeEngine)
+    for recognizer in (alone, helped):
+        assert recognizer.load is not None
+        await asyncio.to_thread(recognizer.load)
+        assert (recognizer.obstacle() is None) == (recognizer is helped)
+        await asyncio.to_thread(recognizer.close)
 
 
 async def test_a_request_chooses_the_model_and_the_operator_its_version(tmp_path: Path) -> None:

@@ -314,7 +314,9 @@ class Service:
         assert self._worker is not None
         now = self._worker.statistics()
         # An unloaded model is loaded again by the next client, so clients must keep coming.
-        return None if now.ready or now.unloaded else "the model is loading"
+        if not (now.ready or now.unloaded):
+            return "the model is loading"
+        return self._recognizer.obstacle()
 
     def _sessions(self) -> dict[str, int]:
         now = self.statistics()

@@ -134,6 +134,9 @@ class Recognizer:
     # Instead of load: loads one model, by its name.
     loaders: Mapping[str, Loader] = field(default_factory=dict)
     close: Callable[[], None] = lambda: None  # frees what load() started; called once, blocking
+    # Returns why nothing can be decoded although all is loaded; None = jobs may come. It runs on
+    # the event loop.
+    obstacle: Callable[[], str | None] = lambda: None
     description: str = ""
     attribution: Attribution = Attribution()
 

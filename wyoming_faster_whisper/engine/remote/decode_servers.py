@@ -122,6 +122,14 @@ class DecodeServers:
         """True while a server takes jobs. May be read in any thread."""
         return any(server.health.available for server in self.all)
 
+    @property
+    def obstacle(self) -> str | None:
+        """Why no server takes jobs; None = one does. May be read in any thread."""
+        if self.available:
+            return None
+        away = self.all[0].health
+        return f"{away.name} is unavailable: {away.why}"
+
     async def start(self) -> None:
         """Check all servers once, and go on checking them in the background."""
         await asyncio.gather(*(server.health.check() for server in self.all))
@@ -204,8 +212,7 @@ class DecodeServers:
         """
         able = [one for one in self.all if one.health.available and one not in tried]
         if not able:
-            away = self.all[0]
-            raise EngineError(f"{away.health.name} is unavailable: {away.health.why}")
+            raise EngineError(self.obstacle or "there is no other decode server")
         return min(able, key=lambda one: one.in_flight)
 
 

@@ -60,6 +60,11 @@ class RemoteEngine:
         """True while a server takes jobs."""
         return self._servers.available
 
+    @property
+    def obstacle(self) -> str | None:
+        """Why no server takes jobs; None = one does."""
+        return self._servers.obstacle
+
     def start(self) -> None:
         """Connect to the servers. It takes seconds if they do not answer.
 
