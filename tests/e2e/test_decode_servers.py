@@ -437,6 +437,51 @@ async def test_without_a_server_the_engine_is_the_local_one() -> None:
         assert [each.text for each in await asyncio.to_thread(engine.decode, [GUESS])] == ["here"]
 
 
+async def test_jobs_are_counted_by_the_engine_and_its_outcome() -> None:
+    def fail(job: Job) -> str:
+        raise EngineError("too cold")
+
+    async with DecodeServer(FakeEngine()) as server, connected(server.url) as client:
+        engine = FallbackEngine(client.engine, FakeEngine(), ENGLISH_MODEL)
+        await asyncio.to_thread(engine.decode, [JOB])
+        assert counted(client) == {("remote", "answered"): 1}
+    async with DecodeServer(FakeEngine(fail)) as server, connected(server.url) as client:
+        engine = FallbackEngine(client.engine, FakeEngine(), ENGLISH_MODEL)
+        await asyncio.to_thread(engine.decode, [JOB])
+        assert counted(client) == {("remote", "failed"): 1, ("local", "answered"): 1}
+    async with connected("http://127.0.0.1:1") as client:
+        engine = FallbackEngine(client.engine, FakeEngine(fail, max_batch=2), ENGLISH_MODEL)
+        with pytest.raises(EngineError):
+            await asyncio.to_thread(engine.decode, [JOB, JOB])
+        assert counted(client) == {("local", "failed"): 2}
+
+
+async def test_busy_servers_and_withdrawn_jobs_are_counted() -> None:
+    engine = FakeEngine(held=True)
+    withdrawn = Job(tone(1.0), ENGLISH)
+    async with DecodeServer(engine, max_waiting=1) as server, connected(server.url) as client:
+        first = asyncio.create_task(client.decode(JOB))
+        await until(engine.decoding.is_set)
+        second = asyncio.create_task(client.decode(withdrawn))
+        await until(lambda: server.model.statistics().waiting == 1)
+        await failure(client)
+        client.engine.withdraw(withdrawn)
+        with pytest.raises(EngineError, match="withdrawn"):
+            await second
+        engine.release()
+        await first
+        assert counted(client) == {
+            ("remote", "answered"): 1,
+            ("remote", "busy"): 1,
+            ("remote", "withdrawn"): 1,
+        }
+
+
+def counted(client: Client) -> dict[tuple[str, str], int]:
+    """Return the jobs by engine and outcome, without zeros."""
+    return {what: jobs for what, jobs in client.engine.outcomes.snapshot().items() if jobs}
+
+
 async def test_a_guess_that_failed_does_not_wait_for_the_local_model() -> None:
     local = FakeEngine(held=True)
     async with (

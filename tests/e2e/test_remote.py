@@ -172,6 +172,10 @@ async def test_a_server_without_decode_servers_is_not_ready_and_says_why(tmp_pat
         async with decodes:
             while (await get(metrics_of(server), "/readyz")).status != 200:
                 pass
+            await server.serves()
+        metrics = (await get(metrics_of(server), "/metrics")).text
+    assert 'engine_decodes_total{engine="remote",outcome="answered"} 1.0' in metrics
+    assert 'engine_decodes_total{engine="local",outcome="answered"} 0.0' in metrics
 
 
 async def test_with_a_local_model_a_server_without_decode_servers_is_ready(

@@ -151,6 +151,7 @@ def make_metrics(
     sessions: Callable[[], dict[str, int]],
     model_memory: Callable[[], int],
     gpu_pool: Callable[[], Mapping[str, int]],
+    engine_decodes: Callable[[], Mapping[tuple[str, str], int]],
     obstacle: Callable[[], str | None],
     head_seconds: float,
     admission: Admission,
@@ -162,6 +163,7 @@ def make_metrics(
         sessions: returns the number of connected clients, by transport.
         model_memory: returns the bytes that loading the model took.
         gpu_pool: returns the bytes of CUDA's memory pool, by state.
+        engine_decodes: returns the decodes by engine and outcome; {} = there is one engine.
         obstacle: returns why new clients should go elsewhere; None = they can come.
         head_seconds: seconds for the headers of a request to be complete.
         admission: admission control, the same as for Wyoming clients.
@@ -189,6 +191,7 @@ def make_metrics(
             batches=seen.batches,
             max_batch={"commands": seen.max_batch, "long": seen.max_long_batch},
             gpu_pool=gpu_pool(),
+            engine_decodes=engine_decodes(),
         )
         return partial(metrics.render, now)
 

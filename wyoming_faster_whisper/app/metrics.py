@@ -48,6 +48,8 @@ class Snapshot:
     batches: Mapping[int, int] = field(default_factory=dict)  # since the start, by size
     max_batch: Mapping[str, int] = field(default_factory=dict)  # jobs, of commands and of files
     gpu_pool: Mapping[str, int] = field(default_factory=dict)  # bytes by state; {} without a GPU
+    # Since the start, by engine and outcome; {} without decode servers.
+    engine_decodes: Mapping[tuple[str, str], int] = field(default_factory=dict)
 
 
 class Metrics:
@@ -226,3 +228,11 @@ class _SnapshotCollector(Collector):
         for size, count in now.batches.items():
             batches.add_metric([str(size)], count)
         yield batches
+        engines = CounterMetricFamily(
+            f"{PREFIX}_engine_decodes",
+            "Decodes on decode servers and in this process, by outcome",
+            labels=["engine", "outcome"],
+        )
+        for labels, count in now.engine_decodes.items():
+            engines.add_metric(labels, count)
+        yield engines

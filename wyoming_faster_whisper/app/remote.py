@@ -51,6 +51,7 @@ def remote(
         models=served,
         load=partial(_load, engine, local, load),
         close=engine.close,
+        outcomes=engine.outcomes.snapshot,
         obstacle=(lambda: engine.obstacle) if local is None else (lambda: None),
         description="Whisper on decode servers",
     )

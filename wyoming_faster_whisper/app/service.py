@@ -293,6 +293,7 @@ class Service:
             sessions=self._sessions,
             model_memory=lambda: self._model_memory,
             gpu_pool=partial(gpu_pool, gpu_memory(self._settings.device)),
+            engine_decodes=self._recognizer.outcomes,
             obstacle=self._obstacle,
             head_seconds=self._limits.first_event,
             admission=build.admission(self._settings),

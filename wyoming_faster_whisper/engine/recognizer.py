@@ -137,6 +137,9 @@ class Recognizer:
     # Returns why nothing can be decoded although all is loaded; None = jobs may come. It runs on
     # the event loop.
     obstacle: Callable[[], str | None] = lambda: None
+    # Returns the jobs since the start by engine and outcome, if there are several engines. It
+    # runs on the event loop.
+    outcomes: Callable[[], Mapping[tuple[str, str], int]] = dict
     description: str = ""
     attribution: Attribution = Attribution()
 

@@ -69,6 +69,15 @@ def test_a_job_is_counted_with_its_time_in_the_queue_by_kind() -> None:
     assert found['queue_seconds_count{kind="guess"}'] == 1
 
 
+def test_decodes_are_counted_by_the_engine_that_answered() -> None:
+    decodes = {("remote", "answered"): 3, ("remote", "busy"): 0, ("local", "answered"): 1}
+    found = values(Metrics(), Snapshot(engine_decodes=decodes))
+    assert found['engine_decodes_total{engine="remote",outcome="answered"}'] == 3
+    assert found['engine_decodes_total{engine="remote",outcome="busy"}'] == 0
+    assert found['engine_decodes_total{engine="local",outcome="answered"}'] == 1
+    assert not [name for name in values(Metrics()) if name.startswith("engine_decodes")]
+
+
 def test_a_decode_is_counted_with_its_time_by_kind() -> None:
     metrics = Metrics()
     metrics.decoded("final", 0.4)

@@ -17,6 +17,7 @@ from ...errors import Busy, ServerError
 from ..protocol import DecodeOptions, Engine, Job, Transcript
 from ..recognizer import ServedModel, unmet_needs
 from .open_inference import RemoteEngine, Withdrawn
+from .outcomes import LOCAL
 
 _LOGGER = logging.getLogger(__name__)
 
@@ -80,12 +81,13 @@ class FallbackEngine:
     def _decode_here(
         self, jobs: Sequence[Job], *, patience: float = _PATIENCE
     ) -> list[Transcript]:
-        if not self._decoders.acquire(timeout=patience):
-            raise Busy("no decode server answered, and this server is busy; try again later")
-        try:
-            return self._local.decode([self._fitting(job) for job in jobs])
-        finally:
-            self._decoders.release()
+        with self._remote.outcomes.count(LOCAL, len(jobs)):
+            if not self._decoders.acquire(timeout=patience):
+                raise Busy("no decode server answered, and this server is busy; try again later")
+            try:
+                return self._local.decode([self._fitting(job) for job in jobs])
+            finally:
+                self._decoders.release()
 
     def withdraw(self, job: Job) -> None:
         """See Withdrawable.withdraw."""

@@ -17,6 +17,7 @@ from ...errors import EngineError
 from ..protocol import Job, Transcript
 from .decode_servers import DecodeServers
 from .inference_client import RemoteModel
+from .outcomes import REMOTE, Outcomes
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -45,6 +46,7 @@ class RemoteEngine:
     parallel = PARALLEL
 
     def __init__(self, servers: DecodeServers, models: Mapping[str, RemoteModel]) -> None:
+        self.outcomes = Outcomes()
         self._servers = servers
         self._models = models
         self._default = next(iter(models.values()))
@@ -116,7 +118,8 @@ class RemoteEngine:
         running = self._call(self._servers.recognize, model, job)
         self._running[job] = running
         try:
-            return [running.result()]
+            with self.outcomes.count(REMOTE):
+                return [running.result()]
         except CancelledError:
             raise Withdrawn("the job was withdrawn") from None
         finally:
