@@ -355,7 +355,9 @@ async def test_tls_and_a_token(authority: trustme.CA, tmp_path: Path) -> None:
     trusted = tmp_path / "ca.pem"
     authority.cert_pem.write_to_path(str(trusted))
     tls = certificate(authority, "localhost")
-    async with DecodeServer(FakeEngine(), tls=tls, token="s3cret") as server:
+    file = tmp_path / "token"
+    file.write_text("s3cret")
+    async with DecodeServer(FakeEngine(), tls=tls, token_file=file) as server:
         async with connected(server.url, ca=str(trusted), token="s3cret") as client:
             assert (await client.decode(JOB)).text == TEXT
         async with connected(server.url, ca=str(trusted), token="guess") as client:

@@ -214,8 +214,10 @@ async def test_a_request_chooses_the_model_and_the_operator_its_version(tmp_path
 async def test_a_token_without_encryption_is_a_warning(
     tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
+    file = tmp_path / "token"
+    file.write_text("s3cret")
     async with (
-        DecodeServer(FakeEngine(), token="s3cret") as decodes,
+        DecodeServer(FakeEngine(), token_file=file) as decodes,
         remote(tmp_path, f"--remote-url={decodes.url}", "--remote-token=s3cret") as server,
         server.client() as client,
     ):

@@ -208,6 +208,53 @@ def test_the_decode_servers_have_a_service_and_may_be_reached(overlay: str) -> N
     assert egress
 
 
+def test_servers_and_replicas_share_a_token_and_wait_for_it() -> None:
+    [service] = of_kind("remote-ray", "RayService")
+    [application] = yaml.safe_load(service["spec"]["serveConfigV2"])["applications"]
+    [deployment] = application["deployments"]
+    file = Path(deployment["user_config"]["token_file"])
+    [(_, workers)] = [each for each in pod_templates(service) if each[0].endswith("gpu")]
+    [mount] = [
+        each
+        for each in workers["spec"]["containers"][0]["volumeMounts"]
+        if each["mountPath"] == str(file.parent)
+    ]
+    [volume] = [each for each in workers["spec"]["volumes"] if each["name"] == mount["name"]]
+    variable = "WYO_WHISPER_REMOTE_TOKEN"
+    secret = volume["secret"]
+    assert secret["items"] == [{"key": variable, "path": file.name}]
+    assert not secret.get("optional")
+    [server] = [
+        each for each in of_kind("remote-ray", "Deployment") if each["metadata"]["name"] == "stt"
+    ]
+    [token] = server["spec"]["template"]["spec"]["containers"][0]["env"]
+    key = {"name": secret["secretName"], "key": variable}
+    assert token == {"name": variable, "valueFrom": {"secretKeyRef": key}}
+    assert secret["secretName"] in {
+        each["metadata"]["name"] for each in of_kind("remote-ray", "Secret")
+    }
+
+
+def test_only_rays_nodes_servers_and_operator_reach_ray() -> None:
+    policies = {each["metadata"]["name"]: each for each in of_kind("remote-ray", "NetworkPolicy")}
+    nodes, servers, operator = policies["ray"]["spec"]["ingress"]
+    ray = {"podSelector": {"matchLabels": {"app.kubernetes.io/name": "ray"}}}
+    assert nodes == {"from": [ray]}
+    assert servers == {
+        "from": [{"podSelector": {"matchLabels": {"app.kubernetes.io/name": "stt"}}}],
+        "ports": [{"protocol": "TCP", "port": "serve"}],
+    }
+    [source] = operator["from"]
+    assert source["namespaceSelector"]["matchLabels"] == {
+        "kubernetes.io/metadata.name": "ray-system"
+    }
+    [service] = of_kind("remote-ray", "RayService")
+    labels = [template["metadata"]["labels"] for _, template in pod_templates(service)]
+    for name, policy in policies.items():
+        if "Ingress" in policy["spec"]["policyTypes"] and name not in ("ray", "default-deny"):
+            assert not any(matches(policy["spec"]["podSelector"], each) for each in labels), name
+
+
 @overlays
 def test_the_scaled_object_scales_a_deployment_that_sets_no_number_itself(overlay: str) -> None:
     deployments = {each["metadata"]["name"]: each for each in of_kind(overlay, "Deployment")}

@@ -59,6 +59,8 @@ from wyoming_faster_whisper.serving.loading import recognizer_of
 
 ROOT = Path(__file__).parents[2]
 URL = "http://127.0.0.1:8000"
+TOKEN_FILE = Path(__file__).with_name("token")
+TOKEN = TOKEN_FILE.read_text().strip()
 OPTIONS = DecodeOptions(language="en", beam_size=1)
 DEADLINE = 240.0  # seconds
 MOST_CALLS = 64  # at the same time
@@ -99,6 +101,7 @@ def deploy(*, version: str = "1", model: str = "tiny.en", **changes: Any) -> Non
         "version": version,
         "options": {"model": model, **threads},
         "max_waiting": 64,
+        "token_file": str(TOKEN_FILE),
         "models": {"acme": {"options": {"model": "tiny.en", **threads}}},
     }
     deployment["ray_actor_options"] = {"num_cpus": 0.5}
@@ -162,7 +165,7 @@ class Client:
 
     def __init__(self, version: str = "") -> None:
         model = RemoteModel("speech", version)
-        self.http = InferenceClient(URL, Access(connections=MOST_CALLS))
+        self.http = InferenceClient(URL, Access(TOKEN, connections=MOST_CALLS))
         server = DecodeServer(self.http, model)
         acme = RemoteModel("acme", on_demand=True)
         models = {"speech": model, "acme": acme}
@@ -248,7 +251,8 @@ def front_end(*flags: str) -> tuple[str, bool]:
     """
     address = "tcp://127.0.0.1:10300"
     command = [sys.executable, "-m", "wyoming_faster_whisper", f"--uri={address}", *flags]
-    options = [f"--remote-url={URL}", "--remote-model=speech", "--language=en"]
+    remote = [f"--remote-url={URL}", "--remote-model=speech", f"--remote-token={TOKEN}"]
+    options = [*remote, "--language=en"]
     with subprocess.Popen([*command, *options], stderr=subprocess.PIPE, text=True) as server:
         assert server.stderr is not None
         assert any("Ready" in line for line in server.stderr)
@@ -272,6 +276,28 @@ def front_end_answers() -> None:
     text, local = front_end()
     assert not local
     say(f"a server without a model answers a Wyoming client: {text!r}")
+
+
+def token_is_required() -> None:
+    """Requests without the token or with another one are refused, before their audio is read."""
+
+    async def ask(token: str | None) -> list[str]:
+        http = InferenceClient(URL, Access(token))
+        refused = []
+        for path in ("ready", "infer"):
+            method, body = ("POST", bytes(640_000)) if path == "infer" else ("GET", None)
+            try:
+                await http._request(method, f"/v2/models/speech/{path}", body=body)
+            except ServerError as error:
+                refused.append(str(error))
+        await http._request("GET", "/v2/health/ready")
+        await http.close()
+        return refused
+
+    for token in (None, "guess"):
+        refused = asyncio.run(ask(token))
+        assert refused == ["status 401: the token is missing or wrong"] * 2, refused
+    say(f"requests without the token are refused: {refused[0]}")
 
 
 def local_model_answers() -> None:
@@ -315,7 +341,7 @@ def versions() -> set[str]:
     """Return the versions that several requests for the metadata find."""
 
     async def ask() -> set[str]:
-        http = InferenceClient(URL)
+        http = InferenceClient(URL, Access(TOKEN))
         found = set()
         for _ in range(8):
             _, body = await http._request("GET", "/v2/models/speech")
@@ -404,7 +430,7 @@ def overhead() -> None:
     """Print the time of a request with 10 s of audio that decodes nothing."""
 
     async def ask() -> None:
-        http = InferenceClient(URL, Access(connections=8))
+        http = InferenceClient(URL, Access(TOKEN, connections=8))
         audio = Floats(contract.AUDIO, np.zeros((1, 10 * SAMPLE_RATE), np.float32))
         tensors: list[Tensor] = [audio, Strings(contract.OPTIONS, (b'{"describe": true}',))]
 
@@ -440,6 +466,7 @@ def main() -> int:
             say(f"two replicas are ready after {wait(lambda: running() == 2, 'replicas'):.0f} s")
             client = Client()
             overhead()
+            token_is_required()
             texts_equal_local_ones(client)
             front_end_answers()
             two_replicas_share_load(client)

@@ -4,6 +4,7 @@ model: base                 # name in URLs; loaded from the start
 version: "2"                # in URLs; default "1"
 options: {device: cuda}     # of the server, without the dashes; default: --model is the name
 max_waiting: 64             # jobs that may wait for a model
+token_file: /secrets/token  # requests need one of its tokens; default: they need none
 models:                     # loaded when they are asked for, such as those of tenants
   acme: {version: "1", options: {model: /models/acme}}
 """
@@ -13,6 +14,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 from ..errors import SettingError, printable
@@ -37,6 +39,7 @@ class ReplicaConfig:
     model: ModelSpec
     others: Mapping[str, ModelSpec]  # by name
     max_waiting: int = 64
+    token_file: Path | None = None
 
 
 def parse_config(given: object) -> ReplicaConfig:
@@ -45,10 +48,13 @@ def parse_config(given: object) -> ReplicaConfig:
     Raises:
         SettingError: it is malformed; the sentence says where.
     """
-    members = _object(given, "the configuration", {"model", "models", "max_waiting", *_OF_MODEL})
+    members = _object(given, "the configuration", _OF_REPLICA | _OF_MODEL)
     max_waiting = members.get("max_waiting", 64)
     if type(max_waiting) is not int or not 1 <= max_waiting <= 65535:
         raise SettingError(f"max_waiting is {max_waiting!r}; it must be from 1 to 65535")
+    token_file = members.get("token_file")
+    if token_file is not None and not (isinstance(token_file, str) and token_file):
+        raise SettingError(f"token_file is {printable(token_file, 40)!r}; it must be a path")
     model = _spec(members.get("model"), members)
     others = {
         name: _spec(name, _object(about, f"model {printable(name)}", _OF_MODEL))
@@ -56,9 +62,10 @@ def parse_config(given: object) -> ReplicaConfig:
     }
     if model.name in others:
         raise SettingError(f"model {model.name} is given twice")
-    return ReplicaConfig(model, others, max_waiting)
+    return ReplicaConfig(model, others, max_waiting, Path(token_file) if token_file else None)
 
 
+_OF_REPLICA = {"model", "models", "max_waiting", "token_file"}
 _OF_MODEL = {"version", "options"}
 
 

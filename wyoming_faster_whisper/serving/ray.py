@@ -14,7 +14,7 @@ from starlette.responses import Response
 from ..engine.queue import WorkerStatistics
 from ..errors import SettingError
 from .loading import recognizer_of
-from .open_inference import LARGEST_BODY, answer, error_reply
+from .open_inference import LARGEST_BODY, Reply, answer, error_reply
 from .replica import Replica
 from .slot import ModelSlot
 
@@ -52,23 +52,27 @@ class SpeechToText:
         await self._replica.configure(user_config)
 
     async def check_health(self) -> None:
-        """Raise an error if the replica must be replaced."""
-        self._replica.check_health()
+        """Raise an error if the replica must be replaced. Ray calls it periodically."""
+        await self._replica.check_health()
 
     async def __call__(self, request: Request) -> Response:
         """Answer a request. Ray cancels the call when the client disconnects."""
+        reply = self._replica.refusal(request.url.path, request.headers)
+        if reply is None:
+            reply = await self._answer(request)
+        return Response(reply.body, reply.status, headers=dict(reply.headers))
+
+    async def _answer(self, request: Request) -> Reply:
         body = bytearray()
         async for chunk in request.stream():
             body += chunk
             if len(body) > LARGEST_BODY:
                 break
         if len(body) > LARGEST_BODY:
-            reply = error_reply(413, f"the body has more than {LARGEST_BODY} bytes")
-        else:
-            reply = await answer(
-                self._replica, request.method, request.url.path, request.headers, bytes(body)
-            )
-        return Response(reply.body, reply.status, headers=dict(reply.headers))
+            return error_reply(413, f"the body has more than {LARGEST_BODY} bytes")
+        return await answer(
+            self._replica, request.method, request.url.path, request.headers, bytes(body)
+        )
 
     async def statistics(self) -> WorkerStatistics:
         """Return a snapshot of the queue of this replica, for calls by a handle."""

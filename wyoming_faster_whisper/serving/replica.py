@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Sequence
+import asyncio
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 
 from ..engine.recognizer import Recognizer
 from ..errors import ModelError
 from .configuration import ModelSpec, ReplicaConfig, parse_config
-from .open_inference import UnknownModel
+from .open_inference import Reply, UnknownModel
 from .slot import LoadedModel, ModelSlot
+from .tokens import Tokens
 
 
 class Replica:
@@ -29,18 +31,25 @@ class Replica:
         self._on_demand = on_demand
         self._config: ReplicaConfig | None = None
         self._slot = ModelSlot(recognizer)
+        self._tokens: Tokens | None = None  # None = requests need none
 
     async def configure(self, given: object) -> None:
         """Take a configuration; its models serve afterwards. See configuration.py.
 
         Raises:
-            SettingError: the configuration is malformed.
+            SettingError: the configuration is malformed, or its token_file has no token.
             ServerError: its model cannot be loaded.
             Both leave everything as it was.
         """
         config = parse_config(given)
+        tokens = await asyncio.to_thread(Tokens, config.token_file) if config.token_file else None
         await self._slot.update(config.model, max_waiting=config.max_waiting)
         self._config = config
+        self._tokens = tokens
+
+    def refusal(self, path: str, headers: Mapping[str, str]) -> Reply | None:
+        """Return the answer to a request that must not be served; see Tokens.refusal."""
+        return None if self._tokens is None else self._tokens.refusal(path, headers)
 
     def loaded(self) -> Sequence[LoadedModel]:
         """See serving.open_inference.Models."""
@@ -66,11 +75,13 @@ class Replica:
         """Return a slot for a model on demand. find() loads the model."""
         return ModelSlot(self._recognizer)
 
-    def check_health(self) -> None:
-        """Check that the model can decode.
+    async def check_health(self) -> None:
+        """Check that the model can decode. Changed tokens take effect.
 
         Raises:
             ServerError: it is lost for good; the replica must be replaced.
         """
         if self._slot.model is not None:
             self._slot.model.check_health()
+        if self._tokens is not None:
+            await asyncio.to_thread(self._tokens.refresh)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import ssl
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Self
 
 from ..engine.protocol import Engine
@@ -12,6 +13,7 @@ from ..engine.recognizer import EVERYTHING, Capabilities, Recognizer, ServedMode
 from ..serving.configuration import ModelSpec
 from ..serving.open_inference import LARGEST_BODY, Reply, UnknownModel, answer, error_reply
 from ..serving.slot import LoadedModel
+from ..serving.tokens import Tokens
 from .tcp_server import TcpServer
 
 _HEAD = 64 * 1024  # bytes
@@ -30,7 +32,7 @@ class DecodeServer:
         max_waiting: jobs that may wait.
         port: to listen on; 0 = any.
         tls: to serve https.
-        token: requests must send it as a bearer token; None = need not.
+        token_file: requests must send one of its tokens as a bearer token; None = need not.
     """
 
     def __init__(
@@ -44,7 +46,7 @@ class DecodeServer:
         max_waiting: int = 64,
         port: int = 0,
         tls: ssl.SSLContext | None = None,
-        token: str | None = None,
+        token_file: Path | None = None,
     ) -> None:
         self.requests: list[str] = []  # their first lines
         self._recognizer = Recognizer(
@@ -55,7 +57,8 @@ class DecodeServer:
         self._max_waiting = max_waiting
         self._server = TcpServer(self._serve, port=port, tls=tls, limit=_HEAD)
         self._scheme = "https" if tls else "http"
-        self._token = token
+        self._token_file = token_file
+        self._tokens: Tokens | None = None
 
     @property
     def port(self) -> int:
@@ -66,6 +69,8 @@ class DecodeServer:
         return f"{self._scheme}://localhost:{self.port}"
 
     async def __aenter__(self) -> Self:
+        if self._token_file is not None:
+            self._tokens = await asyncio.to_thread(Tokens, self._token_file)
         self.model = LoadedModel(self._spec, self._recognizer, max_waiting=self._max_waiting)
         await self.model.start()
         await self._server.start()
@@ -106,9 +111,9 @@ class DecodeServer:
         size = int(headers.get("content-length", 0))
         if size > LARGEST_BODY:
             reply = error_reply(413, f"the body has more than {LARGEST_BODY} bytes")
-        elif self._token and headers.get("authorization") != f"Bearer {self._token}":
+        elif self._tokens and (refusal := self._tokens.refusal(path, headers)):
             await reader.readexactly(size)
-            reply = error_reply(401, "the token is missing or wrong")
+            reply = refusal
         else:
             body = await reader.readexactly(size)
             reply = await self._while_connected(

@@ -42,6 +42,8 @@ def test_other_models_are_listed_by_name() -> None:
         ({"model": "base", "options": ["--device"]}, "options of model base is"),
         ({"model": "base", "max_waiting": 0}, "max_waiting is 0"),
         ({"model": "base", "max_waiting": True}, "max_waiting is True"),
+        ({"model": "base", "token_file": 5}, "token_file is '5'; it must be a path"),
+        ({"model": "base", "token_file": ""}, "token_file is ''; it must be a path"),
         ({"model": "base", "models": {"base": {}}}, "model base is given twice"),
         ({"model": "base", "models": {"acme": {"model": "b"}}}, "model acme has 'model'"),
         ({"model": "base", "models": {5: {}}}, "models is"),

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -81,7 +82,8 @@ async def test_before_the_first_configuration_the_model_is_loading() -> None:
     library = Library()
     made = Replica(library.recognizer, lambda name: asyncio.sleep(0, made.new_slot()))
     assert made.loaded() == []
-    made.check_health()
+    await made.check_health()
+    assert made.refusal("/v2/models/base/infer", {}) is None
     with pytest.raises(ModelError, match="loading"):
         await made.find("base", "")
 
@@ -149,9 +151,30 @@ async def test_a_model_on_demand_is_loaded_once_and_again_when_it_changes() -> N
 
 async def test_a_model_that_is_lost_is_reported() -> None:
     async with replica() as (made, _):
-        made.check_health()
+        await made.check_health()
         [model] = made.loaded()
         assert model.ready
         await model.close()
         with pytest.raises(ServerError):
-            made.check_health()
+            await made.check_health()
+
+
+async def test_the_tokens_are_those_of_the_file(tmp_path: Path) -> None:
+    def refused(token: str) -> bool:
+        headers = {"authorization": f"Bearer {token}"}
+        return made.refusal("/v2/models/base/infer", headers) is not None
+
+    file = tmp_path / "token"
+    file.write_text("s3cret")
+    async with replica() as (made, _):
+        assert not refused("guess")
+        await made.configure({"model": "base", "token_file": str(file)})
+        assert refused("guess")
+        assert not refused("s3cret")
+        file.write_text("another")
+        await made.check_health()
+        assert refused("s3cret")
+        assert not refused("another")
+        with pytest.raises(SettingError, match="cannot be read"):
+            await made.configure({"model": "base", "token_file": str(tmp_path / "missing")})
+        assert not refused("another")
