@@ -3,7 +3,7 @@
 Every site speaks clips in real time, as an ESP32 does (frames of 256 samples, QoS 0), with
 pauses between its utterances. Wyoming clients speak the same clips at the same pace. One server
 process serves all of them, one transport and one number of sites at a time, in another order in
-every round. Then a quiet site speaks alone, and beside a site that floods. Prints tables;
+every round. Then a quiet site speaks alone and beside a site that floods, in turn. Prints tables;
 progress goes to stderr.
 """
 
@@ -25,6 +25,7 @@ import aiomqtt
 
 from tests.support.broker import Broker, mosquitto, plain_broker
 from wyoming_faster_whisper.audio.pcm import PcmFormat, write_wav
+from wyoming_faster_whisper.transports.mqtt.flood import MUTED_SECONDS
 
 from .speech.pauses import room
 from .support.arguments import RECORDINGS, SERVERS, add, headline, numbers, parser, servers
@@ -57,6 +58,12 @@ class Spoken:
         return percentile(self.waits, percent) or 0.0
 
 
+@dataclass(slots=True)
+class Measured:
+    spoken: dict[tuple[str, int], Spoken] = field(default_factory=dict)  # by transport and sites
+    flood: tuple[Spoken, Spoken] | None = None  # a quiet site alone, and beside a flood
+
+
 def main() -> None:
     arguments = parse_arguments()
     if mosquitto() is None:
@@ -68,16 +75,24 @@ def main() -> None:
     [ours] = options.values()
     counts = [int(number) for number in arguments.sites]
     with tempfile.TemporaryDirectory() as folder, plain_broker(Path(folder)) as broker:
-        spoken, alone, flooded = asyncio.run(run(broker, ours, clips, counts, arguments))
+        measured = asyncio.run(run(broker, ours, clips, counts, arguments))
     progress("")
     print(
         f"{headline(arguments, options)}; {arguments.seconds:g} s each, {arguments.rounds} rounds"
     )
-    print(table(spoken, counts))
-    print(f"\n{targets(spoken, counts, alone, flooded)}")
+    print(table(measured))
+    print(f"\n{targets(measured)}")
     if arguments.json:
-        figures = {f"{name}, {count}": asdict(each) for (name, count), each in spoken.items()}
-        write_json(arguments.json, {"spoken": figures, "alone": alone, "flooded": flooded})
+        write_json(
+            arguments.json,
+            {
+                "spoken": {
+                    f"{name}, {count}": asdict(each)
+                    for (name, count), each in measured.spoken.items()
+                },
+                "flood": [asdict(each) for each in measured.flood or ()],
+            },
+        )
 
 
 def parse_arguments() -> argparse.Namespace:
@@ -90,6 +105,11 @@ def parse_arguments() -> argparse.Namespace:
     )
     flags.add_argument("--seconds", type=float, default=12.0, help="length of a measurement")
     flags.add_argument("--rounds", type=int, default=2, help="measurements of each kind")
+    flags.add_argument(
+        "--part",
+        choices=["sites", "flood"],
+        help="measure only the numbers of sites, or only the flood",
+    )
     return flags.parse_args()
 
 
@@ -99,7 +119,7 @@ async def run(
     clips: Sequence[Clip],
     counts: Sequence[int],
     arguments: argparse.Namespace,
-) -> tuple[dict[tuple[str, int], Spoken], list[float], list[float]]:
+) -> Measured:
     served = replace(
         options, tree=ROOT, extra=(f"--mqtt-url={broker.url('tcp')}", *options.extra)
     )
@@ -113,27 +133,33 @@ async def run(
                 sites(broker, "ws", max(counts))
             ),
         }
-        spoken = {(name, count): Spoken() for count in counts for name in TRANSPORTS}
-        chance = random.Random(0)
-        for number in range(arguments.rounds):
-            for count in counts:
-                for name in chance.sample(TRANSPORTS, len(TRANSPORTS)):
-                    progress(f"round {number}: {name}, {count} sites")
-                    await measure(
-                        server,
-                        speaking[name],
-                        clips,
-                        count,
-                        arguments.seconds,
-                        spoken[name, count],
-                    )
-        alone: list[float] = []
-        flooded: list[float] = []
-        if 1 in counts:
-            alone, flooded = await beside_a_flood(
-                server, broker, speaking["MQTT over TCP"], clips, 2 * arguments.seconds
+        measured = Measured()
+        if arguments.part != "flood":
+            await every_number(server, speaking, clips, counts, arguments, measured.spoken)
+        if arguments.part != "sites":
+            measured.flood = await beside_a_flood(
+                server, broker, speaking["MQTT over TCP"], clips, arguments
             )
-    return spoken, alone, flooded
+    return measured
+
+
+async def every_number(
+    server: Server,
+    speaking: dict[str, Speak],
+    clips: Sequence[Clip],
+    counts: Sequence[int],
+    arguments: argparse.Namespace,
+    spoken: dict[tuple[str, int], Spoken],
+) -> None:
+    """Measure each number of sites over each transport."""
+    spoken |= {(name, count): Spoken() for count in counts for name in TRANSPORTS}
+    chance = random.Random(0)
+    for number in range(arguments.rounds):
+        for count in counts:
+            for name in chance.sample(TRANSPORTS, len(TRANSPORTS)):
+                progress(f"round {number}: {name}, {count} sites")
+                into = spoken[name, count]
+                await measure(server, speaking[name], clips, count, arguments.seconds, into)
 
 
 async def measure(
@@ -263,83 +289,86 @@ async def say(satellite: aiomqtt.Client, site: str, clip: Clip, texts: Texts) ->
 
 
 async def beside_a_flood(
-    server: Server, broker: Broker, speak: Speak, clips: Sequence[Clip], seconds: float
-) -> tuple[list[float], list[float]]:
-    """Return the waits of a quiet site, alone and beside one that floods."""
+    server: Server,
+    broker: Broker,
+    speak: Speak,
+    clips: Sequence[Clip],
+    arguments: argparse.Namespace,
+) -> tuple[Spoken, Spoken]:
+    """Measure a quiet site, alone and beside one that floods, in turn."""
     quiet, beside = Spoken(), Spoken()
-    progress("a quiet site")
-    await measure(server, speak, clips, 1, seconds, quiet)
-    progress("a quiet site beside one that floods")
-    flooding = asyncio.create_task(flood(broker.ports["tcp"]))
+    for number in range(arguments.rounds):
+        progress(f"round {number}: a quiet site")
+        await measure(server, speak, clips, 1, 2 * arguments.seconds, quiet)
+        progress(f"round {number}: a quiet site beside one that floods")
+        async with flood(broker.ports["tcp"]):
+            await measure(server, speak, clips, 1, 2 * arguments.seconds, beside)
+        if server.log().count("sends too much audio") <= number:
+            sys.exit("the server has not noticed the flood")
+        await asyncio.sleep(MUTED_SECONDS)  # else the next flood is not heard at first
+    return quiet, beside
+
+
+@asynccontextmanager
+async def flood(port: int) -> AsyncIterator[None]:
+    """Run a satellite that floods, in a process of its own."""
+    process = await asyncio.create_subprocess_exec(
+        sys.executable, "-m", "bench.support.mqtt_flood", str(port), cwd=ROOT
+    )
     try:
-        await measure(server, speak, clips, 1, seconds, beside)
+        yield
+        if process.returncode is not None:
+            sys.exit(f"the flooding satellite ended with status {process.returncode}")
     finally:
-        flooding.cancel()
-        with suppress(asyncio.CancelledError):
-            await flooding
-    return quiet.waits, beside.waits
+        with suppress(ProcessLookupError):
+            process.kill()
+        await process.wait()
 
 
-async def flood(port: int) -> None:
-    """Send 2,000 frames a second, 32 times as many as a microphone, and start again and again."""
-    wav = write_wav(PCM, bytes(FRAME))
-    topic = "wyoming-faster-whisper/flooder"
-    async with client(port, websocket=False) as connected:
-        began, sent = time.perf_counter(), 0
-        while True:
-            await connected.publish(f"{topic}/startListening", b'{"stopOnSilence": false}')
-            for _ in range(1000):
-                await connected.publish(f"{topic}/audioFrame", wav)
-                sent += 1
-                if sent % 20 == 0:
-                    await asyncio.sleep(began + sent / 2000 - time.perf_counter())
-
-
-def table(spoken: dict[tuple[str, int], Spoken], counts: Sequence[int]) -> str:
+def table(measured: Measured) -> str:
     rows: list[Sequence[str]] = [
         ("", "utterances", "lost", "median", "p95", "CPU per second of audio")
     ]
-    for count in counts:
+    for count in sorted({count for _, count in measured.spoken}):
         rows.append((f"{count} site{'s' if count > 1 else ''}",))
-        for name in TRANSPORTS:
-            each = spoken[name, count]
-            rows.append(
-                (
-                    f"  {name}",
-                    str(len(each.waits)),
-                    str(each.lost),
-                    f"{1000 * each.wait(50):.0f} ms",
-                    f"{1000 * each.wait(95):.0f} ms",
-                    f"{1000 * each.cpu / each.heard:.0f} ms",
-                )
-            )
+        rows += [row(f"  {name}", measured.spoken[name, count]) for name in TRANSPORTS]
+    if measured.flood:
+        rows.append(("a quiet site",))
+        rows += map(row, ("  alone", "  beside a flood"), measured.flood)
     return align(rows)
 
 
-def targets(
-    spoken: dict[tuple[str, int], Spoken],
-    counts: Sequence[int],
-    alone: Sequence[float],
-    flooded: Sequence[float],
-) -> str:
+def row(title: str, spoken: Spoken) -> Sequence[str]:
+    return (
+        title,
+        str(len(spoken.waits)),
+        str(spoken.lost),
+        f"{1000 * spoken.wait(50):.0f} ms",
+        f"{1000 * spoken.wait(95):.0f} ms",
+        f"{1000 * spoken.cpu / spoken.heard:.0f} ms",
+    )
+
+
+def targets(measured: Measured) -> str:
+    spoken = measured.spoken
     wanted = [
         Target(
             f"{name}, {count} sites: later than over Wyoming",
-            spoken[name, count].wait(50) - spoken["Wyoming", count].wait(50),
+            each.wait(50) - spoken["Wyoming", count].wait(50),
             MOST_LATER,
             "{:.3f} s",
         )
-        for count in counts
-        for name in TRANSPORTS[1:]
+        for (name, count), each in spoken.items()
+        if name != "Wyoming"
     ]
-    if alone and flooded:
-        quiet, beside = percentile(alone, 95) or 0.0, percentile(flooded, 95) or 0.0
+    if measured.flood:
+        quiet, beside = (each.wait(95) for each in measured.flood)
         title = (
             f"p95 of a quiet site beside a flood ({1000 * beside:.0f} ms), relative to alone "
             f"({1000 * quiet:.0f} ms)"
         )
         wanted.append(Target(title, beside / quiet, MOST_BESIDE_A_FLOOD, "{:.2f}"))
-    lost = sum(each.lost for each in spoken.values())
+    lost = sum(each.lost for each in (*spoken.values(), *(measured.flood or ())))
     wanted.append(Target("utterances without a text", lost, 0, "{:.0f}"))
     return against(wanted)
 
