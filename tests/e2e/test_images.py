@@ -9,10 +9,8 @@ import asyncio
 import json
 import os
 import signal
-import sys
-from collections.abc import AsyncIterator, Callable, Coroutine, Mapping
+from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
-from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -20,90 +18,41 @@ import pytest
 import yaml
 from aiohttp import web
 
+from tests.support.broker import Broker, plain_broker
 from tests.support.clips import CLIPS
-from tests.support.container import HOST_NAME, UNPRIVILEGED, enter, why_not
+from tests.support.container import HOST_NAME, UNPRIVILEGED
 from tests.support.dockerfile import ROOT, Stage, read
-from tests.support.installed_image import install
-from tests.support.processes import DEADLINE, NO_HUB, Process, run
+from tests.support.processes import DEADLINE, Process, run
+from tests.support.scenarios import (
+    image_paths,
+    in_container,
+    put_tiny_en_in_volume,
+    run_scenario,
+    started,
+)
 from tests.support.serving import speaker
-from wyoming_faster_whisper.models import choose, locate
 from wyoming_faster_whisper.testing.home_assistant import FakeHome, FakeHomeAssistant
 
 pytestmark = pytest.mark.model
 
-AUDIOOP = "ignore:'audioop' is deprecated:DeprecationWarning"  # from the wyoming library
 TOKEN = "of the supervisor"
-
-Scenario = Callable[[], Coroutine[None, None, None]]
-Test = Callable[[Path, pytest.TempPathFactory], None]
-SCENARIOS: dict[str, Scenario] = {}
+ADD_ON: dict[str, Any] = yaml.safe_load((ROOT / "addon" / "config.yaml").read_text())
 
 
-def in_container(
-    *, user: int, prepare: Callable[[Path], None], volume: str = "/data"
-) -> Callable[[Scenario], Test]:
-    """Make a test that runs a scenario in a container.
-
-    Args:
-        prepare: fills the folders "data" and "etc" of a given folder.
-        volume: where the folder "data" is mounted in the container.
-    """
-
-    def decorate(scenario: Scenario) -> Test:
-        SCENARIOS[scenario.__name__] = scenario
-
-        def test(tmp_path: Path, tmp_path_factory: pytest.TempPathFactory) -> None:
-            if reason := why_not(tmp_path_factory.getbasetemp() / "trial"):
-                pytest.skip(reason)
-            for folder in ("data", "etc"):
-                (tmp_path / folder).mkdir()
-            prepare(tmp_path)
-            result = enter(
-                *("env", f"PYTHONPATH={ROOT}", sys.executable, "-W", "error", "-W", AUDIOOP),
-                *("-m", "tests.e2e.test_images", scenario.__name__),
-                scratch=tmp_path,
-                user=user,
-                volume=volume,
-                server=installed(tmp_path_factory.getbasetemp() / "image"),
-            )
-            assert result.returncode == 0, result.stdout + result.stderr
-
-        return test
-
-    return decorate
-
-
-@cache
-def installed(scratch: Path) -> Path:
-    """Install what the image has in /opt/server; return the folder."""
-    return install(read(ROOT / "Dockerfile")[0], scratch)
-
-
-def put_tiny_en_in_volume(folder: Path) -> None:
-    """Create the model in the Hugging Face cache layout, as the reference server stores it."""
-    repository = "models--Systran--faster-whisper-tiny.en"
-    snapshot = folder / "data" / repository / "snapshots" / "0d3d19a3"
-    snapshot.mkdir(parents=True)
-    (folder / "data" / repository / "refs").mkdir()
-    (folder / "data" / repository / "refs" / "main").write_text(snapshot.name)
-    for file in locate(choose("tiny.en", []), folder).iterdir():
-        (snapshot / file.name).symlink_to(file)
-
-
-def write_add_on_options(folder: Path) -> None:
+def write_add_on_options(folder: Path, **more: Any) -> None:
     """Write the options file: the add-on's defaults and some changes of a user.
 
     No hub can be reached, so the model is already in the volume.
     """
     put_tiny_en_in_volume(folder)
-    config = yaml.safe_load((ROOT / "addon" / "config.yaml").read_text())
     chosen = {
-        **config["options"],
+        **ADD_ON["options"],
         "model": "tiny.en",
         "language": "en",
         "text_style": "command",
         "hf_token": "of the hub",
         "debug_logging": True,
+        **more,
     }
     options = folder / "data" / "options.json"
     options.write_text(json.dumps(chosen))
@@ -112,21 +61,6 @@ def write_add_on_options(folder: Path) -> None:
     (folder / "etc" / "hosts").write_text(
         f"127.0.0.1 localhost supervisor {HOST_NAME}\n", encoding="ascii"
     )
-
-
-@asynccontextmanager
-async def started(image: Stage, command: list[str], **environ: str) -> AsyncIterator[Process]:
-    """Run a command as Docker would, with the environment of the image."""
-    environ = {**image.environment, **environ, **image_paths()}
-    async with Process.started(
-        folder=Path("/nowhere"), command=command, HF_ENDPOINT=NO_HUB, **environ
-    ) as process:
-        yield process
-
-
-def image_paths() -> dict[str, str]:
-    """Return the search paths of the image, without those of the tests."""
-    return {"PATH": f"/opt/server/bin:{os.environ['PATH']}", "PYTHONPATH": ""}
 
 
 async def assert_transcribes(process: Process, uri: str) -> str:
@@ -218,21 +152,64 @@ async def test_the_add_on_applies_its_options_and_announces_itself() -> None:
     assert "of the hub" not in process.log
 
 
+def turn_mqtt_on(folder: Path) -> None:
+    write_add_on_options(folder, mqtt=True, debug_logging=False)
+
+
+@in_container(user=0, prepare=turn_mqtt_on)
+async def test_the_add_on_uses_the_broker_of_home_assistant_if_its_user_wants_mqtt() -> None:
+    image = read(ROOT / "addon" / "Dockerfile")[-1]
+    context = plain_broker(new_folder("/data/broker"), users={"addons": "of the broker"})
+    broker = await asyncio.to_thread(context.__enter__)
+    try:
+        async with (
+            Supervisor.started(FakeHome(), broker) as supervisor,
+            started(image, image.last("CMD").arguments, SUPERVISOR_TOKEN=TOKEN) as process,
+        ):
+            await process.logged("Connected to the MQTT broker")
+            await supervisor.discovered()
+        assert "of the broker" not in process.log
+    finally:
+        await asyncio.to_thread(context.__exit__, None, None, None)
+
+
+@in_container(user=0, prepare=turn_mqtt_on)
+async def test_without_a_broker_the_add_on_works_for_home_assistant() -> None:
+    image = read(ROOT / "addon" / "Dockerfile")[-1]
+    async with (
+        Supervisor.started(FakeHome()) as supervisor,
+        started(image, image.last("CMD").arguments, SUPERVISOR_TOKEN=TOKEN) as process,
+    ):
+        await process.logged("no MQTT: the Supervisor does not name a broker")
+        await assert_transcribes(process, await supervisor.discovered())
+
+
+def new_folder(path: str) -> Path:
+    folder = Path(path)
+    folder.mkdir()
+    return folder
+
+
 class Supervisor:
     """The part of the Supervisor's API that the add-on uses, on http://supervisor.
 
-    It has the discovery API and the websocket proxy to Home Assistant.
+    It has the discovery API, the MQTT service and the websocket proxy to Home Assistant.
+
+    Args:
+        broker: what is offered as the MQTT service; None = nothing.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, broker: Broker | None = None) -> None:
         self._found: asyncio.Future[str] = asyncio.get_running_loop().create_future()
         self._asked = 0
+        self._broker = broker
 
     @staticmethod
     @asynccontextmanager
-    async def started(home: FakeHome) -> AsyncIterator[Supervisor]:
-        supervisor = Supervisor()
+    async def started(home: FakeHome, broker: Broker | None = None) -> AsyncIterator[Supervisor]:
+        supervisor = Supervisor(broker)
         app = web.Application()
+        app.router.add_get("/services/mqtt", supervisor._mqtt)
         app.router.add_post("/discovery", supervisor._discovery)
         app.router.add_get("/core/api/websocket", FakeHomeAssistant(home, token=TOKEN).talk)
         runner = web.AppRunner(app, shutdown_timeout=0.1)
@@ -247,6 +224,22 @@ class Supervisor:
         """Wait until an add-on has announced a Wyoming server; return its address."""
         async with asyncio.timeout(DEADLINE):
             return await self._found
+
+    async def _mqtt(self, request: web.Request) -> web.Response:
+        """Answer as home-assistant/supervisor's api/services.py and services/modules/mqtt.py."""
+        if request.headers.get("authorization") != f"Bearer {TOKEN}":
+            return web.json_response({"result": "error"}, status=401)
+        if "mqtt:want" not in ADD_ON["services"]:
+            return web.json_response({"result": "error"}, status=403)
+        if self._broker is None:
+            answer: dict[str, Any] = {"result": "error", "message": "Service not enabled"}
+            return web.json_response(answer, status=400)
+        service = {
+            **{"addon": "core_mosquitto", "host": "127.0.0.1", "port": self._broker.ports["tcp"]},
+            **{"username": "addons", "password": "of the broker"},
+            **{"ssl": False, "protocol": "3.1.1"},
+        }
+        return web.json_response({"result": "ok", "data": service})
 
     async def _discovery(self, request: web.Request) -> web.Response:
         self._asked += 1
@@ -269,4 +262,4 @@ class Supervisor:
 
 
 if __name__ == "__main__":
-    asyncio.run(SCENARIOS[sys.argv[1]]())
+    run_scenario()

@@ -12,7 +12,7 @@ import socket
 import subprocess
 import time
 import unittest
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import cache
@@ -99,15 +99,24 @@ class Broker:
 
 @contextmanager
 def plain_broker(
-    folder: Path, *settings: str, kinds: tuple[str, ...] = ("tcp", "ws")
+    folder: Path,
+    *settings: str,
+    kinds: tuple[str, ...] = ("tcp", "ws"),
+    users: Mapping[str, str] | None = None,
 ) -> Iterator[Broker]:
-    """Run mosquitto without users; skip the test without mosquitto.
+    """Run mosquitto; skip the test without mosquitto.
 
     Args:
         settings: more lines of its configuration.
+        users: their passwords, by name; without, everybody may connect.
     """
     ports = _free_ports(kinds)
-    lines = ["allow_anonymous true", "persistence false", "max_queued_messages 10000"]
+    lines = ["persistence false", "max_queued_messages 10000"]
+    if users is None:
+        lines.append("allow_anonymous true")
+    else:
+        write_passwords(folder / "passwords", users)
+        lines += ["allow_anonymous false", f"password_file {folder / 'passwords'}"]
     lines += ["set_tcp_nodelay true", *settings]
     for kind, port in ports.items():
         lines.append(f"listener {port} 127.0.0.1")
@@ -130,10 +139,7 @@ def deployed_broker(
     """
     ports = _free_ports(("tcp", "tls", "wss"))
     shutil.copy(DEPLOYED / "acl", folder / "acl")
-    passwords = folder / "passwords"
-    passwords.touch()
-    for user, password in PASSWORDS.items():
-        _set_password(passwords, user, password)
+    write_passwords(folder / "passwords", PASSWORDS)
     text = (DEPLOYED / "mosquitto.conf").read_text()
     for kind, given in (("tcp", "1883 127.0.0.1"), ("tls", "8883"), ("wss", "9001")):
         assert f"\nlistener {given}\n" in text
@@ -191,16 +197,21 @@ def _running(broker: Broker) -> Iterator[Broker]:
         broker.stop()
 
 
-def _set_password(passwords: Path, user: str, password: str) -> None:
-    """Add a user, as mosquitto_passwd does, whose package may not be installed here.
+def write_passwords(file: Path, users: Mapping[str, str]) -> None:
+    """Write what mosquitto_passwd writes, whose package may not be installed here.
 
     mosquitto's format: $7$ITERATIONS$SALT$HASH, PBKDF2 with SHA-512.
+
+    Args:
+        users: their passwords, by name.
     """
-    salt = user.encode().ljust(12, b".")
-    digest = hashlib.pbkdf2_hmac("sha512", password.encode(), salt, 101)
-    encoded = "$".join(base64.b64encode(each).decode() for each in (salt, digest))
-    with passwords.open("a") as file:
-        file.write(f"{user}:$7$101${encoded}\n")
+    lines = []
+    for user, password in users.items():
+        salt = user.encode().ljust(12, b".")[:12]  # mosquitto takes no other length
+        digest = hashlib.pbkdf2_hmac("sha512", password.encode(), salt, 101)
+        encoded = "$".join(base64.b64encode(each).decode() for each in (salt, digest))
+        lines.append(f"{user}:$7$101${encoded}\n")
+    file.write_text("".join(lines))
 
 
 def _free_ports(kinds: tuple[str, ...]) -> dict[str, int]:

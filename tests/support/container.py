@@ -10,6 +10,7 @@ import os
 import shutil
 import subprocess
 import sys
+from collections.abc import Mapping
 from functools import cache
 from pathlib import Path
 
@@ -21,12 +22,13 @@ HOST_NAME = "local-faster-whisper"
 
 # $1 the new root, $2 the folder mounted at $3, $4 the folder whose files replace those of /etc,
 # $5 the folders with the programs to run, $6 the user, $7 the host name, $8 the folder mounted at
-# /opt/server; then the command. Folders with personal data, which may be unreadable for others,
+# /opt/server, $9 more files and folders to mount read-only, each as SOURCE:TARGET; then the
+# command. Folders with personal data, which may be unreadable for others,
 # are left out. The root becomes read-only last, because mounts need mount points.
 _ENTER = r"""
 set -eu
-root=$1 data=$2 volume=$3 etc=$4 ours=$5 user=$6 host=$7 server=$8
-shift 8
+root=$1 data=$2 volume=$3 etc=$4 ours=$5 user=$6 host=$7 server=$8 mounts=$9
+shift 9
 ip link set lo up
 hostname "$host"
 mount -t tmpfs none "$root"
@@ -54,6 +56,12 @@ done
 mkdir -p "$root/opt/server"
 mount --bind "$server" "$root/opt/server"
 mount -o remount,bind,ro "$root/opt/server"
+for mount in $mounts; do
+  source=${mount%%:*} target=$root${mount#*:}
+  if [ -d "$source" ]; then mkdir -p "$target"; else mkdir -p "${target%/*}"; touch "$target"; fi
+  mount --bind "$source" "$target"
+  mount -o remount,bind,ro "$target"
+done
 mkdir -p "$root$volume" "$root/tmp"  # may exist already: the programs can be in /tmp
 mount --bind "$data" "$root$volume"
 mount -o remount,bind,ro "$root"
@@ -77,6 +85,7 @@ def enter(
     user: int = 0,
     volume: str = "/data",
     server: Path | None = None,
+    mounts: Mapping[str, Path] | None = None,
 ) -> subprocess.CompletedProcess[str]:
     """Run a command in a container and wait for it, for at most 50 s.
 
@@ -85,6 +94,7 @@ def enter(
             replace those of /etc.
         user: 0, or the id of an unprivileged user.
         server: the folder mounted at /opt/server; an empty folder unless given.
+        mounts: by their path in the container, more files and folders, which are read-only there.
     """
     for folder in ("root", "data", "etc", "server"):
         (scratch / folder).mkdir(parents=True, exist_ok=True)
@@ -95,7 +105,9 @@ def enter(
         *(str(scratch / "root"), str(scratch / "data"), volume, str(scratch / "etc")),
         # Shortest first: mounting a folder includes the folders inside it.
         " ".join(sorted((sys.base_prefix, sys.prefix, str(ROOT)), key=len)),
-        *(str(user), HOST_NAME, str(server or scratch / "server"), *command),
+        *(str(user), HOST_NAME, str(server or scratch / "server")),
+        " ".join(f"{source}:{target}" for target, source in (mounts or {}).items()),
+        *command,
     ]
     return subprocess.run(
         [

@@ -25,6 +25,7 @@ import urllib.request
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 
 from ..client import Client
 from ..errors import ServerError, SettingError
@@ -38,7 +39,9 @@ SUPERVISOR = "http://supervisor"
 
 _FLAGS = {"debug_logging": "debug"}  # all others have the name of their flag
 _NOT_FLAGS = frozenset(
-    "model custom_model custom_model_type stt_library hf_token bias_names mqtt_password".split()
+    (
+        "model custom_model custom_model_type stt_library hf_token bias_names mqtt mqtt_password"
+    ).split()
 )
 _OFF_AT_ZERO = frozenset({"vad_endpointing"})  # the flag does not take 0
 
@@ -91,6 +94,29 @@ def environment(options: Mapping[str, Any], supervisor_token: str | None) -> dic
     return given
 
 
+def home_assistants_broker(token: str, supervisor: str = SUPERVISOR) -> dict[str, str]:
+    """Return mqtt_url and mqtt_password for the broker that the Supervisor knows. Blocking.
+
+    config.yaml asks for this with mqtt:want. Without a broker, the reason is told and the result
+    is empty: speech-to-text for Home Assistant itself does not need one.
+    """
+    try:
+        broker = json.loads(_call(f"{supervisor}/services/mqtt", token))["data"]
+        scheme = "mqtts" if broker.get("ssl") else "mqtt"
+        user = quote(broker.get("username") or "", safe="")
+        address = f"{broker['host']}:{broker['port']}"
+    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
+        # With status 400 there is no broker: "Service not enabled".
+        tell(f"no MQTT: the Supervisor does not name a broker ({error}); is one installed?")
+        return {}
+    if not user:
+        return {"mqtt_url": f"{scheme}://{address}", "mqtt_password": ""}
+    return {
+        "mqtt_url": f"{scheme}://{user}@{address}",
+        "mqtt_password": broker.get("password") or "",
+    }
+
+
 def announce(token: str, supervisor: str = SUPERVISOR) -> None:
     """Wait until the server listens, then announce it to the Supervisor. Blocking.
 
@@ -98,17 +124,12 @@ def announce(token: str, supervisor: str = SUPERVISOR) -> None:
     """
     asyncio.run(_until_it_listens())
     body = {"service": "wyoming", "config": {"uri": f"tcp://{socket.gethostname()}:{PORT}"}}
-    request = urllib.request.Request(
-        f"{supervisor}/discovery",
-        json.dumps(body).encode(),
-        {"Authorization": f"Bearer {token}", "Content-Type": "application/json"},
-    )
     trouble: OSError | None = None
     for attempt in range(_TRIES):
         try:
-            with urllib.request.urlopen(request, timeout=10):
-                _LOGGER.info("announced this server to Home Assistant through the Supervisor")
-                return
+            _call(f"{supervisor}/discovery", token, body)
+            _LOGGER.info("announced this server to Home Assistant through the Supervisor")
+            return
         except OSError as error:
             trouble = error
             time.sleep(2.0**attempt / 2)
@@ -119,6 +140,21 @@ def announce(token: str, supervisor: str = SUPERVISOR) -> None:
         socket.gethostname(),
         PORT,
     )
+
+
+def _call(url: str, token: str, body: Mapping[str, Any] | None = None) -> bytes:
+    """Call the Supervisor's API, with POST if there is a body; return the answer.
+
+    Raises:
+        OSError: the Supervisor cannot be reached, or refuses the call.
+    """
+    request = urllib.request.Request(
+        url,
+        None if body is None else json.dumps(body).encode(),
+        {"Authorization": f"Bearer {token}", "Content-Type": "application/json"},
+    )
+    with urllib.request.urlopen(request, timeout=10) as answer:
+        return bytes(answer.read())
 
 
 async def _until_it_listens() -> None:
@@ -136,8 +172,10 @@ def main() -> int:
     open_stderr()
     try:
         options = json.loads((DATA / "options.json").read_text(encoding="utf-8"))
-        arguments = command_line(options)
         token = os.environ.get("SUPERVISOR_TOKEN")
+        if token and options.get("mqtt") and not options.get("mqtt_url"):
+            options |= home_assistants_broker(token)
+        arguments = command_line(options)
         os.environ.update(environment(options, token))
     except (OSError, ValueError, SettingError) as error:
         tell(f"error: {error}")
