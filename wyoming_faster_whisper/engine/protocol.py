@@ -55,6 +55,9 @@ class Job:
     speech: tuple[tuple[int, int], ...] = ()  # where the VAD heard speech: start, end in samples
     kind: DecodeKind = DecodeKind.FINAL
     quick: bool = False  # first pass only; a doubtful text is returned as provisional
+    # Seconds from the begin of the decode within which a second pass over a doubtful text must
+    # end; if it would take longer, the first pass is the answer.
+    answer_within: float = float("inf")
     tenant: Tenant = HOUSE  # tenants share the model by their weights
     owner: Hashable = None  # the owners of a tenant's jobs share its part equally
     earlier_seconds: float = 0.0  # seconds of speech before this job in the same recording
@@ -134,6 +137,9 @@ class Transcript:
     turn_classifier: TurnClassifier | None = field(default=None, repr=False)
     language_probability: float = 1.0  # 0 to 1; 1 where the language was given
     provisional: bool = False  # audio after the last word, or a second pass, may change the text
+    # The text is known to be wrong, because it loops, leaves out speech or has no words: a second
+    # pass is worth any wait.
+    unusable: bool = False
     tokens: tuple[int, ...] = ()  # of the text; () if the engine has no tokens
     no_speech_prob: float = 0.0  # the model's no-speech probability, 0 to 1
     words: tuple[Word, ...] = ()  # if requested and supported by the engine

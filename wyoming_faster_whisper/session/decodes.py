@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import math
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, replace
 
@@ -47,6 +48,7 @@ class _Part:
     task: asyncio.Future[Transcript | None] | None = None  # its result is None if it failed
     job: Job | None = None  # None unless it waits for the model or is decoded
     quick: bool = False  # a first pass is enough while this is a guess and not closed
+    seconds: float = 0.0  # that its last decode took, without the time in the queue
     was_guess: bool = False  # the decode began before an answer needed it
     closed: bool = False  # the segment can no longer grow
     committed: bool = False  # the text has been passed to on_committed
@@ -95,6 +97,7 @@ class Decodes:
             end of the text, because they may end the turn.
         principal: the client.
         kind: FINAL, or FILE for a file: the kind of the decodes that are not guesses.
+        time_left: returns the seconds within which a doubtful text may be decoded again.
     """
 
     decodes_here = True
@@ -120,6 +123,7 @@ class Decodes:
         score_end: Callable[[], bool],
         principal: Principal,
         kind: DecodeKind = DecodeKind.FINAL,
+        time_left: Callable[[], float] = lambda: math.inf,
     ) -> None:
         self.begun = 0  # number of decodes that were begun
         self.client_left = False  # if True, decode only while the model is idle
@@ -134,6 +138,7 @@ class Decodes:
         self._score_end = score_end
         self._principal = principal
         self._kind = kind
+        self._time_left = time_left
         self._parts: dict[Segment, _Part] = {}  # in the order of speech
         self._language: str | None = None  # confidently detected
         self._began = asyncio.get_running_loop().time()
@@ -327,11 +332,21 @@ class Decodes:
         self._finish_quick(part)
 
     def _finish_quick(self, part: _Part) -> None:
-        """Decode a part in full if the first pass found its text doubtful."""
+        """Decode a part in full if the first pass found its text doubtful, and there is time."""
         if part.is_provisional:
+            late = part.transcript is not None and self._is_late(part, part.transcript)
             part.quick = False
+            if late:
+                return
             self._restart(part)
             part.was_guess = part.guess
+
+    def _is_late(self, part: _Part, text: Transcript) -> bool:
+        """Return whether another decode of a doubtful text would delay the answer too much.
+
+        It has two passes, and the one so far had one.
+        """
+        return not part.closed and not text.unusable and 2 * part.seconds > self._time_left()
 
     def _restart(self, part: _Part) -> None:
         if part.task is not None:
@@ -357,6 +372,8 @@ class Decodes:
             while len(before := self._undone_before(part)) >= self._abreast:
                 await asyncio.wait(before, return_when=asyncio.FIRST_COMPLETED)
             text = await self._submit(part)
+            if part.quick and text.provisional and self._is_late(part, text):
+                part.quick, text = False, replace(text, provisional=False)
             if part.quick and text.provisional and (part.closed or not part.guess):
                 part.quick = False
                 text = await self._submit(part)
@@ -395,6 +412,7 @@ class Decodes:
             speech=segment.speech_samples,
             kind=DecodeKind.GUESS if part.guess else self._kind,
             quick=part.quick and part.guess and not part.closed,
+            answer_within=math.inf if part.closed else max(0.0, self._time_left()),
             prefix=prefix,
             score_end=self._score_end(),
             leading_silence=segment.leading_silence,
@@ -406,8 +424,12 @@ class Decodes:
         if self.client_left and not self._worker.can_begin(job):
             raise asyncio.CancelledError  # other clients wait, and this one may not read the text
         self.begun += 1
+        clock = asyncio.get_running_loop().time
+        began = clock()
         try:
-            return await self._worker.submit(job)
+            text = await self._worker.submit(job)
+            part.seconds = clock() - began - text.queued
+            return text
         finally:
             if part.job is job:
                 part.job = None  # it holds the audio

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import math
 from collections.abc import Callable
 
 from ..audio.pcm import SAMPLE_RATE, PcmFormat
@@ -158,6 +159,7 @@ class Turn:
             score_end=self._text_may_end_turn,
             principal=principal,
             kind=shared.kind,
+            time_left=self._time_left,
         )
         self._end_of_turn = EndOfTurnClassification(
             tasks, self._audio_input.recording, self._classified
@@ -465,6 +467,17 @@ class Turn:
     def _text_may_end_turn(self) -> bool:
         """Return whether the end-of-turn class of a text sets the silence that ends the turn."""
         return self._turns.auto and not self._utterance.has_ended
+
+    def _time_left(self) -> float:
+        """Return the seconds within which a doubtful text may be decoded again.
+
+        Where the client ends the turn there is no limit: it waits for the best text. In a paced
+        turn, text must not depend on the speed of the machine.
+        """
+        answer_by = self._utterance.endpointing.answer_by
+        if not answer_by or self._paced or self._utterance.speaking or self._last_speech is None:
+            return math.inf
+        return self._last_speech + answer_by - self._clock()
 
     def _classified(self, segment: Segment, end_of_turn: EndOfTurn, *, provisional: bool) -> None:
         self._perform(*self._utterance.decoded(segment, end_of_turn, provisional=provisional))

@@ -30,6 +30,11 @@ _INCOMPLETE = 1.4
 # certainly over: of 120 recorded commands only one contains a pause of even half that length.
 _FINAL_DECODE = 0.8
 
+# Seconds of silence by which the answer to a doubtful text is due: twice Home Assistant's default
+# silence, and as long as an unfinished sentence waits. Set by hand: a second pass of base in
+# English ends after 1.2 s on two cores, and in a language with the full window it does not fit.
+_ANSWER_BY = 1.4
+
 # Shorter speech, such as "Hm" or "Okay", is often followed by a command after a pause. An early
 # answer waits longer after it: a speaker who gets the answer to "Okay" cannot finish the command.
 # 22 of 24 interjections and 30 of 32 words of synthetic voices have less, and none of the 120
@@ -75,6 +80,9 @@ class Endpointing:
     no_speech: float = 0.0  # since the stream began, while there is no speech
     longest: float = 0.0  # since speech began
     within: float = 0.0  # silence ends the turn only in these first seconds; 0 = always
+    # Silence within which a doubtful text may be decoded again. An answer that the server owes at
+    # the end of a turn does not wait longer for a second opinion.
+    answer_by: float = 0.0
 
     def silence_after(self, end_of_turn: EndOfTurn, speech: int) -> int:
         """Return the number of silent windows that end a turn.
@@ -152,7 +160,12 @@ class TurnRules:
         silence = self.min_silence
         if sensitivity is not None:
             silence = SENSITIVITIES.get(sensitivity, SENSITIVITIES["default"])
-        rules = Endpointing(min_silence=silence, no_speech=self.no_speech, longest=self.longest)
+        rules = Endpointing(
+            min_silence=silence,
+            no_speech=self.no_speech,
+            longest=self.longest,
+            answer_by=max(silence, _ANSWER_BY),
+        )
         if self.auto and sensitivity is None:
             rules = replace(
                 rules,

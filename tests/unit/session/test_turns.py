@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import math
 import random
 import statistics
 from collections.abc import Callable
@@ -456,6 +457,68 @@ def test_the_end_of_a_text_is_not_scored_once_the_client_has_stopped() -> None:
     samples = joined(fading(1.5), silence(0.1))
     _, jobs = played(samples, turns=AUTO)
     assert [(job.guess, job.score_end) for job in jobs] == [(False, False)]
+
+
+# A doubtful text is decoded again only if the answer need not wait longer for it.
+
+SPOKEN = joined(tone(1.5), silence(4.0))
+
+
+def doubts(job: Job) -> Transcript:
+    """Return a text that a second pass might improve."""
+    return Transcript("Mach das Licht an.", "de", provisional=job.quick)
+
+
+def waited(said: Said) -> float:
+    """Return the seconds from the last speech to the answer."""
+    ((at, _),) = said.answers
+    return at - 1.5
+
+
+@pytest.mark.parametrize("turns", [AUTO, TurnRules(min_silence=0.7)], ids=["auto", "fixed"])
+def test_a_doubtful_text_is_decoded_again_in_time(turns: TurnRules) -> None:
+    said, jobs = played(SPOKEN, turns=turns, say=doubts)
+    assert [job.quick for job in jobs] == [True, False]
+    # The second decode begins after 0.4 s of silence, and the answer is due after 1.4 s.
+    assert jobs[1].answer_within == pytest.approx(1.0, abs=0.06)
+    assert waited(said) == pytest.approx(1.12 if turns.auto else 0.7, abs=0.06)
+
+
+@pytest.mark.parametrize("turns", [AUTO, TurnRules(min_silence=0.7)], ids=["auto", "fixed"])
+@pytest.mark.parametrize("seconds", [0.45, 0.7, 1.2, 2.0])
+def test_a_doubtful_text_is_not_decoded_again_where_decodes_are_slow(
+    turns: TurnRules, seconds: float
+) -> None:
+    said, jobs = played(SPOKEN, seconds=seconds, turns=turns, say=doubts)
+    assert [job.quick for job in jobs] == [True]
+    assert said.text == "Mach das Licht an."
+    first = 0.13 + seconds
+    assert waited(said) == pytest.approx(max(first, 1.12 if turns.auto else 0.7), abs=0.06)
+    assert said.records[0].guess == "used"
+
+
+@pytest.mark.parametrize("seconds", [0.05, 0.2, 0.4, 0.6, 1.0, 3.0])
+def test_a_doubtful_text_delays_the_answer_by_a_limited_time(seconds: float) -> None:
+    sure, _ = played(SPOKEN, seconds=seconds, turns=AUTO)
+    doubtful, _ = played(SPOKEN, seconds=seconds, turns=AUTO, say=doubts)
+    assert waited(doubtful) <= max(waited(sure), 1.4) + 0.06
+    assert waited(doubtful) <= 2 * waited(sure)
+
+
+def test_an_unusable_text_is_decoded_again_however_long_it_takes() -> None:
+    def loops(job: Job) -> Transcript:
+        text = "an an an an an" if job.quick else "Mach das Licht an."
+        return Transcript(text, "de", provisional=job.quick, unusable=job.quick)
+
+    said, jobs = played(SPOKEN, seconds=1.2, turns=AUTO, say=loops)
+    assert said.text == "Mach das Licht an."
+    assert len(jobs) == 2
+
+
+def test_where_the_client_ends_the_turn_a_doubtful_text_is_always_decoded_again() -> None:
+    said, jobs = played(COMMAND, seconds=1.2, say=doubts)
+    assert [job.answer_within for job in jobs] == [math.inf, math.inf]
+    assert after_stop(said, COMMAND) > 1.2
 
 
 def test_a_turn_without_speech_ends() -> None:

@@ -255,7 +255,16 @@ def test_without_server_endpointing_only_early_silence_ends_a_turn() -> None:
 
 def test_fixed_endpointing_follows_the_settings() -> None:
     rules = TurnRules(min_silence=0.5, early_silence=2.0, no_speech=6.0, longest=20.0)
-    assert rules.endpointing(None) == Endpointing(min_silence=0.5, no_speech=6.0, longest=20.0)
+    assert rules.endpointing(None) == Endpointing(
+        min_silence=0.5, no_speech=6.0, longest=20.0, answer_by=1.4
+    )
+
+
+@pytest.mark.parametrize(("silence", "seconds"), [(0.25, 1.4), (0.7, 1.4), (3.0, 3.0)])
+def test_an_answer_waits_for_a_second_pass_no_longer_than_an_unfinished_sentence(
+    silence: float, seconds: float
+) -> None:
+    assert TurnRules(min_silence=silence).endpointing(None).answer_by == seconds
 
 
 @pytest.mark.parametrize(
@@ -266,7 +275,7 @@ def test_fixed_endpointing_follows_the_settings() -> None:
 def test_the_sensitivity_of_a_request_overrides_the_settings(
     rules: TurnRules, sensitivity: str, seconds: float
 ) -> None:
-    expected = Endpointing(min_silence=seconds, no_speech=8.0, longest=30.0)
+    expected = Endpointing(min_silence=seconds, no_speech=8.0, longest=30.0, answer_by=1.4)
     assert rules.endpointing(sensitivity) == expected
 
 

@@ -56,13 +56,19 @@ class Encoder:
 
     def slower(self, clip: Clip) -> Encoding:
         """Encode slower audio of a clip (speed perturbation)."""
-        speed = max(SPEED, clip.seconds / (FULL_SECONDS - 1))  # it must fit the window
-        features = self._model.features(slow_down(clip.job.padded_samples, speed))
-        frames = self._window(clip.job, clip.seconds / speed, second=True)
-        return self._model.encode([features], frames)
+        features = self._model.features(slow_down(clip.job.padded_samples, _speed(clip)))
+        return self._model.encode([features], self.slower_frames(clip))
+
+    def slower_frames(self, clip: Clip) -> int:
+        """Return the window of slower audio of a clip, in frames."""
+        return self._window(clip.job, clip.seconds / _speed(clip), second=True)
 
     def _window(self, job: Job, seconds: float, *, second: bool = False) -> int:
         # The window depends on the language; until it is detected, use the cautious window.
         language = known_language(job.options, multilingual=self._model.tokenizer.multilingual)
         window = FULL_WINDOW if self._full_window else self._calibrations.of(language).window
         return window_frames(seconds, window, second=second)
+
+
+def _speed(clip: Clip) -> float:
+    return max(SPEED, clip.seconds / (FULL_SECONDS - 1))  # it must fit the window

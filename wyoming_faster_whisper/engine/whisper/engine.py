@@ -75,7 +75,9 @@ class WhisperEngine:
     ) -> None:
         self.parallel: int = model.parallel
         self.model = model
-        self._pipeline = WhisperPipeline(model, calibrations, full_window=full_window)
+        self._pipeline = WhisperPipeline(
+            model, calibrations, full_window=full_window, clock=time.monotonic
+        )
         self._measured = measured
         self._tuning = Tuning(
             limits or Limits(),

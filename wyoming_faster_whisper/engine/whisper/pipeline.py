@@ -23,7 +23,7 @@ long for one job as for a batch.
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Sequence
+from collections.abc import Callable, Hashable, Sequence
 from dataclasses import replace
 from functools import partial
 
@@ -40,7 +40,7 @@ from .hallucination import Decoded, Verdict, has_words, judge_hypothesis, unfini
 from .language import languages
 from .missing_speech import check_coverage, fill_gaps
 from .orders import prefer_order
-from .second_pass import second_pass
+from .second_pass import Pace, second_frames, second_pass, unusable
 from .word_times import words_and_tokens
 
 
@@ -50,6 +50,7 @@ class WhisperPipeline:
     Args:
         calibrations: the values fitted for the model; None = those for an unknown model.
         full_window: always use the 30 s window that the model was trained on.
+        clock: in seconds. Without one, every second pass ends in time.
     """
 
     def __init__(
@@ -58,7 +59,9 @@ class WhisperPipeline:
         calibrations: Calibrations | None = None,
         *,
         full_window: bool = False,
+        clock: Callable[[], float] = lambda: 0.0,
     ) -> None:
+        self._clock = clock
         self._model = model
         self._calibrations = calibrations or Calibrations("")
         self.encoder = Encoder(model, self._calibrations, full_window=full_window)
@@ -81,6 +84,7 @@ class WhisperPipeline:
         Raises:
             RuntimeError: the model failed.
         """
+        began = self._clock()
         features = [self._model.features(job.padded_samples) for job in jobs]
         encoding = self.encoder.batch(jobs, features)
         clips = [
@@ -101,14 +105,16 @@ class WhisperPipeline:
         decoded = decode_batch(self._model, clips, encoding)
         ends = score_ends(self._model, clips, decoded, encoding)
         del encoding  # the encoding of a large batch takes much memory
+        encoded = sum(map(self.encoder.frames, jobs))
+        pace = Pace(self._clock, began, (self._clock() - began) / encoded)
         transcripts: list[Transcript] = []
         for clip, one, end_scores in zip(clips, decoded, ends, strict=True):
-            transcripts.append(self._finish(clip, one, end_scores))
+            transcripts.append(self._finish(clip, one, end_scores, pace))
             clip.encoding = None  # free it before the next clip needs one
         return transcripts
 
     def _finish(
-        self, clip: Clip, decoded: Decoded, end_scores: EndOfTextScores | None
+        self, clip: Clip, decoded: Decoded, end_scores: EndOfTextScores | None, pace: Pace
     ) -> Transcript:
         """Turn the result of a first pass into a transcript.
 
@@ -116,7 +122,7 @@ class WhisperPipeline:
             end_scores: end-of-text scores, which the transcript carries; None = not requested.
         """
         job = clip.job
-        believed, verdict, passes = self._believe(clip, decoded)
+        believed, verdict, passes = self._believe(clip, decoded, pace)
         text = "" if verdict is Verdict.NO_SPEECH else believed.decoded.text
         if believed.gaps and not job.quick and text:
             decode = partial(self._decode_part, beam=clip.beam)
@@ -135,6 +141,7 @@ class WhisperPipeline:
             provisional=bool(believed.gaps)
             or unfinished(decoded, clip.calibration.hallucination.min_logprob)
             or (job.quick and verdict is Verdict.SECOND_PASS),
+            unusable=verdict is Verdict.SECOND_PASS and unusable(believed),
             avg_logprob=believed.decoded.avg_logprob,
             passes=passes + biased,
             verdict=verdict.value,
@@ -147,8 +154,10 @@ class WhisperPipeline:
             turn_classifier=clip.calibration.end_of_turn if end_scores else None,
         )
 
-    def _believe(self, clip: Clip, decoded: Decoded) -> tuple[Pass, Verdict, int]:
+    def _believe(self, clip: Clip, decoded: Decoded, pace: Pace) -> tuple[Pass, Verdict, int]:
         """Check the text of a first pass, run a second one over a doubtful text, and choose.
+
+        There is no second pass that would end too late, except over an unusable text.
 
         Returns:
             The pass to believe, the verdict, and the number of passes.
@@ -156,8 +165,12 @@ class WhisperPipeline:
         believed, verdict = self._check(clip, decoded)
         passes = 1
         if verdict is Verdict.SECOND_PASS and not clip.job.quick:
-            believed, verdict = self._second_pass(clip, believed)
-            passes = 2
+            ends = pace.after(second_frames(self.encoder, clip, believed))
+            if unusable(believed) or ends <= clip.job.answer_within:
+                believed, verdict = self._second_pass(clip, believed)
+                passes = 2
+            elif self._speech_odds(clip, decoded) < 0:
+                verdict = Verdict.NO_SPEECH
         if not believed.gaps and verdict is not Verdict.NO_SPEECH:
             believed = replace(believed, decoded=prefer_order(clip, believed.decoded))
         return believed, verdict, passes

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+from collections.abc import Callable
+from dataclasses import dataclass, replace
 from enum import Enum, auto
 
 from ...hardware import release_memory
@@ -39,7 +40,7 @@ def second_pass(
         The pass to believe: the first one itself, the second, or the first with the rescored
         hypotheses. And the result of the second pass.
     """
-    full = encoder.frames(clip.job) < FULL_FRAMES and needs_full_window(first)
+    full = _is_full(encoder, clip, first)
     # Heap blocks left by a short window may be too small for a longer one: return them first.
     release_memory()
     encoding = encoder.full(clip) if full else encoder.slower(clip)
@@ -59,10 +60,43 @@ def second_pass(
             return _rescored(model, clip, first, second, encodings), decoded
 
 
+def unusable(first: Pass) -> bool:
+    """Return True for a text that is known to be wrong, not only doubtful."""
+    return first.looped or bool(first.gaps) or not has_words(first.decoded.text)
+
+
 def needs_full_window(first: Pass) -> bool:
     """Return True for a text that a short window often gets wrong."""
-    text = first.decoded.text
-    return first.looped or bool(first.gaps) or not has_words(text) or fragile(text)
+    return unusable(first) or fragile(first.decoded.text)
+
+
+@dataclass(frozen=True, slots=True)
+class Pace:
+    """How fast this machine decodes a batch, to tell how long a second pass would take.
+
+    The encoder takes most of the time of a pass, so that is proportional to the window.
+    """
+
+    clock: Callable[[], float]  # seconds
+    began: float  # when the first pass began
+    per_frame: float  # seconds that it took for each frame of its window
+
+    def after(self, frames: int) -> float:
+        """Return when another pass would end, in seconds since the first one began.
+
+        Args:
+            frames: its window.
+        """
+        return self.clock() - self.began + frames * self.per_frame
+
+
+def second_frames(encoder: Encoder, clip: Clip, first: Pass) -> int:
+    """Return the window of the second pass, in frames."""
+    return FULL_FRAMES if _is_full(encoder, clip, first) else encoder.slower_frames(clip)
+
+
+def _is_full(encoder: Encoder, clip: Clip, first: Pass) -> bool:
+    return encoder.frames(clip.job) < FULL_FRAMES and needs_full_window(first)
 
 
 def choose(first: Pass, second: Pass, *, full: bool, spoken: bool = True) -> Choice:

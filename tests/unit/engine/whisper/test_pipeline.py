@@ -8,6 +8,7 @@ import pytest
 
 from wyoming_faster_whisper.engine.protocol import DecodeKind, DecodeOptions, Job
 from wyoming_faster_whisper.engine.whisper.calibration.values import Calibrations
+from wyoming_faster_whisper.engine.whisper.hallucination import Decoded
 from wyoming_faster_whisper.engine.whisper.pipeline import WhisperPipeline
 from wyoming_faster_whisper.engine.whisper.window import FULL_FRAMES
 from wyoming_faster_whisper.testing import silence
@@ -114,6 +115,48 @@ def test_both_passes_together_tell_whether_a_word_was_made_up(again: float, text
     assert (found.text, found.passes) == (text, 2)
 
 
+# Time for a second pass.
+
+
+def decoded_within(seconds: float, job: Job, *passes: Decoded) -> tuple[str, int, str]:
+    """Decode a job with so much time. Every 10 s of an encoder window take one second of it."""
+    model = FakeAcousticModel(*passes)
+    pipeline = WhisperPipeline(
+        model,
+        Calibrations("base"),
+        clock=lambda: sum(each.frames for each in model.encoded) / 1000,
+    )
+    [found] = pipeline.decode([replace(job, answer_within=seconds)], 5)
+    return found.text, found.passes, found.verdict
+
+
+@pytest.mark.parametrize(
+    ("language", "text", "least"),
+    [("en", "Turn on the light.", 2.0), ("en", "Yes.", 4.0), ("de", "Mach das Licht an.", 6.0)],
+    ids=["slower audio", "full window", "full window first"],
+)
+def test_a_second_pass_over_a_doubtful_text_must_end_in_time(
+    language: str, text: str, least: float
+) -> None:
+    job = spoken(2.0, (0.4, 1.3), options=DecodeOptions(language=language))
+    passes = heard(text, avg_logprob=-0.6), heard(text)
+    assert decoded_within(least - 0.1, job, *passes) == (text, 1, "again")
+    assert decoded_within(least + 0.1, job, *passes) == (text, 2, "again")
+
+
+@pytest.mark.parametrize("text", [LOOP, ""], ids=["loop", "no words"])
+def test_a_second_pass_over_an_unusable_text_takes_the_time_it_needs(text: str) -> None:
+    job = spoken(4.0, (0.4, 3.6))
+    found = decoded_within(0.0, job, heard(text, tokens=30), heard(LIGHTS, tokens=15))
+    assert found == (LIGHTS, 2, "again")
+
+
+def test_without_time_for_a_second_pass_the_first_one_tells_whether_a_word_was_made_up() -> None:
+    job = spoken(2.0, (0.4, 0.8), speech_peak=0.7)
+    made_up = heard("Okay!", avg_logprob=-1.4, no_speech_prob=0.4)
+    assert decoded_within(0.0, job, made_up) == ("", 1, "empty")
+
+
 # Quick jobs.
 
 
@@ -128,6 +171,7 @@ def test_a_quick_job_gets_no_second_pass_and_is_provisional(
     model = FakeAcousticModel(heard(text, avg_logprob=avg_logprob))
     [found] = decode(model, spoken(2.0, (0.4, 1.3), quick=True))
     assert (found.passes, found.verdict, found.provisional) == (1, "again", True)
+    assert found.unusable == (text == LOOP)
     assert len(model.generated) == 1
 
 

@@ -6,6 +6,7 @@ checked. docs/remote.md describes the tensors.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping
 from dataclasses import fields
 from hashlib import blake2b
@@ -88,6 +89,7 @@ def job(audio: Samples, options: bytes) -> Job | None:
         speech=given.items("speech", _stretch(len(samples))),
         kind=DecodeKind(given.choice("kind", tuple(kind.value for kind in DecodeKind))),
         quick=given.flag("quick"),
+        answer_within=given.number("answer_within", math.inf, least=0.0, most=1e6),
         owner=given.text("owner", None, longest=64),
         earlier_seconds=given.number("earlier_seconds", 0.0, least=0.0, most=1e6),
         prefix=given.text("prefix", "", longest=_LONGEST_PROMPT) or "",
@@ -125,8 +127,8 @@ def _options(job: Job) -> dict[str, Any]:
         and getattr(options, field.name) != getattr(usual.options, field.name)
     }
     for name in (
-        *("speech", "speech_peak", "quick", "earlier_seconds", "prefix", "score_end"),
-        "leading_silence",
+        *("speech", "speech_peak", "quick", "answer_within", "earlier_seconds", "prefix"),
+        *("score_end", "leading_silence"),
     ):
         if getattr(job, name) != getattr(usual, name):
             sent[name] = getattr(job, name)

@@ -96,6 +96,7 @@ def transcript(tensors: Mapping[str, Tensor]) -> Transcript:
         turn_classifier=given.object("turn_classifier", _read_classifier),
         language_probability=given.number("language_probability", 1.0, least=0.0, most=1.0),
         provisional=given.flag("provisional"),
+        unusable=given.flag("unusable"),
         tokens=given.items("tokens", _token),
         no_speech_prob=given.number("no_speech_prob", 0.0, least=0.0, most=1.0),
         words=given.items("words", _read_word),
@@ -141,7 +142,7 @@ def _details(transcript: Transcript) -> dict[str, Any]:
     usual = Transcript("")
     sent: dict[str, Any] = {
         name: getattr(transcript, name)
-        for name in ("passes", "verdict", "provisional", "tokens")
+        for name in ("passes", "verdict", "provisional", "unusable", "tokens")
         if getattr(transcript, name) != getattr(usual, name)
     }
     for name in ("language_probability", "no_speech_prob", "temperature"):
