@@ -114,8 +114,8 @@ def heard(
 ) -> Iterator[Heard]:
     """Yield the result for each sound with a setting."""
 
-    def classified(samples: Samples, lead: int) -> Transcript:
-        said = decode(samples, lead)
+    def classified(samples: Samples, lead: int, quick: bool) -> Transcript:
+        said = decode(samples, lead, quick)
         return replace(said, turn_classifier=setting.classifier) if said.end_scores else said
 
     for sound in sounds:

@@ -2,15 +2,20 @@
 
 Runs the server's own code in this process, faster than real time. Commands, and the same
 commands with a pause between two words, pass the VAD window by window, and the real model decodes
-every guess. The time of a decode is not measured but given by --decode, so that every run prints
-the same table. Progress goes to stderr.
+every guess. Recordings in other languages pass as they are, with the pauses that their speakers
+make. The time of a decode is not measured but given by --decode, so that every run prints the
+same table. Also prints the four figures of eot-bench. Progress goes to stderr.
 """
 
 import argparse
 import hashlib
+import math
 import statistics
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
+from functools import partial
+from pathlib import Path
+from typing import Protocol
 
 from wyoming_faster_whisper.config.settings import Settings
 from wyoming_faster_whisper.engine.protocol import DecodeKind, DecodeOptions, Job, Transcript
@@ -25,16 +30,33 @@ from wyoming_faster_whisper.speech.turn_classifier import classify_text
 from wyoming_faster_whisper.speech.utterance import Action, Decode, Drop, EndTurn, Utterance
 from wyoming_faster_whisper.speech.vad import Vad
 
+from .accuracy import KITCHEN, POOLED
 from .speech import voices
+from .speech.noise import degrade, kitchen_like
 from .speech.pauses import PAUSES, pause_set, room
-from .support.arguments import RECORDINGS, add, parser
-from .support.clips import SAMPLE_RATE, TEST_CLIPS, Clip, Samples, load, to_samples
+from .support.arguments import RECORDINGS, add, listed, parser
+from .support.clips import SAMPLE_RATE, TEST_CLIPS, Clip, Samples, load, read_wav, to_samples
 from .support.models import load_whisper, model_directory
+from .support.operating_points import BUDGETS, Silence, within_budgets
 from .support.report import align, percentile, progress, write_json
 
 SILENCE = 3.0  # seconds after the last word: longer than any turn takes to end
 
-Decoder = Callable[[Samples, int], Transcript]  # the second argument is Segment.leading_silence
+USUAL_WINDOW = 10.0  # seconds: encoder window of the pass that takes --decode seconds
+
+
+class Decoder(Protocol):
+    """Decodes audio as the server decodes a guess."""
+
+    def __call__(self, samples: Samples, lead: int, quick: bool) -> Transcript:
+        """Decode.
+
+        Args:
+            samples: the audio.
+            lead: Segment.leading_silence.
+            quick: first pass only.
+        """
+        ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,30 +70,47 @@ class Heard:
     decodes: int
 
 
+@dataclass(frozen=True, slots=True)
+class Group:
+    """Recordings that share a row of the tables."""
+
+    name: str
+    language: str
+    clips: Sequence[Clip]
+    pauses: bool = False  # also play the clips with a pause between two words
+    condition: str = "clean"
+
+
 def main() -> None:
     arguments = parse_arguments()
     directory = model_directory(arguments.model)
-    spoken = {"recorded": load(arguments.recordings or [TEST_CLIPS], arguments.limit)}
-    if voices.installed():
-        spoken["espeak-ng"] = voices.english()[: arguments.limit]
     model = load_whisper(directory, arguments.threads)
-    engine = WhisperEngine(model, calibrations=Calibrations(choose(arguments.model, []).name))
-    decode = guesses(engine)
+    calibrations = Calibrations(choose(arguments.model, []).name)
+    engine = WhisperEngine(model, calibrations=calibrations)
+    noise = to_samples(read_wav(arguments.noise)) if arguments.noise else kitchen_like()
     vad = Vad()
-    sounds = {
-        name: sounds_of([*((None, clip) for clip in clips), *pause_set(clips, directory)], vad)
-        for name, clips in spoken.items()
-    }
-    found: dict[str, dict[str, list[Heard]]] = {}  # by seconds of a decode, and by set of clips
-    for seconds in arguments.decode or [0.4]:
-        heard: dict[str, list[Heard]] = {}
-        for name, some in sounds.items():
-            heard[name] = list(turns(some, decode, seconds, f"{seconds:g} s, {name}"))
-        heard["all"] = [each for some in heard.values() for each in some]
-        for name, results in heard.items():
-            title = f"{arguments.model} int8, {seconds:g} s for a decode, {name}"
+    budgets = [["", "pauses", "ends", *BUDGETS]]
+    found: dict[str, dict[str, list[Heard]]] = {}  # by seconds of a decode, and by group
+    for group in groups(arguments):
+        played: list[tuple[float | None, Clip]] = [(None, clip) for clip in group.clips]
+        if group.pauses:
+            played += pause_set(group.clips, directory)
+        sounds = sounds_of(played, vad, partial(degraded, group.condition, noise))
+        decode = guesses(engine, group.language)
+        window = calibrations.of(group.language).window.floor / USUAL_WINDOW
+        for seconds in arguments.decode or [0.4]:
+            label = f"{seconds:g} s, {group.name}"
+            heard = list(turns(sounds, decode, seconds * window, label))
+            found.setdefault(f"{seconds:g}", {})[group.name] = heard
+        silences = [each for sound in sounds for each in silences_in(sound, decode)]
+        ends = sum(each.seconds is None for each in silences)
+        counts = str(len(silences) - ends), str(ends)
+        budgets.append([group.name, *counts, *within_budgets(silences)])
+    for seconds, heard_by in found.items():
+        for name, results in heard_by.items():
+            title = f"{arguments.model} int8, {seconds} s for a decode, {name}"
             print(f"{title}\n{table(results)}\n")
-        found[f"{seconds:g}"] = heard
+    print(align(budgets))
     if arguments.json:
         write_json(
             arguments.json,
@@ -80,6 +119,29 @@ def main() -> None:
                 for seconds, heard in found.items()
             },
         )
+
+
+def groups(arguments: argparse.Namespace) -> Iterator[Group]:
+    """Yield what to play: English commands in each condition, then other languages."""
+    recorded = load(arguments.recordings or [TEST_CLIPS], arguments.limit)
+    for condition in arguments.conditions:
+        name = "recorded" if condition == "clean" else f"recorded, {condition}"
+        yield Group(name, "en", recorded, pauses=True, condition=condition)
+    if voices.installed():
+        yield Group("espeak-ng", "en", voices.english()[: arguments.limit], pauses=True)
+    found: dict[str, list[Clip]] = {}
+    for each in arguments.languages_dir:
+        for folder in sorted(path for path in each.iterdir() if path.is_dir()):
+            found.setdefault(folder.name, []).extend(load([folder], arguments.limit))
+    for language, clips in found.items():
+        for condition in arguments.conditions:
+            name = language if condition == "clean" else f"{language}, {condition}"
+            yield Group(name, language, clips, condition=condition)
+
+
+def degraded(condition: str, noise: Samples, clip: Clip) -> Samples:
+    """Return a clip with silence after it, under a condition."""
+    return to_samples(degrade(clip, clip.audio + room(clip, SILENCE), condition, noise))
 
 
 def parse_arguments() -> argparse.Namespace:
@@ -92,26 +154,35 @@ def parse_arguments() -> argparse.Namespace:
         action="append",
         default=[],
         metavar="SECONDS",
-        help="time of one pass of the model (repeatable); default: 0.4",
+        help="time of one pass of the model over a window of 10 s (repeatable); default: 0.4",
     )
+    flags.add_argument(
+        "--languages-dir",
+        type=Path,
+        action="append",
+        default=[],
+        metavar="DIR",
+        help="folder with a folder of recordings per language, named by its code (repeatable)",
+    )
+    flags.add_argument("--conditions", type=listed(POOLED), default=("clean",), metavar="A,B")
+    flags.add_argument("--noise", type=Path, default=KITCHEN if KITCHEN.exists() else None)
     return flags.parse_args()
 
 
-def guesses(engine: WhisperEngine) -> Decoder:
+def guesses(engine: WhisperEngine, language: str = "en") -> Decoder:
     """Make a function that decodes audio as the server decodes a guess."""
 
-    known: dict[
-        bytes, Transcript
-    ] = {}  # cache: runs with another --decode decode mostly the same audio
+    # Cache: runs with another --decode decode mostly the same audio.
+    known: dict[tuple[bytes, bool], Transcript] = {}
 
-    def decode(samples: Samples, lead: int) -> Transcript:
-        key = hashlib.sha256(samples.tobytes()).digest()
+    def decode(samples: Samples, lead: int, quick: bool) -> Transcript:
+        key = hashlib.sha256(samples.tobytes()).digest(), quick
         if key not in known:
-            options = DecodeOptions(language="en")
             job = Job(
                 samples,
-                options,
+                DecodeOptions(language=language),
                 kind=DecodeKind.GUESS,
+                quick=quick,
                 score_end=True,
                 leading_silence=lead,
             )
@@ -128,19 +199,24 @@ class Sound:
     clip: Clip
     pause: float | None  # seconds of pause inserted between two words
     probabilities: Probabilities
+    play: Callable[[Clip], Samples] = field(default=lambda clip: with_silence(clip))
 
     @property
     def samples(self) -> Samples:
-        return with_silence(self.clip)
+        return self.play(self.clip)
 
 
 def with_silence(clip: Clip) -> Samples:
     return to_samples(clip.audio + room(clip, SILENCE))
 
 
-def sounds_of(played: Sequence[tuple[float | None, Clip]], vad: Vad) -> list[Sound]:
+def sounds_of(
+    played: Sequence[tuple[float | None, Clip]],
+    vad: Vad,
+    play: Callable[[Clip], Samples] = with_silence,
+) -> list[Sound]:
     """Return the sound of each clip with its inserted pause."""
-    return [Sound(clip, pause, vad.probabilities(with_silence(clip))) for pause, clip in played]
+    return [Sound(clip, pause, vad.probabilities(play(clip)), play) for pause, clip in played]
 
 
 def turns(
@@ -212,7 +288,9 @@ class SimulatedTurn:
             endpointing=endpointing or TurnRules(auto=True).endpointing(None),
         )
         self._segment: Segment | None = None  # segment of the last decode that was started
-        self._due: EndOfTurn | None = None  # its result, while the decode runs
+        self._text: Transcript | None = None  # its result
+        self._running = False  # it is being decoded
+        self._doubtful = False  # its result is to be decoded again
         self._free = 0.0  # time at which the model becomes idle, in seconds
 
     def end(self) -> float:
@@ -220,43 +298,99 @@ class SimulatedTurn:
         for number, probability in enumerate(self._probabilities, start=1):
             now = number * WINDOW / SAMPLE_RATE
             if self._free <= now and self._read():
-                return self._free
+                return self._answered(self._free)
             actions = self._said.feed([probability], may_guess=self._free <= now)
             if self._perform(actions, now):
-                return now if self._due is None else max(now, self._free)
+                return self._answered(now)
         return len(self._sound) / SAMPLE_RATE
+
+    def _answered(self, now: float) -> float:
+        """Return when the answer to a turn that ends now is there."""
+        if self._running:
+            return max(now, self._free)
+        if self._doubtful and self._segment is not None:
+            self._begin(self._segment, now, quick=False)
+            return self._free
+        return now
 
     def _read(self) -> bool:
         """Apply the result of the finished decode; return True if the turn is over."""
-        if self._segment is None or self._due is None:
+        if self._segment is None or self._text is None or not self._running:
             return False
-        self.end_of_turn, self._due = self._due, None
-        return self._perform(self._said.decoded(self._segment, self.end_of_turn), self._free)
+        self._running, text = False, self._text
+        self.end_of_turn = end_of_turn(self._segment, text, self._sound)
+        late = not text.unusable and 2 * self._seconds > self._time_left(self._free)
+        self._doubtful = text.provisional and not late
+        actions = self._said.decoded(self._segment, self.end_of_turn, provisional=self._doubtful)
+        return self._perform(actions, self._free)
+
+    def _time_left(self, now: float) -> float:
+        return self._said.speech_end + self._said.endpointing.answer_by - now
 
     def _perform(self, actions: Sequence[Action], now: float) -> bool:
         """Start the requested decodes; return True if the turn is over."""
         for action in actions:
             if isinstance(action, Drop):
-                self._due = None  # the decode still runs to its end
-            elif isinstance(action, Decode) and action.segment is not self._segment:
-                self._segment = action.segment
-                samples = self._sound[action.segment.start : action.segment.end]
-                said = self._decode(samples, action.segment.leading_silence)
-                if not said.text or said.end_scores is None or said.turn_classifier is None:
-                    self._due = classify_text(said.text)
-                else:
-                    prosody = measure_prosody(samples, action.segment.speech_end)
-                    self._due = said.turn_classifier.classify(said.end_scores, prosody)
-                self._free = max(self._free, now) + self._seconds * said.passes
-                self.decodes += 1
+                self._running = self._doubtful = False  # the decode still runs to its end
+            elif isinstance(action, Decode):
+                again = self._doubtful and not action.guess
+                if action.segment is not self._segment or again:
+                    self._begin(action.segment, now, quick=action.quick and not again)
         return any(isinstance(action, EndTurn) for action in actions)
+
+    def _begin(self, segment: Segment, now: float, *, quick: bool) -> None:
+        samples = self._sound[segment.start : segment.end]
+        text = self._decode(samples, segment.leading_silence, quick)
+        takes = self._seconds * text.passes
+        if text.passes > 1 and takes > self._time_left(now):
+            first = self._decode(samples, segment.leading_silence, True)
+            if not first.unusable:  # no time for a second pass
+                text, takes = first, self._seconds
+        self._segment, self._text, self._running = segment, text, True
+        self._doubtful = False
+        self._free = max(self._free, now) + takes
+        self.decodes += 1
+
+
+def end_of_turn(segment: Segment, text: Transcript, sound: Samples) -> EndOfTurn:
+    """Classify the text of a segment as the server does."""
+    if not text.text or text.end_scores is None or text.turn_classifier is None:
+        return classify_text(text.text)
+    prosody = measure_prosody(sound[segment.start : segment.end], segment.speech_end)
+    return text.turn_classifier.classify(text.end_scores, prosody)
+
+
+def silences_in(sound: Sound, decode: Decoder) -> Iterator[Silence]:
+    """Yield the silences at which the server guesses, the end of the turn last."""
+    utterance = Utterance(SpeechRules(), guess_after=windows(Settings().guess_after))
+    samples = sound.samples
+    last: tuple[float, Segment] | None = None
+    for number, probability in enumerate(sound.probabilities.tolist()):
+        for action in utterance.feed([probability], may_guess=True):
+            if isinstance(action, Drop) and last is not None:
+                if last[1].speech == action.segment.speech:
+                    yield Silence(last[0], (number - last[1].speech[1]) * WINDOW / SAMPLE_RATE)
+                    last = None
+            elif isinstance(action, Decode):
+                last = score(action.segment, decode, samples), action.segment
+    yield Silence(-math.inf if last is None else last[0], None)
+
+
+def score(segment: Segment, decode: Decoder, sound: Samples) -> float:
+    """Return the log-odds that the turn is over after a segment; -inf without scores."""
+    samples = sound[segment.start : segment.end]
+    text = decode(samples, segment.leading_silence, True)
+    if not text.text or text.end_scores is None or text.turn_classifier is None:
+        return -math.inf
+    prosody = measure_prosody(samples, segment.speech_end)
+    return text.turn_classifier.log_odds(text.end_scores, prosody)
 
 
 def table(heard: Sequence[Heard]) -> str:
     """Format the latency and the share of utterances cut off, by the inserted pause."""
-    rows = [["", "utterances", "median", "95th percentile", "cut off", "decodes"]]
+    rows = [["", "utterances", "mean", "median", "95th percentile", "cut off", "decodes"]]
     kinds: list[tuple[str, list[Heard]]] = [
-        ("whole commands", [each for each in heard if each.pause is None]),
+        ("whole utterances", [each for each in heard if each.pause is None]),
         ("a pause inside", [each for each in heard if each.pause is not None]),
     ]
     kinds += [
@@ -266,7 +400,8 @@ def table(heard: Sequence[Heard]) -> str:
         if not some:
             continue
         waits = [each.wait for each in some if each.wait is not None]
-        times = [percentile(waits, share) for share in (50, 95)]
+        mean = statistics.fmean(waits) if waits else None
+        times = [mean, *(percentile(waits, share) for share in (50, 95))]
         rows.append(
             [
                 name,

@@ -36,13 +36,13 @@ def test_a_longer_silence_and_a_stricter_threshold_delay_the_end() -> None:
     sound = Sound(clip, None, LoudnessVad().feed(whole))
 
     def wait(setting: str) -> float:
-        [found] = heard([sound], SETTINGS[setting], lambda _samples, _lead: FINISHED, 0.1)
+        [found] = heard([sound], SETTINGS[setting], lambda samples, lead, quick: FINISHED, 0.1)
         assert found.wait is not None
         return found.wait
 
     assert wait("silence complete 0.6 s") == pytest.approx(wait("as it is") + 0.28, abs=0.04)
     strict = replace(NOW, classifier=replace(NOW.classifier, complete=99.0))
-    [found] = heard([sound], strict, lambda _samples, _lead: FINISHED, 0.1)
+    [found] = heard([sound], strict, lambda samples, lead, quick: FINISHED, 0.1)
     assert found.end_of_turn == EndOfTurn.LIKELY.value
 
 
