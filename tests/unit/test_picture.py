@@ -103,6 +103,7 @@ PURE = [
     "biasing.hypotheses",
     "biasing.lexicon",
     "biasing.phonetics",
+    "biasing.templates",
     "biasing.tenant_cache",
     "biasing.weights",
     "client.end_of_turn",

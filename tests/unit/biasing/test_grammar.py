@@ -7,8 +7,8 @@ from wyoming_faster_whisper.biasing.grammar import (
     Grammar,
     choose_order,
     grammar,
-    grammar_languages,
 )
+from wyoming_faster_whisper.biasing.templates import template_languages
 
 NAMES = ("Kitchen", "Living Room", "Reading Lamp", "Red Lamp", "Netatmo")
 GAINS = {Fit.NONE: 0.0, Fit.ORDER: 1.0, Fit.HOME: 2.0}
@@ -68,7 +68,7 @@ def test_other_languages_have_a_grammar(language: str, text: str) -> None:
 
 
 def test_a_language_without_a_grammar_has_none() -> None:
-    assert "haw" not in grammar_languages()
+    assert "haw" not in template_languages()
     assert grammar("house", "haw", ()) is None
 
 
@@ -106,6 +106,38 @@ def test_a_sentence_outside_the_grammar_stays(home: Grammar) -> None:
 def test_opposites_and_numbers_are_never_swapped(home: Grammar, heard: str, order: str) -> None:
     assert home.fit(order) > home.fit(heard)
     assert choose(home, (heard, -2.0), (order, -2.0)) == heard
+
+
+@pytest.mark.parametrize(
+    ("language", "heard", "order"),
+    [
+        ("en", "Turn up the kitchen light.", "Turn off the kitchen light."),
+        ("de", "Schalte das Licht in der Küche ein.", "Schalte das Licht in der Küche aus."),
+        ("de", "Licht in Küche auf 15 Prozent.", "Dimme das Licht in der Küche auf 50 Prozent."),
+        ("fr", "Allumez la lumière de cuisine.", "Éteins la lumière de la cuisine."),
+        ("es", "Encienda la luz del cocina.", "Apaga la luz de la cocina."),
+        ("es", "Enciende la luz de la cocina.", "Apaga la luz de la cocina."),
+        ("it", "Accendo la luce di cucina.", "Spegni la luce della cucina."),
+        ("nl", "Zet licht in keuken aan.", "Zet het licht in de keuken uit."),
+        ("ko", "주방에 불을 켜라", "주방 불 꺼줘"),
+    ],
+)
+def test_opposites_differ_in_every_language(language: str, heard: str, order: str) -> None:
+    known = Grammar(language, ())
+    assert known.fit(order) > Fit.NONE
+    assert not known.keeps(heard, order)
+
+
+@pytest.mark.parametrize(
+    ("heard", "order"),
+    [
+        ("Turn of the kitchen light.", "Turn off the kitchen light."),
+        ("Turn the kitchen light.", "Turn on the kitchen light."),
+        ("Set a timer for fife minutes.", "Set a timer for five minutes."),
+    ],
+)
+def test_what_sounds_the_same_may_change(anywhere: Grammar, heard: str, order: str) -> None:
+    assert anywhere.keeps(heard, order)
 
 
 def test_words_in_names_of_the_home_may_change(home: Grammar) -> None:

@@ -1,0 +1,258 @@
+"""Home Assistant's sentence templates of one language, and the words in them. Pure.
+
+The templates come from the package home-assistant-intents, and the parser from hassil: both are
+in the extra "hass".
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from functools import cached_property, lru_cache
+from itertools import chain
+from typing import Any, TypeAlias
+
+from unicode_rbnf import RbnfEngine
+
+from ..errors import SettingError
+
+try:
+    from hassil.expression import (
+        Alternative,
+        Expression,
+        Group,
+        Permutation,
+        RuleReference,
+        TextChunk,
+    )
+    from hassil.intents import Intents, SlotList, TextSlotList, WildcardSlotList
+    from hassil.recognize import recognize_all
+    from home_assistant_intents import get_intents, get_languages
+except ImportError as missing:
+    raise SettingError(
+        "--grammar needs the extra hass: pip install 'wyoming-faster-whisper[hass]'"
+    ) from missing
+
+PLACES = ("name", "area", "floor")
+"""The places for names of devices, areas and floors."""
+
+NameLists: TypeAlias = dict[str, SlotList]
+
+_CODES = {"no": "nb", "nn": "nb", "zh": "zh-CN", "yue": "zh-HK"}  # Whisper's codes, if others
+_WORD = re.compile(r"\w+(?:['’]\w+)*")
+_NUMBERS = 100  # numbers below are known as words
+
+_MOST_TEXTS = 500  # of an expression that are joined; a longer one is split
+
+# Pairs of intents that must not be mistaken for each other. Words that only one of a pair has
+# tell them apart: "on" and "off", "pause" and "resume".
+_OPPOSITES = (
+    ("HassTurnOn", "HassTurnOff"),
+    ("HassStartTimer", "HassCancelTimer"),
+    ("HassPauseTimer", "HassUnpauseTimer"),
+    ("HassIncreaseTimer", "HassDecreaseTimer"),
+    ("HassMediaPause", "HassMediaUnpause"),
+    ("HassMediaNext", "HassMediaPrevious"),
+    ("HassMediaPlayerMute", "HassMediaPlayerUnmute"),
+    ("HassVacuumStart", "HassVacuumReturnToBase"),
+    ("HassLawnMowerStartMowing", "HassLawnMowerDock"),
+    ("HassListAddItem", "HassListRemoveItem"),
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Match:
+    """A template that matches a text whose names are unknown."""
+
+    free: tuple[str, ...]  # what the template leaves open: names, items of lists, titles
+    named: bool  # some of it is the name of a device, an area or a floor
+
+
+class Templates:
+    """The templates of a language. hassil parses each on its first use."""
+
+    def __init__(self, language: str) -> None:
+        self.code = _CODES.get(language, language)
+        source = get_intents(self.code)
+        assert source is not None
+        self._source = source
+        self.intents = Intents.from_dict(source)
+
+    def matches_names(self, text: str, names: NameLists) -> bool:
+        """Return whether a template matches a text that has only known names."""
+        return any(recognize_all(text, self._of_any_device, slot_lists=names))
+
+    def matches(self, text: str) -> Iterator[Match]:
+        """Yield the matches of a text with any names."""
+        for found in recognize_all(text, self.intents, slot_lists=_ANY_NAME):
+            entities = found.entities_list
+            yield Match(
+                tuple(entity.text for entity in entities if entity.is_wildcard),
+                any(entity.name in PLACES for entity in entities),
+            )
+
+    def parse(self) -> None:
+        """Parse all templates, which takes up to half a second; otherwise the first text does."""
+        for intents in (self.intents, self._of_any_device):
+            for intent in intents.intents.values():
+                for data in intent.data:
+                    for sentence in data.sentences:
+                        assert sentence.expression is not None
+
+    @cached_property
+    def _of_any_device(self) -> Intents:
+        """The templates without their conditions.
+
+        Most are limited to the domain of the named device, which is not known here.
+        """
+        return Intents.from_dict(_without_context(self._source))
+
+    @cached_property
+    def decisive_words(self) -> frozenset[str]:
+        """The words that change what is done."""
+        return frozenset(
+            (
+                *_number_words(self.code),
+                *_listed_words(self._source),
+                *_words_between_opposites(self.intents),
+            )
+        )
+
+
+_ANY_NAME: NameLists = {each: WildcardSlotList(each) for each in PLACES}
+
+
+def name_lists(names: Iterable[str]) -> NameLists:
+    """Return what may be in the places of the templates: these names."""
+    some = list(names)
+    return {each: TextSlotList.from_strings(some, name=each) for each in PLACES}
+
+
+def template_languages() -> frozenset[str]:
+    """Return Whisper's codes of the languages that have templates."""
+    found = set(get_languages())
+    return frozenset(found | {code for code, other in _CODES.items() if other in found})
+
+
+@lru_cache(maxsize=4)
+def templates(language: str) -> Templates:
+    """Return the templates of one of template_languages()."""
+    return Templates(language)
+
+
+def words_of(text: str) -> list[str]:
+    """Return the words of a text, in lower case."""
+    return _WORD.findall(text.casefold())
+
+
+class _Words:
+    """The words in expressions that share some rules; each rule is read once."""
+
+    def __init__(self, rules: Mapping[str, Any]) -> None:
+        self._rules = rules
+        self._known: dict[str, frozenset[str]] = {}
+
+    def of(self, each: Expression) -> frozenset[str]:
+        """Return the words of an expression, those of its rules included."""
+        if texts := _texts(each):
+            return frozenset(chain.from_iterable(map(words_of, texts)))
+        if isinstance(each, RuleReference):
+            return self._of_rule(each.rule_name)
+        if isinstance(each, Permutation | Alternative):
+            return frozenset(chain.from_iterable(map(self.of, each.items)))
+        return self._of_sequence(each.items) if isinstance(each, Group) else frozenset()
+
+    def _of_rule(self, name: str) -> frozenset[str]:
+        if name not in self._known:
+            self._known[name] = frozenset()  # for a rule that contains itself
+            if name in self._rules:
+                self._known[name] = self.of(self._rules[name].expression)
+        return self._known[name]
+
+    def _of_sequence(self, items: Iterable[Expression]) -> frozenset[str]:
+        """Join what has no space between: "apag(a|ue)" has the words "apaga" and "apague"."""
+        found: set[str] = set()
+        texts = {""}
+        for item in items:
+            more = _texts(item)
+            if more and len(texts) * len(more) <= _MOST_TEXTS:
+                texts = {one + other for one in texts for other in more}
+                continue
+            found.update(*map(words_of, texts))
+            texts = more or {""}
+            if not more:
+                found |= self.of(item)
+        return frozenset(found.union(*map(words_of, texts)))
+
+
+def _texts(each: Expression) -> set[str]:
+    """Return the texts of an expression; empty if it has references, or too many texts."""
+    if isinstance(each, TextChunk):
+        return {each.text}
+    if isinstance(each, Permutation) or not isinstance(each, Group):
+        return set()
+    inside = [_texts(item) for item in each.items]
+    if not all(inside):
+        return set()
+    if isinstance(each, Alternative):
+        return set(chain.from_iterable(inside))
+    found = {""}
+    for some in inside:
+        if len(found) * len(some) > _MOST_TEXTS:
+            return set()
+        found = {one + other for one in found for other in some}
+    return found
+
+
+def _without_context(source: Mapping[str, Any]) -> dict[str, Any]:
+    conditions = ("requires_context", "excludes_context")
+    intents = {
+        name: intent
+        | {
+            "data": [
+                {key: value for key, value in data.items() if key not in conditions}
+                for data in intent["data"]
+            ]
+        }
+        for name, intent in source["intents"].items()
+    }
+    return {**source, "intents": intents}
+
+
+def _number_words(code: str) -> Iterator[str]:
+    try:
+        engine = RbnfEngine.for_language(code.partition("-")[0])
+    except ValueError:
+        return
+    for number in range(_NUMBERS):
+        for text in engine.format_number(number).text_by_ruleset.values():
+            yield from words_of(text)
+
+
+def _listed_words(source: Mapping[str, Any]) -> Iterator[str]:
+    """Yield the single words of lists, such as colours and states."""
+    for some in source["lists"].values():
+        for value in some.get("values", ()):
+            said = value["in"] if isinstance(value, Mapping) else value
+            words = words_of(str(said))
+            if len(words) == 1:
+                yield words[0]
+
+
+def _words_between_opposites(intents: Intents) -> Iterator[str]:
+    shared = _Words(intents.expansion_rules)
+    for one, other in _OPPOSITES:
+        if one in intents.intents and other in intents.intents:
+            yield from _words_in(intents, one, shared) ^ _words_in(intents, other, shared)
+
+
+def _words_in(intents: Intents, name: str, shared: _Words) -> frozenset[str]:
+    """Return the words that an intent's templates contain, those of rules included."""
+    found: set[str] = set()
+    for data in intents.intents[name].data:
+        own = {**intents.expansion_rules, **data.expansion_rules}
+        words = _Words(own) if data.expansion_rules else shared
+        for sentence in data.sentences:
+            found |= words.of(sentence.expression)
+    return frozenset(found)
