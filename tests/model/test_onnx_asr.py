@@ -146,11 +146,10 @@ def test_a_damaged_graph_is_named(folder: Path) -> None:
         load(folder / CTC)
 
 
-def test_a_missing_execution_provider_is_one_sentence(folder: Path) -> None:
-    with pytest.raises(
-        ModelError, match=r"--onnx-provider openvino needs .* onnxruntime-openvino"
-    ):
-        load(folder / CTC, onnx_provider="openvino")
+@pytest.mark.parametrize("provider", ["cuda", "openvino", "coreml"])
+def test_a_missing_execution_provider_is_one_sentence(folder: Path, provider: str) -> None:
+    with pytest.raises(ModelError, match=rf"^--onnx-provider {provider} needs .*; replace the"):
+        load(folder / CTC, onnx_provider=provider)
 
 
 def test_a_vocabulary_that_is_smaller_than_the_graph_is_refused(folder: Path) -> None:

@@ -266,6 +266,21 @@ def test_a_damaged_graph_is_named(directory: Path, folder: Path, tmp_path: Path)
         Graphs(where, layout, make_runtime("cpu", "cpu", 1))
 
 
+def test_a_missing_provider_is_found_before_graphs_are_written(
+    directory: Path, tmp_path: Path
+) -> None:
+    with pytest.raises(ModelError, match=r"^--onnx-provider coreml needs CoreML"):
+        load_graphs(
+            directory,
+            folder=tmp_path,
+            device="cpu",
+            compute_type="default",
+            threads=1,
+            provider="coreml",
+        )
+    assert not list(tmp_path.iterdir())
+
+
 def test_a_new_version_of_the_weights_gets_new_graphs(directory: Path, tmp_path: Path) -> None:
     mine = copied(directory, tmp_path / "mine")
     first, _ = graphs_folder(mine, tmp_path)

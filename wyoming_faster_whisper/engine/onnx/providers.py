@@ -16,7 +16,7 @@ PROVIDERS: dict[str, tuple[str, str]] = {
     "cuda": (CUDA, "onnxruntime-gpu"),
     "tensorrt": ("TensorrtExecutionProvider", "onnxruntime-gpu"),
     "openvino": ("OpenVINOExecutionProvider", "onnxruntime-openvino"),
-    "coreml": ("CoreMLExecutionProvider", "onnxruntime for macOS"),
+    "coreml": ("CoreMLExecutionProvider", "its build for macOS, on a Mac"),
     "directml": ("DmlExecutionProvider", "onnxruntime-directml"),
     "migraphx": ("MIGraphXExecutionProvider", "onnxruntime-migraphx"),
     "qnn": ("QNNExecutionProvider", "onnxruntime-qnn"),

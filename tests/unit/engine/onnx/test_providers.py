@@ -38,13 +38,22 @@ def test_the_device_chooses_unless_the_option_does(
     assert choose_providers(wanted, device, available) == (chosen, None)
 
 
-def test_a_missing_provider_is_one_sentence_that_names_the_package() -> None:
+@pytest.mark.parametrize(
+    ("wanted", "name", "package"),
+    [
+        ("cuda", CUDA, "onnxruntime-gpu"),
+        ("openvino", OPENVINO, "onnxruntime-openvino"),
+        ("coreml", "CoreMLExecutionProvider", "its build for macOS, on a Mac"),
+    ],
+)
+def test_a_missing_provider_is_one_sentence_that_names_the_package(
+    wanted: str, name: str, package: str
+) -> None:
     with pytest.raises(ModelError) as caught:
-        choose_providers("openvino", "cpu", [CPU])
+        choose_providers(wanted, "cpu", [CPU])
     assert str(caught.value) == (
-        "--onnx-provider openvino needs OpenVINOExecutionProvider, which the installed ONNX "
-        "Runtime does not have (it has CPUExecutionProvider); replace the package onnxruntime by "
-        "onnxruntime-openvino"
+        f"--onnx-provider {wanted} needs {name}, which the installed ONNX Runtime does not have "
+        f"(it has CPUExecutionProvider); replace the package onnxruntime by {package}"
     )
 
 

@@ -183,8 +183,8 @@ def load_graphs(
     """
     if compute_type not in _INT8:
         _LOGGER.warning("--compute-type %s is ignored: the graphs are int8", compute_type)
+    runtime = make_runtime(provider, device, threads)  # before graphs are written for nothing
     where, layout = graphs_folder(directory, folder)
-    runtime = make_runtime(provider, device, threads)
     graphs = Graphs(where, layout, runtime, workers=workers)
     _LOGGER.info("Loaded %s on %s over ONNX Runtime", where, graphs.device)
     return graphs
