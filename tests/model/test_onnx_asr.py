@@ -23,6 +23,7 @@ from wyoming_faster_whisper.engine.queue import Worker
 from wyoming_faster_whisper.engine.timing import Timing
 from wyoming_faster_whisper.errors import EngineError, ModelError
 from wyoming_faster_whisper.models import Measurements
+from wyoming_faster_whisper.models.auto import Measurement
 from wyoming_faster_whisper.testing import LoudnessVad, silence, tone
 
 CTC, TDT = "my-ctc", "my-tdt"
@@ -66,6 +67,20 @@ def test_its_decode_time_is_stored_for_the_next_start(folder: Path) -> None:
     engine.warm_up(lambda: False)
     assert engine.max_batch >= 1
     assert Measurements(folder).read()[CTC].seconds > 0
+
+
+def test_batch_sizes_of_an_earlier_start_hold_within_the_limit(folder: Path) -> None:
+    Measurements(folder).write(CTC, Measurement(0.1, threads=1, batch=4, long_batch=3))
+    engine = load(folder / CTC)
+    assert (engine.max_batch, engine.max_long_batch) == (4, 3)
+    limited = load(folder / CTC, max_batch=2)
+    assert (limited.max_batch, limited.max_long_batch) == (2, 2)
+
+
+def test_a_batch_must_not_take_longer_than_the_option_says(folder: Path) -> None:
+    engine = load(folder / CTC, max_batch_seconds=0.0)
+    engine.warm_up(lambda: False)
+    assert engine.max_batch == 1
 
 
 @pytest.mark.parametrize("name", [CTC, TDT])

@@ -29,15 +29,12 @@ _ONNX_RUNTIME = frozenset({ONNX_WHISPER, MOONSHINE, SttLibrary.ONNX_ASR})
 _READERS: Mapping[str, tuple[Collection[str], str]] = {
     **{
         name: (WHISPER, "only faster-whisper has it")
-        for name in (
-            *("model_budget", "compute_type", "max_batch_seconds", "gpu_memory_pool"),
-            "audio_context",
-        )
+        for name in (*("model_budget", "compute_type", "gpu_memory_pool", "audio_context"),)
     },
-    "max_batch": (
-        WHISPER | {SttLibrary.ONNX_ASR},
-        "only faster-whisper and onnx-asr have it",
-    ),
+    **{
+        name: (WHISPER | {SttLibrary.ONNX_ASR}, "only faster-whisper and onnx-asr have it")
+        for name in ("max_batch", "max_batch_seconds")
+    },
     "grammar": (WHISPER | {REMOTE}, "only Whisper's decoder has hypotheses to choose from"),
     "onnx_provider": (_ONNX_RUNTIME, "no model runs on ONNX Runtime"),
     "onnx_quantization": ({SttLibrary.ONNX_ASR}, "only onnx-asr has it"),

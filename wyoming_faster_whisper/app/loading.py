@@ -35,7 +35,10 @@ if TYPE_CHECKING:
 _LOGGER = logging.getLogger(__name__)
 
 _MOST_WORKERS = 4
+# The size of a batch is measured (engine/whisper/tuning.py); these only end the measurement.
 _MOST_TOGETHER = 6  # jobs in all batches on a CPU; each takes about 30 MB with base
+# Larger batches gained others nothing: sgl-project/sglang-omni#1888 found the most requests per
+# second at 32, SYSTRAN/faster-whisper#1143 no gain from 64 to 512.
 _BATCH_ON_GPU = 32
 _LEAST_FREE = 0.1  # share of the memory that is left free by the largest batch
 
@@ -136,7 +139,12 @@ def load_engine(
         ),
         calibrations=Calibrations(model.name),
         full_window=settings.audio_context == "full",
-        limits=batch_limits(settings, weights, figures.read().get(size)),
+        limits=batch_limits(
+            settings,
+            gpu=weights.device == "cuda",
+            workers=weights.num_workers,
+            figure=figures.read().get(size),
+        ),
         measured=remember(figures, size, model.name, together, settings.beam_size),
     )
 
@@ -171,31 +179,38 @@ def workers_for(threads: int, together: int) -> int:
     return max(1, min(threads // together, _MOST_WORKERS))
 
 
-def largest_batch(wanted: int | str, weights: Weights) -> int:
+def largest_batch(wanted: int | str, *, gpu: bool, workers: int) -> int:
     """Return the largest batch: what the operator chose, or what memory allows for auto."""
     if isinstance(wanted, int):
         return wanted
-    if weights.device == "cuda":
-        return _BATCH_ON_GPU
-    return max(1, _MOST_TOGETHER // weights.num_workers)
+    return _BATCH_ON_GPU if gpu else max(1, _MOST_TOGETHER // workers)
 
 
-def batch_limits(settings: Settings, weights: Weights, figure: auto.Measurement | None) -> Limits:
-    """Return the limits of the batch sizes, and those that an earlier start has measured."""
-    gpu = gpu_memory(settings.device) if weights.device == "cuda" else None
+def batch_limits(
+    settings: Settings, *, gpu: bool, workers: int, figure: auto.Measurement | None
+) -> Limits:
+    """Return the limits of the batch sizes, and those that an earlier start has measured.
+
+    Args:
+        settings: the server's settings.
+        gpu: the model runs on a GPU.
+        workers: batches that are decoded at the same time.
+        figure: of an earlier start.
+    """
+    memory = gpu_memory(settings.device) if gpu else None
 
     def has_room() -> bool:
-        if gpu is None:
+        if memory is None:
             most = settings.max_memory
             total = hardware.total_memory() if most is None else most
             return hardware.memory_left(most) >= _LEAST_FREE * total
         try:
-            return gpu.free_share() > _LEAST_FREE
+            return memory.free_share() > _LEAST_FREE
         except GpuError:
-            return True  # CTranslate2 says so when memory runs out
+            return True  # the library says so when memory runs out
 
     return Limits(
-        largest_batch(settings.max_batch, weights),
+        largest_batch(settings.max_batch, gpu=gpu, workers=workers),
         settings.max_batch_seconds,
         has_room,
         commands=figure.batch if figure else 0,

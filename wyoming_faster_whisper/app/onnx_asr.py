@@ -14,7 +14,7 @@ from ..engine.protocol import Engine
 from ..engine.recognizer import Attribution, Capabilities, Loader, Recognizer, ServedModel
 from ..models import Measurements
 from ..models.onnx_asr import Decoding, OnnxAsrModel, locate_onnx_asr, refreshed_onnx_asr
-from .loading import remember, version_of
+from .loading import batch_limits, remember, version_of
 
 _LOGGER = logging.getLogger(__name__)
 
@@ -28,8 +28,6 @@ _CAPABILITIES: Mapping[Decoding, Capabilities] = {
     Decoding.ATTENTION: Capabilities(takes_hotwords=True, translates=True),
     Decoding.WHISPER: Capabilities(takes_hotwords=True),
 }
-_LARGEST_BATCH = 8  # on a CPU
-_BATCH_ON_GPU = 32
 
 
 def onnx_asr(
@@ -92,11 +90,13 @@ def _load(chosen: OnnxAsrModel, settings: Settings, folders: Sequence[Path]) -> 
         _LOGGER.info(
             "Model %s is not calibrated: its texts are checked for loops, not for noise", name
         )
-    most = settings.max_batch if isinstance(settings.max_batch, int) else None
+    figures = Measurements(folders[0], settings.device)
     return OnnxAsrEngine(
         partial(load_onnx_asr, family.type, files.directory, files.quantisation, runtime),
         decoding=family.decoding,
         language=chosen.model.languages[0],
-        largest_batch=most or (_LARGEST_BATCH if runtime.cpu_only else _BATCH_ON_GPU),
-        measured=remember(Measurements(folders[0], settings.device), name, name, threads, 1),
+        limits=batch_limits(
+            settings, gpu=not runtime.cpu_only, workers=1, figure=figures.read().get(name)
+        ),
+        measured=remember(figures, name, name, threads, 1),
     )

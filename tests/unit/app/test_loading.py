@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import logging
 import os
-from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
@@ -42,12 +41,6 @@ def test_a_model_that_does_not_fit_is_refused_with_both_figures(
     )
 
 
-@dataclass(frozen=True)
-class Weights:
-    device: str
-    num_workers: int
-
-
 @pytest.mark.parametrize(
     ("threads", "together", "workers"), [(1, 1, 1), (2, 1, 2), (2, 2, 1), (4, 3, 1), (64, 1, 4)]
 )
@@ -58,19 +51,19 @@ def test_threads_not_needed_for_one_decode_become_more_workers(
 
 
 @pytest.mark.parametrize(
-    ("wanted", "weights", "largest"),
+    ("wanted", "gpu", "workers", "largest"),
     [
-        ("auto", Weights("cpu", 1), 6),
-        ("auto", Weights("cpu", 2), 3),
-        ("auto", Weights("cpu", 4), 1),
-        ("auto", Weights("cuda", 1), 32),
-        (7, Weights("cpu", 4), 7),
+        ("auto", False, 1, 6),
+        ("auto", False, 2, 3),
+        ("auto", False, 4, 1),
+        ("auto", True, 1, 32),
+        (7, False, 4, 7),
     ],
 )
 def test_the_largest_batch_follows_from_the_workers_or_the_operator(
-    wanted: int | str, weights: Weights, largest: int
+    wanted: int | str, gpu: bool, workers: int, largest: int
 ) -> None:
-    assert largest_batch(wanted, weights) == largest
+    assert largest_batch(wanted, gpu=gpu, workers=workers) == largest
 
 
 def test_a_model_is_reloaded_only_if_there_is_enough_memory(

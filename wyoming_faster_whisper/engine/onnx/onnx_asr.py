@@ -8,6 +8,7 @@ from __future__ import annotations
 import logging
 import time
 from collections.abc import Callable, Hashable, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -29,6 +30,7 @@ from .runtime import Runtime, first_line, session_options
 _LOGGER = logging.getLogger(__name__)
 
 _USUAL_SAMPLES = 3 * SAMPLE_RATE  # length of a typical command
+_LONG_SAMPLES = 30 * SAMPLE_RATE  # of a full segment of read speech
 _FEWEST = SAMPLE_RATE // 2  # samples; the graphs of some families fail on less
 
 
@@ -115,7 +117,7 @@ class OnnxAsrEngine:
         load: loads the model; it is called again by load().
         decoding: how the model finds the text.
         language: language of jobs that name none.
-        largest_batch: upper limit for the batch size; warm_up() chooses the fastest size.
+        limits: of the batch sizes, which warm_up() chooses.
         measured: called by warm_up() with the measured time and the chosen batch size.
 
     Raises:
@@ -130,7 +132,7 @@ class OnnxAsrEngine:
         *,
         decoding: Decoding,
         language: str,
-        largest_batch: int = 1,
+        limits: Limits | None = None,
         measured: Callable[[Tuned], None] = lambda choice: None,
     ) -> None:
         self._load = load
@@ -139,7 +141,11 @@ class OnnxAsrEngine:
         self._language = language
         self._calibrations = Calibrations("onnx-asr")
         self._measured = measured
-        self._tuning = Tuning(Limits(largest_batch), self._usual_commands)
+        self._tuning = Tuning(
+            limits or Limits(),
+            partial(self._time, _USUAL_SAMPLES),
+            partial(self._time, _LONG_SAMPLES),
+        )
 
     @property
     def max_batch(self) -> int:
@@ -149,7 +155,7 @@ class OnnxAsrEngine:
     @property
     def max_long_batch(self) -> int:
         """See Engine.max_long_batch."""
-        return self._tuning.batch
+        return self._tuning.long_batch
 
     def batch_key(self, job: Job) -> Hashable:
         """See Engine.batch_key."""
@@ -174,9 +180,10 @@ class OnnxAsrEngine:
         """See Engine.load."""
         self._model = self._load()
 
-    def _usual_commands(self, beam: int, count: int) -> float:
+    def _time(self, samples: int, beam: int, count: int) -> float:
+        """Return the seconds that a batch of jobs with so many samples takes."""
         started = time.perf_counter()
-        noise = np.random.default_rng(0).normal(0, 0.05, _USUAL_SAMPLES).astype(np.float32)
+        noise = np.random.default_rng(0).normal(0, 0.05, samples).astype(np.float32)
         self._recognize([noise] * count, DecodeOptions(language=self._language))
         return time.perf_counter() - started
 
