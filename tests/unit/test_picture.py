@@ -37,7 +37,7 @@ MAY_IMPORT = {
     "transports": "session tenants wire",
     "session": "engine.remote engine speech tenants biasing models audio",
     "engine.remote": "engine client speech audio",
-    "engine.onnx.whisper": "engine.onnx engine.whisper speech audio",
+    "engine.onnx.whisper": "engine.onnx engine.whisper speech",
     "engine.onnx": "engine.whisper engine biasing models audio",
     "engine.whisper": "engine speech biasing models audio",
     "engine": "speech audio",

@@ -7,24 +7,21 @@ from __future__ import annotations
 
 import math
 import threading
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractContextManager, nullcontext
-from pathlib import Path
 from typing import Any, cast
 
 import ctranslate2
 import numpy as np
 
-from ...audio.pcm import Samples
-from ...hardware import release_memory
 from ...speech.turn_classifier import EndOfTextScores
 from .acoustic_model import Encoding
 from .coverage import Alignment
-from .end_marks import EndMarks
 from .hallucination import Decoded
-from .spectrogram import Features, Spectrogram, padded, to_features
-from .tokens import POSITIONS, WhisperTokenizer
+from .loaded import LoadedModel
+from .spectrogram import Features, padded
+from .tokens import POSITIONS
 from .weights import Weights
 
 _STEP = 0.02  # seconds of audio per frame of the encoding
@@ -34,56 +31,15 @@ _LEAST_PROBABILITY = 1e-30  # floor for a token; in float32 smaller ones may be 
 _SPACIOUS = 1200
 
 
-class CTranslate2Whisper:
-    """Loaded Whisper model and its tokenizer. See AcousticModel.
+class CTranslate2Whisper(LoadedModel[Weights]):
+    """Loaded Whisper model and its tokenizer. See AcousticModel and LoadedModel."""
 
-    Args:
-        weights: from load_model().
-        tokenizer: path of the model's tokenizer.json.
-        takes_prompt: False for distilled models, which are less accurate with a prompt.
-        reload: loads the weights again after unload(); None = never unload them.
-
-    Raises:
-        ModelError: the tokenizer is missing or damaged.
-    """
-
-    def __init__(
-        self,
-        weights: Weights,
-        tokenizer: Path,
-        *,
-        takes_prompt: bool = True,
-        reload: Callable[[], Weights] | None = None,
-    ) -> None:
-        self.weights = weights  # missing while unloaded
-        self.parallel: int = weights.num_workers
-        self.tokenizer = WhisperTokenizer(
-            tokenizer, multilingual=bool(weights.is_multilingual), takes_prompt=takes_prompt
-        )
-        self._spectrogram = Spectrogram(weights.n_mels)
-        self._reload = reload
+    def _set_up(self) -> None:
         self._spacious = threading.Lock()
-        self._marks = EndMarks(self.tokenizer)
-
-    def unload(self) -> None:
-        """See WhisperModel.unload."""
-        if self._reload is not None:
-            # CTranslate2's own unload_model() sometimes leaves the weights in memory.
-            del self.weights
-            release_memory()
-
-    def load(self) -> None:
-        """See WhisperModel.load."""
-        if self._reload is not None:
-            self.weights = self._reload()
-
-    def features(self, samples: Samples) -> Features:
-        """See AcousticModel.features."""
-        return to_features(self._spectrogram.power(samples))
 
     def encode(self, features: Sequence[Features], frames: int) -> Encoding:
         """See AcousticModel.encode."""
-        batch = padded(features, self._spectrogram.bands, frames)
+        batch = padded(features, self.spectrogram.bands, frames)
         # A StorageView of shape (clips, frames / 2, width).
         with self._alone(frames):
             return Encoding(self.weights.encode(ctranslate2.StorageView.from_array(batch)))
@@ -212,9 +168,9 @@ class CTranslate2Whisper:
         Each mark is scored together with all the words, in one step of the decoder. That takes
         half the time of letting the decoder write the words again.
         """
-        known = self._marks.words(prompt, texts)
+        known = self.marks.words(prompt, texts)
         words = [some or [] for some in known]
-        stops = [self._marks.stop(text) for text in texts]
+        stops = [self.marks.stop(text) for text in texts]
         frames = [_length(encoding, some) for some in seconds]
 
         def aligned(marks: Iterable[int]) -> list[Any]:
@@ -230,8 +186,8 @@ class CTranslate2Whisper:
         if all(some is None for some in known):
             return [None] * len(texts)
         stop = aligned(stops)
-        dash = aligned([self._marks.dash] * len(texts))
-        ellipsis = aligned([self._marks.ellipsis] * len(texts))
+        dash = aligned([self.marks.dash] * len(texts))
+        ellipsis = aligned([self.marks.ellipsis] * len(texts))
         rows = zip(stop, dash, ellipsis, map(len, words), frames, strict=True)
         return [
             None if some is None else _end_scores(*row)

@@ -3,21 +3,18 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterable, Sequence
-from pathlib import Path
+from collections.abc import Iterable, Sequence
 from typing import cast
 
 import numpy as np
 
-from ....audio.pcm import Samples as Sound
-from ....hardware import release_memory
 from ....speech.turn_classifier import EndOfTextScores
 from ...whisper.acoustic_model import Encoding
 from ...whisper.coverage import Alignment
-from ...whisper.end_marks import EndMarks
 from ...whisper.hallucination import Decoded
-from ...whisper.spectrogram import Features, Spectrogram, padded, to_features
-from ...whisper.tokens import POSITIONS, WhisperTokenizer
+from ...whisper.loaded import LoadedModel
+from ...whisper.spectrogram import Features, padded
+from ...whisper.tokens import POSITIONS
 from .alignment import first_positions
 from .generation import Generation
 from .graphs import Encoded, Floats, Graphs
@@ -28,58 +25,18 @@ _LEAST = math.log(1e-30)  # floor of a token's log-probability, as with CTransla
 _TOGETHER = 256  # tokens whose logits are computed at once; each takes 200 KB
 
 
-class OnnxWhisper:
-    """Loaded Whisper model and its tokenizer. See AcousticModel.
+class OnnxWhisper(LoadedModel[Graphs]):
+    """Loaded Whisper model and its tokenizer. See AcousticModel and LoadedModel."""
 
-    Args:
-        graphs: from load_graphs().
-        tokenizer: path of the model's tokenizer.json.
-        takes_prompt: False for distilled models, which are less accurate with a prompt.
-        reload: loads the graphs again after unload(); None = never unload them.
-
-    Raises:
-        ModelError: the tokenizer is missing or damaged.
-    """
-
-    def __init__(
-        self,
-        graphs: Graphs,
-        tokenizer: Path,
-        *,
-        takes_prompt: bool = True,
-        reload: Callable[[], Graphs] | None = None,
-    ) -> None:
-        self.graphs = graphs  # missing while unloaded
-        self.parallel = graphs.num_workers
-        self.tokenizer = WhisperTokenizer(
-            tokenizer, multilingual=graphs.is_multilingual, takes_prompt=takes_prompt
-        )
-        self._layout = graphs.layout
-        self._reload = reload
+    def _set_up(self) -> None:
+        self._layout = self.weights.layout
         self._generation = Generation(self.tokenizer, self._layout)
-        self._spectrogram = Spectrogram(self._layout.bands)
         self._start = self.tokenizer.token("<|startoftranscript|>")
         self._no_times = self.tokenizer.token("<|notimestamps|>")
-        self._marks = EndMarks(self.tokenizer)
-
-    def unload(self) -> None:
-        """See WhisperModel.unload."""
-        if self._reload is not None:
-            del self.graphs
-            release_memory()
-
-    def load(self) -> None:
-        """See WhisperModel.load."""
-        if self._reload is not None:
-            self.graphs = self._reload()
-
-    def features(self, samples: Sound) -> Features:
-        """See AcousticModel.features."""
-        return to_features(self._spectrogram.power(samples))
 
     def encode(self, features: Sequence[Features], frames: int) -> Encoding:
         """See AcousticModel.encode."""
-        return Encoding(self.graphs.encode(padded(features, self._spectrogram.bands, frames)))
+        return Encoding(self.weights.encode(padded(features, self.spectrogram.bands, frames)))
 
     def detect_language(
         self, encoding: Encoding, among: tuple[str, ...]
@@ -87,7 +44,7 @@ class OnnxWhisper:
         """See AcousticModel.detect_language."""
         encoded = cast(Encoded, encoding)
         start = np.full((encoded.clips, 1), self._start)
-        logits = self.graphs.step(encoded, start).logits[:, 0, list(self._layout.languages)]
+        logits = self.weights.step(encoded, start).logits[:, 0, list(self._layout.languages)]
         codes = [self.tokenizer.name(token).strip("<|>") for token in self._layout.languages]
         shares = np.exp(log_softmax(logits))
         known = [at for at, code in enumerate(codes) if code in among] or range(len(codes))
@@ -106,7 +63,7 @@ class OnnxWhisper:
     ) -> list[Decoded]:
         """See AcousticModel.generate."""
         return self._generation.generate(
-            self.graphs,
+            self.weights,
             cast(Encoded, encoding),
             prompts,
             beam,
@@ -119,7 +76,7 @@ class OnnxWhisper:
         self, encoding: Encoding, prompts: Sequence[list[int]], beam: int, count: int
     ) -> None:
         """See WhisperModel.time_decoder."""
-        self._generation.run(self.graphs, cast(Encoded, encoding), prompts, beam, count)
+        self._generation.run(self.weights, cast(Encoded, encoding), prompts, beam, count)
 
     def score(
         self, encodings: Sequence[Encoding], prompt: list[int], texts: Iterable[str]
@@ -175,7 +132,7 @@ class OnnxWhisper:
         for row, some in zip(tokens, rows, strict=True):
             row[len(prompt) : len(prompt) + len(some)] = some
         wanted = range(len(prompt) - 1, len(prompt) + longest - 1)
-        step = self.graphs.step(encoded, tokens, wanted=wanted)
+        step = self.weights.step(encoded, tokens, wanted=wanted)
         among = log_softmax(step.logits[:, :, : self.tokenizer.end])
         logprobs = [
             [
@@ -221,13 +178,13 @@ class OnnxWhisper:
 
         Each text is read three times in one step, with another mark at its end each time.
         """
-        words = self._marks.words(prompt, texts)
+        words = self.marks.words(prompt, texts)
         if all(some is None for some in words):
             return [None] * len(texts)
         rows = [
             [*(some or ()), mark]
             for text, some in zip(texts, words, strict=True)
-            for mark in (self._marks.stop(text), self._marks.dash, self._marks.ellipsis)
+            for mark in (self.marks.stop(text), self.marks.dash, self.marks.ellipsis)
         ]
         logprobs, attention = self._read(encoding, prompt, rows)
         found: list[EndOfTextScores | None] = []

@@ -100,6 +100,10 @@ class Graphs:
     def is_multilingual(self) -> bool:
         return self.layout.multilingual
 
+    @property
+    def n_mels(self) -> int:
+        return self.layout.bands
+
     def encode(self, features: Features) -> Encoded:
         """Encode clips.
 
