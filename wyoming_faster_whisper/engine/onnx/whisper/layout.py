@@ -8,9 +8,12 @@ import shutil
 import tempfile
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from ....errors import ModelError
+
+if TYPE_CHECKING:
+    from .writer import Kinds
 
 VERSION = 1
 """Version of the graphs; a folder of another version is written again."""
@@ -102,15 +105,21 @@ def _write(directory: Path, folder: Path, source: str) -> Layout:
     return layout
 
 
-def convert(directory: Path, folder: Path, source: str) -> Layout:
+def convert(directory: Path, folder: Path, source: str, *, kinds: Kinds | None = None) -> Layout:
     """Write the graphs of a model and its layout into a folder. Blocking; takes seconds.
+
+    Args:
+        directory: of the model in CTranslate2's format.
+        folder: to write to.
+        source: identity() of the weights.
+        kinds: of graphs; None = those that the server needs.
 
     Raises:
         ModelError: the model cannot be converted, or the package onnx is missing.
         OSError: the folder cannot be written.
     """
     try:
-        from .writer import layers, write_graphs
+        from .writer import KINDS, layers, write_graphs
     except ImportError as error:
         raise ModelError(
             f"converting a model needs {error.name}: pip install 'wyoming-faster-whisper[onnx]'"
@@ -126,7 +135,7 @@ def convert(directory: Path, folder: Path, source: str) -> Layout:
         for head in range(int(weights["decoder/num_heads"]))
     ]
     try:
-        write_graphs(weights, [(int(a), int(b)) for a, b in heads], folder)
+        write_graphs(weights, [(int(a), int(b)) for a, b in heads], folder, kinds or KINDS)
         layout = Layout(
             source=source,
             bands=weights["encoder/conv1/weight"].shape[1],

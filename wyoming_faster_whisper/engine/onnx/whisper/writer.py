@@ -11,13 +11,19 @@ quantised at run time. The token table is used twice, for the look-up and for th
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from pathlib import Path
 
 import numpy as np
 
 from .builder import FLOAT, HEAD, INTEGER, Arithmetic, Array, Graph, WeightFile
 from .weights import Weights
+
+Kinds = Mapping[str, Callable[[WeightFile], Graph]]
+"""Makes an empty graph, by its kind."""
+
+KINDS: Kinds = {each.value: partial(Graph, arithmetic=each) for each in Arithmetic}
 
 _FORBIDDEN = -1e9  # score of a token that may not be attended to
 
@@ -75,13 +81,12 @@ def layers(weights: Weights, side: str) -> int:
     return sum(pattern.fullmatch(name) is not None for name in weights)
 
 
-def encoder(weights: Weights, file: WeightFile, arithmetic: Arithmetic) -> Graph:
-    """Make the graph of the encoder.
+def encoder(weights: Weights, graph: Graph) -> None:
+    """Add the encoder to an empty graph.
 
     Input: features (clips, bands, frames). Outputs, for each layer of the decoder: keys
     (clips, heads, 64, frames / 2) and values (clips, heads, frames / 2, 64).
     """
-    graph = Graph(file, arithmetic)
     layer = _Layers(graph, weights, "encoder")
     bands = layer.array("conv1/weight").shape[1]
     x = graph.input("features", FLOAT, "clips", bands, "frames")
@@ -108,7 +113,6 @@ def encoder(weights: Weights, file: WeightFile, arithmetic: Arithmetic) -> Graph
         x = graph.add("Add", x, layer.linear(joined, f"layer_{number}/self_attention/linear_1"))
         x = layer.feed_forward(x, number)
     _cross_keys_and_values(layer.norm(x, ""), graph, weights)
-    return graph
 
 
 def _cross_keys_and_values(x: str, graph: Graph, weights: Weights) -> None:
@@ -124,13 +128,8 @@ def _cross_keys_and_values(x: str, graph: Graph, weights: Weights) -> None:
         graph.output(f"cross.{number}.value", value, clips, heads, "positions", HEAD)
 
 
-def decoder(
-    weights: Weights,
-    alignment_heads: Sequence[tuple[int, int]],
-    file: WeightFile,
-    arithmetic: Arithmetic,
-) -> Graph:
-    """Make the graph of the decoder.
+def decoder(weights: Weights, alignment_heads: Sequence[tuple[int, int]], graph: Graph) -> None:
+    """Add the decoder to an empty graph.
 
     A clip has one row or more, one after another: those of a beam, or several texts. Inputs:
 
@@ -147,7 +146,6 @@ def decoder(
     Args:
         alignment_heads: layer and head of the heads that follow the audio.
     """
-    graph = Graph(file, arithmetic)
     layer = _Layers(graph, weights, "decoder")
     heads, width = layer.heads, layer.width
     tokens = graph.input("tokens", INTEGER, "rows", "n")
@@ -209,7 +207,6 @@ def decoder(
     graph.output("logits", graph.multiply(x, table), "rows", "k", vocabulary)
     attention = graph.add("Concat", *followed, axis=1)
     graph.output("attention", attention, "clips", len(alignment_heads), "m", "positions")
-    return graph
 
 
 def _embedded(
@@ -244,21 +241,24 @@ def _embedded(
 
 
 def write_graphs(
-    weights: Weights, alignment_heads: Sequence[tuple[int, int]], folder: Path
+    weights: Weights,
+    alignment_heads: Sequence[tuple[int, int]],
+    folder: Path,
+    kinds: Kinds = KINDS,
 ) -> None:
     """Write the graphs of a model into a folder. Blocking; takes seconds.
 
-    For each arithmetic there are the files encoder.<arithmetic>.onnx and
-    decoder.<arithmetic>.onnx; all of them share encoder.weights and decoder.weights.
+    For each kind there are the files encoder.<kind>.onnx and decoder.<kind>.onnx; all of them
+    share encoder.weights and decoder.weights.
     """
     for side in ("encoder", "decoder"):
         with (folder / f"{side}.weights").open("wb") as data:
             file = WeightFile(f"{side}.weights", data)
-            for arithmetic in Arithmetic:
-                graph = (
-                    encoder(weights, file, arithmetic)
-                    if side == "encoder"
-                    else decoder(weights, alignment_heads, file, arithmetic)
-                )
-                path = folder / f"{side}.{arithmetic.value}.onnx"
+            for kind, make in kinds.items():
+                graph = make(file)
+                if side == "encoder":
+                    encoder(weights, graph)
+                else:
+                    decoder(weights, alignment_heads, graph)
+                path = folder / f"{side}.{kind}.onnx"
                 path.write_bytes(graph.model().SerializeToString())
