@@ -17,6 +17,8 @@ from onnx import ModelProto, NodeProto, TensorProto, ValueInfoProto, helper, num
 OPSET = 20  # the first version with Gelu
 _IR_VERSION = 10
 _INLINE = 1024  # bytes; smaller weights are part of the graph
+_STEPS = np.float32(127)  # of int8 on each side of zero
+_SMALL = np.float32(1e-8)  # instead of zero, by which nothing can be divided
 HEAD = 64
 """Width of an attention head, in every Whisper model."""
 
@@ -122,9 +124,9 @@ class Graph:
     def matrix(self, name: str, array: Array) -> tuple[str, str]:
         """Add a matrix in int8 with a scale per row, transposed; return the names of both."""
         array = array.astype(np.float32)
-        scales = np.maximum(np.abs(array).max(axis=1), 1e-8) / 127
-        whole = np.rint(array / scales[:, None]).astype(np.int8)
-        return self.constant(name, whole.T), self.constant(f"{name}.scale", scales)
+        steps = _STEPS / np.maximum(np.abs(array).max(axis=1), _SMALL)
+        whole = np.rint(array * steps[:, None]).astype(np.int8)
+        return self.constant(name, whole.T), self.constant(f"{name}.scale", 1 / steps)
 
     def multiply(self, x: str, quantised: tuple[str, str]) -> str:
         """Multiply (…, inputs) by a matrix of matrix()."""
@@ -136,18 +138,19 @@ class Graph:
             matrix = self.add("DequantizeLinear", whole, scale, zeros, axis=1)
             return self.add("MatMul", x, matrix)
         # Each row gets a scale of its own, as in CTranslate2: one for all rows would be that of
-        # the loudest, and the texts would differ more often.
+        # the loudest. The operations are CTranslate2's too (quantize_s8 in src/cpu/kernels.cc),
+        # since the last digit of a value may decide which way it is rounded.
         largest = self.add("ReduceMax", self.add("Abs", x), self.integers(-1), keepdims=1)
-        small = self.constant("small", np.array(1e-8, np.float32))
-        top = self.constant("top", np.array(127, np.float32))
-        scales = self.add("Div", self.add("Max", largest, small), top)
+        small = self.constant("small", np.array(_SMALL, np.float32))
+        top = self.constant("top", np.array(_STEPS, np.float32))
+        steps = self.add("Div", top, self.add("Max", largest, small))
         # Kernels are fast for unsigned rows and signed columns only.
         middle = self.constant("middle", np.array(128, np.float32))
         zero = self.constant("middle.u8", np.array(128, np.uint8))
-        rounded = self.add("Round", self.add("Add", self.add("Div", x, scales), middle))
+        rounded = self.add("Round", self.add("Add", self.add("Mul", x, steps), middle))
         rows = self.add("Cast", rounded, to=TensorProto.UINT8)
         product = self.add("Cast", self.add("MatMulInteger", rows, whole, zero), to=FLOAT)
-        return self.add("Mul", self.add("Mul", product, scales), scale)
+        return self.add("Mul", self.add("Div", product, steps), scale)
 
     def linear(self, x: str, name: str, matrix: Array, bias: Array) -> str:
         """Add a linear layer."""

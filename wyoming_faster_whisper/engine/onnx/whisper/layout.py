@@ -15,7 +15,7 @@ from ....errors import ModelError
 if TYPE_CHECKING:
     from .writer import Kinds
 
-VERSION = 1
+VERSION = 2
 """Version of the graphs; a folder of another version is written again."""
 
 _FILE = "model.json"
