@@ -41,6 +41,10 @@ _READERS: Mapping[str, tuple[Collection[str], str]] = {
 }
 
 
+# Settings that only models on this machine have.
+_LOCAL = ("device", "cpu_threads", "unload_after")
+
+
 def fit(settings: Settings, recognizer: Recognizer) -> tuple[Settings, list[str]]:
     """Replace the settings that no model of a recognizer can serve.
 
@@ -97,10 +101,17 @@ def unread(settings: Settings, libraries: Collection[str]) -> list[str]:
     Args:
         libraries: those of the served models, as in --stt-library.
     """
-    return [
+    given = [opt for opt in options(Settings) if getattr(settings, opt.name) != opt.default]
+    warnings = [
         f"{option.flag} is ignored; {_READERS[option.name][1]}"
-        for option in options(Settings)
+        for option in given
         if option.name in _READERS
-        and getattr(settings, option.name) != option.default
         and not any(library in _READERS[option.name][0] for library in libraries)
     ]
+    if set(libraries) == {REMOTE}:
+        warnings += [
+            f"{option.flag} is ignored; no model runs on this machine"
+            for option in given
+            if option.name in _LOCAL
+        ]
+    return warnings

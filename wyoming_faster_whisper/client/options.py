@@ -14,7 +14,17 @@ from pathlib import Path
 from typing import Any
 
 from .. import __version__
-from ..config.options import NETWORK, Arity, Parser, option, options, read_values
+from ..config.options import (
+    NETWORK,
+    Arity,
+    Condition,
+    Parser,
+    option,
+    options,
+    read_values,
+    unused,
+)
+from ..errors import SettingError
 from ..transports.address import DEFAULT_URI
 from .formats import CAPTION_PAUSE, FORMATS
 
@@ -68,6 +78,7 @@ class ConnectionOptions:
         "private key of that certificate, a PEM file (default: in the file of --tls-cert); "
         "implies --tls",
         metavar="FILE",
+        needs=("tls_cert",),
     )
 
 
@@ -148,7 +159,12 @@ class ListenOptions(_RetryOptions):
     )
     # Between Home Assistant's 0.7 (its default) and 1.25 (relaxed).
     silence: float = option(
-        0.8, "seconds of silence that end an utterance for the client's own VAD", least=0.1
+        0.8,
+        "seconds of silence that end an utterance for the client's own VAD",
+        least=0.1,
+        only=Condition(
+            "works with --end vad or auto only", lambda given: given.end in (End.AUTO, End.VAD)
+        ),
     )
     longest: float = option(
         60.0, "longest utterance, and longest wait for its first word, in seconds", least=1
@@ -255,7 +271,10 @@ def read(argv: Sequence[str] | None) -> Command:
         _complete(parser)
     given = vars(parser.parse_args(argv))
     kind = COMMANDS[given["command"]]
-    return kind(**read_values(options(kind), given, {}))
+    command = kind(**read_values(options(kind), given, {}))
+    for each in unused(command):
+        raise SettingError(str(each))
+    return command
 
 
 def _parser() -> Parser:

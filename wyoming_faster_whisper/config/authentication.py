@@ -18,8 +18,6 @@ def check_authentication(settings: Settings) -> None:
         SettingError: options contradict each other, or one is missing.
     """
     given = _given(settings)
-    if given and settings.http_port is None:
-        raise SettingError(f"{given[0]} requires --http-port")
     if given and settings.http_open:
         raise SettingError(f"--http-open contradicts {given[0]}")
     _check_tokens(settings)
@@ -66,10 +64,7 @@ def _given(settings: Settings) -> list[str]:
 
 def _check_tokens(settings: Settings) -> None:
     issuer, jwks, secret = settings.jwt_issuer, settings.jwt_jwks, settings.jwt_secret
-    others = [flag for flag in _given(settings) if flag not in ("--api-keys", "--jwt-issuer")]
     if issuer is None:
-        if others:
-            raise SettingError(f"{others[0]} requires --jwt-issuer")
         return
     if not settings.jwt_audience:
         raise SettingError("--jwt-issuer requires --jwt-audience")

@@ -20,7 +20,15 @@ from ..models.languages import MULTILINGUAL_V3, means_detect, normalise
 from ..process_limits import parse_cores
 from .authentication import authentication_warnings, check_authentication
 from .libraries import REMOTE, is_installed
-from .options import VARIABLES, Parser, expand, options, read_values, unknown_variables
+from .options import (
+    VARIABLES,
+    Parser,
+    expand,
+    options,
+    read_values,
+    unknown_variables,
+    unused,
+)
 from .settings import REFERENCE_FLAGS, Settings
 
 
@@ -45,7 +53,9 @@ def read_settings(argv: Sequence[str], environ: Mapping[str, str]) -> Given:
         f"{name} is not an option of this server; it is ignored"
         for name in unknown_variables(known, environ)
     ]
-    settings = _checked(Settings(**values))
+    settings = Settings(**values)
+    ignored = _without_effect(settings)
+    settings = _checked(settings)
     if not (settings.data_dir or settings.download_dir or _user_folder(environ)):
         warnings.append(
             f"this user has no home directory; models are stored in {default_data_dir(environ)}, "
@@ -55,7 +65,22 @@ def read_settings(argv: Sequence[str], environ: Mapping[str, str]) -> Given:
     if not is_installed(library):
         settings = dataclasses.replace(settings, stt_library=SttLibrary.FASTER_WHISPER)
         warnings.append(f"--stt-library {library} is not installed; using faster-whisper")
-    return Given(settings, (*warnings, *_remarks(values), *authentication_warnings(settings)))
+    return Given(settings, (*warnings, *ignored, *authentication_warnings(settings)))
+
+
+def _without_effect(settings: Settings) -> list[str]:
+    """Return a warning for each option that was given but has no effect.
+
+    Raises:
+        SettingError: an option that another one needs is missing. The command lines of the
+            reference server are accepted as they are.
+    """
+    warnings = []
+    for each in unused(settings):
+        if each.missing and each.option.flag not in REFERENCE_FLAGS:
+            raise SettingError(str(each))
+        warnings.append(str(each) if each.option.obsolete else f"{each}; it is ignored")
+    return warnings
 
 
 def command_line(argv: Sequence[str]) -> dict[str, Any]:
@@ -91,9 +116,6 @@ def _checked(settings: Settings) -> Settings:
         ) from None
     _check_access(settings)
     _check_cores(settings)
-    for one, other in (("url", "secret"), ("secret", "url")):
-        if getattr(settings, f"webhook_{one}") and not getattr(settings, f"webhook_{other}"):
-            raise SettingError(f"--webhook-{one} requires --webhook-{other}")
     settings = _with_remote(settings)
     language = settings.language
     if not means_detect(language) and normalise(language, MULTILINGUAL_V3) is None:
@@ -119,9 +141,6 @@ def _with_remote(settings: Settings) -> Settings:
             f"--stt-library is {settings.stt_library}, and --remote-url is "
             f"{'given' if settings.remote_url else 'missing'}; decode servers need both"
         )
-    for name in ("model", "token", "ca"):
-        if not settings.remote_url and _is_given(settings, f"remote_{name}"):
-            raise SettingError(f"--remote-{name} requires --remote-url")
     if settings.remote_url and 0 < settings.decode_timeout <= settings.remote_timeout:
         raise SettingError(
             f"--remote-timeout is {settings.remote_timeout:g}; it must be less than "
@@ -159,37 +178,9 @@ def _check_access(settings: Settings) -> None:
         raise SettingError(
             f"--socket-mode is {settings.socket_mode!r}; it must be octal, like 0660"
         )
-    for name in ("key", "ca"):
-        if getattr(settings, f"tls_{name}") and not settings.tls_cert:
-            raise SettingError(f"--tls-{name} requires --tls-cert")
     check_authentication(settings)
-    _check_mqtt(settings)
     if settings.tls_cert and not settings.uri.startswith("tcp:"):
         raise SettingError(f"--tls-cert works with tcp:// only, and --uri is {settings.uri!r}")
-
-
-def _is_given(settings: Settings, name: str) -> bool:
-    return bool(getattr(settings, name) != getattr(Settings(), name))
-
-
-def _check_mqtt(settings: Settings) -> None:
-    for name in ("password", "ca", "cert", "key", "sites", "prefix", "discovery"):
-        if not settings.mqtt_url and _is_given(settings, f"mqtt_{name}"):
-            raise SettingError(f"--mqtt-{name} requires --mqtt-url")
-    if settings.mqtt_key and not settings.mqtt_cert:
-        raise SettingError("--mqtt-key requires --mqtt-cert")
-
-
-def _remarks(values: Mapping[str, Any]) -> list[str]:
-    """Return a warning for each option that this server accepts but ignores."""
-    remarks: list[str] = []
-    if values.get("sherpa_streaming"):
-        remarks.append("--sherpa-streaming is ignored; --partials sends text early")
-    if values.get("vad_filter"):
-        remarks.append("--vad-filter is always on; the option can be removed")
-    if "vad_clip" in values:
-        remarks.append("--vad-clip is always on; the option can be removed")
-    return remarks
 
 
 def default_data_dir(environ: Mapping[str, str]) -> Path:

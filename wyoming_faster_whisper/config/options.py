@@ -16,7 +16,7 @@ import dataclasses
 import math
 import os
 import re
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from enum import Enum, StrEnum
 from functools import partial
@@ -55,6 +55,14 @@ class Arity(Enum):
 
 
 @dataclass(frozen=True, slots=True)
+class Condition:
+    """A condition on the values of other options, without which an option has no effect."""
+
+    text: str  # what the option does, like "works with --model auto only"
+    met: Callable[[Any], bool]  # takes the settings
+
+
+@dataclass(frozen=True, slots=True)
 class Option:
     """Definition of an option."""
 
@@ -73,6 +81,9 @@ class Option:
     above: float | None = None  # exclusive lower bound
     metavar: str | None = None
     separator: str = os.pathsep  # between REPEATED values in a variable
+    needs: tuple[str, ...] = ()  # names of options; without one of them, this has no effect
+    only: Condition | None = None  # what else it needs to have an effect
+    obsolete: str = ""  # why it never has an effect, like "is always on"
 
     @property
     def flag(self) -> str:
@@ -289,6 +300,40 @@ def _from_text(opt: Option, text: str, source: str) -> Any:
     if opt.arity is Arity.LIST:
         return tuple(opt.parse(item.strip(), source) for item in text.split(",") if item.strip())
     return opt.parse(text, source)
+
+
+@dataclass(frozen=True, slots=True)
+class Unused:
+    """An option that was given but has no effect with the others."""
+
+    option: Option
+    why: str
+    missing: bool = False  # True if an option that it needs is not given
+
+    def __str__(self) -> str:
+        return f"{self.option.flag} {self.why}"
+
+
+def unused(settings: Any) -> list[Unused]:
+    """Return the options that were given but have no effect, in the order of their fields.
+
+    An option counts as given if its value differs from its default.
+
+    Args:
+        settings: an instance of a dataclass that defines options.
+    """
+    known = {opt.name: opt for opt in options(type(settings))}
+    given = {name for name, opt in known.items() if getattr(settings, name) != opt.default}
+    found = []
+    for opt in (opt for opt in known.values() if opt.name in given):
+        missing = [known[name].flag for name in opt.needs if name not in given]
+        if missing:
+            found.append(Unused(opt, f"requires {missing[0]}", missing=True))
+        elif opt.only is not None and not opt.only.met(settings):
+            found.append(Unused(opt, opt.only.text))
+        elif opt.obsolete:
+            found.append(Unused(opt, opt.obsolete))
+    return found
 
 
 def unknown_variables(known: Sequence[Option], environ: Mapping[str, str]) -> list[str]:

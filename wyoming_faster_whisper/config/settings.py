@@ -9,11 +9,12 @@ from __future__ import annotations
 
 import logging
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
-from ..models import SttLibrary
+from ..models import AUTO, SttLibrary, canonical
 from ..transports.address import DEFAULT_PORT
-from .options import NETWORK, Arity, option
+from .options import NETWORK, Arity, Condition, option
 
 # The names of engine/onnx/providers.py, which this room may not import.
 ONNX_PROVIDERS = tuple("auto cpu cuda tensorrt openvino coreml directml migraphx qnn".split())
@@ -34,6 +35,38 @@ REFERENCE_FLAGS = frozenset(
     "--vad-clip-threshold --vad-clip-pad-ms --stt-library --sherpa-streaming --local-files-only "
     "--hass-token --hass-api --hass-refresh-seconds --hass-prompt-max-tokens "
     "--hass-prompt-timeout --debug --log-format".split()
+)
+
+
+# Options that do nothing without the one that turns on their part of the server.
+_hass = partial(option, needs=("hass_token",))
+_upstream = partial(option, needs=("upstream",))
+_remote = partial(option, needs=("remote_url",))
+_http = partial(option, needs=("http_port",))
+_jwt = partial(option, needs=("jwt_issuer",))
+_mqtt = partial(option, needs=("mqtt_url",))
+
+_WITH_AUTO = Condition(
+    "works with --model auto only", lambda given: AUTO in map(canonical, given.model)
+)
+_WITH_BATCHES = Condition(
+    "works with a --max-batch of more than 1 only", lambda given: given.max_batch != 1
+)
+_WITH_GPU = Condition("works with --device cuda only", lambda given: given.device != "cpu")
+_WITHOUT_ENDPOINTING = Condition(
+    "works without --vad-endpointing only", lambda given: given.vad_endpointing is None
+)
+_WITHOUT_JSON = Condition("works without --log-json only", lambda given: not given.log_json)
+_WITH_SOCKET = Condition(
+    "works with --uri unix://PATH only", lambda given: given.uri.startswith("unix:")
+)
+_WITH_NETWORK = Condition(
+    "works with --uri tcp://HOST:PORT, --http-port or --metrics-port only",
+    lambda given: (
+        given.uri.startswith("tcp:")
+        or given.http_port is not None
+        or given.metrics_port is not None
+    ),
 )
 
 
@@ -62,7 +95,12 @@ class Settings:
         "not installed is replaced by faster-whisper",
     )
     model_budget: int = option(
-        300, "megabytes that --model auto may download", least=0, most=100_000, metavar="MB"
+        300,
+        "megabytes that --model auto may download",
+        least=0,
+        most=100_000,
+        metavar="MB",
+        only=_WITH_AUTO,
     )
     data_dir: tuple[str, ...] = option(
         (),
@@ -171,6 +209,7 @@ class Settings:
         "seconds that decoding a batch may take longer than one of its jobs alone",
         least=0,
         most=60,
+        only=_WITH_BATCHES,
     )
     gpu_memory_pool: int | str = option(
         "all",
@@ -180,6 +219,7 @@ class Settings:
         least=0,
         most=1_000_000,
         metavar="MB",
+        only=_WITH_GPU,
     )
     beam_size: int = option(
         0,
@@ -272,6 +312,7 @@ class Settings:
         "Assistant's VAD has not ended it; 0 = never",
         least=0,
         most=15,
+        only=_WITHOUT_ENDPOINTING,
     )
 
     hass_token: str | None = option(
@@ -280,10 +321,10 @@ class Settings:
         "entities, areas and floors that are exposed to Assist; needs the extra hass",
         group="Names from Home Assistant",
     )
-    hass_api: str = option(
+    hass_api: str = _hass(
         "http://homeassistant.local:8123/api", "URL of the Home Assistant API", metavar="URL"
     )
-    hass_refresh_seconds: float = option(
+    hass_refresh_seconds: float = _hass(
         0.0,
         "minimum seconds between two fetches of the names; 0 = at the start of every utterance",
         least=0,
@@ -296,7 +337,7 @@ class Settings:
         least=0,
         most=10_000,
     )
-    hass_prompt_timeout: float = option(
+    hass_prompt_timeout: float = _hass(
         1.0,
         "seconds that the first utterance waits for names that have not been fetched yet",
         least=0,
@@ -328,9 +369,10 @@ class Settings:
         None,
         "address or host name to announce instead of this machine's own, "
         "for a container on a bridge network",
+        needs=("zeroconf",),
     )
     advertise_port: int | None = _port(
-        "port to announce instead of the one the server listens on", least=1
+        "port to announce instead of the one the server listens on", least=1, needs=("zeroconf",)
     )
     allow: tuple[str, ...] = option(
         (),
@@ -339,19 +381,26 @@ class Settings:
         arity=Arity.REPEATED,
         separator=",",
         metavar="NETWORK",
+        only=_WITH_NETWORK,
     )
     tls_cert: str | None = option(
         None, "server certificate, a PEM file; clients must then use TLS", metavar="FILE"
     )
     tls_key: str | None = option(
-        None, "private key, a PEM file (default: in the file of --tls-cert)", metavar="FILE"
+        None,
+        "private key, a PEM file (default: in the file of --tls-cert)",
+        metavar="FILE",
+        needs=("tls_cert",),
     )
     tls_ca: str | None = option(
         None,
         "certificate authority, a PEM file; clients must show a certificate that it signed",
         metavar="FILE",
+        needs=("tls_cert",),
     )
-    socket_mode: str = option("0600", "permissions of a unix:// socket, in octal")
+    socket_mode: str = option(
+        "0600", "permissions of a unix:// socket, in octal", only=_WITH_SOCKET
+    )
 
     max_connections: int = option(
         256, "most connections at the same time", group="Limits", least=1, most=65535
@@ -361,6 +410,7 @@ class Settings:
         "most connections from one address; 0 = only --max-connections counts",
         least=0,
         most=65535,
+        only=_WITH_NETWORK,
     )
     max_waiting: int = option(
         64,
@@ -445,7 +495,7 @@ class Settings:
         separator=",",
         metavar="URI",
     )
-    upstream_timeout: float = option(
+    upstream_timeout: float = _upstream(
         1.0,
         "seconds after the end of speech within which an upstream has to answer",
         above=0,
@@ -462,7 +512,7 @@ class Settings:
         separator=",",
         metavar="URL",
     )
-    remote_model: tuple[str, ...] = option(
+    remote_model: tuple[str, ...] = _remote(
         ("base",),
         "model on the decode servers, like base, or with a version, like base:2; can be repeated "
         "for more models, of which the first is the default",
@@ -470,17 +520,17 @@ class Settings:
         separator=",",
         metavar="NAME[:VERSION]",
     )
-    remote_timeout: float = option(
+    remote_timeout: float = _remote(
         10.0,
         "seconds that a decode server has for an answer, with the retry; parts of files and of "
         "long recordings have six times as long",
         above=0,
         most=600,
     )
-    remote_token: str | None = option(
+    remote_token: str | None = _remote(
         None, "token that is sent to the decode servers, as a bearer token"
     )
-    remote_ca: str | None = option(
+    remote_ca: str | None = _remote(
         None,
         "certificate authority of the decode servers, a PEM file (default: those of the system)",
         metavar="FILE",
@@ -490,109 +540,109 @@ class Settings:
         "serve the OpenAI-compatible API and a web page on this port",
         group="HTTP API, page and metrics",
     )
-    http_host: str = option("127.0.0.1", "address to serve the API and the page on")
-    http_open: bool = option(
+    http_host: str = _http("127.0.0.1", "address to serve the API and the page on")
+    http_open: bool = _http(
         False,
         "serve every client that reaches --http-host, without a key or token; needed for an "
         "address other than this machine's own if there is no authentication",
     )
-    api_keys: str | None = option(
+    api_keys: str | None = _http(
         None,
         "file with the keys that clients of the API and the page must send, a NAME KEY on each "
         "line; it is read again when it changes",
         metavar="FILE",
     )
-    jwt_issuer: str | None = option(
+    jwt_issuer: str | None = _http(
         None,
         "issuer of the tokens (JWT) that clients of the API may send, exactly as the tokens name "
         "it; needs --jwt-audience and the extra auth",
         metavar="URL",
     )
-    jwt_audience: tuple[str, ...] = option(
+    jwt_audience: tuple[str, ...] = _jwt(
         (), "names of this server in the tokens; a token must have one of them", arity=Arity.LIST
     )
-    jwt_jwks: str | None = option(
+    jwt_jwks: str | None = _jwt(
         None,
         "keys of the issuer, a JSON Web Key Set: a URL or a file (default: what the issuer's "
         "OpenID Connect discovery names)",
         metavar="URL|FILE",
     )
-    jwt_secret: str | None = option(
+    jwt_secret: str | None = _jwt(
         None,
         "secret of at least 32 bytes, if the issuer signs tokens with HS256 instead of keys",
     )
-    jwt_scope_claim: str | None = option(
+    jwt_scope_claim: str | None = _jwt(
         None,
         "claim of the tokens that lists scopes; dots lead into objects, as in "
         "realm_access.roles (default: scope, scp and permissions)",
         metavar="CLAIM",
     )
-    http_names: tuple[str, ...] = option(
+    http_names: tuple[str, ...] = _http(
         (),
         "host names by which browsers may reach the page besides localhost, this machine's "
         "name and IP addresses, like stt.example.org,box.lan",
         arity=Arity.LIST,
     )
-    http_origins: tuple[str, ...] = option(
+    http_origins: tuple[str, ...] = _http(
         (),
         "origins whose web pages may use the API (CORS), like app://obsidian.md (default: none)",
         arity=Arity.LIST,
     )
-    offline_model: str = option(
+    offline_model: str = _http(
         "auto",
         "model that the page can store in the browser, to work without the server: a name, off, "
         "or auto (the served model if it is tiny or base, else one of these that is on disk)",
     )
-    any_model: bool = option(
+    any_model: bool = _http(
         False, "serve the default model to API requests for a model that is not known"
     )
-    language_codes: bool = option(
+    language_codes: bool = _http(
         False, "name languages by code in verbose_json: en instead of english"
     )
-    max_upload: int = option(
+    max_upload: int = _http(
         25, "largest body of an API request in MiB", least=1, most=65_536, metavar="MIB"
     )
-    max_file_seconds: float = option(
+    max_file_seconds: float = _http(
         14_400.0, "longest file in seconds of audio", above=0, most=86_400
     )
-    max_files: int = option(
+    max_files: int = _http(
         4,
         "most files of one client that are received or transcribed at the same time, and "
         "besides them, most background jobs of one client that run at the same time",
         least=1,
         most=128,
     )
-    max_total_files: int = option(
+    max_total_files: int = _http(
         16,
         "the same for the files, and for the jobs, of all clients together",
         least=1,
         most=128,
     )
-    upload_timeout: float = option(
+    upload_timeout: float = _http(
         600.0, "timeout for the whole body of an API request", above=0, most=86_400
     )
-    max_jobs: int = option(
+    max_jobs: int = _http(
         256,
         "most background jobs of all API clients that wait, run or are kept; one client may have "
         "half of them",
         least=1,
         most=65535,
     )
-    max_job_uploads: int = option(
+    max_job_uploads: int = _http(
         1024,
         "largest size of the files of all background jobs that have not ended, in MiB",
         least=1,
         most=1_048_576,
         metavar="MIB",
     )
-    max_job_results: int = option(
+    max_job_results: int = _http(
         64,
         "most memory for the results of background jobs in MiB; over it, the oldest are deleted",
         least=1,
         most=65_536,
         metavar="MIB",
     )
-    job_expiry: float = option(
+    job_expiry: float = _http(
         86_400.0,
         "seconds until a background job fails if it has not ended, and for which its result is "
         "kept",
@@ -606,14 +656,19 @@ class Settings:
         arity=Arity.REPEATED,
         separator=",",
         metavar="PREFIX",
+        needs=("webhook_secret", "http_port"),
     )
     webhook_secret: str | None = option(
-        None, "key that signs the webhooks: whsec_ and the Base64 of 24 to 64 bytes"
+        None,
+        "key that signs the webhooks: whsec_ and the Base64 of 24 to 64 bytes",
+        needs=("webhook_url", "http_port"),
     )
     metrics_port: int | None = _port(
         "serve /metrics for Prometheus, /healthz and /readyz on this port",
     )
-    metrics_host: str = option("127.0.0.1", "address to serve the metrics on")
+    metrics_host: str = option(
+        "127.0.0.1", "address to serve the metrics on", needs=("metrics_port",)
+    )
 
     mqtt_url: str | None = option(
         None,
@@ -621,27 +676,30 @@ class Settings:
         "mqtt://USER@HOST:PORT, mqtts://, or ws:// and wss:// with a path; needs the extra mqtt",
         group="MQTT",
     )
-    mqtt_password: str | None = option(None, "password of the user in --mqtt-url")
-    mqtt_ca: str | None = option(
+    mqtt_password: str | None = _mqtt(None, "password of the user in --mqtt-url")
+    mqtt_ca: str | None = _mqtt(
         None,
         "certificate authority of the broker, a PEM file (default: those of this system)",
         metavar="FILE",
     )
-    mqtt_cert: str | None = option(
+    mqtt_cert: str | None = _mqtt(
         None, "certificate to show to the broker, a PEM file", metavar="FILE"
     )
     mqtt_key: str | None = option(
-        None, "its private key, a PEM file (default: in the file of --mqtt-cert)", metavar="FILE"
+        None,
+        "its private key, a PEM file (default: in the file of --mqtt-cert)",
+        metavar="FILE",
+        needs=("mqtt_url", "mqtt_cert"),
     )
-    mqtt_sites: tuple[str, ...] = option(
+    mqtt_sites: tuple[str, ...] = _mqtt(
         (), "ids of the sites that are served, like kitchen,hall (default: all)", arity=Arity.LIST
     )
-    mqtt_prefix: str = option(
+    mqtt_prefix: str = _mqtt(
         "wyoming-faster-whisper",
         "prefix of the topics that are not Hermes': the server's status and, for brokers that "
         "isolate satellites, the messages of each site",
     )
-    mqtt_discovery: str | None = option(
+    mqtt_discovery: str | None = _mqtt(
         None,
         "let Home Assistant discover an event entity for each site, under this discovery prefix",
         arity=Arity.OPTIONAL,
@@ -653,11 +711,14 @@ class Settings:
     log_json: bool = option(False, "write each log line as a JSON object")
     debug: bool = option(False, "log debug messages")
     log_format: str = option(
-        logging.BASIC_FORMAT, "log format, in the syntax of Python's logging"
+        logging.BASIC_FORMAT, "log format, in the syntax of Python's logging", only=_WITHOUT_JSON
     )
 
     vad_filter: bool = option(
-        False, "silence is never decoded", group="Accepted for compatibility, without effect"
+        False,
+        "silence is never decoded",
+        group="Accepted for compatibility, without effect",
+        obsolete="is always on; the option can be removed",
     )
     vad_clip: tuple[str, ...] | None = option(
         None,
@@ -665,5 +726,8 @@ class Settings:
         arity=Arity.MANY,
         choices=tuple(library for library in SttLibrary if library != SttLibrary.AUTO),
         metavar="LIBRARY",
+        obsolete="is always on; the option can be removed",
     )
-    sherpa_streaming: bool = option(False, "--partials sends text early")
+    sherpa_streaming: bool = option(
+        False, "--partials sends text early", obsolete="is ignored; --partials sends text early"
+    )

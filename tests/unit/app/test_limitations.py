@@ -138,3 +138,15 @@ def test_the_grammar_needs_hypotheses(libraries: list[str], ignored: bool) -> No
     assert [warning.startswith("--grammar is ignored") for warning in warnings] == [
         True
     ] * ignored
+
+
+@pytest.mark.parametrize(
+    ("libraries", "ignored"), [(["remote"], True), (["remote", "faster-whisper"], False)]
+)
+def test_settings_of_this_machine_need_a_model_here(libraries: list[str], ignored: bool) -> None:
+    given = Settings(device="cuda", cpu_threads=8, unload_after=60.0)
+    assert unread(given, libraries) == [
+        f"{flag} is ignored; no model runs on this machine"
+        for flag in ("--unload-after", "--device", "--cpu-threads")
+        if ignored
+    ]

@@ -62,6 +62,8 @@ def test_the_client_ignores_the_variables_of_the_server(monkeypatch: pytest.Monk
         ("ping --interval inf", "--interval is inf; it must be finite"),
         ("ping --interval nan", "--interval is nan; it must be at least 0"),
         ("listen --silence 0", "--silence is 0; it must be at least 0.1"),
+        ("listen --silence 2 --end key", "--silence works with --end vad or auto only"),
+        ("ping --tls-key key.pem", "--tls-key requires --tls-cert"),
         ("listen --end never", "--end is 'never'; it must be auto, server, vad or key"),
         ("listen --device", "argument --device: expected one argument"),
         ("info --loud", "unrecognized arguments: --loud; --help lists all options"),
