@@ -7,10 +7,13 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from ..app.choosing import choose_models
-from ..config.load import default_data_dir, read_settings
+from ..config.load import command_line, default_data_dir, read_settings
+from ..config.options import Arity, options
 from ..config.settings import Settings
 from ..errors import ModelError, SettingError
 from ..models import SttLibrary, data_folders, locate, standard_name
+from ..process import tell
+from ..serving.configuration import LOADING
 from ..serving.triton_repository import CONFIG_FILE, config, export, version_policy
 
 # Requests that Triton hands over together; the engine makes its own batches of them.
@@ -27,7 +30,11 @@ def main(argv: Sequence[str], environ: Mapping[str, str]) -> Path:
     given, flags = _parser().parse_known_args(argv)
     if given.as_version < 1:
         raise SettingError(f"--as-version is {given.as_version}; it must be at least 1")
-    settings = read_settings([f"--model={given.model}", *flags], environ).settings
+    stored = _stored(flags)
+    read = read_settings([f"--model={given.model}", *flags], environ)
+    settings = read.settings
+    for warning in read.warnings:
+        tell(f"warning: {warning}")
     folders = list(
         data_folders(settings.data_dir or [str(default_data_dir(environ))], settings.download_dir)
     )
@@ -44,9 +51,34 @@ def main(argv: Sequence[str], environ: Mapping[str, str]) -> Path:
         weights,
         # The engine knows by its name how to use a model.
         called=called,
-        flags=flags,
+        flags=stored,
         config=None if keep else _config(name, given.policy or "latest", settings),
     )
+
+
+def _stored(flags: Sequence[str]) -> list[str]:
+    """Return the flags to store with a version: those with which its model is loaded.
+
+    Raises:
+        SettingError: a flag does not concern loading, such as one with a secret.
+    """
+    stored: list[str] = []
+    known = {opt.name: opt for opt in options(Settings)}
+    for name, value in command_line(flags).items():
+        flag = known[name].flag
+        if name in LOADING:
+            values = [value] if isinstance(value, str) else value
+            stored += (
+                [flag]
+                if known[name].arity is Arity.FLAG
+                else [f"{flag}={each}" for each in values]
+            )
+        elif name != "max_waiting":  # which the configuration of the model has
+            raise SettingError(
+                f"{flag} does nothing on a decode server and is not stored with the model; give "
+                "it to the servers that name the decode server in --remote-url"
+            )
+    return stored
 
 
 def _config(name: str, policy: str, settings: Settings) -> str:

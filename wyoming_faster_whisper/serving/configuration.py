@@ -19,6 +19,14 @@ from typing import Any
 
 from ..errors import SettingError, printable
 
+# Options of the server that are read when a model is loaded. All others, and with them all
+# secrets, concern the server's clients, of whom a decode server knows nothing.
+LOADING = frozenset(
+    "model stt_library model_budget data_dir download_dir local_files_only language device "
+    "compute_type onnx_provider onnx_quantization cpu_threads max_batch max_batch_seconds "
+    "gpu_memory_pool beam_size audio_context max_memory vad_endpointing".split()
+)
+
 
 @dataclass(frozen=True, slots=True)
 class ModelSpec:

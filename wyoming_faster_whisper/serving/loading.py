@@ -8,10 +8,10 @@ from dataclasses import replace
 from functools import partial
 
 from ..app.recognizers import choose_recognizer, load_default
-from ..config.load import default_data_dir, read_settings
+from ..config.load import command_line, default_data_dir, read_settings
 from ..engine.recognizer import Recognizer
 from ..models import data_folders
-from .configuration import ModelSpec
+from .configuration import LOADING, ModelSpec
 
 _LOGGER = logging.getLogger(__name__)
 
@@ -25,6 +25,9 @@ def recognizer_of(spec: ModelSpec) -> Recognizer:
     given = read_settings(spec.options, {})
     for warning in given.warnings:
         _LOGGER.warning("model %s: %s", spec, warning)
+    for name in sorted(command_line(spec.options).keys() - LOADING):
+        flag = "--" + name.replace("_", "-")
+        _LOGGER.warning("model %s: %s is ignored; it does not concern loading", spec, flag)
     settings = given.settings
     folders = list(
         data_folders(
