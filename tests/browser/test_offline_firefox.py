@@ -11,20 +11,11 @@ import pytest
 
 from tests.support.clips import CLIPS
 from tests.support.firefox import Page, firefox
-from tests.support.processes import Process
-from wyoming_faster_whisper.app import web_export
+from tests.support.offline import MARKS, keep, real_server
 from wyoming_faster_whisper.testing import pcm16
 
-pytestmark = [
-    pytest.mark.browser,
-    pytest.mark.timeout(300),
-    pytest.mark.skipif(
-        web_export.runtime_folder() is None,
-        reason="onnxruntime-web is not here; script/onnxruntime-web fetches it",
-    ),
-]
+pytestmark = MARKS
 
-_TEXT = "document.querySelector('#offline-text').textContent"
 _DECODE = """(async () => {
   const bytes = Uint8Array.from(atob("%s"), (letter) => letter.charCodeAt(0));
   const samples = Float32Array.from(new Int16Array(bytes.buffer), (sample) => sample / 32768);
@@ -43,15 +34,9 @@ async def page(tmp_path: Path) -> AsyncIterator[Page]:
 
 
 async def test_firefox_recognises_speech_without_the_server(page: Page, tmp_path: Path) -> None:
-    options = ("--uri", "tcp://127.0.0.1:0", "--model", "tiny.en", "--http-port", "0")
-    async with Process.started(*options, folder=tmp_path / "data") as server:
-        await server.ready(120.0)
-        url = (await server.logged(r"try the server at (\S+)"))[1]
+    async with real_server(tmp_path / "data") as (server, url):
         await page.open(url)
-        await page.until("!document.querySelector('#offline').hidden")
-        for done in (".includes('MB.')", ".startsWith('Works without the server')"):
-            await page.evaluate("document.querySelector('#keep').click()")
-            await page.until(f"{_TEXT}{done}")
+        await keep(page)
         server.signal(signal.SIGTERM)
         await server.ended()
     await page.open(url)  # from the browser's storage

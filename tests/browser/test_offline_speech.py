@@ -15,24 +15,16 @@ import pytest
 
 from tests.support.chromium import Page, chromium, write_microphone
 from tests.support.clips import CLIPS
+from tests.support.offline import MARKS, keep, real_server
 from tests.support.processes import Process
-from wyoming_faster_whisper.app import web_export
 from wyoming_faster_whisper.testing import silence
 
-pytestmark = [
-    pytest.mark.browser,
-    pytest.mark.timeout(300),
-    pytest.mark.skipif(
-        web_export.runtime_folder() is None,
-        reason="onnxruntime-web is not here; script/onnxruntime-web fetches it",
-    ),
-]
+pytestmark = MARKS
 
 SAID = CLIPS["weather"]
 # Hosts that Chromium asks by itself, in vain: its resolver knows only 127.0.0.1.
 BROWSERS_OWN = re.compile(r"(^|\.)(google|googleapis|gvt1|gstatic)\.com$")
 _LEAD = 2.0  # seconds; a browser loses the first hundredths of a second
-_TEXT = "document.querySelector('#offline-text').textContent"
 _STATE = "document.querySelector('#server').dataset.state"
 
 
@@ -54,13 +46,6 @@ async def page(tmp_path: Path) -> AsyncIterator[Page]:
 def pictures(tmp_path: Path) -> Path:
     """Folder for screenshots: $WYO_PICTURES, or a temporary one."""
     return Path(os.environ.get("WYO_PICTURES", tmp_path))
-
-
-async def keep(page: Page) -> None:
-    await page.until("!document.querySelector('#offline').hidden")
-    for done in (".includes('MB.')", ".startsWith('Works without the server')"):
-        await page.evaluate("document.querySelector('#keep').click()")
-        await page.until(f"{_TEXT}{done}")
 
 
 async def record(page: Page) -> str:
@@ -130,10 +115,8 @@ async def test_the_page_goes_on_when_the_server_is_away(
 async def test_an_utterance_survives_a_server_that_dies_or_hangs_meanwhile(
     page: Page, tmp_path: Path, how: signal.Signals
 ) -> None:
-    options = ("--uri", "tcp://127.0.0.1:0", "--model", "tiny.en", "--http-port", "0")
-    async with Process.started(*options, folder=tmp_path / "data") as server:
-        await server.ready(120.0)
-        await page.open((await server.logged(r"try the server at (\S+)"))[1])
+    async with real_server(tmp_path / "data") as (server, url):
+        await page.open(url)
         await keep(page)
         await page.evaluate("document.querySelector('#speak').click()")
         await page.until("document.querySelector('#elapsed').textContent >= '0:02'")
@@ -152,10 +135,8 @@ async def test_hands_free_ends_by_itself_and_sends_nothing_before_speech(
         "globalThis.sockets = 0; WebSocket = class extends WebSocket {"
         " constructor(...given) { super(...given); sockets++; } }"
     )
-    options = ("--uri", "tcp://127.0.0.1:0", "--model", "tiny.en", "--http-port", "0")
-    async with Process.started(*options, folder=tmp_path / "data") as server:
-        await server.ready(120.0)
-        await page.open((await server.logged(r"try the server at (\S+)"))[1])
+    async with real_server(tmp_path / "data") as (server, url):
+        await page.open(url)
         await keep(page)
         await page.evaluate("document.querySelector('#handsfree').click()")
         await page.evaluate("document.querySelector('#speak').click()")

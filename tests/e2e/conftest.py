@@ -11,12 +11,13 @@ from typing import Any, Protocol
 import pytest
 import trustme
 
+from tests.support.chromium import Page, hearing
 from tests.support.processes import Process
 from tests.support.serving import Server, serving
 from wyoming_faster_whisper.config.load import read_settings
 from wyoming_faster_whisper.engine.protocol import Engine
 from wyoming_faster_whisper.speech.vad import SpeechDetector
-from wyoming_faster_whisper.testing import FakeEngine, LoudnessVad
+from wyoming_faster_whisper.testing import FakeEngine, LoudnessVad, tone
 from wyoming_faster_whisper.transports.lifecycle import ClientLimits
 
 
@@ -91,6 +92,13 @@ def certificates(authority: trustme.CA, tmp_path: Path) -> Path:
         for part in made.cert_chain_pems:
             part.write_to_path(str(folder / f"{name}.pem"), append=True)
     return folder
+
+
+@pytest.fixture
+async def page(tmp_path: Path) -> AsyncIterator[Page]:
+    """An empty page of Chromium, whose microphone plays a tone."""
+    async with hearing(tone(30.0), tmp_path) as opened:
+        yield opened
 
 
 StartProcess = Callable[..., Awaitable[Process]]

@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from tests.support.api import wav
-from tests.support.chromium import Page, chromium, write_microphone
+from tests.support.chromium import Page, hearing
 from tests.support.serving import Server, warnings
 from tests.support.web import address
 from wyoming_faster_whisper.testing import silence, tone
@@ -38,9 +38,7 @@ async def origin() -> AsyncIterator[str]:
 
 @pytest.fixture
 async def page(tmp_path: Path, origin: str) -> AsyncIterator[Page]:
-    microphone = tmp_path / "microphone.wav"
-    await asyncio.to_thread(write_microphone, microphone, silence(0.1))
-    async with chromium(microphone, tmp_path / "browser") as opened:
+    async with hearing(silence(0.1), tmp_path) as opened:
         await opened.open(origin)
         yield opened
 

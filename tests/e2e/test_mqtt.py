@@ -21,6 +21,7 @@ from tests.support.broker import (
     Broker,
     amqtt_broker,
     deployed_broker,
+    in_thread,
     plain_broker,
 )
 from tests.support.fake_broker import fake_broker
@@ -54,10 +55,8 @@ def broker(tmp_path: Path) -> Iterator[Broker]:
 async def deployed(tmp_path: Path, certificates: Path) -> AsyncIterator[Broker]:
     folder = tmp_path / "broker"
     folder.mkdir()
-    # In a thread: hashing the passwords takes a while.
-    context = deployed_broker(folder, certificates)
-    yield await asyncio.to_thread(context.__enter__)
-    await asyncio.to_thread(context.__exit__, None, None, None)
+    async with in_thread(deployed_broker(folder, certificates)) as running:
+        yield running
 
 
 async def connected(server: Server) -> Server:
@@ -581,9 +580,8 @@ async def test_audio_that_is_too_large_for_the_broker_is_not_sent_back(
     serve: Serve, tmp_path: Path, join: Join, caplog: pytest.LogCaptureFixture
 ) -> None:
     """The broker would close the connection of all sites."""
-    context = plain_broker(tmp_path, "max_packet_size 20000", kinds=("tcp",))
-    broker = await asyncio.to_thread(context.__enter__)
-    try:
+    small = plain_broker(tmp_path, "max_packet_size 20000", kinds=("tcp",))
+    async with in_thread(small) as broker:
         await connected(await serve(mqtt_url=broker.url()))
         hall = await join(broker, "hall")
         for seconds in (1.0, 0.5):
@@ -592,8 +590,6 @@ async def test_audio_that_is_too_large_for_the_broker_is_not_sent_back(
         assert len(await hall.receive("audioCaptured")) == 44 + 16_000
         assert any("takes packets of 20000" in each for each in warnings(caplog))
         assert not any("Lost the connection" in each for each in warnings(caplog))
-    finally:
-        await asyncio.to_thread(context.__exit__, None, None, None)
 
 
 async def test_a_flood_of_control_messages_is_ignored(
@@ -796,16 +792,12 @@ async def test_a_broker_with_mqtt_3_only(
     serve: Serve, tmp_path: Path, join: Join, caplog: pytest.LogCaptureFixture
 ) -> None:
     caplog.set_level(logging.INFO)
-    context = amqtt_broker(tmp_path)
-    broker = await asyncio.to_thread(context.__enter__)
-    try:
+    async with in_thread(amqtt_broker(tmp_path)) as broker:
         await connected(await serve(mqtt_url=broker.url()))
         assert "(MQTT 3.1.1)" in caplog.text
         hall = await join(broker, "hall")
         await hall.say(tone(1.0))
         assert await hall.text() == "1.0 seconds"
-    finally:
-        await asyncio.to_thread(context.__exit__, None, None, None)
 
 
 # Home Assistant
@@ -927,9 +919,8 @@ async def test_client_certificates(
         part.write_to_path(str(pem), append=True)
     folder = tmp_path / "mutual"
     folder.mkdir()
-    context = deployed_broker(folder, certificates, client_certificates=True)
-    broker = await asyncio.to_thread(context.__enter__)
-    try:
+    mutual = deployed_broker(folder, certificates, client_certificates=True)
+    async with in_thread(mutual) as broker:
         await connected(
             await serve(
                 mqtt_url=broker.url("tls"), mqtt_ca=certificates / "ca.pem", mqtt_cert=pem
@@ -944,8 +935,6 @@ async def test_client_certificates(
         )
         await kitchen.say(tone(1.0))
         assert await kitchen.text() == "1.0 seconds"
-    finally:
-        await asyncio.to_thread(context.__exit__, None, None, None)
 
 
 async def test_a_satellite_can_neither_speak_nor_listen_for_another_site(

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from tests.support.broker import plain_broker
+from tests.support.broker import in_thread, plain_broker
 from tests.support.satellite import satellite
 from tests.support.serving import until
 from wyoming_faster_whisper.audio.pcm import read_wav
@@ -48,9 +48,7 @@ async def test_messages_of_rhasspy_hermes_are_understood_and_it_understands_ours
         return "turn on the light"
 
     engine = FakeEngine(say)
-    context = plain_broker(tmp_path)
-    broker = await asyncio.to_thread(context.__enter__)
-    try:
+    async with in_thread(plain_broker(tmp_path)) as broker:
         server = await serve(engine, mqtt_url=broker.url())
         await until(lambda: server.mqtt.connection.connected)
         off, on, start, stop = [line.partition(" ")[::2] for line in await peer()]
@@ -72,8 +70,6 @@ async def test_messages_of_rhasspy_hermes_are_understood_and_it_understands_ours
         assert len(audio) == 32_000
         assert engine.decoded[0].options.language == "en"
         assert engine.decoded[0].options.hotwords == ("turn on",)
-    finally:
-        await asyncio.to_thread(context.__exit__, None, None, None)
 
     lines = "".join(f"{topic} {json.dumps(fields)}\n" for topic, fields in answers)
     finished, text, _, empty, error = map(json.loads, await peer("read", given=lines))

@@ -15,8 +15,8 @@ from urllib.parse import urlencode
 import pytest
 
 from tests.http.environments import Environment, Missing
-from tests.support.broker import plain_broker
-from tests.support.chromium import chromium, find, write_microphone
+from tests.support.broker import in_thread, plain_broker
+from tests.support.chromium import find, hearing
 from tests.support.serving import until
 from wyoming_faster_whisper.testing import tone
 
@@ -58,15 +58,10 @@ async def test_a_browser_speaks_over_a_websocket(serve: Serve, tmp_path: Path) -
     find()
     folder = tmp_path / "page"
     await asyncio.to_thread(_copy_page, folder)
-    microphone = tmp_path / "microphone.wav"
-    await asyncio.to_thread(write_microphone, microphone, tone(30.0))
-    broker_context, web_context = plain_broker(tmp_path), _web(folder)
-    broker = await asyncio.to_thread(broker_context.__enter__)
-    url = await asyncio.to_thread(web_context.__enter__)
-    try:
+    async with in_thread(plain_broker(tmp_path)) as broker, in_thread(_web(folder)) as url:
         server = await serve(mqtt_url=broker.url("tcp"))
         await until(lambda: server.mqtt.connection.connected)
-        async with chromium(microphone, tmp_path / "browser") as page:
+        async with hearing(tone(30.0), tmp_path) as page:
             query = urlencode({"site": "browser", "broker": broker.url("ws")})
             await page.open(f"{url}/?{query}")
             await page.until("document.body.dataset.state === 'idle'")
@@ -79,6 +74,3 @@ async def test_a_browser_speaks_over_a_websocket(serve: Serve, tmp_path: Path) -
             await until(lambda: server.memory.used > 0)
         await until(lambda: not server.mqtt.clients)
         await until(lambda: server.memory.used == 0)
-    finally:
-        await asyncio.to_thread(web_context.__exit__, None, None, None)
-        await asyncio.to_thread(broker_context.__exit__, None, None, None)

@@ -3,30 +3,20 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from tests.support.chromium import Page, chromium, write_microphone
+from tests.support.chromium import Page
 from tests.support.offline import MODEL, put_files
 from tests.support.serving import Server
 from tests.support.web import address
-from wyoming_faster_whisper.testing import tone
 
 from .conftest import Serve
 
 TEXT = "document.querySelector('#offline-text').textContent"
 KEPT = f"{TEXT}.startsWith('Works without the server: {MODEL}')"
-
-
-@pytest.fixture
-async def page(tmp_path: Path) -> AsyncIterator[Page]:
-    microphone = tmp_path / "microphone.wav"
-    await asyncio.to_thread(write_microphone, microphone, tone(30.0))
-    async with chromium(microphone, tmp_path / "browser") as opened:
-        yield opened
 
 
 @pytest.fixture

@@ -3,13 +3,10 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
 from pathlib import Path
 
-import pytest
-
 from tests.support.auth import KEY, KEYS, write_keys
-from tests.support.chromium import ELSEWHERE, Page, chromium, write_microphone
+from tests.support.chromium import ELSEWHERE, Page
 from tests.support.serving import until
 from tests.support.web import address, browser
 from wyoming_faster_whisper.testing import FakeEngine, tone
@@ -19,14 +16,6 @@ from .conftest import Serve
 LISTENING = "document.body.dataset.state === 'listening'"
 IDLE = "document.body.dataset.state === 'idle'"
 PROBLEM = "!document.querySelector('#problem').hidden"
-
-
-@pytest.fixture
-async def page(tmp_path: Path) -> AsyncIterator[Page]:
-    microphone = tmp_path / "microphone.wav"
-    await asyncio.to_thread(write_microphone, microphone, tone(30.0))
-    async with chromium(microphone, tmp_path / "browser") as opened:
-        yield opened
 
 
 async def test_escape_discards_the_utterance(serve: Serve, page: Page) -> None:

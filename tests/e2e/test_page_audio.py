@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import base64
 import json
 from collections.abc import AsyncIterator
@@ -12,7 +11,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from tests.support.chromium import Page, chromium, write_microphone
+from tests.support.chromium import Page, hearing
 from tests.support.clips import CLIPS
 from tests.support.web import address
 from wyoming_faster_whisper.engine.whisper.spectrogram import Spectrogram, to_features
@@ -26,10 +25,8 @@ FLOATS = """const floats = (text) =>
 
 @pytest.fixture
 async def page(tmp_path: Path, serve: Serve) -> AsyncIterator[Page]:
-    microphone = tmp_path / "microphone.wav"
-    await asyncio.to_thread(write_microphone, microphone, silence(1.0))
     server = await serve(http_port=0)
-    async with chromium(microphone, tmp_path / "browser") as opened:
+    async with hearing(silence(1.0), tmp_path) as opened:
         await opened.open(f"http://{address(server)}")
         yield opened
 

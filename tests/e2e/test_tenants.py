@@ -14,7 +14,7 @@ from websockets import Subprotocol
 
 from tests.support.api import Reply, form, post, request, wav
 from tests.support.auth import bearer
-from tests.support.realtime import talker
+from tests.support.realtime import Talker, talker
 from tests.support.serving import DEADLINE, Peer, Server, peer, recording, until, warnings
 from tests.support.web import address, browser
 from wyoming_faster_whisper.audio.pcm import PcmFormat
@@ -54,6 +54,15 @@ def told(job: Job) -> str:
     options = job.options
     names = ",".join(options.hotwords)
     return f"{job.tenant.name} {options.model} {options.language} {options.prompt} {names}"
+
+
+async def first_text(client: Talker) -> str:
+    """Return the text of a first utterance over the realtime API."""
+    await client.receive("session.created")
+    await client.configure(turn_detection=None)
+    await client.append(tone(1.0, rate=24_000))
+    await client.commit()
+    return await client.transcript()
 
 
 @pytest.fixture
@@ -158,11 +167,7 @@ async def test_errors_and_lists_name_only_what_the_tenant_may_use(server: Server
 async def test_the_realtime_api_and_the_page_know_the_tenant(server: Server) -> None:
     url = f"{server.service.http_url}/v1"
     async with talker(url, authorization=bearer(GUEST)) as client:
-        await client.receive("session.created")
-        await client.configure(turn_detection=None)
-        await client.append(tone(1.0, rate=24_000))
-        await client.commit()
-        assert await client.transcript() == GUESTS
+        assert await first_text(client) == GUESTS
     offered = [Subprotocol("speech"), Subprotocol(f"openai-insecure-api-key.{GUEST}")]
     async with browser(server, protocols=offered) as page:
         await page.say(SECOND)
@@ -178,11 +183,7 @@ async def test_a_client_secret_has_the_tenant_of_its_maker(server: Server) -> No
     url, secret = f"{server.service.http_url}/v1", made.json["value"]
     protocols = ["realtime", f"openai-insecure-api-key.{secret}"]
     async with talker(url, protocols=protocols) as client:
-        await client.receive("session.created")
-        await client.configure(turn_detection=None)
-        await client.append(tone(1.0, rate=24_000))
-        await client.commit()
-        assert await client.transcript() == GUESTS
+        assert await first_text(client) == GUESTS
 
 
 async def test_a_job_is_found_by_its_client_only(server: Server) -> None:
@@ -319,11 +320,7 @@ async def test_a_websocket_outlives_its_tenant_and_belongs_to_the_house_then(
 ) -> None:
     url = f"{server.service.http_url}/v1"
     async with talker(url, authorization=bearer(GUEST)) as client:
-        await client.receive("session.created")
-        await client.configure(turn_detection=None)
-        await client.append(tone(1.0, rate=24_000))
-        await client.commit()
-        assert await client.transcript() == GUESTS
+        assert await first_text(client) == GUESTS
         await replaced(server, tenants, TENANTS.replace('keys = ["guest"]', "keys = []"))
         # Audio that has arrived by now would still belong to the turn before.
         await client.append(tone(1.0, rate=24_000))

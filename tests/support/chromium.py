@@ -8,7 +8,7 @@ import json
 import shutil
 import wave
 from asyncio.subprocess import DEVNULL, PIPE
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager, suppress
 from pathlib import Path
 from typing import Any
@@ -24,12 +24,26 @@ ELSEWHERE = "box.lan"  # host name that the browser resolves to us, as if we wer
 NAMES = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
 
 
-def find() -> str:
+def find(names: Sequence[str] = NAMES) -> str:
     """Return the browser's path, or skip the test."""
-    for name in NAMES:
+    for name in names:
         if path := shutil.which(name):
             return path
-    pytest.skip(f"there is no browser: none of {', '.join(NAMES)} is installed")
+    pytest.skip(f"there is no browser: none of {', '.join(names)} is installed")
+
+
+def until_it_holds(condition: str) -> str:
+    """Return a promise in JavaScript that waits for a condition.
+
+    The condition is checked whenever the page changes.
+    """
+    return f"""new Promise((resolve) => {{
+        const look = () => ({condition}) && resolve(true);
+        new MutationObserver(look).observe(document,
+            {{ subtree: true, childList: true, attributes: true, characterData: true }});
+        addEventListener("load", look);
+        look();
+    }})"""
 
 
 def write_microphone(path: Path, samples: Samples) -> Path:
@@ -121,16 +135,8 @@ class Page:
         return result["result"].get("value")
 
     async def until(self, condition: str) -> None:
-        """Wait until a JavaScript condition holds; it is checked whenever the page changes."""
-        await self.evaluate(
-            f"""new Promise((resolve) => {{
-                const look = () => ({condition}) && resolve(true);
-                new MutationObserver(look).observe(document,
-                    {{ subtree: true, childList: true, attributes: true, characterData: true }});
-                addEventListener("load", look);
-                look();
-            }})"""
-        )
+        """Wait until a JavaScript condition holds."""
+        await self.evaluate(until_it_holds(condition))
 
     async def press(self, key: str) -> None:
         """Press and release a key: Enter, Escape or Tab."""
@@ -203,3 +209,16 @@ async def chromium(
         await process.wait()
         if reading is not None:
             await reading
+
+
+@asynccontextmanager
+async def hearing(samples: Samples, folder: Path) -> AsyncIterator[Page]:
+    """Start a browser whose microphone plays samples once, and open an empty page.
+
+    Args:
+        folder: for the WAV file and the profile of the browser.
+    """
+    microphone = folder / "microphone.wav"
+    await asyncio.to_thread(write_microphone, microphone, samples)
+    async with chromium(microphone, folder / "browser") as page:
+        yield page

@@ -6,17 +6,15 @@ import asyncio
 import base64
 import json
 import re
-import shutil
 from asyncio.subprocess import DEVNULL, PIPE
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager, suppress
 from pathlib import Path
 from typing import Any
 
-import pytest
 from websockets.asyncio.client import ClientConnection, connect
 
-from .chromium import DEADLINE
+from .chromium import DEADLINE, find, until_it_holds
 
 NAMES = ("firefox-esr", "firefox")
 FAKE_MICROPHONE = {
@@ -37,14 +35,6 @@ _QUIET = {
     "services.settings.server": "data:,",
     "toolkit.telemetry.enabled": False,
 }
-
-
-def find() -> str:
-    """Return the browser's path, or skip the test."""
-    for name in NAMES:
-        if path := shutil.which(name):
-            return path
-    pytest.skip(f"there is no Firefox: none of {', '.join(NAMES)} is installed")
 
 
 class Page:
@@ -98,15 +88,8 @@ class Page:
         return result["result"].get("value")
 
     async def until(self, condition: str) -> None:
-        """Wait until a JavaScript condition holds; it is checked whenever the page changes."""
-        await self.evaluate(
-            f"""new Promise((resolve) => {{
-                const look = () => ({condition}) && resolve(true);
-                new MutationObserver(look).observe(document,
-                    {{ subtree: true, childList: true, attributes: true, characterData: true }});
-                look();
-            }})"""
-        )
+        """Wait until a JavaScript condition holds."""
+        await self.evaluate(until_it_holds(condition))
 
     async def click(self, selector: str) -> None:
         """Click in the middle of an element with the mouse."""
@@ -149,7 +132,7 @@ async def firefox(
     await asyncio.to_thread(folder.mkdir)
     await asyncio.to_thread((folder / "user.js").write_text, "".join(lines))
     process = await asyncio.create_subprocess_exec(
-        find(),
+        find(NAMES),
         "--headless",
         "--no-remote",
         "--profile",
