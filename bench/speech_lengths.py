@@ -1,8 +1,8 @@
 """Pauses and lengths of speech: the experiment for _FINAL_DECODE and _SHORT_SPEECH.
 
-Runs the server's own VAD in this process, without a model. Prints how many recorded commands
-contain a pause of a length, and how many interjections, single words and commands have less
-speech than a length (speech/endpointing.py).
+Runs the server's own VAD in this process, without a model. Prints, for each of some lengths, how
+many recorded commands contain a pause of at least that length, and how many interjections, single
+words and commands have less speech than that (speech/endpointing.py).
 """
 
 import argparse

@@ -1,4 +1,4 @@
-"""Three servers behind HAProxy, with DNS and Prometheus, all as the manifests have them.
+"""Three servers behind HAProxy, with DNS and Prometheus, configured as in the manifests.
 
 script/test-scale runs this in a network namespace of its own, where this process is the DNS
 server. Prints one line for each scenario; exit status 1 if one fails.
@@ -27,7 +27,7 @@ from .speakers import URI, UTTERANCE, Load, arriving, talking
 
 DECODE = 0.25  # seconds that a decode takes
 CLIENTS = 8  # that speak without pause in most scenarios
-SETTLED = 80.0  # seconds until a rate over one minute has forgotten what was before
+SETTLED = 80.0  # seconds until a rate over one minute no longer includes an earlier load
 
 
 class Scenarios:
@@ -53,7 +53,7 @@ class Scenarios:
         await self._balancer.uses(3)
 
     async def connections_are_spread(self) -> str:
-        """Nine connections that stay open are three for each pod."""
+        """Nine connections that stay open are spread evenly: three to each pod."""
         async with AsyncExitStack() as stack:
             for _ in range(9):
                 client = await stack.enter_async_context(speaker(URI))
@@ -126,7 +126,7 @@ class Scenarios:
     async def the_queries_give_the_replicas_of_the_load(self, folder: Path) -> str:
         """The ScaledObject's queries, polled as KEDA does it, at two known loads.
 
-        Three utterances at once have a pod each; of fifteen, those that come later wait.
+        Three simultaneous utterances get a pod each; of fifteen, the later ones wait.
         """
         rules = Rules.of(the_scaled_object("haproxy"))
         told = []

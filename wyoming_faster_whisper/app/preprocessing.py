@@ -57,7 +57,7 @@ def _plan(text: str) -> PlannedStep:
     """Find the factory of a step.
 
     Raises:
-        SettingError: there is none, or it cannot be imported.
+        SettingError: there is no such step, or it cannot be imported.
     """
     spec = StepSpec.parse(text)
     if spec.name in BUILT_IN:

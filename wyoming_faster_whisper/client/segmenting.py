@@ -68,7 +68,7 @@ def detect_speech(data: bytes, stream: SpeechStream) -> Iterator[Probabilities]:
 
 
 def parts(data: bytes, probabilities: Sequence[float], cut: Cut) -> list[Part]:
-    """Cut a recording into parts; return none if there is no speech.
+    """Cut a recording into parts. A recording without speech has none.
 
     Args:
         data: 16 kHz, 16-bit, mono.

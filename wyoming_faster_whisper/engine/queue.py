@@ -30,8 +30,8 @@ _NO_TIMEOUTS = Timing()
 # must not make the engine look slow.
 _RECENT_DECODES = 3
 # Long jobs may use all decoders if no speaker is expected and a long job usually takes at most
-# _SHORT seconds: then it is done before somebody who has just begun to speak is. Beside speech it
-# may begin if it usually takes at most _BRIEF seconds, as on a GPU: a speaker does not notice.
+# _SHORT seconds: then it ends before a command that begins meanwhile. Beside speech it may begin
+# if it usually takes at most _BRIEF seconds, as on a GPU: a speaker does not notice.
 _SHORT = 2.0
 _BRIEF = 0.2
 

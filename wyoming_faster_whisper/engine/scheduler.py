@@ -1,16 +1,16 @@
 """Scheduling policy: the jobs that the model decodes next. Pure.
 
 Commands go before background jobs, which are files and dictations. A part of a long recording has
-up to 28 s of audio, and a decode that has begun cannot be stopped. So from the moment at which
-somebody begins to speak, and for some time after the last command, an engine with several
-decoders keeps one free of long jobs, even while no command waits: otherwise the next command
-would wait for a whole segment, which takes longer than the command itself. While nobody speaks, a
-single long job may use that decoder too, if it is done before somebody who begins to speak is. A
-file as short as a command may use it at any time, alone. An engine with a single decoder gets
-background jobs one at a time, so that a command waits for at most one, and in batches only while
-nobody speaks. While a command is decoded no part of a file begins, nor a job of a tenant of the
-priority "batch", because the two would share the memory bandwidth and the cores; nor while
-somebody speaks one, unless they are done in no time, because the guess at its end is as urgent.
+up to 28 s of audio, and a decode that has begun cannot be stopped. So from the moment at which a
+client begins to speak, and for some time after the last command, an engine with several decoders
+keeps one free of long jobs, even while no command waits: otherwise the next command would wait
+for a whole segment, which takes longer than the command itself. While no client speaks, a single
+long job may use that decoder too, if it ends before a command that begins meanwhile. A file as
+short as a command may use it at any time, alone. An engine with a single decoder gets background
+jobs one at a time, so that a command waits for at most one, and in batches only while no client
+speaks. While a command is decoded no part of a file begins, nor a job of a tenant of the priority
+"batch", because the two would share the memory bandwidth and the cores. The same holds while a
+command is spoken, because the guess at its end is as urgent, unless the job is done in no time.
 
 Tenants share the model in proportion to their weights, by seconds of audio, however many clients
 each of them has. The owners of a tenant's jobs share its part equally, however many recordings

@@ -66,7 +66,7 @@ def find_files(directory: Path) -> MoonshineFiles | None:
 
 
 def choose_moonshine(name: str, folders: Sequence[Path]) -> Model | None:
-    """Resolve a name to a Moonshine model; None if it is none. Reads folders, never the network.
+    """Resolve a name to a Moonshine model; None if it names none. Never uses the network.
 
     Args:
         name: a name in NAMES in any case, a hub id, or a directory with a model whose name

@@ -183,7 +183,7 @@ class OnnxAsrFiles:
 
 
 def choose_onnx_asr(name: str, folders: Sequence[Path]) -> OnnxAsrModel | None:
-    """Resolve a name to a model of onnx-asr; None if it is none. Never uses the network.
+    """Resolve a name to a model of onnx-asr; None if it names none. Never uses the network.
 
     Args:
         name: a name in NAMES in any case, a hub id of one of these models or of a Whisper in

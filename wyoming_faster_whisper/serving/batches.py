@@ -1,6 +1,6 @@
 """Requests that a framework hands over together, decoded in batches.
 
-For a framework that collects requests itself. Others get a queue: slot.py.
+For a framework that collects requests itself, such as Triton. With others, slot.py has a queue.
 """
 
 from __future__ import annotations
@@ -114,7 +114,7 @@ def _decode(engine: Engine, batch: Sequence[_Work]) -> dict[int, Answer]:
     except Exception as error:
         if len(left) == 1:
             return {**answers, left[0].number: _as_server_error(error)}
-        # One of them may be the reason. The others have done nothing wrong.
+        # One job may be the cause, so each is decoded alone: the others succeed.
         for each in left:
             answers |= _decode(engine, [each])
         return answers

@@ -76,7 +76,7 @@ class Models(Protocol):
             version: "" = any.
 
         Raises:
-            UnknownModel: there is none.
+            UnknownModel: there is no such model or version.
             ServerError: it cannot be loaded.
         """
         ...

@@ -43,7 +43,7 @@ def version_policy(text: str) -> str:
         text: all, latest, latest:NUMBER, or specific:VERSION,VERSION.
 
     Raises:
-        SettingError: it is none of them.
+        SettingError: the text has none of these forms.
     """
     if not _POLICY.fullmatch(text):
         raise SettingError(

@@ -49,7 +49,7 @@ class MemoryGuard:
         """Check that there is room for more work.
 
         Raises:
-            Overloaded: there is none.
+            Overloaded: there is no room.
         """
         self._check(self._reserve)
 
@@ -57,7 +57,7 @@ class MemoryGuard:
         """Check that there is room for more audio of work that has begun.
 
         Raises:
-            Overloaded: there is none.
+            Overloaded: there is no room.
         """
         self._check(self._reserve // 2)
 

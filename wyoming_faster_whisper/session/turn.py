@@ -99,7 +99,7 @@ class Turn:
         self.begin = begin
         self._shared = shared
         self._offer = offer_for(shared.offer, principal.tenant)
-        # Nobody waits for the text at once, so it is not decoded speculatively.
+        # The client does not need the text at once, so it is not decoded speculatively.
         self._waits = shared.kind is DecodeKind.FILE or principal.tenant.batch
         self._is_file = shared.kind is DecodeKind.FILE
         self._paced = paced

@@ -49,7 +49,7 @@ _LONGEST_PAUSE = 20
 
 # Speech longer than a command (15 s at most in Home Assistant) is dictation, with a pause between
 # any two sentences. There a guess needs silence for 1/_DICTATION_SHARE of the speech that it
-# would decode: the longer that is, the more a guess costs and the likelier it is dropped.
+# would decode: the longer that is, the more a guess costs and the more often it is dropped.
 _DICTATION = windows(15.0)
 _DICTATION_SHARE = 8
 

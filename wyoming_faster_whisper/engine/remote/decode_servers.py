@@ -208,7 +208,7 @@ class DecodeServers:
         """Return the available server with the fewest jobs.
 
         Raises:
-            EngineError: there is none.
+            EngineError: no server is available.
         """
         able = [one for one in self.all if one.health.available and one not in tried]
         if not able:

@@ -194,7 +194,7 @@ class InferenceClient:
         """Return the headers and the body of a response with status 200.
 
         Raises:
-            Unavailable, Unusable, Busy: there is none.
+            Unavailable, Unusable, Busy: there is no such response.
         """
         try:
             async with self._client.stream(

@@ -107,7 +107,7 @@ def judge_hypothesis(
         thresholds: those of the model and the language.
         certain_speech: False where the VAD was not sure that there is speech.
         speech_odds: log-odds that the words were spoken (speech_odds.py).
-        sure: log-odds, either way; closer to 0 the text gets a second pass.
+        sure: size of the log-odds, positive or negative, below which the text gets a second pass.
         speech_seconds: seconds of speech by the VAD, without pauses.
         long: there is more audio than in a command. Such a text has counts and close hypotheses
             far more often, and a second pass because of them made it no better in six languages,

@@ -2,9 +2,9 @@
 
 The decoder writes a text over any sound that the VAD takes for speech: "Yeah!" over a sneeze,
 "No! No!" over a dog. Such a text is less likely than a spoken one, its no-speech probability is
-higher, and often it is one word over and over. And the VAD's probability stays lower than in the
-loudest vowel of a word. Each of these overlaps with whispered words or with words from afar;
-together they separate most. They are the inputs of a logistic regression (python -m
+higher, and often it is one word over and over. The VAD's probability also stays below that of the
+loudest vowel of a spoken word. Each sign alone also occurs with whispered or distant words;
+together they separate most texts. They are the inputs of a logistic regression (python -m
 bench.non_speech).
 """
 
@@ -19,8 +19,8 @@ from .repetition import plain_words
 FEATURES = ("peak", "avg_logprob", "no_speech_prob", "repeated")
 """Names of the values that features() returns, and of the weights."""
 
-# Probabilities of the VAD between which a higher one means more speech. Below are whispered words
-# and sneezes alike, above is nearly every order, in noise too.
+# Probabilities of the VAD between which a higher one means more speech. Below this range
+# whispered words and sneezes look alike; above it is nearly every order, even in noise.
 _PEAKS = (0.8, 0.98)
 
 
@@ -33,7 +33,7 @@ class SpeechClassifier:
     avg_logprob: float
     no_speech_prob: float
     repeated: float  # weight of a text that is one word over and over
-    sure: float  # log-odds, either way; closer to 0 the text gets a second pass
+    sure: float  # size of the log-odds below which the text gets a second pass
 
     def log_odds(self, decoded: Decoded, peak: float) -> float:
         """Return the log-odds (natural) that words were spoken; below 0 they were made up.

@@ -95,7 +95,8 @@ class Tuning:
         If a command takes longer than the silence before an answer (twice BUDGET), decoding is
         greedy. The batch size grows for as long as the time per command falls, the batch takes
         not much longer than a command alone, and memory is left. Batches of long jobs are
-        measured once, after the first measurement: it takes seconds, and nobody waits for it.
+        measured once, after the first measurement: it takes seconds, and the start need not wait
+        for it.
 
         Args:
             needed: returns True when a speaker needs the model. It is called before every

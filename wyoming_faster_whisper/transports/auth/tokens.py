@@ -44,7 +44,7 @@ class SigningKeys(Protocol):
         """Return the key of a token, for one of the algorithms.
 
         Raises:
-            Refused: there is none.
+            Refused: there is no such key.
         """
 
     async def start(self) -> None: ...

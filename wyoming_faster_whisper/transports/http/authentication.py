@@ -30,8 +30,8 @@ class Authentication:
         app: gets the requests that are allowed, with the client as scope["principal"].
         authenticator: verifies keys and tokens.
         refusals: records who was refused.
-        maker: returns the client that has made a client secret, with which a WebSocket may be
-            opened instead; raises ApiError. Such a WebSocket ends with the key of the maker.
+        maker: returns the client that has made a client secret; raises ApiError. A WebSocket may
+            be opened with such a secret instead of a key; it ends when the maker's key does.
     """
 
     def __init__(

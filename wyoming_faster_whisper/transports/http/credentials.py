@@ -42,7 +42,7 @@ def principal_of(scope: Scope) -> Principal:
 
 
 def connection_identities(scope: Scope) -> tuple[Identity, ...]:
-    """Return what the connection of a request tells about the client, whoever it says it is.
+    """Return the identities of a client that its connection proves, whatever key it sends.
 
     These are the names in its certificate, and its address.
     """

@@ -27,7 +27,7 @@ def presented_key(
         protocols: that a WebSocket offers.
 
     Raises:
-        Refused: there is none, or several different ones, or it is in the URL, or too long.
+        Refused: the request has no key, several different ones, one in the URL, or one too long.
     """
     given = list(headers)
     if any(name.lower() in _PARAMETERS for name, _ in parse_qsl(query.decode("latin-1"))):

@@ -109,7 +109,7 @@ class Connection:
 
     @property
     def generation(self) -> object:
-        """An object that is another one for each connection; None while there is none."""
+        """An object that identifies the current connection; None while there is no connection."""
         return self._client
 
     async def run(self) -> None:

@@ -1,4 +1,4 @@
-"""Is a decoded text speech, doubtful, or what the decoder writes for noise? Pure."""
+"""Hallucination check for Moonshine: whether a text is speech, doubtful, or noise. Pure."""
 
 from __future__ import annotations
 
@@ -35,8 +35,8 @@ class Thresholds:
     # The same where the VAD is not sure that there is speech: either of them is enough.
     uncertain_no_speech: float
     uncertain_no_speech_prob: float
-    # How much less probable (natural log, whole text) a text with a name may be than it has to
-    # be with Whisper, whose prompt names the names.
+    # Bonus for texts with a name (natural log, whole text). Whisper needs none: its prompt
+    # contains the names.
     name_bonus: float
 
 
@@ -74,8 +74,8 @@ def without_loop(decoded: Decoded) -> str:
     return decoded.text if repeat is None else shortened(decoded.text, repeat, 1)
 
 
-# For a model that was not calibrated: the check for loops, and an empty text if that is likelier
-# than not where the VAD is not sure.
+# For a model without calibration: only the check for loops, and an empty text where the VAD is
+# not sure and the no-speech probability is above one half.
 _LENIENT = Thresholds(
     doubtful=float("-inf"),
     no_speech=float("-inf"),

@@ -137,7 +137,7 @@ def number(item: Any) -> float:
     """Read a number.
 
     Raises:
-        ValueError: it is none, or not finite.
+        ValueError: it is not a number, or not finite.
     """
     if type(item) not in (int, float) or not abs(item) <= _LARGEST:
         raise ValueError(item)

@@ -109,7 +109,7 @@ def description(tensors: Mapping[str, Tensor]) -> ServedModel:
     """Read a description.
 
     Raises:
-        MessageError: it is none, or the server has another version of the contract.
+        MessageError: it is not a description, or the server has another version of the contract.
     """
     given = Members(json_object(_only(tensors, DETAILS), DETAILS), DETAILS)
     if (version := given.whole("contract", 0, most=10**9)) != CONTRACT:

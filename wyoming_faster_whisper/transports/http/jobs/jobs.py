@@ -26,8 +26,8 @@ from .limits import JobLimits
 
 _LOGGER = logging.getLogger(__name__)
 
-# A server that is busy now must not cost a job, because nobody waits for it: it begins again
-# after each of these delays in seconds, 4 minutes in all.
+# A background job does not fail because the server is busy: it begins again after each of these
+# delays in seconds, 4 minutes in all.
 _BUSY_DELAYS = (1, 2, 4, 8, 16, 32, 64, 128)
 _ID = re.compile("trsc_[0-9a-f]{40}")
 

@@ -1,4 +1,4 @@
-// Silero VAD: where somebody speaks. The same model as on the server (speech/vad.py).
+// Silero VAD: where there is speech. The same model as on the server (speech/vad.py).
 
 export const WINDOW = 512; // samples, 32 ms
 const CONTEXT = 64; // samples of the window before, which precede each window
@@ -58,7 +58,7 @@ export function stretches(probabilities) {
     .map(({ start, end }) => ({ start: start * WINDOW, end: end * WINDOW }));
 }
 
-// Tells when somebody begins to speak and when the utterance has ended, from the probabilities of
+// Tells when speech begins and when the utterance has ended, from the probabilities of
 // a stream. mark is "begun" or "ended" at the window where that becomes certain, else "".
 export class Ending {
   constructor(silence) {
