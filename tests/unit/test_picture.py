@@ -165,6 +165,7 @@ PURE = [
     "session.text",
     "session.turn_state",
     "speech.endpointing",
+    "speech.foreground",
     "speech.gain_control",
     "speech.hysteresis",
     "speech.live_stream",

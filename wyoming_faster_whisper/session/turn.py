@@ -17,6 +17,7 @@ from ..errors import IllegalTransition
 from ..principal import Principal
 from ..speech import utterance
 from ..speech.endpointing import EndOfTurn, EndReason
+from ..speech.foreground import Foreground
 from ..speech.hysteresis import WINDOW, Probabilities, windows
 from ..speech.live_stream import LiveStream
 from ..speech.segmenter import PAUSE, Segment
@@ -120,6 +121,7 @@ class Turn:
         self._live_stream = LiveStream()
         self._event_loop_lag = shared.event_loop_lag
         self._utterance = Utterance(request.rules(shared.rules), guess_after=0, paced=paced)
+        self._foreground = Foreground(threshold=shared.rules.threshold)
         self._held: list[float] = []  # probabilities of windows that the utterance has not taken
         self._none_held = asyncio.Event()
         self._none_held.set()
@@ -385,8 +387,17 @@ class Turn:
         return self._offer.accept(self.request, self._principal.name, self._warned)
 
     def _on_probabilities(self, probabilities: Probabilities) -> None:
+        late = 0
+        if self._server_endpointing and not self._paced and not self._utterance.has_ended:
+            start = self._utterance.samples
+            samples = self._audio_input.recording.samples(
+                start, start + len(probabilities) * WINDOW
+            )
+            probabilities, late = self._foreground.feed(samples, probabilities)
         self._held += probabilities.tolist()
         self._take_windows()
+        if late:
+            self._perform(*self._utterance.take_back(late))
 
     def _take_windows(self) -> None:
         """Pass to the utterance the windows that it takes now."""

@@ -273,6 +273,33 @@ class Utterance:
         self._end_of_turn = end_of_turn
         return self._end_if_due()
 
+    def take_back(self, count: int) -> list[Action]:
+        """Take the last windows for silence after all: they are a voice behind the speaker.
+
+        Args:
+            count: number of windows.
+
+        Returns:
+            The actions to perform.
+        """
+        if self.has_ended or self._silent_windows >= count or self._speech_start is None:
+            return []
+        length = len(self._probabilities)
+        before = max(self._speech_start + 1, length - count)
+        self._speech_windows -= sum(
+            each >= self._rules.threshold for each in self._probabilities[before:]
+        )
+        self._probabilities[before:] = [0.0] * (length - before)
+        self._speech_end = before
+        self._silent_windows = length - before
+        self._hysteresis.reset()
+        self._end_of_turn, self._final_begun, self._is_closed = None, False, False
+        self._provisional = None
+        if self.phase is not UtterancePhase.GUESSING:
+            return []
+        self.phase = UtterancePhase.LISTENING
+        return [self._drop(self._decoding[max(self._decoding)])]
+
     def stop(self, samples: int) -> list[Action]:
         """End the utterance.
 

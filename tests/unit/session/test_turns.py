@@ -459,6 +459,44 @@ def test_the_end_of_a_text_is_not_scored_once_the_client_has_stopped() -> None:
     assert [(job.guess, job.score_end) for job in jobs] == [(False, False)]
 
 
+# A voice behind the speaker does not hold the turn open.
+
+
+def behind(*, decibels: float, seconds: float = 8.0) -> Samples:
+    """Return a speaker, and a television right behind."""
+    television = 10 ** (decibels / 20) * np.asarray(tone(seconds, hertz=300), np.float32)
+    return joined(tone(2.0), television, silence(2.0))
+
+
+def test_a_quieter_voice_behind_the_speaker_ends_the_turn_and_is_not_decoded() -> None:
+    said, jobs = played(behind(decibels=-15.0), turns=FIXED)
+    ((at, _),) = said.answers
+    assert at == pytest.approx(2.0 + 0.83 + 0.2, abs=0.1)
+    assert said.records[0].ended == "silence"
+    assert jobs[-1].seconds == pytest.approx(2.0 + 0.4, abs=0.1)
+
+
+@pytest.mark.parametrize(
+    "way", [{"decibels": -5.0}, {"decibels": -15.0, "seconds": 0.8}], ids=str
+)
+def test_a_speaker_who_becomes_quiet_is_heard_to_the_end(way: dict[str, float]) -> None:
+    _, jobs = played(behind(**way), turns=FIXED)
+    assert jobs[-1].seconds > 2.0 + way.get("seconds", 8.0)
+
+
+def test_a_speaker_who_goes_on_after_another_voice_is_heard() -> None:
+    television = 0.1 * tone(1.2)
+    samples = joined(tone(2.0), television, tone(1.5), silence(2.0))
+    said, jobs = played(samples, turns=TurnRules(min_silence=1.5))
+    assert jobs[-1].seconds > 4.7
+    assert len(said.answers) == 1
+
+
+def test_where_the_client_ends_the_turn_every_voice_is_heard() -> None:
+    _, jobs = played(behind(decibels=-15.0, seconds=3.0))
+    assert jobs[-1].seconds > 5.0
+
+
 # A doubtful text is decoded again only if the answer need not wait longer for it.
 
 SPOKEN = joined(tone(1.5), silence(4.0))

@@ -501,3 +501,46 @@ def test_a_paced_utterance_that_the_client_ends_never_waits() -> None:
     utterance.feed([0.9] * 30 + [0.0] * 200 + [0.9] * 30, may_guess=True)
     assert utterance.samples == 260 * WINDOW
     assert not utterance.holds
+
+
+# Windows that turn out to be silence.
+
+
+def test_speech_that_is_taken_back_was_silence() -> None:
+    listener = Listener(Endpointing(min_silence=1.0))
+    listener.speech(60)
+    assert listener.utterance.take_back(26) == []
+    assert listener.utterance.speech_end == pytest.approx(34 * WINDOW / 16_000)
+    first, final = listener.silence(1)
+    assert isinstance(first, Decode)
+    assert first.segment.speech == (0, 34)
+    assert final == Decode(first.segment, guess=False)
+    assert EndTurn(EndReason.SILENCE) not in listener.read(first)
+    assert listener.silence(windows(1.0) - 27) == [EndTurn(EndReason.SILENCE)]
+
+
+def test_a_guess_over_what_is_taken_back_is_dropped() -> None:
+    listener = Listener()
+    listener.speech(60)
+    (guess,) = listener.silence(PAUSE)
+    assert isinstance(guess, Decode)
+    assert listener.utterance.take_back(26) == [Drop(guess.segment)]
+    assert listener.utterance.phase is UtterancePhase.LISTENING
+
+
+def test_silence_that_is_taken_back_changes_nothing() -> None:
+    listener, guess = paused()
+    assert listener.utterance.take_back(PAUSE) == []
+    assert listener.utterance.awaits(guess.segment)
+    assert Listener().utterance.take_back(5) == []
+
+
+def test_speech_after_what_was_taken_back_joins_the_speech_before() -> None:
+    listener = Listener()
+    listener.speech(60)
+    listener.utterance.take_back(26)
+    listener.silence(PAUSE)
+    listener.speech(20)
+    decode, *_ = listener.stop()
+    assert isinstance(decode, Decode)
+    assert decode.segment.speech == (0, 60 + PAUSE + 20)
