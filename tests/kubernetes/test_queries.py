@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 import yaml
 
+from bench.scale import GPU_BUSY, POD_BUSY
 from bench.support.autoscaling import Autoscaler, Rules
 
 from .manifests import OVERLAYS, of_kind, the_scaled_object
@@ -60,15 +61,20 @@ def test_busy_decoders_and_waiting_jobs_of_all_pods_and_kinds_are_summed(
     rules: Rules, tmp_path: Path
 ) -> None:
     given = [
-        series("stt-a", "decode", "final", 0.5),
-        series("stt-a", "decode", "guess", 0.25),
-        series("stt-b", "decode", "final", 1.0),
+        series("stt-a", "decode", "final", 0.125),
+        series("stt-a", "decode", "guess", 0.0625),
+        series("stt-b", "decode", "final", 0.25),
         series("stt-b", "decode", "file", 0.0),
         series("stt-a", "queue", "final", 0.125),
-        series("stt-b", "queue", "final", 2.0),
+        series("stt-b", "queue", "final", 0.75),
     ]
-    check(tmp_path, rules, given, [1.75, 2.125])
-    assert Autoscaler(rules, 2).poll(0, [1.75, 2.125]) == 5
+    check(tmp_path, rules, given, [0.4375, 0.875])
+    assert Autoscaler(rules, 2).poll(0, [0.4375, 0.875]) == 5
+
+
+@pytest.mark.parametrize(("overlay", "busy"), [("haproxy", POD_BUSY), ("gpu", GPU_BUSY)])
+def test_the_simulation_has_the_threshold_of_the_scaled_object(overlay: str, busy: float) -> None:
+    assert Rules.of(the_scaled_object(overlay)).thresholds[0] == busy
 
 
 def test_idle_pods_ask_for_the_least_and_not_for_the_fallback(

@@ -124,14 +124,15 @@ class Scenarios:
         return self._told(load)
 
     async def the_queries_give_the_replicas_of_the_load(self, folder: Path) -> str:
-        """The ScaledObject's queries, polled as KEDA does it, at two known loads.
+        """The ScaledObjects' queries, polled as KEDA does it, at two known loads.
 
-        Three simultaneous utterances get a pod each; of fifteen, the later ones wait.
+        Three simultaneous utterances get a pod each; of twelve, the later ones wait. Neither load
+        is near one at which the number of replicas changes.
         """
-        rules = Rules.of(the_scaled_object("haproxy"))
         told = []
         async with scraping([pod.address for pod in self.pods], folder):
-            for together, every in ((3, 0.5), (15, 3.0)):
+            for overlay, together, every in (("haproxy", 3, 1.5), ("gpu", 12, 2.0)):
+                rules = Rules.of(the_scaled_object(overlay))
                 scaler = Autoscaler(rules, rules.least)
                 async with arriving(together, every) as load:
                     await asyncio.sleep(SETTLED)
@@ -146,7 +147,7 @@ class Scenarios:
                 told.append(
                     f"{together} every {every:g} s: {values[0]:.2f} decoding (must be "
                     f"{known[0]:.2f}), {values[1]:.2f} waiting ({known[1]:.2f}), so "
-                    f"{replicas} replicas"
+                    f"{replicas} replicas of {overlay}"
                 )
         return "; ".join(told)
 
