@@ -115,14 +115,11 @@ class MemoModel:
         self._ask(key, timed)
         return Encoding(lazy)
 
-    def detect_language(
-        self, encoding: Encoding, among: tuple[str, ...]
-    ) -> list[tuple[str, float]]:
+    def detect_language(self, encoding: Encoding) -> list[dict[str, float]]:
         """See AcousticModel.detect_language."""
         lazy = _lazy(encoding)
         return self._ask(
-            key_of(lazy.key, "language", among),
-            lambda: self._loaded.detect_language(lazy.get(), among),
+            key_of(lazy.key, "languages"), lambda: self._loaded.detect_language(lazy.get())
         )
 
     def generate(

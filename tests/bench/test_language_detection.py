@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from bench.language_detection import LENGTHS, Detected, beginnings, table
+from bench.language_detection import LENGTHS, Detected, beginnings, pairs, table
 from wyoming_faster_whisper.audio.pcm import SAMPLE_RATE
 from wyoming_faster_whisper.engine.protocol import Job
 
@@ -20,6 +20,17 @@ def test_a_beginning_ends_after_its_seconds_of_speech() -> None:
 
 
 def test_the_table_counts_believed_and_wrong_languages() -> None:
-    found = [Detected("de", 0.5, "de", 0.6), Detected("de", 0.5, "nl", 0.4)]
+    found = [
+        Detected("de", 0.5, 30, {"de": 0.6, "nl": 0.4}),
+        Detected("de", 0.5, 30, {"de": 0.3, "nl": 0.4, "en": 0.3}),
+    ]
     line = table(found).splitlines()[1]
     assert line.split()[2:] == "2 2, 1 2, 1 1, 0 0, 0 0, 0".split()
+
+
+def test_a_home_of_two_languages_is_spared_all_others() -> None:
+    found = [Detected("de", 1.0, 30, {"nl": 0.5, "de": 0.2, "en": 0.3})]
+    expected, other = (line.split() for line in pairs(found, ["de", "en"]).splitlines()[1:])
+    # Dutch among all; English among the two without a prior, and with a low one.
+    assert expected[-6:] == ["100.0%", "100.0%", "0.0%", "0.0%", "0.0%", "0.0%"]
+    assert other[-6:] == ["100.0%"] * 6

@@ -138,6 +138,19 @@ async def test_unprintable_characters_are_removed_from_names(server: Server) -> 
     assert job.options.hotwords == ("Eco[1mbee", "ab", "Küche", "می\u200cخواهم")
 
 
+async def test_the_language_of_a_pipeline_is_only_expected_in_a_bilingual_home(
+    serve: Serve,
+) -> None:
+    server = await serve(FakeEngine(), languages="en,de")
+    async with server.client() as client:
+        for language in ("de", "fr"):
+            await client.say(tone(1.0), language=language)
+            assert await client.transcript() == "1.0 seconds"
+    german, french = (job.options for job in server.engine.decoded)
+    assert (german.language, german.expected_language) == (None, "de")
+    assert (french.language, french.expected_language) == ("fr", None)
+
+
 async def test_the_context_of_a_request_is_returned_once(server: Server) -> None:
     context = {"room": "kitchen", "list": [1, {"deep": None}]}
     async with server.client() as client:

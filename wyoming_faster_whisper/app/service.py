@@ -375,6 +375,7 @@ class Service:
                 build.decode_options(settings, self._language),
                 home_names=tuple if names is None else (lambda: names.names),
                 preprocessing=self._preprocessing,
+                spoken=settings.languages,
             ),
             rules=build.speech_rules(settings),
             turns=build.turn_rules(settings),

@@ -127,7 +127,8 @@ class Settings:
     )
     languages: tuple[str, ...] = option(
         (),
-        "languages that may be detected where the request names none, like en,fr (default: all)",
+        "languages of the home, like en,fr: detected where a request names none, or where Home "
+        "Assistant names one of them, which is then only the likeliest (default: all)",
         arity=Arity.LIST,
         metavar="CODES",
     )

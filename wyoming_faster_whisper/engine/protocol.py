@@ -24,6 +24,7 @@ class DecodeOptions:
     model: str = ""  # name of the model; "" = the default model
     language: str | None = None  # Whisper's language code; None = detect
     candidate_languages: tuple[str, ...] = ()  # languages that detection may return; () = all
+    expected_language: str | None = None  # the likeliest candidate before anything is said
     task: str = "transcribe"  # or "translate" (to English)
     beam_size: int = 0  # 1 = greedy, 0 = as wide as the machine can afford
     prompt: str | None = None  # text that sets style and vocabulary

@@ -30,6 +30,9 @@ _LOGGER = logging.getLogger(__name__)
 # and with at least this probability (python -m bench.language_detection tries others).
 _ENOUGH_SPEECH = 1.5  # seconds
 _ENOUGH_PROBABILITY = 0.5
+# The same where it was detected among a few candidates, to which the probability is relative.
+_ENOUGH_SPEECH_AMONG = 1.0  # seconds
+_ENOUGH_PROBABILITY_AMONG = 0.9
 _FEW = 1  # segments that may wait, so that one can be decoded right after the one before
 
 # Seconds of silence after which Home Assistant ends a command. A guess that takes longer to
@@ -72,10 +75,12 @@ class _Part:
     @property
     def language(self) -> str | None:
         """Detected language, if it was detected confidently in enough speech."""
-        text = self.transcript
-        if text is None or not text.text or self.segment.speech_seconds < _ENOUGH_SPEECH:
+        text, speech, probability = self.transcript, _ENOUGH_SPEECH, _ENOUGH_PROBABILITY
+        if self.options.candidate_languages:
+            speech, probability = _ENOUGH_SPEECH_AMONG, _ENOUGH_PROBABILITY_AMONG
+        if text is None or not text.text or self.segment.speech_seconds < speech:
             return None
-        return text.language if text.language_probability >= _ENOUGH_PROBABILITY else None
+        return text.language if text.language_probability >= probability else None
 
 
 class Decodes:

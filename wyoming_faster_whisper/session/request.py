@@ -43,6 +43,7 @@ class Request:
     """A client's wishes for its next utterance."""
 
     language: str | None = None  # any language tag; None = the server's default
+    expected: bool = False  # language is only the likeliest one, if it is one of the home's
     model: str | None = None  # a model's name in Info; None = the server's choice
     hotwords: tuple[str, ...] = ()  # most important first
     vad_sensitivity: str | None = None  # sets how soon silence ends the turn; None = not given
@@ -67,7 +68,7 @@ class Request:
         It can be told only a language and names, so any other wish is served here. A request
         that another server relayed to this one is not relayed on.
         """
-        told = replace(self, language=None, model=None, hotwords=(), context=None)
+        told = replace(self, language=None, expected=False, model=None, hotwords=(), context=None)
         # When the turn ends, and how speech is found and cleaned, is decided here in any case.
         heard = replace(told, vad_sensitivity=None, endpointing=None, vad_threshold=None)
         plain = replace(heard, vad_pad=0.0, vad_min_silence=None, partials=None, preprocess=None)
@@ -88,6 +89,7 @@ class Offer:
     options: DecodeOptions = field(default_factory=DecodeOptions)  # defaults
     home_names: Callable[[], tuple[str, ...]] = tuple  # returns Home Assistant's current names
     preprocessing: Preprocessing = field(default_factory=Preprocessing)
+    spoken: tuple[str, ...] = ()  # languages of the home, any tags; () = any, as requests say
 
     def accept(
         self, request: Request, client: str, warned: set[str] | None = None
@@ -105,12 +107,15 @@ class Offer:
         model = self._model(request, warnings)
         candidates = self._candidates(request, model, warnings)
         detected = candidates or _known(self.options.candidate_languages, model)
+        language = self._language(request.language, candidates, model, warnings)
+        expected = language if self._may_differ(request, language, model) else None
         return replace(
             self.options,
             **self._optional(request, model, warnings),
             model=model.name,
-            language=self._language(request.language, candidates, model, warnings),
+            language=None if expected else language,
             candidate_languages=detected if model.capabilities.detects_language else (),
+            expected_language=expected,
             hotwords=self._hotwords(request, model, warnings),
         )
 
@@ -206,6 +211,17 @@ class Offer:
                 f"{printable(', '.join(request.candidate_languages), 40)!r}; ignoring them",
             )
         return known
+
+    def _may_differ(self, request: Request, language: str | None, model: ServedModel) -> bool:
+        """Return True if another language of the home may be spoken than the given one.
+
+        Args:
+            language: the request's, or the server's default; None = detect.
+        """
+        if request.language and not request.expected:
+            return False
+        spoken = _known(self.spoken, model)
+        return len(spoken) > 1 and language in spoken and model.capabilities.detects_language
 
     def _language(
         self,

@@ -122,7 +122,7 @@ class FakeAcousticModel:
         likely: texts that score() finds probable; it finds all others improbable.
         starts: for a text, the seconds at which its words begin, and the second at which it
             ends. In any other text all words take the same time.
-        languages: language and probability of each clip, where detected.
+        languages: probability of each language in each clip, where detected.
         multilingual: False for a model that only knows English.
         takes_prompt: False for a model that ignores prompt and names.
     """
@@ -134,7 +134,7 @@ class FakeAcousticModel:
         *passes: Decoded | Sequence[Decoded] | Exception,
         likely: Sequence[str] = (),
         starts: Mapping[str, Sequence[float]] | None = None,
-        languages: Sequence[tuple[str, float]] = (("en", 1.0),),
+        languages: Sequence[Mapping[str, float]] = ({"en": 1.0},),
         multilingual: bool = False,
         takes_prompt: bool = True,
     ) -> None:
@@ -160,10 +160,8 @@ class FakeAcousticModel:
         self.encoded.append(Encoded(tuple(features), frames))
         return Encoding(self.encoded[-1])
 
-    def detect_language(
-        self, encoding: Encoding, among: tuple[str, ...]
-    ) -> list[tuple[str, float]]:
-        return list(self._languages)
+    def detect_language(self, encoding: Encoding) -> list[dict[str, float]]:
+        return [dict(each) for each in self._languages]
 
     def generate(
         self,

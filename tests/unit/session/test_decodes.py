@@ -504,6 +504,21 @@ async def test_a_language_is_confident_after_enough_speech_at_enough_probability
         assert one.jobs[1].options.language == ("de" if confident else None)
 
 
+@pytest.mark.parametrize(
+    ("speech", "probability", "confident"),
+    [(1.024, 0.9, True), (0.992, 0.9, False), (1.024, 0.89, False)],
+)
+async def test_among_candidate_languages_a_second_of_speech_is_enough(
+    speech: float, probability: float, confident: bool
+) -> None:
+    async with client() as one:
+        one.options = DecodeOptions(candidate_languages=("de", "en"), expected_language="en")
+        await one.begin(segment(0, speech=speech))
+        await one.worker.answer(in_language("a", "de", probability))
+        await one.begin(TWO)
+        assert one.jobs[1].options.language == ("de" if confident else None)
+
+
 async def test_of_two_confident_languages_the_one_of_more_speech_counts() -> None:
     long, short = segment(0, 5), segment(6, 2)
     async with client() as one:

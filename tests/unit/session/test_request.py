@@ -84,6 +84,40 @@ def test_candidate_languages_are_limited_to_those_of_the_model() -> None:
     )
 
 
+HOME = Offer([BASE], DecodeOptions(candidate_languages=("en", "de")), spoken=("en", "de"))
+
+
+def test_the_pipelines_language_is_only_expected_in_a_home_of_several() -> None:
+    options = HOME.accept(Request(language="de-CH", expected=True), "client")
+    assert (options.language, options.expected_language) == (None, "de")
+    assert options.candidate_languages == ("en", "de")
+
+
+@pytest.mark.parametrize(
+    ("offer", "request_", "language"),
+    [
+        (HOME, Request(language="fr", expected=True), "fr"),  # none of the home's
+        (HOME, Request(language="de"), "de"),  # named for certain
+        (replace(HOME, spoken=("de",)), Request(language="de", expected=True), "de"),
+        (replace(HOME, spoken=()), Request(language="de", expected=True), "de"),
+        (replace(HOME, models=[TINY_EN]), Request(language="en", expected=True), "en"),
+        (replace(HOME, models=[LIMITED]), Request(language="de", expected=True), "de"),
+    ],
+)
+def test_any_other_language_is_certain(offer: Offer, request_: Request, language: str) -> None:
+    options = offer.accept(request_, "client")
+    assert (options.language, options.expected_language) == (language, None)
+
+
+def test_the_servers_default_is_expected_where_a_request_names_no_language() -> None:
+    home = replace(HOME, options=replace(HOME.options, language="de"))
+    for request in (Request(), Request(expected=True)):
+        options = home.accept(request, "client")
+        assert (options.language, options.expected_language) == (None, "de")
+    detected = home.accept(Request(language="auto", expected=True), "client")
+    assert (detected.language, detected.expected_language) == (None, None)
+
+
 def test_names_of_the_request_go_first_and_their_number_is_limited() -> None:
     home = Offer([BASE], home_names=lambda: ("Nanit",))
     assert home.accept(Request(hotwords=("Ecobee",)), "client").hotwords == ("Ecobee", "Nanit")

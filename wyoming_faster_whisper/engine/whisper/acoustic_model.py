@@ -91,17 +91,11 @@ class AcousticModel(Protocol):
         """
         ...
 
-    def detect_language(
-        self, encoding: Encoding, among: tuple[str, ...]
-    ) -> list[tuple[str, float]]:
-        """Detect the language of each clip.
-
-        Args:
-            among: candidate languages, Whisper's codes; () = all.
+    def detect_language(self, encoding: Encoding) -> list[dict[str, float]]:
+        """Return, for each clip, the probability of each language that the model knows.
 
         Returns:
-            For each clip the most probable candidate and its probability, 0 to 1. If the model
-            supports none of the candidates, the most probable language of all.
+            One mapping per clip, from Whisper's codes to probabilities that sum to 1.
         """
         ...
 

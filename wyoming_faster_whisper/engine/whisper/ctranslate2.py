@@ -44,17 +44,12 @@ class CTranslate2Whisper(LoadedModel[Weights]):
         with self._alone(frames):
             return Encoding(self.weights.encode(ctranslate2.StorageView.from_array(batch)))
 
-    def detect_language(
-        self, encoding: Encoding, among: tuple[str, ...]
-    ) -> list[tuple[str, float]]:
+    def detect_language(self, encoding: Encoding) -> list[dict[str, float]]:
         """See AcousticModel.detect_language."""
-        found: list[tuple[str, float]] = []
-        for ranked in self.weights.detect_language(encoding):
-            codes = [(token.strip("<|>"), float(share)) for token, share in ranked]
-            found.append(
-                next((each for each in codes if not among or each[0] in among), codes[0])
-            )
-        return found
+        return [
+            {token.strip("<|>"): float(share) for token, share in ranked}
+            for ranked in self.weights.detect_language(encoding)
+        ]
 
     def generate(
         self,

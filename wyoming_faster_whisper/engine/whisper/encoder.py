@@ -11,7 +11,7 @@ from .calibration.values import Calibrations
 from .clip import Clip
 from .language import known_language
 from .spectrogram import Features
-from .window import FULL_FRAMES, FULL_SECONDS, FULL_WINDOW, window_frames
+from .window import FULL_FRAMES, FULL_SECONDS, window_frames
 
 SPEED = 0.9
 """Playback speed of the audio in the second pass over an unlikely text."""
@@ -64,10 +64,14 @@ class Encoder:
         return self._window(clip.job, clip.seconds / _speed(clip), second=True)
 
     def _window(self, job: Job, seconds: float, *, second: bool = False) -> int:
-        # The window depends on the language; until it is detected, use the cautious window.
+        if self._full_window:
+            return FULL_FRAMES
         language = known_language(job.options, multilingual=self._model.tokenizer.multilingual)
-        window = FULL_WINDOW if self._full_window else self._calibrations.of(language).window
-        return window_frames(seconds, window, second=second)
+        # Until the language is detected, the longest window that a candidate needs; without
+        # candidates, the cautious one.
+        candidates = () if language else job.options.candidate_languages
+        windows = [self._calibrations.of(code).window for code in candidates or (language,)]
+        return max(window_frames(seconds, each, second=second) for each in windows)
 
 
 def _speed(clip: Clip) -> float:

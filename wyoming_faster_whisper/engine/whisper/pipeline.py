@@ -29,7 +29,7 @@ from functools import partial
 
 from ...speech.turn_classifier import EndOfTextScores
 from ..protocol import LONGEST_COMMAND, Job, Transcript
-from .acoustic_model import AcousticModel
+from .acoustic_model import AcousticModel, Encoding
 from .bias import bias
 from .calibration.values import Calibrations
 from .clip import Clip, Pass
@@ -99,7 +99,7 @@ class WhisperPipeline:
                 encoding=encoding if len(jobs) == 1 else None,
             )
             for job, some, (language, probability) in zip(
-                jobs, features, languages(self._model, jobs, encoding), strict=True
+                jobs, features, self._languages(jobs, encoding), strict=True
             )
         ]
         decoded = decode_batch(self._model, clips, encoding)
@@ -112,6 +112,9 @@ class WhisperPipeline:
             transcripts.append(self._finish(clip, one, end_scores, pace))
             clip.encoding = None  # free it before the next clip needs one
         return transcripts
+
+    def _languages(self, jobs: Sequence[Job], encoding: Encoding) -> list[tuple[str, float]]:
+        return languages(self._model, jobs, encoding, self._calibrations.of("").detection)
 
     def _finish(
         self, clip: Clip, decoded: Decoded, end_scores: EndOfTextScores | None, pace: Pace

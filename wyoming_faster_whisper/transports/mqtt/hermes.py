@@ -149,6 +149,7 @@ def request_of(start: StartListening, server: TurnRules, partials: str) -> Reque
         wanted = "auto" if partials == "off" else partials
     return Request(
         language=start.language,
+        expected=True,
         hotwords=tuple(dict.fromkeys(filter(None, map(_spoken, start.intents)))),
         word_times=start.word_times,
         endpointing=rules,

@@ -320,6 +320,7 @@ def _request(event: Event) -> Request:
             raise ProtocolError(f"{key} of transcribe must be {what}")
     return Request(
         language=data.get("language"),
+        expected=True,  # Home Assistant names the language of the pipeline
         model=data.get("name"),
         # Names come before terms: the protocol gives them priority.
         vad_sensitivity=data.get("vad_sensitivity"),

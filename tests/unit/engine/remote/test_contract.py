@@ -41,6 +41,7 @@ JOB = Job(
     DecodeOptions(
         language="de",
         candidate_languages=("de", "en"),
+        expected_language="de",
         task="translate",
         beam_size=3,
         prompt="Küche",

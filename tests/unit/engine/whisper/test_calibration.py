@@ -48,6 +48,7 @@ BASE_IN_ENGLISH = {
         "least_spoken": 1.0,
     },
     "rescoring": {"oov_penalty": 2.0},
+    "detection": {"expected_odds": 3.0},
     "grammar": {"order": 1.0, "home": 2.0},
     "names": {
         "candidate": {

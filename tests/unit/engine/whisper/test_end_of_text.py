@@ -51,7 +51,7 @@ def test_only_the_jobs_of_a_batch_that_ask_are_scored() -> None:
 def test_texts_in_two_languages_are_scored_with_a_prompt_each() -> None:
     model = FakeAcousticModel(
         [heard(LIGHTS), heard("Mach das Licht aus.")],
-        languages=[("en", 0.9), ("de", 0.8)],
+        languages=[{"en": 0.9, "de": 0.1}, {"de": 0.8, "en": 0.2}],
         multilingual=True,
     )
     found = decode(model, *(Job(silence(2.0), DecodeOptions(), score_end=True) for _ in "ab"))

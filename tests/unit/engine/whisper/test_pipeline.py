@@ -220,22 +220,42 @@ def test_a_second_pass_continues_the_prefix_too() -> None:
 
 
 def test_a_detected_language_is_used_and_reported_with_its_probability() -> None:
-    model = FakeAcousticModel(heard(LIGHTS), languages=[("de", 0.7)], multilingual=True)
+    model = FakeAcousticModel(heard(LIGHTS), languages=[{"de": 0.7}], multilingual=True)
     [found] = decode(model, Job(silence(2.0)))
     assert (found.language, found.language_probability) == ("de", 0.7)
     assert model.generated[0].prompts == ("<|de|> <|transcribe|>",)
 
 
 def test_a_given_language_is_not_detected() -> None:
-    model = FakeAcousticModel(heard(LIGHTS), languages=[("de", 0.7)], multilingual=True)
+    model = FakeAcousticModel(heard(LIGHTS), languages=[{"de": 0.7}], multilingual=True)
     [found] = decode(model, Job(silence(2.0), DecodeOptions(language="nl")))
     assert (found.language, found.language_probability) == ("nl", 1.0)
 
 
 def test_a_model_that_only_knows_english_detects_nothing() -> None:
-    model = FakeAcousticModel(heard(LIGHTS), languages=[("de", 0.7)])
+    model = FakeAcousticModel(heard(LIGHTS), languages=[{"de": 0.7}])
     [found] = decode(model, Job(silence(2.0)))
     assert (found.language, found.language_probability) == ("en", 1.0)
+
+
+@pytest.mark.parametrize(
+    ("candidates", "frames"),
+    [(("en", "es"), 1000), (("en", "cy"), FULL_FRAMES), ((), FULL_FRAMES)],
+)
+def test_candidate_languages_get_the_longest_of_their_windows(
+    candidates: tuple[str, ...], frames: int
+) -> None:
+    model = FakeAcousticModel(heard(LIGHTS), languages=[{"en": 1.0}], multilingual=True)
+    decode(model, Job(silence(2.0), DecodeOptions(candidate_languages=candidates)))
+    assert model.encoded[0].frames == frames
+
+
+def test_the_expected_language_is_decoded_where_another_is_hardly_more_probable() -> None:
+    odds = [{"en": 0.5, "de": 0.4, "nl": 0.1}]
+    model = FakeAcousticModel(heard(LIGHTS), languages=odds, multilingual=True)
+    home = DecodeOptions(candidate_languages=("en", "de"), expected_language="de")
+    [found] = decode(model, Job(silence(2.0), home))
+    assert found.language == "de"
 
 
 # Batches.

@@ -38,18 +38,14 @@ class OnnxWhisper(LoadedModel[Graphs]):
         """See AcousticModel.encode."""
         return Encoding(self.weights.encode(padded(features, self.spectrogram.bands, frames)))
 
-    def detect_language(
-        self, encoding: Encoding, among: tuple[str, ...]
-    ) -> list[tuple[str, float]]:
+    def detect_language(self, encoding: Encoding) -> list[dict[str, float]]:
         """See AcousticModel.detect_language."""
         encoded = cast(Encoded, encoding)
         start = np.full((encoded.clips, 1), self._start)
         logits = self.weights.step(encoded, start).logits[:, 0, list(self._layout.languages)]
         codes = [self.tokenizer.name(token).strip("<|>") for token in self._layout.languages]
         shares = np.exp(log_softmax(logits))
-        known = [at for at, code in enumerate(codes) if code in among] or range(len(codes))
-        best = [max(known, key=lambda at: row[at]) for row in shares]
-        return [(codes[at], float(row[at])) for at, row in zip(best, shares, strict=True)]
+        return [dict(zip(codes, map(float, row), strict=True)) for row in shares]
 
     def generate(
         self,

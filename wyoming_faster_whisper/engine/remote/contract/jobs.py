@@ -72,6 +72,7 @@ def job(audio: Samples, options: bytes) -> Job | None:
         DecodeOptions(
             language=given.text("language", None, longest=20),
             candidate_languages=given.texts("candidate_languages", longest=20),
+            expected_language=given.text("expected_language", None, longest=20),
             task=given.choice("task", ("transcribe", "translate")),
             beam_size=given.whole("beam_size", 0, most=100),
             prompt=given.text("prompt", None, longest=_LONGEST_PROMPT),

@@ -20,6 +20,7 @@ from ....biasing.weights import NameWeights, OrderGains
 from ....models import size_of, standard_name
 from ....speech.turn_classifier import TurnClassifier
 from .. import coverage, hallucination, rescoring
+from ..language import Detection
 from ..speech_odds import SpeechClassifier
 from ..window import Window
 
@@ -40,6 +41,7 @@ class Calibration:
     speech: SpeechClassifier
     coverage: coverage.Limits
     rescoring: rescoring.Weights
+    detection: Detection
     names: NameWeights
     grammar: OrderGains
     end_of_turn: TurnClassifier
