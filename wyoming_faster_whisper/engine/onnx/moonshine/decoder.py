@@ -16,7 +16,9 @@ from .vocabulary import BEGIN, END, Vocabulary
 # Tokens that English can need per second of audio; the model's authors cap a text there, because
 # beyond it the decoder loops.
 _TOKENS_PER_SECOND = 6.5
-_LEAST_TOKENS = 8  # of a clip, however short
+# Besides, for clips of a single word: the longest in bench/speech/texts.py ("Krzysztof.") has 7
+# with the end of the text.
+_LEAST_TOKENS = 8
 
 
 class MoonshineDecoder:
