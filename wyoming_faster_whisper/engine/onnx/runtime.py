@@ -143,6 +143,13 @@ def finite(array: Array, path: Path) -> Array:
     return array
 
 
+def log_softmax(logits: Array) -> Array:
+    """Return the log-probabilities (natural) over the last axis, of the type of the logits."""
+    shifted: Array = logits - logits.max(axis=-1, keepdims=True)
+    shifted -= np.log(np.exp(shifted).sum(axis=-1, keepdims=True))
+    return shifted
+
+
 def first_line(error: BaseException) -> str:
     """Return the first line of ONNX Runtime's error message, without its internal prefix."""
     line = (str(error).strip() or type(error).__name__).splitlines()[0]

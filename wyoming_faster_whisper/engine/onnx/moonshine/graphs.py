@@ -16,7 +16,7 @@ import numpy.typing as npt
 
 from ....audio.pcm import SAMPLE_RATE, Samples
 from ....errors import ModelError
-from ..runtime import Array, Graph, Runtime, finite
+from ..runtime import Array, Graph, Runtime, finite, log_softmax
 
 Logprobs = npt.NDArray[np.float32]
 """Log-probabilities (natural) of all tokens, shape (hypotheses, tokens)."""
@@ -133,7 +133,7 @@ class MoonshineGraphs:
         )
         own = dict(zip(self._own, present, strict=False))
         audio = dict(zip(self._audio, present[len(self._own) :], strict=True))
-        return _log_softmax(finite(logits, self._decoder.path)), Cache(own, audio)
+        return log_softmax(finite(logits, self._decoder.path)), Cache(own, audio)
 
     def step(
         self, encoding: Array, tokens: Sequence[int], cache: Cache
@@ -159,7 +159,7 @@ class MoonshineGraphs:
             },
         )
         own = dict(zip(self._own, present, strict=True))
-        return _log_softmax(finite(logits[:, -1], self._decoder.path)), Cache(own, cache.audio)
+        return log_softmax(finite(logits[:, -1], self._decoder.path)), Cache(own, cache.audio)
 
     def _width(self, name: str) -> int:
         return int(self._decoder.shapes[name][-1])
@@ -167,9 +167,3 @@ class MoonshineGraphs:
 
 def _present(name: str) -> str:
     return name.replace("past_key_values.", "present.")
-
-
-def _log_softmax(logits: Array) -> Array:
-    shifted: Array = logits - logits.max(axis=-1, keepdims=True)
-    shifted -= np.log(np.exp(shifted).sum(axis=-1, keepdims=True))
-    return shifted

@@ -15,10 +15,10 @@ from ...whisper.hallucination import Decoded
 from ...whisper.loaded import LoadedModel
 from ...whisper.spectrogram import Features, padded
 from ...whisper.tokens import POSITIONS
+from ..runtime import log_softmax
 from .alignment import first_positions
 from .generation import Generation
 from .graphs import Encoded, Floats, Graphs
-from .search import log_softmax
 
 _STEP = 0.02  # seconds of audio per position of the encoding
 _LEAST = math.log(1e-30)  # floor of a token's log-probability, as with CTranslate2

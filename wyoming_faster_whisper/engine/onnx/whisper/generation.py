@@ -8,9 +8,10 @@ import numpy as np
 
 from ...whisper.hallucination import Decoded
 from ...whisper.tokens import POSITIONS, WhisperTokenizer
+from ..runtime import log_softmax
 from .graphs import Encoded, Floats, Graphs
 from .layout import Layout
-from .search import Beam, Hypothesis, Samples, log_softmax
+from .search import Beam, Hypothesis, Samples
 
 
 class Generation:

@@ -141,10 +141,3 @@ class Samples:
     def ranked(self) -> list[Hypothesis]:
         """Return all texts, best first."""
         return sorted(self.finished, key=lambda one: -one.rank)
-
-
-def log_softmax(logits: Floats) -> Floats:
-    """Return the log-probabilities (natural) over the last axis."""
-    shifted = logits - logits.max(axis=-1, keepdims=True)
-    total = np.log(np.exp(shifted).sum(axis=-1, keepdims=True))
-    return np.asarray(shifted - total, np.float32)

@@ -12,7 +12,6 @@ from wyoming_faster_whisper.engine.onnx.whisper.search import (
     Floats,
     Hypothesis,
     Samples,
-    log_softmax,
 )
 
 END, A, B = 0, 1, 2
@@ -102,10 +101,3 @@ def test_samples_have_the_probabilities_of_the_model() -> None:
 def test_samples_at_a_low_temperature_are_the_greedy_text() -> None:
     found = search(Samples(5, END, 0.001, np.random.default_rng(1)), 6)
     assert {one.tokens for one in found} == {(A,)}
-
-
-def test_log_softmax_is_stable_and_sums_to_one() -> None:
-    rows = log_softmax(np.array([[1000.0, 0.0, -np.inf], [1.0, 1.0, 1.0]], np.float32))
-    assert np.exp(rows).sum(axis=1) == pytest.approx([1.0, 1.0])
-    assert rows[0, 0] == 0.0
-    assert rows[1] == pytest.approx(np.log(1 / 3))
