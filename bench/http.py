@@ -11,10 +11,12 @@ bench.long_files.
 import argparse
 import asyncio
 import io
+import math
 import sys
 import time
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace
+from fractions import Fraction
 
 import av
 import numpy as np
@@ -75,7 +77,8 @@ def main() -> None:
     ]
     progress("")
     print(f"{headline(arguments, options)}; {len(command.http)} commands, all at once")
-    print(command_table(command))
+    if command.http:
+        print(command_table(command))
     print(f"\none file of {arguments.hours:g} h, with a command every {EVERY:g} s")
     print(memory_table(memories))
     print(f"\n{targets(command, memories)}")
@@ -89,7 +92,7 @@ def parse_arguments() -> argparse.Namespace:
     add(flags, *SERVERS, "--limit", "--json")
     add(flags, "--recordings", help=RECORDINGS)
     flags.set_defaults(only="this")
-    flags.add_argument("--rounds", type=int, default=5, help="commands of each clip")
+    flags.add_argument("--rounds", type=int, default=5, help="commands of each clip; 0 = none")
     flags.add_argument("--hours", type=float, default=2.0, help="length of the long files")
     flags.add_argument(
         "--formats",
@@ -130,7 +133,7 @@ async def commands(clips: Sequence[Clip], options: Options, rounds: int) -> Comm
 
 async def memory(clips: Sequence[Clip], options: Options, hours: float, kind: str) -> Memory:
     progress(f"{hours:g} h of {kind}")
-    file = await asyncio.to_thread(encode, film(clips, 3600 * hours), kind)
+    file = await asyncio.to_thread(encode, film(clips), kind, 3600 * hours)
     served, port = with_http(options)
     async with Server(this_python(), served) as server:
         await server.wait_until_idle()
@@ -142,37 +145,53 @@ async def memory(clips: Sequence[Clip], options: Options, hours: float, kind: st
         return Memory(kind, len(file), before, server.peak_memory(), seconds)
 
 
-def film(clips: Sequence[Clip], seconds: float) -> bytes:
-    """Return PCM of a length, with a clip every 30 s."""
+def film(clips: Sequence[Clip]) -> bytes:
+    """Return PCM with each clip once, one every 30 s."""
     step = round(EVERY * SAMPLE_RATE) * WIDTH
-    audio = bytearray(round(seconds * SAMPLE_RATE) * WIDTH)
-    for number, at in enumerate(range(0, len(audio), step)):
-        spoken = clips[number % len(clips)].audio[: len(audio) - at]
-        audio[at : at + len(spoken)] = spoken
-    return bytes(audio)
+    return b"".join(clip.audio[:step].ljust(step, b"\0") for clip in clips)
 
 
-def encode(audio: bytes, kind: str) -> bytes:
-    """Return PCM as a file of a format."""
+def encode(audio: bytes, kind: str, seconds: float) -> bytes:
+    """Return PCM as a file of a format, repeated until it has a length.
+
+    Compressed audio is repeated, because to encode hours of it takes minutes.
+    """
+    size = round(seconds * SAMPLE_RATE) * WIDTH
     if kind == "wav":
-        return wav(audio)
+        return wav((audio * (size // len(audio) + 1))[:size])
     data = io.BytesIO()
     with av.open(data, "w", format=kind) as file:
         track = file.add_stream(CODECS[kind], rate=48_000, layout="mono")
         assert isinstance(track, av.AudioStream)
-        resampler = av.AudioResampler(
-            track.format.name, "mono", 48_000, frame_size=track.frame_size or None
-        )
-        samples = np.frombuffer(audio, np.int16).reshape(1, -1)
-        for at in range(0, samples.shape[1], SAMPLE_RATE):
-            frame = av.AudioFrame.from_ndarray(samples[:, at : at + SAMPLE_RATE], "s16", "mono")
-            frame.sample_rate = SAMPLE_RATE
-            for part in resampler.resample(frame):
-                file.mux(track.encode(part))
-        for part in resampler.resample(None):
-            file.mux(track.encode(part))
-        file.mux(track.encode(None))
+        length = len(audio) // WIDTH * 48_000 // SAMPLE_RATE  # samples
+        packets = [(part, at) for part, at in packets_of(track, audio) if 0 <= at < length]
+        for number in range(math.ceil(size / len(audio))):
+            for packet, at in packets:
+                part = av.Packet(packet)
+                part.stream, part.time_base = track, Fraction(1, 48_000)
+                part.pts = part.dts = at + number * length
+                file.mux(part)
     return data.getvalue()
+
+
+def packets_of(track: av.AudioStream, audio: bytes) -> list[tuple[bytes, int]]:
+    """Encode PCM; return each packet with its time in samples, at 48 kHz."""
+    resampler = av.AudioResampler(
+        track.format.name, "mono", 48_000, frame_size=track.frame_size or None
+    )
+    samples = np.frombuffer(audio, np.int16).reshape(1, -1)
+    frames: list[av.AudioFrame] = []
+    for at in range(0, samples.shape[1], SAMPLE_RATE):
+        frame = av.AudioFrame.from_ndarray(samples[:, at : at + SAMPLE_RATE], "s16", "mono")
+        frame.sample_rate = SAMPLE_RATE
+        frames += resampler.resample(frame)
+    packets, position = [], 0
+    for part in [*frames, *resampler.resample(None)]:
+        part.pts, part.time_base = position, Fraction(1, 48_000)
+        position += part.samples
+        packets += track.encode(part)
+    packets += track.encode(None)
+    return [(bytes(packet), -1 if packet.pts is None else packet.pts) for packet in packets]
 
 
 def command_table(command: Command) -> str:
@@ -199,7 +218,12 @@ def memory_table(memories: Sequence[Memory]) -> str:
 
 def targets(command: Command, memories: Sequence[Memory]) -> str:
     wanted = [
-        Target("a command over HTTP, beyond Wyoming", command.more, MOST_MORE, "{:.3f} s"),
+        Target(
+            "a command over HTTP, beyond Wyoming",
+            command.more if command.http else None,
+            MOST_MORE,
+            "{:.3f} s",
+        ),
         Target(
             "memory of a long file",
             max(each.more for each in memories) / 1e6 if memories else None,
