@@ -25,11 +25,15 @@ import math
 from collections.abc import Callable, Collection, Hashable, Mapping, Sequence
 from dataclasses import dataclass
 
+from ..speech.segmenter import LONGEST
 from .protocol import DecodeKind, Job
 
 # Seconds. A steady stream of commands must not starve background jobs: one begins if none has for
 # this long.
 _PATIENCE = 10.0
+# Seconds of audio in a batch of long jobs while a speaker is expected: as much as in the longest
+# job alone, because a batch may take longer than most commands.
+_BATCH_SECONDS = LONGEST
 _PRUNE = 64  # owners or tenants that are kept although they have used no more than others
 
 
@@ -60,8 +64,7 @@ class Decoders:
         if self.parallel == 1:
             return 1 if self.reserved else self.max_long_batch
         if self.long < self.parallel - 1:
-            # A single one is done before a speaker who begins now is; a batch may not be.
-            return 1 if self.expected else self.max_long_batch
+            return self.max_long_batch
         return 0 if self.reserved else 1
 
     def most_with(self, job: Job) -> int:
@@ -207,6 +210,7 @@ def next_batch(
         return []
     shares = shares.copy()
     batch: list[Job] = []
+    seconds = 0.0
     most = decoders.max_batch
     while left and len(batch) < most:
         first = min(
@@ -222,7 +226,12 @@ def next_batch(
             kind = _kind(first.job, batch_key)
             left = [one for one in left if _kind(one.job, batch_key) == kind]
             most = decoders.most_with(first.job)
+        elif (
+            decoders.expected and first.job.long and seconds + first.job.seconds > _BATCH_SECONDS
+        ):
+            break
         left.remove(first)
+        seconds += first.job.seconds
         batch.append(first.job)
         shares.begin([first.job])
     return batch

@@ -287,10 +287,11 @@ def test_a_steady_stream_of_commands_does_not_starve_files() -> None:
 
 
 def test_a_speaker_who_is_expected_keeps_batches_of_long_segments_short() -> None:
-    segments = [file(28.0) for _ in range(3)]
+    segments = [file(seconds) for seconds in (11.0, 16.0, 11.0)]
     four = Decoders(4, max_batch=8, max_long_batch=8)
     assert chosen(*segments, decoders=four) == segments
-    assert chosen(*segments, decoders=replace(four, expected=True)) == segments[:1]
+    assert chosen(*segments, decoders=replace(four, expected=True)) == segments[:2]
+    assert chosen(file(28.0), file(28.0), decoders=replace(four, expected=True))[1:] == []
 
 
 def test_the_time_of_a_file_comes_ten_seconds_after_the_last_one() -> None:
