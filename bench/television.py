@@ -11,6 +11,7 @@ television does, by the values of speech/foreground.py. Progress goes to stderr.
 import argparse
 import asyncio
 import contextlib
+import math
 import statistics
 import sys
 from collections.abc import Iterator, Sequence
@@ -36,6 +37,7 @@ from .support.servers import PYTHONS, ROOT, Options, Server
 LEVELS = (-5.0, -10.0, -15.0)  # dB
 SOON = 1.2  # seconds
 SECONDS = 6.0  # of television after an order
+LOUDER = 10.0  # dB of a wake word above the order after it
 ROOM = 1.5  # seconds of silence after that, so that any server ends the turn
 FLAGS = {"this server": "--vad-endpointing=auto", "reference": "--vad-endpointing=0.7"}
 MARGINS, SUSTAINED = (7.0, 8.0, 9.0, 10.0, 12.0), (0.7, 0.83, 1.0)  # dB; seconds
@@ -203,34 +205,53 @@ class Levels:
 def levels_table(orders: Sequence[Clip], shows: Sequence[Clip], more: Sequence[Path]) -> str:
     """Format how many recordings fall, and televisions are noticed, by the values."""
     vad = Vad()
-    alone = [measure(vad, to_samples(clip.audio)) for clip in (*orders, *load(more))]
+    said = [measure(vad, to_samples(clip.audio)) for clip in orders]
+    alone = [*said, *(measure(vad, to_samples(clip.audio)) for clip in load(more))]
+    woken = [after_wake_word(said[at - 1], each) for at, each in enumerate(said)]
     mixed = {level: list(_mixed(vad, orders, shows, level)) for level in LEVELS}
-    rows = [
-        ["margin", "for", "fall", *(f"{level:g} dB in {SOON:g} s" for level in LEVELS), "ever"]
-    ]
+    heard = [f"{level:g} dB: in {SOON:g} s, ever" for level in LEVELS]
+    rows = [["margin", "for", "fall", f"after {LOUDER:g} dB", *heard]]
     for seconds in SUSTAINED:
         for margin in MARGINS:
-            falls = sum(noticed(each, margin, seconds) is not None for each in alone)
-            soon, ever = [], []
-            for some in mixed.values():
-                found = [noticed(each, margin, seconds, begin) for begin, each in some]
+            row = [f"{margin:g} dB", f"{seconds:g} s"]
+            for some in (alone, woken):
+                falls = sum(noticed(each, margin, seconds) is not None for each in some)
+                row.append(f"{falls} of {len(some)}")
+            for pairs in mixed.values():
+                found = [noticed(each, margin, seconds, begin) for begin, each in pairs]
                 times = [
                     at - begin * WINDOW / SAMPLE_RATE
-                    for at, (begin, _) in zip(found, some, strict=True)
-                    if at
+                    for at, (begin, _) in zip(found, pairs, strict=True)
+                    if at is not None
                 ]
-                soon.append(f"{100 * sum(at <= SOON for at in times) / len(some):.0f}%")
-                ever.append(f"{100 * len(times) / len(some):.0f}%")
-            rows.append(
-                [
-                    f"{margin:g} dB",
-                    f"{seconds:g} s",
-                    f"{falls} of {len(alone)}",
-                    *soon,
-                    " ".join(ever),
-                ]
-            )
+                soon = sum(at <= SOON for at in times)
+                row.append(
+                    f"{100 * soon / len(pairs):.0f}%, {100 * len(times) / len(pairs):.0f}%"
+                )
+            rows.append(row)
     return align(rows)
+
+
+def after_wake_word(other: Levels, order: Levels) -> Levels:
+    """Return an order after 0.8 s of a louder one, as after a wake word, and a pause."""
+    count, pause = windows(0.8), windows(0.32)
+    level = _voice_level(order) - _voice_level(other) + LOUDER
+    start = other.speech.index(True) if any(other.speech) else 0
+    word = slice(start, start + count)
+    return Levels(
+        [each + level for each in other.levels[word]] + [-90.0] * pause + order.levels,
+        other.speech[word] + [False] * pause + order.speech,
+    )
+
+
+def _voice_level(sound: Levels) -> float:
+    """Return the level of the speech in dB."""
+    power = [
+        10 ** (level / 10)
+        for level, speech in zip(sound.levels, sound.speech, strict=True)
+        if speech
+    ]
+    return 10 * math.log10(statistics.fmean(power)) if power else 0.0
 
 
 def _mixed(

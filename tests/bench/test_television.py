@@ -6,7 +6,16 @@ import numpy as np
 import pytest
 
 from bench.support.clips import Clip
-from bench.television import SECONDS, Heard, Levels, behind, foreign, noticed, table
+from bench.television import (
+    SECONDS,
+    Heard,
+    Levels,
+    after_wake_word,
+    behind,
+    foreign,
+    noticed,
+    table,
+)
 from wyoming_faster_whisper.audio.pcm import SAMPLE_RATE, to_pcm16
 from wyoming_faster_whisper.testing import tone
 
@@ -32,6 +41,14 @@ def test_a_voice_is_noticed_from_a_window_on() -> None:
     sound = Levels(loud + soft, [True] * 120)
     assert noticed(sound, 8.0, 0.83, 60) == pytest.approx((60 + 26) * 0.032, abs=0.001)
     assert noticed(sound, 25.0, 0.83) is None
+
+
+def test_an_order_after_a_louder_word_is_ten_decibels_softer() -> None:
+    word, order = Levels([-30.0] * 50, [True] * 50), Levels([-40.0] * 70, [True] * 70)
+    sound = after_wake_word(word, order)
+    assert sound.levels[:25] == pytest.approx([-30.0] * 25)
+    assert sound.speech == [True] * 25 + [False] * 10 + [True] * 70
+    assert noticed(sound, 8.0, 0.83) is None
 
 
 def test_the_table_shows_turns_that_ended_soon_and_foreign_words() -> None:

@@ -28,6 +28,11 @@ SUSTAINED = windows(0.83)
 # Windows, 0.5 s: the level that the speaker reached for so long in all. A clap or a single loud
 # word is shorter.
 _LOUD = 16
+_LEAST_SPEECH = windows(1.0)  # of the speaker before another voice may be quieter
+# Windows, 0.26 s: a pause after which the speaker's level is measured anew. A wake word is often
+# louder than the order after it: of 120 orders after one that is 10 dB louder, 24 would be taken
+# for a quieter voice without this, and none is with it.
+_PAUSE = 8
 _VOICED = 0.75  # share of the windows in which the other voice is heard, its pauses left out
 _LONGEST = windows(5.0)  # of which a voice is taken back when it is noticed
 _NOTHING = 1e-10  # power of digital silence, -100 dBFS
@@ -48,7 +53,9 @@ class Foreground:
         self.behind = False  # the last windows were those of a quieter voice
         self._threshold = threshold
         self._margin, self._sustained = margin, sustained
-        self._earlier: deque[float] = deque(maxlen=_LONGEST)  # levels of the windows before
+        self._earlier: deque[tuple[float, bool]] = deque(maxlen=_LONGEST)  # of those before
+        self._speech = 0  # windows of speech before the recent ones, since the last pause
+        self._silence = 0  # windows without speech before the recent ones
         self._recent: deque[tuple[float, bool]] = deque()  # level and speech of these windows
         self._loudest: list[float] = []  # heap of the speaker's loudest windows before them
 
@@ -82,13 +89,14 @@ class Foreground:
         """
         self._recent.append((level, speech))
         if len(self._recent) > self._sustained:
-            self._learn(*self._recent.popleft())
+            oldest = self._recent.popleft()
+            if not self.behind:  # nothing about the speaker is to be learned from another voice
+                self._learn(*oldest)
         quiet = len(self._recent) == self._sustained and all(
             each < self._limit for each, _ in self._recent
         )
-        voiced = sum(each for _, each in self._recent) >= _VOICED * self._sustained
         # Once it is noticed, the other voice may pause.
-        self.behind = quiet and (self.behind or (speech and voiced))
+        self.behind = quiet and (self.behind or self._is_another_voice())
         return self.behind
 
     @property
@@ -97,14 +105,31 @@ class Foreground:
         known = len(self._loudest) == _LOUD
         return self._loudest[0] - self._margin if known else -math.inf
 
+    def _is_another_voice(self) -> bool:
+        """Return whether the recent windows are a voice, and the speaker spoke before it."""
+        if not (self._recent[0][1] and self._recent[-1][1]):
+            return False
+        voiced = sum(speech for _, speech in self._recent)
+        before = self._speech - sum(speech for _, speech in self._quiet_before())
+        return voiced >= _VOICED * self._sustained and before >= _LEAST_SPEECH
+
     def _lasted(self) -> int:
         """Return for how many windows it has been quieter than the speaker."""
+        return len(self._recent) + len(self._quiet_before())
+
+    def _quiet_before(self) -> list[tuple[float, bool]]:
+        """Return the windows right before the recent ones that are quieter than the speaker."""
         limit = self._limit
-        earlier = takewhile(lambda level: level < limit, reversed(self._earlier))
-        return len(self._recent) + sum(1 for _ in earlier)
+        return list(takewhile(lambda each: each[0] < limit, reversed(self._earlier)))
 
     def _learn(self, level: float, speech: bool) -> None:
-        self._earlier.append(level)
+        self._silence = 0 if speech else self._silence + 1
+        if self._silence >= _PAUSE:
+            self._loudest.clear()
+            self._earlier.clear()
+            self._speech = 0
+        self._earlier.append((level, speech))
+        self._speech += speech
         if speech:
             heapq.heappush(self._loudest, level)
             if len(self._loudest) > _LOUD:

@@ -67,6 +67,16 @@ def test_a_single_loud_word_does_not_make_the_speaker_quiet() -> None:
     assert not any(feed(foreground, 100, -30.0))
 
 
+def test_an_order_may_be_quieter_than_the_wake_word_before_it() -> None:
+    foreground = Foreground()
+    feed(foreground, 25, -10.0)
+    feed(foreground, 10, -60.0, speech=False)
+    assert not any(feed(foreground, 100, -25.0))
+    foreground = after_speech(100)
+    feed(foreground, 10, -60.0, speech=False)
+    assert not any(feed(foreground, 20, -32.0))
+
+
 def test_a_soft_end_is_the_speakers() -> None:
     foreground = after_speech()
     feed(foreground, 20, -35.0)
