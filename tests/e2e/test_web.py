@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import logging
 from itertools import pairwise
@@ -18,7 +19,7 @@ from wyoming_faster_whisper.errors import SettingError
 from wyoming_faster_whisper.testing import FakeEngine, pcm16, silence, tone
 from wyoming_faster_whisper.transports.lifecycle import ClientLimits
 
-from .conftest import Serve
+from .conftest import Serve, StartProcess
 from .test_lifecycle import stopping
 
 
@@ -43,6 +44,18 @@ async def test_the_page_loads_nothing_from_other_origins(serve: Serve) -> None:
 
 async def test_the_page_is_off_by_default(serve: Serve) -> None:
     assert (await serve()).service.http_url is None
+
+
+@pytest.mark.parametrize("port", [False, True])
+async def test_the_api_is_only_imported_if_it_has_a_port(
+    start_process: StartProcess, port: bool
+) -> None:
+    """Pydantic has a shared library, so the kernel knows whether FastAPI was imported."""
+    options = ["--uri=tcp://127.0.0.1:0", "--model=tiny.en", "--http-port=0"]
+    process = await start_process(*options[: 2 + port])
+    await process.ready()
+    maps = Path(f"/proc/{process.process.pid}/maps")
+    assert ("pydantic_core" in await asyncio.to_thread(maps.read_text)) is port
 
 
 async def test_the_page_can_query_the_model_and_its_languages(serve: Serve) -> None:
