@@ -398,6 +398,8 @@ class Turn:
         self._take_windows()
         if late:
             self._perform(*self._utterance.take_back(late))
+            silent = self._utterance.samples / SAMPLE_RATE - self._utterance.speech_end
+            self._last_speech = self._clock() - silent
 
     def _take_windows(self) -> None:
         """Pass to the utterance the windows that it takes now."""

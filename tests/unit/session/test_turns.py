@@ -473,7 +473,10 @@ def test_a_quieter_voice_behind_the_speaker_ends_the_turn_and_is_not_decoded() -
     ((at, _),) = said.answers
     assert at == pytest.approx(2.0 + 0.83 + 0.2, abs=0.1)
     assert said.records[0].ended == "silence"
+    assert said.records[0].wait == pytest.approx(at - 2.0, abs=0.1)
     assert jobs[-1].seconds == pytest.approx(2.0 + 0.4, abs=0.1)
+    # Time for a second pass is counted from the speaker's last word.
+    assert jobs[-1].answer_within == pytest.approx(1.4 - 0.83, abs=0.1)
 
 
 @pytest.mark.parametrize(
