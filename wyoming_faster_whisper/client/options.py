@@ -272,7 +272,7 @@ def read(argv: Sequence[str] | None) -> Command:
     given = vars(parser.parse_args(argv))
     kind = COMMANDS[given["command"]]
     command = kind(**read_values(options(kind), given, {}))
-    for each in unused(command):
+    for each in unused(options(kind), command):
         raise SettingError(str(each))
     return command
 

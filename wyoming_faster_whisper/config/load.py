@@ -10,6 +10,7 @@ import re
 import tempfile
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -31,6 +32,8 @@ from .options import (
 )
 from .settings import REFERENCE_FLAGS, Settings
 
+_OPTIONS = options(Settings)
+
 
 @dataclass(frozen=True, slots=True)
 class Given:
@@ -47,11 +50,10 @@ def read_settings(argv: Sequence[str], environ: Mapping[str, str]) -> Given:
         SettingError: an option has a value that it does not accept.
         SystemExit: by argparse, for --help, --version and unknown flags.
     """
-    known = options(Settings)
-    values = read_values(known, command_line(argv), environ)
+    values = read_values(_OPTIONS, command_line(argv), environ)
     warnings = [
         f"{name} is not an option of this server; it is ignored"
-        for name in unknown_variables(known, environ)
+        for name in unknown_variables(_OPTIONS, environ)
     ]
     settings = Settings(**values)
     ignored = _without_effect(settings)
@@ -76,7 +78,7 @@ def _without_effect(settings: Settings) -> list[str]:
             reference server are accepted as they are.
     """
     warnings = []
-    for each in unused(settings):
+    for each in unused(_OPTIONS, settings):
         if each.missing and each.option.flag not in REFERENCE_FLAGS:
             raise SettingError(str(each))
         warnings.append(str(each) if each.option.obsolete else f"{each}; it is ignored")
@@ -90,16 +92,20 @@ def command_line(argv: Sequence[str]) -> dict[str, Any]:
         SettingError: a flag is not known or has no value.
         SystemExit: by argparse, for --help and --version.
     """
-    known = options(Settings)
+    written_out = expand(expand(argv, REFERENCE_FLAGS), {opt.flag for opt in _OPTIONS})
+    return vars(_parser().parse_args(written_out))
+
+
+@cache  # making it takes longer than parsing a command line
+def _parser() -> Parser:
     parser = Parser(
-        known,
+        _OPTIONS,
         prog="wyoming-faster-whisper",
         description="Speech-to-text for the home: Whisper over the Wyoming protocol.",
         epilog=VARIABLES.replace("`", ""),
     )
     parser.add_argument("--version", action="version", version=__version__)
-    written_out = expand(expand(argv, REFERENCE_FLAGS), {opt.flag for opt in known})
-    return vars(parser.parse_args(written_out))
+    return parser
 
 
 def _checked(settings: Settings) -> Settings:

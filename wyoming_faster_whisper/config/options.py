@@ -314,19 +314,20 @@ class Unused:
         return f"{self.option.flag} {self.why}"
 
 
-def unused(settings: Any) -> list[Unused]:
+def unused(known: Sequence[Option], settings: Any) -> list[Unused]:
     """Return the options that were given but have no effect, in the order of their fields.
 
     An option counts as given if its value differs from its default.
 
     Args:
-        settings: an instance of a dataclass that defines options.
+        known: the options that the settings may have.
+        settings: an instance of the dataclass that defines them.
     """
-    known = {opt.name: opt for opt in options(type(settings))}
-    given = {name for name, opt in known.items() if getattr(settings, name) != opt.default}
+    by_name = {opt.name: opt for opt in known}
+    given = {name for name, opt in by_name.items() if getattr(settings, name) != opt.default}
     found = []
-    for opt in (opt for opt in known.values() if opt.name in given):
-        missing = [known[name].flag for name in opt.needs if name not in given]
+    for opt in (opt for opt in by_name.values() if opt.name in given):
+        missing = [by_name[name].flag for name in opt.needs if name not in given]
         if missing:
             found.append(Unused(opt, f"requires {missing[0]}", missing=True))
         elif opt.only is not None and not opt.only.met(settings):
