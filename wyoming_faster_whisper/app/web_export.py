@@ -16,7 +16,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ..config.settings import Settings
-from ..engine.whisper.tokens import WhisperTokenizer
 from ..errors import ModelError, SettingError
 from ..models import (
     AUTO,
@@ -193,6 +192,7 @@ def _write(
     from ..engine.onnx.whisper.layout import convert
     from ..engine.whisper.spectrogram import Spectrogram
     from ..engine.whisper.token_budget import LARGEST_RATE, TOKENS_PER_SECOND
+    from ..engine.whisper.tokens import WhisperTokenizer
     from ..speech.vad import model_file
 
     runtime = runtime_folder()
