@@ -254,7 +254,21 @@ def test_a_length_over_the_limit_is_refused_before_its_bytes_arrive() -> None:
 
 def test_a_length_of_thousands_of_digits_gives_a_short_error() -> None:
     line = b'{"type": "a", "payload_length": ' + b"9" * 4_000 + b"}\n"
-    assert len(fault(line)) < 100
+    assert fault(line) == f"payload_length is {'9' * 20}... bytes; the limit is 1048576"
+
+
+def test_the_default_limits_are_those_of_the_documentation() -> None:
+    assert fault(b"x" * 16_385).startswith("header is over 16384 bytes")
+    line = b'{"type": "audio-chunk", "payload_length": 268435457}\n'
+    assert fault(line) == "payload_length is 268435457 bytes; the limit is 268435456"
+
+
+def test_an_empty_line_after_a_frame_is_refused() -> None:
+    reader = FrameReader()
+    reader.feed(by_library(EVENTS[0]) + b"\n")
+    assert reader.next_event() == EVENTS[0]
+    with pytest.raises(ProtocolError, match="header is not JSON"):
+        reader.next_event()
 
 
 @pytest.mark.parametrize(
@@ -348,11 +362,11 @@ def test_only_audio_may_be_longer_than_other_payloads() -> None:
 def test_a_long_audio_chunk_is_in_progress_until_its_last_byte() -> None:
     frame = by_library(AudioChunk(16000, 2, 1, bytes(2 * 1024 * 1024)).event())
     reader = FrameReader()
-    reader.feed(frame[:-1])
+    reader.feed(frame[: -64 * 1024])
     while reader.next_event() is not None:
         pass
-    assert reader.mid_frame
-    reader.feed(frame[-1:])
+    assert reader.mid_frame  # although no byte is left of what has arrived
+    reader.feed(frame[-64 * 1024 :])
     assert reader.next_event() is not None
     assert not reader.mid_frame
 
@@ -389,7 +403,15 @@ def test_too_many_json_values_are_refused(data: bytes) -> None:
     assert fault(frame) == f"data has {count} brackets and commas; the limit is 10000"
 
 
-def test_the_largest_accepted_number_of_names_is_read() -> None:
+def test_brackets_and_commas_are_accepted_up_to_the_limit() -> None:
+    few = FrameLimits(values=3)
+    assert len(read_all(b'{"type": "a", "data": {}}\n', limits=few)) == 1
+    assert fault(b'{"type": "a", "data": {"b": 1, "c": 2}}\n', few) == (
+        "header has 4 brackets and commas; the limit is 3"
+    )
+
+
+def test_a_thousand_names_are_read() -> None:
     names = {"transcript_names": ["Lamp [left], kitchen"] * 1_000}
     assert read_all(write_event(Event("transcribe", names)))[0].data == names
 
