@@ -7,7 +7,7 @@ from enum import StrEnum
 
 
 class Priority(StrEnum):
-    """Which of two tenants the model serves first."""
+    """Priority of a tenant's work over that of others."""
 
     HOUSE = "house"  # people wait for the answer
     BATCH = "batch"  # all its work waits while commands do, like files

@@ -1,4 +1,4 @@
-"""Which model, of which library, each --model means."""
+"""Finds the model that each --model names, and the library that serves it."""
 
 from __future__ import annotations
 

@@ -10,7 +10,7 @@ short as a command may use it at any time, alone. An engine with a single decode
 jobs one at a time, so that a command waits for at most one, and in batches only while no client
 speaks. While a command is decoded no part of a file begins, nor a job of a tenant of the priority
 "batch", because the two would share the memory bandwidth and the cores. The same holds while a
-command is spoken, because the guess at its end is as urgent, unless the job is done in no time.
+command is spoken, whose guess is as urgent, except for jobs of a few tenths of a second.
 
 Tenants share the model in proportion to their weights, by seconds of audio, however many clients
 each of them has. The owners of a tenant's jobs share its part equally, however many recordings

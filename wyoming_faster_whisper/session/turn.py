@@ -194,7 +194,7 @@ class Turn:
 
     @property
     def speaking(self) -> bool:
-        """Whether the last audio was speech."""
+        """True if the last audio was speech."""
         return self._utterance.speaking
 
     @property

@@ -20,7 +20,7 @@ _HYSTERESIS = 0.15  # Silero's own value (snakers4/silero-vad: utils_vad.py, neg
 
 
 class Hysteresis:
-    """Whether a window is speech: it begins at a threshold and goes on at a lower one.
+    """Speech detection with two thresholds: speech begins at one and goes on at a lower one.
 
     Args:
         threshold: probability at which speech begins.

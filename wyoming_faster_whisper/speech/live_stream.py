@@ -52,14 +52,14 @@ class LiveStream:
 
     @property
     def is_live(self) -> bool:
-        """Whether the stream is live; False until the time of the burst is over."""
+        """True if the stream is live; False until the time of the burst is over."""
         if self._not_live or self._started is None or self._in_burst:
             return False
         return self._lead + self._lag >= self._usual_lead - _TOLERANCE
 
     @property
     def may_be_live(self) -> bool:
-        """Whether the stream is live as far as can be told, even before the burst is over."""
+        """True if the stream seems live so far, even before the burst is over."""
         if self._not_live or self._started is None:
             return False
         if self._in_burst:
@@ -68,7 +68,7 @@ class LiveStream:
 
     @property
     def _in_burst(self) -> bool:
-        """Whether the last chunk may belong to the burst."""
+        """True if the last chunk may belong to the burst."""
         assert self._started is not None
         return self._now - self._lag - self._started <= _BURST
 

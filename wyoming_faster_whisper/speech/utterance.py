@@ -185,7 +185,7 @@ class Utterance:
 
     @property
     def has_speech(self) -> bool:
-        """Whether there was enough speech so far, other than noise."""
+        """True once there was enough speech, other than noise."""
         return self._speech_windows >= self._min_speech
 
     @property
@@ -200,12 +200,12 @@ class Utterance:
 
     @property
     def speaking(self) -> bool:
-        """Whether the last window was speech."""
+        """True if the last window was speech."""
         return self._speech_start is not None and not self._silent_windows
 
     @property
     def in_pause(self) -> bool:
-        """Whether there was speech and the last window was silent: the turn may be over."""
+        """True if there was speech and the last window was silent: the turn may be over."""
         return self._speech_start is not None and self._silent_windows > 0
 
     def feed(

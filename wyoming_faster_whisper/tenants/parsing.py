@@ -105,7 +105,7 @@ class _Builder:
         if named:
             # What belongs to the house is not lent to others unless their table says so.
             values = {"prompt": "", "home_names": False, "log_text": False, **values}
-        # Metrics must not have more time series than a database of metrics can bear.
+        # Metrics must not have more time series than a database of metrics can hold.
         label = name if not named or len(self._labels) < MOST_LABELS else OTHERS
         self._labels.add(label)
         tenant = Tenant(name=name, label=label, named=named, shares=self._shares, **values)

@@ -52,7 +52,7 @@ def test_an_answered_utterance_is_counted_with_its_duration_and_latencies() -> N
 
 
 def test_every_kind_of_decode_has_a_series_before_the_first_one() -> None:
-    """Else rate() misses the first decode, and a query for a fresh server has no result."""
+    """Otherwise rate() would miss the first decode, and a fresh server would have no series."""
     found = values(Metrics())
     for kind in DecodeKind:
         for name in ("queue_seconds_sum", "decode_seconds_sum"):

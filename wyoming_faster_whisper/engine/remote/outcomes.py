@@ -1,4 +1,4 @@
-"""Which engine answered: jobs of the decode servers and of the local model, by outcome."""
+"""Counts the jobs of the decode servers and of the local model, by outcome."""
 
 from __future__ import annotations
 

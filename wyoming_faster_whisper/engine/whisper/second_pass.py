@@ -18,7 +18,7 @@ from .window import FULL_FRAMES
 
 
 class Choice(Enum):
-    """Which pass to believe."""
+    """Choice between the first and the second pass."""
 
     FIRST = auto()
     SECOND = auto()

@@ -1,4 +1,4 @@
-"""Where the keys of an issuer come from: its URL, or a file."""
+"""Sources of an issuer's keys: its URL, or a file."""
 
 from __future__ import annotations
 

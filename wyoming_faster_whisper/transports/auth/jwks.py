@@ -34,7 +34,7 @@ class FetchError(Exception):
 
 
 class KeySource(Protocol):
-    """Where a key set comes from."""
+    """Source of a key set."""
 
     @property
     def name(self) -> str: ...  # in the log

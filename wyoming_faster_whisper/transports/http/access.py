@@ -1,4 +1,4 @@
-"""Which paths need a key, and which scope. Pure.
+"""Access rules: the paths that need a key, and the scope of each. Pure.
 
 A path that is not listed as open needs a key, so a new route is never open by mistake.
 """

@@ -1,4 +1,4 @@
-"""Which paths are open, and which scope the others need."""
+"""Open paths, and the scope that each other path needs."""
 
 from __future__ import annotations
 

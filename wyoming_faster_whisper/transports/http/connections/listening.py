@@ -1,4 +1,4 @@
-"""A listening socket whose connections are accepted at a pace that others can bear.
+"""A listening socket that accepts connections at a limited rate while clients are refused.
 
 A refused request takes about a millisecond of the event loop, on which commands are served too.
 So while clients are refused in numbers, the server accepts connections only as fast as it can

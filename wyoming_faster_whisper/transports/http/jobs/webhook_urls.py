@@ -1,4 +1,4 @@
-"""Which URLs a webhook may have: those that begin with a prefix of the operator. Pure.
+"""Checks the URLs of webhooks: they must begin with a prefix of the operator. Pure.
 
 A URL must be plain: no user, no fragment, and no escape, semicolon or dot segment in its path,
 which the receiver might read as another path. So no two parsers disagree about it.
