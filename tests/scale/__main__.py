@@ -131,7 +131,7 @@ class Scenarios:
         """
         told = []
         async with scraping([pod.address for pod in self.pods], folder):
-            for overlay, together, every in (("haproxy", 3, 1.5), ("gpu", 12, 2.0)):
+            for overlay, together, every in (("haproxy", 3, 1.5), ("gpu", 12, 1.9)):
                 rules = Rules.of(the_scaled_object(overlay))
                 scaler = Autoscaler(rules, rules.least)
                 async with arriving(together, every) as load:
