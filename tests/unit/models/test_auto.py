@@ -132,6 +132,8 @@ def test_moonshine_comes_after_the_sizes_that_it_beats() -> None:
     names = [size.name for size in BETTER]
     assert names == ["tiny", "base", "moonshine-base-en", "small", "medium"]
     assert [size.name for size in WORSE][:3] == ["tiny", "moonshine-base-en", "base"]
+    tied = by_accuracy({"tiny": 0.556, "base": 0.661, MOONSHINE.name: 0.553})
+    assert tied == WORSE
 
 
 def test_moonshine_is_chosen_for_english_if_it_is_here_and_hears_better() -> None:
