@@ -125,7 +125,10 @@ def test_tiny_en_has_the_full_window_and_otherwise_the_values_of_base() -> None:
 @pytest.mark.parametrize(
     ("model", "language", "window"),
     [
-        ("base", "de", FULL),
+        ("base", "de", Window(20.0, 1.0, 20.0)),
+        ("base", "fr", Window(15.0, 1.0, 15.0)),
+        ("base", "it", FULL),
+        ("base", "ru", Window(15.0, 1.0, 15.0)),
         ("base", "es", SHORT),
         ("base-int8", "en", SHORT),
         ("Systran/faster-whisper-base", "en", SHORT),

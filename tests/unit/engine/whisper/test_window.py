@@ -22,12 +22,14 @@ def test_a_command_gets_the_shortest_window() -> None:
 
 def test_a_command_in_another_measured_language_gets_it_too() -> None:
     assert window_frames(2.0, size="base", language="es") == 1000
+    assert window_frames(2.0, size="base", language="fr") == 1500
 
 
-@pytest.mark.parametrize("language", ["de", "fr", "it", "nl", "ko", ""])
+@pytest.mark.parametrize("language", ["it", "nl", "ko", ""])
 def test_a_language_that_was_not_measured_with_people_gets_the_full_one(language: str) -> None:
     assert window_frames(2.0, size="base", language=language) == FULL_FRAMES
     assert window_frames(2.0, size="small", language=language) == FULL_FRAMES
+    assert window_frames(2.0, size="small", language="fr") == FULL_FRAMES
 
 
 def test_longer_speech_gets_its_length_plus_a_margin() -> None:
