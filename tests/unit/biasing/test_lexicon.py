@@ -31,6 +31,19 @@ def test_out_of_vocabulary_words_are_counted(text: str, count: int) -> None:
     assert count_oov(text, vocabulary("en")) == count
 
 
+@pytest.mark.parametrize(
+    ("language", "right", "wrong"),
+    [
+        ("es", "Para activar o desactivar el modo", "Para activar odese activar el modo"),
+        ("fr", "Veuillez entrer le mot de passe", "Veuillez entrer le moude passe"),
+        ("it", "Prego digitare il numero", "Prego digitare il numerò"),
+        ("ru", "Буква из фамилии вашего абонента", "Вуква из фамилии вашего абонента"),
+    ],
+)
+def test_other_languages_have_a_vocabulary(language: str, right: str, wrong: str) -> None:
+    assert count_oov(right, vocabulary(language)) < count_oov(wrong, vocabulary(language))
+
+
 def test_a_word_in_any_of_several_vocabularies_is_known() -> None:
     assert count_oov("An Ecobee moco", vocabulary("en"), {"ecobee"}) == 1
 

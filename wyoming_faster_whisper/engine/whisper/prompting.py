@@ -15,14 +15,10 @@ from dataclasses import replace
 from ...biasing.carrier_phrases import carrier_words
 from ...biasing.correct import corrector
 from ...biasing.hypotheses import Rewrite, is_order, rewrites, similar_names, words_unlike
-from ...biasing.lexicon import count_oov, split_words, vocabulary
+from ...biasing.lexicon import VOCABULARIES, count_oov, split_words, vocabulary
 from ...biasing.tenant_cache import TenantCache
 from ...biasing.weights import NameWeights
 from ..protocol import DecodeOptions, Job
-
-# Languages in which preferring words of the vocabulary was measured to be more accurate. German
-# forms new compounds every day: "Wohnzimmerlampe" is in no word list.
-_VOCABULARIES = frozenset({"en"})
 
 _MOST_BIASED = 8  # names in the prompt of the biased decode
 _MOST_REWRITTEN = 4  # of these names, those whose similar words may be replaced
@@ -48,7 +44,7 @@ def build_prompt(prompt: str | None, names: Sequence[str], fits: Callable[[str],
 
 def _oov_counter(options: DecodeOptions, language: str) -> Callable[[str], int]:
     written = "en" if options.task == "translate" else language
-    if written not in _VOCABULARIES:
+    if written not in VOCABULARIES:
         return lambda text: 0
     biased = split_words(
         " ".join((options.prompt or "", *options.hotwords)).lower().replace("’", "'")
