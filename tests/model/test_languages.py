@@ -1,6 +1,7 @@
 """A sentence in each language whose words base recognises in a voice of espeak-ng.
 
-Dutch and Polish are left out: base does not recognise espeak-ng's voices of these languages.
+Other languages are left out, because base hardly recognises their voices by espeak-ng: Dutch,
+Czech, Turkish, Finnish, Greek, Korean, Hindi, Arabic and the Scandinavian languages among them.
 """
 
 from __future__ import annotations
@@ -28,10 +29,15 @@ pytestmark = [
 
 # Voice: (sentence, words of it that must be in the text).
 SENTENCES = {
+    "ca": ("Bon dia, com està vostè avui?", "bon dia"),
     "de": ("Guten Morgen, wie geht es Ihnen heute?", "guten morgen"),
     "es": ("Buenos días, ¿cómo está usted hoy?", "buenos días"),
     "fr-fr": ("Bonjour, comment allez-vous aujourd’hui ?", "comment allez-vous"),
+    "hu": ("Jó reggelt, hogy van ma?", "jó reggelt"),
+    "id": ("Selamat pagi, apa kabar hari ini?", "selamat pagi"),
     "it": ("Buongiorno, come sta oggi?", "giorno, come"),
+    "ja": ("おはようございます、おげんきですか", "おはようございます"),
+    "pl": ("Dzień dobry, jak się pan dzisiaj czuje?", "dzień dobry"),
     "pt": ("Bom dia, como está você hoje?", "bom dia"),
     "ru": ("Доброе утро, как ваши дела сегодня?", "доброе утро"),
 }
@@ -46,7 +52,7 @@ def base(tmp_path_factory: pytest.TempPathFactory) -> Iterator[WhisperEngine]:
 @pytest.mark.parametrize("voice", SENTENCES)
 def test_a_language_is_recognised(base: WhisperEngine, tmp_path: Path, voice: str) -> None:
     sentence, words = SENTENCES[voice]
-    options = DecodeOptions(language=voice.partition("-")[0])
+    options = DecodeOptions(language=voice.partition("-")[0], beam_size=5)
     job = Job(spoken(voice, sentence, tmp_path / "sentence.wav"), options, quick=True)
     [transcript] = base.decode([job])
     assert words in transcript.text.lower()
