@@ -409,9 +409,10 @@ async def test_stdio_without_pipes_is_refused(tmp_path: Path) -> None:
 @pytest.mark.model
 async def test_a_signal_stops_an_idle_server(start_process: StartProcess) -> None:
     process = await start_process(*TINY)
-    await process.ready()
     async with process.client() as idle:
-        await idle.ping()
+        await idle.say(CLIPS["lights"].samples)  # speech cuts the warm-up short
+        await process.ready()
+        await idle.transcript()
         process.signal(signal.SIGTERM)
         assert await process.ended() == 0
         assert await idle.client.read_event() is None
@@ -437,11 +438,11 @@ async def test_a_second_signal_during_a_decode_does_not_crash_the_server(
     start_process: StartProcess,
 ) -> None:
     process = await start_process(*TINY)
-    await process.ready()
     async with process.client() as client:
         await client.send(*utterance(np.tile(CLIPS["weather"].samples, 40)))
         # The answer to a ping shows that the server has read all the audio.
         await client.ping()
+        await process.ready()
         process.signal(signal.SIGTERM)
         await process.logged("SIGTERM: finishing")
         process.signal(signal.SIGTERM)
@@ -467,8 +468,8 @@ async def test_the_command_line_of_the_stock_add_on_works(
         [program] = (await client.describe()).asr
         assert program.name == "faster-whisper"
         assert [described.name for described in program.models] == ["base-int8"]
-        await process.ready()  # loading may take longer than the timeout of the client
         await client.say(CLIPS["lights"].samples)
+        await process.ready()  # loading may take longer than the timeout of the client
         assert CLIPS["lights"].heard_in(await client.transcript())
     process.signal(signal.SIGTERM)
     assert await process.ended() == 0
@@ -519,7 +520,10 @@ async def test_a_user_without_a_home_directory_can_run_the_server(
         command=without_home("serve"),
         TMPDIR=str(tmp_path),
     ) as process:
-        await process.ready()
+        async with process.client() as client:
+            await client.say(CLIPS["lights"].samples)
+            await process.ready()
+            assert CLIPS["lights"].heard_in(await client.transcript())
         assert "Traceback" not in process.log
         said = f"models are stored in {tmp_path}/wyoming-faster-whisper-54321, which"
         assert (said in process.log) is not data_dir
@@ -581,9 +585,9 @@ async def test_offline_a_model_without_a_tokenizer_works_and_connects_to_nothing
         folder=tmp_path,
         command=(sys.executable, "-c", OFFLINE),
     ) as process:
-        await process.ready()
         async with process.client() as client:
             await client.say(CLIPS["lights"].samples)
+            await process.ready()
             assert CLIPS["lights"].heard_in(await client.transcript())
         process.signal(signal.SIGTERM)
         assert await process.ended() == 0
