@@ -28,10 +28,10 @@ SUSTAINED = windows(0.83)
 # Windows, 0.5 s: the level that the speaker reached for so long in all. A clap or a single loud
 # word is shorter.
 _LOUD = 16
-_LEAST_SPEECH = windows(1.0)  # of the speaker before another voice may be quieter
-# Windows, 0.26 s: a pause after which the speaker's level is measured anew. A wake word is often
-# louder than the order after it: of 120 orders after one that is 10 dB louder, 24 would be taken
-# for a quieter voice without this, and none is with it.
+_LEAST_SPEECH = windows(1.2)  # of the speaker before another voice may be quieter
+# Windows, 0.26 s: a pause after which less speech is forgotten. A wake word is often louder than
+# the order after it: of 120 orders after one that is 10 dB louder, 24 would be taken for a
+# quieter voice without this, and none is with it.
 _PAUSE = 8
 _VOICED = 0.75  # share of the windows in which the other voice is heard, its pauses left out
 _LONGEST = windows(5.0)  # of which a voice is taken back when it is noticed
@@ -54,7 +54,7 @@ class Foreground:
         self._threshold = threshold
         self._margin, self._sustained = margin, sustained
         self._earlier: deque[tuple[float, bool]] = deque(maxlen=_LONGEST)  # of those before
-        self._speech = 0  # windows of speech before the recent ones, since the last pause
+        self._speech = 0  # windows of speech before the recent ones
         self._silence = 0  # windows without speech before the recent ones
         self._recent: deque[tuple[float, bool]] = deque()  # level and speech of these windows
         self._loudest: list[float] = []  # heap of the speaker's loudest windows before them
@@ -124,7 +124,7 @@ class Foreground:
 
     def _learn(self, level: float, speech: bool) -> None:
         self._silence = 0 if speech else self._silence + 1
-        if self._silence >= _PAUSE:
+        if self._silence >= _PAUSE and self._speech < _LEAST_SPEECH:
             self._loudest.clear()
             self._earlier.clear()
             self._speech = 0

@@ -11,7 +11,7 @@ from wyoming_faster_whisper.speech.hysteresis import WINDOW
 from wyoming_faster_whisper.testing import silence, tone
 
 
-def after_speech(seconds: int = 40) -> Foreground:
+def after_speech(seconds: int = 50) -> Foreground:
     """Return the foreground after the speaker has spoken, at -20 dB."""
     foreground = Foreground()
     assert not any(feed(foreground, seconds, -20.0))
@@ -72,9 +72,12 @@ def test_an_order_may_be_quieter_than_the_wake_word_before_it() -> None:
     feed(foreground, 25, -10.0)
     feed(foreground, 10, -60.0, speech=False)
     assert not any(feed(foreground, 100, -25.0))
-    foreground = after_speech(100)
-    feed(foreground, 10, -60.0, speech=False)
-    assert not any(feed(foreground, 20, -32.0))
+
+
+def test_a_television_may_begin_after_a_pause() -> None:
+    foreground = after_speech(60)
+    assert not any(feed(foreground, 15, -60.0, speech=False))
+    assert feed(foreground, SUSTAINED + 5, -32.0)[-6:] == [True] * 6
 
 
 def test_a_soft_end_is_the_speakers() -> None:
