@@ -98,6 +98,7 @@ PURE = [
     "audio.steps",
     "biasing.candidates",
     "biasing.carrier_phrases",
+    "biasing.carrier_words",
     "biasing.correct",
     "biasing.grammar",
     "biasing.hypotheses",

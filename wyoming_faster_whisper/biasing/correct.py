@@ -19,6 +19,7 @@ from rapidfuzz import process
 from rapidfuzz.distance import Levenshtein
 
 from .candidates import EVERYDAY_ZIPF, Candidate, Word, words_of
+from .carrier_phrases import carrier_words
 from .lexicon import FUNCTION_WORD_ZIPF, zipf_frequencies
 from .phonetics import count_sounds, letters, phonetic_code
 from .tenant_cache import TenantCache
@@ -48,6 +49,7 @@ class Corrector:
     def __init__(self, names: Sequence[str], language: str, weights: NameWeights) -> None:
         self.language = language
         self.weights = weights
+        carrier_words(language)  # takes long the first time
         self._zipf = zipf_frequencies(language)
         self._everyday = tuple(
             word for word, common in self._zipf.items() if common > EVERYDAY_ZIPF

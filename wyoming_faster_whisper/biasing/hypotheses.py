@@ -15,7 +15,7 @@ from dataclasses import dataclass, replace
 from rapidfuzz.distance import Levenshtein
 
 from .candidates import Word, words_of
-from .carrier_phrases import is_order_about
+from .carrier_phrases import follows_carrier
 from .correct import Corrector, common_prefix, name_words
 from .phonetics import count_sounds, phonetic_code
 
@@ -86,7 +86,7 @@ def is_order(home: Corrector, texts: Sequence[str]) -> bool:
     """Return whether one of the texts begins with a carrier phrase."""
     starts = ([word.text for word in words_of(text)[:_BEGINNING]] for text in texts)
     return any(
-        is_order_about(words[:end], home.language)
+        follows_carrier(words[:end], home.language)
         for words in starts
         for end in range(1, len(words) + 1)
     )
@@ -130,7 +130,7 @@ def rewrites(
         if at >= len(hypotheses):
             places += [moved for place in places if (moved := _moved(place, unbiased_words))]
         for place in places:
-            after_carrier = is_order_about((word.text for word in place.before), home.language)
+            after_carrier = follows_carrier([word.text for word in place.before], home.language)
             likely = (_EXACT_RANK if place.exact else place.similarity) + _PER_RANK * rank
             if likely <= _MIN_SIMILARITY or (at >= len(hypotheses) and not after_carrier):
                 continue

@@ -7,21 +7,23 @@ in the extra "hass".
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property, lru_cache
-from itertools import chain
-from typing import Any, TypeAlias
+from itertools import chain, pairwise, permutations, product
+from typing import Any, TypeAlias, TypeVar
 
 from unicode_rbnf import RbnfEngine
 
 from ..errors import SettingError
+from .carrier_words import NAME, START, CarrierWords
 
 try:
     from hassil.expression import (
         Alternative,
         Expression,
         Group,
+        ListReference,
         Permutation,
         RuleReference,
         TextChunk,
@@ -37,6 +39,7 @@ except ImportError as missing:
 PLACES = ("name", "area", "floor")
 """The places for names of devices, areas and floors."""
 
+T = TypeVar("T")
 NameLists: TypeAlias = dict[str, SlotList]
 
 _CODES = {"no": "nb", "nn": "nb", "zh": "zh-CN", "yue": "zh-HK"}  # Whisper's codes, if others
@@ -93,12 +96,16 @@ class Templates:
             )
 
     def parse(self) -> None:
-        """Parse all templates, which takes up to half a second; otherwise the first text does."""
+        """Parse all templates and read their words, which takes up to a second.
+
+        Otherwise the first texts do.
+        """
         for intents in (self.intents, self._of_any_device):
             for intent in intents.intents.values():
                 for data in intent.data:
                     for sentence in data.sentences:
                         assert sentence.expression is not None
+        _ = self.decisive_words, self.carrier_words
 
     @cached_property
     def _of_any_device(self) -> Intents:
@@ -118,6 +125,25 @@ class Templates:
                 *_words_between_opposites(self.intents),
             )
         )
+
+    @cached_property
+    def carrier_words(self) -> CarrierWords:
+        """The words around names."""
+        shared = _Summaries(self.intents.expansion_rules)
+        around: set[str] = set()
+        pairs: set[tuple[str, str]] = set()
+        for intent in self.intents.intents.values():
+            for data in intent.data:
+                rules = {**self.intents.expansion_rules, **data.expansion_rules}
+                summaries = _Summaries(rules) if data.expansion_rules else shared
+                for sentence in data.sentences:
+                    found = summaries.of(sentence.expression)
+                    if NAME in found.words:
+                        around |= found.words
+                        pairs |= found.pairs
+                        pairs.update((START, word) for word in found.first)
+        polite = (word for text in self._source.get("skip_words", ()) for word in words_of(text))
+        return CarrierWords(frozenset(around - {NAME}), frozenset(pairs), frozenset(polite))
 
 
 _ANY_NAME: NameLists = {each: WildcardSlotList(each) for each in PLACES}
@@ -146,44 +172,64 @@ def words_of(text: str) -> list[str]:
     return _WORD.findall(text.casefold())
 
 
-class _Words:
-    """The words in expressions that share some rules; each rule is read once."""
+@dataclass(frozen=True, slots=True)
+class _Summary:
+    """The words of an expression, with NAME for a place for a name."""
+
+    words: frozenset[str] = frozenset()
+    first: frozenset[str] = frozenset()  # those that may come first
+    last: frozenset[str] = frozenset()
+    pairs: frozenset[tuple[str, str]] = frozenset()  # neighbours
+    empty: bool = True  # may be left out
+
+
+_PLACE = frozenset({NAME})
+_NAME = _Summary(words=_PLACE, first=_PLACE, last=_PLACE, empty=False)
+_VALUE = _Summary(empty=False)  # a number, or a word of a list
+
+
+class _Summaries:
+    """Summaries of expressions that share some rules."""
 
     def __init__(self, rules: Mapping[str, Any]) -> None:
         self._rules = rules
-        self._known: dict[str, frozenset[str]] = {}
+        self._known: dict[str, _Summary] = {}
 
-    def of(self, each: Expression) -> frozenset[str]:
-        """Return the words of an expression, those of its rules included."""
-        if texts := _texts(each):
-            return frozenset(chain.from_iterable(map(words_of, texts)))
+    def of(self, each: Expression) -> _Summary:
+        if isinstance(each, TextChunk):
+            return _of_texts({each.text})
+        if isinstance(each, ListReference):
+            return _NAME if each.list_name in PLACES else _VALUE
         if isinstance(each, RuleReference):
             return self._of_rule(each.rule_name)
-        if isinstance(each, Permutation | Alternative):
-            return frozenset(chain.from_iterable(map(self.of, each.items)))
-        return self._of_sequence(each.items) if isinstance(each, Group) else frozenset()
+        if isinstance(each, Alternative):
+            texts = _texts(each)
+            return _of_texts(texts) if texts else _any_of(map(self.of, each.items))
+        if isinstance(each, Permutation):
+            return _in_any_order([self.of(item) for item in each.items])
+        assert isinstance(each, Group)
+        return _in_order(self._parts(each.items))
 
-    def _of_rule(self, name: str) -> frozenset[str]:
+    def _of_rule(self, name: str) -> _Summary:
         if name not in self._known:
-            self._known[name] = frozenset()  # for a rule that contains itself
+            self._known[name] = _Summary()  # for a rule that contains itself
             if name in self._rules:
                 self._known[name] = self.of(self._rules[name].expression)
         return self._known[name]
 
-    def _of_sequence(self, items: Iterable[Expression]) -> frozenset[str]:
-        """Join what has no space between: "apag(a|ue)" has the words "apaga" and "apague"."""
-        found: set[str] = set()
+    def _parts(self, items: Iterable[Expression]) -> Iterator[_Summary]:
+        """Yield the summaries of a sequence; "light[s]" is one part, because it is one word."""
         texts = {""}
         for item in items:
             more = _texts(item)
             if more and len(texts) * len(more) <= _MOST_TEXTS:
                 texts = {one + other for one in texts for other in more}
                 continue
-            found.update(*map(words_of, texts))
+            yield _of_texts(texts)
             texts = more or {""}
             if not more:
-                found |= self.of(item)
-        return frozenset(found.union(*map(words_of, texts)))
+                yield self.of(item)
+        yield _of_texts(texts)
 
 
 def _texts(each: Expression) -> set[str]:
@@ -203,6 +249,51 @@ def _texts(each: Expression) -> set[str]:
             return set()
         found = {one + other for one in found for other in some}
     return found
+
+
+def _of_texts(texts: Iterable[str]) -> _Summary:
+    split = [words_of(text) for text in texts]
+    some = [words for words in split if words]
+    return _Summary(
+        words=frozenset(chain.from_iterable(some)),
+        first=frozenset(words[0] for words in some),
+        last=frozenset(words[-1] for words in some),
+        pairs=frozenset(chain.from_iterable(map(pairwise, some))),
+        empty=len(some) < len(split),
+    )
+
+
+def _any_of(parts: Iterable[_Summary]) -> _Summary:
+    some = list(parts)
+    return _Summary(
+        words=_union(part.words for part in some),
+        first=_union(part.first for part in some),
+        last=_union(part.last for part in some),
+        pairs=_union(part.pairs for part in some),
+        empty=any(part.empty for part in some),
+    )
+
+
+def _in_any_order(parts: Sequence[_Summary]) -> _Summary:
+    orders = (_in_order(order) for order in permutations(parts))
+    return _any_of(orders)
+
+
+def _in_order(parts: Iterable[_Summary]) -> _Summary:
+    found = _Summary()
+    for part in parts:
+        found = _Summary(
+            words=found.words | part.words,
+            first=found.first | part.first if found.empty else found.first,
+            last=found.last | part.last if part.empty else part.last,
+            pairs=found.pairs | part.pairs | frozenset(product(found.last, part.first)),
+            empty=found.empty and part.empty,
+        )
+    return found
+
+
+def _union(sets: Iterable[frozenset[T]]) -> frozenset[T]:
+    return frozenset(chain.from_iterable(sets))
 
 
 def _without_context(source: Mapping[str, Any]) -> dict[str, Any]:
@@ -241,18 +332,18 @@ def _listed_words(source: Mapping[str, Any]) -> Iterator[str]:
 
 
 def _words_between_opposites(intents: Intents) -> Iterator[str]:
-    shared = _Words(intents.expansion_rules)
+    shared = _Summaries(intents.expansion_rules)
     for one, other in _OPPOSITES:
         if one in intents.intents and other in intents.intents:
             yield from _words_in(intents, one, shared) ^ _words_in(intents, other, shared)
 
 
-def _words_in(intents: Intents, name: str, shared: _Words) -> frozenset[str]:
+def _words_in(intents: Intents, name: str, shared: _Summaries) -> frozenset[str]:
     """Return the words that an intent's templates contain, those of rules included."""
     found: set[str] = set()
     for data in intents.intents[name].data:
         own = {**intents.expansion_rules, **data.expansion_rules}
-        words = _Words(own) if data.expansion_rules else shared
+        words = _Summaries(own) if data.expansion_rules else shared
         for sentence in data.sentences:
-            found |= words.of(sentence.expression)
+            found |= words.of(sentence.expression).words
     return frozenset(found)

@@ -113,7 +113,8 @@ class JobBiasing:
         if not is_order(self._corrector, remainders):
             return frozenset()
         kept = words_unlike(self._corrector, remainders[0], names[:_MOST_REWRITTEN])
-        return self._corrector.words | carrier_words(self._corrector.language) | kept
+        carrier = carrier_words(self._corrector.language)
+        return self._corrector.words | carrier.around | carrier.polite | kept
 
     def rewrites(
         self, hypotheses: Sequence[str], biased: Sequence[str] = (), *, avg_logprob: float = 0.0
