@@ -47,7 +47,7 @@ class Grammar:
         self._name_words = frozenset(word for name in names for word in words_of(name))
 
     def warm_up(self) -> None:
-        """Parse all templates, which takes up to half a second; otherwise the first text does."""
+        """Parse all templates, which takes up to a second; otherwise the first texts do."""
         self._templates.parse()
 
     def fit(self, text: str) -> Fit:
@@ -117,13 +117,23 @@ def choose_order(
         scores: their log-probabilities (natural, whole text).
         gains: log-probability that a text gains by its fit.
     """
+    best_gain, said = gains[Fit.HOME], words_of(texts[0])
+    rivals = [
+        (at, text, score)
+        for at, (text, score) in enumerate(zip(texts[1:], scores[1:], strict=True), start=1)
+        if score + best_gain > scores[0] and words_of(text) not in ([], said)
+    ]
+    if not rivals:
+        return 0
     first = grammar.fit(texts[0])
     best, best_value = 0, scores[0] + gains[first]
-    for at, (text, score) in enumerate(zip(texts[1:], scores[1:], strict=True), start=1):
-        if score + gains[Fit.HOME] <= best_value or not text:
+    for at, text, score in rivals:
+        if first is Fit.HOME or score + best_gain <= best_value:
             continue  # whatever its fit, it is not probable enough
-        fit = grammar.fit(text)
-        if fit > first and score + gains[fit] > best_value and grammar.keeps(texts[0], text):
+        if not grammar.keeps(texts[0], text):
+            continue
+        fit = grammar.fit(text)  # takes longer than all the rest
+        if fit > first and score + gains[fit] > best_value:
             best, best_value = at, score + gains[fit]
     return best
 

@@ -88,6 +88,38 @@ def test_of_two_orders_the_more_probable_stays(anywhere: Grammar) -> None:
     assert choose(anywhere, *orders) == "Turn on the chicken light."
 
 
+class Counting(Grammar):
+    """Grammar that counts how often it compares a text with the templates."""
+
+    fits = 0
+
+    def fit(self, text: str) -> Fit:
+        self.fits += 1
+        return super().fit(text)
+
+
+@pytest.mark.parametrize(
+    ("rival", "score", "fits"),
+    [
+        ("Turn off the kitchen light.", -4.5, 0),  # not probable enough
+        ("turn of the kitchen light", -2.1, 0),  # the same words
+        ("Turn of the kitchen lights.", -2.1, 2),
+    ],
+)
+def test_only_close_texts_are_compared_with_the_templates(
+    rival: str, score: float, fits: int
+) -> None:
+    known = Counting("en", ())
+    choose(known, ("Turn of the kitchen light.", -2.0), (rival, score))
+    assert known.fits == fits
+
+
+def test_if_the_first_text_fits_no_other_is_compared() -> None:
+    known = Counting("en", NAMES)
+    choose(known, ("Turn off the kitchen light.", -2.0), ("Turn off a kitchen light.", -2.1))
+    assert known.fits == 1
+
+
 def test_a_sentence_outside_the_grammar_stays(home: Grammar) -> None:
     heard = ("Tell me a story about dragons.", -2.0)
     assert choose(home, heard, ("Tell me a story about drakes.", -2.1)) == heard[0]
