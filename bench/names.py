@@ -1,10 +1,10 @@
 """Contextual biasing: how often a spoken name is spelled as in Home Assistant, and side effects.
 
-The home has 200 names; 200 spoken orders contain them. They are decoded by this server's engine
-without names, with correction of the text only, and with correction and rescoring; and by the
-reference server, which gets the names from the same (fake) Home Assistant. No word may change in
-the control sets: 200 sentences without names, 100 of them by two voices each, and the recorded
-orders in the folders given with --orders.
+The home has 200 names; 200 spoken orders contain them (`--home fresh` draws a home that nobody
+has tuned on). They are decoded by this server's engine without names, with correction of the
+text only, and with correction and rescoring; and by the reference server, which gets the names
+from the same (fake) Home Assistant. No word may change in the control sets: 200 sentences without
+names, 100 of them by two voices each, and the recorded orders in the folders given with --orders.
 
 Decoding takes most of the time. --heard FILE scores the texts of an earlier run.
 """
@@ -29,6 +29,7 @@ from wyoming_faster_whisper.engine.whisper.calibration.values import Calibration
 from wyoming_faster_whisper.engine.whisper.engine import WhisperEngine
 from wyoming_faster_whisper.testing.home_assistant import FakeHome, FakeHomeAssistant
 
+from .speech.fresh_home import fresh_home
 from .speech.homes import FRESH, FRESH_VOICES, HELD_OUT, TUNING, Home
 from .speech.synthesis import Voice, say
 from .support.clips import Clip, load, to_samples
@@ -278,7 +279,8 @@ def parse_arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="bench.names", description=__doc__)
     parser.add_argument("--model", default="base", help="name or directory; never downloaded")
     parser.add_argument("--threads", type=int, default=2, help="CPU threads of each decoder")
-    parser.add_argument("--home", choices=["held-out", "tuning"], default="held-out")
+    parser.add_argument("--home", choices=["held-out", "tuning", "fresh"], default="held-out")
+    parser.add_argument("--seed", type=int, default=1, help="which fresh home (default: 1)")
     parser.add_argument("--count", type=int, default=200, help="number of spoken orders")
     parser.add_argument(
         "--orders",
@@ -302,7 +304,8 @@ def parse_arguments() -> argparse.Namespace:
 
 def main() -> None:
     arguments = parse_arguments()
-    home = {"held-out": HELD_OUT, "tuning": TUNING}[arguments.home]
+    homes = {"held-out": lambda: HELD_OUT, "tuning": lambda: TUNING}
+    home = homes.get(arguments.home, lambda: fresh_home(arguments.seed))()
     names = asyncio.run(names_of(home))
     if arguments.heard:
         heard = Heard(**json.loads(arguments.heard.read_text())["heard"])

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import random
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
+from itertools import islice
 from typing import Any
 
 from hassil.expression import (
@@ -66,6 +67,10 @@ _INTENTS = (
     "HassSetPosition HassStartTimer HassCancelTimer HassSetVolume HassMediaPause HassMediaNext "
     "HassFanSetSpeed HassGetCurrentTime HassGetWeather HassVacuumStart HassShoppingListAddItem"
 ).split()
+_ABOUT_DEVICES = (
+    "HassTurnOn HassTurnOff HassGetState HassLightSet HassSetPosition HassFanSetSpeed "
+    "HassClimateSetTemperature"
+).split()
 _ITEMS = {"en": "milk", "de": "Milch", "fr": "lait", "es": "leche", "it": "latte", "nl": "melk"}
 _LONGEST = 12  # words
 
@@ -77,24 +82,45 @@ def home_names(language: str) -> tuple[str, ...]:
 
 def draw_orders(language: str, count: int, seed: int) -> list[str]:
     """Draw different orders of 2 to 12 words, as many of each kind as there are templates for."""
-    draw = _Draw(language, random.Random(f"{seed} {language}"))
-    found: dict[str, None] = {}
-    while len(found) < count:
-        text = draw.order()
-        if text and 2 <= len(text.split()) <= _LONGEST:
-            found.setdefault(text)
-    return list(found)
+    draw = _Draw(language, random.Random(f"{seed} {language}"), HOMES[language], _INTENTS)
+    return list(islice(draw.orders(), count))
+
+
+def draw_orders_with_gap(language: str, count: int, seed: int) -> list[str]:
+    """Draw different orders and questions about a device, with {} for its name."""
+    chance = random.Random(f"{seed} {language}")
+    draw = _Draw(language, chance, {"name": ("{}",)}, _ABOUT_DEVICES)
+    return list(islice((text for text in draw.orders() if text.count("{}") == 1), count))
 
 
 class _Draw:
-    def __init__(self, language: str, chance: random.Random) -> None:
+    """Draws orders; those with a place for which the home has no name are left out."""
+
+    def __init__(
+        self,
+        language: str,
+        chance: random.Random,
+        home: Mapping[str, Sequence[str]],
+        intents: Sequence[str],
+    ) -> None:
         source = get_intents(language)
         assert source is not None
         self._intents = Intents.from_dict(source)
         self._language = language
+        self._home = home
         self._chance = chance
         self._numbers = RbnfEngine.for_language(language)
-        self._names = [name for name in _INTENTS if name in self._intents.intents]
+        known = self._intents.intents
+        self._names = [name for name in intents if name in known]
+
+    def orders(self) -> Iterator[str]:
+        """Yield different orders of 2 to 12 words."""
+        found: set[str] = set()
+        while True:
+            text = self.order()
+            if text and text not in found and 2 <= len(text.split()) <= _LONGEST:
+                found.add(text)
+                yield text
 
     def order(self) -> str | None:
         """Return an order; None if the template drawn has a place that cannot be filled."""
@@ -128,9 +154,8 @@ class _Draw:
             yield self._value(each.list_name, rules, lists)
 
     def _value(self, name: str, rules: Mapping[str, Sentence], lists: Mapping[str, Any]) -> str:
-        home = HOMES[self._language]
-        if name in home:
-            return self._chance.choice(home[name])
+        if name in self._home:
+            return self._chance.choice(self._home[name])
         values = lists.get(name)
         if isinstance(values, RangeSlotList):
             number = self._chance.randrange(
