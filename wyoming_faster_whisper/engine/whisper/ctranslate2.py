@@ -119,8 +119,9 @@ class CTranslate2Whisper(LoadedModel[Weights]):
         return {text: [answer.result() for answer in answers] for text, answers in asked.items()}
 
     def _score(self, encoding: Encoding, prompt: list[int], text: str) -> float:
-        """Score a text and its end-of-text token in one step of the decoder, without a beam."""
-        # Without the end-of-text token a truncated text always scores higher than the whole.
+        """Score a text in one step of the decoder, without a beam."""
+        # align() gives the end-of-text token probability 0, so every score has the constant
+        # log(_LEAST_PROBABILITY) in it: the end is not scored (docs/performance-notes.md).
         words = [*self.tokenizer.encode(text), self.tokenizer.end]
         if len(prompt) + len(words) + 2 > POSITIONS:  # <|notimestamps|>, end of text
             return -math.inf
