@@ -29,7 +29,6 @@ VERSION: str = __version__
 NUMBER = tuple(int(part) for part in VERSION.split(".")[:2])
 READS_WHILE_SENDING = NUMBER >= (2026, 10)
 LETS_THE_SERVER_END = NUMBER >= (2026, 10)  # requires_external_vad is honoured
-HAS_MQTT = NUMBER >= (2026, 10)  # the list of older versions has not its packages
 HAS_FLOORS = NUMBER >= (2024, 4)
 
 
@@ -179,12 +178,10 @@ class House:
         flow = self.hass.config_entries.flow
         form = await flow.async_init("mqtt", context={"source": "user"})
         assert form["step_id"] == "broker", form
-        fields = {
-            "broker": "127.0.0.1",
-            "port": port,
+        fields: dict[str, Any] = {"broker": "127.0.0.1", "port": port}
+        if "other_settings" in form["data_schema"].schema:
             # Collapsed in the form; these two have no default.
-            "other_settings": {"set_client_cert": False, "set_ca_cert": "off"},
-        }
+            fields["other_settings"] = {"set_client_cert": False, "set_ca_cert": "off"}
         outcome = await flow.async_configure(form["flow_id"], fields)
         assert outcome["type"] == "create_entry", outcome
         await self.hass.async_block_till_done()

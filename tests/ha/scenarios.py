@@ -23,7 +23,6 @@ from tests.support.broker import plain_broker
 
 from .house import (
     HAS_FLOORS,
-    HAS_MQTT,
     LETS_THE_SERVER_END,
     READS_WHILE_SENDING,
     House,
@@ -261,8 +260,6 @@ async def discovery(stage: Stage) -> None:
 
 async def mqtt_events(stage: Stage) -> None:
     """What a satellite says over MQTT is an event, before and after restarts."""
-    if not HAS_MQTT:
-        raise Skipped("this version's package list has no MQTT client")
     house = stage.house
     with ExitStack() as stack:
         try:
