@@ -89,7 +89,9 @@ async def test_a_client_outside_the_allowed_networks_gets_no_http_answer(
 ) -> None:
     own = await asyncio.to_thread(own_address)
     options: dict[str, Any] = {f"{endpoint}_port": 0, f"{endpoint}_host": "0.0.0.0"}
-    server = await serve(allow="203.0.113.0/24", http_open=True, **options)
+    if endpoint == "http":
+        options["http_open"] = True
+    server = await serve(allow="203.0.113.0/24", **options)
     url = server.service.http_url if endpoint == "http" else server.service.metrics_url
     port = urlsplit(str(url)).port
     for host, answered in (("127.0.0.1", True), (own, False)):

@@ -63,13 +63,13 @@ def test_an_empty_text_is_not_biased() -> None:
 
 
 def test_the_biased_decode_may_only_write_names_and_words_of_orders() -> None:
-    right = "Start the Roborock now."
-    model = FakeAcousticModel(heard("Start the robber lock now."), heard(right), likely=[right])
+    right = "Start the Roborock again."
+    model = FakeAcousticModel(heard("Start the robber lock again."), heard(right), likely=[right])
     [found] = decode(model, job())
     assert found.text == right
     first, biased = model.generated
     assert first.allowed == frozenset()
-    assert {"Roborock", "now"} <= biased.allowed
+    assert {"Roborock", "again"} <= biased.allowed
     assert not biased.allowed & {"robber", "elephant"}
     assert "Roborock" in biased.prompts[0]
     assert "Roborock" not in first.prompts[0]
