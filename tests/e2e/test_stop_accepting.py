@@ -46,11 +46,11 @@ async def test_clients_that_connect_just_before_are_accepted(
     for _ in range(passes):
         await asyncio.sleep(0)
     await stop_accepting(server, accept)
+    assert len(accepted) == CLIENTS
     loop = asyncio.get_running_loop()
     for client in clients:
         assert await loop.sock_recv(client, 100) == b"hello"
         client.close()
-    assert len(accepted) == CLIENTS
     for writer in accepted:
         writer.close()
     with pytest.raises(OSError, match="refused"):

@@ -26,7 +26,10 @@ async def stop_accepting(server: asyncio.Server, accept: Accept) -> None:
     listening = list(server.sockets)
     for each in listening:
         loop.remove_reader(each.fileno())
-    await asyncio.sleep(0)  # the transports of accepted clients
+    # The next pass of the loop makes the transport of an accepted client, the one after it calls
+    # accept(), which the caller must not find closed.
+    for _ in range(2):
+        await asyncio.sleep(0)
     waiting: list[socket.socket] = []
     for each in listening:
         # A socket of asyncio's own has no accept().
