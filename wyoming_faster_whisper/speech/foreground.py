@@ -17,9 +17,9 @@ import numpy as np
 from ..audio.pcm import Samples
 from .hysteresis import WINDOW, Probabilities, windows
 
-# Chosen by python -m bench.television --levels (2026-11-30): of 239 recordings by more than 55
-# speakers in six languages (orders, read sentences, prompts), none falls 7 dB below itself for so
-# long. The table is in docs/performance-notes.md.
+# Chosen by python -m bench.television --levels (2026-11-30): of 120 orders none falls 7 dB below
+# itself for so long. In a trial with 319 more recordings in six languages one did, in its last
+# 0.8 s, at 8 dB. The table is in docs/performance-notes.md.
 MARGIN = 8.0
 """Decibels by which another voice is quieter than the speaker."""
 SUSTAINED = windows(0.83)
