@@ -1,10 +1,11 @@
 """Contextual biasing: how often a spoken name is spelled as in Home Assistant, and side effects.
 
-The home has 200 names; 200 spoken orders contain them (`--home fresh` draws a home that nobody
-has tuned on). They are decoded by this server's engine without names, with correction of the
-text only, and with correction and rescoring; and by the reference server, which gets the names
-from the same (fake) Home Assistant. No word may change in the control sets: 200 sentences without
-names, 100 of them by two voices each, and the recorded orders in the folders given with --orders.
+The home has 200 names; 200 spoken orders contain them (`--home fresh` draws a home to which
+no value was fitted). They are decoded by this server's engine without names, with correction of
+the text only, and with correction and rescoring; and by the reference server, which gets the
+names from the same (fake) Home Assistant. No word may change in the control sets: 200 sentences
+without names, 100 of them by two voices each, and the recorded orders in the folders given with
+--orders.
 
 Decoding takes most of the time. --heard FILE scores the texts of an earlier run.
 """

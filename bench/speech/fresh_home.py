@@ -1,4 +1,4 @@
-"""Homes that nobody has tuned on: names and orders are drawn, by a seed.
+"""Held-out homes, whose names and orders are drawn by a seed: no value was fitted to them.
 
 A third of the spoken names are brands, drawn from the names of Home Assistant's integrations
 (wyoming_faster_whisper/biasing/brands.txt); a third are things of a person, by the most frequent

@@ -1,4 +1,4 @@
-"""Closing a listening socket: nobody who has connected is lost."""
+"""Closing a listening socket: no client that has connected is lost."""
 
 from __future__ import annotations
 

@@ -26,7 +26,7 @@ class Cache:
     def __init__(self, folder: Path) -> None:
         self.folder = folder
         self._files = locate(choose("tiny.en", []), folder)
-        self._model = folder / "models--somebody--whisper-tiny.en"
+        self._model = folder / "models--owner--whisper-tiny.en"
 
     def download(self, revision: str) -> None:
         snapshot = self._model / "snapshots" / revision
@@ -50,7 +50,7 @@ async def test_utterances_are_decoded_before_during_and_after_it(
 ) -> None:
     caplog.set_level(logging.INFO)
     settings = Settings(
-        model=("somebody/whisper-tiny.en",), stt_library=library, local_files_only=True
+        model=("owner/whisper-tiny.en",), stt_library=library, local_files_only=True
     )
     choose = partial(choose_recognizer, settings, [cache.folder], loaded=lambda: None)
     worker = Worker(loaders_of(await asyncio.to_thread(choose)), Timing(check_files=0.05))

@@ -123,7 +123,7 @@ def plain_broker(
 
     Args:
         settings: more lines of its configuration.
-        users: their passwords, by name; without, everybody may connect.
+        users: passwords by user name; None = clients need no password.
     """
     ports = _free_ports(kinds)
     lines = ["persistence false", "max_queued_messages 10000"]

@@ -56,8 +56,8 @@ class Job:
     speech: tuple[tuple[int, int], ...] = ()  # where the VAD heard speech: start, end in samples
     kind: DecodeKind = DecodeKind.FINAL
     quick: bool = False  # first pass only; a doubtful text is returned as provisional
-    # Seconds from the begin of the decode within which a second pass over a doubtful text must
-    # end; if it would take longer, the first pass is the answer.
+    # Seconds from the beginning of the decode within which a second pass over a doubtful text
+    # must end; if it would take longer, the first pass is the answer.
     answer_within: float = float("inf")
     tenant: Tenant = HOUSE  # tenants share the model by their weights
     owner: Hashable = None  # the owners of a tenant's jobs share its part equally

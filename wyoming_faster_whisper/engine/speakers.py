@@ -12,6 +12,7 @@ from collections.abc import Hashable
 from .protocol import LONGEST_COMMAND
 
 # Seconds after the last turn for which another one is expected: commands often come in groups.
+# Set by hand.
 _GROUP = 60.0
 
 
@@ -23,7 +24,7 @@ class Speakers:
         self._last = float("-inf")  # when the last turn ended
 
     def begin(self, turn: Hashable) -> None:
-        """Take note of a turn in which nobody has spoken yet."""
+        """Take note of a turn that begins, before any speech."""
         self._began.setdefault(turn, float("-inf"))
 
     def speak(self, turn: Hashable, now: float) -> None:

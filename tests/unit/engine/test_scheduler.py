@@ -313,7 +313,7 @@ def test_the_time_of_a_file_comes_ten_seconds_after_the_last_one() -> None:
 def test_speech_without_end_starves_no_file(
     files: list[tuple[float, float]], parallel: int, batch: int, takes: float
 ) -> None:
-    """While somebody speaks for ever, a part of a file begins every ten seconds.
+    """While a speaker never stops, a part of a file begins every ten seconds.
 
     The queue is asked whenever a decode ends, a job comes, and at overdue_at(), as by the worker.
     """

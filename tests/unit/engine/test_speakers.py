@@ -1,4 +1,4 @@
-"""Speakers: who is expected, and who speaks."""
+"""Speakers: whether a command is expected, and whether one is being spoken."""
 
 from __future__ import annotations
 

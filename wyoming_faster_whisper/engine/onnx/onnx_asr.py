@@ -181,7 +181,7 @@ class OnnxAsrEngine:
         self._model = self._load()
 
     def _time(self, samples: int, beam: int, count: int) -> float:
-        """Return the seconds that a batch of jobs with so many samples takes."""
+        """Return the seconds that a batch takes; each job has this number of samples."""
         started = time.perf_counter()
         noise = np.random.default_rng(0).normal(0, 0.05, samples).astype(np.float32)
         self._recognize([noise] * count, DecodeOptions(language=self._language))

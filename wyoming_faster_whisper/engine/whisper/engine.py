@@ -127,7 +127,7 @@ class WhisperEngine:
         self.model.load()
 
     def _time(self, samples: int, tokens: int, beam: int, count: int) -> float:
-        """Return the seconds that a batch of jobs takes, each with so many samples and tokens."""
+        """Return the seconds that a batch of jobs of this size takes."""
         job = Job(np.zeros(samples, np.float32), DecodeOptions(language="en"))
         started = time.perf_counter()
         features = [self.model.features(job.samples)] * count
