@@ -1,8 +1,9 @@
 """The HTTP API: a command beside one over Wyoming, and the memory that long files take.
 
 Commands are sent over both in turn, all at once. The long files have a command every 30 s and
-silence between, so that their length and not their speech is measured; each format gets a server
-of its own. Prints tables; progress goes to stderr.
+silence between, or as many as fit with --every 0. The answer asked for is the largest: times of
+segments and words, and log-probabilities. Each format gets a server of its own. Prints tables, a
+row of the second when it is measured; progress goes to stderr.
 
 Commands beside uploads are measured by bench.beside_files --over http, the speed of long files by
 bench.long_files.
@@ -10,12 +11,12 @@ bench.long_files.
 
 import argparse
 import asyncio
-import io
 import math
 import sys
+import tempfile
 import time
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass, field, replace
 from fractions import Fraction
 
 import av
@@ -26,11 +27,32 @@ from .support.clips import SAMPLE_RATE, TEST_CLIPS, WIDTH, Clip, load
 from .support.playback import play
 from .support.report import Target, against, align, percentile, progress, write_json
 from .support.servers import Options, Server, free_port, this_python
-from .support.uploads import transcribe, wav
+from .support.uploads import subtitles, transcribe, wav
 
-CODECS = {"flac": "flac", "mp3": "libmp3lame", "ogg": "libopus", "mp4": "aac", "webm": "libopus"}
-FORMATS = ("wav", *CODECS)
-EVERY = 30.0  # seconds between two commands in a long file
+
+@dataclass(frozen=True, slots=True)
+class Container:
+    """How FFmpeg writes a format."""
+
+    muxer: str
+    codec: str
+    options: dict[str, str] = field(default_factory=dict)
+
+
+CONTAINERS = {
+    "flac": Container("flac", "flac"),
+    "mp3": Container("mp3", "libmp3lame"),
+    "ogg": Container("ogg", "libopus"),
+    "webm": Container("webm", "libopus"),
+    "mp4": Container("mp4", "aac"),  # its index is at the end
+    "m4a": Container("ipod", "aac", {"movflags": "faststart"}),
+    # As browsers record it, in parts of 1 s.
+    "mp4-parts": Container("mp4", "aac", {"movflags": "empty_moov", "frag_duration": "1000000"}),
+}
+PCM = "pcm"  # to /asr, as Bazarr sends a film
+FORMATS = ("wav", PCM, *CONTAINERS)
+PAUSE = 0.5  # seconds between two commands at least
+EVERY = 30.0  # seconds from one command to the next in a long file
 MOST_MORE = 0.015  # seconds that a command may take more than over Wyoming
 MOST_MEMORY = 150e6  # bytes that a long file may take
 
@@ -58,6 +80,7 @@ class Memory:
     before: int  # after one command
     peak: int  # until the answer
     seconds: float  # until the answer
+    left: int  # of files that were not deleted
 
     @property
     def more(self) -> int:
@@ -72,15 +95,19 @@ def main() -> None:
     options = servers(arguments)
     [ours] = options.values()
     command = asyncio.run(commands(clips, ours, arguments.rounds))
-    memories = [
-        asyncio.run(memory(clips, ours, arguments.hours, kind)) for kind in arguments.formats
-    ]
     progress("")
     print(f"{headline(arguments, options)}; {len(command.http)} commands, all at once")
     if command.http:
         print(command_table(command))
-    print(f"\none file of {arguments.hours:g} h, with a command every {EVERY:g} s")
-    print(memory_table(memories))
+    audio = film(clips, arguments.every)
+    speech = sum(clip.seconds for clip in clips) / (len(audio) / WIDTH / SAMPLE_RATE)
+    print(f"\nfiles of {arguments.hours:g} h, {speech:.0%} of it commands")
+    print(row(*MEMORY_COLUMNS), flush=True)
+    memories = []
+    for kind in arguments.formats:
+        memories.append(asyncio.run(memory(clips[0], audio, ours, arguments.hours, kind)))
+        progress("")
+        print(memory_row(memories[-1]), flush=True)
     print(f"\n{targets(command, memories)}")
     if arguments.json:
         figures = {"command": asdict(command), "memory": [asdict(each) for each in memories]}
@@ -94,6 +121,14 @@ def parse_arguments() -> argparse.Namespace:
     flags.set_defaults(only="this")
     flags.add_argument("--rounds", type=int, default=5, help="commands of each clip; 0 = none")
     flags.add_argument("--hours", type=float, default=2.0, help="length of the long files")
+    flags.add_argument(
+        "--every",
+        type=float,
+        default=EVERY,
+        metavar="SECONDS",
+        help=f"from one command in a long file to the next, {PAUSE:g} s after its end at least "
+        "(default: %(default)g)",
+    )
     flags.add_argument(
         "--formats",
         type=listed(FORMATS),
@@ -131,24 +166,33 @@ async def commands(clips: Sequence[Clip], options: Options, rounds: int) -> Comm
     return measured
 
 
-async def memory(clips: Sequence[Clip], options: Options, hours: float, kind: str) -> Memory:
+async def memory(first: Clip, audio: bytes, options: Options, hours: float, kind: str) -> Memory:
     progress(f"{hours:g} h of {kind}")
-    file = await asyncio.to_thread(encode, film(clips), kind, 3600 * hours)
+    file = await asyncio.to_thread(encode, audio, kind, 3600 * hours)
     served, port = with_http(options)
     async with Server(this_python(), served) as server:
         await server.wait_until_idle()
-        await play(server.port, clips[0].audio, silence=clips[0].silence(0.5), paced=False)
+        await play(server.port, first.audio, silence=first.silence(0.5), paced=False)
         before = server.memory()
         began = time.perf_counter()
-        await asyncio.to_thread(transcribe, port, file, language=options.language)
+        if kind == PCM:
+            await asyncio.to_thread(subtitles, port, file, language=options.language)
+        else:
+            await asyncio.to_thread(transcribe, port, file, language=options.language, all=True)
         seconds = time.perf_counter() - began
-        return Memory(kind, len(file), before, server.peak_memory(), seconds)
+        left = server.left_on_disk("tmp")
+        return Memory(kind, len(file), before, server.peak_memory(), seconds, left)
 
 
-def film(clips: Sequence[Clip]) -> bytes:
-    """Return PCM with each clip once, one every 30 s."""
-    step = round(EVERY * SAMPLE_RATE) * WIDTH
-    return b"".join(clip.audio[:step].ljust(step, b"\0") for clip in clips)
+def film(clips: Sequence[Clip], every: float) -> bytes:
+    """Return PCM with each clip once.
+
+    Args:
+        every: seconds from the start of one to the next; more if a clip and a pause take longer.
+    """
+    pause = bytes(round(PAUSE * SAMPLE_RATE) * WIDTH)
+    step = round(every * SAMPLE_RATE) * WIDTH
+    return b"".join((clip.audio + pause).ljust(step, b"\0") for clip in clips)
 
 
 def encode(audio: bytes, kind: str, seconds: float) -> bytes:
@@ -157,21 +201,24 @@ def encode(audio: bytes, kind: str, seconds: float) -> bytes:
     Compressed audio is repeated, because to encode hours of it takes minutes.
     """
     size = round(seconds * SAMPLE_RATE) * WIDTH
-    if kind == "wav":
-        return wav((audio * (size // len(audio) + 1))[:size])
-    data = io.BytesIO()
-    with av.open(data, "w", format=kind) as file:
-        track = file.add_stream(CODECS[kind], rate=48_000, layout="mono")
-        assert isinstance(track, av.AudioStream)
-        length = len(audio) // WIDTH * 48_000 // SAMPLE_RATE  # samples
-        packets = [(part, at) for part, at in packets_of(track, audio) if 0 <= at < length]
-        for number in range(math.ceil(size / len(audio))):
-            for packet, at in packets:
-                part = av.Packet(packet)
-                part.stream, part.time_base = track, Fraction(1, 48_000)
-                part.pts = part.dts = at + number * length
-                file.mux(part)
-    return data.getvalue()
+    if kind in ("wav", PCM):
+        pcm = (audio * (size // len(audio) + 1))[:size]
+        return wav(pcm) if kind == "wav" else pcm
+    container = CONTAINERS[kind]
+    # A file with a name: FFmpeg opens it again to move the index to its start.
+    with tempfile.NamedTemporaryFile() as target:
+        with av.open(target.name, "w", container.muxer, container.options) as file:
+            track = file.add_stream(container.codec, rate=48_000, layout="mono")
+            assert isinstance(track, av.AudioStream)
+            length = len(audio) // WIDTH * 48_000 // SAMPLE_RATE  # samples
+            packets = [(part, at) for part, at in packets_of(track, audio) if 0 <= at < length]
+            for number in range(math.ceil(size / len(audio))):
+                for packet, at in packets:
+                    part = av.Packet(packet)
+                    part.stream, part.time_base = track, Fraction(1, 48_000)
+                    part.pts = part.dts = at + number * length
+                    file.mux(part)
+        return target.read()
 
 
 def packets_of(track: av.AudioStream, audio: bytes) -> list[tuple[bytes, int]]:
@@ -206,14 +253,17 @@ def command_table(command: Command) -> str:
     return align(rows)
 
 
-def memory_table(memories: Sequence[Memory]) -> str:
-    rows = [["format", "file", "memory before", "peak", "peak - before", "transcribed in"]]
-    for each in memories:
-        sizes = (each.size, each.before, each.peak, each.more)
-        rows.append(
-            [each.format, *(f"{size / 1e6:.0f} MB" for size in sizes), f"{each.seconds:.0f} s"]
-        )
-    return align(rows)
+MEMORY_COLUMNS = ("format", "file", "before", "peak", "more", "transcribed in", "left on disk")
+
+
+def memory_row(each: Memory) -> str:
+    sizes = (f"{size / 1e6:.0f} MB" for size in (each.size, each.before, each.peak, each.more))
+    return row(each.format, *sizes, f"{each.seconds:.0f} s", f"{each.left} bytes")
+
+
+def row(first: str, *others: str) -> str:
+    """Format a row of a table whose other rows are not known yet."""
+    return first.ljust(14) + "".join(cell.rjust(max(10, len(cell) + 2)) for cell in others)
 
 
 def targets(command: Command, memories: Sequence[Memory]) -> str:

@@ -140,6 +140,21 @@ class Server:
         """Return the resident memory in bytes, summed over the process tree."""
         return sum(_memory(pid, "VmRSS") for pid in _tree(self.pid))
 
+    def left_on_disk(self, folder: str) -> int:
+        """Return the bytes of files in a folder of the data folder, and of unnamed files there.
+
+        A file without a name exists as long as a process has it open.
+        """
+        root = self._directory / folder
+        left = sum(path.stat().st_size for path in root.rglob("*") if path.is_file())
+        for pid in _tree(self.pid):
+            for descriptor in Path(f"/proc/{pid}/fd").iterdir():
+                # A descriptor may be closed meanwhile.
+                with contextlib.suppress(OSError):
+                    if os.readlink(descriptor).startswith(f"{root}/"):
+                        left += descriptor.stat().st_size
+        return left
+
     def decodes(self) -> int | None:
         """Return the decodes begun for all utterances answered so far; None if none is logged.
 

@@ -23,7 +23,12 @@ def wav(audio: bytes) -> bytes:
 
 
 def transcribe(
-    port: int, file: bytes, *, address: str = "127.0.0.1", language: str | None = None
+    port: int,
+    file: bytes,
+    *,
+    address: str = "127.0.0.1",
+    language: str | None = None,
+    all: bool = False,
 ) -> str:
     """Upload a file to a local server; return its text.
 
@@ -31,17 +36,47 @@ def transcribe(
         port: HTTP port on 127.0.0.1.
         address: address to connect from.
         language: code; None = not sent.
+        all: ask for the segments, words and log-probabilities as well.
 
     Raises:
         OSError: the server closed the connection, or answered with an error.
     """
-    fields = {"model": "whisper-1"} | ({"language": language} if language else {})
+    fields = [("model", "whisper-1"), *([("language", language)] if language else [])]
+    if all:
+        fields += [
+            ("response_format", "verbose_json"),
+            ("timestamp_granularities[]", "segment"),
+            ("timestamp_granularities[]", "word"),
+            ("include[]", "logprobs"),
+        ]
+    answer = _upload(port, "/v1/audio/transcriptions", fields, "file", file, address)
+    return str(json.loads(answer)["text"])
+
+
+def subtitles(port: int, pcm: bytes, *, language: str) -> str:
+    """Upload PCM, 16-bit, 16 kHz, mono, as Bazarr does; return SRT.
+
+    Raises:
+        OSError: the server closed the connection, or answered with an error.
+    """
+    query = f"task=transcribe&language={language}&output=srt&encode=false"
+    return _upload(port, f"/asr?{query}", [], "audio_file", pcm, "127.0.0.1").decode()
+
+
+def _upload(
+    port: int,
+    path: str,
+    fields: list[tuple[str, str]],
+    name: str,
+    file: bytes,
+    address: str,
+) -> bytes:
     parts = [
-        f'--{_BOUNDARY}\r\nContent-Disposition: form-data; name="{name}"\r\n\r\n{value}\r\n'
-        for name, value in fields.items()
+        f'--{_BOUNDARY}\r\nContent-Disposition: form-data; name="{field}"\r\n\r\n{value}\r\n'
+        for field, value in fields
     ]
     parts.append(
-        f'--{_BOUNDARY}\r\nContent-Disposition: form-data; name="file"; filename="a"\r\n\r\n'
+        f'--{_BOUNDARY}\r\nContent-Disposition: form-data; name="{name}"; filename="a"\r\n\r\n'
     )
     body = "".join(parts).encode() + file + f"\r\n--{_BOUNDARY}--\r\n".encode()
     connection = http.client.HTTPConnection(
@@ -50,16 +85,16 @@ def transcribe(
     try:
         connection.request(
             "POST",
-            "/v1/audio/transcriptions",
+            path,
             body,
             {"Content-Type": f"multipart/form-data; boundary={_BOUNDARY}"},
         )
         response = connection.getresponse()
-        answer = json.loads(response.read())
+        answer = response.read()
     except http.client.HTTPException as error:
         raise OSError(f"broken response: {error!r}") from None
     finally:
         connection.close()
     if response.status != 200:
-        raise OSError(f"status {response.status}: {answer}")
-    return str(answer["text"])
+        raise OSError(f"status {response.status}: {answer.decode(errors='replace')}")
+    return answer
