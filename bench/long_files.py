@@ -3,8 +3,8 @@
 Runs in this process, without a server. Each file is minutes of sentences with pauses; a Session
 takes it as fast as it can, over the engine that the server would load. faster-whisper decodes the
 same file by its batched pipeline (batches of 8) and sentence after sentence (transcribe()), both
-with a beam of 5. They take turns, each with the same model, threads and language. Prints tables;
-progress goes to stderr.
+with a beam of 5. They take turns, each with the same model, threads and language. Prints each run
+when it has ended, then a table; progress goes to stderr.
 
 --memory SECONDS measures the memory of this process instead, while the Session takes a file of
 that length.
@@ -87,9 +87,9 @@ def main() -> None:
     if arguments.memory:
         asyncio.run(print_memory(files, arguments))
         return
-    runs = asyncio.run(measure(files, arguments))
     print(f"{arguments.model} int8, {arguments.threads} threads; {arguments.rounds} rounds")
-    print(table(files, runs))
+    runs = asyncio.run(measure(files, arguments))
+    print(f"\n{table(files, runs)}")
     if arguments.json:
         write_json(arguments.json, {"runs": [asdict(run) for run in runs]})
 
@@ -233,6 +233,8 @@ async def measure(files: Sequence[File], arguments: argparse.Namespace) -> list[
                         text = await asyncio.to_thread(others[by], file)
                     ended = time.perf_counter() - began, time.process_time() - cpu
                     runs.append(Run(file.name, by, *ended, text))
+                    progress("")
+                    print(run_line(file, runs[-1]), flush=True)
     progress("")
     return runs
 
@@ -255,6 +257,14 @@ def rivals(directory: Path, threads: int) -> dict[str, Transcribe]:
         return " ".join(part.text.strip() for part in parts)
 
     return {"batched": by_batches, "plain": plainly}
+
+
+def run_line(file: File, run: Run) -> str:
+    errors = word_errors(file.text, run.text, file.language)
+    return (
+        f"{run.file}  {run.by:7}  {run.seconds:6.1f} s  {run.cpu:6.1f} CPU s  "
+        f"{errors.wrong:4} of {errors.words} words wrong"
+    )
 
 
 def table(files: Sequence[File], runs: Sequence[Run]) -> str:
