@@ -11,11 +11,12 @@ from typing import Any
 
 import pytest
 
-from tests.support.api import wav
+from tests.support.api import request, wav
+from tests.support.auth import KEY, bearer, write_keys
 from tests.support.chromium import Page, hearing
 from tests.support.serving import Server, warnings
 from tests.support.web import address
-from wyoming_faster_whisper.testing import silence, tone
+from wyoming_faster_whisper.testing import pcm16, silence, tone
 from wyoming_faster_whisper.testing.tcp_server import TcpServer
 
 from .conftest import Serve
@@ -82,3 +83,64 @@ async def test_another_page_cannot_use_it(
     assert server.engine.decoded == []  # without a preflight the request itself arrives
     if not headers:
         assert any("--http-origins" in line for line in warnings(caplog))
+
+
+async def spoken(page: Page, server: Server, key: str) -> Any:
+    """Speak over a WebSocket of the page; return the protocol, the close code and the transcript.
+
+    The protocol and the transcript are empty if the WebSocket is refused.
+    """
+    audio = base64.b64encode(pcm16(tone(1.0, rate=24_000))).decode()
+    messages = [
+        {
+            "type": "session.update",
+            "session": {"type": "transcription", "audio": {"input": {"turn_detection": None}}},
+        },
+        {"type": "input_audio_buffer.append", "audio": audio},
+        {"type": "input_audio_buffer.commit"},
+    ]
+    script = f"""new Promise((resolve) => {{
+        const url = "ws://{address(server)}/v1/realtime?intent=transcription";
+        const socket = new WebSocket(url, ["realtime", "openai-insecure-api-key.{key}"]);
+        let transcript = "";
+        socket.onopen = () => {{
+            for (const message of {json.dumps(messages)}) socket.send(JSON.stringify(message));
+        }};
+        socket.onmessage = ({{ data }}) => {{
+            const event = JSON.parse(data);
+            if (event.type.endsWith(".completed") || event.type === "error") {{
+                transcript = event.transcript ?? data;
+                socket.close(1000);
+            }}
+        }};
+        socket.onclose = ({{ code }}) => resolve([socket.protocol, code, transcript]);
+    }})"""
+    return await page.evaluate(script)
+
+
+@pytest.fixture
+async def with_keys(serve: Serve, origin: str, tmp_path: Path) -> Server:
+    keys = await asyncio.to_thread(write_keys, tmp_path / "keys")
+    return await serve(http_port=0, http_origins=origin, api_keys=keys)
+
+
+async def test_an_allowed_page_transcribes_with_a_client_secret(
+    with_keys: Server, page: Page
+) -> None:
+    made = await request(
+        with_keys, "POST", "/v1/realtime/client_secrets", b"{}", authorization=bearer(KEY)
+    )
+    protocol, code, transcript = await spoken(page, with_keys, made.json["value"])
+    assert (protocol, code) == ("realtime", 1000)
+    assert transcript == "1.0 seconds"
+
+
+async def test_a_page_with_a_wrong_client_secret_gets_no_websocket(
+    with_keys: Server, page: Page
+) -> None:
+    assert await spoken(page, with_keys, "ek_wrong") == ["", 1006, ""]
+
+
+async def test_a_page_of_another_origin_gets_no_websocket(serve: Serve, page: Page) -> None:
+    server = await serve(http_port=0, http_origins="app://obsidian.md")
+    assert await spoken(page, server, "none") == ["", 1006, ""]
