@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import re
 import shutil
 from collections.abc import AsyncIterator
 from pathlib import Path
@@ -14,7 +15,7 @@ import pytest
 from openai import AsyncOpenAI
 
 from bench.support.servers import free_port
-from tests.support.api import BOUNDARY, form, head, response, wav
+from tests.support.api import BOUNDARY, Reply, form, head, response, wav
 from tests.support.auth import KEY, bearer, write_keys
 from tests.support.nginx import nginx, shown
 from tests.support.realtime import talker
@@ -105,22 +106,42 @@ async def test_an_upload_may_be_larger_than_what_nginx_takes_by_default(proxy: s
         assert (await response(connection)).json["text"] == "1.4 seconds"  # and a pad
 
 
-async def test_the_api_may_have_a_path_of_its_own(server: Server, tmp_path: Path) -> None:
+@pytest.fixture
+async def below(server: Server, tmp_path: Path) -> AsyncIterator[str]:
+    """HOST:PORT of a proxy that serves everything below /speech/."""
     port = free_port()
     block = shown(0, proxy_pass=f"http://{address(server)}/")
     block = block.replace("location / {", "location /speech/ {")
     config = f"server {{ listen 127.0.0.1:{port}; {block} }}"
-    body = form([WHISPER, ("background", "true")], SPEECH)
     async with nginx(config, tmp_path / "nginx", port):
-        async with peer(f"tcp://127.0.0.1:{port}") as connection:
-            connection.send(request(f"/speech{PATH}", length=len(body)) + body)
-            reply = await response(connection)
-        assert reply.status == 202
-        url = urljoin(f"/speech{PATH}", reply.headers["location"])
-        async with peer(f"tcp://127.0.0.1:{port}") as connection:
-            asked = head("GET", f"{url}?wait=30", authorization=bearer(KEY), connection="close")
-            connection.send(asked)
-            assert (await response(connection)).json["result"]["text"] == "1.0 seconds"
+        yield f"127.0.0.1:{port}"
+
+
+async def get(proxy: str, path: str) -> Reply:
+    async with peer(f"tcp://{proxy}") as connection:
+        connection.send(head("GET", path, authorization=bearer(KEY), connection="close"))
+        return await response(connection)
+
+
+async def test_the_api_may_have_a_path_of_its_own(below: str) -> None:
+    body = form([WHISPER, ("background", "true")], SPEECH)
+    async with peer(f"tcp://{below}") as connection:
+        connection.send(request(f"/speech{PATH}", length=len(body)) + body)
+        reply = await response(connection)
+    assert reply.status == 202
+    url = urljoin(f"/speech{PATH}", reply.headers["location"])
+    assert (await get(below, f"{url}?wait=30")).json["result"]["text"] == "1.0 seconds"
+
+
+async def test_the_description_works_below_that_path(below: str) -> None:
+    page = (await get(below, "/speech/docs")).body.decode()
+    loaded = re.findall(r"""(?:href|src)="([^"]+)"|url: '([^']+)'""", page)
+    urls = [urljoin("/speech/docs", linked or described) for linked, described in loaded]
+    assert len(urls) == 4  # the style, the icon, the script, and /openapi.json
+    for url in urls:
+        assert (url, (await get(below, url)).status) == (url, 200)
+    [server] = (await get(below, "/speech/openapi.json")).json["servers"]
+    assert urljoin("/speech/openapi.json", server["url"]) == "/speech/"
 
 
 async def test_a_proxy_can_add_the_key_for_a_program_without_one(

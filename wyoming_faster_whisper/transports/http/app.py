@@ -70,6 +70,7 @@ def build_app(
     app = FastAPI(
         title="wyoming-faster-whisper",
         version=__version__,
+        servers=[{"url": "."}],  # relative to /openapi.json
         docs_url=None,
         redoc_url=None,
         swagger_ui_oauth2_redirect_url=None,
@@ -121,18 +122,21 @@ def _describe_authentication(app: FastAPI) -> None:
 
 
 def _add_docs(app: FastAPI) -> None:
-    """Serve /docs with files of our own; FastAPI's page loads them from a CDN."""
+    """Serve /docs with files of our own; FastAPI's page loads them from a CDN.
+
+    Its URLs are relative: a proxy may serve the API below a path that this server does not know.
+    """
     mimetypes.init()  # reads files, else at the first request
     app.mount("/swagger", StaticFiles(packages=[("fastapi_swagger", "resources")]))
 
     @app.get("/docs", include_in_schema=False)
     async def docs() -> Response:
         return get_swagger_ui_html(
-            openapi_url="/openapi.json",
+            openapi_url="openapi.json",
             title="wyoming-faster-whisper",
-            swagger_js_url="/swagger/swagger-ui-bundle.js",
-            swagger_css_url="/swagger/swagger-ui.css",
-            swagger_favicon_url="/icon.svg",
+            swagger_js_url="swagger/swagger-ui-bundle.js",
+            swagger_css_url="swagger/swagger-ui.css",
+            swagger_favicon_url="icon.svg",
         )
 
 
