@@ -12,11 +12,10 @@ import sys
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
-from pathlib import Path
 from typing import Any, TypeVar
 
 from .speech import voices
-from .speech.noise import degrade, kitchen_like, silence_set
+from .speech.noise import degrade, noise_of, silence_set
 from .support.arguments import SERVERS, add, headline, listed, parser, servers
 from .support.bootstrap import paired
 from .support.clips import (
@@ -26,8 +25,6 @@ from .support.clips import (
     accepted,
     heard_words,
     load,
-    read_wav,
-    to_samples,
     word_error_rate,
 )
 from .support.playback import NoAnswer, play
@@ -79,7 +76,7 @@ def main() -> None:
     arguments = parse_arguments()
     if arguments.plot:
         check_plotting()
-    noise = to_samples(read_wav(arguments.noise)) if arguments.noise else kitchen_like()
+    noise = noise_of(arguments.noise)
     trials = choose_trials(arguments, noise)
     if not trials:
         sys.exit("nothing to play")
@@ -106,13 +103,7 @@ def parse_arguments() -> argparse.Namespace:
     add(flags, *SERVERS, "--recordings", "--json", "--plot")
     add(flags, "--limit", help="play a fixed random sample of N clips from each set")
     add(flags, "--trailing", default=0.7)
-    flags.add_argument(
-        "--noise",
-        type=Path,
-        metavar="FILE",
-        default=KITCHEN if KITCHEN.exists() else None,
-        help="noise as a 16 kHz, 16-bit, mono WAV; default: %(default)s; None: generated",
-    )
+    add(flags, "--noise")
     flags.add_argument(
         "--conditions",
         type=listed((*CONDITIONS, "none")),
@@ -127,12 +118,7 @@ def parse_arguments() -> argparse.Namespace:
         metavar="A,B",
         help=f"languages for word error rates with synthetic voices: {', '.join(voices.VOICES)}",
     )
-    flags.add_argument(
-        "--languages-dir",
-        type=Path,
-        metavar="DIR",
-        help="recordings in other languages: a folder per language, named by its code",
-    )
+    add(flags, "--languages-dir", action="store", default=None)
     arguments = flags.parse_args()
     if (arguments.languages or arguments.languages_dir) and arguments.model.endswith(".en"):
         flags.error(f"{arguments.model} supports English only")

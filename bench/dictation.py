@@ -26,8 +26,7 @@ from wyoming_faster_whisper.speech.segmenter import Segment, SpeechRules
 from wyoming_faster_whisper.speech.utterance import Action, Decode, Finalize, Utterance
 from wyoming_faster_whisper.speech.vad import Vad
 
-from .accuracy import KITCHEN
-from .speech.noise import degrade, kitchen_like
+from .speech.noise import degrade, noise_of
 from .speech.pauses import room
 from .speech.streams import dictation
 from .speech.synthesis import Voice, say
@@ -38,7 +37,6 @@ from .support.clips import (
     Clip,
     Samples,
     load,
-    read_wav,
     to_samples,
 )
 from .support.clips import word_error_rate as error_rate
@@ -105,7 +103,7 @@ class Heard:
 
 def main() -> None:
     arguments = parse_arguments()
-    noise = to_samples(read_wav(arguments.noise)) if arguments.noise else kitchen_like()
+    noise = noise_of(arguments.noise)
     clips = load(arguments.recordings or [TEST_CLIPS])
     directory = model_directory(arguments.model)
     model = load_whisper(directory, arguments.threads)
@@ -131,7 +129,7 @@ def main() -> None:
 
 def parse_arguments() -> argparse.Namespace:
     flags = parser("dictation", __doc__)
-    add(flags, "--model", "--json")
+    add(flags, "--model", "--json", "--noise")
     add(flags, "--threads", default=1)
     add(flags, "--only", choices=["this"], help="do not run the reference")
     add(flags, "--recordings", help=RECORDINGS)
@@ -144,7 +142,6 @@ def parse_arguments() -> argparse.Namespace:
         default=120,
         help="approximate length of a dictation (default: %(default)s)",
     )
-    flags.add_argument("--noise", type=Path, default=KITCHEN if KITCHEN.exists() else None)
     flags.add_argument(
         "--conditions",
         type=lambda text: tuple(text.split(",")),

@@ -13,7 +13,6 @@ import time
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from itertools import product
-from pathlib import Path
 
 from wyoming_faster_whisper.audio.pcm import slow_down
 from wyoming_faster_whisper.engine.protocol import DecodeOptions, Job
@@ -23,9 +22,9 @@ from wyoming_faster_whisper.engine.whisper.window import Window, window_frames
 from wyoming_faster_whisper.speech.segmenter import SpeechRules, segments
 from wyoming_faster_whisper.speech.vad import Vad
 
-from .accuracy import KITCHEN, POOLED
+from .accuracy import POOLED
 from .speech import voices
-from .speech.noise import degrade, kitchen_like
+from .speech.noise import degrade, noise_of
 from .speech.sentences import paragraphs
 from .support.arguments import RECORDINGS, add, listed, numbers, parser
 from .support.clips import (
@@ -34,7 +33,6 @@ from .support.clips import (
     Samples,
     accepted,
     load,
-    read_wav,
     to_samples,
     word_error_rate,
 )
@@ -64,7 +62,7 @@ class Heard:
 
 def main() -> None:
     arguments = parse_arguments()
-    noise = to_samples(read_wav(arguments.noise)) if arguments.noise else kitchen_like()
+    noise = noise_of(arguments.noise)
     clips = load(arguments.recordings or [TEST_CLIPS], arguments.limit)
     if arguments.together > 1:
         sentences = [clip for clip in clips if clip.text] + voices.english()
@@ -104,11 +102,10 @@ def main() -> None:
 
 def parse_arguments() -> argparse.Namespace:
     flags = parser("encoder_window", __doc__)
-    add(flags, "--model", "--limit", "--json")
+    add(flags, "--model", "--limit", "--json", "--noise")
     add(flags, "--threads", default=1)
     add(flags, "--recordings", help=RECORDINGS)
     add(flags, "--trailing", default=0.7)
-    flags.add_argument("--noise", type=Path, default=KITCHEN if KITCHEN.exists() else None)
     flags.add_argument("--conditions", type=listed(POOLED), default=("clean", "20dB"))
     flags.add_argument("--languages", type=listed(tuple(voices.VOICES)), default=())
     flags.add_argument("--windows", type=numbers, default=WINDOWS, metavar="A,B")

@@ -34,9 +34,9 @@ from wyoming_faster_whisper.engine.whisper.window import FULL_WINDOW, Window, wi
 from wyoming_faster_whisper.hardware import resident_memory
 from wyoming_faster_whisper.models.moonshine import choose_moonshine, is_moonshine_at_hand
 
-from .accuracy import KITCHEN, SPEECH
+from .accuracy import SPEECH
 from .conversion.ggml import ggml_file
-from .speech.noise import degrade, kitchen_like
+from .speech.noise import degrade, noise_of
 from .support.arguments import RECORDINGS, add, listed, parser
 from .support.clips import (
     SAMPLE_RATE,
@@ -45,7 +45,6 @@ from .support.clips import (
     Samples,
     accepted,
     load,
-    read_wav,
     to_samples,
     word_error_rate,
 )
@@ -130,7 +129,7 @@ def main() -> None:
     busy = os.getloadavg()[0]
     if not candidates:
         sys.exit("no engine to run")
-    noise = to_samples(read_wav(arguments.noise)) if arguments.noise else kitchen_like()
+    noise = noise_of(arguments.noise)
     answers = measure(candidates, clips, noise)
     clips = clips[: len(answers[0])]
     if not clips:
@@ -159,20 +158,13 @@ def main() -> None:
 
 def parse_arguments() -> argparse.Namespace:
     flags = parser("engines", __doc__)
-    add(flags, "--model", "--threads", "--limit", "--json")
+    add(flags, "--model", "--threads", "--limit", "--json", "--noise")
     add(flags, "--recordings", help=RECORDINGS)
     flags.add_argument(
         "--conditions",
         type=listed(SPEECH),
         default=("clean",),
         help="conditions of the clips, like clean,10dB,5dB (default: clean)",
-    )
-    flags.add_argument(
-        "--noise",
-        type=Path,
-        metavar="FILE",
-        default=KITCHEN if KITCHEN.exists() else None,
-        help="noise as a 16 kHz, 16-bit, mono WAV; default: %(default)s; None: generated",
     )
     flags.add_argument(
         "--only",

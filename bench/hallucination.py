@@ -26,9 +26,9 @@ from wyoming_faster_whisper.models import choose
 from wyoming_faster_whisper.speech.segmenter import SpeechRules, segments
 from wyoming_faster_whisper.speech.vad import Vad
 
-from .accuracy import KITCHEN, POOLED
+from .accuracy import POOLED
 from .speech import voices
-from .speech.noise import degrade, kitchen_like, silence_set
+from .speech.noise import degrade, noise_of, silence_set
 from .support.arguments import RECORDINGS, add, listed, parser
 from .support.clips import TEST_CLIPS, Clip, load, read_wav, to_samples
 from .support.models import load_whisper, model_directory
@@ -99,10 +99,9 @@ def parse_arguments() -> argparse.Namespace:
 def sound_flags(name: str, description: str | None) -> argparse.ArgumentParser:
     """Return a parser with the flags that all_sounds() needs, and the shared ones."""
     flags = parser(name, description)
-    add(flags, "--model", "--limit", "--json")
+    add(flags, "--model", "--limit", "--json", "--noise")
     add(flags, "--threads", default=1)
     add(flags, "--recordings", help=RECORDINGS)
-    flags.add_argument("--noise", type=Path, default=KITCHEN if KITCHEN.exists() else None)
     flags.add_argument("--conditions", type=listed(POOLED), default=("clean", "5dB"))
     flags.add_argument(
         "--non-speech",
@@ -115,7 +114,7 @@ def sound_flags(name: str, description: str | None) -> argparse.ArgumentParser:
 
 def all_sounds(arguments: argparse.Namespace) -> Iterator[tuple[str, str, bytes]]:
     """Yield the kind, the name and the PCM of each sound."""
-    noise = to_samples(read_wav(arguments.noise)) if arguments.noise else kitchen_like()
+    noise = noise_of(arguments.noise)
     for clip in silence_set(noise):
         yield NOISE, clip.name, clip.audio
     for path in sorted(arguments.non_speech.glob("*.wav")) if arguments.non_speech else ():

@@ -33,7 +33,7 @@ from .encoder_window import speech
 from .support.arguments import add, parser
 from .support.clips import load, to_samples
 from .support.memo import MemoModel, Store
-from .support.models import cache_directory, load_whisper, model_directory
+from .support.models import load_whisper, model_directory
 from .support.report import align, progress, write_json
 from .support.servers import ROOT
 
@@ -93,7 +93,7 @@ def main() -> None:
 
 def parse_arguments() -> argparse.Namespace:
     flags = parser("language_detection", __doc__)
-    add(flags, "--model", "--json")
+    add(flags, "--model", "--json", "--cache")
     add(flags, "--limit", help="use a fixed sample of N clips of each language")
     add(flags, "--threads", default=1)
     flags.add_argument(
@@ -102,9 +102,6 @@ def parse_arguments() -> argparse.Namespace:
         metavar="DIR",
         default=ROOT.parent / "shared" / "speech" / "languages",
         help="folder with a folder of recordings for each language (default: %(default)s)",
-    )
-    flags.add_argument(
-        "--cache", type=Path, default=cache_directory() / "decodes.sqlite", metavar="FILE"
     )
     return flags.parse_args()
 

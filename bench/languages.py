@@ -28,13 +28,13 @@ from wyoming_faster_whisper.models import choose
 from wyoming_faster_whisper.speech.segmenter import SpeechRules, segments
 from wyoming_faster_whisper.speech.vad import Vad
 
-from .accuracy import KITCHEN, POOLED
-from .speech.noise import degrade, kitchen_like
+from .accuracy import POOLED
+from .speech.noise import degrade, noise_of
 from .support.arguments import add, listed, parser
 from .support.bootstrap import paired
-from .support.clips import Clip, Samples, load, read_wav, to_samples
+from .support.clips import Clip, Samples, load, to_samples
 from .support.memo import MemoModel, Store, key_of
-from .support.models import cache_directory, load_whisper, model_directory
+from .support.models import load_whisper, model_directory
 from .support.passes import segment_job
 from .support.report import align, progress, write_json
 from .support.scoring import Errors, language_errors
@@ -89,7 +89,7 @@ class Heard:
 
 def main() -> None:
     arguments = parse_arguments()
-    noise = to_samples(read_wav(arguments.noise)) if arguments.noise else kitchen_like()
+    noise = noise_of(arguments.noise)
     sounds = list(all_sounds(arguments, noise))
     if not sounds:
         sys.exit("no recording with a text was found")
@@ -118,23 +118,13 @@ def main() -> None:
 
 def parse_arguments() -> argparse.Namespace:
     flags = parser("languages", __doc__)
-    add(flags, "--model", "--threads", "--limit", "--json")
-    flags.add_argument(
-        "--languages-dir",
-        type=Path,
-        required=True,
-        metavar="DIR",
-        help="folder with a folder per language, named by its code: WAV files with .txt files",
-    )
+    add(flags, "--model", "--threads", "--limit", "--json", "--noise", "--cache")
+    add(flags, "--languages-dir", action="store", required=True)
     flags.add_argument("--languages", type=lambda text: text.split(","), metavar="A,B")
     flags.add_argument("--arms", type=listed(tuple(ARMS)), default=tuple(ARMS), metavar="A,B")
     flags.add_argument("--conditions", type=listed(POOLED), default=("clean",))
-    flags.add_argument("--noise", type=Path, default=KITCHEN if KITCHEN.exists() else None)
     flags.add_argument("--trailing", type=float, default=0.7)
     flags.add_argument("--minutes", type=float, default=600.0, help="time limit in minutes")
-    flags.add_argument(
-        "--cache", type=Path, default=cache_directory() / "decodes.sqlite", metavar="FILE"
-    )
     return flags.parse_args()
 
 

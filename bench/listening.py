@@ -65,17 +65,9 @@ def main() -> None:
 
 def parse_arguments() -> argparse.Namespace:
     flags = parser("listening", __doc__)
-    add(flags, "--model", "--flag", "--json")
+    add(flags, "--model", "--flag", "--json", "--tree")
     add(flags, "--recordings", help=RECORDINGS)
     flags.add_argument("--rounds", type=int, default=3, help="default: %(default)s")
-    flags.add_argument(
-        "--tree",
-        type=Path,
-        action="append",
-        default=[],
-        metavar="DIR",
-        help="checkout whose server to run (repeatable); default: the installed one",
-    )
     return flags.parse_args()
 
 
@@ -83,7 +75,7 @@ def chosen(arguments: argparse.Namespace) -> dict[str, Options]:
     """Return the options of a server for each checkout, by its folder's name."""
     usual = Options(model_directory(arguments.model), beam_size=0, extra=tuple(arguments.flag))
     trees: dict[str, Path | None] = {tree.resolve().name: tree for tree in arguments.tree}
-    trees = trees or {"as installed": None}
+    trees = trees or {"this tree": None}
     return {name: replace(usual, tree=tree) for name, tree in trees.items()}
 
 

@@ -12,7 +12,6 @@ import sys
 import time
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
-from pathlib import Path
 
 from wyoming_faster_whisper.audio.highpass import HighPass
 from wyoming_faster_whisper.engine.protocol import LONGEST_COMMAND, DecodeOptions, Job
@@ -29,12 +28,11 @@ from wyoming_faster_whisper.models import choose
 from wyoming_faster_whisper.speech.segmenter import SpeechRules, segments
 from wyoming_faster_whisper.speech.vad import Vad
 
-from .accuracy import KITCHEN
 from .long_files import BETWEEN, clips_by_language
-from .speech.noise import degrade, kitchen_like
+from .speech.noise import degrade, noise_of
 from .speech.pauses import room
 from .support.arguments import RECORDINGS, add, listed, parser
-from .support.clips import SAMPLE_RATE, WIDTH, Clip, Samples, read_wav, to_samples
+from .support.clips import SAMPLE_RATE, WIDTH, Clip, Samples, to_samples
 from .support.models import load_whisper, model_directory
 from .support.passes import engine_clip, segment_job
 from .support.report import align, progress, write_json
@@ -63,7 +61,7 @@ class Twice:
 
 def main() -> None:
     arguments = parse_arguments()
-    noise = to_samples(read_wav(arguments.noise)) if arguments.noise else kitchen_like()
+    noise = noise_of(arguments.noise)
     model = load_whisper(model_directory(arguments.model), 1)
     calibrations = Calibrations(choose(arguments.model, []).name)
     encoder, vad = Encoder(model, calibrations, full_window=False), Vad()
@@ -88,11 +86,10 @@ def main() -> None:
 
 def parse_arguments() -> argparse.Namespace:
     flags = parser("long_second_pass", __doc__)
-    add(flags, "--model", "--json")
+    add(flags, "--model", "--json", "--noise")
     add(flags, "--recordings", help=f"{RECORDINGS}, in English")
     flags.add_argument("--language", action="append", default=[], metavar="CODE=DIR")
     flags.add_argument("--count", type=int, default=3, help="files of each language (default: 3)")
-    flags.add_argument("--noise", type=Path, default=KITCHEN if KITCHEN.exists() else None)
     flags.add_argument("--conditions", type=listed(("clean", "10dB")), default=("clean", "10dB"))
     return flags.parse_args()
 

@@ -29,13 +29,12 @@ from wyoming_faster_whisper.models import choose
 from wyoming_faster_whisper.speech.segmenter import SpeechRules, segments
 from wyoming_faster_whisper.speech.vad import Vad
 
-from .accuracy import KITCHEN
 from .speech import voices
-from .speech.noise import degrade, kitchen_like, silence_set
+from .speech.noise import degrade, noise_of, silence_set
 from .support.arguments import RECORDINGS, add, parser
 from .support.clips import TEST_CLIPS, Clip, Samples, load, read_wav, to_samples
 from .support.memo import MemoModel, Store
-from .support.models import cache_directory, load_whisper, model_directory
+from .support.models import load_whisper, model_directory
 from .support.passes import engine_clip, segment_job
 from .support.regression import Labels, Matrix, balance, fit
 from .support.report import align, progress, write_json
@@ -89,25 +88,21 @@ def main() -> None:
 
 def parse_arguments() -> argparse.Namespace:
     flags = parser("non_speech", __doc__)
-    add(flags, "--model", "--limit", "--json")
+    add(flags, "--model", "--limit", "--json", "--noise", "--cache")
     add(flags, "--threads", default=1)
     add(flags, "--recordings", help=RECORDINGS)
-    flags.add_argument("--noise", type=Path, default=KITCHEN if KITCHEN.exists() else None)
     for flag, text in (
         ("--non-speech", "folder of WAV files without speech (repeatable)"),
         ("--languages-dir", "speech in other languages: a folder per language (repeatable)"),
         ("--spoken", "short spoken sounds: a folder per language (repeatable)"),
     ):
         flags.add_argument(flag, type=Path, action="append", default=[], metavar="DIR", help=text)
-    flags.add_argument(
-        "--cache", type=Path, default=cache_directory() / "decodes.sqlite", metavar="FILE"
-    )
     return flags.parse_args()
 
 
 def all_sounds(arguments: argparse.Namespace) -> Iterator[Sound]:
     """Yield the sounds without speech, then speech; --limit counts for each set of speech."""
-    noise = to_samples(read_wav(arguments.noise)) if arguments.noise else kitchen_like()
+    noise = noise_of(arguments.noise)
     for clip in silence_set(noise):
         yield Sound("synthetic sounds", clip.name, False, "en", partial(to_samples, clip.audio))
     for folder in arguments.non_speech:

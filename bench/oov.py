@@ -12,7 +12,6 @@ import sys
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from functools import partial
-from pathlib import Path
 
 from wyoming_faster_whisper.audio.highpass import HighPass
 from wyoming_faster_whisper.biasing.lexicon import count_oov, vocabulary
@@ -30,7 +29,7 @@ from wyoming_faster_whisper.speech.vad import Vad
 from .support.arguments import add, parser
 from .support.clips import Samples, load, to_samples
 from .support.memo import MemoModel, Store
-from .support.models import cache_directory, load_whisper, model_directory
+from .support.models import load_whisper, model_directory
 from .support.passes import engine_clip, segment_job
 from .support.report import align, progress, write_json
 from .support.scoring import language_errors
@@ -81,19 +80,10 @@ def main() -> None:
 
 def parse_arguments() -> argparse.Namespace:
     flags = parser("oov", __doc__)
-    add(flags, "--model", "--json")
+    add(flags, "--model", "--json", "--cache")
     add(flags, "--limit", help="use a fixed sample of N clips of each language")
     add(flags, "--threads", default=1)
-    flags.add_argument(
-        "--languages-dir",
-        type=Path,
-        required=True,
-        metavar="DIR",
-        help="folder with a folder per language of pyspellchecker: WAV files with .txt files",
-    )
-    flags.add_argument(
-        "--cache", type=Path, default=cache_directory() / "decodes.sqlite", metavar="FILE"
-    )
+    add(flags, "--languages-dir", action="store", required=True)
     return flags.parse_args()
 
 

@@ -16,7 +16,6 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from functools import reduce
 from operator import add as plus
-from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
@@ -27,8 +26,7 @@ from wyoming_faster_whisper.audio.preprocess import Preprocessing, Preprocessor
 from wyoming_faster_whisper.speech.hysteresis import WINDOW
 from wyoming_faster_whisper.speech.vad import Vad
 
-from .accuracy import KITCHEN
-from .speech.noise import babble, kitchen_like, with_noise
+from .speech.noise import babble, noise_of, with_noise
 from .speech.pauses import room
 from .support.arguments import RECORDINGS, add, listed, parser
 from .support.clips import (
@@ -38,7 +36,6 @@ from .support.clips import (
     Samples,
     accepted,
     load,
-    read_wav,
     to_samples,
 )
 from .support.models import model_directory
@@ -111,7 +108,7 @@ class Listened:
 def main() -> None:
     arguments = parse_arguments()
     clips = load([TEST_CLIPS, *arguments.recordings], arguments.limit)
-    kitchen = to_samples(read_wav(arguments.noise)) if arguments.noise else kitchen_like()
+    kitchen = noise_of(arguments.noise)
     noises = {"kitchen": kitchen, "babble": babble([to_samples(c.audio) for c in clips])}
     if not clips:
         sys.exit("no clips found")
@@ -143,7 +140,7 @@ def main() -> None:
 
 def parse_arguments() -> argparse.Namespace:
     flags = parser("preprocess", __doc__)
-    add(flags, "--model", "--threads", "--limit", "--json")
+    add(flags, "--model", "--threads", "--limit", "--json", "--noise")
     add(flags, "--recordings", help=f"{RECORDINGS}, which is always played")
     flags.add_argument(
         "--steps",
@@ -163,13 +160,6 @@ def parse_arguments() -> argparse.Namespace:
         default=PARTS,
         metavar="A,B",
         help=f"what to measure: {', '.join(PARTS)}; default: both",
-    )
-    flags.add_argument(
-        "--noise",
-        type=Path,
-        metavar="FILE",
-        default=KITCHEN if KITCHEN.exists() else None,
-        help="noise as a 16 kHz, 16-bit, mono WAV; default: %(default)s; None: generated",
     )
     return flags.parse_args()
 

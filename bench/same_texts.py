@@ -34,11 +34,11 @@ from wyoming_faster_whisper.engine.whisper.ctranslate2 import CTranslate2Whisper
 from wyoming_faster_whisper.engine.whisper.engine import WhisperEngine, WhisperModel
 from wyoming_faster_whisper.engine.whisper.weights import load_model
 
-from .accuracy import KITCHEN, SPEECH
+from .accuracy import SPEECH
 from .engines import Trial
-from .speech.noise import kitchen_like
+from .speech.noise import noise_of
 from .support.arguments import RECORDINGS, add, listed, parser
-from .support.clips import TEST_CLIPS, Samples, load, read_wav, to_samples
+from .support.clips import TEST_CLIPS, Samples, load
 from .support.models import cache_directory, load_onnx_whisper, load_whisper, model_directory
 from .support.report import align, progress, write_json
 
@@ -83,7 +83,7 @@ class Agreement:
 
 def main() -> None:
     arguments = parse_arguments()
-    noise = to_samples(read_wav(arguments.noise)) if arguments.noise else kitchen_like()
+    noise = noise_of(arguments.noise)
     trials = [
         Trial(clip, condition)
         for condition in arguments.conditions
@@ -126,9 +126,8 @@ def main() -> None:
 
 def parse_arguments() -> argparse.Namespace:
     flags = parser("same_texts", __doc__)
-    add(flags, "--model", "--limit", "--json")
+    add(flags, "--model", "--limit", "--json", "--noise")
     add(flags, "--recordings", help=f"{RECORDINGS}, in English")
-    flags.add_argument("--noise", type=Path, default=KITCHEN if KITCHEN.exists() else None)
     flags.add_argument(
         "--types",
         type=listed(TYPES),

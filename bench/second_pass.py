@@ -11,7 +11,6 @@ import math
 import sys
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
-from pathlib import Path
 
 from wyoming_faster_whisper.engine.protocol import Job
 from wyoming_faster_whisper.engine.whisper.acoustic_model import AcousticModel, Encoding
@@ -27,11 +26,11 @@ from wyoming_faster_whisper.engine.whisper.second_pass import second_pass
 from wyoming_faster_whisper.engine.whisper.tuning import BEAM
 from wyoming_faster_whisper.speech.vad import Vad
 
-from .accuracy import KITCHEN, POOLED
+from .accuracy import POOLED
 from .encoder_window import speech
-from .speech.noise import degrade, kitchen_like
+from .speech.noise import degrade, noise_of
 from .support.arguments import RECORDINGS, add, listed, parser
-from .support.clips import TEST_CLIPS, Clip, accepted, load, read_wav, to_samples
+from .support.clips import TEST_CLIPS, Clip, accepted, load, to_samples
 from .support.models import load_whisper, model_directory
 from .support.passes import engine_clip
 from .support.report import align, progress, write_json
@@ -66,7 +65,7 @@ class Heard:
 
 def main() -> None:
     arguments = parse_arguments()
-    noise = to_samples(read_wav(arguments.noise)) if arguments.noise else kitchen_like()
+    noise = noise_of(arguments.noise)
     clips = [
         clip
         for clip in load(arguments.recordings or [TEST_CLIPS], arguments.limit)
@@ -96,11 +95,10 @@ def main() -> None:
 
 def parse_arguments() -> argparse.Namespace:
     flags = parser("second_pass", __doc__)
-    add(flags, "--model", "--limit", "--json")
+    add(flags, "--model", "--limit", "--json", "--noise")
     add(flags, "--threads", default=1)
     add(flags, "--recordings", help=RECORDINGS)
     add(flags, "--trailing", type=float, default=0.7)
-    flags.add_argument("--noise", type=Path, default=KITCHEN if KITCHEN.exists() else None)
     flags.add_argument("--conditions", type=listed(POOLED), default=POOLED)
     return flags.parse_args()
 

@@ -11,7 +11,6 @@ import argparse
 import sys
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
-from pathlib import Path
 
 import numpy as np
 
@@ -24,7 +23,6 @@ from .speech import voices
 from .speech.noise import degrade
 from .support.arguments import add, listed, parser
 from .support.clips import Clip, Samples, heard_words, to_samples
-from .support.models import cache_directory
 from .support.report import align, progress, write_json
 
 OURS = "as calibrated"
@@ -69,13 +67,10 @@ def main() -> None:
 
 def parse_arguments() -> argparse.Namespace:
     flags = parser("short_words", __doc__)
-    add(flags, "--model", "--threads", "--json")
+    add(flags, "--model", "--threads", "--json", "--cache")
     manners = tuple(voices.MANNERS)
     flags.add_argument("--manners", type=listed(manners), default=manners, metavar="A,B")
     flags.add_argument("--words", type=lambda text: text.split(","), default=WORDS, metavar="A,B")
-    flags.add_argument(
-        "--cache", type=Path, default=cache_directory() / "decodes.sqlite", metavar="FILE"
-    )
     return flags.parse_args()
 
 

@@ -14,7 +14,6 @@ import statistics
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, dataclass, field
 from functools import partial
-from pathlib import Path
 from typing import Protocol
 
 from wyoming_faster_whisper.config.settings import Settings
@@ -30,12 +29,12 @@ from wyoming_faster_whisper.speech.turn_classifier import classify_text
 from wyoming_faster_whisper.speech.utterance import Action, Decode, Drop, EndTurn, Utterance
 from wyoming_faster_whisper.speech.vad import Vad
 
-from .accuracy import KITCHEN, POOLED
+from .accuracy import POOLED
 from .speech import voices
-from .speech.noise import degrade, kitchen_like
+from .speech.noise import degrade, noise_of
 from .speech.pauses import PAUSES, pause_set, room
 from .support.arguments import RECORDINGS, add, listed, parser
-from .support.clips import SAMPLE_RATE, TEST_CLIPS, Clip, Samples, load, read_wav, to_samples
+from .support.clips import SAMPLE_RATE, TEST_CLIPS, Clip, Samples, load, to_samples
 from .support.models import load_whisper, model_directory
 from .support.operating_points import BUDGETS, Silence, within_budgets
 from .support.report import align, percentile, progress, write_json
@@ -87,7 +86,7 @@ def main() -> None:
     model = load_whisper(directory, arguments.threads)
     calibrations = Calibrations(choose(arguments.model, []).name)
     engine = WhisperEngine(model, calibrations=calibrations)
-    noise = to_samples(read_wav(arguments.noise)) if arguments.noise else kitchen_like()
+    noise = noise_of(arguments.noise)
     vad = Vad()
     budgets = [["", "pauses", "ends", *BUDGETS]]
     found: dict[str, dict[str, list[Heard]]] = {}  # by seconds of a decode, and by group
@@ -146,7 +145,7 @@ def degraded(condition: str, noise: Samples, clip: Clip) -> Samples:
 
 def parse_arguments() -> argparse.Namespace:
     flags = parser("turns", __doc__)
-    add(flags, "--model", "--limit", "--threads", "--json")
+    add(flags, "--model", "--limit", "--threads", "--json", "--noise")
     add(flags, "--recordings", help=RECORDINGS)
     flags.add_argument(
         "--decode",
@@ -156,16 +155,8 @@ def parse_arguments() -> argparse.Namespace:
         metavar="SECONDS",
         help="time of one pass of the model over a window of 10 s (repeatable); default: 0.4",
     )
-    flags.add_argument(
-        "--languages-dir",
-        type=Path,
-        action="append",
-        default=[],
-        metavar="DIR",
-        help="folder with a folder of recordings per language, named by its code (repeatable)",
-    )
+    add(flags, "--languages-dir")
     flags.add_argument("--conditions", type=listed(POOLED), default=("clean",), metavar="A,B")
-    flags.add_argument("--noise", type=Path, default=KITCHEN if KITCHEN.exists() else None)
     return flags.parse_args()
 
 

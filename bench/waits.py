@@ -56,24 +56,9 @@ def main() -> None:
 
 def parse_arguments() -> argparse.Namespace:
     flags = parser("waits", __doc__)
-    add(flags, "--model", "--threads", "--limit", "--flag", "--json")
-    flags.add_argument(
-        "--languages-dir",
-        type=Path,
-        action="append",
-        required=True,
-        metavar="DIR",
-        help="folder with a folder of recordings per language, named by its code (repeatable)",
-    )
+    add(flags, "--model", "--threads", "--limit", "--flag", "--json", "--tree")
+    add(flags, "--languages-dir", required=True)
     flags.add_argument("--languages", type=lambda text: text.split(","), metavar="A,B")
-    flags.add_argument(
-        "--tree",
-        type=Path,
-        action="append",
-        default=[],
-        metavar="DIR",
-        help="checkout whose server is measured (repeatable); default: this one",
-    )
     return flags.parse_args()
 
 

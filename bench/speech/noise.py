@@ -5,15 +5,21 @@ The result is the same in each run: random generators are seeded with the clip's
 
 import zlib
 from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
 
 import numpy as np
 
 from wyoming_faster_whisper.audio.pcm import to_pcm16
 
-from ..support.clips import SAMPLE_RATE, Clip, Samples, spoken, to_samples
+from ..support.clips import SAMPLE_RATE, Clip, Samples, read_wav, spoken, to_samples
 
 DISTANT = -30.0  # dB by which a distant voice is attenuated
 FLOOR = -70.0  # dBFS: noise floor of a quiet room
+
+
+def noise_of(recording: Path | None) -> Samples:
+    """Return the noise of a recording, or generated noise of a kitchen."""
+    return to_samples(read_wav(recording)) if recording else kitchen_like()
 
 
 def degrade(clip: Clip, pcm: bytes, condition: str, noise: Samples) -> bytes:

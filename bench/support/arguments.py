@@ -5,12 +5,15 @@ A benchmark adds the flags it needs by name, and may override any argument of on
 
 import argparse
 import os
+import signal
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
-from .models import model_directory
-from .servers import PYTHONS, Options
+from .models import cache_directory, model_directory
+from .servers import PYTHONS, ROOT, Options
+
+KITCHEN = ROOT.parent / "shared" / "speech" / "noise" / "kitchen.wav"
 
 RECORDINGS = (
     "folder of WAV files with labels.json or .txt files (repeatable); default: tests/data"
@@ -55,6 +58,32 @@ _FLAGS: dict[str, dict[str, Any]] = {
         "metavar": "N",
         "help": "keep N cores busy with other processes meanwhile (default: none)",
     },
+    "--languages-dir": {
+        "type": Path,
+        "action": "append",
+        "default": [],
+        "metavar": "DIR",
+        "help": "folder with a folder of recordings per language, named by its code",
+    },
+    "--noise": {
+        "type": Path,
+        "metavar": "FILE",
+        "default": KITCHEN if KITCHEN.exists() else None,
+        "help": "noise as a 16 kHz, 16-bit, mono WAV; default: %(default)s; None: generated",
+    },
+    "--cache": {
+        "type": Path,
+        "metavar": "FILE",
+        "default": cache_directory() / "decodes.sqlite",
+        "help": "decodes that earlier runs stored (default: %(default)s)",
+    },
+    "--tree": {
+        "type": Path,
+        "action": "append",
+        "default": [],
+        "metavar": "DIR",
+        "help": "checkout whose server is measured (repeatable); default: this one",
+    },
     "--json": {"type": Path, "metavar": "FILE", "help": "write all figures to this file"},
     "--plot": {"type": Path, "metavar": "FILE", "help": "plot the figures to this file (PNG)"},
 }
@@ -64,6 +93,11 @@ SERVERS = ("--model", "--beam-size", "--reference-beam-size", "--threads", "--on
 
 
 def parser(name: str, description: str | None) -> argparse.ArgumentParser:
+    """Return the parser of a benchmark, which from now on ends on SIGTERM as on Ctrl-C.
+
+    So its servers and worker processes end with it.
+    """
+    signal.signal(signal.SIGTERM, lambda *_: signal.raise_signal(signal.SIGINT))
     return argparse.ArgumentParser(
         prog=f"bench.{name}",
         description=description,
