@@ -45,7 +45,7 @@ class Options:
     beam_size: int = 5
     cpu_threads: int = 2
     extra: tuple[str, ...] = ()  # extra flags
-    tree: Path | None = None  # checkout whose code runs; None = the installed one
+    tree: Path | None = None  # checkout whose code runs; None = this one, or the reference
 
 
 def this_python() -> Path:
@@ -183,7 +183,7 @@ class Server:
                 stderr=subprocess.STDOUT,
                 # Not the repository: each Python must find its own installed package.
                 cwd=self._directory,
-                env=_environment(self._options.tree),
+                env=_environment(self._tree()),
                 start_new_session=True,
             )
         while not await self._accepts():
@@ -193,6 +193,11 @@ class Server:
                 raise ServerDied(f"not listening after {START_TIMEOUT} s\n{self.log()}")
             await asyncio.sleep(0.01)
         self.listening_after = time.perf_counter() - self.launched
+
+    def _tree(self) -> Path | None:
+        """Return the checkout that runs: this benchmark's own, whatever tree is installed."""
+        ours = self._python == this_python()
+        return self._options.tree or (ROOT if ours else None)
 
     def _arguments(self) -> list[str]:
         options = self._options
