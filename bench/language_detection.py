@@ -17,23 +17,19 @@ import argparse
 import sys
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
-from functools import partial
 from itertools import permutations
 from pathlib import Path
 
 from wyoming_faster_whisper.audio.pcm import SAMPLE_RATE
 from wyoming_faster_whisper.engine.protocol import DecodeOptions, Job
 from wyoming_faster_whisper.engine.whisper.language import Detection, choose_language
-from wyoming_faster_whisper.engine.whisper.tokens import WhisperTokenizer
 from wyoming_faster_whisper.engine.whisper.window import FRAMES_PER_SECOND
-from wyoming_faster_whisper.models import choose
 from wyoming_faster_whisper.speech.vad import Vad
 
 from .encoder_window import speech
 from .support.arguments import add, parser
 from .support.clips import load, to_samples
-from .support.memo import MemoModel, Store
-from .support.models import load_whisper, model_directory
+from .support.memo import remembered_whisper
 from .support.report import align, progress, write_json
 from .support.servers import ROOT
 
@@ -61,13 +57,7 @@ class Detected:
 
 def main() -> None:
     arguments = parse_arguments()
-    directory = model_directory(arguments.model)
-    model = MemoModel(
-        f"{choose(arguments.model, []).name} int8",
-        partial(load_whisper, directory, arguments.threads),
-        WhisperTokenizer(directory / "tokenizer.json", multilingual=True),
-        Store(arguments.cache),
-    )
+    model = remembered_whisper(arguments.model, arguments.threads, arguments.cache)
     vad = Vad()
     folders = sorted(each for each in arguments.languages.glob("*") if each.is_dir())
     clips = [(each.name, clip) for each in folders for clip in load([each], arguments.limit)]

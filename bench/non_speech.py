@@ -24,7 +24,6 @@ from wyoming_faster_whisper.engine.whisper.decoding import decode_batch
 from wyoming_faster_whisper.engine.whisper.encoder import Encoder
 from wyoming_faster_whisper.engine.whisper.hallucination import Decoded, has_words
 from wyoming_faster_whisper.engine.whisper.speech_odds import FEATURES, features
-from wyoming_faster_whisper.engine.whisper.tokens import WhisperTokenizer
 from wyoming_faster_whisper.models import choose
 from wyoming_faster_whisper.speech.segmenter import SpeechRules, segments
 from wyoming_faster_whisper.speech.vad import Vad
@@ -33,8 +32,7 @@ from .speech import voices
 from .speech.noise import degrade, noise_of, silence_set
 from .support.arguments import RECORDINGS, add, parser
 from .support.clips import TEST_CLIPS, Clip, Samples, load, read_wav, to_samples
-from .support.memo import MemoModel, Store
-from .support.models import load_whisper, model_directory
+from .support.memo import remembered_whisper
 from .support.passes import engine_clip, segment_job
 from .support.regression import Labels, Matrix, balance, fit
 from .support.report import align, progress, write_json
@@ -142,14 +140,9 @@ def _read(path: Path) -> Samples:
 
 def decoded(arguments: argparse.Namespace, sounds: Sequence[Sound]) -> Iterator[list[Heard]]:
     """Yield the segments of each sound that have a text."""
-    directory, name = model_directory(arguments.model), choose(arguments.model, []).name
+    name = choose(arguments.model, []).name
     calibrations = Calibrations(name)
-    model = MemoModel(
-        f"{name} int8",
-        partial(load_whisper, directory, arguments.threads),
-        WhisperTokenizer(directory / "tokenizer.json", multilingual=True),
-        Store(arguments.cache),
-    )
+    model = remembered_whisper(arguments.model, arguments.threads, arguments.cache)
     encoder = Encoder(model, calibrations, full_window=False)
     vad, rules = Vad(), SpeechRules()
     for sound in sounds:

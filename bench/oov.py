@@ -11,7 +11,6 @@ import argparse
 import sys
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
-from functools import partial
 
 from wyoming_faster_whisper.audio.highpass import HighPass
 from wyoming_faster_whisper.biasing.lexicon import count_oov, vocabulary
@@ -20,7 +19,6 @@ from wyoming_faster_whisper.engine.whisper.acoustic_model import AcousticModel
 from wyoming_faster_whisper.engine.whisper.calibration.values import Calibrations
 from wyoming_faster_whisper.engine.whisper.hallucination import Decoded
 from wyoming_faster_whisper.engine.whisper.rescoring import Weights, prefer_in_vocabulary
-from wyoming_faster_whisper.engine.whisper.tokens import WhisperTokenizer
 from wyoming_faster_whisper.engine.whisper.window import FULL_FRAMES
 from wyoming_faster_whisper.models import choose
 from wyoming_faster_whisper.speech.segmenter import SpeechRules, segments
@@ -28,8 +26,7 @@ from wyoming_faster_whisper.speech.vad import Vad
 
 from .support.arguments import add, parser
 from .support.clips import Samples, load, to_samples
-from .support.memo import MemoModel, Store
-from .support.models import load_whisper, model_directory
+from .support.memo import remembered_whisper
 from .support.passes import engine_clip, segment_job
 from .support.report import align, progress, write_json
 from .support.scoring import language_errors
@@ -51,14 +48,8 @@ class Rescored:
 
 def main() -> None:
     arguments = parse_arguments()
-    directory = model_directory(arguments.model)
     name = choose(arguments.model, []).name
-    model = MemoModel(
-        f"{name} int8",
-        partial(load_whisper, directory, arguments.threads),
-        WhisperTokenizer(directory / "tokenizer.json", multilingual=True),
-        Store(arguments.cache),
-    )
+    model = remembered_whisper(arguments.model, arguments.threads, arguments.cache)
     calibrations, vad = Calibrations(name), Vad()
     found: list[Rescored] = []
     for folder in sorted(each for each in arguments.languages_dir.glob("*") if each.is_dir()):

@@ -16,7 +16,7 @@ from typing import Any
 from wyoming_faster_whisper.config.settings import Settings
 from wyoming_faster_whisper.engine.protocol import Transcript
 from wyoming_faster_whisper.engine.whisper.calibration.values import Calibrations
-from wyoming_faster_whisper.engine.whisper.engine import WhisperEngine
+from wyoming_faster_whisper.engine.whisper.pipeline import WhisperPipeline
 from wyoming_faster_whisper.models import choose
 from wyoming_faster_whisper.speech.endpointing import Endpointing, TurnRules
 from wyoming_faster_whisper.speech.turn_classifier import TurnClassifier
@@ -26,7 +26,8 @@ from .speech import voices
 from .speech.pauses import PAUSES, pause_set
 from .support.arguments import RECORDINGS, add, parser
 from .support.clips import TEST_CLIPS, Samples, load
-from .support.models import load_whisper, model_directory
+from .support.memo import remembered_whisper
+from .support.models import model_directory
 from .support.report import align, percentile, progress, write_json
 from .turns import Decoder, Heard, Sound, guesses, simulate, sounds_of
 
@@ -60,8 +61,8 @@ def main() -> None:
     if not clips:
         sys.exit("no recordings found")
     calibrations = Calibrations(choose(arguments.model, []).name)
-    model = load_whisper(directory, arguments.threads)
-    decode = guesses(WhisperEngine(model, calibrations=calibrations))
+    model = remembered_whisper(arguments.model, arguments.threads, arguments.cache)
+    decode = guesses(WhisperPipeline(model, calibrations))
     sounds = sounds_of([*((None, clip) for clip in clips), *pause_set(clips, directory)], Vad())
     found: dict[str, list[Heard]] = {}
     for each in settings(calibrations.of("en").end_of_turn):
@@ -77,7 +78,7 @@ def main() -> None:
 
 def parse_arguments() -> argparse.Namespace:
     flags = parser("silences", __doc__)
-    add(flags, "--model", "--limit", "--threads", "--json")
+    add(flags, "--model", "--limit", "--threads", "--json", "--cache")
     add(flags, "--recordings", help=RECORDINGS)
     flags.add_argument("--synthetic", action="store_true", help="add sentences by espeak-ng")
     flags.add_argument(

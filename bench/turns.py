@@ -19,7 +19,7 @@ from typing import Protocol
 from wyoming_faster_whisper.config.settings import Settings
 from wyoming_faster_whisper.engine.protocol import DecodeKind, DecodeOptions, Job, Transcript
 from wyoming_faster_whisper.engine.whisper.calibration.values import Calibrations
-from wyoming_faster_whisper.engine.whisper.engine import WhisperEngine
+from wyoming_faster_whisper.engine.whisper.pipeline import WhisperPipeline
 from wyoming_faster_whisper.models import choose
 from wyoming_faster_whisper.speech.endpointing import EndOfTurn, Endpointing, TurnRules
 from wyoming_faster_whisper.speech.hysteresis import WINDOW, Probabilities, windows
@@ -35,12 +35,14 @@ from .speech.noise import degrade, noise_of
 from .speech.pauses import PAUSES, pause_set, room
 from .support.arguments import RECORDINGS, add, listed, parser
 from .support.clips import SAMPLE_RATE, TEST_CLIPS, Clip, Samples, load, to_samples
-from .support.models import load_whisper, model_directory
+from .support.memo import remembered_whisper
+from .support.models import model_directory
 from .support.operating_points import BUDGETS, Silence, within_budgets
 from .support.report import align, percentile, progress, write_json
 
 SILENCE = 3.0  # seconds after the last word: longer than any turn takes to end
 
+BEAM = 5  # beam width
 USUAL_WINDOW = 10.0  # seconds: encoder window of the pass that takes --decode seconds
 
 
@@ -83,9 +85,9 @@ class Group:
 def main() -> None:
     arguments = parse_arguments()
     directory = model_directory(arguments.model)
-    model = load_whisper(directory, arguments.threads)
+    model = remembered_whisper(arguments.model, arguments.threads, arguments.cache)
     calibrations = Calibrations(choose(arguments.model, []).name)
-    engine = WhisperEngine(model, calibrations=calibrations)
+    pipeline = WhisperPipeline(model, calibrations)
     noise = noise_of(arguments.noise)
     vad = Vad()
     budgets = [["", "pauses", "ends", *BUDGETS]]
@@ -95,20 +97,17 @@ def main() -> None:
         if group.pauses:
             played += pause_set(group.clips, directory)
         sounds = sounds_of(played, vad, partial(degraded, group.condition, noise))
-        decode = guesses(engine, group.language)
+        decode = guesses(pipeline, group.language)
         window = calibrations.of(group.language).window.floor / USUAL_WINDOW
         for seconds in arguments.decode or [0.4]:
             label = f"{seconds:g} s, {group.name}"
             heard = list(turns(sounds, decode, seconds * window, label))
             found.setdefault(f"{seconds:g}", {})[group.name] = heard
+            print(f"{arguments.model} int8, {label} for a decode\n{table(heard)}\n", flush=True)
         silences = [each for sound in sounds for each in silences_in(sound, decode)]
         ends = sum(each.seconds is None for each in silences)
         counts = str(len(silences) - ends), str(ends)
         budgets.append([group.name, *counts, *within_budgets(silences)])
-    for seconds, heard_by in found.items():
-        for name, results in heard_by.items():
-            title = f"{arguments.model} int8, {seconds} s for a decode, {name}"
-            print(f"{title}\n{table(results)}\n")
     print(align(budgets))
     if arguments.json:
         write_json(
@@ -145,7 +144,7 @@ def degraded(condition: str, noise: Samples, clip: Clip) -> Samples:
 
 def parse_arguments() -> argparse.Namespace:
     flags = parser("turns", __doc__)
-    add(flags, "--model", "--limit", "--threads", "--json", "--noise")
+    add(flags, "--model", "--limit", "--threads", "--json", "--noise", "--cache")
     add(flags, "--recordings", help=RECORDINGS)
     flags.add_argument(
         "--decode",
@@ -160,7 +159,7 @@ def parse_arguments() -> argparse.Namespace:
     return flags.parse_args()
 
 
-def guesses(engine: WhisperEngine, language: str = "en") -> Decoder:
+def guesses(pipeline: WhisperPipeline, language: str = "en") -> Decoder:
     """Make a function that decodes audio as the server decodes a guess."""
 
     # Cache: runs with another --decode decode mostly the same audio.
@@ -177,7 +176,7 @@ def guesses(engine: WhisperEngine, language: str = "en") -> Decoder:
                 score_end=True,
                 leading_silence=lead,
             )
-            [known[key]] = engine.decode([job])
+            [known[key]] = pipeline.decode([job], BEAM)
         return known[key]
 
     return decode

@@ -13,6 +13,7 @@ import sqlite3
 import time
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -27,7 +28,11 @@ from wyoming_faster_whisper.engine.whisper.acoustic_model import (
 from wyoming_faster_whisper.engine.whisper.coverage import Alignment
 from wyoming_faster_whisper.engine.whisper.hallucination import Decoded
 from wyoming_faster_whisper.engine.whisper.spectrogram import Features
+from wyoming_faster_whisper.engine.whisper.tokens import WhisperTokenizer
+from wyoming_faster_whisper.models import choose
 from wyoming_faster_whisper.speech.turn_classifier import EndOfTextScores
+
+from .models import load_whisper, model_directory
 
 T = TypeVar("T")
 
@@ -185,6 +190,17 @@ class MemoModel:
         value, cpu = self._store.get(key, compute)
         self.cpu += cpu
         return value
+
+
+def remembered_whisper(name: str, threads: int, cache: Path | None) -> MemoModel:
+    """Return a Whisper model by name, as int8, whose results are kept in a file."""
+    directory = model_directory(name)
+    return MemoModel(
+        f"{choose(name, []).name} int8",
+        partial(load_whisper, directory, threads),
+        WhisperTokenizer(directory / "tokenizer.json", multilingual=not name.endswith(".en")),
+        Store(cache),
+    )
 
 
 def _lazy(encoding: Any) -> _Lazy:
