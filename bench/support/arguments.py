@@ -97,7 +97,7 @@ def parser(name: str, description: str | None) -> argparse.ArgumentParser:
 
     So its servers and worker processes end with it.
     """
-    signal.signal(signal.SIGTERM, lambda *_: signal.raise_signal(signal.SIGINT))
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
     return argparse.ArgumentParser(
         prog=f"bench.{name}",
         description=description,

@@ -5,6 +5,8 @@ from __future__ import annotations
 import subprocess
 import sys
 
+import pytest
+
 from bench.support.servers import ROOT
 
 BENCHMARK = """
@@ -23,8 +25,9 @@ asyncio.run(run())
 """
 
 
-def test_a_benchmark_that_is_terminated_stops_its_servers() -> None:
-    command = [sys.executable, "-c", BENCHMARK]
+@pytest.mark.parametrize("before", ["", "trap '' INT;"])  # as a shell starts it with &
+def test_a_benchmark_that_is_terminated_stops_its_servers(before: str) -> None:
+    command = ["sh", "-c", f'{before} exec "$0" -c "$1"', sys.executable, BENCHMARK]
     with subprocess.Popen(
         command, cwd=ROOT, text=True, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL
     ) as process:
