@@ -9,6 +9,15 @@ from pathlib import Path
 import pytest
 
 from tests.support.blocking import REPORT, SITE, block_buster
+from tests.support.short_stacks import keep_short_stacks
+
+
+@pytest.fixture(scope="session", autouse=True)
+def short_stacks() -> Iterator[None]:
+    """Let asyncio's debug mode keep short stacks."""
+    with pytest.MonkeyPatch.context() as patch:
+        keep_short_stacks(patch)
+        yield
 
 
 @pytest.fixture(scope="session", autouse=True)
