@@ -9,9 +9,7 @@ from collections.abc import Iterator
 from itertools import islice
 
 import pytest
-from hassil.intents import Intents
 from hassil.sample import sample_sentence
-from home_assistant_intents import get_intents
 
 from wyoming_faster_whisper.biasing.grammar import Fit, Grammar
 from wyoming_faster_whisper.biasing.templates import name_lists, template_languages, templates
@@ -26,9 +24,7 @@ def sentences(language: str, *, any_device: bool) -> Iterator[str]:
     Args:
         any_device: leave out templates for devices of one kind, whose names must be known.
     """
-    source = get_intents(templates(language).code)
-    assert source is not None
-    intents = Intents.from_dict(source)
+    intents = templates(language).intents
     names = name_lists(NAMES[:1])
     for name in ("HassTurnOn", "HassGetState", *intents.intents):
         if name not in intents.intents:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property, lru_cache
 from itertools import chain, pairwise, permutations, product
 from typing import Any, TypeAlias, TypeVar
@@ -28,7 +28,7 @@ try:
         RuleReference,
         TextChunk,
     )
-    from hassil.intents import Intents, SlotList, TextSlotList, WildcardSlotList
+    from hassil.intents import IntentData, Intents, SlotList, TextSlotList, WildcardSlotList
     from hassil.recognize import recognize_all
     from home_assistant_intents import get_intents, get_languages
 except ImportError as missing:
@@ -100,12 +100,7 @@ class Templates:
 
         Otherwise the first texts do.
         """
-        for intents in (self.intents, self._of_any_device):
-            for intent in intents.intents.values():
-                for data in intent.data:
-                    for sentence in data.sentences:
-                        assert sentence.expression is not None
-        _ = self.decisive_words, self.carrier_words
+        _ = self._of_any_device, self.decisive_words, self.carrier_words
 
     @cached_property
     def _of_any_device(self) -> Intents:
@@ -113,7 +108,11 @@ class Templates:
 
         Most are limited to the domain of the named device, which is not known here.
         """
-        return Intents.from_dict(_without_context(self._source))
+        intents = {
+            name: replace(intent, data=list(map(_without_context, intent.data)))
+            for name, intent in self.intents.intents.items()
+        }
+        return replace(self.intents, intents=intents)
 
     @cached_property
     def decisive_words(self) -> frozenset[str]:
@@ -296,19 +295,11 @@ def _union(sets: Iterable[frozenset[T]]) -> frozenset[T]:
     return frozenset(chain.from_iterable(sets))
 
 
-def _without_context(source: Mapping[str, Any]) -> dict[str, Any]:
-    conditions = ("requires_context", "excludes_context")
-    intents = {
-        name: intent
-        | {
-            "data": [
-                {key: value for key, value in data.items() if key not in conditions}
-                for data in intent["data"]
-            ]
-        }
-        for name, intent in source["intents"].items()
-    }
-    return {**source, "intents": intents}
+def _without_context(data: IntentData) -> IntentData:
+    """Return a copy without conditions that shares the parsed templates."""
+    free = replace(data, requires_context={}, excludes_context={})
+    vars(free)["sentences"] = data.sentences  # a cached property, which would parse them again
+    return free
 
 
 def _number_words(code: str) -> Iterator[str]:

@@ -8,7 +8,7 @@ from wyoming_faster_whisper.biasing.grammar import (
     choose_order,
     grammar,
 )
-from wyoming_faster_whisper.biasing.templates import template_languages
+from wyoming_faster_whisper.biasing.templates import template_languages, templates
 
 NAMES = ("Kitchen", "Living Room", "Reading Lamp", "Red Lamp", "Netatmo")
 GAINS = {Fit.NONE: 0.0, Fit.ORDER: 1.0, Fit.HOME: 2.0}
@@ -179,3 +179,13 @@ def test_words_in_names_of_the_home_may_change(home: Grammar) -> None:
 
 def test_a_grammar_is_kept_for_the_next_utterance() -> None:
     assert grammar("house", "en", NAMES) is grammar("house", "en", NAMES)
+
+
+def test_the_templates_are_parsed_once_for_texts_with_known_names_and_others() -> None:
+    english = templates("en")
+    conditional = english.intents.intents["HassTurnOn"].data
+    free = english._of_any_device.intents["HassTurnOn"].data
+    assert any(data.requires_context for data in conditional)
+    assert not any(data.requires_context or data.excludes_context for data in free)
+    for one, other in zip(conditional, free, strict=True):
+        assert one.sentences is other.sentences
