@@ -11,6 +11,19 @@ import pytest
 from tests.support.blocking import REPORT, SITE, block_buster
 from tests.support.short_stacks import keep_short_stacks
 
+TESTS = Path(__file__).parent
+SLOW = (TESTS / "model", TESTS / "e2e")
+"""Folders with the slowest files, which run first."""
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Run the slowest files first, so that the processes end at about the same time."""
+
+    def place(item: pytest.Item) -> int:
+        return next((at for at, one in enumerate(SLOW) if one in item.path.parents), len(SLOW))
+
+    items.sort(key=place)
+
 
 @pytest.fixture(scope="session", autouse=True)
 def short_stacks() -> Iterator[None]:
