@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from functools import lru_cache
 
 import pytest
@@ -28,15 +29,12 @@ def intents(language: str) -> Intents:
     return Intents.from_dict(source)
 
 
-def values(language: str, text: str, slots: set[str]) -> list[dict[str, float]]:
-    """Return the values of these slots in each match that has them."""
-    found = recognize_all(text, intents(language), slot_lists=LISTS)
-    entities = [match.entities for match in found]
-    return [
-        {slot: float(each[slot].value) for slot in slots}
-        for each in entities
-        if slots <= set(each)
-    ]
+def values(language: str, text: str, slots: set[str]) -> Iterator[dict[str, float]]:
+    """Yield the values of these slots in each match that has them."""
+    for match in recognize_all(text, intents(language), slot_lists=LISTS):
+        each = match.entities
+        if slots <= set(each):
+            yield {slot: float(each[slot].value) for slot in slots}
 
 
 @pytest.mark.parametrize(
