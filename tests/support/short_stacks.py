@@ -16,8 +16,8 @@ from types import FrameType
 
 import pytest
 
-_FUTURE = 12  # innermost calls that are kept of the creation of a future or a task
-_CALLBACK = 3  # the same of a callback; there are several for each future
+_FUTURE = 6  # innermost calls that are kept of the creation of a future or a task
+_CALLBACK = 2  # the same of a callback; there are several for each future
 
 
 def keep_short_stacks(patch: pytest.MonkeyPatch) -> None:
