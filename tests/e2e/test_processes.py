@@ -15,7 +15,15 @@ import pytest
 from wyoming.client import AsyncClient
 
 from tests.support.clips import CLIPS
-from tests.support.processes import DEADLINE, NO_HUB, SERVER, Process, environment, run
+from tests.support.processes import (
+    DEADLINE,
+    NO_HUB,
+    SERVER,
+    TINY,
+    Process,
+    environment,
+    run,
+)
 from tests.support.serving import Speaker, peer, utterance
 from wyoming_faster_whisper.models import choose, locate
 from wyoming_faster_whisper.testing import tone
@@ -24,8 +32,6 @@ from wyoming_faster_whisper.testing.tcp_server import TcpServer
 from .conftest import StartProcess
 
 HERE = ("--uri", "tcp://127.0.0.1:0")
-# One thread and a batch of one keep the warm-up short.
-TINY = (*HERE, "--model", "tiny.en", "--max-batch", "1", "--cpu-threads", "1")
 SIGNALS = [signal.SIGTERM, signal.SIGINT, signal.SIGHUP]
 
 
@@ -367,7 +373,7 @@ async def test_the_server_can_use_pipes(start_process: StartProcess, hub: Silent
 
 @pytest.mark.model
 async def test_speech_is_transcribed_over_pipes(start_process: StartProcess) -> None:
-    process = await start_process("--uri", "stdio://", "--model", "tiny.en")
+    process = await start_process("--uri", "stdio://", *TINY)
     client = Speaker(OverPipes(process))
     for name in ("time", "lights"):
         await client.say(CLIPS[name].samples)
@@ -408,7 +414,7 @@ async def test_stdio_without_pipes_is_refused(tmp_path: Path) -> None:
 
 @pytest.mark.model
 async def test_a_signal_stops_an_idle_server(start_process: StartProcess) -> None:
-    process = await start_process(*TINY)
+    process = await start_process(*HERE, *TINY)
     async with process.client() as idle:
         await idle.say(CLIPS["lights"].samples)  # speech cuts the warm-up short
         await process.ready()
@@ -421,7 +427,7 @@ async def test_a_signal_stops_an_idle_server(start_process: StartProcess) -> Non
 
 @pytest.mark.model
 async def test_after_a_signal_a_speaker_may_finish(start_process: StartProcess) -> None:
-    process = await start_process(*TINY)
+    process = await start_process(*HERE, *TINY)
     async with process.client() as client:
         *audio, stop = utterance(CLIPS["lights"].samples)
         await client.send(*audio)
@@ -437,7 +443,7 @@ async def test_after_a_signal_a_speaker_may_finish(start_process: StartProcess) 
 async def test_a_second_signal_during_a_decode_does_not_crash_the_server(
     start_process: StartProcess,
 ) -> None:
-    process = await start_process(*TINY)
+    process = await start_process(*HERE, *TINY)
     async with process.client() as client:
         await client.send(*utterance(np.tile(CLIPS["weather"].samples, 40)))
         # The answer to a ping shows that the server has read all the audio.
@@ -515,7 +521,7 @@ async def test_a_user_without_a_home_directory_can_run_the_server(
 ) -> None:
     options = ("--data-dir", str(tmp_path)) if data_dir else ()
     async with Process.started(
-        *(*TINY, *options),
+        *(*HERE, *TINY, *options),
         folder=tmp_path,
         command=without_home("serve"),
         TMPDIR=str(tmp_path),

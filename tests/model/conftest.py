@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 import pytest_asyncio
 
-from tests.support.processes import Process
+from tests.support.processes import TINY, Process
 from tests.support.serving import Speaker
 from wyoming_faster_whisper.engine.whisper.calibration.values import Calibrations
 from wyoming_faster_whisper.engine.whisper.ctranslate2 import CTranslate2Whisper
@@ -21,7 +21,7 @@ from wyoming_faster_whisper.models import choose, locate
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
 async def tiny_en(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Process]:
     """A server with tiny.en from its package."""
-    options = ("--uri", "tcp://127.0.0.1:0", "--model", "tiny.en")
+    options = ("--uri", "tcp://127.0.0.1:0", *TINY)
     async with Process.started(*options, folder=tmp_path_factory.mktemp("data")) as process:
         yield process
 

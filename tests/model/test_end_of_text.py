@@ -56,7 +56,7 @@ def test_a_whole_command_has_a_higher_end_of_turn_confidence_than_half_of_it(
 
 def test_a_question_is_scored_with_its_own_punctuation(engine: WhisperEngine) -> None:
     samples, model = CLIPS["weather"].samples, engine.model
-    encoding = model.encode([model.features(samples)], 3000)
+    encoding = model.encode([model.features(samples)], 1000)
     prompt = model.tokenizer.prompt(DecodeOptions(), "en")
     [alone] = engine.decode([Job(samples)])
 
@@ -87,7 +87,7 @@ def test_the_texts_of_a_batch_are_scored_like_each_alone(engine: WhisperEngine) 
 
 def test_the_decoder_writes_allowed_words_only(engine: WhisperEngine) -> None:
     model = engine.model
-    encoding = model.encode([model.features(CLIPS["lights"].samples)], 3000)
+    encoding = model.encode([model.features(CLIPS["lights"].samples)], 1000)
     prompt = model.tokenizer.prompt(DecodeOptions(), "en")
     allowed = model.tokenizer.spellings(["open", "the", "blinds"])
     [free] = model.generate(encoding, [prompt], 1, [20])

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from tests.support.clips import CLIPS
-from tests.support.processes import Process
+from tests.support.processes import TINY, Process
 
 pytestmark = pytest.mark.model
 
@@ -19,7 +19,7 @@ def resident(process: Process) -> float:
 
 
 async def test_an_idle_model_frees_its_memory_and_works_after_a_reload(tmp_path: Path) -> None:
-    options = ("--uri", "tcp://127.0.0.1:0", "--model", "tiny.en", "--unload-after", "0.5")
+    options = ("--uri", "tcp://127.0.0.1:0", *TINY, "--unload-after", "0.5")
     memory_loaded, memory_unloaded = [], []
     async with Process.started(*options, folder=tmp_path) as process:
         for unloads in range(1, 4):

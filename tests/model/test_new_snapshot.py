@@ -50,7 +50,11 @@ async def test_utterances_are_decoded_before_during_and_after_it(
 ) -> None:
     caplog.set_level(logging.INFO)
     settings = Settings(
-        model=("owner/whisper-tiny.en",), stt_library=library, local_files_only=True
+        model=("owner/whisper-tiny.en",),
+        stt_library=library,
+        local_files_only=True,
+        cpu_threads=1,
+        max_batch=1,  # a short warm-up
     )
     choose = partial(choose_recognizer, settings, [cache.folder], loaded=lambda: None)
     worker = Worker(loaders_of(await asyncio.to_thread(choose)), Timing(check_files=0.05))

@@ -3,25 +3,25 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator
-from pathlib import Path
 
 import numpy as np
 import pytest
+import pytest_asyncio
 
 from tests.support.clips import CLIPS
-from tests.support.processes import Process
+from tests.support.processes import TINY, Process
 from tests.support.realtime import TRANSCRIPTION, talker
 from wyoming_faster_whisper.testing import silence
 
-pytestmark = pytest.mark.model
+pytestmark = [pytest.mark.model, pytest.mark.asyncio(loop_scope="module")]
 
 SAID = [CLIPS[name] for name in ("kitchen", "timer", "blinds")]
 
 
-@pytest.fixture
-async def url(tmp_path: Path) -> AsyncIterator[str]:
-    options = ("--uri", "tcp://127.0.0.1:0", "--model", "tiny.en", "--http-port", "0")
-    async with Process.started(*options, folder=tmp_path / "data") as server:
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
+async def url(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[str]:
+    options = ("--uri", "tcp://127.0.0.1:0", *TINY, "--http-port", "0")
+    async with Process.started(*options, folder=tmp_path_factory.mktemp("data")) as server:
         await server.ready()
         yield (await server.logged(r"API at (\S+);"))[1]
 

@@ -16,6 +16,9 @@ from pathlib import Path
 from .serving import Speaker, speaker
 
 SERVER = (sys.executable, "-m", "wyoming_faster_whisper")
+TINY = ("--model", "tiny.en", "--max-batch", "1", "--cpu-threads", "1")
+"""The smallest model. One thread and a batch of one keep the warm-up short."""
+
 DEADLINE = 30.0  # seconds; only a failing test waits this long
 # No server listens on the port "discard", so no model can be downloaded.
 NO_HUB = "http://127.0.0.1:9"
