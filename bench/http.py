@@ -148,6 +148,8 @@ def with_http(options: Options) -> tuple[Options, int]:
 
 async def commands(clips: Sequence[Clip], options: Options, rounds: int) -> Command:
     measured = Command([], [])
+    if not rounds:
+        return measured
     served, port = with_http(options)
     async with Server(this_python(), served) as server:
         await server.wait_until_idle()
