@@ -6,6 +6,10 @@ same file by its batched pipeline (batches of 8) and sentence after sentence (tr
 with a beam of 5. They take turns, each with the same model, threads and language. Prints each run
 when it has ended, then a table; progress goes to stderr.
 
+--segments FRAGMENT:ENOUGH,... also runs this server's way with other lengths of the segments:
+seconds below which a segment waits longer for more speech, and above which a pause between
+sentences closes it.
+
 --memory SECONDS measures the memory of this process instead, while the Session takes a file of
 that length.
 """
@@ -34,6 +38,7 @@ from wyoming_faster_whisper.principal import Principal
 from wyoming_faster_whisper.session.events import Answer
 from wyoming_faster_whisper.session.request import Offer
 from wyoming_faster_whisper.session.session import Session, SessionContext
+from wyoming_faster_whisper.speech.segmenter import SpeechRules, file_rules
 from wyoming_faster_whisper.speech.vad import Vad
 
 from .dictation import PROSE, VOICES, sentences
@@ -105,6 +110,7 @@ def parse_arguments() -> argparse.Namespace:
         metavar="CODE=DIR",
         help="folder of WAV files with .txt files in another language (repeatable)",
     )
+    flags.add_argument("--no-english", action="store_true", help="only the other languages")
     flags.add_argument(
         "--seconds", type=float, default=600.0, help="length of a file (default: %(default)g)"
     )
@@ -114,16 +120,22 @@ def parse_arguments() -> argparse.Namespace:
     flags.add_argument(
         "--only", action="append", choices=["this", "batched", "plain"], help="run only these"
     )
+    flags.add_argument("--segments", type=_lengths, default=(), metavar="LENGTHS")
     flags.add_argument(
         "--memory", type=float, metavar="SECONDS", help="measure memory with a file so long"
     )
     return flags.parse_args()
 
 
+def _lengths(text: str) -> tuple[tuple[float, float], ...]:
+    pairs = (each.partition(":") for each in text.split(","))
+    return tuple((float(fragment), float(enough)) for fragment, _, enough in pairs)
+
+
 def make_files(arguments: argparse.Namespace) -> Iterator[File]:
     """Make one file per language."""
     for language, clips in clips_by_language(arguments).items():
-        if clips:
+        if clips and not (language == "en" and arguments.no_english):
             yield make_file(language, clips, arguments.seconds)
 
 
@@ -172,6 +184,7 @@ async def context(model: str, threads: int) -> AsyncIterator[SessionContext]:
             worker=worker,
             vad=vad,
             offer=Offer([served], DecodeOptions()),
+            rules=file_rules(SpeechRules()),
             kind=DecodeKind.FILE,
             max_seconds=float("inf"),
         )
@@ -221,13 +234,19 @@ async def measure(files: Sequence[File], arguments: argparse.Namespace) -> list[
     others = rivals(model_directory(arguments.model), arguments.threads)
     runs: list[Run] = []
     async with context(arguments.model, arguments.threads) as shared:
+        ours = {"this": shared} | {
+            f"{fragment:g}:{enough:g}": replace(
+                shared, rules=SpeechRules(fragment=fragment, enough=enough)
+            )
+            for fragment, enough in arguments.segments
+        }
         for number in range(arguments.rounds):
             for file in files:
-                for by in wanted:
+                for by in (*wanted, *list(ours)[1:]):
                     progress(f"round {number + 1}, {file.name}: {by}")
                     began, cpu = time.perf_counter(), time.process_time()
-                    if by == "this":
-                        answer = await transcribe(shared, blocks_of(file.pcm), file.language)
+                    if by in ours:
+                        answer = await transcribe(ours[by], blocks_of(file.pcm), file.language)
                         text = answer.transcript.text
                     else:
                         text = await asyncio.to_thread(others[by], file)
