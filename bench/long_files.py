@@ -27,6 +27,7 @@ from itertools import chain, repeat
 from pathlib import Path
 
 from wyoming_faster_whisper.app.loading import load_engine
+from wyoming_faster_whisper.app.whisper import padded_languages
 from wyoming_faster_whisper.audio.pcm import PcmFormat
 from wyoming_faster_whisper.config.settings import Settings
 from wyoming_faster_whisper.engine.protocol import DecodeKind, DecodeOptions
@@ -38,7 +39,7 @@ from wyoming_faster_whisper.principal import Principal
 from wyoming_faster_whisper.session.events import Answer
 from wyoming_faster_whisper.session.request import Offer
 from wyoming_faster_whisper.session.session import Session, SessionContext
-from wyoming_faster_whisper.speech.segmenter import SpeechRules, file_rules
+from wyoming_faster_whisper.speech.segmenter import SpeechRules
 from wyoming_faster_whisper.speech.vad import Vad
 
 from .dictation import PROSE, VOICES, sentences
@@ -178,13 +179,13 @@ async def context(model: str, threads: int) -> AsyncIterator[SessionContext]:
 
     worker.start()
     await worker.ready()
-    served = ServedModel(chosen.name, chosen.languages, capabilities=EVERYTHING)
+    padded = padded_languages(chosen, full_window=False)
+    served = ServedModel(chosen.name, chosen.languages, capabilities=EVERYTHING, padded=padded)
     try:
         yield SessionContext(
             worker=worker,
             vad=vad,
             offer=Offer([served], DecodeOptions()),
-            rules=file_rules(SpeechRules()),
             kind=DecodeKind.FILE,
             max_seconds=float("inf"),
         )
@@ -234,9 +235,12 @@ async def measure(files: Sequence[File], arguments: argparse.Namespace) -> list[
     others = rivals(model_directory(arguments.model), arguments.threads)
     runs: list[Run] = []
     async with context(arguments.model, arguments.threads) as shared:
+        unpadded = replace(shared.offer.models[0], padded=frozenset())  # the rules hold as given
         ours = {"this": shared} | {
             f"{fragment:g}:{enough:g}": replace(
-                shared, rules=SpeechRules(fragment=fragment, enough=enough)
+                shared,
+                offer=Offer([unpadded]),
+                rules=SpeechRules(fragment=fragment, enough=enough),
             )
             for fragment, enough in arguments.segments
         }

@@ -11,6 +11,8 @@ from .. import hardware
 from ..config.libraries import ONNX_WHISPER, measured_device
 from ..config.settings import Settings
 from ..engine.recognizer import EVERYTHING, Attribution, Loader, Recognizer, ServedModel
+from ..engine.whisper.calibration.values import Calibrations
+from ..engine.whisper.window import FULL_SECONDS
 from ..models import AUTO, Model, auto, canonical, choose, choose_auto, is_distilled
 from ..models.folders import refreshed
 from ..models.languages import MULTILINGUAL_V3, means_detect, normalise
@@ -49,7 +51,14 @@ def faster_whisper(
     onnx = settings.stt_library == ONNX_WHISPER
     return Recognizer(
         models=tuple(
-            ServedModel(model.name, model.languages, f"Whisper {model.name}", _OPENAI, EVERYTHING)
+            ServedModel(
+                model.name,
+                model.languages,
+                f"Whisper {model.name}",
+                _OPENAI,
+                EVERYTHING,
+                padded_languages(model, full_window=settings.audio_context == "full"),
+            )
             for model in models
         ),
         loaders={
@@ -61,6 +70,20 @@ def faster_whisper(
         },
         description=f"Whisper on {'ONNX Runtime' if onnx else 'CTranslate2'}",
         attribution=_MICROSOFT if onnx else _SYSTRAN,
+    )
+
+
+def padded_languages(model: Model, *, full_window: bool) -> frozenset[str]:
+    """Return the languages in which a model uses the full window for all audio.
+
+    Args:
+        full_window: it does in every language, as the operator wishes.
+    """
+    calibrations = Calibrations(model.name)
+    return frozenset(
+        code
+        for code in (*model.languages, "")
+        if full_window or calibrations.find(code)[0].window.floor >= FULL_SECONDS
     )
 
 

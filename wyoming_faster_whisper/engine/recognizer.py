@@ -84,10 +84,18 @@ class ServedModel:
     description: str = ""
     attribution: Attribution = Attribution()
     capabilities: Capabilities = Capabilities()
+    # Languages in which the model pads all audio to 30 s; "" = while it detects the language.
+    padded: frozenset[str] = frozenset()
 
     def __post_init__(self) -> None:
         if not self.languages:
             raise ModelError(f"model {self.name} has no language")
+
+
+def is_padded(model: ServedModel, options: DecodeOptions) -> bool:
+    """Return whether the model pads all audio with these options to 30 s."""
+    languages = (options.language,) if options.language else options.candidate_languages or ("",)
+    return not model.padded.isdisjoint(languages)
 
 
 def unmet_needs(job: Job, model: ServedModel) -> list[str]:

@@ -14,7 +14,7 @@ from ..engine.remote.protocol import RELAYED
 from ..errors import printable
 from ..models.languages import means_detect, normalise
 from ..speech.endpointing import TurnRules
-from ..speech.segmenter import SpeechRules
+from ..speech.segmenter import FRAGMENT, SpeechRules
 
 _LOGGER = logging.getLogger(__name__)
 
@@ -76,8 +76,13 @@ class Request:
 
     def rules(self, server: SpeechRules) -> SpeechRules:
         """Return what counts as speech: the server's rules, with what the request changes."""
-        given = {"threshold": self.vad_threshold, "min_silence": self.vad_min_silence}
-        changed = {name: value for name, value in given.items() if value is not None}
+        changed: dict[str, float] = {}
+        if self.vad_threshold is not None:
+            changed["threshold"] = self.vad_threshold
+        if self.vad_min_silence is not None:
+            # The client decides where speech is cut, so only a fragment waits for more.
+            fragment = min(server.fragment, FRAGMENT)
+            changed |= {"min_silence": self.vad_min_silence, "fragment": fragment}
         return replace(server, pad=max(server.pad, self.vad_pad), **changed)
 
 

@@ -13,6 +13,7 @@ from collections.abc import Callable
 
 from ..audio.pcm import SAMPLE_RATE, PcmFormat
 from ..engine.protocol import DecodeKind, DecodeOptions, Transcript
+from ..engine.recognizer import is_padded
 from ..errors import IllegalTransition
 from ..principal import Principal
 from ..speech import utterance
@@ -20,7 +21,7 @@ from ..speech.endpointing import EndOfTurn, EndReason
 from ..speech.foreground import Foreground
 from ..speech.hysteresis import WINDOW, Probabilities, windows
 from ..speech.live_stream import LiveStream
-from ..speech.segmenter import PAUSE, Segment
+from ..speech.segmenter import PAUSE, Segment, SpeechRules, fill_window
 from ..speech.utterance import Action, AnnounceSpeech, Close, Decode, Drop, EndTurn, Utterance
 from .audio_input import AudioInput, StreamRest
 from .audio_memory import Budget
@@ -120,7 +121,7 @@ class Turn:
         self._next_free = _FREE_EVERY  # second of the recording at which audio is freed
         self._live_stream = LiveStream()
         self._event_loop_lag = shared.event_loop_lag
-        self._utterance = Utterance(request.rules(shared.rules), guess_after=0, paced=paced)
+        self._utterance = Utterance(self._rules(request), guess_after=0, paced=paced)
         self._foreground = Foreground(threshold=shared.rules.threshold)
         self._held: list[float] = []  # probabilities of windows that the utterance has not taken
         self._none_held = asyncio.Event()
@@ -382,6 +383,14 @@ class Turn:
         self._state = self._state.to(TurnState.ANSWERED)
         if self._transcript_started:
             self._notify(TranscriptStopped(self.number))
+
+    def _rules(self, request: Request) -> SpeechRules:
+        rules, name = self._shared.rules, self._principal.name
+        model = self._offer.model(request, name, self._warned)
+        options = self._offer.accept(request, name, self._warned)
+        if self._is_file and is_padded(model, options):
+            rules = fill_window(rules)
+        return request.rules(rules)
 
     def _options(self) -> DecodeOptions:
         return self._offer.accept(self.request, self._principal.name, self._warned)

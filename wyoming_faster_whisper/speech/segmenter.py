@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from ..audio.pcm import SAMPLE_RATE
 from .hysteresis import WINDOW, Stretch, join, stretches, windows
@@ -29,8 +29,14 @@ PAUSE = 4
 # No command is that long, so none is cut.
 ENOUGH = 16.0  # seconds
 TOO_MUCH = 26.0  # seconds
+# The same where the model encodes 30 s, however short a segment is: longer segments cost less,
+# and with a file no listener waits for the tail. python -m bench.long_files --segments
+_FULL_ENOUGH = 22.0  # seconds
 _SENTENCE = 16  # windows, 0.5 s: a pause between sentences
 
+
+FRAGMENT = 4.0
+"""Seconds of speech below which a segment is a fragment."""
 
 FRAGMENT_PATIENCE = 2.5
 """Factor by which the silence after a fragment must be longer, because more speech may follow."""
@@ -52,8 +58,14 @@ class SpeechRules:
     # little about the language, and "Set a timer for" needs the rest of the command, even 4 s
     # later. Set by hand on 2026-11-29; python -m bench.fragments tries other lengths, and its
     # figures are in docs/performance-notes.md.
-    fragment: float = 4.0  # seconds; a longer segment is no fragment
+    fragment: float = FRAGMENT  # seconds; a longer segment is no fragment
     patience: float = FRAGMENT_PATIENCE  # times min_silence: the silence that closes a fragment
+    enough: float = ENOUGH  # seconds
+
+
+def fill_window(rules: SpeechRules) -> SpeechRules:
+    """Return rules whose segments fill the model's window, for files."""
+    return replace(rules, fragment=_FULL_ENOUGH, enough=_FULL_ENOUGH)
 
 
 @dataclass(frozen=True, slots=True)
@@ -178,13 +190,13 @@ def complete(found: Sequence[Segment], rules: SpeechRules, length: int) -> Seque
 def closing_silence(length: int, rules: SpeechRules) -> int:
     """Return the silence that closes a segment of a length; both in windows.
 
-    It is longer for a fragment, and gets shorter between ENOUGH and TOO_MUCH.
+    It is longer for a fragment, and gets shorter between `enough` and TOO_MUCH.
     """
     gap = max(1, windows(rules.min_silence))
     seconds = length * WINDOW / SAMPLE_RATE
     if seconds < rules.fragment:
         return round(rules.patience * gap)
-    if seconds < ENOUGH:
+    if seconds < rules.enough:
         return gap
-    share = min(1.0, (seconds - ENOUGH) / (TOO_MUCH - ENOUGH))
+    share = min(1.0, (seconds - rules.enough) / (TOO_MUCH - rules.enough))
     return min(gap, round(_SENTENCE + share * (PAUSE - _SENTENCE)))

@@ -6,8 +6,10 @@ from pathlib import Path
 
 import pytest
 
-from wyoming_faster_whisper.app.whisper import choose_whisper
+from wyoming_faster_whisper.app.whisper import choose_whisper, padded_languages
 from wyoming_faster_whisper.config.settings import Settings
+from wyoming_faster_whisper.engine.protocol import DecodeOptions
+from wyoming_faster_whisper.engine.recognizer import ServedModel, is_padded
 
 from .made import put_model
 
@@ -62,3 +64,20 @@ def test_auto_chooses_a_smaller_model_if_memory_is_short(
     assert chosen(tmp_path) == "base"
     monkeypatch.setattr("wyoming_faster_whisper.hardware.available_memory", lambda: 300.0)
     assert chosen(tmp_path) == "tiny"
+
+
+def test_audio_is_padded_where_no_shorter_window_is_known(tmp_path: Path) -> None:
+    model = choose_whisper("base", Settings(), [tmp_path])
+    padded = padded_languages(model, full_window=False)
+    assert {"it", "ja", ""} <= padded
+    assert padded.isdisjoint({"en", "es", "de"})
+    assert padded_languages(model, full_window=True) == {*model.languages, ""}
+
+
+def test_the_longest_window_of_the_candidates_counts() -> None:
+    model = ServedModel("base", ("en", "it"), padded=frozenset({"it", ""}))
+    assert is_padded(model, DecodeOptions(language="it"))
+    assert not is_padded(model, DecodeOptions(language="en", candidate_languages=("en", "it")))
+    assert is_padded(model, DecodeOptions(candidate_languages=("en", "it")))
+    assert not is_padded(model, DecodeOptions(candidate_languages=("en",)))
+    assert is_padded(model, DecodeOptions())

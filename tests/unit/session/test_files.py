@@ -12,8 +12,10 @@ import pytest
 from tests.support.virtual_time import House, Said, joined, run
 from tests.unit.session.test_memory import send
 from wyoming_faster_whisper.audio.pcm import Samples
-from wyoming_faster_whisper.engine.protocol import DecodeKind, Job
+from wyoming_faster_whisper.engine.protocol import DecodeKind, DecodeOptions, Job
+from wyoming_faster_whisper.engine.recognizer import ServedModel
 from wyoming_faster_whisper.session.events import PartialText
+from wyoming_faster_whisper.session.request import Offer
 from wyoming_faster_whisper.testing import pcm16, silence, tone
 
 SENTENCES = joined(*[joined(tone(3.0), silence(0.6))] * 50, tone(2.0), silence(0.1))
@@ -22,13 +24,19 @@ UPLOAD = 8_192  # bytes per chunk
 
 
 def transcribed(
-    samples: Samples, *, kind: DecodeKind = DecodeKind.FILE, pace: float = 0.0, **more: Any
+    samples: Samples,
+    *,
+    kind: DecodeKind = DecodeKind.FILE,
+    pace: float = 0.0,
+    offer: Offer | None = None,
+    **more: Any,
 ) -> tuple[Said, list[Job]]:
     """Send a recording, by default all at once, and return what came back and the jobs."""
 
     async def go() -> tuple[Said, list[Job]]:
         shared = {"guess_after": 0.0, "kind": kind, **more}
         async with House(lambda _: 0.3, **shared) as house:
+            house.offer = offer or house.offer
             return await house.listen(samples, chunk=UPLOAD, pace=pace), house.engine.decoded
 
     return run(go())
@@ -115,3 +123,19 @@ def test_the_text_of_a_file_comes_segment_by_segment_without_further_decodes() -
     assert "".join(pieces) == said.text
     assert len(pieces) >= len(jobs) - 1
     assert {job.kind for job in jobs} == {DecodeKind.FILE}
+
+
+@pytest.mark.parametrize(("language", "decodes"), [("it", 1), ("en", 3)])
+def test_segments_of_a_file_fill_a_window_that_is_padded(language: str, decodes: int) -> None:
+    line = joined(tone(5.0), silence(3.0))
+    model = ServedModel("base", ("en", "it"), padded=frozenset({"it"}))
+    offer = Offer([model], DecodeOptions(language=language))
+    _, decoded = transcribed(joined(line, line, line), offer=offer)
+    assert len(decoded) == decodes
+
+
+def test_a_live_stream_does_not_wait_for_more_speech() -> None:
+    line = joined(tone(5.0), silence(3.0))
+    model = ServedModel("base", ("it",), padded=frozenset({"it"}))
+    _, decoded = transcribed(joined(line, line), kind=DecodeKind.FINAL, offer=Offer([model]))
+    assert len(decoded) == 2

@@ -17,7 +17,8 @@ from wyoming_faster_whisper.engine.remote.protocol import RELAYED
 from wyoming_faster_whisper.models.languages import ENGLISH, MULTILINGUAL
 from wyoming_faster_whisper.session.request import LONGEST_PROMPT, MOST_NAMES, Offer, Request
 from wyoming_faster_whisper.speech.endpointing import TurnRules
-from wyoming_faster_whisper.speech.segmenter import SpeechRules
+from wyoming_faster_whisper.speech.hysteresis import windows
+from wyoming_faster_whisper.speech.segmenter import SpeechRules, closing_silence, fill_window
 
 BASE = ServedModel("base", MULTILINGUAL, capabilities=EVERYTHING)
 TINY_EN = ServedModel("tiny.en", ENGLISH, capabilities=EVERYTHING)
@@ -323,6 +324,14 @@ def test_a_request_changes_what_counts_as_speech() -> None:
     assert Request(vad_threshold=0.7, vad_pad=1.0).rules(server) == SpeechRules(0.7, pad=1.0)
     assert Request(vad_pad=0.1).rules(server).pad == 0.4
     assert Request(vad_min_silence=0.5).rules(server) == SpeechRules(0.4, min_silence=0.5)
+
+
+def test_a_request_that_says_where_speech_is_cut_leaves_windows_unfilled() -> None:
+    rules = fill_window(SpeechRules())
+    asked = Request(vad_min_silence=0.5).rules(rules)
+    five = windows(5.0)
+    assert closing_silence(five, rules) > windows(4.5)
+    assert closing_silence(five, asked) == windows(0.5)
 
 
 def test_a_request_for_unknown_preprocessing_gets_the_servers_with_one_warning(

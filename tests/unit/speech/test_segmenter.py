@@ -15,6 +15,7 @@ from wyoming_faster_whisper.speech.segmenter import (
     Segment,
     SpeechRules,
     complete,
+    fill_window,
     segments,
 )
 
@@ -96,6 +97,20 @@ def test_a_fragment_is_joined_with_the_speech_after_it() -> None:
     assert len(found((3.9, 0.9), (4.9, 0.0), (1, 0.9))) == 1
     assert len(found((4.1, 0.9), (4.9, 0.0), (1, 0.9))) == 2
     assert len(found((4.1, 0.9), (1.9, 0.0), (1, 0.9))) == 1
+
+
+def test_a_segment_may_fill_the_window() -> None:
+    """In most languages the model encodes 30 s, however short a segment is."""
+    lines = [(4.5, 0.9), (3.0, 0.0)] * 12
+    assert len(found(*lines)) == 12
+    assert len(found(*lines, rules=fill_window(SpeechRules()))) == 3
+
+
+def test_a_segment_that_fills_the_window_ends_between_sentences_and_at_long_silence() -> None:
+    rules = fill_window(SpeechRules())
+    first, *_ = found(*[(5.0, 0.9), (0.6, 0.0)] * 10, rules=rules)
+    assert first.speech[1] - first.speech[0] == pytest.approx(windows(4 * 5.6 - 0.6), abs=4)
+    assert len(found((5.0, 0.9), (5.1, 0.0), (5.0, 0.9), rules=rules)) == 2
 
 
 def test_a_segment_knows_where_it_has_speech() -> None:
