@@ -140,6 +140,8 @@ class Tuning:
             seconds: decodes a batch.
             ceiling: seconds that a batch may take longer than a job alone.
         """
+        if self._limits.largest == 1:
+            return 1
         each = alone = self._fastest(seconds, _TIMES_TOGETHER, self.beam, 1, needed)
         if alone is not None and alone > _SLOW:
             return 1

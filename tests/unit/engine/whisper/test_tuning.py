@@ -130,6 +130,16 @@ def test_nothing_but_single_jobs_is_tried_while_memory_is_short() -> None:
     assert (tuning.batch, {commands for _, commands in machine.decoded}) == (1, {1})
 
 
+def test_without_batches_only_the_time_of_a_command_is_measured() -> None:
+    machine, long = Machine(alone=0.2), Machine(alone=1.0)
+    tuning = Tuning(Limits(1), machine, long)
+    assert [tuning.measure(never) for _ in range(2)] == [
+        Tuned(0.2, BEAM, 1, again=False),
+        Tuned(0.2, BEAM, 1, again=True, long_batch=1),
+    ]
+    assert (machine.decoded, long.decoded) == ([(BEAM, 1)] * 6, [])
+
+
 def test_batches_of_long_jobs_are_measured_while_nobody_waits_for_the_start() -> None:
     long = Machine(alone=1.0, gain=0.1)
     tuning = Tuning(Limits(8, more_seconds=0.25), Machine(alone=0.2, gain=1.0), long)
