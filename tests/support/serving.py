@@ -9,6 +9,7 @@ import struct
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
+from itertools import count
 from pathlib import Path
 from typing import Any, Self
 
@@ -34,14 +35,22 @@ from wyoming_faster_whisper.transports.wyoming.framing import write_event
 from wyoming_faster_whisper.transports.wyoming.listener import Listener
 
 DEADLINE = 15.0  # seconds; only a failing test waits this long
+_ROUNDS = 50  # of the event loop, without a pause
+_PAUSE = 0.001  # seconds
 PCM = PcmFormat()
 
 
 async def until(condition: Callable[[], bool]) -> None:
-    """Run the event loop until a condition holds that has no event to wait for."""
+    """Run the event loop until a condition holds that has no event to wait for.
+
+    What the event loop can do alone is done in a few rounds. After these, the core is left to
+    the threads and processes that the condition waits for.
+    """
     async with asyncio.timeout(DEADLINE):
-        while not condition():  # noqa: ASYNC110
-            await asyncio.sleep(0)
+        for done in count():
+            if condition():
+                return
+            await asyncio.sleep(0 if done < _ROUNDS else _PAUSE)
 
 
 def warnings(log: pytest.LogCaptureFixture) -> list[str]:
