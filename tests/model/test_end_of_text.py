@@ -40,7 +40,8 @@ def half(samples: Samples) -> Samples:
 
 def end_of_turn_log_odds(engine: WhisperEngine, samples: Samples) -> float:
     sound = np.concatenate([samples, silence(0.2)])
-    [said] = engine.decode([Job(sound, score_end=True, kind=DecodeKind.GUESS)])
+    job = Job(sound, score_end=True, kind=DecodeKind.GUESS, quick=True)  # as sessions guess
+    [said] = engine.decode([job])
     assert said.end_scores is not None
     assert said.turn_classifier is not None
     return said.turn_classifier.log_odds(said.end_scores, measure_prosody(sound, len(samples)))

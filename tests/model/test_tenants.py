@@ -30,7 +30,8 @@ def job(clip: str, name: str, names: tuple[str, ...]) -> Job:
     options = DecodeOptions(language="en", hotwords=names)
     samples = CLIPS[clip].samples
     speech = ((0, len(samples)),)
-    return Job(samples, options, speech=speech, tenant=Tenant(name=name, named=True))
+    tenant = Tenant(name=name, named=True)
+    return Job(samples, options, speech=speech, tenant=tenant, quick=True)
 
 
 def test_a_text_is_the_same_beside_that_of_another_tenant(engine: WhisperEngine) -> None:
