@@ -107,6 +107,8 @@ async def test_the_guess_in_a_pause_is_the_answer_at_audio_stop(folder: Path) ->
         local_files_only=True,
         download_dir=str(folder),
         http_port=0,
+        cpu_threads=1,
+        max_batch=1,  # a short warm-up
     )
     clip = CLIPS["kitchen"]
     async with serving(settings, folder, real=True, load_vad=Vad) as server:
