@@ -29,6 +29,7 @@ from .conftest import loaded
 pytestmark = pytest.mark.model
 
 NAME = "tiny.en"
+_UNLIKELY = -7.0  # log-probability
 SOUNDS = {name: said.samples for name, said in CLIPS.items()}
 
 
@@ -111,9 +112,11 @@ def test_the_ends_of_texts_have_the_same_scores(
         assert one is not None
         assert other is not None
         assert one.text_end == pytest.approx(other.text_end, abs=0.1)
-        assert one.full_stop == pytest.approx(other.full_stop, abs=0.5)
-        assert one.dash == pytest.approx(other.dash, abs=1.0)
-        assert one.last_word == pytest.approx(other.last_word, abs=0.5)
+        # Of what hardly ever follows, only that it hardly ever does: rounding to 8 bits, which
+        # differs between processors, moves a log-probability of -11 by 0.8.
+        for name, tolerance in (("full_stop", 0.5), ("dash", 1.0), ("last_word", 0.5)):
+            scores = (max(getattr(each, name), _UNLIKELY) for each in (one, other))
+            assert next(scores) == pytest.approx(next(scores), abs=tolerance), name
 
 
 def test_both_libraries_find_the_same_hypotheses(
