@@ -26,7 +26,7 @@ from .conftest import Serve
 from .test_access import own_address
 
 PATH = "/v1/audio/transcriptions"
-TWO_PARTS = np.concatenate([tone(5.0), silence(2.5), tone(1.0)])
+TWO_PARTS = np.concatenate([tone(5.0), silence(6.0), tone(1.0)])
 MODEL = [("model", "whisper-1")]
 
 
