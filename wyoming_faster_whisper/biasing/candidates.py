@@ -33,7 +33,7 @@ class Candidate:
     name: str
     first: int  # index of the first replaced word
     last: int  # index after the last replaced word
-    sounds: int  # phonetic symbols of the words of the name that were not recognised exactly
+    sounds: float  # number of sounds in the words of the name that were not recognised exactly
     missed: float  # number of these sounds that the text lacks
     spelling: float  # similarity of the spellings, 0 to 1
     zipf: float  # Zipf frequency of the rarest replaced word; 0 = out of vocabulary

@@ -17,7 +17,7 @@ from rapidfuzz.distance import Levenshtein
 from .candidates import Word, words_of
 from .carrier_phrases import follows_carrier
 from .correct import Corrector, common_prefix, name_words
-from .phonetics import phonetic_code
+from .phonetics import count_sounds, phonetic_code
 
 _MOST_REWRITES = 5  # whose name follows a carrier phrase
 _MOST_REWRITES_ELSEWHERE = 2
@@ -25,8 +25,9 @@ _BEGINNING = 4  # words searched for a carrier phrase
 _MOST_PLACES = 2  # where one name may be inserted after a carrier phrase; elsewhere 1
 _MIN_SIMILARITY = -6.5  # log odds; low, because the decoder rejects wrong names
 _MIN_SIMILARITY_IN_ORDER = -10.0  # in similar_names(), if a text begins with a carrier phrase
-# Log odds of a name that a hypothesis spells exactly, which has no Candidate.
-_EXACT_SIMILARITY = 9.0
+# A name that a hypothesis spells exactly has no Candidate. It counts with these log odds instead.
+_EXACT_RANK = 9.0  # in the choice of rewrites
+_EXACT_SIMILARITY = 2.0  # in min_gain
 _PER_RANK = -0.25  # log odds per rank of the hypothesis in the n-best list
 
 
@@ -45,10 +46,12 @@ class _NamePlace:
 
     name: str
     similarity: float
-    has_name_word: bool  # see Candidate
+    function_word_at_edge: bool  # see Candidate
+    has_name_word: bool
     words: Sequence[Word]
     first: int  # index of the first replaced word
     last: int  # index after the last replaced word
+    exact: bool = False  # the hypothesis spells the name exactly
 
     @property
     def before(self) -> Sequence[Word]:
@@ -128,7 +131,7 @@ def rewrites(
             places += [moved for place in places if (moved := _moved(place, unbiased_words))]
         for place in places:
             after_carrier = follows_carrier([word.text for word in place.before], home.language)
-            likely = place.similarity + _PER_RANK * rank
+            likely = (_EXACT_RANK if place.exact else place.similarity) + _PER_RANK * rank
             if likely <= _MIN_SIMILARITY or (at >= len(hypotheses) and not after_carrier):
                 continue
             written = _written(place, texts)
@@ -180,13 +183,14 @@ def _places(home: Corrector, text: str) -> Iterator[_NamePlace]:
         yield _NamePlace(
             found.name,
             found.similarity(home.weights.candidate),
+            found.function_word_at_edge,
             found.has_name_word,
             words,
             found.first,
             found.last,
         )
     for name, first, last in home.exact_matches(words):
-        yield _NamePlace(name, _EXACT_SIMILARITY, False, words, first, last)
+        yield _NamePlace(name, _EXACT_SIMILARITY, False, False, words, first, last, exact=True)
 
 
 def _moved(place: _NamePlace, first_words: Sequence[Word]) -> _NamePlace | None:
@@ -230,18 +234,21 @@ def _min_gain(
     before = common_prefix(heard, other)
     after = common_prefix(heard[before:][::-1], other[before:][::-1])
     replaced, inserted = heard[before : len(heard) - after], other[before : len(other) - after]
-    code = phonetic_code(inserted)
-    alike = Levenshtein.normalized_similarity(phonetic_code(replaced), code)
+    alike = Levenshtein.normalized_similarity(phonetic_code(replaced), phonetic_code(inserted))
     replaced_words = first_words[before : len(first_words) - after]
     known = bool(replaced) and all(home.zipf_frequency(word.text) for word in replaced_words)
     parts = name_words(place.name)
-    sounds = len(phonetic_code(parts))
-    around = max(0, len(code) - sounds)
+    sounds = count_sounds(parts)
+    around = max(0.0, count_sounds(inserted) - sounds)
     weights = home.weights.rewrite
     gain = weights.base_gain + weights.per_alike * alike
     gain += weights.per_sound * sounds
     gain += weights.per_sound_around * around
-    gain += weights.after_carrier * after_carrier
+    gain += weights.per_similarity * place.similarity + weights.after_carrier * after_carrier
+    if place.function_word_at_edge:
+        gain += weights.function_word_at_edge
+        if not after_carrier:
+            gain += weights.function_word_at_edge_elsewhere
     gain += weights.name_word * any(part in heard for part in parts)
     if known:
         gain += weights.known + weights.known_after_carrier * after_carrier

@@ -53,9 +53,9 @@ BASE_IN_ENGLISH = {
     "names": {
         "candidate": {
             "prior": -5.0,
-            "per_sound": 1.56,
-            "most_sounds": 6.16,
-            "per_missed_sound": -4.68,
+            "per_sound": 1.2,
+            "most_sounds": 8.0,
+            "per_missed_sound": -3.6,
             "spelling": 6.0,
             "per_zipf": -0.6,
             "split": 1.5,
@@ -68,13 +68,16 @@ BASE_IN_ENGLISH = {
         "rewrite": {
             "base_gain": 2.9,
             "per_alike": -10.6,
-            "per_sound": 1.04,
-            "per_sound_around": -0.65,
+            "per_sound": 0.8,
+            "per_sound_around": -0.5,
+            "per_similarity": -0.7,
             "name_word": -10.4,
             "per_logprob": 3.9,
+            "function_word_at_edge": 1.6,
             "after_carrier": -6.0,
             "known": 10.0,
             "known_after_carrier": -5.0,
+            "function_word_at_edge_elsewhere": 2.0,
         },
     },
     "end_of_turn": {
