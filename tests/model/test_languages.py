@@ -37,7 +37,7 @@ SENTENCES = {
     "id": ("Selamat pagi, apa kabar hari ini?", "selamat pagi"),
     "it": ("Buongiorno, come sta oggi?", "giorno, come"),
     "ja": ("おはようございます、おげんきですか", "おはようございます"),
-    "pl": ("Dzień dobry, jak się pan dzisiaj czuje?", "jak się pa"),
+    "pl": ("Dzień dobry, jak się pan dzisiaj czuje?", "jak się"),
     "pt": ("Bom dia, como está você hoje?", "bom dia"),
     "ru": ("Доброе утро, как ваши дела сегодня?", "доброе утро"),
 }
