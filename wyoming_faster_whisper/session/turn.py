@@ -386,10 +386,11 @@ class Turn:
 
     def _rules(self, request: Request) -> SpeechRules:
         rules, name = self._shared.rules, self._principal.name
-        model = self._offer.model(request, name, self._warned)
-        options = self._offer.accept(request, name, self._warned)
-        if self._is_file and is_padded(model, options):
-            rules = fill_window(rules)
+        if self._is_file:
+            model = self._offer.model(request, name, self._warned)
+            options = self._offer.accept(request, name, self._warned)
+            if is_padded(model, options):
+                rules = fill_window(rules)
         return request.rules(rules)
 
     def _options(self) -> DecodeOptions:
