@@ -31,9 +31,7 @@ from .support.playback import NoAnswer, play
 from .support.plot import Panel, bars, check_plotting
 from .support.report import align, progress, warn, write_json
 from .support.scoring import language_errors
-from .support.servers import PYTHONS, ROOT, Options, Server
-
-KITCHEN = ROOT.parent / "shared" / "speech" / "noise" / "kitchen.wav"
+from .support.servers import PYTHONS, Options, Server
 
 POOLED = ("clean", "20dB", "10dB", "5dB")  # conditions whose orders are also shown as one row
 SPEECH = (*POOLED, "distant")
@@ -100,10 +98,9 @@ def main() -> None:
 
 def parse_arguments() -> argparse.Namespace:
     flags = parser("accuracy", __doc__)
-    add(flags, *SERVERS, "--recordings", "--json", "--plot")
+    add(flags, *SERVERS, "--recordings", "--json", "--plot", "--noise")
     add(flags, "--limit", help="play a fixed random sample of N clips from each set")
     add(flags, "--trailing", default=0.7)
-    add(flags, "--noise")
     flags.add_argument(
         "--conditions",
         type=listed((*CONDITIONS, "none")),

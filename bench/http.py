@@ -180,7 +180,9 @@ async def memory(first: Clip, audio: bytes, options: Options, hours: float, kind
         if kind == PCM:
             await asyncio.to_thread(subtitles, port, file, language=options.language)
         else:
-            await asyncio.to_thread(transcribe, port, file, language=options.language, all=True)
+            await asyncio.to_thread(
+                transcribe, port, file, language=options.language, detailed=True
+            )
         seconds = time.perf_counter() - began
         left = server.left_on_disk("tmp")
         return Memory(kind, len(file), before, server.peak_memory(), seconds, left)

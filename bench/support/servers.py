@@ -183,7 +183,7 @@ class Server:
                 stderr=subprocess.STDOUT,
                 # Not the repository: each Python must find its own installed package.
                 cwd=self._directory,
-                env=_environment(self._tree()),
+                env=_environment(self._checkout()),
                 start_new_session=True,
             )
         while not await self._accepts():
@@ -194,7 +194,7 @@ class Server:
             await asyncio.sleep(0.01)
         self.listening_after = time.perf_counter() - self.launched
 
-    def _tree(self) -> Path | None:
+    def _checkout(self) -> Path | None:
         """Return the checkout that runs: this benchmark's own, whatever tree is installed."""
         ours = self._python == this_python()
         return self._options.tree or (ROOT if ours else None)

@@ -28,7 +28,7 @@ def transcribe(
     *,
     address: str = "127.0.0.1",
     language: str | None = None,
-    all: bool = False,
+    detailed: bool = False,
 ) -> str:
     """Upload a file to a local server; return its text.
 
@@ -36,13 +36,13 @@ def transcribe(
         port: HTTP port on 127.0.0.1.
         address: address to connect from.
         language: code; None = not sent.
-        all: ask for the segments, words and log-probabilities as well.
+        detailed: ask for the segments, words and log-probabilities as well.
 
     Raises:
         OSError: the server closed the connection, or answered with an error.
     """
     fields = [("model", "whisper-1"), *([("language", language)] if language else [])]
-    if all:
+    if detailed:
         fields += [
             ("response_format", "verbose_json"),
             ("timestamp_granularities[]", "segment"),
