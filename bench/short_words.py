@@ -20,7 +20,7 @@ from wyoming_faster_whisper.audio.pcm import to_pcm16
 from wyoming_faster_whisper.speech.segmenter import SpeechRules, segments
 from wyoming_faster_whisper.speech.vad import Vad
 
-from .languages import REFERENCE, Decoders
+from .calibration.languages import REFERENCE, Decoders
 from .speech import synthesis, voices
 from .speech.noise import from_afar
 from .speech.synthesis import Voice

@@ -28,7 +28,8 @@ LANGUAGES = ("en", "de", "es", "fr", "it", "nl", "pt")
 
 VOCABULARIES = frozenset({"en", "es", "fr", "it", "ru"})
 """Languages in which preferring words of the vocabulary was measured to be more accurate
-(python -m bench.oov). German forms new compounds every day, and "Bluthochdruck" became two words.
+(python -m bench.calibration.oov). German forms new compounds every day, and "Bluthochdruck"
+became two words.
 """
 
 _SHORTEST_PART = 3  # letters; shorter parts would make up nearly any string

@@ -27,7 +27,8 @@ from ..speech.segmenter import Segment
 _LOGGER = logging.getLogger(__name__)
 
 # A detected language is used for other segments if it was detected in at least this much speech
-# and with at least this probability (python -m bench.language_detection tries others).
+# and with at least this probability (python -m bench.calibration.language_detection tries
+# others).
 _ENOUGH_SPEECH = 1.5  # seconds
 _ENOUGH_PROBABILITY = 0.5
 # The same where it was detected among a few candidates, to which the probability is relative.

@@ -16,8 +16,9 @@ SENSITIVITIES = {"aggressive": 0.25, "default": 0.7, "relaxed": 1.25}
 _LONGEST_IN_HOME_ASSISTANT = 15.0  # seconds
 
 # Seconds of silence after speech that end a turn, by end-of-turn class, with `auto`; python -m
-# bench.silences tries others. Of 120 recorded commands 4% contain a pause of 0.26 s, 2.5% one of
-# 0.32 s and one a pause of 0.4 s (python -m bench.speech_lengths; docs/performance-notes.md).
+# bench.calibration.silences tries others. Of 120 recorded commands 4% contain a pause of 0.26 s,
+# 2.5% one of 0.32 s and one a pause of 0.4 s (python -m bench.calibration.speech_lengths;
+# docs/performance-notes.md).
 # _COMPLETE is short because on a fast machine the answer waits only for it. It is one VAD window
 # longer than a pause at which a speaker was cut off. _LIKELY and _UNSURE outlast pauses of 0.7 s
 # and 1.0 s plus the time that the VAD takes to detect that the speaker goes on.
@@ -38,7 +39,7 @@ _ANSWER_BY = 1.4
 # Shorter speech, such as "Hm" or "Okay", is often followed by a command after a pause. An early
 # answer waits longer after it: a speaker who gets the answer to "Okay" cannot finish the command.
 # 22 of 24 interjections and 30 of 32 words of synthetic voices have less, and none of the 120
-# recorded commands (python -m bench.speech_lengths, English, 2026-11-29).
+# recorded commands (python -m bench.calibration.speech_lengths, English, 2026-11-29).
 _SHORT_SPEECH = 0.8  # seconds
 
 

@@ -59,8 +59,8 @@ class SpeechRules:
     pad: float = 0.4  # seconds of silence kept at both ends
     # A fragment shorter than a sentence is decoded together with what follows it: "Okay" says
     # little about the language, and "Set a timer for" needs the rest of the command, even 4 s
-    # later. Set by hand on 2026-11-29; python -m bench.fragments tries other lengths, and its
-    # figures are in docs/performance-notes.md.
+    # later. Set by hand on 2026-11-29; python -m bench.calibration.fragments tries other lengths,
+    # and its figures are in docs/performance-notes.md.
     fragment: float = FRAGMENT  # seconds; a longer segment is no fragment
     patience: float = FRAGMENT_PATIENCE  # times min_silence: the silence that closes a fragment
     enough: float = ENOUGH  # seconds

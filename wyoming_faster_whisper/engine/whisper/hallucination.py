@@ -111,7 +111,7 @@ def judge_hypothesis(
         speech_seconds: seconds of speech by the VAD, without pauses.
         long: there is more audio than in a command. Such a text has counts and close hypotheses
             far more often, and a second pass because of them made it no better in six languages,
-            with and without noise (python -m bench.long_second_pass).
+            with and without noise (python -m bench.calibration.long_second_pass).
     """
     no_speech = (
         Verdict.SECOND_PASS

@@ -10,7 +10,8 @@ from operator import eq
 
 # Whisper's own limit is 2.4 (openai/whisper: transcribe.py). It applies to UTF-8, in which a
 # letter takes up to three similar bytes. With one byte per character, up to four consecutive
-# sentences have a ratio of at most 2.48 in any language (python -m bench.tokens_per_second).
+# sentences have a ratio of at most 2.48 in any language (python -m
+# bench.calibration.tokens_per_second).
 _MAX_COMPRESSION_RATIO = 2.6
 
 # Punctuation around words, in any script; inside a word it belongs to the word.

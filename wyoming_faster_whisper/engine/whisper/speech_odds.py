@@ -5,7 +5,7 @@ The decoder writes a text over any sound that the VAD takes for speech: "Yeah!" 
 higher, and often it is one word over and over. The VAD's probability also stays below that of the
 loudest vowel of a spoken word. Each sign alone also occurs with whispered or distant words;
 together they separate most texts. They are the inputs of a logistic regression (python -m
-bench.non_speech).
+bench.calibration.non_speech).
 """
 
 from __future__ import annotations

@@ -13,8 +13,8 @@ _LONGEST = 400
 TOKENS_PER_SECOND: dict[str, float] = json.loads(
     (resources.files(__package__) / "calibration" / "tokens_per_second.json").read_text("utf-8")
 )["tokens_per_second"]
-"""Tokens that a language can need per second of speech, from python -m bench.tokens_per_second.
-The file names the data and the date."""
+"""Tokens that a language can need per second of speech, from python -m
+bench.calibration.tokens_per_second. The file names the data and the date."""
 
 # A budget that is too large costs time, and only if the decoder loops. One that is too small
 # truncates the text.

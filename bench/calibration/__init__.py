@@ -1,0 +1,1 @@
+"""Experiments that print the tables from which the calibration values were chosen."""

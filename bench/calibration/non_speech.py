@@ -1,0 +1,218 @@
+"""Texts over sounds without words: the fit of `speech` in the calibrations.
+
+Runs the server's own VAD and the first pass of its engine in this process, over sounds without
+speech and over speech: orders, words that are whispered or far away, other languages, and short
+sounds that people speak. A logistic regression on the features of speech_odds.py is fitted to
+tell the segments with a text apart. Cross-validated by recording, it prints what is left of the
+sounds and what is lost of the speech by the first pass alone, at several thresholds and without
+each of the features; at last the weights. Results of the model are kept on disk (--cache).
+Progress goes to stderr.
+"""
+
+import argparse
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import asdict, dataclass
+from functools import partial
+from pathlib import Path
+
+import numpy as np
+
+from wyoming_faster_whisper.audio.highpass import HighPass
+from wyoming_faster_whisper.engine.protocol import DecodeOptions
+from wyoming_faster_whisper.engine.whisper.calibration.values import Calibrations
+from wyoming_faster_whisper.engine.whisper.decoding import decode_batch
+from wyoming_faster_whisper.engine.whisper.encoder import Encoder
+from wyoming_faster_whisper.engine.whisper.hallucination import Decoded, has_words
+from wyoming_faster_whisper.engine.whisper.speech_odds import FEATURES, features
+from wyoming_faster_whisper.models import choose
+from wyoming_faster_whisper.speech.segmenter import SpeechRules, segments
+from wyoming_faster_whisper.speech.vad import Vad
+
+from ..speech import voices
+from ..speech.noise import degrade, noise_of, silence_set
+from ..support.arguments import RECORDINGS, add, parser
+from ..support.clips import TEST_CLIPS, Clip, Samples, load, read_wav, to_samples
+from ..support.memo import remembered_whisper
+from ..support.passes import engine_clip, segment_job
+from ..support.regression import Labels, Matrix, balance, fit
+from ..support.report import align, progress, write_json
+
+_FOLDS = 5
+# Log-odds at which the table cuts. The classes weigh equally in the fit, but words cost more.
+THRESHOLDS = (-1.5, -1.0, -0.5, 0.0, 0.5)
+CHOSEN = -0.5  # subtracted from the intercept, so that the classifier cuts at 0
+
+
+@dataclass(frozen=True, slots=True)
+class Sound:
+    """A recording, and whether it contains speech."""
+
+    kind: str
+    group: str  # recordings of one source: in the same fold
+    spoken: bool
+    language: str
+    audio: Callable[[], Samples]
+
+
+@dataclass(frozen=True, slots=True)
+class Heard:
+    """The first pass over one segment that has a text."""
+
+    kind: str
+    group: str
+    spoken: bool
+    peak: float
+    decoded: Decoded
+
+
+def main() -> None:
+    arguments = parse_arguments()
+    sounds = list(all_sounds(arguments))
+    heard: list[Heard] = []
+    for number, (sound, some) in enumerate(zip(sounds, decoded(arguments, sounds), strict=True)):
+        if number % 20 == 0:
+            progress(f"{number}/{len(sounds)}, {sound.kind}")
+        heard += some
+    progress("")
+    print(f"{arguments.model} int8; {len(sounds)} sounds, {len(heard)} segments with a text")
+    print(table(heard))
+    weights = fitted(heard, range(len(FEATURES)))
+    weights[0] -= CHOSEN
+    names = ("intercept", *FEATURES)
+    print("; ".join(f"{name} {weight:.3f}" for name, weight in zip(names, weights, strict=True)))
+    if arguments.json:
+        write_json(arguments.json, {"segments": [asdict(each) for each in heard]})
+
+
+def parse_arguments() -> argparse.Namespace:
+    flags = parser("calibration.non_speech", __doc__)
+    add(flags, "--model", "--limit", "--json", "--noise", "--cache")
+    add(flags, "--threads", default=1)
+    add(flags, "--recordings", help=RECORDINGS)
+    for flag, text in (
+        ("--non-speech", "folder of WAV files without speech (repeatable)"),
+        ("--languages-dir", "speech in other languages: a folder per language (repeatable)"),
+        ("--spoken", "short spoken sounds: a folder per language (repeatable)"),
+    ):
+        flags.add_argument(flag, type=Path, action="append", default=[], metavar="DIR", help=text)
+    return flags.parse_args()
+
+
+def all_sounds(arguments: argparse.Namespace) -> Iterator[Sound]:
+    """Yield the sounds without speech, then speech; --limit counts for each set of speech."""
+    noise = noise_of(arguments.noise)
+    for clip in silence_set(noise):
+        yield Sound("synthetic sounds", clip.name, False, "en", partial(to_samples, clip.audio))
+    for folder in arguments.non_speech:
+        for path in sorted(folder.glob("*.wav")):
+            # Two excerpts of one recording have names such as 4-59579-A and 4-59579-B.
+            group = path.stem.rpartition("-")[0] or path.stem
+            yield Sound(folder.name, group, False, "en", partial(_read, path))
+    for clip in load(arguments.recordings or [TEST_CLIPS], arguments.limit):
+        pcm = clip.audio + clip.silence(0.7)
+        for condition in ("clean", "5dB"):
+            audio = partial(_degraded, clip, pcm, condition, noise)
+            yield Sound(f"orders, {condition}", clip.name, True, "en", audio)
+    for manner in voices.MANNERS if voices.installed() else ():
+        for clip in voices.short_words(manner):
+            condition = "distant" if manner == "distant" else "clean"
+            audio = partial(_degraded, clip, clip.audio + clip.silence(0.7), condition, noise)
+            yield Sound(f"words, {manner}", clip.name, True, "en", audio)
+    for parent in arguments.languages_dir:
+        for folder in sorted(path for path in parent.iterdir() if path.is_dir()):
+            for clip in load([folder], arguments.limit and arguments.limit // 3):
+                audio = partial(to_samples, clip.audio + clip.silence(0.7))
+                yield Sound("other languages", clip.name, True, folder.name, audio)
+    for parent in arguments.spoken:
+        for folder in sorted(path for path in parent.iterdir() if path.is_dir()):
+            for path in sorted(folder.glob("*.wav"))[: arguments.limit and arguments.limit // 4]:
+                audio = partial(_read, path)
+                yield Sound("letters and syllables", path.stem, True, folder.name, audio)
+
+
+def _degraded(clip: Clip, pcm: bytes, condition: str, noise: Samples) -> Samples:
+    return to_samples(degrade(clip, pcm, condition, noise))
+
+
+def _read(path: Path) -> Samples:
+    return to_samples(read_wav(path))
+
+
+def decoded(arguments: argparse.Namespace, sounds: Sequence[Sound]) -> Iterator[list[Heard]]:
+    """Yield the segments of each sound that have a text."""
+    name = choose(arguments.model, []).name
+    calibrations = Calibrations(name)
+    model = remembered_whisper(arguments.model, arguments.threads, arguments.cache)
+    encoder = Encoder(model, calibrations, full_window=False)
+    vad, rules = Vad(), SpeechRules()
+    for sound in sounds:
+        audio = HighPass().feed(sound.audio())
+        found: list[Heard] = []
+        for part in segments(vad.probabilities(audio).tolist(), rules, len(audio)):
+            job = segment_job(audio, part, DecodeOptions(language=sound.language))
+            clip = engine_clip(model, calibrations.of(sound.language), job)
+            [one] = decode_batch(model, [clip], encoder.first(clip))
+            if has_words(one.text):
+                found.append(Heard(sound.kind, sound.group, sound.spoken, part.peak, one))
+        yield found
+
+
+def matrix(heard: Sequence[Heard]) -> Matrix:
+    """Return a row per segment: the constant 1, then the features."""
+    return np.array([(1.0, *features(each.decoded, each.peak)) for each in heard])
+
+
+def labels(heard: Sequence[Heard]) -> Labels:
+    return np.array([each.spoken for each in heard])
+
+
+def fitted(heard: Sequence[Heard], chosen: Sequence[int]) -> Matrix:
+    """Return the weights of the constant and of some features; both classes weigh equally."""
+    columns = [0, *(1 + at for at in chosen)]
+    truth = labels(heard)
+    return fit(matrix(heard)[:, columns], truth, balance(truth))[0]
+
+
+def validated(heard: Sequence[Heard], chosen: Sequence[int]) -> Matrix:
+    """Return the log-odds of each segment, by weights from the recordings of other folds."""
+    columns = [0, *(1 + at for at in chosen)]
+    names = sorted({each.group for each in heard})
+    folds = np.array([names.index(each.group) % _FOLDS for each in heard])
+    signs, odds = matrix(heard)[:, columns], np.zeros(len(heard))
+    for fold in range(_FOLDS):
+        others = [each for each, at in zip(heard, folds, strict=True) if at != fold]
+        odds[folds == fold] = signs[folds == fold] @ fitted(others, chosen)
+    return odds
+
+
+def table(heard: Sequence[Heard]) -> str:
+    """Format what is left of the sounds and lost of the speech.
+
+    One row per threshold, then a row without each feature at the chosen one.
+    """
+    kinds = list(dict.fromkeys((each.kind, each.spoken) for each in heard))
+    titles = [
+        f"{kind}, {'lost' if spoken else 'left'} of {sum(e.kind == kind for e in heard)}"
+        for kind, spoken in kinds
+    ]
+    everything = range(len(FEATURES))
+    rows = [["", *titles]]
+
+    def row(title: str, odds: Matrix, threshold: float) -> None:
+        cells = []
+        for kind, is_spoken in kinds:
+            some = odds[[each.kind == kind for each in heard]]
+            count = (some < threshold).sum() if is_spoken else (some >= threshold).sum()
+            cells.append(str(int(count)))
+        rows.append([title, *cells])
+
+    for threshold in THRESHOLDS:
+        row(f"log-odds of {threshold:g}", validated(heard, everything), threshold)
+    for at, name in enumerate(FEATURES):
+        others = [each for each in everything if each != at]
+        row(f"without {name}, {CHOSEN:g}", validated(heard, others), CHOSEN)
+    return align(rows)
+
+
+if __name__ == "__main__":
+    main()
