@@ -8,7 +8,9 @@ from dataclasses import dataclass, replace
 from .hallucination import Decoded, has_words
 from .repetition import has_repeat, plain_words
 
-# Number of words that a hypothesis must add to another for the shorter to count as truncated.
+# Number of words that a hypothesis must have more than another for the shorter to count as
+# truncated. The decoder finds the end of the text probable after every sentence, whether or not
+# more speech follows, and the log-probability of a whole text favours short ones.
 _MIN_EXTENSION = 2
 
 _PER_PASS = 3  # hypotheses of one pass; with all five of a beam no more orders are right
@@ -27,7 +29,8 @@ def prefer_in_vocabulary(
     """Prefer a hypothesis with fewer out-of-vocabulary words, if it is nearly as probable.
 
     A small model misspells a word that it did not recognise ("a double-shot moco", "medium-ro"),
-    while one of the next hypotheses often has the word ("mocha", "medium roast").
+    while one of the next hypotheses often has the word ("mocha", "medium roast"). A truncated
+    hypothesis is never preferred: the word is missing from it together with a sentence.
 
     Args:
         decoded: n-best list of one pass.
@@ -46,7 +49,12 @@ def prefer_in_vocabulary(
     def value(at: int) -> float:
         return decoded.scores[at] - weights.oov_penalty * oov_count(texts[at])
 
-    fewer = [at for at, text in enumerate(texts) if text and oov_count(text) < count]
+    least = len(plain_words(decoded.text)) - _MIN_EXTENSION  # words of a truncated text, at most
+    fewer = [
+        at
+        for at, text in enumerate(texts)
+        if text and oov_count(text) < count and len(plain_words(text)) > least
+    ]
     best = max((0, *fewer), key=value)
     order = [best, *(at for at in range(len(texts)) if at != best)]
     text, *others = (texts[at] for at in order)
@@ -62,8 +70,7 @@ def hypotheses_of(*passes: Decoded) -> list[str]:
     """Return the most probable hypotheses of several passes over the same speech.
 
     Hypotheses with the same words appear once. A hypothesis that is only a truncated version
-    of another is left out: the decoder finds the end of the text probable after every
-    sentence, whether or not more speech follows.
+    of another is left out.
     """
     found: dict[tuple[str, ...], str] = {}
     for decoded in passes:

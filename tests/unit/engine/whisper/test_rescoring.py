@@ -76,6 +76,8 @@ def test_a_text_with_fewer_oov_words_wins_if_it_is_nearly_as_likely() -> None:
         (("a moco", -1.0), ("the moco", -1.1)),  # as many OOV words
         (("a mock", -1.0), ("a mocha", -1.1)),
         (("a moco", -1.0), ("", -1.1)),  # no words at all
+        (("A mock. A moco, please.", -1.0), ("A mock.", -1.1)),  # truncated
+        (("A mock. A moco, please.", -1.0), ("Amok.", -1.1)),  # and with other words
         (("a moco", -1.0),),
     ],
 )
