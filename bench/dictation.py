@@ -15,13 +15,12 @@ from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-from wyoming_faster_whisper.config.settings import Settings
 from wyoming_faster_whisper.engine.protocol import DecodeOptions, Engine, Job
 from wyoming_faster_whisper.engine.whisper.calibration.values import Calibrations
 from wyoming_faster_whisper.engine.whisper.engine import WhisperEngine
 from wyoming_faster_whisper.models import choose
 from wyoming_faster_whisper.session.text import GrowingText
-from wyoming_faster_whisper.speech.hysteresis import Probabilities, windows
+from wyoming_faster_whisper.speech.hysteresis import Probabilities
 from wyoming_faster_whisper.speech.segmenter import Segment, SpeechRules
 from wyoming_faster_whisper.speech.utterance import Action, Decode, Finalize, Utterance
 from wyoming_faster_whisper.speech.vad import Vad
@@ -198,7 +197,7 @@ def this_server(
     engine: Engine, probabilities: Probabilities, sound: Samples
 ) -> tuple[str, int, tuple[Segment, ...]]:
     """Return the text of a dictation, the number of decodes and the segments of the answer."""
-    said = Utterance(SpeechRules(), guess_after=windows(Settings().guess_after))
+    said = Utterance(SpeechRules())
     texts: dict[Segment, str] = {}
     answer: tuple[Segment, ...] = ()
 

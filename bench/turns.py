@@ -16,13 +16,12 @@ from dataclasses import asdict, dataclass, field
 from functools import partial
 from typing import Protocol
 
-from wyoming_faster_whisper.config.settings import Settings
 from wyoming_faster_whisper.engine.protocol import DecodeKind, DecodeOptions, Job, Transcript
 from wyoming_faster_whisper.engine.whisper.calibration.values import Calibrations
 from wyoming_faster_whisper.engine.whisper.pipeline import WhisperPipeline
 from wyoming_faster_whisper.models import choose
 from wyoming_faster_whisper.speech.endpointing import EndOfTurn, Endpointing, TurnRules
-from wyoming_faster_whisper.speech.hysteresis import WINDOW, Probabilities, windows
+from wyoming_faster_whisper.speech.hysteresis import WINDOW, Probabilities
 from wyoming_faster_whisper.speech.prosody import measure_prosody
 from wyoming_faster_whisper.speech.segmenter import Segment, SpeechRules
 from wyoming_faster_whisper.speech.turn_classifier import classify_text
@@ -225,14 +224,14 @@ def simulate(
     seconds: float,
     *,
     endpointing: Endpointing | None = None,
-    guess_after: float | None = None,
+    rules: SpeechRules | None = None,
 ) -> Heard:
     """Play a sound to the server's endpointing.
 
     Args:
         seconds: time of one pass of the model.
         endpointing: when the server ends a turn; default: as with `auto`.
-        guess_after: seconds of silence before a guess; default: the server's.
+        rules: when a guess begins; default: as in the server.
     """
     turn = SimulatedTurn(
         sound.samples,
@@ -240,7 +239,7 @@ def simulate(
         decode,
         seconds,
         endpointing=endpointing,
-        guess_after=guess_after,
+        rules=rules,
     )
     ended = turn.end()
     late = None if ended < sound.clip.seconds else ended - sound.clip.seconds
@@ -253,7 +252,7 @@ class SimulatedTurn:
 
     Args:
         seconds: time of one pass of the model; a second pass takes the same again.
-        endpointing, guess_after: as for simulate().
+        endpointing, rules: as for simulate().
     """
 
     def __init__(
@@ -264,7 +263,7 @@ class SimulatedTurn:
         seconds: float,
         *,
         endpointing: Endpointing | None = None,
-        guess_after: float | None = None,
+        rules: SpeechRules | None = None,
     ) -> None:
         self.decodes = 0
         self.end_of_turn: EndOfTurn | None = None  # of the last decode
@@ -273,8 +272,7 @@ class SimulatedTurn:
         self._decode = decode
         self._seconds = seconds
         self._said = Utterance(
-            SpeechRules(),
-            guess_after=windows(Settings().guess_after if guess_after is None else guess_after),
+            rules or SpeechRules(),
             endpointing=endpointing or TurnRules(auto=True).endpointing(None),
         )
         self._segment: Segment | None = None  # segment of the last decode that was started
@@ -352,7 +350,7 @@ def end_of_turn(segment: Segment, text: Transcript, sound: Samples) -> EndOfTurn
 
 def silences_in(sound: Sound, decode: Decoder) -> Iterator[Silence]:
     """Yield the silences at which the server guesses, the end of the turn last."""
-    utterance = Utterance(SpeechRules(), guess_after=windows(Settings().guess_after))
+    utterance = Utterance(SpeechRules())
     samples = sound.samples
     last: tuple[float, Segment] | None = None
     for number, probability in enumerate(sound.probabilities.tolist()):

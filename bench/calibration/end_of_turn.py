@@ -19,13 +19,11 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from wyoming_faster_whisper.config.settings import Settings
 from wyoming_faster_whisper.engine.protocol import DecodeKind, DecodeOptions, Job
 from wyoming_faster_whisper.engine.whisper.calibration.values import Calibrations
 from wyoming_faster_whisper.engine.whisper.engine import WhisperEngine
 from wyoming_faster_whisper.models import choose
 from wyoming_faster_whisper.speech import turn_classifier
-from wyoming_faster_whisper.speech.hysteresis import windows
 from wyoming_faster_whisper.speech.prosody import Prosody, measure_prosody
 from wyoming_faster_whisper.speech.segmenter import Segment, SpeechRules
 from wyoming_faster_whisper.speech.turn_classifier import EndOfTextScores, TurnClassifier
@@ -177,7 +175,7 @@ def heard(speakers: Sequence[tuple[str, Clip]], model: Path) -> Iterator[Sound]:
 
 def guessed(sound: Samples, vad: Vad) -> Segment | None:
     """Return the segment of the last guess in a sound; None if there is no guess."""
-    utterance = Utterance(SpeechRules(), guess_after=windows(Settings().guess_after))
+    utterance = Utterance(SpeechRules())
     actions = utterance.feed(vad.probabilities(sound).tolist(), may_guess=True)
     guesses = [action.segment for action in actions if isinstance(action, Decode)]
     return guesses[-1] if guesses else None

@@ -13,12 +13,12 @@ from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass, replace
 from typing import Any
 
-from wyoming_faster_whisper.config.settings import Settings
 from wyoming_faster_whisper.engine.protocol import Transcript
 from wyoming_faster_whisper.engine.whisper.calibration.values import Calibrations
 from wyoming_faster_whisper.engine.whisper.pipeline import WhisperPipeline
 from wyoming_faster_whisper.models import choose
 from wyoming_faster_whisper.speech.endpointing import Endpointing, TurnRules
+from wyoming_faster_whisper.speech.segmenter import SpeechRules
 from wyoming_faster_whisper.speech.turn_classifier import TurnClassifier
 from wyoming_faster_whisper.speech.vad import Vad
 
@@ -94,7 +94,7 @@ def parse_arguments() -> argparse.Namespace:
 def settings(classifier: TurnClassifier) -> Iterator[Setting]:
     """Yield the settings of the server, and those with one value changed."""
     now = Setting(
-        "as it is", TurnRules(auto=True).endpointing(None), classifier, Settings().guess_after
+        "as it is", TurnRules(auto=True).endpointing(None), classifier, SpeechRules().guess_after
     )
     yield now
     for name, values in SILENCES.items():
@@ -125,7 +125,7 @@ def heard(
             classified,
             seconds,
             endpointing=setting.endpointing,
-            guess_after=setting.guess_after,
+            rules=SpeechRules(guess_after=setting.guess_after),
         )
 
 

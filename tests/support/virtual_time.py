@@ -192,7 +192,7 @@ class House:
         self.loop = loop
         self.engine = SlowEngine(seconds, say) if say else SlowEngine(seconds)
         self.worker = Worker(lambda: self.engine)
-        self.shared = {"guess_after": 0.13, **shared}
+        self.shared = shared
         self.offer = Offer(
             [ServedModel("base", ("de", "en"), capabilities=capabilities)],
             DecodeOptions(language=language),

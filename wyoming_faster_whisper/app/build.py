@@ -16,7 +16,7 @@ from ..session.opening import Opening
 from ..session.session import AudioMemory, SessionContext
 from ..session.text import Style
 from ..speech.endpointing import TurnRules
-from ..speech.segmenter import SpeechRules
+from ..speech.segmenter import SpeechRules, for_files
 from ..transports.admission import Admission
 from ..transports.lifecycle import ClientLimits
 
@@ -68,13 +68,14 @@ def uses_grammar(settings: Settings) -> bool:
 
 
 def speech_rules(settings: Settings) -> SpeechRules:
-    """Make the rules for what counts as speech and how much audio around it is decoded."""
+    """Make the rules for what counts as speech, and when it is decoded."""
     return SpeechRules(
         threshold=settings.vad_threshold,
         min_speech=settings.vad_min_speech_ms / 1000,
         min_silence=settings.vad_min_silence_ms / 1000,
         clip_threshold=settings.vad_clip_threshold,
         pad=settings.vad_clip_pad_ms / 1000,
+        guess_after=settings.guess_after,
     )
 
 
@@ -123,7 +124,7 @@ def files_context(shared: SessionContext, settings: Settings) -> SessionContext:
     """
     return replace(
         shared,
-        guess_after=0.0,
+        rules=for_files(shared.rules),
         turns=TurnRules(),
         upstreams=None,
         kind=DecodeKind.FILE,

@@ -380,7 +380,6 @@ class Service:
             rules=build.speech_rules(settings),
             turns=build.turn_rules(settings),
             names=names,
-            guess_after=settings.guess_after,
             partials=settings.partials,
             style=build.style(settings),
             ignore_first=settings.ignore_first,

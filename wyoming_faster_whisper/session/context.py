@@ -44,7 +44,6 @@ class SessionContext:
     names: NameSource | None = None  # fetched while the speaker speaks
     rules: SpeechRules = field(default_factory=SpeechRules)
     turns: TurnRules = field(default_factory=TurnRules)
-    guess_after: float = 0.0  # seconds of silence before a guess begins; 0 = never
     partials: str = "off"  # partial text: "off", "auto" (while the model is idle) or "on"
     ignore_first: float = 0.0  # seconds at the beginning of an utterance that are not heard
     style: Style = field(default_factory=Style)  # how texts are written

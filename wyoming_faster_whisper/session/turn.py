@@ -19,9 +19,9 @@ from ..principal import Principal
 from ..speech import utterance
 from ..speech.endpointing import EndOfTurn, EndReason
 from ..speech.foreground import Foreground
-from ..speech.hysteresis import WINDOW, Probabilities, windows
+from ..speech.hysteresis import WINDOW, Probabilities
 from ..speech.live_stream import LiveStream
-from ..speech.segmenter import PAUSE, Segment, SpeechRules, fill_window
+from ..speech.segmenter import Segment, SpeechRules, fill_window
 from ..speech.utterance import Action, AnnounceSpeech, Close, Decode, Drop, EndTurn, Utterance
 from .audio_input import AudioInput, StreamRest
 from .audio_memory import Budget
@@ -121,7 +121,7 @@ class Turn:
         self._next_free = _FREE_EVERY  # second of the recording at which audio is freed
         self._live_stream = LiveStream()
         self._event_loop_lag = shared.event_loop_lag
-        self._utterance = Utterance(self._rules(request), guess_after=0, paced=paced)
+        self._utterance = Utterance(self._rules(request), paced=paced)
         self._foreground = Foreground(threshold=shared.rules.threshold)
         self._held: list[float] = []  # probabilities of windows that the utterance has not taken
         self._none_held = asyncio.Event()
@@ -245,10 +245,6 @@ class Turn:
             self._turns = self._turns.without_scores()
         sensitivity = request.vad_sensitivity
         self._server_endpointing = self._turns.server_endpointing(sensitivity)
-        # A file has no guesses, but its segments are decoded as soon as a pause closes them.
-        self._utterance.guess_after = (
-            PAUSE if self._is_file else windows(self._shared.guess_after)
-        )
         self._utterance.endpointing = self._turns.endpointing(sensitivity)
 
     def audio(self, pcm: PcmFormat, data: bytes) -> None:

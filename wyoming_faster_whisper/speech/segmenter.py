@@ -47,7 +47,7 @@ FRAGMENT_PATIENCE = 2.5
 
 @dataclass(frozen=True, slots=True)
 class SpeechRules:
-    """VAD thresholds and times that decide what counts as speech."""
+    """VAD thresholds and times that decide what counts as speech, and when it is decoded."""
 
     threshold: float = 0.5  # probability at which speech begins
     # Probability of possible speech, for whispers, which stay below the threshold. Kitchen noise,
@@ -57,6 +57,7 @@ class SpeechRules:
     min_silence: float = 2.0  # seconds of silence between two segments
     clip_threshold: float = 0.5  # probability at which the ends are trimmed, if below threshold
     pad: float = 0.4  # seconds of silence kept at both ends
+    guess_after: float = 0.13  # seconds of silence before a guess begins; 0 = never
     # A fragment shorter than a sentence is decoded together with what follows it: "Okay" says
     # little about the language, and "Set a timer for" needs the rest of the command, even 4 s
     # later. Set by hand on 2026-11-29; python -m bench.calibration.fragments tries other lengths,
@@ -64,6 +65,11 @@ class SpeechRules:
     fragment: float = FRAGMENT  # seconds; a longer segment is no fragment
     patience: float = FRAGMENT_PATIENCE  # times min_silence: the silence that closes a fragment
     enough: float = ENOUGH  # seconds
+
+
+def for_files(rules: SpeechRules) -> SpeechRules:
+    """Return rules for files, which have no guesses: a pause closes a segment, to be decoded."""
+    return replace(rules, guess_after=PAUSE * WINDOW / SAMPLE_RATE)
 
 
 def fill_window(rules: SpeechRules) -> SpeechRules:

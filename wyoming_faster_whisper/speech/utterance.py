@@ -125,9 +125,7 @@ class Utterance:
     Lives on the event loop; no call blocks.
 
     Args:
-        rules: what counts as speech.
-        guess_after: windows of silence after speech that start a guess; 0 = never guess. May be
-            changed at any time.
+        rules: what counts as speech, and when a guess begins.
         endpointing: when the server ends the turn; default never. May be changed at any time.
         paced: wait for the text before a silence that may end the turn.
     """
@@ -136,7 +134,6 @@ class Utterance:
         self,
         rules: SpeechRules,
         *,
-        guess_after: int,
         endpointing: Endpointing | None = None,
         paced: bool = False,
     ) -> None:
@@ -146,7 +143,7 @@ class Utterance:
         self._rules = rules
         self._paced = paced
         self._hysteresis = Hysteresis(rules.threshold, PAUSE)  # as in segments()
-        self.guess_after = guess_after
+        self.guess_after = windows(rules.guess_after)
         self._min_speech = max(1, windows(rules.min_speech))  # windows of speech in total
         self._probabilities: list[float] = []
         self._complete: Sequence[Segment] = ()  # segments that no longer change
@@ -158,7 +155,7 @@ class Utterance:
         self._announced = False
         self._final_begun = False  # the final decode after this silence has begun
         self._close_after = 0  # windows of silence that close the last segment; 0 = none do
-        self._guess_delay = guess_after  # windows of silence that start a guess of it
+        self._guess_delay = self.guess_after  # windows of silence that start a guess of it
         self._is_closed = False  # this silence has closed the last segment
         self._provisional: Segment | None = None  # the segment whose text more audio may change
         self._may_guess = False  # the model had time for a guess at the last feed()

@@ -16,6 +16,7 @@ from wyoming_faster_whisper.engine.protocol import DecodeKind, DecodeOptions, Jo
 from wyoming_faster_whisper.engine.recognizer import ServedModel
 from wyoming_faster_whisper.session.events import PartialText
 from wyoming_faster_whisper.session.request import Offer
+from wyoming_faster_whisper.speech.segmenter import SpeechRules, for_files
 from wyoming_faster_whisper.testing import pcm16, silence, tone
 
 SENTENCES = joined(*[joined(tone(3.0), silence(0.6))] * 50, tone(2.0), silence(0.1))
@@ -34,8 +35,9 @@ def transcribed(
     """Send a recording, by default all at once, and return what came back and the jobs."""
 
     async def go() -> tuple[Said, list[Job]]:
-        shared = {"guess_after": 0.0, "kind": kind, **more}
-        async with House(lambda _: 0.3, **shared) as house:
+        rules = SpeechRules(guess_after=0.0)
+        shared = {"rules": for_files(rules) if kind is DecodeKind.FILE else rules, **more}
+        async with House(lambda _: 0.3, kind=kind, **shared) as house:
             house.offer = offer or house.offer
             return await house.listen(samples, chunk=UPLOAD, pace=pace), house.engine.decoded
 
@@ -59,7 +61,7 @@ def beside(*begins: float, long: float = 1.0, segments: int = 40) -> Beside:
     """
 
     async def go() -> Beside:
-        house = House(lambda job: long if job.long else 0.2, guess_after=0.13)
+        house = House(lambda job: long if job.long else 0.2)
         house.engine.parallel = 2
         data, command = pcm16(SEGMENT), joined(tone(1.5), silence(0.7))
         async with house, asyncio.TaskGroup() as tasks:

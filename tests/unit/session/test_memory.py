@@ -107,17 +107,15 @@ def test_silence_before_between_and_after_speech_is_not_kept() -> None:
 
 
 def test_a_dictation_is_freed_as_well() -> None:
-    _, memory = sent((SENTENCE, 45), kind=DecodeKind.FINAL, seconds=0.3)
-    assert memory.peak > 290 * SECOND  # without guesses everything is decoded at the end
-
-    async def go() -> PeakMemory:
-        peak = PeakMemory()
+    async def go(rules: SpeechRules) -> int:
+        memory = PeakMemory()
         async with House(lambda _: 0.3) as house:
-            blocks = repeat(pcm16(SENTENCE), 60)
-            await send(house, blocks, memory=peak, guess_after=0.13)
-        return peak
+            await send(house, repeat(pcm16(SENTENCE), 60), memory=memory, rules=rules)
+        return memory.peak
 
-    assert run(go()).peak < MOST
+    assert run(go(SpeechRules())) < MOST
+    # Without guesses everything is decoded at the end.
+    assert run(go(SpeechRules(guess_after=0.0))) > 390 * SECOND
 
 
 @pytest.mark.parametrize("seed", range(4))

@@ -6,6 +6,7 @@ from itertools import pairwise
 
 import pytest
 
+from wyoming_faster_whisper.audio.pcm import SAMPLE_RATE
 from wyoming_faster_whisper.errors import IllegalTransition
 from wyoming_faster_whisper.speech.endpointing import EndOfTurn, Endpointing, EndReason
 from wyoming_faster_whisper.speech.hysteresis import WINDOW, windows
@@ -25,11 +26,15 @@ from wyoming_faster_whisper.speech.utterance import (
 PAUSE = 5  # windows
 
 
+def guessing(pause: int) -> SpeechRules:
+    return SpeechRules(guess_after=pause * WINDOW / SAMPLE_RATE)
+
+
 class Listener:
     """An utterance, with the number of windows fed to it."""
 
     def __init__(self, ending: Endpointing | None = None, *, pause: int = PAUSE) -> None:
-        self.utterance = Utterance(SpeechRules(), guess_after=pause, endpointing=ending)
+        self.utterance = Utterance(guessing(pause), endpointing=ending)
         self.windows = 0
         self.started: list[AnnounceSpeech] = []  # collected apart from the other actions
 
@@ -446,7 +451,7 @@ def heard(ending: Endpointing, probabilities: list[float], text: EndOfTurn) -> i
     Args:
         text: class of the text, which is known only once no more windows are taken.
     """
-    utterance = Utterance(SpeechRules(), guess_after=PAUSE, endpointing=ending, paced=True)
+    utterance = Utterance(guessing(PAUSE), endpointing=ending, paced=True)
     left, last = probabilities, None
     while left and not utterance.has_ended:
         before = utterance.samples // WINDOW
@@ -461,7 +466,7 @@ def heard(ending: Endpointing, probabilities: list[float], text: EndOfTurn) -> i
 
 
 def test_a_paced_utterance_takes_no_windows_until_the_text_before_a_silence_is_known() -> None:
-    utterance = Utterance(SpeechRules(), guess_after=PAUSE, endpointing=FIXED, paced=True)
+    utterance = Utterance(guessing(PAUSE), endpointing=FIXED, paced=True)
     actions = utterance.feed([0.9] * 30 + [0.0] * 30 + [0.9] * 30, may_guess=True)
     assert utterance.holds
     assert utterance.samples == (30 + windows(0.5)) * WINDOW
@@ -497,7 +502,7 @@ def test_noise_releases_a_paced_utterance_and_does_not_end_its_turn() -> None:
 
 
 def test_a_paced_utterance_that_the_client_ends_never_waits() -> None:
-    utterance = Utterance(SpeechRules(), guess_after=PAUSE, paced=True)
+    utterance = Utterance(guessing(PAUSE), paced=True)
     utterance.feed([0.9] * 30 + [0.0] * 200 + [0.9] * 30, may_guess=True)
     assert utterance.samples == 260 * WINDOW
     assert not utterance.holds

@@ -1,0 +1,25 @@
+"""The rules of the server's parts, from its settings."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+from wyoming_faster_whisper.app.build import files_context, speech_rules
+from wyoming_faster_whisper.config.settings import Settings
+from wyoming_faster_whisper.session.context import SessionContext
+from wyoming_faster_whisper.speech.segmenter import SpeechRules
+
+UNUSED: Any = None
+
+
+def test_the_rules_for_speech_are_by_default_those_of_the_settings() -> None:
+    assert speech_rules(Settings()) == SpeechRules()
+
+
+def test_a_file_is_decoded_at_its_pauses_whether_or_not_commands_are_guessed() -> None:
+    settings = Settings(guess_after=0.0)
+    commands = SessionContext(UNUSED, UNUSED, UNUSED, rules=speech_rules(settings))
+    files = files_context(commands, settings)
+    assert files.rules.guess_after > 0.0
+    assert replace(files.rules, guess_after=0.0) == commands.rules
