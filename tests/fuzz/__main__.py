@@ -9,8 +9,10 @@ An input that causes a failure is written to a file, which can be given instead 
 from __future__ import annotations
 
 import importlib
+import io
 import sys
 import tempfile
+from contextlib import redirect_stderr
 from pathlib import Path
 
 
@@ -22,7 +24,9 @@ def main() -> None:
     except ImportError:
         sys.exit("atheris is missing; it is for Linux on x86-64: pip install '.[fuzz]'")
     # Only our own code is instrumented; coverage of libraries would misguide the fuzzer.
-    with atheris.instrument_imports(include=["wyoming_faster_whisper"]):
+    # Its line for each module would hide what the fuzzer prints.
+    instrumented = atheris.instrument_imports(include=["wyoming_faster_whisper"])
+    with instrumented, redirect_stderr(io.StringIO()):
         target = importlib.import_module(f"tests.fuzz.{sys.argv[1]}")
         seeds = importlib.import_module("tests.fuzz.conversation").seeds()
     with tempfile.TemporaryDirectory() as folder:
