@@ -47,3 +47,10 @@ def loaded(name: str, folder: Path) -> Iterator[WhisperEngine]:
         CTranslate2Whisper(model, directory / "tokenizer.json"), calibrations=Calibrations(name)
     )
     model.unload_model()
+
+
+@pytest.fixture(scope="session")
+def engine(tmp_path_factory: pytest.TempPathFactory) -> Iterator[WhisperEngine]:
+    """The engine with tiny.en."""
+    with loaded("tiny.en", tmp_path_factory.mktemp("models")) as model:
+        yield model

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
 from dataclasses import astuple
 
 import numpy as np
@@ -16,18 +15,10 @@ from wyoming_faster_whisper.engine.whisper.engine import WhisperEngine
 from wyoming_faster_whisper.speech.prosody import measure_prosody
 from wyoming_faster_whisper.testing import silence
 
-from .conftest import loaded
-
 pytestmark = pytest.mark.model
 
 LONG = ("lights", "thermostat", "timer", "blinds", "weather", "kitchen")
 FRAME = SAMPLE_RATE // 100
-
-
-@pytest.fixture(scope="module")
-def engine(tmp_path_factory: pytest.TempPathFactory) -> Iterator[WhisperEngine]:
-    with loaded("tiny.en", tmp_path_factory.mktemp("models")) as model:
-        yield model
 
 
 def half(samples: Samples) -> Samples:

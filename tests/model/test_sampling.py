@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-
 import pytest
 
 from tests.support.clips import CLIPS
@@ -11,18 +9,10 @@ from wyoming_faster_whisper.engine.protocol import DecodeOptions, Job
 from wyoming_faster_whisper.engine.whisper.engine import WhisperEngine
 from wyoming_faster_whisper.engine.whisper.hallucination import Decoded
 
-from .conftest import loaded
-
 pytestmark = pytest.mark.model
 
 SAMPLES = CLIPS["kitchen"].samples
 ENGLISH = DecodeOptions(language="en")
-
-
-@pytest.fixture(scope="module")
-def engine(tmp_path_factory: pytest.TempPathFactory) -> Iterator[WhisperEngine]:
-    with loaded("tiny.en", tmp_path_factory.mktemp("models")) as model:
-        yield model
 
 
 def generated(engine: WhisperEngine, temperature: float) -> Decoded:

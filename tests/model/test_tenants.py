@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-
 import pytest
 
 from tests.support.clips import CLIPS
@@ -11,19 +9,11 @@ from wyoming_faster_whisper.engine.protocol import DecodeOptions, Job
 from wyoming_faster_whisper.engine.whisper.engine import WhisperEngine
 from wyoming_faster_whisper.tenant import Tenant
 
-from .conftest import loaded
-
 pytestmark = pytest.mark.model
 
 # Each list has words that sound like what the recordings say.
 ONE = ("Livingstone Room", "Lytes", "Kitschen")
 OTHER = ("Turnon", "Kitchin", "Lights Inn")
-
-
-@pytest.fixture(scope="module")
-def engine(tmp_path_factory: pytest.TempPathFactory) -> Iterator[WhisperEngine]:
-    with loaded("tiny.en", tmp_path_factory.mktemp("models")) as model:
-        yield model
 
 
 def job(clip: str, name: str, names: tuple[str, ...]) -> Job:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from itertools import pairwise
 
 import numpy as np
@@ -14,17 +13,9 @@ from wyoming_faster_whisper.engine.protocol import DecodeOptions, Job
 from wyoming_faster_whisper.engine.whisper.engine import WhisperEngine
 from wyoming_faster_whisper.testing import silence
 
-from .conftest import loaded
-
 pytestmark = pytest.mark.model
 
 TIMED = DecodeOptions(language="en", word_times=True)
-
-
-@pytest.fixture(scope="module")
-def engine(tmp_path_factory: pytest.TempPathFactory) -> Iterator[WhisperEngine]:
-    with loaded("tiny.en", tmp_path_factory.mktemp("models")) as model:
-        yield model
 
 
 def test_words_follow_each_other_within_the_speech(engine: WhisperEngine) -> None:
