@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 
+from tests.support.tasks import settled
 from wyoming_faster_whisper.engine.protocol import Engine, Job, Transcript
 from wyoming_faster_whisper.engine.queue import Worker
 
@@ -68,9 +69,3 @@ class ManualWorker(Worker):
             else:
                 future.set_result(Transcript(result, "en") if isinstance(result, str) else result)
             await settled()
-
-
-async def settled() -> None:
-    """Let every task run until it waits for a job; no chain of wake-ups here is longer."""
-    for _ in range(20):
-        await asyncio.sleep(0)

@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from tests.support.virtual_time import CLIENT, PCM, House, Said, joined, run
+from tests.unit.session.test_memory import PeakMemory
 from tests.unit.session.test_turns import pitch
 from wyoming_faster_whisper.audio.pcm import PcmFormat, Samples
 from wyoming_faster_whisper.engine.protocol import Job, Transcript
@@ -20,10 +21,9 @@ from wyoming_faster_whisper.session.events import (
     TurnEnded,
 )
 from wyoming_faster_whisper.session.request import Request
-from wyoming_faster_whisper.session.session import AudioMemory, Session, SessionContext
+from wyoming_faster_whisper.session.session import Session, SessionContext
 from wyoming_faster_whisper.speech.endpointing import TurnRules
 from wyoming_faster_whisper.speech.segmenter import SpeechRules
-from wyoming_faster_whisper.tenant import HOUSE, Tenant
 from wyoming_faster_whisper.testing import LoudnessVad, pcm16, silence, tone
 
 FIXED = TurnRules(min_silence=0.5, no_speech=3.0, longest=0.0)
@@ -136,19 +136,11 @@ def test_events_carry_their_turn_and_the_time_in_the_stream() -> None:
 
 
 def test_silence_is_dropped_without_an_answer() -> None:
-    most = 0
-
-    class Counting(AudioMemory):
-        def reserve(self, samples: int, tenant: Tenant = HOUSE) -> None:
-            nonlocal most
-            super().reserve(samples, tenant)
-            most = max(most, self.used)
-
-    memory = Counting()
+    memory = PeakMemory()
     said = streamed(joined(silence(60.0), commands()), memory=memory, chunk=3200)
     assert texts(said) == ["400", "600", "800", ""]
     assert [answer.turn for _, answer in said.answers] == [0, 1, 2, 3]
-    assert most < 5.0 * 32_000
+    assert memory.peak < 5.0 * 32_000
     assert memory.used == 0
     assert said.answers[0][1].segments[0].start == pytest.approx(60.7, abs=0.04)
 
@@ -261,20 +253,11 @@ def test_partial_text_of_a_turn_adds_up_to_its_answer() -> None:
 
 
 def test_at_most_two_answers_are_pending() -> None:
-    most = 0
-
-    class Counting(AudioMemory):
-        def reserve(self, samples: int, tenant: Tenant = HOUSE) -> None:
-            nonlocal most
-            super().reserve(samples, tenant)
-            most = max(most, self.used)
-
-    said = streamed(
-        joined(*(commands() for _ in range(5))), pace=0.0, chunk=100_000, memory=Counting()
-    )
+    memory = PeakMemory()
+    said = streamed(joined(*[commands()] * 5), pace=0.0, chunk=100_000, memory=memory)
     assert len(said.answers) == 16
     # Three turns of 2.4 s, of which one is being heard.
-    assert most < 3.5 * 2.4 * 32_000
+    assert memory.peak < 3.5 * 2.4 * 32_000
 
 
 def test_a_word_after_long_silence_is_heard_whole_although_silence_is_freed() -> None:

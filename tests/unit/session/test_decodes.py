@@ -9,7 +9,8 @@ from contextlib import asynccontextmanager
 import numpy as np
 import pytest
 
-from tests.support.manual_worker import ManualWorker, settled
+from tests.support.manual_worker import ManualWorker
+from tests.support.tasks import settled
 from wyoming_faster_whisper.audio.recording import Recording
 from wyoming_faster_whisper.engine.protocol import DecodeKind, DecodeOptions, Job, Transcript
 from wyoming_faster_whisper.errors import EngineError, Hung

@@ -58,7 +58,6 @@ async def send(house: House, blocks: Iterable[bytes], **shared: Any) -> Said:
 
 def sent(
     *parts: tuple[Samples, int],
-    kind: DecodeKind = DecodeKind.FILE,
     say: Callable[[Job], Transcript] | None = None,
     seconds: float = 2.0,
     **house: Any,
@@ -74,7 +73,7 @@ def sent(
         async with House(lambda _: seconds, say=say, **house) as one:
             one.loop.thread_seconds = 1.0  # of the VAD, for 16 s of audio
             blocks = (block for part, times in parts for block in repeat(pcm16(part), times))
-            return await send(one, blocks, memory=memory, kind=kind, max_seconds=1e6)
+            return await send(one, blocks, memory=memory, kind=DecodeKind.FILE, max_seconds=1e6)
 
     return run(go()), memory
 

@@ -13,6 +13,7 @@ from starlette.types import Message, Receive, Scope, Send
 from uvicorn.server import ServerState
 from websockets.frames import Opcode
 
+from tests.support.tasks import settled
 from tests.support.virtual_time import run
 from wyoming_faster_whisper.transports.http.connections.unread import UnreadWatch
 from wyoming_faster_whisper.transports.http.connections.websocket import (
@@ -112,7 +113,7 @@ class Client:
 
     async def open(self) -> Client:
         self.connection.data_received(HANDSHAKE)
-        await settle()
+        await settled()
         assert b"101 Switching Protocols" in self.transport.written
         assert b"permessage-deflate" not in self.transport.written
         self.transport.written = b""
@@ -130,7 +131,7 @@ class Client:
         """Let the application take messages."""
         for _ in range(messages):
             self.turns.release()
-        await settle()
+        await settled()
 
     async def close(self) -> None:
         self.connection.connection_lost(None)
@@ -146,11 +147,6 @@ def frame(opcode: Opcode, data: bytes = b"", *, fin: bool = True, rsv1: bool = F
     else:
         length = b"\xff" + len(data).to_bytes(8, "big")
     return bytes([first]) + length + bytes(4) + data  # a mask of zeros changes nothing
-
-
-async def settle() -> None:
-    for _ in range(20):
-        await asyncio.sleep(0)
 
 
 def with_client(test: Callable[[Client], Coroutine[Any, Any, None]], **given: Any) -> None:
@@ -314,7 +310,7 @@ def test_what_is_no_websocket_frame_ends_the_connection(
         client = Client(accepts=accepts)
         client.connection.data_received(HANDSHAKE)
         if accepts:
-            await settle()
+            await settled()
         client.connection.data_received(data)
         assert client.transport.closing
         assert len(client.log) == 1

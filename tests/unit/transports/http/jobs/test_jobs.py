@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 
+from tests.support.tasks import settled
 from tests.support.virtual_time import run
 from wyoming_faster_whisper.errors import AudioError, Busy, Stopping
 from wyoming_faster_whisper.principal import Principal
@@ -68,23 +69,17 @@ class Desk:
 
     async def complete(self, job: Job, body: bytes = b"{}") -> None:
         self._results[job].set_result(Content(body, "application/json"))
-        await settle()
+        await settled()
 
     async def fail(self, job: Job, error: Exception) -> None:
         self._results[job].set_exception(error)
-        await settle()
+        await settled()
 
     def found(self, job: Job, principal: Principal = ALICE) -> bool:
         try:
             return self.jobs.find(job.id, principal) is job
         except ApiError:
             return False
-
-
-async def settle() -> None:
-    """Let the tasks run that are ready."""
-    for _ in range(10):
-        await asyncio.sleep(0)
 
 
 def freed(job: Job) -> bool:
@@ -102,7 +97,7 @@ def test_a_job_runs_and_keeps_its_result() -> None:
     async def test() -> None:
         desk = Desk()
         job = await desk.add()
-        await settle()
+        await settled()
         assert job.status is JobStatus.IN_PROGRESS
         await asyncio.sleep(60)
         await desk.complete(job, b'{"text": "hello"}')
@@ -141,7 +136,7 @@ def test_who_asks_after_the_end_is_told_at_once() -> None:
     async def test() -> None:
         desk = Desk()
         job = await desk.add()
-        await settle()
+        await settled()
         await desk.complete(job)
         told: list[Job] = []
         job.when_ended(told.append)
@@ -155,7 +150,7 @@ def test_progress_only_grows_and_is_one_at_the_end() -> None:
         desk = Desk()
         job = await desk.add()
         seen = [job.progress]
-        await settle()
+        await settled()
         for share in (0.123, 0.1, 1.0):
             desk.reports[job](share)
             seen.append(job.progress)
@@ -170,13 +165,13 @@ def test_a_client_has_a_limited_number_of_running_jobs_and_the_others_wait_in_or
         desk = Desk()
         jobs = [await desk.add() for _ in range(4)]
         other = await desk.add(BOB)
-        await settle()
+        await settled()
         assert desk.begun == [*jobs[:2], other]
         assert [job.status for job in jobs[2:]] == [JobStatus.QUEUED] * 2
         await desk.complete(jobs[1])
         assert desk.begun[3:] == [jobs[2]]
         desk.jobs.delete(jobs[0])
-        await settle()
+        await settled()
         assert desk.begun[3:] == jobs[2:]
 
     run(test())
@@ -186,7 +181,7 @@ def test_all_clients_together_have_a_limited_number_of_running_jobs() -> None:
     async def test() -> None:
         desk = Desk(replace(LIMITS, running_in_total=3))
         jobs = [await desk.add(who) for who in (ALICE, BOB, BOB, ALICE)]
-        await settle()
+        await settled()
         assert desk.begun == jobs[:3]
         await desk.complete(jobs[1])
         assert desk.begun == jobs
@@ -198,13 +193,13 @@ def test_a_deleted_job_is_withdrawn_and_gone() -> None:
     async def test() -> None:
         desk = Desk()
         jobs = [await desk.add() for _ in range(3)]
-        await settle()
+        await settled()
         for job in jobs:
             desk.jobs.delete(job)
             assert job.status is JobStatus.CANCELLED
             assert freed(job)
             assert not desk.found(job)
-        await settle()
+        await settled()
         assert desk.begun == jobs[:2]
 
     run(test())
@@ -214,10 +209,10 @@ def test_a_job_that_is_deleted_when_its_result_comes_stays_cancelled() -> None:
     async def test() -> None:
         desk = Desk()
         job = await desk.add()
-        await settle()
+        await settled()
         desk._results[job].set_result(Content(b"{}", "application/json"))
         desk.jobs.delete(job)
-        await settle()
+        await settled()
         assert job.status is JobStatus.CANCELLED
 
     run(test())
@@ -266,7 +261,7 @@ def test_a_failed_job_keeps_its_error() -> None:
     async def test() -> None:
         desk = Desk()
         job = await desk.add()
-        await settle()
+        await settled()
         await desk.fail(job, AudioError("no audio in it"))
         assert job.status is JobStatus.FAILED
         assert json.loads(job.body())["error"] == {
@@ -288,7 +283,7 @@ def test_a_fault_of_the_server_fails_the_job_and_is_logged(
     async def test() -> None:
         desk = Desk()
         job, next_one = await desk.add(), await desk.add()
-        await settle()
+        await settled()
         await desk.fail(job, ZeroDivisionError("private"))
         assert job.error is not None
         assert (job.error.status, "private" in job.error.message) == (500, False)
@@ -384,10 +379,10 @@ def test_a_tenant_runs_as_many_jobs_as_it_may_have_requests() -> None:
         desk = Desk()
         jobs = [await desk.add(tenant("films", requests=1)) for _ in range(2)]
         other = await desk.add(tenant("house"))
-        await settle()
+        await settled()
         assert desk.begun == [jobs[0], other]
         await desk.complete(jobs[0])
-        await settle()
+        await settled()
         assert desk.begun == [jobs[0], other, jobs[1]]
 
     run(test())
@@ -417,7 +412,7 @@ def test_one_client_may_have_half_of_the_jobs() -> None:
     async def test() -> None:
         desk = Desk()
         jobs = [await desk.add(ALICE) for _ in range(4)]
-        await settle()
+        await settled()
         await desk.complete(jobs[0])  # a finished job counts until it is deleted
         assert "--max-jobs" in await refusal(desk, ALICE)
         for _ in range(4):
@@ -439,7 +434,7 @@ def test_the_uploads_of_waiting_jobs_are_limited() -> None:
         with pytest.raises(ApiError) as refused:
             await desk.add(BOB, size=1001)
         assert refused.value.status == 413
-        await settle()
+        await settled()
         await desk.complete(large)
         await desk.add(ALICE, size=600)
 
@@ -471,14 +466,14 @@ def test_results_over_the_limit_cost_the_client_with_the_most_its_oldest(
         alices = []
         for size in (300, 300):
             job = await desk.add(ALICE)
-            await settle()
+            await settled()
             await desk.complete(job, bytes(size))
             await asyncio.sleep(10)
             alices.append(job)
         await desk.complete(bobs, bytes(400))
         assert all(map(desk.found, alices))
         another = await desk.add(ALICE)
-        await settle()
+        await settled()
         await desk.complete(another, b"1")
         assert [desk.found(job) for job in (*alices, another)] == [False, True, True]
         assert desk.found(bobs, BOB)
@@ -491,7 +486,7 @@ def test_a_result_over_the_limit_fails_its_job() -> None:
     async def test() -> None:
         desk = Desk()
         job = await desk.add()
-        await settle()
+        await settled()
         await desk.complete(job, bytes(1001))
         assert job.error is not None
         assert (job.status, job.error.code) == (JobStatus.FAILED, "result_too_large")
@@ -520,9 +515,9 @@ def test_a_stopping_server_lets_running_jobs_end_and_loses_the_others() -> None:
     async def test() -> None:
         desk = Desk()
         ends, late, waiting = [await desk.add() for _ in range(3)]
-        await settle()
+        await settled()
         draining = asyncio.create_task(desk.jobs.drain(8))
-        await settle()
+        await settled()
         assert waiting.status is JobStatus.FAILED
         with pytest.raises(Stopping):
             await desk.add()
@@ -534,7 +529,7 @@ def test_a_stopping_server_lets_running_jobs_end_and_loses_the_others() -> None:
             assert job.error is not None
             assert (job.status, job.error.code) == (JobStatus.FAILED, "job_lost")
             assert freed(job)
-        await settle()
+        await settled()
         assert desk.begun == [ends, late]
 
     run(test())

@@ -6,6 +6,7 @@ import asyncio
 
 import pytest
 
+from tests.support.tasks import settled
 from wyoming_faster_whisper.errors import Busy
 from wyoming_faster_whisper.session.session import AudioMemory
 from wyoming_faster_whisper.transports.http.realtime.client_messages import APPEND, Message
@@ -14,12 +15,6 @@ from wyoming_faster_whisper.transports.http.realtime.inbox import Inbox
 
 def message(size: int, name: str = "") -> Message:
     return Message(APPEND, name, {}, size, bytes(size))
-
-
-async def settled() -> None:
-    """Let every task run until it waits."""
-    for _ in range(10):
-        await asyncio.sleep(0)
 
 
 async def test_messages_are_taken_in_order() -> None:
