@@ -19,11 +19,6 @@ class Interval:
     low: float
     high: float
 
-    @property
-    def significant(self) -> bool:
-        """True if the interval does not contain 0."""
-        return self.low > 0 or self.high < 0
-
     def __str__(self) -> str:
         return f"{100 * self.difference:+.1f} ({100 * self.low:+.1f} to {100 * self.high:+.1f})"
 

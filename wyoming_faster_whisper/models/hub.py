@@ -116,7 +116,7 @@ def download(
 
 
 def download_tokenizer(
-    missing: Path, repository: str, download_dir: Path, hub: str | None, stall: float
+    missing: Path, repository: str, download_dir: Path, hub: str | None
 ) -> Path:
     """Download the tokenizer.json of a repository; return its path. Blocking.
 
@@ -125,7 +125,7 @@ def download_tokenizer(
     Args:
         missing: the tokenizer.json that the model lacks, for error messages.
         repository: hub id of a model with the same vocabulary.
-        download_dir, hub, stall: as for download().
+        download_dir, hub: as for download().
 
     Raises:
         ModelError: the file is not available.
@@ -144,7 +144,7 @@ def download_tokenizer(
     trouble = _greet(hub)
     if not trouble:
         try:
-            with _impatience(stall), _quiet_libraries():
+            with _impatience(STALL_SECONDS), _quiet_libraries():
                 return Path(fetch(endpoint=hub))
         except Exception as error:  # from huggingface_hub, its HTTP client or the file system
             trouble = _first_line(error)

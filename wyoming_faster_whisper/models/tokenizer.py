@@ -14,7 +14,7 @@ from pathlib import Path
 
 from ..errors import ModelError
 from .folders import UNREADABLE, fault
-from .hub import STALL_SECONDS, download_tokenizer
+from .hub import download_tokenizer
 from .packages import packaged_everywhere
 
 _LOGGER = logging.getLogger(__name__)
@@ -33,13 +33,12 @@ def locate_tokenizer(
     *,
     local_files_only: bool = False,
     hub: str | None = None,
-    stall: float = STALL_SECONDS,
 ) -> Path:
     """Return the path of a model's tokenizer; download it if necessary. Blocking.
 
     Args:
         directory: directory of the model.
-        download_dir, local_files_only, hub, stall: as for locate().
+        download_dir, local_files_only, hub: as for locate().
 
     Raises:
         ModelError: the tokenizer is damaged, belongs to another model, or is not available.
@@ -62,7 +61,7 @@ def locate_tokenizer(
             f"{path} is missing, no installed package contains one for this vocabulary, and "
             "--local-files-only forbids downloading it; put the file there"
         )
-    fetched = download_tokenizer(path, _repository(vocabulary), download_dir, hub, stall)
+    fetched = download_tokenizer(path, _repository(vocabulary), download_dir, hub)
     if what := _misfit(fetched, vocabulary):
         raise ModelError(
             f"{path} is missing, and {what}; put the tokenizer.json of this model there"

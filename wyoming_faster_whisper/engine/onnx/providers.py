@@ -23,7 +23,6 @@ PROVIDERS: dict[str, tuple[str, str]] = {
 }
 
 AUTO = "auto"
-CHOICES = (AUTO, *PROVIDERS)
 
 Provider = tuple[str, dict[str, Any]]
 """ONNX Runtime's name of an execution provider, and its options."""

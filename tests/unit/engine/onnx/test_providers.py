@@ -6,9 +6,10 @@ import pytest
 
 from wyoming_faster_whisper.config.settings import ONNX_PROVIDERS
 from wyoming_faster_whisper.engine.onnx.providers import (
-    CHOICES,
+    AUTO,
     CPU,
     CUDA,
+    PROVIDERS,
     Provider,
     choose_providers,
 )
@@ -18,7 +19,7 @@ OPENVINO = "OpenVINOExecutionProvider"
 
 
 def test_the_option_has_the_names_of_the_engine() -> None:
-    assert ONNX_PROVIDERS == CHOICES
+    assert (AUTO, *PROVIDERS) == ONNX_PROVIDERS
 
 
 @pytest.mark.parametrize(
