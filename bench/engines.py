@@ -25,9 +25,7 @@ from multiprocessing import get_context
 from pathlib import Path
 from typing import Any
 
-from wyoming_faster_whisper.app.recognizers import choose_recognizer, load_default
-from wyoming_faster_whisper.config.settings import Settings
-from wyoming_faster_whisper.engine.protocol import DecodeOptions, Job
+from wyoming_faster_whisper.engine.protocol import DecodeOptions, Engine, Job
 from wyoming_faster_whisper.engine.whisper.calibration.values import Calibrations
 from wyoming_faster_whisper.engine.whisper.engine import WhisperEngine, WhisperModel
 from wyoming_faster_whisper.engine.whisper.window import FULL_WINDOW, Window, window_frames
@@ -49,7 +47,7 @@ from .support.clips import (
     word_error_rate,
 )
 from .support.models import (
-    cache_directory,
+    load_moonshine,
     load_onnx_whisper,
     load_whisper,
     model_directory,
@@ -196,7 +194,7 @@ def candidates_for(model: str, threads: int) -> list[Candidate]:
             window="none",
             beam="5",
             threads=some,
-            load=partial(load_moonshine, some),
+            load=partial(load_moonshine_base, some),
             needs=("onnx",),
         )
         for some in sorted({threads, 1}, reverse=True)
@@ -262,18 +260,16 @@ def load_onnx(directory: Path, calibrations: Calibrations, threads: int) -> Deco
 
 def _pipeline(model: WhisperModel, calibrations: Calibrations) -> Decode:
     engine = WhisperEngine(model, calibrations=calibrations)
-    options = DecodeOptions(language="en", beam_size=5)
-    return lambda samples: engine.decode([Job(samples, options)])[0].text
+    return _texts(engine, DecodeOptions(language="en", beam_size=5))
 
 
-def load_moonshine(threads: int) -> Decode:
-    settings = Settings(
-        model=(_MOONSHINE,), language="en", cpu_threads=threads, local_files_only=True
-    )
-    recognizer = choose_recognizer(settings, [cache_directory()], loaded=lambda: None)
-    engine = load_default(recognizer)
+def load_moonshine_base(threads: int) -> Decode:
+    engine = load_moonshine(_MOONSHINE, threads)
     engine.warm_up(lambda: False)
-    options = DecodeOptions(language="en")
+    return _texts(engine, DecodeOptions(language="en"))
+
+
+def _texts(engine: Engine, options: DecodeOptions) -> Decode:
     return lambda samples: engine.decode([Job(samples, options)])[0].text
 
 

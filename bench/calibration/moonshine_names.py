@@ -24,8 +24,9 @@ from ..speech.synthesis import say
 from ..support.arguments import add, parser
 from ..support.clips import Clip, to_samples
 from ..support.clips import load as load_clips
+from ..support.models import load_moonshine
 from ..support.report import align, progress
-from .moonshine_thresholds import BEAM, load
+from .moonshine_thresholds import BEAM
 
 BONUSES = (0.0, 2.0, 4.0, 6.0, 8.0, 10.0)
 
@@ -64,7 +65,7 @@ class Recorder:
 def main() -> None:
     arguments = parse_arguments()
     names = asyncio.run(names_of(TUNING))
-    engine = load("moonshine-base-en", arguments.threads)
+    engine = load_moonshine("moonshine-base-en", arguments.threads)
     recorder = Recorder()
     moonshine.choose_rewrite = recorder  # type: ignore[attr-defined]
     heard: list[Heard] = []

@@ -12,15 +12,12 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from itertools import product
 
-from wyoming_faster_whisper.app.recognizers import choose_recognizer, load_default
-from wyoming_faster_whisper.config.settings import Settings
-from wyoming_faster_whisper.engine.onnx.moonshine.engine import MoonshineEngine
 from wyoming_faster_whisper.engine.whisper.hallucination import has_words
 from wyoming_faster_whisper.speech.segmenter import SpeechRules, segments
 from wyoming_faster_whisper.speech.vad import Vad
 
 from ..support.clips import to_samples
-from ..support.models import cache_directory
+from ..support.models import load_moonshine
 from ..support.report import align, progress, write_json
 from .hallucination import KINDS, all_sounds, sound_flags
 
@@ -49,7 +46,7 @@ class Heard:
 def main() -> None:
     arguments = parse_arguments()
     sounds = list(all_sounds(arguments))
-    engine = load(arguments.model, arguments.threads)
+    engine = load_moonshine(arguments.model, arguments.threads)
     vad, rules = Vad(), SpeechRules()
     heard: list[Heard] = []
     for number, (kind, name, pcm) in enumerate(sounds, start=1):
@@ -83,14 +80,6 @@ def parse_arguments() -> argparse.Namespace:
     flags = sound_flags("calibration.moonshine_thresholds", __doc__)
     flags.set_defaults(model="moonshine-base-en")
     return flags.parse_args()
-
-
-def load(model: str, threads: int) -> MoonshineEngine:
-    settings = Settings(model=(model,), cpu_threads=threads, local_files_only=True)
-    folders = [cache_directory()]
-    engine = load_default(choose_recognizer(settings, folders, loaded=lambda: None))
-    assert isinstance(engine, MoonshineEngine)
-    return engine
 
 
 def table(heard: Sequence[Heard]) -> str:

@@ -10,6 +10,7 @@ from wyoming_faster_whisper.models import choose, locate
 from wyoming_faster_whisper.models.moonshine import choose_moonshine
 
 if TYPE_CHECKING:
+    from wyoming_faster_whisper.engine.onnx.moonshine.engine import MoonshineEngine
     from wyoming_faster_whisper.engine.onnx.whisper.acoustic_model import OnnxWhisper
     from wyoming_faster_whisper.engine.whisper.ctranslate2 import CTranslate2Whisper
 
@@ -55,3 +56,16 @@ def load_onnx_whisper(directory: Path, threads: int) -> OnnxWhisper:
         threads=threads,
     )
     return OnnxWhisper(graphs, directory / "tokenizer.json")
+
+
+def load_moonshine(model: str, threads: int) -> MoonshineEngine:
+    """Load a Moonshine model as the server does."""
+    from wyoming_faster_whisper.app.recognizers import choose_recognizer, load_default
+    from wyoming_faster_whisper.config.settings import Settings
+    from wyoming_faster_whisper.engine.onnx.moonshine.engine import MoonshineEngine
+
+    settings = Settings(model=(model,), cpu_threads=threads, local_files_only=True)
+    recognizer = choose_recognizer(settings, [cache_directory()], loaded=lambda: None)
+    engine = load_default(recognizer)
+    assert isinstance(engine, MoonshineEngine)
+    return engine
