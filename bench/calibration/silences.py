@@ -29,7 +29,8 @@ from ..support.clips import TEST_CLIPS, Samples, load
 from ..support.memo import remembered_whisper
 from ..support.models import model_directory
 from ..support.report import align, percentile, progress, write_json
-from ..turns import Decoder, Heard, Sound, guesses, simulate, sounds_of
+from ..support.simulated_turn import Decoder, guesses
+from ..turns import Heard, Sound, simulate, sounds_of
 
 # By the fields of Endpointing; min_silence is that of the class "unsure".
 SILENCES = {

@@ -8,7 +8,8 @@ import numpy as np
 import pytest
 
 from bench.support.clips import Clip
-from bench.turns import Decoder, Heard, SimulatedTurn, Sound, silences_in, table
+from bench.support.simulated_turn import Decoder, SimulatedTurn
+from bench.turns import Heard, Sound, silences_in, table
 from tests.support.calibration import ENGLISH
 from wyoming_faster_whisper.audio.pcm import SAMPLE_RATE, Samples, to_pcm16
 from wyoming_faster_whisper.config.settings import Settings
