@@ -193,10 +193,10 @@ def test_every_value_has_its_provenance(section: dict[str, Any]) -> None:
 @pytest.mark.parametrize("section", list(sections()))
 def test_the_scripts_of_the_provenance_exist(section: dict[str, Any]) -> None:
     for source in section["provenance"]:
-        scripts = re.findall(r"python -m bench\.(\w+)", source["script"])
+        scripts = re.findall(r"python -m bench\.([\w.]+)", source["script"])
         assert scripts or source["script"] == "none: a cautious rule, not a fit"
         for script in scripts:
-            assert (BENCH / f"{script}.py").is_file()
+            assert (BENCH / f"{script.replace('.', '/')}.py").is_file()
 
 
 def test_every_feature_of_the_classifier_has_a_weight() -> None:
