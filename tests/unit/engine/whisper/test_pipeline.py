@@ -132,7 +132,7 @@ def decoded_within(seconds: float, job: Job, *passes: Decoded) -> tuple[str, int
 
 @pytest.mark.parametrize(
     ("language", "text", "least"),
-    [("en", "Turn on the light.", 2.0), ("en", "Yes.", 4.0), ("nl", "Doe het licht aan.", 6.0)],
+    [("en", "Turn on the light.", 2.0), ("en", "Yes.", 4.0), ("da", "Tænd lyset.", 6.0)],
     ids=["slower audio", "full window", "full window first"],
 )
 def test_a_second_pass_over_a_doubtful_text_must_end_in_time(
