@@ -79,7 +79,7 @@ def fragile(text: str) -> bool:
 
 def has_few_words(text: str) -> bool:
     """Return True for a text of one or two words."""
-    return count_words(text.replace("-", " ")) < 2.99
+    return count_words(text) < 2.99
 
 
 def has_counts(text: str) -> bool:

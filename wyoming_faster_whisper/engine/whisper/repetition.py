@@ -34,8 +34,9 @@ def has_loop(text: str) -> bool:
     """Return True if a text looks like the output of a decoder loop.
 
     These are loops: a word four times in a row, two or more words three times in a row, three
-    or more words twice at the end, and a text with too high a compression ratio. In scripts
-    without spaces a few characters count as one word.
+    or more words twice at the end, and a text with too high a compression ratio. The parts of a
+    hyphenated word ("wo-wo-wo-wo") count as words, and in scripts without spaces a few characters
+    as one.
     """
     if len(text) > 40 and compression_ratio(text) > _MAX_COMPRESSION_RATIO:
         return True
@@ -62,9 +63,12 @@ def compression_ratio(text: str) -> float:
 
 
 def _pieces(text: str) -> Iterator[tuple[str, float]]:
-    """Yield the words, or the characters in scripts without spaces, and their size in words."""
+    """Yield the words, or the characters in scripts without spaces, and their size in words.
+
+    A hyphen ends a word.
+    """
     word = ""
-    for character in (*text.lower(), " "):
+    for character in (*text.lower().replace("-", " "), " "):
         size = next(
             (1 / count for first, last, count in _UNSPACED if first <= character <= last), 0.0
         )

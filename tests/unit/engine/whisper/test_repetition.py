@@ -21,6 +21,8 @@ from wyoming_faster_whisper.engine.whisper.repetition import (
         "Can I have an iced mocha? Can I have an iced mocha?",
         "la" * 60,
         "ты ты ты ты",
+        "Во-в-в-в-в-в-в-в-в-в.",
+        "turn-on-turn-on-turn-on",
         "बत्ती जला दो। बत्ती जला दो।",
         "打开客厅的灯打开客厅的灯",
         "好的,好的,好的,好的。",
@@ -45,6 +47,8 @@ def test_loops_are_found(text: str) -> None:
     [
         "",
         "No, no, no.",
+        "No-no-no.",
+        "a step-by-step, day-to-day, face-to-face guide",
         "Stop it, stop it!",
         "Turn on the lights in the kitchen and the lights in the hall.",
         "Set a timer for ten minutes and another timer for twenty minutes.",
