@@ -63,3 +63,8 @@ class Pass:
     decoded: Decoded
     gaps: tuple[Gap, ...] = ()  # speech that the text leaves out
     looped: bool = False  # the decoder exhausted its budget or looped
+
+    @property
+    def missing(self) -> float:
+        """Length of the audio that the text leaves out, in seconds."""
+        return sum(gap.end - gap.start for gap in self.gaps)

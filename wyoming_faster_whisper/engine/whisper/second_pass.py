@@ -115,7 +115,7 @@ def choose(first: Pass, second: Pass, *, full: bool, spoken: bool = True) -> Cho
     if full or first.looped or first.gaps:
         # Not rescored: if two texts differ in how often a word is repeated, rescoring always
         # prefers the shorter one.
-        return Choice.FIRST if second.gaps and not first.gaps else Choice.SECOND
+        return Choice.FIRST if second.missing > first.missing else Choice.SECOND
     return Choice.RESCORE
 
 

@@ -160,6 +160,13 @@ def test_a_gap_in_the_full_window_loses_against_a_first_text_without_one() -> No
     assert choose(Pass(CLEAR), Pass(CLEAR, GAP), full=True) is Choice.FIRST
 
 
+def test_of_two_passes_with_gaps_the_one_that_leaves_out_less_wins() -> None:
+    less, more = (Gap(0, 0.0, 1.0),), (Gap(0, 0.0, 1.0), Gap(4, 2.0, 2.5))
+    assert choose(Pass(CLEAR, less), Pass(CLEAR, more), full=True) is Choice.FIRST
+    assert choose(Pass(CLEAR, more), Pass(CLEAR, less), full=True) is Choice.SECOND
+    assert choose(Pass(CLEAR, less), Pass(CLEAR, less), full=True) is Choice.SECOND
+
+
 def test_a_pass_without_speech_leaves_the_first_as_it_was() -> None:
     model = FakeAcousticModel(NOISE)
     clip, first = clip_of(model, spoken(2.0, (0.4, 1.6))), Pass(CLEAR)
