@@ -240,7 +240,7 @@ def test_a_model_that_only_knows_english_detects_nothing() -> None:
 
 @pytest.mark.parametrize(
     ("candidates", "frames"),
-    [(("en", "es"), 1000), (("en", "cy"), FULL_FRAMES), ((), FULL_FRAMES)],
+    [(("en", "es"), 1500), (("en", "cy"), FULL_FRAMES), ((), FULL_FRAMES)],
 )
 def test_candidate_languages_get_the_longest_of_their_windows(
     candidates: tuple[str, ...], frames: int

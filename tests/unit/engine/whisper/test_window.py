@@ -21,8 +21,8 @@ def test_a_command_gets_the_shortest_window() -> None:
 
 
 def test_a_command_in_another_measured_language_gets_it_too() -> None:
-    assert window_frames(2.0, size="base", language="es") == 1000
-    assert window_frames(2.0, size="base", language="fr") == 1500
+    assert window_frames(2.0, size="base", language="es") == 1500
+    assert window_frames(2.0, size="base", language="fr") == 2000
 
 
 @pytest.mark.parametrize("language", ["da", "el", "ja", "ko", ""])
