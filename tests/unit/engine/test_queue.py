@@ -424,6 +424,31 @@ async def test_a_short_file_uses_a_free_decoder_but_never_the_place_of_a_command
     assert engine.decoded.index(command) < engine.decoded.index(other)
 
 
+@pytest.mark.parametrize(("seconds", "decoding"), [(3.0, 2), (5.0, 1)])
+async def test_long_jobs_take_all_decoders_if_they_end_before_a_command_that_begins(
+    seconds: float, decoding: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    loop = asyncio.get_running_loop()
+    clock, passed = loop.time, 0.0
+
+    class SlowEngine(GatedEngine):
+        def decode(self, jobs: Sequence[Job]) -> list[Transcript]:
+            nonlocal passed
+            passed += seconds
+            return super().decode(jobs)
+
+    monkeypatch.setattr(loop, "time", lambda: clock() + passed)
+    engine = SlowEngine(parallel=2)
+    segments = [job(28) for _ in range(3)]
+    engine.let_pass(segments[0])
+    async with working(engine) as worker:
+        first, *others = await submitted(worker, *segments)
+        await first
+        assert worker.statistics().decoding == decoding
+        engine.release()
+        await asyncio.gather(*others)
+
+
 async def test_a_single_decoder_takes_a_command_between_two_long_jobs() -> None:
     engine = FakeEngine(held=True, max_batch=8)
     segments, command = [job(28) for _ in range(3)], job(2)
