@@ -36,9 +36,10 @@ _ENOUGH_SPEECH_AMONG = 1.0  # seconds
 _ENOUGH_PROBABILITY_AMONG = 0.9
 _FEW = 1  # segments that may wait, so that one can be decoded right after the one before
 
-# Seconds of silence after which Home Assistant ends a command. A guess that takes longer to
-# decode is not ready in time.
-_USUAL_SILENCE = 0.7
+# Seconds. A slower guess would more often be in the way of other speakers, and of the decode of
+# what the speaker says after a pause, than it is ready earlier than a decode after the stop (the
+# table in docs/performance-notes.md, "When to guess").
+_SLOWEST_GUESS = 1.5
 
 
 @dataclass(slots=True, eq=False)
@@ -155,8 +156,8 @@ class Decodes:
 
     @property
     def may_guess(self) -> bool:
-        """True if a guess begun now would delay no other client and be ready in time."""
-        return self._worker.idle and self._worker.decode_seconds <= _USUAL_SILENCE
+        """True if a guess begun now would delay no other client."""
+        return self._worker.idle and self._worker.decode_seconds <= _SLOWEST_GUESS
 
     @property
     def has_committed(self) -> bool:

@@ -270,8 +270,13 @@ def commands(count: int, generator: random.Random) -> list[tuple[float, Samples]
     return found
 
 
-@pytest.mark.parametrize("slower", [2, 8])
-def test_guessing_delays_no_answer_even_with_a_slow_engine(slower: int) -> None:
+@pytest.mark.parametrize(
+    ("slower", "gain"),
+    # A guess that is not ready when the client stops began 0.57 s before the decode that would
+    # begin then.
+    [(2, 0.4), (5, 0.55), (8, 0.0)],
+)
+def test_guessing_delays_no_answer_even_with_a_slow_engine(slower: int, gain: float) -> None:
     async def waits(pause: float) -> list[float]:
         async with House(
             lambda job: slower * (0.15 + 0.03 * job.seconds), rules=SpeechRules(guess_after=pause)
@@ -287,7 +292,7 @@ def test_guessing_delays_no_answer_even_with_a_slow_engine(slower: int) -> None:
 
     guessing, plain = run(waits(0.13)), run(waits(0.0))
     # Tolerance: 0.01 s, the duration of one audio chunk.
-    assert statistics.median(guessing) <= statistics.median(plain) + 0.01
+    assert statistics.median(guessing) <= statistics.median(plain) - gain + 0.01
     assert guessing[54] <= plain[54] + 0.01
     if slower <= 2:
         assert statistics.median(guessing) < 0.03
