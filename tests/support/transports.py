@@ -362,6 +362,7 @@ class Mqtt(Transport):
     """Hermes over a real broker."""
 
     connects = False
+    read_ahead = 4 * 44  # the WAV headers of one recording's frames
 
     async def start(self) -> None:
         listener = self.server.listener
