@@ -8,10 +8,12 @@ from dataclasses import dataclass, replace
 from .hallucination import Decoded, has_words
 from .repetition import has_repeat, plain_words
 
-# Number of words that a hypothesis must have more than another for the shorter to count as
-# truncated. The decoder finds the end of the text probable after every sentence, whether or not
-# more speech follows, and the log-probability of a whole text favours short ones.
+# Number of words by which a hypothesis must be longer than another for the shorter to count as
+# truncated, and the letters of so many words, at least. The decoder finds the end of the text
+# probable after every sentence, whether or not more speech follows, and the log-probability of a
+# whole text favours short ones.
 _MIN_EXTENSION = 2
+_MIN_LETTERS = 4
 
 _PER_PASS = 3  # hypotheses of one pass; with all five of a beam no more orders are right
 
@@ -49,11 +51,10 @@ def prefer_in_vocabulary(
     def value(at: int) -> float:
         return decoded.scores[at] - weights.oov_penalty * oov_count(texts[at])
 
-    least = len(plain_words(decoded.text)) - _MIN_EXTENSION  # words of a truncated text, at most
     fewer = [
         at
         for at, text in enumerate(texts)
-        if text and oov_count(text) < count and len(plain_words(text)) > least
+        if text and oov_count(text) < count and not _is_truncated(text, decoded.text)
     ]
     best = max((0, *fewer), key=value)
     order = [best, *(at for at in range(len(texts)) if at != best)]
@@ -63,6 +64,15 @@ def prefer_in_vocabulary(
         text=text,
         alternatives=tuple(others),
         scores=tuple(decoded.scores[at] for at in order),
+    )
+
+
+def _is_truncated(text: str, other: str) -> bool:
+    """Return True if a text lacks words of another, which are not only written in one there."""
+    words, others = plain_words(text), plain_words(other)
+    return (
+        len(others) - len(words) >= _MIN_EXTENSION
+        and len("".join(others)) - len("".join(words)) >= _MIN_LETTERS
     )
 
 

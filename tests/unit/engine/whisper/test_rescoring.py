@@ -87,6 +87,14 @@ def test_the_first_text_wins_if_no_alternative_is_better(
     assert prefer_in_vocabulary(heard(*texts), mocos) == heard(*texts)
 
 
+def test_a_text_without_the_spaces_of_another_is_not_truncated() -> None:
+    first = heard(
+        ("Order a moco for the bed room cup board.", -1.0),
+        ("Order a mocha for the bedroom cupboard.", -1.5),
+    )
+    assert prefer_in_vocabulary(first, mocos).text.startswith("Order a mocha")
+
+
 def test_a_text_with_fewer_oov_words_also_wins_after_two_passes() -> None:
     likely = {"a moco": [-1.0, -1.0], "a mocha": [-2.5, -2.5], "a mock": [-3.5, -3.5]}
     assert rescore(decoded(), likely, mocos).text == "a mocha"
