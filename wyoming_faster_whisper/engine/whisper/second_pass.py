@@ -115,6 +115,8 @@ def choose(first: Pass, second: Pass, *, full: bool, spoken: bool = True) -> Cho
     if full or first.looped or first.gaps:
         # Not rescored: if two texts differ in how often a word is repeated, rescoring always
         # prefers the shorter one.
+        if first.looped and first.gaps:  # and the second has not looped, or has as well
+            return Choice.SECOND
         return Choice.FIRST if second.missing > first.missing else Choice.SECOND
     return Choice.RESCORE
 

@@ -165,6 +165,7 @@ def test_of_two_passes_with_gaps_the_one_that_leaves_out_less_wins() -> None:
     assert choose(Pass(CLEAR, less), Pass(CLEAR, more), full=True) is Choice.FIRST
     assert choose(Pass(CLEAR, more), Pass(CLEAR, less), full=True) is Choice.SECOND
     assert choose(Pass(CLEAR, less), Pass(CLEAR, less), full=True) is Choice.SECOND
+    assert choose(Pass(CLEAR, less, looped=True), Pass(CLEAR, more), full=True) is Choice.SECOND
 
 
 def test_a_pass_without_speech_leaves_the_first_as_it_was() -> None:
