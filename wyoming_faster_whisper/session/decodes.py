@@ -36,8 +36,8 @@ _ENOUGH_SPEECH_AMONG = 1.0  # seconds
 _ENOUGH_PROBABILITY_AMONG = 0.9
 _FEW = 1  # segments that may wait, so that one can be decoded right after the one before
 
-# Seconds. A slower guess would more often be in the way of other speakers, and of the decode of
-# what the speaker says after a pause, than it is ready earlier than a decode after the stop (the
+# Seconds. With slower decodes a guess is in the way so long, of other speakers and of what the
+# speaker says after a pause, that the slowest tenth of the answers comes later than without (the
 # table in docs/performance-notes.md, "When to guess").
 _SLOWEST_GUESS = 1.5
 
@@ -156,7 +156,7 @@ class Decodes:
 
     @property
     def may_guess(self) -> bool:
-        """True if a guess begun now would delay no other client."""
+        """True if the model is idle, and so fast that a guess pays."""
         return self._worker.idle and self._worker.decode_seconds <= _SLOWEST_GUESS
 
     @property

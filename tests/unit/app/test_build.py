@@ -8,7 +8,8 @@ from typing import Any
 from wyoming_faster_whisper.app.build import files_context, speech_rules
 from wyoming_faster_whisper.config.settings import Settings
 from wyoming_faster_whisper.session.context import SessionContext
-from wyoming_faster_whisper.speech.segmenter import SpeechRules
+from wyoming_faster_whisper.speech.hysteresis import windows
+from wyoming_faster_whisper.speech.segmenter import PAUSE, SpeechRules
 
 UNUSED: Any = None
 
@@ -21,5 +22,5 @@ def test_a_file_is_decoded_at_its_pauses_whether_or_not_commands_are_guessed() -
     settings = Settings(guess_after=0.0)
     commands = SessionContext(UNUSED, UNUSED, UNUSED, rules=speech_rules(settings))
     files = files_context(commands, settings)
-    assert files.rules.guess_after > 0.0
+    assert windows(files.rules.guess_after) == PAUSE
     assert replace(files.rules, guess_after=0.0) == commands.rules

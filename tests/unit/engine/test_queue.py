@@ -425,7 +425,7 @@ async def test_a_short_file_uses_a_free_decoder_but_never_the_place_of_a_command
 
 
 @pytest.mark.parametrize(("seconds", "decoding"), [(3.0, 2), (5.0, 1)])
-async def test_long_jobs_take_all_decoders_if_they_end_before_a_command_that_begins(
+async def test_long_jobs_use_all_decoders_while_one_takes_at_most_4_s(
     seconds: float, decoding: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     loop = asyncio.get_running_loop()

@@ -274,7 +274,7 @@ def commands(count: int, generator: random.Random) -> list[tuple[float, Samples]
     ("slower", "gain"),
     # A guess that is not ready when the client stops began 0.57 s before the decode that would
     # begin then.
-    [(2, 0.4), (5, 0.55), (8, 0.0)],
+    [(2, 0.4), (5, 0.55), (8, 0.0), (12, 0.0)],
 )
 def test_guessing_delays_no_answer_even_with_a_slow_engine(slower: int, gain: float) -> None:
     async def waits(pause: float) -> list[float]:

@@ -26,7 +26,9 @@ def test_a_command_in_another_measured_language_gets_it_too() -> None:
 
 
 @pytest.mark.parametrize("language", ["da", "el", "ja", "ko", ""])
-def test_a_language_in_which_no_shorter_one_was_measured_gets_the_full_one(language: str) -> None:
+def test_a_language_in_which_no_shorter_one_is_as_accurate_gets_the_full_one(
+    language: str,
+) -> None:
     assert window_frames(2.0, size="base", language=language) == FULL_FRAMES
     assert window_frames(2.0, size="small", language=language) == FULL_FRAMES
     assert window_frames(2.0, size="small", language="fr") == FULL_FRAMES
