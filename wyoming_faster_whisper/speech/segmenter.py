@@ -68,7 +68,7 @@ class SpeechRules:
 
 
 def for_files(rules: SpeechRules) -> SpeechRules:
-    """Return rules for files, which have no guesses: a pause closes a segment, to be decoded."""
+    """Return the rules for files: no guesses; a segment is decoded once a pause has closed it."""
     return replace(rules, guess_after=PAUSE * WINDOW / SAMPLE_RATE)
 
 

@@ -66,5 +66,5 @@ class Pass:
 
     @property
     def missing(self) -> float:
-        """Length of the audio that the text leaves out, in seconds."""
+        """Length of all gaps in seconds, with the pauses inside them."""
         return sum(gap.end - gap.start for gap in self.gaps)

@@ -8,10 +8,10 @@ from dataclasses import dataclass, replace
 from .hallucination import Decoded, has_words
 from .repetition import has_repeat, plain_words
 
-# Number of words by which a hypothesis must be longer than another for the shorter to count as
-# truncated, and the letters of so many words, at least. The decoder finds the end of the text
-# probable after every sentence, whether or not more speech follows, and the log-probability of a
-# whole text favours short ones.
+# A hypothesis counts as truncated if another one has this many words more, and this many letters:
+# a missing space alone ("bedroom" for "bed room") takes words away but no letters. Set by hand.
+# Truncated hypotheses are probable because the decoder may end the text after every sentence,
+# whether or not more speech follows, and because short texts have high log-probabilities.
 _MIN_EXTENSION = 2
 _MIN_LETTERS = 4
 
@@ -68,7 +68,7 @@ def prefer_in_vocabulary(
 
 
 def _is_truncated(text: str, other: str) -> bool:
-    """Return True if a text lacks words of another, which are not only written in one there."""
+    """Return True if a text lacks words of another; missing spaces do not count."""
     words, others = plain_words(text), plain_words(other)
     return (
         len(others) - len(words) >= _MIN_EXTENSION

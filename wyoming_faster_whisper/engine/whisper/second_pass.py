@@ -115,7 +115,7 @@ def choose(first: Pass, second: Pass, *, full: bool, spoken: bool = True) -> Cho
     if full or first.looped or first.gaps:
         # Not rescored: if two texts differ in how often a word is repeated, rescoring always
         # prefers the shorter one.
-        if first.looped and first.gaps:  # and the second has not looped, or has as well
+        if first.looped and first.gaps:  # such a text is the worse one, whatever the second lacks
             return Choice.SECOND
         return Choice.FIRST if second.missing > first.missing else Choice.SECOND
     return Choice.RESCORE
