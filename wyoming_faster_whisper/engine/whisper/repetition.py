@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import unicodedata
 import zlib
 from collections.abc import Iterator
@@ -16,6 +17,9 @@ _MAX_COMPRESSION_RATIO = 2.6
 
 # Punctuation around words, in any script; inside a word it belongs to the word.
 _MARKS = ".,!?;:…\"'«»“”‘’()¿¡，。！？；：、・「」『』،؛؟۔।॥։՝՞՛።፣፤፧"
+
+# Dashes and dots that separate words without a space: "wo-wo-wo", "no—no", "and...and".
+_BREAKS = re.compile(r"[-\u2010-\u2015\u301c…]|\.{2,}")
 
 # First and last character of scripts without spaces between words, and the approximate number
 # of characters per word.
@@ -65,10 +69,10 @@ def compression_ratio(text: str) -> float:
 def _pieces(text: str) -> Iterator[tuple[str, float]]:
     """Yield the words, or the characters in scripts without spaces, and their size in words.
 
-    A hyphen ends a word.
+    A hyphen, a dash or an ellipsis ends a word.
     """
     word = ""
-    for character in (*text.lower().replace("-", " "), " "):
+    for character in (*_BREAKS.sub(" ", text.lower()), " "):
         size = next(
             (1 / count for first, last, count in _UNSPACED if first <= character <= last), 0.0
         )

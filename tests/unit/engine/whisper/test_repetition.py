@@ -23,6 +23,10 @@ from wyoming_faster_whisper.engine.whisper.repetition import (
         "ты ты ты ты",
         "Во-в-в-в-в-в-в-в-в-в.",
         "turn-on-turn-on-turn-on",
+        "Wo\u2011wo\u2011wo\u2011wo",  # non-breaking hyphens
+        "and\u2014and\u2014and\u2014and",  # em dashes
+        "I...I...I...I",
+        "I…I…I…I",
         "बत्ती जला दो। बत्ती जला दो।",
         "打开客厅的灯打开客厅的灯",
         "好的,好的,好的,好的。",
@@ -48,6 +52,8 @@ def test_loops_are_found(text: str) -> None:
         "",
         "No, no, no.",
         "No-no-no.",
+        "No...no...no.",
+        "Version 1.1.1.1 of 2020\u20132021",
         "a step-by-step, day-to-day, face-to-face guide",
         "Stop it, stop it!",
         "Turn on the lights in the kitchen and the lights in the hall.",
