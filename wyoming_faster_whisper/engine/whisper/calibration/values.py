@@ -11,8 +11,9 @@ from __future__ import annotations
 
 import json
 import logging
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, fields, is_dataclass
+from functools import cache
 from importlib import resources
 from typing import Any, TypeVar, get_type_hints
 
@@ -103,16 +104,23 @@ def _files(model: str) -> Iterator[tuple[str, Mapping[str, Any]]]:
             yield language, json.loads(path.read_text("utf-8"))
 
 
-def _build(kind: type[T], values: Mapping[str, Any]) -> T:
+def _build(kind: Callable[..., T], values: Mapping[str, Any]) -> T:
     """Make a dataclass, and the dataclasses in it, of values by field.
 
     Raises:
         TypeError: a field is missing or unknown.
     """
-    types = get_type_hints(kind)
+    parts = _parts(kind)
     return kind(
         **{
-            name: _build(types[name], value) if is_dataclass(types.get(name)) else value
+            name: _build(parts[name], value) if name in parts else value
             for name, value in values.items()
         }
     )
+
+
+@cache  # get_type_hints() compiles every annotation, and a server reads 100 languages
+def _parts(kind: Callable[..., Any]) -> Mapping[str, type[Any]]:
+    """Return the types of the fields of a dataclass that are dataclasses themselves."""
+    types = get_type_hints(kind).items()
+    return {name: part for name, part in types if is_dataclass(part) and isinstance(part, type)}
