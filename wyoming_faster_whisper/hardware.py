@@ -81,7 +81,7 @@ def _meminfo(name: str) -> float:
             if line.startswith(f"{name}:"):
                 return int(line.split()[1]) / 1000
     except (OSError, ValueError, IndexError):
-        pass  # no Linux
+        pass  # not Linux
     return float("inf")
 
 

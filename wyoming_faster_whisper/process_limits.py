@@ -14,7 +14,7 @@ def parse_cores(text: str) -> frozenset[int]:
     """Return the cores of a list like 0-3,6.
 
     Raises:
-        ValueError: it is no such list.
+        ValueError: the text is not such a list.
     """
     cores: set[int] = set()
     for part in text.split(","):

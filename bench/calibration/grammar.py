@@ -101,7 +101,7 @@ def parse_arguments() -> argparse.Namespace:
         default=[],
         type=lambda given: tuple(given.split("=", 1)),
         metavar="LANGUAGE=DIR",
-        help="clips of sentences that are no orders; repeatable",
+        help="clips of sentences that are not orders; repeatable",
     )
     return flags.parse_args()
 

@@ -330,7 +330,7 @@ async def test_a_stopping_server_lets_a_file_end(serve: Serve) -> None:
         (bytes(1 << 20), "audio"),
     ],
 )
-async def test_what_is_no_audio_is_the_fault_of_the_client(
+async def test_a_file_that_is_not_audio_is_the_fault_of_the_client(
     serve: Serve, file: bytes, says: str
 ) -> None:
     reply = await post(await serve(http_port=0), PATH, form(MODEL, file))

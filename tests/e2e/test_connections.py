@@ -189,7 +189,7 @@ async def test_a_tls_handshake_has_the_time_of_a_request(tls: ssl.SSLContext) ->
 @pytest.mark.parametrize(
     "data", [b"GET / HTTP/1.1\r\n\r\n", b"\x16\x03\x01\xff\xff" + bytes(900)]
 )
-async def test_what_is_no_tls_ends_the_connection(
+async def test_input_that_is_not_tls_ends_the_connection(
     tls: ssl.SSLContext, authority: trustme.CA, data: bytes, caplog: pytest.LogCaptureFixture
 ) -> None:
     async with site(tls, head=0.2) as served:

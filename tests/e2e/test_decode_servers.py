@@ -384,7 +384,7 @@ async def test_a_certificate_of_another_host_is_not_accepted(
 @pytest.mark.parametrize(
     "url", ["gpu-box:8000", "ftp://a", "http://", "http://a:99999", "http://u:p@a", "http://a?b"]
 )
-def test_a_url_that_is_none_is_a_setting_error(url: str) -> None:
+def test_a_malformed_url_is_a_setting_error(url: str) -> None:
     with pytest.raises(SettingError, match=r"--remote-url (is|contains) "):
         InferenceClient(url)
 

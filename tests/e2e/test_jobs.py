@@ -215,7 +215,7 @@ async def test_a_job_is_found_under_every_prefix(serve: Serve, prefix: str) -> N
 
 async def test_a_file_without_audio_fails_its_job(serve: Serve) -> None:
     server = await serve(http_port=0)
-    identity = await submit(server, file=b"hello, this is no audio")
+    identity = await submit(server, file=b"hello, this is not audio")
     failed = await job(server, identity, wait=30)
     assert (failed["status"], failed["result"]) == ("failed", None)
     assert failed["error"]["param"] == "file"

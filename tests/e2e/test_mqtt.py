@@ -390,7 +390,7 @@ async def test_a_failed_decode_is_an_error_and_an_empty_text(
     assert (answer["text"], answer["likelihood"], answer["sessionId"]) == ("", 0, "7")
 
 
-async def test_a_frame_that_is_no_wav_file_ends_the_session_with_an_error(
+async def test_a_frame_that_is_not_a_wav_file_ends_the_session_with_an_error(
     serve: Serve, broker: Broker, join: Join
 ) -> None:
     server = await connected(await serve(mqtt_url=broker.url()))

@@ -95,7 +95,7 @@ async def test_only_some_downloads_run_at_the_same_time(serve: Serve, tmp_path: 
             pass
 
 
-async def test_why_there_are_no_files_is_said(serve: Serve, tmp_path: Path) -> None:
+async def test_the_manifest_says_why_there_are_no_files(serve: Serve, tmp_path: Path) -> None:
     folder = await asyncio.to_thread(put_files, tmp_path)
     await asyncio.to_thread(shutil.rmtree, folder)
     server = await serve(http_port=0, model=MODEL)

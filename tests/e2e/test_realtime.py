@@ -591,7 +591,7 @@ async def test_a_flood_of_messages_harms_no_other_client(serve: Serve) -> None:
 
         async def read() -> int:
             errors = 0
-            while errors < 10_000 - 10_000 // 9 - 1:  # an empty string is no garbage
+            while errors < 10_000 - 10_000 // 9 - 1:  # an empty string is not garbage
                 assert (await client.receive())["type"] == "error"
                 errors += 1
             return errors

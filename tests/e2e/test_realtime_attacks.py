@@ -98,7 +98,7 @@ ENDS = {
 
 
 @pytest.mark.parametrize("attack", ENDS)
-async def test_what_is_no_websocket_ends_the_connection(
+async def test_input_that_is_not_websocket_frames_ends_the_connection(
     serve: Serve, attack: str, caplog: pytest.LogCaptureFixture
 ) -> None:
     caplog.set_level(logging.INFO)

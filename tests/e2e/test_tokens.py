@@ -277,7 +277,7 @@ async def test_a_compressed_key_set_is_not_unpacked(issuer: Issuer) -> None:
         parse_key_set(data)
 
 
-async def test_a_sign_in_page_is_no_key_set(issuer: Issuer) -> None:
+async def test_a_sign_in_page_is_refused_as_a_key_set(issuer: Issuer) -> None:
     issuer.body = b"<!doctype html><title>Sign in</title>"
     with pytest.raises(ValueError, match="it is not JSON"):
         parse_key_set(await fetched(issuer))
@@ -313,7 +313,9 @@ async def test_the_discovery_document_leads_only_to_http(url: Any) -> None:
 
     issuer = Odd()
     async with issuer.listening():
-        with pytest.raises(FetchError, match="jwks_uri of the discovery document is no https"):
+        with pytest.raises(
+            FetchError, match="jwks_uri of the discovery document is not an https"
+        ):
             await fetched(issuer, discover=True)
 
 

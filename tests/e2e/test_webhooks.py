@@ -120,7 +120,7 @@ async def test_a_stopping_server_tells_about_the_jobs_that_it_loses(
     await closing
 
 
-async def test_a_prefix_that_is_no_url_ends_the_start(serve: Serve) -> None:
+async def test_a_webhook_prefix_that_is_not_a_url_stops_the_start(serve: Serve) -> None:
     with pytest.raises(SettingError, match="--webhook-url"):
         await serve(http_port=0, webhook_url="hooks.example.org", webhook_secret=SECRET)
 

@@ -74,5 +74,5 @@ async def test_a_refusal_reaches_a_client_that_is_still_sending(
 
 
 @pytest.mark.parametrize("path", ["/v1/audio/transcriptions/", "//v1//audio/transcriptions"])
-async def test_other_slashes_are_no_redirect(api: Api, path: str) -> None:
+async def test_extra_slashes_cause_no_redirect(api: Api, path: str) -> None:
     assert (await curl(api, *WHISPER, "-F", f"file=@{TIMER}", path=path)).endswith("\n200")

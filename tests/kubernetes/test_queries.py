@@ -101,7 +101,7 @@ def test_a_pod_that_has_ended_does_not_count_after_a_minute(rules: Rules, tmp_pa
     check(tmp_path, rules, given + ended, [0.5, 0.5])
 
 
-def test_the_restart_of_a_pod_is_no_negative_load(rules: Rules, tmp_path: Path) -> None:
+def test_a_restarted_pod_does_not_count_as_negative_load(rules: Rules, tmp_path: Path) -> None:
     given = [series("a", "queue", "final", 0.5)]
     label = series("a", "decode", "final", 0.5)["series"]
     # 7.5 a scrape, and at the last scrape but one from zero again, as after a restart.

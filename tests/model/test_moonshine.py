@@ -94,7 +94,7 @@ def test_a_name_of_the_home_wins_over_what_it_sounds_like(engine: Engine) -> Non
     assert "Kitchen Lite" in heard.text
 
 
-def test_noise_is_no_order(engine: Engine) -> None:
+def test_noise_gives_an_empty_text(engine: Engine) -> None:
     noise = np.random.default_rng(1).normal(0, 0.02, 32_000).astype(np.float32)
     assert transcript(engine, noise, certain_speech=False).text == ""
 

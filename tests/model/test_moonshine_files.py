@@ -154,7 +154,7 @@ def test_a_missing_execution_provider_is_one_sentence(directory: Path) -> None:
         load(directory, onnx_provider="coreml")
 
 
-def test_values_that_are_no_numbers_fail_on_that_audio(directory: Path) -> None:
+def test_outputs_that_are_not_numbers_fail_on_that_audio(directory: Path) -> None:
     put_moonshine(directory, broken=True)
     with pytest.raises(
         EngineError,

@@ -150,7 +150,7 @@ def test_a_model_that_computes_nan_is_refused(folder: Path) -> None:
 def test_a_missing_file_is_named(folder: Path) -> None:
     (folder / TDT / "decoder_joint-model.onnx").unlink()
     with pytest.raises(
-        ModelError, match=r"my-tdt is no nemo-conformer-tdt: decoder_joint-model\.onnx is"
+        ModelError, match=r"my-tdt is not a nemo-conformer-tdt: decoder_joint-model\.onnx is"
     ):
         load(folder / TDT)
 

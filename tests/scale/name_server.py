@@ -42,7 +42,7 @@ class NameServer(asyncio.DatagramProtocol):
             transport.close()
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        # asyncio's own class is no DatagramTransport before Python 3.12.
+        # asyncio's own class is not a DatagramTransport before Python 3.12.
         self._transport = cast(asyncio.DatagramTransport, transport)
 
     def datagram_received(self, data: bytes, addr: tuple[str, int]) -> None:

@@ -17,7 +17,7 @@ def test_a_list_of_cores(text: str, cores: set[int]) -> None:
 
 
 @pytest.mark.parametrize("text", ["", "a", "1-", "-1", "2-1", "1,,2", "1-2-3", "0-99999", "٣-x"])
-def test_what_is_no_list_of_cores_is_an_error(text: str) -> None:
+def test_a_text_that_is_not_a_list_of_cores_is_an_error(text: str) -> None:
     with pytest.raises(SettingError, match="must be a list of cores"):
         read_settings([f"--cpu-affinity={text or ','}"], {})
 

@@ -78,7 +78,7 @@ def _try(planned: PlannedStep) -> None:
     """Make a step once.
 
     Raises:
-        SettingError: its factory raises, or its delay is not one.
+        SettingError: its factory raises, or its delay is out of range.
     """
     try:
         delay = planned.make().delay

@@ -79,7 +79,7 @@ def read_wav(data: bytes) -> tuple[PcmFormat, bytes]:
     that write to a pipe do not know it.
 
     Raises:
-        AudioError: it is no WAV file, has no audio, or its format is not supported.
+        AudioError: it is not a WAV file, has no audio, or its format is not supported.
     """
     header = _WavHeader()
     audio = header.feed(data) if _may_be_wav(data) else None

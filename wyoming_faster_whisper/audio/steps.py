@@ -51,7 +51,8 @@ StepFactory = Callable[[str], Step]
 """Makes the step of one stream from its argument, which is "" if there is none.
 
 It is called once when the server starts, to check the argument, and then once for each stream.
-Raises ValueError for an argument that it does not accept; the message says what it does.
+Raises ValueError for an argument that it does not accept; the message says which it
+accepts.
 """
 
 _FORM = re.compile(r"(?P<name>\w[\w-]*)(:(?P<argument>.+?))?(?P<vad>@vad)?")

@@ -77,7 +77,7 @@ def _check_tokens(settings: Settings) -> None:
         )
     if not jwks and not secret and not issuer.startswith(("https://", "http://")):
         raise SettingError(
-            f"--jwt-issuer is {issuer!r}, which is no URL; give --jwt-jwks or --jwt-secret"
+            f"--jwt-issuer is {issuer!r}, which is not a URL; give --jwt-jwks or --jwt-secret"
         )
 
 

@@ -249,7 +249,7 @@ def locate_onnx_asr(
             (_missing(model.directory, family, form) for form in forms), key=_rank(family)
         )
         if model.repository is None or local_files_only:
-            raise ModelError(f"{model.directory} is no {family.type}: {missing} is missing")
+            raise ModelError(f"{model.directory} is not a {family.type}: {missing} is missing")
     elif local_files_only:
         raise ModelError(
             f"model {model.name!r} is not in the data folders, and --local-files-only forbids "

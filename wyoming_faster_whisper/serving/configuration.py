@@ -4,7 +4,7 @@ model: base                 # name in URLs; loaded from the start
 version: "2"                # in URLs; default "1"
 options: {device: cuda}     # of the server, without the dashes; default: --model is the name
 max_waiting: 64             # jobs that may wait for a model
-token_file: /secrets/token  # requests need one of its tokens; default: they need none
+token_file: /secrets/token  # requests need one of its tokens; default: no token is needed
 models:                     # loaded when they are asked for, such as those of tenants
   acme: {version: "1", options: {model: /models/acme}}
 """

@@ -31,7 +31,7 @@ class Replica:
         self._on_demand = on_demand
         self._config: ReplicaConfig | None = None
         self._slot = ModelSlot(recognizer)
-        self._tokens: Tokens | None = None  # None = requests need none
+        self._tokens: Tokens | None = None  # None = requests need no token
 
     async def configure(self, given: object) -> None:
         """Take a configuration; its models serve afterwards. See configuration.py.

@@ -15,7 +15,7 @@ from ..biasing.phonetics import letters, phonetic_code
 
 # Fillers by language, each letter once: "hmm" and "hm" are one. A filler in one language is a
 # word in another: "um" is German for "at", "er" for "he". Answers such as "mhm", "oh" and "no"
-# are no fillers.
+# are not fillers.
 _FILLERS = {
     language: frozenset(words.split())
     for language, words in {

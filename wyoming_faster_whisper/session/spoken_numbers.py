@@ -7,8 +7,8 @@ unicode-rbnf), from which Home Assistant's matcher has its own.
 Numbers up to a thousand are looked up, larger ones put together: "two thousand seven hundred".
 Three or more numbers below a hundred in a row are a code or a phone number.
 
-A word below ten stays unless a unit follows, because it is often none: "that one", "un" (a),
-"acht" (in "gib acht"), "sei" (you are).
+A word below ten stays unless a unit follows, because it is often not a number: "that one",
+"un" (a), "acht" (in "gib acht"), "sei" (you are).
 """
 
 from __future__ import annotations
@@ -153,7 +153,7 @@ class _Rewriter:
         self._longest = max(map(len, numbers))
         self._units = frozenset(_UNITS[language].split())
         self._percent = _PERCENT.get(language, set())
-        # Elsewhere "one" is an article too: "en ti minutters timer" is no time of day.
+        # Elsewhere "one" is an article too: "en ti minutters timer" is not a time of day.
         self._earliest = 1 if language == "en" else 2
         self._point = _POINTS.get(language)
         self._zeros = _ZEROS.get(language, ())

@@ -62,7 +62,7 @@ class SpeechRules:
     # little about the language, and "Set a timer for" needs the rest of the command, even 4 s
     # later. Set by hand on 2026-11-29; python -m bench.calibration.fragments tries other lengths,
     # and its figures are in docs/performance-notes.md.
-    fragment: float = FRAGMENT  # seconds; a longer segment is no fragment
+    fragment: float = FRAGMENT  # seconds; a longer segment is not a fragment
     patience: float = FRAGMENT_PATIENCE  # times min_silence: the silence that closes a fragment
     enough: float = ENOUGH  # seconds
 

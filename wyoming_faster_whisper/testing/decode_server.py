@@ -32,7 +32,7 @@ class DecodeServer:
         max_waiting: jobs that may wait.
         port: to listen on; 0 = any.
         tls: to serve https.
-        token_file: requests must send one of its tokens as a bearer token; None = need not.
+        token_file: requests must send one of its tokens as a bearer token; None = no token.
     """
 
     def __init__(

@@ -20,7 +20,7 @@ def test_the_longest_pause_lies_between_two_stretches_of_speech() -> None:
     assert longest_pause([0.9] * 10) == 0
 
 
-def test_pauses_and_silence_are_no_speech() -> None:
+def test_pauses_and_silence_do_not_count_as_speech() -> None:
     assert speech_seconds([0.0] * 5 + [0.9] * 10 + [0.0] * 8) == pytest.approx(10 * WINDOW)
 
 

@@ -1,4 +1,4 @@
-"""Requests that are no HTTP, or odd HTTP: each gets an error object."""
+"""Requests that are not HTTP, or odd HTTP: each gets an error object."""
 
 from __future__ import annotations
 

@@ -516,7 +516,7 @@ def test_an_incomplete_frame_at_the_end_of_a_wav_file_is_dropped() -> None:
         b"RIFF\0\0\0\0WAVEdata\4\0\0\0abcd",  # no format
     ],
 )
-def test_what_is_no_complete_wav_file_is_refused(data: bytes) -> None:
+def test_an_incomplete_wav_file_is_refused(data: bytes) -> None:
     with pytest.raises(AudioError):
         read_wav(data)
 

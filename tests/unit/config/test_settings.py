@@ -550,7 +550,7 @@ def test_the_secret_can_be_in_a_file(tmp_path: Path) -> None:
 
 def test_keys_can_be_discovered_only_at_a_url() -> None:
     named = TOKENS.replace("https://id.example", "home")
-    assert "'home', which is no URL; give --jwt-jwks or --jwt-secret" in refusal(named)
+    assert "'home', which is not a URL; give --jwt-jwks or --jwt-secret" in refusal(named)
     assert read(f"{named} --jwt-jwks keys.json").jwt_jwks == "keys.json"
 
 

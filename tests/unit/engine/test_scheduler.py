@@ -107,7 +107,7 @@ def test_a_guess_of_a_command_goes_before_a_long_segment() -> None:
     assert chosen((0.0, long), (9.0, speculative)) == [speculative]
 
 
-def test_a_short_segment_of_a_long_recording_is_no_command() -> None:
+def test_a_short_segment_of_a_long_recording_is_not_a_command() -> None:
     tail, command = job(seconds=2, earlier=9.0), job(seconds=2)
     assert chosen((0.0, tail), (9.0, command)) == [command]
 
@@ -130,7 +130,7 @@ def test_a_command_and_its_guess_go_before_a_file_of_any_length(seconds: float) 
     assert chosen((0.0, file(seconds)), (9.0, speculative), batch=4) == [speculative]
 
 
-def test_files_are_no_guesses_and_go_before_partial_texts_of_dictations() -> None:
+def test_files_are_not_guesses_and_go_before_partial_texts_of_dictations() -> None:
     long = file(28.0)
     assert not long.guess
     assert chosen((0.0, job(seconds=28.0, kind=DecodeKind.PARTIAL)), (1.0, long)) == [long]

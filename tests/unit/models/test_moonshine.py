@@ -26,7 +26,7 @@ COMPLETE = ("encoder_model.onnx", "decoder_model_merged.onnx", "tokenizer.json")
 
 
 @pytest.mark.parametrize("name", ["base", "tiny.en", "nemo-parakeet-ctc-0.6b"])
-def test_other_models_are_none(tmp_path: Path, name: str) -> None:
+def test_names_of_other_models_are_not_resolved(tmp_path: Path, name: str) -> None:
     assert choose_moonshine(name, [tmp_path]) is None
 
 

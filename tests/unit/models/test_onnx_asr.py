@@ -65,7 +65,7 @@ def test_files_are_those_that_the_library_looks_for(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("name", ["base", "moonshine-base-en", "Systran/faster-whisper-base"])
-def test_other_models_are_none(tmp_path: Path, name: str) -> None:
+def test_names_of_other_models_are_not_resolved(tmp_path: Path, name: str) -> None:
     assert choose_onnx_asr(name, [tmp_path]) is None
 
 
@@ -119,7 +119,7 @@ def test_a_folder_is_recognised_by_its_config_or_its_files(
         assert chosen.model.languages == languages
 
 
-def test_a_folder_with_something_else_is_none(tmp_path: Path) -> None:
+def test_a_folder_without_a_model_is_not_a_model(tmp_path: Path) -> None:
     put(tmp_path / "ct2", "model.bin", "config.json")
     assert choose_onnx_asr(str(tmp_path / "ct2"), [tmp_path]) is None
 
@@ -148,7 +148,9 @@ def test_a_form_that_is_not_there_is_named(tmp_path: Path) -> None:
     folder = put(tmp_path / "mine", "model.onnx", "vocab.txt")
     chosen = choose_onnx_asr(str(folder), [])
     assert chosen is not None
-    with pytest.raises(ModelError, match=r"is no nemo-conformer-ctc: model\.fp16\.onnx is miss"):
+    with pytest.raises(
+        ModelError, match=r"is not a nemo-conformer-ctc: model\.fp16\.onnx is miss"
+    ):
         locate_onnx_asr(chosen, tmp_path, quantisation="fp16", gpu=False)
 
 

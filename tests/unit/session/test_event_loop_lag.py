@@ -62,7 +62,7 @@ def test_many_turns_share_one_timer_and_without_a_turn_there_is_none() -> None:
     run(go())
 
 
-def test_the_time_without_a_turn_is_no_lag() -> None:
+def test_time_without_a_turn_does_not_count_as_lag() -> None:
     async def go() -> None:
         lag = EventLoopLag()
         lag.start("turn")

@@ -39,7 +39,7 @@ def test_a_speaker_who_fades_for_less_than_a_second_is_heard_to_the_end() -> Non
     assert not any(feed(foreground, 20, -22.0))
 
 
-def test_silence_is_no_voice() -> None:
+def test_silence_is_not_a_voice() -> None:
     foreground = after_speech()
     assert not any(feed(foreground, 100, -70.0, speech=False))
     # The speaker goes on softly after a pause.

@@ -44,7 +44,7 @@ def test_an_assigned_client_is_logged_under_the_name_of_its_tenant() -> None:
 
 
 @pytest.mark.parametrize("host", ["", "unix", "fe80::1%eth0", "300.0.0.1"])
-def test_what_is_no_address_is_in_no_network(host: str) -> None:
+def test_a_host_that_is_not_an_address_belongs_to_no_network(host: str) -> None:
     found = TenantDirectory(HOUSE, {}, {ipaddress.ip_network("0.0.0.0/0"): GUESTS})
     assert found.find([here(host)]) is HOUSE
 

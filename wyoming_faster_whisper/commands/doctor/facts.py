@@ -61,7 +61,7 @@ class Network:
     local_only: bool  # True: the server listens on a loopback address or a Unix socket
     own: tuple[str, ...]  # addresses of this machine
     reachable: tuple[str, ...]  # addresses that can be announced
-    multicast: str  # why the mDNS group cannot be joined; "" = it can
+    multicast: str  # why the mDNS group cannot be joined; "" = it was joined
     announced: tuple[MdnsService, ...]
 
     @property

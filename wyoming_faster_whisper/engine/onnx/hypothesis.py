@@ -61,7 +61,7 @@ def to_tokens(result: Result) -> Tokens:
         result.text.strip(),
         tokens,
         starts if len(starts) == len(tokens) else (),
-        # The logits of a graph without softmax are no log-probabilities.
+        # A graph without softmax returns logits, not log-probabilities.
         logprobs if len(logprobs) == len(tokens) and not any(p > 0 for p in logprobs) else (),
     )
 

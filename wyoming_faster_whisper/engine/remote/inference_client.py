@@ -105,7 +105,7 @@ class InferenceClient:
         """Check that a model takes jobs.
 
         Raises:
-            Unavailable, Unusable, Busy: it does not.
+            Unavailable, Unusable, Busy: the model takes no jobs.
         """
         await self._request("GET", f"{model.path}/ready")
 
@@ -216,7 +216,7 @@ def check_url(url: str) -> None:
     """Check a URL of --remote-url.
 
     Raises:
-        SettingError: it is not one.
+        SettingError: the URL has another form, or contains a user.
     """
     try:
         parts = urlsplit(url)

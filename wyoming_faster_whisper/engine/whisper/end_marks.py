@@ -26,8 +26,8 @@ class EndMarks:
     def words(self, prompt: Sequence[int], texts: Sequence[str]) -> list[list[int] | None]:
         """Return the tokens of each text without its last mark; None if it cannot be scored.
 
-        A text that is empty, or so long that a mark and the end of the text do not fit behind it,
-        cannot.
+        A text cannot be scored if it is empty, or so long that it leaves no room in the decoder
+        for a mark and the end-of-text token.
         """
         tokens = [self._tokenizer.encode(text.rstrip(_MARKS)) for text in texts]
         return [

@@ -27,7 +27,7 @@ class Grant:
             needed: None = every client that is authenticated.
 
         Raises:
-            Refused: it does not.
+            Refused: the client does not have it.
         """
         if needed is not None and needed not in self.scopes:
             raise Refused(

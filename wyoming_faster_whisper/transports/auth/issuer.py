@@ -108,7 +108,7 @@ class KeySetUrl:
         url = found.get("jwks_uri")
         schemes = ("https:",) if self._issuer.startswith("https:") else ("https:", "http:")
         if not isinstance(url, str) or not url.startswith(schemes):
-            raise FetchError("jwks_uri of the discovery document is no https URL")
+            raise FetchError("jwks_uri of the discovery document is not an https URL")
         return url
 
     async def _get(self, url: str) -> bytes:

@@ -63,7 +63,7 @@ def parse_key_set(data: bytes) -> tuple[VerificationKey, ...]:
     """Return the usable keys of a JSON Web Key Set (RFC 7517). Others are left out.
 
     Raises:
-        ValueError: it is no such set, or has no usable key.
+        ValueError: it is not a key set, or has no usable key.
     """
     try:
         found = json.loads(data)

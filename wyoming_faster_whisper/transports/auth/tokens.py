@@ -209,7 +209,7 @@ def _time(claims: Mapping[str, Any], claim: str) -> float:
 
 
 def _check_kind(claims: Mapping[str, Any], name: str) -> None:
-    """Refuse what its issuer says is no bearer token."""
+    """Refuse a token that its issuer marked as not a bearer token."""
     # Keycloak names the kind of a token in a claim; ID tokens may have the hash of another one.
     if claims.get("typ", "Bearer") != "Bearer" or "at_hash" in claims:
         raise Refused(Reason.UNSUPPORTED, "the token is not an access token", name=name)

@@ -73,7 +73,7 @@ class ApiServer:
         about: what the page shows about the server.
         settings: the operator's settings.
         admission: admission control, with the same rules as for the Wyoming port.
-        offline: files for the page to work without the server; None = it cannot.
+        offline: files for the page to work without the server; None = not available.
         webhooks: tells other servers that a job has ended; None = jobs may not ask for that.
         authenticator: verifies keys and tokens; None = every client is served.
         count_refusal: called for each client that is not authenticated.

@@ -3,7 +3,7 @@
 Any web site can make its visitors' browsers open a WebSocket to localhost or post a form there,
 and an attacker can point a DNS name there (DNS rebinding). The page and its WebSocket therefore
 need a Host header with a known name of this server, and a WebSocket's Origin must be the page at
-that Host. The API has clients that are no browsers and reach the server by any name, for example
+that Host. Clients of the API other than browsers reach the server by any name, for example
 that of a container. They send no Origin; a request with one must come from the page at a known
 Host, or from an allowed origin.
 """

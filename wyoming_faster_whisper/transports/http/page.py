@@ -67,7 +67,7 @@ def page_routes(
         about: what the page shows about the server.
         origin_check: rejects requests from other web sites.
         log: of rejected requests.
-        offline: the files for working without the server; None = the page cannot.
+        offline: files for the page to work without the server; None = not available.
     """
     folder = resources.files(__package__) / "static"
     routes: list[Route | WebSocketRoute] = [

@@ -160,7 +160,7 @@ class SiteSession(ClientLifecycle):
         """Pass frames to the session. What follows the end of the turn is dropped.
 
         Raises:
-            AudioError: a frame is no WAV file, or has an unsupported format.
+            AudioError: a frame is not a WAV file, or has an unsupported format.
         """
         at = 0
         while at < len(heard.frames) and session.listening:

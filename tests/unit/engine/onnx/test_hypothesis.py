@@ -33,7 +33,7 @@ def test_a_result_keeps_what_belongs_to_every_token() -> None:
     assert to_tokens(Result("hi", [0.4], [" h", "i"], None)) == Tokens("hi", (" h", "i"))
 
 
-def test_logits_are_no_log_probabilities() -> None:
+def test_logits_are_not_taken_for_log_probabilities() -> None:
     assert to_tokens(Result("hi", None, [" hi"], [12.5])).logprobs == ()
 
 

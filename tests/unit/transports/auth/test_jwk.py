@@ -88,7 +88,7 @@ def test_an_unusable_key_is_left_out(key: Any) -> None:
         (key_set(*[{}] * 101), "it has 101 keys; the limit is 100"),
     ],
 )
-def test_what_is_no_key_set_is_refused(data: bytes, why: str) -> None:
+def test_data_that_is_not_a_key_set_is_refused(data: bytes, why: str) -> None:
     with pytest.raises(ValueError, match=why):
         parse_key_set(data)
 

@@ -153,7 +153,7 @@ def test_an_algorithm_that_is_not_listed_is_refused(algorithm: Any) -> None:
     assert refused(token(alg=algorithm)).reason is Reason.UNSUPPORTED
 
 
-def test_the_public_key_is_no_shared_secret() -> None:
+def test_the_public_key_is_not_accepted_as_a_shared_secret() -> None:
     """The classic confusion: HS256, signed with the public key that everybody can fetch."""
     for secret in (public_pem(rsa_key()), public_pem(rsa_key()).strip(), usual_set()):
         head = json.dumps({"alg": "HS256", "typ": "at+jwt", "kid": "rsa"})
@@ -209,7 +209,7 @@ def test_a_key_id_is_only_looked_up(kid: str) -> None:
 
 
 @pytest.mark.parametrize("kid", ["a" * 257, "a" * 10_000, 7, ["rsa"], {"rsa": 1}, True])
-def test_a_key_id_that_is_no_short_text_is_refused(kid: Any) -> None:
+def test_a_key_id_that_is_not_a_short_text_is_refused(kid: Any) -> None:
     assert refused(token(kid=kid)).reason is Reason.MALFORMED
 
 
@@ -276,7 +276,7 @@ def test_extensions_are_refused(header: dict[str, Any]) -> None:
         segment('{"alg": "RS256"') + ".x.y",
     ],
 )
-def test_what_has_no_header_is_no_token(text: str) -> None:
+def test_a_text_without_a_token_header_is_an_unknown_key(text: str) -> None:
     assert refused(text).reason is Reason.UNKNOWN_KEY
 
 
@@ -298,7 +298,7 @@ def test_of_a_claim_that_occurs_twice_the_last_one_counts() -> None:
     "payload",
     ["", "{}{", "[]", "7", "null", "{" * 5000, '{"exp":' + "9" * 5000 + "}", "\xff"],
 )
-def test_a_signed_payload_that_is_no_object_is_refused(payload: str) -> None:
+def test_a_signed_payload_that_is_not_an_object_is_refused(payload: str) -> None:
     head = json.dumps({"alg": "RS256", "kid": "rsa"})
     assert refused(signed(head, payload, rsa_key(), "RS256")).reason is Reason.MALFORMED
 
@@ -348,7 +348,7 @@ def test_the_clocks_may_differ_by_the_leeway() -> None:
 
 @pytest.mark.parametrize("value", ["1800000300", "soon", True, [NOW + 300], {}, -1, 2**53])
 @pytest.mark.parametrize("claim", ["exp", "nbf", "iat"])
-def test_a_time_that_is_no_number_of_seconds_is_refused(claim: str, value: Any) -> None:
+def test_a_time_that_is_not_a_number_of_seconds_is_refused(claim: str, value: Any) -> None:
     assert refused(token(claims(**{claim: value}))).reason is Reason.CLAIMS
 
 
@@ -399,7 +399,7 @@ def test_another_issuer_is_refused(issuer: str) -> None:
     assert refused(token(claims(iss=issuer))).reason is Reason.ISSUER
 
 
-def test_an_issuer_that_is_no_text_is_refused() -> None:
+def test_an_issuer_that_is_not_a_string_is_refused() -> None:
     for issuer in ([ISSUER], 7, {ISSUER: 1}):
         assert refused(token(claims(iss=issuer))).reason is Reason.ISSUER
 
@@ -415,7 +415,7 @@ def test_a_token_may_have_several_audiences_and_so_may_the_server() -> None:
 
 
 @pytest.mark.parametrize("subject", ["", "a" * 256, "a\nb", "a\x1b[2J", 7, ["alice"], "\ud800"])
-def test_a_subject_that_is_no_short_printable_text_is_refused(subject: Any) -> None:
+def test_a_subject_that_is_not_a_short_printable_text_is_refused(subject: Any) -> None:
     assert refused(token(claims(sub=subject))).reason is Reason.CLAIMS
 
 
@@ -433,7 +433,7 @@ def test_a_token_of_another_type_is_refused(kind: Any) -> None:
 @pytest.mark.parametrize(
     "more", [{"typ": "ID"}, {"typ": "Refresh"}, {"at_hash": "x"}, {"cnf": {"jkt": "x"}}]
 )
-def test_what_is_no_bearer_token_is_refused(more: dict[str, Any]) -> None:
+def test_a_token_that_is_not_a_bearer_token_is_refused(more: dict[str, Any]) -> None:
     assert refused(token(claims(**more))).reason is Reason.UNSUPPORTED
 
 

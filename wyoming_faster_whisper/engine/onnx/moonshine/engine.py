@@ -5,7 +5,7 @@
    out-of-vocabulary words (engine/whisper/rescoring.py).
 3. Decode an unlikely text once more from slower audio (speed perturbation), and rescore the
    hypotheses of both passes with both encodings.
-4. Reject what is no speech (judgement.py), and shorten a loop.
+4. Reject what is not speech (judgement.py), and shorten a loop.
 5. If something resembles a name, let the decoder score texts with the name, and correct near
    misses (engine/whisper/prompting.py, biasing/).
 """

@@ -30,7 +30,7 @@ class Thresholds:
     """
 
     doubtful: float  # log-probability below which the clip is decoded once more
-    no_speech: float  # log-probability below which it is no speech, if it may also be empty
+    no_speech: float  # log-probability below which it is not speech, if it may also be empty
     no_speech_prob: float  # no-speech probability above which the text may also be empty
     # The same where the VAD is not sure that there is speech: either of them is enough.
     uncertain_no_speech: float

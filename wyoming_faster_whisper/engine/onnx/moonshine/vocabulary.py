@@ -13,13 +13,13 @@ from functools import lru_cache
 
 from ....errors import ModelError
 
-BEGIN, END = 1, 2  # tokens at the begin and the end of a text
+BEGIN, END = 1, 2  # tokens at the beginning and the end of a text
 _BYTES = 3  # token of the byte 0; those of the other bytes follow
 _FIRST_PIECE = _BYTES + 256
 _SPACE = "\u2581".encode()  # SentencePiece's mark of a space
 _MARKS = ",.?!%'-"  # directly after a word
 _NUMBERS = tuple(map(str, range(101)))  # as in "to 30%"
-_LEAST = 1000  # tokens of a vocabulary that is one
+_LEAST = 1000  # tokens; a file with fewer is not the vocabulary of a model
 
 
 class Vocabulary:
@@ -136,7 +136,7 @@ def read_binary(data: bytes, name: str) -> Vocabulary:
             size += 128 * data[at] - 128
             at += 1
         if at + size > len(data):
-            raise ModelError(f"{name} is cut off, or is no tokenizer.bin of Moonshine")
+            raise ModelError(f"{name} is cut off, or is not a tokenizer.bin of Moonshine")
         pieces.append(data[at : at + size])
         at += size
     return _checked(pieces, name)
@@ -158,7 +158,7 @@ def read_json(text: str, name: str) -> Vocabulary:
             is_byte = _BYTES <= number < _FIRST_PIECE
             pieces[number] = bytes([number - _BYTES]) if is_byte else piece.encode()
     except (ValueError, KeyError, TypeError, AttributeError) as error:
-        raise ModelError(f"{name} is no tokenizer.json ({type(error).__name__})") from None
+        raise ModelError(f"{name} is not a tokenizer.json ({type(error).__name__})") from None
     return _checked(pieces, name)
 
 

@@ -155,7 +155,7 @@ def _samples(audio: Samples) -> Samples:
             f"{AUDIO} has {len(samples)} samples; it must have 1 to {MOST_SAMPLES}"
         )
     if not np.isfinite(samples).all() or np.abs(samples).max() > 1e3:
-        raise MessageError(f"{AUDIO} has samples that are no sound; they must be from -1 to 1")
+        raise MessageError(f"{AUDIO} has samples out of range; they must be from -1 to 1")
     return samples
 
 

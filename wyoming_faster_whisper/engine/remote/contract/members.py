@@ -35,7 +35,7 @@ class Members:
         """Check that all members have been read.
 
         Raises:
-            MessageError: one has not: the server does not know it.
+            MessageError: a member was not read, so this version does not know it.
         """
         if self._left:
             raise MessageError(

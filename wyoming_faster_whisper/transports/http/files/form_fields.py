@@ -1,7 +1,7 @@
 """Text fields of a form, by name and type. Pure.
 
-An empty value counts as absent. A list may be sent as `name[]`, `name[0]` or `name`. Of a field
-that is sent twice and is no list, the last value counts.
+An empty value counts as absent. A list may be sent as `name[]`, `name[0]` or `name`. If a
+field that is not a list is sent twice, the last value counts.
 """
 
 from __future__ import annotations

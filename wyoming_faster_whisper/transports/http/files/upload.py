@@ -41,7 +41,7 @@ class Upload:
         limits: the limits to enforce.
 
     Raises:
-        ApiError: the body is no multipart form, or it is compressed.
+        ApiError: the body is not a multipart form, or it is compressed.
     """
 
     def __init__(self, scope: Scope, receive: Receive, limits: UploadLimits) -> None:
@@ -73,7 +73,7 @@ class Upload:
         """Receive the body, then wait until the client leaves.
 
         Raises:
-            ApiError: the body is too large, or is no multipart form.
+            ApiError: the body is too large, or is not a multipart form.
             TooSlow: the body did not arrive in time.
             Disconnected: the client has left; always raised in the end.
         """

@@ -84,7 +84,7 @@ def read_message(text: str) -> Message:
     """Parse a message of the client.
 
     Raises:
-        RealtimeError: it is not JSON, or no message of this protocol.
+        RealtimeError: it is not JSON, or not a message of this protocol.
     """
     # A large message is one long string. Millions of small values would take a hundred times as
     # much memory.

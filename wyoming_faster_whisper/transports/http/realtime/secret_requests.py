@@ -114,7 +114,7 @@ async def _read_object(request: Request) -> Mapping[str, Any]:
     """Read a JSON object; an empty body counts as an empty one.
 
     Raises:
-        ApiError: it is too large, or no JSON object.
+        ApiError: the body is too large, or not a JSON object.
     """
     body = bytearray()
     async for chunk in request.stream():

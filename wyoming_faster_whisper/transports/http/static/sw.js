@@ -12,7 +12,7 @@ addEventListener("install", (event) => event.waitUntil(skipWaiting()));
 
 addEventListener("activate", (event) => event.waitUntil(clients.claim()));
 
-// The page asks for its own files to be stored. This is no part of "install": a worker that was
+// The page asks for its own files to be stored. This is not part of "install": a worker that was
 // removed and is wanted again while a page is open is not installed again.
 addEventListener("message", (event) => {
   const answer = (error) => event.ports[0].postMessage({ error });

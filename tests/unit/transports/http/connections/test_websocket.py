@@ -303,7 +303,7 @@ def test_text_that_is_not_utf_8_ends_the_connection_without_a_traceback(
     ],
 )
 @pytest.mark.parametrize("accepts", [True, False])
-def test_what_is_no_websocket_frame_ends_the_connection(
+def test_data_that_is_not_a_websocket_frame_ends_the_connection(
     data: bytes, accepts: bool, caplog: pytest.LogCaptureFixture
 ) -> None:
     async def test() -> None:

@@ -132,7 +132,7 @@ def test_a_result_that_is_not_json_is_left_out() -> None:
     run(test())
 
 
-def test_who_asks_after_the_end_is_told_at_once() -> None:
+def test_a_callback_set_after_the_end_is_called_at_once() -> None:
     async def test() -> None:
         desk = Desk()
         job = await desk.add()

@@ -50,7 +50,7 @@ def test_the_messages_of_a_transcription_session_are_read(kind: str) -> None:
     "text",
     ["", "junk", "[]", "7", "null", '"append"', "{", "[" * 100_000, '{"a":' * 50_000, "1" * 9999],
 )
-def test_what_is_no_json_object_is_refused(text: str) -> None:
+def test_a_message_that_is_not_a_json_object_is_refused(text: str) -> None:
     assert refused(text).code == "invalid_json"
 
 
@@ -115,7 +115,7 @@ def test_long_audio_is_decoded_in_pieces() -> None:
         "AA==" + "A" * 1_000_000,
     ],
 )
-def test_what_is_no_base64_is_refused(value: Any) -> None:
+def test_audio_that_is_not_base64_is_refused(value: Any) -> None:
     with pytest.raises(RealtimeError) as error:
         audio(value)
     assert (error.value.code, error.value.param) == ("invalid_value", "audio")
