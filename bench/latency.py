@@ -351,11 +351,11 @@ def targets(summary: Summary) -> str:
     if ours := dictation.get(DICTATION.name, {}).get("this server"):
         soon = (0.5, "{:.3f} s", 0.5 * scale)
         wanted.append(Target("dictation: audio-stop to text, median", ours.wait_p50, *soon))
-    told = (
+    note = (
         f"the reference answers in {reference.wait_p50:.2f} s all at once, "
         f"{scale:.2f} times what it takes on a quiet box; times are scaled by that"
     )
-    return f"{told}\n{shown}" if (shown := against(wanted)) else ""
+    return f"{note}\n{shown}" if (shown := against(wanted)) else ""
 
 
 def report(

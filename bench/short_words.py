@@ -119,8 +119,8 @@ def spoken_as(manner: str, clip: Clip) -> Samples:
 def play(
     decoders: Decoders, vad: Vad, manner: str, source: str, clip: Clip, sound: Samples
 ) -> Heard:
-    heard = HighPass().feed(sound)
-    found = segments(vad.probabilities(heard).tolist(), SpeechRules(), len(heard))
+    filtered = HighPass().feed(sound)
+    found = segments(vad.probabilities(filtered).tolist(), SpeechRules(), len(filtered))
     text, _ = decoders.decode(OURS, sound, "en")
     reference, _ = decoders.decode(REFERENCE, sound, "en")
     return Heard(
@@ -147,9 +147,9 @@ def table(heard: Sequence[Heard]) -> str:
             for source in dict.fromkeys(each.source for each in some)
         ]
         for word in dict.fromkeys(each.word for each in some):
-            said = [each for each in some if each.word == word]
-            if not all(each.right for each in said):
-                rows.append([f'  "{word}"', *_row(said)])
+            trials = [each for each in some if each.word == word]
+            if not all(each.right for each in trials):
+                rows.append([f'  "{word}"', *_row(trials)])
     return align(rows)
 
 

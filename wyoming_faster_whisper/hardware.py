@@ -115,9 +115,9 @@ def resident_memory() -> int:
 def bytes_moved() -> int:
     """Return the bytes this process has read and written so far; 0 where that is not reported."""
     try:
-        told = dict(line.split(": ") for line in _IO.read_text().splitlines())
+        counters = dict(line.split(": ") for line in _IO.read_text().splitlines())
         # Reads through a memory map are only in read_bytes, and only if they reach the disk.
-        return sum(int(told[name]) for name in ("rchar", "wchar", "read_bytes"))
+        return sum(int(counters[name]) for name in ("rchar", "wchar", "read_bytes"))
     except (OSError, ValueError, KeyError):
         return 0
 

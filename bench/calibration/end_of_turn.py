@@ -211,12 +211,12 @@ def decoded(
     progress("")
 
 
-def fit(signs: Matrix, whole: Labels) -> Matrix:
+def fit(design: Matrix, whole: Labels) -> Matrix:
     """Fit the weights; whole and cut commands are about equally frequent in real speech."""
-    return regression.fit(signs, whole, balance(whole))[0]
+    return regression.fit(design, whole, balance(whole))[0]
 
 
-def without_their_speaker(ends: Sequence[EndOfText], signs: Matrix) -> Matrix:
+def without_their_speaker(ends: Sequence[EndOfText], design: Matrix) -> Matrix:
     """Return the score of each end by weights that were fitted without its speaker."""
     speakers = sorted({end.speaker for end in ends})
     fold = {speaker: number % _FOLDS for number, speaker in enumerate(speakers)}
@@ -225,7 +225,7 @@ def without_their_speaker(ends: Sequence[EndOfText], signs: Matrix) -> Matrix:
     for number in range(_FOLDS):
         own = folds == number
         if own.any():
-            found[own] = signs[own] @ fit(signs[~own], whole[~own])
+            found[own] = design[own] @ fit(design[~own], whole[~own])
     return found
 
 
@@ -245,13 +245,13 @@ def ablation(ends: Sequence[EndOfText], classifier: TurnClassifier) -> str:
     by speakers. "Finished" is the share of whole commands that are finished at once, if as many
     cut ones are as with all features; its change has a standard error by bootstrap over speakers.
     """
-    whole, signs = labels(ends), columns(ends)
+    whole, design = labels(ends), columns(ends)
     speakers = np.unique([end.speaker for end in ends], return_inverse=True)[1]
     rows = [["without", "loss", "change", "+-"]]
     rows[0] += [*(f"cut at {share}%" for share in _SHARES), "finished", "change", "+-"]
 
     def scored(kept: Sequence[int]) -> Matrix:
-        return without_their_speaker(ends, signs[:, [0, *(1 + at for at in kept)]])
+        return without_their_speaker(ends, design[:, [0, *(1 + at for at in kept)]])
 
     def row(name: str, found: Matrix) -> None:
         changes = losses(found, whole) - losses(everything, whole)

@@ -178,10 +178,10 @@ def validated(heard: Sequence[Heard], chosen: Sequence[int]) -> Matrix:
     columns = [0, *(1 + at for at in chosen)]
     names = sorted({each.group for each in heard})
     folds = np.array([names.index(each.group) % _FOLDS for each in heard])
-    signs, odds = matrix(heard)[:, columns], np.zeros(len(heard))
+    design, odds = matrix(heard)[:, columns], np.zeros(len(heard))
     for fold in range(_FOLDS):
         others = [each for each, at in zip(heard, folds, strict=True) if at != fold]
-        odds[folds == fold] = signs[folds == fold] @ fitted(others, chosen)
+        odds[folds == fold] = design[folds == fold] @ fitted(others, chosen)
     return odds
 
 

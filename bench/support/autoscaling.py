@@ -49,7 +49,7 @@ class Rules:
     thresholds: tuple[float, ...]  # one for each query
     queries: tuple[str, ...]
     fallback: int  # replicas without metrics, at least
-    patience: int  # polls without metrics before the fallback
+    failure_threshold: int  # polls without metrics before the fallback
     up: Direction
     down: Direction
 
@@ -65,7 +65,7 @@ class Rules:
             thresholds=tuple(float(each["threshold"]) for each in triggers),
             queries=tuple(each["query"] for each in triggers),
             fallback=spec["fallback"]["replicas"],
-            patience=spec["fallback"]["failureThreshold"],
+            failure_threshold=spec["fallback"]["failureThreshold"],
             up=_direction(behavior["scaleUp"]),
             down=_direction(behavior["scaleDown"]),
         )
@@ -122,7 +122,7 @@ class Autoscaler:
         known = [value for value in values if value is not None]
         if len(known) < len(values):
             self._missing += 1
-            if self._missing < rules.patience:
+            if self._missing < rules.failure_threshold:
                 return self.replicas
             wish = min(max(rules.fallback, self.replicas), rules.most)
         else:

@@ -161,8 +161,8 @@ class Server:
         This server logs their number with each utterance, dropped guesses included; the reference
         logs none. A second pass within a decode is not counted, but shows in the CPU time.
         """
-        told = DECODES.findall(self.log())
-        return sum(map(int, told)) if told else None
+        counts = DECODES.findall(self.log())
+        return sum(map(int, counts)) if counts else None
 
     def log(self) -> str:
         """Return what the server has written to stdout and stderr."""

@@ -17,7 +17,7 @@ import time
 from base64 import urlsafe_b64encode
 from collections import Counter, deque
 
-_PATIENCE = 0.25  # seconds until a connection without an answer is closed
+_ANSWER_TIMEOUT = 0.25  # seconds until a connection without an answer is closed
 _TICK = 0.001  # seconds
 
 
@@ -97,7 +97,7 @@ class Flood:
                 self._close(number)
 
     def _expire(self, now: float) -> None:
-        while self._order and now - self._order[0][0] > _PATIENCE:
+        while self._order and now - self._order[0][0] > _ANSWER_TIMEOUT:
             _, number, connection = self._order.popleft()
             if self._open.get(number) is connection:
                 self.counts["no answer"] += 1

@@ -12,7 +12,7 @@ RULES = Rules(
     thresholds=(0.6, 0.5),
     queries=("busy", "waiting"),
     fallback=4,
-    patience=3,
+    failure_threshold=3,
     up=Direction(0, (Policy("Percent", 100, 30), Policy("Pods", 4, 30))),
     down=Direction(300, (Policy("Pods", 1, 60),)),
 )
@@ -69,7 +69,7 @@ def test_without_metrics_it_falls_back_after_some_polls_and_never_down() -> None
     assert [scaler.poll(now, (None, None)) for now in (0, 15, 30, 45)] == [7, 7, 7, 7]
 
 
-def test_metrics_that_return_reset_the_patience() -> None:
+def test_metrics_that_return_reset_the_count_of_failures() -> None:
     scaler = Autoscaler(RULES, 2)
     polls = [(None, 0.0), (None, 0.0), (0.1, 0.0), (None, 0.0), (None, 0.0)]
     assert [scaler.poll(15 * at, values) for at, values in enumerate(polls)] == [2] * 5

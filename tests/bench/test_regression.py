@@ -7,25 +7,25 @@ import pytest
 
 from bench.support.regression import Matrix, balance, fit
 
-CHANCE = np.random.default_rng(0)
+RNG = np.random.default_rng(0)
 
 
-def signs(*features: Matrix) -> Matrix:
+def design(*features: Matrix) -> Matrix:
     return np.column_stack([np.ones(len(features[0])), *features])
 
 
 def test_the_weights_that_made_the_labels_are_found_within_their_errors() -> None:
-    first, second = CHANCE.normal(0, 2, 4000), CHANCE.normal(3, 1, 4000)
-    odds = -2.0 + 1.5 * first + 0.5 * second
-    labels = CHANCE.random(4000) < 1 / (1 + np.exp(-odds))
-    weights, errors = fit(signs(first, second), labels)
+    first, second = RNG.normal(0, 2, 4000), RNG.normal(3, 1, 4000)
+    log_odds = -2.0 + 1.5 * first + 0.5 * second
+    labels = RNG.random(4000) < 1 / (1 + np.exp(-log_odds))
+    weights, errors = fit(design(first, second), labels)
     assert weights == pytest.approx([-2.0, 1.5, 0.5], abs=4 * float(errors.max()))
     assert errors.max() < 0.3
 
 
 def test_a_constant_feature_gets_no_weight() -> None:
-    feature = CHANCE.normal(size=200)
-    weights, _ = fit(signs(feature, np.full(200, 7.0)), feature > 0)
+    feature = RNG.normal(size=200)
+    weights, _ = fit(design(feature, np.full(200, 7.0)), feature > 0)
     assert weights[1] > 1
     assert weights[2] == 0
 

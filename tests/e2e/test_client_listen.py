@@ -57,7 +57,7 @@ async def test_listening_ends_if_no_speech_is_heard(
     assert await listen_to(server.uri, microphone, longest=3.0) == 0
     out, told = capsys.readouterr()
     assert (out, told.count("\n")) == ("", 1)
-    assert told.startswith("error: no speech was heard; ")
+    assert told.startswith("error: no speech was recognised; ")
 
 
 async def test_an_unplugged_microphone_ends_the_utterance(

@@ -211,7 +211,7 @@ async def test_a_spoiled_answer_is_one_sentence_and_the_next_server_answers(
 async def test_a_server_that_does_not_answer_is_one_sentence() -> None:
     async with (
         HostileServer(FakeEngine(), lambda response: None) as server,
-        connected(server.url, patience=0.1) as client,
+        connected(server.url, timeout=0.1) as client,
     ):
         assert str(await failure(client)) == "no decode server answered within 0.1 s"
         assert server.jobs == 1
@@ -304,7 +304,7 @@ async def test_a_server_that_answers_jobs_may_miss_a_health_check() -> None:
         await known.health.check()
         assert known.health.available
         await known.recognize(model, JOB)
-        server.late, known._patience = True, 0.05
+        server.late, known._check_timeout = True, 0.05
         await known.health.check()
         assert known.health.available
         known._answered -= 60.0

@@ -45,7 +45,7 @@ from wyoming_faster_whisper.engine.remote.contract.tensors import Floats, String
 from wyoming_faster_whisper.engine.remote.decode_servers import (
     DecodeServer,
     DecodeServers,
-    Patience,
+    DecodeTimeout,
 )
 from wyoming_faster_whisper.engine.remote.inference_client import (
     Access,
@@ -167,10 +167,12 @@ class Client:
         model = RemoteModel("speech", version)
         self.http = InferenceClient(URL, Access(TOKEN, connections=MOST_CALLS))
         server = DecodeServer(self.http, model)
-        server._patience = DEADLINE
+        server._check_timeout = DEADLINE
         acme = RemoteModel("acme", on_demand=True)
         models = {"speech": model, "acme": acme}
-        self.engine = RemoteEngine(DecodeServers([server], Patience(DEADLINE, DEADLINE)), models)
+        self.engine = RemoteEngine(
+            DecodeServers([server], DecodeTimeout(DEADLINE, DEADLINE)), models
+        )
         self.engine.start()
         self.pool = ThreadPoolExecutor(MOST_CALLS)
 

@@ -12,7 +12,7 @@ from wyoming_faster_whisper.engine.remote.decode_servers import (
 )
 from wyoming_faster_whisper.engine.remote.decode_servers import (
     DecodeServers,
-    Patience,
+    DecodeTimeout,
 )
 from wyoming_faster_whisper.engine.remote.inference_client import (
     Access,
@@ -98,7 +98,7 @@ class Client:
 @asynccontextmanager
 async def connected(
     *urls: str,
-    patience: float = 10.0,
+    timeout: float = 10.0,
     token: str | None = None,
     ca: str | None = None,
 ) -> AsyncIterator[Client]:
@@ -107,7 +107,7 @@ async def connected(
 
     def build() -> Client:
         servers = [Known(InferenceClient(url, access), model) for url in urls]
-        pool = DecodeServers(servers, Patience(patience))
+        pool = DecodeServers(servers, DecodeTimeout(timeout))
         engine = RemoteEngine(pool, {"base": model})
         engine.start()
         return Client(engine, servers)

@@ -304,12 +304,12 @@ def remember(
         threads: threads that decode one utterance.
         beam_size: as in --beam-size; 0 or less = automatic.
     """
-    told: tuple[int, int, int] | None = None
+    logged: tuple[int, int, int] | None = None
 
     def measured(choice: Tuned) -> None:
-        nonlocal told
-        if told != (choice.beam, choice.batch, choice.long_batch):
-            told = choice.beam, choice.batch, choice.long_batch
+        nonlocal logged
+        if logged != (choice.beam, choice.batch, choice.long_batch):
+            logged = choice.beam, choice.batch, choice.long_batch
             _LOGGER.info(
                 "Model %s decodes a typical command in %.2f s on %s: "
                 "beam %d, batches of up to %d%s",

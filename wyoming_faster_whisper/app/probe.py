@@ -26,7 +26,7 @@ _FILE = "backend-works"
 _LIBRARIES = ("ctranslate2", "onnxruntime", "numpy", "soxr", "tokenizers")
 _CPUINFO = Path("/proc/cpuinfo")
 _ORDINARY = {"avx2", "bmi2", "fma"}  # of x86-64-v3: Intel since 2013, AMD since 2015
-_PATIENCE = 120.0  # seconds; usually 1 s, more on a small machine with a cold disk cache
+_TIMEOUT = 120.0  # seconds; usually 1 s, more on a small machine with a cold disk cache
 _COMMAND = (sys.executable, "-m", __name__)
 
 
@@ -85,7 +85,7 @@ def attempt(command: Sequence[str]) -> str:
         capture_output=True,
         text=True,
         errors="replace",
-        timeout=_PATIENCE,
+        timeout=_TIMEOUT,
     )
     if ran.returncode < 0:
         raise ModelError(
@@ -93,8 +93,10 @@ def attempt(command: Sequence[str]) -> str:
             f"{_name(-ran.returncode)}; the libraries are built for newer CPUs, or damaged"
         )
     if ran.returncode:
-        said = ran.stderr.strip().splitlines() or ["no reason given"]
-        raise ModelError(f"{_versions()} do not run on this machine: {printable(said[-1], 300)}")
+        errors = ran.stderr.strip().splitlines() or ["no reason given"]
+        raise ModelError(
+            f"{_versions()} do not run on this machine: {printable(errors[-1], 300)}"
+        )
     return ran.stdout
 
 
@@ -108,8 +110,8 @@ def _identity() -> str:
     cpu = b""
     with contextlib.suppress(OSError):
         # The line with the instruction sets is "flags" on x86 and "Features" on ARM.
-        told = _CPUINFO.read_bytes().splitlines()
-        cpu = b"\n".join(sorted({one for one in told if one.startswith((b"flags", b"Feat"))}))
+        cpuinfo = _CPUINFO.read_bytes().splitlines()
+        cpu = b"\n".join(sorted({one for one in cpuinfo if one.startswith((b"flags", b"Feat"))}))
     digest = hashlib.sha256(cpu).hexdigest()[:16]
     return "\n".join([*lines, f"python {platform.python_version()}", f"cpu {digest}", ""])
 

@@ -10,7 +10,7 @@ from urllib.parse import urlsplit
 from ..config.settings import Settings
 from ..engine.protocol import Engine
 from ..engine.recognizer import EVERYTHING, Recognizer, ServedModel
-from ..engine.remote.decode_servers import DecodeServer, DecodeServers, Patience
+from ..engine.remote.decode_servers import DecodeServer, DecodeServers, DecodeTimeout
 from ..engine.remote.fallback import FallbackEngine
 from ..engine.remote.inference_client import Access, InferenceClient, RemoteModel
 from ..engine.remote.open_inference import PARALLEL, RemoteEngine
@@ -85,7 +85,7 @@ def _servers(settings: Settings, model: RemoteModel) -> DecodeServers:
     longest = settings.decode_timeout * _BEFORE_HUNG or float("inf")
     return DecodeServers(
         [DecodeServer(InferenceClient(url, access), model) for url in settings.remote_url],
-        Patience(settings.remote_timeout, longest),
+        DecodeTimeout(settings.remote_timeout, longest),
     )
 
 

@@ -193,7 +193,7 @@ async def say(
     try:
         async with client:
             clock = _Clock()
-            said = await client.transcribe(
+            transcript = await client.transcribe(
                 spoken, language=options.language, model=options.model, observer=clock
             )
             done = time.perf_counter()
@@ -207,7 +207,7 @@ async def say(
     due = clock.started + len(data) / 2 / SAMPLE_RATE if not options.burst else done
     wait = done - (clock.sent if clock.sent is not None else due)
     first = None if clock.first is None else clock.first - clock.started
-    return BenchmarkAnswer(recording.name, visible(said.text), None, wait, first)
+    return BenchmarkAnswer(recording.name, visible(transcript.text), None, wait, first)
 
 
 async def _speak(spoken: Spoken, data: bytes, step: float | None) -> None:
@@ -257,7 +257,7 @@ def table(
 def _wrong(result: Result) -> str:
     if result.words is None or not result.words.all:
         return "-"
-    return f"{100 * result.words.share:.1f}% of {result.words.all} words"
+    return f"{100 * result.words.rate:.1f}% of {result.words.all} words"
 
 
 def _ninetieth(values: list[float]) -> float:
@@ -279,7 +279,7 @@ def write(options: BenchmarkOptions, results: Sequence[Result]) -> None:
         if options.plot:
             waits = {f"{one.server}\n{one.uri}": one.waits for one in results if one.waits}
             wrong = {
-                f"{one.server}\n{one.uri}": one.words.share if one.words else None
+                f"{one.server}\n{one.uri}": one.words.rate if one.words else None
                 for one in results
             }
             plot.draw(waits, wrong, options.plot)

@@ -95,21 +95,21 @@ async def _listen(options: ListenOptions, new_client: NewClient) -> bool:
     if options.devices:
         found = await asyncio.to_thread(microphone.devices)
         if not found:
-            raise microphone.MicrophoneError(microphone.NONE)
+            raise microphone.MicrophoneError(microphone.NO_MICROPHONE)
         rows = [
             (str(one.number), one.name, f"{one.rate:g} Hz", "default" if one.default else "")
             for one in found
         ]
         screen.table(("number", "name", "rate", ""), rows)
         return True
-    heard = await listen.listen(
+    utterances = await listen.listen(
         options,
         new_client(options.uri),
         microphone.SoundDevice(options.device),
         _new_vad,
         Retry(options.retry),
     )
-    return heard > 0 or options.loop
+    return utterances > 0 or options.loop
 
 
 async def _discover(options: DiscoverOptions, new_client: NewClient) -> bool:

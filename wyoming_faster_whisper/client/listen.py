@@ -87,17 +87,19 @@ async def listen(
             try:
                 with screen.meter(_hint(keyboard, options.loop)) as meter:
                     ear = partial(_Listener, options, client, retry, vad, facts, meter)
-                    heard = await _take_turns(ear, loop=options.loop)
+                    utterances = await _take_turns(ear, loop=options.loop)
                 if hearing.done():
                     hearing.result()  # raises the microphone's error
-                if not heard and not options.loop:
-                    screen.note("error: no speech was heard; check the microphone with --devices")
+                if not utterances and not options.loop:
+                    screen.note(
+                        "error: no speech was recognised; check the microphone with --devices"
+                    )
             finally:
                 hearing.cancel()
                 await asyncio.wait([hearing])
     finally:
         await client.close()
-    return heard
+    return utterances
 
 
 def _hint(keyboard: bool, loop: bool) -> str:
@@ -107,14 +109,14 @@ def _hint(keyboard: bool, loop: bool) -> str:
 
 
 async def _take_turns(new_listener: Callable[[], _Listener], *, loop: bool) -> int:
-    heard = 0
+    utterances = 0
     while True:
         ear = new_listener()
         if text := await ear.utterance():
-            heard += 1
+            utterances += 1
             screen.say(text)
         if ear.last or not loop:
-            return heard
+            return utterances
 
 
 async def _hear(microphone: Microphone, facts: asyncio.Queue[_Fact]) -> None:

@@ -72,7 +72,7 @@ def decode(name: str) -> Generator[bytes, None, None]:
         yield from files.decode(file, name)
 
 
-def look(name: str) -> None:
+def check(name: str) -> None:
     """Check that a file can be decoded, by its first 30 s. Blocking.
 
     Pipes and standard input are not checked, because they can be read only once.

@@ -15,7 +15,9 @@ from .connection import ClientError
 _BLOCK = 0.032  # seconds: one VAD window
 
 
-NONE = "no microphone was found; connect one, or start the sound server (PipeWire, PulseAudio)"
+NO_MICROPHONE = (
+    "no microphone was found; connect one, or start the sound server (PipeWire, PulseAudio)"
+)
 
 
 class MicrophoneError(ClientError):
@@ -45,16 +47,16 @@ class SoundDevice:
 
     async def blocks(self) -> AsyncIterator[Samples]:
         loop = asyncio.get_running_loop()
-        heard: asyncio.Queue[bytes | None] = asyncio.Queue()
+        blocks: asyncio.Queue[bytes | None] = asyncio.Queue()
 
         def put(data: bytes | None) -> None:
-            loop.call_soon_threadsafe(heard.put_nowait, data)
+            loop.call_soon_threadsafe(blocks.put_nowait, data)
 
         stream, rate = await asyncio.to_thread(self._open, put)
         # Recorded at the device's own rate, which always works, and resampled here.
         pcm = PcmStream(PcmFormat(rate))
         try:
-            while (data := await heard.get()) is not None:
+            while (data := await blocks.get()) is not None:
                 yield pcm.feed(data)
         finally:
             await asyncio.to_thread(stream.close)
@@ -76,7 +78,7 @@ class SoundDevice:
             stream.start()
         except (sounddevice.PortAudioError, ValueError) as error:
             if not devices():
-                raise MicrophoneError(NONE) from None
+                raise MicrophoneError(NO_MICROPHONE) from None
             which = "the microphone" if self._name is None else f"the microphone {self._name!r}"
             raise MicrophoneError(
                 f"cannot use {which}: {printable(error, 200)}; listen --devices shows all"

@@ -43,14 +43,14 @@ async def info(client: Client, *, as_json: bool) -> None:
         ClientError: the server cannot be reached or is not a Wyoming server.
     """
     async with client:
-        told = await client.describe()
+        described = await client.describe()
     if as_json:
-        screen.say(json.dumps(told.event().data, ensure_ascii=False))
+        screen.say(json.dumps(described.event().data, ensure_ascii=False))
         return
     rows = [
         (_DOMAINS[domain], *map(_cell, (program.name, program.version)), model, languages, how)
         for domain in _DOMAINS
-        for program in getattr(told, domain)
+        for program in getattr(described, domain)
         for model, languages, how in _offers(domain, program)
     ]
     screen.table(("service", "program", "version", "model", "languages", "features"), rows)
@@ -201,13 +201,13 @@ def _uri(service: AsyncServiceInfo) -> str | None:
 async def _offer(client: Client) -> str:
     try:
         async with client:
-            told = await client.describe()
+            described = await client.describe()
     except ClientError:
         return "(does not answer)"
     return "; ".join(
         f"{_DOMAINS[domain]}: {', '.join(names)}"
         for domain in _DOMAINS
-        if (names := _programs(getattr(told, domain)))
+        if (names := _programs(getattr(described, domain)))
     )
 
 

@@ -114,21 +114,21 @@ async def transcribe(
     files = await asyncio.to_thread(media.find_files, options.files)
     targets = plan_output(files, options)
     async with pool:
-        heard = [await _can_be_heard(name) for name, _ in files]
-        unheard = heard.count(False)
-        if unheard == len(files):
-            return unheard
+        decodable = [await _is_decodable(name) for name, _ in files]
+        undecodable = decodable.count(False)
+        if undecodable == len(files):
+            return undecodable
         server_ends = await pool.server_ends()
         reader = _Reader(options, pool, how_to_cut(options, server_ends=server_ends), new_vad)
-        files, targets = list(compress(files, heard)), list(compress(targets, heard))
+        files, targets = list(compress(files, decodable)), list(compress(targets, decodable))
         with screen.bar(len(files), "transcribing") as bar:
-            return unheard + await _in_order(reader, files, targets, bar.advance, options)
+            return undecodable + await _in_order(reader, files, targets, bar.advance, options)
 
 
-async def _can_be_heard(name: str) -> bool:
+async def _is_decodable(name: str) -> bool:
     """Return whether a file can be decoded; report it if not, before contacting the server."""
     try:
-        await asyncio.to_thread(media.look, name)
+        await asyncio.to_thread(media.check, name)
     except AudioError as error:
         screen.note(f"error: {error}")
         return False
@@ -183,7 +183,7 @@ async def _in_order(
                 running.append((name, target, task))
             name, target, task = running[0]
             try:
-                said = await task
+                transcription = await task
             except AudioError as error:
                 screen.note(f"error: {error}")
                 failed += 1
@@ -191,7 +191,7 @@ async def _in_order(
                 screen.note(f"error: {name}: {error}")
                 failed += 1
             else:
-                await _write(FORMATS[options.format](said), target)
+                await _write(FORMATS[options.format](transcription), target)
             running.popleft()
     finally:
         tasks = [task for *_, task in running]
@@ -248,9 +248,9 @@ class _Reader:
         # Block by block, so that an interrupt does not have to wait for the end of a film.
         while block := await asyncio.to_thread(next, blocks, None):
             data += block
-        sound = bytes(data)
-        seconds = len(sound) / 2 / SAMPLE_RATE
-        pieces = await self._pieces(sound, seconds)
+        pcm = bytes(data)
+        seconds = len(pcm) / 2 / SAMPLE_RATE
+        pieces = await self._pieces(pcm, seconds)
         total = sum(len(part.data) for part in pieces)
 
         async def send(part: Part) -> Transcript:
@@ -272,17 +272,17 @@ class _Reader:
             ),
         )
 
-    async def _pieces(self, sound: bytes, seconds: float) -> list[Part]:
+    async def _pieces(self, pcm: bytes, seconds: float) -> list[Part]:
         if self._cut.leaves_whole(seconds):
-            return [Part(sound, 0.0, seconds)]
+            return [Part(pcm, 0.0, seconds)]
         async with self._loading:
             if self._vad is None:
                 self._vad = await asyncio.to_thread(self._new_vad)
-        judged = detect_speech(sound, self._vad.stream())
+        judged = detect_speech(pcm, self._vad.stream())
         probabilities: list[float] = []
         while (more := await asyncio.to_thread(next, judged, None)) is not None:
             probabilities += more.tolist()
-        return await asyncio.to_thread(parts, sound, probabilities, self._cut)
+        return await asyncio.to_thread(parts, pcm, probabilities, self._cut)
 
 
 async def _all(wanted: Iterable[Coroutine[None, None, Transcript]]) -> list[Transcript]:

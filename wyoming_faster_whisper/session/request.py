@@ -65,14 +65,18 @@ class Request:
     def relayable(self) -> bool:
         """True if an upstream server may be asked.
 
-        It can be told only a language and names, so any other wish is served here. A request
-        that another server relayed to this one is not relayed on.
+        It accepts only a language and names, so any other wish is served here. A request that
+        another server relayed to this one is not relayed again.
         """
-        told = replace(self, language=None, expected=False, model=None, hotwords=(), context=None)
+        if self.context and self.context.get(RELAYED):
+            return False
+        other = replace(
+            self, language=None, expected=False, model=None, hotwords=(), context=None
+        )
         # When the turn ends, and how speech is found and cleaned, is decided here in any case.
-        heard = replace(told, vad_sensitivity=None, endpointing=None, vad_threshold=None)
-        plain = replace(heard, vad_pad=0.0, vad_min_silence=None, partials=None, preprocess=None)
-        return plain == Request() and not (self.context and self.context.get(RELAYED))
+        other = replace(other, vad_sensitivity=None, endpointing=None, vad_threshold=None)
+        other = replace(other, vad_pad=0.0, vad_min_silence=None, partials=None, preprocess=None)
+        return other == Request()
 
     def rules(self, server: SpeechRules) -> SpeechRules:
         """Return what counts as speech: the server's rules, with what the request changes."""

@@ -348,7 +348,7 @@ class Session:
     def _take(self, turn: Turn, pcm: PcmFormat, data: bytes) -> None:
         seconds = len(data) / pcm.frame_bytes / pcm.rate
         self._context.guard.check_audio()
-        self._context.tenants.use.heard(self._principal.tenant, seconds)
+        self._context.tenants.use.charge_audio(self._principal.tenant, seconds)
         turn.audio(pcm, data)
 
     def _start(self, pcm: PcmFormat) -> None:

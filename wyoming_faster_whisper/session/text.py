@@ -102,8 +102,8 @@ class GrowingText:
         if text and (self._held or self.sent):
             # Whisper ends a segment with a period even if the speaker only paused.
             if continues_sentence(text) or self._style.command:
-                said = _STOP_AT_END.sub("", self.sent + self._held)
-                self._held = said[len(self.sent) :]
+                stripped = _STOP_AT_END.sub("", self.sent + self._held)
+                self._held = stripped[len(self.sent) :]
             if language not in UNSPACED:
                 text = f" {text}"
         self._held += text

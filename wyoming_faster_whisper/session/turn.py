@@ -269,7 +269,7 @@ class Turn:
         """Wait until more audio can be taken: the VAD has processed the audio so far, and no
         decode is pending that decides whether the turn has ended in it.
         """
-        await self._audio_input.heard()
+        await self._audio_input.windows_processed()
         await self._none_held.wait()
 
     async def caught_up(self) -> None:

@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 from enum import Enum
 
 from .hysteresis import windows
-from .segmenter import FRAGMENT_PATIENCE
+from .segmenter import FRAGMENT_SILENCE_FACTOR
 
 SENSITIVITIES = {"aggressive": 0.25, "default": 0.7, "relaxed": 1.25}
 """Seconds of silence that end a turn, by Home Assistant's names (assist_pipeline/vad.py)."""
@@ -155,7 +155,7 @@ class TurnRules:
         if not self.server_endpointing(sensitivity):
             return Endpointing(
                 min_silence=self.early_silence,
-                short=FRAGMENT_PATIENCE * self.early_silence,
+                short=FRAGMENT_SILENCE_FACTOR * self.early_silence,
                 within=_LONGEST_IN_HOME_ASSISTANT,
             )
         silence = self.min_silence

@@ -41,7 +41,7 @@ _SENTENCE = 16  # windows, 0.5 s: a pause between sentences
 FRAGMENT = 4.0
 """Seconds of speech below which a segment is a fragment."""
 
-FRAGMENT_PATIENCE = 2.5
+FRAGMENT_SILENCE_FACTOR = 2.5
 """Factor by which the silence after a fragment must be longer, because more speech may follow."""
 
 
@@ -63,7 +63,8 @@ class SpeechRules:
     # later. Set by hand on 2026-11-29; python -m bench.calibration.fragments tries other lengths,
     # and its figures are in docs/performance-notes.md.
     fragment: float = FRAGMENT  # seconds; a longer segment is not a fragment
-    patience: float = FRAGMENT_PATIENCE  # times min_silence: the silence that closes a fragment
+    # Times min_silence: the silence that closes a fragment.
+    fragment_silence: float = FRAGMENT_SILENCE_FACTOR
     enough: float = ENOUGH  # seconds
 
 
@@ -204,7 +205,7 @@ def closing_silence(length: int, rules: SpeechRules) -> int:
     gap = max(1, windows(rules.min_silence))
     seconds = length * WINDOW / SAMPLE_RATE
     if seconds < rules.fragment:
-        return round(rules.patience * gap)
+        return round(rules.fragment_silence * gap)
     if seconds < rules.enough:
         return gap
     share = min(1.0, (seconds - rules.enough) / (TOO_MUCH - rules.enough))

@@ -450,16 +450,16 @@ class Utterance:
         return [EndTurn(why)]
 
     def _end_reason(self) -> EndReason | None:
-        ending, heard = self.endpointing, len(self._probabilities)
+        ending, elapsed = self.endpointing, len(self._probabilities)
         if self.has_ended:
             return None
         if not self.has_speech:
-            timed_out = ending.no_speech and heard >= windows(ending.no_speech)
+            timed_out = ending.no_speech and elapsed >= windows(ending.no_speech)
             return EndReason.NO_SPEECH if timed_out and not self.speaking else None
         assert self._speech_start is not None
-        if ending.longest and heard - self._speech_start >= windows(ending.longest):
+        if ending.longest and elapsed - self._speech_start >= windows(ending.longest):
             return EndReason.LONGEST
-        late = ending.within and heard > windows(ending.within)
+        late = ending.within and elapsed > windows(ending.within)
         if not ending.min_silence or late or not self._may_end or self._end_of_turn is None:
             return None
         needed = ending.silence_after(self._end_of_turn, self._speech_windows)

@@ -112,7 +112,7 @@ class TenantUse:
                 retry_after=wait,
             )
 
-    def heard(self, tenant: Tenant, seconds: float) -> None:
+    def charge_audio(self, tenant: Tenant, seconds: float) -> None:
         """Take audio of a tenant off its budget."""
         if tenant.audio_per_minute:
             self._budget(tenant).left -= seconds

@@ -132,21 +132,21 @@ class Announcement:
             await asyncio.wait({self._task}, timeout=_CLOSE)
 
     async def _keep_announced(self) -> None:
-        told = ""
+        logged = ""
         while True:
             try:
                 if addresses := await self._addresses():
                     await self._announce_until_changed(addresses)
-                    told = ""
+                    logged = ""
                     continue
-                trouble = self._why_nothing()
+                problem = self._why_nothing()
             # RuntimeError: zeroconf found no interface. UnicodeError: an invalid host name.
             # zeroconf's own errors often have no text, so the type is logged as well.
             except (OSError, zeroconf.Error, RuntimeError, UnicodeError) as error:
-                trouble = f"{type(error).__name__} {error}".rstrip()
-            if trouble != told:
-                _LOGGER.warning("mDNS: not announced, will try again: %s", trouble)
-                told = trouble
+                problem = f"{type(error).__name__} {error}".rstrip()
+            if problem != logged:
+                _LOGGER.warning("mDNS: not announced, will try again: %s", problem)
+                logged = problem
             await asyncio.sleep(self.recheck)
 
     def _why_nothing(self) -> str:

@@ -285,7 +285,7 @@ async def test_what_only_the_vad_hears_is_freed_as_well() -> None:
     memory = AudioMemory()
     async with listening(memory=memory, preprocessing=muting("mute@vad")) as listener:
         listener.feed(pcm16(tone(0.5)))
-        await listener.input.heard()
+        await listener.input.windows_processed()
         used = memory.used
         listener.input.free(4_000)
         assert memory.used == used - 2 * 2 * 4_000
@@ -347,7 +347,7 @@ async def test_a_stream_that_is_cut_goes_on_without_a_seam(pcm: PcmFormat, at: i
         whole.feed(data, pcm)
         whole.input.stop()
         first.feed(data[:middle], pcm)
-        await first.input.heard()
+        await first.input.windows_processed()
         at = min(at, len(first.recorded))
         second.input.resume(first.input.cut(at))
         second.feed(data[middle:], pcm)
@@ -374,7 +374,7 @@ async def test_the_steps_go_on_in_what_follows_a_cut(steps: str) -> None:
         whole.input.stop()
         await whole.input.drain()
         first.feed(data[: len(data) // 2])
-        await first.input.heard()
+        await first.input.windows_processed()
         second.input.resume(first.input.cut(20 * WINDOW))
         await first.input.drain()
         second.feed(data[len(data) // 2 :])
@@ -402,7 +402,7 @@ async def test_audio_is_cut_while_the_vad_still_loads() -> None:
     async with listening(loaded=False) as first, listening() as second:
         first.feed(pcm16(tone(1.0)))
         second.input.resume(first.input.cut(0))
-        await second.input.heard()
+        await second.input.windows_processed()
         assert (first.windows, second.windows) == (0, 31)
         first.loaded.set()
         await first.input.drain()

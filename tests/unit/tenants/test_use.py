@@ -43,7 +43,7 @@ def test_without_limits_everything_is_allowed() -> None:
     use = TenantUse()
     for _ in range(1000):
         use.begin(HOUSE)
-        use.heard(HOUSE, 1e6)
+        use.charge_audio(HOUSE, 1e6)
         use.check_audio(HOUSE)
 
 
@@ -51,7 +51,7 @@ def test_audio_beyond_the_budget_is_missing_afterwards() -> None:
     clock, refused = Clock(), []
     use = TenantUse(clock, lambda tenant, limit: refused.append((tenant.name, limit)))
     use.check_audio(GUESTS)
-    use.heard(GUESTS, 45.0)  # 15 s more than a minute has
+    use.charge_audio(GUESTS, 45.0)  # 15 s more than a minute has
     with pytest.raises(Busy, match=r"30 s of audio a minute are used up; try again in 32 s") as e:
         use.check_audio(GUESTS)
     assert e.value.retry_after == 32
@@ -66,16 +66,16 @@ def test_audio_beyond_the_budget_is_missing_afterwards() -> None:
 def test_a_tenant_that_sends_nothing_has_one_minute_left_and_no_more() -> None:
     clock = Clock()
     use = TenantUse(clock)
-    use.heard(GUESTS, 1.0)
+    use.charge_audio(GUESTS, 1.0)
     clock.now += 1e6
-    use.heard(GUESTS, 30.0)
+    use.charge_audio(GUESTS, 30.0)
     with pytest.raises(Busy):
         use.check_audio(GUESTS)
 
 
 def test_the_tenants_of_a_new_file_are_remembered_and_others_forgotten() -> None:
     use = TenantUse(Clock())
-    use.heard(GUESTS, 99.0)
+    use.charge_audio(GUESTS, 99.0)
     use.keep({"guests"})
     with pytest.raises(Busy):
         use.check_audio(GUESTS)

@@ -241,11 +241,11 @@ def on_trial(visit: ServerTrial, *, busy: bool = False) -> list[Finding]:
     ]
 
 
-def on_unreachable(trouble: str) -> Finding:
+def on_unreachable(problem: str) -> Finding:
     """Return the finding for a server that cannot be tried."""
     return Finding(
         Level.PROBLEM,
-        trouble,
+        problem,
         "start the server; if it is running, set --uri to its address, and check for another "
         "program on its port",
     )

@@ -76,12 +76,12 @@ def try_libraries(code: str = _TRIAL) -> Libraries:
         code: Python that prints the compute types and the number of GPUs as JSON.
     """
     try:
-        told = probe.attempt([sys.executable, "-c", code])
+        output = probe.attempt([sys.executable, "-c", code])
     except ModelError as error:
         return Libraries(trouble=str(error))
     except subprocess.TimeoutExpired as error:
         return Libraries(trouble=f"the libraries took longer than {error.timeout:g} s")
-    compute_types, gpus = json.loads(told)
+    compute_types, gpus = json.loads(output)
     return Libraries(tuple(compute_types), gpus)
 
 

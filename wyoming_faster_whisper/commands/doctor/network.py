@@ -32,17 +32,17 @@ async def inspect_network(host: str | None, port: int, *, listen: float = _LISTE
     except ValueError:
         listening = []  # a host name, or a Unix socket
     local_only = host in (None, "localhost") or any(one.is_loopback for one in listening)
-    trouble = ""
+    problem = ""
     announced: tuple[MdnsService, ...] = ()
     if not local_only:
-        trouble = _join(own)
-        announced = () if trouble else await _announced(listen)
+        problem = _join(own)
+        announced = () if problem else await _announced(listen)
     return Network(
         port=port,
         local_only=local_only,
         own=own,
         reachable=tuple(str(one) for one in addresses_to_announce(listening, adapters)),
-        multicast=trouble,
+        multicast=problem,
         announced=announced,
     )
 
@@ -68,7 +68,7 @@ def _own(adapters: Sequence[ifaddr.Adapter]) -> tuple[str, ...]:
 
 def _join(own: Sequence[str]) -> str:
     """Join the mDNS multicast group on one interface; return why that fails, "" if it works."""
-    trouble = "no network interface has an IPv4 address"
+    problem = "no network interface has an IPv4 address"
     for address in own:
         if ":" in address or ip_address(address).is_loopback:
             continue
@@ -80,10 +80,10 @@ def _join(own: Sequence[str]) -> str:
                     socket.inet_aton(_MDNS) + socket.inet_aton(address),
                 )
             except OSError as error:
-                trouble = error.strerror or str(error)
+                problem = error.strerror or str(error)
             else:
                 return ""
-    return trouble
+    return problem
 
 
 async def _announced(listen: float) -> tuple[MdnsService, ...]:

@@ -31,7 +31,7 @@ ROOMS = 4  # simultaneous speakers
 _OPEN_ENDED = 5.0  # seconds of silence that the server has to end a turn itself
 _NO_SPEECH = 2.0  # seconds of silence sent in the trial without speech
 _ASK = 0.2  # seconds between two `describe` requests under load
-_PATIENCE = 60.0  # seconds to wait for an event of the server
+_TIMEOUT = 60.0  # seconds to wait for an event of the server
 _ASKING = 10.0  # seconds to wait for the Info, twice as long as Home Assistant waits
 
 
@@ -129,7 +129,7 @@ class SyntheticClient:
             pace: seconds per second of audio; None = the client's own.
         """
         sound = words + bytes(round(silence / CHUNK) * _CHUNK_BYTES)
-        client = Client(self.uri, timeout=_PATIENCE, tls=self.tls)
+        client = Client(self.uri, timeout=_TIMEOUT, tls=self.tls)
         said = 0.0  # when the last word was sent
         stopped = 0.0  # when audio-stop was sent; 0 = not yet
         ended: float  # when the answer came or the attempt failed
@@ -151,8 +151,8 @@ class SyntheticClient:
                     await client.send(AudioStop())
                     stopped = time.monotonic()
             text = await reply
-        except ServerError as trouble:
-            error = str(trouble)
+        except ServerError as failure:
+            error = str(failure)
         finally:
             ended = time.monotonic()
             if reply is not None:

@@ -66,24 +66,26 @@ def to_tokens(result: Result) -> Tokens:
     )
 
 
-def words_of_tokens(heard: Tokens, text: str, silence: float, seconds: float) -> tuple[Word, ...]:
+def words_of_tokens(
+    result: Tokens, text: str, silence: float, seconds: float
+) -> tuple[Word, ...]:
     """Return when the words of a text were spoken; () if the model has no times.
 
     Args:
-        heard: what the model wrote.
+        result: what the model wrote.
         text: the text of the answer, in which names may have been corrected. Its words get the
             times of the words that the model wrote; if their number differs, the words that
             differ share the time of those that they replace.
         silence: seconds of silence before the first sample of the job.
         seconds: length of the job.
     """
-    if not heard.starts:
+    if not result.starts:
         return ()
     found: list[tuple[str, float, float, list[float]]] = []
-    ends = [*heard.starts[1:], math.inf]
-    logprobs = heard.logprobs or (0.0,) * len(heard.tokens)
+    ends = [*result.starts[1:], math.inf]
+    logprobs = result.logprobs or (0.0,) * len(result.tokens)
     for token, start, following, logprob in zip(
-        heard.tokens, heard.starts, ends, logprobs, strict=True
+        result.tokens, result.starts, ends, logprobs, strict=True
     ):
         end = min(max(following, start + _SHORTEST_TOKEN), start + _LONGEST_TOKEN)
         if found and not token.startswith(" "):
@@ -112,17 +114,17 @@ def _with_text(words: Sequence[Word], texts: Sequence[str]) -> list[Word]:
     while tail < min(len(words), len(texts)) - same and words[-1 - tail].text == texts[-1 - tail]:
         tail += 1
     replaced = words[same : len(words) - tail]
-    written = texts[same : len(texts) - tail]
-    if not replaced or not written:
+    spelled = texts[same : len(texts) - tail]
+    if not replaced or not spelled:
         return [*words[:same], *words[len(words) - tail :]]
     start, end = replaced[0].start, replaced[-1].end
     probability = fmean(word.probability for word in replaced)
-    step = (end - start) / len(written)
+    step = (end - start) / len(spelled)
     return [
         *words[:same],
         *(
             Word(text, start + at * step, start + (at + 1) * step, probability)
-            for at, text in enumerate(written)
+            for at, text in enumerate(spelled)
         ),
         *words[len(words) - tail :],
     ]

@@ -217,25 +217,25 @@ class OnnxAsrEngine:
         to = "en" if options.task == "translate" else language
         return {"language": language, "target_language": to}
 
-    def _transcript(self, job: Job, heard: Tokens) -> Transcript:
+    def _transcript(self, job: Job, result: Tokens) -> Transcript:
         language = job.options.language or self._language
-        text = self._without_loop(heard.text)
+        text = self._without_loop(result.text)
         biasing = JobBiasing(job, language, self._calibrations.find(language)[0].names)
         corrected = biasing.correct(text)
         options = job.options
         lead = job.leading_silence / SAMPLE_RATE
-        untouched = corrected == heard.text
+        untouched = corrected == result.text
         return Transcript(
             corrected,
             language,
-            avg_logprob=heard.avg_logprob,
+            avg_logprob=result.avg_logprob,
             passes=1,
             verdict="believe" if corrected else "empty",
             provisional=corrected[-1:] not in tuple(".?!…"),
-            words=words_of_tokens(heard, corrected, lead, job.seconds)
+            words=words_of_tokens(result, corrected, lead, job.seconds)
             if options.word_times
             else (),
-            token_logprobs=heard.token_logprobs if options.token_logprobs and untouched else (),
+            token_logprobs=result.token_logprobs if options.token_logprobs and untouched else (),
         )
 
     def _without_loop(self, text: str) -> str:

@@ -16,23 +16,25 @@ from .inference_client import InferenceClient, RemoteModel, Unavailable, Unusabl
 _LOGGER = logging.getLogger(__name__)
 
 _GAP = 1.0  # seconds that a job waits for a server, such as one behind a proxy that restarts
-_PATIENCE = 5.0  # seconds that a server has for a health check
+_CHECK_TIMEOUT = 5.0  # seconds for a health check
 _BUSY_FOR = 10.0  # seconds after an answer in which a failed health check means a busy server
 _PAUSE = 0.2  # seconds until the same server is tried again
-_BACKGROUND = 6  # a file or a dictation may take as many times longer than a command
+_BACKGROUND = 6  # factor by which the timeout of a file or a dictation is longer
 _BUSY_AGAIN = (0.25, 0.5, 1.0, 2.0)  # seconds until background work asks a busy server again
 
 
 @dataclass(frozen=True, slots=True)
-class Patience:
-    """How long a decode may take."""
+class DecodeTimeout:
+    """Timeouts of a decode by the servers."""
 
     command: float = 10.0  # seconds, with the retry
-    most: float = 100.0  # seconds of any job: afterwards the watchdog takes the decode for hung
+    longest: float = (
+        100.0  # seconds for any job; afterwards the watchdog counts the decode as hung
+    )
 
     def of(self, job: Job) -> float:
-        """Return the seconds that a job has."""
-        return min(self.command * (_BACKGROUND if job.background else 1), self.most)
+        """Return the timeout of a job in seconds."""
+        return min(self.command * (_BACKGROUND if job.background else 1), self.longest)
 
 
 class DecodeServer:
@@ -48,7 +50,7 @@ class DecodeServer:
         self.in_flight = 0  # jobs that it decodes
         self.health = Health(f"decode server {client.url}", self._check)
         self._model = model
-        self._patience = _PATIENCE  # seconds for a health check
+        self._check_timeout = _CHECK_TIMEOUT  # seconds for a health check
         self._answered = float("-inf")  # time of its last transcript
 
     async def recognize(self, model: RemoteModel, job: Job) -> Transcript:
@@ -68,7 +70,7 @@ class DecodeServer:
 
     async def _check(self) -> None:
         try:
-            async with asyncio.timeout(self._patience):
+            async with asyncio.timeout(self._check_timeout):
                 try:
                     await self.client.ready(self._model)
                 except Unavailable:  # perhaps it has just closed an idle connection
@@ -82,7 +84,7 @@ class DecodeServer:
                 raise
         except TimeoutError:
             if asyncio.get_running_loop().time() - self._answered >= _BUSY_FOR:
-                raise Unavailable(f"it did not answer within {self._patience:g} s") from None
+                raise Unavailable(f"it did not answer within {self._check_timeout:g} s") from None
 
     async def _compare(self) -> None:
         """Compare the description of the model with what the server needs and clients know."""
@@ -94,13 +96,13 @@ class DecodeServer:
         ]
         if missing:
             raise Unusable(f"model {self._model} lacks {', '.join(missing)}")
-        told = frozenset(self._model.languages)
-        if told and told != frozenset(about.languages):
+        announced = frozenset(self._model.languages)
+        if announced and announced != frozenset(about.languages):
             _LOGGER.warning(
                 "%s: model %s has other languages than its name implies; clients were told %s",
                 self.health.name,
                 self._model,
-                "English only" if len(told) == 1 else "all languages",
+                "English only" if len(announced) == 1 else "all languages",
             )
 
 
@@ -109,12 +111,12 @@ class DecodeServers:
 
     Args:
         servers: in order of preference among equally loaded ones.
-        patience: how long a decode may take.
+        timeout: how long a decode may take.
     """
 
-    def __init__(self, servers: Sequence[DecodeServer], patience: Patience) -> None:
+    def __init__(self, servers: Sequence[DecodeServer], timeout: DecodeTimeout) -> None:
         self.all = servers
-        self.patience = patience
+        self.timeout = timeout
         self._checks: list[asyncio.Task[None]] = []
 
     @property
@@ -151,7 +153,7 @@ class DecodeServers:
             Busy: the servers have too much work.
             EngineError: no server answered; the sentence says why.
         """
-        seconds = self.patience.of(job)
+        seconds = self.timeout.of(job)
         try:
             async with asyncio.timeout(seconds):
                 return await self._try_again_if_busy(model, job)

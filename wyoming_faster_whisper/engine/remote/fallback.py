@@ -24,7 +24,7 @@ _LOGGER = logging.getLogger(__name__)
 _ESSENTIAL = frozenset({"task", "language", "prefix"})
 """Needs without which a text would be wrong; names of options, as in unmet_needs()."""
 
-_PATIENCE = 5.0  # seconds that a job waits for the local decoder
+_LOCAL_TIMEOUT = 5.0  # seconds that a job waits for the local decoder
 
 
 class FallbackEngine:
@@ -76,13 +76,13 @@ class FallbackEngine:
         except ServerError as error:
             _LOGGER.info("%s; decoding here", error)
             # A guess that failed is not worth the wait: the answer decodes it again.
-            return self._decode_here(jobs, patience=0.0 if jobs[0].guess else _PATIENCE)
+            return self._decode_here(jobs, timeout=0.0 if jobs[0].guess else _LOCAL_TIMEOUT)
 
     def _decode_here(
-        self, jobs: Sequence[Job], *, patience: float = _PATIENCE
+        self, jobs: Sequence[Job], *, timeout: float = _LOCAL_TIMEOUT
     ) -> list[Transcript]:
         with self._remote.outcomes.count(LOCAL, len(jobs)):
-            if not self._decoders.acquire(timeout=patience):
+            if not self._decoders.acquire(timeout=timeout):
                 raise Busy("no decode server answered, and this server is busy; try again later")
             try:
                 return self._local.decode([self._fitting(job) for job in jobs])

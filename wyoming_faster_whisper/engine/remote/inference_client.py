@@ -243,20 +243,20 @@ def _certificates(authorities: str | None) -> ssl.SSLContext:
 
 def _status_error(status: int, body: bytes) -> EngineError | Busy:
     """Return the error for a response with another status than 200."""
-    said = _said(body)
+    message = _error_text(body)
     if status in (429, 503):
-        return Busy(said or "it is busy")
-    why = f"status {status}" + (f": {said}" if said else "")
+        return Busy(message or "it is busy")
+    why = f"status {status}" + (f": {message}" if message else "")
     return Unavailable(why) if status >= 500 else Unusable(why)
 
 
-def _said(body: bytes) -> str:
+def _error_text(body: bytes) -> str:
     """Return the sentence in an error's body; "" if there is none."""
     try:
-        said: Any = json_object(body, "it").get("error", "")
+        message: Any = json_object(body, "it").get("error", "")
     except MessageError:
         return ""
-    return printable(said, _LONGEST_REASON) if isinstance(said, str) else ""
+    return printable(message, _LONGEST_REASON) if isinstance(message, str) else ""
 
 
 def _reason(error: Exception) -> str:

@@ -27,7 +27,7 @@ from .protocol import RELAYED, Tasks
 
 _LOGGER = logging.getLogger(__name__)
 
-_PATIENCE = 2.0  # seconds that an upstream has to accept a connection, or to describe itself
+_CONNECT_TIMEOUT = 2.0  # seconds for an upstream to accept a connection, or to describe itself
 _CHUNK = SAMPLE_RATE // 10  # samples per audio chunk
 
 
@@ -69,14 +69,16 @@ class Upstream:
     async def _check(self) -> None:
         """Send a ping, then describe."""
         try:
-            async with asyncio.timeout(_PATIENCE), Client(self.uri) as server:
+            async with asyncio.timeout(_CONNECT_TIMEOUT), Client(self.uri) as server:
                 # If the upstream is this server itself, pinged() gets the nonce back.
                 await server.send(Ping(self._nonce))
                 while not Pong.is_type((await server.receive()).type):
                     pass
                 info = await server.describe()
         except TimeoutError:
-            raise ClientError(f"it did not describe itself within {_PATIENCE:g} s") from None
+            raise ClientError(
+                f"it did not describe itself within {_CONNECT_TIMEOUT:g} s"
+            ) from None
         self.languages = frozenset(
             language
             for program in info.asr
@@ -202,7 +204,7 @@ class Relay:
 
     async def _run(self) -> Transcript | None:
         try:
-            async with Client(self.upstream.uri, connect_timeout=_PATIENCE) as server:
+            async with Client(self.upstream.uri, connect_timeout=_CONNECT_TIMEOUT) as server:
                 await self._say(server)
                 return await self._hear(server)
         except Refused as error:

@@ -27,11 +27,11 @@ _LOGGER = logging.getLogger(__name__)
 MANIFEST = "manifest.json"
 """Name of the manifest in the folder, and in the URL."""
 
-_AGE = "public, max-age=31536000, immutable"
-_HASH = 16  # hexadecimal digits of a file's SHA-256 in its URL
-_DOWNLOADS = 8  # at the same time; a page downloads one file after the other
+_CACHE_CONTROL = "public, max-age=31536000, immutable"
+_HASH_LENGTH = 16  # hexadecimal digits of a file's SHA-256 in its URL
+_MAX_DOWNLOADS = 8  # at the same time; a page downloads one file after the other
 _TYPES = {".mjs": "text/javascript; charset=utf-8", ".wasm": "application/wasm"}
-_PATIENCE = 1.0  # seconds that a request waits for the manifest
+_MANIFEST_TIMEOUT = 1.0  # seconds that a request waits for the manifest
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,7 +69,7 @@ class OfflineRoutes:
         if self._manifest is None:
             if self._writing is None:
                 self._writing = asyncio.create_task(self._write())
-            done, _ = await asyncio.wait([self._writing], timeout=_PATIENCE)
+            done, _ = await asyncio.wait([self._writing], timeout=_MANIFEST_TIMEOUT)
             if not done:
                 return JSONResponse({"state": "preparing"}, 202, {"retry-after": "1"})
             failed, self._writing = self._writing.exception(), None
@@ -89,7 +89,7 @@ class OfflineRoutes:
         path = self._files.folder / MANIFEST
         manifest = json.loads(await asyncio.to_thread(path.read_text, "utf-8"))
         self._paths = {
-            (file["sha256"][:_HASH], file["name"]): self._files.folder / file["name"]
+            (file["sha256"][:_HASH_LENGTH], file["name"]): self._files.folder / file["name"]
             for file in manifest["files"]
         }
         self._manifest = manifest
@@ -103,7 +103,7 @@ class OfflineRoutes:
             path = self._paths.get(wanted)
         if path is None:
             return JSONResponse({"error": "this file belongs to another version"}, 404)
-        if self._downloads >= _DOWNLOADS:
+        if self._downloads >= _MAX_DOWNLOADS:
             return JSONResponse({"error": "too many downloads"}, 503, {"retry-after": "2"})
         return _Counted(self, path)
 
@@ -117,7 +117,7 @@ class _Counted(FileResponse):
 
     def __init__(self, routes: OfflineRoutes, path: Path) -> None:
         media = _TYPES.get(path.suffix, "application/octet-stream")
-        super().__init__(path, media_type=media, headers={"cache-control": _AGE})
+        super().__init__(path, media_type=media, headers={"cache-control": _CACHE_CONTROL})
         self._routes = routes
         routes.count(1)
 

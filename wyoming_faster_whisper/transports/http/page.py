@@ -125,7 +125,7 @@ class _CheckedApp:
             else:
                 await PlainTextResponse(f"{refusal}\n", 403)(scope, receive, send)
             return
-        said = {
+        security_headers = {
             name: value.format(sockets=f"ws://{host} wss://{host}")
             for name, value in _HEADERS.items()
         }
@@ -133,7 +133,7 @@ class _CheckedApp:
         async def send_with_headers(message: Any) -> None:
             if message["type"] == "http.response.start":
                 own = {name for name, _ in message["headers"]}
-                headers = ((n.encode(), v.encode()) for n, v in said.items())
+                headers = ((n.encode(), v.encode()) for n, v in security_headers.items())
                 message["headers"] += [each for each in headers if each[0] not in own]
             await send(message)
 

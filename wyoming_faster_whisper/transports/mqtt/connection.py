@@ -100,7 +100,7 @@ class Connection:
         self._client: _Client | None = None  # while connected
         self._is_connected = asyncio.Event()
         self._lost: asyncio.Future[None] | None = None  # done when that connection is lost
-        self._last_trouble = ""  # logged already
+        self._last_problem = ""  # logged already
         self._first_attempt = True
 
     @property
@@ -262,7 +262,7 @@ class Connection:
 
     def _connected(self, client: _Client) -> None:
         client.timeout = self._options.timeout
-        self._last_trouble = ""
+        self._last_problem = ""
         self._client = client
         self._lost = asyncio.get_running_loop().create_future()
         self._is_connected.set()
@@ -291,10 +291,10 @@ class Connection:
             self._protocol = v311 if self._protocol is v5 else v5
             if isinstance(code, ReasonCode) and code.value == _UNSUPPORTED_VERSION:
                 return
-        trouble = printable(error, 200)
-        log = _LOGGER.debug if trouble == self._last_trouble else _LOGGER.warning
-        log("Cannot use the MQTT broker at %s: %s; trying again", url, trouble)
-        self._last_trouble = trouble
+        problem = printable(error, 200)
+        log = _LOGGER.debug if problem == self._last_problem else _LOGGER.warning
+        log("Cannot use the MQTT broker at %s: %s; trying again", url, problem)
+        self._last_problem = problem
 
 
 class _Client(aiomqtt.Client):

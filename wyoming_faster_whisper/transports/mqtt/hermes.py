@@ -207,10 +207,10 @@ def recording(start: StartListening) -> bytes:
     return _json({"siteId": start.site, "sessionId": start.session})
 
 
-def error(site: str, session: str | None, trouble: ServerError) -> bytes:
+def error(site: str, session: str | None, cause: ServerError) -> bytes:
     """Return an error; its context is the code of errors.py."""
     return _json(
-        {"error": str(trouble), "siteId": site, "context": trouble.code, "sessionId": session}
+        {"error": str(cause), "siteId": site, "context": cause.code, "sessionId": session}
     )
 
 

@@ -94,7 +94,7 @@ def identifier(text: str) -> str:
     return plain if plain == text else f"{plain}_{zlib.crc32(text.encode()):08x}"
 
 
-def heard(session: str | None, answer: Answer) -> bytes:
+def answered(session: str | None, answer: Answer) -> bytes:
     """Return the event of an answer."""
     transcript, segments = answer.transcript, answer.segments
     return _event(
@@ -113,9 +113,9 @@ def heard(session: str | None, answer: Answer) -> bytes:
     )
 
 
-def failed(session: str | None, trouble: ServerError) -> bytes:
+def failed(session: str | None, cause: ServerError) -> bytes:
     """Return the event of an utterance without an answer."""
-    return _event(ERROR, session, {"error": str(trouble), "code": trouble.code})
+    return _event(ERROR, session, {"error": str(cause), "code": cause.code})
 
 
 def _event(kind: str, session: str | None, fields: dict[str, Any]) -> bytes:

@@ -156,19 +156,19 @@ class SiteSession(ClientLifecycle):
         await session.stop()
         await self._recording_finished(utterance)
 
-    async def _hear_frames(self, heard: Frames, session: Session) -> None:
+    async def _hear_frames(self, batch: Frames, session: Session) -> None:
         """Pass frames to the session. What follows the end of the turn is dropped.
 
         Raises:
             AudioError: a frame is not a WAV file, or has an unsupported format.
         """
         at = 0
-        while at < len(heard.frames) and session.listening:
-            pcm, data = read_wav(heard.frames[at])
+        while at < len(batch.frames) and session.listening:
+            pcm, data = read_wav(batch.frames[at])
             parts = [data]
             at += 1
-            while at < len(heard.frames):
-                other, data = read_wav(heard.frames[at])
+            while at < len(batch.frames):
+                other, data = read_wav(batch.frames[at])
                 if other != pcm:
                     break
                 parts.append(data)
@@ -219,7 +219,7 @@ class SiteSession(ClientLifecycle):
         if self._outlet.tells_home_assistant:
             topic = self._outlet.topics.event(self.site)
             await self._outlet.publish(
-                Message(topic, home_assistant.heard(start.session, answer))
+                Message(topic, home_assistant.answered(start.session, answer))
             )
         if utterance.pcm is not None:
             topic = self._outlet.topics.audio_captured(

@@ -269,9 +269,9 @@ def _connection_state(writer: asyncio.StreamWriter) -> int:
     connection = writer.get_extra_info("socket")
     if connection is None:  # a pipe, whose transport notices the end itself
         return 0
-    look = select.poll()
-    look.register(connection, select.POLLRDHUP)  # POLLHUP and POLLERR are always reported
-    return next((event for _, event in look.poll(0)), 0)
+    poll = select.poll()
+    poll.register(connection, select.POLLRDHUP)  # POLLHUP and POLLERR are always reported
+    return next((event for _, event in poll.poll(0)), 0)
 
 
 def _wyoming(event: events.Event) -> Event:

@@ -42,7 +42,7 @@ def test_entities_of_different_sites_have_different_ids() -> None:
 
 
 def test_an_event_has_text_language_seconds_and_probabilities() -> None:
-    event = json.loads(home_assistant.heard("7", ANSWER))
+    event = json.loads(home_assistant.answered("7", ANSWER))
     assert event == {
         "event_type": "transcript",
         "text": "Turn on",
@@ -57,7 +57,7 @@ def test_an_event_has_text_language_seconds_and_probabilities() -> None:
 
 def test_silence_and_errors_are_events_of_their_own_type() -> None:
     silent = replace(ANSWER, transcript=Transcript("", "en"), segments=())
-    assert json.loads(home_assistant.heard(None, silent))["event_type"] == "no_speech"
+    assert json.loads(home_assistant.answered(None, silent))["event_type"] == "no_speech"
     failed = json.loads(home_assistant.failed(None, Busy("later")))
     assert (failed["event_type"], failed["code"]) == ("error", "busy")
     types = json.loads(DISCOVERY.site("hall")[1])["event_types"]

@@ -22,7 +22,7 @@ from .update import updated
 
 _LARGEST_BODY = 64 * 1024  # bytes
 _SECONDS = range(10, 7200 + 1)  # for which a client secret is valid
-_USUAL_SECONDS = 600
+_DEFAULT_SECONDS = 600
 _BETA_SECONDS = 60
 
 
@@ -77,7 +77,7 @@ class SecretRequests:
 
     def _secret(self, body: Mapping[str, Any], principal: Principal) -> dict[str, Any]:
         session = self._checked(body.get("session") or {}, principal)
-        wanted = _seconds(body.get("expires_after"), "expires_after", _USUAL_SECONDS)
+        wanted = _seconds(body.get("expires_after"), "expires_after", _DEFAULT_SECONDS)
         seconds = _limited(wanted, principal)
         return {
             "value": self._secrets.make(Secret(session.body(), principal), seconds),
@@ -144,12 +144,12 @@ def _limited(seconds: int, principal: Principal) -> float:
     return seconds if principal.until is None else min(seconds, principal.until - time.time())
 
 
-def _seconds(wanted: object, param: str, usual: int) -> int:
+def _seconds(wanted: object, param: str, default: int) -> int:
     """Return the seconds for which a client secret is to be valid."""
     if wanted is None:
-        return usual
+        return default
     members = wanted if isinstance(wanted, dict) else {}
-    seconds = members.get("seconds", usual)
+    seconds = members.get("seconds", default)
     if members.get("anchor", "created_at") != "created_at":
         raise ApiError(400, "anchor must be created_at", param=f"{param}.anchor")
     if not isinstance(seconds, int) or isinstance(seconds, bool) or seconds not in _SECONDS:
