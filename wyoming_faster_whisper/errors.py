@@ -141,7 +141,7 @@ def printable(text: object, limit: int = 80) -> str:
     """Make text from a peer safe for a log or a terminal.
 
     Args:
-        limit: most characters; a longer text is cut and ends with "...".
+        limit: maximum characters; a longer text is cut and ends with "...".
     """
     cleaned = "".join(c if c.isprintable() else "?" for c in str(text)[: limit + 1])
     return cleaned if len(cleaned) <= limit else cleaned[:limit] + "..."

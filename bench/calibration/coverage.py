@@ -53,7 +53,7 @@ class Aligned:
 
     kind: str  # COMPLETE, or what is missing
     text: str
-    within: float  # most seconds of speech within one token, less the allowance for its digits
+    within: float  # maximum seconds of speech within one token, less the allowance for its digits
     after: float  # seconds of speech after the last token
     density: float  # tokens per second of speech
     found: bool  # flagged by the calibrated limits: sparse, and with a gap

@@ -20,7 +20,7 @@ ANSWER = 1.2  # seconds per answer assumed by the plan; not a limit
 DICTATIONS = (120, 180, 300)  # approximate seconds
 BETWEEN = (0.3, 1.5)  # range of seconds of room tone between two sentences
 
-_MOST_TIMES = 8.0  # most multiples of its share that a scenario gets when there is time
+_MOST_TIMES = 8.0  # maximum multiple of its share that a scenario gets when there is time
 
 START = 8.0  # seconds from start to first answer assumed by the plan
 REST = 0.3  # seconds between two utterances, for a server's background work
@@ -50,7 +50,7 @@ class Scenario:
     since: Literal["stop", "speech"] = "stop"  # start of the latency: audio-stop or end of speech
     paced: bool = True  # in real time; else all at once
     of: Literal["clips", "pauses", "dictations"] = "clips"  # the clips it uses
-    most: int | None = None  # most utterances, even if there is time for more
+    most: int | None = None  # maximum utterances, even if there is time for more
 
 
 @dataclass(frozen=True, slots=True)

@@ -24,7 +24,7 @@ REFERENCE_VENV = ROOT / ".venv-reference"
 
 START_TIMEOUT = 120  # seconds; enough for a cold disk and a large model
 STOP_TIMEOUT = 10  # seconds between SIGTERM and SIGKILL
-_IDLE_CPU = 0.02  # most CPU seconds per half second of an idle server
+_IDLE_CPU = 0.02  # maximum CPU seconds per half second of an idle server
 
 DECODES = re.compile(r", (\d+) decodes?, ")  # in a log line of record.py
 

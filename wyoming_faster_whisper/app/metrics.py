@@ -212,7 +212,7 @@ class _SnapshotCollector(Collector):
             ("sessions", "Connected clients", "transport", now.sessions),
             (
                 "max_batch",
-                "Most jobs that are decoded together, by length",
+                "Maximum jobs decoded together, by length",
                 "jobs",
                 now.max_batch,
             ),

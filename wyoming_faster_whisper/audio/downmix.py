@@ -20,7 +20,7 @@ _NO_LONGER_OPPOSITE = -0.3  # hysteresis: keeps a stream from switching back and
 
 _DEAD = 1e-9  # highest variance of a channel without signal: one bit of 16-bit noise
 
-_HELD = 64 * 1024  # most bytes buffered until the first decision
+_HELD = 64 * 1024  # maximum bytes buffered until the first decision
 
 
 class Downmix:

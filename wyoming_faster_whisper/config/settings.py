@@ -163,8 +163,7 @@ class Settings:
 
     ignore_first: float = option(
         0.0,
-        "seconds at the beginning of each utterance in which nothing is heard, such as the "
-        "chime of a satellite",
+        "seconds to ignore at the beginning of each utterance, such as the chime of a satellite",
         least=0,
         most=10,
         metavar="SECONDS",
@@ -191,14 +190,15 @@ class Settings:
     )
     cpu_threads: int | str = option(
         4,
-        "most threads that decode one utterance; auto, 0 or more than there are cores: all cores",
+        "maximum threads that decode one utterance; auto, 0 or more than the number of cores: "
+        "all cores",
         words=("auto",),
         least=0,
         most=1024,
     )
     max_batch: int | str = option(
         "auto",
-        "most utterances decoded together in one batch; auto: as many as measurements on this "
+        "maximum utterances decoded together in one batch; auto: as many as measurements on this "
         "machine show to be faster",
         type=int,
         words=("auto",),
@@ -404,18 +404,18 @@ class Settings:
     )
 
     max_connections: int = option(
-        256, "most connections at the same time", group="Limits", least=1, most=65535
+        256, "maximum number of simultaneous connections", group="Limits", least=1, most=65535
     )
     max_per_address: int = option(
         0,
-        "most connections from one address; 0 = only --max-connections counts",
+        "maximum connections from one address; 0 = only --max-connections counts",
         least=0,
         most=65535,
         only=_WITH_NETWORK,
     )
     max_waiting: int = option(
         64,
-        "most utterances that wait for the model; further clients get busy",
+        "maximum utterances that wait for the model; further clients get busy",
         least=1,
         most=65535,
     )
@@ -426,7 +426,7 @@ class Settings:
         most=14_400,
     )
     max_audio_memory: int = option(
-        256, "most audio in memory, all clients together", least=1, most=65535, metavar="MB"
+        256, "maximum audio in memory, all clients together", least=1, most=65535, metavar="MB"
     )
 
     max_memory: int | None = option(
@@ -443,8 +443,8 @@ class Settings:
     )
     nice: int | None = option(
         None,
-        "nice level of the server, from -20 to 19; other programs of the machine go before one "
-        "with a high level (default: that of its parent)",
+        "nice level of the server, from -20 to 19; the higher it is, the more other programs "
+        "take precedence (default: that of the parent process)",
         type=int,
         least=-20,
         most=19,
@@ -523,8 +523,8 @@ class Settings:
     )
     remote_timeout: float = _remote(
         10.0,
-        "seconds that a decode server has for an answer, with the retry; parts of files and of "
-        "long recordings have six times as long",
+        "timeout of a decode on the decode servers in seconds, retry included; six times as long "
+        "for parts of files and of long recordings",
         above=0,
         most=600,
     )
@@ -592,7 +592,7 @@ class Settings:
     offline_model: str = _http(
         "auto",
         "model that the page can store in the browser, to work without the server: a name, off, "
-        "or auto (the served model if it is tiny or base, else one of these that is on disk)",
+        "or auto (the served model if it is tiny or base, else base or tiny if one is on disk)",
     )
     any_model: bool = _http(
         False, "serve the default model to API requests for a model that is not known"
@@ -608,14 +608,14 @@ class Settings:
     )
     max_files: int = _http(
         4,
-        "most files of one client that are received or transcribed at the same time, and "
-        "besides them, most background jobs of one client that run at the same time",
+        "maximum files of one client that are received or transcribed at the same time; the same "
+        "limit applies separately to its background jobs that run at the same time",
         least=1,
         most=128,
     )
     max_total_files: int = _http(
         16,
-        "the same for the files, and for the jobs, of all clients together",
+        "the same two limits for all clients together",
         least=1,
         most=128,
     )
@@ -624,8 +624,8 @@ class Settings:
     )
     max_jobs: int = _http(
         256,
-        "most background jobs of all API clients that wait, run or are kept; one client may have "
-        "half of them",
+        "maximum background jobs of all API clients that wait, run or are kept; one client may "
+        "have half of them",
         least=1,
         most=65535,
     )
@@ -638,7 +638,8 @@ class Settings:
     )
     max_job_results: int = _http(
         64,
-        "most memory for the results of background jobs in MiB; over it, the oldest are deleted",
+        "maximum memory for the results of background jobs in MiB; over it, the oldest are "
+        "deleted",
         least=1,
         most=65_536,
         metavar="MIB",

@@ -64,8 +64,8 @@ def config(name: str, policy: str, *, max_batch: int, max_waiting: int) -> str:
     Args:
         name: the model's name in URLs.
         policy: a line of version_policy().
-        max_batch: most requests that the model gets together; it may split them.
-        max_waiting: most requests that wait; others get status 503.
+        max_batch: maximum number of requests that the model gets together; it may split them.
+        max_waiting: maximum number of requests that wait; others get status 503.
     """
     kinds = {FP32: "TYPE_FP32", BYTES: "TYPE_STRING"}
     tensors = [

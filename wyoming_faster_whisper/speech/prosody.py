@@ -16,7 +16,7 @@ from ..audio.pcm import SAMPLE_RATE, Samples
 _FRAME = SAMPLE_RATE // 100  # samples: hop size of the analysis, 10 ms
 _LAST = 20  # frames at the end of the voice that are measured
 _VERY_LAST = 5  # frames for final_loudness
-_LONGEST = 5 * SAMPLE_RATE  # most samples of speech that the end is compared with
+_LONGEST = 5 * SAMPLE_RATE  # maximum samples of speech that the end is compared with
 _LOUD = -25  # dB relative to the louder parts; a frame above this counts as voiced
 _PITCH = 4 * _FRAME  # samples: window of the autocorrelation, two periods of a low voice
 _PERIODS = slice(SAMPLE_RATE // 400, SAMPLE_RATE // 60)  # samples: pitch of 60 to 400 Hz

@@ -63,7 +63,7 @@ class Access:
 
     token: str | None = field(default=None, repr=False)  # sent as a bearer token
     authorities: str | None = None  # PEM file with the CAs that are trusted; None = the system's
-    connections: int = 16  # most at the same time
+    connections: int = 16  # maximum at the same time
 
 
 class InferenceClient:

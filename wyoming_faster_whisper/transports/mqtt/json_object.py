@@ -11,13 +11,13 @@ from ...errors import ProtocolError, printable
 def read_object(payload: bytes, limit: int) -> dict[str, Any]:
     """Parse a JSON object; an empty payload counts as {}.
 
-    A key that comes twice is an error: two readers of the same message would disagree about it.
+    A duplicate key is an error: two readers of the same message would disagree about its value.
 
     Args:
-        limit: most bytes.
+        limit: maximum size of the payload in bytes.
 
     Raises:
-        ProtocolError: it is too large, or not a JSON object of RFC 8259.
+        ProtocolError: the payload is too large, or not a JSON object of RFC 8259.
     """
     if len(payload) > limit:
         raise ProtocolError(f"the message has {len(payload)} bytes; the limit is {limit}")
@@ -42,7 +42,7 @@ def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     found: dict[str, Any] = {}
     for key, value in pairs:
         if key in found:
-            raise ProtocolError(f"key {printable(key, 20)!r} comes twice")
+            raise ProtocolError(f"duplicate key {printable(key, 20)!r}")
         found[key] = value
     return found
 

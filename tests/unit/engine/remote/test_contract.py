@@ -313,7 +313,7 @@ def with_head(**members: Any) -> tuple[bytes, int]:
         (*with_head(datatype="FP64"), "of type 'FP64', not FP32 or BYTES"),
         (*with_head(datatype="BYTES", shape=[1, 8000]), "AUDIO"),
         (*with_head(parameters={"binary_data_size": 2.5}), "'2.5' bytes"),
-        (*with_head(name="OPTIONS"), "'OPTIONS' is there twice"),
+        (*with_head(name="OPTIONS"), "duplicate tensor 'OPTIONS'"),
     ],
 )
 def test_a_malformed_message_is_one_sentence(body: bytes, head: int | None, error: str) -> None:

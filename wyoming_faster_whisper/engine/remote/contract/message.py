@@ -92,7 +92,7 @@ def read(section: str, body: bytes, head_length: int | None) -> Message:
     for about in described:
         tensor, size = read_tensor(about, payload)
         if tensor.name in tensors:
-            raise MessageError(f"tensor {short(tensor.name)} is there twice")
+            raise MessageError(f"duplicate tensor {short(tensor.name)}")
         tensors[tensor.name] = tensor
         payload = payload[size:]
     if payload:
