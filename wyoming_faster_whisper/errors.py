@@ -76,7 +76,7 @@ class Stopping(Busy):
 
 
 class Overloaded(Busy):
-    """The process has little memory left: nothing new is taken until it has more."""
+    """The process has little memory left: no new work is accepted until some is freed."""
 
 
 class NotAllowed(ServerError):
@@ -86,7 +86,7 @@ class NotAllowed(ServerError):
 
 
 class NotAuthenticated(ServerError):
-    """The client has no key or token, or one that is not accepted, or not any more."""
+    """The client has no key or token, or one that is not or no longer accepted."""
 
     code = "unauthenticated"
 

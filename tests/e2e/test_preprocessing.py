@@ -112,8 +112,8 @@ async def test_a_step_that_fails_is_left_out_and_the_utterance_answered(
             assert await client.transcript() == "1.0 seconds"
         found = await metrics(server)
     assert warnings(caplog) == 2 * [
-        "Preprocessing step breaks failed (RuntimeError: the step broke); the rest of this "
-        "stream goes without it"
+        "Preprocessing step breaks failed (RuntimeError: the step broke); it is skipped for "
+        "the rest of this stream"
     ]
     assert found['preprocess_failures_total{step="breaks"}'] == 2
     assert found['preprocess_seconds_count{step="smooth"}'] == 2

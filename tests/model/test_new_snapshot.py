@@ -69,7 +69,7 @@ async def test_utterances_are_decoded_before_during_and_after_it(
     assert clip.heard_in(await text())
     await asyncio.to_thread(cache.download, "2")
     async with asyncio.timeout(60):
-        while "its new files serve from now on" not in caplog.text:
+        while "switched to its new files" not in caplog.text:
             assert clip.heard_in(await text())
     assert clip.heard_in(await text())
     await worker.close()

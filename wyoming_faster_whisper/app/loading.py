@@ -37,8 +37,8 @@ _LOGGER = logging.getLogger(__name__)
 _MOST_WORKERS = 4
 # The size of a batch is measured (engine/whisper/tuning.py); these only end the measurement.
 _MOST_TOGETHER = 6  # jobs in all batches on a CPU; each takes about 30 MB with base
-# Larger batches gained others nothing: sgl-project/sglang-omni#1888 found the most requests per
-# second at 32, SYSTRAN/faster-whisper#1143 no gain from 64 to 512.
+# Others gained nothing from larger batches: sgl-project/sglang-omni#1888 found the most requests
+# per second at 32, SYSTRAN/faster-whisper#1143 no gain from 64 to 512.
 _BATCH_ON_GPU = 32
 _LEAST_FREE = 0.1  # share of the memory that is left free by the largest batch
 

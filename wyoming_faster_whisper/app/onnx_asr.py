@@ -20,8 +20,8 @@ _LOGGER = logging.getLogger(__name__)
 
 _AUTHOR = Attribution("onnx-asr", "https://github.com/istupakov/onnx-asr")
 
-# The languages of a multilingual CTC or transducer model are recognised without being told or
-# named, so none of the models detects languages. Names are corrected in the text.
+# The languages of a multilingual CTC or transducer model are recognised without being requested
+# or reported, so none of the models detects languages. Names are corrected in the text.
 _CAPABILITIES: Mapping[Decoding, Capabilities] = {
     Decoding.CTC: Capabilities(takes_hotwords=True, times_words=True, scores_tokens=True),
     Decoding.TRANSDUCER: Capabilities(takes_hotwords=True, times_words=True, scores_tokens=True),

@@ -1,4 +1,4 @@
-"""Registry of preprocessing steps: from --preprocess to what streams pass.
+"""Registry of preprocessing steps: finds and makes the steps of --preprocess.
 
 Three steps are built in. Other steps come from installed packages, which offer them by entry
 points in the group GROUP: the name of the step, and its factory (audio/steps.py).

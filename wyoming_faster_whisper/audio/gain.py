@@ -42,7 +42,7 @@ class GainNormaliser:
         self._target = target
         self._peak = -math.inf  # dBFS, level of the loudest sound
         self._floor = math.inf  # dBFS, level of the noise
-        self._gain = 0.0  # dB, as the levels want it
+        self._gain = 0.0  # dB, target that follows from the levels
         self._factor = 1.0  # at the start of the frame that is held
         self._held: Samples = np.zeros(FRAME, np.float32)
 

@@ -20,7 +20,7 @@ CUTOFF = 80.0
 _SECTIONS = 3  # second-order sections; together -25 dB at 50 Hz, -16 dB at 60 Hz
 _BLOCK = 80  # samples filtered at once: 5 ms
 _TOGETHER = 32  # blocks in one product; with more, the BLAS library would start threads
-_LOWEST, _HIGHEST = 20, 400  # Hz; above, vowels lose what tells them apart
+_LOWEST, _HIGHEST = 20, 400  # Hz; a higher cutoff would remove formants that distinguish vowels
 
 _Floats = npt.NDArray[np.float64]
 

@@ -104,7 +104,7 @@ class _GuardedStep:
     def _fail(self, error: Exception) -> None:
         self._step, self._failed = None, True
         _LOGGER.warning(
-            "Preprocessing step %s failed (%s: %s); the rest of this stream goes without it",
+            "Preprocessing step %s failed (%s: %s); it is skipped for the rest of this stream",
             self._text,
             type(error).__name__,
             printable(error, 200),
@@ -126,7 +126,7 @@ def _checked(out: Samples, count: int) -> Samples:
 
 
 class _Chain:
-    """Steps one after the other over one stream. The output has no delay that stays."""
+    """Steps one after the other over one stream. Their delays are compensated in the output."""
 
     def __init__(self, planned: Iterable[PlannedStep], clock: Clock) -> None:
         self.steps = [_GuardedStep(each, clock) for each in planned]

@@ -32,7 +32,7 @@ def check_authentication(settings: Settings) -> None:
 
 
 def authentication_warnings(settings: Settings) -> list[str]:
-    """Return what is allowed, but leaves the API open to others."""
+    """Return warnings about valid settings that leave the API open to other clients."""
     if settings.http_port is None:
         return []
     warnings = []
@@ -44,8 +44,8 @@ def authentication_warnings(settings: Settings) -> list[str]:
     source = settings.jwt_jwks or ("" if settings.jwt_secret else settings.jwt_issuer) or ""
     if source.startswith("http:") and not _is_loopback(urlsplit(source).hostname or ""):
         warnings.append(
-            f"the keys of the issuer come from {source} without TLS, so that others on the way "
-            "can replace them"
+            f"the keys of the issuer come from {source} without TLS, so that an attacker "
+            "on the network can replace them"
         )
     return warnings
 

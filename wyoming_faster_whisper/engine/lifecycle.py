@@ -120,7 +120,7 @@ class Lifecycle:
 
     @property
     def engine(self) -> Engine | None:
-        """The engine, while it is READY."""
+        """The engine while the model is READY; otherwise None."""
         return self._engine if self._state is ModelState.READY else None
 
     @property
@@ -164,7 +164,10 @@ class Lifecycle:
             self._reload()
 
     def decode(self, jobs: list[Job], on_decoded: OnDecoded) -> None:
-        """Decode a batch; the model must be READY. on_decoded is called exactly once."""
+        """Decode a batch; the model must be READY.
+
+        on_decoded is called exactly once, in the event loop.
+        """
         assert self.engine is not None
         self._threads.decode(self.engine, jobs, on_decoded)
 

@@ -17,7 +17,7 @@ def load_and_warm_up(load: Callable[[], Engine], needed: Callable[[], bool]) -> 
     """Load an engine and run its first decodes. Blocking.
 
     Args:
-        needed: returns True when a job waits. It warms the model up just as well.
+        needed: returns True when a job waits; decoding that job warms the model up as well.
 
     Raises:
         ServerError: the engine cannot decode.

@@ -184,7 +184,7 @@ class Pool:
             model.coming = None
             version.since = self._loop.time()
             model.versions.append(version)
-            _LOGGER.info("Model %s: its new files serve from now on", version.name)
+            _LOGGER.info("Model %s: switched to its new files", version.name)
         self._on_ready()
         self._load_next()
 
@@ -246,14 +246,14 @@ class Pool:
         if found is None or not settled or found in (serving.files, model.rejected):
             return
         if serving.files is None or model.coming is not None:
-            return  # not loaded yet, so the new files will be; or they are
+            return  # the first load, or the one in progress, reads the new files
         if serving.lifecycle.state is ModelState.LOADING:
             return
         _LOGGER.info("Model %s: loading its new files", name)
         version = self._version(name, model.loader, lazy=False)
         if serving.lifecycle.state is ModelState.READY:
             model.coming = version
-        else:  # unloaded or lost: there is nothing to go on with
+        else:  # unloaded or lost: the old version cannot keep serving
             model.versions.append(version)
         version.lifecycle.start()
 
@@ -263,7 +263,7 @@ class Pool:
         if not isinstance(error, NoMemory):  # else the next check tries again
             model.rejected = version.files
         _LOGGER.error(
-            "Model %s: its new files cannot be used, going on with the old ones: %s",
+            "Model %s: its new files cannot be used, keeping the old ones: %s",
             version.name,
             error,
         )

@@ -32,9 +32,9 @@ _RECENT_DECODES = 3
 # Long jobs may use all decoders if no speaker is expected and a long job usually takes at most
 # _SHORT seconds: then a decoder is usually free when a command that begins meanwhile has been
 # spoken. Set by hand on 2026-11-30: the table of files in other languages in docs/performance.md
-# shows what 2 s cost, docs/performance-notes.md has a small trial of commands. Beside speech a
-# long job may begin if it usually takes at most _BRIEF seconds, as on a GPU: a speaker does not
-# notice.
+# shows what 2 s cost, docs/performance-notes.md has a small trial of commands. While a client
+# speaks, a long job may begin if it usually takes at most _BRIEF seconds, as on a GPU: the
+# speaker does not notice.
 _SHORT = 4.0
 _BRIEF = 0.2
 

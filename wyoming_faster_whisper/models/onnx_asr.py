@@ -282,7 +282,7 @@ def _download(chosen: OnnxAsrModel, download_dir: Path, forms: Sequence[str]) ->
 
 
 def _is_first_of(name: str, repository: str, known: str) -> bool:
-    """Return whether a name is meant: the hub id of several models stands for the first."""
+    """Return whether a hub id or name means this model: a shared hub id means the first."""
     if known == name:
         return True
     return next(each for each, (other, _, _) in _NAMED.items() if other == repository) == name
@@ -343,7 +343,7 @@ def _forms(quantisation: str, *, gpu: bool) -> tuple[str, ...]:
 
 
 def _rank(family: Family) -> Callable[[str | None], int]:
-    """Return a function that tells how late a missing file comes among those of a family."""
+    """Return a function that ranks missing files by their place among those of a family."""
     stems = [pattern.partition(".")[0] for pattern in _files(family)]
     return lambda file: stems.index((file or "").partition(".")[0])
 

@@ -25,7 +25,7 @@ Answer = list[Tensor] | MessageError | ServerError
 
 
 class Withdrawn(ServerError):
-    """The client does not want the answer any more."""
+    """The client has cancelled the request."""
 
 
 @dataclass(frozen=True, slots=True)

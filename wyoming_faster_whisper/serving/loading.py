@@ -1,4 +1,4 @@
-"""From the options of a model on a decode server to its recognizer."""
+"""Builds the recognizer of a decode server's model from its options."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ def recognizer_of(spec: ModelSpec) -> Recognizer:
         _LOGGER.warning("model %s: %s", spec, warning)
     for name in sorted(command_line(spec.options).keys() - LOADING):
         flag = "--" + name.replace("_", "-")
-        _LOGGER.warning("model %s: %s is ignored; it does not concern loading", spec, flag)
+        _LOGGER.warning("model %s: %s is ignored; it does not affect loading", spec, flag)
     settings = given.settings
     folders = list(
         data_folders(

@@ -121,7 +121,7 @@ class ModelSlot:
             max_waiting: as for LoadedModel.
 
         Raises:
-            ServerError: the new one cannot be loaded; the old one goes on to serve.
+            ServerError: the new one cannot be loaded; the old one keeps serving.
         """
         async with self._changing:
             old = self._model

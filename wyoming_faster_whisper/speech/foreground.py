@@ -1,4 +1,4 @@
-"""Tells the speaker from a quieter voice behind, such as a television. Pure.
+"""Tells the speaker from a quieter voice in the background, such as a television. Pure.
 
 The VAD takes any voice for speech, so a television would hold a turn open. A voice that stays
 much quieter than the speaker for most of a second is not the speaker's: people fade within a

@@ -30,7 +30,7 @@ class Hysteresis:
     def __init__(self, threshold: float, min_silence: int) -> None:
         self.silence = 0  # windows since the last of speech
         self._onset = threshold
-        # Half a low threshold, for at nothing speech would never end.
+        # Half of a low threshold: at a threshold of 0 or less, speech would never end.
         self._offset = max(threshold - _HYSTERESIS, threshold / 2)
         self._min_silence = min_silence
         self._in_speech = False
@@ -97,7 +97,7 @@ def join(
 ) -> list[Stretch]:
     """Join neighbouring stretches that no long silence separates, up to longest windows.
 
-    A stretch that is longer than that by itself is cut, for want of a pause.
+    A single stretch that is longer has no pause to cut at and is cut into pieces of that length.
 
     Args:
         closing_silence: takes the length of a stretch and returns the length of the silence that

@@ -86,7 +86,7 @@ class Segment:
     end: int
     certain_speech: bool  # False: possible speech, below the threshold
     speech: tuple[int, int] = (0, 0)  # first and last window (exclusive), without the pad
-    leading_silence: int = 0  # samples of silence to add in front, for want of a pad
+    leading_silence: int = 0  # samples of silence to add in front where the pad is missing
     stretches: tuple[Stretch, ...] = field(default=(), compare=False)  # speech in it
     earlier_seconds: float = field(default=0.0, compare=False)  # of speech, before it
     peak: float = field(default=1.0, compare=False)  # highest speech probability in it

@@ -271,7 +271,7 @@ class Utterance:
         return self._end_if_due()
 
     def take_back(self, count: int) -> list[Action]:
-        """Take the last windows for silence after all: they are a voice behind the speaker.
+        """Count the last windows as silence after all: they are a voice in the background.
 
         Args:
             count: number of windows.

@@ -1,4 +1,4 @@
-"""Directory of tenants: from the identities of a client to its tenant. Pure."""
+"""Directory of tenants: finds the tenant of a client by its identities. Pure."""
 
 from __future__ import annotations
 

@@ -20,7 +20,7 @@ _HEAD = 64 * 1024  # bytes
 
 
 class DecodeServer:
-    """Decode server on 127.0.0.1, with the codec, the requests and the queue of the real ones.
+    """Decode server on 127.0.0.1, with the codec, the requests and the queue of a real one.
 
     Use it as an async context manager.
 
@@ -81,7 +81,7 @@ class DecodeServer:
         await self.model.close()
 
     async def stop(self) -> None:
-        """Stop to listen, and break all connections, as a killed server does."""
+        """Stop listening, and break all connections, as a killed server does."""
         await self._server.stop()
 
     def loaded(self) -> Sequence[LoadedModel]:
@@ -136,7 +136,7 @@ class DecodeServer:
     async def _while_connected(
         self, reader: asyncio.StreamReader, answering: asyncio.Task[Reply]
     ) -> Reply:
-        """Return the answer; cancel it if the client disconnects before."""
+        """Return the answer; cancel it if the client disconnects first."""
         gone = asyncio.ensure_future(reader.read(1))
         try:
             await asyncio.wait({gone, answering}, return_when=asyncio.FIRST_COMPLETED)

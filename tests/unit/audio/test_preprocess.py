@@ -174,8 +174,8 @@ def test_a_step_that_raises_is_left_out_from_there_on(
     heard, _ = run(stream, size=size)
     np.testing.assert_allclose(heard, 2 * SOUND)
     assert warnings(caplog) == [
-        "Preprocessing step breaks:x failed (RuntimeError: the step?broke); the rest of this "
-        "stream goes without it"
+        "Preprocessing step breaks:x failed (RuntimeError: the step?broke); it is skipped for "
+        "the rest of this stream"
     ]
     assert [use.failed for use in stream.used()] == [False, True, False]
 

@@ -265,7 +265,7 @@ async def test_new_files_that_do_not_load_leave_the_old_ones_in_use(
     files = Files()
     async with working({"base": files.loader}, WATCHING) as worker:
         files.version, files.fault = 2, ModelError("model.bin is cut off")
-        await until(lambda: "going on with the old ones: model.bin is cut off" in caplog.text)
+        await until(lambda: "keeping the old ones: model.bin is cut off" in caplog.text)
         assert (await worker.submit(job("base"))).text == "version 1"
         # The same files are not tried again, others are.
         files.version, files.fault = 3, None

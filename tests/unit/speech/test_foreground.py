@@ -1,4 +1,4 @@
-"""Foreground: the speaker, and a quieter voice behind."""
+"""Foreground: the speaker, and a quieter voice in the background."""
 
 from __future__ import annotations
 

@@ -72,9 +72,9 @@ def words_of_tokens(
     """Return when the words of a text were spoken; () if the model has no times.
 
     Args:
-        result: what the model wrote.
+        result: output of the model.
         text: the text of the answer, in which names may have been corrected. Its words get the
-            times of the words that the model wrote; if their number differs, the words that
+            times of the words in the result; if their number differs, the words that
             differ share the time of those that they replace.
         silence: seconds of silence before the first sample of the job.
         seconds: length of the job.

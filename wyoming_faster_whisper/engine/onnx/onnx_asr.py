@@ -91,8 +91,8 @@ def _try(model: Any, kind: str, directory: Path) -> None:
 class _FiniteSession:
     """A session of ONNX Runtime whose outputs must be numbers.
 
-    The largest of values that are not numbers is the first of them, so a broken graph would
-    write a text, or nothing.
+    argmax() over NaNs returns index 0, so a broken graph would give an arbitrary text, or an
+    empty one.
     """
 
     def __init__(self, session: Any, part: str) -> None:
@@ -239,7 +239,7 @@ class OnnxAsrEngine:
         )
 
     def _without_loop(self, text: str) -> str:
-        """Return a text, or the loop of an autoregressive decoder said once."""
+        """Return a text; of a loop of an autoregressive decoder only the first round."""
         if self._decoding in (Decoding.CTC, Decoding.TRANSDUCER) or not has_loop(text):
             return text
         repeat = repeated_tail(text)

@@ -133,7 +133,7 @@ class DecodeServers:
         return f"{away.name} is unavailable: {away.why}"
 
     async def start(self) -> None:
-        """Check all servers once, and go on checking them in the background."""
+        """Check all servers once, and keep checking them in the background."""
         await asyncio.gather(*(server.health.check() for server in self.all))
         self._checks = [
             asyncio.create_task(server.health.check_repeatedly()) for server in self.all

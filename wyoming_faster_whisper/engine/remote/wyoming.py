@@ -108,7 +108,7 @@ class Upstreams:
         self._health_checks: list[asyncio.Task[None]] = []
 
     async def start(self) -> None:
-        """Check all upstreams once, and go on checking them in the background.
+        """Check all upstreams once, and keep checking them in the background.
 
         This server must already accept connections. Otherwise it could not detect that one of
         the upstreams is itself.

@@ -118,7 +118,7 @@ class AcousticModel(Protocol):
             budgets: maximum number of tokens for each clip.
             temperature: 0 = beam search. Above 0, as many texts are sampled as the beam is wide,
                 and ranked by their mean log-probability.
-            allowed: tokens that the decoder may write; empty = any.
+            allowed: tokens that the decoder may generate; empty = any.
 
         Returns:
             One result per clip, in order, each with an n-best list as long as the beam is wide.
@@ -147,7 +147,7 @@ class AcousticModel(Protocol):
 
         Args:
             encoding: of one clip.
-            prompt: prompt of the decode that wrote the text, without its prefix.
+            prompt: prompt of the decode that gave the text, without its prefix.
             seconds: length of the audio; the rest of the encoding is padding.
 
         Returns:
@@ -166,7 +166,7 @@ class AcousticModel(Protocol):
 
         Args:
             encoding: of all clips.
-            prompt: prompt of the decodes that wrote the texts, without its prefix.
+            prompt: prompt of the decodes that gave the texts, without its prefix.
             texts: one per clip; "" = none.
             seconds: length of the audio of each clip; the rest of the encoding is padding.
 

@@ -162,7 +162,7 @@ class CTranslate2Whisper(LoadedModel[Weights]):
         """See AcousticModel.score_end_of_text.
 
         Each mark is scored together with all the words, in one step of the decoder. That takes
-        half the time of letting the decoder write the words again.
+        half the time of generating the words again.
         """
         known = self.marks.words(prompt, texts)
         words = [some or [] for some in known]

@@ -1,6 +1,6 @@
 """Hallucination check: whether a decoded text can be trusted. Pure.
 
-A short window, noise or a foreign word can send the decoder into a loop, or make it write the
+A short window, noise or a foreign word can send the decoder into a loop, or make it output the
 most frequent phrases of its training data ("Thank you."). The signs are a repeated phrase, an
 exhausted token budget, a low mean log-probability, a text without words, and low odds that the
 words were spoken (speech_odds.py).

@@ -48,7 +48,7 @@ class LoadedModel(Generic[W]):
         self._set_up()
 
     def _set_up(self) -> None:
-        """Prepare what a library needs besides; the end of the constructor."""
+        """Prepare what a library needs in addition; called at the end of the constructor."""
 
     def unload(self) -> None:
         """See WhisperModel.unload."""

@@ -1,7 +1,7 @@
 """Contextual biasing of the decoder towards names (hotwords), and their correction. Pure.
 
 The first decode runs without names. If one of its hypotheses resembles some names, the decoder
-gets these names in its prompt and decodes the audio once more. This biased decode may write only
+gets these names in its prompt and decodes the audio once more. This biased decode may use only
 the words of names, the words around names in orders, and words of the first text that resemble
 no name. Both decodes give a few texts with a name, which the decoder scores at last. If no
 hypothesis resembles a name, the names change nothing (docs/names.md).
@@ -90,11 +90,11 @@ class JobBiasing:
         return similar_names(self._corrector, self._remainders(texts), _MOST_BIASED)
 
     def allowed_words(self, texts: Sequence[str], names: Sequence[str]) -> frozenset[str]:
-        """Return the words that the biased decode may write.
+        """Return the words that the biased decode may use.
 
         These are the words of all names, the words around names in orders, and the words of the
         first text that resemble none of the names. With any other words allowed, the decoder
-        would write the first text again.
+        would only repeat the first text.
 
         Args:
             texts: the n-best list, best first.

@@ -1,11 +1,11 @@
 """Speech odds: whether words were spoken, or made up over a sneeze, a bark or noise. Pure.
 
-The decoder writes a text over any sound that the VAD takes for speech: "Yeah!" over a sneeze,
-"No! No!" over a dog. Such a text is less likely than a spoken one, its no-speech probability is
-higher, and often it is one word over and over. The VAD's probability also stays below that of the
-loudest vowel of a spoken word. Each sign alone also occurs with whispered or distant words;
-together they separate most texts. They are the inputs of a logistic regression (python -m
-bench.calibration.non_speech).
+The decoder hallucinates a text over any sound that the VAD takes for speech: "Yeah!" over a
+sneeze, "No! No!" over a dog. Such a text is less likely than a spoken one, its no-speech
+probability is higher, and often it is one word over and over. The VAD's probability also stays
+below that of the loudest vowel of a spoken word. Each sign alone also occurs with whispered or
+distant words; together they separate most texts. They are the inputs of a logistic regression
+(python -m bench.calibration.non_speech).
 """
 
 from __future__ import annotations

@@ -159,7 +159,7 @@ def load_tokenizer(path: Path) -> Any:
 
 
 def _mended(tokenizer: str) -> str:
-    """Restore the first merge, which the files of some models lack, a base among them.
+    """Restore the first merge, which the files of some models lack, one of base included.
 
     Without this merge " the" becomes the tokens " " and "the", which no Whisper was trained on.
     The decoder then gives such words in its prompt, or in a text that it continues, a

@@ -1,7 +1,7 @@
-"""Files with which the web page works without the server.
+"""Serves the files with which the web page works without the server.
 
 The manifest lists them with their hashes, and is written on first demand, in a thread. The URL of
-a file contains its hash, so browsers may keep it for ever, and a page never mixes two models.
+a file contains its hash, so browsers may cache it forever, and a page never mixes two models.
 """
 
 from __future__ import annotations

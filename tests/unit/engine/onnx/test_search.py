@@ -107,10 +107,10 @@ def test_an_empty_text_is_a_hypothesis_only_if_it_continues_one() -> None:
     assert best.tokens == ()
 
 
-def test_forbidden_tokens_are_not_written() -> None:
+def test_suppressed_tokens_are_not_generated() -> None:
     decoder = TableDecoder(GARDEN_PATH)
-    forbidden = np.array([False, False, True, False])  # B
+    suppressed = np.array([False, False, True, False])  # B
     [best] = beam_search(
-        decoder.first(), decoder.step, beam=1, budget=10, end=END, forbidden=forbidden
+        decoder.first(), decoder.step, beam=1, budget=10, end=END, suppressed=suppressed
     )
     assert best.tokens == (A, C)

@@ -48,7 +48,7 @@ class MoonshineDecoder:
             prefix: beginning of each text.
             beam: beam width; 1 = greedy.
             seconds: length of the audio; a text has at most 6.5 tokens per second.
-            allowed: tokens that may be written; empty = any.
+            allowed: tokens that the decoder may generate; empty = any.
 
         Returns:
             The n-best list; each text begins with the prefix, unless the tokens of the prefix
@@ -66,17 +66,17 @@ class MoonshineDecoder:
             following, cache = self._graphs.step(encoding, tokens, cache.select(parents))
             return following
 
-        forbidden = None
+        suppressed = None
         if allowed:
-            forbidden = np.ones(logprobs.shape[-1], np.bool_)
-            forbidden[[*allowed, END]] = False
+            suppressed = np.ones(logprobs.shape[-1], np.bool_)
+            suppressed[[*allowed, END]] = False
         found = beam_search(
             logprobs[0, -1],
             step,
             beam=beam,
             budget=max(1, budget - len(given)),
             end=END,
-            forbidden=forbidden,
+            suppressed=suppressed,
             may_be_empty=bool(given),
         )
         # How probable it is that the text is empty, at the beginning of one.

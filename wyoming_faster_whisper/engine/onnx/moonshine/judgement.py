@@ -65,7 +65,7 @@ def unfinished(decoded: Decoded, thresholds: Thresholds) -> bool:
 
 
 def without_loop(decoded: Decoded) -> str:
-    """Return the most probable hypothesis that does not loop, or the loop said once."""
+    """Return the most probable hypothesis that does not loop, or else one round of the loop."""
     texts = (decoded.text, *decoded.alternatives)
     for text in texts:
         if not has_loop(text):

@@ -33,7 +33,7 @@ def load_decoder(files: MoonshineFiles, converted: Path, runtime: Runtime) -> Mo
     if isinstance(size, int) and not 0 <= size - len(vocabulary) < len(vocabulary) // 2:
         raise ModelError(
             f"{files.tokenizer} is the tokenizer of another model: it has {len(vocabulary)} "
-            f"tokens, and {decoder.name} writes {size}"
+            f"tokens, and {decoder.name} has {size}"
         )
     return MoonshineDecoder(graphs, vocabulary)
 

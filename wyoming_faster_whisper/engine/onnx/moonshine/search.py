@@ -1,7 +1,7 @@
 """Beam search over a decoder. Pure.
 
-Hypotheses are ranked by their mean log-probability. The search stops once as many are complete as
-the beam is wide, and the best of them is more probable than all that are not.
+Hypotheses are ranked by their mean log-probability. The search stops once the number of complete
+ones has reached the beam width, and the best of them ranks above every incomplete one.
 """
 
 from __future__ import annotations
@@ -12,18 +12,18 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-_IMPOSSIBLE = -1e4  # log-probability of a forbidden token; finite, so that sums stay numbers
+_IMPOSSIBLE = -1e4  # log-probability of a suppressed token; finite, so that sums stay finite
 
 Logprobs = npt.NDArray[np.float32]
 
 Step = Callable[[Sequence[int], Sequence[int]], Logprobs]
-"""Continues hypotheses: takes the numbers of those that go on and the next token of each, and
-returns the log-probabilities of the tokens after that, shape (hypotheses, vocabulary)."""
+"""One step of the decoder: takes the indices of the hypotheses to extend and the newest token of
+each, and returns the log-probabilities of the next token, shape (hypotheses, vocabulary)."""
 
 
 @dataclass(frozen=True, slots=True)
 class Hypothesis:
-    """A text that the decoder wrote."""
+    """A hypothesis of the decoder."""
 
     tokens: tuple[int, ...]  # without the end-of-text token
     logprobs: tuple[float, ...]  # natural log; with that of the end-of-text token
@@ -47,29 +47,30 @@ def beam_search(
     beam: int,
     budget: int,
     end: int,
-    forbidden: npt.NDArray[np.bool_] | None = None,
+    suppressed: npt.NDArray[np.bool_] | None = None,
     may_be_empty: bool = False,
 ) -> list[Hypothesis]:
     """Find the most probable texts.
 
     Args:
-        first: log-probabilities of the first token, shape (vocabulary,).
+        first: log-probabilities (natural) of the first token, shape (vocabulary,).
+        step: runs the decoder; not called after the last token that fits the budget.
         beam: beam width; 1 = greedy.
         budget: maximum number of tokens, at least 1.
         end: the end-of-text token.
-        forbidden: tokens that may not be written, shape (vocabulary,); None = none.
+        suppressed: True for tokens that must not be generated, shape (vocabulary,); None = none.
         may_be_empty: the end-of-text token may come first. By its mean log-probability an empty
             text would beat many others.
 
     Returns:
-        At least one hypothesis and at most as many as the beam is wide, the best first.
+        1 to `beam` hypotheses, the best first.
     """
     live: list[Hypothesis] = [Hypothesis((), (), complete=False)]
     following = first[None]
     done: list[Hypothesis] = []
     for length in range(budget):
-        if forbidden is not None:
-            following = np.where(forbidden, np.float32(_IMPOSSIBLE), following)
+        if suppressed is not None:
+            following = np.where(suppressed, np.float32(_IMPOSSIBLE), following)
         if not length and not may_be_empty:
             following = following.copy()
             following[:, end] = _IMPOSSIBLE
@@ -78,7 +79,7 @@ def beam_search(
         for rank, (parent, token, logprob) in enumerate(ranked):
             one = live[parent]
             if token == end:
-                # Less probable ends than the beam is wide are not worth a place.
+                # An end-of-text token that ranks below the beam width completes no hypothesis.
                 if rank < beam:
                     done.append(Hypothesis(one.tokens, (*one.logprobs, logprob)))
             elif len(going) < beam:
@@ -112,7 +113,7 @@ def _extensions(
     """Return the most probable next tokens of all hypotheses, the best first.
 
     Returns:
-        The number of the hypothesis, the token, and its log-probability.
+        The index of the hypothesis, the token, and its log-probability.
     """
     scores = following + np.array([[one.score] for one in live], np.float32)
     flat = scores.ravel()

@@ -51,7 +51,7 @@ class Vocabulary:
         return b"".join(map(self.piece, tokens)).decode(errors="replace").strip()
 
     def encode(self, text: str) -> list[int]:
-        """Return the tokens of a text, as the decoder writes them: with a space before it."""
+        """Return the tokens of a text, as the decoder generates them: with a space before it."""
         tokens: list[int] = []
         for word in _words(" " + " ".join(text.split())):
             tokens += self._encode_word(word)
@@ -110,7 +110,7 @@ class Vocabulary:
 def _words(text: str) -> Iterator[str]:
     """Yield the words of a text, each with the space before it.
 
-    No token of English has a space within it, except runs of spaces, which the text has not.
+    No English token has a space within it, except runs of spaces, which the text does not have.
     """
     for word in text.split(" ")[1:]:
         yield " " + word

@@ -31,7 +31,7 @@ def first_positions(scores: Floats, prompt: int, tokens: int) -> list[int]:
     centred = shares - shares.mean(axis=-2, keepdims=True)
     normed = centred / np.sqrt(centred.var(axis=-2, keepdims=True) + _TINY)
     followed = _median(normed).mean(axis=0)
-    # The attention that writes a token is that of the token before it.
+    # A token is predicted with the attention of the token before it.
     return _warp(-followed[prompt - 1 : prompt + tokens])
 
 

@@ -15,7 +15,7 @@ from .search import Beam, Hypothesis, Samples
 
 
 class Generation:
-    """Lets a decoder write texts, with the rules of one model. Blocking."""
+    """Generates texts with a decoder, by the rules of one model. Blocking."""
 
     def __init__(self, tokenizer: WhisperTokenizer, layout: Layout) -> None:
         self._tokenizer = tokenizer
@@ -74,7 +74,7 @@ class Generation:
         beam: int,
         count: int,
     ) -> None:
-        """Write a fixed number of tokens per clip: the end-of-text token is suppressed."""
+        """Generate a fixed number of tokens per clip: the end-of-text token is suppressed."""
         penalties = self._penalties(frozenset())
         penalties[self._tokenizer.end] = -np.inf
         searches = [Beam(beam, self._tokenizer.end) for _ in prompts]
@@ -123,7 +123,7 @@ class Generation:
         return [float(share) for share in no_speech]
 
     def _penalties(self, allowed: frozenset[int]) -> Floats:
-        """Return what is added to the logits: -inf for tokens that may not be written."""
+        """Return what is added to the logits: -inf for suppressed tokens."""
         penalties = np.zeros(self._layout.vocabulary, np.float32)
         penalties[list(self._layout.suppressed)] = -np.inf
         if allowed:

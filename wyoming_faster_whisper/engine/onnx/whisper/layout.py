@@ -30,7 +30,7 @@ class Layout:
     source: str  # identifies the file with the weights
     bands: int  # mel bands of the features
     vocabulary: int  # tokens
-    suppressed: tuple[int, ...] = ()  # tokens that are never written
+    suppressed: tuple[int, ...] = ()  # tokens that are never generated
     suppressed_first: tuple[int, ...] = ()  # tokens that no text begins with
     languages: tuple[int, ...] = ()  # tokens of the languages
 

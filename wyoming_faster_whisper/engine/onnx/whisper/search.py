@@ -1,8 +1,9 @@
 """Beam search and sampling over the logits of a decoder. Pure.
 
-The rules are those of CTranslate2 (src/decoding.cc), so that both libraries write the same texts:
-twice as many candidates as the beam is wide, a clip is finished once it has as many hypotheses,
-and hypotheses are ranked by their log-probability divided by their length.
+The rules are those of CTranslate2 (src/decoding.cc), so that both libraries generate the same
+texts: there are twice as many candidates as the beam is wide, a clip is finished once it has as
+many hypotheses as the beam is wide, and hypotheses are ranked by their log-probability divided by
+their length.
 """
 
 from __future__ import annotations
@@ -17,10 +18,12 @@ Floats = npt.NDArray[np.float32]
 
 @dataclass(frozen=True, slots=True)
 class Hypothesis:
-    """A text that the decoder has written."""
+    """A hypothesis of the decoder."""
 
     tokens: tuple[int, ...]  # without the end of the text
-    score: float  # log-probability (natural), with the end of the text if it was written
+    score: (
+        float  # log-probability (natural), with that of the end-of-text token if it was generated
+    )
 
     @property
     def rank(self) -> float:

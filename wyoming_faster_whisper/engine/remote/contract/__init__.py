@@ -1,1 +1,1 @@
-"""What the server and its decode servers say to each other: jobs and transcripts as tensors."""
+"""Contract between the server and its decode servers: jobs and transcripts as tensors."""

@@ -1,7 +1,7 @@
 """A listening socket that accepts connections at a limited rate while clients are refused.
 
 A refused request takes about a millisecond of the event loop, on which commands are served too.
-So while clients are refused in numbers, the server accepts connections only as fast as it can
+So while many clients are refused, the server accepts connections only as fast as it can
 refuse them in a small part of its time. The others wait in the system's backlog, at no cost, and
 those that do not fit are dropped by the kernel.
 """

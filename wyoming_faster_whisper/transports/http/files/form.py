@@ -1,8 +1,8 @@
 """Form of a transcription request: the text fields of an upload, checked and typed. Pure.
 
 The fields are OpenAI's, `hotwords`, `task` and `background` of other servers, and `webhook_url`.
-Clients send more than that, so unknown fields are ignored. What the server cannot do is refused
-if leaving it out would change the answer; `vad_filter` is ignored, because silence is never
+Clients send more than that, so unknown fields are ignored. A feature that the server lacks is
+refused if ignoring it would change the answer; `vad_filter` is ignored, because silence is never
 decoded.
 """
 

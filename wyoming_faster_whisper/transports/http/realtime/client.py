@@ -203,7 +203,7 @@ class RealtimeClient(SocketClient):
 
     async def _commit(self, session: Session) -> None:
         await session.settled()
-        # Rounded: the seconds of the stream are a sum of many.
+        # Rounded, because the length of the stream is a sum of many floats.
         if round(session.buffered, 4) < client_messages.LEAST_AUDIO:
             raise RealtimeError(
                 f"buffer too small: {1000 * session.buffered:.0f} ms of audio; "
