@@ -323,7 +323,7 @@ def need(service: Service, per_second: float, most: float, utterances: int = UTT
         )
         return Need(replicas, outcome)
 
-    # With fewer, the queue would grow for ever.
+    # With fewer, the queue would grow without bound.
     low = max(0, math.floor(per_second * service.per_job))
     high = trial(max(1, low))
     while high.p95 > most:

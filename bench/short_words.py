@@ -1,8 +1,8 @@
-"""Short words: which are recognised, and what loses the others.
+"""Short words: which are recognised, and why the others are not.
 
 "Stop", "yes" and numbers by synthetic voices, and recordings of single words (--recordings),
-normal, whispered and from afar, pass the server's own VAD, segmenter and pipeline in this
-process; beside them, faster-whisper decodes the whole clip as the reference server calls it. A
+normal, whispered and far-field, pass the server's own VAD, segmenter and pipeline in this
+process; for comparison, faster-whisper decodes the whole clip as the reference server calls it. A
 lost word was not found by the VAD, rejected as a sound without speech, or taken for another one.
 espeak-ng has whispering voices of its own; other voices are made to whisper
 (bench/speech/whispering.py). Results of the model are kept on disk (--cache). Progress goes to
@@ -42,7 +42,7 @@ OTHER_VOICES = {
 
 @dataclass(frozen=True, slots=True)
 class Heard:
-    """One word in one voice, and both texts."""
+    """One word in one voice, and the texts of this pipeline and of the reference."""
 
     manner: str
     source: str  # synthesiser, or folder of recordings
@@ -107,7 +107,7 @@ def words_in(manner: str, arguments: argparse.Namespace) -> Iterator[tuple[str, 
 
 
 def spoken_as(manner: str, clip: Clip) -> Samples:
-    """Return a clip as if it were spoken in a manner, and silence."""
+    """Return a clip rendered in a manner, followed by TRAILING seconds of silence."""
     sound = to_samples(clip.audio + clip.silence(TRAILING))
     if manner == "whispered":
         sound = whispered(sound, clip.name)

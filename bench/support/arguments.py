@@ -93,9 +93,9 @@ SERVERS = ("--model", "--beam-size", "--reference-beam-size", "--threads", "--on
 
 
 def parser(name: str, description: str | None) -> argparse.ArgumentParser:
-    """Return the parser of a benchmark, which from now on ends on SIGTERM as on Ctrl-C.
+    """Return the parser of a benchmark, and make the process end on SIGTERM as on Ctrl-C.
 
-    So its servers and worker processes end with it.
+    Its servers and worker processes then end with it.
     """
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     return argparse.ArgumentParser(
@@ -123,7 +123,9 @@ def listed(known: tuple[str, ...]) -> Callable[[str], tuple[str, ...]]:
     def parse(text: str) -> tuple[str, ...]:
         chosen = tuple(text.split(","))
         if unknown := [word for word in chosen if word not in known]:
-            raise argparse.ArgumentTypeError(f"{unknown[0]!r}; it must be of {','.join(known)}")
+            raise argparse.ArgumentTypeError(
+                f"{unknown[0]!r}; it must be among {','.join(known)}"
+            )
         return chosen
 
     return parse

@@ -22,7 +22,7 @@ from wyoming_faster_whisper.testing import silence
 pytestmark = MARKS
 
 SAID = CLIPS["weather"]
-# Hosts that Chromium asks by itself, in vain: its resolver knows only 127.0.0.1.
+# Hosts that Chromium contacts on its own; it fails, because its resolver knows only 127.0.0.1.
 BROWSERS_OWN = re.compile(r"(^|\.)(google|googleapis|gvt1|gstatic)\.com$")
 _LEAD = 2.0  # seconds; a browser loses the first hundredths of a second
 _STATE = "document.querySelector('#server').dataset.state"

@@ -24,7 +24,7 @@ TIMER = Path(__file__).resolve().parents[1] / "data" / "timer.wav"
 async def refused_once(
     serve: Serve, transcribe: Callable[[Server], Awaitable[str]], log: pytest.LogCaptureFixture
 ) -> str:
-    """Let a client transcribe while the server is busy until it has refused; return the text."""
+    """Transcribe with a client that the server first refuses as busy; return the text."""
     engine = FakeEngine(lambda _: "heard", held=True)
     server = await serve(engine, http_port=0, max_files=1)
     first = asyncio.create_task(post(server, PATH, form([("model", "whisper-1")], SPEECH)))

@@ -304,7 +304,7 @@ async def test_a_site_belongs_to_the_tenant_that_names_it(
 async def test_a_session_of_a_sites_own_topics_does_not_hear_hermes_frames(
     serve: Serve, broker: Broker, join: Join
 ) -> None:
-    """Else whoever may use Hermes' topics could speak for an isolated satellite."""
+    """Otherwise a client allowed on Hermes' topics could speak for an isolated satellite."""
     await connected(await serve(mqtt_url=broker.url()))
     own, other = await join(broker, "hall", own_topics=True), await join(broker, "hall")
     await own.started()

@@ -1,4 +1,4 @@
-"""The page stores files to work without the server, in Chromium; the files are no recogniser."""
+"""The page stores files to work without the server, in Chromium; they are not a real model."""
 
 from __future__ import annotations
 
@@ -55,7 +55,7 @@ async def problem(page: Page, words: str) -> str:
 
 
 async def still_works(page: Page) -> None:
-    """The way over the server is not affected."""
+    """Check that recognition on the server still works."""
     await page.evaluate("document.querySelector('#speak').click()")
     await page.until("document.querySelector('#elapsed').textContent >= '0:01'")
     await page.evaluate("document.querySelector('#speak').click()")
@@ -71,7 +71,7 @@ async def test_the_page_asks_stores_opens_without_the_server_and_forgets(
     await ask(page)
     question = await page.text("#offline-text")
     assert "tiny.en" in question
-    assert "4 MB" in question  # what the made files take
+    assert "4 MB" in question  # size of the generated files
     assert await page.text("#keep") == "Download 4 MB"
     await press(page, "later")
     await page.until(f"{TEXT} === ''")
@@ -92,7 +92,7 @@ async def test_the_page_asks_stores_opens_without_the_server_and_forgets(
     await page.open(url)
     await page.until("document.querySelector('#server-text').textContent.includes('takes over')")
     await page.until(KEPT)
-    # The made files are no recogniser, which the page says where it shows all problems.
+    # The generated files cannot recognise speech: the page says so where it shows all problems.
     await press(page, "speak")
     await page.until("document.querySelector('#elapsed').textContent >= '0:01'")
     await press(page, "speak")
@@ -112,9 +112,7 @@ async def test_a_damaged_file_is_not_stored(serve: Serve, page: Page, files: Pat
     await keep(page)
 
 
-async def test_half_a_download_goes_on_where_it_ended(
-    serve: Serve, page: Page, files: Path
-) -> None:
+async def test_an_interrupted_download_resumes(serve: Serve, page: Page, files: Path) -> None:
     await started(serve, page)
     await ask(page)
     whole = (files / "encoder.weights").read_bytes()
@@ -125,14 +123,14 @@ async def test_half_a_download_goes_on_where_it_ended(
     await page.until(KEPT)
 
 
-async def test_a_full_browser_says_how_much_room_is_missing(
+async def test_the_page_says_how_much_space_a_full_browser_lacks(
     serve: Serve, page: Page, files: Path
 ) -> None:
     server = await started(serve, page)
     origin = f"http://{address(server)}"
     await page.call("Storage.overrideQuotaForOrigin", origin=origin, quotaSize=1_000_000)
     await ask(page)
-    assert "too little room" in await problem(page, "4 MB more are needed")
+    assert "too little space" in await problem(page, "4 MB more are needed")
     await still_works(page)
 
 
@@ -141,12 +139,12 @@ async def test_a_full_browser_says_how_much_room_is_missing(
     [
         (
             "Object.defineProperty(Navigator.prototype, 'serviceWorker', { value: undefined })",
-            "a private window never can",
+            "private windows never can",
         ),
         ("WebAssembly.validate = () => false", "it has no WebAssembly SIMD"),
     ],
 )
-async def test_a_browser_that_cannot_is_told_why(
+async def test_the_page_says_why_a_browser_cannot_store_files(
     serve: Serve, page: Page, files: Path, script: str, words: str
 ) -> None:
     await page.prepare(script)
@@ -183,7 +181,7 @@ async def test_a_new_model_of_the_server_is_offered(
     await server.service.close()
     await asyncio.to_thread(put_files, tmp_path, seed=1)
     await started(serve, page, http_port=port)
-    await page.until(f"{TEXT}.includes('another model than this device')")
+    await page.until(f"{TEXT}.includes('different model from the one on this device')")
     page.problems.clear()
     await press(page, "keep")
     await page.until(KEPT)

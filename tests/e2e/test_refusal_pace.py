@@ -1,4 +1,4 @@
-"""Clients that are refused in numbers are accepted at a pace that others can bear."""
+"""While many clients are refused, connections are accepted at a limited rate."""
 
 from __future__ import annotations
 

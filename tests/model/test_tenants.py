@@ -1,4 +1,4 @@
-"""Two tenants with crossing vocabularies in one batch of the real tiny.en."""
+"""Two tenants whose hotwords resemble each other's speech, in one batch of the real tiny.en."""
 
 from __future__ import annotations
 
@@ -24,7 +24,9 @@ def job(clip: str, name: str, names: tuple[str, ...]) -> Job:
     return Job(samples, options, speech=speech, tenant=tenant, quick=True)
 
 
-def test_a_text_is_the_same_beside_that_of_another_tenant(engine: WhisperEngine) -> None:
+def test_a_text_does_not_depend_on_another_tenants_job_in_the_batch(
+    engine: WhisperEngine,
+) -> None:
     one, other = job("kitchen", "one", ONE), job("lights", "other", OTHER)
     assert engine.batch_key(one)[0] == engine.batch_key(other)[0]  # type: ignore[index]
     alone = [engine.decode([each])[0].text for each in (one, other)]

@@ -1,4 +1,4 @@
-"""Hooks of schemathesis: most files are WAV files, so that requests get past their check."""
+"""Hooks of schemathesis: half of the files are WAV files, so that their requests are accepted."""
 
 import io
 import wave

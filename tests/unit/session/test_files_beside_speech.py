@@ -1,4 +1,4 @@
-"""Parts of files wait for speakers, but not for ever; in virtual time."""
+"""Parts of files wait for speakers, but not forever; in virtual time."""
 
 from __future__ import annotations
 

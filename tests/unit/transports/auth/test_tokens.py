@@ -154,7 +154,7 @@ def test_an_algorithm_that_is_not_listed_is_refused(algorithm: Any) -> None:
 
 
 def test_the_public_key_is_not_accepted_as_a_shared_secret() -> None:
-    """The classic confusion: HS256, signed with the public key that everybody can fetch."""
+    """The classic confusion: HS256, signed with the public key that every client can fetch."""
     for secret in (public_pem(rsa_key()), public_pem(rsa_key()).strip(), usual_set()):
         head = json.dumps({"alg": "HS256", "typ": "at+jwt", "kid": "rsa"})
         body = json.dumps(claims())
@@ -214,7 +214,7 @@ def test_a_key_id_that_is_not_a_short_text_is_refused(kid: Any) -> None:
 
 
 def test_ten_thousand_bad_tokens_cause_one_fetch_per_cool_down() -> None:
-    """Each names another key, and is signed by a key that nobody knows."""
+    """Each names another key id, and is signed with an unknown key."""
     source = Source(usual_set())
     _, payload, made = token(key=rsa_key("mallory")).split(".")
 

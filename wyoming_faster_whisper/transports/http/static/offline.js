@@ -18,7 +18,7 @@ export class Sentence extends Error {}
 export function obstacle() {
   if (!isSecureContext) return "Browsers store pages only if they were loaded over https or from localhost.";
   if (!("caches" in globalThis) || !navigator.serviceWorker) {
-    return "This window cannot store files; a private window never can. Open the page in an ordinary window.";
+    return "This window cannot store files; private windows never can. Open the page in an ordinary window.";
   }
   if (!globalThis.WebAssembly || !WebAssembly.validate(SIMD)) {
     return "This browser is too old to recognise speech by itself: it has no WebAssembly SIMD.";
@@ -96,7 +96,7 @@ export class Offline {
     const work = () => this.download(manifest, headers, progress);
     if (!navigator.locks) return work();
     return navigator.locks.request("offline", { ifAvailable: true }, (lock) => {
-      if (!lock) throw new Sentence("Another tab is downloading already; it will do for this one too.");
+      if (!lock) throw new Sentence("Another tab is downloading already; this tab will use the same files.");
       return work();
     });
   }
@@ -224,7 +224,7 @@ async function fetched(file, headers, progress) {
       const more = got ? { ...headers, range: `bytes=${got}-` } : headers;
       const response = await fetch(url(file), { headers: more, cache: "no-store" });
       if (response.status === 404) {
-        throw new Sentence("The server has got another model meanwhile. Press to begin again.");
+        throw new Sentence("The server has switched to another model. Press to start over.");
       }
       if (!response.ok) throw new Error(`status ${response.status}`);
       if (response.status !== 206) [parts, got] = [[], 0];
@@ -239,7 +239,7 @@ async function fetched(file, headers, progress) {
       if (error instanceof Sentence) throw error;
       if (attempt === ATTEMPTS) {
         const so = `${file.name} broke off after ${Math.floor(got / 1e6)} of ${Math.ceil(file.bytes / 1e6)} MB`;
-        throw new Sentence(`The download of ${so} (${error.message}). Press to go on; complete files are kept.`);
+        throw new Sentence(`The download of ${so} (${error.message}). Press to resume; complete files are kept.`);
       }
       await new Promise((resolve) => setTimeout(resolve, BUSY));
     }
@@ -263,8 +263,8 @@ async function makeSureOfRoom(bytes) {
 }
 
 function full(bytes, room) {
-  const left = room === undefined ? "has too little room" : `has room for ${Math.max(0, Math.floor(room / 1e6))} MB`;
-  return new Sentence(`This browser ${left}, and ${Math.ceil(bytes / 1e6)} MB more are needed. Make room on this device, then press again.`);
+  const left = room === undefined ? "has too little space" : `has space for ${Math.max(0, Math.floor(room / 1e6))} MB`;
+  return new Sentence(`This browser ${left}, and ${Math.ceil(bytes / 1e6)} MB more are needed. Free some space on this device, then press again.`);
 }
 
 async function stored(putting, bytes) {

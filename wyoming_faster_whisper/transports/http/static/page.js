@@ -461,7 +461,7 @@ let key = sessionStorage.getItem("key") ?? "";
 
 function lock(why) {
   useKey("");
-  serverIs("away", "The server wants a key");
+  serverIs("away", "The server requires a key");
   $("speak").disabled = true;
   $("lock").hidden = false;
   if (why) show.problem(why);
@@ -513,7 +513,7 @@ async function lookForUpdate() {
   checked = true;
   try {
     const manifest = await offline.offer(headers());
-    if (offline.differs(manifest)) propose(manifest, "The server has another model than this device.");
+    if (offline.differs(manifest)) propose(manifest, "The server has a different model from the one on this device.");
   } catch {
     checked = false;
   }
@@ -549,7 +549,7 @@ async function keep() {
   try {
     if (obstacle()) throw new Sentence(obstacle());
     if (!offered) {
-      $("offline-text").textContent = "The server prepares the files…";
+      $("offline-text").textContent = "The server is preparing the files…";
       const manifest = await offline.offer(headers());
       return await propose(manifest, "When the server is away, this device recognises what you say.");
     }
@@ -572,7 +572,7 @@ $("keep").addEventListener("click", keep);
 $("later").addEventListener("click", () => showOffline());
 $("remove").addEventListener("click", async () => {
   await offline.remove();
-  showOffline("The stored files are removed.");
+  showOffline("The stored files were removed.");
 });
 offline.changed = () => showOffline();
 
