@@ -40,7 +40,7 @@ class ModelState(Enum):
     LOADING = "loading"  # or loading again, after an idle unload or a hang
     READY = "ready"
     UNLOADED = "unloaded"  # the weights are freed, or about to be, until the next speech
-    LOST = "lost"  # no job will be answered any more
+    LOST = "lost"  # final: no further job will be answered
 
     def to(self, state: ModelState) -> ModelState:
         """Return the next state.

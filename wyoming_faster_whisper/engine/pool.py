@@ -269,7 +269,7 @@ class Pool:
         )
 
     def _retire(self, model: _Model) -> None:
-        """Free the old versions that no utterance uses any more."""
+        """Free the old versions that no utterance uses."""
         now = self._loop.time()
         for version in model.versions[:-1]:
             if self._busy(version):
@@ -277,4 +277,4 @@ class Pool:
             elif now - max(version.last_used, model.versions[-1].since) >= self._timing.retire:
                 model.versions.remove(version)
                 version.lifecycle.close()
-                _LOGGER.info("Model %s: its old files are not used any more", version.name)
+                _LOGGER.info("Model %s: its old files are no longer used", version.name)

@@ -219,7 +219,7 @@ class Withdrawable(Protocol):
     """Engine that can end a decode early, such as one on another machine."""
 
     def withdraw(self, job: Job) -> None:
-        """Take note that no client waits for a job any more.
+        """Take note that no client waits for a job any longer.
 
         Called in the event loop while the job may be in decode(), which then may raise
         EngineError at once.

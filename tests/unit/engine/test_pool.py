@@ -255,7 +255,7 @@ async def test_old_files_are_freed_once_no_utterance_uses_them(
     async with working({"base": files.loader}, replace(WATCHING, retire=SOON)) as worker:
         began = asyncio.get_running_loop().time()
         files.version = 2
-        await until(lambda: "old files are not used any more" in caplog.text)
+        await until(lambda: "old files are no longer used" in caplog.text)
         assert (await worker.submit(job("base", began))).text == "version 2"
 
 

@@ -26,7 +26,7 @@ OLD = 300.0
 """Age in seconds from which a token waits for a refresh."""
 
 LONGEST = 86_400.0
-"""Age in seconds from which keys are not used any more."""
+"""Age in seconds from which keys are no longer used."""
 
 
 class FetchError(Exception):
