@@ -28,5 +28,5 @@ class Principal:
 
     @property
     def account(self) -> str:
-        """What its limits are counted by, for the log and for error texts."""
+        """Name under which its limits are counted, for the log and for error texts."""
         return self.tenant.name if self.tenant.named else self.key

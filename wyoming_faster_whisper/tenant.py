@@ -35,7 +35,7 @@ class Identity:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Tenant:
-    """What the clients of one tenant may use. The defaults limit nothing."""
+    """Rights and limits of the clients of one tenant. The defaults limit nothing."""
 
     name: str = "house"  # in the log
     label: str = "house"  # in the metrics, where a label may stand for several tenants

@@ -37,7 +37,7 @@ Clock = Callable[[], float]
 
 @dataclass(frozen=True, slots=True)
 class StepUse:
-    """What one step did in a part of a stream."""
+    """Time and outcome of one step in a part of a stream."""
 
     name: str
     seconds: float  # time spent in it

@@ -1,4 +1,4 @@
-"""What a preprocessing step is, and how a list of steps is written. Pure.
+"""Interface of a preprocessing step, and syntax of a list of steps. Pure.
 
 docs/preprocessing.md explains how to write a step in a package of its own.
 """

@@ -58,7 +58,7 @@ def _files() -> Any:
 
 @dataclass(frozen=True, kw_only=True)
 class ConnectionOptions:
-    """How to connect to a server."""
+    """Options for the connection to a server."""
 
     timeout: float = _timeout(300.0)
     tls: bool = option(False, "use TLS")
@@ -130,7 +130,7 @@ class TranscribeOptions(_RetryOptions):
 
 
 class End(StrEnum):
-    """What ends an utterance."""
+    """Trigger that ends an utterance."""
 
     AUTO = "auto"  # the server if it can, else VAD
     SERVER = "server"

@@ -44,7 +44,7 @@ _UNSET = frozenset({"", "null"})
 
 
 class Arity(Enum):
-    """How many values an option takes."""
+    """Number of values that an option takes."""
 
     ONE = "one"
     FLAG = "flag"  # no value: the flag itself means true
@@ -95,7 +95,7 @@ class Option:
 
     @property
     def value(self) -> str:
-        """What the help shows in place of a value, like SECONDS."""
+        """Placeholder for a value in the help, like SECONDS."""
         numbers = {int: "NUMBER", float: "SECONDS"}
         name = self.metavar or numbers.get(self.type) or self.name.rpartition("_")[2].upper()
         return "|".join((name, *self.words))

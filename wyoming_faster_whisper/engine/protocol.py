@@ -37,7 +37,7 @@ class DecodeOptions:
 
 
 class DecodeKind(Enum):
-    """What a decode is for. The values are labels of a metric."""
+    """Purpose of a decode. The values are labels of a metric."""
 
     FINAL = "final"  # an answer, or a part of it
     GUESS = "guess"  # a speculative decode: may be dropped before its text is used

@@ -47,7 +47,7 @@ class Waiting:
 
 @dataclass(frozen=True, slots=True)
 class Decoders:
-    """What the engine can decode, and the long jobs that it decodes now."""
+    """Capacity of the engine, and the long jobs that it is decoding."""
 
     parallel: int = 1  # batches at the same time
     max_batch: int = 1  # jobs per batch

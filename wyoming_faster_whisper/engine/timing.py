@@ -1,4 +1,4 @@
-"""When a model counts as hung, is unloaded, and is measured again."""
+"""Times after which a model counts as hung, is unloaded, and is measured again."""
 
 from __future__ import annotations
 

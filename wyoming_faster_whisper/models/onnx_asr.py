@@ -31,7 +31,7 @@ _EUROPEAN = tuple(
 
 
 class Decoding(Enum):
-    """How a family finds the text; it decides what the model can do."""
+    """Decoding method of a family; it decides what the model can do."""
 
     CTC = "ctc"
     TRANSDUCER = "transducer"

@@ -30,7 +30,7 @@ LOADING = frozenset(
 
 @dataclass(frozen=True, slots=True)
 class ModelSpec:
-    """What a model is: its name and version in URLs, and the options to load it with."""
+    """Name and version of a model in URLs, and the options to load it with."""
 
     name: str
     version: str

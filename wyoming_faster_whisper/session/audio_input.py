@@ -34,7 +34,7 @@ _STANDARD = Preprocessing()
 
 @dataclass(frozen=True, slots=True)
 class StreamRest:
-    """What follows an utterance in the same stream: recorded audio, and how to convert more."""
+    """Rest of a stream after an utterance: recorded audio, and the state to convert more."""
 
     pcm: PcmFormat
     recorded: tuple[bytes, ...]  # 16-bit PCM of each recording; its memory is reserved

@@ -1,4 +1,4 @@
-"""What one tenant is offered: its models, languages, prompt and vocabulary. Pure."""
+"""Offer for one tenant: its models, languages, prompt and vocabulary. Pure."""
 
 from __future__ import annotations
 

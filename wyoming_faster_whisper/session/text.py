@@ -45,7 +45,7 @@ def command_style(text: str) -> str:
 
 @dataclass(frozen=True, slots=True)
 class Style:
-    """How texts are written.
+    """Style in which texts are written.
 
     Args:
         command: the text is one command: numbers in digits, no final period, no commas.

@@ -55,7 +55,7 @@ class EndOfTurn(Enum):
 
 
 class EndReason(Enum):
-    """What ended a turn; the values appear in the log."""
+    """Reason why a turn ended; the values appear in the log."""
 
     STOPPED = "audio-stop"
     SILENCE = "silence"

@@ -1,4 +1,4 @@
-"""What tenants use at the moment: requests in progress, and audio in the last minute."""
+"""Current use by tenants: requests in progress, and audio in the last minute."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""From the identities of a client to its tenant."""
+"""The tenant of a client, found by its identities."""
 
 from __future__ import annotations
 

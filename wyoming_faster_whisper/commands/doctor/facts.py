@@ -55,7 +55,7 @@ class MdnsService:
 
 @dataclass(frozen=True, slots=True)
 class Network:
-    """How other machines can find the server."""
+    """Ways in which other machines can find the server."""
 
     port: int
     local_only: bool  # True: the server listens on a loopback address or a Unix socket
@@ -76,7 +76,7 @@ class Network:
 
 @dataclass(frozen=True, slots=True)
 class Described:
-    """What the server's Info says."""
+    """Content of the server's Info."""
 
     program: str
     models: tuple[str, ...]

@@ -25,7 +25,7 @@ ERROR_LEVEL = 3  # of ONNX Runtime's log; its warnings name graph nodes and say 
 
 @dataclass(frozen=True, slots=True)
 class Runtime:
-    """How graphs run on this machine."""
+    """Execution providers and threads for graphs on this machine."""
 
     providers: tuple[Provider, ...]  # the preferred first
     threads: int = 1  # threads that compute one operator together

@@ -126,7 +126,7 @@ class DecodeServers:
 
     @property
     def obstacle(self) -> str | None:
-        """Why no server takes jobs; None = one does. May be read in any thread."""
+        """Reason why no server takes jobs; None = one does. May be read in any thread."""
         if self.available:
             return None
         away = self.all[0].health

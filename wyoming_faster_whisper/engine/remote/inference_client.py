@@ -59,7 +59,7 @@ class RemoteModel:
 
 @dataclass(frozen=True, slots=True)
 class Access:
-    """How decode servers are reached."""
+    """Credentials and connection limits for decode servers."""
 
     token: str | None = field(default=None, repr=False)  # sent as a bearer token
     authorities: str | None = None  # PEM file with the CAs that are trusted; None = the system's

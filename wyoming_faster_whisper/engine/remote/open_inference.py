@@ -64,7 +64,7 @@ class RemoteEngine:
 
     @property
     def obstacle(self) -> str | None:
-        """Why no server takes jobs; None = one does."""
+        """Reason why no server takes jobs; None = one does."""
         return self._servers.obstacle
 
     def start(self) -> None:

@@ -1,4 +1,4 @@
-"""What Whisper's acoustic models have in common, whichever library runs them."""
+"""Common part of Whisper's acoustic models, whichever library runs them."""
 
 from __future__ import annotations
 

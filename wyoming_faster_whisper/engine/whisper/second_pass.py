@@ -72,7 +72,7 @@ def needs_full_window(first: Pass) -> bool:
 
 @dataclass(frozen=True, slots=True)
 class Pace:
-    """How fast this machine decodes a batch, to tell how long a second pass would take.
+    """Decoding speed of a batch on this machine, to predict how long a second pass would take.
 
     The encoder takes most of the time of a pass, so that is proportional to the window.
     """

@@ -1,4 +1,4 @@
-"""Why a client is refused. Pure."""
+"""Reasons for which a client is refused. Pure."""
 
 from __future__ import annotations
 

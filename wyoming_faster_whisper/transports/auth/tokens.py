@@ -54,7 +54,7 @@ class SigningKeys(Protocol):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TokenRules:
-    """What a token must say."""
+    """Claims that a token must have."""
 
     issuer: str
     audience: tuple[str, ...]  # it must have one of them

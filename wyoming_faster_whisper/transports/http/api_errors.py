@@ -102,7 +102,7 @@ def error_headers(error: ApiError) -> dict[str, str]:
 
 @dataclass(frozen=True, slots=True)
 class _Kind:
-    """How the API reports one class of ServerError."""
+    """Form in which the API reports one class of ServerError."""
 
     status: int
     type: str

@@ -1,4 +1,4 @@
-"""What follows from a refused authentication: a response, a line in the log, a count."""
+"""Consequences of a refused authentication: a response, a line in the log, a count."""
 
 from __future__ import annotations
 

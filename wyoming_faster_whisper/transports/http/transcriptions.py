@@ -49,7 +49,7 @@ Render = Callable[[Answer, TranscriptionForm], tuple[bytes, str]]
 
 @dataclass(frozen=True, slots=True)
 class Rules:
-    """What the transcription of files depends on, besides the file."""
+    """Rules for the transcription of files."""
 
     catalogue: Catalogue
     limits: UploadLimits
@@ -62,7 +62,7 @@ class Rules:
 
 @dataclass(frozen=True, slots=True)
 class Route:
-    """What the route of a request adds to its form."""
+    """Additions to the form of a request by its route."""
 
     task: Task = Task.TRANSCRIBE  # a field of the form may override it
     fields: tuple[tuple[str, str], ...] = ()  # names and values, from the query for example

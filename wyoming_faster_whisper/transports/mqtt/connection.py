@@ -55,7 +55,7 @@ class Message:
 
 @dataclass(frozen=True, slots=True)
 class BrokerOptions:
-    """How to connect to the broker."""
+    """Options for the connection to the broker."""
 
     url: BrokerUrl
     client_id: str

@@ -17,7 +17,7 @@ MUTED_SECONDS = 10.0
 
 
 class SiteRate:
-    """What a site has sent lately, and until when it is muted."""
+    """Recent rate of a site's messages, and the time until which it is muted."""
 
     def __init__(self) -> None:
         self.muted_until = float("-inf")  # seconds, monotonic clock

@@ -1,4 +1,4 @@
-"""What the server knows about one site: its sessions, whether it is heard, and its rate."""
+"""State of one site: its sessions, whether its audio is used, and its rate."""
 
 from __future__ import annotations
 

@@ -25,7 +25,7 @@ _LARGEST_CAPTURE = 1024 * 1024  # bytes of audio that are sent back: 30 s at 16 
 
 
 class Signal(Enum):
-    """What a session is told by the server itself."""
+    """Notice of the server to a session."""
 
     LOST = "lost"  # the connection to the broker was lost, and with it a part of the audio
     ANSWERED = "answered"  # an answer has been sent, and no other is pending
@@ -51,7 +51,7 @@ class Outlet(Protocol):
 
 @dataclass(slots=True)
 class _Utterance:
-    """What the satellite asked for, and what it has been told so far."""
+    """Request of the satellite, and the progress reported to it."""
 
     start: StartListening
     text: str = ""  # partial text

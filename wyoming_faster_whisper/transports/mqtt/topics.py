@@ -22,7 +22,7 @@ _ID = re.compile(r"[^/+#$][^/+#]*")
 
 
 class Kind(Enum):
-    """What an incoming message is. The values are the last level of its topic."""
+    """Kind of an incoming message. The values are the last level of its topic."""
 
     START = "startListening"
     STOP = "stopListening"
@@ -39,7 +39,7 @@ _BY_NAME = {kind.value: kind for kind in Kind}
 
 @dataclass(frozen=True, slots=True)
 class Incoming:
-    """What the topic of a received message says."""
+    """Parsed topic of a received message."""
 
     kind: Kind
     site: str | None = None  # None = it is in the payload

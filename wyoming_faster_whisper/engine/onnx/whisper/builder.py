@@ -27,7 +27,7 @@ FLOAT, INTEGER = TensorProto.FLOAT, TensorProto.INT64
 
 
 class Arithmetic(Enum):
-    """How matrices in int8 are multiplied."""
+    """Method by which matrices in int8 are multiplied."""
 
     INTEGER = "integer"  # the other factor is quantised at run time: fast on CPUs
     FLOAT = "float"  # the matrix is converted to float32: for devices without integer kernels

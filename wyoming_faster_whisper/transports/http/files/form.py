@@ -40,14 +40,14 @@ _SUBTITLES = (ResponseFormat.SRT, ResponseFormat.VTT, ResponseFormat.TSV)
 
 
 class Task(StrEnum):
-    """What to do with the speech."""
+    """Task of a request, as in Whisper."""
 
     TRANSCRIBE = "transcribe"
     TRANSLATE = "translate"  # to English
 
 
 class Granularity(StrEnum):
-    """What the answer gives times for."""
+    """Unit for which the answer has times."""
 
     WORD = "word"
     SEGMENT = "segment"

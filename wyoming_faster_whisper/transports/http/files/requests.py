@@ -1,4 +1,4 @@
-"""From the form of an API request to the request for a session. Pure."""
+"""Conversion of the form of an API request to the request for a session. Pure."""
 
 from __future__ import annotations
 

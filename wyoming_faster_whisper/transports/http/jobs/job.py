@@ -36,7 +36,7 @@ class Content:
 
 @dataclass(frozen=True, slots=True)
 class Work:
-    """What a job has to do."""
+    """Work of a job."""
 
     spool: Spool  # the complete upload, not empty; it is closed when the job ends
     model: str

@@ -1,4 +1,4 @@
-"""From a session's events to messages of the realtime protocol. Pure.
+"""Conversion of a session's events to messages of the realtime protocol. Pure.
 
 Each turn is an item of the conversation. All messages about it have its id.
 """

@@ -67,14 +67,14 @@ class AudioFormat:
 
 
 class TurnDetection(StrEnum):
-    """How the server ends turns."""
+    """Method by which the server ends turns."""
 
     SERVER_VAD = "server_vad"  # after a fixed silence
     SEMANTIC_VAD = "semantic_vad"  # by the end-of-turn classifier
 
 
 class Eagerness(StrEnum):
-    """How soon semantic VAD ends a turn whose sentence seems unfinished."""
+    """Eagerness of semantic VAD to end a turn whose sentence seems unfinished."""
 
     LOW = "low"
     MEDIUM = "medium"
