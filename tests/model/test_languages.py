@@ -9,7 +9,6 @@ from __future__ import annotations
 import shutil
 import subprocess
 import wave
-from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
@@ -19,8 +18,6 @@ import soxr
 from wyoming_faster_whisper.audio.pcm import SAMPLE_RATE, Samples
 from wyoming_faster_whisper.engine.protocol import DecodeOptions, Job
 from wyoming_faster_whisper.engine.whisper.engine import WhisperEngine
-
-from .conftest import loaded
 
 pytestmark = [
     pytest.mark.model,
@@ -43,18 +40,12 @@ SENTENCES = {
 }
 
 
-@pytest.fixture(scope="module")
-def base(tmp_path_factory: pytest.TempPathFactory) -> Iterator[WhisperEngine]:
-    with loaded("base", tmp_path_factory.mktemp("base")) as engine:
-        yield engine
-
-
 @pytest.mark.parametrize("voice", SENTENCES)
-def test_a_language_is_recognised(base: WhisperEngine, tmp_path: Path, voice: str) -> None:
+def test_a_language_is_recognised(engine: WhisperEngine, tmp_path: Path, voice: str) -> None:
     sentence, words = SENTENCES[voice]
     options = DecodeOptions(language=voice.partition("-")[0], beam_size=5)
     job = Job(spoken(voice, sentence, tmp_path / "sentence.wav"), options, quick=True)
-    [transcript] = base.decode([job])
+    [transcript] = engine.decode([job])
     assert words in transcript.text.lower()
 
 

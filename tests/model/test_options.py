@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -22,15 +21,7 @@ from wyoming_faster_whisper.engine.whisper.weights import load_model
 from wyoming_faster_whisper.models import choose, locate
 from wyoming_faster_whisper.testing import silence
 
-from .conftest import loaded
-
 pytestmark = pytest.mark.model
-
-
-@pytest.fixture(scope="module")
-def engine(tmp_path_factory: pytest.TempPathFactory) -> Iterator[WhisperEngine]:
-    with loaded("base", tmp_path_factory.mktemp("models")) as model:
-        yield model
 
 
 def test_every_compute_type_of_ctranslate2_is_an_option() -> None:

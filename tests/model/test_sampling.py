@@ -1,4 +1,4 @@
-"""Sampling at a temperature with the real tiny.en."""
+"""Sampling at a temperature with the real base."""
 
 from __future__ import annotations
 

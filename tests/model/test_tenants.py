@@ -1,4 +1,4 @@
-"""Two tenants whose hotwords resemble each other's speech, in one batch of the real tiny.en."""
+"""Two tenants whose hotwords resemble each other's speech, in one batch of the real base."""
 
 from __future__ import annotations
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
 
 import numpy as np
 import pytest
@@ -16,15 +15,7 @@ from wyoming_faster_whisper.speech.segmenter import SpeechRules, segments
 from wyoming_faster_whisper.speech.vad import Vad
 from wyoming_faster_whisper.testing import silence
 
-from .conftest import loaded
-
 pytestmark = pytest.mark.model
-
-
-@pytest.fixture(scope="module")
-def engine(tmp_path_factory: pytest.TempPathFactory) -> Iterator[WhisperEngine]:
-    with loaded("base", tmp_path_factory.mktemp("models")) as model:
-        yield model
 
 
 def said(*names: str, pause: float = 0.6) -> Samples:

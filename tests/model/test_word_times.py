@@ -1,4 +1,4 @@
-"""Times of words with the real tiny.en."""
+"""Times of words with the real base."""
 
 from __future__ import annotations
 
