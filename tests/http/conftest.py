@@ -1,4 +1,4 @@
-"""One server with tiny.en for all tests of the clients, and the programs that use its API."""
+"""One server with base for all tests of the clients, and the programs that use its API."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 import pytest_asyncio
 
-from tests.support.processes import TINY, Process
+from tests.support.processes import BASE, Process
 
 from .programs import DEADLINE, run_client
 
@@ -48,7 +48,7 @@ class Api:
 @pytest_asyncio.fixture(scope="session", loop_scope="session")
 async def api(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Api]:
     folder = tmp_path_factory.mktemp("api")
-    options = ("--uri", "tcp://127.0.0.1:0", *TINY, "--http-port", "0")
+    options = ("--uri", "tcp://127.0.0.1:0", *BASE, "--http-port", "0")
     more = ("--http-origins", "app://obsidian.md", "--max-files", "16")
     async with Process.started(*options, *more, folder=folder) as process:
         wyoming = await process.uri()

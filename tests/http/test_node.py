@@ -72,8 +72,8 @@ async def test_an_error_has_its_class(
 
 
 async def test_models_are_listed_and_retrieved(answers: Any) -> None:
-    assert answers["models"]["list"] == ["tiny.en", "whisper-1"]
-    assert answers["models"]["retrieved"] == "Systran/faster-whisper-tiny.en"
+    assert answers["models"]["list"] == ["base", "whisper-1"]
+    assert answers["models"]["retrieved"] == "Systran/faster-whisper-base"
 
 
 async def test_answers_have_the_id_of_their_request(answers: Any) -> None:

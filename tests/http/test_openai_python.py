@@ -82,11 +82,11 @@ async def test_responses_have_an_id_and_a_processing_time(answers: Any) -> None:
 
 
 async def test_models_are_listed_and_retrieved(answers: Any) -> None:
-    assert answers["models"]["list"] == ["tiny.en", "whisper-1"]
+    assert answers["models"]["list"] == ["base", "whisper-1"]
     assert answers["models"]["retrieved"] == [
-        "tiny.en",
+        "base",
         "whisper-1",
-        "Systran/faster-whisper-tiny.en",
+        "Systran/faster-whisper-base",
     ]
 
 

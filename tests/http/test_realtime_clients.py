@@ -15,7 +15,7 @@ from websockets.asyncio.client import connect
 from websockets.exceptions import InvalidStatus
 
 from tests.support.clips import CLIPS
-from tests.support.processes import TINY, Process
+from tests.support.processes import BASE, Process
 from wyoming_faster_whisper.testing import pcm16, silence
 
 from .conftest import TIMER, Api
@@ -82,7 +82,7 @@ async def secure(api: Api) -> AsyncIterator[tuple[Api, Path]]:
     authority.cert_pem.write_to_path(str(trusted))
     made = authority.issue_cert("127.0.0.1")
     made.private_key_and_cert_chain_pem.write_to_path(str(folder / "server.pem"))
-    options = ("--uri", "tcp://127.0.0.1:0", *TINY, "--http-port", "0")
+    options = ("--uri", "tcp://127.0.0.1:0", *BASE, "--http-port", "0")
     tls = ("--tls-cert", str(folder / "server.pem"), "--tls-key", str(folder / "server.pem"))
     async with Process.started(*options, *tls, folder=folder) as process:
         url = (await process.logged(r"API at (https://[^/]+)/v1"))[1]

@@ -12,7 +12,7 @@ import pytest
 
 from tests.support.chromium import Page, chromium, write_microphone
 from tests.support.clips import CLIPS
-from tests.support.processes import TINY, Process
+from tests.support.processes import BASE, Process
 from wyoming_faster_whisper.testing import silence
 
 pytestmark = pytest.mark.model
@@ -40,7 +40,7 @@ async def page(microphone: Path, tmp_path: Path) -> AsyncIterator[Page]:
 @pytest.fixture
 async def url(tmp_path: Path) -> AsyncIterator[str]:
     options = (
-        *("--uri", "tcp://127.0.0.1:0", *TINY),
+        *("--uri", "tcp://127.0.0.1:0", *BASE),
         *("--http-port", "0", "--partials", "on"),
     )
     async with Process.started(*options, folder=tmp_path / "data") as server:

@@ -9,7 +9,7 @@ import pytest
 import pytest_asyncio
 
 from tests.support.clips import CLIPS
-from tests.support.processes import TINY, Process
+from tests.support.processes import BASE, Process
 from tests.support.realtime import TRANSCRIPTION, talker
 from wyoming_faster_whisper.testing import silence
 
@@ -20,7 +20,7 @@ SAID = [CLIPS[name] for name in ("kitchen", "timer", "blinds")]
 
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
 async def url(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[str]:
-    options = ("--uri", "tcp://127.0.0.1:0", *TINY, "--http-port", "0")
+    options = ("--uri", "tcp://127.0.0.1:0", *BASE, "--http-port", "0")
     async with Process.started(*options, folder=tmp_path_factory.mktemp("data")) as server:
         await server.ready()
         yield (await server.logged(r"API at (\S+);"))[1]

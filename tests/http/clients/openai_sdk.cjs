@@ -81,7 +81,7 @@ async function errors() {
 async function models() {
   const list = [];
   for await (const model of client.models.list()) list.push(model.id);
-  return { list, retrieved: (await client.models.retrieve("Systran/faster-whisper-tiny.en")).id };
+  return { list, retrieved: (await client.models.retrieve("Systran/faster-whisper-base")).id };
 }
 
 async function main() {

@@ -92,7 +92,7 @@ def models():
         "list": [model.id for model in client.models.list()],
         "retrieved": [
             client.models.retrieve(name).id
-            for name in ("tiny.en", "whisper-1", "Systran/faster-whisper-tiny.en")
+            for name in ("base", "whisper-1", "Systran/faster-whisper-base")
         ],
     }
 
