@@ -201,7 +201,7 @@ class House:
     async def __aenter__(self) -> House:
         self.worker.start()
         await self.worker.ready()
-        self.loop.decoding = lambda: self.worker.statistics().decoding
+        self.loop.decoding = lambda: self.worker.decoding
         return self
 
     async def __aexit__(self, *_: object) -> None:

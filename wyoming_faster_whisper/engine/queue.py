@@ -136,7 +136,7 @@ class Worker:
             state=ModelState.READY if ready else next(iter(states.values())),
             models=states,
             waiting=len(self._waiting),
-            decoding=sum(len(batch.jobs) for batch in self._decoding),
+            decoding=self.decoding,
             decoded=self._decoded,
             withdrawn=self._withdrawn,
             batches=dict(self._batches),
@@ -226,6 +226,11 @@ class Worker:
         """Take note that a speaker has been answered or has left."""
         self._speakers.end(turn, self._loop.time())
         self._dispatch()
+
+    @property
+    def decoding(self) -> int:
+        """Number of jobs in the model."""
+        return sum(len(batch.jobs) for batch in self._decoding)
 
     @property
     def decode_seconds(self) -> float:
