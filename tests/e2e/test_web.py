@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 from websockets.exceptions import InvalidStatus
 
-from tests.support.processes import TINY, serve_without
+from tests.support.processes import BASE, serve_without
 from tests.support.serving import peer, until, warnings
 from tests.support.web import address, browser, get
 from wyoming_faster_whisper.errors import SettingError
@@ -51,7 +51,7 @@ async def test_the_api_is_only_imported_if_it_has_a_port(
     start_process: StartProcess, port: bool
 ) -> None:
     """Pydantic has a shared library, so the kernel knows whether FastAPI was imported."""
-    options = ["--uri=tcp://127.0.0.1:0", *TINY, "--http-port=0"]
+    options = ["--uri=tcp://127.0.0.1:0", *BASE, "--http-port=0"]
     process = await start_process(*options[: len(options) - 1 + port])
     await process.ready()
     maps = Path(f"/proc/{process.process.pid}/maps")
