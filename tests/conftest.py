@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import gc
 import os
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from pathlib import Path
 
 import pytest
@@ -14,6 +15,21 @@ from tests.support.short_stacks import keep_short_stacks
 TESTS = Path(__file__).parent
 SLOW = (TESTS / "model", TESTS / "e2e")
 """Folders with the slowest files, which run first."""
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_collection() -> Generator[None, object, object]:
+    """Let the garbage collector walk neither while tests are collected nor over them afterwards.
+
+    They are half a million objects, which live until the end.
+    """
+    gc.disable()
+    try:
+        return (yield)
+    finally:
+        gc.collect()
+        gc.freeze()
+        gc.enable()
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
