@@ -30,6 +30,7 @@ from wyoming_faster_whisper.transports.wyoming.framing import write_event
 
 from .conftest import Serve
 
+LARGE = 6_400  # bytes, 200 ms: chunks of a recording whose length matters, and not its chunks
 PATIENCE = 0.5  # seconds; long enough for a client that has something to say
 
 
@@ -115,7 +116,7 @@ async def test_one_chunk_beyond_the_memory_limit_is_refused(
 async def test_the_operator_sets_the_audio_memory_limit(serve: Serve) -> None:
     server = await serve(max_audio_memory=1)  # MB: 31 s
     async with server.peer() as refused:
-        error = await refused.send(frames(utterance(tone(40.0)))).error()
+        error = await refused.send(frames(utterance(tone(40.0), chunk=LARGE))).error()
     assert error.code == "busy"
     await server.serves()
 
@@ -132,7 +133,7 @@ async def test_the_rest_of_a_long_recording_is_not_decoded_after_a_disconnect(
 
     server = await serve(FakeEngine(say, held=True))
     async with server.peer() as leaving:
-        leaving.send(frames(utterance(tone(100.0)))).half_close()
+        leaving.send(frames(utterance(tone(100.0), chunk=LARGE))).half_close()
         await until(server.engine.decoding.is_set)
         await until(lambda: "answering" in repr(server.listener._connections))
         async with server.client() as other:
@@ -158,7 +159,9 @@ async def test_the_rest_of_a_long_recording_is_not_decoded_if_more_utterances_fo
 
     server = await serve(FakeEngine(say, held=True))
     async with server.peer() as leaving, server.client() as other:
-        leaving.send(frames(utterance(tone(60.0)) + utterance(tone(2.0)))).half_close()
+        leaving.send(
+            frames(utterance(tone(60.0), chunk=LARGE) + utterance(tone(2.0)))
+        ).half_close()
         await until(server.engine.decoding.is_set)
         await until(lambda: "half closed" in repr(server.listener._connections))
         await other.say(tone(0.5))
@@ -175,7 +178,7 @@ async def test_a_half_closed_clients_recording_is_decoded_if_no_other_client_wai
 ) -> None:
     server = await serve()
     async with server.peer() as peer:
-        peer.send(frames(utterance(tone(70.0)))).half_close()
+        peer.send(frames(utterance(tone(70.0), chunk=LARGE))).half_close()
         assert (await peer.receive()).type == "transcript"
     assert len(server.engine.decoded) > 1
 

@@ -235,11 +235,16 @@ def utterance(
     language: str | None = None,
     context: dict[str, Any] | None = None,
     model: str | None = None,
+    chunk: int = 320,
 ) -> list[Event]:
-    """Return all events of one utterance, with its audio in chunks of 10 ms."""
+    """Return all events of one utterance, with its audio in chunks of 10 ms.
+
+    Args:
+        chunk: bytes of audio in each, for an utterance so long that the chunks take seconds.
+    """
     return [
         Transcribe(name=model, language=language, context=context).event(),
-        *recording(pcm16(samples), PCM, chunk=320),
+        *recording(pcm16(samples), PCM, chunk=chunk),
     ]
 
 
