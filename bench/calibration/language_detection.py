@@ -8,7 +8,9 @@ speech,
   wrong one spoils the segments that take it over (the limits in session/decodes.py);
 - for homes of two of the languages, the share of parts in the wrong one: detected among all
   languages as by the reference server, and among the two, by the prior odds of the expected
-  language (`expected_odds`) and by the encoder window.
+  language (`expected_odds`) and by the encoder window;
+- for detection in a short window first, and in the full one where the probability is below a
+  limit (`least_probability`): the share of wrong languages, and of full windows.
 
 Results of the model are kept on disk (--cache). Progress goes to stderr.
 """
@@ -17,32 +19,38 @@ import argparse
 import sys
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
-from itertools import permutations
+from itertools import combinations, permutations, product
+from math import inf
 from pathlib import Path
 
 from wyoming_faster_whisper.audio.pcm import SAMPLE_RATE
 from wyoming_faster_whisper.engine.protocol import DecodeOptions, Job
 from wyoming_faster_whisper.engine.whisper.language import Detection, choose_language
-from wyoming_faster_whisper.engine.whisper.window import FRAMES_PER_SECOND
+from wyoming_faster_whisper.engine.whisper.window import FRAMES_PER_SECOND, FULL_SECONDS
 from wyoming_faster_whisper.speech.vad import Vad
 
-from ..support.arguments import add, parser
+from ..accuracy import POOLED
+from ..speech.noise import degrade, noise_of
+from ..support.arguments import add, listed, numbers, parser
 from ..support.clips import load, to_samples
 from ..support.memo import remembered_whisper
 from ..support.report import align, progress, write_json
 from ..support.servers import ROOT
 from .encoder_window import speech
 
-LENGTHS = (0.5, 1.0, 1.5, 2.0, 3.0)  # seconds of speech
+LENGTHS = (0.5, 1.0, 1.5, 2.0, 3.0)  # seconds of speech; inf = all
 LEAST = (0.0, 0.3, 0.5, 0.7, 0.9)  # probability
-WINDOWS = (30, 10)  # seconds; the first is the one in which all languages are detected
+WINDOWS = (30, 10)  # seconds; the full one and the short one
 ODDS = (1.0, 2.0, 3.0, 5.0, 10.0)
+LIMITS = (0.0, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 1.1)  # probability; 1.1 = none is enough
 
 
 @dataclass(frozen=True, slots=True)
 class Detected:
     """The languages of the beginning of a recording."""
 
+    name: str  # of the recording
+    condition: str
     language: str  # spoken
     seconds: float  # of speech, one of LENGTHS
     window: int  # seconds
@@ -52,7 +60,7 @@ class Detected:
         """Return the language and its probability; the first candidate is the expected one."""
         expected = candidates[0] if candidates else None
         options = DecodeOptions(candidate_languages=candidates, expected_language=expected)
-        return choose_language(self.found, options, Detection(odds))
+        return choose_language(self.found, options, Detection(odds, FULL_SECONDS, 0.0, 0.0, 0.0))
 
 
 def main() -> None:
@@ -61,31 +69,47 @@ def main() -> None:
     vad = Vad()
     folders = sorted(each for each in arguments.languages.glob("*") if each.is_dir())
     clips = [(each.name, clip) for each in folders for clip in load([each], arguments.limit)]
+    noise = noise_of(arguments.noise)
     found: list[Detected] = []
     for number, (language, clip) in enumerate(clips, start=1):
         progress(f"{number}/{len(clips)}, {language}")
-        for seconds, job in beginnings(speech(to_samples(clip.audio), vad, language)):
-            features = model.features(job.samples)
-            for window in WINDOWS:
-                encoding = model.encode([features], window * FRAMES_PER_SECOND)
-                [shares] = model.detect_language(encoding)
-                found.append(Detected(language, seconds, window, shares))
+        for condition in arguments.conditions:
+            sound = to_samples(degrade(clip, clip.audio, condition, noise))
+            for seconds, job in beginnings(speech(sound, vad, language), arguments.lengths):
+                features = model.features(job.samples)
+                for window in WINDOWS:
+                    encoding = model.encode([features], window * FRAMES_PER_SECOND)
+                    [shares] = model.detect_language(encoding)
+                    found.append(
+                        Detected(clip.name, condition, language, seconds, window, shares)
+                    )
     progress("")
     if not found:
         sys.exit(f"{arguments.languages} has no folder of recordings")
     names = [each.name for each in folders]
     print(f"{arguments.model} int8: {len(clips)} clips, {', '.join(names)}")
-    print(table([each for each in found if each.window == WINDOWS[0]]))
+    for window in WINDOWS:
+        print(f"window of {window} s")
+        print(table([each for each in found if each.window == window]))
     print(pairs(found, names))
+    print(short_first(found, names))
     if arguments.json:
         write_json(arguments.json, {"detected": [asdict(each) for each in found]})
 
 
 def parse_arguments() -> argparse.Namespace:
     flags = parser("calibration.language_detection", __doc__)
-    add(flags, "--model", "--json", "--cache")
+    add(flags, "--model", "--json", "--cache", "--noise")
     add(flags, "--limit", help="use a fixed sample of N clips of each language")
     add(flags, "--threads", default=1)
+    flags.add_argument("--conditions", type=listed(POOLED), default=("clean",))
+    flags.add_argument(
+        "--lengths",
+        type=numbers,
+        default=LENGTHS,
+        metavar="A,B",
+        help="seconds of speech; inf = whole recordings",
+    )
     flags.add_argument(
         "--languages",
         type=Path,
@@ -96,10 +120,13 @@ def parse_arguments() -> argparse.Namespace:
     return flags.parse_args()
 
 
-def beginnings(job: Job) -> Iterator[tuple[float, Job]]:
-    """Yield the beginning of a job with each of LENGTHS seconds of speech, if it has as much."""
+def beginnings(job: Job, lengths: Sequence[float]) -> Iterator[tuple[float, Job]]:
+    """Yield the beginning of a job with each of so many seconds of speech, if it has as much."""
     options = DecodeOptions()
-    for seconds in LENGTHS:
+    for seconds in lengths:
+        if seconds == inf:
+            yield seconds, Job(job.samples, options)
+            continue
         left = round(seconds * SAMPLE_RATE)
         for start, end in job.speech:
             if end - start >= left:
@@ -111,9 +138,9 @@ def beginnings(job: Job) -> Iterator[tuple[float, Job]]:
 def table(found: Sequence[Detected]) -> str:
     """Format how many languages are believed, of all, by seconds of speech."""
     lines = [["seconds of speech", "clips", *(f"from {least:g}: of, wrong" for least in LEAST)]]
-    for seconds in LENGTHS:
+    for seconds in dict.fromkeys(each.seconds for each in found):
         some = [(each, *each.among()) for each in found if each.seconds == seconds]
-        cells = [f"{seconds:g} s", str(len(some))]
+        cells = [written(seconds), str(len(some))]
         for least in LEAST:
             believed = [(each, code) for each, code, share in some if share >= least]
             wrong = sum(code != each.language for each, code in believed)
@@ -130,7 +157,7 @@ def pairs(found: Sequence[Detected], names: Sequence[str]) -> str:
     """
     odds = [f"odds of {value:g}" for value in ODDS]
     lines = [["seconds of speech", "window", "spoken", "trials", "among all", *odds]]
-    for seconds in LENGTHS:
+    for seconds in dict.fromkeys(each.seconds for each in found):
         for window in WINDOWS:
             some = [e for e in found if (e.seconds, e.window) == (seconds, window)]
             for spoken in ("the expected language", "the other"):
@@ -148,8 +175,43 @@ def pairs(found: Sequence[Detected], names: Sequence[str]) -> str:
                     for value in ODDS
                 ]
                 shares = [f"{100 * count / len(trials):.1f}%" for count in (of_all, *wrong)]
-                lines.append([f"{seconds:g} s", f"{window} s", spoken, str(len(trials)), *shares])
+                lines.append([written(seconds), f"{window} s", spoken, str(len(trials)), *shares])
     return align(lines)
+
+
+def short_first(found: Sequence[Detected], names: Sequence[str]) -> str:
+    """Format what detection in the short window first loses, and how often it is not enough.
+
+    Trials among all languages, and, in homes of two of them without an expected one.
+    """
+    limits = [f"below {limit:g}: wrong, again" for limit in LIMITS]
+    lines = [["seconds of speech", "condition", "among", "trials", *limits]]
+    by_window = [[each for each in found if each.window == window] for window in WINDOWS]
+    both = list(zip(*by_window, strict=True))
+    rows = dict.fromkeys((full.seconds, full.condition) for full, _ in both)
+    for (seconds, condition), among in product(rows, ("all", "two")):
+        homes = list(combinations(names, 2)) if among == "two" else [()]
+        trials = [
+            (full.language, full.among(*home), short.among(*home))
+            for full, short in both
+            if (full.seconds, full.condition) == (seconds, condition)
+            for home in homes
+            if not home or full.language in home
+        ]
+        cells = [written(seconds), condition, among, str(len(trials))]
+        for limit in LIMITS:
+            again = sum(short[1] < limit for _, _, short in trials)
+            wrong = sum(
+                (full if short[1] < limit else short)[0] != spoken
+                for spoken, full, short in trials
+            )
+            cells.append(f"{wrong}, {100 * again / len(trials):.0f}%" if trials else "")
+        lines.append(cells)
+    return align(lines)
+
+
+def written(seconds: float) -> str:
+    return "all" if seconds == inf else f"{seconds:g} s"
 
 
 if __name__ == "__main__":

@@ -7,9 +7,10 @@ from wyoming_faster_whisper.engine.whisper.acoustic_model import AcousticModel
 from wyoming_faster_whisper.engine.whisper.calibration.values import Calibration
 from wyoming_faster_whisper.engine.whisper.clip import Clip
 from wyoming_faster_whisper.engine.whisper.tuning import BEAM
+from wyoming_faster_whisper.engine.whisper.window import window_frames
 from wyoming_faster_whisper.speech.segmenter import Segment
 
-from .clips import Samples
+from .clips import SAMPLE_RATE, Samples
 
 
 def segment_job(sound: Samples, part: Segment, options: DecodeOptions) -> Job:
@@ -29,4 +30,5 @@ def engine_clip(model: AcousticModel, fitted: Calibration, job: Job) -> Clip:
     language = job.options.language or "en"
     prompt = model.tokenizer.prompt(job.options, language)
     features = model.features(job.padded_samples)
-    return Clip(job, features, language, 1.0, prompt, BEAM, fitted)
+    frames = window_frames(job.seconds + job.leading_silence / SAMPLE_RATE, fitted.window)
+    return Clip(job, features, language, 1.0, prompt, BEAM, fitted, frames)

@@ -15,8 +15,9 @@ import numpy as np
 import pytest
 import soxr
 
+from tests.support.clips import CLIPS
 from wyoming_faster_whisper.audio.pcm import SAMPLE_RATE, Samples
-from wyoming_faster_whisper.engine.protocol import DecodeOptions, Job
+from wyoming_faster_whisper.engine.protocol import DecodeOptions, Job, Transcript
 from wyoming_faster_whisper.engine.whisper.engine import WhisperEngine
 
 pytestmark = [
@@ -47,6 +48,34 @@ def test_a_language_is_recognised(engine: WhisperEngine, tmp_path: Path, voice: 
     job = Job(spoken(voice, sentence, tmp_path / "sentence.wav"), options, quick=True)
     [transcript] = engine.decode([job])
     assert words in transcript.text.lower()
+
+
+def detected(engine: WhisperEngine, samples: Samples, silence: int) -> Transcript:
+    """Decode a sentence with so many samples of silence around it; its language is not named."""
+    speech = ((silence, len(samples) - silence),)
+    job = Job(samples, DecodeOptions(beam_size=5), speech=speech, quick=True)
+    [transcript] = engine.decode([job])
+    return transcript
+
+
+@pytest.mark.parametrize("voice", ["es", "fr-fr"])  # the short window takes Spanish for Latin
+def test_a_language_that_is_not_named_is_detected(
+    engine: WhisperEngine, tmp_path: Path, voice: str
+) -> None:
+    sentence, words = SENTENCES[voice]
+    samples = spoken(voice, sentence, tmp_path / "sentence.wav")
+    transcript = detected(engine, samples, SAMPLE_RATE // 2)
+    assert transcript.language == voice.partition("-")[0]
+    assert words in transcript.text.lower()
+
+
+def test_english_that_is_not_named_is_recognised_in_the_short_window(
+    engine: WhisperEngine,
+) -> None:
+    transcript = detected(engine, CLIPS["lights"].samples, 0)
+    assert transcript.language == "en"
+    assert transcript.language_probability > 0.9
+    assert CLIPS["lights"].heard_in(transcript.text)
 
 
 def spoken(voice: str, sentence: str, path: Path) -> Samples:

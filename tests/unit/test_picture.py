@@ -136,6 +136,7 @@ PURE = [
     "engine.whisper.decoding",
     "engine.whisper.encoder",
     "engine.whisper.end_of_text",
+    "engine.whisper.first_encoding",
     "engine.whisper.hallucination",
     "engine.whisper.language",
     "engine.whisper.missing_speech",

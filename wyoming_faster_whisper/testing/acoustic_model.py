@@ -123,6 +123,7 @@ class FakeAcousticModel:
         starts: for a text, the seconds at which its words begin, and the second at which it
             ends. In any other text all words take the same time.
         languages: probability of each language in each clip, where detected.
+        longer: the same in windows of so many frames, where it is not that of `languages`.
         multilingual: False for a model that only knows English.
         takes_prompt: False for a model that ignores prompt and names.
     """
@@ -135,6 +136,7 @@ class FakeAcousticModel:
         likely: Sequence[str] = (),
         starts: Mapping[str, Sequence[float]] | None = None,
         languages: Sequence[Mapping[str, float]] = ({"en": 1.0},),
+        longer: Mapping[int, Sequence[Mapping[str, float]]] | None = None,
         multilingual: bool = False,
         takes_prompt: bool = True,
     ) -> None:
@@ -150,6 +152,7 @@ class FakeAcousticModel:
         self._likely = likely
         self._starts = starts or {}
         self._languages = languages
+        self._longer = longer or {}
 
     def features(self, samples: Samples) -> Features:
         frames = np.abs(samples[: len(samples) // HOP * HOP]).reshape(-1, HOP)
@@ -161,7 +164,8 @@ class FakeAcousticModel:
         return Encoding(self.encoded[-1])
 
     def detect_language(self, encoding: Encoding) -> list[dict[str, float]]:
-        return [dict(each) for each in self._languages]
+        frames = cast(Encoded, encoding).frames
+        return [dict(each) for each in self._longer.get(frames, self._languages)]
 
     def generate(
         self,

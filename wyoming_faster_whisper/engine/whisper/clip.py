@@ -27,6 +27,7 @@ class Clip:
     prompt: list[int]  # tokens, without those of the job's prefix
     beam: int  # beam width of the first pass
     calibration: Calibration  # values for the model and the language
+    frames: int  # window of the first pass
     encoding: Encoding | None = None  # of the first pass; see Encoder.first()
 
     @property

@@ -131,7 +131,7 @@ class WhisperEngine:
         job = Job(np.zeros(samples, np.float32), DecodeOptions(language="en"))
         started = time.perf_counter()
         features = [self.model.features(job.samples)] * count
-        encoding = self._pipeline.encoder.batch([job] * count, features)
+        encoding = self.model.encode(features, self._pipeline.encoder.frames(job))
         prompts = [self.model.tokenizer.prompt(job.options, "en")] * count
         self.model.time_decoder(encoding, prompts, beam, tokens)
         return time.perf_counter() - started

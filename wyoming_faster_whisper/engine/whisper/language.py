@@ -8,14 +8,30 @@ from operator import itemgetter
 
 from ..protocol import DecodeOptions, Job
 from .acoustic_model import AcousticModel, Encoding
+from .window import Window
 
 
 @dataclass(frozen=True, slots=True)
 class Detection:
-    """Fitted value of language detection; calibration/ has its data."""
+    """Fitted values of language detection; calibration/ has their data."""
 
     # Prior odds of the expected language against each other candidate.
     expected_odds: float
+    # Shortest window in which the language is detected: its length, and the padding after the
+    # clip, both in seconds.
+    floor: float
+    margin: float
+    # Seconds of speech; a clip with less is encoded at once in the longest window that it may
+    # need, because a single word is seldom enough for a shorter one.
+    least_speech: float
+    # Least probability, 0 to 1, of a language that was detected in a shorter window than its
+    # clip may need; below it, the language is detected again in the longer one.
+    least_probability: float
+
+    @property
+    def window(self) -> Window:
+        """Shortest window in which the language is detected."""
+        return Window(self.floor, self.margin, second=self.floor)
 
 
 def known_language(options: DecodeOptions, *, multilingual: bool) -> str:

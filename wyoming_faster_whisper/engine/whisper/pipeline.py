@@ -2,7 +2,8 @@
 
 1. Compute the features, and encode them in a window as long as the clip needs (encoder.py,
    window.py).
-2. Detect the language, unless it is given (language.py).
+2. Detect the language, unless it is given, and encode the clip again if that language needs a
+   longer window (language.py, first_encoding.py).
 3. Decode by beam search, or sample texts at a temperature, and prefer a hypothesis without
    out-of-vocabulary words (decoding.py, rescoring.py).
 4. Score the end of the text, for the end of the turn (end_of_text.py).
@@ -29,15 +30,15 @@ from functools import partial
 
 from ...speech.turn_classifier import EndOfTextScores
 from ..protocol import LONGEST_COMMAND, Job, Transcript
-from .acoustic_model import AcousticModel, Encoding
+from .acoustic_model import AcousticModel
 from .bias import bias
 from .calibration.values import Calibrations
 from .clip import Clip, Pass
 from .decoding import decode_batch
 from .encoder import Encoder
 from .end_of_text import score_ends
+from .first_encoding import encode_first
 from .hallucination import Decoded, Verdict, has_words, judge_hypothesis, unfinished
-from .language import languages
 from .missing_speech import check_coverage, fill_gaps
 from .orders import prefer_order
 from .second_pass import Pace, second_frames, second_pass, unusable
@@ -86,7 +87,9 @@ class WhisperPipeline:
         """
         began = self._clock()
         features = [self._model.features(job.padded_samples) for job in jobs]
-        encoding = self.encoder.batch(jobs, features)
+        first = encode_first(
+            self._model, self.encoder, jobs, features, self._calibrations.of("").detection
+        )
         clips = [
             Clip(
                 job=job,
@@ -95,26 +98,23 @@ class WhisperPipeline:
                 language_probability=probability,
                 prompt=self._model.tokenizer.prompt(job.options, language),
                 calibration=self._calibrations.of(language),
+                frames=first.frames,
                 beam=job.options.beam_size or beam,
-                encoding=encoding if len(jobs) == 1 else None,
+                encoding=first.encoding if len(jobs) == 1 else None,
             )
             for job, some, (language, probability) in zip(
-                jobs, features, self._languages(jobs, encoding), strict=True
+                jobs, features, first.languages, strict=True
             )
         ]
-        decoded = decode_batch(self._model, clips, encoding)
-        ends = score_ends(self._model, clips, decoded, encoding)
-        del encoding  # the encoding of a large batch takes much memory
-        encoded = sum(map(self.encoder.frames, jobs))
-        pace = Pace(self._clock, began, (self._clock() - began) / encoded)
+        decoded = decode_batch(self._model, clips, first.encoding)
+        ends = score_ends(self._model, clips, decoded, first.encoding)
+        pace = Pace(self._clock, began, (self._clock() - began) / first.effort)
+        del first  # the encoding of a large batch takes much memory
         transcripts: list[Transcript] = []
         for clip, one, end_scores in zip(clips, decoded, ends, strict=True):
             transcripts.append(self._finish(clip, one, end_scores, pace))
             clip.encoding = None  # free it before the next clip needs one
         return transcripts
-
-    def _languages(self, jobs: Sequence[Job], encoding: Encoding) -> list[tuple[str, float]]:
-        return languages(self._model, jobs, encoding, self._calibrations.of("").detection)
 
     def _finish(
         self, clip: Clip, decoded: Decoded, end_scores: EndOfTextScores | None, pace: Pace

@@ -40,7 +40,7 @@ def second_pass(
         The pass to believe: the first one itself, the second, or the first with the rescored
         hypotheses. And the result of the second pass.
     """
-    full = _is_full(encoder, clip, first)
+    full = _is_full(clip, first)
     # Heap blocks left by a short window may be too small for a longer one: return them first.
     release_memory()
     encoding = encoder.full(clip) if full else encoder.slower(clip)
@@ -92,11 +92,11 @@ class Pace:
 
 def second_frames(encoder: Encoder, clip: Clip, first: Pass) -> int:
     """Return the window of the second pass, in frames."""
-    return FULL_FRAMES if _is_full(encoder, clip, first) else encoder.slower_frames(clip)
+    return FULL_FRAMES if _is_full(clip, first) else encoder.slower_frames(clip)
 
 
-def _is_full(encoder: Encoder, clip: Clip, first: Pass) -> bool:
-    return encoder.frames(clip.job) < FULL_FRAMES and needs_full_window(first)
+def _is_full(clip: Clip, first: Pass) -> bool:
+    return clip.frames < FULL_FRAMES and needs_full_window(first)
 
 
 def choose(first: Pass, second: Pass, *, full: bool, spoken: bool = True) -> Choice:

@@ -10,6 +10,7 @@ from wyoming_faster_whisper.engine.whisper.calibration.values import Calibration
 from wyoming_faster_whisper.engine.whisper.clip import Clip
 from wyoming_faster_whisper.engine.whisper.encoder import Encoder
 from wyoming_faster_whisper.engine.whisper.pipeline import WhisperPipeline
+from wyoming_faster_whisper.engine.whisper.window import window_frames
 from wyoming_faster_whisper.testing import silence
 from wyoming_faster_whisper.testing.acoustic_model import FakeAcousticModel
 
@@ -34,7 +35,10 @@ def clip_of(model: FakeAcousticModel, job: Job, *, language: str = "en", beam: i
     """Return a clip as the pipeline makes it."""
     prompt = model.tokenizer.prompt(job.options, language)
     fitted = Calibrations("base").of(language)
-    return Clip(job, model.features(job.padded_samples), language, 1.0, prompt, beam, fitted)
+    frames = window_frames(job.seconds, fitted.window)
+    return Clip(
+        job, model.features(job.padded_samples), language, 1.0, prompt, beam, fitted, frames
+    )
 
 
 def encoder_of(model: FakeAcousticModel, size: str = "base") -> Encoder:

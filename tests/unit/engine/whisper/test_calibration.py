@@ -48,7 +48,13 @@ BASE_IN_ENGLISH = {
         "least_spoken": 1.0,
     },
     "rescoring": {"oov_penalty": 2.0},
-    "detection": {"expected_odds": 3.0},
+    "detection": {
+        "expected_odds": 3.0,
+        "floor": 10.0,
+        "margin": 1.0,
+        "least_speech": 1.0,
+        "least_probability": 0.7,
+    },
     "grammar": {"order": 1.0, "home": 2.0},
     "names": {
         "candidate": {
@@ -118,7 +124,14 @@ def test_the_values_of_base_in_english_are_those_that_were_fitted() -> None:
 
 
 def test_tiny_en_has_the_full_window_and_otherwise_the_values_of_base() -> None:
-    values = BASE_IN_ENGLISH | {"window": asdict(FULL)}
+    detection = {
+        "expected_odds": 3.0,
+        "floor": 30.0,
+        "margin": 0.0,
+        "least_speech": 0.0,
+        "least_probability": 0.0,
+    }
+    values = BASE_IN_ENGLISH | {"window": asdict(FULL), "detection": detection}
     assert asdict(Calibrations("tiny.en").of("en")) == values
 
 

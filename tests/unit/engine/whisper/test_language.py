@@ -11,7 +11,7 @@ FOUND = {"nl": 0.5, "de": 0.2, "en": 0.3}
 
 
 def chosen(odds: float = 1.0, **options: object) -> tuple[str, float]:
-    return choose_language(FOUND, DecodeOptions(**options), Detection(odds))  # type: ignore[arg-type]
+    return choose_language(FOUND, DecodeOptions(**options), Detection(odds, 10.0, 1.0, 1.0, 0.7))  # type: ignore[arg-type]
 
 
 def test_the_most_probable_language_of_all_is_chosen() -> None:

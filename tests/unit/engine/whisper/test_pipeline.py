@@ -238,18 +238,6 @@ def test_a_model_that_only_knows_english_detects_nothing() -> None:
     assert (found.language, found.language_probability) == ("en", 1.0)
 
 
-@pytest.mark.parametrize(
-    ("candidates", "frames"),
-    [(("en", "es"), 1500), (("en", "cy"), FULL_FRAMES), ((), FULL_FRAMES)],
-)
-def test_candidate_languages_get_the_longest_of_their_windows(
-    candidates: tuple[str, ...], frames: int
-) -> None:
-    model = FakeAcousticModel(heard(LIGHTS), languages=[{"en": 1.0}], multilingual=True)
-    decode(model, Job(silence(2.0), DecodeOptions(candidate_languages=candidates)))
-    assert model.encoded[0].frames == frames
-
-
 def test_the_expected_language_is_decoded_where_another_is_hardly_more_probable() -> None:
     odds = [{"en": 0.5, "de": 0.4, "nl": 0.1}]
     model = FakeAcousticModel(heard(LIGHTS), languages=odds, multilingual=True)
