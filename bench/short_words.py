@@ -121,8 +121,8 @@ def play(
 ) -> Heard:
     filtered = HighPass().feed(sound)
     found = segments(vad.probabilities(filtered).tolist(), SpeechRules(), len(filtered))
-    text, _ = decoders.decode(OURS, sound, "en")
-    reference, _ = decoders.decode(REFERENCE, sound, "en")
+    text, *_ = decoders.decode(OURS, sound, "en")
+    reference, *_ = decoders.decode(REFERENCE, sound, "en")
     return Heard(
         manner,
         source,

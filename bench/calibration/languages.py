@@ -1,11 +1,13 @@
 """Accuracy by language, window and passes: the experiment for `window` of other languages.
 
 Decodes recordings in several languages with the server's own VAD, segmenter and pipeline in this
-process, once per arm: a window and a number of passes. Beside them, faster-whisper decodes the
-whole recording as the reference server calls it. Results of the model are kept on disk (--cache),
-so an arm that was decoded before takes no time. Prints, by language, the word error rate of each
-arm (characters in scripts without spaces, and Korean), and the difference from the reference with
-its 95% interval; progress goes to stderr.
+process, once per arm: a window and a number of passes, with the language named or detected.
+Beside them, faster-whisper decodes the whole recording as the reference server calls it. Results
+of the model are kept on disk (--cache), so an arm that was decoded before takes no time. Prints,
+by language, the word error rate of each arm, the difference from the baseline with its 95%
+interval, and the number of recordings that were taken for another language; progress goes to
+stderr. In scripts without spaces, and in Korean, characters count; an order of which only phrases
+are known counts as one word.
 """
 
 import argparse
@@ -32,7 +34,7 @@ from ..accuracy import POOLED
 from ..speech.noise import degrade, noise_of
 from ..support.arguments import add, listed, parser
 from ..support.bootstrap import paired
-from ..support.clips import Clip, Samples, load, to_samples
+from ..support.clips import Clip, Samples, accepted, load, to_samples
 from ..support.memo import MemoModel, Store, key_of
 from ..support.models import load_whisper, model_directory
 from ..support.passes import segment_job
@@ -48,17 +50,24 @@ class Arm:
 
     window: float | None = None  # least seconds of the first pass; None = as calibrated
     passes: int = 2  # 1 = no second pass
+    named: bool = True  # False = the language is detected
+    detection: float | None = None  # least seconds in which it is; None = as calibrated
 
     def calibration(self, fitted: Calibration) -> Calibration:
-        if self.window is None:
-            return fitted
-        return replace(fitted, window=Window(self.window, 1.0, self.window))
+        if self.window is not None:
+            fitted = replace(fitted, window=Window(self.window, 1.0, self.window))
+        if self.detection is not None:
+            detection = replace(fitted.detection, floor=self.detection, margin=1.0)
+            fitted = replace(fitted, detection=detection)
+        return fitted
 
 
 ARMS: Mapping[str, Arm] = {
     "as calibrated": Arm(),
     **{f"{window} s": Arm(window) for window in (10, 15, 20, 30)},
     **{f"{window} s in one pass": Arm(window, passes=1) for window in (10, 15, 20, 30)},
+    "detected": Arm(named=False),
+    "detected in 30 s": Arm(named=False, detection=30),
 }
 
 
@@ -85,6 +94,7 @@ class Heard:
     wrong: int
     words: int
     cpu: float  # seconds
+    detected: str | None  # language of the longest text
 
 
 def main() -> None:
@@ -96,22 +106,33 @@ def main() -> None:
     decoders = Decoders(arguments.model, arguments.threads, arguments.cache)
     heard: list[Heard] = []
     ends = time.monotonic() + 60 * arguments.minutes
-    for name in (REFERENCE, *arguments.arms):
+    for name in dict.fromkeys((arguments.baseline, *arguments.arms)):
         for number, (language, condition, clip, sound) in enumerate(sounds, start=1):
             if time.monotonic() > ends:
                 sys.exit("not finished; what was decoded is kept, so run it again")
             if number % 20 == 1:
                 progress(f"{name}: {number}/{len(sounds)}, {language}")
-            text, cpu = decoders.decode(name, sound, language)
-            errors = language_errors(clip.text or "", text, language)
+            text, cpu, detected = decoders.decode(name, sound, language)
+            errors = errors_of(clip, text, language)
             heard.append(
-                Heard(name, language, condition, clip.name, text, errors.wrong, errors.words, cpu)
+                Heard(
+                    name,
+                    language,
+                    condition,
+                    clip.name,
+                    text,
+                    errors.wrong,
+                    errors.words,
+                    cpu,
+                    detected,
+                )
             )
     progress("")
     recordings = len(sounds) // len(arguments.conditions)
     print(f"{arguments.model} int8, {arguments.threads} thread(s); {recordings} recordings")
     for condition in arguments.conditions:
-        print(table([each for each in heard if each.condition == condition], condition))
+        some = [each for each in heard if each.condition == condition]
+        print(table(some, condition, arguments.baseline))
     if arguments.json:
         write_json(arguments.json, {"heard": [asdict(each) for each in heard]})
 
@@ -122,6 +143,7 @@ def parse_arguments() -> argparse.Namespace:
     add(flags, "--languages-dir", action="store", required=True)
     flags.add_argument("--languages", type=lambda text: text.split(","), metavar="A,B")
     flags.add_argument("--arms", type=listed(tuple(ARMS)), default=tuple(ARMS), metavar="A,B")
+    flags.add_argument("--baseline", choices=(REFERENCE, *ARMS), default=REFERENCE)
     flags.add_argument("--conditions", type=listed(POOLED), default=("clean",))
     flags.add_argument("--trailing", type=float, default=0.7)
     flags.add_argument("--minutes", type=float, default=600.0, help="time limit in minutes")
@@ -146,6 +168,13 @@ def all_sounds(
                 )
 
 
+def errors_of(clip: Clip, text: str, language: str) -> Errors:
+    """Return the word errors of a text; an order without a transcript counts as one word."""
+    if clip.text is None and clip.phrases:
+        return Errors(0 if accepted(clip, text) else 1, 1)
+    return language_errors(clip.text or "", text, language)
+
+
 class Decoders:
     """Decodes recordings with each arm.
 
@@ -168,27 +197,30 @@ class Decoders:
         self._pipelines: dict[str, WhisperPipeline] = {}
         self._vad, self._rules = Vad(), SpeechRules()
 
-    def decode(self, arm: str, sound: Samples, language: str) -> tuple[str, float]:
-        """Return the text and the CPU seconds of a recording."""
+    def decode(self, arm: str, sound: Samples, language: str) -> tuple[str, float, str | None]:
+        """Return the text, the CPU seconds and the language of a recording."""
         if arm == REFERENCE:
-            return self._store.get(
+            text, cpu = self._store.get(
                 key_of("reference", self._name, language, sound),
                 partial(self._transcribe, sound, language),
             )
+            return text, cpu, language
         return self._answer(arm, sound, language)
 
-    def _answer(self, arm: str, sound: Samples, language: str) -> tuple[str, float]:
+    def _answer(self, arm: str, sound: Samples, language: str) -> tuple[str, float, str | None]:
         if arm not in self._pipelines:
             calibrations = ArmCalibrations(self._name, ARMS[arm])
             self._pipelines[arm] = WhisperPipeline(self.model, calibrations)
         sound = HighPass().feed(sound)
-        options = DecodeOptions(language=language)
-        self.model.cpu, texts = 0.0, []
+        options = DecodeOptions(language=language if ARMS[arm].named else None)
+        self.model.cpu, found = 0.0, []
         for part in segments(self._vad.probabilities(sound).tolist(), self._rules, len(sound)):
             job = replace(segment_job(sound, part, options), quick=ARMS[arm].passes == 1)
             [transcript] = self._pipelines[arm].decode([job], BEAM)
-            texts.append(transcript.text)
-        return " ".join(filter(None, texts)), self.model.cpu
+            found.append(transcript)
+        longest = max(found, key=lambda each: len(each.text), default=None)
+        text = " ".join(each.text for each in found if each.text)
+        return text, self.model.cpu, longest.language if longest else None
 
     def _transcribe(self, sound: Samples, language: str) -> str:
         """Decode as wyoming-faster-whisper 3.8.1 does (faster_whisper_handler.py)."""
@@ -205,8 +237,12 @@ class Decoders:
         return " ".join(each.text.strip() for each in found)
 
 
-def table(heard: Sequence[Heard], condition: str) -> str:
-    """Format a row per language and one for all, with a column per arm."""
+def table(heard: Sequence[Heard], condition: str, baseline: str) -> str:
+    """Format a row per language and one for all, with a column per arm.
+
+    Args:
+        baseline: the arm from which the others differ.
+    """
     arms = list(dict.fromkeys(each.arm for each in heard))
     names = list(dict.fromkeys(each.language for each in heard))
     rows = [[condition, "clips", *arms]]
@@ -215,16 +251,18 @@ def table(heard: Sequence[Heard], condition: str) -> str:
             arm: [e for e in heard if e.arm == arm and name in (e.language, "all")]
             for arm in arms
         }
-        reference = by_arm[REFERENCE]
-        rates, differences, cpu = [], [], []
+        reference = by_arm[baseline]
+        rates, differences, cpu, others = [], [], [], []
         for arm, some in by_arm.items():
             errors = sum((Errors(each.wrong, each.words) for each in some), Errors(0, 0))
             rates.append(f"{100 * errors.wrong / max(1, errors.words):.1f}%")
-            differences.append("" if arm == REFERENCE else str(compare(some, reference)))
+            differences.append("" if arm == baseline else str(compare(some, reference)))
             cpu.append(f"{sum(each.cpu for each in some) / len(some):.2f}")
+            others.append(str(sum(each.detected not in (None, each.language) for each in some)))
         rows.append([name, str(len(reference)), *rates])
         rows.append(["  difference, 95% interval", "", *differences])
         rows.append(["  CPU seconds", "", *cpu])
+        rows.append(["  in another language", "", *others])
     return align(rows)
 
 

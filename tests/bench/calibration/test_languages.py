@@ -42,14 +42,15 @@ def test_characters_count_where_words_have_no_spaces() -> None:
 
 def test_the_tables_have_a_row_per_language_and_one_for_all() -> None:
     heard = [
-        Heard(arm, language, "clean", "clip", "", wrong, 10, 0.5)
+        Heard(arm, language, "clean", "clip", "", wrong, 10, 0.5, "de")
         for arm, wrong in (("reference", 2), ("30 s", 1))
         for language in ("de", "fr")
     ]
-    lines = table(heard, "clean").splitlines()
-    assert [line.split()[0] for line in lines[1::3]] == ["de", "fr", "all"]
-    assert lines[-3].split() == ["all", "2", "20.0%", "10.0%"]
-    assert "-10.0 (-10.0 to -10.0)" in lines[-2]
+    lines = table(heard, "clean", "reference").splitlines()
+    assert [line.split()[0] for line in lines[1::4]] == ["de", "fr", "all"]
+    assert lines[-4].split() == ["all", "2", "20.0%", "10.0%"]
+    assert "-10.0 (-10.0 to -10.0)" in lines[-3]
+    assert lines[-1].split()[-2:] == ["1", "1"]
 
     trials = [
         Trial("recorded language", "clean", Clip("a.wav", b"", b"", "eins zwei"), "de"),
