@@ -5,6 +5,8 @@ from __future__ import annotations
 import random
 from collections.abc import Sequence
 
+import pytest
+
 from bench.calibration.end_of_turn import EndOfText, ablation
 from tests.support.calibration import ENGLISH
 from wyoming_faster_whisper.speech.prosody import Prosody
@@ -50,14 +52,17 @@ def rows(table: str, *names: str) -> Sequence[float]:
     return [float(found[name][2]) for name in names]
 
 
-def test_a_feature_that_matters_costs_more_than_one_that_does_not() -> None:
-    stop, last_word, dash = rows(
-        ablation(ends(), ENGLISH.end_of_turn), "full stop", "last word", "dash"
-    )
+@pytest.fixture(scope="module")
+def table() -> str:
+    return ablation(ends(), ENGLISH.end_of_turn)
+
+
+def test_a_feature_that_matters_costs_more_than_one_that_does_not(table: str) -> None:
+    stop, last_word, dash = rows(table, "full stop", "last word", "dash")
     assert stop > 10 * last_word > 0
     assert abs(dash) < 0.002
 
 
-def test_the_feature_that_matters_most_is_the_last_to_go() -> None:
-    *_, last = ablation(ends(), ENGLISH.end_of_turn).splitlines()
+def test_the_feature_that_matters_most_is_the_last_to_go(table: str) -> None:
+    *_, last = table.splitlines()
     assert last.startswith("and last word ")
