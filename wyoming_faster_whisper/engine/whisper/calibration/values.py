@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import json
 import logging
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, fields, is_dataclass
 from functools import cache
 from importlib import resources
@@ -58,9 +58,10 @@ class Calibrations:
     def __init__(self, model: str) -> None:
         self._model = model
         own = [name for name in dict.fromkeys((standard_name(model), size_of(model))) if name]
-        self._own = [dict(_files(name)) for name in own]  # sections by language
-        self._any = dict(_files(ANY))
-        self._fitted = dict(_files(_FITTED[0]))[_FITTED[1]]
+        self._own = [_files(name) for name in own]  # sections by language
+        self._any = _files(ANY)
+        self._fitted = _files(_FITTED[0])[_FITTED[1]]
+        self._found: dict[str, tuple[Calibration, tuple[str, ...]]] = {}
         self._known: dict[str, Calibration] = {}
 
     def of(self, language: str) -> Calibration:
@@ -84,6 +85,13 @@ class Calibrations:
 
     def find(self, language: str) -> tuple[Calibration, tuple[str, ...]]:
         """Return the calibration for a language, and the sections that the model lacks."""
+        if not any(language in files for files in (*self._own, self._any)):
+            language = ""  # languages without a file share one calibration
+        if language not in self._found:
+            self._found[language] = self._assembled(language)
+        return self._found[language]
+
+    def _assembled(self, language: str) -> tuple[Calibration, tuple[str, ...]]:
         own = [files[each] for files in self._own for each in (language, ANY) if each in files]
         shared = [self._any[each] for each in (language, ANY) if each in self._any]
         missing: list[str] = []
@@ -96,12 +104,15 @@ class Calibrations:
         return _build(Calibration, values), tuple(missing)
 
 
-def _files(model: str) -> Iterator[tuple[str, Mapping[str, Any]]]:
-    """Yield the language and the sections of each file of a model."""
+@cache
+def _files(model: str) -> Mapping[str, Mapping[str, Any]]:
+    """Return the sections of each file of a model, by language."""
+    found: dict[str, Mapping[str, Any]] = {}
     for path in resources.files(__package__).iterdir():
         name, _, language = path.name.removesuffix(".json").rpartition(".")
         if name == model and path.name.endswith(".json"):
-            yield language, json.loads(path.read_text("utf-8"))
+            found[language] = json.loads(path.read_text("utf-8"))
+    return found
 
 
 def _build(kind: Callable[..., T], values: Mapping[str, Any]) -> T:
@@ -119,7 +130,7 @@ def _build(kind: Callable[..., T], values: Mapping[str, Any]) -> T:
     )
 
 
-@cache  # get_type_hints() compiles every annotation, and a server reads 100 languages
+@cache  # get_type_hints() compiles every annotation
 def _parts(kind: Callable[..., Any]) -> Mapping[str, type[Any]]:
     """Return the types of the fields of a dataclass that are dataclasses themselves."""
     types = get_type_hints(kind).items()
