@@ -45,6 +45,7 @@ class Home:
     voices: tuple[Voice, ...]
     plain: tuple[str, ...]  # sentences without names
     size: int = 200  # number of all names
+    similar: tuple[str, ...] = ()  # sentences without names, with words that sound like names
 
     def spoken(self) -> list[str]:
         """Return every name that occurs in a command."""
@@ -310,6 +311,39 @@ HELD_OUT = Home(
         Try that again.
         Never mind, I will do it myself.
         Tell me something interesting.
+        """
+    ),
+    similar=_lines(
+        """
+        The jury is still out on that.
+        Some of the milk is gone.
+        So nice of you to come.
+        The bosses often come late.
+        She left a shell in the plug.
+        We must tell a friend about it.
+        They nominate her every year.
+        The mailer has not arrived yet.
+        He likes the dining room best.
+        The lounger stands by the pool.
+        Is the nurse here today?
+        I would like some brioche for breakfast.
+        Turn on the piano lamb recipe.
+        The terrier and the cat are outside.
+        My nanny is coming at nine.
+        The door bolt is stuck.
+        Is there a quirk in the rules?
+        What is the name of that wick in the candle?
+        I saw the head wig in the shop.
+        The sun is up, so open the curtains.
+        Turn off the tap on the left.
+        Put the sonnet on my reading list.
+        The jacket she wore was red.
+        Is the mister coming home tonight?
+        The loft was sold last month, I think.
+        Close that window.
+        Open that door, please.
+        Has she really called again?
+        Set an alarm for the trade meeting.
         """
     ),
 )

@@ -1,5 +1,7 @@
 """Logistic regression with a ridge penalty, by Newton's method."""
 
+from collections.abc import Sequence
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -36,6 +38,31 @@ def fit(design: Matrix, labels: Labels, counts: Matrix | None = None) -> tuple[M
         hessian = (design.T * (counts * fitted * (1 - fitted))) @ design + ridge
         weights = weights + np.linalg.solve(hessian, gradient)
     return weights / units, np.sqrt(np.diag(np.linalg.inv(hessian))) / units
+
+
+def fit_choices(choices: Sequence[Matrix], labels: Sequence[Labels]) -> Matrix:
+    """Fit the weights of features to tell which of several things was the case.
+
+    Conditional logistic regression: the odds of two choices depend on the difference of their
+    features.
+
+    Args:
+        choices: for each question a row of features per choice.
+        labels: for each question which choices are right; at least one.
+    """
+    weights = np.zeros(choices[0].shape[1])
+    for _ in range(_STEPS):
+        gradient, hessian = -_RIDGE * weights, _RIDGE * np.eye(len(weights))
+        for rows, right in zip(choices, labels, strict=True):
+            values = rows @ weights
+            likely = np.exp(values - values.max())
+            likely /= likely.sum()
+            wanted = likely * right / (likely @ right)
+            mean = likely @ rows
+            gradient += (wanted - likely) @ rows
+            hessian += (rows.T * likely) @ rows - np.outer(mean, mean)
+        weights = weights + np.linalg.solve(hessian, gradient)
+    return weights
 
 
 def balance(labels: Labels) -> Matrix:

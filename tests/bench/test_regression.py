@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from bench.support.regression import Matrix, balance, fit
+from bench.support.regression import Matrix, balance, fit, fit_choices
 
 RNG = np.random.default_rng(0)
 
@@ -34,3 +34,21 @@ def test_balanced_counts_weigh_both_classes_equally() -> None:
     labels = np.array([True, False, False, False])
     counts = balance(labels)
     assert counts[labels].sum() == pytest.approx(counts[~labels].sum())
+
+
+def test_the_weights_of_choices_are_found() -> None:
+    """Of three things, the one with the highest value is chosen most often."""
+    choices = [RNG.normal(0, 2, (3, 2)) for _ in range(3000)]
+    labels = []
+    for rows in choices:
+        values = rows @ [1.0, -0.5] + RNG.gumbel(size=3)
+        labels.append(values == values.max())
+    weights = fit_choices(choices, labels)
+    assert weights == pytest.approx([1.0, -0.5], abs=0.1)
+
+
+def test_any_of_several_right_choices_is_right() -> None:
+    rows = np.array([[0.0], [1.0], [2.0]])
+    labels = np.array([False, True, True])
+    assert fit_choices([rows] * 20, [labels] * 20) > 0
+    assert fit_choices([rows] * 20, [~labels] * 20) < 0

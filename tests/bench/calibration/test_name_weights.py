@@ -31,6 +31,7 @@ def test_the_evidence_is_the_sum_of_its_weighted_features() -> None:
 def test_the_required_gain_is_the_sum_of_its_weighted_features() -> None:
     weights = ENGLISH.names.rewrite
     said = Heard(
+        "",
         "Ecobee",
         "Turn on the Ecobee.",
         ("Turn on the eco bay.", "Turn on the Ecobee."),
@@ -47,7 +48,7 @@ def test_the_required_gain_is_the_sum_of_its_weighted_features() -> None:
 
 
 def test_only_the_texts_with_the_name_and_fewest_errors_are_right() -> None:
-    said = Heard("Ecobee", "Turn on the Ecobee.", ())
+    said = Heard("", "Ecobee", "Turn on the Ecobee.", ())
     texts = ("Turn on the Ecobee.", "Turn the Ecobee.", "Turn on the eco bee.")
     errors = [said.errors(text) for text in texts]
     assert errors == [0, 1, math.inf]
@@ -57,9 +58,11 @@ def test_only_the_texts_with_the_name_and_fewest_errors_are_right() -> None:
 
 def test_the_outcome_counts_right_names_and_changed_sentences() -> None:
     heard = [
-        Heard("Ecobee", "Turn on the Ecobee.", ("Turn on the eco bee.",)),
-        Heard("Ecobee", "Turn on the Ecobee.", ("Turn it on.",)),
-        Heard("", "", ("Is the eco bee on?",)),
-        Heard("", "", ()),
+        Heard("one", "Ecobee", "Turn on the Ecobee.", ("Turn on the eco bee.",)),
+        Heard("one", "Ecobee", "Turn on the Ecobee.", ("Turn it on.",)),
+        Heard("one", "", "", ("Is the eco bee on?",)),
+        Heard("one", "", "", ()),
+        Heard("other", "Ecobee", "Turn on the Ecobee.", ("Turn on the eco bee.",)),
     ]
-    assert outcome(heard, HOME) == (1, 1)
+    other = Corrector(["Netatmo"], "en", ENGLISH.names)
+    assert outcome(heard, {"one": HOME, "other": other}) == ({"one": 1, "other": 0}, 1)
