@@ -61,12 +61,11 @@ class Heard:
     said: str  # "" = unknown
     hypotheses: tuple[str, ...]
     biased: tuple[str, ...] = ()
-    avg_logprob: float = 0.0
     scores: dict[str, float] = field(default_factory=dict)
 
     def rewrites(self, home: Corrector) -> list[Rewrite]:
         """Return the texts with a name that the decoder has scored."""
-        found = rewrites(home, self.hypotheses, self.biased, avg_logprob=self.avg_logprob)
+        found = rewrites(home, self.hypotheses, self.biased)
         return [each for each in found if each.text in self.scores]
 
     def answer(self, home: Corrector) -> str:
@@ -188,13 +187,7 @@ def decode_all(
         biasing = JobBiasing(clip.job, "en", fitted.names)
         found = alternatives(model, encoder, clip, biasing, decoded.text, decoded)
         yield Heard(
-            label,
-            name,
-            each.text or "",
-            found.hypotheses,
-            found.biased,
-            decoded.avg_logprob,
-            dict(found.scores),
+            label, name, each.text or "", found.hypotheses, found.biased, dict(found.scores)
         )
 
 

@@ -1,9 +1,9 @@
 """Two homes with many names, and commands spoken in them.
 
 The name correction was tuned on TUNING. HELD_OUT has other names, sentences and voices, and is
-the set that is reported. FRESH is a set of a hundred more sentences without names. Each home has
-more names than a prompt can hold. Most of them are plain words, but most of the spoken ones are
-not.
+the set that is reported; what a text with a name must gain was fitted on it as well. FRESH is a
+set of a hundred more sentences without names. Each home has more names than a prompt can hold.
+Most of them are plain words, but most of the spoken ones are not.
 """
 
 from __future__ import annotations

@@ -33,8 +33,8 @@ class Candidate:
     name: str
     first: int  # index of the first replaced word
     last: int  # index after the last replaced word
-    sounds: float  # number of sounds in the words of the name that were not recognised exactly
-    missed: float  # number of these sounds that the text lacks
+    sounds: int  # phonetic symbols of the words of the name that were not recognised exactly
+    missed: float  # number of these symbols that the text lacks
     spelling: float  # similarity of the spellings, 0 to 1
     zipf: float  # Zipf frequency of the rarest replaced word; 0 = out of vocabulary
     split: bool  # the text has more words here than the name
@@ -44,11 +44,9 @@ class Candidate:
     def evidence(self, weights: CandidateWeights) -> float:
         """Return the log odds that the speaker said the name; 0 means equally likely."""
         likely = self.similarity(weights)
-        if self.has_name_word:
+        if self.has_name_word or not self.zipf:
             return likely
-        if not self.zipf:
-            return likely + weights.function_word_by_sound * self.function_word_at_edge
-        return likely + weights.known + weights.everyday * max(0.0, self.zipf - EVERYDAY_ZIPF)
+        return likely + weights.known
 
     def similarity(self, weights: CandidateWeights) -> float:
         """Return log odds from sound and spelling, more lenient with words of the language."""

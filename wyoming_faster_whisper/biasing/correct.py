@@ -21,7 +21,7 @@ from rapidfuzz.distance import Levenshtein
 from .candidates import EVERYDAY_ZIPF, Candidate, Word, words_of
 from .carrier_phrases import carrier_words
 from .lexicon import FUNCTION_WORD_ZIPF, zipf_frequencies
-from .phonetics import count_sounds, letters, phonetic_code
+from .phonetics import letters, phonetic_code
 from .tenant_cache import TenantCache
 from .weights import NameWeights
 
@@ -189,10 +189,10 @@ class Corrector:
         wrong, right = heard[before : len(heard) - after], parts[before : len(parts) - after]
         if not wrong or not right:
             return  # an extra or missing word is not a misrecognition
-        alike = Levenshtein.normalized_similarity(phonetic_code(wrong), phonetic_code(right))
+        code = phonetic_code(right)
+        alike = Levenshtein.normalized_similarity(phonetic_code(wrong), code)
         if alike < _MIN_SIMILARITY:
             return
-        sounds = count_sounds(right)
         common = [
             self.zipf_frequency(words[at].text) for at in range(first + before, last - after)
         ]
@@ -200,8 +200,8 @@ class Corrector:
             name=self._names[parts],
             first=first,
             last=last,
-            sounds=sounds,
-            missed=sounds * (1 - alike),
+            sounds=len(code),
+            missed=len(code) * (1 - alike),
             spelling=Levenshtein.normalized_similarity("".join(wrong), "".join(right)),
             zipf=min(common),
             split=len(wrong) > len(right),

@@ -1,8 +1,7 @@
 """Rescoring of hypotheses with names: alternative texts, and the choice among them. Pure.
 
-The caller has the decoder score each alternative text. The choice depends on these scores,
-on how similar the alternative sounds to the first hypothesis, and on the position of the
-name.
+The caller has the decoder score each alternative text. The choice depends on these scores and
+on the position of the name.
 """
 
 from __future__ import annotations
@@ -16,8 +15,8 @@ from rapidfuzz.distance import Levenshtein
 
 from .candidates import Word, words_of
 from .carrier_phrases import follows_carrier
-from .correct import Corrector, common_prefix, name_words
-from .phonetics import count_sounds, phonetic_code
+from .correct import Corrector
+from .phonetics import phonetic_code
 
 _MOST_REWRITES = 5  # whose name follows a carrier phrase
 _MOST_REWRITES_ELSEWHERE = 2
@@ -25,9 +24,7 @@ _BEGINNING = 4  # words searched for a carrier phrase
 _MOST_PLACES = 2  # where one name may be inserted after a carrier phrase; elsewhere 1
 _MIN_SIMILARITY = -6.5  # log odds; low, because the decoder rejects wrong names
 _MIN_SIMILARITY_IN_ORDER = -10.0  # in similar_names(), if a text begins with a carrier phrase
-# A name that a hypothesis spells exactly has no Candidate. It counts with these log odds instead.
-_EXACT_RANK = 9.0  # in the choice of rewrites
-_EXACT_SIMILARITY = 2.0  # in min_gain
+_EXACT_SIMILARITY = 9.0  # log odds of a name that a hypothesis spells exactly
 _PER_RANK = -0.25  # log odds per rank of the hypothesis in the n-best list
 
 
@@ -46,12 +43,10 @@ class _NamePlace:
 
     name: str
     similarity: float
-    function_word_at_edge: bool  # see Candidate
-    has_name_word: bool
+    has_name_word: bool  # see Candidate
     words: Sequence[Word]
     first: int  # index of the first replaced word
     last: int  # index after the last replaced word
-    exact: bool = False  # the hypothesis spells the name exactly
 
     @property
     def before(self) -> Sequence[Word]:
@@ -103,11 +98,7 @@ def words_unlike(home: Corrector, text: str, names: Sequence[str]) -> frozenset[
 
 
 def rewrites(
-    home: Corrector,
-    hypotheses: Sequence[str],
-    biased: Sequence[str] = (),
-    *,
-    avg_logprob: float = 0.0,
+    home: Corrector, hypotheses: Sequence[str], biased: Sequence[str] = ()
 ) -> tuple[Rewrite, ...]:
     """Return the alternative texts worth scoring; at most 7, often none.
 
@@ -117,7 +108,6 @@ def rewrites(
         hypotheses: n-best list, the most likely first.
         biased: hypotheses of the decode that was biased towards names. It puts names into
             any sound, so these count only where the name follows a carrier phrase.
-        avg_logprob: mean log-probability per token of the first hypothesis.
     """
     if not hypotheses:
         return ()
@@ -131,16 +121,14 @@ def rewrites(
             places += [moved for place in places if (moved := _moved(place, unbiased_words))]
         for place in places:
             after_carrier = follows_carrier([word.text for word in place.before], home.language)
-            likely = (_EXACT_RANK if place.exact else place.similarity) + _PER_RANK * rank
+            likely = place.similarity + _PER_RANK * rank
             if likely <= _MIN_SIMILARITY or (at >= len(hypotheses) and not after_carrier):
                 continue
             written = _written(place, texts)
-            words = words_of(written)
-            if written == hypotheses[0] or not _keeps_names(home, unbiased_words, words):
+            if written == hypotheses[0] or not _keeps_names(home, unbiased_words, written):
                 continue
             if written not in best or likely > best[written][0]:
-                gain = _min_gain(home, place, unbiased_words, words, after_carrier=after_carrier)
-                gain += home.weights.rewrite.per_logprob * avg_logprob
+                gain = _min_gain(home, place, after_carrier=after_carrier)
                 best[written] = likely, after_carrier, Rewrite(place.name, written, gain)
     # The best place of every name comes before the second place of any.
     places_of: Counter[str] = Counter()
@@ -183,14 +171,13 @@ def _places(home: Corrector, text: str) -> Iterator[_NamePlace]:
         yield _NamePlace(
             found.name,
             found.similarity(home.weights.candidate),
-            found.function_word_at_edge,
             found.has_name_word,
             words,
             found.first,
             found.last,
         )
     for name, first, last in home.exact_matches(words):
-        yield _NamePlace(name, _EXACT_SIMILARITY, False, False, words, first, last, exact=True)
+        yield _NamePlace(name, _EXACT_SIMILARITY, False, words, first, last)
 
 
 def _moved(place: _NamePlace, first_words: Sequence[Word]) -> _NamePlace | None:
@@ -211,53 +198,17 @@ def _moved(place: _NamePlace, first_words: Sequence[Word]) -> _NamePlace | None:
     return replace(place, words=first_words, last=last)
 
 
-def _min_gain(
-    home: Corrector,
-    place: _NamePlace,
-    first_words: Sequence[Word],
-    words: Sequence[Word],
-    *,
-    after_carrier: bool,
-) -> float:
-    """Compute Rewrite.min_gain.
-
-    All words that differ are compared, also misrecognised words around the name.
-
-    Args:
-        first_words: words of the first hypothesis.
-        words: words of the rewrite.
-        after_carrier: whether the name follows a carrier phrase.
-    """
+def _min_gain(home: Corrector, place: _NamePlace, *, after_carrier: bool) -> float:
+    """Return Rewrite.min_gain."""
     if place.first == 0 and not place.has_name_word:
         return math.inf  # commands do not begin with a name, unless a word of it was recognised
-    heard, other = [word.letters for word in first_words], [word.letters for word in words]
-    before = common_prefix(heard, other)
-    after = common_prefix(heard[before:][::-1], other[before:][::-1])
-    replaced, inserted = heard[before : len(heard) - after], other[before : len(other) - after]
-    alike = Levenshtein.normalized_similarity(phonetic_code(replaced), phonetic_code(inserted))
-    replaced_words = first_words[before : len(first_words) - after]
-    known = bool(replaced) and all(home.zipf_frequency(word.text) for word in replaced_words)
-    parts = name_words(place.name)
-    sounds = count_sounds(parts)
-    around = max(0.0, count_sounds(inserted) - sounds)
     weights = home.weights.rewrite
-    gain = weights.base_gain + weights.per_alike * alike
-    gain += weights.per_sound * sounds
-    gain += weights.per_sound_around * around
-    gain += weights.per_similarity * place.similarity + weights.after_carrier * after_carrier
-    if place.function_word_at_edge:
-        gain += weights.function_word_at_edge
-        if not after_carrier:
-            gain += weights.function_word_at_edge_elsewhere
-    gain += weights.name_word * any(part in heard for part in parts)
-    if known:
-        gain += weights.known + weights.known_after_carrier * after_carrier
-    return gain
+    return weights.after_carrier if after_carrier else weights.elsewhere
 
 
-def _keeps_names(home: Corrector, first_words: Sequence[Word], words: Sequence[Word]) -> bool:
+def _keeps_names(home: Corrector, first_words: Sequence[Word], text: str) -> bool:
     """Return whether the rewrite keeps every name of the first hypothesis."""
-    left = Counter(name for name, _, _ in home.exact_matches(words))
+    left = Counter(name for name, _, _ in home.exact_matches(words_of(text)))
     return Counter(name for name, _, _ in home.exact_matches(first_words)) <= left
 
 

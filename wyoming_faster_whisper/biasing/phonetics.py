@@ -13,12 +13,6 @@ from functools import lru_cache
 
 import jellyfish
 
-# The weights of names count sounds, vowels included: those of the code for which the weights
-# were fitted. With this ratio the names of the tuning home (bench/speech/homes.py: 408 words)
-# have as many sounds as with that code (1831). bench/support/phonetic_codes.py of commit b92204e
-# computed it, on 2026-11-29: 0.770. For the names of the held-out home it is 0.765.
-_SYMBOLS_PER_SOUND = 0.77
-
 _DIGITS = dict(
     zip("0123456789", "zero one two three four five six seven eight nine".split(), strict=True)
 )
@@ -53,8 +47,3 @@ def sounds(word: str) -> str:
 def phonetic_code(words: Sequence[str]) -> str:
     """Return the code of words that letters() has normalised, without gaps."""
     return "".join(map(sounds, words))
-
-
-def count_sounds(words: Sequence[str]) -> float:
-    """Estimate the number of sounds, vowels included, of words that letters() has normalised."""
-    return len(phonetic_code(words)) / _SYMBOLS_PER_SOUND

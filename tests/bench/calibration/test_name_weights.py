@@ -35,7 +35,6 @@ def test_the_required_gain_is_the_sum_of_its_weighted_features() -> None:
         "Ecobee",
         "Turn on the Ecobee.",
         ("Turn on the eco bay.", "Turn on the Ecobee."),
-        avg_logprob=-0.3,
         scores={"Turn on the eco bay.": -4.0, "Turn on the Ecobee.": -5.0},
     )
     [found] = said.rewrites(HOME)

@@ -204,21 +204,12 @@ def test_the_likeliest_rewrite_is_chosen_if_it_is_likely_enough() -> None:
     assert choose_rewrite([], [], unbiased_score=-4.0) is None
 
 
-def test_replacing_a_more_common_word_needs_a_higher_gain() -> None:
-    def least(text: str, name: str) -> float:
-        return next(found.min_gain for found in rewrites(HOME, [text]) if found.name == name)
-
-    unheard_of = least("Set the incubi to 20.", "Ecobee")
-    assert least("Is the lardar empty?", "Larder") < least("Is the larger empty?", "Larder")
-    assert least("Start the Akara hub.", "Aqara Hub") < 0
-    assert least("Set the ecobe to 20.", "Ecobee") < unheard_of  # less similar needs more
-
-
-def test_a_common_word_is_replaced_more_easily_in_a_command() -> None:
+def test_a_name_is_accepted_more_easily_after_a_carrier_phrase() -> None:
     def least(text: str) -> float:
         return next(found.min_gain for found in rewrites(HOME, [text]) if found.name == "Worx")
 
-    assert least("Please start the works in 10 minutes.") < least("When did the works begin?")
+    assert least("Please start the works in 10 minutes.") < 0
+    assert least("When did the works begin?") > 0
 
 
 @pytest.mark.parametrize(
@@ -305,14 +296,6 @@ def test_a_rewrite_keeps_the_words_after_the_name() -> None:
     assert asked[0] in texts  # the end may have been misrecognised in the first hypothesis
 
 
-def test_an_unlikely_text_is_replaced_more_easily() -> None:
-    sure, unsure = (
-        rewrites(HOME, ["Set the incubi to 20."], avg_logprob=sure)[0].min_gain
-        for sure in (-0.1, -0.9)
-    )
-    assert unsure < sure
-
-
 def test_texts_of_the_biased_decode_count_only_in_commands_and_questions() -> None:
     """The biased decode puts names into any sound."""
     assert rewrites(HOME, ["I see the tower."], ["Sonos, the Ecobee."]) == ()
@@ -325,14 +308,6 @@ def test_a_name_already_in_the_text_is_kept() -> None:
     assert all("Ecobee" in rewrite.text for rewrite in found)
 
 
-def test_a_rewrite_more_similar_to_the_whole_text_needs_less_gain() -> None:
-    asked = ["Set the Ecobee to 20.", "Close Ecobee now"]
-    least = {
-        found.text: found.min_gain for found in rewrites(HOME, ["Set the akobi to 20."], asked)
-    }
-    assert least[asked[0]] < least[asked[1]]
-
-
 def test_the_rewrite_that_exceeds_its_required_gain_most_is_chosen() -> None:
     alike, unlike = Rewrite("Ecobee", "The Ecobee.", -5.0), Rewrite("Nanit", "The Nanit.", 1.0)
     assert choose_rewrite([unlike, alike], [-6.0, -7.0], unbiased_score=-6.5) is alike
@@ -343,7 +318,7 @@ def test_the_rewrite_that_exceeds_its_required_gain_most_is_chosen() -> None:
 def test_a_name_does_not_replace_the_verb() -> None:
     assert math.inf in [found.min_gain for found in rewrites(HOME, ["Larger is the room."])]
     anchored = rewrites(HOME, ["Akara hub on."])
-    assert next(found.min_gain for found in anchored if found.name == "Aqara Hub") < 0
+    assert next(found.min_gain for found in anchored if found.name == "Aqara Hub") < math.inf
 
 
 @pytest.mark.parametrize("language", LANGUAGES)

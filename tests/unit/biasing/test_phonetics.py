@@ -5,7 +5,6 @@ from __future__ import annotations
 import pytest
 
 from wyoming_faster_whisper.biasing.phonetics import (
-    count_sounds,
     letters,
     phonetic_code,
     sounds,
@@ -45,11 +44,6 @@ def test_a_name_sounds_the_same_when_it_is_split_before_a_consonant(
 
 def test_no_words_have_no_sounds() -> None:
     assert phonetic_code([]) == ""
-    assert count_sounds([]) == 0
-
-
-def test_a_count_of_sounds_includes_vowels() -> None:
-    assert count_sounds(["netatmo"]) > len(phonetic_code(["netatmo"]))
 
 
 def test_letters_omit_accents_and_punctuation() -> None:

@@ -81,7 +81,7 @@ def alternatives(
             allowed=model.tokenizer.spellings(words),
         )
         biased = (found.text, *found.alternatives)
-    rewrites = biasing.rewrites(hypotheses, biased, avg_logprob=decoded.avg_logprob)
+    rewrites = biasing.rewrites(hypotheses, biased)
     if not rewrites:
         return Alternatives(hypotheses, biased, passes=1)
     named = list(dict.fromkeys(rewrite.name for rewrite in rewrites))

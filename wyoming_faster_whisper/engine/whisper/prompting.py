@@ -117,23 +117,17 @@ class JobBiasing:
         return self._corrector.words | carrier.around | carrier.polite | kept
 
     def rewrites(
-        self, hypotheses: Sequence[str], biased: Sequence[str] = (), *, avg_logprob: float = 0.0
+        self, hypotheses: Sequence[str], biased: Sequence[str] = ()
     ) -> tuple[Rewrite, ...]:
         """Return the few texts with a name that may have been said instead of the first text.
 
         Args:
             hypotheses: n-best list of the first decode, best first.
             biased: n-best list of the biased decode.
-            avg_logprob: of the first text; see biasing.hypotheses.rewrites.
         """
         if self._corrector is None:
             return ()
-        found = rewrites(
-            self._corrector,
-            self._remainders(hypotheses),
-            self._remainders(biased),
-            avg_logprob=avg_logprob,
-        )
+        found = rewrites(self._corrector, self._remainders(hypotheses), self._remainders(biased))
         return tuple(replace(each, text=self._prefix + each.text) for each in found)
 
     def correct(self, text: str) -> str:

@@ -195,7 +195,7 @@ class MoonshineEngine:
                 allowed=self.model.vocabulary.spellings(words),
             )
             biased = (found.text, *found.alternatives)
-        rewrites = biasing.rewrites(hypotheses, biased, avg_logprob=decoded.avg_logprob)
+        rewrites = biasing.rewrites(hypotheses, biased)
         if rewrites:
             texts = [text, *(rewrite.text for rewrite in rewrites)]
             own, *scores = map(sum, self.model.score(clip.encoding, texts))
