@@ -126,7 +126,8 @@ def _add_docs(app: FastAPI) -> None:
 
     Its URLs are relative: a proxy may serve the API below a path that this server does not know.
     """
-    mimetypes.init()  # reads files, else at the first request
+    if not mimetypes.inited:
+        mimetypes.init()  # reads files, else at the first request
     app.mount("/swagger", StaticFiles(packages=[("fastapi_swagger", "resources")]))
 
     @app.get("/docs", include_in_schema=False)
