@@ -101,6 +101,7 @@ def test_a_full_window_may_be_asked_for() -> None:
         (("es", "de"), "es", [1500]),
         (("de", "da"), "da", [2000, FULL_FRAMES]),
         (("de", "fr"), "de", [2000]),
+        (("da", "sv"), "da", [FULL_FRAMES]),
     ],
 )
 def test_among_candidates_the_shortest_of_their_windows_comes_first(
