@@ -49,7 +49,7 @@ from .support.report import (
 )
 from .support.servers import PYTHONS, Options, Server, ServerDied
 
-PATIENCE = 120.0  # timeout for an answer, in seconds
+TIMEOUT = 120.0  # timeout for an answer, in seconds
 QUIET_REFERENCE = 0.7
 """Latency of the reference on the machine that the targets were set for, in seconds, when all
 audio is sent at once."""
@@ -222,7 +222,7 @@ async def play_one(server: Server, each: Play) -> Heard:
             stream.audio,
             silence=stream.silence,
             paced=scenario.paced,
-            timeout=stream.seconds + PATIENCE,
+            timeout=stream.seconds + TIMEOUT,
         )
         text, cut = answer.text, answer.after_speech is None
         # An answer before audio-stop counts as no wait.

@@ -37,7 +37,7 @@ from .support.servers import PYTHONS, Options, Server, ServerDied
 TRAILING = 0.7  # seconds of silence after the speech, as Home Assistant's VAD waits
 APART = 2.0  # seconds within which all microphones start
 ASK = 0.25  # seconds between two describe requests
-PATIENCE = 600.0  # timeout for one utterance, in seconds
+TIMEOUT = 600.0  # timeout for one utterance, in seconds
 
 
 @dataclass(frozen=True, slots=True)
@@ -218,7 +218,7 @@ async def beside_a_file(
         nonlocal took
         began = time.perf_counter()
         try:
-            await play(server.port, file, timeout=PATIENCE)
+            await play(server.port, file, timeout=TIMEOUT)
             took = time.perf_counter() - began
         except NoAnswer as reason:
             _ = server.pid  # raises ServerDied if the server has died
@@ -277,7 +277,7 @@ async def say(server: Server, clip: Clip, *, paced: bool = False) -> float | Non
     silence = room(clip, TRAILING)
     try:
         answer = await play(
-            server.port, clip.audio, silence=silence, paced=paced, timeout=PATIENCE
+            server.port, clip.audio, silence=silence, paced=paced, timeout=TIMEOUT
         )
     except NoAnswer as reason:
         _ = server.pid  # raises ServerDied if the server has died

@@ -1,6 +1,6 @@
 """Misbehaving clients, which bench.soak runs beside well-behaved ones.
 
-Each attack opens one connection or a few, and ends within PATIENCE seconds. It connects to the
+Each attack opens one connection or a few, and ends within TIMEOUT seconds. It connects to the
 local machine only.
 """
 
@@ -14,7 +14,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mappin
 from contextlib import asynccontextmanager
 
 HOST = "127.0.0.1"
-PATIENCE = 20.0  # longest attack in seconds
+TIMEOUT = 20.0  # longest attack in seconds
 FLOOD = 200  # describe events per connection
 READ = 64 * 1024  # bytes
 
@@ -88,7 +88,7 @@ async def never_reading(port: int, pcm: bytes, chance: random.Random) -> None:
     """Send describe events without end and never read the answers."""
     async with connected(port, receive_buffer=4096) as (_, writer):
         writer.transport.pause_reading()  # type: ignore[attr-defined]
-        async with asyncio.timeout(PATIENCE):
+        async with asyncio.timeout(TIMEOUT):
             writer.write(frame("describe", {}) * 100 * FLOOD)
             while not writer.is_closing():
                 await writer.drain()
@@ -107,7 +107,7 @@ async def flood(port: int, pcm: bytes, chance: random.Random) -> None:
 
 async def trickling(port: int, pcm: bytes, chance: random.Random) -> None:
     """Send an event at five bytes per second."""
-    async with connected(port) as (_, writer), asyncio.timeout(PATIENCE):
+    async with connected(port) as (_, writer), asyncio.timeout(TIMEOUT):
         for byte in frame("describe", {"padding": "x" * 1000}):
             writer.write(bytes([byte]))
             await writer.drain()
@@ -183,7 +183,7 @@ async def connected(port: int, *, receive_buffer: int | None = None) -> AsyncIte
         connection.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, receive_buffer)
     connection.setblocking(False)
     try:
-        async with asyncio.timeout(PATIENCE):
+        async with asyncio.timeout(TIMEOUT):
             await asyncio.get_running_loop().sock_connect(connection, (HOST, port))
     except BaseException:
         connection.close()
@@ -197,13 +197,13 @@ async def connected(port: int, *, receive_buffer: int | None = None) -> AsyncIte
 
 async def send(streams: Streams, data: bytes) -> None:
     streams[1].write(data)
-    async with asyncio.timeout(PATIENCE):
+    async with asyncio.timeout(TIMEOUT):
         await streams[1].drain()
 
 
 async def until_closed(streams: Streams) -> None:
     """Read and discard data until the server closes the connection."""
-    async with asyncio.timeout(PATIENCE):
+    async with asyncio.timeout(TIMEOUT):
         while await streams[0].read(READ):
             pass
 
