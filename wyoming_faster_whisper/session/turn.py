@@ -440,7 +440,7 @@ class Turn:
             self._free_audio()
 
     def _free_audio(self) -> None:
-        """Free the audio that no decode can need any more."""
+        """Free the audio that no decode can need."""
         self._next_free = self._utterance.samples / SAMPLE_RATE + _FREE_EVERY
         if not self._decodes.keeps_recording:
             needed = self._utterance.needed_from(self._decodes.committed_until)

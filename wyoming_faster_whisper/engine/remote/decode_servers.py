@@ -28,9 +28,8 @@ class DecodeTimeout:
     """Timeouts of a decode by the servers."""
 
     command: float = 10.0  # seconds, with the retry
-    longest: float = (
-        100.0  # seconds for any job; afterwards the watchdog counts the decode as hung
-    )
+    # Seconds for any job; afterwards the watchdog counts the decode as hung.
+    longest: float = 100.0
 
     def of(self, job: Job) -> float:
         """Return the timeout of a job in seconds."""
@@ -140,7 +139,7 @@ class DecodeServers:
         ]
 
     async def close(self) -> None:
-        """Stop the checks and close the connections. Nothing else uses them any more."""
+        """Stop the checks and close the connections. Nothing else uses them."""
         for check in self._checks:
             check.cancel()
         await asyncio.gather(*self._checks, return_exceptions=True)

@@ -54,7 +54,7 @@ class ApiKeys:
         return self._grant(found) if found else None
 
     def renew(self, principal: Principal) -> Grant | None:
-        """Return what a client may do now; None if it has no key any more.
+        """Return what a client may do now; None if it has no key left.
 
         Args:
             principal: of a grant that find() has returned.

@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 _FIRST = 0.5  # seconds
 _LONGEST = 30.0  # seconds
-_STABLE = 20.0  # seconds that a connection lasts if the trouble before it is over
+_STABLE = 20.0  # seconds after which a connection counts as stable, so that the delays start over
 
 
 class Backoff:

@@ -194,7 +194,7 @@ def _constant(value: float) -> Any:
 
 
 def _remove_unused(graph: Any, matrices: dict[str, Matrix]) -> None:
-    """Remove the dequantised matrices, and the stored ones, that nothing uses any more."""
+    """Remove the dequantised matrices, and the stored ones, that nothing uses."""
     used = {name for each in _graphs(graph) for node in each.node for name in node.input}
     gone = {name for name in matrices if name not in used}
     while gone:

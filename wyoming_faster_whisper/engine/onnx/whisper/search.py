@@ -21,9 +21,8 @@ class Hypothesis:
     """A hypothesis of the decoder."""
 
     tokens: tuple[int, ...]  # without the end of the text
-    score: (
-        float  # log-probability (natural), with that of the end-of-text token if it was generated
-    )
+    # Log-probability (natural), with that of the end-of-text token if it was generated.
+    score: float
 
     @property
     def rank(self) -> float:

@@ -93,7 +93,7 @@ class HttpConnection(H11Protocol):
         rejections: Rejections[str],
     ) -> None:
         super().__init__(config, state, app_state={})
-        # Of the TCP connection: that of TLS has no buffer any more once it is lost.
+        # Of the TCP connection: that of TLS loses its buffer with the connection.
         self._unread = UnreadWatch(opened.transport, rules.write, rejections.add)
         self.ws_protocol_class = partial(  # type: ignore[assignment]
             WebSocketConnection,
