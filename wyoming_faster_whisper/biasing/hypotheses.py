@@ -128,7 +128,8 @@ def rewrites(
             if written == hypotheses[0] or not _keeps_names(home, unbiased_words, written):
                 continue
             if written not in best or likely > best[written][0]:
-                gain = _min_gain(home, place, after_carrier=after_carrier)
+                same_words = written.casefold() == hypotheses[0].casefold()
+                gain = _min_gain(home, place, favoured=after_carrier or same_words)
                 best[written] = likely, after_carrier, Rewrite(place.name, written, gain)
     # The best place of every name comes before the second place of any.
     places_of: Counter[str] = Counter()
@@ -198,12 +199,16 @@ def _moved(place: _NamePlace, first_words: Sequence[Word]) -> _NamePlace | None:
     return replace(place, words=first_words, last=last)
 
 
-def _min_gain(home: Corrector, place: _NamePlace, *, after_carrier: bool) -> float:
-    """Return Rewrite.min_gain."""
+def _min_gain(home: Corrector, place: _NamePlace, *, favoured: bool) -> float:
+    """Return Rewrite.min_gain.
+
+    Args:
+        favoured: the name follows a carrier phrase, or differs only in case from what was heard.
+    """
     if place.first == 0 and not place.has_name_word:
         return math.inf  # commands do not begin with a name, unless a word of it was recognised
     weights = home.weights.rewrite
-    return weights.after_carrier if after_carrier else weights.elsewhere
+    return weights.after_carrier if favoured else weights.elsewhere
 
 
 def _keeps_names(home: Corrector, first_words: Sequence[Word], text: str) -> bool:

@@ -34,7 +34,8 @@ class RewriteWeights:
     In natural-log units of the decoder's score.
     """
 
-    after_carrier: float  # if the name follows a carrier phrase
+    # If the name follows a carrier phrase, or differs only in case from the first hypothesis.
+    after_carrier: float
     elsewhere: float
 
 

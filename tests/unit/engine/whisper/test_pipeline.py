@@ -65,7 +65,7 @@ def test_out_of_vocabulary_words_lose_unless_they_are_hotwords() -> None:
     model = FakeAcousticModel(heard("I have a moco.", "I have a mocha."))
     [plain] = decode(model, spoken(2.0, (0.4, 1.3)))
     [named] = decode(model, Job(silence(2.0), DecodeOptions(language="en", hotwords=("Moco",))))
-    assert (plain.text, named.text) == ("I have a mocha.", "I have a moco.")
+    assert (plain.text, named.text) == ("I have a mocha.", "I have a Moco.")
 
 
 # Hallucination check.
