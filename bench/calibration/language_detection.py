@@ -121,7 +121,7 @@ def parse_arguments() -> argparse.Namespace:
 
 
 def beginnings(job: Job, lengths: Sequence[float]) -> Iterator[tuple[float, Job]]:
-    """Yield the beginning of a job with each of so many seconds of speech, if it has as much."""
+    """Yield the beginning of a job for each length of speech that the job reaches."""
     options = DecodeOptions()
     for seconds in lengths:
         if seconds == inf:

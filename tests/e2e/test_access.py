@@ -29,7 +29,7 @@ from wyoming_faster_whisper.transports.wyoming.framing import write_event
 
 from .conftest import Serve
 
-PATIENCE = 0.5  # seconds
+TIMEOUT = 0.5  # seconds
 DESCRIBE = write_event(Describe().event())
 
 
@@ -188,7 +188,7 @@ async def test_a_client_that_never_completes_the_handshake_counts_and_times_out(
     serve: Serve, certificates: Path
 ) -> None:
     server = await serve(
-        limits=ClientLimits(first_event=PATIENCE),
+        limits=ClientLimits(first_event=TIMEOUT),
         tls_cert=certificates / "server.pem",
         tls_key=certificates / "server.key",
     )

@@ -20,7 +20,7 @@ from wyoming_faster_whisper.transports.wyoming.framing import write_event
 
 from .conftest import Serve
 
-PATIENCE = 0.5  # seconds; longer than a client in these tests needs to send an event
+TIMEOUT = 0.5  # seconds; longer than a client in these tests needs to send an event
 
 
 def audio_start(**shape: object) -> bytes:
@@ -127,25 +127,25 @@ async def test_a_client_that_keeps_sending_after_an_error_still_receives_it(
     ],
 )
 async def test_the_operator_sets_the_timeouts(serve: Serve, option: str, said: bytes) -> None:
-    chosen: dict[str, Any] = {option: PATIENCE}
+    chosen: dict[str, Any] = {option: TIMEOUT}
     server = await serve(**chosen)
     async with server.peer() as peer:
         error = await peer.send(said).error()
     assert error.code == "timeout"
-    assert f"{PATIENCE:g} s" in error.text
+    assert f"{TIMEOUT:g} s" in error.text
 
 
 async def test_a_client_that_stops_within_a_header_times_out(
     serve: Serve, caplog: pytest.LogCaptureFixture
 ) -> None:
-    server = await serve(limits=ClientLimits(first_event=PATIENCE))
+    server = await serve(limits=ClientLimits(first_event=TIMEOUT))
     assert await refused(server, b'{"type": "desc', caplog) == "timeout"
 
 
 async def test_a_client_that_stops_within_a_payload_times_out(
     serve: Serve, caplog: pytest.LogCaptureFixture
 ) -> None:
-    server = await serve(limits=ClientLimits(first_event=PATIENCE, inside_utterance=PATIENCE))
+    server = await serve(limits=ClientLimits(first_event=TIMEOUT, inside_utterance=TIMEOUT))
     data = frames(utterance(tone(0.5)))
     assert await refused(server, data[: len(data) // 2], caplog) == "timeout"
 
@@ -153,12 +153,12 @@ async def test_a_client_that_stops_within_a_payload_times_out(
 async def test_a_client_that_sends_nothing_times_out(
     serve: Serve, caplog: pytest.LogCaptureFixture
 ) -> None:
-    server = await serve(limits=ClientLimits(first_event=PATIENCE))
+    server = await serve(limits=ClientLimits(first_event=TIMEOUT))
     assert await refused(server, b"", caplog) == "timeout"
 
 
 async def test_a_client_that_is_idle_between_utterances_times_out(serve: Serve) -> None:
-    server = await serve(limits=ClientLimits(between_utterances=PATIENCE))
+    server = await serve(limits=ClientLimits(between_utterances=TIMEOUT))
     async with server.peer() as peer:
         peer.send(frames(utterance(tone(0.5))))
         assert (await peer.receive()).data["text"] == "0.5 seconds"
@@ -168,7 +168,7 @@ async def test_a_client_that_is_idle_between_utterances_times_out(serve: Serve) 
 
 async def test_a_client_that_waits_for_the_model_does_not_time_out(serve: Serve) -> None:
     limits = ClientLimits(
-        first_event=PATIENCE, between_utterances=PATIENCE, inside_utterance=PATIENCE
+        first_event=TIMEOUT, between_utterances=TIMEOUT, inside_utterance=TIMEOUT
     )
     server = await serve(FakeEngine(held=True), limits=limits)
     async with server.peer() as waiting:
@@ -276,7 +276,7 @@ async def test_a_client_that_half_closes_within_an_event_gets_its_answer_first(
 
 async def test_a_client_that_never_reads_is_disconnected(serve: Serve, tmp_path: Path) -> None:
     # Less than a megabyte of answers fills the buffers of a Unix socket.
-    server = await serve(uri=f"unix://{tmp_path}/socket", write_timeout=PATIENCE)
+    server = await serve(uri=f"unix://{tmp_path}/socket", write_timeout=TIMEOUT)
     async with server.peer() as not_reading:
         not_reading.send(write_event(Ping("x" * 200_000).event()) * 20)
         await until(lambda: server.connections == 1)

@@ -10,13 +10,13 @@ from wyoming_faster_whisper.testing import FakeEngine, tone
 
 from .conftest import Serve
 
-PATIENCE = 0.5  # seconds
+TIMEOUT = 0.5  # seconds
 
 
 async def test_a_hung_model_is_replaced(serve: Serve) -> None:
     hung, sound = FakeEngine(held=True), FakeEngine()
     engines = [hung, sound]
-    server = await serve(hung, load=lambda: engines.pop(0), decode_timeout=PATIENCE)
+    server = await serve(hung, load=lambda: engines.pop(0), decode_timeout=TIMEOUT)
     async with server.peer() as peer:
         error = await peer.send(frames(utterance(tone(1.0)))).error()
     assert (error.code, error.text) == ("engine", "the model did not answer within 0.5 s")
@@ -27,7 +27,7 @@ async def test_a_hung_model_is_replaced(serve: Serve) -> None:
 async def test_a_second_hung_model_stops_the_server(serve: Serve) -> None:
     engines = [FakeEngine(held=True), FakeEngine(held=True)]
     waiting = list(engines)
-    server = await serve(load=lambda: waiting.pop(0), decode_timeout=PATIENCE)
+    server = await serve(load=lambda: waiting.pop(0), decode_timeout=TIMEOUT)
     for _ in engines:
         async with server.peer() as peer:
             error = await peer.send(frames(utterance(tone(1.0)))).error()
@@ -39,7 +39,7 @@ async def test_a_second_hung_model_stops_the_server(serve: Serve) -> None:
 
 
 async def test_an_unloaded_model_is_reloaded_while_the_audio_arrives(serve: Serve) -> None:
-    server = await serve(unload_after=PATIENCE)
+    server = await serve(unload_after=TIMEOUT)
     await until(server.engine.unloaded.is_set)
     async with server.client() as client:
         await client.describe()
@@ -63,7 +63,7 @@ async def test_a_reload_without_enough_memory_is_reported_and_the_server_continu
             super().load()
 
     engine = Large()
-    server = await serve(engine, unload_after=PATIENCE)
+    server = await serve(engine, unload_after=TIMEOUT)
     await until(engine.unloaded.is_set)
     async with server.peer() as peer:
         error = await peer.send(frames(utterance(tone(1.0)))).error()

@@ -752,7 +752,7 @@ async def test_a_broker_that_closes_connections_at_once_is_tried_again(
 async def test_a_frozen_broker_is_noticed_within_two_keepalives(
     server: Server, broker: Broker, join: Join
 ) -> None:
-    """Nothing is closed, and nothing arrives any more."""
+    """Nothing is closed, and nothing more arrives."""
     shared = server.listener
     url = BrokerUrl.parse(broker.url())
     mqtt = MqttServer(

@@ -31,7 +31,7 @@ from wyoming_faster_whisper.transports.wyoming.framing import write_event
 from .conftest import Serve
 
 LARGE = 6_400  # bytes, 200 ms: chunks of a recording whose length matters, and not its chunks
-PATIENCE = 0.5  # seconds; long enough for a client that has something to say
+TIMEOUT = 0.5  # seconds; long enough for a client that has something to say
 
 
 async def test_a_client_that_never_stops_buffers_two_utterances_at_most(serve: Serve) -> None:
@@ -184,12 +184,12 @@ async def test_a_half_closed_clients_recording_is_decoded_if_no_other_client_wai
 
 
 async def test_a_client_that_trickles_bytes_times_out(serve: Serve) -> None:
-    server = await serve(limits=ClientLimits(first_event=PATIENCE))
+    server = await serve(limits=ClientLimits(first_event=TIMEOUT))
 
     async def trickle(peer: Peer) -> None:
         while True:
             peer.send(b" ")
-            await asyncio.sleep(PATIENCE / 20)
+            await asyncio.sleep(TIMEOUT / 20)
 
     async with server.peer() as slow:
         trickling = asyncio.create_task(trickle(slow))
@@ -207,7 +207,7 @@ async def test_a_stopping_server_does_not_wait_for_a_client_that_does_not_read(
         [connection] = server.listener._connections.values()
         await until(lambda: connection._writer.transport.get_write_buffer_size() > 0)
         async with asyncio.timeout(DEADLINE):
-            await server.listener.stop(PATIENCE)
+            await server.listener.stop(TIMEOUT)
         assert server.connections == 0
 
 

@@ -51,7 +51,7 @@ def test_a_language_is_recognised(engine: WhisperEngine, tmp_path: Path, voice: 
 
 
 def detected(engine: WhisperEngine, samples: Samples, silence: int) -> Transcript:
-    """Decode a sentence with so many samples of silence around it; its language is not named."""
+    """Decode a sentence of an unnamed language, padded with silence on both sides."""
     speech = ((silence, len(samples) - silence),)
     job = Job(samples, DecodeOptions(beam_size=5), speech=speech, quick=True)
     [transcript] = engine.decode([job])

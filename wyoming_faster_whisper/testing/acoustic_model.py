@@ -123,7 +123,8 @@ class FakeAcousticModel:
         starts: for a text, the seconds at which its words begin, and the second at which it
             ends. In any other text all words take the same time.
         languages: probability of each language in each clip, where detected.
-        longer: the same in windows of so many frames, where it is not that of `languages`.
+        longer: languages detected in longer windows, by frames, if they differ from
+            `languages`.
         multilingual: False for a model that only knows English.
         takes_prompt: False for a model that ignores prompt and names.
     """

@@ -20,7 +20,7 @@ from .test_queue import job, submitted
 pytestmark = pytest.mark.timeout(20)
 
 SOON = 0.01  # seconds
-PATIENCE = 0.5  # seconds; long enough for an engine that does nothing
+TIMEOUT = 0.5  # seconds; long enough for an engine that does nothing
 LOADING, READY, UNLOADED, LOST = ModelState
 
 LEGAL = {
@@ -105,7 +105,7 @@ async def test_speech_during_an_unload_reloads_the_model_after_it() -> None:
 async def test_a_hung_unload_is_abandoned_and_the_model_is_loaded_again() -> None:
     hung = SlowToUnload()
     engines: list[Engine] = [hung, FakeEngine()]
-    timing = Timing(unload_after=SOON, load_timeout=PATIENCE, bytes_moved=lambda: 0)
+    timing = Timing(unload_after=SOON, load_timeout=TIMEOUT, bytes_moved=lambda: 0)
     worker = Worker(lambda: engines.pop(0), timing)
     worker.start()
     assert await asyncio.to_thread(hung.unloading.wait, 10)
@@ -128,7 +128,7 @@ async def test_a_hung_measurement_fails_the_decodes_of_its_engine() -> None:
     hung = StuckWarmUp(held=True)
     engines: list[Engine] = [hung, FakeEngine()]
     timing = Timing(
-        measure_after=SOON, idle_time=SOON, load_timeout=PATIENCE, bytes_moved=lambda: 0
+        measure_after=SOON, idle_time=SOON, load_timeout=TIMEOUT, bytes_moved=lambda: 0
     )
     worker = Worker(lambda: engines.pop(0), timing)
     worker.start()

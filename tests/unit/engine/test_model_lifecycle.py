@@ -20,7 +20,7 @@ from .test_queue import job, submitted
 
 pytestmark = pytest.mark.timeout(20)
 
-PATIENCE = 0.5  # seconds; long enough for an engine that does nothing
+TIMEOUT = 0.5  # seconds; long enough for an engine that does nothing
 SOON = 0.01  # seconds
 
 
@@ -44,7 +44,7 @@ async def failure(worker: Worker) -> ServerError:
 
 async def test_a_hung_decode_fails_its_jobs_and_the_next_model_takes_over() -> None:
     hung = FakeEngine(held=True, parallel=2)
-    worker = Worker(Engines(hung, FakeEngine()), Timing(decode_timeout=PATIENCE))
+    worker = Worker(Engines(hung, FakeEngine()), Timing(decode_timeout=TIMEOUT))
     worker.start()
     await worker.ready()
     one, other, waiting = await submitted(worker, job(1.0), job(2.0), job(3.0))
@@ -104,7 +104,7 @@ class Stuck:
 async def test_a_hung_load_is_abandoned_and_the_next_one_serves() -> None:
     hung, sound = FakeEngine(held=True), FakeEngine()
     load = Stuck(hung, sound)
-    worker = Worker(load, Timing(load_timeout=PATIENCE))
+    worker = Worker(load, Timing(load_timeout=TIMEOUT))
     worker.start()
     [waiting] = await submitted(worker, job(1.0))
     assert (await waiting).text == "1.0 seconds"
@@ -170,7 +170,7 @@ async def test_a_warm_up_that_makes_progress_does_not_count_as_hung() -> None:
         return 0
 
     engine = SlowToWarm(lambda: looks > 50)
-    worker = Worker(Engines(engine), Timing(load_timeout=PATIENCE / 5, bytes_moved=moved))
+    worker = Worker(Engines(engine), Timing(load_timeout=TIMEOUT / 5, bytes_moved=moved))
     worker.start()
     await worker.ready()
     assert engine.warmed_up
@@ -180,7 +180,7 @@ async def test_a_warm_up_that_makes_progress_does_not_count_as_hung() -> None:
 async def test_a_model_whose_warm_up_hangs_is_replaced() -> None:
     freed = threading.Event()
     hung = SlowToWarm(lambda: freed.wait() or True)
-    worker = Worker(Engines(hung, FakeEngine()), Timing(load_timeout=PATIENCE))
+    worker = Worker(Engines(hung, FakeEngine()), Timing(load_timeout=TIMEOUT))
     worker.start()
     assert (await worker.submit(job(1.0))).text == "1.0 seconds"
     assert hung.decoded == []
@@ -198,7 +198,7 @@ async def test_a_model_whose_reload_hangs_is_replaced() -> None:
     stiff, sound = Stiff(), FakeEngine()
     worker = Worker(
         Engines(stiff, sound),
-        Timing(load_timeout=PATIENCE, unload_after=SOON, bytes_moved=lambda: 0),
+        Timing(load_timeout=TIMEOUT, unload_after=SOON, bytes_moved=lambda: 0),
     )
     worker.start()
     await worker.ready()
@@ -259,7 +259,7 @@ async def test_a_model_can_be_reloaded_before_the_first_job() -> None:
             self.back.set()
 
     engine = Watched()
-    worker = Worker(lambda: engine, Timing(unload_after=PATIENCE))
+    worker = Worker(lambda: engine, Timing(unload_after=TIMEOUT))
     worker.start()
     await worker.ready()
     await seen(engine.unloaded)
@@ -352,7 +352,7 @@ async def test_a_measurement_ends_when_speech_begins() -> None:
 
 async def test_a_model_that_is_in_use_is_not_measured() -> None:
     engine = Measured()
-    worker = Worker(lambda: engine, Timing(measure_after=SOON, idle_time=PATIENCE))
+    worker = Worker(lambda: engine, Timing(measure_after=SOON, idle_time=TIMEOUT))
     worker.start()
     await engine.measured()
     loop = asyncio.get_running_loop()
@@ -360,19 +360,19 @@ async def test_a_model_that_is_in_use_is_not_measured() -> None:
     for _ in range(20):
         await worker.submit(job())
     await engine.measured()
-    assert loop.time() - began >= PATIENCE
+    assert loop.time() - began >= TIMEOUT
     await worker.close()
 
 
 async def test_a_model_is_not_unloaded_while_it_is_measured() -> None:
     engine = Measured(lasts=True)
     worker = Worker(
-        lambda: engine, Timing(measure_after=SOON, idle_time=PATIENCE, unload_after=PATIENCE / 5)
+        lambda: engine, Timing(measure_after=SOON, idle_time=TIMEOUT, unload_after=TIMEOUT / 5)
     )
     worker.start()
     await seen(engine.warming)
     passed = asyncio.get_running_loop().create_future()
-    asyncio.get_running_loop().call_later(PATIENCE / 2, passed.set_result, None)
+    asyncio.get_running_loop().call_later(TIMEOUT / 2, passed.set_result, None)
     await passed
     assert not engine.unloaded.is_set()
     worker.reload()
