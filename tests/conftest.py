@@ -19,9 +19,9 @@ SLOW = (TESTS / "model", TESTS / "e2e")
 
 @pytest.hookimpl(wrapper=True)
 def pytest_collection() -> Generator[None, object, object]:
-    """Let the garbage collector walk neither while tests are collected nor over them afterwards.
+    """Pause the garbage collector while tests are collected, and exempt them from its later runs.
 
-    They are half a million objects, which live until the end.
+    Collected tests are half a million objects, which live until the end.
     """
     gc.disable()
     try:
