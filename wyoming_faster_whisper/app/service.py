@@ -14,6 +14,7 @@ import asyncio
 import logging
 import time
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -36,7 +37,7 @@ from ..session.request import Offer
 from ..session.session import AudioMemory, SessionContext
 from ..session.tenant_offer import models_for
 from ..speech.vad import SpeechDetector, Vad
-from ..tenant import HOUSE, Tenant
+from ..tenant import Tenant
 from ..tenants.tenants import Tenants
 from ..transports.address import Address
 from ..transports.lifecycle import ClientLimits
@@ -45,6 +46,7 @@ from ..transports.wyoming.info import build_info
 from ..transports.wyoming.listener import Listener
 from . import build
 from .http_servers import make_http, make_metrics
+from .language_data import load_language_data
 from .limitations import fit
 from .loading import gpu_memory, gpu_pool
 from .log import UtteranceLog
@@ -437,10 +439,13 @@ class Service:
         # faster-whisper calls _set_up_vad() then. Audio that has been waiting passes the VAD into
         # the queue, and can serve as warm-up.
         before = hardware.resident_memory()
-        engine = load()
-        self._set_up_vad()
-        if build.uses_grammar(self._settings) and self._language:
-            _warm_up_grammar(self._language)
+        grammar = build.uses_grammar(self._settings)
+        # Loading the weights keeps one core busy; the data of the language takes about as long.
+        with ThreadPoolExecutor(1) as pool:
+            data = pool.submit(load_language_data, self._language, grammar=grammar)
+            engine = load()
+            self._set_up_vad()
+        data.result()
         self._model_memory += max(0, hardware.resident_memory() - before)
         return engine
 
@@ -454,13 +459,6 @@ def _import_announcement() -> type[Announcement]:
     from ..transports.discovery import Announcement
 
     return Announcement
-
-
-def _warm_up_grammar(language: str) -> None:
-    from ..biasing.grammar import grammar
-
-    if known := grammar(HOUSE.name, language, ()):
-        known.warm_up()
 
 
 def _name_cache(

@@ -11,12 +11,10 @@ import numpy as np
 
 from ...audio.pcm import SAMPLE_RATE
 from ...errors import EngineError
-from ...tenant import HOUSE
 from ..protocol import DecodeOptions, Job, Transcript
 from .acoustic_model import AcousticModel, Encoding
 from .calibration.values import Calibrations
 from .pipeline import WhisperPipeline
-from .prompting import oov_counter
 from .tuning import Limits, Tuned, Tuning
 
 _USUAL_SAMPLES, _USUAL_TOKENS = 3 * SAMPLE_RATE, 12  # length of a typical command
@@ -114,9 +112,6 @@ class WhisperEngine:
         """
         if (choice := self._tuning.measure(needed)) is not None:
             self._measured(choice)
-        if not needed():
-            # Load the word list now and not during the first decode.
-            oov_counter(HOUSE.name, DecodeOptions(), "en")
 
     def unload(self) -> None:
         """See Engine.unload."""

@@ -2,13 +2,9 @@
 
 from __future__ import annotations
 
-from itertools import count
-
 import pytest
 
-from wyoming_faster_whisper.biasing.lexicon import vocabulary
 from wyoming_faster_whisper.engine.whisper.engine import WhisperEngine
-from wyoming_faster_whisper.engine.whisper.prompting import oov_counter
 from wyoming_faster_whisper.engine.whisper.tuning import Limits, Tuned
 from wyoming_faster_whisper.errors import EngineError
 from wyoming_faster_whisper.testing.acoustic_model import FakeAcousticModel, heard
@@ -46,14 +42,3 @@ def test_the_measured_settings_are_reported_and_used() -> None:
     assert engine.max_batch == choice.batch
     assert (choice.beam, 1) in model.timed
     assert {clips for _, clips in model.timed} <= {1, 2, 4}
-
-
-def test_nothing_more_is_prepared_while_a_speaker_waits() -> None:
-    oov_counter.clear()
-    vocabulary.cache_clear()
-    engine = WhisperEngine(FakeAcousticModel())
-    decodes = count()
-    engine.warm_up(lambda: next(decodes) >= 3)
-    assert vocabulary.cache_info().currsize == 0
-    engine.warm_up()
-    assert vocabulary.cache_info().currsize == 1

@@ -22,8 +22,7 @@ from ....audio.pcm import SAMPLE_RATE, slow_down
 from ....biasing.hypotheses import choose_rewrite
 from ....errors import EngineError
 from ....hardware import release_memory
-from ....tenant import HOUSE
-from ...protocol import DecodeOptions, Job, TokenLogprob, Transcript
+from ...protocol import Job, TokenLogprob, Transcript
 from ...whisper.calibration.values import Calibration, Calibrations
 from ...whisper.hallucination import Decoded
 from ...whisper.prompting import JobBiasing, oov_counter
@@ -102,9 +101,6 @@ class MoonshineEngine:
         """See Engine.warm_up. The beam is as wide as Whisper's, or 1 on a slow machine."""
         if (choice := self._tuning.measure(needed)) is not None:
             self._measured(choice)
-        if not needed():
-            # Load the word list now and not during the first decode.
-            oov_counter(HOUSE.name, DecodeOptions(), self._language)
 
     def unload(self) -> None:
         """See Engine.unload."""
