@@ -330,6 +330,7 @@ async def test_the_error_names_what_was_found_instead_of_model_bin(
         (["--whisper-task", "sing"], ["--whisper-task", "transcribe or translate"]),
         (["--speed", "fast"], ["--speed", "--help"]),
         (["--uri", "http://0.0.0.0:80"], ["--uri", "tcp://HOST:PORT"]),
+        (["--uri", "tcp://0.0.0.0:8O"], ["--uri", "'tcp://0.0.0.0:8O'", "tcp://HOST:PORT"]),
         (["--language", "klingon"], ["--language", "'klingon'"]),
     ],
     ids=lambda value: value[0] if isinstance(value, list) else None,

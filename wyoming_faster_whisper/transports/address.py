@@ -32,8 +32,10 @@ class Address:
         try:
             url = urlsplit(uri)
             port = url.port
-        except ValueError as error:
-            raise SettingError(f"--uri is {uri!r}: {error}") from None
+        except ValueError:
+            raise SettingError(
+                f"--uri is {uri!r}; it must be tcp://HOST:PORT with a port from 0 to 65535"
+            ) from None
         if url.scheme == "tcp" and port is not None:
             return Address("tcp", host=url.hostname or "0.0.0.0", port=port)
         if url.scheme == "unix" and (path := url.netloc + url.path):

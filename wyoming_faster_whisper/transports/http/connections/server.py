@@ -13,7 +13,7 @@ import ssl
 import uvicorn
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from ....errors import SettingError
+from ....errors import SettingError, reason
 from ...admission import Admission
 from ...rejections import Rejections
 from .acceptor import Acceptor
@@ -102,8 +102,7 @@ class HttpServer:
             listening = await _listen(host, port)
         except OSError as error:
             raise SettingError(
-                f"cannot listen on {host}, port {port}: {error.strerror or error}; "
-                f"see {self._option}"
+                f"cannot listen on {host}, port {port}: {reason(error)}; see {self._option}"
             ) from None
         self._listening = ListeningSocket(listening, self._acceptor.protocol, _BACKLOG)
         self._server.servers = [self._listening]  # type: ignore[list-item]
