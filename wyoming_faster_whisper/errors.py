@@ -24,6 +24,7 @@ The message says what was received, what is supported, and the option if there i
 
 from __future__ import annotations
 
+import errno
 import os
 from typing import Any
 
@@ -159,6 +160,12 @@ def reason(error: OSError) -> str:
     if error.errno is not None and error.errno > 0:
         return os.strerror(error.errno)
     return error.strerror or str(error) or type(error).__name__
+
+
+def unwritable(error: OSError) -> str:
+    """Return why a file could not be written, and what to do about it."""
+    full = error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+    return f"{reason(error)}; {'make room' if full else 'let the server write'} there"
 
 
 # Zero-width (non-)joiners, which are part of the spelling in Persian and in Indic scripts.

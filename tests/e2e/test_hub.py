@@ -226,7 +226,10 @@ def test_a_refused_connection_is_reported_as_a_hub_that_does_not_respond(tmp_pat
     with socket.create_server(("127.0.0.1", 0)) as unused:
         hub = f"http://127.0.0.1:{unused.getsockname()[1]}"
     sentence = failure(hub, tmp_path)
-    assert f"model {NAME!r} is not on this machine and the hub does not respond" in sentence
+    assert (
+        f"model {NAME!r} is not on this machine and the hub does not respond (Connection refused)"
+        in sentence
+    )
     assert f"on {hub}" in sentence
     assert f"copy a model into {tmp_path}" in sentence
 

@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ..config.settings import Settings
-from ..errors import ModelError, SettingError
+from ..errors import ModelError, SettingError, unwritable
 from ..models import (
     AUTO,
     Model,
@@ -154,7 +154,7 @@ def export(
         finally:
             shutil.rmtree(scratch, ignore_errors=True)
     except OSError as error:
-        raise ModelError(f"{folder} cannot be written: {error.strerror}; make room") from None
+        raise ModelError(f"{folder} cannot be written: {unwritable(error)}") from None
     size = sum(file["bytes"] for file in manifest["files"]) / 1e6
     _LOGGER.info(
         "Wrote %s for the page without the server: %s, %.0f MB", folder, model.name, size

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
-from ..errors import ModelError
+from ..errors import ModelError, reason, unwritable
 from .folders import is_model
 from .names import Model
 
@@ -162,8 +162,8 @@ def _sentence(model: Model, hub: str, download_dir: Path, error: Exception) -> s
     """Describe what went wrong with a download, and suggest what to do."""
     if isinstance(error, OSError) and error.errno in _DISK_ERRORS:
         return (
-            f"cannot write the model to {download_dir}: {error.strerror}; make room there, or "
-            "choose another folder with --download-dir"
+            f"cannot write the model to {download_dir}: {unwritable(error)}, or choose "
+            "another folder with --download-dir"
         )
     if _status(error) in _NOT_THERE:
         return (
@@ -255,7 +255,7 @@ def _why_unreachable(hub: str) -> str:
     try:
         socket.create_connection(address, timeout=_CONNECT_SECONDS).close()
     except OSError as error:
-        return _first_line(error)
+        return reason(error)
     return ""
 
 

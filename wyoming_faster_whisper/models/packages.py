@@ -13,7 +13,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from ..errors import ModelError
+from ..errors import ModelError, unwritable
 from .folders import fault, is_model
 
 _LOGGER = logging.getLogger(__name__)
@@ -261,8 +261,8 @@ def _join(files: dict[str, list[Path]], hashes: dict[str, str], directory: Path)
         if is_model(directory) and not _wrong(directory, hashes):
             return  # another server process has joined them meanwhile
         raise ModelError(
-            f"cannot write the model to {directory}: {error.strerror}; "
-            "make room there, or choose another folder with --download-dir"
+            f"cannot write the model to {directory}: {unwritable(error)}, "
+            "or choose another folder with --download-dir"
         ) from None
     finally:
         if scratch is not None:

@@ -196,5 +196,5 @@ def test_an_unwritable_download_folder_is_reported(
         locate(choose("base", []), below)
     assert str(caught.value) == (
         f"cannot write the model to {below / 'faster-whisper-base'}: Not a directory; "
-        "make room there, or choose another folder with --download-dir"
+        "let the server write there, or choose another folder with --download-dir"
     )

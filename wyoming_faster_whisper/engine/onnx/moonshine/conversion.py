@@ -14,7 +14,7 @@ from pathlib import Path
 
 import onnxruntime
 
-from ....errors import ModelError
+from ....errors import ModelError, unwritable
 from ..runtime import ERROR_LEVEL, first_line
 from .eight_bits import keep_eight_bits
 
@@ -58,8 +58,8 @@ def to_onnx(source: Path, target: Path, *, eight_bits: bool) -> None:
         scratch.replace(target)
     except OSError as error:
         raise ModelError(
-            f"cannot write {target}: {error.strerror}; make room there, or choose another folder "
-            "with --download-dir"
+            f"cannot write {target}: {unwritable(error)}, or choose another folder with "
+            "--download-dir"
         ) from None
     finally:
         if scratch is not None:

@@ -10,7 +10,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from ....errors import ModelError
+from ....errors import ModelError, unwritable
 
 if TYPE_CHECKING:
     from .writer import Kinds
@@ -89,7 +89,7 @@ def _write(directory: Path, folder: Path, source: str) -> Layout:
         folder.parent.mkdir(parents=True, exist_ok=True)
         scratch = Path(tempfile.mkdtemp(prefix=".writing-", dir=folder.parent))
     except OSError as error:
-        raise ModelError(f"{folder} cannot be written: {error.strerror}") from None
+        raise ModelError(f"{folder} cannot be written: {unwritable(error)}") from None
     try:
         layout = convert(directory, scratch, source)
         scratch.chmod(0o755)
@@ -99,7 +99,7 @@ def _write(directory: Path, folder: Path, source: str) -> Layout:
         other = _read(folder)
         if other is not None and other.source == source:
             return other  # another process has written it meanwhile
-        raise ModelError(f"{folder} cannot be written: {error.strerror}; make room") from None
+        raise ModelError(f"{folder} cannot be written: {unwritable(error)}") from None
     finally:
         shutil.rmtree(scratch, ignore_errors=True)
     return layout
