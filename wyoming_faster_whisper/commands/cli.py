@@ -20,15 +20,13 @@ from ..process import allow_many_files, exit_on_stop_signals, open_stderr, tell
 
 _LOGGER = logging.getLogger(__name__)
 
-_EXPORT_TRITON = "export-triton"  # the only subcommand of the server's command
-
 
 def serve(argv: Sequence[str] | None = None) -> int:
     """Run the server: python -m wyoming_faster_whisper."""
     open_stderr()
     exit_on_stop_signals()
     argv = sys.argv[1:] if argv is None else argv
-    if argv[:1] == [_EXPORT_TRITON]:
+    if argv[:1] == ["export-triton"]:
         return _export_triton(argv[1:])
     allow_many_files()
     status = _serve(argv)

@@ -47,8 +47,8 @@ def read_settings(argv: Sequence[str], environ: Mapping[str, str]) -> Given:
     """Read the command line and the environment.
 
     Raises:
-        SettingError: an option has a value that it does not accept.
-        SystemExit: by argparse, for --help, --version and unknown flags.
+        SettingError: a flag is not known, or has a value that it does not accept.
+        SystemExit: by argparse, for --help and --version.
     """
     values = read_values(_OPTIONS, command_line(argv), environ)
     warnings = [
@@ -101,7 +101,8 @@ def _parser() -> Parser:
     parser = Parser(
         _OPTIONS,
         prog="wyoming-faster-whisper",
-        description="Speech-to-text for the home: Whisper over the Wyoming protocol.",
+        description="Speech-to-text for the home: Whisper over the Wyoming protocol. The "
+        "subcommands export-web and export-triton have a --help of their own.",
         epilog=VARIABLES.replace("`", ""),
     )
     parser.add_argument("--version", action="version", version=__version__)

@@ -453,6 +453,7 @@ def test_help_shows_every_option_in_its_group(capsys: pytest.CaptureFixture[str]
     for opt in options(Settings):
         assert opt.flag in text.split(f"\n{opt.group}:\n")[1].split("\n\n")[0]
     assert "%(levelname)s:%(name)s:%(message)s" in "".join(text.split())
+    assert {"export-web", "export-triton"} <= set(text.split())
 
 
 def test_version_is_printed(capsys: pytest.CaptureFixture[str]) -> None:
