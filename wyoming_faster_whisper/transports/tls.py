@@ -96,8 +96,7 @@ def _show(context: ssl.SSLContext, cert: str, key: str | None, option: str = "tl
     except (OSError, ValueError) as error:
         named = f"--{option}-cert {cert}" + (f" and --{option}-key {key}" if key else "")
         raise SettingError(
-            f"{named} cannot be used: {_why(error)}; they must be PEM files, the key without "
-            "a password"
+            f"{named} cannot be used: {_why(error)}; give PEM files, the key without a password"
         ) from None
 
 
