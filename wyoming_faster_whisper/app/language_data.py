@@ -2,23 +2,55 @@
 
 from __future__ import annotations
 
+import threading
+from collections.abc import Callable
+
 from ..tenant import HOUSE
 
 
-def load_language_data(language: str | None, *, grammar: bool) -> None:
+class LanguageData:
+    """Loads the data of each language once, in a thread, one language after the other.
+
+    Args:
+        load: loads the data of a language (Whisper's code).
+    """
+
+    def __init__(self, load: Callable[[str], None]) -> None:
+        self._load = load
+        self._lock = threading.Lock()
+        self._threads: dict[str, threading.Thread] = {}
+
+    def prepare(self, language: str) -> None:
+        """Begin to load the data of a language, unless that has been done. Returns at once."""
+        if language not in self._threads:
+            # A daemon: the server may exit without it.
+            thread = threading.Thread(target=self._run, args=(language,), daemon=True)
+            self._threads[language] = thread
+            thread.start()
+
+    def wait(self) -> None:
+        """Wait until all that has begun is loaded. Blocking."""
+        for thread in list(self._threads.values()):
+            thread.join()
+
+    def _run(self, language: str) -> None:
+        with self._lock:
+            self._load(language)
+
+
+def load_language_data(language: str, *, grammar: bool) -> None:
     """Load what the first decode in a language would otherwise load. Takes up to a second.
 
     Args:
-        language: default language; None = unknown, and only the English word list is loaded.
+        language: Whisper's code.
         grammar: Home Assistant's grammar chooses among hypotheses.
     """
     # Imported here because the server listens before it needs them.
     from ..biasing.lexicon import VOCABULARIES, vocabulary
 
-    written = language or "en"
-    if written in VOCABULARIES:
-        vocabulary(written)
-    if language and grammar:
+    if language in VOCABULARIES:
+        vocabulary(language)
+    if grammar:
         from ..biasing import grammar as grammars
 
         if known := grammars.grammar(HOUSE.name, language, ()):

@@ -13,6 +13,7 @@ from ..engine.protocol import Engine
 from ..engine.recognizer import Attribution, Capabilities, Loader, Recognizer, ServedModel
 from ..models import Measurements, Model, auto
 from ..models.moonshine import locate_moonshine, refreshed_moonshine
+from .language_data import load_language_data
 from .loading import remember, version_of, workers_for
 
 _LOGGER = logging.getLogger(__name__)
@@ -50,6 +51,7 @@ def moonshine(models: Sequence[Model], settings: Settings, folders: Sequence[Pat
             )
             for model in models
         },
+        prepare=partial(load_language_data, grammar=False),
         description="Moonshine on ONNX Runtime",
         attribution=_AUTHOR,
     )

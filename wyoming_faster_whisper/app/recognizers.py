@@ -87,7 +87,9 @@ def _remote(
         return remote(settings)
     here = replace(settings, stt_library=SttLibrary.AUTO)
     local = _built_in(here, folders, loaded)
-    return remote(settings, local.models[0], partial(load_default, local))
+    return replace(
+        remote(settings, local.models[0], partial(load_default, local)), prepare=local.prepare
+    )
 
 
 def _built_in(
@@ -106,11 +108,17 @@ def _built_in(
     _warn_of_unread(settings, {one.library for one in chosen})
     if len(parts) == 1:
         return parts[0]
+
+    def prepare(language: str) -> None:
+        for part in parts:
+            part.prepare(language)
+
     served = {model.name: model for part in parts for model in part.models}
     loaders = {name: load for part in parts for name, load in part.loaders.items()}
     return Recognizer(
         models=tuple(served[one.model.name] for one in chosen),
         loaders={one.model.name: loaders[one.model.name] for one in chosen},
+        prepare=prepare,
         description=", ".join(part.description for part in parts),
         attribution=parts[0].attribution,
     )

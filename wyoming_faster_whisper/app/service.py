@@ -14,7 +14,6 @@ import asyncio
 import logging
 import time
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -46,7 +45,7 @@ from ..transports.wyoming.info import build_info
 from ..transports.wyoming.listener import Listener
 from . import build
 from .http_servers import make_http, make_metrics
-from .language_data import load_language_data
+from .language_data import LanguageData
 from .limitations import fit
 from .loading import gpu_memory, gpu_pool
 from .log import UtteranceLog
@@ -145,6 +144,7 @@ class Service:
         )
         default_model = self._recognizer.models[0]
         self._language = build.default_language(settings, default_model)
+        self._language_data = LanguageData(self._recognizer.prepare)
         self._names = _name_cache(
             settings, default_model.name, self._language or "en", self._tenants
         )
@@ -382,6 +382,7 @@ class Service:
             rules=build.speech_rules(settings),
             turns=build.turn_rules(settings),
             names=names,
+            prepare_language=self._language_data.prepare,
             partials=settings.partials,
             style=build.style(settings),
             ignore_first=settings.ignore_first,
@@ -439,13 +440,12 @@ class Service:
         # faster-whisper calls _set_up_vad() then. Audio that has been waiting passes the VAD into
         # the queue, and can serve as warm-up.
         before = hardware.resident_memory()
-        grammar = build.uses_grammar(self._settings)
         # Loading the weights keeps one core busy; the data of the language takes about as long.
-        with ThreadPoolExecutor(1) as pool:
-            data = pool.submit(load_language_data, self._language, grammar=grammar)
-            engine = load()
-            self._set_up_vad()
-        data.result()
+        if self._language:
+            self._language_data.prepare(self._language)
+        engine = load()
+        self._set_up_vad()
+        self._language_data.wait()
         self._model_memory += max(0, hardware.resident_memory() - before)
         return engine
 

@@ -16,6 +16,8 @@ from ..engine.whisper.window import FULL_SECONDS
 from ..models import AUTO, Model, auto, canonical, choose, choose_auto, is_distilled
 from ..models.folders import refreshed
 from ..models.languages import MULTILINGUAL_V3, means_detect, normalise
+from .build import uses_grammar
+from .language_data import load_language_data
 from .loading import load_engine, version_of
 
 _LOGGER = logging.getLogger(__name__)
@@ -68,6 +70,7 @@ def faster_whisper(
             )
             for model in models
         },
+        prepare=partial(load_language_data, grammar=uses_grammar(settings)),
         description=f"Whisper on {'ONNX Runtime' if onnx else 'CTranslate2'}",
         attribution=_MICROSOFT if onnx else _SYSTRAN,
     )

@@ -42,6 +42,9 @@ class SessionContext:
     vad: Callable[[], Awaitable[SpeechDetector]]  # may have to wait until the model is loaded
     offer: Offer  # models and options that a request can choose from
     names: NameSource | None = None  # fetched while the speaker speaks
+    # Called on the event loop with the language of each utterance, as soon as that is known; its
+    # data is loaded while the speaker speaks.
+    prepare_language: Callable[[str], None] = lambda _: None
     rules: SpeechRules = field(default_factory=SpeechRules)
     turns: TurnRules = field(default_factory=TurnRules)
     partials: str = "off"  # partial text: "off", "auto" (while the model is idle) or "on"

@@ -246,6 +246,9 @@ class Turn:
         sensitivity = request.vad_sensitivity
         self._server_endpointing = self._turns.server_endpointing(sensitivity)
         self._utterance.endpointing = self._turns.endpointing(sensitivity)
+        options = self._options()
+        if spoken := options.language or options.expected_language:
+            self._shared.prepare_language(spoken)
 
     def audio(self, pcm: PcmFormat, data: bytes) -> None:
         """Take more audio.

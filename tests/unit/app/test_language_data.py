@@ -1,10 +1,13 @@
-from wyoming_faster_whisper.app.language_data import load_language_data
+import threading
+from contextlib import suppress
+
+from wyoming_faster_whisper.app.language_data import LanguageData, load_language_data
 from wyoming_faster_whisper.biasing.grammar import grammar
 from wyoming_faster_whisper.biasing.lexicon import vocabulary
 from wyoming_faster_whisper.biasing.templates import templates
 
 
-def loaded(language: str | None, *, use_grammar: bool = True) -> tuple[int, int]:
+def loaded(language: str, *, use_grammar: bool = True) -> tuple[int, int]:
     """Return how many word lists and how many grammars a language loads."""
     for cache in (vocabulary, templates):
         cache.cache_clear()
@@ -29,5 +32,25 @@ def test_the_grammar_is_not_loaded_if_it_is_off() -> None:
     assert loaded("en", use_grammar=False) == (1, 0)
 
 
-def test_an_unknown_language_loads_english_words_only() -> None:
-    assert loaded(None) == (1, 0)
+def test_the_data_of_a_language_is_loaded_once() -> None:
+    asked: list[str] = []
+    data = LanguageData(asked.append)
+    for language in ("en", "de", "en"):
+        data.prepare(language)
+    data.wait()
+    assert sorted(asked) == ["de", "en"]
+
+
+def test_one_language_is_loaded_after_the_other() -> None:
+    two_at_once = threading.Barrier(2)
+    met: list[int] = []
+
+    def load(_: str) -> None:
+        with suppress(threading.BrokenBarrierError):
+            met.append(two_at_once.wait(timeout=0.05))
+
+    data = LanguageData(load)
+    for language in ("en", "de", "fr"):
+        data.prepare(language)
+    data.wait()
+    assert met == []

@@ -8,6 +8,7 @@ from tests.support.virtual_time import CLIENT, House, run
 from wyoming_faster_whisper.audio.pcm import PcmFormat
 from wyoming_faster_whisper.errors import Busy
 from wyoming_faster_whisper.session.audio_memory import AudioMemory
+from wyoming_faster_whisper.session.request import Request
 from wyoming_faster_whisper.session.session import Session, SessionContext
 from wyoming_faster_whisper.speech.vad import SpeechDetector
 from wyoming_faster_whisper.testing import LoudnessVad, pcm16, tone
@@ -34,5 +35,24 @@ def test_an_end_for_which_there_is_no_memory_left_frees_the_recording() -> None:
                 with pytest.raises(Busy):
                     await session.stop()
             assert context.memory.used == 0
+
+    run(go())
+
+
+def test_the_data_of_a_language_is_loaded_while_the_speaker_speaks() -> None:
+    pcm = PcmFormat()
+    asked: list[str] = []
+
+    async def go() -> None:
+        async with House() as house:
+            context = SessionContext(
+                worker=house.worker, vad=vad, offer=house.offer, prepare_language=asked.append
+            )
+            async with Session(context, CLIENT) as session:
+                session.request(Request(language="de-AT"))
+                await session.start(pcm)
+                assert asked == ["de"]
+                session.request(Request(language="en"))
+                assert asked == ["de", "en"]
 
     run(go())
