@@ -26,6 +26,8 @@ from __future__ import annotations
 
 import errno
 import os
+import shlex
+import sys
 from typing import Any
 
 
@@ -160,6 +162,11 @@ def reason(error: OSError) -> str:
     if error.errno is not None and error.errno > 0:
         return os.strerror(error.errno)
     return error.strerror or str(error) or type(error).__name__
+
+
+def install_command(extra: str) -> str:
+    """Return the command that installs an extra of this package for this Python."""
+    return f"{shlex.quote(sys.executable)} -m pip install 'wyoming-faster-whisper[{extra}]'"
 
 
 def unwritable(error: OSError) -> str:

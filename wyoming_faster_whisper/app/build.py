@@ -10,7 +10,7 @@ from ipaddress import ip_network
 from ..config.settings import Settings
 from ..engine.protocol import DecodeKind, DecodeOptions
 from ..engine.recognizer import ServedModel
-from ..errors import SettingError
+from ..errors import SettingError, install_command
 from ..models.languages import means_detect, normalise
 from ..session.opening import Opening
 from ..session.session import AudioMemory, SessionContext
@@ -61,9 +61,7 @@ def uses_grammar(settings: Settings) -> bool:
     """
     installed = all(map(find_spec, ("hassil", "home_assistant_intents")))
     if settings.grammar == "on" and not installed:
-        raise SettingError(
-            "--grammar on needs the extra hass: pip install 'wyoming-faster-whisper[hass]'"
-        )
+        raise SettingError(f"--grammar on needs the extra hass: {install_command('hass')}")
     return settings.grammar != "off" and installed
 
 

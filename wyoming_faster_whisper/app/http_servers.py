@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING
 
 from ..config.settings import Settings
 from ..engine.queue import Worker
-from ..errors import SettingError
+from ..errors import SettingError, install_command
 from ..session.session import SessionContext
 from ..transports.admission import Admission
 from ..transports.auth.refusal import Reason
@@ -205,6 +205,4 @@ def make_metrics(
 
 
 def _missing(option: str, error: ImportError, extra: str) -> SettingError:
-    return SettingError(
-        f"{option} needs {error.name}: pip install 'wyoming-faster-whisper[{extra}]'"
-    )
+    return SettingError(f"{option} needs {error.name}: {install_command(extra)}")

@@ -7,7 +7,7 @@ import ssl
 from typing import TYPE_CHECKING
 
 from ..config.settings import Settings
-from ..errors import ProtocolError, SettingError
+from ..errors import ProtocolError, SettingError, install_command
 from ..transports.tls import client_context
 
 if TYPE_CHECKING:
@@ -30,9 +30,7 @@ def mqtt_options(settings: Settings) -> MqttOptions | None:
         from ..transports.mqtt.server import MqttOptions
         from ..transports.mqtt.topics import check_id, check_prefix
     except ImportError as error:
-        raise SettingError(
-            f"--mqtt-url needs {error.name}: pip install 'wyoming-faster-whisper[mqtt]'"
-        ) from None
+        raise SettingError(f"--mqtt-url needs {error.name}: {install_command('mqtt')}") from None
     url = BrokerUrl.parse(settings.mqtt_url)
     check_prefix(settings.mqtt_prefix)
     if settings.mqtt_discovery is not None:

@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ..config.settings import Settings
-from ..errors import ModelError, SettingError, unwritable
+from ..errors import ModelError, SettingError, install_command, unwritable
 from ..models import (
     AUTO,
     Model,
@@ -78,7 +78,7 @@ def offline_files(
     if wanted and not can:
         raise SettingError(
             "--offline-model needs onnxruntime-web (script/onnxruntime-web) and onnx "
-            "(pip install 'wyoming-faster-whisper[onnx]')"
+            f"({install_command('onnx')})"
         )
     model = _chosen(settings, served, folders) if can else None
     if model is None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from ..errors import SettingError
+from ..errors import SettingError, install_command
 from .pcm import Samples, to_pcm16
 from .steps import FRAME
 
@@ -32,9 +32,7 @@ class Denoise:
         try:
             from webrtc_noise_gain import AudioProcessor
         except ImportError as error:
-            raise SettingError(
-                f"it needs {error.name}: pip install 'wyoming-faster-whisper[denoise]'"
-            ) from None
+            raise SettingError(f"it needs {error.name}: {install_command('denoise')}") from None
         # The first argument is its automatic gain, which would change the level all the time.
         self._processor = AudioProcessor(0, level)
 

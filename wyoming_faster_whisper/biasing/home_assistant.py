@@ -12,13 +12,13 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 from urllib.parse import urlsplit, urlunsplit
 
-from ..errors import ServerError, SettingError, printable, visible
+from ..errors import ServerError, SettingError, install_command, printable, visible
 
 try:
     import aiohttp
 except ImportError as missing:
     raise SettingError(
-        "--hass-token needs the extra hass: pip install 'wyoming-faster-whisper[hass]'"
+        f"--hass-token needs the extra hass: {install_command('hass')}"
     ) from missing
 
 _LARGEST = 32 * 2**20  # bytes per message; a thousand exposed entities take one megabyte

@@ -15,7 +15,7 @@ from typing import Any, TypeAlias, TypeVar
 
 from unicode_rbnf import RbnfEngine
 
-from ..errors import SettingError
+from ..errors import SettingError, install_command
 from .carrier_words import NAME, START, CarrierWords
 
 try:
@@ -32,9 +32,7 @@ try:
     from hassil.recognize import recognize_all
     from home_assistant_intents import get_intents, get_languages
 except ImportError as missing:
-    raise SettingError(
-        "--grammar needs the extra hass: pip install 'wyoming-faster-whisper[hass]'"
-    ) from missing
+    raise SettingError(f"--grammar needs the extra hass: {install_command('hass')}") from missing
 
 PLACES = ("name", "area", "floor")
 """The places for names of devices, areas and floors."""

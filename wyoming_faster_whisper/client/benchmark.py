@@ -16,7 +16,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from ..audio.pcm import SAMPLE_RATE, PcmFormat
-from ..errors import AudioError, SettingError, printable, visible
+from ..errors import AudioError, SettingError, install_command, printable, visible
 from . import media, plain_screen, plot, screen, word_errors
 from .clips import Spoken
 from .connection import Client, ClientError, TranscriptObserver, Unreachable
@@ -86,7 +86,7 @@ async def bench(options: BenchmarkOptions, new_client: Callable[[str], Client]) 
     counted = any(recording.truth for recording in recordings)
     if counted and not word_errors.can_count():
         screen.note(
-            "note: no word error rate; that needs pip install 'wyoming-faster-whisper[bench]'"
+            f"note: no word error rate; it needs the extra bench: {install_command('bench')}"
         )
     total = len(recordings) * options.rounds * len(options.uri)
     with screen.bar(total, "measuring") as bar:

@@ -11,7 +11,7 @@ from collections.abc import Callable
 from dataclasses import asdict
 from functools import partial
 
-from ..errors import SettingError
+from ..errors import SettingError, install_command
 from ..speech.vad import SpeechDetector
 from ..transports.tls import client_context
 from . import media, queries, screen
@@ -128,9 +128,7 @@ def _completion(shell: str) -> bool:
     try:
         from argcomplete.shell_integration import shellcode
     except ModuleNotFoundError:
-        raise SettingError(
-            "completion needs argcomplete; pip install 'wyoming-faster-whisper[client]'"
-        ) from None
+        raise SettingError(f"completion needs argcomplete: {install_command('client')}") from None
     screen.say(shellcode([PROGRAM], shell=shell))
     return True
 

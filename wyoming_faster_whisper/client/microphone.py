@@ -9,7 +9,7 @@ from types import ModuleType
 from typing import Any, Protocol
 
 from ..audio.pcm import PcmFormat, PcmStream, Samples
-from ..errors import printable
+from ..errors import install_command, printable
 from .connection import ClientError
 
 _BLOCK = 0.032  # seconds: one VAD window
@@ -121,7 +121,7 @@ def _sounddevice() -> ModuleType:
         import sounddevice
     except ModuleNotFoundError:
         raise MicrophoneError(
-            "the microphone needs sounddevice; pip install 'wyoming-faster-whisper[mic]'"
+            f"the microphone needs sounddevice: {install_command('mic')}"
         ) from None
     except OSError:
         # Its packages for Linux do not include PortAudio.

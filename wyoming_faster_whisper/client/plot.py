@@ -6,7 +6,7 @@ import importlib.util
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from ..errors import SettingError
+from ..errors import SettingError, install_command
 
 
 def check_plotting() -> None:
@@ -16,7 +16,7 @@ def check_plotting() -> None:
         SettingError: the extra is not installed.
     """
     if importlib.util.find_spec("matplotlib") is None:
-        raise SettingError("--plot needs pip install 'wyoming-faster-whisper[bench]'")
+        raise SettingError(f"--plot needs the extra bench: {install_command('bench')}")
 
 
 def draw(

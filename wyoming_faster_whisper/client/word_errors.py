@@ -9,6 +9,7 @@ import importlib.util
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from ..errors import install_command
 from .connection import ClientError
 
 
@@ -44,7 +45,7 @@ def count(pairs: Sequence[tuple[str, str]], language: str | None) -> Words:
         ClientError: the extra is not installed.
     """
     if not can_count():
-        raise ClientError("word errors need pip install 'wyoming-faster-whisper[bench]'")
+        raise ClientError(f"word errors need the extra bench: {install_command('bench')}")
     import jiwer
     from whisper_normalizer.basic import BasicTextNormalizer
     from whisper_normalizer.english import EnglishTextNormalizer

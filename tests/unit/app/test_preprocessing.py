@@ -97,7 +97,7 @@ def test_a_missing_extra_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "webrtc_noise_gain", None)
     assert refusal("denoise@vad") == (
         "--preprocess denoise@vad: it needs webrtc_noise_gain: "
-        "pip install 'wyoming-faster-whisper[denoise]'"
+        f"{sys.executable} -m pip install 'wyoming-faster-whisper[denoise]'"
     )
 
 

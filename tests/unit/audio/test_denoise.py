@@ -58,5 +58,6 @@ def test_a_missing_extra_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
     with pytest.raises(SettingError) as caught:
         denoise("")
     assert str(caught.value) == (
-        "it needs webrtc_noise_gain: pip install 'wyoming-faster-whisper[denoise]'"
+        f"it needs webrtc_noise_gain: {sys.executable} -m "
+        "pip install 'wyoming-faster-whisper[denoise]'"
     )

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from typing import Any
 from urllib.parse import urlsplit
 
-from ...errors import Busy, EngineError, SettingError, printable
+from ...errors import Busy, EngineError, SettingError, install_command, printable
 from ..protocol import Job, Transcript
 from ..recognizer import ServedModel
 from .contract import jobs, transcripts
@@ -20,7 +20,7 @@ try:
     import httpx2
 except ImportError as error:
     raise SettingError(
-        "--remote-url needs the extra remote: pip install 'wyoming-faster-whisper[remote]'"
+        f"--remote-url needs the extra remote: {install_command('remote')}"
     ) from error
 
 MULTIPLEXED = "serve_multiplexed_model_id"

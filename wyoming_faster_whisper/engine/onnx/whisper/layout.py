@@ -10,7 +10,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from ....errors import ModelError, unwritable
+from ....errors import ModelError, install_command, unwritable
 
 if TYPE_CHECKING:
     from .writer import Kinds
@@ -122,7 +122,7 @@ def convert(directory: Path, folder: Path, source: str, *, kinds: Kinds | None =
         from .writer import KINDS, layers, write_graphs
     except ImportError as error:
         raise ModelError(
-            f"converting a model needs {error.name}: pip install 'wyoming-faster-whisper[onnx]'"
+            f"converting a model needs {error.name}: {install_command('onnx')}"
         ) from None
     from .weights import read_weights
 
