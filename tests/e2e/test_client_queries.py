@@ -107,6 +107,14 @@ async def test_bench_compares_servers(serve: Serve, tmp_path: Path) -> None:
     assert picture.read_bytes().startswith(b"\x89PNG")
 
 
+async def test_bench_names_a_report_that_it_cannot_write(serve: Serve, tmp_path: Path) -> None:
+    server = await serve(FakeEngine(lambda job: "Turn on the lights."))
+    write_media(tmp_path / "a.wav", tone(0.3))
+    options = ("--burst", "--uri", server.uri, "--json", str(tmp_path))
+    ran = await client(tmp_path, "bench", *options, str(tmp_path / "a.wav"))
+    assert (ran.err, ran.status) == (f"error: cannot write {tmp_path}: Is a directory\n", 2)
+
+
 async def test_bench_sends_audio_in_real_time(tmp_path: Path) -> None:
     write_media(tmp_path / "a.wav", tone(0.3))
     async with plain_server(Plain(partials=("a",)), tmp_path) as server:

@@ -16,7 +16,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from ..audio.pcm import SAMPLE_RATE, PcmFormat
-from ..errors import AudioError, SettingError, install_command, printable, visible
+from ..errors import AudioError, SettingError, install_command, printable, reason, visible
 from . import media, plain_screen, plot, screen, word_errors
 from .clips import Spoken
 from .connection import Client, ClientError, TranscriptObserver, Unreachable
@@ -284,4 +284,6 @@ def write(options: BenchmarkOptions, results: Sequence[Result]) -> None:
             }
             plot.draw(waits, wrong, options.plot)
     except OSError as error:
-        raise SettingError(f"cannot write the report: {error}") from None
+        raise SettingError(
+            f"cannot write {error.filename or 'the report'}: {reason(error)}"
+        ) from None
