@@ -116,7 +116,8 @@ class _Builder:
         for model in tenant.models:
             if model not in self._models:
                 raise ValueError(
-                    f"{where} models has {model!r}; it must be among {', '.join(self._models)}"
+                    f"{where} models has {model!r}; this server has {', '.join(self._models)}; "
+                    "see --model"
                 )
         usable = [self._models[model] for model in tenant.models or self._models]
         if tenant.languages and not any(set(tenant.languages) & set(one) for one in usable):

@@ -154,7 +154,7 @@ def test_a_wrong_file_is_explained(text: str, why: str) -> None:
         ('priority = "first"', "priority is 'first'; it must be house or batch"),
         ("priority = []", r"priority is \[\]; it must be house or batch"),
         ("log_text = 1", "log_text is 1; it must be true or false"),
-        ('models = ["large"]', "models has 'large'; it must be among base, tiny.en"),
+        ('models = ["large"]', "models has 'large'; this server has base, tiny.en; see --model"),
         ("models = []", "models is empty; leave it out to allow all models"),
         ('models = "base"', "models is 'base'; it must be a list of texts"),
         ('languages = ["xx"]', "languages has 'xx', a language that Whisper does not know"),
