@@ -84,6 +84,17 @@ async def test_an_unreachable_home_assistant_raises_an_error() -> None:
         await HomeAssistant(api, "secret").names()
 
 
+async def test_a_url_without_the_api_is_reported() -> None:
+    async with FakeHomeAssistant(home()) as hass:
+        api = hass.api.removesuffix("/api")
+        with pytest.raises(HomeAssistantError) as caught:
+            await HomeAssistant(api, "secret").names()
+    assert str(caught.value) == (
+        f"{api.replace('http', 'ws')}/websocket answered with status 404; check --hass-api, "
+        "like http://homeassistant.local:8123/api"
+    )
+
+
 async def test_a_request_to_a_silent_home_assistant_times_out() -> None:
     async with FakeHomeAssistant(home()) as hass:
         hass.go.clear()
