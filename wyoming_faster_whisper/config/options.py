@@ -23,7 +23,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any, NoReturn
 
-from ..errors import SettingError
+from ..errors import SettingError, reason
 
 ENV_PREFIX = "WYO_WHISPER_"
 FILE_SUFFIX = "_FILE"
@@ -271,8 +271,12 @@ def _from_environment(opt: Option, environ: Mapping[str, str]) -> Any:
         source += FILE_SUFFIX
         try:
             text = Path(path).read_text(encoding="utf-8").strip()
-        except (OSError, UnicodeDecodeError) as error:
-            raise SettingError(f"{source} names {path}, which cannot be read: {error}") from None
+        except OSError as error:
+            raise SettingError(
+                f"{source} names {path}, which cannot be read: {reason(error)}"
+            ) from None
+        except UnicodeDecodeError:
+            raise SettingError(f"{source} names {path}, which is not UTF-8") from None
     if text is None:
         return None
     if opt.arity is Arity.REPEATED:

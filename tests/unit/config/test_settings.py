@@ -193,9 +193,11 @@ def test_the_command_line_overrides_the_file_and_the_file_the_variable(
 
 def test_a_file_that_cannot_be_read_is_named(tmp_path: Path) -> None:
     (tmp_path / "binary").write_bytes(b"\xff\xfe")
-    for name in ("missing", "binary"):
-        sentence = refusal(HASS_TOKEN_FILE=str(tmp_path / name))
-        assert sentence.startswith(f"WYO_WHISPER_HASS_TOKEN_FILE names {tmp_path / name}, which")
+    reasons = {"missing": "cannot be read: No such file or directory", "binary": "is not UTF-8"}
+    for name, why in reasons.items():
+        assert refusal(HASS_TOKEN_FILE=str(tmp_path / name)) == (
+            f"WYO_WHISPER_HASS_TOKEN_FILE names {tmp_path / name}, which {why}"
+        )
 
 
 def test_a_wrong_value_in_a_file_names_the_variable_not_the_flag(tmp_path: Path) -> None:
