@@ -28,6 +28,7 @@ import errno
 import os
 import shlex
 import sys
+from collections.abc import Sequence
 from typing import Any
 
 
@@ -153,6 +154,11 @@ def printable(text: object, limit: int = 80) -> str:
 def counted(number: int, noun: str) -> str:
     """Return a number with its noun: 1 client, 2 clients."""
     return f"{number} {noun}{'' if number == 1 else 's'}"
+
+
+def either(choices: Sequence[str]) -> str:
+    """Return the choices as a phrase: json, text or srt."""
+    return " or ".join(filter(None, (", ".join(choices[:-1]), choices[-1])))
 
 
 def reason(error: OSError) -> str:

@@ -23,7 +23,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any, NoReturn
 
-from ..errors import SettingError, reason
+from ..errors import SettingError, either, reason
 
 ENV_PREFIX = "WYO_WHISPER_"
 FILE_SUFFIX = "_FILE"
@@ -112,7 +112,7 @@ class Option:
     def describe(self, *notes: str) -> str:
         """Return the help, with the choices and the notes in parentheses."""
         if self.choices and self.arity is Arity.ONE:
-            notes = (_or(self.choices), *notes)
+            notes = (either(self.choices), *notes)
         return f"{self.help} ({'; '.join(notes)})" if notes else self.help
 
     def parse(self, text: str, source: str) -> Any:
@@ -128,11 +128,11 @@ class Option:
         if text in self.words:
             return text
         if self.choices and text not in self.choices:
-            raise SettingError(f"{source} is {text!r}; it must be {_or(self.choices)}")
+            raise SettingError(f"{source} is {text!r}; it must be {either(self.choices)}")
         try:
             value = self.type(text)
         except ValueError:
-            kind = _or((*self.words, {int: "a whole number", float: "a number"}[self.type]))
+            kind = either((*self.words, {int: "a whole number", float: "a number"}[self.type]))
             raise SettingError(f"{source} is {text!r}; it must be {kind}") from None
         # "not >=" instead of "<", so that NaN fails too.
         if self.least is not None and not value >= self.least:
@@ -346,10 +346,6 @@ def unknown_variables(known: Sequence[Option], environ: Mapping[str, str]) -> li
     names = {opt.variable for opt in known}
     names |= {name + FILE_SUFFIX for name in names}
     return sorted(n for n in environ if n.startswith(ENV_PREFIX) and n not in names)
-
-
-def _or(choices: Sequence[str]) -> str:
-    return " or ".join(filter(None, (", ".join(choices[:-1]), choices[-1])))
 
 
 def page(known: Sequence[Option]) -> str:

@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from enum import StrEnum
 from typing import TypeVar
 
-from ....errors import printable
+from ....errors import either, printable
 from ..api_errors import ApiError
 
 _INDEXED = re.compile(r"(\w+)\[\d*\]")
@@ -47,7 +47,7 @@ class Fields:
         values = [value.lower() for value in self.all(name)]
         for value in values:
             if value not in list(kind):
-                raise wrong(name, value, ", ".join(kind))
+                raise wrong(name, value, either(list(kind)))
         return [kind(value) for value in values]
 
     def choice(self, name: str, kind: type[_Choice]) -> _Choice | None:

@@ -12,7 +12,7 @@ from dataclasses import asdict, replace
 from typing import Any
 
 from ....audio import g711
-from ....errors import printable, visible
+from ....errors import either, printable, visible
 from ....models.languages import MULTILINGUAL_V3, means_detect, normalise
 from ....session.request import LONGEST_NAME, MOST_NAMES
 from ..server_vad import ServerVad
@@ -68,7 +68,7 @@ def _read_format(session: RealtimeSession, value: object, param: str) -> dict[st
     name = members.get("type", session.format.encoding.value)
     encoding = _ENCODINGS.get(name) if isinstance(name, str) else None
     if encoding is None:
-        raise _wrong(f"{param}.type", name, ", ".join(_ENCODINGS))
+        raise _wrong(f"{param}.type", name, either(list(_ENCODINGS)))
     if encoding is not Encoding.PCM:
         return {"format": AudioFormat(encoding, g711.RATE)}
     rate = members.get("rate", AudioFormat().rate)
@@ -183,7 +183,7 @@ def _language(tag: str, param: str) -> str:
 
 def _one_of(value: object, param: str, allowed: tuple[str, ...]) -> str:
     if not isinstance(value, str) or value not in allowed:
-        raise _wrong(param, value, " or ".join(allowed))
+        raise _wrong(param, value, either(allowed))
     return str(value)
 
 

@@ -100,7 +100,7 @@ def test_the_answer_has_one_of_six_formats(name: str) -> None:
 
 def test_a_format_with_speakers_is_refused_and_the_others_are_named() -> None:
     assert refused(("response_format", "diarized_json")).message == (
-        "response_format is 'diarized_json'; it must be json, text, srt, verbose_json, vtt, tsv"
+        "response_format is 'diarized_json'; it must be json, text, srt, verbose_json, vtt or tsv"
     )
 
 

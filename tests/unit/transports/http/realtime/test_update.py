@@ -274,7 +274,11 @@ INPUT = "session.audio.input"
         ({"transcription": {"keywords": ["x"] * 501}}, "transcription.keywords", "at most 500"),
         ({"transcription": {"keywords": ["x" * 101]}}, "transcription.keywords", "at most 100"),
         ({"transcription": {"prompt": "x" * 10_001}}, "transcription.prompt", "at most 10000"),
-        ({"transcription": {"delay": "none"}}, "transcription.delay", "minimal or low"),
+        (
+            {"transcription": {"delay": "none"}},
+            "transcription.delay",
+            "minimal, low, medium, high or xhigh",
+        ),
         ({"noise_reduction": "near_field"}, "noise_reduction", "must be an object"),
         (
             {"noise_reduction": {"type": "loud"}},
@@ -298,7 +302,7 @@ INPUT = "session.audio.input"
         (
             {"turn_detection": {"type": "semantic_vad", "eagerness": "huge"}},
             "turn_detection.eagerness",
-            "low or medium or high or auto",
+            "low, medium, high or auto",
         ),
     ],
 )
