@@ -394,6 +394,7 @@ async def test_a_wrong_time_to_wait_is_refused(serve: Serve, wait: str) -> None:
     identity = await submit(server)
     reply = await request(server, "GET", f"{PATH}/{identity}?wait={wait}")
     assert (reply.status, reply.error["param"]) == (400, "wait")
+    assert reply.error["message"].startswith(f"wait is '{wait}': ")
 
 
 async def test_jobs_are_described(serve: Serve) -> None:

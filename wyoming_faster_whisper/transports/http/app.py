@@ -165,7 +165,8 @@ class _Errors:
     async def invalid(self, request: Request, error: Exception) -> Response:
         assert isinstance(error, RequestValidationError)
         first = error.errors()[0]
-        message, param = str(first["msg"]), str(first["loc"][-1])
+        param, why = str(first["loc"][-1]), str(first["msg"])
+        message = f"{param} is {printable(first['input'])!r}: {why[:1].lower()}{why[1:]}"
         return self._response(request, ApiError(400, message, param=param))
 
     async def api_error(self, request: Request, error: Exception) -> Response:
