@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import re
 import shutil
 import subprocess
@@ -43,6 +44,25 @@ def test_apparmor_accepts_the_profile() -> None:
     command = [parser, "--skip-kernel-load", "--skip-cache", str(ADDON / "apparmor.txt")]
     ran = subprocess.run(command, capture_output=True, text=True, check=False)
     assert ran.returncode == 0, ran.stderr
+
+
+def test_setup_keeps_the_environment_if_the_wanted_python_is_missing(tmp_path: Path) -> None:
+    (tmp_path / "script").mkdir()
+    (tmp_path / "pyproject.toml").touch()
+    setup = Path(shutil.copy(ROOT / "script" / "setup", tmp_path / "script"))
+    python = tmp_path / ".venv" / "bin" / "python"
+    python.parent.mkdir(parents=True)
+    python.symlink_to(sys.executable)
+    ran = subprocess.run(
+        [setup],
+        env={**os.environ, "PYTHON": "python9.9"},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert ran.returncode == 2
+    assert ran.stderr.startswith("python9.9 is not installed; ")
+    assert python.exists()
 
 
 def test_the_systemd_unit_is_valid_and_sandboxed(tmp_path: Path) -> None:
