@@ -160,7 +160,7 @@ def choose(
     size = (small_enough or [sizes[0]])[-1]
     return Choice(
         _names(size, machine, english)[0],
-        _reason(size, figures, "to be downloaded; no model was found locally"),
+        _reason(size, figures, "to be downloaded; no suitable model was found locally"),
     )
 
 
