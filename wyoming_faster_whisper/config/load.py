@@ -181,6 +181,12 @@ def _check_access(settings: Settings) -> None:
             raise SettingError(
                 f"--allow is {network!r}: {error}; it must be like 192.168.0.0/16 or fd00::/8"
             ) from None
+    for origin in settings.http_origins:
+        if not re.fullmatch(r"[a-z][a-z0-9+.-]*://[^/A-Z?#*]+/?", origin):
+            raise SettingError(
+                f"--http-origins contains {origin!r}; an origin is like "
+                "https://notes.example.org, in lower case and without a path"
+            )
     if not re.fullmatch(r"0?[0-7]{3}", settings.socket_mode):
         raise SettingError(
             f"--socket-mode is {settings.socket_mode!r}; it must be octal, like 0660"

@@ -444,6 +444,30 @@ def test_the_command_line_of_the_linuxserver_container_is_understood() -> None:
     assert (settings.model, settings.beam_size, settings.language) == (("tiny-int8",), 1, "en")
 
 
+@pytest.mark.parametrize(
+    "origin",
+    [
+        "notes.example.org",
+        "*",
+        "https://notes.example.org/app",
+        "https://Notes.example.org",
+        "://",
+    ],
+)
+def test_what_no_browser_sends_as_an_origin_is_refused(origin: str) -> None:
+    assert refusal(f"--http-port 0 --http-origins app://obsidian.md,{origin}") == (
+        f"--http-origins contains {origin!r}; an origin is like https://notes.example.org, in "
+        "lower case and without a path"
+    )
+
+
+@pytest.mark.parametrize(
+    "origin", ["app://obsidian.md", "http://[::1]:8080", "https://notes.example.org/"]
+)
+def test_origins_of_pages_and_apps_are_accepted(origin: str) -> None:
+    assert read(f"--http-port 0 --http-origins {origin}").http_origins == (origin,)
+
+
 # Help.
 
 
