@@ -31,7 +31,12 @@ def default_language(settings: Settings, model: ServedModel) -> str | None:
         return detected
     code = normalise(wanted, model.languages)
     if code is None:
-        _LOGGER.warning("--language is %s, which model %s does not support", wanted, model.name)
+        _LOGGER.warning(
+            "--language is %s, which model %s does not support; using %s",
+            wanted,
+            model.name,
+            detected or "language detection",
+        )
         return detected
     return code
 

@@ -5,8 +5,11 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Any
 
-from wyoming_faster_whisper.app.build import files_context, speech_rules
+import pytest
+
+from wyoming_faster_whisper.app.build import default_language, files_context, speech_rules
 from wyoming_faster_whisper.config.settings import Settings
+from wyoming_faster_whisper.engine.recognizer import ServedModel
 from wyoming_faster_whisper.session.context import SessionContext
 from wyoming_faster_whisper.speech.hysteresis import windows
 from wyoming_faster_whisper.speech.segmenter import PAUSE, SpeechRules
@@ -24,3 +27,16 @@ def test_a_file_is_decoded_at_its_pauses_whether_or_not_commands_are_guessed() -
     files = files_context(commands, settings)
     assert windows(files.rules.guess_after) == PAUSE
     assert replace(files.rules, guess_after=0.0) == commands.rules
+
+
+@pytest.mark.parametrize(
+    ("languages", "used", "words"),
+    [(("en",), "en", "en"), (("en", "it"), None, "language detection")],
+)
+def test_a_language_that_the_model_lacks_is_replaced_with_a_warning(
+    languages: tuple[str, ...], used: str | None, words: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    assert default_language(Settings(language="de"), ServedModel("toy", languages)) == used
+    assert [record.getMessage() for record in caplog.records] == [
+        f"--language is de, which model toy does not support; using {words}"
+    ]
