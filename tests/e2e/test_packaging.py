@@ -8,7 +8,9 @@ import re
 import shutil
 import subprocess
 import sys
+import sysconfig
 import tomllib
+import venv
 from pathlib import Path
 
 import pytest
@@ -46,23 +48,52 @@ def test_apparmor_accepts_the_profile() -> None:
     assert ran.returncode == 0, ran.stderr
 
 
-def test_setup_keeps_the_environment_if_the_wanted_python_is_missing(tmp_path: Path) -> None:
+@pytest.fixture
+def installed(tmp_path: Path) -> Path:
+    """A folder with script/setup and a .venv whose packages are those of pyproject.toml."""
     (tmp_path / "script").mkdir()
     (tmp_path / "pyproject.toml").touch()
-    setup = Path(shutil.copy(ROOT / "script" / "setup", tmp_path / "script"))
-    python = tmp_path / ".venv" / "bin" / "python"
-    python.parent.mkdir(parents=True)
-    python.symlink_to(sys.executable)
-    ran = subprocess.run(
-        [setup],
-        env={**os.environ, "PYTHON": "python9.9"},
+    shutil.copy(ROOT / "script" / "setup", tmp_path / "script")
+    venv.create(tmp_path / ".venv", symlinks=True)
+    pip = Path(sysconfig.get_path("purelib", vars={"base": str(tmp_path / ".venv")})) / "pip"
+    pip.mkdir()
+    (pip / "__init__.py").touch()
+    sums = subprocess.check_output(["cksum"], stdin=subprocess.DEVNULL)
+    for extras in re.findall(r"extras=([\w,]+)", (ROOT / "script" / "setup").read_text()):
+        (tmp_path / ".venv" / f"installed-{extras}").write_bytes(sums)
+    return tmp_path
+
+
+def setup(folder: Path, **environ: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [folder / "script" / "setup"],
+        env={**os.environ, **environ},
         capture_output=True,
         text=True,
         check=False,
     )
+
+
+def test_setup_does_nothing_if_all_is_installed(installed: Path) -> None:
+    ran = setup(installed)
+    assert (ran.returncode, ran.stderr) == (0, "")
+
+
+def test_setup_keeps_the_environment_if_the_wanted_python_is_missing(installed: Path) -> None:
+    ran = setup(installed, PYTHON="python9.9")
     assert ran.returncode == 2
     assert ran.stderr.startswith("python9.9 is not installed; ")
-    assert python.exists()
+    assert (installed / ".venv" / "bin" / "python").exists()
+
+
+def test_setup_notices_that_the_system_has_another_python_now(installed: Path) -> None:
+    [packages] = (installed / ".venv" / "lib").glob("python3.*")
+    packages.rename(packages.with_name("python3.0"))
+    (installed / "python3").write_text("#!/bin/sh\nexit 1\n")
+    (installed / "python3").chmod(0o755)
+    ran = setup(installed, PATH=f"{installed}:{os.environ['PATH']}")
+    assert ran.returncode == 2
+    assert ran.stderr.startswith("python3 is not installed; ")
 
 
 def test_the_systemd_unit_is_valid_and_sandboxed(tmp_path: Path) -> None:
