@@ -170,6 +170,20 @@ def reason(error: OSError) -> str:
     return error.strerror or str(error) or type(error).__name__
 
 
+def not_listening(address: object, error: OSError, option: str) -> ServerError:
+    """Return the error for an address that the server cannot listen on.
+
+    Args:
+        option: the option that has the address.
+    """
+    message = f"cannot listen on {address}: {reason(error)}; see {option}"
+    # While a machine starts, its network may not have the address yet. Such an error does not
+    # blame the option, so that a service manager tries again.
+    if error.errno == errno.EADDRNOTAVAIL:
+        return ServerError(message)
+    return SettingError(message)
+
+
 def install_command(extra: str) -> str:
     """Return the command that installs an extra of this package for this Python."""
     return f"{shlex.quote(sys.executable)} -m pip install 'wyoming-faster-whisper[{extra}]'"

@@ -353,6 +353,14 @@ async def test_a_port_in_use_ends_the_server(start_process: StartProcess, hub: S
     assert hub.connections == 0
 
 
+async def test_an_address_that_the_machine_does_not_have_yet_may_be_tried_again(
+    start_process: StartProcess,
+) -> None:
+    process = await start_process("--uri", "tcp://192.0.2.1:10300")  # for documentation, RFC 5737
+    assert await process.ended() == 1
+    assert "cannot listen on tcp://192.0.2.1:10300: " in only_error(process.log)
+
+
 class OverPipes(AsyncClient):
     """The wyoming library's client, connected to the pipes of a server."""
 

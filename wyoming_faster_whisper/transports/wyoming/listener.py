@@ -16,7 +16,7 @@ from pathlib import Path
 from wyoming.error import Error
 from wyoming.event import Event
 
-from ...errors import Busy, NotAllowed, SettingError, Stopping, reason
+from ...errors import Busy, NotAllowed, SettingError, Stopping, not_listening
 from ...principal import Principal
 from ...session.session import SessionContext
 from ...tenant import Identity, IdentityKind, Tenant
@@ -81,7 +81,7 @@ class Listener:
             The address, with the real port if it was 0.
 
         Raises:
-            SettingError: listening on the address is not possible.
+            ServerError: listening on the address is not possible.
         """
         try:
             if address.scheme == "tcp":
@@ -104,9 +104,7 @@ class Listener:
             else:
                 await self._listen_on_stdio()
         except OSError as error:
-            raise SettingError(
-                f"cannot listen on {address}: {reason(error)}; see --uri"
-            ) from None
+            raise not_listening(address, error, "--uri") from None
         return address
 
     async def stop(self, seconds: float) -> None:

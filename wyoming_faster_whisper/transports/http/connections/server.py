@@ -13,7 +13,7 @@ import ssl
 import uvicorn
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from ....errors import SettingError, reason
+from ....errors import not_listening
 from ...admission import Admission
 from ...rejections import Rejections
 from .acceptor import Acceptor
@@ -96,14 +96,12 @@ class HttpServer:
         """Start to listen, and return the URL with the real port.
 
         Raises:
-            SettingError: listening on the address is not possible.
+            ServerError: listening on the address is not possible.
         """
         try:
             listening = await _listen(host, port)
         except OSError as error:
-            raise SettingError(
-                f"cannot listen on {host}, port {port}: {reason(error)}; see {self._option}"
-            ) from None
+            raise not_listening(f"{host}, port {port}", error, self._option) from None
         self._listening = ListeningSocket(listening, self._acceptor.protocol, _BACKLOG)
         self._server.servers = [self._listening]  # type: ignore[list-item]
         self._started = True
