@@ -42,6 +42,7 @@ from ..support.report import align, progress, write_json
 from ..support.scoring import Errors, language_errors
 
 REFERENCE = "reference"
+PAUSE = 0.35  # seconds between repetitions: they stay in one segment
 
 
 @dataclass(frozen=True, slots=True)
@@ -145,6 +146,9 @@ def parse_arguments() -> argparse.Namespace:
     flags.add_argument("--arms", type=listed(tuple(ARMS)), default=tuple(ARMS), metavar="A,B")
     flags.add_argument("--baseline", choices=(REFERENCE, *ARMS), default=REFERENCE)
     flags.add_argument("--conditions", type=listed(POOLED), default=("clean",))
+    flags.add_argument(
+        "--times", type=int, default=1, help="times that each recording is said in a row"
+    )
     flags.add_argument("--trailing", type=float, default=0.7)
     flags.add_argument("--minutes", type=float, default=600.0, help="time limit in minutes")
     return flags.parse_args()
@@ -158,6 +162,7 @@ def all_sounds(
         if arguments.languages and folder.name not in arguments.languages:
             continue
         for clip in load([folder], arguments.limit):
+            clip = said_again(clip, arguments.times)
             pcm = clip.audio + clip.silence(arguments.trailing)
             for condition in arguments.conditions:
                 yield (
@@ -166,6 +171,16 @@ def all_sounds(
                     clip,
                     to_samples(degrade(clip, pcm, condition, noise)),
                 )
+
+
+def said_again(clip: Clip, times: int) -> Clip:
+    """Return a clip that is said several times in a row."""
+    if times == 1 or clip.text is None:
+        return clip
+    pause = clip.silence(PAUSE)
+    return replace(
+        clip, audio=pause.join([clip.audio] * times), text=" ".join([clip.text] * times)
+    )
 
 
 def errors_of(clip: Clip, text: str, language: str) -> Errors:

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from ...audio.pcm import SAMPLE_RATE
 from ..protocol import Job
 from .acoustic_model import Encoding
 from .calibration.values import Calibration
-from .coverage import Gap, Span
+from .coverage import Alignment, Gap, Span
 from .hallucination import Decoded
 from .prompting import oov_counter
 from .spectrogram import Features
@@ -64,6 +64,8 @@ class Pass:
     decoded: Decoded
     gaps: tuple[Gap, ...] = ()  # speech that the text leaves out
     looped: bool = False  # the decoder exhausted its budget or looped
+    # Alignment of the text, if it was aligned.
+    aligned: Alignment | None = field(default=None, repr=False, compare=False)
 
     @property
     def missing(self) -> float:

@@ -19,6 +19,9 @@ from .repetition import Repeat, plain_words, repeated_tail, shortened
 
 _EDGE = 0.05  # seconds of tolerance between the alignment and the VAD
 _ROUND = 0.5  # share of the speech in a usual round; a round with less was not spoken
+# The same for words that the text has and a gap repeats. Set by hand: people repeat a sentence as
+# slowly as before, while words whose own speech is in the gap have little beside it.
+_REPEATED = 0.7
 
 _MARKS = re.compile(r"(?:[^\w\s]+(?=\s|$))?")  # punctuation that closes a word
 
@@ -109,17 +112,50 @@ def remove_loops(
     )
 
 
-def insert(text: str, at: int, part: str) -> str:
+def said_beside(
+    aligned: Alignment, gap: Gap, part: str, speech: Sequence[Span]
+) -> tuple[bool, bool]:
+    """Return whether as many words as a part has are spoken before its gap, and after it.
+
+    If a speaker says a sentence twice, the alignment gives its words in the text about as much
+    speech as the gap has. If it is said once, in the gap, they have little.
+
+    Args:
+        part: the text of the gap.
+        speech: where the VAD heard speech.
+    """
+    starts = (*aligned.starts, aligned.end)
+    first = last = gap.tokens
+    while first > 0 and _letters(aligned.texts[first : gap.tokens]) < _letters(part):
+        first -= 1
+    while last < len(aligned.texts) and _letters(aligned.texts[gap.tokens : last]) < _letters(
+        part
+    ):
+        last += 1
+    least = _REPEATED * speech_within((gap.start, gap.end), speech)
+    before = speech_within((starts[first], gap.start), speech)
+    after = speech_within((gap.end, starts[last]), speech)
+    return before >= least, after >= least
+
+
+def _letters(texts: Sequence[str]) -> int:
+    return sum(map(str.isalnum, "".join(texts)))
+
+
+def insert(text: str, at: int, part: str, beside: tuple[bool, bool] = (False, False)) -> str:
     """Insert a missing part into a text, unless the text already has the same words there.
 
     Args:
         at: character position in the text.
+        beside: from said_beside(): the same words before, or after, are no reason to leave the
+            part out.
     """
     mark = _MARKS.match(text, at)
     assert mark is not None  # the pattern matches the empty string
     before, after = text[: mark.end()].rstrip(), text[mark.end() :].strip()
     new, left, right = map(plain_words, (part, before, after))
-    if not new or left[-len(new) :] == new or right[: len(new)] == new:
+    same = left[-len(new) :] == new, right[: len(new)] == new
+    if not new or any(twin and not spoken for twin, spoken in zip(same, beside, strict=True)):
         return text
     if part[:1].islower():  # the part continues the sentence
         before = before.rstrip(".。")

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import replace
 
 from ...audio.pcm import SAMPLE_RATE
 from ..protocol import Job, Transcript
 from .acoustic_model import AcousticModel, Encoding, Tokenizer
 from .clip import Clip, Pass
-from .coverage import Gap, gaps, insert, remove_loops, sparse
+from .coverage import Gap, gaps, insert, remove_loops, said_beside, sparse
 from .hallucination import Decoded, Verdict
 
 _MARGIN = 0.2  # seconds of audio to add on both sides of a gap
@@ -36,23 +36,23 @@ def check_coverage(
         return Pass(decoded, looped=looped)
     if looped:
         decoded, aligned = remove_loops(decoded, aligned, clip.speech)
-    return Pass(decoded, tuple(gaps(aligned, clip.speech, limits)), looped)
+    return Pass(decoded, tuple(gaps(aligned, clip.speech, limits)), looped, aligned)
 
 
 def fill_gaps(
     tokenizer: Tokenizer,
     clip: Clip,
     text: str,
-    missing: Sequence[Gap],
+    believed: Pass,
     decode: Callable[[Job], Transcript],
 ) -> str:
     """Decode the speech that a text leaves out, and insert it where it belongs.
 
     Args:
-        missing: the gaps, in order of time.
+        believed: pass that gave the text.
         decode: decodes a part of the clip.
     """
-    for gap in reversed(missing):
+    for gap in reversed(believed.gaps):
         before = tokenizer.first_tokens(text, gap.tokens)
         part = _part(clip, gap)
         # The prefix of the text was already sent: nothing is inserted into it.
@@ -60,7 +60,10 @@ def fill_gaps(
             continue
         found = decode(part)
         if found.verdict != Verdict.NO_SPEECH.value and found.avg_logprob > _LEAST_LOGPROB:
-            text = insert(text, len(before), found.text)
+            beside = (False, False)
+            if believed.aligned is not None:
+                beside = said_beside(believed.aligned, gap, found.text, clip.speech)
+            text = insert(text, len(before), found.text, beside)
     return text
 
 

@@ -17,6 +17,7 @@ from wyoming_faster_whisper.engine.whisper.coverage import (
     insert,
     remove_loops,
     rounds_spoken,
+    said_beside,
 )
 from wyoming_faster_whisper.engine.whisper.hallucination import Decoded
 from wyoming_faster_whisper.engine.whisper.repetition import repeated_tail
@@ -209,7 +210,50 @@ def test_a_recovered_part_without_words_is_left_out() -> None:
 
 def test_a_lower_case_part_continues_the_sentence_before_it() -> None:
     text = "Unless to be rather selfish."
-    assert (
-        insert(text, len(text), "is to be rude.") == "Unless to be rather selfish is to be rude."
-    )
-    assert insert(text, len(text), "Stop.") == "Unless to be rather selfish. Stop."
+    for part, whole in (
+        ("is to be rude.", "Unless to be rather selfish is to be rude."),
+        ("Stop.", "Unless to be rather selfish. Stop."),
+    ):
+        assert insert(text, len(text), part) == whole
+
+
+def sentence(text: str, *starts: float) -> Alignment:
+    """Build the alignment of a text whose words are tokens; the last start is its end."""
+    words = [word if at == 0 else f" {word}" for at, word in enumerate(text.split())]
+    return aligned(*zip(words, starts, strict=False), end=starts[-1])
+
+
+@pytest.mark.parametrize(
+    ("text", "starts", "gap", "beside"),
+    [
+        ("Close the door.", (0.0, 0.6, 0.8, 1.5), Gap(3, 2.0, 3.5), (True, False)),
+        ("Close the door.", (0.0, 0.6, 0.8, 1.5), Gap(3, 2.0, 4.0), (True, False)),
+        ("Close the door.", (2.0, 2.6, 2.8, 3.5), Gap(0, 0.0, 1.5), (False, True)),
+        # The alignment puts all the words into the first third of their sentence.
+        ("Close the door.", (0.0, 0.2, 0.3, 0.5), Gap(3, 0.5, 1.5), (False, False)),
+        # Only the last words are compared: those before them had enough.
+        (
+            "Lights off. Close the door.",
+            (0.0, 0.9, 1.6, 1.7, 1.8, 1.9),
+            Gap(5, 2.0, 3.5),
+            (False, False),
+        ),
+    ],
+    ids=["after it", "more slowly", "before it", "said in the gap", "after another sentence"],
+)
+def test_words_have_speech_beside_a_gap_if_they_are_said_twice(
+    text: str, starts: tuple[float, ...], gap: Gap, beside: tuple[bool, bool]
+) -> None:
+    everywhere = [(0.0, 10.0)]
+    assert said_beside(sentence(text, *starts), gap, "Close the door.", everywhere) == beside
+
+
+@pytest.mark.parametrize(
+    ("at", "beside", "times"),
+    [(15, (True, False), 2), (15, (False, True), 1), (0, (False, True), 2)],
+)
+def test_the_same_words_are_inserted_only_if_they_are_said_twice(
+    at: int, beside: tuple[bool, bool], times: int
+) -> None:
+    text = insert("Close the door.", at, "Close the door.", beside)
+    assert text == " ".join(["Close the door."] * times)

@@ -37,7 +37,8 @@ def filled(text: str, job: Job, *missing: Gap, found: Transcript) -> tuple[str, 
         parts.append(part)
         return found
 
-    return fill_gaps(model.tokenizer, clip_of(model, job), text, missing, decode_part), parts
+    believed = Pass(heard(text), missing)
+    return fill_gaps(model.tokenizer, clip_of(model, job), text, believed, decode_part), parts
 
 
 # What is compared with the audio.
@@ -201,3 +202,16 @@ def test_a_sentence_that_is_lost_at_the_start_is_put_there() -> None:
     )
     [found] = decode(model, spoken(5.0, *TWO))
     assert found.text == f"{MORE} {SHORT}"
+
+
+def test_a_sentence_that_is_said_twice_and_written_once_is_written_twice() -> None:
+    model = FakeAcousticModel(heard(SHORT), starts=STARTS)
+    [found] = decode(model, spoken(5.0, *TWO))
+    assert found.text == f"{SHORT} {SHORT}"
+
+
+def test_a_sentence_that_is_said_once_is_written_once_wherever_it_is_aligned() -> None:
+    early = {SHORT: [0.1, 0.2, 0.3, 0.4, 0.5]}
+    model = FakeAcousticModel(heard(SHORT), starts=early)
+    [found] = decode(model, spoken(5.0, (0.4, 2.4)))
+    assert found.text == SHORT

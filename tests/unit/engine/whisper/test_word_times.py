@@ -72,10 +72,10 @@ def test_a_word_begins_with_its_stretch_of_speech_and_not_in_the_pause_before() 
 
 
 def test_times_are_counted_from_the_first_sample_of_the_job() -> None:
-    job = spoken(2.0, (0.0, 1.8), options=TIMED, leading_silence=SAMPLE_RATE // 2)
-    [transcript] = decode(model(0.4, 0.9, 1.2, 1.4, 2.3), job)
+    job = spoken(2.0, (0.0, 1.7), options=TIMED, leading_silence=SAMPLE_RATE // 2)
+    [transcript] = decode(model(0.4, 0.9, 1.2, 1.4, 2.2), job)
     assert [word.start for word in transcript.words] == pytest.approx([0.0, 0.4, 0.7, 0.9])
-    assert transcript.words[-1].end == pytest.approx(1.8)
+    assert transcript.words[-1].end == pytest.approx(1.7)
 
 
 def test_words_are_aligned_only_on_request() -> None:
