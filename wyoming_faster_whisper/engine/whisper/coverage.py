@@ -142,21 +142,31 @@ def _letters(texts: Sequence[str]) -> int:
     return sum(map(str.isalnum, "".join(texts)))
 
 
-def insert(text: str, at: int, part: str, beside: tuple[bool, bool] = (False, False)) -> str:
-    """Insert a missing part into a text, unless the text already has the same words there.
+def adds(text: str, at: int, part: str, beside: tuple[bool, bool] = (False, False)) -> bool:
+    """Return whether a part has words that the text does not have already.
+
+    Args:
+        text: the text before anything is inserted.
+        at: character position of the gap in the text.
+        beside: from said_beside(): the same words before, or after, are no reason to leave the
+            part out.
+    """
+    new, left, right = map(plain_words, (part, text[:at], text[at:]))
+    same = left[-len(new) :] == new, right[: len(new)] == new
+    return bool(new) and all(
+        spoken or not twin for twin, spoken in zip(same, beside, strict=True)
+    )
+
+
+def insert(text: str, at: int, part: str) -> str:
+    """Insert a missing part into a text.
 
     Args:
         at: character position in the text.
-        beside: from said_beside(): the same words before, or after, are no reason to leave the
-            part out.
     """
     mark = _MARKS.match(text, at)
     assert mark is not None  # the pattern matches the empty string
     before, after = text[: mark.end()].rstrip(), text[mark.end() :].strip()
-    new, left, right = map(plain_words, (part, before, after))
-    same = left[-len(new) :] == new, right[: len(new)] == new
-    if not new or any(twin and not spoken for twin, spoken in zip(same, beside, strict=True)):
-        return text
     if part[:1].islower():  # the part continues the sentence
         before = before.rstrip(".。")
     return " ".join(piece for piece in (before, part, after) if piece)

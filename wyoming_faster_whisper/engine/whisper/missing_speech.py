@@ -9,7 +9,7 @@ from ...audio.pcm import SAMPLE_RATE
 from ..protocol import Job, Transcript
 from .acoustic_model import AcousticModel, Encoding, Tokenizer
 from .clip import Clip, Pass
-from .coverage import Gap, gaps, insert, remove_loops, said_beside, sparse
+from .coverage import Gap, adds, gaps, insert, remove_loops, said_beside, sparse
 from .hallucination import Decoded, Verdict
 
 _MARGIN = 0.2  # seconds of audio to add on both sides of a gap
@@ -52,6 +52,7 @@ def fill_gaps(
         believed: pass that gave the text.
         decode: decodes a part of the clip.
     """
+    filled = text
     for gap in reversed(believed.gaps):
         before = tokenizer.first_tokens(text, gap.tokens)
         part = _part(clip, gap)
@@ -63,8 +64,9 @@ def fill_gaps(
             beside = (False, False)
             if believed.aligned is not None:
                 beside = said_beside(believed.aligned, gap, found.text, clip.speech)
-            text = insert(text, len(before), found.text, beside)
-    return text
+            if adds(text, len(before), found.text, beside):
+                filled = insert(filled, len(before), found.text)
+    return filled
 
 
 def _part(clip: Clip, gap: Gap) -> Job | None:

@@ -14,6 +14,7 @@ from wyoming_faster_whisper.engine.whisper.coverage import (
     Alignment,
     Gap,
     Span,
+    adds,
     insert,
     remove_loops,
     rounds_spoken,
@@ -193,9 +194,6 @@ def test_a_text_without_repetition_is_unchanged() -> None:
         ("Lights off", ". Stop it.", "Lights off. Close the door. Stop it."),
         ("Lights off", ".", "Lights off. Close the door."),
         ("Lights off", " please.", "Lights off Close the door. please."),
-        # Text that is already there is not repeated.
-        ("Close the door.", " Stop it.", "Close the door. Stop it."),
-        ("Lights off.", " close the door, please.", "Lights off. close the door, please."),
     ],
 )
 def test_a_recovered_part_is_inserted_where_it_was_missing(
@@ -204,8 +202,19 @@ def test_a_recovered_part_is_inserted_where_it_was_missing(
     assert insert(before + after, len(before), "Close the door.") == whole
 
 
-def test_a_recovered_part_without_words_is_left_out() -> None:
-    assert insert("Lights off.", 11, "...") == "Lights off."
+@pytest.mark.parametrize(
+    ("text", "at", "part", "new"),
+    [
+        ("Lights off.", 11, "Close the door.", True),
+        ("Lights off.", 11, "...", False),
+        ("Close the door. Stop it.", 15, "Close the door.", False),
+        ("Lights off. close the door, please.", 11, "Close the door.", False),
+    ],
+)
+def test_a_part_adds_words_that_the_text_does_not_have_beside_it(
+    text: str, at: int, part: str, new: bool
+) -> None:
+    assert adds(text, at, part) == new
 
 
 def test_a_lower_case_part_continues_the_sentence_before_it() -> None:
@@ -249,11 +258,10 @@ def test_words_have_speech_beside_a_gap_if_they_are_said_twice(
 
 
 @pytest.mark.parametrize(
-    ("at", "beside", "times"),
-    [(15, (True, False), 2), (15, (False, True), 1), (0, (False, True), 2)],
+    ("at", "beside", "added"),
+    [(15, (True, False), True), (15, (False, True), False), (0, (False, True), True)],
 )
-def test_the_same_words_are_inserted_only_if_they_are_said_twice(
-    at: int, beside: tuple[bool, bool], times: int
+def test_the_same_words_are_added_only_if_they_are_said_twice(
+    at: int, beside: tuple[bool, bool], added: bool
 ) -> None:
-    text = insert("Close the door.", at, "Close the door.", beside)
-    assert text == " ".join(["Close the door."] * times)
+    assert adds("Close the door.", at, "Close the door.", beside) == added

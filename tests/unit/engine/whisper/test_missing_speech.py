@@ -10,7 +10,7 @@ from wyoming_faster_whisper.audio.pcm import SAMPLE_RATE
 from wyoming_faster_whisper.engine.protocol import Job, Transcript
 from wyoming_faster_whisper.engine.whisper.acoustic_model import Encoding
 from wyoming_faster_whisper.engine.whisper.clip import Pass
-from wyoming_faster_whisper.engine.whisper.coverage import Gap
+from wyoming_faster_whisper.engine.whisper.coverage import Alignment, Gap
 from wyoming_faster_whisper.engine.whisper.missing_speech import check_coverage, fill_gaps
 from wyoming_faster_whisper.testing import silence
 from wyoming_faster_whisper.testing.acoustic_model import CONFIDENT, FakeAcousticModel, heard
@@ -215,3 +215,15 @@ def test_a_sentence_that_is_said_once_is_written_once_wherever_it_is_aligned() -
     model = FakeAcousticModel(heard(SHORT), starts=early)
     [found] = decode(model, spoken(5.0, (0.4, 2.4)))
     assert found.text == SHORT
+
+
+def test_each_of_two_gaps_at_one_place_is_filled() -> None:
+    """A sentence is said three times, and the text has it once."""
+    model = FakeAcousticModel()
+    job = spoken(8.0, *TWO, (5.5, 7.0))
+    words = Alignment(
+        ("Turn", " off", " the", " lights."), (0.4, 0.8, 1.0, 1.2), 1.9, (-0.1,) * 4
+    )
+    believed = Pass(heard(SHORT), (Gap(4, 3.0, 4.5), Gap(4, 5.5, 7.0)), aligned=words)
+    text = fill_gaps(model.tokenizer, clip_of(model, job), SHORT, believed, lambda _: part(SHORT))
+    assert text == f"{SHORT} {SHORT} {SHORT}"
