@@ -1,6 +1,6 @@
 """The errors that this package raises on purpose. Each has the code that is sent to a client.
 
-    ServerError            "internal"   never raised itself
+    ServerError            "internal"   the machine lacks an address; exit status 1
     ├── ProtocolError      "protocol"   the peer's fault: error event, then close
     ├── AudioError         "audio"      unsupported audio format
     │   └── AudioTooLong                a file is longer than the limit
@@ -176,6 +176,8 @@ def not_listening(address: object, error: OSError, option: str) -> ServerError:
     Args:
         option: the option that has the address.
     """
+    if error.errno is None:  # asyncio of Python 3.13 omits it, for this error only
+        error = OSError(errno.EADDRNOTAVAIL, str(error))
     message = f"cannot listen on {address}: {reason(error)}; see {option}"
     # While a machine starts, its network may not have the address yet. Such an error does not
     # blame the option, so that a service manager tries again.
