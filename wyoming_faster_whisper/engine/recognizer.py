@@ -141,8 +141,8 @@ class Recognizer:
     load: Callable[[], Engine] | None = None
     # Instead of load: loads one model, by its name.
     loaders: Mapping[str, Loader] = field(default_factory=dict)
-    # Loads what decoding in a language (Whisper's code) needs besides the models. It runs in a
-    # thread while they load, or while somebody speaks, and once per language.
+    # Loads what decoding in a language (Whisper's code) needs besides the models. It is called
+    # once per language, in a thread, while the models load or a client speaks. Errors are logged.
     prepare: Callable[[str], None] = lambda language: None
     close: Callable[[], None] = lambda: None  # frees what load() started; called once, blocking
     # Returns why nothing can be decoded although all is loaded; None = jobs may come. It runs on

@@ -1,5 +1,8 @@
+import sys
 import threading
 from contextlib import suppress
+
+import pytest
 
 from wyoming_faster_whisper.app.language_data import LanguageData, load_language_data
 from wyoming_faster_whisper.biasing.grammar import grammar
@@ -54,3 +57,41 @@ def test_one_language_is_loaded_after_the_other() -> None:
         data.prepare(language)
     data.wait()
     assert met == []
+
+
+def test_a_thread_may_wait_while_another_one_prepares_a_language() -> None:
+    data = LanguageData(lambda _: None)
+    prepared = threading.Event()
+    failures: list[Exception] = []
+
+    def wait() -> None:
+        while not prepared.is_set():
+            try:
+                data.wait()
+            except RuntimeError as error:
+                failures.append(error)
+                return
+
+    waiting = threading.Thread(target=wait)
+    interval = sys.getswitchinterval()
+    sys.setswitchinterval(1e-6)
+    try:
+        waiting.start()
+        for number in range(200):
+            data.prepare(str(number))
+    finally:
+        prepared.set()
+        waiting.join()
+        sys.setswitchinterval(interval)
+    assert failures == []
+
+
+def test_data_that_cannot_be_loaded_is_logged(caplog: pytest.LogCaptureFixture) -> None:
+    def load(language: str) -> None:
+        raise ValueError(f"no data for {language}")
+
+    data = LanguageData(load)
+    data.prepare("en")
+    data.wait()
+    assert "The data of language en was not loaded" in caplog.text
+    assert "no data for en" in caplog.text
