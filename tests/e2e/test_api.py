@@ -277,8 +277,11 @@ async def test_a_page_of_another_site_may_not_use_the_api(
     assert any("evil.example" in line for line in warnings(caplog))
 
 
-async def test_an_allowed_origin_may_use_the_api_after_a_preflight(serve: Serve) -> None:
-    server = await serve(http_port=0, http_origins="app://obsidian.md")
+@pytest.mark.parametrize("allowed", ["app://obsidian.md", "app://obsidian.md/"])
+async def test_an_allowed_origin_may_use_the_api_after_a_preflight(
+    serve: Serve, allowed: str
+) -> None:
+    server = await serve(http_port=0, http_origins=allowed)
     preflight = await request(
         server,
         "OPTIONS",

@@ -99,7 +99,7 @@ def _api_settings(settings: Settings, folder: Path) -> ApiSettings:
     own = socket.gethostname()
     return ApiSettings(
         names=(own, f"{own}.local", *settings.http_names),
-        origins=settings.http_origins,
+        origins=tuple(origin.rstrip("/") for origin in settings.http_origins),
         any_model=settings.any_model,
         language_codes=settings.language_codes,
         max_files=settings.max_files,

@@ -29,7 +29,7 @@ class OriginCheck:
 
     def __init__(self, names: Iterable[str], origins: Iterable[str] = ()) -> None:
         self._names = {"localhost", *(name.lower().rstrip(".") for name in names)}
-        self._origins = {origin.rstrip("/") for origin in origins}
+        self._origins = frozenset(origins)
 
     def allows_api(self, origin: str, host: str) -> bool:
         """Return whether a request with these headers may use the API.
