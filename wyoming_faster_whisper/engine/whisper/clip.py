@@ -64,7 +64,7 @@ class Pass:
     decoded: Decoded
     gaps: tuple[Gap, ...] = ()  # speech that the text leaves out
     looped: bool = False  # the decoder exhausted its budget or looped
-    # Alignment of the text, if it was aligned.
+    # In which the gaps were found; None if the text was not aligned.
     aligned: Alignment | None = field(default=None, repr=False, compare=False)
 
     @property

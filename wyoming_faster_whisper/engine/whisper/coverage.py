@@ -19,8 +19,9 @@ from .repetition import Repeat, plain_words, repeated_tail, shortened
 
 _EDGE = 0.05  # seconds of tolerance between the alignment and the VAD
 _ROUND = 0.5  # share of the speech in a usual round; a round with less was not spoken
-# The same for words that the text has and a gap repeats. Set by hand: people repeat a sentence as
-# slowly as before, while words whose own speech is in the gap have little beside it.
+# Share of a gap's speech. Words of the text that have as much beside the gap were spoken there,
+# so the same words in the gap are a repetition. Set by hand: people repeat a sentence at similar
+# speed.
 _REPEATED = 0.7
 
 _MARKS = re.compile(r"(?:[^\w\s]+(?=\s|$))?")  # punctuation that closes a word
@@ -115,22 +116,21 @@ def remove_loops(
 def said_beside(
     aligned: Alignment, gap: Gap, part: str, speech: Sequence[Span]
 ) -> tuple[bool, bool]:
-    """Return whether as many words as a part has are spoken before its gap, and after it.
+    """Return whether the words before a gap, and those after it, have speech of their own.
 
-    If a speaker says a sentence twice, the alignment gives its words in the text about as much
-    speech as the gap has. If it is said once, in the gap, they have little.
+    If a speaker says a sentence twice and the text has it once, these words have about as much
+    speech as the gap. If the sentence is said once, all its speech may be in the gap.
 
     Args:
-        part: the text of the gap.
+        part: the text of the gap; as many letters of the text are considered on each side.
         speech: where the VAD heard speech.
     """
     starts = (*aligned.starts, aligned.end)
+    letters = _letters(part)
     first = last = gap.tokens
-    while first > 0 and _letters(aligned.texts[first : gap.tokens]) < _letters(part):
+    while first > 0 and _letters(*aligned.texts[first : gap.tokens]) < letters:
         first -= 1
-    while last < len(aligned.texts) and _letters(aligned.texts[gap.tokens : last]) < _letters(
-        part
-    ):
+    while last < len(aligned.texts) and _letters(*aligned.texts[gap.tokens : last]) < letters:
         last += 1
     least = _REPEATED * speech_within((gap.start, gap.end), speech)
     before = speech_within((starts[first], gap.start), speech)
@@ -138,18 +138,19 @@ def said_beside(
     return before >= least, after >= least
 
 
-def _letters(texts: Sequence[str]) -> int:
+def _letters(*texts: str) -> int:
     return sum(map(str.isalnum, "".join(texts)))
 
 
-def adds(text: str, at: int, part: str, beside: tuple[bool, bool] = (False, False)) -> bool:
+def adds(text: str, at: int, part: str, beside: tuple[bool, bool]) -> bool:
     """Return whether a part has words that the text does not have already.
 
     Args:
         text: the text before anything is inserted.
         at: character position of the gap in the text.
-        beside: from said_beside(): the same words before, or after, are no reason to leave the
-            part out.
+        part: the text of the gap.
+        beside: whether the words before the gap, and those after it, have speech of their own
+            (said_beside()). If they have, the part repeats them; otherwise it is the same speech.
     """
     new, left, right = map(plain_words, (part, text[:at], text[at:]))
     same = left[-len(new) :] == new, right[: len(new)] == new

@@ -42,17 +42,17 @@ def check_coverage(
 def fill_gaps(
     tokenizer: Tokenizer,
     clip: Clip,
-    text: str,
     believed: Pass,
     decode: Callable[[Job], Transcript],
 ) -> str:
-    """Decode the speech that a text leaves out, and insert it where it belongs.
+    """Decode the speech that the text of a pass leaves out, and insert it where it belongs.
 
     Args:
-        believed: pass that gave the text.
+        believed: a pass that has gaps.
         decode: decodes a part of the clip.
     """
-    filled = text
+    assert believed.aligned is not None  # the gaps were found in it
+    text = filled = believed.decoded.text
     for gap in reversed(believed.gaps):
         before = tokenizer.first_tokens(text, gap.tokens)
         part = _part(clip, gap)
@@ -61,9 +61,7 @@ def fill_gaps(
             continue
         found = decode(part)
         if found.verdict != Verdict.NO_SPEECH.value and found.avg_logprob > _LEAST_LOGPROB:
-            beside = (False, False)
-            if believed.aligned is not None:
-                beside = said_beside(believed.aligned, gap, found.text, clip.speech)
+            beside = said_beside(believed.aligned, gap, found.text, clip.speech)
             if adds(text, len(before), found.text, beside):
                 filled = insert(filled, len(before), found.text)
     return filled

@@ -129,7 +129,7 @@ class WhisperPipeline:
         text = "" if verdict is Verdict.NO_SPEECH else believed.decoded.text
         if believed.gaps and not job.quick and text:
             decode = partial(self._decode_part, beam=clip.beam)
-            text = fill_gaps(self._model.tokenizer, clip, text, believed, decode)
+            text = fill_gaps(self._model.tokenizer, clip, believed, decode)
             passes += len(believed.gaps)
         if not text.startswith(job.prefix):
             text = job.prefix  # text that was sent is never retracted

@@ -214,7 +214,7 @@ def test_a_recovered_part_is_inserted_where_it_was_missing(
 def test_a_part_adds_words_that_the_text_does_not_have_beside_it(
     text: str, at: int, part: str, new: bool
 ) -> None:
-    assert adds(text, at, part) == new
+    assert adds(text, at, part, (False, False)) == new
 
 
 def test_a_lower_case_part_continues_the_sentence_before_it() -> None:

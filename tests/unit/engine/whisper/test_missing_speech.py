@@ -20,6 +20,12 @@ from .jobs import clip_of, decode, encoder_of, spoken
 SHORT = "Turn off the lights."
 MORE = "Close all the blinds."
 STARTS = {SHORT: [0.4, 0.8, 1.0, 1.2, 1.9]}  # the second sentence is missing
+ALIGNED = Alignment(
+    ("Turn", " off", " the", " lights."),
+    tuple(STARTS[SHORT][:-1]),
+    STARTS[SHORT][-1],
+    (-0.1,) * 4,
+)
 TWO = ((0.4, 1.9), (3.0, 4.5))  # seconds of speech of two sentences
 UNLIKELY = -0.5
 
@@ -28,8 +34,8 @@ def part(text: str, *, avg_logprob: float = CONFIDENT, verdict: str = "believe")
     return Transcript(text, "en", avg_logprob=avg_logprob, verdict=verdict)
 
 
-def filled(text: str, job: Job, *missing: Gap, found: Transcript) -> tuple[str, list[Job]]:
-    """Fill the gaps of a text with one transcript; return the text and the decoded parts."""
+def filled(job: Job, *missing: Gap, found: Transcript) -> tuple[str, list[Job]]:
+    """Fill the gaps of SHORT with one transcript; return the text and the decoded parts."""
     model = FakeAcousticModel()
     parts: list[Job] = []
 
@@ -37,8 +43,8 @@ def filled(text: str, job: Job, *missing: Gap, found: Transcript) -> tuple[str, 
         parts.append(part)
         return found
 
-    believed = Pass(heard(text), missing)
-    return fill_gaps(model.tokenizer, clip_of(model, job), text, believed, decode_part), parts
+    believed = Pass(heard(SHORT), missing, aligned=ALIGNED)
+    return fill_gaps(model.tokenizer, clip_of(model, job), believed, decode_part), parts
 
 
 # What is compared with the audio.
@@ -105,7 +111,7 @@ def test_a_loop_is_cut_to_what_was_spoken(
 
 def test_a_gap_is_decoded_alone_with_a_margin_and_appended() -> None:
     job = spoken(5.0, *TWO)
-    text, [decoded] = filled(SHORT, job, Gap(4, 3.0, 4.5), found=part(MORE))
+    text, [decoded] = filled(job, Gap(4, 3.0, 4.5), found=part(MORE))
     assert text == f"{SHORT} {MORE}"
     assert decoded.seconds == pytest.approx(1.9)  # 0.2 s more on both sides
     assert decoded.speech == ((3200, 27200),)
@@ -115,14 +121,14 @@ def test_a_gap_is_decoded_alone_with_a_margin_and_appended() -> None:
 def test_leading_silence_shifts_the_part() -> None:
     lead = 6400
     job = spoken(5.0, *TWO, leading_silence=lead)
-    _, [decoded] = filled(SHORT, job, Gap(4, 3.4, 4.9), found=part(MORE))
+    _, [decoded] = filled(job, Gap(4, 3.4, 4.9), found=part(MORE))
     assert decoded.seconds == pytest.approx(1.9)
     assert decoded.speech == ((3200, 27200),)
     assert decoded.leading_silence == 0
 
 
 def test_a_gap_before_a_sentence_is_filled_before_it() -> None:
-    text, _ = filled(SHORT, spoken(5.0, *TWO), Gap(0, 0.4, 1.9), found=part(MORE))
+    text, _ = filled(spoken(5.0, *TWO), Gap(0, 0.4, 1.9), found=part(MORE))
     assert text == f"{MORE} {SHORT}"
 
 
@@ -131,30 +137,28 @@ def test_a_gap_before_a_sentence_is_filled_before_it() -> None:
 )
 def test_an_improbable_part_is_not_inserted(avg_logprob: float, inserted: bool) -> None:
     text, _ = filled(
-        SHORT, spoken(5.0, *TWO), Gap(4, 3.0, 4.5), found=part(MORE, avg_logprob=avg_logprob)
+        spoken(5.0, *TWO), Gap(4, 3.0, 4.5), found=part(MORE, avg_logprob=avg_logprob)
     )
     assert text == (f"{SHORT} {MORE}" if inserted else SHORT)
 
 
-@pytest.mark.parametrize(
-    "found", [part(""), part("..."), part(SHORT), part(MORE, verdict="empty")]
-)
-def test_a_part_without_speech_or_with_the_same_words_adds_nothing(found: Transcript) -> None:
-    text, parts = filled(SHORT, spoken(5.0, *TWO), Gap(4, 3.0, 4.5), found=found)
+@pytest.mark.parametrize("found", [part(""), part("..."), part(MORE, verdict="empty")])
+def test_a_part_without_speech_adds_nothing(found: Transcript) -> None:
+    text, parts = filled(spoken(5.0, *TWO), Gap(4, 3.0, 4.5), found=found)
     assert text == SHORT
     assert len(parts) == 1
 
 
 def test_a_part_as_long_as_the_clip_is_not_decoded_again() -> None:
-    text, parts = filled(SHORT, spoken(2.0, (0.4, 1.9)), Gap(4, 0.4, 1.9), found=part(MORE))
+    text, parts = filled(spoken(2.0, (0.4, 1.9)), Gap(4, 0.4, 1.9), found=part(MORE))
     assert (text, parts) == (SHORT, [])
 
 
 def test_nothing_is_inserted_into_text_that_was_sent() -> None:
     job = spoken(5.0, *TWO, prefix="Turn off the")
-    text, parts = filled(SHORT, job, Gap(1, 0.4, 1.9), found=part(MORE))
+    text, parts = filled(job, Gap(1, 0.4, 1.9), found=part(MORE))
     assert (text, parts) == (SHORT, [])
-    text, _ = filled(SHORT, job, Gap(4, 3.0, 4.5), found=part(MORE))
+    text, _ = filled(job, Gap(4, 3.0, 4.5), found=part(MORE))
     assert text == f"{SHORT} {MORE}"
 
 
@@ -219,11 +223,6 @@ def test_a_sentence_that_is_said_once_is_written_once_wherever_it_is_aligned() -
 
 def test_each_of_two_gaps_at_one_place_is_filled() -> None:
     """A sentence is said three times, and the text has it once."""
-    model = FakeAcousticModel()
     job = spoken(8.0, *TWO, (5.5, 7.0))
-    words = Alignment(
-        ("Turn", " off", " the", " lights."), (0.4, 0.8, 1.0, 1.2), 1.9, (-0.1,) * 4
-    )
-    believed = Pass(heard(SHORT), (Gap(4, 3.0, 4.5), Gap(4, 5.5, 7.0)), aligned=words)
-    text = fill_gaps(model.tokenizer, clip_of(model, job), SHORT, believed, lambda _: part(SHORT))
+    text, _ = filled(job, Gap(4, 3.0, 4.5), Gap(4, 5.5, 7.0), found=part(SHORT))
     assert text == f"{SHORT} {SHORT} {SHORT}"
