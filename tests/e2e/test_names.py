@@ -6,6 +6,7 @@ import asyncio
 import logging
 
 import pytest
+from aiohttp import web
 from wyoming.asr import Transcribe
 
 from tests.support.serving import PCM, recording
@@ -93,6 +94,22 @@ async def test_a_url_without_the_api_is_reported() -> None:
         f"{api.replace('http', 'ws')}/websocket answered with status 404; check --hass-api, "
         "like http://homeassistant.local:8123/api"
     )
+
+
+async def test_a_home_assistant_that_starts_behind_a_proxy_is_not_a_wrong_url() -> None:
+    runner = web.AppRunner(web.Application(middlewares=[_unavailable]))
+    await runner.setup()
+    await web.TCPSite(runner, "127.0.0.1", 0).start()
+    api = f"127.0.0.1:{runner.addresses[0][1]}/api"
+    with pytest.raises(HomeAssistantError) as caught:
+        await HomeAssistant(f"http://{api}", "secret").names()
+    await runner.cleanup()
+    assert str(caught.value) == f"ws://{api}/websocket answered with status 503"
+
+
+@web.middleware
+async def _unavailable(request: web.Request, handler: object) -> web.Response:
+    return web.Response(status=503)
 
 
 async def test_a_request_to_a_silent_home_assistant_times_out() -> None:

@@ -87,10 +87,10 @@ class HomeAssistant:
                 f"{self._url} did not answer within {self._timeout:g} s"
             ) from None
         except aiohttp.WSServerHandshakeError as error:
-            raise HomeAssistantError(
-                f"{self._url} answered with status {error.status}; check --hass-api, like "
-                "http://homeassistant.local:8123/api"
-            ) from error
+            sentence = f"{self._url} answered with status {error.status}"
+            if error.status < 500:  # above, a proxy says that Home Assistant is not running yet
+                sentence += "; check --hass-api, like http://homeassistant.local:8123/api"
+            raise HomeAssistantError(sentence) from error
         except (aiohttp.ClientError, OSError) as error:
             raise HomeAssistantError(f"{self._url}: {printable(error, 200)}") from error
         except (ValueError, TypeError, KeyError, AttributeError) as error:
