@@ -34,6 +34,9 @@ from .settings import REFERENCE_FLAGS, Settings
 
 _OPTIONS = options(Settings)
 
+_ORIGIN = re.compile(r"[a-z][a-z0-9+.-]*://[^/A-Z?#*]+/?")
+_DEFAULT_PORT = re.compile(r"(http://.*:80|https://.*:443)/?")  # browsers leave it out
+
 
 @dataclass(frozen=True, slots=True)
 class Given:
@@ -182,10 +185,11 @@ def _check_access(settings: Settings) -> None:
                 f"--allow is {network!r}: {error}; it must be like 192.168.0.0/16 or fd00::/8"
             ) from None
     for origin in settings.http_origins:
-        if not re.fullmatch(r"[a-z][a-z0-9+.-]*://[^/A-Z?#*]+/?", origin):
+        if not _ORIGIN.fullmatch(origin) or _DEFAULT_PORT.fullmatch(origin):
             raise SettingError(
                 f"--http-origins contains {origin!r}; an origin is like "
-                "https://notes.example.org, in lower case and without a path"
+                "https://notes.example.org, in lower case, without a path and without the "
+                "default port"
             )
     if not re.fullmatch(r"0?[0-7]{3}", settings.socket_mode):
         raise SettingError(

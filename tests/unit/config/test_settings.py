@@ -451,18 +451,21 @@ def test_the_command_line_of_the_linuxserver_container_is_understood() -> None:
         "*",
         "https://notes.example.org/app",
         "https://Notes.example.org",
+        "https://notes.example.org:443",
+        "http://notes.example.org:80/",
         "://",
     ],
 )
 def test_what_no_browser_sends_as_an_origin_is_refused(origin: str) -> None:
     assert refusal(f"--http-port 0 --http-origins app://obsidian.md,{origin}") == (
         f"--http-origins contains {origin!r}; an origin is like https://notes.example.org, in "
-        "lower case and without a path"
+        "lower case, without a path and without the default port"
     )
 
 
 @pytest.mark.parametrize(
-    "origin", ["app://obsidian.md", "http://[::1]:8080", "https://notes.example.org/"]
+    "origin",
+    ["app://obsidian.md", "http://[::1]:8080", "http://a.org:443", "https://notes.example.org/"],
 )
 def test_origins_of_pages_and_apps_are_accepted(origin: str) -> None:
     assert read(f"--http-port 0 --http-origins {origin}").http_origins == (origin,)
