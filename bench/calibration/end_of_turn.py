@@ -1,10 +1,11 @@
 """Fit the weights of the end-of-turn classifier in speech/turn_classifier.py.
 
 Runs the server's own code in this process. Whole commands, and the same commands cut between
-two words, are followed by room tone and decoded when the server would make its guess. A
-logistic regression on the decoder's scores at the end of the text and on the prosody is fitted to
-separate the two classes. Prints the weights, the classification of whole and cut commands by
-cross-validation over speakers, and what is lost without each feature. Progress goes to stderr.
+two words, are followed by room tone and decoded when the server would make its guess, clean and
+with noise. Two logistic regressions on the decoder's scores at the end of the text and on the
+prosody are fitted to separate the two classes: one for quiet rooms, one for noise. Prints for
+each the weights, the classification of whole and cut commands by cross-validation over speakers,
+and what is lost without each feature. Progress goes to stderr.
 """
 
 import argparse
@@ -14,6 +15,7 @@ import sys
 import time
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
+from itertools import product
 from pathlib import Path
 
 import numpy as np
@@ -31,9 +33,10 @@ from wyoming_faster_whisper.speech.utterance import Decode, Utterance
 from wyoming_faster_whisper.speech.vad import Vad
 
 from ..speech import voices
+from ..speech.noise import degrade, kitchen_like, noise_of
 from ..speech.pauses import gaps, room, with_pause
 from ..support import regression
-from ..support.arguments import RECORDINGS, add, parser
+from ..support.arguments import RECORDINGS, add, listed, parser
 from ..support.clips import (
     SAMPLE_RATE,
     TEST_CLIPS,
@@ -50,6 +53,8 @@ from ..support.report import align, progress, write_json
 SILENCE = 1.0  # seconds after each command: longer than the longest wait for a guess
 CUTS = 4  # cut versions of each command, each ending at one of its quietest gaps
 
+_CONDITIONS = ("clean", "20dB", "10dB", "5dB")
+_MOST_CUT = 0.01  # share of cut commands that may count as finished
 _FOLDS = 10  # of the cross-validation over speakers
 _SHARES = (80, 95, 99)  # percent of whole commands that are over the threshold
 _RESAMPLES = 500  # of the bootstrap over speakers
@@ -62,6 +67,7 @@ class Sound:
     """A command, whole or cut, up to the silence at which the server guesses."""
 
     speaker: str
+    condition: str
     whole: bool
     samples: Samples
     spoken: int  # end of the speech, in samples, by the VAD
@@ -73,6 +79,7 @@ class EndOfText:
     """The features of a sound at its guess, with the label."""
 
     speaker: str
+    condition: str
     whole: bool
     seconds: float  # of decoded audio
     text: str
@@ -92,18 +99,33 @@ def main() -> None:
         if arguments.from_file
         else list(decode_all(arguments, calibrations))
     )
-    if len({end.whole for end in ends}) < 2:
+    classifier = calibrations.of("en").end_of_turn
+    fitted = {}
+    for name, is_noisy in (("quiet", False), ("noisy", True)):
+        some = [end for end in ends if (end.condition != "clean") == is_noisy]
+        if len({end.whole for end in some}) == 2:
+            fitted[name] = report(f"{arguments.model} int8, {name}", some, classifier)
+    if not fitted:
         sys.exit("needs both whole and cut commands, and found only one kind")
-    weights = fit(columns(ends), labels(ends))
-    left_out = without_their_speaker(ends, columns(ends))
-    whole = labels(ends)
-    print(f"{arguments.model} int8: {whole.sum()} whole commands, {(~whole).sum()} cut")
-    print(align([[name, f"{weight:.3f}"] for name, weight in named(weights)]))
-    print(table(whole, left_out, calibrations.of("en").end_of_turn))
-    print(ablation(ends, calibrations.of("en").end_of_turn))
     if arguments.json:
-        report = {"weights": dict(named(weights)), "left_out": left_out.tolist()}
-        write_json(arguments.json, report | {"ends": [asdict(end) for end in ends]})
+        write_json(arguments.json, {"fitted": fitted, "ends": [asdict(end) for end in ends]})
+
+
+def report(name: str, ends: Sequence[EndOfText], classifier: TurnClassifier) -> dict[str, float]:
+    """Print what is fitted to some ends and how it classifies them; return the weights."""
+    whole = labels(ends)
+    left_out = without_their_speaker(ends, columns(ends))
+    lower = max(0.0, float(np.quantile(left_out[~whole], 1 - _MOST_CUT)) - classifier.complete)
+    weights = dict(named(fit(columns(ends), whole)))
+    weights["base"] -= lower
+    left_out -= lower
+    print(f"{name}: {whole.sum()} whole commands, {(~whole).sum()} cut")
+    print(align([[name, f"{weight:.3f}"] for name, weight in weights.items()]))
+    for condition in dict.fromkeys(end.condition for end in ends):
+        here = np.array([end.condition == condition for end in ends])
+        print(f"{condition}\n{table(whole[here], left_out[here], classifier)}")
+    print(ablation(ends, classifier))
+    return weights
 
 
 def decode_all(arguments: argparse.Namespace, calibrations: Calibrations) -> Iterator[EndOfText]:
@@ -114,7 +136,8 @@ def decode_all(arguments: argparse.Namespace, calibrations: Calibrations) -> Ite
     if voices.installed():
         made = voices.english()[: arguments.limit]
         speakers += [(clip.name.split()[1], clip) for clip in made]
-    sounds = list(heard(speakers, directory))
+    noises = (noise_of(arguments.noise), kitchen_like())
+    sounds = list(heard(speakers, directory, arguments.conditions, noises))
     # Shuffled with a fixed seed: a run that stops early has decoded a fair sample.
     random.Random(0).shuffle(sounds)
     model = load_whisper(directory, arguments.threads)
@@ -138,8 +161,15 @@ def read(file: Path) -> list[EndOfText]:
 
 def parse_arguments() -> argparse.Namespace:
     flags = parser("calibration.end_of_turn", __doc__)
-    add(flags, "--model", "--limit", "--threads", "--json")
+    add(flags, "--model", "--limit", "--threads", "--json", "--noise")
     add(flags, "--recordings", help=RECORDINGS)
+    flags.add_argument(
+        "--conditions",
+        type=listed(_CONDITIONS),
+        default=_CONDITIONS,
+        metavar="A,B",
+        help=f"conditions: {', '.join(_CONDITIONS)}; default: all",
+    )
     flags.add_argument(
         "--minutes",
         type=float,
@@ -156,21 +186,37 @@ def parse_arguments() -> argparse.Namespace:
     return flags.parse_args()
 
 
-def heard(speakers: Sequence[tuple[str, Clip]], model: Path) -> Iterator[Sound]:
-    """Yield each clip and its cut versions, as far as the server would decode them."""
+def heard(
+    speakers: Sequence[tuple[str, Clip]],
+    model: Path,
+    conditions: Sequence[str],
+    noises: Sequence[Samples],
+) -> Iterator[Sound]:
+    """Yield each clip and its cut versions, as far as the server would decode them.
+
+    Args:
+        noises: the clips get one of them in turn.
+    """
     vad = Vad()
     places = gaps([clip for _, clip in speakers], model)
-    for speaker, clip in speakers:
+    for number, (speaker, clip) in enumerate(speakers):
+        noise = noises[number % len(noises)]
         sounds = [(True, clip.audio + room(clip, SILENCE))]
         for at in places[clip.name][:CUTS]:
             paused = with_pause(clip, at, SILENCE).audio
             sounds.append((False, paused[: at * WIDTH + len(room(clip, SILENCE))]))
-        for whole, pcm in sounds:
-            samples = to_samples(pcm)
+        for condition, (whole, pcm) in product(conditions, sounds):
+            samples = to_samples(degrade(clip, pcm, condition, noise))
             segment = guessed(samples, vad)
             if segment is not None:
-                heard = samples[segment.start : segment.end]
-                yield Sound(speaker, whole, heard, segment.speech_end, segment.leading_silence)
+                yield Sound(
+                    speaker,
+                    condition,
+                    whole,
+                    samples[segment.start : segment.end],
+                    segment.speech_end,
+                    segment.leading_silence,
+                )
 
 
 def guessed(sound: Samples, vad: Vad) -> Segment | None:
@@ -197,11 +243,13 @@ def decoded(
             score_end=True,
             kind=DecodeKind.GUESS,
             leading_silence=sound.leading_silence,
+            quick=True,
         )
         [said] = engine.decode([job])
         if said.text and said.end_scores is not None:
             yield EndOfText(
                 sound.speaker,
+                sound.condition,
                 sound.whole,
                 len(sound.samples) / SAMPLE_RATE,
                 said.text,

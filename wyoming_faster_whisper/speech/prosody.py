@@ -38,6 +38,8 @@ class Prosody:
     spectral_tilt: float = 0.0  # dB that the highs have lost relative to the lows, -20 to 20
     # Measured over the last 50 ms:
     final_loudness: float = 0.0  # dB relative to its louder parts, -40 to 0
+    # Of the whole voice:
+    snr: float = 60.0  # dB by which its louder parts exceed the room after it
 
 
 def measure_prosody(samples: Samples, speech_end: int) -> Prosody:
@@ -71,6 +73,7 @@ def measure_prosody(samples: Samples, speech_end: int) -> Prosody:
         _harmonicity(sound[max(0, (end - _LAST) * _FRAME) :]),
         _spectral_tilt(sound, relative > _LOUD),
         float(np.clip(relative[-_VERY_LAST:].mean(), -40, 0)),
+        float(loud - room),
     )
 
 

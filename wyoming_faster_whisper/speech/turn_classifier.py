@@ -4,7 +4,8 @@ A logistic regression over scores of the decoder and the prosody of the voice. I
 lists and so depends on no language. Whisper itself models the ends of sentences: it puts a full
 stop after a finished one, a dash or an ellipsis after an unfinished one, and gives a low
 probability to half a word. In the voice, the last syllable of a sentence is lengthened and fades;
-that of an interrupted sentence is as short and as loud as the others.
+that of an interrupted sentence is as short and as loud as the others. Noise hides the fading, so
+the regression has other weights in noise, and a mean of both in between.
 """
 
 from __future__ import annotations
@@ -49,15 +50,33 @@ _NEARLY_CERTAIN = 0.02  # negative log-probability; differences below it hardly 
 _LENGTHENING = (-0.1, 0.4)  # seconds; more is noise mistaken for the voice
 
 
+# Signal-to-noise ratios, dB, of Prosody: below the first the weights for noise count alone, above
+# the second those for quiet rooms. Speech that is 20 dB louder than noise has 20 to 28 dB by this
+# measure, which compares its louder parts; recordings of voices in quiet rooms 45 dB and more.
+_NOISY, _QUIET = 20.0, 35.0
+
+
+@dataclass(frozen=True, slots=True)
+class LogisticRegression:
+    """Fitted weights of the features."""
+
+    intercept: float
+    weights: Mapping[str, float]  # by the names in FEATURES
+
+    def log_odds(self, found: tuple[float, ...]) -> float:
+        """Return the log-odds (natural) for the values of features()."""
+        return self.intercept + float(np.dot([self.weights[name] for name in FEATURES], found))
+
+
 @dataclass(frozen=True, slots=True)
 class TurnClassifier:
-    """Fitted logistic regression: its weights, and the thresholds of the classes.
+    """Fitted regressions, and the thresholds of the classes.
 
     endpointing.py says how much silence ends the turn in each class.
     """
 
-    intercept: float
-    weights: Mapping[str, float]  # by the names in FEATURES
+    quiet: LogisticRegression  # for quiet rooms
+    noisy: LogisticRegression  # for noise
     # Least log_odds() of each class; below the last, INCOMPLETE:
     complete: float
     likely: float
@@ -77,7 +96,8 @@ class TurnClassifier:
     def log_odds(self, scores: EndOfTextScores, prosody: Prosody) -> float:
         """Return the log-odds (natural) that a text is finished; 0 = as likely as not."""
         found = features(scores, prosody)
-        return self.intercept + float(np.dot([self.weights[name] for name in FEATURES], found))
+        quiet = float(np.clip((prosody.snr - _NOISY) / (_QUIET - _NOISY), 0, 1))
+        return quiet * self.quiet.log_odds(found) + (1 - quiet) * self.noisy.log_odds(found)
 
     @property
     def thresholds(self) -> tuple[tuple[EndOfTurn, float], ...]:

@@ -23,6 +23,7 @@ def ends() -> list[EndOfText]:
     return [
         EndOfText(
             speaker=str(number % 20),
+            condition="clean",
             whole=whole,
             seconds=2.0,
             text="Turn it on.",

@@ -149,3 +149,10 @@ def test_a_voice_that_gets_louder_at_its_end_counts_as_unfaded() -> None:
     sound[-SAMPLE_RATE // 5 :] *= 4
     found = heard(sound)
     assert (found.loudness, found.final_loudness) == (0.0, 0.0)
+
+
+def test_the_ratio_of_the_voice_to_the_noise_of_the_room() -> None:
+    noise = np.random.default_rng(0).standard_normal(2 * SAMPLE_RATE).astype(np.float32)
+    noise[:SAMPLE_RATE] *= 10  # 20 dB
+    found = measure_prosody(0.01 * noise, SAMPLE_RATE)
+    assert found.snr == pytest.approx(20, abs=2)

@@ -83,3 +83,23 @@ def test_extreme_feature_values_are_clipped() -> None:
     assert log_odds(replace(SURE, full_stop=-90.0), FADING) == log_odds(
         replace(SURE, full_stop=-12.0), FADING
     )
+
+
+def test_in_noise_the_text_counts_and_hardly_the_voice() -> None:
+    noisy = replace(LOUD, snr=15.0)
+    assert classify_end_of_turn(SURE, noisy) is not EndOfTurn.INCOMPLETE
+    assert classify_end_of_turn(OPEN, noisy) is EndOfTurn.INCOMPLETE
+    quieter = replace(FADING, snr=15.0)
+    assert log_odds(SURE, quieter) - log_odds(SURE, noisy) < 0.5 * (
+        log_odds(SURE, FADING) - log_odds(SURE, LOUD)
+    )
+
+
+@pytest.mark.parametrize("snr", [-5.0, 10.0, 20.0])
+def test_below_a_limit_all_noise_is_alike(snr: float) -> None:
+    assert log_odds(SURE, replace(LOUD, snr=snr)) == log_odds(SURE, replace(LOUD, snr=20.0))
+
+
+def test_between_noise_and_a_quiet_room_the_weights_are_averaged() -> None:
+    between, *ends = (log_odds(SURE, replace(LOUD, snr=snr)) for snr in (27.5, 20.0, 35.0))
+    assert between == pytest.approx(sum(ends) / 2)

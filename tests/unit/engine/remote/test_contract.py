@@ -32,6 +32,7 @@ from wyoming_faster_whisper.engine.remote.contract.tensors import (
 from wyoming_faster_whisper.speech.turn_classifier import (
     FEATURES,
     EndOfTextScores,
+    LogisticRegression,
     TurnClassifier,
 )
 from wyoming_faster_whisper.testing import tone
@@ -71,7 +72,13 @@ TRANSCRIPT = Transcript(
     passes=2,
     verdict="accepted",
     end_scores=EndOfTextScores(-0.1, -5.0, -6.0, -0.01, 0.4),
-    turn_classifier=TurnClassifier(0.5, dict.fromkeys(FEATURES, 0.25), 2.0, 1.0, 0.0),
+    turn_classifier=TurnClassifier(
+        LogisticRegression(0.5, dict.fromkeys(FEATURES, 0.25)),
+        LogisticRegression(-0.5, dict.fromkeys(FEATURES, 0.75)),
+        complete=2.0,
+        likely=1.0,
+        unsure=0.0,
+    ),
     language_probability=0.75,
     provisional=True,
     unusable=True,
@@ -263,7 +270,7 @@ def detail(**members: Any) -> Strings:
         ({"DETAILS": detail(token_logprobs=[["a", "!", 0]])}, "item in 'token_logprobs'"),
         ({"DETAILS": detail(end_scores={"dash": 0})}, "a malformed 'end_scores'"),
         ({"DETAILS": detail(end_scores=[1])}, "it must be an object"),
-        ({"DETAILS": detail(turn_classifier={"weights": 5})}, "a malformed 'turn_classifier'"),
+        ({"DETAILS": detail(turn_classifier={"quiet": 5})}, "a malformed 'turn_classifier'"),
     ],
 )
 def test_a_malformed_transcript_is_one_sentence(

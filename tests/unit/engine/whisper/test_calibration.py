@@ -75,17 +75,33 @@ BASE_IN_ENGLISH = {
         },
     },
     "end_of_turn": {
-        "intercept": -20.826,
-        "weights": {
-            "full stop": 1.015,
-            "dash": -0.944,
-            "ellipsis": -0.543,
-            "last word": -1.025,
-            "final lengthening": 19.536,
-            "loudness": -0.259,
-            "harmonicity": 4.684,
-            "spectral tilt": 0.108,
-            "final loudness": -0.059,
+        "quiet": {
+            "intercept": -20.826,
+            "weights": {
+                "full stop": 1.015,
+                "dash": -0.944,
+                "ellipsis": -0.543,
+                "last word": -1.025,
+                "final lengthening": 19.536,
+                "loudness": -0.259,
+                "harmonicity": 4.684,
+                "spectral tilt": 0.108,
+                "final loudness": -0.059,
+            },
+        },
+        "noisy": {
+            "intercept": -8.551,
+            "weights": {
+                "full stop": 0.875,
+                "dash": -0.762,
+                "ellipsis": -0.46,
+                "last word": -0.481,
+                "final lengthening": 2.761,
+                "loudness": -0.03,
+                "harmonicity": -0.479,
+                "spectral tilt": 0.072,
+                "final loudness": -0.063,
+            },
         },
         "complete": 2.4,
         "likely": 0.6,
@@ -203,4 +219,6 @@ def test_the_scripts_of_the_provenance_exist(section: dict[str, Any]) -> None:
 
 
 def test_every_feature_of_the_classifier_has_a_weight() -> None:
-    assert tuple(Calibrations("base").of("en").end_of_turn.weights) == FEATURES
+    classifier = Calibrations("base").of("en").end_of_turn
+    for fitted in (classifier.quiet, classifier.noisy):
+        assert tuple(fitted.weights) == FEATURES

@@ -14,7 +14,12 @@ from typing import Any
 
 import numpy as np
 
-from ....speech.turn_classifier import FEATURES, EndOfTextScores, TurnClassifier
+from ....speech.turn_classifier import (
+    FEATURES,
+    EndOfTextScores,
+    LogisticRegression,
+    TurnClassifier,
+)
 from ...protocol import TokenLogprob, Transcript, Word
 from ...recognizer import Capabilities, ServedModel
 from .members import Members, control_character, dump, finite, is_text, number
@@ -35,7 +40,8 @@ MOST_OUTPUT_BYTES = 1024 * 1024
 _LONGEST_TEXT = 10_000  # characters of a text; 30 s of speech have about 500
 _LONGEST_NAME = 200  # characters
 _LATEST = 60.0  # seconds of the end of a word; jobs have at most 30
-_CLASSIFIER_NUMBERS = ("intercept", "complete", "likely", "unsure")
+_REGRESSIONS = ("quiet", "noisy")  # of a turn classifier
+_THRESHOLDS = ("complete", "likely", "unsure")
 
 
 def outputs(transcript: Transcript) -> list[Tensor]:
@@ -165,10 +171,17 @@ def _details(transcript: Transcript) -> dict[str, Any]:
         }
     if (classifier := transcript.turn_classifier) is not None:
         sent["turn_classifier"] = {
-            "weights": {name: finite(value) for name, value in classifier.weights.items()},
-            **{name: finite(getattr(classifier, name)) for name in _CLASSIFIER_NUMBERS},
+            **{name: _regression(getattr(classifier, name)) for name in _REGRESSIONS},
+            **{name: finite(getattr(classifier, name)) for name in _THRESHOLDS},
         }
     return sent
+
+
+def _regression(fitted: LogisticRegression) -> dict[str, Any]:
+    return {
+        "intercept": finite(fitted.intercept),
+        "weights": {name: finite(value) for name, value in fitted.weights.items()},
+    }
 
 
 def _read_word(item: Any) -> Word:
@@ -200,10 +213,13 @@ def _read_scores(item: Mapping[str, Any]) -> EndOfTextScores:
 
 
 def _read_classifier(item: Mapping[str, Any]) -> TurnClassifier:
-    numbers = {name: number(item[name]) for name in _CLASSIFIER_NUMBERS}
-    return TurnClassifier(
-        weights={name: number(item["weights"][name]) for name in FEATURES}, **numbers
-    )
+    quiet, noisy = (_read_regression(item[name]) for name in _REGRESSIONS)
+    return TurnClassifier(quiet, noisy, *(number(item[name]) for name in _THRESHOLDS))
+
+
+def _read_regression(item: Mapping[str, Any]) -> LogisticRegression:
+    weights = {name: number(item["weights"][name]) for name in FEATURES}
+    return LogisticRegression(number(item["intercept"]), weights)
 
 
 def _token(item: Any) -> int:
