@@ -20,6 +20,7 @@ from wyoming_faster_whisper.models import choose
 from wyoming_faster_whisper.speech.endpointing import Endpointing
 from wyoming_faster_whisper.speech.hysteresis import WINDOW, Probabilities
 from wyoming_faster_whisper.speech.prosody import measure_prosody
+from wyoming_faster_whisper.speech.resumption import Resumption
 from wyoming_faster_whisper.speech.segmenter import Segment, SpeechRules
 from wyoming_faster_whisper.speech.utterance import Decode, Drop, Utterance
 from wyoming_faster_whisper.speech.vad import Vad
@@ -209,7 +210,7 @@ def silences_in(sound: Sound, decode: Decoder) -> Iterator[Silence]:
     utterance = Utterance(SpeechRules())
     samples = sound.samples
     last: tuple[float, Segment] | None = None
-    for number, probability in enumerate(sound.probabilities.tolist()):
+    for number, probability in enumerate(Resumption().feed(sound.probabilities).tolist()):
         for action in utterance.feed([probability], may_guess=True):
             if isinstance(action, Drop) and last is not None:
                 if last[1].speech == action.segment.speech:

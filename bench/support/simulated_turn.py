@@ -16,6 +16,7 @@ from wyoming_faster_whisper.engine.whisper.tuning import BEAM
 from wyoming_faster_whisper.speech.endpointing import EndOfTurn, Endpointing, TurnRules
 from wyoming_faster_whisper.speech.hysteresis import WINDOW, Probabilities
 from wyoming_faster_whisper.speech.prosody import measure_prosody
+from wyoming_faster_whisper.speech.resumption import Resumption
 from wyoming_faster_whisper.speech.segmenter import Segment, SpeechRules
 from wyoming_faster_whisper.speech.turn_classifier import classify_text
 from wyoming_faster_whisper.speech.utterance import Action, Decode, Drop, EndTurn, Utterance
@@ -83,7 +84,7 @@ class SimulatedTurn:
         self.decodes = 0
         self.end_of_turn: EndOfTurn | None = None  # of the last decode
         self._sound = sound
-        self._probabilities = probabilities.tolist()
+        self._probabilities = Resumption().feed(probabilities).tolist()
         self._decode = decode
         self._seconds = seconds
         self._said = Utterance(

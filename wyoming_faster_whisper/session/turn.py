@@ -21,6 +21,7 @@ from ..speech.endpointing import EndOfTurn, EndReason
 from ..speech.foreground import Foreground
 from ..speech.hysteresis import WINDOW, Probabilities
 from ..speech.live_stream import LiveStream
+from ..speech.resumption import Resumption
 from ..speech.segmenter import Segment, SpeechRules, fill_window
 from ..speech.utterance import Action, AnnounceSpeech, Close, Decode, Drop, EndTurn, Utterance
 from .audio_input import AudioInput, StreamRest
@@ -122,6 +123,7 @@ class Turn:
         self._live_stream = LiveStream()
         self._event_loop_lag = shared.event_loop_lag
         self._utterance = Utterance(self._rules(request), paced=paced)
+        self._resumption = Resumption(threshold=shared.rules.threshold)
         self._foreground = Foreground(threshold=shared.rules.threshold)
         self._held: list[float] = []  # probabilities of windows that the utterance has not taken
         self._none_held = asyncio.Event()
@@ -402,6 +404,7 @@ class Turn:
             samples = self._audio_input.recording.samples(
                 start, start + len(probabilities) * WINDOW
             )
+            probabilities = self._resumption.feed(probabilities)
             probabilities, late = self._foreground.feed(samples, probabilities)
         self._held += probabilities.tolist()
         self._take_windows()

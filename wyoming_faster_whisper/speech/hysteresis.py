@@ -19,6 +19,12 @@ Probabilities = npt.NDArray[np.float32]
 _HYSTERESIS = 0.15  # Silero's own value (snakers4/silero-vad: utils_vad.py, neg_threshold)
 
 
+def offset(threshold: float) -> float:
+    """Return the probability at which speech goes on that began at a threshold."""
+    # Half of a low threshold: at a threshold of 0 or less, speech would never end.
+    return max(threshold - _HYSTERESIS, threshold / 2)
+
+
 class Hysteresis:
     """Speech detection with two thresholds: speech begins at one and goes on at a lower one.
 
@@ -30,8 +36,7 @@ class Hysteresis:
     def __init__(self, threshold: float, min_silence: int) -> None:
         self.silence = 0  # windows since the last of speech
         self._onset = threshold
-        # Half of a low threshold: at a threshold of 0 or less, speech would never end.
-        self._offset = max(threshold - _HYSTERESIS, threshold / 2)
+        self._offset = offset(threshold)
         self._min_silence = min_silence
         self._in_speech = False
 
