@@ -446,6 +446,8 @@ class Service:
         engine = load()
         self._set_up_vad()
         self._language_data.wait()
+        # The load leaves free heap blocks in between those of the data: too small for a decode.
+        hardware.release_memory()
         self._model_memory += max(0, hardware.resident_memory() - before)
         return engine
 
