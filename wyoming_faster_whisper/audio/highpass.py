@@ -38,6 +38,24 @@ class _Design:
     free: _Floats  # shape (block, states): the output that the state alone causes
     steps: _Floats  # shape (block + 1, states, states): powers of the state matrix
     driven: _Floats  # shape (states, block): the state that each input causes
+    # Shape (n + 1, states, n + 1, states): what, before each of n blocks and after the last, has
+    # become of the state before the first block, and of those that the blocks have caused.
+    chain: _Floats
+
+    def states(self, first: _Floats, driven: _Floats) -> _Floats:
+        """Return the state before each of some blocks, and after the last.
+
+        Args:
+            first: state before the first block.
+            driven: state that the input of each block causes, shape (n, states).
+
+        Returns:
+            Shape (n + 1, states).
+        """
+        count = len(driven) + 1
+        chain = self.chain[:count, :, :count].reshape(count * len(first), count * len(first))
+        found: _Floats = (chain @ np.concatenate((first, driven.reshape(-1)))).reshape(count, -1)
+        return found
 
     def settled(self, level: float) -> _Floats:
         """Return the state after a constant input of infinite length."""
@@ -78,13 +96,11 @@ class HighPass:
         filtered = np.empty(len(signal), np.float32)
         for at in range(0, whole, _TOGETHER):
             some = blocks[at : at + _TOGETHER]
-            states = np.empty((len(some), len(state)))
-            for number, driven in enumerate(some @ design.driven.T):
-                states[number] = state
-                state = design.steps[_BLOCK] @ state + driven
+            states = design.states(state, some @ design.driven.T)
             filtered[at * _BLOCK : (at + len(some)) * _BLOCK] = (
-                some @ design.response.T + states @ design.free.T
+                some @ design.response.T + states[:-1] @ design.free.T
             ).reshape(-1)
+            state = states[-1]
         rest = signal[whole * _BLOCK :]
         if size := len(rest):
             response, free = design.response[:size, :size], design.free[:size]
@@ -144,4 +160,8 @@ def _design(cutoff: float) -> _Design:
     response = np.zeros((_BLOCK, _BLOCK))
     for row in range(_BLOCK):
         response[row, : row + 1] = impulse[row::-1]
-    return _Design(response, free, steps, (steps[:_BLOCK][::-1] @ entry).T)
+    chain = np.zeros((_TOGETHER + 1, len(matrix), _TOGETHER + 1, len(matrix)))
+    for row in range(_TOGETHER + 1):
+        for column in range(row + 1):
+            chain[row, :, column] = np.linalg.matrix_power(steps[_BLOCK], row - column)
+    return _Design(response, free, steps, (steps[:_BLOCK][::-1] @ entry).T, chain)
