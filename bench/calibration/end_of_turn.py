@@ -120,10 +120,11 @@ def report(name: str, ends: Sequence[EndOfText], classifier: TurnClassifier) -> 
     weights["base"] -= lower
     left_out -= lower
     print(f"{name}: {whole.sum()} whole commands, {(~whole).sum()} cut")
-    print(align([[name, f"{weight:.3f}"] for name, weight in weights.items()]))
+    print(align([[feature, f"{weight:.3f}"] for feature, weight in weights.items()]))
     for condition in dict.fromkeys(end.condition for end in ends):
         here = np.array([end.condition == condition for end in ends])
-        print(f"{condition}\n{table(whole[here], left_out[here], classifier)}")
+        if len(set(whole[here])) == 2:
+            print(f"{condition}\n{table(whole[here], left_out[here], classifier)}")
     print(ablation(ends, classifier))
     return weights
 
