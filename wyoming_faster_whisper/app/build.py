@@ -17,6 +17,7 @@ from ..session.session import AudioMemory, SessionContext
 from ..session.text import Style
 from ..speech.endpointing import TurnRules
 from ..speech.segmenter import SpeechRules, for_files
+from ..tenant import IdentityKind
 from ..transports.admission import Admission
 from ..transports.lifecycle import ClientLimits
 
@@ -39,6 +40,22 @@ def default_language(settings: Settings, model: ServedModel) -> str | None:
         )
         return detected
     return code
+
+
+def required_for_tenants(settings: Settings) -> dict[IdentityKind, str]:
+    """Return the option that is missing for clients to have an identity, by its kind."""
+    options = {
+        IdentityKind.KEY: ("--api-keys", settings.api_keys),
+        IdentityKind.SUBJECT: ("--jwt-issuer", settings.jwt_issuer),
+        IdentityKind.CLAIM: ("--jwt-issuer", settings.jwt_issuer),
+        IdentityKind.CERTIFICATE: ("--tls-ca", settings.tls_ca),
+        IdentityKind.SITE: ("--mqtt-url", settings.mqtt_url),
+        IdentityKind.ADDRESS: (
+            "--http-port, or tcp:// in --uri",
+            settings.http_port is not None or settings.uri.startswith("tcp:"),
+        ),
+    }
+    return {kind: option for kind, (option, given) in options.items() if not given}
 
 
 def decode_options(settings: Settings, language: str | None) -> DecodeOptions:

@@ -141,6 +141,7 @@ class Service:
         self._tenants = Tenants(
             Path(settings.tenants) if settings.tenants else None,
             {model.name: model.languages for model in self._recognizer.models},
+            required=build.required_for_tenants(settings),
         )
         default_model = self._recognizer.models[0]
         self._language = build.default_language(settings, default_model)

@@ -57,6 +57,14 @@ class TenantDirectory:
                 return found
         return self.default
 
+    def tenants_by(self, kind: IdentityKind) -> list[str]:
+        """Return the names of the tenants with clients that are told apart by such identities."""
+        if kind is IdentityKind.ADDRESS:
+            members = list(self._networks.values())
+        else:
+            members = [tenant for one, tenant in self._members.items() if one.kind is kind]
+        return list(dict.fromkeys(tenant.name for tenant in members))
+
     def assign(self, principal: Principal) -> Principal:
         """Return a client with the tenant that it belongs to."""
         tenant = self.find(principal.identities)

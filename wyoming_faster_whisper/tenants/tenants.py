@@ -9,6 +9,7 @@ from pathlib import Path
 
 from ..errors import SettingError, counted
 from ..principal import Principal
+from ..tenant import IdentityKind
 from ..watched_file import changes, read_text, version_of
 from .directory import TenantDirectory
 from .parsing import parse_tenants
@@ -18,6 +19,16 @@ _LOGGER = logging.getLogger(__name__)
 
 _LARGEST_FILE = 16 * 1024 * 1024  # bytes
 _INTERVAL = 1.0  # seconds between checks whether the file has changed
+_MOST_NAMED = 5  # tenants in a warning; a file may have thousands
+
+_KEYS = {
+    IdentityKind.KEY: "keys",
+    IdentityKind.SUBJECT: "subjects",
+    IdentityKind.CLAIM: "claims",
+    IdentityKind.CERTIFICATE: "certificates",
+    IdentityKind.ADDRESS: "networks",
+    IdentityKind.SITE: "sites",
+}
 
 
 def read_tenants(path: Path, models: Mapping[str, Sequence[str]]) -> TenantDirectory:
@@ -42,6 +53,7 @@ class Tenants:
     Args:
         path: the file; None = there are no tenants but the house.
         models: the languages of each served model, by its name.
+        required: the option that is missing for clients to have an identity, by its kind.
         interval: seconds between checks whether the file has changed.
 
     Raises:
@@ -53,15 +65,18 @@ class Tenants:
         path: Path | None = None,
         models: Mapping[str, Sequence[str]] | None = None,
         *,
+        required: Mapping[IdentityKind, str] | None = None,
         interval: float = _INTERVAL,
     ) -> None:
         self._path = path
         self._models = models or {}
+        self._required = required or {}
         self._interval = interval
         self._watching: asyncio.Task[None] | None = None
         self._version = version_of(path) if path else None  # before it is read
         self.directory = read_tenants(path, self._models) if path else TenantDirectory()
         self.use = TenantUse()
+        self._warn_of_unmatched()
 
     def assign(self, principal: Principal) -> Principal:
         """Return a client with the tenant that it belongs to now."""
@@ -86,6 +101,25 @@ class Tenants:
                 _LOGGER.error("%s; the tenants that were read before stay in force", error)
             else:
                 self.use.keep(self.directory.names)
+                self._warn_of_unmatched()
                 _LOGGER.info(
                     "--tenants %s: %s", path, counted(len(self.directory.names), "tenant")
+                )
+
+    def _warn_of_unmatched(self) -> None:
+        """Warn of tenants whose clients the server cannot recognise, for want of an option.
+
+        It is no error: servers with different options may share a file.
+        """
+        for kind, option in self._required.items():
+            if names := self.directory.tenants_by(kind):
+                shown = [f"[tenants.{name}]" for name in names[:_MOST_NAMED]]
+                if len(names) > _MOST_NAMED:
+                    shown.append(counted(len(names) - _MOST_NAMED, "more table"))
+                _LOGGER.warning(
+                    "--tenants %s: no client matches %s in %s; that requires %s",
+                    self._path,
+                    _KEYS[kind],
+                    ", ".join(shown),
+                    option,
                 )

@@ -7,12 +7,18 @@ from typing import Any
 
 import pytest
 
-from wyoming_faster_whisper.app.build import default_language, files_context, speech_rules
+from wyoming_faster_whisper.app.build import (
+    default_language,
+    files_context,
+    required_for_tenants,
+    speech_rules,
+)
 from wyoming_faster_whisper.config.settings import Settings
 from wyoming_faster_whisper.engine.recognizer import ServedModel
 from wyoming_faster_whisper.session.context import SessionContext
 from wyoming_faster_whisper.speech.hysteresis import windows
 from wyoming_faster_whisper.speech.segmenter import PAUSE, SpeechRules
+from wyoming_faster_whisper.tenant import IdentityKind
 
 UNUSED: Any = None
 
@@ -40,3 +46,24 @@ def test_a_language_that_the_model_lacks_is_replaced_with_a_warning(
     assert [record.getMessage() for record in caplog.records] == [
         f"--language is de, which model toy does not support; using {words}"
     ]
+
+
+def test_identities_that_no_client_can_have_name_the_option_that_is_missing() -> None:
+    assert required_for_tenants(Settings(uri="tcp://127.0.0.1:10300")) == {
+        IdentityKind.KEY: "--api-keys",
+        IdentityKind.SUBJECT: "--jwt-issuer",
+        IdentityKind.CLAIM: "--jwt-issuer",
+        IdentityKind.CERTIFICATE: "--tls-ca",
+        IdentityKind.SITE: "--mqtt-url",
+    }
+    assert required_for_tenants(Settings(uri="unix:///run/wyoming"))[IdentityKind.ADDRESS] == (
+        "--http-port, or tcp:// in --uri"
+    )
+    everything = Settings(
+        api_keys="keys",
+        jwt_issuer="https://id.example",
+        tls_ca="ca.pem",
+        mqtt_url="mqtt://broker",
+        http_port=0,
+    )
+    assert required_for_tenants(everything) == {}

@@ -48,6 +48,34 @@ def test_an_unusable_file_is_explained(tmp_path: Path, data: bytes | None, why: 
         read_tenants(path, MODELS)
 
 
+async def test_tenants_that_no_client_can_match_are_named_with_the_missing_option(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    path = tmp_path / "tenants.toml"
+    many = "".join(f'[tenants.t{n}]\nsites = ["site{n}"]\n' for n in range(7))
+    file = f'{FILE}[tenants.staff]\nclaims = {{ groups = ["staff"] }}\n{many}'
+    await asyncio.to_thread(replace, path, file)
+    required = {
+        IdentityKind.CLAIM: "--jwt-issuer",
+        IdentityKind.CERTIFICATE: "--tls-ca",
+        IdentityKind.ADDRESS: "--http-port",
+        IdentityKind.SITE: "--mqtt-url",
+    }
+    tenants = await asyncio.to_thread(Tenants, path, MODELS, required=required, interval=0.001)
+    assert [record.getMessage() for record in caplog.records] == [
+        f"--tenants {path}: no client matches claims in [tenants.staff]; that requires "
+        "--jwt-issuer",
+        f"--tenants {path}: no client matches sites in [tenants.t0], [tenants.t1], "
+        "[tenants.t2], [tenants.t3], [tenants.t4], 2 more tables; that requires --mqtt-url",
+    ]
+    caplog.clear()
+    tenants.start()
+    await asyncio.to_thread(replace, path, '[tenants.lab]\nnetworks = ["10.0.0.0/8"]\n')
+    await until(lambda: bool(caplog.records))
+    assert "networks in [tenants.lab]; that requires --http-port" in caplog.text
+    tenants.close()
+
+
 async def test_a_changed_file_counts_and_a_wrong_one_does_not(
     tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
