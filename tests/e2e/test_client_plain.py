@@ -212,7 +212,7 @@ async def test_a_server_of_another_protocol_is_reported(greeting: bytes) -> None
 
     async with TcpServer(greet) as other, Client(f"tcp://127.0.0.1:{other.port}") as client:
         for ask in (client.describe, lambda: client.transcribe(clip(0.1))):
-            with pytest.raises(ClientError, match="is not a Wyoming server: header is not JSON"):
+            with pytest.raises(ClientError, match="does not speak the Wyoming protocol: header"):
                 await ask()
             await client.close()
 

@@ -270,7 +270,7 @@ class Client:
             return self._frames.next_event()
         except ProtocolError as error:
             raise ClientError(
-                f"what answers at {self._uri} is not a Wyoming server: {error}"
+                f"what answers at {self._uri} does not speak the Wyoming protocol: {error}"
             ) from None
 
     def _silent(self) -> ClientError:

@@ -19,7 +19,14 @@ from tests.support.attacks import (
     send,
     upload,
 )
-from tests.support.serving import Server, warnings
+from tests.support.serving import Server, until, warnings
+from tests.support.web import address
+from wyoming_faster_whisper.audio.pcm import PcmFormat
+from wyoming_faster_whisper.client import Client, ClientError, Clip
+from wyoming_faster_whisper.transports.http.connections.connection import (
+    HttpConnection,
+    OpenConnection,
+)
 
 WEBSOCKET: dict[str, Any] = {
     "connection": "Upgrade",
@@ -63,6 +70,37 @@ async def test_malformed_http_gets_an_error_object_and_a_log_line(
         assert reply.error["type"] == "invalid_request_error"
         assert reply.headers["connection"] == "close"
     assert "the request is not HTTP/1.1: " in warnings(caplog)[0]
+
+
+async def test_a_wyoming_client_is_told_at_once_that_the_port_speaks_http(
+    target: Server, caplog: pytest.LogCaptureFixture
+) -> None:
+    reply = await send(target, b'{"type": "describe"}\n')
+    assert (reply.status, reply.error["message"]) == (
+        400,
+        "this port speaks HTTP, not Wyoming; see --uri",
+    )
+    assert "this port speaks HTTP, not Wyoming; see --uri" in warnings(caplog)[0]
+    async with Client(f"tcp://{address(target)}") as client:
+        with pytest.raises(ClientError, match="does not speak the Wyoming protocol"):
+            await client.transcribe(Clip(PcmFormat(), bytes(2_000_000)))
+
+
+def received(opened: OpenConnection) -> int:
+    """Return the number of bytes of a request that have arrived, but not its end."""
+    protocol = opened.transport.get_protocol()
+    assert isinstance(protocol, HttpConnection)
+    return len(protocol.conn.trailing_data[0])
+
+
+async def test_a_header_may_arrive_from_its_brace_on(target: Server) -> None:
+    async with connected(target) as connection:
+        connection.send(b"GET /health HTTP/1.1\r\nhost: a\r\nconnection: close\r\nx: ")
+        assert target.service._api_server is not None
+        opened = target.service._api_server._server._acceptor._open
+        await until(lambda: bool(opened) and received(next(iter(opened))) > 0)
+        connection.send(b"{}\r\n\r\n")
+        assert b" 200 " in await connection.rest()
 
 
 async def test_a_head_that_does_not_end_is_too_large(target: Server) -> None:

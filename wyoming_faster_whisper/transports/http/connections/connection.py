@@ -27,6 +27,7 @@ from .unread import UnreadWatch
 from .websocket import MessageMemory, WebSocketConnection, WebSocketRules
 
 _TLS_HANDSHAKE = b"\x16"  # first byte of a TLS connection (RFC 8446, section 5.1)
+_WYOMING_EVENT = b"{"  # its first byte; no HTTP method begins so (RFC 9110, section 9.1)
 # Bytes read at a time. h11 takes a second for the usual 256 KiB if they are chunks of one byte.
 _READ = 16 * 1024
 _SEND_BUFFER = 64 * 1024  # bytes; with the usual megabytes, slow reading looks like none
@@ -122,6 +123,11 @@ class HttpConnection(H11Protocol):
         if self.scope is None and data[:1] == _TLS_HANDSHAKE:
             self._rejections.add("a client speaks https, but this port is http; see --tls-cert")
             self.transport.abort()
+            return
+        first = self.scope is None and not self.conn.trailing_data[0]
+        if first and data[:1] == _WYOMING_EVENT:
+            # h11 would wait for the end of the headers, while the client waits for an answer.
+            self.refuse(ApiError(400, "this port speaks HTTP, not Wyoming; see --uri"))
             return
         super().data_received(data)
         if self.scope is not None:
