@@ -27,8 +27,10 @@ from __future__ import annotations
 import errno
 import os
 import shlex
+import shutil
 import sys
 from collections.abc import Sequence
+from importlib.util import find_spec
 from typing import Any
 
 
@@ -187,8 +189,19 @@ def not_listening(address: object, error: OSError, option: str) -> ServerError:
 
 
 def install_command(extra: str) -> str:
-    """Return the command that installs an extra of this package for this Python."""
-    return f"{shlex.quote(sys.executable)} -m pip install 'wyoming-faster-whisper[{extra}]'"
+    """Return the command that installs an extra of this package for this Python.
+
+    Without an installer, as in the images, it is a phrase that says where to add the extra.
+    """
+    python, package = shlex.quote(sys.executable), f"'wyoming-faster-whisper[{extra}]'"
+    if find_spec("pip") is not None:
+        return f"{python} -m pip install {package}"
+    if shutil.which("uv") is not None:
+        return f"uv pip install --python {python} {package}"
+    return (
+        f"this Python has no pip; build the image with the extra {extra} "
+        "(--build-arg EXTRAS, see docs/packages.md)"
+    )
 
 
 def unwritable(error: OSError) -> str:

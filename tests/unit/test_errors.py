@@ -1,13 +1,21 @@
-"""Errors whose class depends on what the system call reported."""
+"""Errors: their class, by what the system call reported, and how to install an extra."""
 
 from __future__ import annotations
 
 import errno
 import os
+import shlex
+import sys
+from pathlib import Path
 
 import pytest
 
-from wyoming_faster_whisper.errors import ServerError, SettingError, not_listening
+from wyoming_faster_whisper.errors import (
+    ServerError,
+    SettingError,
+    install_command,
+    not_listening,
+)
 
 _UNNUMBERED = OSError("could not bind on any address out of [('192.0.2.1', 10300)]")
 
@@ -28,3 +36,20 @@ def test_only_an_address_that_the_machine_lacks_may_be_tried_again(
     assert str(raised) == (
         f"cannot listen on tcp://192.0.2.1:10300: {os.strerror(why)}; see --uri"
     )
+
+
+def test_an_extra_is_installed_by_what_this_python_has(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    python, package = shlex.quote(sys.executable), "'wyoming-faster-whisper[bench]'"
+    monkeypatch.setitem(sys.modules, "pip", type(sys)("pip"))
+    sys.modules["pip"].__spec__ = sys.__spec__
+    assert install_command("bench") == f"{python} -m pip install {package}"
+    monkeypatch.setitem(sys.modules, "pip", None)  # as in the images
+    monkeypatch.setenv("PATH", str(tmp_path))
+    assert install_command("bench") == (
+        "this Python has no pip; build the image with the extra bench "
+        "(--build-arg EXTRAS, see docs/packages.md)"
+    )
+    (tmp_path / "uv").touch(mode=0o755)
+    assert install_command("bench") == f"uv pip install --python {python} {package}"
