@@ -28,7 +28,7 @@ class Site:
     def __init__(self, rules: ConnectionRules, tls: ssl.SSLContext | None = None) -> None:
         self.begun = 0  # requests
         self.answer = asyncio.Event()
-        self._server = HttpServer(self._app, option="--http-port", rules=rules, tls=tls)
+        self._server = HttpServer(self._app, options="--http", rules=rules, tls=tls)
 
     async def _app(self, scope: Scope, receive: Receive, send: Send) -> None:
         self.begun += 1

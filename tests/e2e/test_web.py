@@ -7,6 +7,7 @@ import json
 import logging
 from itertools import pairwise
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -15,7 +16,7 @@ from websockets.exceptions import InvalidStatus
 from tests.support.processes import BASE, serve_without
 from tests.support.serving import peer, until, warnings
 from tests.support.web import address, browser, get
-from wyoming_faster_whisper.errors import SettingError
+from wyoming_faster_whisper.errors import ServerError, SettingError
 from wyoming_faster_whisper.testing import FakeEngine, pcm16, silence, tone
 from wyoming_faster_whisper.transports.lifecycle import ClientLimits
 
@@ -255,6 +256,18 @@ async def test_a_web_port_in_use_is_an_error_that_names_the_option(serve: Serve)
     assert str(caught.value) == (
         f"cannot listen on 127.0.0.1, port {port}: Address already in use; see --http-port"
     )
+
+
+@pytest.mark.parametrize("host", ["192.0.2.1", "nosuch.invalid"])  # RFC 5737, RFC 6761
+@pytest.mark.parametrize("listener", ["http", "metrics"])
+async def test_an_address_that_the_machine_lacks_is_an_error_that_names_the_option(
+    serve: Serve, listener: str, host: str
+) -> None:
+    given: dict[str, Any] = {f"{listener}_host": host, f"{listener}_port": 0}
+    if listener == "http":
+        given["http_open"] = True
+    with pytest.raises(ServerError, match=rf"listen on {host}, .*; see --{listener}-host$"):
+        await serve(**given)
 
 
 async def test_a_missing_extra_is_named_in_the_error(tmp_path: Path) -> None:

@@ -83,7 +83,7 @@ class RealtimeServer:
         )
         # As in the real application: a refused client must get the reason while it still sends.
         self._http = HttpServer(
-            lingering_close(app), option="--http-port", rules=rules or ConnectionRules()
+            lingering_close(app), options="--http", rules=rules or ConnectionRules()
         )
 
     @property

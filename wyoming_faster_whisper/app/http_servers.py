@@ -198,7 +198,7 @@ def make_metrics(
     app = build_health(take_snapshot, CONTENT_TYPE_LATEST, obstacle)
     return metrics, HttpServer(
         app,
-        option="--metrics-port",
+        options="--metrics",
         rules=ConnectionRules(head=head_seconds),
         admission=admission,
     )

@@ -43,7 +43,7 @@ async def test_a_body_is_read_in_small_pieces() -> None:
             more = message["more_body"]
         await Response()(scope, receive, send)
 
-    server = HttpServer(app, option="--http-port")
+    server = HttpServer(app, options="--http")
     where = (await server.start("127.0.0.1", 0)).replace("http", "tcp")
     try:
         async with peer(where) as connection:

@@ -125,7 +125,7 @@ class ApiServer:
         )
         self._server = HttpServer(
             self._application(catalogue, about, settings, offline),
-            option="--http-port",
+            options="--http",
             rules=ConnectionRules(head=limits.first_event, write=limits.write),
             admission=admission,
             tls=tls,

@@ -6,6 +6,7 @@ The main loop is not used because it installs signal handlers and wakes up ten t
 from __future__ import annotations
 
 import asyncio
+import errno
 import logging
 import socket
 import ssl
@@ -34,7 +35,7 @@ class HttpServer:
 
     Args:
         app: the application.
-        option: the option that sets the port, for error texts and the log.
+        options: the prefix of the options that set host and port, for error texts and the log.
         rules: limits for each connection; uvicorn has none of them.
         admission: admission control; only its allowed networks apply here. None = all networks.
         tls: context for TLS; None = plain HTTP.
@@ -44,12 +45,12 @@ class HttpServer:
         self,
         app: ASGIApp,
         *,
-        option: str,
+        options: str,
         rules: ConnectionRules = _RULES,
         admission: Admission | None = None,
         tls: ssl.SSLContext | None = None,
     ) -> None:
-        self._option = option
+        self._host_option, self._port_option = f"{options}-host", f"{options}-port"
         self._scheme = "https" if tls else "http"
         self._rejections = Rejections(self._log_rejections)
         config = uvicorn.Config(
@@ -101,7 +102,8 @@ class HttpServer:
         try:
             listening = await _listen(host, port)
         except OSError as error:
-            raise not_listening(f"{host}, port {port}", error, self._option) from None
+            option = self._host_option if _is_about_the_host(error) else self._port_option
+            raise not_listening(f"{host}, port {port}", error, option) from None
         self._listening = ListeningSocket(listening, self._acceptor.protocol, _BACKLOG)
         self._server.servers = [self._listening]  # type: ignore[list-item]
         self._started = True
@@ -117,7 +119,7 @@ class HttpServer:
             await self._server.shutdown()
 
     def _log_rejections(self, count: int, why: str) -> None:
-        _LOGGER.warning("connections rejected on %s: %d; %s", self._option, count, why)
+        _LOGGER.warning("connections rejected on %s: %d; %s", self._port_option, count, why)
 
 
 def _one_request(app: ASGIApp) -> ASGIApp:
@@ -132,6 +134,10 @@ def _one_request(app: ASGIApp) -> ASGIApp:
         await app(scope, receive, close)
 
     return serve
+
+
+def _is_about_the_host(error: OSError) -> bool:
+    return isinstance(error, socket.gaierror) or error.errno == errno.EADDRNOTAVAIL
 
 
 async def _listen(host: str, port: int) -> socket.socket:
