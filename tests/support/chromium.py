@@ -25,11 +25,11 @@ NAMES = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable"
 
 
 def find(names: Sequence[str] = NAMES) -> str:
-    """Return the browser's path, or skip the test."""
+    """Return the path of a program, by default the browser, or skip the test."""
     for name in names:
         if path := shutil.which(name):
             return path
-    pytest.skip(f"there is no browser: none of {', '.join(names)} is installed")
+    pytest.skip(f"not installed: {' or '.join(names)}")
 
 
 def until_it_holds(condition: str) -> str:

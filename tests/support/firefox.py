@@ -1,10 +1,15 @@
-"""Headless Firefox, driven over WebDriver BiDi. Its fake microphone plays a tone."""
+"""Headless Firefox, driven over WebDriver BiDi. Its fake microphone plays a tone.
+
+Without a sound card, Web Audio of Firefox runs only beside a PulseAudio server, which is started
+with it.
+"""
 
 from __future__ import annotations
 
 import asyncio
 import base64
 import json
+import os
 import re
 from asyncio.subprocess import DEVNULL, PIPE
 from collections.abc import AsyncIterator, Mapping
@@ -20,7 +25,6 @@ NAMES = ("firefox-esr", "firefox")
 FAKE_MICROPHONE = {
     "media.navigator.permission.disabled": True,  # no permission prompt
     "media.navigator.streams.fake": True,  # a continuous tone of 1 kHz
-    "media.cubeb.force_mock_context": True,  # Web Audio runs without a sound card
 }
 _QUIET = {
     # No requests other than those of the test: there may be no network, and a test must not wait
@@ -129,36 +133,53 @@ async def firefox(
         f"user_pref({json.dumps(name)}, {json.dumps(value)});\n"
         for name, value in {**_QUIET, **preferences}.items()
     ]
+    browser = (find(NAMES), "--headless", "--no-remote", "--profile", str(folder))
     await asyncio.to_thread(folder.mkdir)
     await asyncio.to_thread((folder / "user.js").write_text, "".join(lines))
+    async with (
+        _sound_server(folder) as sound,
+        _process(
+            *(*browser, "--remote-debugging-port=0", "about:blank"),
+            ready=rb"WebDriver BiDi listening on (\S+)",
+            PULSE_SERVER=sound,
+        ) as listening,
+        connect(f"{listening[1].decode()}/session", max_size=None) as connection,
+    ):
+        page = Page(connection)
+        await page.begin()
+        yield page
+        await page.call("browser.close")
+
+
+@asynccontextmanager
+async def _sound_server(folder: Path) -> AsyncIterator[str]:
+    """Start a sound server without a sound card; yield its address."""
+    socket = folder / "sound"
+    async with _process(
+        *(find(("pulseaudio",)), "-n", "--daemonize=no", "--use-pid-file=no", "-v"),
+        "--load=module-null-sink",
+        f"--load=module-native-protocol-unix socket={socket} auth-anonymous=1",
+        ready=rb"Daemon startup complete",
+        HOME=str(folder),
+        XDG_RUNTIME_DIR=str(folder),
+    ):
+        yield f"unix:{socket}"
+
+
+@asynccontextmanager
+async def _process(*command: str, ready: bytes, **environ: str) -> AsyncIterator[re.Match[bytes]]:
+    """Run a process; yield what matched in the line of its log that says that it is ready."""
     process = await asyncio.create_subprocess_exec(
-        find(NAMES),
-        "--headless",
-        "--no-remote",
-        "--profile",
-        str(folder),
-        "--remote-debugging-port=0",
-        "about:blank",
-        stdout=DEVNULL,
-        stderr=PIPE,
+        *command, stdout=DEVNULL, stderr=PIPE, env={**os.environ, **environ}
     )
     assert process.stderr is not None
     reading: asyncio.Task[bytes] | None = None
     try:
         async with asyncio.timeout(DEADLINE):
-            while not (
-                listening := re.search(
-                    rb"WebDriver BiDi listening on (\S+)",
-                    line := (await process.stderr.readline()),
-                )
-            ):
-                assert line, "the browser ended"
+            while not (found := re.search(ready, line := await process.stderr.readline())):
+                assert line, f"{command[0]} ended"
         reading = asyncio.create_task(process.stderr.read())
-        async with connect(f"{listening[1].decode()}/session", max_size=None) as connection:
-            page = Page(connection)
-            await page.begin()
-            yield page
-            await page.call("browser.close")
+        yield found
     finally:
         with suppress(ProcessLookupError):
             process.kill()
