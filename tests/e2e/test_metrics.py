@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 import re
 import threading
 from urllib.parse import urlsplit
 
 import pytest
 
+from tests.support.api import form, post, wav
 from tests.support.serving import Server, until
 from tests.support.web import browser, get
 from wyoming_faster_whisper.engine.protocol import Engine
@@ -58,6 +60,19 @@ async def test_an_utterance_is_counted(serve: Serve) -> None:
     for name in ("queue_seconds", "decode_seconds"):
         assert sum(found.get(f'{name}_count{{kind="{kind}"}}', 0) for kind in kinds) >= 2
     assert found['sessions{transport="wyoming"}'] == 1
+
+
+async def test_a_file_does_not_count_among_the_latencies_of_utterances(
+    serve: Serve, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.INFO)
+    server = await serve(metrics_port=0, http_port=0)
+    body = form([("model", "whisper-1")], wav(tone(1.0)))
+    assert (await post(server, "/v1/audio/transcriptions", body)).status == 200
+    found = await metrics(server)
+    assert found['utterances_total{outcome="text"}'] == 1
+    assert found["stop_to_text_seconds_count"] == found["speech_to_text_seconds_count"] == 0
+    assert "heard 1.0 s, ended by end of file" in caplog.text
 
 
 async def test_a_browser_is_counted_as_a_web_session(serve: Serve) -> None:

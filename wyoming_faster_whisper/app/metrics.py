@@ -116,7 +116,7 @@ class Metrics:
         )
 
     def observe(self, record: UtteranceRecord) -> None:
-        """Count an answered utterance."""
+        """Count an answered utterance or file."""
         self._utterances.labels("text" if record.text else "nothing").inc()
         self._sound.inc(record.heard)
         self._tenant_utterances.labels(record.tenant.label).inc()
@@ -127,6 +127,8 @@ class Metrics:
             self._upstream.labels(record.upstream).inc()
         if record.verdict:
             self._verdicts.labels(record.verdict).inc()
+        if record.file:
+            return  # the latencies are those of speakers
         if record.wait is not None:
             self._after_speech.observe(record.wait)
         if record.after_stop is not None:

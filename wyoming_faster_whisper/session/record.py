@@ -12,14 +12,17 @@ from ..tenant import HOUSE, Tenant
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class UtteranceRecord:
-    """One answered utterance."""
+    """One answered utterance, or a file."""
 
     client: str
     tenant: Tenant = HOUSE
-    ended: str  # what ended the turn: a value of EndReason, such as "audio-stop"
+    # What ended the turn: a value of EndReason, such as "audio-stop", or "end of file".
+    ended: str
     heard: float  # seconds of audio
     wait: float | None  # seconds from the end of speech to the answer; None = no speech
-    after_stop: float | None  # seconds from audio-stop to the answer; None = not ended by it
+    # Seconds from audio-stop, or the arrival of the whole file, to the answer; None = not ended
+    # by it.
+    after_stop: float | None
     queued: float  # seconds in the queue, of the decode that waited longest
     decodes: int  # decodes that were begun, including those that were dropped
     guess: str  # "used", "dropped" or "none"; "used" even if another guess was dropped before
@@ -30,6 +33,7 @@ class UtteranceRecord:
     model: str
     language: str | None
     text: str  # transcript; private, so it is logged only on request
+    file: bool = False  # True for an upload, whose latency is not that of a speaker
 
 
 Observer = Callable[[UtteranceRecord], None]

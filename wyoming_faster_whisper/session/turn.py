@@ -531,10 +531,11 @@ class Turn:
             guess = "used"
         now = self._clock()
         waited = None if self._last_speech is None or not parts else now - self._last_speech
+        ended = "end of file" if self._is_file and why is EndReason.STOPPED else why.value
         return UtteranceRecord(
             client=self._principal.name,
             tenant=self._principal.tenant,
-            ended=why.value,
+            ended=ended,
             heard=self.seconds,
             wait=waited,
             after_stop=now - self._ended_at if why is EndReason.STOPPED else None,
@@ -546,4 +547,5 @@ class Turn:
             model=self._options().model,
             language=transcript.language,
             text=transcript.text,
+            file=self._is_file,
         )

@@ -51,6 +51,15 @@ def test_an_answered_utterance_is_counted_with_its_duration_and_latencies() -> N
     assert found["decodes_total"] == 1
 
 
+def test_a_file_is_counted_but_has_no_latency() -> None:
+    metrics = Metrics()
+    metrics.observe(replace(ORDER, file=True))
+    found = values(metrics)
+    assert found['utterances_total{outcome="text"}'] == 1
+    assert found["speech_to_text_seconds_count"] == 0
+    assert found["stop_to_text_seconds_count"] == 0
+
+
 def test_every_kind_of_decode_has_a_series_before_the_first_one() -> None:
     """Otherwise rate() would miss the first decode, and a fresh server would have no series."""
     found = values(Metrics())
