@@ -231,6 +231,7 @@ async def test_a_client_that_disconnects_during_its_decode_delays_no_other(serve
 async def test_a_client_that_half_closes_after_audio_stop_gets_the_transcript(
     server: Server,
 ) -> None:
+    await server.serves()  # else the answer is withdrawn if the model has not been loaded yet
     async with server.peer() as peer:
         peer.send(frames(utterance(tone(1.0)))).half_close()
         assert (await peer.receive()).data["text"] == "1.0 seconds"
@@ -268,6 +269,7 @@ async def test_a_client_that_half_closes_within_an_event_gets_an_error(
 async def test_a_client_that_half_closes_within_an_event_gets_its_answer_first(
     server: Server,
 ) -> None:
+    await server.serves()  # else the answer is withdrawn if the model has not been loaded yet
     async with server.peer() as peer:
         peer.send(frames(utterance(tone(0.5))) + b"{").half_close()
         assert (await peer.receive()).data["text"] == "0.5 seconds"

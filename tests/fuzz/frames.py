@@ -18,14 +18,20 @@ from wyoming_faster_whisper.transports.wyoming.framing import (
 LIMITS = FrameLimits(header=512, data=512, payload=2048, audio=8192)
 
 
-def read(pieces: Iterator[bytes]) -> tuple[list[Event], bool]:
-    """Return the events read, and whether reading ended with a ProtocolError."""
+def read(pieces: Iterator[bytes], *, together: int = 0) -> tuple[list[Event], bool]:
+    """Return the events read, and whether reading ended with a ProtocolError.
+
+    Args:
+        together: bytes of frames alike that are read together.
+    """
     reader, events = FrameReader(LIMITS), []
     try:
         for piece in pieces:
             reader.feed(piece)
             while (event := reader.next_event()) is not None:
                 events.append(event)
+                alike = reader.next_alike(together)
+                events += [Event(event.type, event.data, payload) for payload in alike]
     except ProtocolError:
         return events, True
     return events, False
@@ -38,6 +44,8 @@ def try_one(data: bytes) -> None:
     whole = read(iter([sent]))
     pieces = read(sent[at : at + size] for at in range(0, len(sent), size))
     assert pieces == whole, (pieces, whole)
+    together = read(iter([sent]), together=1 + len(data) % 500)
+    assert together == whole, (together, whole)
     for event in whole[0]:
         assert len(event.payload or b"") <= LIMITS.payload
         written = write_event(event)

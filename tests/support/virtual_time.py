@@ -214,6 +214,7 @@ class House:
         begin: float = 0.0,
         requests: Sequence[tuple[float, Request]] = ((0.0, Request()),),
         chunk: int = CHUNK,
+        together: int = 1,
         pace: float = 1.0,
         continuous: bool = False,
         pcm: PcmFormat = PCM,
@@ -224,6 +225,7 @@ class House:
             begin: seconds from now.
             requests: each with its position in the recording, in seconds.
             chunk: bytes per audio chunk.
+            together: chunks that the transport reads together.
             pace: seconds per second of audio; 0 = all at once.
             continuous: whether the session is continuous.
             pcm: 16-bit format of the samples.
@@ -251,13 +253,14 @@ class House:
             tasks.create_task(said.hear(session))
             session.request(waiting[0][1])
             await session.start(pcm)
-            for at in range(0, len(data), chunk):
+            for at in range(0, len(data), chunk * together):
                 while waiting and waiting[0][0] * second <= at:
                     session.request(waiting.pop(0)[1])
                 # A microphone delivers a chunk when its last sample is recorded.
-                due = started + pace * (at + chunk) / second
+                part = data[at : at + chunk * together]
+                due = started + pace * (at + len(part)) / second
                 await asyncio.sleep(max(0.0, due - self.loop.time()))
-                await session.audio(pcm, data[at : at + chunk])
+                await session.audio(pcm, part, chunks=-(-len(part) // chunk))
             await session.stop()
             await session.answered()
         return said

@@ -252,12 +252,13 @@ class Turn:
         if spoken := options.language or options.expected_language:
             self._shared.prepare_language(spoken)
 
-    def audio(self, pcm: PcmFormat, data: bytes) -> None:
+    def audio(self, pcm: PcmFormat, data: bytes, chunks: int = 1) -> None:
         """Take more audio.
 
         Args:
             pcm: format of the data.
             data: PCM bytes.
+            chunks: number of chunks of equal size in which they came.
 
         Raises:
             AudioError: the format is not supported, or changed too often.
@@ -266,7 +267,9 @@ class Turn:
         """
         if self._state is not TurnState.LISTENING:
             raise IllegalTransition(f"audio in {self._state.name}")
-        self._live_stream.chunk(pcm, len(data), self._clock(), self._event_loop_lag.seconds)
+        self._live_stream.chunk(
+            pcm, len(data), self._clock(), self._event_loop_lag.seconds, chunks
+        )
         self._audio_input.feed(pcm, data)
         self._decodes.audio_arrived()
 

@@ -30,19 +30,22 @@ class LiveStream:
         self._now = 0.0
         self._lag = 0.0  # seconds by which the last chunk may have arrived earlier
 
-    def chunk(self, pcm: PcmFormat, size: int, now: float, lag: float = 0.0) -> None:
-        """Record the arrival of a chunk.
+    def chunk(
+        self, pcm: PcmFormat, size: int, now: float, lag: float = 0.0, count: int = 1
+    ) -> None:
+        """Record the arrival of a chunk, or of several of equal size.
 
         Args:
             pcm: its format.
-            size: bytes.
+            size: bytes, in all.
             now: seconds, monotonic clock.
             lag: event-loop lag in seconds: the chunk may have arrived that much earlier.
+            count: number of chunks.
         """
         if self._started is None:
             self._started = now
         self._now, self._lag = now, lag
-        if pcm != _FORMAT or size != _CHUNK:
+        if pcm != _FORMAT or size != count * _CHUNK:
             self._not_live = True
         self._audio_seconds += size / _CHUNK / 100
         if self._in_burst:

@@ -36,6 +36,9 @@ from wyoming_faster_whisper.testing import silence, tone
 COMMAND = joined(tone(1.5), silence(0.7))
 
 
+LISTEN = ("requests", "chunk", "together", "pace")
+
+
 def played(
     samples: Samples,
     *,
@@ -49,7 +52,7 @@ def played(
         seconds: duration of each decode.
         more: further arguments of House and its listen().
     """
-    listen = {key: more.pop(key) for key in ("requests", "chunk", "pace") if key in more}
+    listen = {key: more.pop(key) for key in LISTEN if key in more}
 
     async def go() -> tuple[Said, list[Job]]:
         async with House(lambda _: seconds, say=say, **more) as house:
@@ -605,6 +608,12 @@ def test_silence_ends_a_live_stream_that_home_assistants_vad_does_not_end() -> N
     assert said.events == []  # speech events are sent only with endpointing on
 
 
+def test_chunks_that_are_read_together_are_a_live_stream_as_well() -> None:
+    said, _ = played(NEVER_ENDS, turns=HOME, together=10)
+    assert said.answers[0][0] == pytest.approx(3.3, abs=0.15)
+    assert said.records[0].ended == "silence"
+
+
 def test_an_interjection_gets_no_early_answer_but_waits_for_the_command() -> None:
     samples = joined(silence(0.5), tone(0.5), silence(2.4), tone(1.5), silence(8.0))
     said, _ = played(samples, turns=HOME)
@@ -626,6 +635,7 @@ def test_a_single_short_word_is_answered_after_a_longer_silence() -> None:
         {"pace": 2.0},
         {"chunk": 640},
         {"chunk": 4096},
+        {"chunk": 640, "together": 5},
         {"turns": TurnRules(early_silence=0.0)},
     ],
     ids=str,

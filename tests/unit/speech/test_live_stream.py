@@ -24,6 +24,14 @@ def test_a_stream_in_real_time_is_live() -> None:
     assert stream((3.0, 1.0)).is_live
 
 
+@pytest.mark.parametrize(("size", "live"), [(3200, True), (3201, False), (3520, False)])
+def test_chunks_that_are_read_together_count_as_what_they_were(size: int, live: bool) -> None:
+    pace = LiveStream()
+    for number in range(30):
+        pace.chunk(PCM, size, 100 + number / 10, count=10)
+    assert pace.is_live is live
+
+
 def starved(
     *parts: tuple[float, float], slept: float, pace: LiveStream | None = None
 ) -> LiveStream:

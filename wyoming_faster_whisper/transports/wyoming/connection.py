@@ -46,6 +46,9 @@ _TIME_SLICE = 0.005  # seconds of work for one client before others get their tu
 # faster than a microphone is read a few chunks at a time. A read of at least this many bytes
 # comes from a faster client and is not delayed: 0.1 s of audio are 4.4 KB with headers.
 _SMALL_READ = 8192  # bytes
+# Bytes of audio taken at once of equal chunks that were read together: in Home Assistant's format
+# 8 VAD windows, see audio_input.py.
+_TOGETHER = 8192
 _DISCONNECT_CHECK = 0.5  # seconds between checks whether a waiting client is still connected
 
 
@@ -181,7 +184,9 @@ class Connection(ClientLifecycle):
 
     async def _take(self, event: Event, session: Session) -> None:
         if AudioChunk.is_type(event.type):
-            audio = session.audio(_pcm(event), event.payload or b"")
+            first = event.payload or b""
+            chunks = [first, *self._frames.next_alike(_TOGETHER - len(first))]
+            audio = session.audio(_pcm(event), b"".join(chunks), chunks=len(chunks))
             await self._while_connected(session, audio)
         elif AudioStart.is_type(event.type):
             await self._while_connected(session, session.start(_pcm(event)))

@@ -57,6 +57,8 @@ class FrameReader:
         self._searched = 0  # bytes of the buffer known to have no newline
         self._header: _Header | None = None
         self._audio: _Audio | None = None  # the long audio-chunk that is being split
+        self._last = b""  # header and data of the last frame
+        self._last_payload = 0  # bytes of its payload; 0 while it is split
 
     @property
     def mid_frame(self) -> bool:
@@ -87,6 +89,8 @@ class FrameReader:
         payload = bytes(self._buffer[header.data_length : end])
         del self._buffer[:end]
         self._header = None
+        self._last = header.line + extra
+        self._last_payload = 0 if long else header.payload_length
         data = header.data
         if extra:
             data = data | _json_object(extra, "data", self._limits.values)
@@ -94,6 +98,26 @@ class FrameReader:
             self._audio = _Audio(header.type, data, header.payload_length)
             return self._next_piece(self._audio)
         return Event(type=header.type, data=data, payload=payload or None)
+
+    def next_alike(self, most: int) -> list[bytes]:
+        """Return the payloads of the next complete frames that repeat the last event's header.
+
+        A microphone sends a hundred frames a second that differ in nothing but the payload, and
+        comparing them costs less than parsing each. Without such frames the list is empty.
+
+        Args:
+            most: maximum number of bytes of all these payloads.
+        """
+        payloads: list[bytes] = []
+        at, size = 0, self._last_payload
+        while size and (len(payloads) + 1) * size <= most:
+            begin = at + len(self._last)
+            if begin + size > len(self._buffer) or not self._buffer.startswith(self._last, at):
+                break
+            at = begin + size
+            payloads.append(bytes(self._buffer[begin:at]))
+        del self._buffer[:at]
+        return payloads
 
     def _next_piece(self, audio: _Audio) -> Event | None:
         size = min(_PIECE, self._limits.payload, audio.left)
@@ -117,7 +141,7 @@ class FrameReader:
             )
         if newline < 0:
             return None
-        line = bytes(self._buffer[:newline])
+        line = bytes(self._buffer[: newline + 1])
         del self._buffer[: newline + 1]
         self._searched = 0
         header = _json_object(line, "header", self._limits.values)
@@ -132,6 +156,7 @@ class FrameReader:
         is_audio = AudioChunk.is_type(kind)
         most = max(self._limits.payload, self._limits.audio if is_audio else 0)
         return _Header(
+            line=line,
             type=kind,
             data=data,
             data_length=_length(header, "data_length", self._limits.data),
@@ -141,6 +166,7 @@ class FrameReader:
 
 @dataclass(frozen=True, slots=True)
 class _Header:
+    line: bytes  # with the newline
     type: str
     data: dict[str, Any]
     data_length: int
