@@ -42,6 +42,7 @@ LENGTHS = (0.5, 1.0, 1.5, 2.0, 3.0)  # seconds of speech; inf = all
 LEAST = (0.0, 0.3, 0.5, 0.7, 0.9)  # probability
 WINDOWS = (30, 10)  # seconds; the full one and the short one
 ODDS = (1.0, 2.0, 3.0, 5.0, 10.0)
+BELIEVED = (3.0, 0.9)  # odds and least probability of the last column of pairs()
 LIMITS = (0.0, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 1.1)  # probability; 1.1 = none is enough
 
 
@@ -153,10 +154,12 @@ def pairs(found: Sequence[Detected], names: Sequence[str]) -> str:
     """Format the share of wrong languages in homes of two languages.
 
     Each recording is heard once in each home that speaks its language, with either language as
-    the expected one.
+    the expected one. The last column has those that are detected with some probability: how
+    many there are, and how many of them are wrong.
     """
     odds = [f"odds of {value:g}" for value in ODDS]
-    lines = [["seconds of speech", "window", "spoken", "trials", "among all", *odds]]
+    last = "odds of {:g}, from {:g}: of, wrong".format(*BELIEVED)
+    lines = [["seconds of speech", "window", "spoken", "trials", "among all", *odds, last]]
     for seconds in dict.fromkeys(each.seconds for each in found):
         for window in WINDOWS:
             some = [e for e in found if (e.seconds, e.window) == (seconds, window)]
@@ -175,6 +178,10 @@ def pairs(found: Sequence[Detected], names: Sequence[str]) -> str:
                     for value in ODDS
                 ]
                 shares = [f"{100 * count / len(trials):.1f}%" for count in (of_all, *wrong)]
+                prior, least = BELIEVED
+                named = [(e.language, *e.among(*home, odds=prior)) for e, home in trials]
+                believed = [code != language for language, code, share in named if share >= least]
+                shares.append(f"{len(believed)}, {sum(believed)}")
                 lines.append([written(seconds), f"{window} s", spoken, str(len(trials)), *shares])
     return align(lines)
 
