@@ -280,7 +280,7 @@ async def test_a_server_comes_back(caplog: pytest.LogCaptureFixture) -> None:
     async with server:
         pass
     async with connected(server.url) as client:
-        assert "is unavailable: " in str(await failure(client))
+        assert "is unavailable: Connection refused" in str(await failure(client))
         async with DecodeServer(FakeEngine(), port=server.port):
             await until(lambda: client.engine.available)
             assert (await client.decode(JOB)).text == TEXT

@@ -726,6 +726,18 @@ async def test_the_server_waits_for_a_broker_that_is_not_there(
     assert await hall.text() == "1.0 seconds"
 
 
+async def test_the_reason_why_there_is_no_broker_is_in_plain_words(
+    serve: Serve, caplog: pytest.LogCaptureFixture
+) -> None:
+    async with fake_broker() as broker:
+        url = f"mqtt://127.0.0.1:{broker.port}"
+    await serve(mqtt_url=url)
+    await until(lambda: bool(warnings(caplog)))
+    assert warnings(caplog) == [
+        f"Cannot use the MQTT broker at {url}: Connection refused; trying again"
+    ]
+
+
 async def test_a_broker_that_denies_subscriptions_is_tried_again(
     serve: Serve, caplog: pytest.LogCaptureFixture
 ) -> None:
