@@ -133,7 +133,7 @@ class Connection(ClientLifecycle):
                 await self._take(event, session)
                 await self._time_slice.yield_if_over()
             if session.listening and len(data) < _SMALL_READ:
-                await self._delay_read(session.read_delay)
+                self._delay_read(session.read_delay)
         if self._frames.mid_frame or session.listening:
             _LOGGER.debug("%s: disconnected inside an utterance", self.principal.name)
         session.abort()
@@ -148,14 +148,16 @@ class Connection(ClientLifecycle):
         self._time_slice.begin()
         return data
 
-    async def _delay_read(self, seconds: float) -> None:
-        """Coalesce the reads of a live stream: read nothing for some seconds."""
+    def _delay_read(self, seconds: float) -> None:
+        """Coalesce the reads of a live stream: read nothing for some seconds.
+
+        Returns at once. A timer resumes reading, so that this task wakes up only for the data.
+        """
         transport = self._writer.transport
         if not isinstance(transport, asyncio.ReadTransport):
             return  # a pipe has a separate transport for reading
         transport.pause_reading()
-        await asyncio.sleep(seconds)
-        transport.resume_reading()
+        asyncio.get_running_loop().call_later(seconds, transport.resume_reading)
 
     async def _while_connected(self, session: Session, work: Coroutine[Any, Any, None]) -> None:
         """Await a call of the session, which may have to wait for an answer.
