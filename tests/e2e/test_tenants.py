@@ -303,6 +303,27 @@ async def test_a_wrong_file_at_the_start_is_an_error(serve: Serve, tenants: Path
         await serve(tenants=tenants)
 
 
+async def test_tenants_that_no_client_can_match_are_named_at_the_start(
+    serve: Serve, tenants: Path, keys: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    await asyncio.to_thread(keys.write_text, f"guest {GUEST}\n")
+    write(tenants, f'{TENANTS}[tenants.den]\nsites = ["den", "hall"]\n')
+    await serve(
+        tenants=tenants,
+        api_keys=keys,
+        http_port=0,
+        model=["base", "tiny.en"],
+        mqtt_url="mqtt://127.0.0.1:9",
+        mqtt_sites="hall",
+    )
+    about = f"--tenants {tenants}: no client matches"
+    assert [line for line in warnings(caplog) if line.startswith(about)] == [
+        f"{about} certificates of [tenants.guests]; that requires --tls-ca",
+        f"{about} keys 'archive' of [tenants.archive]; --api-keys has no such name",
+        f"{about} sites 'den' of [tenants.den]; --mqtt-sites has no such name",
+    ]
+
+
 async def test_a_file_that_becomes_wrong_changes_nothing_and_is_logged_once(
     server: Server, tenants: Path, caplog: pytest.LogCaptureFixture
 ) -> None:

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ..config.settings import Settings
+from ..tenant import IdentityKind
 from ..tenants.tenants import Tenants
 from ..transports.auth.api_keys import ApiKeys
 from ..transports.auth.authenticator import Authenticator
@@ -22,7 +23,7 @@ def make_authenticator(
 
     Args:
         now: returns the seconds since the epoch.
-        tenants: whose claims are looked for in tokens.
+        tenants: whose claims are looked for in tokens; it is told the names of the keys.
 
     Raises:
         SettingError: a file cannot be used.
@@ -30,8 +31,11 @@ def make_authenticator(
     """
     if settings.api_keys is None and settings.jwt_issuer is None:
         return None
+    keys = ApiKeys(Path(settings.api_keys)) if settings.api_keys else None
+    if keys is not None:
+        tenants.known[IdentityKind.KEY] = ("--api-keys", keys.names)
     return Authenticator(
-        ApiKeys(Path(settings.api_keys)) if settings.api_keys else None,
+        keys,
         _make_tokens(settings, settings.jwt_issuer, now, tenants)
         if settings.jwt_issuer
         else None,

@@ -36,7 +36,7 @@ from ..session.request import Offer
 from ..session.session import AudioMemory, SessionContext
 from ..session.tenant_offer import models_for
 from ..speech.vad import SpeechDetector, Vad
-from ..tenant import Tenant
+from ..tenant import IdentityKind, Tenant
 from ..tenants.tenants import Tenants
 from ..transports.address import Address
 from ..transports.lifecycle import ClientLimits
@@ -344,6 +344,8 @@ class Service:
     def _serve_mqtt(self, shared: SessionContext, options: MqttOptions) -> None:
         from ..transports.mqtt.server import MqttServer
 
+        if sites := self._settings.mqtt_sites:
+            self._tenants.known[IdentityKind.SITE] = ("--mqtt-sites", lambda: sites)
         self._mqtt = MqttServer(shared, self._limits, build.admission(self._settings), options)
         self._mqtt.start()
 

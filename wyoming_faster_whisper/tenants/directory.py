@@ -65,6 +65,11 @@ class TenantDirectory:
             members = [tenant for one, tenant in self._members.items() if one.kind is kind]
         return list(dict.fromkeys(tenant.name for tenant in members))
 
+    def values_by(self, kind: IdentityKind) -> dict[str, str]:
+        """Return the values of a kind of identity, each with the name of its tenant."""
+        members = self._members.items()
+        return {one.value: tenant.name for one, tenant in members if one.kind is kind}
+
     def assign(self, principal: Principal) -> Principal:
         """Return a client with the tenant that it belongs to."""
         tenant = self.find(principal.identities)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 
 from ..errors import SettingError, counted
@@ -19,7 +19,7 @@ _LOGGER = logging.getLogger(__name__)
 
 _LARGEST_FILE = 16 * 1024 * 1024  # bytes
 _INTERVAL = 1.0  # seconds between checks whether the file has changed
-_MOST_NAMED = 5  # tenants in a warning; a file may have thousands
+_MOST_NAMED = 5  # tables in a warning; a file may have thousands
 
 _KEYS = {
     IdentityKind.KEY: "keys",
@@ -76,15 +76,17 @@ class Tenants:
         self._version = version_of(path) if path else None  # before it is read
         self.directory = read_tenants(path, self._models) if path else TenantDirectory()
         self.use = TenantUse()
-        self._warn_of_unmatched()
+        # The identities of a kind that clients can have, with the option that names them.
+        self.known: dict[IdentityKind, tuple[str, Callable[[], Iterable[str]]]] = {}
 
     def assign(self, principal: Principal) -> Principal:
         """Return a client with the tenant that it belongs to now."""
         return self.directory.assign(principal)
 
     def start(self) -> None:
-        """Begin to follow changes of the file."""
+        """Begin to follow changes of the file; warn of tenants that no client can match."""
         if self._path is not None:
+            self._warn_of_unmatched()
             self._watching = asyncio.create_task(self._watch(self._path))
 
     def close(self) -> None:
@@ -107,19 +109,30 @@ class Tenants:
                 )
 
     def _warn_of_unmatched(self) -> None:
-        """Warn of tenants whose clients the server cannot recognise, for want of an option.
+        """Warn of tenants whose clients the server cannot recognise.
 
-        It is no error: servers with different options may share a file.
+        It is no error: servers with different options may share a file, and a key may be added
+        to its file later.
         """
         for kind, option in self._required.items():
-            if names := self.directory.tenants_by(kind):
-                shown = [f"[tenants.{name}]" for name in names[:_MOST_NAMED]]
-                if len(names) > _MOST_NAMED:
-                    shown.append(counted(len(names) - _MOST_NAMED, "more table"))
-                _LOGGER.warning(
-                    "--tenants %s: no client matches %s in %s; that requires %s",
-                    self._path,
-                    _KEYS[kind],
-                    ", ".join(shown),
-                    option,
-                )
+            names = [f"[tenants.{name}]" for name in self.directory.tenants_by(kind)]
+            self._warn(f"{_KEYS[kind]} of", names, f"that requires {option}")
+        for kind, (option, known) in self.known.items():
+            unknown = self.directory.values_by(kind)
+            for value in known():
+                unknown.pop(value, None)
+            found = [f"{value!r} of [tenants.{name}]" for value, name in unknown.items()]
+            self._warn(_KEYS[kind], found, f"{option} has no such name")
+
+    def _warn(self, what: str, found: Sequence[str], why: str) -> None:
+        shown = list(found[:_MOST_NAMED])
+        if len(found) > _MOST_NAMED:
+            shown.append(f"{len(found) - _MOST_NAMED} more")
+        if shown:
+            _LOGGER.warning(
+                "--tenants %s: no client matches %s %s; %s",
+                self._path,
+                what,
+                ", ".join(shown),
+                why,
+            )

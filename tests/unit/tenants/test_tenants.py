@@ -62,17 +62,20 @@ async def test_tenants_that_no_client_can_match_are_named_with_the_missing_optio
         IdentityKind.SITE: "--mqtt-url",
     }
     tenants = await asyncio.to_thread(Tenants, path, MODELS, required=required, interval=0.001)
+    tenants.known[IdentityKind.KEY] = ("--api-keys", lambda: ["other"])
+    tenants.start()
     assert [record.getMessage() for record in caplog.records] == [
-        f"--tenants {path}: no client matches claims in [tenants.staff]; that requires "
+        f"--tenants {path}: no client matches claims of [tenants.staff]; that requires "
         "--jwt-issuer",
-        f"--tenants {path}: no client matches sites in [tenants.t0], [tenants.t1], "
-        "[tenants.t2], [tenants.t3], [tenants.t4], 2 more tables; that requires --mqtt-url",
+        f"--tenants {path}: no client matches sites of [tenants.t0], [tenants.t1], [tenants.t2], "
+        "[tenants.t3], [tenants.t4], 2 more; that requires --mqtt-url",
+        f"--tenants {path}: no client matches keys 'guest' of [tenants.guests]; --api-keys has "
+        "no such name",
     ]
     caplog.clear()
-    tenants.start()
     await asyncio.to_thread(replace, path, '[tenants.lab]\nnetworks = ["10.0.0.0/8"]\n')
     await until(lambda: bool(caplog.records))
-    assert "networks in [tenants.lab]; that requires --http-port" in caplog.text
+    assert "networks of [tenants.lab]; that requires --http-port" in caplog.text
     tenants.close()
 
 

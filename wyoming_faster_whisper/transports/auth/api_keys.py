@@ -42,6 +42,10 @@ class ApiKeys:
         # Each key with an event that is set when the key is deleted.
         self._keys = {key: asyncio.Event() for key in keys}
 
+    def names(self) -> set[str]:
+        """Return the names of the keys."""
+        return {key.name for key in self._keys}
+
     def find(self, text: str) -> Grant | None:
         """Return what a key allows; None if there is no such key.
 
