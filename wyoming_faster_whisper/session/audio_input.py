@@ -262,4 +262,4 @@ def _thread_for_long() -> ThreadPoolExecutor:
 
 
 def _feed(speech: SpeechStream, pcm: bytes) -> Probabilities:
-    return speech.feed(decode_pcm(pcm, PcmFormat()))
+    return speech.feed(decode_pcm(pcm, _LIVE))

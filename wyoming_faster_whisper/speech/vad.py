@@ -94,15 +94,15 @@ class VadStream:
         if not count:
             return np.zeros(0, np.float32)
         amplified = self._level_control.feed(samples[: count * WINDOW].reshape(count, WINDOW))
-        whole = np.concatenate((self._context, amplified.reshape(-1)))
         # Row i holds the 64 samples before window i, then window i.
-        rows = whole[np.newaxis]  # one window: the usual case in a live stream
-        if count > 1:
-            rows = np.lib.stride_tricks.sliding_window_view(whole, _CONTEXT + WINDOW)[::WINDOW]
-        self._context = whole[-_CONTEXT:]
+        rows = np.empty((count, _CONTEXT + WINDOW), np.float32)
+        rows[:, _CONTEXT:] = amplified
+        rows[0, :_CONTEXT] = self._context
+        rows[1:, :_CONTEXT] = rows[:-1, WINDOW:]
+        self._context = rows[-1, WINDOW:].copy()
         # The model processes the rows in order and returns its last state.
         output, self._h, self._c = self._session.run(
-            None, {"input": np.ascontiguousarray(rows), "h": self._h, "c": self._c}
+            None, {"input": rows, "h": self._h, "c": self._c}
         )
         out: Probabilities = output.reshape(-1)
         return out
