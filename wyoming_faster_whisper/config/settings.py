@@ -60,6 +60,10 @@ _WITHOUT_JSON = Condition("works without --log-json only", lambda given: not giv
 _WITH_SOCKET = Condition(
     "works with --uri unix://PATH only", lambda given: given.uri.startswith("unix:")
 )
+_WITH_HTTPS = Condition(
+    "works with --remote-url https://... only",
+    lambda given: any(url.startswith("https:") for url in given.remote_url),
+)
 _WITH_NETWORK = Condition(
     "works with --uri tcp://HOST:PORT, --http-port or --metrics-port only",
     lambda given: (
@@ -535,6 +539,7 @@ class Settings:
         None,
         "certificate authority of the decode servers, a PEM file (default: those of the system)",
         metavar="FILE",
+        only=_WITH_HTTPS,
     )
 
     http_port: int | None = _port(

@@ -41,10 +41,15 @@ SPOILED = {
     "socket_mode": "--uri tcp://0.0.0.0:1",
     "allow": "--uri unix:///run/stt",
     "max_per_address": "--uri stdio://",
+    "remote_ca": "--remote-url http://gpu-box",
 }
 
 # Others with which it has one, if it has none with the defaults.
-RESCUED = {"gpu_memory_pool": "--device cuda", "socket_mode": "--uri unix:///run/stt"}
+RESCUED = {
+    "gpu_memory_pool": "--device cuda",
+    "socket_mode": "--uri unix:///run/stt",
+    "remote_ca": "--remote-url http://gpu-box --remote-url https://gpu-box",
+}
 
 # Groups that one option turns on, and options of the group that also work without it.
 SWITCHES = {
