@@ -391,8 +391,8 @@ def test_a_malformed_url_is_a_setting_error(url: str) -> None:
 
 def test_authorities_that_cannot_be_read_are_a_setting_error(tmp_path: Path) -> None:
     (tmp_path / "ca.pem").write_text("not a certificate")
-    for name in ("ca.pem", "missing.pem"):
-        with pytest.raises(SettingError, match=r"--remote-ca is .* cannot be read"):
+    for name, why in (("ca.pem", "it has no certificate"), ("missing.pem", "No such file")):
+        with pytest.raises(SettingError, match=rf"--remote-ca is .* cannot be read: {why}"):
             InferenceClient("https://a", Access(authorities=str(tmp_path / name)))
 
 

@@ -236,8 +236,9 @@ def _certificates(authorities: str | None) -> ssl.SSLContext:
     try:
         return ssl.create_default_context(cafile=authorities)
     except (OSError, ssl.SSLError) as error:
+        why = "it has no certificate" if isinstance(error, ssl.SSLError) else reason(error)
         raise SettingError(
-            f"--remote-ca is {authorities!r}, which cannot be read: {error}"
+            f"--remote-ca is {authorities!r}, which cannot be read: {why}"
         ) from None
 
 
