@@ -1,8 +1,8 @@
 """Model repositories for Triton: DIR/NAME/config.pbtxt and DIR/NAME/VERSION/.
 
 The folder of a version has model.py, the flags of the server (OPTIONS_FILE) and the weights, as
-hard links where possible. It appears at once and does not change afterwards, so Triton may watch
-DIR (--model-control-mode=poll) while a version is exported.
+hard links where possible, otherwise as copies. It appears at once and does not change afterwards,
+so Triton may watch DIR (--model-control-mode=poll) while a version is exported.
 
 Source: triton-inference-server/server: docs/user_guide/model_repository.md and
 model_configuration.md.
@@ -138,7 +138,10 @@ def export(
 
 
 def _link(weights: Path, target: Path) -> None:
-    """Link the files of a model: hard, or by a symbolic link from another file system."""
+    """Link the files of a model, or copy what the system does not link.
+
+    A symbolic link would lead nowhere in Triton's container, and when the source is removed.
+    """
     target.mkdir(parents=True)
     for path in weights.iterdir():
         source = path.resolve()  # in the hub's cache, files are links into another folder
@@ -147,4 +150,4 @@ def _link(weights: Path, target: Path) -> None:
         try:
             os.link(source, target / path.name)
         except OSError:
-            (target / path.name).symlink_to(source)
+            shutil.copyfile(source, target / path.name)

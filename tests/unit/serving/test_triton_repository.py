@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import errno
 import json
+import os
 from pathlib import Path
 
 import pytest
@@ -72,6 +74,19 @@ def test_a_version_has_its_code_its_flags_and_links_to_the_weights(
     assert files["model.bin"].samefile(weights / "model.bin")
     assert not files["model.bin"].is_symlink()  # a hard link outlives the hub's cache
     assert {path.name for path in model.iterdir()} == {"2", "config.pbtxt"}
+
+
+def test_weights_on_another_file_system_are_copied(
+    tmp_path: Path, weights: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(*_: Path) -> None:
+        raise OSError(errno.EXDEV, "Invalid cross-device link")
+
+    monkeypatch.setattr(os, "link", refuse)
+    made = export(tmp_path / "base", 1, weights, called="base", flags=[], config=None)
+    copy = made / "base" / "model.bin"
+    assert not copy.is_symlink()
+    assert copy.read_text() == "model.bin"
 
 
 def test_a_version_is_never_changed(tmp_path: Path, weights: Path) -> None:
