@@ -172,6 +172,19 @@ def reason(error: OSError) -> str:
     return error.strerror or str(error) or type(error).__name__
 
 
+def request_failure(error: Exception) -> str:
+    """Return why a request to a server failed, from the innermost of the chained exceptions.
+
+    HTTP libraries say of most failed connections only that all attempts failed.
+    """
+    cause: BaseException = error
+    while (inner := cause.__cause__ or cause.__context__) is not None:
+        cause = inner
+    if isinstance(cause, OSError) and not hasattr(cause, "library"):
+        return reason(cause)  # not an ssl.SSLError, whose numbers are OpenSSL's
+    return str(error) or str(cause) or type(error).__name__
+
+
 def not_listening(address: object, error: OSError, option: str) -> ServerError:
     """Return the error for an address that the server cannot listen on.
 

@@ -296,7 +296,7 @@ async def test_an_issuer_that_is_down_is_an_error(issuer: Issuer) -> None:
     closed = Issuer()
     async with closed.listening():
         pass
-    with pytest.raises(FetchError):
+    with pytest.raises(FetchError, match=r"^Connection refused$"):
         await fetched(closed)
 
 

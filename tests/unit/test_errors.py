@@ -5,6 +5,8 @@ from __future__ import annotations
 import errno
 import os
 import shlex
+import socket
+import ssl
 import sys
 from pathlib import Path
 
@@ -15,6 +17,7 @@ from wyoming_faster_whisper.errors import (
     SettingError,
     install_command,
     not_listening,
+    request_failure,
 )
 
 _UNNUMBERED = OSError("could not bind on any address out of [('192.0.2.1', 10300)]")
@@ -53,3 +56,33 @@ def test_an_extra_is_installed_by_what_this_python_has(
     )
     (tmp_path / "uv").touch(mode=0o755)
     assert install_command("bench") == f"uv pip install --python {python} {package}"
+
+
+def failed_handshake() -> ssl.SSLError:
+    """Return the error of a TLS handshake with a peer that does not speak TLS."""
+    client = ssl.create_default_context().wrap_bio(peer := ssl.MemoryBIO(), ssl.MemoryBIO())
+    peer.write(b"HTTP/1.1 400 Bad Request\r\n\r\n")
+    with pytest.raises(ssl.SSLError) as raised:
+        client.do_handshake()
+    return raised.value
+
+
+@pytest.mark.parametrize(
+    ("cause", "why"),
+    [
+        (ConnectionRefusedError(errno.ECONNREFUSED, "Connect call failed"), "Connection refused"),
+        (socket.gaierror(socket.EAI_NONAME, "unknown name"), "unknown name"),
+        (TimeoutError(), "it did not answer in time"),
+        (failed_handshake(), "all attempts failed"),
+        (ValueError("not HTTP"), "all attempts failed"),
+        (None, "all attempts failed"),
+    ],
+)
+def test_the_reason_of_a_failed_request_is_the_systems(cause: Exception | None, why: str) -> None:
+    error = RuntimeError("all attempts failed")
+    error.__cause__ = cause
+    assert request_failure(error) == why
+    if cause is not None:
+        outer = RuntimeError("all attempts failed")
+        outer.__context__ = error
+        assert request_failure(outer) == why

@@ -9,7 +9,15 @@ from dataclasses import dataclass, field
 from typing import Any
 from urllib.parse import urlsplit
 
-from ...errors import Busy, EngineError, SettingError, install_command, printable, reason
+from ...errors import (
+    Busy,
+    EngineError,
+    SettingError,
+    install_command,
+    printable,
+    reason,
+    request_failure,
+)
 from ..protocol import Job, Transcript
 from ..recognizer import ServedModel
 from .contract import jobs, transcripts
@@ -270,6 +278,4 @@ def _reason(error: Exception) -> str:
                 f"its certificate is not accepted ({cause.verify_message}); --remote-ca names a "
                 "file with the authority that signed it"
             )
-    if isinstance(cause, OSError) and not isinstance(cause, ssl.SSLError):
-        return reason(cause)  # httpx2 says of most that all attempts failed
-    return printable(str(error) or str(cause) or type(error).__name__, _LONGEST_REASON)
+    return printable(request_failure(error), _LONGEST_REASON)

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import httpx2
 
+from ...errors import request_failure
 from .jwks import FetchError
 
 _SECONDS = 5.0  # for one fetch, with the discovery of the URL
@@ -88,7 +89,7 @@ class KeySetUrl:
         except TimeoutError:
             raise FetchError(f"no response within {_SECONDS:g} s") from None
         except (httpx2.HTTPError, httpx2.InvalidURL) as error:
-            raise FetchError(str(error) or type(error).__name__) from None
+            raise FetchError(request_failure(error)) from None
 
     async def close(self) -> None:
         """Close the connections."""

@@ -22,7 +22,7 @@ from paho.mqtt.packettypes import PacketTypes
 from paho.mqtt.properties import Properties
 from paho.mqtt.reasoncodes import ReasonCode
 
-from ...errors import NotAllowed, TooSlow, printable, reason
+from ...errors import NotAllowed, TooSlow, printable, request_failure
 from .backoff import Backoff
 from .broker_url import BrokerUrl
 
@@ -291,18 +291,10 @@ class Connection:
             self._protocol = v311 if self._protocol is v5 else v5
             if isinstance(code, ReasonCode) and code.value == _UNSUPPORTED_VERSION:
                 return
-        problem = _problem(error)
+        problem = printable(request_failure(error), 200)
         log = _LOGGER.debug if problem == self._last_problem else _LOGGER.warning
         log("Cannot use the MQTT broker at %s: %s; trying again", url, problem)
         self._last_problem = problem
-
-
-def _problem(error: Exception) -> str:
-    """Return why there is no connection, without the number that aiomqtt copies."""
-    cause = error.__context__
-    if isinstance(cause, OSError) and not isinstance(cause, ssl.SSLError):
-        return reason(cause)
-    return printable(error, 200)
 
 
 class _Client(aiomqtt.Client):

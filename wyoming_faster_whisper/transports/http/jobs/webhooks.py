@@ -17,7 +17,7 @@ from collections.abc import Callable, Sequence
 
 import httpx2
 
-from ....errors import SettingError
+from ....errors import SettingError, request_failure
 from ..api_errors import ApiError
 from .webhook_urls import WebhookUrl
 
@@ -154,7 +154,7 @@ class Webhooks:
         except TimeoutError:
             return f"no response within {_SECONDS:g} s", True
         except httpx2.HTTPError as error:
-            return str(error) or type(error).__name__, True
+            return request_failure(error), True
         return ("", False) if 200 <= status < 300 else (f"status {status}", status >= 500)
 
 
