@@ -173,15 +173,20 @@ def reason(error: OSError) -> str:
 
 
 def request_failure(error: Exception) -> str:
-    """Return why a request to a server failed, from the innermost of the chained exceptions.
+    """Return why a request to a server failed, from the chained exceptions.
 
-    HTTP libraries say of most failed connections only that all attempts failed.
+    It is what the innermost call of the system reported: HTTP libraries say of most failed
+    connections only that all attempts failed.
     """
+    system: OSError | None = None
     cause: BaseException = error
     while (inner := cause.__cause__ or cause.__context__) is not None:
         cause = inner
-    if isinstance(cause, OSError) and not hasattr(cause, "library"):
-        return reason(cause)  # not an ssl.SSLError, whose numbers are OpenSSL's
+        # Not an ssl.SSLError, whose numbers are OpenSSL's.
+        if isinstance(cause, OSError) and not hasattr(cause, "library"):
+            system = cause
+    if system is not None:
+        return reason(system)
     return str(error) or str(cause) or type(error).__name__
 
 

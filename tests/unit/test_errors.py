@@ -83,6 +83,8 @@ def test_the_reason_of_a_failed_request_is_the_systems(cause: Exception | None, 
     error.__cause__ = cause
     assert request_failure(error) == why
     if cause is not None:
+        cause.__context__ = KeyError("address")
+        assert request_failure(error) == why
         outer = RuntimeError("all attempts failed")
         outer.__context__ = error
         assert request_failure(outer) == why
