@@ -217,6 +217,19 @@ async def test_a_server_of_another_protocol_is_reported(greeting: bytes) -> None
             await client.close()
 
 
+@pytest.mark.parametrize("answer", [b"", b'{"type": "pong"}\n'])
+async def test_a_server_that_never_answers_may_require_tls(answer: bytes) -> None:
+    async def close(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.readline()
+        writer.write(answer)
+
+    async with TcpServer(close) as other, Client(f"tcp://127.0.0.1:{other.port}") as client:
+        with pytest.raises(Lost) as raised:
+            await client.describe()
+    said = f"the server at tcp://127.0.0.1:{other.port} closed the connection without an answer"
+    assert str(raised.value) == said + ("" if answer else ", as one that requires TLS does")
+
+
 async def test_a_refused_connection_is_reported_in_plain_words() -> None:
     with socket.socket() as unused:
         unused.bind(("127.0.0.1", 0))

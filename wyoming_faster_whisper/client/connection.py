@@ -99,6 +99,7 @@ class Client:
         self._connect_timeout = connect_timeout
         self._streams: tuple[asyncio.StreamReader, asyncio.StreamWriter] | None = None
         self._frames = FrameReader(_LIMITS)
+        self._answered = False  # True: an event has arrived
         self.reached = False  # True: a connection has been made at least once
 
     async def __aenter__(self) -> Self:
@@ -258,8 +259,9 @@ class Client:
             except OSError as error:
                 raise Lost(f"lost the connection to {self._uri}: {_why(error)}") from None
             if not data:
-                raise Lost(f"the server at {self._uri} closed the connection without an answer")
+                raise self._closed()
             self._frames.feed(data)
+        self._answered = True
         if Error.is_type(event.type):
             text, code = event.data.get("text"), event.data.get("code")
             raise Refused(printable(text, 500), printable(code, 40))
@@ -272,6 +274,11 @@ class Client:
             raise ClientError(
                 f"what answers at {self._uri} does not speak the Wyoming protocol: {error}"
             ) from None
+
+    def _closed(self) -> Lost:
+        plain = self._address.scheme == "tcp" and self._tls is None
+        hint = ", as one that requires TLS does" if plain and not self._answered else ""
+        return Lost(f"the server at {self._uri} closed the connection without an answer{hint}")
 
     def _silent(self) -> ClientError:
         return ClientError(f"the server at {self._uri} sent nothing for {self._timeout:g} s")
