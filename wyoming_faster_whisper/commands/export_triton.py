@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
@@ -15,6 +16,8 @@ from ..models import SttLibrary, data_folders, locate, standard_name
 from ..process import tell
 from ..serving.configuration import LOADING
 from ..serving.triton_repository import CONFIG_FILE, config, export, version_policy
+
+_NAME = re.compile(r"\w[\w.-]*", re.ASCII)  # as --remote-model takes it
 
 # Requests that Triton hands over together; the engine makes its own batches of them.
 _TOGETHER = {"cpu": 8, "cuda": 32}
@@ -44,6 +47,11 @@ def main(argv: Sequence[str], environ: Mapping[str, str]) -> Path:
     weights = locate(chosen.model, folders[0], local_files_only=settings.local_files_only)
     called = chosen.model.name.rpartition("/")[2]
     name = given.name or standard_name(called) or called
+    if not _NAME.fullmatch(name):
+        raise SettingError(
+            f"the name of the model in URLs is {name!r}; choose one with letters, digits, _, - "
+            "and . only: --name"
+        )
     keep = given.policy is None and (given.folder / name / CONFIG_FILE).exists()
     return export(
         given.folder / name,

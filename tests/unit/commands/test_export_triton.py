@@ -38,6 +38,13 @@ def test_the_flags_for_loading_are_stored_with_the_version(tmp_path: Path) -> No
     assert "max_queue_size: 7" in (version.parent / "config.pbtxt").read_text()
 
 
+@pytest.mark.parametrize("name", ["a/b", "..", "a b", "modèle", "a\n"])
+def test_a_name_that_no_server_can_ask_for_is_refused(name: str, tmp_path: Path) -> None:
+    with pytest.raises(SettingError, match=r"the name of the model in URLs is .*: --name"):
+        export(tmp_path, f"--name={name}")
+    assert not (tmp_path / "repository").exists()
+
+
 def test_no_secret_is_read_when_a_model_is_loaded() -> None:
     named = {
         opt.name
