@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import json
 import math
+import re
 from dataclasses import dataclass
 from typing import Any
 
@@ -21,6 +22,8 @@ from wyoming.event import Event
 from ...errors import ProtocolError, printable
 
 _DEPTH = 32  # maximum nesting of JSON objects and lists
+# The first line of a request or a response, whose sender took one port for another.
+_HTTP = re.compile(rb"[A-Z]{1,10} \S{1,1000} HTTP/1\.|HTTP/1\.")
 _PIECE = 64 * 1024  # bytes of payload per event when a long audio-chunk is split
 
 
@@ -205,7 +208,8 @@ def _json_object(text: bytes, what: str, most: int) -> dict[str, Any]:
         raise ProtocolError(_TOO_DEEP.format(what)) from None
     except ValueError:
         # Raised for bad JSON, bad UTF-8, NaN, Infinity and numbers with 5,000 digits.
-        raise ProtocolError(f"{what} is not JSON") from None
+        found = " but HTTP" if _HTTP.match(text) else ""
+        raise ProtocolError(f"{what} is not JSON{found}") from None
     if not isinstance(value, dict):
         raise ProtocolError(f"{what} must be a JSON object")
     # Most events have so few brackets that they cannot be too deep; skip the slow check.

@@ -352,7 +352,11 @@ def test_malformed_data_is_refused(data: bytes, sentence: str) -> None:
 
 
 def test_an_http_request_is_refused() -> None:
-    assert fault(b"GET / HTTP/1.1\r\nHost: kitchen:10300\r\n\r\n") == "header is not JSON"
+    assert fault(b"GET / HTTP/1.1\r\nHost: stt\r\n\r\n") == "header is not JSON but HTTP"
+
+
+def test_an_http_response_is_a_protocol_error() -> None:
+    assert fault(b"HTTP/1.1 400 Bad Request\r\n\r\n") == "header is not JSON but HTTP"
 
 
 def test_complete_frames_before_a_malformed_one_are_read() -> None:
