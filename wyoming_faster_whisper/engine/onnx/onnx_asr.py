@@ -16,7 +16,7 @@ import numpy as np
 import onnxruntime
 
 from ...audio.pcm import SAMPLE_RATE, Samples
-from ...errors import EngineError, ModelError
+from ...errors import EngineError, ModelError, install_command
 from ...hardware import release_memory
 from ...models.onnx_asr import Decoding
 from ..protocol import DecodeOptions, Job, Transcript
@@ -49,7 +49,7 @@ def load_onnx_asr(kind: str, directory: Path, quantisation: str | None, runtime:
         import onnx_asr
     except ImportError:
         raise ModelError(
-            "models of onnx-asr need the package onnx-asr; install the package extra 'onnx'"
+            f"models of onnx-asr need the package onnx-asr: {install_command('onnx')}"
         ) from None
     try:
         model: Any = onnx_asr.load_model(

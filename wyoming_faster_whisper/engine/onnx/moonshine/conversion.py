@@ -14,7 +14,7 @@ from pathlib import Path
 
 import onnxruntime
 
-from ....errors import ModelError, unwritable
+from ....errors import ModelError, install_command, unwritable
 from ..runtime import ERROR_LEVEL, first_line
 from .eight_bits import keep_eight_bits
 
@@ -39,8 +39,8 @@ def to_onnx(source: Path, target: Path, *, eight_bits: bool) -> None:
         import onnx
     except ImportError:
         raise ModelError(
-            f"{source} has to be converted once, which needs the package onnx; "
-            "install the package extra 'onnx'"
+            f"{source} has to be converted once, which needs the package onnx: "
+            f"{install_command('onnx')}"
         ) from None
     scratch: Path | None = None
     try:
