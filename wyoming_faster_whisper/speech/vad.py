@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import importlib.util
 import json
+from dataclasses import dataclass, field, replace
 from importlib import resources
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
@@ -24,6 +25,13 @@ if TYPE_CHECKING:
 
 _CONTEXT = 64  # samples of the previous window that precede each window
 _STATE = (1, 1, 128)  # shape of the LSTM's h and c
+
+# A stream may begin with speech: after a wake word, or in a recording that was cut there. From a
+# state of zeros the model is less sure of it, so each stream begins with the state after half a
+# second of soft noise. Fitted on 2026-12-01 by python -m bench.calibration.vad_start: after
+# silence, or after noise of -80 dBFS, the model takes more sounds for speech.
+_NOISE_WINDOWS = 16
+_NOISE = -60.0  # dBFS, RMS
 
 
 class SpeechStream(Protocol):
@@ -43,12 +51,13 @@ class Vad:
 
     Args:
         gain: levels of the gain control; None = those that were fitted for the model.
+        before: whole windows that the model hears before each stream; None = soft noise.
 
     Raises:
         ModelError: the model file is missing.
     """
 
-    def __init__(self, gain: Gain | None = None) -> None:
+    def __init__(self, gain: Gain | None = None, before: Samples | None = None) -> None:
         # Imported late, because it takes 0.1 s and commands without a VAD need not wait for it.
         import onnxruntime
 
@@ -61,10 +70,14 @@ class Vad:
             str(model_file()), sess_options=options, providers=["CPUExecutionProvider"]
         )
         self._gain = gain or calibrated_gain()
+        self._beginning = State()
+        before = noise(_NOISE, _NOISE_WINDOWS) if before is None else before
+        if len(before):
+            self._beginning.run(self._session, before.reshape(-1, WINDOW))
 
     def stream(self) -> VadStream:
         """Return a detector for one new stream of audio."""
-        return VadStream(self._session, self._gain)
+        return VadStream(self._session, self._gain, replace(self._beginning))
 
     def probabilities(self, samples: Samples) -> Probabilities:
         """Return the probabilities of a whole clip, padded with zeros to whole windows."""
@@ -72,17 +85,40 @@ class Vad:
         return self.stream().feed(np.pad(samples, (0, missing)))
 
 
+@dataclass(slots=True)
+class State:
+    """What the model keeps from one window to the next."""
+
+    h: Samples = field(default_factory=lambda: np.zeros(_STATE, np.float32))
+    c: Samples = field(default_factory=lambda: np.zeros(_STATE, np.float32))
+    context: Samples = field(default_factory=lambda: np.zeros(_CONTEXT, np.float32))
+
+    def run(self, session: onnxruntime.InferenceSession, windows: Samples) -> Probabilities:
+        """Return the probabilities of the next windows, shape (n, samples), and move on."""
+        # Row i holds the 64 samples before window i, then window i.
+        rows = np.empty((len(windows), _CONTEXT + WINDOW), np.float32)
+        rows[:, _CONTEXT:] = windows
+        rows[0, :_CONTEXT] = self.context
+        rows[1:, :_CONTEXT] = rows[:-1, WINDOW:]
+        self.context = rows[-1, WINDOW:].copy()
+        # The model processes the rows in order and returns its last state.
+        output, self.h, self.c = session.run(None, {"input": rows, "h": self.h, "c": self.c})
+        out: Probabilities = output.reshape(-1)
+        return out
+
+
 class VadStream:
-    """VAD state of one stream. Takes chunks of any length and evaluates whole windows.
+    """VAD of one stream. Takes chunks of any length and evaluates whole windows.
 
     Blocking; one thread at a time.
+
+    Args:
+        state: that from which the stream begins; it changes.
     """
 
-    def __init__(self, session: onnxruntime.InferenceSession, gain: Gain) -> None:
+    def __init__(self, session: onnxruntime.InferenceSession, gain: Gain, state: State) -> None:
         self._session = session
-        self._h = np.zeros(_STATE, np.float32)
-        self._c = np.zeros(_STATE, np.float32)
-        self._context: Samples = np.zeros(_CONTEXT, np.float32)
+        self._state = state
         self._incomplete_window: Samples = np.zeros(0, np.float32)
         self._level_control = LevelControl(gain)
 
@@ -94,18 +130,17 @@ class VadStream:
         if not count:
             return np.zeros(0, np.float32)
         amplified = self._level_control.feed(samples[: count * WINDOW].reshape(count, WINDOW))
-        # Row i holds the 64 samples before window i, then window i.
-        rows = np.empty((count, _CONTEXT + WINDOW), np.float32)
-        rows[:, _CONTEXT:] = amplified
-        rows[0, :_CONTEXT] = self._context
-        rows[1:, :_CONTEXT] = rows[:-1, WINDOW:]
-        self._context = rows[-1, WINDOW:].copy()
-        # The model processes the rows in order and returns its last state.
-        output, self._h, self._c = self._session.run(
-            None, {"input": rows, "h": self._h, "c": self._c}
-        )
-        out: Probabilities = output.reshape(-1)
-        return out
+        return self._state.run(self._session, amplified)
+
+
+def noise(level: float, windows: int) -> Samples:
+    """Return white noise, the same in each run.
+
+    Args:
+        level: dBFS, RMS.
+    """
+    scale = 10 ** (level / 20)
+    return np.random.default_rng(0).normal(0, scale, windows * WINDOW).astype(np.float32)
 
 
 def calibrated_gain() -> Gain:
