@@ -3,10 +3,11 @@
 Runs the server's own VAD and the first pass of its engine in this process, over sounds without
 speech and over speech: orders, words that are whispered or far away, other languages, and short
 sounds that people speak. A logistic regression on the features of speech_odds.py is fitted to
-tell the segments with a text apart. Cross-validated by recording, it prints what is left of the
-sounds and what is lost of the speech by the first pass alone, at several thresholds and without
-each of the features; at last the weights. Results of the model are kept on disk (--cache).
-Progress goes to stderr.
+tell the segments with a text apart: one in English, and one in the other languages. For each,
+cross-validated by recording, it prints what is left of the sounds and what is lost of the speech
+by the first pass alone, at several thresholds and without each of the features, beside the
+weights in use; at last the weights. Results of the model are kept on disk (--cache). Progress
+goes to stderr.
 """
 
 import argparse
@@ -18,6 +19,7 @@ from pathlib import Path
 import numpy as np
 
 from wyoming_faster_whisper.audio.highpass import HighPass
+from wyoming_faster_whisper.audio.pcm import to_pcm16
 from wyoming_faster_whisper.engine.protocol import DecodeOptions
 from wyoming_faster_whisper.engine.whisper.calibration.values import Calibrations
 from wyoming_faster_whisper.engine.whisper.decoding import decode_batch
@@ -30,6 +32,7 @@ from wyoming_faster_whisper.speech.vad import Vad
 
 from ..speech import voices
 from ..speech.noise import degrade, noise_of, silence_set
+from ..speech.whispering import whispered
 from ..support.arguments import RECORDINGS, add, parser
 from ..support.clips import TEST_CLIPS, Clip, Samples, load, read_wav, to_samples
 from ..support.memo import remembered_whisper
@@ -38,9 +41,10 @@ from ..support.regression import Labels, Matrix, balance, fit
 from ..support.report import align, progress, write_json
 
 _FOLDS = 5
-# Log-odds at which the table cuts. The classes weigh equally in the fit, but words cost more.
+# Log-odds at which the table cuts. The classifier cuts at 0, and both classes weigh equally.
 THRESHOLDS = (-1.5, -1.0, -0.5, 0.0, 0.5)
-CHOSEN = -0.5  # subtracted from the intercept, so that the classifier cuts at 0
+# What the decoder makes up over a sound differs by language.
+LANGUAGES = ("en", "de", "fi", "uk")
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,8 +65,10 @@ class Heard:
     kind: str
     group: str
     spoken: bool
+    language: str
     peak: float
     decoded: Decoded
+    in_use: float  # log-odds by the calibrated weights
 
 
 def main() -> None:
@@ -75,11 +81,13 @@ def main() -> None:
         heard += some
     progress("")
     print(f"{arguments.model} int8; {len(sounds)} sounds, {len(heard)} segments with a text")
-    print(table(heard))
-    weights = fitted(heard, range(len(FEATURES)))
-    weights[0] -= CHOSEN
     names = ("intercept", *FEATURES)
-    print("; ".join(f"{name} {weight:.3f}" for name, weight in zip(names, weights, strict=True)))
+    for title in ("English", "other languages"):
+        some = [each for each in heard if (each.language == "en") == (title == "English")]
+        print(f"{title}: {len(some)} segments")
+        print(table(some))
+        weights = fitted(some, range(len(FEATURES)))
+        print("; ".join(f"{name} {each:.3f}" for name, each in zip(names, weights, strict=True)))
     if arguments.json:
         write_json(arguments.json, {"segments": [asdict(each) for each in heard]})
 
@@ -101,13 +109,15 @@ def parse_arguments() -> argparse.Namespace:
 def all_sounds(arguments: argparse.Namespace) -> Iterator[Sound]:
     """Yield the sounds without speech, then speech; --limit counts for each set of speech."""
     noise = noise_of(arguments.noise)
-    for clip in silence_set(noise):
-        yield Sound("synthetic sounds", clip.name, False, "en", partial(to_samples, clip.audio))
-    for folder in arguments.non_speech:
-        for path in sorted(folder.glob("*.wav")):
-            # Two excerpts of one recording have names such as 4-59579-A and 4-59579-B.
-            group = path.stem.rpartition("-")[0] or path.stem
-            yield Sound(folder.name, group, False, "en", partial(_read, path))
+    for language in LANGUAGES:
+        for clip in silence_set(noise):
+            audio = partial(to_samples, clip.audio)
+            yield Sound("synthetic sounds", clip.name, False, language, audio)
+        for folder in arguments.non_speech:
+            for path in sorted(folder.glob("*.wav")):
+                # Two excerpts of one recording have names such as 4-59579-A and 4-59579-B.
+                group = path.stem.rpartition("-")[0] or path.stem
+                yield Sound(folder.name, group, False, language, partial(_read, path))
     for clip in load(arguments.recordings or [TEST_CLIPS], arguments.limit):
         pcm = clip.audio + clip.silence(0.7)
         for condition in ("clean", "5dB"):
@@ -121,8 +131,14 @@ def all_sounds(arguments: argparse.Namespace) -> Iterator[Sound]:
     for parent in arguments.languages_dir:
         for folder in sorted(path for path in parent.iterdir() if path.is_dir()):
             for clip in load([folder], arguments.limit and arguments.limit // 3):
-                audio = partial(to_samples, clip.audio + clip.silence(0.7))
-                yield Sound("other languages", clip.name, True, folder.name, audio)
+                pcm = clip.audio + clip.silence(0.7)
+                for condition in ("clean", "5dB"):
+                    audio = partial(_degraded, clip, pcm, condition, noise)
+                    kind = f"{parent.name}, {condition}"
+                    yield Sound(kind, f"{folder.name}/{clip.name}", True, folder.name, audio)
+                audio = partial(_whispered, clip, pcm)
+                kind = f"{parent.name}, whispered"
+                yield Sound(kind, f"{folder.name}/{clip.name}", True, folder.name, audio)
     for parent in arguments.spoken:
         for folder in sorted(path for path in parent.iterdir() if path.is_dir()):
             for path in sorted(folder.glob("*.wav"))[: arguments.limit and arguments.limit // 4]:
@@ -132,6 +148,10 @@ def all_sounds(arguments: argparse.Namespace) -> Iterator[Sound]:
 
 def _degraded(clip: Clip, pcm: bytes, condition: str, noise: Samples) -> Samples:
     return to_samples(degrade(clip, pcm, condition, noise))
+
+
+def _whispered(clip: Clip, pcm: bytes) -> Samples:
+    return to_samples(to_pcm16(whispered(to_samples(pcm), clip.name)))
 
 
 def _read(path: Path) -> Samples:
@@ -153,7 +173,9 @@ def decoded(arguments: argparse.Namespace, sounds: Sequence[Sound]) -> Iterator[
             clip = engine_clip(model, calibrations.of(sound.language), job)
             [one] = decode_batch(model, [clip], encoder.first(clip))
             if has_words(one.text):
-                found.append(Heard(sound.kind, sound.group, sound.spoken, part.peak, one))
+                odds = calibrations.of(sound.language).speech.log_odds(one, part.peak)
+                origin = (sound.kind, sound.group, sound.spoken, sound.language)
+                found.append(Heard(*origin, part.peak, one, odds))
         yield found
 
 
@@ -188,7 +210,7 @@ def validated(heard: Sequence[Heard], chosen: Sequence[int]) -> Matrix:
 def table(heard: Sequence[Heard]) -> str:
     """Format what is left of the sounds and lost of the speech.
 
-    One row per threshold, then a row without each feature at the chosen one.
+    One row for the weights in use, one per threshold, then one without each feature.
     """
     kinds = list(dict.fromkeys((each.kind, each.spoken) for each in heard))
     titles = [
@@ -206,11 +228,12 @@ def table(heard: Sequence[Heard]) -> str:
             cells.append(str(int(count)))
         rows.append([title, *cells])
 
+    row("weights in use", np.array([each.in_use for each in heard]), 0.0)
     for threshold in THRESHOLDS:
         row(f"log-odds of {threshold:g}", validated(heard, everything), threshold)
     for at, name in enumerate(FEATURES):
         others = [each for each in everything if each != at]
-        row(f"without {name}, {CHOSEN:g}", validated(heard, others), CHOSEN)
+        row(f"without {name}, 0", validated(heard, others), 0.0)
     return align(rows)
 
 

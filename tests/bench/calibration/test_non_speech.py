@@ -12,8 +12,10 @@ def segments(kind: str, *, spoken: bool, logprob: float, count: int = 20) -> lis
             kind,
             f"{kind} {number}",
             spoken,
+            "en",
             0.9,
             Decoded("turn it off", 4, logprob - number / 100, 0.1, budget=50),
+            in_use=0.1,
         )
         for number in range(count)
     ]
@@ -28,5 +30,6 @@ def test_the_table_counts_what_is_left_and_lost() -> None:
     assert odds[:20].max() < odds[20:].min()
     rows = [line.split() for line in table(heard).splitlines()]
     assert rows[0][-4:] == ["orders,", "lost", "of", "20"]
-    assert rows[1][-2:] == ["0", "0"]
+    assert rows[1][-2:] == ["20", "0"]  # the weights in use take all for speech
+    assert rows[2][-2:] == ["0", "0"]
     assert next(row for row in rows if row[:2] == ["without", "avg_logprob,"])[-2] == "20"

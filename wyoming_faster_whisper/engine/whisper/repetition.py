@@ -21,6 +21,9 @@ _MARKS = ".,!?;:…\"'«»“”‘’()¿¡，。！？；：、・「」『』
 # Dashes and dots that separate words without a space: "wo-wo-wo", "no—no", "and...and".
 _BREAKS = re.compile(r"[-\u2010-\u2015\u301c…]|\.{2,}")
 
+# A few letters three times in a row or more: "hahaha", "aaah".
+_SYLLABLES = re.compile(r"(\w{1,4}?)\1{2,}")
+
 # First and last character of scripts without spaces between words, and the approximate number
 # of characters per word.
 _UNSPACED = (
@@ -158,6 +161,20 @@ def has_repeat(text: str) -> bool:
         for size in range(1, len(words) // 2 + 1)
         for at in range(len(words) - 2 * size + 1)
     )
+
+
+def is_one_sound(text: str) -> bool:
+    """Return True if a text is one word over and over, or mostly one syllable.
+
+    For example "No, no" and "Hahaha".
+    """
+    words = plain_words(text)
+    if len(words) > 1 and len(set(words)) == 1:
+        return True
+    # Digits are not counted: "1111" is a number.
+    letters = "".join(filter(str.isalpha, text.lower()))
+    repeated = sum(len(found.group()) for found in _SYLLABLES.finditer(letters))
+    return 2 * repeated > len(letters)
 
 
 def plain_words(text: str) -> list[str]:

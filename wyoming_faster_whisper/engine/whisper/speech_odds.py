@@ -2,10 +2,12 @@
 
 The decoder hallucinates a text over any sound that the VAD takes for speech: "Yeah!" over a
 sneeze, "No! No!" over a dog. Such a text is less likely than a spoken one, its no-speech
-probability is higher, and often it is one word over and over. The VAD's probability also stays
-below that of the loudest vowel of a spoken word. Each sign alone also occurs with whispered or
-distant words; together they separate most texts. They are the inputs of a logistic regression
-(python -m bench.calibration.non_speech).
+probability is higher, and often it is one word or one syllable over and over. The VAD's
+probability also stays below that of the loudest vowel of a spoken word. Each sign alone also
+occurs with whispered or distant words; together they separate most texts. They are the inputs of
+a logistic regression (python -m bench.calibration.non_speech). Its weights are others in English
+than in other languages, where spoken words are as unlikely as what the decoder makes up, but
+have a far lower no-speech probability.
 """
 
 from __future__ import annotations
@@ -14,7 +16,7 @@ import math
 from dataclasses import dataclass
 
 from .hallucination import Decoded
-from .repetition import plain_words
+from .repetition import is_one_sound
 
 FEATURES = ("peak", "avg_logprob", "no_speech_prob", "repeated")
 """Names of the values that features() returns, and of the weights."""
@@ -32,7 +34,7 @@ class SpeechClassifier:
     peak: float  # weight of the VAD's highest probability, as log-odds
     avg_logprob: float
     no_speech_prob: float
-    repeated: float  # weight of a text that is one word over and over
+    repeated: float  # weight of a text that is one word or syllable over and over
     sure: float  # size of the log-odds below which the text gets a second pass
 
     def log_odds(self, decoded: Decoded, peak: float) -> float:
@@ -48,10 +50,9 @@ class SpeechClassifier:
 def features(decoded: Decoded, peak: float) -> tuple[float, ...]:
     """Return the regression's inputs, in the order of FEATURES."""
     capped = min(max(peak, _PEAKS[0]), _PEAKS[1])
-    words = plain_words(decoded.text)
     return (
         math.log(capped / (1 - capped)),
         decoded.avg_logprob,
         decoded.no_speech_prob,
-        float(len(words) > 1 and len(set(words)) == 1),
+        float(is_one_sound(decoded.text)),
     )

@@ -33,11 +33,11 @@ BASE_IN_ENGLISH = {
         "long_speech": 3.0,
     },
     "speech": {
-        "intercept": 4.21,
-        "peak": 0.82,
-        "avg_logprob": 3.88,
-        "no_speech_prob": -2.14,
-        "repeated": -1.3,
+        "intercept": 4.19,
+        "peak": 1.71,
+        "avg_logprob": 4.42,
+        "no_speech_prob": -4.82,
+        "repeated": -1.67,
         "sure": 1.5,
     },
     "coverage": {
@@ -168,6 +168,11 @@ def test_a_model_gets_its_own_window_or_a_cautious_one(
     model: str, language: str, window: Window
 ) -> None:
     assert Calibrations(model).of(language).window == window
+
+
+def test_base_tells_sounds_from_speech_alike_in_all_languages_but_english() -> None:
+    base = Calibrations("base")
+    assert base.of("de").speech == base.of("ko").speech != base.of("en").speech
 
 
 def test_a_language_without_calibration_is_logged_once(caplog: pytest.LogCaptureFixture) -> None:

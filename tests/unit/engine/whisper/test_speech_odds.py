@@ -5,9 +5,12 @@ from __future__ import annotations
 import pytest
 
 from tests.support.calibration import ENGLISH
+from wyoming_faster_whisper.engine.whisper.calibration.values import Calibrations
 from wyoming_faster_whisper.engine.whisper.speech_odds import FEATURES, features
 
 from .results import decoded
+
+OTHERS = Calibrations("base").of("fi")
 
 # Measured: (text, avg_logprob, no-speech probability, highest probability of the VAD).
 SOUNDS = [
@@ -38,6 +41,25 @@ SPEECH = [
     ("Zet de lampen in de keuken aan.", -1.2, 0.2, 0.99),
 ]
 
+# The same in other languages, decoded as such.
+OTHER_SOUNDS = [
+    ("Ja!", -1.03, 0.63, 0.79),  # a sneeze
+    ("Ach! Ach! Ach! Ach!", -0.66, 0.52, 0.43),
+    ("А-а-а-а-а!", -0.80, 0.36, 0.90),
+    ("Aaaaah!", -0.96, 0.56, 0.46),  # babies
+    ("Ха-ха-ха-ха!", -0.76, 0.59, 0.36),
+    ("О-о-о-о", -1.05, 0.65, 0.88),  # a chainsaw
+    ("Katsotaan.", -1.36, 0.79, 0.72),  # a fire
+]
+OTHER_SPEECH = [
+    ("Par...", -1.60, 0.43, 0.94),  # "păr"
+    ("Nelís.", -1.54, 0.28, 0.83),  # "nariz"
+    ("Ah, Battle !", -1.60, 0.30, 0.96),  # "ballon"
+    ("Wenkbrauw.", -1.39, 0.18, 0.42),  # at 5 dB
+    ("Det er ikke det.", -1.37, 0.39, 0.68),
+    ("Ok.", -1.60, 0.08, 0.83),  # "occhio", whispered
+]
+
 
 @pytest.mark.parametrize(("text", "logprob", "no_speech", "peak"), SOUNDS)
 def test_texts_over_sounds_were_made_up(
@@ -53,6 +75,22 @@ def test_words_were_spoken(text: str, logprob: float, no_speech: float, peak: fl
     assert ENGLISH.speech.log_odds(found, peak) > 0
 
 
+@pytest.mark.parametrize(("text", "logprob", "no_speech", "peak"), OTHER_SOUNDS)
+def test_texts_over_sounds_were_made_up_in_other_languages(
+    text: str, logprob: float, no_speech: float, peak: float
+) -> None:
+    found = decoded(text, logprob=logprob, no_speech=no_speech)
+    assert OTHERS.speech.log_odds(found, peak) < 0
+
+
+@pytest.mark.parametrize(("text", "logprob", "no_speech", "peak"), OTHER_SPEECH)
+def test_words_were_spoken_in_other_languages(
+    text: str, logprob: float, no_speech: float, peak: float
+) -> None:
+    found = decoded(text, logprob=logprob, no_speech=no_speech)
+    assert OTHERS.speech.log_odds(found, peak) > 0
+
+
 def test_a_loud_sneeze_gets_a_second_pass() -> None:
     sneeze = decoded("I'm not sure!", logprob=-1.37, no_speech=0.32)
     assert abs(ENGLISH.speech.log_odds(sneeze, 0.91)) < ENGLISH.speech.sure
@@ -63,11 +101,24 @@ def test_each_feature_has_a_weight_of_the_right_sign() -> None:
     assert signs.keys() == set(FEATURES)
     for name, sign in signs.items():
         assert getattr(ENGLISH.speech, name) * sign > 0
+        assert getattr(OTHERS.speech, name) * sign > 0
 
 
-def test_one_word_over_and_over_is_repeated() -> None:
-    def repeated(text: str) -> float:
-        return features(decoded(text), 0.9)[FEATURES.index("repeated")]
-
-    assert repeated("No, no! No.") == repeated("Ha ha") == 1
-    assert repeated("No.") == repeated("No, stop.") == 0
+@pytest.mark.parametrize(
+    ("text", "repeated"),
+    [
+        ("No, no! No.", True),
+        ("Ha ha", True),
+        ("Hahaha!", True),
+        ("Puhuhuhuhuh", True),
+        ("Аааа!", True),
+        ("哈哈哈哈", True),
+        ("No.", False),
+        ("No, stop.", False),
+        ("Mama.", False),
+        ("1111", False),
+        ("Banana.", False),
+    ],
+)
+def test_one_word_or_syllable_over_and_over_is_repeated(text: str, repeated: bool) -> None:
+    assert features(decoded(text), 0.9)[FEATURES.index("repeated")] == repeated
