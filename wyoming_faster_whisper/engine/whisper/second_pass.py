@@ -45,10 +45,11 @@ def second_pass(
     release_memory()
     encoding = encoder.full(clip) if full else encoder.slower(clip)
     decoded = decode_again(model, clip, encoding)
-    if full:
-        second = check_coverage(model, clip, decoded, lambda: encoding)
-    else:  # its times are not those of the clip
-        second = Pass(decoded, looped=decoded.repetitive)
+
+    def in_time() -> Encoding:  # the times of slower audio are not those of the clip
+        return encoding if full else encoder.first(clip)
+
+    second = check_coverage(model, clip, decoded, in_time)
     spoken = clip.calibration.speech.log_odds(decoded, clip.job.speech_peak) >= 0
     match choose(first, second, full=full, spoken=spoken):
         case Choice.FIRST:

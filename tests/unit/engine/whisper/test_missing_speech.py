@@ -177,6 +177,13 @@ def test_a_sentence_that_one_pass_loses_comes_from_the_other() -> None:
         assert found.passes == 2
 
 
+def test_a_sentence_that_slower_sound_loses_too_is_decoded_alone() -> None:
+    """After the full window, the second pass decodes slower sound."""
+    model = FakeAcousticModel(heard(SHORT), heard(SHORT), heard(MORE), starts=STARTS)
+    [found] = decode(model, spoken(5.0, *TWO), size="tiny")
+    assert (found.text, found.passes) == (f"{SHORT} {MORE}", 3)
+
+
 @pytest.mark.parametrize("lead", [0, 6400])
 @pytest.mark.parametrize("avg_logprob", [CONFIDENT, UNLIKELY])
 def test_a_sentence_that_both_passes_lose_is_decoded_alone(avg_logprob: float, lead: int) -> None:
@@ -208,9 +215,10 @@ def test_a_sentence_that_is_lost_at_the_start_is_put_there() -> None:
     assert found.text == f"{MORE} {SHORT}"
 
 
-def test_a_sentence_that_is_said_twice_and_written_once_is_written_twice() -> None:
+@pytest.mark.parametrize("size", ["base", "tiny"])
+def test_a_sentence_that_is_said_twice_and_written_once_is_written_twice(size: str) -> None:
     model = FakeAcousticModel(heard(SHORT), starts=STARTS)
-    [found] = decode(model, spoken(5.0, *TWO))
+    [found] = decode(model, spoken(5.0, *TWO), size=size)
     assert found.text == f"{SHORT} {SHORT}"
 
 
