@@ -13,6 +13,7 @@ from .decoding import decode_again
 from .encoder import Encoder
 from .hallucination import Decoded, fragile, has_words
 from .missing_speech import check_coverage
+from .repetition import has_repeat
 from .rescoring import hypotheses_of, rescore
 from .window import FULL_FRAMES
 
@@ -119,6 +120,8 @@ def choose(first: Pass, second: Pass, *, full: bool, spoken: bool = True) -> Cho
         if first.looped and first.gaps:  # such a text is the worse one, whatever the second lacks
             return Choice.SECOND
         return Choice.FIRST if second.missing > first.missing else Choice.SECOND
+    if has_repeat(first.decoded.text):  # not rescored for the same reason
+        return Choice.FIRST
     return Choice.RESCORE
 
 

@@ -152,6 +152,19 @@ def test_only_texts_of_slower_sound_are_rescored() -> None:
     assert choose(Pass(CLEAR), Pass(CLEAR), full=True) is Choice.SECOND
 
 
+def test_a_repetition_is_not_rescored_because_the_shorter_text_would_win() -> None:
+    repeat = Pass(heard("I'd like, I'd like a coffee.", avg_logprob=UNLIKELY))
+    once = Pass(heard("I'd like a coffee.", avg_logprob=UNLIKELY))
+    assert choose(repeat, once, full=False) is Choice.FIRST
+    assert choose(repeat, once, full=True) is Choice.SECOND
+
+
+def test_the_first_text_keeps_its_repetitions_after_a_full_window() -> None:
+    model = FakeAcousticModel(heard("No, no, no."), heard("No, no."), likely=["No, no."])
+    [found] = decode(model, spoken(2.0, (0.4, 1.6)), size="tiny")
+    assert found.text == "No, no, no."
+
+
 def test_words_that_were_made_up_lose() -> None:
     assert choose(Pass(CLEAR), Pass(NOISE), full=True, spoken=False) is Choice.FIRST
 
