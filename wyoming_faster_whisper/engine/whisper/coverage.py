@@ -196,7 +196,7 @@ def gaps(aligned: Alignment, speech: Sequence[Span], limits: Limits) -> list[Gap
             continue
         inside = [(max(a, start), min(b, end)) for a, b in speech if a < end and b > start]
         begins_sentence = at == 0 or _ends_sentence(aligned.texts[at - 1])
-        if begins_sentence and not _ends_sentence(text):
+        if _begins_word(aligned.texts, at) or (begins_sentence and not _ends_sentence(text)):
             # The token's own word is at the end of the span, after the last pause.
             before = [b for _, b in inside if b < end - _EDGE]
             found.append(Gap(at, inside[0][0], before[-1] if before else inside[-1][1]))
@@ -229,6 +229,11 @@ def rounds_spoken(
     usual = median([seconds for seconds in said if seconds > _EDGE] or [0.0])
     least = max(_EDGE, _ROUND * max(usual, said[0]))
     return max(1, sum(seconds >= least for seconds in said))
+
+
+def _begins_word(texts: Sequence[str], at: int) -> bool:
+    """Return True if a token is the beginning of a word, which the next token continues."""
+    return texts[at].startswith(" ") and "".join(texts[at + 1 : at + 2])[:1].isalnum()
 
 
 def _ends_sentence(text: str) -> bool:

@@ -86,6 +86,22 @@ def test_a_missing_sentence_between_two_others_is_a_gap(
     assert gaps(text, heard) == [Gap(3, 2.0, 3.5)]
 
 
+@pytest.mark.parametrize(
+    ("name", "gap"),
+    [
+        ([(" Gust", 1.0), ("av", 3.2)], Gap(1, 1.0, 2.4)),
+        ([(" Gustav", 1.0)], Gap(2, 1.6, 3.4)),
+    ],
+    ids=["a beginning", "a whole word"],
+)
+def test_speech_within_the_beginning_of_a_word_is_missing_before_it(
+    name: Sequence[tuple[str, float]], gap: Gap
+) -> None:
+    """What comes next in the text is the rest of the word, so nothing is missing in between."""
+    text = aligned((" Eric", 0.2), *name, (" left", 3.4), end=3.8)
+    assert gaps(text, [(0.2, 0.8), (1.0, 1.4), (1.6, 2.4), (2.9, 3.8)]) == [gap]
+
+
 def test_a_missing_first_sentence_is_a_gap() -> None:
     text = aligned((" Stop", 0.0), (" it", 3.0), (".", 3.3), end=3.5)
     assert gaps(text, [(0.4, 1.9), (2.5, 3.4)]) == [Gap(0, 0.4, 1.9)]
