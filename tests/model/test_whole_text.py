@@ -10,6 +10,7 @@ import pytest
 from tests.support.clips import CLIPS
 from wyoming_faster_whisper.audio.pcm import Samples
 from wyoming_faster_whisper.engine.protocol import DecodeOptions, Job, Transcript
+from wyoming_faster_whisper.engine.whisper.calibration.values import Calibrations
 from wyoming_faster_whisper.engine.whisper.engine import WhisperEngine
 from wyoming_faster_whisper.speech.segmenter import SpeechRules, segments
 from wyoming_faster_whisper.speech.vad import Vad
@@ -37,13 +38,16 @@ def heard(engine: WhisperEngine, sound: Samples) -> Transcript:
     return transcript
 
 
+@pytest.mark.parametrize("full", [False, True], ids=["short window", "full window"])
 @pytest.mark.parametrize("times", [2, 3])
 @pytest.mark.parametrize(
     ("name", "order"), [("lights", "turn on the lights"), ("blinds", "close the blinds")]
 )
 def test_a_repeated_command_is_transcribed_as_often_as_it_was_spoken(
-    engine: WhisperEngine, name: str, order: str, times: int
+    engine: WhisperEngine, name: str, order: str, times: int, full: bool
 ) -> None:
+    fitted = Calibrations("base")
+    engine = WhisperEngine(engine.model, calibrations=fitted, full_window=full)
     text = heard(engine, said(*[name] * times)).text
     assert len(re.findall(order, text.lower())) == times, text
 
