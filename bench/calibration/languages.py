@@ -20,6 +20,7 @@ from pathlib import Path
 from typing import Any
 
 from wyoming_faster_whisper.audio.highpass import HighPass
+from wyoming_faster_whisper.audio.pcm import to_pcm16
 from wyoming_faster_whisper.engine.protocol import DecodeOptions
 from wyoming_faster_whisper.engine.whisper.calibration.values import Calibration, Calibrations
 from wyoming_faster_whisper.engine.whisper.pipeline import WhisperPipeline
@@ -30,8 +31,17 @@ from wyoming_faster_whisper.models import choose
 from wyoming_faster_whisper.speech.segmenter import SpeechRules, segments
 from wyoming_faster_whisper.speech.vad import Vad
 
-from ..accuracy import POOLED
+from ..accuracy import SPEECH
 from ..speech.noise import degrade, noise_of
+from ..speech.variations import (
+    SPEECH_LEVEL,
+    VARIATIONS,
+    Variation,
+    at_level,
+    clipped,
+    lost,
+    telephone,
+)
 from ..support.arguments import add, listed, parser
 from ..support.bootstrap import paired
 from ..support.clips import Clip, Samples, accepted, load, to_samples
@@ -42,7 +52,16 @@ from ..support.report import align, progress, write_json
 from ..support.scoring import Errors, language_errors
 
 REFERENCE = "reference"
-PAUSE = 0.35  # seconds between repetitions: they stay in one segment
+
+SOUNDS: Mapping[str, Variation] = {
+    "telephone": telephone,
+    "clipped": clipped(24),
+    "hum": VARIATIONS["hum50q"],
+    "reverb": VARIATIONS["reverb0.5"],
+    "lost": lost(0.1),
+}
+"""Conditions other than noise and distance."""
+CONDITIONS = (*SPEECH, *SOUNDS)
 
 
 @dataclass(frozen=True, slots=True)
@@ -145,9 +164,12 @@ def parse_arguments() -> argparse.Namespace:
     flags.add_argument("--languages", type=lambda text: text.split(","), metavar="A,B")
     flags.add_argument("--arms", type=listed(tuple(ARMS)), default=tuple(ARMS), metavar="A,B")
     flags.add_argument("--baseline", choices=(REFERENCE, *ARMS), default=REFERENCE)
-    flags.add_argument("--conditions", type=listed(POOLED), default=("clean",))
+    flags.add_argument("--conditions", type=listed(CONDITIONS), default=("clean",))
     flags.add_argument(
         "--times", type=int, default=1, help="times that each recording is said in a row"
+    )
+    flags.add_argument(
+        "--pause", type=float, default=0.35, help="seconds between them (default: %(default)g)"
     )
     flags.add_argument("--trailing", type=float, default=0.7)
     flags.add_argument("--minutes", type=float, default=600.0, help="time limit in minutes")
@@ -162,24 +184,28 @@ def all_sounds(
         if arguments.languages and folder.name not in arguments.languages:
             continue
         for clip in load([folder], arguments.limit):
-            clip = said_again(clip, arguments.times)
+            clip = said_again(clip, arguments.times, arguments.pause)
             pcm = clip.audio + clip.silence(arguments.trailing)
             for condition in arguments.conditions:
-                yield (
-                    folder.name,
-                    condition,
-                    clip,
-                    to_samples(degrade(clip, pcm, condition, noise)),
-                )
+                yield folder.name, condition, clip, changed(clip, pcm, condition, noise)
 
 
-def said_again(clip: Clip, times: int) -> Clip:
-    """Return a clip that is said several times in a row."""
+def changed(clip: Clip, pcm: bytes, condition: str, noise: Samples) -> Samples:
+    """Return a clip's audio under one of CONDITIONS."""
+    if condition not in SOUNDS:
+        return to_samples(degrade(clip, pcm, condition, noise))
+    sound = SOUNDS[condition](at_level(to_samples(pcm), SPEECH_LEVEL), clip.name)
+    return to_samples(to_pcm16(sound))
+
+
+def said_again(clip: Clip, times: int, pause: float) -> Clip:
+    """Return a clip that is said several times in a row, with seconds of pause in between."""
     if times == 1 or clip.text is None:
         return clip
-    pause = clip.silence(PAUSE)
     return replace(
-        clip, audio=pause.join([clip.audio] * times), text=" ".join([clip.text] * times)
+        clip,
+        audio=clip.silence(pause).join([clip.audio] * times),
+        text=" ".join([clip.text] * times),
     )
 
 

@@ -1,9 +1,10 @@
-"""Acoustic variations of a clip: level, DC offset, hum, reverberation, noise, tempo, channels.
+"""Acoustic variations of a clip: level, hum, reverberation, noise, loss, tempo, channels.
 
 Every function is pure and seeded: the same clip gives the same samples. Levels are in dBFS. The
 level of speech is its active level: the mean over the 10 ms frames within 30 dB of the loudest.
 """
 
+import zlib
 from collections.abc import Callable
 
 import numpy as np
@@ -19,6 +20,7 @@ Variation = Callable[[Samples, str], Samples | Stereo]
 SPEECH_LEVEL = -22.0
 
 _ACTIVE = 30.0  # dB below the loudest frame down to which a frame is active
+_PACKET = 320  # samples: 20 ms
 _WINDOW = 640  # samples of a frame of tempo(): 40 ms
 _SEARCH = 160  # samples by which a frame may move to match the previous one
 
@@ -117,6 +119,17 @@ def telephone(speech: Samples, seed: str) -> Samples:
 def clipped(gain: float) -> Variation:
     """Amplify by `gain` dB and clip at full scale."""
     return lambda speech, _: _float(np.clip(speech * 10 ** (gain / 20), -1, 1))
+
+
+def lost(share: float) -> Variation:
+    """Replace a share of the packets of 20 ms, chosen at random, with silence."""
+
+    def vary(speech: Samples, seed: str) -> Samples:
+        random = np.random.default_rng(zlib.crc32(seed.encode()))
+        kept = random.random(len(speech) // _PACKET + 1) >= share
+        return _float(speech * np.repeat(kept, _PACKET)[: len(speech)])
+
+    return vary
 
 
 def tempo(factor: float) -> Variation:

@@ -14,6 +14,7 @@ from bench.speech.variations import (
     dc,
     decaying_dc,
     hum,
+    lost,
     noise,
     opposite_phase,
     reverberation,
@@ -121,3 +122,10 @@ def test_channels_of_opposite_phase_cancel() -> None:
     sound = opposite_phase(speech(), "")
     assert sound.shape == (2 * SAMPLE_RATE, 2)
     assert not sound.sum(axis=1).any()
+
+
+def test_whole_packets_are_lost() -> None:
+    sound = np.ones(10 * SAMPLE_RATE, np.float32)
+    packets = lost(0.1)(sound, "seed").reshape(-1, 320)
+    assert set(packets.sum(axis=1)) == {0.0, 320.0}
+    assert np.mean(packets) == pytest.approx(0.9, abs=0.05)

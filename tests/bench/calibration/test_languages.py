@@ -8,12 +8,14 @@ import numpy as np
 import pytest
 
 from bench.accuracy import Trial, language_table
-from bench.calibration.languages import Arm, Heard, table
+from bench.calibration.languages import CONDITIONS, Arm, Heard, changed, said_again, table
+from bench.speech.noise import coloured
 from bench.support.bootstrap import paired
-from bench.support.clips import Clip
+from bench.support.clips import SAMPLE_RATE, WIDTH, Clip, cut, to_samples
 from bench.support.memo import Store, key_of
 from bench.support.scoring import Errors, language_errors
 from tests.support.calibration import ENGLISH
+from wyoming_faster_whisper.audio.pcm import to_pcm16
 
 
 def test_a_difference_in_all_clips_is_certain() -> None:
@@ -58,6 +60,21 @@ def test_the_tables_have_a_row_per_language_and_one_for_all() -> None:
     ]
     shown = language_table(trials, {"this server": ["eins", ""], "reference": ["eins zwei", ""]})
     assert shown.splitlines()[1].split()[:5] == ["de", "1", "50.0", "%", "0.0"]
+
+
+def test_a_clip_is_said_again_after_a_pause() -> None:
+    clip = Clip("a.wav", bytes(2 * SAMPLE_RATE), bytes(100), "eins zwei")
+    again = said_again(clip, 3, 0.5)
+    assert (again.seconds, again.text) == (4.0, "eins zwei eins zwei eins zwei")
+    assert said_again(clip, 1, 0.5) is clip
+
+
+@pytest.mark.parametrize("condition", CONDITIONS)
+def test_every_condition_keeps_the_length(condition: str) -> None:
+    clip = cut("a.wav", to_pcm16(coloured(SAMPLE_RATE, 0.5, "voice") * np.float32(0.1)))
+    sound = changed(clip, clip.audio, condition, coloured(SAMPLE_RATE, 0.0, "noise"))
+    assert len(sound) == len(clip.audio) // WIDTH
+    assert np.array_equal(sound, to_samples(clip.audio)) == (condition == "clean")
 
 
 def test_an_arm_changes_the_window_only() -> None:
