@@ -42,8 +42,19 @@ def test_a_home_of_two_languages_is_spared_all_others() -> None:
     found = [Detected("a.wav", "clean", "de", 1.0, 30, {"nl": 0.5, "de": 0.2, "en": 0.3})]
     expected, other = (line.split() for line in pairs(found, ["de", "en"]).splitlines()[1:])
     # Dutch among all; English among the two without a prior, and with a low one.
-    assert expected[-6:] == ["100.0%", "100.0%", "0.0%", "0.0%", "0.0%", "0.0%"]
-    assert other[-6:] == ["100.0%"] * 6
+    assert expected[-8:-2] == ["100.0%", "100.0%", "0.0%", "0.0%", "0.0%", "0.0%"]
+    assert other[-8:-2] == ["100.0%"] * 6
+
+
+def test_a_sure_language_of_a_home_may_be_wrong() -> None:
+    found = [
+        Detected("a.wav", "clean", "de", 1.0, 30, {"de": 0.9, "en": 0.1}),
+        Detected("b.wav", "clean", "de", 1.0, 30, {"de": 0.01, "en": 0.99}),
+        Detected("c.wav", "clean", "de", 1.0, 30, {"de": 0.5, "en": 0.5}),
+    ]
+    expected, other = (line.split() for line in pairs(found, ["de", "en"]).splitlines()[1:])
+    assert expected[-2:] == ["2,", "1"]
+    assert other[-2:] == ["1,", "1"]  # 0.9 is no longer enough for the other language
 
 
 def test_a_doubtful_language_is_that_of_the_full_window() -> None:
