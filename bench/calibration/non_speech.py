@@ -44,7 +44,7 @@ _FOLDS = 5
 # Log-odds at which the table cuts. The classifier cuts at 0, and both classes weigh equally.
 THRESHOLDS = (-1.5, -1.0, -0.5, 0.0, 0.5)
 # What the decoder makes up over a sound differs by language.
-LANGUAGES = ("en", "de", "fi", "uk")
+LANGUAGES = ("en", "de", "es", "fi", "nl", "ru", "sv", "uk")
 
 
 @dataclass(frozen=True, slots=True)

@@ -56,7 +56,7 @@ OTHER_SPEECH = [
     ("Nelís.", -1.54, 0.28, 0.83),  # "nariz"
     ("Ah, Battle !", -1.60, 0.30, 0.96),  # "ballon"
     ("Wenkbrauw.", -1.39, 0.18, 0.42),  # at 5 dB
-    ("Det er ikke det.", -1.37, 0.39, 0.68),
+    ("Muito ótimo!", -1.29, 0.34, 0.71),
     ("Ok.", -1.60, 0.08, 0.83),  # "occhio", whispered
 ]
 
