@@ -48,7 +48,7 @@ class LevelControl:
         Returns:
             The same shape, clipped to -1 to 1.
         """
-        # Not vectorised: a live stream brings a window or two at a time.
+        # Not vectorised: a live stream brings a few windows at a time.
         gains = [self._gain(float(window @ window) / len(window)) for window in windows]
         if not any(gains):
             return windows
