@@ -17,6 +17,10 @@ from .repetition import has_repeat
 from .rescoring import hypotheses_of, rescore
 from .window import FULL_FRAMES
 
+# Seconds by which two alignments differ where two texts leave out the same speech. Set by hand on
+# 2026-12-01: 0 to 0.04 s in 11 pairs of texts by base in English, Spanish and German.
+_SAME = 0.1
+
 
 class Choice(Enum):
     """Choice between the first and the second pass."""
@@ -119,6 +123,9 @@ def choose(first: Pass, second: Pass, *, full: bool, spoken: bool = True) -> Cho
         # prefers the shorter one.
         if first.looped and first.gaps:  # such a text is the worse one, whatever the second lacks
             return Choice.SECOND
+        if first.gaps and not full and abs(second.missing - first.missing) < _SAME:
+            likelier = second.decoded.avg_logprob > first.decoded.avg_logprob
+            return Choice.SECOND if likelier else Choice.FIRST
         return Choice.FIRST if second.missing > first.missing else Choice.SECOND
     if has_repeat(first.decoded.text):  # not rescored for the same reason
         return Choice.FIRST
