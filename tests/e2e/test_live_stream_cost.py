@@ -1,9 +1,12 @@
-"""Read coalescing: how often a live stream is read, and how late the answer is."""
+"""Read coalescing: how often a live stream is read, how late the answer is, and flow control."""
 
 from __future__ import annotations
 
 import asyncio
 import socket
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+from typing import Any
 
 from wyoming.asr import Transcript
 from wyoming.audio import AudioChunk, AudioStart, AudioStop
@@ -23,18 +26,58 @@ AT_ONCE = 0.2  # seconds within which a client has sent a recording that it has 
 
 
 class CountingReader(asyncio.StreamReader):
-    """StreamReader that counts its reads."""
+    """StreamReader that counts its reads, and the bytes that it holds."""
 
     reads = 0
+    held = 0
+    most_held = 0
+
+    def feed_data(self, data: Any) -> None:
+        self.held += len(data)
+        self.most_held = max(self.most_held, self.held)
+        super().feed_data(data)
 
     async def read(self, n: int = -1) -> bytes:
         data = await super().read(n)
         self.reads += 1
+        self.held -= len(data)
         return data
 
 
 async def vad() -> SpeechDetector:
     return LoudnessVad()
+
+
+@asynccontextmanager
+async def connected(
+    house: House,
+    reader: asyncio.StreamReader,
+    *,
+    pause: float = 0.0,
+    vad: Callable[[], Awaitable[SpeechDetector]] = vad,
+) -> AsyncIterator[tuple[asyncio.StreamReader, asyncio.StreamWriter]]:
+    """Serve a connection that reads from the reader; yield the client's streams."""
+    ours, theirs = socket.socketpair()
+    protocol = asyncio.StreamReaderProtocol(reader)
+    transport, _ = await house.loop.connect_accepted_socket(lambda: protocol, ours)
+    connection = Connection(
+        reader,
+        asyncio.StreamWriter(transport, protocol, reader, house.loop),
+        CLIENT,
+        context=SessionContext(
+            worker=house.worker,
+            vad=vad,
+            offer=house.offer,
+            rules=SpeechRules(guess_after=pause),
+        ),
+        info=lambda _: Event("info"),
+        limits=ClientLimits(),
+    )
+    serving = asyncio.create_task(connection.run())
+    hears, says = await asyncio.open_connection(sock=theirs)
+    yield hears, says
+    says.transport.abort()
+    await serving
 
 
 async def send_speech(
@@ -48,27 +91,11 @@ async def send_speech(
         pace: seconds between two chunks of 10 ms.
         pause: seconds of silence before a guess.
     """
-    ours, theirs = socket.socketpair()
-    async with House(lambda job: DECODE) as house:
-        loop = house.loop
-        reader = CountingReader()
-        protocol = asyncio.StreamReaderProtocol(reader)
-        transport, _ = await loop.connect_accepted_socket(lambda: protocol, ours)
-        connection = Connection(
-            reader,
-            asyncio.StreamWriter(transport, protocol, reader, loop),
-            CLIENT,
-            context=SessionContext(
-                worker=house.worker,
-                vad=vad,
-                offer=house.offer,
-                rules=SpeechRules(guess_after=pause),
-            ),
-            info=lambda _: Event("info"),
-            limits=ClientLimits(),
-        )
-        serving = asyncio.create_task(connection.run())
-        hears, says = await asyncio.open_connection(sock=theirs)
+    reader = CountingReader()
+    async with (
+        House(lambda job: DECODE) as house,
+        connected(house, reader, pause=pause) as (hears, says),
+    ):
         says.write(write_event(AudioStart(16_000, 2, 1).event()))
         data = pcm16(tone(speech)) + bytes(round(silence * 16_000) * 2)
         for at in range(0, len(data), CHUNK):
@@ -76,11 +103,9 @@ async def send_speech(
             chunk = AudioChunk(16_000, 2, 1, data[at : at + CHUNK])
             says.write(write_event(chunk.event()))
         says.write(write_event(AudioStop().event()))
-        stopped = loop.time()
+        stopped = house.loop.time()
         answer = await async_read_event(hears)
-        waited = loop.time() - stopped
-        says.close()
-        await serving
+        waited = house.loop.time() - stopped
         assert answer is not None
         return Transcript.from_event(answer).text, waited, reader.reads
 
@@ -112,3 +137,34 @@ def test_a_client_that_sends_faster_than_real_time_is_not_delayed() -> None:
     text, waited, _ = run(send_speech(1.5, pace=0.0))
     assert text == "1.5 seconds"
     assert waited <= DECODE + 0.021
+
+
+def test_read_coalescing_does_not_resume_reads_that_flow_control_paused() -> None:
+    async def flood() -> int:
+        detectors = iter([LoudnessVad(), LoudnessVad()])
+
+        async def loading() -> SpeechDetector:
+            for detector in detectors:
+                return detector
+            await asyncio.Event().wait()  # the third utterance is never processed
+            raise AssertionError
+
+        start, stop = AudioStart(16_000, 2, 1).event(), AudioStop().event()
+        chunk = AudioChunk(16_000, 2, 1, pcm16(tone(0.05))).event()
+        long = AudioChunk(16_000, 2, 1, bytes(64_000)).event()
+        reader = CountingReader()
+        async with (
+            House(lambda job: DECODE) as house,
+            connected(house, reader, vad=loading) as (_, says),
+        ):
+            says.write(b"".join(map(write_event, (start, chunk, stop))))
+            await asyncio.sleep(0.01)
+            # Its audio-stop waits for the first answer, while more arrives than is held.
+            says.write(b"".join(map(write_event, (start, chunk, stop, start, chunk))))
+            await asyncio.sleep(0.01)
+            says.write(80 * write_event(long))  # over a minute of audio, after which it waits
+            await asyncio.sleep(2.0)
+        return reader.most_held
+
+    # Flow control pauses at twice the StreamReader's limit, after one read of the transport.
+    assert run(flood()) <= 2 * 64 * 1024 + 256 * 1024

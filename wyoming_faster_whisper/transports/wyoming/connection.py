@@ -156,6 +156,10 @@ class Connection(ClientLifecycle):
         transport = self._writer.transport
         if not isinstance(transport, asyncio.ReadTransport):
             return  # a pipe has a separate transport for reading
+        if not transport.is_reading():
+            # The StreamReader is full and has paused it. It would not pause it a second time,
+            # and hold whatever a fast client sends.
+            return
         transport.pause_reading()
         asyncio.get_running_loop().call_later(seconds, transport.resume_reading)
 
