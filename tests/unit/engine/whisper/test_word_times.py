@@ -71,6 +71,12 @@ def test_a_word_begins_with_its_stretch_of_speech_and_not_in_the_pause_before() 
     assert [word.start for word in transcript.words] == [1.5, 1.9, 3.0, 3.4]
 
 
+def test_a_word_before_the_first_window_of_speech_begins_shortly_before_it() -> None:
+    job = spoken(5.0, (1.5, 2.3), options=TIMED)
+    [transcript] = decode(model(1.0, 1.5, 1.7, 1.9, 2.2), job)
+    assert [word.start for word in transcript.words] == pytest.approx([1.4, 1.5, 1.7, 1.9])
+
+
 def test_times_are_counted_from_the_first_sample_of_the_job() -> None:
     job = spoken(2.0, (0.0, 1.7), options=TIMED, leading_silence=SAMPLE_RATE // 2)
     [transcript] = decode(model(0.4, 0.9, 1.2, 1.4, 2.2), job)
