@@ -1,9 +1,10 @@
-"""What the VAD finds at the beginning of a stream: the experiment for its first state.
+"""Speech at the beginning of a stream: the experiment for the VAD's initial state.
 
 Recordings of words, cut at their first spoken sample, and sounds without speech pass the server's
-own high-pass and VAD in this process, from several first states of the model: zeros, and after
-half a second of silence or noise. Prints, at the level as recorded and 30 dB quieter, in how many
-of them certain speech is found, only possible speech, or none; progress goes to stderr.
+own high-pass and VAD in this process, from several initial states of the model: zeros, and the
+state after half a second of silence or noise. Prints, at the level as recorded and 30 dB quieter,
+in how many of them certain speech is found, only possible speech, or none; progress goes to
+stderr.
 """
 
 import argparse

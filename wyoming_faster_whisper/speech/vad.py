@@ -11,7 +11,7 @@ import json
 from dataclasses import dataclass, field, replace
 from importlib import resources
 from pathlib import Path
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 
@@ -25,13 +25,6 @@ if TYPE_CHECKING:
 
 _CONTEXT = 64  # samples of the previous window that precede each window
 _STATE = (1, 1, 128)  # shape of the LSTM's h and c
-
-# A stream may begin with speech: after a wake word, or in a recording that was cut there. From a
-# state of zeros the model is less sure of it, so each stream begins with the state after half a
-# second of soft noise. Fitted on 2026-12-01 by python -m bench.calibration.vad_start: after
-# silence, or after noise of -80 dBFS, the model takes more sounds for speech.
-_NOISE_WINDOWS = 16
-_NOISE = -60.0  # dBFS, RMS
 
 
 class SpeechStream(Protocol):
@@ -51,7 +44,8 @@ class Vad:
 
     Args:
         gain: levels of the gain control; None = those that were fitted for the model.
-        before: whole windows that the model hears before each stream; None = soft noise.
+        before: audio that determines the initial state of each stream, in whole windows; none =
+            zeros, None = the noise that was fitted for the model.
 
     Raises:
         ModelError: the model file is missing.
@@ -70,14 +64,16 @@ class Vad:
             str(model_file()), sess_options=options, providers=["CPUExecutionProvider"]
         )
         self._gain = gain or calibrated_gain()
-        self._beginning = State()
-        before = noise(_NOISE, _NOISE_WINDOWS) if before is None else before
+        # A stream may begin with speech: after a wake word, or in a recording that was cut there.
+        # From a state of zeros the model is less sure of it than after soft noise.
+        self._initial_state = State()
+        before = noise(**_calibrated("initial_state")) if before is None else before
         if len(before):
-            self._beginning.run(self._session, before.reshape(-1, WINDOW))
+            self._initial_state.run(self._session, before.reshape(-1, WINDOW))
 
     def stream(self) -> VadStream:
         """Return a detector for one new stream of audio."""
-        return VadStream(self._session, self._gain, replace(self._beginning))
+        return VadStream(self._session, self._gain, replace(self._initial_state))
 
     def probabilities(self, samples: Samples) -> Probabilities:
         """Return the probabilities of a whole clip, padded with zeros to whole windows."""
@@ -87,7 +83,7 @@ class Vad:
 
 @dataclass(slots=True)
 class State:
-    """What the model keeps from one window to the next."""
+    """Recurrent state of the model, and the end of the last window."""
 
     h: Samples = field(default_factory=lambda: np.zeros(_STATE, np.float32))
     c: Samples = field(default_factory=lambda: np.zeros(_STATE, np.float32))
@@ -113,7 +109,7 @@ class VadStream:
     Blocking; one thread at a time.
 
     Args:
-        state: that from which the stream begins; it changes.
+        state: the initial state; the stream updates it.
     """
 
     def __init__(self, session: onnxruntime.InferenceSession, gain: Gain, state: State) -> None:
@@ -134,10 +130,11 @@ class VadStream:
 
 
 def noise(level: float, windows: int) -> Samples:
-    """Return white noise, the same in each run.
+    """Return white noise, the same on each call.
 
     Args:
         level: dBFS, RMS.
+        windows: its length.
     """
     scale = 10 ** (level / 20)
     return np.random.default_rng(0).normal(0, scale, windows * WINDOW).astype(np.float32)
@@ -145,8 +142,13 @@ def noise(level: float, windows: int) -> Samples:
 
 def calibrated_gain() -> Gain:
     """Return the levels of the gain control that were fitted for the model."""
+    return Gain(**_calibrated("gain_control"))
+
+
+def _calibrated(section: str) -> dict[str, Any]:
     file = resources.files(__package__) / "calibration" / "silero_v6.json"
-    return Gain(**json.loads(file.read_text("utf-8"))["gain_control"]["values"])
+    values: dict[str, Any] = json.loads(file.read_text("utf-8"))[section]["values"]
+    return values
 
 
 def model_file() -> Path:
