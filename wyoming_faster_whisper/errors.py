@@ -175,8 +175,8 @@ def reason(error: OSError) -> str:
 def request_failure(error: Exception) -> str:
     """Return why a request to a server failed, from the chained exceptions.
 
-    It is what the innermost call of the system reported: HTTP libraries say of most failed
-    connections only that all attempts failed.
+    The innermost OSError has the reason. HTTP libraries say of most failed connections only that
+    all attempts failed.
     """
     system: OSError | None = None
     cause: BaseException = error

@@ -23,7 +23,7 @@ def make_authenticator(
 
     Args:
         now: returns the seconds since the epoch.
-        tenants: whose claims are looked for in tokens; it is told the names of the keys.
+        tenants: its claims are looked for in tokens; it gets the names of the keys.
 
     Raises:
         SettingError: a file cannot be used.

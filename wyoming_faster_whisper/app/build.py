@@ -43,7 +43,7 @@ def default_language(settings: Settings, model: ServedModel) -> str | None:
 
 
 def required_for_tenants(settings: Settings) -> dict[IdentityKind, str]:
-    """Return the option that is missing for clients to have an identity, by its kind."""
+    """Return, for each kind of identity that no client can have, the option that is missing."""
     options = {
         IdentityKind.KEY: ("--api-keys", settings.api_keys),
         IdentityKind.SUBJECT: ("--jwt-issuer", settings.jwt_issuer),

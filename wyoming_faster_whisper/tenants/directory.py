@@ -58,7 +58,7 @@ class TenantDirectory:
         return self.default
 
     def tenants_by(self, kind: IdentityKind) -> list[str]:
-        """Return the names of the tenants with clients that are told apart by such identities."""
+        """Return the names of the tenants that list identities of a kind."""
         if kind is IdentityKind.ADDRESS:
             members = list(self._networks.values())
         else:

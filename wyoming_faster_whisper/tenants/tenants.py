@@ -53,7 +53,7 @@ class Tenants:
     Args:
         path: the file; None = there are no tenants but the house.
         models: the languages of each served model, by its name.
-        required: the option that is missing for clients to have an identity, by its kind.
+        required: for each kind of identity that no client can have, the option that is missing.
         interval: seconds between checks whether the file has changed.
 
     Raises:
@@ -76,7 +76,8 @@ class Tenants:
         self._version = version_of(path) if path else None  # before it is read
         self.directory = read_tenants(path, self._models) if path else TenantDirectory()
         self.use = TenantUse()
-        # The identities of a kind that clients can have, with the option that names them.
+        # For some kinds of identities: the option that lists them, and a function that returns
+        # those that clients can have.
         self.known: dict[IdentityKind, tuple[str, Callable[[], Iterable[str]]]] = {}
 
     def assign(self, principal: Principal) -> Principal:
