@@ -241,7 +241,7 @@ class Session:
         step = _SLICE
         if self._turn is not None and chunks > 1:
             after = self._turn.seconds + _seconds(pcm, data)
-            if after >= self._context.max_seconds:  # not beyond the chunk that reaches it
+            if after >= self._context.max_seconds:  # the chunk that reaches it is the last one
                 step, chunks = len(data) // chunks, 1
         for at in range(0, len(data) or 1, step):
             if at:

@@ -21,7 +21,7 @@ _MARKS = ".,!?;:…\"'«»“”‘’()¿¡，。！？；：、・「」『』
 # Dashes and dots that separate words without a space: "wo-wo-wo", "no—no", "and...and".
 _BREAKS = re.compile(r"[-\u2010-\u2015\u301c…]|\.{2,}")
 
-# A few letters three times in a row or more: "hahaha", "aaah".
+# One to four letters three times in a row or more: "hahaha", "aaah".
 _SYLLABLES = re.compile(r"(\w{1,4}?)\1{2,}")
 
 # First and last character of scripts without spaces between words, and the approximate number

@@ -5,9 +5,9 @@ sneeze, "No! No!" over a dog. Such a text is less likely than a spoken one, its 
 probability is higher, and often it is one word or one syllable over and over. The VAD's
 probability also stays below that of the loudest vowel of a spoken word. Each sign alone also
 occurs with whispered or distant words; together they separate most texts. They are the inputs of
-a logistic regression (python -m bench.calibration.non_speech). Its weights are others in English
-than in other languages, where spoken words are as unlikely as what the decoder makes up, but
-have a far lower no-speech probability.
+a logistic regression (python -m bench.calibration.non_speech). English has weights of its own: in
+other languages spoken words are as unlikely as hallucinated ones, but their no-speech probability
+is far lower.
 """
 
 from __future__ import annotations

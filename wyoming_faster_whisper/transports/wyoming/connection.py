@@ -46,8 +46,8 @@ _TIME_SLICE = 0.005  # seconds of work for one client before others get their tu
 # faster than a microphone is read a few chunks at a time. A read of at least this many bytes
 # comes from a faster client and is not delayed: 0.1 s of audio are 4.4 KB with headers.
 _SMALL_READ = 8192  # bytes
-# Bytes of audio taken at once of equal chunks that were read together: in Home Assistant's format
-# 8 VAD windows, see audio_input.py.
+# Maximum bytes of audio in equal chunks that are taken together. In Home Assistant's format they
+# are 8 VAD windows, the most that audio_input.py processes without a thread.
 _TOGETHER = 8192
 _DISCONNECT_CHECK = 0.5  # seconds between checks whether a waiting client is still connected
 

@@ -22,7 +22,7 @@ from wyoming.event import Event
 from ...errors import ProtocolError, printable
 
 _DEPTH = 32  # maximum nesting of JSON objects and lists
-# The first line of a request or a response, whose sender took one port for another.
+# First line of an HTTP request or response: its sender has the wrong port.
 _HTTP = re.compile(rb"[A-Z]{1,10} \S{1,1000} HTTP/1\.|HTTP/1\.")
 _PIECE = 64 * 1024  # bytes of payload per event when a long audio-chunk is split
 
@@ -106,7 +106,8 @@ class FrameReader:
         """Return the payloads of the next complete frames that repeat the last event's header.
 
         A microphone sends a hundred frames a second that differ in nothing but the payload, and
-        comparing them costs less than parsing each. Without such frames the list is empty.
+        comparing them costs less than parsing each. Without such frames the list is empty. Call
+        it only after next_event() has returned an event.
 
         Args:
             most: maximum number of bytes of all these payloads.

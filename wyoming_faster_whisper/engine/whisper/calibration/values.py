@@ -3,8 +3,8 @@
 A file <model>.<language>.json has the values for one model and language, each section with its
 provenance; "any" stands for all models or languages. If no file of a model has a section, the
 model is not calibrated for it. The values then come from any.<language>.json or any.any.json,
-which have cautious rules, or, for a section without such a rule, from base.en.json: base in
-English is the only model and language on which these sections were fitted.
+which have cautious rules, or, for a section without such a rule, from base.en.json, the only
+file with all of these sections. So other sizes get those of English in every language.
 """
 
 from __future__ import annotations
