@@ -6,7 +6,11 @@ import pytest
 
 from tests.support.calibration import ENGLISH
 from wyoming_faster_whisper.engine.whisper.calibration.values import Calibrations
-from wyoming_faster_whisper.engine.whisper.speech_odds import FEATURES, features
+from wyoming_faster_whisper.engine.whisper.speech_odds import (
+    FEATURES,
+    SpeechClassifier,
+    features,
+)
 
 from .results import decoded
 
@@ -61,34 +65,30 @@ OTHER_SPEECH = [
 ]
 
 
-@pytest.mark.parametrize(("text", "logprob", "no_speech", "peak"), SOUNDS)
+@pytest.mark.parametrize(
+    ("speech", "text", "logprob", "no_speech", "peak"),
+    [
+        *((ENGLISH.speech, *each) for each in SOUNDS),
+        *((OTHERS.speech, *each) for each in OTHER_SOUNDS),
+    ],
+)
 def test_texts_over_sounds_were_made_up(
-    text: str, logprob: float, no_speech: float, peak: float
+    speech: SpeechClassifier, text: str, logprob: float, no_speech: float, peak: float
 ) -> None:
-    found = decoded(text, logprob=logprob, no_speech=no_speech)
-    assert ENGLISH.speech.log_odds(found, peak) < 0
+    assert speech.log_odds(decoded(text, logprob=logprob, no_speech=no_speech), peak) < 0
 
 
-@pytest.mark.parametrize(("text", "logprob", "no_speech", "peak"), SPEECH)
-def test_words_were_spoken(text: str, logprob: float, no_speech: float, peak: float) -> None:
-    found = decoded(text, logprob=logprob, no_speech=no_speech)
-    assert ENGLISH.speech.log_odds(found, peak) > 0
-
-
-@pytest.mark.parametrize(("text", "logprob", "no_speech", "peak"), OTHER_SOUNDS)
-def test_texts_over_sounds_were_made_up_in_other_languages(
-    text: str, logprob: float, no_speech: float, peak: float
+@pytest.mark.parametrize(
+    ("speech", "text", "logprob", "no_speech", "peak"),
+    [
+        *((ENGLISH.speech, *each) for each in SPEECH),
+        *((OTHERS.speech, *each) for each in OTHER_SPEECH),
+    ],
+)
+def test_words_were_spoken(
+    speech: SpeechClassifier, text: str, logprob: float, no_speech: float, peak: float
 ) -> None:
-    found = decoded(text, logprob=logprob, no_speech=no_speech)
-    assert OTHERS.speech.log_odds(found, peak) < 0
-
-
-@pytest.mark.parametrize(("text", "logprob", "no_speech", "peak"), OTHER_SPEECH)
-def test_words_were_spoken_in_other_languages(
-    text: str, logprob: float, no_speech: float, peak: float
-) -> None:
-    found = decoded(text, logprob=logprob, no_speech=no_speech)
-    assert OTHERS.speech.log_odds(found, peak) > 0
+    assert speech.log_odds(decoded(text, logprob=logprob, no_speech=no_speech), peak) > 0
 
 
 def test_a_loud_sneeze_gets_a_second_pass() -> None:
