@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import socket
+import ssl
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from typing import Any
 
+import pytest
+import trustme
 from wyoming.asr import Transcript
 from wyoming.audio import AudioChunk, AudioStart, AudioStop
 from wyoming.event import Event, async_read_event
@@ -18,6 +21,7 @@ from wyoming_faster_whisper.speech.segmenter import SpeechRules
 from wyoming_faster_whisper.speech.vad import SpeechDetector
 from wyoming_faster_whisper.testing import LoudnessVad, pcm16, tone
 from wyoming_faster_whisper.transports.lifecycle import ClientLimits
+from wyoming_faster_whisper.transports.tls import client_context
 from wyoming_faster_whisper.transports.wyoming.connection import Connection
 from wyoming_faster_whisper.transports.wyoming.framing import write_event
 
@@ -55,14 +59,28 @@ async def connected(
     *,
     pause: float = 0.0,
     vad: Callable[[], Awaitable[SpeechDetector]] = vad,
+    authority: trustme.CA | None = None,
 ) -> AsyncIterator[tuple[asyncio.StreamReader, asyncio.StreamWriter]]:
-    """Serve a connection that reads from the reader; yield the client's streams."""
+    """Serve a connection that reads from the reader; yield the client's streams.
+
+    Args:
+        authority: issues the certificate of the server; None = no TLS.
+    """
+    tls = trusting = None
+    if authority is not None:
+        tls, trusting = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH), client_context()
+        authority.issue_cert("127.0.0.1").configure_cert(tls)
+        authority.configure_trust(trusting)
     ours, theirs = socket.socketpair()
-    protocol = asyncio.StreamReaderProtocol(reader)
+    writers: list[asyncio.StreamWriter] = []
+    protocol = asyncio.StreamReaderProtocol(reader, lambda _, writer: writers.append(writer))
     transport, _ = await house.loop.connect_accepted_socket(lambda: protocol, ours)
+    if tls is not None:
+        transport.pause_reading()  # like the listener
+    [writer] = writers
     connection = Connection(
         reader,
-        asyncio.StreamWriter(transport, protocol, reader, house.loop),
+        writer,
         CLIENT,
         context=SessionContext(
             worker=house.worker,
@@ -72,9 +90,12 @@ async def connected(
         ),
         info=lambda _: Event("info"),
         limits=ClientLimits(),
+        tls=tls,
     )
     serving = asyncio.create_task(connection.run())
-    hears, says = await asyncio.open_connection(sock=theirs)
+    hears, says = await asyncio.open_connection(
+        sock=theirs, ssl=trusting, server_hostname="127.0.0.1" if trusting else None
+    )
     yield hears, says
     says.transport.abort()
     await serving
@@ -168,3 +189,19 @@ def test_read_coalescing_does_not_resume_reads_that_flow_control_paused() -> Non
 
     # Flow control pauses at twice the StreamReader's limit, after one read of the transport.
     assert run(flood()) <= 2 * 64 * 1024 + 256 * 1024
+
+
+def test_a_client_that_disconnects_while_its_reads_are_delayed_is_forgotten(
+    authority: trustme.CA, caplog: pytest.LogCaptureFixture
+) -> None:
+    """The transport of TLS fails if it is asked for anything after it has been closed."""
+
+    async def leave() -> None:
+        async with House(lambda job: DECODE) as house:
+            async with connected(house, CountingReader(), authority=authority) as (_, says):
+                says.write(write_event(AudioStart(16_000, 2, 1).event()))
+                await asyncio.sleep(0.001)
+            await asyncio.sleep(0.02)  # the delay
+
+    run(leave())
+    assert [record.getMessage() for record in caplog.records] == []

@@ -161,7 +161,7 @@ class Connection(ClientLifecycle):
             # and hold whatever a fast client sends.
             return
         transport.pause_reading()
-        asyncio.get_running_loop().call_later(seconds, transport.resume_reading)
+        asyncio.get_running_loop().call_later(seconds, _resume_reading, transport)
 
     async def _while_connected(self, session: Session, work: Coroutine[Any, Any, None]) -> None:
         """Await a call of the session, which may have to wait for an answer.
@@ -283,6 +283,11 @@ def _connection_state(writer: asyncio.StreamWriter) -> int:
     poll = select.poll()
     poll.register(connection, select.POLLRDHUP)  # POLLHUP and POLLERR are always reported
     return next((event for _, event in poll.poll(0)), 0)
+
+
+def _resume_reading(transport: asyncio.ReadTransport) -> None:
+    if not transport.is_closing():  # one of TLS that has been closed twice would fail
+        transport.resume_reading()
 
 
 def _wyoming(event: events.Event) -> Event:
