@@ -614,6 +614,13 @@ def test_chunks_that_are_read_together_are_a_live_stream_as_well() -> None:
     assert said.records[0].ended == "silence"
 
 
+@pytest.mark.parametrize("together", [1, 10])
+def test_the_chunk_that_reaches_the_limit_is_the_last_one(together: int) -> None:
+    said, _ = played(tone(2.0), max_seconds=1.05, together=together)
+    window = 0.032  # seconds, the precision of the limit
+    assert 1.05 <= said.records[0].heard <= 1.05 + window
+
+
 def test_an_interjection_gets_no_early_answer_but_waits_for_the_command() -> None:
     samples = joined(silence(0.5), tone(0.5), silence(2.4), tone(1.5), silence(8.0))
     said, _ = played(samples, turns=HOME)
