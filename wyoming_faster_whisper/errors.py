@@ -178,16 +178,15 @@ def request_failure(error: Exception) -> str:
     The innermost OSError has the reason. HTTP libraries say of most failed connections only that
     all attempts failed.
     """
-    system: OSError | None = None
-    cause: BaseException = error
-    while (inner := cause.__cause__ or cause.__context__) is not None:
-        cause = inner
+    chain: list[BaseException] = [error]
+    # An error that is raised again while a wrapper of it is handled makes the chain a ring.
+    while (inner := chain[-1].__cause__ or chain[-1].__context__) and inner not in chain:
+        chain.append(inner)
+    for cause in reversed(chain[1:]):
         # Not an ssl.SSLError, whose numbers are OpenSSL's.
         if isinstance(cause, OSError) and not hasattr(cause, "library"):
-            system = cause
-    if system is not None:
-        return reason(system)
-    return str(error) or str(cause) or type(error).__name__
+            return reason(cause)
+    return str(error) or str(chain[-1]) or type(error).__name__
 
 
 def not_listening(address: object, error: OSError, option: str) -> ServerError:

@@ -88,3 +88,11 @@ def test_the_reason_of_a_failed_request_is_the_systems(cause: Exception | None, 
         outer = RuntimeError("all attempts failed")
         outer.__context__ = error
         assert request_failure(outer) == why
+
+
+def test_the_reason_is_found_in_a_ring_of_errors() -> None:
+    """As Python leaves it where an error is raised again while its wrapper is handled."""
+    refused = ConnectionRefusedError(errno.ECONNREFUSED, "Connect call failed")
+    error = RuntimeError("all attempts failed")
+    error.__cause__, refused.__context__ = refused, error
+    assert request_failure(error) == "Connection refused"
