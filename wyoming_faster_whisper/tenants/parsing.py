@@ -32,12 +32,16 @@ OTHERS = "others"
 """Label of all further ones."""
 
 _NAME = re.compile(r"[A-Za-z0-9._-]{1,64}")
-_IDENTITIES = {
-    "keys": IdentityKind.KEY,
-    "subjects": IdentityKind.SUBJECT,
-    "certificates": IdentityKind.CERTIFICATE,
-    "sites": IdentityKind.SITE,
+
+IDENTITY_KEYS = {
+    IdentityKind.KEY: "keys",
+    IdentityKind.SUBJECT: "subjects",
+    IdentityKind.CERTIFICATE: "certificates",
+    IdentityKind.SITE: "sites",
+    IdentityKind.CLAIM: "claims",
+    IdentityKind.ADDRESS: "networks",
 }
+"""Key of a tenant's table that lists its identities of a kind."""
 
 
 def parse_tenants(text: str, models: Mapping[str, Sequence[str]]) -> TenantDirectory:
@@ -95,7 +99,7 @@ class _Builder:
         return TenantDirectory(default, self._members, self._networks)
 
     def _tenant(self, name: str, entries: Mapping[str, Any], where: str) -> Tenant:
-        only(entries, (*VALUES, *_IDENTITIES, "claims", "networks"), where)
+        only(entries, (*VALUES, *IDENTITY_KEYS.values()), where)
         values: dict[str, Any] = {
             field: check(entries[key], f"{where} {key}")
             for key, (field, check) in VALUES.items()
@@ -127,7 +131,9 @@ class _Builder:
             )
 
     def _add_identities(self, tenant: Tenant, entries: Mapping[str, Any], where: str) -> None:
-        for key, kind in _IDENTITIES.items():
+        for kind, key in IDENTITY_KEYS.items():
+            if kind in (IdentityKind.CLAIM, IdentityKind.ADDRESS):
+                continue  # these are not lists of names
             for value in texts(entries.get(key, []), f"{where} {key}"):
                 self._add(Identity(kind, value), tenant, f"{where} {key}")
         claims = table(entries.get("claims", {}), f"{where} claims")

@@ -12,7 +12,7 @@ from ..principal import Principal
 from ..tenant import IdentityKind
 from ..watched_file import changes, read_text, version_of
 from .directory import TenantDirectory
-from .parsing import parse_tenants
+from .parsing import IDENTITY_KEYS, parse_tenants
 from .use import TenantUse
 
 _LOGGER = logging.getLogger(__name__)
@@ -20,15 +20,6 @@ _LOGGER = logging.getLogger(__name__)
 _LARGEST_FILE = 16 * 1024 * 1024  # bytes
 _INTERVAL = 1.0  # seconds between checks whether the file has changed
 _MOST_NAMED = 5  # tables in a warning; a file may have thousands
-
-_KEYS = {
-    IdentityKind.KEY: "keys",
-    IdentityKind.SUBJECT: "subjects",
-    IdentityKind.CLAIM: "claims",
-    IdentityKind.CERTIFICATE: "certificates",
-    IdentityKind.ADDRESS: "networks",
-    IdentityKind.SITE: "sites",
-}
 
 
 def read_tenants(path: Path, models: Mapping[str, Sequence[str]]) -> TenantDirectory:
@@ -117,13 +108,13 @@ class Tenants:
         """
         for kind, option in self._required.items():
             names = [f"[tenants.{name}]" for name in self.directory.tenants_by(kind)]
-            self._warn(f"{_KEYS[kind]} of", names, f"that requires {option}")
+            self._warn(f"{IDENTITY_KEYS[kind]} of", names, f"that requires {option}")
         for kind, (option, known) in self.known.items():
             unknown = self.directory.values_by(kind)
             for value in known():
                 unknown.pop(value, None)
             found = [f"{value!r} of [tenants.{name}]" for value, name in unknown.items()]
-            self._warn(_KEYS[kind], found, f"{option} has no such name")
+            self._warn(IDENTITY_KEYS[kind], found, f"{option} has no such name")
 
     def _warn(self, what: str, found: Sequence[str], why: str) -> None:
         shown = list(found[:_MOST_NAMED])
