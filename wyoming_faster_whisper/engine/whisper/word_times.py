@@ -12,8 +12,9 @@ from .acoustic_model import AcousticModel, Encoding, Tokenizer
 from .clip import Clip
 from .coverage import Alignment
 
-# Seconds within which the VAD notices speech; a first word may end before. Set by hand on
-# 2026-12-01 from one clip, in which a word ends when the VAD notices it, 0.12 s after its onset.
+# Seconds that the VAD needs to notice speech; the alignment may end the first word before. Set by
+# hand on 2026-12-01 from one English clip, whose first word ends 0.12 s after its onset, when the
+# VAD notices it. Used with every model and language.
 _LATE = 0.1
 
 
