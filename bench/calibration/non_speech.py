@@ -6,8 +6,8 @@ sounds that people speak. A logistic regression on the features of speech_odds.p
 tell the segments with a text apart: one in English, and one in the other languages. For each,
 cross-validated by recording, it prints what is left of the sounds and what is lost of the speech
 by the first pass alone, at several thresholds and without each of the features, beside the
-weights in use; at last the weights. Results of the model are kept on disk (--cache). Progress
-goes to stderr.
+weights in use; then the weights, and at last how many recordings have a text after both passes.
+Results of the model are kept on disk (--cache). Progress goes to stderr.
 """
 
 import argparse
@@ -23,9 +23,10 @@ from wyoming_faster_whisper.audio.pcm import to_pcm16
 from wyoming_faster_whisper.engine.protocol import DecodeOptions
 from wyoming_faster_whisper.engine.whisper.calibration.values import Calibrations
 from wyoming_faster_whisper.engine.whisper.decoding import decode_batch
-from wyoming_faster_whisper.engine.whisper.encoder import Encoder
 from wyoming_faster_whisper.engine.whisper.hallucination import Decoded, has_words
+from wyoming_faster_whisper.engine.whisper.pipeline import WhisperPipeline
 from wyoming_faster_whisper.engine.whisper.speech_odds import FEATURES, features
+from wyoming_faster_whisper.engine.whisper.tuning import BEAM
 from wyoming_faster_whisper.models import choose
 from wyoming_faster_whisper.speech.segmenter import SpeechRules, segments
 from wyoming_faster_whisper.speech.vad import Vad
@@ -75,10 +76,12 @@ def main() -> None:
     arguments = parse_arguments()
     sounds = list(all_sounds(arguments))
     heard: list[Heard] = []
-    for number, (sound, some) in enumerate(zip(sounds, decoded(arguments, sounds), strict=True)):
+    answered: list[bool] = []
+    for number, (some, has_text) in enumerate(decoded(arguments, sounds)):
         if number % 20 == 0:
-            progress(f"{number}/{len(sounds)}, {sound.kind}")
+            progress(f"{number}/{len(sounds)}, {sounds[number].kind}")
         heard += some
+        answered.append(has_text)
     progress("")
     print(f"{arguments.model} int8; {len(sounds)} sounds, {len(heard)} segments with a text")
     names = ("intercept", *FEATURES)
@@ -88,6 +91,7 @@ def main() -> None:
         print(table(some))
         weights = fitted(some, range(len(FEATURES)))
         print("; ".join(f"{name} {each:.3f}" for name, each in zip(names, weights, strict=True)))
+    print(answers_table(sounds, answered))
     if arguments.json:
         write_json(arguments.json, {"segments": [asdict(each) for each in heard]})
 
@@ -158,25 +162,30 @@ def _read(path: Path) -> Samples:
     return to_samples(read_wav(path))
 
 
-def decoded(arguments: argparse.Namespace, sounds: Sequence[Sound]) -> Iterator[list[Heard]]:
-    """Yield the segments of each sound that have a text."""
+def decoded(
+    arguments: argparse.Namespace, sounds: Sequence[Sound]
+) -> Iterator[tuple[list[Heard], bool]]:
+    """Yield the segments of each sound that have a text, and whether both passes leave any."""
     name = choose(arguments.model, []).name
     calibrations = Calibrations(name)
     model = remembered_whisper(arguments.model, arguments.threads, arguments.cache)
-    encoder = Encoder(model, calibrations, full_window=False)
+    pipeline = WhisperPipeline(model, calibrations)
     vad, rules = Vad(), SpeechRules()
     for sound in sounds:
         audio = HighPass().feed(sound.audio())
         found: list[Heard] = []
+        has_text = False
         for part in segments(vad.probabilities(audio).tolist(), rules, len(audio)):
             job = segment_job(audio, part, DecodeOptions(language=sound.language))
             clip = engine_clip(model, calibrations.of(sound.language), job)
-            [one] = decode_batch(model, [clip], encoder.first(clip))
+            [one] = decode_batch(model, [clip], pipeline.encoder.first(clip))
             if has_words(one.text):
                 odds = calibrations.of(sound.language).speech.log_odds(one, part.peak)
                 origin = (sound.kind, sound.group, sound.spoken, sound.language)
                 found.append(Heard(*origin, part.peak, one, odds))
-        yield found
+            [transcript] = pipeline.decode([job], BEAM)
+            has_text = has_text or bool(transcript.text)
+        yield found, has_text
 
 
 def matrix(heard: Sequence[Heard]) -> Matrix:
@@ -235,6 +244,17 @@ def table(heard: Sequence[Heard]) -> str:
         others = [each for each in everything if each != at]
         row(f"without {name}, 0", validated(heard, others), 0.0)
     return align(rows)
+
+
+def answers_table(sounds: Sequence[Sound], answered: Sequence[bool]) -> str:
+    """Format how many recordings have a text after both passes."""
+    groups: dict[str, list[bool]] = {}
+    for sound, has_text in zip(sounds, answered, strict=True):
+        speech = "English" if sound.language == "en" else "other languages"
+        group = f"{sound.kind}, {speech if sound.spoken else sound.language}"
+        groups.setdefault(group, []).append(has_text)
+    rows = [[name, f"{sum(some)} of {len(some)}"] for name, some in groups.items()]
+    return align([["both passes", "with a text"], *rows])
 
 
 if __name__ == "__main__":

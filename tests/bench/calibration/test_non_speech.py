@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from bench.calibration.non_speech import Heard, table, validated
+import numpy as np
+
+from bench.calibration.non_speech import Heard, Sound, answers_table, table, validated
 from wyoming_faster_whisper.engine.whisper.hallucination import Decoded
 
 
@@ -33,3 +35,26 @@ def test_the_table_counts_what_is_left_and_lost() -> None:
     assert rows[1][-2:] == ["20", "0"]  # the weights in use take all for speech
     assert rows[2][-2:] == ["0", "0"]
     assert next(row for row in rows if row[:2] == ["without", "avg_logprob,"])[-2] == "20"
+
+
+def sound(kind: str, language: str, *, spoken: bool) -> Sound:
+    return Sound(kind, "one", spoken, language, lambda: np.zeros(0, np.float32))
+
+
+def test_sounds_are_counted_by_language_and_speech_by_english_or_not() -> None:
+    sounds = [
+        sound("sneezes", "de", spoken=False),
+        sound("sneezes", "de", spoken=False),
+        sound("sneezes", "ru", spoken=False),
+        sound("words", "de", spoken=True),
+        sound("words", "ru", spoken=True),
+    ]
+    rows = [
+        line.rsplit("  ", 1)
+        for line in answers_table(sounds, [True, False, False, True, True]).splitlines()
+    ]
+    assert [[cell.strip() for cell in row] for row in rows[1:]] == [
+        ["sneezes, de", "1 of 2"],
+        ["sneezes, ru", "0 of 1"],
+        ["words, other languages", "2 of 2"],
+    ]
