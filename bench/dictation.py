@@ -21,8 +21,14 @@ from wyoming_faster_whisper.engine.whisper.engine import WhisperEngine
 from wyoming_faster_whisper.models import choose
 from wyoming_faster_whisper.session.text import GrowingText
 from wyoming_faster_whisper.speech.hysteresis import Probabilities
-from wyoming_faster_whisper.speech.segmenter import Segment, SpeechRules
-from wyoming_faster_whisper.speech.utterance import Action, Decode, Finalize, Utterance
+from wyoming_faster_whisper.speech.segmenter import Segment
+from wyoming_faster_whisper.speech.utterance import (
+    Action,
+    Decode,
+    Finalize,
+    Utterance,
+    UtteranceRules,
+)
 from wyoming_faster_whisper.speech.vad import Vad
 
 from .speech.noise import degrade, noise_of
@@ -197,7 +203,7 @@ def this_server(
     engine: Engine, probabilities: Probabilities, sound: Samples
 ) -> tuple[str, int, tuple[Segment, ...]]:
     """Return the text of a dictation, the number of decodes and the segments of the answer."""
-    said = Utterance(SpeechRules())
+    said = Utterance(UtteranceRules())
     texts: dict[Segment, str] = {}
     answer: tuple[Segment, ...] = ()
 

@@ -39,7 +39,7 @@ from wyoming_faster_whisper.principal import Principal
 from wyoming_faster_whisper.session.events import Answer
 from wyoming_faster_whisper.session.request import Offer
 from wyoming_faster_whisper.session.session import Session, SessionContext
-from wyoming_faster_whisper.speech.segmenter import SpeechRules
+from wyoming_faster_whisper.speech.utterance import UtteranceRules
 from wyoming_faster_whisper.speech.vad import Vad
 
 from .dictation import PROSE, VOICES, sentences
@@ -240,7 +240,7 @@ async def measure(files: Sequence[File], arguments: argparse.Namespace) -> list[
             f"{fragment:g}:{enough:g}": replace(
                 shared,
                 offer=Offer([unpadded]),
-                rules=SpeechRules(fragment=fragment, enough=enough),
+                rules=UtteranceRules(fragment=fragment, enough=enough),
             )
             for fragment, enough in arguments.segments
         }

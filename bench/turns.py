@@ -21,8 +21,8 @@ from wyoming_faster_whisper.speech.endpointing import Endpointing
 from wyoming_faster_whisper.speech.hysteresis import WINDOW, Probabilities
 from wyoming_faster_whisper.speech.prosody import measure_prosody
 from wyoming_faster_whisper.speech.resumption import Resumption
-from wyoming_faster_whisper.speech.segmenter import Segment, SpeechRules
-from wyoming_faster_whisper.speech.utterance import Decode, Drop, Utterance
+from wyoming_faster_whisper.speech.segmenter import Segment
+from wyoming_faster_whisper.speech.utterance import Decode, Drop, Utterance, UtteranceRules
 from wyoming_faster_whisper.speech.vad import Vad
 
 from .accuracy import POOLED
@@ -184,7 +184,7 @@ def simulate(
     seconds: float,
     *,
     endpointing: Endpointing | None = None,
-    rules: SpeechRules | None = None,
+    rules: UtteranceRules | None = None,
 ) -> Heard:
     """Play a sound to the server's endpointing.
 
@@ -207,7 +207,7 @@ def simulate(
 
 def silences_in(sound: Sound, decode: Decoder) -> Iterator[Silence]:
     """Yield the silences at which the server guesses, the end of the turn last."""
-    utterance = Utterance(SpeechRules())
+    utterance = Utterance(UtteranceRules())
     samples = sound.samples
     last: tuple[float, Segment] | None = None
     for number, probability in enumerate(Resumption().feed(sound.probabilities).tolist()):

@@ -27,9 +27,9 @@ from wyoming_faster_whisper.engine.whisper.engine import WhisperEngine
 from wyoming_faster_whisper.models import choose
 from wyoming_faster_whisper.speech import turn_classifier
 from wyoming_faster_whisper.speech.prosody import Prosody, measure_prosody
-from wyoming_faster_whisper.speech.segmenter import Segment, SpeechRules
+from wyoming_faster_whisper.speech.segmenter import Segment
 from wyoming_faster_whisper.speech.turn_classifier import EndOfTextScores, TurnClassifier
-from wyoming_faster_whisper.speech.utterance import Decode, Utterance
+from wyoming_faster_whisper.speech.utterance import Decode, Utterance, UtteranceRules
 from wyoming_faster_whisper.speech.vad import Vad
 
 from ..speech import voices
@@ -222,7 +222,7 @@ def heard(
 
 def guessed(sound: Samples, vad: Vad) -> Segment | None:
     """Return the segment of the last guess in a sound; None if there is no guess."""
-    utterance = Utterance(SpeechRules())
+    utterance = Utterance(UtteranceRules())
     actions = utterance.feed(vad.probabilities(sound).tolist(), may_guess=True)
     guesses = [action.segment for action in actions if isinstance(action, Decode)]
     return guesses[-1] if guesses else None

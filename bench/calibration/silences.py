@@ -18,8 +18,8 @@ from wyoming_faster_whisper.engine.whisper.calibration.values import Calibration
 from wyoming_faster_whisper.engine.whisper.pipeline import WhisperPipeline
 from wyoming_faster_whisper.models import choose
 from wyoming_faster_whisper.speech.endpointing import Endpointing, TurnRules
-from wyoming_faster_whisper.speech.segmenter import SpeechRules
 from wyoming_faster_whisper.speech.turn_classifier import TurnClassifier
+from wyoming_faster_whisper.speech.utterance import UtteranceRules
 from wyoming_faster_whisper.speech.vad import Vad
 
 from ..speech import voices
@@ -95,7 +95,10 @@ def parse_arguments() -> argparse.Namespace:
 def settings(classifier: TurnClassifier) -> Iterator[Setting]:
     """Yield the settings of the server, and those with one value changed."""
     now = Setting(
-        "as it is", TurnRules(auto=True).endpointing(None), classifier, SpeechRules().guess_after
+        "as it is",
+        TurnRules(auto=True).endpointing(None),
+        classifier,
+        UtteranceRules().guess_after,
     )
     yield now
     for name, values in SILENCES.items():
@@ -126,7 +129,7 @@ def heard(
             classified,
             seconds,
             endpointing=setting.endpointing,
-            rules=SpeechRules(guess_after=setting.guess_after),
+            rules=UtteranceRules(guess_after=setting.guess_after),
         )
 
 

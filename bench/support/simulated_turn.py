@@ -17,9 +17,16 @@ from wyoming_faster_whisper.speech.endpointing import EndOfTurn, Endpointing, Tu
 from wyoming_faster_whisper.speech.hysteresis import WINDOW, Probabilities
 from wyoming_faster_whisper.speech.prosody import measure_prosody
 from wyoming_faster_whisper.speech.resumption import Resumption
-from wyoming_faster_whisper.speech.segmenter import Segment, SpeechRules
+from wyoming_faster_whisper.speech.segmenter import Segment
 from wyoming_faster_whisper.speech.turn_classifier import classify_text
-from wyoming_faster_whisper.speech.utterance import Action, Decode, Drop, EndTurn, Utterance
+from wyoming_faster_whisper.speech.utterance import (
+    Action,
+    Decode,
+    Drop,
+    EndTurn,
+    Utterance,
+    UtteranceRules,
+)
 
 from .clips import SAMPLE_RATE, Samples
 
@@ -79,7 +86,7 @@ class SimulatedTurn:
         seconds: float,
         *,
         endpointing: Endpointing | None = None,
-        rules: SpeechRules | None = None,
+        rules: UtteranceRules | None = None,
     ) -> None:
         self.decodes = 0
         self.end_of_turn: EndOfTurn | None = None  # of the last decode
@@ -88,7 +95,7 @@ class SimulatedTurn:
         self._decode = decode
         self._seconds = seconds
         self._said = Utterance(
-            rules or SpeechRules(),
+            rules or UtteranceRules(),
             endpointing=endpointing or TurnRules(auto=True).endpointing(None),
         )
         self._segment: Segment | None = None  # segment of the last decode that was started

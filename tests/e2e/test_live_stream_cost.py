@@ -17,7 +17,7 @@ from wyoming.event import Event, async_read_event
 
 from tests.support.virtual_time import CHUNK, CLIENT, House, run
 from wyoming_faster_whisper.session.session import SessionContext
-from wyoming_faster_whisper.speech.segmenter import SpeechRules
+from wyoming_faster_whisper.speech.utterance import UtteranceRules
 from wyoming_faster_whisper.speech.vad import SpeechDetector
 from wyoming_faster_whisper.testing import LoudnessVad, pcm16, tone
 from wyoming_faster_whisper.transports.lifecycle import ClientLimits
@@ -86,7 +86,7 @@ async def connected(
             worker=house.worker,
             vad=vad,
             offer=house.offer,
-            rules=SpeechRules(guess_after=pause),
+            rules=UtteranceRules(guess_after=pause),
         ),
         info=lambda _: Event("info"),
         limits=ClientLimits(),

@@ -16,7 +16,7 @@ from ..session.opening import Opening
 from ..session.session import AudioMemory, SessionContext
 from ..session.text import Style
 from ..speech.endpointing import TurnRules
-from ..speech.segmenter import SpeechRules, for_files
+from ..speech.utterance import UtteranceRules, for_files
 from ..tenant import IdentityKind
 from ..transports.admission import Admission
 from ..transports.lifecycle import ClientLimits
@@ -87,9 +87,9 @@ def uses_grammar(settings: Settings) -> bool:
     return settings.grammar != "off" and installed
 
 
-def speech_rules(settings: Settings) -> SpeechRules:
+def utterance_rules(settings: Settings) -> UtteranceRules:
     """Make the rules for what counts as speech, and when it is decoded."""
-    return SpeechRules(
+    return UtteranceRules(
         threshold=settings.vad_threshold,
         min_speech=settings.vad_min_speech_ms / 1000,
         min_silence=settings.vad_min_silence_ms / 1000,

@@ -382,7 +382,7 @@ class Service:
                 preprocessing=self._preprocessing,
                 spoken=settings.languages,
             ),
-            rules=build.speech_rules(settings),
+            rules=build.utterance_rules(settings),
             turns=build.turn_rules(settings),
             names=names,
             prepare_language=self._language_data.prepare,

@@ -11,7 +11,7 @@ from ..engine.protocol import DecodeKind
 from ..engine.queue import Worker
 from ..engine.remote.protocol import Upstreams
 from ..speech.endpointing import TurnRules
-from ..speech.segmenter import SpeechRules
+from ..speech.utterance import UtteranceRules
 from ..speech.vad import SpeechDetector
 from ..tenants.tenants import Tenants
 from .audio_memory import AudioMemory
@@ -45,7 +45,7 @@ class SessionContext:
     # Called on the event loop with the language of each utterance, as soon as that is known; its
     # data is loaded while the speaker speaks.
     prepare_language: Callable[[str], None] = lambda _: None
-    rules: SpeechRules = field(default_factory=SpeechRules)
+    rules: UtteranceRules = field(default_factory=UtteranceRules)
     turns: TurnRules = field(default_factory=TurnRules)
     partials: str = "off"  # partial text: "off", "auto" (while the model is idle) or "on"
     ignore_first: float = 0.0  # seconds at the beginning of an utterance that are not heard

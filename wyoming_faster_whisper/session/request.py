@@ -14,7 +14,7 @@ from ..engine.remote.protocol import RELAYED
 from ..errors import printable
 from ..models.languages import means_detect, normalise
 from ..speech.endpointing import TurnRules
-from ..speech.segmenter import FRAGMENT, SpeechRules
+from ..speech.segmenter import FRAGMENT, Rules
 
 _LOGGER = logging.getLogger(__name__)
 
@@ -78,7 +78,7 @@ class Request:
         other = replace(other, vad_pad=0.0, vad_min_silence=None, partials=None, preprocess=None)
         return other == Request()
 
-    def rules(self, server: SpeechRules) -> SpeechRules:
+    def rules(self, server: Rules) -> Rules:
         """Return what counts as speech: the server's rules, with what the request changes."""
         changed: dict[str, float] = {}
         if self.vad_threshold is not None:

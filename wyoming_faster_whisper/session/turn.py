@@ -22,8 +22,17 @@ from ..speech.foreground import Foreground
 from ..speech.hysteresis import WINDOW, Probabilities
 from ..speech.live_stream import LiveStream
 from ..speech.resumption import Resumption
-from ..speech.segmenter import Segment, SpeechRules, fill_window
-from ..speech.utterance import Action, AnnounceSpeech, Close, Decode, Drop, EndTurn, Utterance
+from ..speech.segmenter import Segment, fill_window
+from ..speech.utterance import (
+    Action,
+    AnnounceSpeech,
+    Close,
+    Decode,
+    Drop,
+    EndTurn,
+    Utterance,
+    UtteranceRules,
+)
 from .audio_input import AudioInput, StreamRest
 from .audio_memory import Budget
 from .context import SessionContext
@@ -388,7 +397,7 @@ class Turn:
         if self._transcript_started:
             self._notify(TranscriptStopped(self.number))
 
-    def _rules(self, request: Request) -> SpeechRules:
+    def _rules(self, request: Request) -> UtteranceRules:
         rules, name = self._shared.rules, self._principal.name
         if self._is_file:
             model = self._offer.model(request, name, self._warned)

@@ -12,6 +12,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
+from typing import TypeVar
 
 from ..audio.pcm import SAMPLE_RATE
 from .hysteresis import WINDOW, Stretch, join, stretches, windows
@@ -47,7 +48,7 @@ FRAGMENT_SILENCE_FACTOR = 2.5
 
 @dataclass(frozen=True, slots=True)
 class SpeechRules:
-    """VAD thresholds and times that decide what counts as speech, and when it is decoded."""
+    """VAD thresholds and times that decide what counts as speech, and what is a segment."""
 
     threshold: float = 0.5  # probability at which speech begins
     # Probability of possible speech, for whispers, which stay below the threshold. Kitchen noise,
@@ -57,7 +58,6 @@ class SpeechRules:
     min_silence: float = 2.0  # seconds of silence between two segments
     clip_threshold: float = 0.5  # probability at which the ends are trimmed, if below threshold
     pad: float = 0.4  # seconds of silence kept at both ends
-    guess_after: float = 0.13  # seconds of silence before a guess begins; 0 = never
     # A fragment shorter than a sentence is decoded together with what follows it: "Okay" says
     # little about the language, and "Set a timer for" needs the rest of the command, even 4 s
     # later. Set by hand on 2026-11-29; python -m bench.calibration.fragments tries other lengths,
@@ -68,12 +68,10 @@ class SpeechRules:
     enough: float = ENOUGH  # seconds
 
 
-def for_files(rules: SpeechRules) -> SpeechRules:
-    """Return the rules for files: no guesses; a segment is decoded once a pause has closed it."""
-    return replace(rules, guess_after=PAUSE * WINDOW / SAMPLE_RATE)
+Rules = TypeVar("Rules", bound=SpeechRules)
 
 
-def fill_window(rules: SpeechRules) -> SpeechRules:
+def fill_window(rules: Rules) -> Rules:
     """Return rules whose segments fill the model's window, for files."""
     return replace(rules, fragment=_FULL_ENOUGH, enough=_FULL_ENOUGH)
 

@@ -33,7 +33,7 @@ are taken until the text before it is known.
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import Enum, auto
 
 from ..audio.pcm import SAMPLE_RATE
@@ -61,6 +61,18 @@ _SPEECH_ONSET = 10
 # Minimum growth of a segment, in samples (0.1 s), before a provisional guess is decoded again:
 # the new decode takes time, and if the client stops meanwhile, the speaker waits for it.
 _MORE_SOUND = SAMPLE_RATE // 10
+
+
+@dataclass(frozen=True, slots=True)
+class UtteranceRules(SpeechRules):
+    """What counts as speech, and when it is decoded."""
+
+    guess_after: float = 0.13  # seconds of silence before a guess begins; 0 = never
+
+
+def for_files(rules: UtteranceRules) -> UtteranceRules:
+    """Return the rules for files: no guesses; a segment is decoded once a pause has closed it."""
+    return replace(rules, guess_after=PAUSE * WINDOW / SAMPLE_RATE)
 
 
 class UtterancePhase(Enum):
@@ -132,7 +144,7 @@ class Utterance:
 
     def __init__(
         self,
-        rules: SpeechRules,
+        rules: UtteranceRules,
         *,
         endpointing: Endpointing | None = None,
         paced: bool = False,

@@ -11,25 +11,26 @@ from wyoming_faster_whisper.app.build import (
     default_language,
     files_context,
     required_for_tenants,
-    speech_rules,
+    utterance_rules,
 )
 from wyoming_faster_whisper.config.settings import Settings
 from wyoming_faster_whisper.engine.recognizer import ServedModel
 from wyoming_faster_whisper.session.context import SessionContext
 from wyoming_faster_whisper.speech.hysteresis import windows
-from wyoming_faster_whisper.speech.segmenter import PAUSE, SpeechRules
+from wyoming_faster_whisper.speech.segmenter import PAUSE
+from wyoming_faster_whisper.speech.utterance import UtteranceRules
 from wyoming_faster_whisper.tenant import IdentityKind
 
 UNUSED: Any = None
 
 
 def test_the_rules_for_speech_are_by_default_those_of_the_settings() -> None:
-    assert speech_rules(Settings()) == SpeechRules()
+    assert utterance_rules(Settings()) == UtteranceRules()
 
 
 def test_a_file_is_decoded_at_its_pauses_whether_or_not_commands_are_guessed() -> None:
     settings = Settings(guess_after=0.0)
-    commands = SessionContext(UNUSED, UNUSED, UNUSED, rules=speech_rules(settings))
+    commands = SessionContext(UNUSED, UNUSED, UNUSED, rules=utterance_rules(settings))
     files = files_context(commands, settings)
     assert windows(files.rules.guess_after) == PAUSE
     assert replace(files.rules, guess_after=0.0) == commands.rules

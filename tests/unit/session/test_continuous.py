@@ -23,7 +23,7 @@ from wyoming_faster_whisper.session.events import (
 from wyoming_faster_whisper.session.request import Request
 from wyoming_faster_whisper.session.session import Session, SessionContext
 from wyoming_faster_whisper.speech.endpointing import TurnRules
-from wyoming_faster_whisper.speech.segmenter import SpeechRules
+from wyoming_faster_whisper.speech.utterance import UtteranceRules
 from wyoming_faster_whisper.testing import LoudnessVad, pcm16, silence, tone
 
 FIXED = TurnRules(min_silence=0.5, no_speech=3.0, longest=0.0)
@@ -266,7 +266,7 @@ def test_a_word_after_long_silence_is_heard_whole_although_silence_is_freed() ->
     decoded: list[float] = []
 
     async def go() -> Said:
-        async with House(rules=SpeechRules(pad=0.0), max_seconds=16.1) as house:
+        async with House(rules=UtteranceRules(pad=0.0), max_seconds=16.1) as house:
             said = await house.listen(samples, requests=[(0.0, request)], continuous=True)
             decoded.extend(job.seconds for job in house.engine.decoded)
             return said

@@ -16,7 +16,7 @@ from wyoming_faster_whisper.engine.protocol import DecodeKind, DecodeOptions, Jo
 from wyoming_faster_whisper.engine.recognizer import ServedModel
 from wyoming_faster_whisper.session.events import PartialText
 from wyoming_faster_whisper.session.request import Offer
-from wyoming_faster_whisper.speech.segmenter import SpeechRules, for_files
+from wyoming_faster_whisper.speech.utterance import UtteranceRules, for_files
 from wyoming_faster_whisper.testing import pcm16, silence, tone
 
 SENTENCES = joined(*[joined(tone(3.0), silence(0.6))] * 50, tone(2.0), silence(0.1))
@@ -35,7 +35,7 @@ def transcribed(
     """Send a recording, by default all at once, and return what came back and the jobs."""
 
     async def go() -> tuple[Said, list[Job]]:
-        rules = SpeechRules(guess_after=0.0)
+        rules = UtteranceRules(guess_after=0.0)
         shared = {"rules": for_files(rules) if kind is DecodeKind.FILE else rules, **more}
         async with House(lambda _: 0.3, kind=kind, **shared) as house:
             house.offer = offer or house.offer

@@ -18,7 +18,8 @@ from wyoming_faster_whisper.engine.protocol import DecodeKind, Job, Transcript
 from wyoming_faster_whisper.session.audio_memory import AudioMemory
 from wyoming_faster_whisper.session.session import Session, SessionContext
 from wyoming_faster_whisper.speech.hysteresis import WINDOW
-from wyoming_faster_whisper.speech.segmenter import SpeechRules, segments
+from wyoming_faster_whisper.speech.segmenter import segments
+from wyoming_faster_whisper.speech.utterance import UtteranceRules
 from wyoming_faster_whisper.tenant import HOUSE, Tenant
 from wyoming_faster_whisper.testing import LoudnessVad, pcm16, silence, tone
 
@@ -106,22 +107,22 @@ def test_silence_before_between_and_after_speech_is_not_kept() -> None:
 
 
 def test_a_dictation_is_freed_as_well() -> None:
-    async def go(rules: SpeechRules) -> int:
+    async def go(rules: UtteranceRules) -> int:
         memory = PeakMemory()
         async with House(lambda _: 0.3) as house:
             await send(house, repeat(pcm16(SENTENCE), 60), memory=memory, rules=rules)
         return memory.peak
 
-    assert run(go(SpeechRules())) < MOST
+    assert run(go(UtteranceRules())) < MOST
     # Without guesses everything is decoded at the end.
-    assert run(go(SpeechRules(guess_after=0.0))) > 390 * SECOND
+    assert run(go(UtteranceRules(guess_after=0.0))) > 390 * SECOND
 
 
 @pytest.mark.parametrize("seed", range(4))
 def test_each_segment_is_decoded_from_its_own_audio(seed: int) -> None:
     """What is freed while the file arrives changes neither the segments nor their audio."""
     generator = random.Random(seed)
-    rules = SpeechRules(pad=generator.choice((0.0, 0.4)))
+    rules = UtteranceRules(pad=generator.choice((0.0, 0.4)))
     parts: list[Samples] = []
     for _ in range(14):
         hertz = generator.uniform(200, 2000)

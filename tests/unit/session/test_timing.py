@@ -10,7 +10,7 @@ from tests.support.virtual_time import House, joined, run
 from wyoming_faster_whisper.engine.protocol import Job, TokenLogprob, Transcript, Word
 from wyoming_faster_whisper.session.events import Answer, TimedSegment
 from wyoming_faster_whisper.session.request import Request
-from wyoming_faster_whisper.speech.segmenter import SpeechRules
+from wyoming_faster_whisper.speech.utterance import UtteranceRules
 from wyoming_faster_whisper.testing import silence, tone
 
 TWO_SENTENCES = joined(silence(1.0), tone(5.0), silence(3.0), tone(2.0), silence(1.0))
@@ -33,7 +33,7 @@ def transcribed(job: Job) -> Transcript:
 
 def answered(**more: Any) -> Answer:
     async def go() -> Answer:
-        async with House(say=transcribed, rules=SpeechRules(min_silence=1.0), **more) as house:
+        async with House(say=transcribed, rules=UtteranceRules(min_silence=1.0), **more) as house:
             requests = [(0.0, Request(temperature=0.4))]
             said = await house.listen(TWO_SENTENCES, requests=requests)
             ((_, answer),) = said.answers

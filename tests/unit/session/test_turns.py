@@ -29,8 +29,8 @@ from wyoming_faster_whisper.session.opening import Opening
 from wyoming_faster_whisper.session.request import Request
 from wyoming_faster_whisper.session.text import Style
 from wyoming_faster_whisper.speech.endpointing import TurnRules
-from wyoming_faster_whisper.speech.segmenter import SpeechRules
 from wyoming_faster_whisper.speech.turn_classifier import EndOfTextScores
+from wyoming_faster_whisper.speech.utterance import UtteranceRules
 from wyoming_faster_whisper.testing import silence, tone
 
 COMMAND = joined(tone(1.5), silence(0.7))
@@ -282,7 +282,8 @@ def commands(count: int, generator: random.Random) -> list[tuple[float, Samples]
 def test_guessing_delays_no_answer_even_with_a_slow_engine(slower: int, gain: float) -> None:
     async def waits(pause: float) -> list[float]:
         async with House(
-            lambda job: slower * (0.15 + 0.03 * job.seconds), rules=SpeechRules(guess_after=pause)
+            lambda job: slower * (0.15 + 0.03 * job.seconds),
+            rules=UtteranceRules(guess_after=pause),
         ) as house:
             clips = commands(60, random.Random(7))
             said = await asyncio.gather(
@@ -439,7 +440,7 @@ def says_if_asked(text: str, closing: EndOfTextScores) -> Callable[[Job], Transc
 def test_the_end_of_a_text_is_scored_even_if_its_decode_began_late() -> None:
     # Without guesses the decode begins after 0.8 s of silence, as a final one.
     samples = joined(fading(1.5), silence(3.0))
-    late: dict[str, Any] = {"turns": AUTO, "rules": SpeechRules(guess_after=0.0)}
+    late: dict[str, Any] = {"turns": AUTO, "rules": UtteranceRules(guess_after=0.0)}
     said, jobs = played(samples, say=says_if_asked("Stop the music.", FINISHED), **late)
     assert said.answers[0][0] - 1.5 == pytest.approx(0.8 + 0.2, abs=0.06)
     said, jobs = played(samples, say=says_if_asked("turn on the", CUT), **late)

@@ -10,7 +10,7 @@ from wyoming_faster_whisper.audio.pcm import SAMPLE_RATE
 from wyoming_faster_whisper.errors import IllegalTransition
 from wyoming_faster_whisper.speech.endpointing import EndOfTurn, Endpointing, EndReason
 from wyoming_faster_whisper.speech.hysteresis import WINDOW, windows
-from wyoming_faster_whisper.speech.segmenter import LONGEST, SpeechRules
+from wyoming_faster_whisper.speech.segmenter import LONGEST
 from wyoming_faster_whisper.speech.utterance import (
     Action,
     AnnounceSpeech,
@@ -21,13 +21,14 @@ from wyoming_faster_whisper.speech.utterance import (
     Finalize,
     Utterance,
     UtterancePhase,
+    UtteranceRules,
 )
 
 PAUSE = 5  # windows
 
 
-def guessing(pause: int) -> SpeechRules:
-    return SpeechRules(guess_after=pause * WINDOW / SAMPLE_RATE)
+def guessing(pause: int) -> UtteranceRules:
+    return UtteranceRules(guess_after=pause * WINDOW / SAMPLE_RATE)
 
 
 class Listener:
@@ -274,7 +275,7 @@ def provisional() -> tuple[Listener, Decode]:
 
 def test_a_provisional_guess_is_decoded_again_with_the_full_padding() -> None:
     listener, guess = provisional()
-    pad = windows(SpeechRules().pad)
+    pad = windows(UtteranceRules().pad)
     assert listener.silence(pad - PAUSE - 1) == []
     drop, again = listener.silence(1)
     assert drop == Drop(guess.segment)
