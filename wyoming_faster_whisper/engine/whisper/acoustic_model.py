@@ -135,8 +135,8 @@ class AcousticModel(Protocol):
             encodings: of one clip each.
 
         Returns:
-            For each text its log-probability (natural) over each encoding, with the end-of-text
-            token; -inf for a text that does not fit into the decoder.
+            For each text its log-probability (natural) over each encoding, without the
+            end-of-text token; -inf for a text that does not fit into the decoder.
         """
         ...
 

@@ -120,10 +120,9 @@ class CTranslate2Whisper(LoadedModel[Weights]):
 
     def _score(self, encoding: Encoding, prompt: list[int], text: str) -> float:
         """Score a text in one step of the decoder, without a beam."""
-        # align() gives the end-of-text token probability 0, so every score has the constant
-        # log(_LEAST_PROBABILITY) in it: the end is not scored (docs/performance-notes.md).
-        words = [*self.tokenizer.encode(text), self.tokenizer.end]
-        if len(prompt) + len(words) + 2 > POSITIONS:  # <|notimestamps|>, end of text
+        # align() gives the end-of-text token probability 0, so the end is not scored.
+        words = self.tokenizer.encode(text)
+        if len(prompt) + len(words) + 3 > POSITIONS:  # <|notimestamps|>, end of text
             return -math.inf
         # align() aligns the words with the audio as well; that result is not used. CTranslate2
         # adds a <|notimestamps|> of its own after the prompt's. It makes no measurable

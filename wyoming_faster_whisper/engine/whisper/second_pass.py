@@ -63,7 +63,7 @@ def second_pass(
             return second, decoded
         case Choice.RESCORE:
             encodings = (encoder.first(clip), encoding)
-            return _rescored(model, clip, first, second, encodings), decoded
+            return _rescored(model, clip, first, decoded, encodings), decoded
 
 
 def unusable(first: Pass) -> bool:
@@ -133,10 +133,34 @@ def choose(first: Pass, second: Pass, *, full: bool, spoken: bool = True) -> Cho
 
 
 def _rescored(
-    model: AcousticModel, clip: Clip, first: Pass, second: Pass, encodings: tuple[Encoding, ...]
+    model: AcousticModel,
+    clip: Clip,
+    first: Pass,
+    second: Decoded,
+    encodings: tuple[Encoding, Encoding],
 ) -> Pass:
-    hypotheses = hypotheses_of(first.decoded, second.decoded)
-    scores = model.score(encodings, clip.prompt, hypotheses)
+    """Let both passes choose among the hypotheses of both.
+
+    The beam search of a pass has scored its own hypotheses, so only those of the other pass have
+    to be scored. Its scores include the end of the text, and those of score() do not, which makes
+    no measurable difference (docs/performance-notes.md, "The end of a text in scores").
+    """
+    hypotheses = hypotheses_of(first.decoded, second)
+    scores: dict[str, list[float]] = {text: [] for text in hypotheses}
+    for decoded, encoding in zip((first.decoded, second), encodings, strict=True):
+        known = _known_scores(clip, decoded)
+        others = [text for text in hypotheses if text not in known]
+        scored = model.score([encoding], clip.prompt, others) if others else {}
+        for text in hypotheses:
+            scores[text].append(known[text] if text in known else scored[text][0])
     return replace(
         first, decoded=rescore(first.decoded, scores, clip.oov_count, clip.calibration.rescoring)
     )
+
+
+def _known_scores(clip: Clip, decoded: Decoded) -> dict[str, float]:
+    """Return the log-probabilities of whole texts that a pass found, by text."""
+    if clip.job.prefix or clip.job.options.temperature:
+        return {}  # those of the rest of the text, or of samples
+    found = zip((decoded.text, *decoded.alternatives), decoded.scores, strict=False)
+    return dict(reversed(list(found)))  # of equal texts the likelier one, which is first

@@ -270,13 +270,17 @@ def test_doubtful_jobs_of_a_batch_are_decoded_again_alone() -> None:
 def test_an_encoding_of_one_job_of_a_batch_is_made_only_once() -> None:
     home = DecodeOptions(language="en", hotwords=("Ecobee",))
     first = heard("Set the incubi now.", avg_logprob=-1.0)
-    model = FakeAcousticModel([first, heard(LIGHTS)], first, likely=["Set the Ecobee now."])
+    again = heard("Set the incubi, no.", avg_logprob=-1.0)
+    model = FakeAcousticModel(
+        [first, heard(LIGHTS)], again, first, likely=["Set the Ecobee now."]
+    )
     jobs = [spoken(2.0, (0.4, 1.3), options=home) for _ in range(2)]
     named, _ = decode(model, *jobs)
     assert named.text == "Set the Ecobee now."
     # The batch, slower sound, and the first window, for rescoring and for the names.
     assert len(model.encoded) == 3
-    assert model.scored[0].encoded[0] is model.scored[1].encoded[0]
+    rescored, _, named_texts = model.scored
+    assert rescored.encoded == named_texts.encoded
 
 
 def test_jobs_share_a_batch_if_options_window_and_prefix_are_the_same() -> None:

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from wyoming_faster_whisper.audio.pcm import SAMPLE_RATE
+from wyoming_faster_whisper.engine.protocol import DecodeOptions
 from wyoming_faster_whisper.engine.whisper.clip import Pass
 from wyoming_faster_whisper.engine.whisper.coverage import Gap
 from wyoming_faster_whisper.engine.whisper.encoder import SPEED
@@ -41,9 +42,33 @@ def test_any_hypothesis_of_either_pass_may_be_the_most_probable(text: str) -> No
     model = FakeAcousticModel(heard(*FIRST, avg_logprob=UNLIKELY), heard(*AGAIN), likely=[text])
     [found] = decode(model, spoken(2.0, (0.4, 1.6)))
     assert (found.text, found.passes, found.verdict) == (text, 2, "again")
-    [scored] = model.scored
-    assert set(scored.texts) == {*FIRST, *AGAIN}
-    assert scored.encoded == tuple(model.encoded)  # both encodings, the first not made again
+    # Each pass has scored its own hypotheses, so each encoding scores those of the other pass.
+    assert [one.texts for one in model.scored] == [AGAIN, FIRST]
+    # The first encoding is not made again.
+    assert [one.encoded for one in model.scored] == [(each,) for each in model.encoded]
+
+
+def test_a_hypothesis_of_both_passes_is_not_scored_again() -> None:
+    model = FakeAcousticModel(
+        heard(*FIRST, avg_logprob=UNLIKELY), heard(FIRST[0], avg_logprob=UNLIKELY)
+    )
+    decode(model, spoken(2.0, (0.4, 1.6)))
+    assert [one.texts for one in model.scored] == [FIRST[1:]]
+
+
+def test_hypotheses_are_scored_if_the_pass_has_not_scored_whole_texts() -> None:
+    prefix = "Turn"
+    passes = (heard("Turn it left.", avg_logprob=UNLIKELY), heard("Turn it off."))
+    model = FakeAcousticModel(*passes, likely=["Turn it left."])
+    decode(model, spoken(2.0, (0.4, 1.6), prefix=prefix))
+    assert [one.texts for one in model.scored] == [("Turn it left.", "Turn it off.")] * 2
+
+
+def test_samples_of_a_temperature_are_scored() -> None:
+    options = DecodeOptions(language="en", temperature=0.5)
+    model = FakeAcousticModel(heard(FIRST[0], avg_logprob=UNLIKELY), heard(AGAIN[0]))
+    decode(model, spoken(2.0, (0.4, 1.6), options=options))
+    assert [one.texts for one in model.scored] == [(FIRST[0], AGAIN[0])] * 2
 
 
 # What the second pass decodes.
@@ -204,7 +229,7 @@ def test_a_rescored_pass_keeps_the_figures_of_the_first() -> None:
     clip = clip_of(model, spoken(2.0, (0.4, 1.6)))
     found, _ = second_pass(model, encoder_of(model), clip, Pass(CLEAR))
     expected: Decoded = replace(
-        CLEAR, text="Turn off the light.", alternatives=(CLEAR.text,), scores=(-1.0, -20.0)
+        CLEAR, text="Turn off the light.", alternatives=(CLEAR.text,), scores=(-0.75, -12.5)
     )
     assert found == Pass(expected)
 

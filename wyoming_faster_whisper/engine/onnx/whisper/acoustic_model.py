@@ -83,8 +83,8 @@ class OnnxWhisper(LoadedModel[Graphs]):
         rescoring and biasing were fitted with it.
         """
         wanted = list(texts)
-        words = [[*self.tokenizer.encode(text), self.tokenizer.end] for text in wanted]
-        fits = [len(prompt) + len(some) + 2 <= POSITIONS for some in words]
+        words = [self.tokenizer.encode(text) for text in wanted]
+        fits = [len(prompt) + len(some) + 3 <= POSITIONS for some in words]
         rows = [some for some, fit in zip(words, fits, strict=True) if fit]
         scores: dict[str, list[float]] = {text: [] for text in wanted}
         for encoding in encodings:
