@@ -46,6 +46,22 @@ def test_no_more_bytes_are_read_together_than_asked_for(most: int, together: int
     assert len(reader.next_alike(most)) == together
 
 
+def test_the_last_frame_that_has_arrived_is_read_together_with_those_before() -> None:
+    chunk = AudioChunk(rate=16000, width=2, channels=1, audio=bytes(4)).event()
+    reader = FrameReader()
+    reader.feed(by_library(chunk, chunk, chunk))
+    assert reader.next_event() == chunk
+    assert reader.next_alike(1000) == [bytes(4), bytes(4)]
+    assert not reader.mid_frame
+
+
+def test_a_frame_with_another_header_ends_those_that_are_read_together() -> None:
+    mono = AudioChunk(rate=16000, width=2, channels=1, audio=bytes(4)).event()
+    stereo = AudioChunk(rate=16000, width=2, channels=2, audio=bytes(4)).event()
+    sent = [mono, mono, stereo, mono]
+    assert read_together(by_library(*sent)) == sent
+
+
 @pytest.mark.parametrize(
     "other",
     [
