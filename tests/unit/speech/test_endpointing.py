@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
 from wyoming_faster_whisper.speech.endpointing import EndOfTurn, Endpointing, EndReason, TurnRules
@@ -13,6 +15,7 @@ from wyoming_faster_whisper.speech.utterance import (
     Drop,
     EndTurn,
     Finalize,
+    UtteranceRules,
 )
 
 from .test_utterance import PAUSE, Listener
@@ -128,10 +131,11 @@ def test_auto_waits_for_more_silence_the_less_certain_the_end_is(
     assert ended(listener.silence(1)) == [EndReason.SILENCE]
 
 
-def test_possible_speech_delays_the_end_of_the_turn() -> None:
+@pytest.mark.parametrize("probability", [UtteranceRules().low_threshold, 0.2])
+def test_possible_speech_delays_the_end_of_the_turn(probability: float) -> None:
     listener, _ = read_at_a_pause(AUTO, EndOfTurn.UNSURE)
     listener.silence(windows(1.2) - PAUSE - 1)
-    assert ended(listener.hear(3, 0.2)) == []
+    assert ended(listener.hear(3, probability)) == []
     (drop,) = listener.speech(1)
     assert isinstance(drop, Drop)
 
@@ -238,6 +242,26 @@ def test_a_live_stream_is_not_ended_after_home_assistants_longest_command() -> N
     assert ended(listener.silence(windows(5.0))) == []
 
 
+@pytest.mark.parametrize(("spare", "reasons"), [(0, [EndReason.SILENCE]), (-1, [])])
+def test_the_last_window_of_home_assistants_longest_command_may_end_a_live_stream(
+    spare: int, reasons: list[EndReason]
+) -> None:
+    listener = Listener(EARLY)
+    listener.speech(windows(15.0) - windows(2.0) - spare)
+    (guess,) = listener.silence(PAUSE)
+    listener.read(guess)
+    assert ended(listener.silence(windows(2.0) - PAUSE)) == reasons
+
+
+def test_a_live_stream_is_ended_later_after_very_short_speech() -> None:
+    listener = Listener(replace(EARLY, short=5.0))
+    listener.speech(windows(0.8) - 1)
+    (guess,) = listener.silence(PAUSE)
+    listener.read(guess, EndOfTurn.COMPLETE)
+    assert ended(listener.silence(windows(5.0) - PAUSE - 1)) == []
+    assert ended(listener.silence(1)) == [EndReason.SILENCE]
+
+
 # The rules of a turn, from the settings and the request.
 
 
@@ -289,6 +313,29 @@ def test_the_silence_after_an_unfinished_sentence_can_be_set() -> None:
     assert TurnRules(auto=True, incomplete=8.0).endpointing(None).incomplete == 8.0
 
 
+def test_a_model_without_scores_ends_a_turn_after_the_default_silence() -> None:
+    rules = TurnRules(auto=True, min_silence=0.5, no_speech=6.0, longest=20.0)
+    assert rules.without_scores() == TurnRules(min_silence=0.7, no_speech=6.0, longest=20.0)
+
+
+@pytest.mark.parametrize("rules", [TurnRules(), TurnRules(min_silence=0.5)])
+def test_a_fixed_silence_needs_no_scores(rules: TurnRules) -> None:
+    assert rules.without_scores() == rules
+
+
+@pytest.mark.parametrize(
+    ("speech", "seconds"), [(0.032, 5.0), (0.768, 5.0), (0.8, 2.0), (9.0, 2.0)]
+)
+def test_very_short_speech_needs_a_longer_silence(speech: float, seconds: float) -> None:
+    rules = Endpointing(min_silence=2.0, complete=2.0, short=5.0)
+    assert rules.silence_after(EndOfTurn.COMPLETE, windows(speech)) == windows(seconds)
+    assert rules.least_silence(windows(speech)) == windows(seconds)
+
+
+def test_without_a_rule_for_very_short_speech_its_silence_is_that_of_longer_speech() -> None:
+    assert Endpointing(min_silence=0.7).silence_after(EndOfTurn.UNSURE, 1) == windows(0.7)
+
+
 def test_the_least_silence_is_that_of_the_class_that_needs_the_fewest() -> None:
     assert TurnRules(auto=True).endpointing(None).least_silence(100) == windows(0.32)
     assert TurnRules(min_silence=0.5).endpointing(None).least_silence(100) == windows(0.5)
@@ -296,3 +343,4 @@ def test_the_least_silence_is_that_of_the_class_that_needs_the_fewest() -> None:
 
 def test_some_silence_is_always_needed() -> None:
     assert Endpointing(min_silence=0.001).silence_after(EndOfTurn.UNSURE, 100) == 1
+    assert Endpointing(short=0.001).silence_after(EndOfTurn.UNSURE, 1) == 1
