@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from itertools import pairwise
 
 import pytest
@@ -22,6 +23,7 @@ from wyoming_faster_whisper.speech.utterance import (
     Utterance,
     UtterancePhase,
     UtteranceRules,
+    for_files,
 )
 
 PAUSE = 5  # windows
@@ -104,6 +106,23 @@ def test_a_pause_begins_with_its_first_window_and_ends_with_speech() -> None:
     assert not listener.utterance.in_pause
 
 
+def test_speech_ends_with_its_last_window() -> None:
+    listener = Listener()
+    assert listener.utterance.speech_end == 0.0
+    listener.silence(3)
+    assert listener.utterance.speech_end == 0.0
+    listener.speech(20)
+    listener.silence(7)
+    assert listener.utterance.speech_end == pytest.approx(23 * WINDOW / SAMPLE_RATE)
+
+
+def test_where_any_speech_counts_its_first_window_is_announced() -> None:
+    utterance = Utterance(UtteranceRules(min_speech=0.0))
+    assert not utterance.has_speech
+    assert utterance.feed([0.0, 0.9], may_guess=True) == [AnnounceSpeech(0.032)]
+    assert utterance.has_speech
+
+
 def test_one_pause_starts_only_one_guess() -> None:
     listener, _ = paused()
     assert listener.silence(40) == []
@@ -136,6 +155,54 @@ def test_speech_without_a_pause_is_decoded_at_the_end() -> None:
     assert isinstance(decode, Decode)
     assert not decode.guess
     assert answer == Finalize((decode.segment,))
+
+
+def test_the_end_of_a_recording_that_fills_no_window_is_decoded() -> None:
+    listener = Listener()
+    listener.speech()
+    decode, _ = listener.utterance.stop(30 * WINDOW + 300)
+    assert isinstance(decode, Decode)
+    assert decode.segment.end == 30 * WINDOW + 300
+
+
+def test_audio_after_the_longest_command_is_not_decoded() -> None:
+    listener = Listener(Endpointing(longest=1.0))
+    listener.speech(windows(1.0))
+    decode, _ = listener.utterance.stop(60 * WINDOW)
+    assert isinstance(decode, Decode)
+    assert decode.segment.end == windows(1.0) * WINDOW
+
+
+def test_a_guess_begins_with_a_quick_pass() -> None:
+    _, guess = paused()
+    assert guess.quick
+
+
+def test_the_decode_at_the_end_is_not_a_quick_pass() -> None:
+    listener = Listener()
+    listener.speech()
+    decode, _ = listener.stop()
+    assert isinstance(decode, Decode)
+    assert not decode.quick
+
+
+def test_the_decode_of_a_silence_that_may_end_the_turn_is_not_a_quick_pass() -> None:
+    listener = Listener(Endpointing(min_silence=0.5))
+    listener.speech()
+    decode, _ = listener.silence(windows(0.5), guess=False)
+    assert isinstance(decode, Decode)
+    assert not decode.quick
+
+
+def test_a_segment_that_no_longer_grows_is_decoded_even_if_the_worker_is_busy() -> None:
+    listener = Listener()
+    listener.speech(windows(20.0))
+    assert listener.silence(10, guess=False) == []
+    listener.speech(windows(20.0))
+    (decode,) = listener.silence(PAUSE, guess=False)
+    assert isinstance(decode, Decode)
+    assert decode.segment.speech == (0, windows(20.0))
+    assert (decode.guess, decode.quick) == (True, False)
 
 
 def test_a_busy_worker_gets_no_guess() -> None:
@@ -192,11 +259,17 @@ def test_a_guess_starts_as_soon_as_the_worker_is_idle() -> None:
     assert isinstance(guess, Decode)
 
 
-def test_after_resumed_speech_the_next_guess_waits_longer() -> None:
-    listener, _ = paused()
-    listener.speech()
-    assert listener.silence(PAUSE) == []
-    (guess,) = listener.silence(3)
+@pytest.mark.parametrize(("dropped", "silence"), [(1, 8), (2, 11), (5, 20), (6, 20)])
+def test_the_next_guess_waits_longer_each_time_that_speech_resumes(
+    dropped: int, silence: int
+) -> None:
+    listener = Listener()
+    for _ in range(dropped):
+        listener.speech(10)
+        assert listener.silence(20) != []
+    listener.speech(10)
+    assert listener.silence(silence - 1) == []
+    (guess,) = listener.silence(1)
     assert isinstance(guess, Decode)
 
 
@@ -219,7 +292,7 @@ def test_a_shorter_silence_closes_speech_longer_than_a_fragment() -> None:
 
 def test_after_sixteen_seconds_a_pause_between_sentences_closes_a_segment() -> None:
     listener = Listener()
-    listener.speech(windows(17.0))
+    listener.speech(windows(16.0))
     guess, *rest = listener.silence(16)
     assert isinstance(guess, Decode)
     assert rest == [Close(guess.segment)]
@@ -243,6 +316,31 @@ def test_in_a_dictation_a_guess_at_long_speech_waits_for_a_long_silence() -> Non
         assert listener.silence(silence - 1) == []
         (guess,) = listener.silence(1)
         assert isinstance(guess, Decode)
+
+
+def test_speech_of_fifteen_seconds_is_still_a_command() -> None:
+    listener = Listener()
+    listener.speech(windows(15.0) - PAUSE)
+    (guess,) = listener.silence(PAUSE)
+    assert isinstance(guess, Decode)
+
+
+def test_silence_before_a_command_does_not_make_it_a_dictation() -> None:
+    listener = Listener()
+    listener.silence(windows(10.0))
+    listener.speech(windows(10.0))
+    (guess,) = listener.silence(PAUSE)
+    assert isinstance(guess, Decode)
+
+
+def test_in_a_file_a_segment_is_decoded_once_silence_has_closed_it() -> None:
+    utterance = Utterance(for_files(UtteranceRules(guess_after=0.0)))
+    closing = round(2.5 * windows(2.0))
+    utterance.feed([0.9] * 30, may_guess=False)
+    assert utterance.feed([0.0] * (closing - 1), may_guess=False) == []
+    decode, close = utterance.feed([0.0], may_guess=False)
+    assert isinstance(decode, Decode)
+    assert close == Close(decode.segment)
 
 
 def test_only_the_tail_of_a_long_dictation_is_decoded_at_the_end() -> None:
@@ -342,6 +440,14 @@ def test_at_the_end_a_provisional_guess_is_the_answer_if_there_is_hardly_more_au
     assert listener.stop() == [Finalize((guess.segment,))]
 
 
+@pytest.mark.parametrize(("more", "again"), [(SAMPLE_RATE // 10 - 1, 0), (SAMPLE_RATE // 10, 1)])
+def test_a_tenth_of_a_second_of_audio_is_worth_another_decode(more: int, again: int) -> None:
+    listener, guess = provisional()
+    listener.silence(3)
+    actions = listener.utterance.stop(guess.segment.end + more)
+    assert [type(action) for action in actions].count(Decode) == again
+
+
 def test_resumed_speech_drops_a_provisional_guess() -> None:
     listener, guess = provisional()
     assert listener.speech(1) == [Drop(guess.segment)]
@@ -388,7 +494,51 @@ def test_the_open_segment_is_the_last_one_with_certain_speech() -> None:
     assert second.speech == (listener.windows - 20, listener.windows)
 
 
+# The audio that later decodes may need; the rest can be freed.
+
+PAD = round(UtteranceRules().pad * SAMPLE_RATE)
+CLOSING = round(2.5 * windows(2.0))  # windows of silence that close a short segment
+
+
+def test_of_silence_only_the_padding_of_later_speech_is_needed() -> None:
+    listener = Listener()
+    assert listener.utterance.needed_from(0) == 0
+    listener.silence(10)
+    assert listener.utterance.needed_from(0) == 0
+    listener.silence(100)
+    assert listener.utterance.needed_from(0) == 110 * WINDOW - PAD
+
+
+def test_speech_is_needed_with_its_padding_until_its_text_is_final() -> None:
+    listener = Listener()
+    listener.silence(50)
+    listener.speech()
+    assert listener.utterance.needed_from(0) == 50 * WINDOW - PAD
+    listener.silence(CLOSING)
+    assert listener.utterance.needed_from(0) == 50 * WINDOW - PAD
+    assert listener.utterance.needed_from(80) == (80 + CLOSING) * WINDOW - PAD
+
+
+def test_the_audio_from_the_first_text_that_is_not_final_is_needed() -> None:
+    listener = Listener()
+    for _ in range(3):
+        listener.speech()
+        listener.silence(200)
+    assert listener.utterance.needed_from(30) == 230 * WINDOW - PAD
+    assert listener.utterance.needed_from(260) == 460 * WINDOW - PAD
+
+
+def test_a_segment_that_may_still_change_is_needed_although_its_text_is_final() -> None:
+    listener = Listener()
+    listener.silence(50)
+    listener.speech(windows(26.0))
+    _, close = listener.silence(PAUSE)
+    assert isinstance(close, Close)
+    assert listener.utterance.needed_from(close.segment.speech[1]) == close.segment.start
+
+
 def test_the_representation_tells_phase_and_length() -> None:
+    assert repr(Listener().utterance) == "<Utterance listening, 0 windows, 0 segments>"
     listener, _ = paused()
     assert repr(listener.utterance) == "<Utterance guessing, 35 windows, 1 segments>"
 
@@ -423,6 +573,20 @@ def test_noise_brings_the_utterance_back_to_listening() -> None:
     assert listener.read(guess, EndOfTurn.NO_SPEECH) == []
     assert listener.utterance.phase is UtterancePhase.LISTENING
     assert not listener.utterance.in_pause
+
+
+def test_a_click_after_noise_is_not_speech() -> None:
+    listener, guess = paused()
+    listener.read(guess, EndOfTurn.NO_SPEECH)
+    listener.speech(1)
+    assert not listener.utterance.has_speech
+
+
+def test_speech_after_noise_is_not_announced_again() -> None:
+    listener, guess = paused()
+    listener.read(guess, EndOfTurn.NO_SPEECH)
+    listener.speech()
+    assert len(listener.started) == 1
 
 
 def test_the_result_of_an_earlier_segment_does_not_end_the_turn() -> None:
@@ -507,6 +671,12 @@ def test_a_paced_utterance_that_the_client_ends_never_waits() -> None:
     utterance.feed([0.9] * 30 + [0.0] * 200 + [0.9] * 30, may_guess=True)
     assert utterance.samples == 260 * WINDOW
     assert not utterance.holds
+
+
+def test_a_paced_turn_waits_longer_after_very_short_speech() -> None:
+    rules = replace(FIXED, short=1.25)
+    okay = [0.9] * 10
+    assert heard(rules, okay + [0.0] * 100, EndOfTurn.UNSURE) == 10 + windows(1.25)
 
 
 # Windows that turn out to be silence.
