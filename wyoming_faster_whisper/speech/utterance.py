@@ -295,8 +295,9 @@ class Utterance:
             return []
         length = len(self._probabilities)
         before = max(self._speech_start + 1, length - count)
-        self._speech_windows -= sum(
-            each >= self._rules.threshold for each in self._probabilities[before:]
+        kept = Hysteresis(self._rules.threshold, PAUSE)
+        self._speech_windows = sum(
+            map(kept.feed, self._probabilities[self._speech_start : before])
         )
         self._probabilities[before:] = [0.0] * (length - before)
         self._speech_end = before

@@ -695,6 +695,27 @@ def test_speech_that_is_taken_back_was_silence() -> None:
     assert listener.silence(windows(1.0) - 27) == [EndTurn(EndReason.SILENCE)]
 
 
+@pytest.mark.parametrize("probability", [0.9, 0.5, 0.4])
+def test_what_is_taken_back_does_not_make_very_short_speech_longer(probability: float) -> None:
+    listener = Listener(Endpointing(min_silence=1.0, short=2.5))
+    listener.speech(20)
+    listener.hear(26, probability)  # a voice, of whose windows some are below the threshold
+    listener.utterance.take_back(26)
+    guess, *_ = listener.silence(10)
+    assert EndTurn(EndReason.SILENCE) not in listener.read(guess)
+    assert listener.silence(windows(2.5) - 37) == []
+    assert listener.silence(1) == [EndTurn(EndReason.SILENCE)]
+
+
+def test_when_more_is_taken_back_than_was_spoken_a_click_is_left() -> None:
+    listener = Listener()
+    listener.silence(10)
+    listener.speech(20)
+    listener.utterance.take_back(30)
+    assert not listener.utterance.has_speech
+    assert listener.utterance.speech_end == pytest.approx(11 * WINDOW / SAMPLE_RATE)
+
+
 def test_a_guess_over_what_is_taken_back_is_dropped() -> None:
     listener = Listener()
     listener.speech(60)
