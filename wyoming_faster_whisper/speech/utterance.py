@@ -32,6 +32,7 @@ are taken until the text before it is known.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from enum import Enum, auto
@@ -166,8 +167,10 @@ class Utterance:
         self._silent_windows = 0  # windows since the last speech; 0 before the first speech
         self._announced = False
         self._final_begun = False  # the final decode after this silence has begun
-        self._close_after = 0  # windows of silence that close the last segment; 0 = none do
-        self._guess_delay = self.guess_after  # windows of silence that start a guess of it
+        # Windows of silence that close the last segment, and that start a guess of it. Both are
+        # set once in each silence: 0 = not yet; infinite without certain speech.
+        self._close_after: float = 0
+        self._guess_delay: float = 0
         self._is_closed = False  # this silence has closed the last segment
         self._provisional: Segment | None = None  # the segment whose text more audio may change
         self._may_guess = False  # the model had time for a guess at the last feed()
@@ -303,7 +306,8 @@ class Utterance:
         self._speech_end = before
         self._silent_windows = length - before
         self._hysteresis.reset()
-        self._end_of_turn, self._final_begun, self._is_closed = None, False, False
+        self._end_of_turn, self._final_begun = None, False
+        self._is_closed, self._close_after = False, 0
         self._provisional = None
         if self.phase is not UtterancePhase.GUESSING:
             return []
@@ -368,7 +372,7 @@ class Utterance:
             if not self._is_closed:
                 self.dropped_guesses += 1
                 actions.append(self._drop(self._decoding[last]))
-        self._is_closed = False
+        self._is_closed, self._close_after = False, 0
         return actions
 
     def _on_silence(self, *, may_guess: bool) -> list[Action]:
@@ -389,16 +393,17 @@ class Utterance:
         if not self.guess_after or self._silent_windows < self.guess_after:
             return []
         actions: list[Action] = []
-        if self._silent_windows == self.guess_after:
+        if not self._close_after:
             # Closed segments must be decoded in any case, so begin now.
             parts = self._segments_so_far()
             actions = self._decode(parts[:-1], guess=True)
-            length = _window_count(parts[-1].speech) if parts else 0
-            self._close_after = closing_silence(length, self._rules) if parts else 0
-            self._guess_delay = self._delay_for(length)
-        if (
-            may_guess and self._silent_windows >= self._guess_delay
-        ) or 0 < self._close_after <= self._silent_windows:
+            self._close_after = self._guess_delay = math.inf
+            if parts:
+                length = _window_count(parts[-1].speech)
+                self._close_after = closing_silence(length, self._rules)
+                self._guess_delay = self._delay_for(length)
+        guess_due = may_guess and self._silent_windows >= self._guess_delay
+        if guess_due or self._silent_windows >= self._close_after:
             actions += self._begin_decodes(guess=True)
         return [*actions, *self._close_if_due()]
 

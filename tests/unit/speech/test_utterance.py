@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from dataclasses import replace
 from itertools import pairwise
 
@@ -243,6 +244,26 @@ def test_possible_speech_is_decoded_only_at_the_end() -> None:
     decode, _ = listener.stop()
     assert isinstance(decode, Decode)
     assert not decode.segment.certain_speech
+
+
+def test_a_window_of_silence_after_a_click_costs_the_same_however_long_the_silence_is() -> None:
+    listener = Listener()
+    listener.speech(1)
+
+    def calls() -> int:
+        """Return the number of function calls for one more window."""
+        events: list[str] = []
+        sys.setprofile(lambda _frame, event, _arg: events.append(event))
+        try:
+            listener.silence(1)
+        finally:
+            sys.setprofile(None)
+        return events.count("call")
+
+    listener.silence(100)
+    few = calls()
+    listener.silence(1000)
+    assert calls() == few
 
 
 def test_guessing_can_be_disabled() -> None:
@@ -730,6 +751,18 @@ def test_silence_that_is_taken_back_changes_nothing() -> None:
     assert listener.utterance.take_back(PAUSE) == []
     assert listener.utterance.awaits(guess.segment)
     assert Listener().utterance.take_back(5) == []
+
+
+def test_silence_after_what_was_taken_back_closes_the_segment_even_if_the_worker_is_busy() -> (
+    None
+):
+    listener = Listener()
+    listener.speech(60)
+    listener.utterance.take_back(26)
+    assert listener.silence(CLOSING - 27, guess=False) == []
+    decode, close = listener.silence(1, guess=False)
+    assert isinstance(decode, Decode)
+    assert close == Close(decode.segment)
 
 
 def test_speech_after_what_was_taken_back_joins_the_speech_before() -> None:
