@@ -72,7 +72,7 @@ class Stretch:
 
 
 def stretches(
-    probabilities: Sequence[float], *, threshold: float = 0.5, min_silence: int = 10
+    probabilities: Sequence[float], *, threshold: float = 0.5, min_silence: int
 ) -> list[Stretch]:
     """Find the stretches of speech that are at least min_silence windows apart.
 

@@ -51,11 +51,11 @@ def test_speech_continues_below_the_threshold_but_does_not_begin_there() -> None
 
 
 def test_the_threshold_itself_is_speech() -> None:
-    assert stretches([0.5]) == [Stretch(0, 1)]
-    assert stretches([0.49]) == []
-    assert stretches([0.5, 0.35]) == [Stretch(0, 2)]
-    assert stretches([0.5, 0.34]) == [Stretch(0, 1)]
-    assert stretches([0.2], threshold=0.2) == [Stretch(0, 1)]
+    assert stretches([0.5], min_silence=3) == [Stretch(0, 1)]
+    assert stretches([0.49], min_silence=3) == []
+    assert stretches([0.5, 0.35], min_silence=3) == [Stretch(0, 2)]
+    assert stretches([0.5, 0.34], min_silence=3) == [Stretch(0, 1)]
+    assert stretches([0.2], threshold=0.2, min_silence=3) == [Stretch(0, 1)]
 
 
 def test_the_length_of_a_stretch_is_in_windows() -> None:
@@ -71,7 +71,7 @@ def test_a_doubtful_window_inside_a_pause_does_not_join_two_stretches() -> None:
 
 
 def test_speech_ends_with_a_low_threshold_too() -> None:
-    found = stretches([0.2, 0.1, *[0.01] * 20], threshold=0.15)
+    found = stretches([0.2, 0.1, *[0.01] * 20], threshold=0.15, min_silence=3)
     assert found == [Stretch(0, 2)]
 
 
