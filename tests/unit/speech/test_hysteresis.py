@@ -75,6 +75,13 @@ def test_speech_ends_with_a_low_threshold_too() -> None:
     assert found == [Stretch(0, 2)]
 
 
+@pytest.mark.parametrize(("probability", "end"), [(0.08, 2), (0.07, 1)])
+def test_with_a_low_threshold_speech_goes_on_down_to_half_of_it(
+    probability: float, end: int
+) -> None:
+    assert stretches([0.2, probability], threshold=0.15, min_silence=3) == [Stretch(0, end)]
+
+
 def test_after_a_reset_speech_begins_anew_at_the_threshold() -> None:
     hysteresis = Hysteresis(0.5, min_silence=3)
     assert hysteresis.feed(0.5)

@@ -12,8 +12,10 @@ from wyoming_faster_whisper.audio.pcm import SAMPLE_RATE
 from wyoming_faster_whisper.speech.hysteresis import WINDOW
 from wyoming_faster_whisper.speech.segmenter import (
     LONGEST,
+    PAUSE,
     Segment,
     SpeechRules,
+    closing_silence,
     complete,
     fill_window,
     segments,
@@ -72,10 +74,20 @@ def test_a_word_of_two_tenths_of_a_second_is_certain_speech() -> None:
     assert part.certain_speech
 
 
+def test_the_least_speech_is_certain_speech() -> None:
+    (part,) = found((1, 0.0), (0.064, 0.9), (1, 0.0))
+    assert part.certain_speech
+
+
 def test_possible_speech_becomes_an_uncertain_segment() -> None:
     (part,) = found((1, 0.0), (0.3, 0.3), (1, 0.0))
     assert not part.certain_speech
     assert found((1, 0.0), (0.3, 0.1), (1, 0.0)) == []
+
+
+def test_possible_speech_is_known_without_its_pauses_too() -> None:
+    (part,) = found((1, 0.0), (0.32, 0.3), (0.16, 0.0), (0.32, 0.3), (1, 0.0))
+    assert [end - start for start, end in part.speech_samples] == [10 * WINDOW, 10 * WINDOW]
 
 
 def test_a_click_is_not_certain_speech() -> None:
@@ -111,6 +123,15 @@ def test_a_segment_that_fills_the_window_ends_between_sentences_and_at_long_sile
     first, *_ = found(*[(5.0, 0.9), (0.6, 0.0)] * 10, rules=rules)
     assert first.speech[1] - first.speech[0] == pytest.approx(windows(4 * 5.6 - 0.6), abs=4)
     assert len(found((5.0, 0.9), (5.1, 0.0), (5.0, 0.9), rules=rules)) == 2
+
+
+def test_a_segment_that_fills_the_window_does_not_end_at_a_pause_within_a_sentence() -> None:
+    rules = fill_window(SpeechRules())
+    assert len(found((22.5, 0.9), (0.4, 0.0), (4.0, 0.9), rules=rules)) == 1
+
+
+def test_no_shorter_pause_than_one_where_speech_may_be_cut_closes_a_segment() -> None:
+    assert closing_silence(windows(LONGEST), SpeechRules()) == PAUSE
 
 
 def test_a_segment_knows_where_it_has_speech() -> None:
@@ -215,13 +236,20 @@ def test_the_complete_segments_spare_work_and_change_nothing(seed: int) -> None:
 def test_the_last_segment_is_complete_once_silence_closes_it() -> None:
     rules = SpeechRules(min_silence=1.0)
 
-    def completed(silence: float) -> bool:
-        heard = [0.9] * windows(6) + [0.0] * windows(silence)
+    def completed(silence: int) -> bool:
+        heard = [0.9] * windows(6) + [0.0] * silence
         found = segments(heard, rules, len(heard) * WINDOW)
         return complete(found, rules, len(heard)) == found
 
-    assert not completed(0.9)
-    assert completed(1.1)
+    assert not completed(windows(1.0) - 1)
+    assert completed(windows(1.0))
+
+
+def test_a_segment_that_was_cut_within_speech_is_not_complete() -> None:
+    heard = [0.9] * windows(40)
+    found = segments(heard, SpeechRules(), len(heard) * WINDOW)
+    assert len(found) == 2
+    assert complete(found, SpeechRules(), len(heard)) == ()
 
 
 def test_a_segment_knows_the_seconds_of_speech_before_it() -> None:
