@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from wyoming_faster_whisper.speech.hysteresis import windows
 from wyoming_faster_whisper.speech.resumption import Resumption
 
 VOICE, CLATTER = 0.97, 0.7
@@ -24,6 +25,25 @@ def test_clatter_after_the_speech_is_only_possible_speech() -> None:
 def test_a_speaker_who_goes_on_is_heard_from_the_first_sure_window_on() -> None:
     soft = [*SPOKEN, *PAUSE, 0.6, VOICE, 0.6, VOICE]
     assert heard(*soft) == [*SPOKEN, *PAUSE, POSSIBLE, VOICE, 0.6, VOICE]
+
+
+def test_the_least_probable_speech_after_a_pause_is_compared_with_the_speaker() -> None:
+    assert heard(*SPOKEN, *PAUSE, 0.5) == [*SPOKEN, *PAUSE, POSSIBLE]
+
+
+def test_a_pause_lasts_four_windows() -> None:
+    assert heard(*SPOKEN, *PAUSE[:4], 0.6) == [*SPOKEN, *PAUSE[:4], POSSIBLE]
+    assert heard(*SPOKEN, *PAUSE[:3], 0.6) == [*SPOKEN, *PAUSE[:3], 0.6]
+
+
+def test_a_second_of_speech_is_enough_to_compare_with() -> None:
+    second = [VOICE] * windows(1.0)
+    assert heard(*second, *PAUSE, 0.6) == [*second, *PAUSE, POSSIBLE]
+
+
+def test_a_speaker_who_has_moved_away_is_compared_with_the_last_five_seconds() -> None:
+    walking = [VOICE] * 200 + [0.7] * windows(5.0)
+    assert heard(*walking, *PAUSE, 0.6) == [*walking, *PAUSE, 0.6]
 
 
 def test_soft_sounds_within_speech_are_heard() -> None:
