@@ -54,7 +54,6 @@ class Resumption:
         if self._silence >= _PAUSE and len(self._speech) >= _LEAST_SPEECH:
             usual = float(np.quantile(self._speech, _QUANTILE))
             if probability < self._share * usual:
-                self._silence += 1
                 return False
         self._silence = 0
         self._speech.append(probability)
