@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -38,6 +40,25 @@ def test_quiet_speech_is_amplified_from_its_first_word() -> None:
     control = LevelControl()
     control.feed(noise(-80))
     assert loudness(control.feed(noise(-58))) == pytest.approx(-45, abs=1)
+
+
+def test_the_loudest_sound_so_far_is_raised_to_the_target() -> None:
+    control = LevelControl()
+    control.feed(noise(-80))
+    sound = np.full((3, WINDOW), 10 ** (-58 / 20), np.float32)
+    amplified = control.feed(sound)
+    assert loudness(amplified[:1]) == pytest.approx(-45, abs=0.01)
+    assert amplified.dtype == np.float32
+
+
+def test_an_amplified_click_is_clipped_on_both_sides() -> None:
+    loud = replace(calibrated_gain(), target=-10.0, most=60.0)
+    control = gain_control.LevelControl(loud)
+    control.feed(noise(-80))
+    clicks = np.zeros((1, WINDOW), np.float32)
+    clicks[0, :2] = 0.1, -0.1
+    amplified = control.feed(clicks)
+    assert (amplified.max(), amplified.min()) == (1.0, -1.0)
 
 
 def test_the_gain_is_bounded() -> None:
