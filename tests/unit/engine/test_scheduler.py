@@ -244,13 +244,32 @@ def test_the_share_is_of_seconds_and_not_of_jobs() -> None:
     assert chosen(a, b, shares=shares, batch=8) == [b, a]
 
 
-def test_an_owner_that_comes_late_has_no_claim_to_catch_up() -> None:
+def test_an_owner_without_a_job_so_far_goes_first() -> None:
+    shares = Shares()
+    shares.begin([job(seconds=0.5, owner="a")])
+    a, b = job(owner="a"), job(owner="b")
+    assert chosen(a, b, shares=shares, batch=8) == [b, a]
+
+
+@pytest.mark.parametrize("late", ["owner", "tenant"])
+def test_an_owner_or_a_tenant_that_comes_late_has_no_claim_to_catch_up(late: str) -> None:
+    def of(name: str) -> Job:
+        one = job(seconds=9, owner=name)
+        return one if late == "owner" else replace(one, tenant=tenant(name))
+
     shares = Shares()
     for _ in range(100):
-        shares.begin([segment("a")])
-    late = [job(seconds=9, owner="b") for _ in range(9)]
-    first = job(seconds=9, owner="a")
-    assert chosen(*late, (1.0, first), shares=shares, batch=16).index(first) <= 4
+        shares.begin([of("early")])
+    many, early = [of("late") for _ in range(9)], of("early")
+    assert chosen(*many, (1.0, early), shares=shares, batch=16).index(early) == 2
+
+
+def test_the_clients_of_a_tenant_share_its_part_after_the_job_of_another_tenant() -> None:
+    other = replace(job(), tenant=tenant("a"))
+    used, less = (replace(job(owner=who), tenant=tenant("b")) for who in ("used", "less"))
+    shares = Shares()
+    shares.begin([used])
+    assert chosen(other, used, less, shares=shares, batch=8) == [other, less, used]
 
 
 def test_the_shares_do_not_grow_with_every_owner() -> None:
@@ -258,6 +277,24 @@ def test_the_shares_do_not_grow_with_every_owner() -> None:
     for owner in range(1000):
         shares.begin([segment(owner), segment(owner)])
     assert len(shares) <= 130
+
+
+def test_the_shares_do_not_grow_with_every_tenant() -> None:
+    shares = Shares()
+    for number in range(1000):
+        one = replace(segment("a"), tenant=tenant(f"t{number}"))
+        shares.begin([one, one])
+    assert len(shares) <= 260  # the tenants, and the owners of each
+
+
+def test_the_clients_of_a_tenant_share_its_part_however_many_tenants_there_are() -> None:
+    shares = Shares()
+    for number in range(200):
+        used, other = (
+            replace(job(owner=who), tenant=tenant(f"t{number}")) for who in ("used", "other")
+        )
+        shares.begin([used, used])
+        assert chosen(used, other, shares=shares, batch=8) == [other, used]
 
 
 def test_choosing_a_batch_does_not_change_the_queue() -> None:
@@ -287,7 +324,7 @@ def test_a_steady_stream_of_commands_does_not_starve_files() -> None:
 
 
 def test_a_speaker_who_is_expected_keeps_batches_of_long_segments_short() -> None:
-    segments = [file(seconds) for seconds in (11.0, 16.0, 11.0)]
+    segments = [file(seconds) for seconds in (11.0, 17.0, 11.0)]
     four = Decoders(4, max_batch=8, max_long_batch=8)
     assert chosen(*segments, decoders=four) == segments
     assert chosen(*segments, decoders=replace(four, expected=True)) == segments[:2]
