@@ -73,6 +73,13 @@ def test_each_feature_alone_lowers_the_end_of_turn_confidence(
     assert log_odds(*less) < log_odds(SURE, FADING) - 0.5
 
 
+def test_the_least_log_odds_of_a_class_belong_to_it() -> None:
+    odds = log_odds(SURE, FADING)
+    assert (
+        replace(ENGLISH.end_of_turn, complete=odds).classify(SURE, FADING) is EndOfTurn.COMPLETE
+    )
+
+
 def test_extreme_feature_values_are_clipped() -> None:
     assert log_odds(replace(SURE, text_end=-9.0), FADING) == log_odds(
         replace(SURE, text_end=0.5), FADING
@@ -98,6 +105,16 @@ def test_in_noise_the_text_counts_and_hardly_the_voice() -> None:
 @pytest.mark.parametrize("snr", [-5.0, 10.0, 20.0])
 def test_below_a_limit_all_noise_is_alike(snr: float) -> None:
     assert log_odds(SURE, replace(LOUD, snr=snr)) == log_odds(SURE, replace(LOUD, snr=20.0))
+
+
+@pytest.mark.parametrize("snr", [45.0, 60.0])
+def test_above_a_limit_all_quiet_rooms_are_alike(snr: float) -> None:
+    assert log_odds(SURE, replace(LOUD, snr=snr)) == log_odds(SURE, replace(LOUD, snr=35.0))
+
+
+def test_in_a_quiet_room_the_weights_for_noise_do_not_count() -> None:
+    quiet = replace(ENGLISH.end_of_turn, noisy=ENGLISH.end_of_turn.quiet)
+    assert quiet.log_odds(SURE, LOUD) == log_odds(SURE, LOUD)
 
 
 def test_between_noise_and_a_quiet_room_the_weights_are_averaged() -> None:
