@@ -134,7 +134,7 @@ class Decoder:
             decoded,
             fitted.hallucination,
             certain_speech=True,
-            speech_odds=fitted.speech.log_odds(decoded, job.speech_peak),
+            speech_odds=clip.speech_odds(decoded),
             sure=fitted.speech.sure,
             speech_seconds=job.speech_seconds,
         )

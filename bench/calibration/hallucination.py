@@ -79,7 +79,7 @@ def main() -> None:
             job = segment_job(sound, part, options)
             clip = engine_clip(model, fitted, job)
             [decoded] = decode_batch(model, [clip], encoder.first(clip))
-            odds = fitted.speech.log_odds(decoded, part.peak)
+            odds = clip.speech_odds(decoded)
             heard.append(
                 Heard(kind, name, part.certain_speech, job.speech_seconds, odds, decoded)
             )

@@ -12,13 +12,20 @@ _RIDGE = 1.0  # ridge penalty; keeps the weights of weak features near zero
 _STEPS = 20  # iterations of Newton's method; it converges in a few
 
 
-def fit(design: Matrix, labels: Labels, counts: Matrix | None = None) -> tuple[Matrix, Matrix]:
+def fit(
+    design: Matrix,
+    labels: Labels,
+    counts: Matrix | None = None,
+    *,
+    offset: Matrix | float = 0.0,
+) -> tuple[Matrix, Matrix]:
     """Fit the weights of the constant and of the features.
 
     Args:
         design: a row per sample: the constant 1, then the features.
         labels: the class of each sample.
         counts: how often each sample counts; default: once.
+        offset: part of the log-odds that is given, for each sample.
 
     Returns:
         The weights and their standard errors. A feature that is constant has weight 0.
@@ -33,7 +40,7 @@ def fit(design: Matrix, labels: Labels, counts: Matrix | None = None) -> tuple[M
     weights = np.zeros(design.shape[1])
     hessian = ridge
     for _ in range(_STEPS):
-        fitted = 1 / (1 + np.exp(-design @ weights))
+        fitted = 1 / (1 + np.exp(-(design @ weights + offset)))
         gradient = design.T @ (counts * (truth - fitted)) - ridge @ weights
         hessian = (design.T * (counts * fitted * (1 - fitted))) @ design + ridge
         weights = weights + np.linalg.solve(hessian, gradient)

@@ -23,6 +23,13 @@ def test_the_weights_that_made_the_labels_are_found_within_their_errors() -> Non
     assert errors.max() < 0.3
 
 
+def test_a_part_of_the_log_odds_may_be_given() -> None:
+    first, second = RNG.normal(0, 2, 4000), RNG.normal(3, 1, 4000)
+    labels = RNG.random(4000) < 1 / (1 + np.exp(2.0 - 1.5 * first - 0.5 * second))
+    weights, errors = fit(design(first), labels, offset=0.5 * second)
+    assert weights == pytest.approx([-2.0, 1.5], abs=4 * float(errors.max()))
+
+
 def test_a_constant_feature_gets_no_weight() -> None:
     feature = RNG.normal(size=200)
     weights, _ = fit(design(feature, np.full(200, 7.0)), feature > 0)

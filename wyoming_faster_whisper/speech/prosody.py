@@ -70,20 +70,30 @@ def measure_prosody(samples: Samples, speech_end: int) -> Prosody:
     return Prosody(
         (skipped + end) * _FRAME / SAMPLE_RATE,
         float(np.clip(relative[-_LAST:].mean(), -40, 0)),
-        _harmonicity(sound[max(0, (end - _LAST) * _FRAME) :]),
+        float(_periodicity(sound[max(0, (end - _LAST) * _FRAME) :])[:_LAST].mean()),
         _spectral_tilt(sound, relative > _LOUD),
         float(np.clip(relative[-_VERY_LAST:].mean(), -40, 0)),
         float(loud - room),
     )
 
 
-def _harmonicity(samples: Samples) -> float:
-    """Return the mean periodicity of a sound, by its normalised autocorrelation: 0 to 1."""
+def harmonicity(samples: Samples) -> float:
+    """Return the mean periodicity of a sound: 0 (noise) to 1 (a pure tone). Blocking.
+
+    Args:
+        samples: of shape (n,), at 16 kHz.
+    """
+    return float(_periodicity(samples).mean())
+
+
+def _periodicity(samples: Samples) -> _Floats:
+    """Return the periodicity of each frame, by its normalised autocorrelation: 0 to 1."""
     window = np.hanning(_PITCH)
-    pieces = _frames(samples, _PITCH)[:_LAST]
+    pieces = _frames(samples, _PITCH)
     pieces = (pieces - pieces.mean(axis=1, keepdims=True)) * window
     alike = _autocorrelation(pieces)[:, _PERIODS] / _autocorrelation(window)[_PERIODS]
-    return float(np.clip(alike.max(axis=1), 0, 1).mean())
+    found: _Floats = np.clip(alike.max(axis=1), 0, 1)
+    return found
 
 
 def _autocorrelation(pieces: _Floats) -> _Floats:

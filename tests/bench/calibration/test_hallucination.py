@@ -13,7 +13,7 @@ FITTED = ENGLISH.hallucination
 
 def heard(kind: str, *, certain: bool, logprob: float, no_speech: float) -> Heard:
     decoded = Decoded("turn on the light", 5, logprob, no_speech, budget=50)
-    odds = ENGLISH.speech.log_odds(decoded, 0.9 if certain else 0.4)
+    odds = ENGLISH.speech.log_odds(decoded, 0.9 if certain else 0.4, 0.5)
     return Heard(kind, "sound", certain, 1.0, odds, decoded)
 
 

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from wyoming_faster_whisper.audio.pcm import SAMPLE_RATE, Samples
-from wyoming_faster_whisper.speech.prosody import Prosody, measure_prosody
+from wyoming_faster_whisper.speech.prosody import Prosody, harmonicity, measure_prosody
 from wyoming_faster_whisper.testing import silence, tone
 
 
@@ -117,6 +117,14 @@ def test_harmonicity_is_the_mean_over_the_last_200_ms() -> None:
     half = noisy(tone(1.0), 0.0)
     half[-SAMPLE_RATE // 10 :] = np.random.default_rng(1).normal(0, 0.3, SAMPLE_RATE // 10)
     assert 0.5 < heard(half).harmonicity < 0.8
+
+
+def test_harmonicity_of_a_sound_is_the_mean_over_all_of_it() -> None:
+    noise = np.random.default_rng(1).normal(0, 0.3, SAMPLE_RATE).astype(np.float32)
+    assert harmonicity(tone(1.0)) > 0.85
+    assert harmonicity(noise) < 0.4
+    both = harmonicity(np.concatenate([tone(1.0), noise]))
+    assert both == pytest.approx((harmonicity(tone(1.0)) + harmonicity(noise)) / 2, abs=0.05)
 
 
 def test_a_dc_offset_is_not_harmonic() -> None:

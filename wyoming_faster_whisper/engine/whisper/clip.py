@@ -5,7 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
+import numpy as np
+
 from ...audio.pcm import SAMPLE_RATE
+from ...speech.prosody import harmonicity
 from ..protocol import Job
 from .acoustic_model import Encoding
 from .calibration.values import Calibration
@@ -13,6 +16,7 @@ from .coverage import Alignment, Gap, Span
 from .hallucination import Decoded
 from .prompting import oov_counter
 from .spectrogram import Features
+from .speech_odds import is_sure
 from .token_budget import token_budget
 
 
@@ -29,6 +33,7 @@ class Clip:
     calibration: Calibration  # values for the model and the language
     frames: int  # window of the first pass
     encoding: Encoding | None = None  # of the first pass; see Encoder.first()
+    _harmonicity: float | None = field(default=None, init=False)  # None = not measured yet
 
     @property
     def seconds(self) -> float:
@@ -40,6 +45,24 @@ class Clip:
         """Stretches in which the VAD found speech, in seconds of the model's input."""
         lead = self.job.leading_silence
         return [((a + lead) / SAMPLE_RATE, (b + lead) / SAMPLE_RATE) for a, b in self.job.speech]
+
+    @property
+    def harmonicity(self) -> float:
+        """Harmonicity of what the VAD takes for speech, 0 to 1; 0 where the VAD is sure of it.
+
+        Blocking: the first access takes milliseconds.
+        """
+        if self._harmonicity is None:
+            job = self.job
+            spoken = [job.samples[start:end] for start, end in job.speech] or [job.samples]
+            sure = is_sure(job.speech_peak)
+            self._harmonicity = 0.0 if sure else harmonicity(np.concatenate(spoken))
+        return self._harmonicity
+
+    def speech_odds(self, decoded: Decoded) -> float:
+        """Return the log-odds (natural) that the words of a pass were spoken. Blocking."""
+        speech = self.calibration.speech
+        return speech.log_odds(decoded, self.job.speech_peak, self.harmonicity)
 
     @property
     def budget(self) -> int:

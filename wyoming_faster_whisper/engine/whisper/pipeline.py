@@ -172,7 +172,7 @@ class WhisperPipeline:
             if unusable(believed) or ends <= clip.job.answer_within:
                 believed, verdict = self._second_pass(clip, believed)
                 passes = 2
-            elif self._speech_odds(clip, decoded) < 0:
+            elif clip.speech_odds(decoded) < 0:
                 verdict = Verdict.NO_SPEECH
         if not believed.gaps and verdict is not Verdict.NO_SPEECH:
             believed = replace(believed, decoded=prefer_order(clip, believed.decoded))
@@ -185,7 +185,7 @@ class WhisperPipeline:
             decoded,
             clip.calibration.hallucination,
             certain_speech=job.certain_speech,
-            speech_odds=self._speech_odds(clip, decoded),
+            speech_odds=clip.speech_odds(decoded),
             sure=clip.calibration.speech.sure,
             speech_seconds=job.speech_seconds,
             long=job.seconds > LONGEST_COMMAND,
@@ -199,12 +199,9 @@ class WhisperPipeline:
         """Run a second pass; there is no speech if both passes together heard none."""
         believed, second = second_pass(self._model, self.encoder, clip, first)
         written = [each for each in (first.decoded, second) if has_words(each.text)]
-        odds = sum(self._speech_odds(clip, each) for each in written)
+        odds = sum(clip.speech_odds(each) for each in written)
         spoken = odds >= 0 and has_words(believed.decoded.text)
         return believed, Verdict.SECOND_PASS if spoken else Verdict.NO_SPEECH
-
-    def _speech_odds(self, clip: Clip, decoded: Decoded) -> float:
-        return clip.calibration.speech.log_odds(decoded, clip.job.speech_peak)
 
     def _decode_part(self, part: Job, *, beam: int) -> Transcript:
         return self.decode([part], beam)[0]

@@ -55,7 +55,7 @@ def second_pass(
         return encoding if full else encoder.first(clip)
 
     second = check_coverage(model, clip, decoded, in_time)
-    spoken = clip.calibration.speech.log_odds(decoded, clip.job.speech_peak) >= 0
+    spoken = clip.speech_odds(decoded) >= 0
     match choose(first, second, full=full, spoken=spoken):
         case Choice.FIRST:
             return first, decoded

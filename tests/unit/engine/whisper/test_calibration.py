@@ -33,11 +33,12 @@ BASE_IN_ENGLISH = {
         "long_speech": 3.0,
     },
     "speech": {
-        "intercept": 4.19,
-        "peak": 1.71,
-        "avg_logprob": 4.42,
-        "no_speech_prob": -4.82,
-        "repeated": -1.67,
+        "intercept": 5.8,
+        "peak": 1.27,
+        "avg_logprob": 3.73,
+        "no_speech_prob": -4.39,
+        "repeated": -0.56,
+        "voiced": -4.0,
         "sure": 1.5,
     },
     "coverage": {

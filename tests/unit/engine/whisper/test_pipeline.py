@@ -4,14 +4,16 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+import numpy as np
 import pytest
 
+from wyoming_faster_whisper.audio.pcm import SAMPLE_RATE, Samples
 from wyoming_faster_whisper.engine.protocol import DecodeKind, DecodeOptions, Job
 from wyoming_faster_whisper.engine.whisper.calibration.values import Calibrations
 from wyoming_faster_whisper.engine.whisper.hallucination import Decoded
 from wyoming_faster_whisper.engine.whisper.pipeline import WhisperPipeline
 from wyoming_faster_whisper.engine.whisper.window import FULL_FRAMES
-from wyoming_faster_whisper.testing import silence
+from wyoming_faster_whisper.testing import silence, tone
 from wyoming_faster_whisper.testing.acoustic_model import CONFIDENT, FakeAcousticModel, heard
 
 from .jobs import ENGLISH, decode, spoken
@@ -82,7 +84,8 @@ def test_counts_cause_a_second_pass_of_a_command_and_not_of_a_longer_segment(
 
 def test_a_hallucination_over_uncertain_speech_is_an_empty_text() -> None:
     model = FakeAcousticModel(heard("Thank you.", avg_logprob=-1.2, no_speech_prob=0.6))
-    [found] = decode(model, spoken(3.0, (0.4, 0.8), certain_speech=False, speech_peak=0.3))
+    bark = spoken(3.0, (0.4, 0.8), samples=tone(3.0), certain_speech=False, speech_peak=0.3)
+    [found] = decode(model, bark)
     assert (found.text, found.passes, found.verdict) == ("", 1, "empty")
 
 
@@ -98,21 +101,34 @@ def test_an_empty_text_over_three_seconds_of_speech_gets_a_second_pass() -> None
 
 def test_the_text_is_empty_if_neither_pass_hears_speech() -> None:
     model = FakeAcousticModel(
-        heard("All right then, go.", avg_logprob=-1.5, no_speech_prob=0.9),
-        heard("Oh, what is that?", avg_logprob=-1.5, no_speech_prob=0.9),
+        heard("All right then, go.", avg_logprob=-2.0, no_speech_prob=0.9),
+        heard("Oh, what is that?", avg_logprob=-2.0, no_speech_prob=0.9),
     )
     [found] = decode(model, spoken(4.0, (0.4, 3.6)))
     assert (found.text, found.passes, found.verdict) == ("", 2, "empty")
 
 
-@pytest.mark.parametrize(("again", "text"), [(-1.4, ""), (-0.4, "Okay.")])
+@pytest.mark.parametrize(("again", "text"), [(-1.4, ""), (-0.2, "Okay.")])
 def test_both_passes_together_tell_whether_a_word_was_made_up(again: float, text: str) -> None:
     model = FakeAcousticModel(
-        heard("Okay!", avg_logprob=-1.1, no_speech_prob=0.4),
-        heard("Okay.", avg_logprob=again, no_speech_prob=0.4),
+        heard("Okay!", avg_logprob=-0.9, no_speech_prob=0.3),
+        heard("Okay.", avg_logprob=again, no_speech_prob=0.3),
     )
-    [found] = decode(model, spoken(2.0, (0.4, 0.8), speech_peak=0.7))
+    [found] = decode(model, spoken(2.0, (0.4, 0.8), samples=tone(2.0), speech_peak=0.7))
     assert (found.text, found.passes) == (text, 2)
+
+
+def test_a_whispered_word_is_heard_where_a_bark_is_not() -> None:
+    breath = np.random.default_rng(1).normal(0, 0.05, 2 * SAMPLE_RATE).astype(np.float32)
+    said = heard("No!", avg_logprob=-1.0, no_speech_prob=0.5)
+
+    def text(samples: Samples) -> str:
+        job = spoken(2.0, (0.4, 0.8), samples=samples, speech_peak=0.3)
+        [found] = decode(FakeAcousticModel(said), job)
+        return found.text
+
+    assert text(breath) == "No!"
+    assert text(tone(2.0)) == ""
 
 
 # Time for a second pass.
@@ -152,7 +168,7 @@ def test_a_second_pass_over_an_unusable_text_takes_the_time_it_needs(text: str) 
 
 
 def test_without_time_for_a_second_pass_the_first_one_tells_whether_a_word_was_made_up() -> None:
-    job = spoken(2.0, (0.4, 0.8), speech_peak=0.7)
+    job = spoken(2.0, (0.4, 0.8), samples=tone(2.0), speech_peak=0.7)
     made_up = heard("Okay!", avg_logprob=-1.4, no_speech_prob=0.4)
     assert decoded_within(0.0, job, made_up) == ("", 1, "empty")
 

@@ -148,7 +148,7 @@ def test_a_text_needs_the_full_window_for_what_it_says(found: Pass, full: bool) 
 # Which pass is believed.
 
 CLEAR = heard("Turn off the lights.", avg_logprob=UNLIKELY)
-NOISE = heard("Thank you.", avg_logprob=-1.5, no_speech_prob=0.9)
+NOISE = heard("Thank you.", avg_logprob=-2.0, no_speech_prob=0.9)
 EMPTY = heard("")
 
 
