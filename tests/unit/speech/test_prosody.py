@@ -164,3 +164,36 @@ def test_the_ratio_of_the_voice_to_the_noise_of_the_room() -> None:
     noise[:SAMPLE_RATE] *= 10  # 20 dB
     found = measure_prosody(0.01 * noise, SAMPLE_RATE)
     assert found.snr == pytest.approx(20, abs=2)
+
+
+def test_a_click_after_a_long_voice_is_not_part_of_it() -> None:
+    sound = np.concatenate([tone(6.0), silence(0.2)])
+    sound[-800:-400] = 0.3
+    assert measure_prosody(sound, 6 * SAMPLE_RATE + 512).end == pytest.approx(6.0, abs=0.011)
+
+
+def test_in_a_noisy_room_the_soft_end_of_a_voice_is_part_of_it() -> None:
+    noise = np.random.default_rng(0).normal(0, 0.01, 2 * SAMPLE_RATE).astype(np.float32)
+    noise[:SAMPLE_RATE] *= 10 ** (10 / 20)
+    noise[SAMPLE_RATE : SAMPLE_RATE * 13 // 10] *= 10 ** (4 / 20)
+    found = measure_prosody(noise, SAMPLE_RATE * 13 // 10)
+    assert found.end == pytest.approx(1.3, abs=0.02)
+
+
+def test_before_a_noise_that_is_louder_a_voice_ends_where_the_vad_ends_it() -> None:
+    sound = np.concatenate([0.05 * tone(1.0), tone(1.0)])
+    assert measure_prosody(sound, SAMPLE_RATE).end == pytest.approx(1.0)
+
+
+def test_loudness_is_limited_to_minus_40_db() -> None:
+    sound = np.concatenate([tone(2.0), silence(0.5), 0.02 * tone(0.01)])
+    found = heard(sound)
+    assert found.end == pytest.approx(2.51, abs=0.011)
+    assert (found.loudness, found.final_loudness) == (-40.0, -40.0)
+
+
+def test_a_dc_offset_that_drifts_is_not_harmonic() -> None:
+    noise = np.random.default_rng(1).normal(0, 0.1, SAMPLE_RATE).astype(np.float32)
+    drift = noise + tone(1.0, hertz=5)
+    plain = measure_prosody(noise, SAMPLE_RATE).harmonicity
+    assert measure_prosody(drift, SAMPLE_RATE).harmonicity == pytest.approx(plain, abs=0.2)
