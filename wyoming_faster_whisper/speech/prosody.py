@@ -110,8 +110,7 @@ def _spectral_tilt(samples: Samples, voiced: npt.NDArray[np.bool_]) -> float:
     low, high = (power[:, band].mean(axis=1) for band in (_LOW, _HIGH))
     floor = 1e-7 * max(low.max(), high.max()) + 1e-12
     tilt = 10 * np.log10((low + floor) / (high + floor))
-    voiced = voiced[: len(tilt)]
-    lost = tilt[-_LAST:].mean() - tilt[voiced].mean() if voiced.any() else 0.0
+    lost = tilt[-_LAST:].mean() - tilt[voiced].mean()
     return float(np.clip(lost, -_MOST_TILT, _MOST_TILT))
 
 
