@@ -719,7 +719,9 @@ def test_speech_that_is_taken_back_was_silence() -> None:
 @pytest.mark.parametrize("probability", [0.9, 0.5, 0.4])
 def test_what_is_taken_back_does_not_make_very_short_speech_longer(probability: float) -> None:
     listener = Listener(Endpointing(min_silence=1.0, short=2.5))
-    listener.speech(20)
+    listener.speech(10)
+    listener.silence(3)
+    listener.speech(10)
     listener.hear(26, probability)  # a voice, of whose windows some are below the threshold
     listener.utterance.take_back(26)
     guess, *_ = listener.silence(10)
