@@ -105,6 +105,7 @@ class Decodes:
         principal: the client.
         kind: FINAL, or FILE for a file: the kind of the decodes that are not guesses.
         time_left: returns the seconds within which a doubtful text may be decoded again.
+        as_of_now: returns a segment with more of the silence after it, if there is more by now.
     """
 
     decodes_here = True
@@ -131,6 +132,7 @@ class Decodes:
         principal: Principal,
         kind: DecodeKind = DecodeKind.FINAL,
         time_left: Callable[[], float] = lambda: math.inf,
+        as_of_now: Callable[[Segment], Segment] = lambda segment: segment,
     ) -> None:
         self.begun = 0  # number of decodes that were begun
         self.client_left = False  # if True, decode only while the model is idle
@@ -146,6 +148,7 @@ class Decodes:
         self._principal = principal
         self._kind = kind
         self._time_left = time_left
+        self._as_of_now = as_of_now
         self._parts: dict[Segment, _Part] = {}  # in the order of speech
         self._language: str | None = None  # confidently detected
         self._began = asyncio.get_running_loop().time()
@@ -406,7 +409,9 @@ class Decodes:
 
     async def _submit(self, part: _Part) -> Transcript:
         segment, options = part.segment, part.options
-        prefix, language = self._committed(segment)
+        if self._kind is not DecodeKind.FILE:  # a file's text must not depend on its speed
+            segment = self._as_of_now(segment)
+        prefix, language = self._committed(part.segment)
         if options.language is None:
             if not prefix:
                 language = part.corrected_language or self._language

@@ -174,6 +174,7 @@ class Turn:
             principal=principal,
             kind=shared.kind,
             time_left=self._time_left,
+            as_of_now=self._utterance.as_of_now,
         )
         self._end_of_turn = EndOfTurnClassification(
             tasks, self._audio_input.recording, self._classified

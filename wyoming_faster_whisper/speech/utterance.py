@@ -342,6 +342,13 @@ class Utterance:
         parts = self._segments_so_far()
         return parts[-1] if parts else None
 
+    def as_of_now(self, segment: Segment) -> Segment:
+        """Return a segment with the silence that has followed since, up to the pad."""
+        if self._paced:
+            return segment  # what is decoded there must not depend on how fast audio arrives
+        found = (part for part in self._segments(self.samples) if part.speech == segment.speech)
+        return next(found, segment)
+
     def needed_from(self, committed: int) -> int:
         """Return the sample from which later decodes may need the audio.
 

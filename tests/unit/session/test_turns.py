@@ -143,6 +143,12 @@ def test_a_provisional_guess_is_decoded_again_when_the_client_stops_early() -> N
     assert after_stop(said, samples) == pytest.approx(0.05, abs=0.001)
 
 
+def test_a_provisional_guess_that_ends_after_the_stop_is_decoded_again_with_the_silence() -> None:
+    said, jobs = played(COMMAND, seconds=1.2, say=fades)
+    assert said.text == "Turn off the light."
+    assert [job.guess for job in jobs] == [True, False]
+
+
 def test_a_text_that_stays_provisional_is_decoded_only_twice() -> None:
     samples = joined(tone(1.5), silence(2.0))
     unfinished = Transcript("Turn off the", "en", provisional=True)
