@@ -52,7 +52,7 @@ def required_for_tenants(settings: Settings) -> dict[IdentityKind, str]:
         IdentityKind.SITE: ("--mqtt-url", settings.mqtt_url),
         IdentityKind.ADDRESS: (
             "--http-port, or tcp:// in --uri",
-            settings.http_port is not None or settings.uri.startswith("tcp:"),
+            settings.http_port is not None or settings.scheme == "tcp",
         ),
     }
     return {kind: option for kind, (option, given) in options.items() if not given}

@@ -196,7 +196,7 @@ def _check_access(settings: Settings) -> None:
             f"--socket-mode is {settings.socket_mode!r}; it must be octal, like 0660"
         )
     check_authentication(settings)
-    if settings.tls_cert and not settings.uri.startswith("tcp:"):
+    if settings.tls_cert and settings.scheme != "tcp":
         raise SettingError(f"--tls-cert works with tcp:// only, and --uri is {settings.uri!r}")
 
 

@@ -58,7 +58,7 @@ _WITHOUT_ENDPOINTING = Condition(
 )
 _WITHOUT_JSON = Condition("works without --log-json only", lambda given: not given.log_json)
 _WITH_SOCKET = Condition(
-    "works with --uri unix://PATH only", lambda given: given.uri.startswith("unix:")
+    "works with --uri unix://PATH only", lambda given: given.scheme == "unix"
 )
 _WITH_HTTPS = Condition(
     "works with --remote-url https://... only",
@@ -67,9 +67,7 @@ _WITH_HTTPS = Condition(
 _WITH_NETWORK = Condition(
     "works with --uri tcp://HOST:PORT, --http-port or --metrics-port only",
     lambda given: (
-        given.uri.startswith("tcp:")
-        or given.http_port is not None
-        or given.metrics_port is not None
+        given.scheme == "tcp" or given.http_port is not None or given.metrics_port is not None
     ),
 )
 
@@ -738,3 +736,8 @@ class Settings:
     sherpa_streaming: bool = option(
         False, "--partials sends text early", obsolete="is ignored; --partials sends text early"
     )
+
+    @property
+    def scheme(self) -> str:
+        """The scheme of --uri, in lower case."""
+        return self.uri.partition(":")[0].lower()

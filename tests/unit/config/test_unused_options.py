@@ -98,6 +98,11 @@ def test_an_option_without_the_one_that_it_needs_is_refused(opt: Option) -> None
             warnings(*changed(opt))
 
 
+def test_a_scheme_in_capitals_is_the_same_scheme() -> None:
+    assert warnings("--uri", "TCP://0.0.0.0:1", "--allow", "10.0.0.0/8") == ()
+    assert warnings("--uri", "UNIX:///run/stt", "--socket-mode", "0600") == ()
+
+
 @pytest.mark.parametrize("name", SPOILED)
 def test_an_option_without_effect_causes_a_warning(name: str) -> None:
     opt = SERVER[name]
