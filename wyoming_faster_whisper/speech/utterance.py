@@ -177,6 +177,7 @@ class Utterance:
         self._end_of_turn: EndOfTurn | None = None  # None while the speaker goes on
         self._may_end = True
         self._decoding: dict[tuple[int, int], Segment] = {}  # by Segment.speech
+        self._recorded: int | None = None  # samples of the whole recording; None until stop()
 
     def __repr__(self) -> str:
         return (
@@ -330,6 +331,7 @@ class Utterance:
             raise IllegalTransition("stop in FINALIZED")
         if self.phase is UtterancePhase.ENDED:  # later audio is not part of the turn
             samples = min(samples, self.samples)
+        self._recorded = samples
         self.phase = UtterancePhase.FINALIZED
         parts = self._segments(samples)
         renewed = self._drop_outgrown(parts) if self._may_guess else []
@@ -343,10 +345,14 @@ class Utterance:
         return parts[-1] if parts else None
 
     def as_of_now(self, segment: Segment) -> Segment:
-        """Return a segment with the silence that has followed since, up to the pad."""
+        """Return a segment with the silence that has followed since, up to the pad.
+
+        The segment itself if the utterance is paced, or if its speech has changed since.
+        """
         if self._paced:
             return segment  # what is decoded there must not depend on how fast audio arrives
-        found = (part for part in self._segments(self.samples) if part.speech == segment.speech)
+        samples = self.samples if self._recorded is None else self._recorded
+        found = (part for part in self._segments(samples) if part.speech == segment.speech)
         return next(found, segment)
 
     def needed_from(self, committed: int) -> int:

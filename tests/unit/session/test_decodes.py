@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -60,6 +61,7 @@ class Client:
         score_end: bool = False,
         kind: DecodeKind = DecodeKind.FINAL,
     ) -> None:
+        self.later = 0  # samples by which segments have grown since their decodes began
         self.worker = ManualWorker()
         self.recording = Recording()
         self.recording.append(tone(12.0))
@@ -78,6 +80,7 @@ class Client:
             score_end=lambda: score_end,
             principal=Principal("192.168.1.10", "kitchen"),
             kind=kind,
+            as_of_now=lambda one: replace(one, end=one.end + self.later),
         )
         self._tasks = tasks
 
@@ -139,6 +142,22 @@ async def test_a_job_describes_its_segment() -> None:
         assert job.owner == "192.168.1.10"
         assert (job.options, job.prefix) == (DETECT, "")
         assert (job.guess, job.quick, job.score_end) == (False, False, False)
+
+
+@pytest.mark.parametrize(
+    ("kind", "samples"), [(DecodeKind.FINAL, 48_000 + 4_000), (DecodeKind.FILE, 48_000)]
+)
+async def test_a_later_decode_takes_the_silence_since_unless_the_audio_is_that_of_a_file(
+    kind: DecodeKind, samples: int
+) -> None:
+    async with client(kind=kind) as one:
+        await one.begin(ONE)
+        one.later = 4_000
+        await one.worker.answer(EngineError("out of memory"))
+        answer = await one.answer(ONE)
+        await one.worker.answer("a")
+        assert texts(answer) == ["a"]
+        assert [len(job.samples) for job in one.jobs] == [48_000, samples]
 
 
 @pytest.mark.parametrize("score_end", [True, False])

@@ -28,6 +28,7 @@ from wyoming_faster_whisper.speech.utterance import (
 )
 
 PAUSE = 5  # windows
+PAD = round(UtteranceRules().pad * SAMPLE_RATE)
 
 
 def guessing(pause: int) -> UtteranceRules:
@@ -515,9 +516,37 @@ def test_the_open_segment_is_the_last_one_with_certain_speech() -> None:
     assert second.speech == (listener.windows - 20, listener.windows)
 
 
+# A segment that is decoded later, with the silence that has followed by then.
+
+
+def test_a_segment_as_of_now_has_the_silence_since_up_to_the_padding() -> None:
+    listener, guess = paused()
+    assert listener.utterance.as_of_now(guess.segment) == guess.segment
+    listener.silence(3)
+    now = listener.utterance.as_of_now(guess.segment)
+    assert now == replace(guess.segment, end=guess.segment.end + 3 * WINDOW)
+    listener.silence(20)
+    assert listener.utterance.as_of_now(guess.segment).end == 30 * WINDOW + PAD
+
+
+def test_after_the_stop_a_segment_as_of_now_ends_with_the_recording() -> None:
+    listener, guess = paused()
+    listener.silence(3)  # the last window is padded
+    recorded = 38 * WINDOW - 100
+    listener.utterance.stop(recorded)
+    assert listener.utterance.as_of_now(guess.segment).end == recorded
+
+
+def test_a_segment_of_a_paced_utterance_stays_as_it_was() -> None:
+    utterance = Utterance(guessing(PAUSE), paced=True)
+    actions = utterance.feed([0.9] * 30 + [0.0] * PAUSE, may_guess=True)
+    [guess] = [action for action in actions if isinstance(action, Decode)]
+    utterance.feed([0.0] * 3, may_guess=True)
+    assert utterance.as_of_now(guess.segment) == guess.segment
+
+
 # The audio that later decodes may need; the rest can be freed.
 
-PAD = round(UtteranceRules().pad * SAMPLE_RATE)
 CLOSING = round(2.5 * windows(2.0))  # windows of silence that close a short segment
 
 
