@@ -19,6 +19,7 @@ _VERY_LAST = 5  # frames for final_loudness
 _LONGEST = 5 * SAMPLE_RATE  # maximum samples of speech that the end is compared with
 _LOUD = -25  # dB relative to the louder parts; a frame above this counts as voiced
 _PITCH = 4 * _FRAME  # samples: window of the autocorrelation, two periods of a low voice
+_TOGETHER = 100  # frames whose autocorrelation is computed at once, in 3 MB
 _PERIODS = slice(SAMPLE_RATE // 400, SAMPLE_RATE // 60)  # samples: pitch of 60 to 400 Hz
 _SPECTRUM = 512  # samples: FFT window, 31 Hz per bin
 _MOST_TILT = 20  # dB; a voice does not exceed this
@@ -89,10 +90,14 @@ def harmonicity(samples: Samples) -> float:
 def _periodicity(samples: Samples) -> _Floats:
     """Return the periodicity of each frame, by its normalised autocorrelation: 0 to 1."""
     window = np.hanning(_PITCH)
-    pieces = _frames(samples, _PITCH)
-    pieces = (pieces - pieces.mean(axis=1, keepdims=True)) * window
-    alike = _autocorrelation(pieces)[:, _PERIODS] / _autocorrelation(window)[_PERIODS]
-    found: _Floats = np.clip(alike.max(axis=1), 0, 1)
+    usual = _autocorrelation(window)[_PERIODS]
+    frames = _frames(samples, _PITCH)
+    best: list[_Floats] = []
+    for begin in range(0, len(frames), _TOGETHER):
+        pieces = frames[begin : begin + _TOGETHER]
+        pieces = (pieces - pieces.mean(axis=1, keepdims=True)) * window
+        best.append((_autocorrelation(pieces)[:, _PERIODS] / usual).max(axis=1))
+    found: _Floats = np.clip(np.concatenate(best), 0, 1)
     return found
 
 

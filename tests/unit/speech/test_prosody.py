@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import tracemalloc
+
 import numpy as np
 import pytest
 
@@ -125,6 +127,17 @@ def test_harmonicity_of_a_sound_is_the_mean_over_all_of_it() -> None:
     assert harmonicity(noise) < 0.4
     both = harmonicity(np.concatenate([tone(1.0), noise]))
     assert both == pytest.approx((harmonicity(tone(1.0)) + harmonicity(noise)) / 2, abs=0.05)
+
+
+def test_the_harmonicity_of_a_long_sound_takes_little_memory() -> None:
+    sound = tone(28.0)
+    tracemalloc.start()
+    try:
+        harmonicity(sound)
+        _, peak = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert peak < 10_000_000
 
 
 def test_a_dc_offset_is_not_harmonic() -> None:
