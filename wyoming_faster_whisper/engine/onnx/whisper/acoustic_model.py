@@ -118,8 +118,8 @@ class OnnxWhisper(LoadedModel[Graphs]):
 
         Returns:
             The log-probability of each token of each text among the text tokens, as in
-            CTranslate2, where the end of a text has the least possible one; and the attention
-            scores, of shape (rows, heads, tokens of prompt, text and end, positions).
+            CTranslate2; and the attention scores, of shape (rows, heads, tokens of prompt, text
+            and end, positions).
         """
         encoded = cast(Encoded, encoding)
         longest = max(map(len, rows))
@@ -131,10 +131,7 @@ class OnnxWhisper(LoadedModel[Graphs]):
         step = self.weights.step(encoded, tokens, wanted=wanted)
         among = log_softmax(step.logits[:, :, : self.tokenizer.end])
         logprobs = [
-            [
-                max(float(one[token]), _LEAST) if token < self.tokenizer.end else _LEAST
-                for one, token in zip(row, some, strict=False)
-            ]
+            [max(float(one[token]), _LEAST) for one, token in zip(row, some, strict=False)]
             for row, some in zip(among, rows, strict=True)
         ]
         attention = step.attention.numpy()
