@@ -4,12 +4,12 @@ Runs the server's own VAD and the first pass of its engine in this process, over
 speech and over speech: orders, words that are whispered or far away, other languages, and short
 sounds that people speak. Recorded sounds are also played slower, faster and in noise. A logistic
 regression on the features of speech_odds.py is fitted to tell the segments with a text apart: one
-in English, and one in the other languages. A wrong text over an order or a word of which the
-phrases are known belongs to neither: it is no better than none. For each,
-cross-validated by recording, it prints what is left of the sounds and what is lost of the speech
-by the first pass alone, at several thresholds and without each of the features, beside the
-weights in use; then the weights, and at last how many recordings have a text after both passes.
-Results of the model are kept on disk (--cache). Progress goes to stderr.
+in English, and one in the other languages. A wrong text over an order or an English word is left
+out, because it is no better than none. For each regression, cross-validated by recording, it
+prints what is left of the sounds and what is lost of the speech by the first pass alone, at
+several thresholds and without each of the features, beside the weights in use; then the weights,
+and at last how many recordings have a text after both passes. Results of the model are kept on
+disk (--cache). Progress goes to stderr.
 """
 
 import argparse
@@ -52,9 +52,9 @@ _VOICED = FEATURES.index("voiced")
 THRESHOLDS = (-1.5, -1.0, -0.5, 0.0, 0.5)
 # What the decoder makes up over a sound differs by language.
 LANGUAGES = ("en", "de", "es", "fi", "nl", "ru", "sv", "uk")
-# Weight of `voiced`, set by hand: in English it would be -11 by the fit, but all the whispers
-# there are synthetic. People have a voice that the VAD doubts, too: in other languages it adds
-# nothing.
+# Weight of `voiced`, set by hand on 2026-12-01: in English it would be -11 by the fit, but all
+# the whispers there are synthetic, and quiet or distant people have a voice that the VAD doubts.
+# In other languages it adds nothing.
 _ENGLISH_VOICED, _OTHER_VOICED = -4.0, 0.0
 _SPEEDS = {"slower": 0.91, "faster": 1.1}
 _CHANGES = (*_SPEEDS, "noise")  # of each recorded sound

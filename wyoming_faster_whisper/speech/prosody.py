@@ -1,4 +1,4 @@
-"""Measures the prosody of the last syllables before a silence. Pure.
+"""Measures the prosody of the last syllables before a silence, and how voiced a sound is. Pure.
 
 At the end of a sentence a voice fades into the noise of the room, its overtones first. A speaker
 who pauses in mid-sentence stops at full loudness and harmonicity.

@@ -4,8 +4,8 @@ The decoder hallucinates a text over any sound that the VAD takes for speech: "Y
 sneeze, "No! No!" over a dog. Such a text is less likely than a spoken one, its no-speech
 probability is higher, and often it is one word or one syllable over and over. The VAD's
 probability also stays below that of the loudest vowel of a spoken word; where it does, a voiced
-sound is rather an animal, a baby or a machine than a whisper, which has no voice. Each sign alone
-also occurs with whispered or distant words; together they separate most texts. They are the
+sound is more likely an animal, a baby or a machine than a whisper, which has no voice. Each sign
+alone also occurs with whispered or distant words; together they separate most texts. They are the
 inputs of a logistic regression (python -m bench.calibration.non_speech). English has weights of
 its own: in other languages spoken words are as unlikely as hallucinated ones, but their no-speech
 probability is far lower.
