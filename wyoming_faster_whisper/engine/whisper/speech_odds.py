@@ -59,13 +59,13 @@ def is_sure(peak: float) -> bool:
 def features(decoded: Decoded, peak: float, harmonicity: float) -> tuple[float, ...]:
     """Return the regression's inputs, in the order of FEATURES."""
     low, high = map(_log_odds, _PEAKS)
-    sure = min(max(low, _log_odds(peak)), high)
+    peak_odds = min(max(low, _log_odds(peak)), high)
     return (
-        sure,
+        peak_odds,
         decoded.avg_logprob,
         decoded.no_speech_prob,
         float(is_one_sound(decoded.text)),
-        harmonicity * (high - sure) / (high - low),
+        harmonicity * (high - peak_odds) / (high - low),  # 0 where is_sure(peak)
     )
 
 
