@@ -149,6 +149,12 @@ def test_a_provisional_guess_that_ends_after_the_stop_is_decoded_again_with_the_
     assert [job.guess for job in jobs] == [True, False]
 
 
+def test_the_speech_of_a_job_ends_with_its_samples_where_the_client_stops_within_a_word() -> None:
+    # A decode server refuses a job with more speech than samples.
+    _, jobs = played(tone(1.5)[:-100])
+    assert [job.speech[-1][1] for job in jobs] == [len(job.samples) for job in jobs]
+
+
 def test_a_text_that_stays_provisional_is_decoded_only_twice() -> None:
     samples = joined(tone(1.5), silence(2.0))
     unfinished = Transcript("Turn off the", "en", provisional=True)
