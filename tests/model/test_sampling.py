@@ -26,7 +26,8 @@ def generated(engine: WhisperEngine, temperature: float) -> Decoded:
 def test_a_high_temperature_gives_other_texts_each_time_and_the_beam_search_the_same(
     engine: WhisperEngine,
 ) -> None:
-    assert generated(engine, 1.0).alternatives != generated(engine, 1.0).alternatives
+    # Two draws are the same now and then.
+    assert len({generated(engine, 1.0).alternatives for _ in range(5)}) > 1
     assert generated(engine, 0.0) == generated(engine, 0.0)
 
 
