@@ -58,8 +58,8 @@ def is_sure(peak: float) -> bool:
 
 def features(decoded: Decoded, peak: float, harmonicity: float) -> tuple[float, ...]:
     """Return the regression's inputs, in the order of FEATURES."""
-    low, high = map(_log_odds, _PEAKS)
-    peak_odds = min(max(low, _log_odds(peak)), high)
+    capped = min(max(peak, _PEAKS[0]), _PEAKS[1])
+    low, peak_odds, high = map(_log_odds, (_PEAKS[0], capped, _PEAKS[1]))
     return (
         peak_odds,
         decoded.avg_logprob,
@@ -70,5 +70,4 @@ def features(decoded: Decoded, peak: float, harmonicity: float) -> tuple[float, 
 
 
 def _log_odds(probability: float) -> float:
-    capped = min(max(probability, 1e-6), 1 - 1e-6)
-    return math.log(capped / (1 - capped))
+    return math.log(probability / (1 - probability))
