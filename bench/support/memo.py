@@ -120,6 +120,12 @@ class MemoModel:
         self._ask(key, timed)
         return Encoding(lazy)
 
+    def clip_encoding(self, encoding: Encoding, number: int) -> Encoding:
+        """See AcousticModel.clip_encoding."""
+        lazy = _lazy(encoding)
+        key = key_of(lazy.key, "clip", number)
+        return Encoding(_Lazy(key, lambda: self._loaded.clip_encoding(lazy.get(), number)))
+
     def detect_language(self, encoding: Encoding) -> list[dict[str, float]]:
         """See AcousticModel.detect_language."""
         lazy = _lazy(encoding)

@@ -164,6 +164,12 @@ class FakeAcousticModel:
         self.encoded.append(Encoded(tuple(features), frames))
         return Encoding(self.encoded[-1])
 
+    def clip_encoding(self, encoding: Encoding, number: int) -> Encoding:
+        encoded = cast(Encoded, encoding)
+        if len(encoded.features) == 1:
+            return encoding
+        return Encoding(Encoded(encoded.features[number : number + 1], encoded.frames))
+
     def detect_language(self, encoding: Encoding) -> list[dict[str, float]]:
         frames = cast(Encoded, encoding).frames
         return [dict(each) for each in self._longer.get(frames, self._languages)]

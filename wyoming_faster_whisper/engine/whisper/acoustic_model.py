@@ -91,6 +91,15 @@ class AcousticModel(Protocol):
         """
         ...
 
+    def clip_encoding(self, encoding: Encoding, number: int) -> Encoding:
+        """Return the encoding of one clip of a batch, which takes no computation.
+
+        Args:
+            encoding: of all clips.
+            number: index of the clip in the batch.
+        """
+        ...
+
     def detect_language(self, encoding: Encoding) -> list[dict[str, float]]:
         """Return, for each clip, the probability of each language that the model knows.
 

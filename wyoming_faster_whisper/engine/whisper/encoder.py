@@ -55,11 +55,7 @@ class Encoder:
         return max(self.pass_frames(job, code) for code in codes)
 
     def first(self, clip: Clip) -> Encoding:
-        """Return the encoding of a clip's first pass.
-
-        A batch of several jobs has one joint encoding. The clip's own is computed when a step
-        first asks for it, and kept for later steps.
-        """
+        """Return the encoding of a clip's first pass, which is computed if the clip has none."""
         if clip.encoding is None:
             clip.encoding = self._model.encode([clip.features], clip.frames)
         return clip.encoding

@@ -100,7 +100,6 @@ class WhisperPipeline:
                 calibration=self._calibrations.of(language),
                 frames=first.frames,
                 beam=job.options.beam_size or beam,
-                encoding=first.encoding if len(jobs) == 1 else None,
             )
             for job, some, (language, probability) in zip(
                 jobs, features, first.languages, strict=True
@@ -109,11 +108,11 @@ class WhisperPipeline:
         decoded = decode_batch(self._model, clips, first.encoding)
         ends = score_ends(self._model, clips, decoded, first.encoding)
         pace = Pace(self._clock, began, (self._clock() - began) / first.effort)
-        del first  # the encoding of a large batch takes much memory
         transcripts: list[Transcript] = []
-        for clip, one, end_scores in zip(clips, decoded, ends, strict=True):
+        for number, (clip, one, end_scores) in enumerate(zip(clips, decoded, ends, strict=True)):
+            clip.encoding = self._model.clip_encoding(first.encoding, number)
             transcripts.append(self._finish(clip, one, end_scores, pace))
-            clip.encoding = None  # free it before the next clip needs one
+            clip.encoding = None  # free it before the next clip gets its own
         return transcripts
 
     def _finish(

@@ -89,8 +89,8 @@ def test_dictation_is_scored_but_not_decoded_with_names() -> None:
 def test_jobs_of_a_batch_are_biased_one_by_one() -> None:
     model = FakeAcousticModel(heard(PLAIN), likely=[NAMED])
     assert [found.text for found in decode(model, job(), job())] == [NAMED, NAMED]
-    # The batch, then each job alone.
-    assert [len(one.features) for one in model.encoded] == [2, 1, 1]
+    assert [len(one.features) for one in model.encoded] == [2]  # only the batch
+    assert [len(one.encoded.features) for one in model.generated] == [2, 1, 1]
 
 
 @pytest.mark.parametrize(

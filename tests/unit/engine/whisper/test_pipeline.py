@@ -279,11 +279,11 @@ def test_doubtful_jobs_of_a_batch_are_decoded_again_alone() -> None:
     )
     found = decode(model, spoken(2.0, (0.4, 1.3)), spoken(2.0, (0.4, 1.3)))
     assert [one.text for one in found] == ["Turn on the light."] * 2
-    # The batch, then slower sound and the first window of each job.
-    assert [len(one.features) for one in model.encoded] == [2, 1, 1, 1, 1]
+    # The batch, then slower sound of each job.
+    assert [len(one.features) for one in model.encoded] == [2, 1, 1]
 
 
-def test_an_encoding_of_one_job_of_a_batch_is_made_only_once() -> None:
+def test_a_job_of_a_batch_is_scored_over_its_own_part_of_the_encoding() -> None:
     home = DecodeOptions(language="en", hotwords=("Ecobee",))
     first = heard("Set the incubi now.", avg_logprob=-1.0)
     again = heard("Set the incubi, no.", avg_logprob=-1.0)
@@ -293,10 +293,11 @@ def test_an_encoding_of_one_job_of_a_batch_is_made_only_once() -> None:
     jobs = [spoken(2.0, (0.4, 1.3), options=home) for _ in range(2)]
     named, _ = decode(model, *jobs)
     assert named.text == "Set the Ecobee now."
-    # The batch, slower sound, and the first window, for rescoring and for the names.
-    assert len(model.encoded) == 3
+    assert len(model.encoded) == 2  # the batch, and slower sound
     rescored, _, named_texts = model.scored
-    assert rescored.encoded == named_texts.encoded
+    [clip] = rescored.encoded
+    assert clip.features == model.encoded[0].features[:1]
+    assert named_texts.encoded == rescored.encoded
 
 
 def test_jobs_share_a_batch_if_options_window_and_prefix_are_the_same() -> None:

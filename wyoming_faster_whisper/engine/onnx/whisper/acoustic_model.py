@@ -38,6 +38,11 @@ class OnnxWhisper(LoadedModel[Graphs]):
         """See AcousticModel.encode."""
         return Encoding(self.weights.encode(padded(features, self.spectrogram.bands, frames)))
 
+    def clip_encoding(self, encoding: Encoding, number: int) -> Encoding:
+        """See AcousticModel.clip_encoding."""
+        encoded = cast(Encoded, encoding)
+        return Encoding(encoded if encoded.clips == 1 else encoded.clip(number))
+
     def detect_language(self, encoding: Encoding) -> list[dict[str, float]]:
         """See AcousticModel.detect_language."""
         encoded = cast(Encoded, encoding)
