@@ -13,6 +13,8 @@ from urllib.parse import urljoin
 import numpy as np
 import pytest
 from openai import AsyncOpenAI
+from websockets.asyncio.client import connect
+from websockets.typing import Origin, Subprotocol
 
 from bench.support.servers import free_port
 from tests.support.api import BOUNDARY, Reply, form, head, response, wav
@@ -81,6 +83,17 @@ async def test_real_time_passes_the_proxy(proxy: str) -> None:
         await client.append(tone(1.0))
         await client.commit()
         assert "seconds" in await client.transcript()
+
+
+async def test_the_page_passes_a_proxy_on_a_port_of_its_own(proxy: str) -> None:
+    """A browser names the port in Origin, which the server compares with Host."""
+    key = f"openai-insecure-api-key.{KEY}"
+    async with connect(
+        f"ws://{proxy}/speech",
+        origin=Origin(f"http://{proxy}"),
+        subprotocols=[Subprotocol("speech"), Subprotocol(key)],
+    ) as socket:
+        assert socket.subprotocol == "speech"
 
 
 async def test_an_upload_is_decoded_while_it_passes_the_proxy(proxy: str, server: Server) -> None:
