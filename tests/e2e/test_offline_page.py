@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import asyncio
+import json
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from tests.support.chromium import Page
+from tests.support.chromium import Page, hearing
 from tests.support.offline import MODEL, put_files
 from tests.support.serving import Server
 from tests.support.web import address
+from wyoming_faster_whisper.testing import tone
 
 from .conftest import Serve
 
@@ -151,6 +153,19 @@ async def test_the_page_says_why_a_browser_cannot_store_files(
     await started(serve, page)
     await problem(page, words)
     await still_works(page)
+
+
+async def test_a_browser_that_blocks_storage_recognises_on_the_server(
+    serve: Serve, tmp_path: Path, files: Path
+) -> None:
+    blocked = {"profile": {"default_content_setting_values": {"cookies": 2}}}
+    profile = tmp_path / "browser" / "Default"
+    profile.mkdir(parents=True)
+    (profile / "Preferences").write_text(json.dumps(blocked))
+    async with hearing(tone(30.0), tmp_path) as page:
+        await started(serve, page)
+        await problem(page, "This window cannot store files")
+        await still_works(page)
 
 
 async def test_two_tabs_download_once(serve: Serve, page: Page, files: Path) -> None:

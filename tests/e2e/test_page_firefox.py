@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.support.firefox import Page, firefox
+from tests.support.firefox import FAKE_MICROPHONE, Page, firefox
 from tests.support.web import address
 
 from .conftest import Serve
@@ -37,3 +37,16 @@ async def test_speech_in_firefox_is_transcribed(serve: Serve, page: Page) -> Non
     await page.click("#speak")
     await page.until("document.body.dataset.state === 'listening'")
     assert page.problems == []
+
+
+async def test_firefox_that_blocks_storage_is_served(serve: Serve, tmp_path: Path) -> None:
+    blocked = {**FAKE_MICROPHONE, "network.cookie.cookieBehavior": 2}
+    server = await serve(http_port=0)
+    async with firefox(tmp_path / "browser", blocked) as page:
+        await page.open(f"http://{address(server)}")
+        await page.until("document.querySelector('#server').dataset.state === 'ready'")
+        await page.click("#speak")
+        await page.until("document.querySelector('#elapsed').textContent >= '0:01'")
+        await page.click("#speak")
+        await page.until(f"{_KIND} === 'final'")
+        assert page.problems == []

@@ -14,12 +14,13 @@ const SIMD = Uint8Array.of(
 
 export class Sentence extends Error {}
 
+export const CANNOT_STORE =
+  "This window cannot store files: private windows never can, others only if the browser does not block cookies and site data.";
+
 // Returns why this browser cannot work without the server, or "".
 export function obstacle() {
   if (!isSecureContext) return "Browsers store pages only if they were loaded over https or from localhost.";
-  if (!("caches" in globalThis) || !navigator.serviceWorker) {
-    return "This window cannot store files; private windows never can. Open the page in an ordinary window.";
-  }
+  if (!("caches" in globalThis) || !navigator.serviceWorker) return CANNOT_STORE;
   if (!globalThis.WebAssembly || !WebAssembly.validate(SIMD)) {
     return "This browser is too old to recognise speech by itself: it has no WebAssembly SIMD.";
   }
@@ -44,10 +45,10 @@ export class Offline {
     this.number = 0;
     this.where = ""; // what the recogniser runs on
     this.changed = () => {}; // called when another tab stores or removes the files
-    if ("BroadcastChannel" in globalThis) {
+    try {
       this.tabs = new BroadcastChannel("offline");
       this.tabs.onmessage = () => this.find().then(() => this.changed());
-    }
+    } catch {} // the browser has none, or blocks storage
   }
 
   // Looks for files that were stored at an earlier visit.

@@ -5,7 +5,7 @@
 //
 // Each utterance, from the first press to the final text, is one Utterance object.
 
-import { obstacle, Offline, Sentence } from "./offline.js";
+import { CANNOT_STORE, obstacle, Offline, Sentence } from "./offline.js";
 import { RATE, Resampler } from "./resample.js";
 import { Ending } from "./silero.js";
 
@@ -457,7 +457,16 @@ function offerLanguages(codes) {
 // The key, if the server wants one. It is kept until the tab is closed. ------------------
 
 const SENDABLE = /^[!#$%&'*+.^_`|~0-9A-Za-z-]+$/; // what a WebSocket protocol may consist of
-let key = sessionStorage.getItem("key") ?? "";
+let key = keptKey();
+
+// A browser that blocks storage throws; then the page has the key until it is closed.
+function keptKey() {
+  try {
+    return sessionStorage.getItem("key") ?? "";
+  } catch {
+    return "";
+  }
+}
 
 function lock(why) {
   useKey("");
@@ -478,7 +487,9 @@ function unlock() {
 
 function useKey(text) {
   key = text;
-  sessionStorage.setItem("key", key);
+  try {
+    sessionStorage.setItem("key", key);
+  } catch {} // see keptKey()
 }
 
 $("lock").addEventListener("submit", (event) => {
@@ -562,7 +573,8 @@ async function keep() {
     checked = true;
     showOffline();
   } catch (error) {
-    showOffline(error instanceof Sentence ? error.message : `The files cannot be stored: ${error.message}`);
+    if (error.name === "SecurityError") showOffline(CANNOT_STORE); // storage is blocked
+    else showOffline(error instanceof Sentence ? error.message : `The files cannot be stored: ${error.message}`);
   } finally {
     storing = false;
   }
