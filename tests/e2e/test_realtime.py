@@ -199,6 +199,22 @@ async def test_clear_discards_the_audio_that_is_not_committed(realtime: Open) ->
         assert await client.transcript() == "1.0 seconds"
 
 
+async def test_messages_are_answered_in_their_order(realtime: Open) -> None:
+    async with talker((await realtime()).url) as client:
+        await client.receive("session.created")
+        await client.append(tone(1.0, rate=RATE))
+        await client.commit()
+        await client.send("input_audio_buffer.clear")
+        await client.append(tone(0.5, rate=RATE))
+        await client.commit()
+        await client.commit(event_id="empty")
+        await client.send("session.update", session={"type": "transcription"})
+        messages = await client.until("session.updated")
+    answers = ("input_audio_buffer.committed", "input_audio_buffer.cleared", "error")
+    kinds = [each["type"] for each in messages if each["type"] in answers]
+    assert kinds == [answers[0], answers[1], answers[0], answers[2]]
+
+
 async def test_silence_gives_no_item(realtime: Open) -> None:
     async with talker((await realtime()).url) as client:
         await client.receive("session.created")

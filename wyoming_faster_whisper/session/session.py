@@ -197,6 +197,10 @@ class Session:
         """
         return self._outbox.events()
 
+    async def delivered(self) -> None:
+        """Wait until all events so far have been delivered."""
+        await self._outbox.emptied()
+
     def request(self, request: Request) -> None:
         """Set the request for the current utterance, or for the next one if there is none.
 
@@ -512,6 +516,8 @@ class _Outbox:
     def __init__(self) -> None:
         self._events: deque[tuple[Event, asyncio.Future[None] | None]] = deque()
         self._changed = asyncio.Event()
+        self._empty = asyncio.Event()
+        self._empty.set()
         self._closed = False
 
     def put(self, event: Event, delivered: asyncio.Future[None] | None = None) -> None:
@@ -521,7 +527,12 @@ class _Outbox:
             delivered: gets a result once the event has been delivered.
         """
         self._events.append((event, delivered))
+        self._empty.clear()
         self._changed.set()
+
+    async def emptied(self) -> None:
+        """Wait until all events so far have been delivered."""
+        await self._empty.wait()
 
     def close(self) -> None:
         """End events() after the events so far."""
@@ -535,6 +546,7 @@ class _Outbox:
                 yield event
                 if delivered is not None and not delivered.done():
                     delivered.set_result(None)
+            self._empty.set()
             if self._closed:
                 return
             self._changed.clear()

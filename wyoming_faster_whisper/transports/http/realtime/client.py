@@ -176,6 +176,7 @@ class RealtimeClient(SocketClient):
                 await self._take(message, session)
             except RealtimeError as error:
                 error.event_id = message.event_id
+                await session.delivered()
                 await self._reject(error)
             self._inbox.taken()
             if not self._inbox.busy:
@@ -197,6 +198,7 @@ class RealtimeClient(SocketClient):
                 await self._commit(session)
             case client_messages.CLEAR:
                 session.clear()
+                await session.delivered()
                 await self._send(messages.cleared())
             case kind:
                 await self._update(message, client_messages.UPDATES[kind], session)
@@ -223,6 +225,7 @@ class RealtimeClient(SocketClient):
                 param="session.audio.input.transcription.model",
             ) from None
         session.request(settings.request(model))
+        await session.delivered()  # in the form of the session as it was
         self._settings = settings
         self._beta = self._beta or kind != "session"
         await self._send_session(kind, "updated")
