@@ -199,6 +199,26 @@ async def test_clear_discards_the_audio_that_is_not_committed(realtime: Open) ->
         assert await client.transcript() == "1.0 seconds"
 
 
+async def test_cleared_audio_counts_in_the_times_and_not_in_a_commit(realtime: Open) -> None:
+    """The resampler holds back a few milliseconds, which clear discards as well."""
+    async with talker((await realtime()).url) as client:
+        await client.receive("session.created")
+        for _ in range(20):
+            await client.append(silence(0.25, rate=RATE))
+            await client.send("input_audio_buffer.clear")
+            await client.receive("input_audio_buffer.cleared")
+        await client.append(silence(0.05, rate=RATE))
+        await client.commit()
+        assert (await client.error())["code"] == "input_audio_buffer_commit_empty"
+        await client.append(tone(1.0, rate=RATE))
+        await client.commit()
+        messages = await client.until(f"{TRANSCRIPTION}.completed")
+    [started] = of_kind(messages, "input_audio_buffer.speech_started")
+    [stopped] = of_kind(messages, "input_audio_buffer.speech_stopped")
+    assert started["audio_start_ms"] >= 5000  # what is cleared is no part of the turn
+    assert stopped["audio_end_ms"] == 6050
+
+
 async def test_messages_are_answered_in_their_order(realtime: Open) -> None:
     async with talker((await realtime()).url) as client:
         await client.receive("session.created")

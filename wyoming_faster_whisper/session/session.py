@@ -274,9 +274,15 @@ class Session:
             self._end_turn(self._turn, EndReason.STOPPED)
         self._state = SessionState.IDLE
 
-    def clear(self) -> None:
-        """Discard the current utterance of a continuous session, if there is one."""
+    def clear(self) -> float:
+        """Discard the current utterance of a continuous session, if there is one.
+
+        Returns:
+            Seconds of the stream so far; the next utterance begins there.
+        """
         self._discard_turn()
+        self._heard = self._received  # with what the resampler had held back
+        return self._heard
 
     async def settled(self) -> None:
         """Wait until a continuous session can take more audio, or a stop.

@@ -197,8 +197,9 @@ class RealtimeClient(SocketClient):
             case client_messages.COMMIT:
                 await self._commit(session)
             case client_messages.CLEAR:
-                session.clear()
+                seconds = session.clear()
                 await session.delivered()
+                self._items.cleared(seconds)
                 await self._send(messages.cleared())
             case kind:
                 await self._update(message, client_messages.UPDATES[kind], session)

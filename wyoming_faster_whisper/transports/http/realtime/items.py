@@ -27,7 +27,8 @@ class Items:
         self._started: set[int] = set()  # turns whose speech has been reported
         self._texts: set[int] = set()  # turns of which partial text has been sent
         self._previous: str | None = None  # the last committed item
-        self._ended = 0.0  # seconds of the stream at which the last turn ended
+        # Seconds of the stream at which the last turn ended, or was cleared.
+        self._ended = 0.0
 
     def events(self, event: Event, settings: RealtimeSession, *, beta: bool) -> list[ServerEvent]:
         """Return the messages for an event of the session."""
@@ -52,6 +53,10 @@ class Items:
                 return [messages.failed(item, error)]
             case _:
                 return []
+
+    def cleared(self, seconds: float) -> None:
+        """Take note that the audio up to these seconds of the stream was discarded."""
+        self._ended = seconds
 
     def _end(self, turn: int, seconds: float, *, beta: bool) -> list[ServerEvent]:
         item, previous = self._id(turn), self._previous
