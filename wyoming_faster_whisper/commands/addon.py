@@ -48,7 +48,7 @@ _OFF_AT_ZERO = frozenset({"vad_endpointing"})  # the flag does not take 0
 _TRIES = 7  # to reach the Supervisor, about a minute in all: it may still be starting
 
 
-def command_line(options: Mapping[str, Any], data: Path = DATA) -> list[str]:
+def command_line(options: Mapping[str, Any]) -> list[str]:
     """Return the server's arguments for the user's options; blank options are left out.
 
     Raises:
@@ -66,7 +66,7 @@ def command_line(options: Mapping[str, Any], data: Path = DATA) -> list[str]:
     chosen |= {name: value for name, value in options.items() if name not in _NOT_FLAGS}
 
     line = ["--uri", f"tcp://0.0.0.0:{PORT}"]
-    line += ["--data-dir", str(data), "--download-dir", str(data)]
+    line += ["--data-dir", str(DATA), "--download-dir", str(DATA)]
     for name, value in chosen.items():
         flag = "--" + _FLAGS.get(name, name).replace("_", "-")
         if name in _OFF_AT_ZERO and value not in (None, "", "auto") and not float(value):
@@ -94,14 +94,14 @@ def environment(options: Mapping[str, Any], supervisor_token: str | None) -> dic
     return given
 
 
-def home_assistants_broker(token: str, supervisor: str = SUPERVISOR) -> dict[str, str]:
+def home_assistants_broker(token: str) -> dict[str, str]:
     """Return mqtt_url and mqtt_password for the broker that the Supervisor knows. Blocking.
 
     config.yaml asks for this with mqtt:want. Without a broker, the reason is printed and the
     result is empty: speech-to-text for Home Assistant itself does not need one.
     """
     try:
-        broker = json.loads(_call(f"{supervisor}/services/mqtt", token))["data"]
+        broker = json.loads(_call(f"{SUPERVISOR}/services/mqtt", token))["data"]
         scheme = "mqtts" if broker.get("ssl") else "mqtt"
         user = quote(broker.get("username") or "", safe="")
         address = f"{broker['host']}:{broker['port']}"
@@ -117,7 +117,7 @@ def home_assistants_broker(token: str, supervisor: str = SUPERVISOR) -> dict[str
     }
 
 
-def announce(token: str, supervisor: str = SUPERVISOR) -> None:
+def announce(token: str) -> None:
     """Wait until the server listens, then announce it to the Supervisor. Blocking.
 
     A failure is logged.
@@ -127,7 +127,7 @@ def announce(token: str, supervisor: str = SUPERVISOR) -> None:
     failure: OSError | None = None
     for attempt in range(_TRIES):
         try:
-            _call(f"{supervisor}/discovery", token, body)
+            _call(f"{SUPERVISOR}/discovery", token, body)
             _LOGGER.info("announced this server to Home Assistant through the Supervisor")
             return
         except OSError as error:

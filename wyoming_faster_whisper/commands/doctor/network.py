@@ -17,13 +17,12 @@ _MDNS = "224.0.0.251"
 _LISTEN = 3.0  # seconds; servers answer within 1.5 s
 
 
-async def inspect_network(host: str | None, port: int, *, listen: float = _LISTEN) -> Network:
+async def inspect_network(host: str | None, port: int) -> Network:
     """Check how other machines can find the server.
 
     Args:
         host: the host that the server listens on; None = a Unix socket.
         port: the server's port.
-        listen: seconds to wait for mDNS announcements.
     """
     adapters = list(await asyncio.to_thread(ifaddr.get_adapters))
     own = _own(adapters)
@@ -36,7 +35,7 @@ async def inspect_network(host: str | None, port: int, *, listen: float = _LISTE
     announced: tuple[MdnsService, ...] = ()
     if not local_only:
         problem = _join(own)
-        announced = () if problem else await _announced(listen)
+        announced = () if problem else await _announced()
     return Network(
         port=port,
         local_only=local_only,
@@ -86,9 +85,9 @@ def _join(own: Sequence[str]) -> str:
     return problem
 
 
-async def _announced(listen: float) -> tuple[MdnsService, ...]:
+async def _announced() -> tuple[MdnsService, ...]:
     try:
-        found = await find(listen)
+        found = await find(_LISTEN)
     except (OSError, RuntimeError, zeroconf.Error):
         return ()  # treated as no announcements
     return tuple(
