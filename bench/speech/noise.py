@@ -68,18 +68,18 @@ def coloured(count: int, exponent: float, seed: str) -> Samples:
     return _at(np.fft.irfft(spectrum * gain, count).astype(np.float32), 0.0)
 
 
-def kitchen_like(seconds: float = 60.0) -> Samples:
-    """Return noise like that of a kitchen's machines, for use without a recording."""
-    count = round(seconds * SAMPLE_RATE)
+def kitchen_like() -> Samples:
+    """Return a minute of noise like that of a kitchen's machines, for use without a recording."""
+    count = 60 * SAMPLE_RATE
     hiss, rumble = coloured(count, 0.5, "hiss"), coloured(count, 1.0, "rumble")
     return _at(hiss + rumble, -40.0)
 
 
-def babble(voices: Sequence[Samples], seconds: float = 60.0, speakers: int = 6) -> Samples:
-    """Return several speakers at once. They speak backwards: no word of theirs is recognised."""
+def babble(voices: Sequence[Samples], seconds: float = 60.0) -> Samples:
+    """Return six speakers at once. They speak backwards: no word of theirs is recognised."""
     count, random = round(seconds * SAMPLE_RATE), _random("babble")
     mixed = np.zeros(count, np.float32)
-    for _ in range(speakers):
+    for _ in range(6):
         order = random.permutation(len(voices))
         mixed += np.resize(np.concatenate([_at(voices[n][::-1], -26.0) for n in order]), count)
     return _at(mixed, -40.0)

@@ -27,11 +27,11 @@ def pcm(samples: Samples, form: PcmFormat) -> bytes:
     return np.repeat(kept[:, np.newaxis], form.channels, axis=1).tobytes()
 
 
-def assert_tone(samples: Samples, *, seconds: float, hertz: float = 440.0) -> None:
-    """Assert that the samples are a tone of this length and frequency, at half scale."""
+def assert_tone(samples: Samples, *, seconds: float) -> None:
+    """Assert that the samples are a tone of 440 Hz of this length, at half scale."""
     assert len(samples) == pytest.approx(seconds * SAMPLE_RATE, abs=SAMPLE_RATE / 50)
     spectrum = np.abs(np.fft.rfft(samples))
-    assert np.argmax(spectrum) * SAMPLE_RATE / len(samples) == pytest.approx(hertz, abs=2)
+    assert np.argmax(spectrum) * SAMPLE_RATE / len(samples) == pytest.approx(440, abs=2)
     middle = samples[len(samples) // 4 : -len(samples) // 4]
     assert np.abs(middle).max() == pytest.approx(0.5, abs=0.02)
 

@@ -31,12 +31,12 @@ def rsa_key(name: str = "", bits: int = 2048) -> rsa.RSAPrivateKey:
 
 
 @cache
-def ec_key(name: str = "") -> ec.EllipticCurvePrivateKey:
+def ec_key() -> ec.EllipticCurvePrivateKey:
     return ec.generate_private_key(ec.SECP256R1())
 
 
 @cache
-def ed_key(name: str = "") -> ed25519.Ed25519PrivateKey:
+def ed_key() -> ed25519.Ed25519PrivateKey:
     return ed25519.Ed25519PrivateKey.generate()
 
 

@@ -20,24 +20,22 @@ _POSITIONS = 64
 _HOP = 384  # samples per frame of the encoding
 
 
-def put_moonshine(
-    directory: Path, *, width: int = WIDTH, broken: bool = False, filler: int = _FILLER
-) -> Path:
+def put_moonshine(directory: Path, *, width: int = WIDTH, broken: bool = False) -> Path:
     """Write the graphs and the tokenizer.
 
     Args:
         width: of the encodings.
         broken: the decoder computes values that are not numbers.
-        filler: tokens of the vocabulary besides those of the text.
     """
     directory.mkdir(parents=True, exist_ok=True)
     save(_encoder(width), directory / "encoder_model.onnx")
     save(_decoder(width, broken), directory / "decoder_model_merged.onnx")
-    put_tokenizer(directory, filler=filler)
+    put_tokenizer(directory)
     return directory
 
 
 def put_tokenizer(directory: Path, *, filler: int = _FILLER) -> None:
+    """Write the vocabulary, with this number of tokens besides those of the text."""
     data = b""
     for piece in vocabulary(filler):
         data += bytes([len(piece)]) + piece

@@ -9,8 +9,9 @@ from wyoming_faster_whisper.audio.highpass import CUTOFF, HighPass, high_pass
 from wyoming_faster_whisper.audio.pcm import SAMPLE_RATE
 
 
-def tone(hz: float, seconds: float = 2.0) -> np.ndarray:
-    times = np.arange(round(seconds * SAMPLE_RATE)) / SAMPLE_RATE
+def tone(hz: float) -> np.ndarray:
+    """Return two seconds of a tone."""
+    times = np.arange(2 * SAMPLE_RATE) / SAMPLE_RATE
     return np.sin(2 * np.pi * hz * times).astype(np.float32)
 
 

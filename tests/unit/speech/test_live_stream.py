@@ -32,11 +32,9 @@ def test_chunks_that_are_read_together_count_as_what_they_were(size: int, live: 
     assert pace.is_live is live
 
 
-def starved(
-    *parts: tuple[float, float], slept: float, pace: LiveStream | None = None
-) -> LiveStream:
+def starved(*parts: tuple[float, float], slept: float) -> LiveStream:
     """Feed the same audio to an event loop that reads only every slept seconds."""
-    pace, came = pace or LiveStream(), 0.0
+    pace, came = LiveStream(), 0.0
     for sound, took in parts:
         for _ in range(round(sound * 100)):
             came += took / 100

@@ -115,8 +115,8 @@ def test_addresses_are_normalised_before_they_are_compared(host: str, plain: str
     assert normalised_host(host) == plain
 
 
-def of_tenant(name: str, host: str = "10.0.0.1") -> Principal:
-    return Principal(host, host, tenant=Tenant(name=name, named=True, shares=True))
+def of_tenant(name: str) -> Principal:
+    return Principal("10.0.0.1", "10.0.0.1", tenant=Tenant(name=name, named=True, shares=True))
 
 
 def test_a_tenant_leaves_room_for_the_connections_of_others() -> None:

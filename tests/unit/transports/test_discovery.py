@@ -74,8 +74,8 @@ def test_a_machine_without_a_network_announces_nothing() -> None:
     assert addresses_to_announce([ip_address("::")], HOME[:1]) == []
 
 
-def first_name(name: str, host: str = "kitchen-pi", port: int = 10300) -> str:
-    return next(instance_names(name, host, port))
+def first_name(name: str, port: int = 10300) -> str:
+    return next(instance_names(name, "kitchen-pi", port))
 
 
 def test_the_default_name_contains_the_host_and_a_non_default_port() -> None:

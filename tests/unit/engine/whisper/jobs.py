@@ -31,19 +31,17 @@ def spoken(
     return Job(silence(seconds) if samples is None else samples, options, speech=speech, **more)
 
 
-def clip_of(model: FakeAcousticModel, job: Job, *, language: str = "en", beam: int = 5) -> Clip:
-    """Return a clip as the pipeline makes it."""
-    prompt = model.tokenizer.prompt(job.options, language)
-    fitted = Calibrations("base").of(language)
+def clip_of(model: FakeAcousticModel, job: Job) -> Clip:
+    """Return an English clip as the pipeline makes it."""
+    prompt = model.tokenizer.prompt(job.options, "en")
+    fitted = Calibrations("base").of("en")
     frames = window_frames(job.seconds, fitted.window)
-    return Clip(
-        job, model.features(job.padded_samples), language, 1.0, prompt, beam, fitted, frames
-    )
+    return Clip(job, model.features(job.padded_samples), "en", 1.0, prompt, 5, fitted, frames)
 
 
-def encoder_of(model: FakeAcousticModel, size: str = "base") -> Encoder:
-    """Return an encoder. The model base gets a short window first, tiny the full one."""
-    return Encoder(model, Calibrations(size), full_window=False)
+def encoder_of(model: FakeAcousticModel) -> Encoder:
+    """Return an encoder of the model base, which gets a short window first."""
+    return Encoder(model, Calibrations("base"), full_window=False)
 
 
 def decode(
