@@ -26,8 +26,8 @@ from jwt.algorithms import RSAAlgorithm
 from wyoming_faster_whisper.transports.auth.jwks import COOL_DOWN
 
 from .load import say
-from .support.arguments import RECORDINGS, SERVERS, add, headline, parser, servers
-from .support.clips import TEST_CLIPS, Clip, load
+from .support.arguments import RECORDINGS, SERVERS, add, given_clips, headline, parser, servers
+from .support.clips import Clip
 from .support.report import Target, against, align, percentile, progress, write_json
 from .support.servers import ROOT, Options, Server, free_port, this_python
 
@@ -74,9 +74,7 @@ class Issuer:
 
 def main() -> None:
     arguments = parse_arguments()
-    clips = load(arguments.recordings or [TEST_CLIPS], arguments.limit)
-    if not clips:
-        sys.exit("no clips found")
+    clips = given_clips(arguments)
     options = servers(arguments)
     measured = asyncio.run(run(clips, arguments))
     print(

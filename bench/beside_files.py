@@ -7,15 +7,14 @@ long files one after the other, as fast as the server reads them. Only this serv
 
 import argparse
 import asyncio
-import sys
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, replace
 
 from .load import say
 from .speech.pauses import room
-from .support.arguments import RECORDINGS, SERVERS, add, headline, parser, servers
-from .support.clips import TEST_CLIPS, Clip, load
+from .support.arguments import RECORDINGS, SERVERS, add, given_clips, headline, parser, servers
+from .support.clips import Clip
 from .support.competition import SENDERS, SendFile, busy_cores, long_files
 from .support.report import Target, against, align, percentile, progress, write_json
 from .support.servers import Server, free_port, this_python
@@ -38,9 +37,7 @@ class BesideFiles:
 
 def main() -> None:
     arguments = parse_arguments()
-    clips = load(arguments.recordings or [TEST_CLIPS], arguments.limit)
-    if not clips:
-        sys.exit("no clips found")
+    clips = given_clips(arguments)
     options = servers(arguments)
     with busy_cores(arguments.busy_cores):
         measured = asyncio.run(run(clips, arguments))

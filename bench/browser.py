@@ -24,8 +24,8 @@ from wyoming_faster_whisper.engine.whisper.calibration.values import Calibration
 from wyoming_faster_whisper.engine.whisper.engine import WhisperEngine
 from wyoming_faster_whisper.testing import silence
 
-from .support.arguments import RECORDINGS, add, parser
-from .support.clips import TEST_CLIPS, Clip, load, to_samples, word_error_rate
+from .support.arguments import RECORDINGS, add, given_clips, parser
+from .support.clips import Clip, to_samples, word_error_rate
 from .support.models import load_whisper, model_directory
 from .support.report import align, progress, write_json
 
@@ -77,7 +77,7 @@ def main() -> None:
         help="model name, never downloaded (repeatable; default: tiny.en and base)",
     )
     given = flags.parse_args()
-    clips = [clip for clip in load(given.recordings or [TEST_CLIPS], given.limit) if clip.text]
+    clips = [clip for clip in given_clips(given) if clip.text]
     if not clips:
         sys.exit("no clips with a full transcript found")
     rows: list[Row] = []

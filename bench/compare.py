@@ -7,13 +7,12 @@ Prints a table; progress goes to stderr.
 import argparse
 import asyncio
 import statistics
-import sys
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 
-from .support.arguments import RECORDINGS, SERVERS, add, headline, parser, servers
-from .support.clips import TEST_CLIPS, Clip, accepted, load, word_error_rate
+from .support.arguments import RECORDINGS, SERVERS, add, given_clips, headline, parser, servers
+from .support.clips import Clip, accepted, word_error_rate
 from .support.playback import NoAnswer, play
 from .support.report import beside, percentile, progress, warn, write_json
 from .support.servers import PYTHONS, Options, Server
@@ -70,9 +69,7 @@ ROWS: dict[str, tuple[str, float, str]] = {
 
 def main() -> None:
     arguments = parse_arguments()
-    clips = load(arguments.recordings or [TEST_CLIPS], arguments.limit)
-    if not clips:
-        sys.exit("no clips found")
+    clips = given_clips(arguments)
     options = servers(arguments)
     rounds = asyncio.run(run_rounds(options, clips, arguments.rounds, arguments.trailing))
     figures = {name: summarise(rounds[name], clips) for name in options}

@@ -23,8 +23,8 @@ from wyoming_faster_whisper.engine.whisper.token_budget import token_budget
 from wyoming_faster_whisper.engine.whisper.window import FRAMES_PER_SECOND
 from wyoming_faster_whisper.speech.vad import Vad
 
-from .support.arguments import RECORDINGS, add, parser
-from .support.clips import SAMPLE_RATE, TEST_CLIPS, Samples, load, to_samples
+from .support.arguments import RECORDINGS, add, given_clips, parser
+from .support.clips import SAMPLE_RATE, Samples, to_samples
 from .support.models import load_whisper, model_directory
 from .support.plot import Panel, bars, check_plotting
 from .support.report import align, progress, write_json
@@ -81,7 +81,7 @@ def main() -> None:
     arguments = parse_arguments()
     if arguments.plot:
         check_plotting()
-    clips = load(arguments.recordings or [TEST_CLIPS], arguments.limit)
+    clips = given_clips(arguments)
     sounds = [to_samples(clip.audio) for clip in clips]
     # A clip that is longer than a window would be truncated in it.
     fitting = [sound for sound in sounds if len(sound) / SAMPLE_RATE <= min(arguments.windows)]

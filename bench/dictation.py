@@ -35,13 +35,11 @@ from .speech.noise import degrade, noise_of
 from .speech.pauses import room
 from .speech.streams import dictation
 from .speech.synthesis import Voice, say
-from .support.arguments import RECORDINGS, add, parser
+from .support.arguments import RECORDINGS, add, given_clips, parser
 from .support.clips import (
     SAMPLE_RATE,
-    TEST_CLIPS,
     Clip,
     Samples,
-    load,
     to_samples,
 )
 from .support.clips import word_error_rate as error_rate
@@ -109,7 +107,7 @@ class Heard:
 def main() -> None:
     arguments = parse_arguments()
     noise = noise_of(arguments.noise)
-    clips = load(arguments.recordings or [TEST_CLIPS])
+    clips = given_clips(arguments)
     directory = model_directory(arguments.model)
     model = load_whisper(directory, arguments.threads)
     engine = WhisperEngine(model, calibrations=Calibrations(choose(arguments.model, []).name))

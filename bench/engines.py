@@ -25,13 +25,11 @@ from wyoming_faster_whisper.hardware import resident_memory
 
 from .accuracy import SPEECH
 from .speech.noise import degrade, noise_of
-from .support.arguments import RECORDINGS, add, listed, parser
+from .support.arguments import RECORDINGS, add, given_clips, listed, parser
 from .support.clips import (
-    TEST_CLIPS,
     Clip,
     Samples,
     accepted,
-    load,
     to_samples,
     word_error_rate,
 )
@@ -88,10 +86,8 @@ def main() -> None:
     clips = [
         Trial(clip, condition)
         for condition in arguments.conditions
-        for clip in load(arguments.recordings or [TEST_CLIPS], arguments.limit)
+        for clip in given_clips(arguments)
     ]
-    if not clips:
-        sys.exit("no clips found")
     candidates = at_hand(candidates_for(arguments.model, arguments.threads), arguments.only)
     busy = os.getloadavg()[0]
     if not candidates:

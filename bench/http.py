@@ -12,7 +12,6 @@ bench.long_files.
 import argparse
 import asyncio
 import math
-import sys
 import tempfile
 import time
 from collections.abc import Sequence
@@ -22,8 +21,17 @@ from fractions import Fraction
 import av
 import numpy as np
 
-from .support.arguments import RECORDINGS, SERVERS, add, headline, listed, parser, servers
-from .support.clips import SAMPLE_RATE, TEST_CLIPS, WIDTH, Clip, load
+from .support.arguments import (
+    RECORDINGS,
+    SERVERS,
+    add,
+    given_clips,
+    headline,
+    listed,
+    parser,
+    servers,
+)
+from .support.clips import SAMPLE_RATE, WIDTH, Clip
 from .support.playback import play
 from .support.report import Target, against, align, percentile, progress, write_json
 from .support.servers import Options, Server, free_port, this_python
@@ -89,9 +97,7 @@ class Memory:
 
 def main() -> None:
     arguments = parse_arguments()
-    clips = load(arguments.recordings or [TEST_CLIPS], arguments.limit)
-    if not clips:
-        sys.exit("no clips found")
+    clips = given_clips(arguments)
     options = servers(arguments)
     [ours] = options.values()
     command = asyncio.run(commands(clips, ours, arguments.rounds))

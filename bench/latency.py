@@ -11,7 +11,6 @@ import argparse
 import asyncio
 import contextlib
 import statistics
-import sys
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
@@ -33,8 +32,17 @@ from .speech.streams import (
     plan,
     seconds,
 )
-from .support.arguments import RECORDINGS, SERVERS, add, headline, listed, parser, servers
-from .support.clips import TEST_CLIPS, accepted, load, word_error_rate
+from .support.arguments import (
+    RECORDINGS,
+    SERVERS,
+    add,
+    given_clips,
+    headline,
+    listed,
+    parser,
+    servers,
+)
+from .support.clips import accepted, word_error_rate
 from .support.playback import NoAnswer, play
 from .support.plot import Curves, check_plotting, distributions
 from .support.report import (
@@ -113,9 +121,7 @@ def main() -> None:
     began = time.monotonic()
     if arguments.plot:
         check_plotting()
-    clips = load(arguments.recordings or [TEST_CLIPS], arguments.limit)
-    if not clips:
-        sys.exit("no clips found")
+    clips = given_clips(arguments)
     options = servers(arguments)
     setups = [SETUPS[name] for name in arguments.setups]
     needed = any(scenario.of == "pauses" for setup in setups for scenario in setup.scenarios)

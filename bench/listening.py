@@ -12,15 +12,14 @@ import argparse
 import asyncio
 import contextlib
 import statistics
-import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
 from .speech.pauses import room
 from .speech.streams import dictation
-from .support.arguments import RECORDINGS, add, parser
-from .support.clips import TEST_CLIPS, Clip, load
+from .support.arguments import RECORDINGS, add, given_clips, parser
+from .support.clips import Clip
 from .support.models import model_directory
 from .support.playback import NoAnswer, play
 from .support.report import Row, beside, percentile, progress, warn, write_json
@@ -48,9 +47,7 @@ class Listened:
 
 def main() -> None:
     arguments = parse_arguments()
-    clips = load(arguments.recordings or [TEST_CLIPS])
-    if not clips:
-        sys.exit("no clips found")
+    clips = given_clips(arguments)
     settings = chosen(arguments)
     listened, answered = asyncio.run(run(settings, clips, arguments.rounds))
     print(f"{arguments.model} int8, {arguments.rounds} rounds; milliseconds")

@@ -7,7 +7,6 @@ restarted for many. Prints a table; progress goes to stderr.
 import argparse
 import asyncio
 import random
-import sys
 import time
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from contextlib import suppress
@@ -18,8 +17,8 @@ from wyoming.client import AsyncTcpClient
 from wyoming.info import Describe, Info
 
 from .speech.pauses import room
-from .support.arguments import RECORDINGS, SERVERS, add, headline, parser, servers
-from .support.clips import SAMPLE_RATE, TEST_CLIPS, WIDTH, Clip, load
+from .support.arguments import RECORDINGS, SERVERS, add, given_clips, headline, parser, servers
+from .support.clips import SAMPLE_RATE, WIDTH, Clip
 from .support.competition import busy_cores
 from .support.playback import NoAnswer, play
 from .support.report import (
@@ -98,9 +97,7 @@ ROWS: list[tuple[str, Callable[[LoadPhase], float | None], float, str]] = [
 
 def main() -> None:
     arguments = parse_arguments()
-    clips = load(arguments.recordings or [TEST_CLIPS], arguments.limit)
-    if not clips:
-        sys.exit("no clips found")
+    clips = given_clips(arguments)
     options = servers(arguments)
     with busy_cores(arguments.busy_cores):
         loaded = asyncio.run(run(options, clips, arguments))

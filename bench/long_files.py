@@ -45,8 +45,8 @@ from wyoming_faster_whisper.speech.vad import Vad
 from .dictation import PROSE, VOICES, sentences
 from .speech.pauses import room
 from .speech.synthesis import say
-from .support.arguments import RECORDINGS, add, parser
-from .support.clips import SAMPLE_RATE, TEST_CLIPS, WIDTH, Clip, load, to_samples
+from .support.arguments import RECORDINGS, add, given_clips, parser
+from .support.clips import SAMPLE_RATE, WIDTH, Clip, load, to_samples
 from .support.models import cache_directory, model_directory
 from .support.report import align, percentile, progress, write_json
 from .support.scoring import Errors, word_errors
@@ -142,7 +142,7 @@ def make_files(arguments: argparse.Namespace) -> Iterator[File]:
 
 def clips_by_language(arguments: argparse.Namespace) -> dict[str, list[Clip]]:
     """Load the clips with known texts; in English also letters read by voices."""
-    clips = load(arguments.recordings or [TEST_CLIPS])
+    clips = given_clips(arguments)
     if VOICES[0].installed:
         letter = sentences(PROSE)
         clips += say([(each, VOICES[at % len(VOICES)]) for at, each in enumerate(letter)])

@@ -6,14 +6,13 @@ other. Prints a table; progress goes to stderr.
 
 import argparse
 import asyncio
-import sys
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 
 from wyoming_faster_whisper.models.auto import memory_needed
 
-from .support.arguments import RECORDINGS, add, parser
-from .support.clips import TEST_CLIPS, Clip, load
+from .support.arguments import RECORDINGS, add, given_clips, parser
+from .support.clips import Clip
 from .support.models import model_directory
 from .support.playback import play
 from .support.report import align, progress, write_json
@@ -35,9 +34,7 @@ class Taken:
 
 def main() -> None:
     arguments = parse_arguments()
-    clips = load(arguments.recordings or [TEST_CLIPS], arguments.limit)
-    if not clips:
-        sys.exit("no clips found")
+    clips = given_clips(arguments)
     taken = asyncio.run(measure(arguments.model or ["tiny.en", "base"], clips))
     print(f"default settings, one microphone, {len(clips)} clips; MB")
     print(table(taken))

@@ -28,8 +28,17 @@ from wyoming_faster_whisper.audio.pcm import PcmFormat, write_wav
 from wyoming_faster_whisper.transports.mqtt.flood import MUTED_SECONDS
 
 from .speech.pauses import room
-from .support.arguments import RECORDINGS, SERVERS, add, headline, numbers, parser, servers
-from .support.clips import SAMPLE_RATE, TEST_CLIPS, WIDTH, Clip, load
+from .support.arguments import (
+    RECORDINGS,
+    SERVERS,
+    add,
+    given_clips,
+    headline,
+    numbers,
+    parser,
+    servers,
+)
+from .support.clips import SAMPLE_RATE, WIDTH, Clip
 from .support.playback import NoAnswer, play
 from .support.report import Target, against, align, percentile, progress, warn, write_json
 from .support.servers import ROOT, Options, Server, this_python
@@ -68,9 +77,7 @@ def main() -> None:
     arguments = parse_arguments()
     if mosquitto() is None:
         sys.exit("mosquitto is not installed; script/broker unpacks it")
-    clips = load(arguments.recordings or [TEST_CLIPS], arguments.limit)
-    if not clips:
-        sys.exit("no clips found")
+    clips = given_clips(arguments)
     options = servers(arguments)
     [ours] = options.values()
     counts = [int(number) for number in arguments.sites]

@@ -9,7 +9,6 @@ that differ in float32; progress goes to stderr.
 
 import argparse
 import statistics
-import sys
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from functools import partial
@@ -37,8 +36,8 @@ from wyoming_faster_whisper.engine.whisper.weights import load_model
 from .accuracy import SPEECH
 from .engines import Trial
 from .speech.noise import noise_of
-from .support.arguments import RECORDINGS, add, listed, parser
-from .support.clips import TEST_CLIPS, Samples, load
+from .support.arguments import RECORDINGS, add, given_clips, listed, parser
+from .support.clips import Samples
 from .support.models import cache_directory, load_onnx_whisper, load_whisper, model_directory
 from .support.report import align, progress, write_json
 
@@ -87,10 +86,8 @@ def main() -> None:
     trials = [
         Trial(clip, condition)
         for condition in arguments.conditions
-        for clip in load(arguments.recordings or [TEST_CLIPS], arguments.limit)
+        for clip in given_clips(arguments)
     ]
-    if not trials:
-        sys.exit("no clips found")
     sounds = [trial.samples(noise) for trial in trials]
     faint = [add_noise(sound, trial.name) for sound, trial in zip(sounds, trials, strict=True)]
     directory, calibrations = model_directory(arguments.model), Calibrations(arguments.model)

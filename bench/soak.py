@@ -15,9 +15,9 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from .support.arguments import RECORDINGS, add, headline, parser, servers
+from .support.arguments import RECORDINGS, add, given_clips, headline, parser, servers
 from .support.attacks import ATTACKS, IdleCrowd, attack, names
-from .support.clips import TEST_CLIPS, Clip, load
+from .support.clips import Clip
 from .support.playback import NoAnswer, play
 from .support.report import percentile, progress, warn, write_json
 from .support.servers import Options, Server, this_python
@@ -52,9 +52,7 @@ class Soaked:
 
 def main() -> None:
     arguments = parse_arguments()
-    clips = load(arguments.recordings or [TEST_CLIPS], arguments.limit)
-    if not clips:
-        sys.exit("no clips found")
+    clips = given_clips(arguments)
     options = servers(arguments)["this server"]
     soaked = asyncio.run(soak(options, clips, arguments))
     print(

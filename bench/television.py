@@ -26,8 +26,8 @@ from wyoming_faster_whisper.speech.foreground import Foreground, window_levels
 from wyoming_faster_whisper.speech.hysteresis import WINDOW, windows
 from wyoming_faster_whisper.speech.vad import Vad
 
-from .support.arguments import RECORDINGS, SERVERS, add, numbers, parser
-from .support.clips import SAMPLE_RATE, TEST_CLIPS, Clip, Samples, load, spoken, to_samples
+from .support.arguments import RECORDINGS, SERVERS, add, given_clips, numbers, parser
+from .support.clips import SAMPLE_RATE, Clip, Samples, load, spoken, to_samples
 from .support.models import model_directory
 from .support.playback import NoAnswer, play
 from .support.report import align, progress, warn, write_json
@@ -57,7 +57,7 @@ class Heard:
 
 def main() -> None:
     arguments = parse_arguments()
-    orders = load(arguments.recordings or [TEST_CLIPS], arguments.limit)
+    orders = given_clips(arguments)
     shows = load(arguments.television)
     if not orders or not shows:
         sys.exit("no recordings found")

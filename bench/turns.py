@@ -29,8 +29,8 @@ from .accuracy import POOLED
 from .speech import voices
 from .speech.noise import degrade, noise_of
 from .speech.pauses import PAUSES, pause_set, room
-from .support.arguments import RECORDINGS, add, listed, parser
-from .support.clips import SAMPLE_RATE, TEST_CLIPS, Clip, Samples, load, to_samples
+from .support.arguments import RECORDINGS, add, given_clips, listed, parser
+from .support.clips import SAMPLE_RATE, Clip, Samples, load, to_samples
 from .support.memo import remembered_whisper
 from .support.models import model_directory
 from .support.operating_points import BUDGETS, Silence, within_budgets
@@ -103,7 +103,7 @@ def main() -> None:
 
 def groups(arguments: argparse.Namespace) -> Iterator[Group]:
     """Yield what to play: English commands in each condition, then other languages."""
-    recorded = load(arguments.recordings or [TEST_CLIPS], arguments.limit)
+    recorded = given_clips(arguments)
     for condition in arguments.conditions:
         name = "recorded" if condition == "clean" else f"recorded, {condition}"
         yield Group(name, "en", recorded, pauses=True, condition=condition)

@@ -33,8 +33,8 @@ from wyoming_faster_whisper.speech.vad import Vad
 
 from ..speech import voices
 from ..speech.sentences import joined
-from ..support.arguments import RECORDINGS, add, parser
-from ..support.clips import SAMPLE_RATE, TEST_CLIPS, Clip, accepted, load, to_samples
+from ..support.arguments import RECORDINGS, add, given_clips, parser
+from ..support.clips import SAMPLE_RATE, Clip, accepted, to_samples
 from ..support.models import load_whisper, model_directory
 from ..support.report import align, progress, write_json
 from .encoder_window import speech
@@ -65,7 +65,7 @@ def main() -> None:
     model = load_whisper(directory, arguments.threads)
     fitted = Calibrations(choose(arguments.model, []).name).of(arguments.language)
     vad = Vad()
-    clips = load(arguments.recordings or [TEST_CLIPS], arguments.limit)
+    clips = given_clips(arguments)
     if arguments.language == "en" and voices.installed() and arguments.synthetic:
         clips += voices.english()[: arguments.limit]
     sentences = list(with_texts(model, clips, vad, arguments.language))

@@ -26,13 +26,11 @@ from ..accuracy import POOLED
 from ..speech import voices
 from ..speech.noise import degrade, noise_of
 from ..speech.sentences import paragraphs
-from ..support.arguments import RECORDINGS, add, listed, numbers, parser
+from ..support.arguments import RECORDINGS, add, given_clips, listed, numbers, parser
 from ..support.clips import (
-    TEST_CLIPS,
     Clip,
     Samples,
     accepted,
-    load,
     to_samples,
     word_error_rate,
 )
@@ -63,7 +61,7 @@ class Heard:
 def main() -> None:
     arguments = parse_arguments()
     noise = noise_of(arguments.noise)
-    clips = load(arguments.recordings or [TEST_CLIPS], arguments.limit)
+    clips = given_clips(arguments)
     if arguments.together > 1:
         sentences = [clip for clip in clips if clip.text] + voices.english()
         clips = list(paragraphs(sentences, arguments.together))[: arguments.limit]

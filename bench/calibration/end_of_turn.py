@@ -36,14 +36,12 @@ from ..speech import voices
 from ..speech.noise import degrade, kitchen_like, noise_of
 from ..speech.pauses import gaps, room, with_pause
 from ..support import regression
-from ..support.arguments import RECORDINGS, add, listed, parser
+from ..support.arguments import RECORDINGS, add, given_clips, listed, parser
 from ..support.clips import (
     SAMPLE_RATE,
-    TEST_CLIPS,
     WIDTH,
     Clip,
     Samples,
-    load,
     to_samples,
 )
 from ..support.models import load_whisper, model_directory
@@ -132,7 +130,7 @@ def report(name: str, ends: Sequence[EndOfText], classifier: TurnClassifier) -> 
 def decode_all(arguments: argparse.Namespace, calibrations: Calibrations) -> Iterator[EndOfText]:
     """Yield the end of every command, whole and cut, as far as the time allows."""
     directory = model_directory(arguments.model)
-    clips = load(arguments.recordings or [TEST_CLIPS], arguments.limit)
+    clips = given_clips(arguments)
     speakers = [(clip.name, clip) for clip in clips]
     if voices.installed():
         made = voices.english()[: arguments.limit]

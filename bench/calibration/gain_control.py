@@ -8,7 +8,6 @@ certain or possible speech is found; progress goes to stderr.
 """
 
 import argparse
-import sys
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
@@ -23,8 +22,8 @@ from wyoming_faster_whisper.speech.vad import Vad, calibrated_gain
 
 from ..speech.noise import kitchen_like, silence_set
 from ..speech.pauses import room
-from ..support.arguments import RECORDINGS, add, parser
-from ..support.clips import TEST_CLIPS, Samples, load, read_wav, spoken, to_samples
+from ..support.arguments import RECORDINGS, add, given_clips, parser
+from ..support.clips import Samples, read_wav, spoken, to_samples
 from ..support.report import align, progress, write_json
 
 LEVELS = (-26.0, -40.0, -50.0, -60.0, -70.0)  # dBFS, RMS of the speech
@@ -48,13 +47,11 @@ class Found:
 
 def main() -> None:
     arguments = parse_arguments()
-    clips = load(arguments.recordings or [TEST_CLIPS], arguments.limit)
+    clips = given_clips(arguments)
     speech = [usual_level(to_samples(clip.audio + room(clip, TRAILING))) for clip in clips]
     noises = [to_samples(read_wav(path)) for path in sorted(arguments.non_speech.glob("*.wav"))]
     if not noises:
         noises = [to_samples(clip.audio) for clip in silence_set(kitchen_like())]
-    if not speech:
-        sys.exit("no clips found")
     rows = []
     for number, (name, gain) in enumerate(settings(), start=1):
         progress(f"{number}, {name}")

@@ -29,8 +29,8 @@ from wyoming_faster_whisper.speech.vad import Vad
 from ..accuracy import POOLED
 from ..speech import voices
 from ..speech.noise import degrade, noise_of, silence_set
-from ..support.arguments import RECORDINGS, add, listed, parser
-from ..support.clips import TEST_CLIPS, Clip, load, read_wav, to_samples
+from ..support.arguments import RECORDINGS, add, given_clips, listed, parser
+from ..support.clips import Clip, read_wav, to_samples
 from ..support.models import load_whisper, model_directory
 from ..support.passes import engine_clip, segment_job
 from ..support.report import align, progress, write_json
@@ -120,7 +120,7 @@ def all_sounds(arguments: argparse.Namespace) -> Iterator[tuple[str, str, bytes]
     for path in sorted(arguments.non_speech.glob("*.wav")) if arguments.non_speech else ():
         yield NOISE, path.name, read_wav(path)
     whispers = voices.short_words("whispered") if voices.installed() else []
-    orders = load(arguments.recordings or [TEST_CLIPS], arguments.limit)
+    orders = given_clips(arguments)
     for clip in whispers:
         yield WHISPERS, clip.name, _with_tail(clip)
     for condition in arguments.conditions:

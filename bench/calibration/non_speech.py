@@ -39,8 +39,8 @@ from ..short_words import WORDS
 from ..speech import voices
 from ..speech.noise import degrade, noise_of, silence_set
 from ..speech.whispering import whispered
-from ..support.arguments import RECORDINGS, add, parser
-from ..support.clips import TEST_CLIPS, Clip, Samples, heard_words, load, read_wav, to_samples
+from ..support.arguments import RECORDINGS, add, given_clips, parser
+from ..support.clips import Clip, Samples, heard_words, load, read_wav, to_samples
 from ..support.memo import remembered_whisper
 from ..support.passes import engine_clip, segment_job
 from ..support.regression import Labels, Matrix, balance, fit
@@ -139,7 +139,7 @@ def all_sounds(arguments: argparse.Namespace) -> Iterator[Sound]:
                 for change in _CHANGES:
                     audio = partial(_changed, path, change, noise)
                     yield Sound(f"{folder.name}, changed", group, False, language, audio)
-    for clip in load(arguments.recordings or [TEST_CLIPS], arguments.limit):
+    for clip in given_clips(arguments):
         pcm = clip.audio + clip.silence(0.7)
         for condition in ("clean", "5dB"):
             audio = partial(_degraded, clip, pcm, condition, noise)

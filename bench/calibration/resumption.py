@@ -18,8 +18,8 @@ from wyoming_faster_whisper.speech.vad import Vad
 from ..accuracy import SPEECH
 from ..speech.noise import degrade, noise_of
 from ..speech.pauses import pause_set, room
-from ..support.arguments import RECORDINGS, add, listed, parser
-from ..support.clips import TEST_CLIPS, Clip, load, to_samples
+from ..support.arguments import RECORDINGS, add, given_clips, listed, parser
+from ..support.clips import Clip, load, to_samples
 from ..support.models import model_directory
 from ..support.report import align, progress
 
@@ -66,7 +66,7 @@ def parse_arguments() -> argparse.Namespace:
 
 def groups(arguments: argparse.Namespace) -> Iterator[tuple[str, Sequence[Clip]]]:
     """Yield commands with an inserted pause, then recordings in other languages."""
-    commands = load(arguments.recordings or [TEST_CLIPS], arguments.limit)
+    commands = given_clips(arguments)
     paused = pause_set(commands, model_directory(arguments.model))
     yield "inserted pauses", [clip for pause, clip in paused if pause in PAUSES]
     for each in arguments.languages_dir:

@@ -28,8 +28,8 @@ from wyoming_faster_whisper.speech.vad import Vad
 
 from ..accuracy import POOLED
 from ..speech.noise import degrade, noise_of
-from ..support.arguments import RECORDINGS, add, listed, parser
-from ..support.clips import TEST_CLIPS, Clip, accepted, load, to_samples
+from ..support.arguments import RECORDINGS, add, given_clips, listed, parser
+from ..support.clips import Clip, accepted, to_samples
 from ..support.models import load_whisper, model_directory
 from ..support.passes import engine_clip
 from ..support.report import align, progress, write_json
@@ -66,11 +66,7 @@ class Heard:
 def main() -> None:
     arguments = parse_arguments()
     noise = noise_of(arguments.noise)
-    clips = [
-        clip
-        for clip in load(arguments.recordings or [TEST_CLIPS], arguments.limit)
-        if clip.phrases
-    ]
+    clips = [clip for clip in given_clips(arguments) if clip.phrases]
     directory = model_directory(arguments.model)
     model = load_whisper(directory, arguments.threads)
     calibrations = Calibrations(arguments.model)

@@ -24,8 +24,8 @@ from wyoming_faster_whisper.speech.vad import Vad
 
 from ..speech import voices
 from ..speech.pauses import PAUSES, pause_set
-from ..support.arguments import RECORDINGS, add, parser
-from ..support.clips import TEST_CLIPS, Samples, load
+from ..support.arguments import RECORDINGS, add, given_clips, parser
+from ..support.clips import Samples
 from ..support.memo import remembered_whisper
 from ..support.models import model_directory
 from ..support.report import align, percentile, progress, write_json
@@ -56,7 +56,7 @@ class Setting:
 def main() -> None:
     arguments = parse_arguments()
     directory = model_directory(arguments.model)
-    clips = load(arguments.recordings or [TEST_CLIPS], arguments.limit)
+    clips = given_clips(arguments)
     if voices.installed() and arguments.synthetic:
         clips += voices.english()[: arguments.limit]
     if not clips:

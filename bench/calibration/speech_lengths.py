@@ -18,8 +18,8 @@ from wyoming_faster_whisper.speech.vad import Vad
 from ..speech import voices
 from ..speech.synthesis import Voice, say
 from ..speech.utterances import INTERJECTIONS
-from ..support.arguments import RECORDINGS, add, parser
-from ..support.clips import TEST_CLIPS, Clip, load, to_samples
+from ..support.arguments import RECORDINGS, add, given_clips, parser
+from ..support.clips import Clip, to_samples
 from ..support.report import align, write_json
 
 PAUSES = (0.13, 0.2, 0.26, 0.32, 0.4, 0.5, 0.8, 1.12)  # seconds
@@ -33,7 +33,7 @@ _SECONDS = WINDOW / SAMPLE_RATE  # of one VAD window
 def main() -> None:
     arguments = parse_arguments()
     vad = Vad()
-    commands = load(arguments.recordings or [TEST_CLIPS], arguments.limit)
+    commands = given_clips(arguments)
     spoken = {"interjections": interjections(), "words": short_words(), "commands": commands}
     heard = {
         name: [vad.probabilities(to_samples(clip.audio)).tolist() for clip in clips]

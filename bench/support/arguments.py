@@ -10,6 +10,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
+from .clips import TEST_CLIPS, Clip, load
 from .models import cache_directory, model_directory
 from .servers import PYTHONS, ROOT, Options
 
@@ -134,6 +135,18 @@ def listed(known: tuple[str, ...]) -> Callable[[str], tuple[str, ...]]:
 def numbers(text: str) -> tuple[float, ...]:
     """Parse a flag whose value is a comma-separated list of numbers."""
     return tuple(map(float, text.split(",")))
+
+
+def given_clips(arguments: argparse.Namespace) -> list[Clip]:
+    """Load the clips that --recordings and --limit select; by default those of tests/data.
+
+    Raises:
+        SystemExit: there are none.
+    """
+    clips = load(arguments.recordings or [TEST_CLIPS], getattr(arguments, "limit", None))
+    if not clips:
+        raise SystemExit("no clips found")
+    return clips
 
 
 def servers(arguments: argparse.Namespace) -> dict[str, Options]:
