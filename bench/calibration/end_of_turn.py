@@ -32,6 +32,7 @@ from wyoming_faster_whisper.speech.turn_classifier import EndOfTextScores, TurnC
 from wyoming_faster_whisper.speech.utterance import Decode, Utterance, UtteranceRules
 from wyoming_faster_whisper.speech.vad import Vad
 
+from ..accuracy import POOLED
 from ..speech import voices
 from ..speech.noise import degrade, kitchen_like, noise_of
 from ..speech.pauses import gaps, room, with_pause
@@ -51,7 +52,6 @@ from ..support.report import align, progress, write_json
 SILENCE = 1.0  # seconds after each command: longer than the longest wait for a guess
 CUTS = 4  # cut versions of each command, each ending at one of its quietest gaps
 
-_CONDITIONS = ("clean", "20dB", "10dB", "5dB")
 _MOST_CUT = 0.01  # share of cut commands that may count as finished
 _FOLDS = 10  # of the cross-validation over speakers
 _SHARES = (80, 95, 99)  # percent of whole commands that are over the threshold
@@ -164,10 +164,10 @@ def parse_arguments() -> argparse.Namespace:
     add(flags, "--recordings", help=RECORDINGS)
     flags.add_argument(
         "--conditions",
-        type=listed(_CONDITIONS),
-        default=_CONDITIONS,
+        type=listed(POOLED),
+        default=POOLED,
         metavar="A,B",
-        help=f"conditions: {', '.join(_CONDITIONS)}; default: all",
+        help=f"conditions: {', '.join(POOLED)}; default: all",
     )
     flags.add_argument(
         "--minutes",
