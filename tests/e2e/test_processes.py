@@ -24,10 +24,10 @@ from tests.support.processes import (
     environment,
     run,
 )
-from tests.support.serving import Speaker, peer, utterance
+from tests.support.serving import PCM, Speaker, chunks, peer, utterance
 from wyoming_faster_whisper.errors import install_command
 from wyoming_faster_whisper.models import choose, locate
-from wyoming_faster_whisper.testing import tone
+from wyoming_faster_whisper.testing import pcm16, tone
 from wyoming_faster_whisper.testing.tcp_server import TcpServer
 
 from .conftest import StartProcess
@@ -379,6 +379,18 @@ async def test_the_server_can_use_pipes(start_process: StartProcess, hub: Silent
     assert process.process.stdin is not None
     process.process.stdin.close()
     assert await process.ended() == 0
+
+
+async def test_a_microphone_can_use_pipes(start_process: StartProcess, hub: SilentHub) -> None:
+    process = await start_process("--uri", "stdio://", "--model", "small", HF_ENDPOINT=hub.url)
+    await _send_as_a_microphone_does(Speaker(OverPipes(process)))
+
+
+async def _send_as_a_microphone_does(client: Speaker) -> None:
+    """Send 10 ms at a time; the pong tells that the server has read them without the next."""
+    for event in chunks(pcm16(tone(0.03)), PCM):
+        await client.send(event)
+        assert await client.ping("microphone") == "microphone"
 
 
 @pytest.mark.model

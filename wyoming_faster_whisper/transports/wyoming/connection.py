@@ -153,9 +153,10 @@ class Connection(ClientLifecycle):
 
         Returns at once. A timer resumes reading, so that this task wakes up only for the data.
         """
+        if self._writer.get_extra_info("pipe") is not None:
+            return  # stdio:// has a separate transport for reading
         transport = self._writer.transport
-        if not isinstance(transport, asyncio.ReadTransport):
-            return  # a pipe has a separate transport for reading
+        assert isinstance(transport, asyncio.ReadTransport)
         if not transport.is_reading():
             # The StreamReader is full and has paused it. It would not pause it a second time,
             # and hold whatever a fast client sends.
