@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import shlex
 import signal
+import socket
 import sys
 from asyncio.subprocess import DEVNULL
 from collections.abc import AsyncIterator
@@ -384,6 +385,27 @@ async def test_the_server_can_use_pipes(start_process: StartProcess, hub: Silent
 async def test_a_microphone_can_use_pipes(start_process: StartProcess, hub: SilentHub) -> None:
     process = await start_process("--uri", "stdio://", "--model", "small", HF_ENDPOINT=hub.url)
     await _send_as_a_microphone_does(Speaker(OverPipes(process)))
+
+
+async def test_a_microphone_can_use_a_socket_as_standard_input_and_output(
+    tmp_path: Path, hub: SilentHub
+) -> None:
+    ours, theirs = socket.socketpair()
+    with theirs:
+        process = await asyncio.create_subprocess_exec(
+            *(*SERVER, "--uri", "stdio://", "--model", "small"),
+            stdin=theirs.fileno(),
+            stdout=theirs.fileno(),
+            stderr=asyncio.subprocess.PIPE,
+            env=environment(tmp_path, HF_ENDPOINT=hub.url),
+        )
+    client = AsyncClient(read_timeout=DEADLINE)
+    client._reader, client._writer = await asyncio.open_connection(sock=ours)
+    await _send_as_a_microphone_does(Speaker(client))
+    client._writer.close()
+    _, log = await process.communicate()
+    assert process.returncode == 0
+    assert "ERROR" not in log.decode()
 
 
 async def _send_as_a_microphone_does(client: Speaker) -> None:

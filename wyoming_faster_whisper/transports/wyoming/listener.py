@@ -12,6 +12,7 @@ import stat
 import sys
 from collections.abc import Callable
 from pathlib import Path
+from typing import BinaryIO
 
 from wyoming.error import Error
 from wyoming.event import Event
@@ -134,22 +135,10 @@ class Listener:
             raise SettingError(
                 "stdio:// needs pipes, sockets or terminals: standard input or output is closed"
             )
-        loop = asyncio.get_running_loop()
-        reader = asyncio.StreamReader()
         try:
-            # connect_read_pipe() takes /dev/null for a terminal and fails only later, when it
-            # polls. add_reader() fails at once.
-            loop.add_reader(sys.stdin.fileno(), _nothing)
-            loop.remove_reader(sys.stdin.fileno())
-            await loop.connect_read_pipe(
-                lambda: asyncio.StreamReaderProtocol(reader), sys.stdin.buffer
-            )
-            transport, protocol = await loop.connect_write_pipe(
-                lambda: asyncio.StreamReaderProtocol(asyncio.StreamReader()), sys.stdout.buffer
-            )
+            reader, writer = await _open_stdio(sys.stdin.buffer, sys.stdout.buffer)
         except (PermissionError, ValueError) as error:
             raise SettingError(f"stdio:// needs pipes, sockets or terminals: {error}") from None
-        writer = asyncio.StreamWriter(transport, protocol, None, loop)
         self._serve_connection(reader, writer, Principal("", "stdio")).add_done_callback(
             lambda _: self.ended.set()
         )
@@ -236,6 +225,32 @@ def _peer(writer: asyncio.StreamWriter) -> tuple[Principal, str]:
     host = normalised_host(name[0])
     known = (Identity(IdentityKind.ADDRESS, host),)
     return Principal(host, f"{name[0]}:{name[1]}", identities=known), host
+
+
+async def _open_stdio(
+    stdin: BinaryIO, stdout: BinaryIO
+) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
+    """Open standard input and output as streams.
+
+    Raises:
+        PermissionError, ValueError: one of them is a file.
+    """
+    loop = asyncio.get_running_loop()
+    given, taken = os.fstat(stdin.fileno()), os.fstat(stdout.fileno())
+    if stat.S_ISSOCK(given.st_mode) and given.st_ino == taken.st_ino:
+        # One socket, as from inetd. connect_write_pipe() takes a socket that becomes readable
+        # for one that the peer has closed.
+        return await asyncio.open_connection(sock=socket.socket(fileno=os.dup(stdin.fileno())))
+    # connect_read_pipe() takes /dev/null for a terminal and fails only later, when it polls.
+    # add_reader() fails at once.
+    loop.add_reader(stdin.fileno(), _nothing)
+    loop.remove_reader(stdin.fileno())
+    reader = asyncio.StreamReader()
+    await loop.connect_read_pipe(lambda: asyncio.StreamReaderProtocol(reader), stdin)
+    transport, protocol = await loop.connect_write_pipe(
+        lambda: asyncio.StreamReaderProtocol(asyncio.StreamReader()), stdout
+    )
+    return reader, asyncio.StreamWriter(transport, protocol, None, loop)
 
 
 def _nothing() -> None:
