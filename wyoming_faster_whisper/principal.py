@@ -20,6 +20,8 @@ class Principal:
     # What is known about the client, the most specific first; its tenant follows from them.
     identities: tuple[Identity, ...] = field(default=(), compare=False)
     tenant: Tenant = field(default=HOUSE, compare=False)
+    # Which of its API keys the client has sent; several may have the same name.
+    credential: str = field(default="", compare=False)
 
     @property
     def name(self) -> str:

@@ -176,6 +176,20 @@ async def test_a_session_of_a_client_secret_ends_with_the_key_of_its_maker(
     assert await refusal(server, protocols=offered(secret)) == (401, "invalid_api_key")
 
 
+async def test_a_client_secret_ends_with_its_key_even_if_the_client_has_another(
+    serve: Serve, keys: Path
+) -> None:
+    replaced = f"{KEYS}\nalice {KEY}{KEY}\n"
+    await asyncio.to_thread(write_keys, keys, replaced)
+    server = await serve(http_port=0, api_keys=keys)
+    secret = (await made(server, KEY))["value"]
+    async with talker(base(server), protocols=offered(secret)) as client:
+        await client.receive("session.created")
+        await asyncio.to_thread(write_keys, keys, replaced.replace("alice", "#alice", 1))
+        assert await ended(client) == ("invalid_api_key", 4001)
+    assert await refusal(server, protocols=offered(secret)) == (401, "invalid_api_key")
+
+
 async def test_a_client_secret_expires_with_the_token_of_its_maker(server: Server) -> None:
     expiry = time.time() - LEEWAY + 2.5
     told = await made(server, signed(exp=expiry))

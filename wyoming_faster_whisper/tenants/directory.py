@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ipaddress
 from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import replace
 from typing import Any
 
 from ..principal import Principal
@@ -75,9 +76,7 @@ class TenantDirectory:
         tenant = self.find(principal.identities)
         if tenant is principal.tenant:
             return principal
-        return Principal(
-            principal.key, principal.own_name, principal.until, principal.identities, tenant
-        )
+        return replace(principal, tenant=tenant)
 
     def identities_in(self, claims: Mapping[str, Any]) -> Iterator[Identity]:
         """Yield the identities in the claims of a token that belong to a tenant.

@@ -5,6 +5,8 @@ from __future__ import annotations
 import asyncio
 import hmac
 import logging
+import secrets
+from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
 
@@ -19,6 +21,15 @@ from .refusal import Reason, Refused
 _LOGGER = logging.getLogger(__name__)
 
 _PREFIX = "key:"  # of a principal's key; addresses and tokens have others
+
+
+@dataclass(frozen=True, slots=True)
+class _Known:
+    """State of a key in the file."""
+
+    # Random, because client secrets carry it, which can be read.
+    id: str = field(default_factory=lambda: secrets.token_hex(8))
+    deleted: asyncio.Event = field(default_factory=asyncio.Event)
 
 
 class ApiKeys:
@@ -39,8 +50,7 @@ class ApiKeys:
         keys = read_key_file(path)
         if not keys:
             raise SettingError(f"--api-keys {path} has no keys; a line is NAME KEY")
-        # Each key with an event that is set when the key is deleted.
-        self._keys = {key: asyncio.Event() for key in keys}
+        self._keys = {key: _Known() for key in keys}
 
     def names(self) -> set[str]:
         """Return the names of the keys."""
@@ -58,23 +68,27 @@ class ApiKeys:
         return self._grant(found) if found else None
 
     def renew(self, principal: Principal) -> Grant | None:
-        """Return what a client may do now; None if it has no key left.
+        """Return what a client may do now; None if its key has been deleted.
 
         Args:
             principal: of a grant that find() has returned.
         """
-        own = [key for key in self._keys if _PREFIX + key.name == principal.key]
-        return self._grant(own[-1]) if own else None
+        for key, known in self._keys.items():
+            if known.id == principal.credential:
+                return self._grant(key)
+        return None
 
     def _grant(self, key: ApiKey) -> Grant:
+        known = self._keys[key]
         return Grant(
             Principal(
                 _PREFIX + key.name,
                 key.name,
                 identities=(Identity(IdentityKind.KEY, key.name),),
+                credential=known.id,
             ),
             key.scopes,
-            partial(self._deleted, key.name, self._keys[key]),
+            partial(self._deleted, key.name, known.deleted),
         )
 
     @staticmethod
@@ -97,10 +111,10 @@ class ApiKeys:
             _LOGGER.error("%s; the keys that were read before stay valid", error)
             return
         old = self._keys
-        self._keys = {key: old.get(key) or asyncio.Event() for key in keys}
+        self._keys = {key: old.get(key) or _Known() for key in keys}
         gone = [key for key in old if key not in self._keys]
         for key in gone:
-            old[key].set()
+            old[key].deleted.set()
         _LOGGER.info(
             "%s: %s, %d of them new; %s deleted",
             self._path,

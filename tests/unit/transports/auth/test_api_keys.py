@@ -158,11 +158,12 @@ async def test_a_missing_file_changes_nothing_until_it_is_back(
         await until(lambda: keys.find(KEY) is None)
 
 
-def test_a_client_can_be_found_again_by_its_name(path: Path) -> None:
-    write(path, f"alice {KEY}\nalice {OTHER} stt:realtime\n")
+def test_a_client_is_found_again_by_the_key_that_it_sent(path: Path) -> None:
+    write(path, f"alice {KEY} stt:realtime\nalice {OTHER} stt:transcribe\n")
     keys = ApiKeys(path)
-    again = keys.renew(found(keys, KEY).principal)
-    assert again is not None
-    assert again.scopes == {Scope.REALTIME}, "the key that was added last"
-    assert keys.renew(Principal("key:bob", "bob")) is None
+    for key, scope in ((KEY, Scope.REALTIME), (OTHER, Scope.TRANSCRIBE)):
+        again = keys.renew(found(keys, key).principal)
+        assert again is not None
+        assert again.scopes == {scope}
+    assert keys.renew(Principal("key:alice", "alice")) is None
     assert keys.renew(Principal("127.0.0.1", "127.0.0.1:1")) is None

@@ -103,6 +103,7 @@ def _principal(principal: Principal) -> dict[str, Any]:
         "name": principal.own_name,
         "until": principal.until,
         "identities": identities,
+        "credential": principal.credential,
     }
 
 
@@ -111,7 +112,13 @@ def _read_principal(contents: Mapping[str, Any]) -> Principal:
         Identity(IdentityKind(kind), value, claim)
         for kind, value, claim in contents["identities"]
     )
-    return Principal(contents["key"], contents["name"], contents["until"], identities)
+    return Principal(
+        contents["key"],
+        contents["name"],
+        contents["until"],
+        identities,
+        credential=contents["credential"],
+    )
 
 
 def _refused(message: str) -> ApiError:
