@@ -41,7 +41,7 @@ class Downmix:
         self._step = rate // 100  # frames between two decisions and of a cross-fade
         self._held: list[Frames] | None = []  # buffered until the first decision
 
-    def mix(self, frames: Frames, *, last: bool = False) -> npt.NDArray[np.float32]:
+    def mix(self, frames: Frames, *, last: bool) -> npt.NDArray[np.float32]:
         """Take more frames; return the samples that are ready.
 
         Args:

@@ -42,7 +42,7 @@ class SoundDevice:
         name: part of the microphone's name, or its number; None = the system's default.
     """
 
-    def __init__(self, name: str | None = None) -> None:
+    def __init__(self, name: str | None) -> None:
         self._name = int(name) if name is not None and name.isdigit() else name
 
     async def blocks(self) -> AsyncIterator[Samples]:

@@ -85,7 +85,7 @@ class _Virtual:
             little with thousands of tenants; the original must not change meanwhile.
     """
 
-    def __init__(self, before: _Virtual | None = None) -> None:
+    def __init__(self, before: _Virtual | None) -> None:
         # Of the flow whose job was begun last, without that job.
         self._level: float = before._level if before else 0.0
         self._used: dict[Hashable, float] = {}  # of flows above the level, and of some below
@@ -119,7 +119,7 @@ class _ClassShares:
         before: what this is a copy of; as in _Virtual.
     """
 
-    def __init__(self, before: _ClassShares | None = None) -> None:
+    def __init__(self, before: _ClassShares | None) -> None:
         self.tenants: _Virtual = _Virtual(before.tenants if before else None)
         self.owners: dict[str, _Virtual] = {}  # of the tenants in self.tenants
         self._before: Mapping[str, _Virtual] = before.owners if before else {}

@@ -119,7 +119,7 @@ def is_moonshine_at_hand(model: Model) -> bool:
 
 
 def locate_moonshine(
-    model: Model, download_dir: Path, *, local_files_only: bool = False
+    model: Model, download_dir: Path, *, local_files_only: bool
 ) -> MoonshineFiles:
     """Return the files of a model; download them if necessary. Blocking.
 

@@ -154,7 +154,7 @@ def from_packages(
     files: dict[str, list[Path]],
     download_dir: Path,
     *,
-    found: Path | None = None,
+    found: Path | None,
 ) -> Path:
     """Return a directory with a packaged model; join the parts if a file has several. Blocking.
 

@@ -130,9 +130,9 @@ class Decodes:
         names_known: Callable[[], Awaitable[object]] | None = None,
         score_end: Callable[[], bool],
         principal: Principal,
-        kind: DecodeKind = DecodeKind.FINAL,
+        kind: DecodeKind,
         time_left: Callable[[], float] = lambda: math.inf,
-        as_of_now: Callable[[Segment], Segment] = lambda segment: segment,
+        as_of_now: Callable[[Segment], Segment],
     ) -> None:
         self.begun = 0  # number of decodes that were begun
         self.client_left = False  # if True, decode only while the model is idle

@@ -13,7 +13,7 @@ from .events import TimedSegment
 
 
 def timed_segments(
-    segments: Sequence[Segment], texts: Sequence[Transcript], begin: float = 0.0
+    segments: Sequence[Segment], texts: Sequence[Transcript], begin: float
 ) -> tuple[TimedSegment, ...]:
     """Return the texts with the times at which they were spoken.
 

@@ -132,8 +132,8 @@ class OnnxAsrEngine:
         *,
         decoding: Decoding,
         language: str,
-        limits: Limits | None = None,
-        measured: Callable[[Tuned], None] = lambda choice: None,
+        limits: Limits,
+        measured: Callable[[Tuned], None],
     ) -> None:
         self._load = load
         self._model = load()
@@ -142,7 +142,7 @@ class OnnxAsrEngine:
         self._calibrations = Calibrations("onnx-asr")
         self._measured = measured
         self._tuning = Tuning(
-            limits or Limits(),
+            limits,
             partial(self._time, _USUAL_SAMPLES),
             partial(self._time, _LONG_SAMPLES),
         )

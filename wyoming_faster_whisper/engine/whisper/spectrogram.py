@@ -32,7 +32,7 @@ class Spectrogram:
         bands: 80, or 128 for large-v3 and models derived from it.
     """
 
-    def __init__(self, bands: int = 80) -> None:
+    def __init__(self, bands: int) -> None:
         self.bands = bands
         self.filters = _mel_filters(bands)  # shape (bands, frequencies)
         self._window = np.hanning(_FFT + 1)[:-1].astype(np.float32)

@@ -38,7 +38,7 @@ class Authenticator:
         tokens: verifies tokens; None = there is no issuer.
     """
 
-    def __init__(self, keys: ApiKeys | None, tokens: Tokens | None = None) -> None:
+    def __init__(self, keys: ApiKeys | None, tokens: Tokens | None) -> None:
         self._keys = keys
         self._tokens = tokens
         self._watching: asyncio.Task[None] | None = None

@@ -77,7 +77,7 @@ class TokenVerifier:
         keys: SigningKeys,
         *,
         now: Callable[[], float],
-        identities: Callable[[Mapping[str, Any]], Iterable[Identity]] = lambda _: (),
+        identities: Callable[[Mapping[str, Any]], Iterable[Identity]],
     ) -> None:
         self._rules = rules
         self._identities = identities

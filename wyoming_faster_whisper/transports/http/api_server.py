@@ -89,11 +89,11 @@ class ApiServer:
         settings: ApiSettings,
         *,
         admission: Admission,
-        offline: OfflineFiles | None = None,
-        webhooks: Webhooks | None = None,
-        authenticator: Authenticator | None = None,
-        count_refusal: Callable[[Reason], None] = lambda _: None,
-        tls: ssl.SSLContext | None = None,
+        offline: OfflineFiles | None,
+        webhooks: Webhooks | None,
+        authenticator: Authenticator | None,
+        count_refusal: Callable[[Reason], None],
+        tls: ssl.SSLContext | None,
     ) -> None:
         self._authenticator = authenticator
         self._tenants = context.tenants

@@ -51,7 +51,7 @@ def build_app(
     origins: Sequence[str],
     log: RequestLog,
     ready: Callable[[], bool],
-    authenticated: bool = False,
+    authenticated: bool,
     identify: Callable[[ASGIApp], ASGIApp],
 ) -> ASGIApp:
     """Make the application. Blocking: it reads files.

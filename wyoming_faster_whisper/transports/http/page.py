@@ -58,7 +58,7 @@ def page_routes(
     about: ServerDescription,
     origin_check: OriginCheck,
     log: RequestLog,
-    offline: OfflineFiles | None = None,
+    offline: OfflineFiles | None,
 ) -> list[Route | WebSocketRoute]:
     """Make the routes of the page. Blocking: it reads the page's files.
 

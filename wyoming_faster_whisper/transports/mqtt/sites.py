@@ -58,9 +58,9 @@ class Sites:
         outlet: Outlet,
         subscriber: Subscriber,
         *,
-        allowed: Collection[str] = (),
-        on_new_site: Callable[[str], None] = lambda _: None,
-        site_limits: SiteLimits | None = None,
+        allowed: Collection[str],
+        on_new_site: Callable[[str], None],
+        site_limits: SiteLimits | None,
     ) -> None:
         self._context = context
         self._limits = limits

@@ -25,10 +25,10 @@ class _Model(AsrModel):
 
 def build_info(
     recognizer: offered.Recognizer,
-    models: Sequence[offered.ServedModel] | None = None,
+    models: Sequence[offered.ServedModel],
     *,
-    endpointing: bool = False,
-    partials: bool = False,
+    endpointing: bool,
+    partials: bool,
 ) -> Info:
     """Describe this program and its models.
 
@@ -37,8 +37,8 @@ def build_info(
     still loading.
 
     Args:
-        recognizer: the speech-to-text library and its models.
-        models: those that the client may use; None = all.
+        recognizer: describes the speech-to-text library.
+        models: those that the client may use.
         endpointing: whether the server ends every turn, so that clients need no VAD.
         partials: whether partial text is sent before the transcript.
     """
@@ -60,7 +60,7 @@ def build_info(
                         languages=sorted(model.languages),
                         capabilities=model.capabilities.names,
                     )
-                    for model in models or recognizer.models
+                    for model in models
                 ],
                 supports_transcript_streaming=partials,
                 requires_external_vad=not endpointing,

@@ -244,7 +244,7 @@ def write_graphs(
     weights: Weights,
     alignment_heads: Sequence[tuple[int, int]],
     folder: Path,
-    kinds: Kinds = KINDS,
+    kinds: Kinds,
 ) -> None:
     """Write the graphs of a model into a folder. Blocking; takes seconds.
 

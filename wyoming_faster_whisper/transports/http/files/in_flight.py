@@ -22,10 +22,10 @@ class FilesInFlight:
         use: what tenants use; a file is one of their requests.
     """
 
-    def __init__(self, most: int, in_total: int, use: TenantUse | None = None) -> None:
+    def __init__(self, most: int, in_total: int, use: TenantUse) -> None:
         self._most = most
         self._in_total = in_total
-        self._use = use or TenantUse()
+        self._use = use
         self._files: Counter[str] = Counter()
 
     @contextmanager
