@@ -40,7 +40,9 @@ _FILLERS = {
 _SHORTEST_FILLER = 2  # letters as written: "mm" is one, "m" may be a unit or a name
 
 _WORD = re.compile(r"[^\W_]+(?:[-'’.][^\W_]+)*")
-_AFTER = re.compile(r"[\s.,;:!?…。、，！？-]*")
+
+BETWEEN_WORDS = re.compile(r"[\s.,;:!?…。、，！？-]*")
+"""Spaces and punctuation, as far as there are any."""
 
 _MOST_EXTRA = 1  # words that the decoder may make of one: "now boo" for "Nabu"
 _SURE_CODE = 4  # sounds of a code that is hardly anything else
@@ -111,6 +113,6 @@ def _same(spoken: Sequence[str], ending: Sequence[str]) -> bool:
 
 
 def _after(text: str, at: int) -> int:
-    found = _AFTER.match(text, at)
+    found = BETWEEN_WORDS.match(text, at)
     assert found is not None  # the pattern matches the empty string
     return found.end()

@@ -6,11 +6,10 @@ import re
 from dataclasses import dataclass
 
 from ..models.languages import UNSPACED
-from .opening import Opening
+from .opening import BETWEEN_WORDS, Opening
 from .spoken_numbers import number_at_end, write_digits
 
-_END = re.compile(r"[\s.,;:!?…。、，！？-]*$")
-_BEGINNING = re.compile(r"[\s.,;:!?…。、，！？-]*")
+_END = re.compile(rf"{BETWEEN_WORDS.pattern}$")
 
 
 # A period before more words. A period after a single letter belongs to an abbreviation and does
@@ -129,7 +128,7 @@ class GrowingText:
         if not body:
             return ""
         piece = self._style.write(body, self._language, first=not self.sent)
-        lead = _BEGINNING.match(body)
+        lead = BETWEEN_WORDS.match(body)
         if self.sent and piece and lead and lead[0] != lead[0].rstrip():
             # write() may have removed the space that separates it from the piece before.
             piece = piece if piece[0] in ".,;:!?…-" else f" {piece.lstrip()}"
