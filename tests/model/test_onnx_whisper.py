@@ -152,14 +152,14 @@ def test_prompts_of_different_lengths_share_no_rows(engine: WhisperEngine) -> No
 def test_a_clip_of_a_batch_is_decoded_from_the_encoding_of_the_batch(
     engine: WhisperEngine, reference: WhisperEngine
 ) -> None:
+    sounds = SOUNDS["weather"], SOUNDS["lights"]
     for model in (engine.model, reference.model):
-        batch = encoded(model, *SOUNDS.values())
-        for number, samples in enumerate(SOUNDS.values()):
-            [cut], [alone] = (
-                model.generate(each, [prompt(model)], 2, [30])
-                for each in (model.clip_encoding(batch, number), encoded(model, samples))
-            )
-            assert cut.text == alone.text
+        batch = encoded(model, *sounds)
+        [cut], [alone] = (
+            model.generate(each, [prompt(model)], 2, [30])
+            for each in (model.clip_encoding(batch, 1), encoded(model, sounds[1]))
+        )
+        assert cut.text == alone.text
 
 
 def test_texts_have_the_same_scores_and_times(
