@@ -13,7 +13,8 @@ from tests.support.chromium import Page, hearing
 from tests.support.offline import MODEL, put_files
 from tests.support.serving import Server
 from tests.support.web import address
-from wyoming_faster_whisper.testing import tone
+from wyoming_faster_whisper.testing import FakeEngine, tone
+from wyoming_faster_whisper.testing.tcp_server import TcpServer
 
 from .conftest import Serve
 
@@ -87,11 +88,8 @@ async def test_the_page_asks_stores_opens_without_the_server_and_forgets(
     await page.until("!document.querySelector('#keep').hidden")  # removed in the other tab
     assert await page.evaluate("caches.keys().then((names) => names.length)") == 0
     await keep(page)
-    url = f"http://{address(server)}"
-    server.service.stop()
-    await asyncio.wait([server.running])
-    await server.service.close()
-    await page.open(url)
+    port = await stopped(server)
+    await page.open(f"http://127.0.0.1:{port}")
     await page.until("document.querySelector('#server-text').textContent.includes('takes over')")
     await page.until(KEPT)
     # The generated files cannot recognise speech: the page says so where it shows all problems.
@@ -101,6 +99,75 @@ async def test_the_page_asks_stores_opens_without_the_server_and_forgets(
     await page.until("!document.querySelector('#problem').hidden")
     assert "This device cannot recognise speech" in await page.text("#problem")
     page.problems.clear()
+
+
+def answering(port: int, *parts: str, pause: float = 0.0) -> TcpServer:
+    """Return an HTTP server that answers all requests alike.
+
+    Args:
+        parts: of the answer.
+        pause: seconds between them.
+    """
+
+    async def answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.readuntil(b"\r\n\r\n")
+        for part in parts:
+            writer.write(part.encode())
+            await asyncio.sleep(pause)
+
+    return TcpServer(answer, port=port)
+
+
+async def stopped(server: Server) -> int:
+    """Stop a server; return the port of its page."""
+    server.service.stop()
+    await asyncio.wait([server.running])
+    await server.service.close()
+    return int(address(server).rpartition(":")[2])
+
+
+@pytest.mark.parametrize("status", ["404 Not Found", "502 Bad Gateway"])
+async def test_the_page_opens_behind_a_proxy_whose_server_is_away(
+    serve: Serve, page: Page, files: Path, status: str
+) -> None:
+    server = await started(serve, page)
+    await keep(page)
+    port = await stopped(server)
+    async with answering(port, f"HTTP/1.1 {status}\r\nContent-Length: 0\r\n\r\n"):
+        await page.open(f"http://127.0.0.1:{port}")
+        await page.until(
+            "document.querySelector('#server-text')?.textContent.includes('takes over')"
+        )
+    page.problems.clear()
+
+
+async def test_a_slow_network_loads_the_whole_page(serve: Serve, page: Page, files: Path) -> None:
+    server = await started(serve, page)
+    await keep(page)
+    port = await stopped(server)
+    begun = "HTTP/1.1 200 OK\r\nContent-Type: text/html\r\nConnection: close\r\n\r\n<p>slow"
+    # Longer than the service worker waits for an answer.
+    async with answering(port, begun, " but whole</p>", pause=3.5):
+        await page.open(f"http://127.0.0.1:{port}")
+        assert await page.text("p") == "slow but whole"
+
+
+async def test_a_server_that_hangs_behind_a_proxy_is_away(
+    serve: Serve, page: Page, files: Path
+) -> None:
+    server = await serve(FakeEngine(held=True), http_port=0, model=MODEL)
+    await page.open(f"http://{address(server)}")
+    await page.until("!document.querySelector('#offline').hidden")
+    await keep(page)
+    await press(page, "speak")
+    await page.until("document.querySelector('#elapsed').textContent >= '0:01'")
+    await page.evaluate("fetch = () => Promise.resolve(new Response('', { status: 502 }))")
+    await press(page, "speak")
+    # The generated files cannot recognise speech.
+    await page.until("!document.querySelector('#problem').hidden")
+    assert "This device cannot recognise speech" in await page.text("#problem")
+    page.problems.clear()
+    server.engine.release()
 
 
 async def test_a_damaged_file_is_not_stored(serve: Serve, page: Page, files: Path) -> None:
@@ -190,10 +257,7 @@ async def test_a_new_model_of_the_server_is_offered(
 ) -> None:
     server = await started(serve, page)
     await keep(page)
-    port = address(server).rpartition(":")[2]
-    server.service.stop()
-    await asyncio.wait([server.running])
-    await server.service.close()
+    port = await stopped(server)
     await asyncio.to_thread(put_files, tmp_path, seed=1)
     await started(serve, page, http_port=port)
     await page.until(f"{TEXT}.includes('different model from the one on this device')")

@@ -409,8 +409,11 @@ let asking = null; // the timer of the next question
 
 const headers = () => (key ? { authorization: `Bearer ${key}` } : {});
 
-function about() {
-  return fetch("about", { cache: "no-store", headers: headers(), signal: AbortSignal.timeout(ANSWERS) });
+async function about() {
+  const response = await fetch("about", { cache: "no-store", headers: headers(), signal: AbortSignal.timeout(ANSWERS) });
+  // A proxy answers for a server that is away.
+  if (response.status === 404 || response.status >= 500) throw new Error(`status ${response.status}`);
+  return response;
 }
 
 const serverAnswers = () => about().then(() => true, () => false);

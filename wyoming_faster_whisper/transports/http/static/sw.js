@@ -37,8 +37,14 @@ async function fromStore(request) {
 
 // A file of the page: from the server, or as it was at the last visit.
 async function fresh(request) {
+  const kept = () => caches.match(request.url, { ignoreSearch: true });
+  const patience = new AbortController();
+  const timer = setTimeout(() => patience.abort(), PATIENCE);
   try {
-    const response = await fetch(request, { signal: AbortSignal.timeout(PATIENCE) });
+    const response = await fetch(request, { signal: patience.signal });
+    clearTimeout(timer); // a slow network may take longer for the rest
+    // A proxy answers for a server that is away.
+    if (response.status === 404 || response.status >= 500) return (await kept()) ?? response;
     // Not if the user has removed everything: then this worker ends with the last open page.
     if (response.ok && (await caches.has(SHELL))) {
       const cache = await caches.open(SHELL);
@@ -46,7 +52,7 @@ async function fresh(request) {
     }
     return response;
   } catch (error) {
-    const stored = await caches.match(request.url, { ignoreSearch: true });
+    const stored = await kept();
     if (stored) return stored;
     throw error;
   }
