@@ -712,6 +712,19 @@ async def test_a_stopping_server_sends_a_pending_transcript(serve: Serve) -> Non
         await stopping
 
 
+async def test_a_stopping_server_tells_a_client_that_speaks_on(
+    serve: Serve, caplog: pytest.LogCaptureFixture
+) -> None:
+    async with realtime_server(await serve()) as api, talker(api.url) as client:
+        await client.receive("session.created")
+        await client.append(tone(1.0, rate=RATE))
+        await client.until("input_audio_buffer.speech_started")
+        await api.stop(0)
+        assert (await client.error())["code"] == "server_stopping"
+        assert await client.closed() == 1013
+    assert not [record for record in caplog.records if record.levelno >= logging.ERROR]
+
+
 async def test_the_api_is_served_on_the_http_port(serve: Serve) -> None:
     server = await serve(http_port=0)
     async with talker(f"{server.service.http_url}/v1") as client:

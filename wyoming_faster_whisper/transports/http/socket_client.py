@@ -62,6 +62,12 @@ class SocketClient(ClientLifecycle):
         await self._accept()
         await self._report(error)
 
+    async def cut_off(self, error: ServerError) -> None:
+        """Tell the client why run() was cancelled, for a short time only, and close."""
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(self._limits.linger):
+                await self._report(error)
+
     async def run(self) -> None:
         """Serve the client until it disconnects or an error ends the connection.
 

@@ -43,6 +43,11 @@ class Sockets:
         self._clients[task] = client
         try:
             await client.run()
+        except asyncio.CancelledError:
+            if not self._stopping:
+                raise
+            task.uncancel()
+            await client.cut_off(Stopping())
         finally:
             del self._clients[task]
 
