@@ -170,6 +170,33 @@ async def test_a_server_that_hangs_behind_a_proxy_is_away(
     server.engine.release()
 
 
+async def test_other_pages_of_the_same_host_keep_what_they_stored(
+    serve: Serve, page: Page, files: Path
+) -> None:
+    """Behind a proxy they may share it."""
+    await started(serve, page)
+    await page.evaluate("navigator.serviceWorker.register('sw.js', { scope: 'other/' })")
+    stored = ["/other/", "/other/offline/kept.json", "/other/offline/files/0123/vad.weights"]
+    await page.evaluate(
+        f"caches.open('offline-1').then((cache) => Promise.all({stored}.map("
+        "(url) => cache.put(url, new Response('theirs')))))"
+    )
+    await keep(page)
+    await press(page, "remove")
+    await page.until(f"{TEXT} === 'The stored files were removed.'")
+    left = await page.evaluate(
+        "caches.keys().then((names) => Promise.all(names.map((name) => caches.open(name)"
+        ".then((cache) => cache.keys())))).then((all) => all.flat().map(({ url }) =>"
+        " new URL(url).pathname))"
+    )
+    assert left == stored
+    workers = await page.evaluate(
+        "navigator.serviceWorker.getRegistrations().then((all) =>"
+        " all.map(({ scope }) => new URL(scope).pathname))"
+    )
+    assert workers == ["/other/"]
+
+
 async def test_a_damaged_file_is_not_stored(serve: Serve, page: Page, files: Path) -> None:
     await started(serve, page)
     await ask(page)
@@ -243,7 +270,7 @@ async def test_two_tabs_download_once(serve: Serve, page: Page, files: Path) -> 
         await ask(other)
         # Another tab downloads already.
         await page.evaluate(
-            "new Promise((held) => navigator.locks.request('offline', () => {"
+            "new Promise((held) => navigator.locks.request('offline ' + location.href, () => {"
             " held(true); return new Promise((end) => { globalThis.end = end; }); }))"
         )
         await problem(other, "Another tab is downloading already")

@@ -1,6 +1,9 @@
 // Keeps the page working without the server: stores the recogniser's files in this browser, and
 // runs it in a worker. All errors are sentences for the user.
 
+// Folder of the page. Behind a proxy, other pages of the same host may have caches and service
+// workers too, and be this page with another server.
+const BASE = new URL(".", location.href).href;
 const STORE = "offline-1"; // cache of the files
 const KEPT = "offline/kept.json"; // in the cache: the manifest of a complete download
 const ATTEMPTS = 4; // of one file
@@ -29,6 +32,8 @@ export function obstacle() {
 
 const megabytes = (files) => Math.ceil(files.reduce((sum, { bytes }) => sum + bytes, 0) / 1e6);
 const url = (file) => new URL(`offline/files/${file.sha256.slice(0, 16)}/${file.name}`, location.href).href;
+const isFile = (stored) => stored.startsWith(`${BASE}offline/`);
+const isMine = (stored) => isFile(stored) || new URL(".", stored).href === BASE;
 
 // A fallback adapter computes on the CPU, far slower than WebAssembly.
 async function hasGraphicsCard() {
@@ -46,7 +51,7 @@ export class Offline {
     this.where = ""; // what the recogniser runs on
     this.changed = () => {}; // called when another tab stores or removes the files
     try {
-      this.tabs = new BroadcastChannel("offline");
+      this.tabs = new BroadcastChannel(`offline ${BASE}`);
       this.tabs.onmessage = () => this.find().then(() => this.changed());
     } catch {} // the browser has none, or blocks storage
   }
@@ -96,7 +101,7 @@ export class Offline {
   async keep(manifest, headers, progress) {
     const work = () => this.download(manifest, headers, progress);
     if (!navigator.locks) return work();
-    return navigator.locks.request("offline", { ifAvailable: true }, (lock) => {
+    return navigator.locks.request(`offline ${BASE}`, { ifAvailable: true }, (lock) => {
       if (!lock) throw new Sentence("Another tab is downloading already; this tab will use the same files.");
       return work();
     });
@@ -134,14 +139,20 @@ export class Offline {
   async forget(manifest) {
     const cache = await caches.open(STORE);
     const needed = new Set([...manifest.files.map(url), new URL(KEPT, location.href).href]);
-    for (const { url: old } of await cache.keys()) if (!needed.has(old)) await cache.delete(old);
+    for (const { url: old } of await cache.keys()) if (isFile(old) && !needed.has(old)) await cache.delete(old);
   }
 
   async remove() {
     this.stop();
     this.manifest = null;
-    for (const name of await caches.keys()) await caches.delete(name);
-    for (const one of await navigator.serviceWorker.getRegistrations()) await one.unregister();
+    for (const name of await caches.keys()) {
+      const cache = await caches.open(name);
+      const mine = (await cache.keys()).filter((request) => isMine(request.url));
+      for (const request of mine) await cache.delete(request);
+      if (mine.length && !(await cache.keys()).length) await caches.delete(name);
+    }
+    const registrations = await navigator.serviceWorker.getRegistrations();
+    await registrations.find(({ scope }) => scope === BASE)?.unregister();
     this.tabs?.postMessage("removed");
   }
 

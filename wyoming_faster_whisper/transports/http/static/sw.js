@@ -46,7 +46,7 @@ async function fresh(request) {
     // A proxy answers for a server that is away.
     if (response.status === 404 || response.status >= 500) return (await kept()) ?? response;
     // Not if the user has removed everything: then this worker ends with the last open page.
-    if (response.ok && (await caches.has(SHELL))) {
+    if (response.ok && (await caches.match(registration.scope, { cacheName: SHELL }))) {
       const cache = await caches.open(SHELL);
       await cache.put(request.url, response.clone()).catch(() => {}); // the browser is full
     }
