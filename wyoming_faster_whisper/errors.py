@@ -195,7 +195,7 @@ def not_listening(address: object, error: OSError, option: str) -> ServerError:
     Args:
         option: the option that has the address.
     """
-    if error.errno is None:  # asyncio of Python 3.13 omits it, for this error only
+    if error.errno is None and "could not bind" in str(error):  # as asyncio of Python 3.13
         error = OSError(errno.EADDRNOTAVAIL, str(error))
     message = f"cannot listen on {address}: {reason(error)}; see {option}"
     # While a machine starts, its network may not have the address yet. Such an error does not

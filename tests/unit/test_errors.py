@@ -41,6 +41,16 @@ def test_only_an_address_that_the_machine_lacks_may_be_tried_again(
     )
 
 
+def test_a_unix_socket_whose_path_is_too_long_is_a_mistake_of_the_operator() -> None:
+    path = "/" + 200 * "x"
+    too_long = pytest.raises(OSError, match="too long")
+    with socket.socket(socket.AF_UNIX) as unix, too_long as raised:
+        unix.bind(path)
+    error = not_listening(f"unix://{path}", raised.value, "--uri")
+    assert isinstance(error, SettingError)
+    assert str(error) == f"cannot listen on unix://{path}: AF_UNIX path too long; see --uri"
+
+
 def test_an_extra_is_installed_by_what_this_python_has(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
