@@ -7,27 +7,11 @@ from dataclasses import replace
 
 import pytest
 
+from tests.support.records import RECORD
 from wyoming_faster_whisper.app.metrics import PREFIX, Metrics, Snapshot
 from wyoming_faster_whisper.audio.preprocess import StepUse
 from wyoming_faster_whisper.engine.protocol import DecodeKind
-from wyoming_faster_whisper.session.record import UtteranceRecord
 from wyoming_faster_whisper.tenant import Tenant
-
-ORDER = UtteranceRecord(
-    client="kitchen",
-    ended="audio-stop",
-    heard=2.5,
-    wait=0.72,
-    after_stop=0.02,
-    queued=0.0,
-    decodes=1,
-    guess="used",
-    upstream="",
-    verdict="believe",
-    model="base",
-    language="en",
-    text="turn on the light",
-)
 
 
 def values(metrics: Metrics, now: Snapshot | None = None) -> dict[str, float]:
@@ -39,7 +23,7 @@ def values(metrics: Metrics, now: Snapshot | None = None) -> dict[str, float]:
 
 def test_an_answered_utterance_is_counted_with_its_duration_and_latencies() -> None:
     metrics = Metrics()
-    metrics.observe(ORDER)
+    metrics.observe(RECORD)
     found = values(metrics)
     assert found['utterances_total{outcome="text"}'] == 1
     assert found["audio_seconds_total"] == 2.5
@@ -53,7 +37,7 @@ def test_an_answered_utterance_is_counted_with_its_duration_and_latencies() -> N
 
 def test_a_file_is_counted_but_has_no_latency() -> None:
     metrics = Metrics()
-    metrics.observe(replace(ORDER, file=True))
+    metrics.observe(replace(RECORD, file=True))
     found = values(metrics)
     assert found['utterances_total{outcome="text"}'] == 1
     assert found["speech_to_text_seconds_count"] == 0
@@ -100,7 +84,7 @@ def test_a_decode_is_counted_with_its_time_by_kind() -> None:
 
 def test_silence_has_no_latency_since_speech() -> None:
     metrics = Metrics()
-    metrics.observe(replace(ORDER, text="", wait=None, verdict="silence", decodes=0))
+    metrics.observe(replace(RECORD, text="", wait=None, verdict="silence", decodes=0))
     found = values(metrics)
     assert found['utterances_total{outcome="nothing"}'] == 1
     assert found["speech_to_text_seconds_count"] == 0
@@ -109,13 +93,13 @@ def test_silence_has_no_latency_since_speech() -> None:
 
 def test_an_engine_without_a_hallucination_check_has_no_verdicts() -> None:
     metrics = Metrics()
-    metrics.observe(replace(ORDER, verdict=""))
+    metrics.observe(replace(RECORD, verdict=""))
     assert not [name for name in values(metrics) if name.startswith("verdicts")]
 
 
 def test_an_answer_before_audio_stop_is_not_counted_as_one_after_it() -> None:
     metrics = Metrics()
-    metrics.observe(replace(ORDER, ended="silence", after_stop=None))
+    metrics.observe(replace(RECORD, ended="silence", after_stop=None))
     assert values(metrics)["stop_to_text_seconds_count"] == 0
 
 
@@ -161,7 +145,7 @@ def test_gauges_show_the_latest_snapshot() -> None:
 def test_utterances_and_refusals_are_counted_by_the_label_of_their_tenant() -> None:
     metrics = Metrics()
     guests = Tenant(name="guests-of-cellar", label="others", named=True)
-    metrics.observe(replace(ORDER, tenant=guests, heard=2.5))
+    metrics.observe(replace(RECORD, tenant=guests, heard=2.5))
     metrics.limited(guests, "audio")
     text = metrics.render(Snapshot()).decode()
     assert 'wyoming_stt_tenant_utterances_total{tenant="others"} 1.0' in text

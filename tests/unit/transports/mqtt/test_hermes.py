@@ -6,31 +6,16 @@ from typing import Any
 
 import pytest
 
+from tests.support.records import RECORD
 from wyoming_faster_whisper.engine.protocol import Transcript, Word
 from wyoming_faster_whisper.errors import Busy, ProtocolError
 from wyoming_faster_whisper.session.events import Answer, TimedSegment
-from wyoming_faster_whisper.session.record import UtteranceRecord
 from wyoming_faster_whisper.speech.endpointing import TurnRules
 from wyoming_faster_whisper.transports.mqtt import hermes
 from wyoming_faster_whisper.transports.mqtt.hermes import StartListening
 
-RECORD = UtteranceRecord(
-    client="MQTT site hall",
-    ended="silence",
-    heard=2.5,
-    wait=0.12345,
-    after_stop=None,
-    queued=0.0,
-    decodes=1,
-    guess="used",
-    upstream="",
-    verdict="",
-    model="tiny.en",
-    language="en",
-    text="Turn on",
-)
 SEGMENT = TimedSegment(0.5, 1.5, "Turn on", (1, 2), -0.5, 0.01)
-ANSWER = Answer(Transcript("Turn on", "en"), (SEGMENT,), RECORD)
+ANSWER = Answer(Transcript("Turn on", "en"), (SEGMENT,), replace(RECORD, wait=0.12345))
 START = StartListening("hall", "7", wakeword="porcupine")
 
 
@@ -182,7 +167,7 @@ def test_a_failure_is_an_empty_text_without_likelihood() -> None:
 
 
 def test_silence_has_no_likelihood() -> None:
-    answer = Answer(Transcript("", "en"), (), RECORD)
+    answer = Answer(Transcript("", "en"), (), replace(RECORD, wait=0.12345))
     assert json.loads(hermes.text_captured(START, answer))["likelihood"] == 0
 
 

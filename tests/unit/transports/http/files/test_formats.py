@@ -9,9 +9,9 @@ from typing import Any
 
 import pytest
 
+from tests.support.records import RECORD
 from wyoming_faster_whisper.engine.protocol import TokenLogprob, Transcript, Word
 from wyoming_faster_whisper.session.events import Answer, TimedSegment
-from wyoming_faster_whisper.session.record import UtteranceRecord
 from wyoming_faster_whisper.transports.http.api_errors import ApiError
 from wyoming_faster_whisper.transports.http.files.form import (
     Granularity,
@@ -55,21 +55,7 @@ def answer(
     *segments: TimedSegment, text: str | None = None, language: str | None = "en"
 ) -> Answer:
     said = " ".join(segment.text for segment in segments) if text is None else text
-    record = UtteranceRecord(
-        client="a",
-        ended="audio-stop",
-        heard=64.12345,
-        wait=None,
-        after_stop=None,
-        queued=0.0,
-        decodes=1,
-        guess="none",
-        upstream="",
-        verdict="believe",
-        model="base",
-        language=language,
-        text=said,
-    )
+    record = replace(RECORD, heard=64.12345, language=language, text=said)
     return Answer(Transcript(said, language), segments, record)
 
 

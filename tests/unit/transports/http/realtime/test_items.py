@@ -6,6 +6,7 @@ import math
 from dataclasses import replace
 from typing import Any
 
+from tests.support.records import RECORD
 from wyoming_faster_whisper.engine.protocol import TokenLogprob, Transcript
 from wyoming_faster_whisper.errors import EngineError
 from wyoming_faster_whisper.session.events import (
@@ -20,7 +21,6 @@ from wyoming_faster_whisper.session.events import (
     TranscriptStopped,
     TurnEnded,
 )
-from wyoming_faster_whisper.session.record import UtteranceRecord
 from wyoming_faster_whisper.transports.http.realtime.items import Items
 from wyoming_faster_whisper.transports.http.realtime.session import RealtimeSession
 
@@ -31,21 +31,7 @@ SETTINGS = RealtimeSession()
 def answer(
     text: str, turn: int = 0, *, language: str | None = "en", logprob: float = -0.25
 ) -> Answer:
-    record = UtteranceRecord(
-        client="client",
-        ended="silence",
-        heard=1.23456,
-        wait=0.1,
-        after_stop=None,
-        queued=0.0,
-        decodes=1,
-        guess="none",
-        upstream="",
-        verdict="",
-        model="base",
-        language=language,
-        text=text,
-    )
+    record = replace(RECORD, heard=1.23456, language=language, text=text)
     token = TokenLogprob(" Ja", b" Ja", logprob)
     segment = TimedSegment(0.0, 1.0, text, (1,), -0.1, 0.0, token_logprobs=(token,))
     return Answer(Transcript(text, language), (segment,), record, None, turn)
