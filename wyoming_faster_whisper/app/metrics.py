@@ -147,7 +147,7 @@ class Metrics:
         self._errors.labels(code).inc()
 
     def refused(self, reason: str) -> None:
-        """Count a client of the API that is not authenticated."""
+        """Count a refused authentication of the API, by its reason."""
         self._refusals.labels(reason).inc()
 
     def limited(self, tenant: Tenant, limit: str) -> None:

@@ -1,7 +1,7 @@
-"""Tells a speaker who goes on after a pause from noise that the VAD half takes for speech. Pure.
+"""Tells a speaker who resumes after a pause from noise that the VAD is less sure of. Pure.
 
-Clatter in a kitchen reaches VAD probabilities of 0.5 to 0.8, and would hold a turn open. Of a
-voice the VAD is as sure after a pause as it was before.
+Clatter in a kitchen reaches VAD probabilities of 0.5 to 0.8, and would hold a turn open. A voice
+has the same probability after a pause as before it.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ _REMEMBERED = windows(5.0)  # of the speaker's windows: the distance to the micr
 
 
 class Resumption:
-    """Follows the VAD probabilities of one utterance, window by window.
+    """Lowers the VAD probabilities of noise after a pause of the speaker.
 
     Args:
         threshold: VAD probability from which a window holds speech.
@@ -41,8 +41,8 @@ class Resumption:
     def feed(self, probabilities: Probabilities) -> Probabilities:
         """Take the next windows, and return their probabilities.
 
-        Those of windows that are not the speaker's after a pause are lowered to possible speech:
-        the turn neither goes on because of them, nor ends before the VAD is certain.
+        Those of noise after a pause are lowered to possible speech: the turn neither goes on
+        because of it, nor ends before the VAD is certain.
         """
         kept = [each if self._take(each) else self._possible for each in probabilities.tolist()]
         return np.array(kept, np.float32)

@@ -38,7 +38,6 @@ TOO_MUCH = 26.0  # seconds
 _FULL_ENOUGH = 22.0  # seconds
 _SENTENCE = 16  # windows, 0.5 s: a pause between sentences
 
-
 FRAGMENT = 4.0
 """Seconds of speech below which a segment is a fragment."""
 
@@ -173,7 +172,7 @@ def segments(
 
 
 def complete(found: Sequence[Segment], rules: SpeechRules, length: int) -> Sequence[Segment]:
-    """Return the segments that stay as they are, however the recording goes on.
+    """Return the segments at the beginning of the recording that later audio cannot change.
 
     The last segment may grow, and it may still be split, until the silence after it closes it and
     leaves room for the pads of both neighbours. A segment that was cut in the middle of speech

@@ -26,6 +26,7 @@ class Rejections(Generic[Why]):
         self._timer: asyncio.TimerHandle | None = None
 
     def add(self, why: Why) -> None:
+        """Count a rejection. The first one after a quiet second is reported at once."""
         self._unreported[why] += 1
         if self._timer is None:
             self._report_all()

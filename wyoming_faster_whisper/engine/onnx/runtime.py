@@ -129,10 +129,13 @@ class Graph:
 
 
 def finite(array: Array, path: Path) -> Array:
-    """Return the output of a graph.
+    """Return the output of a graph as it is.
+
+    Args:
+        path: of the graph, for the error message.
 
     Raises:
-        RuntimeError: it has values that are not numbers.
+        RuntimeError: a value is infinite or not a number.
     """
     # The sum of finite values is finite: one pass, and no array of booleans.
     if not np.isfinite(array.sum(dtype=np.float64)):

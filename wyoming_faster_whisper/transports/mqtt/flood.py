@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from ..token_bucket import TokenBucket
 
-# 16 ms of audio a message, four times as fast as in real time, and 48 kHz in stereo likewise.
+# Four times real time, with 16 ms of audio a message, and with 48 kHz, 16 bit, stereo.
 _MESSAGES = 250  # per second on average
 _MESSAGES_AT_ONCE = 2_000
 _BYTES = 800_000  # per second on average
@@ -26,7 +26,7 @@ class SiteRate:
         self._controls = TokenBucket(_CONTROLS, _CONTROLS_AT_ONCE)
 
     def frame(self, size: int, now: float) -> bool:
-        """Count a frame of audio; return False if the site floods, which mutes it.
+        """Count a frame of audio; return whether the limits allow it. If not, the site is muted.
 
         Args:
             size: bytes.
@@ -38,7 +38,11 @@ class SiteRate:
         return False
 
     def control(self, now: float) -> bool:
-        """Count a control message; return whether the limit allows it."""
+        """Count a control message; return whether the limit allows it.
+
+        Args:
+            now: seconds, monotonic clock.
+        """
         return self._controls.take(1, now)
 
     def muted(self, now: float) -> bool:

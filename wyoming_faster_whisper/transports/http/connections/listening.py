@@ -55,7 +55,7 @@ class ListeningSocket:
         return self._resume is not None
 
     def refused(self) -> None:
-        """Take note that a client was refused."""
+        """Count a refused client; above a rate, stop accepting for a moment."""
         if delay := self._rate.delay(1, self._loop.time()):
             self._pause(delay)
 

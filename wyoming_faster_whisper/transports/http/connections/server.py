@@ -89,7 +89,7 @@ class HttpServer:
         self._started = False
 
     def refused(self) -> None:
-        """Take note that a client was refused: with many of them, fewer are accepted."""
+        """Count a refused client; above a rate, stop accepting for a moment."""
         if self._listening is not None:
             self._listening.refused()
 

@@ -26,7 +26,7 @@ _DISK = ThreadPoolExecutor(1, thread_name_prefix="spool")
 
 
 class Spool(AbstractContextManager["Spool"]):
-    """A growing file, to be closed by its owner. All methods belong to the event loop.
+    """A growing file, to be closed by its owner. Call all methods on the event loop.
 
     Args:
         folder: where the temporary file is created; made if missing. None = the system's.
