@@ -140,7 +140,7 @@ def _sentences(read: Path) -> Iterator[Utterance]:
         ]
         whole = np.pad(np.concatenate(joined), _samples(0, _TAIL + TRAILING))
         text = " ".join(text for text, _ in pieces)
-        sound = _in_room(whole, _SENTENCES_ROOM, "room")
+        sound = _in_room(whole, _SENTENCES_ROOM)
         yield _utterance("sentences", f"{number:02}", sound, text=text)
 
 
@@ -150,7 +150,7 @@ def _by_all_voices(lines: Sequence[str]) -> list[tuple[str, Samples]]:
 
 
 def _auto(languages: Path) -> Iterator[Utterance]:
-    """An interjection, a pause, and a sentence in another language than English."""
+    """Yield an interjection, a pause, and a sentence in another language than English."""
     for number in range(28):
         language = ("de", "fr", "es")[number % 3]
         interjection = INTERJECTIONS[number // 3 % 3]
@@ -170,7 +170,7 @@ def _auto(languages: Path) -> Iterator[Utterance]:
         yield _utterance(
             "auto",
             f"{number:02}-{language}",
-            _in_room(whole, _AUTO_ROOM, "room"),
+            _in_room(whole, _AUTO_ROOM),
             text=f"{interjection} {clip.text}",
             language=language,
             auto=True,
@@ -183,7 +183,7 @@ def _spoken(row: str, lines: Sequence[str]) -> Iterator[Utterance]:
     for number, ((text, voice), speech) in enumerate(zip(pairs, _say(pairs), strict=True)):
         whole = np.pad(speech, _samples(_LEAD, _TAIL + TRAILING))
         name = f"{number // len(VOICES):02}-{voice.engine.removesuffix('-ng')}"
-        yield _utterance(row, name, _in_room(whole, _ROOM, "room"), text=text)
+        yield _utterance(row, name, _in_room(whole, _ROOM), text=text)
 
 
 def _dictation(read: Path) -> Iterator[Utterance]:
@@ -239,8 +239,9 @@ def _trim(speech: Samples) -> Samples:
     return speech[loud[0] : loud[-1] + 1]
 
 
-def _in_room(speech: Samples, level: float, seed: str) -> Samples:
-    noise = coloured(len(speech), 0.0, seed)
+def _in_room(speech: Samples, level: float) -> Samples:
+    """Add the noise of a room, at a level in dBFS."""
+    noise = coloured(len(speech), 0.0, "room")
     return np.asarray(speech + 10 ** (level / 20) * noise, np.float32)
 
 
@@ -249,8 +250,8 @@ def _short(clips: Sequence[Clip]) -> list[Clip]:
     return [c for c in clips if 1.5 < c.seconds < 5 and "..." not in (c.text or "")]
 
 
-def _load(folder: Path, limit: int | None = None) -> list[Clip]:
-    return load([folder], limit) if folder.is_dir() else []
+def _load(folder: Path) -> list[Clip]:
+    return load([folder]) if folder.is_dir() else []
 
 
 def _samples(before: float, after: float) -> tuple[int, int]:

@@ -98,9 +98,8 @@ def test_a_text_too_long_for_the_decoder_is_not_scored(engine: WhisperEngine, co
     [scores] = model.score_end_of_text(encoding, prompt, [text], [1.0])
     assert (scores is None) == (count > 442)
     [[likely]] = model.score([encoding], prompt, [text]).values()
-    assert np.isfinite(likely) == (
-        count <= 441
-    )  # one token less than above: the end of the text is scored too
+    # One token less than above: the end of the text is scored too.
+    assert np.isfinite(likely) == (count <= 441)
 
 
 def words(said: Transcript) -> list[str]:

@@ -191,7 +191,7 @@ def _bytes(size: str) -> int:
 
 
 def test_the_server_refuses_work_before_the_limit_of_its_memory() -> None:
-    """A fifth is left for what the kernel counts besides, and for libraries of a GPU."""
+    """A fifth or more is left for what the kernel counts besides, and for libraries of a GPU."""
     unit = configparser.ConfigParser(strict=False, interpolation=None)
     unit.read(DEPLOY / "wyoming-faster-whisper.service")
     [own] = re.findall(r"WYO_WHISPER_MAX_MEMORY=(\d+)", unit["Service"]["Environment"])

@@ -1,3 +1,5 @@
+"""Topics: what a message is, where answers go, and which ids and prefixes are safe."""
+
 from __future__ import annotations
 
 import pytest
@@ -84,21 +86,8 @@ def test_an_id_is_a_level_of_a_topic(text: str) -> None:
 @pytest.mark.parametrize(
     "text",
     [
-        *(
-            "",
-            "+",
-            "#",
-            "a/b",
-            "a+",
-            "#b",
-            "$SYS",
-            "..",
-            ".",
-            "../hall",
-            "a\0b",
-            "a\nb",
-            "\ud800",
-        ),
+        *("", "+", "#", "a/b", "a+", "#b", "$SYS", "..", ".", "../hall"),
+        *("a\0b", "a\nb", "\ud800"),
         "x" * (LONGEST_ID + 1),
     ],
 )
