@@ -303,6 +303,12 @@ async def test_a_server_that_answers_jobs_may_miss_a_health_check() -> None:
         server.busy = True
         await known.health.check()
         assert known.health.available
+        known._lively -= 60.0
+        await known.health.check()
+        assert not known.health.available  # a proxy answers, and nothing behind it
+        server.busy = False
+        await known.health.check()
+        assert known.health.available
         await known.recognize(model, JOB)
         server.late, known._check_timeout = True, 0.05
         await known.health.check()

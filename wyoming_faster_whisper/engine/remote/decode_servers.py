@@ -18,6 +18,9 @@ _LOGGER = logging.getLogger(__name__)
 _GAP = 1.0  # seconds that a job waits for a server, such as one behind a proxy that restarts
 _CHECK_TIMEOUT = 5.0  # seconds for a health check
 _BUSY_FOR = 10.0  # seconds after an answer in which a failed health check means a busy server
+# Seconds after a sign of life in which a refused health check means a busy server; then it means
+# a proxy without a server behind it, which answers with the same status.
+_REFUSED_FOR = 60.0
 _PAUSE = 0.2  # seconds until the same server is tried again
 _BACKGROUND = 6  # factor by which the timeout of a file or a dictation is longer
 _BUSY_AGAIN = (0.25, 0.5, 1.0, 2.0)  # seconds until background work asks a busy server again
@@ -51,6 +54,7 @@ class DecodeServer:
         self._model = model
         self._check_timeout = _CHECK_TIMEOUT  # seconds for a health check
         self._answered = float("-inf")  # time of its last transcript
+        self._lively = float("-inf")  # time of that, or of a check that it passed
 
     async def recognize(self, model: RemoteModel, job: Job) -> Transcript:
         """Decode a job; see InferenceClient.recognize."""
@@ -62,7 +66,7 @@ class DecodeServer:
             raise
         finally:
             self.in_flight -= 1
-        self._answered = asyncio.get_running_loop().time()
+        self._answered = self._lively = asyncio.get_running_loop().time()
         if model.languages and transcript.language not in model.languages:
             return replace(transcript, language=None)  # clients do not expect others
         return transcript
@@ -77,9 +81,11 @@ class DecodeServer:
                 if not self.health.available:
                     await self.client.check_tensors(self._model)
                     await self._compare()
+                self._lively = asyncio.get_running_loop().time()
         # Behind some ingresses the check waits among the jobs, or is refused as one of them.
         except Busy:
-            if not self.health.available:
+            since = asyncio.get_running_loop().time() - self._lively
+            if not self.health.available or since >= _REFUSED_FOR:
                 raise
         except TimeoutError:
             if asyncio.get_running_loop().time() - self._answered >= _BUSY_FOR:
