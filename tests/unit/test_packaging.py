@@ -168,6 +168,11 @@ def test_a_blank_option_is_not_passed_on() -> None:
     assert settings(initial_prompt="- not a flag").initial_prompt == "- not a flag"
 
 
+def test_zero_is_not_blank() -> None:
+    given = settings(cpu_threads=0, model_budget=0)
+    assert (given.cpu_threads, given.model_budget) == (0, 0)
+
+
 def test_secrets_are_not_on_the_command_line() -> None:
     assert "secret" not in " ".join(command_line({"hf_token": "secret", "bias_names": True}))
     assert environment({"hf_token": "secret"}, "token") == {"HF_TOKEN": "secret"}

@@ -73,7 +73,7 @@ def command_line(options: Mapping[str, Any]) -> list[str]:
             continue
         if value is True:
             line.append(flag)
-        elif value not in (None, False, ""):
+        elif value is not None and value is not False and value != "":  # 0 is a value
             line.append(f"{flag}={value}")
     if options.get("mqtt_url"):
         line.append("--mqtt-discovery")
