@@ -13,7 +13,7 @@ from typing import Any
 import openai as sdk
 import pytest
 
-from tests.support.api import form, openai, post, request, wav
+from tests.support.api import Reply, form, openai, post, request, wav
 from tests.support.processes import run
 from wyoming_faster_whisper.errors import SettingError
 from wyoming_faster_whisper.testing import FakeEngine, tone
@@ -118,6 +118,22 @@ async def test_a_stopping_server_tells_about_the_jobs_that_it_loses(
     ended = await receiver.event()
     assert (ended["type"], ended["data"]["id"]) == ("transcription.completed", first)
     await closing
+
+
+async def test_a_field_after_the_file_may_be_the_one_that_others_need(
+    serve: Serve, receiver: Receiver
+) -> None:
+    server = await serve(http_port=0, webhook_url=receiver.url, webhook_secret=SECRET)
+
+    async def send(*before: tuple[str, str], after: str) -> Reply:
+        start = form([("model", "whisper-1"), *before], wav(tone(20.0)))  # arrives in parts
+        rest = form([(after, "true")], None)
+        return await post(server, PATH, start.removesuffix(b"--boundary--\r\n") + rest)
+
+    job = await send(("webhook_url", receiver.url), after="background")
+    assert job.status == 202
+    text = await send(("include[]", "logprobs"), ("response_format", "text"), after="stream")
+    assert b'"logprobs":' in text.body
 
 
 async def test_a_webhook_prefix_that_is_not_a_url_stops_the_start(serve: Serve) -> None:

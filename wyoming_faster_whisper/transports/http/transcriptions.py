@@ -31,7 +31,7 @@ from .api_errors import ApiError, api_error
 from .catalogue import Catalogue
 from .credentials import principal_of
 from .files.event_stream import EventStream
-from .files.form import Task, TranscriptionForm, parse_form
+from .files.form import FieldConflict, Task, TranscriptionForm, parse_form
 from .files.formats import render
 from .files.in_flight import FilesInFlight
 from .files.requests import raw_format, request_of
@@ -178,7 +178,7 @@ class Transcriptions:
     async def _answer(self, exchange: _Exchange) -> None:
         upload, stream = exchange.upload, exchange.stream
         await upload.file_begun.wait()
-        if not exchange.route.fields and not any(name == "model" for name, _ in upload.fields):
+        if not self._may_begin(exchange):
             await upload.complete.wait()  # the fields that follow the file are needed
         form, answer = exchange.form, None
         if not self._is_background(exchange, form):
@@ -199,6 +199,17 @@ class Transcriptions:
             # In a thread: the segments of a film take 0.2 s.
             body = await asyncio.to_thread(exchange.render, answer, final)
             await send_body(exchange.send, *body)
+
+    def _may_begin(self, exchange: _Exchange) -> bool:
+        """Return whether the fields before the file suffice to transcribe it."""
+        fields = exchange.upload.fields
+        if not exchange.route.fields and not any(name == "model" for name, _ in fields):
+            return False
+        try:
+            self._is_background(exchange, exchange.form)
+        except FieldConflict:
+            return False
+        return True
 
     def _is_background(self, exchange: _Exchange, form: TranscriptionForm) -> bool:
         return self._background.takes(form, exchange.prefer, exchange.principal)

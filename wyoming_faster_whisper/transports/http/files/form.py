@@ -91,6 +91,10 @@ class TranscriptionForm:
         return self.gives_words or self.gives_segments or self.response_format in _SUBTITLES
 
 
+class FieldConflict(ApiError):
+    """Fields that exclude each other, or that need another one, which may follow the file."""
+
+
 def parse_form(fields: Sequence[tuple[str, str]], *, task: Task) -> TranscriptionForm:
     """Check the text fields of a request.
 
@@ -100,6 +104,7 @@ def parse_form(fields: Sequence[tuple[str, str]], *, task: Task) -> Transcriptio
 
     Raises:
         ApiError: 400; `param` is the name of the field at fault.
+        FieldConflict: likewise.
     """
     form = Fields(fields)
     _refuse(form)
@@ -211,10 +216,10 @@ def _object(name: str, text: str) -> Fields:
 def _check_together(form: TranscriptionForm) -> None:
     """Refuse options that exclude each other."""
     if form.logprobs and not form.stream and form.response_format not in _JSON_FORMATS:
-        raise ApiError(
+        raise FieldConflict(
             400,
             f"response_format {form.response_format} has no logprobs; use json or verbose_json",
             param="include",
         )
     if form.background and form.stream:
-        raise ApiError(400, "a background request cannot be streamed", param="stream")
+        raise FieldConflict(400, "a background request cannot be streamed", param="stream")

@@ -10,7 +10,7 @@ from starlette.types import Send
 from ....principal import Principal
 from ..answer_members import JSON
 from ..api_errors import ApiError
-from ..files.form import TranscriptionForm
+from ..files.form import FieldConflict, TranscriptionForm
 from ..replies import send_body
 from .job import Job, JobStatus, Work
 from .jobs import Jobs
@@ -58,10 +58,11 @@ class Background:
         Raises:
             Busy: there is no room for the job.
             ApiError: it is, but the options do not allow it.
+            FieldConflict: it is not, but its fields are those of a job.
         """
         if not form.background and (form.stream or not prefer.respond_async):
             if form.webhook_url is not None:
-                raise ApiError(
+                raise FieldConflict(
                     400, "webhook_url is for background=true only", param="webhook_url"
                 )
             return False
