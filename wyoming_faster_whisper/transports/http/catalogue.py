@@ -17,7 +17,7 @@ from .api_errors import ApiError
 # Whisper models in other servers and in the hub, with or without their owner.
 _ALIAS = re.compile(
     r"""
-    | gpt-(?:live-|4o-(?:mini-)?)?transcribe(?:-.+)? | gpt-realtime(?:-.+)?
+    | gpt-(?:live-|4o-(?:mini-)?)?transcribe(?:-.+)? | gpt-(?:4o-(?:mini-)?)?realtime(?:-.+)?
     | (?:[\w.-]+/)? (?:faster-)? (?:distil-)? whisper- .+
     | (?:distil-)? (?:tiny|base|small|medium|large) (?:[.-] .+)? | turbo
     """,

@@ -23,6 +23,8 @@ CATALOGUE = Catalogue([ServedModel("base", ("en", "de"))], started=0)
         "gpt-4o-mini-transcribe-2025-12-15",
         "gpt-realtime",
         "gpt-realtime-whisper",
+        "gpt-4o-realtime-preview",  # names of the realtime API's beta
+        "gpt-4o-mini-realtime-preview-2024-12-17",
         # Groq, AnythingLLM, the hub, openai/whisper
         "whisper-large-v3-turbo",
         "distil-whisper-large-v3-en",
