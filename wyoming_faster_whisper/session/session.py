@@ -30,7 +30,6 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections import deque
 from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass
 from enum import Enum
@@ -46,6 +45,7 @@ from .audio_input import StreamRest
 from .audio_memory import AudioMemory
 from .context import SessionContext
 from .events import Answer, AnswerFailed, Event, TurnEnded
+from .outbox import Outbox
 from .request import Request
 from .turn import Turn
 
@@ -118,7 +118,7 @@ class Session:
         self._state = SessionState.IDLE
         self._turn: Turn | None = None  # the turn that receives audio
         self._answers: list[_Pending] = []  # oldest first
-        self._outbox = _Outbox()
+        self._outbox = Outbox()
         self._warned: set[str] = set()  # kinds of warnings already logged for this client
         self._is_half_closed = False
 
@@ -514,46 +514,3 @@ class Session:
 
 def _seconds(pcm: PcmFormat, data: bytes) -> float:
     return len(data) / pcm.frame_bytes / pcm.rate
-
-
-class _Outbox:
-    """Events on their way to the client, in order. Lives on the event loop."""
-
-    def __init__(self) -> None:
-        self._events: deque[tuple[Event, asyncio.Future[None] | None]] = deque()
-        self._changed = asyncio.Event()
-        self._empty = asyncio.Event()
-        self._empty.set()
-        self._closed = False
-
-    def put(self, event: Event, delivered: asyncio.Future[None] | None = None) -> None:
-        """Put an event.
-
-        Args:
-            delivered: gets a result once the event has been delivered.
-        """
-        self._events.append((event, delivered))
-        self._empty.clear()
-        self._changed.set()
-
-    async def emptied(self) -> None:
-        """Wait until all events so far have been delivered."""
-        await self._empty.wait()
-
-    def close(self) -> None:
-        """End events() after the events so far."""
-        self._closed = True
-        self._changed.set()
-
-    async def events(self) -> AsyncIterator[Event]:
-        while True:
-            while self._events:
-                event, delivered = self._events.popleft()
-                yield event
-                if delivered is not None and not delivered.done():
-                    delivered.set_result(None)
-            self._empty.set()
-            if self._closed:
-                return
-            self._changed.clear()
-            await self._changed.wait()
