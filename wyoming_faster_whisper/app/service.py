@@ -44,6 +44,7 @@ from ..transports.tls import server_context
 from ..transports.wyoming.info import build_info
 from ..transports.wyoming.listener import Listener
 from . import build
+from .home_names import name_cache
 from .http_servers import make_http, make_metrics
 from .language_data import LanguageData
 from .limitations import fit
@@ -54,7 +55,6 @@ from .preprocessing import make_preprocessing
 from .recognizers import choose_recognizer, loaders_of
 
 if TYPE_CHECKING:
-    from ..biasing.cache import NameCache
     from ..session.record import UtteranceRecord
     from ..transports.discovery import Announcement
     from ..transports.http.api_server import ApiServer
@@ -146,7 +146,7 @@ class Service:
         default_model = self._recognizer.models[0]
         self._language = build.default_language(settings, default_model)
         self._language_data = LanguageData(self._recognizer.prepare)
-        self._names = _name_cache(
+        self._names = name_cache(
             settings, default_model.name, self._language or "en", self._tenants
         )
         self.metrics_url: str | None = None  # None before start() and without --metrics-port
@@ -464,33 +464,6 @@ def _import_announcement() -> type[Announcement]:
     from ..transports.discovery import Announcement
 
     return Announcement
-
-
-def _name_cache(
-    settings: Settings, model: str, language: str, tenants: Tenants
-) -> NameCache | None:
-    if settings.hass_token is None:
-        return None
-    from ..biasing.cache import NameCache
-    from ..biasing.correct import corrector
-    from ..biasing.home_assistant import HomeAssistant
-    from ..engine.whisper.calibration.values import Calibrations
-
-    hass = HomeAssistant(settings.hass_api, settings.hass_token)
-    weights = Calibrations(model).find(language)[0].names
-
-    async def fetch() -> tuple[str, ...]:
-        names = await hass.names()
-        tenant = tenants.directory.default
-        # Built here, in a thread, so that no utterance has to wait for it.
-        await asyncio.to_thread(
-            corrector, tenant.name, (*tenant.vocabulary, *names), language, weights
-        )
-        return names
-
-    return NameCache(
-        fetch, interval=settings.hass_refresh_seconds, max_wait=settings.hass_prompt_timeout
-    )
 
 
 async def serve(settings: Settings, *, default_data_dir: Path) -> None:
