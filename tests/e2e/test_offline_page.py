@@ -11,8 +11,8 @@ import pytest
 
 from tests.support.chromium import Page, hearing
 from tests.support.offline import MODEL, put_files
-from tests.support.serving import Server
-from tests.support.web import address
+from tests.support.serving import Server, until
+from tests.support.web import address, browser
 from wyoming_faster_whisper.testing import FakeEngine, tone
 from wyoming_faster_whisper.testing.tcp_server import TcpServer
 
@@ -168,6 +168,24 @@ async def test_a_server_that_hangs_behind_a_proxy_is_away(
     assert "This device cannot recognise speech" in await page.text("#problem")
     page.problems.clear()
     server.engine.release()
+
+
+async def test_a_busy_server_leaves_the_utterance_to_the_device(
+    serve: Serve, page: Page, files: Path
+) -> None:
+    server = await started(serve, page, max_connections=1)
+    await keep(page)
+    async with browser(server) as other:
+        await other.start()
+        await other.hear(tone(0.1))
+        await until(lambda: server.memory.used > 0)
+        await press(page, "speak")
+        await page.until("document.querySelector('#elapsed').textContent >= '0:01'")
+        await press(page, "speak")
+        await page.until("!document.querySelector('#problem').hidden")
+    # The generated files cannot recognise speech.
+    assert "This device cannot recognise speech" in await page.text("#problem")
+    page.problems.clear()
 
 
 async def test_other_pages_of_the_same_host_keep_what_they_stored(

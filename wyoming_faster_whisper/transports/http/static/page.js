@@ -14,6 +14,7 @@ const KEPT = 20; // earlier texts shown on the page
 const LONG = 120; // characters; longer texts are shown in a smaller font
 const AUDIO_STARTS = 5000; // ms for the browser's audio to start; without a sound output it never does
 const ANSWERS = 4000; // ms until a server that does not answer counts as away
+const STOPPING = 1001; // code with which a server that stops closes the connection
 const SILENCE = 0.8; // seconds that end a hands-free utterance
 const BEFORE = 0.6; // seconds before the first word that belong to a hands-free utterance
 const WAITING_LIMIT = 30_000_000; // bytes of unsent audio if the network is too slow
@@ -101,17 +102,19 @@ class Utterance {
       for (const part of this.parts.splice(0)) this.socket.send(part);
     };
     this.socket.onmessage = ({ data }) => this.told(JSON.parse(data));
-    this.socket.onclose = ({ reason }) => {
-      // A reason means that the server is there and refuses.
-      if (this.offline && !reason) this.stayHere();
+    this.socket.onclose = ({ code, reason }) => {
+      // Otherwise a reason means that the server is there and refuses.
+      if (this.offline && (!reason || code === STOPPING)) this.stayHere();
       else this.fail(reason || "The server cannot be reached. Check that it is running, then press again.");
     };
   }
 
-  // The server is away: this device recognises the whole utterance.
+  // The server is away or busy: this device recognises the whole utterance.
   stayHere() {
     if (this.over || this.here) return;
     this.here = true;
+    this.socket.onclose = null;
+    this.socket.close();
     this.parts = [];
     askServer();
     if (this.ended) this.decodeHere();
@@ -185,6 +188,7 @@ class Utterance {
 
   told(message) {
     if (this.over) return;
+    if (message.code === "busy" && this.offline) return this.stayHere(); // or it is stopping
     if (message.type === "partial") this.show.partial(message.text);
     if (message.type === "error") this.fail(message.text);
     if (message.code === "unauthenticated") askServer();
