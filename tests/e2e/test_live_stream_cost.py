@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import socket
 import ssl
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Any
 
@@ -16,7 +16,6 @@ from wyoming.audio import AudioChunk, AudioStart, AudioStop
 from wyoming.event import Event, async_read_event
 
 from tests.support.virtual_time import CHUNK, CLIENT, House, run
-from wyoming_faster_whisper.session.session import SessionContext
 from wyoming_faster_whisper.speech.utterance import UtteranceRules
 from wyoming_faster_whisper.speech.vad import SpeechDetector
 from wyoming_faster_whisper.testing import LoudnessVad, pcm16, tone
@@ -48,23 +47,20 @@ class CountingReader(asyncio.StreamReader):
         return data
 
 
-async def vad() -> SpeechDetector:
-    return LoudnessVad()
-
-
 @asynccontextmanager
 async def connected(
     house: House,
     reader: asyncio.StreamReader,
     *,
     pause: float = 0.0,
-    vad: Callable[[], Awaitable[SpeechDetector]] = vad,
     authority: trustme.CA | None = None,
+    **shared: Any,
 ) -> AsyncIterator[tuple[asyncio.StreamReader, asyncio.StreamWriter]]:
     """Serve a connection that reads from the reader; yield the client's streams.
 
     Args:
         authority: issues the certificate of the server; None = no TLS.
+        shared: fields of SessionContext.
     """
     tls = trusting = None
     if authority is not None:
@@ -82,12 +78,7 @@ async def connected(
         reader,
         writer,
         CLIENT,
-        context=SessionContext(
-            worker=house.worker,
-            vad=vad,
-            offer=house.offer,
-            rules=UtteranceRules(guess_after=pause),
-        ),
+        context=house.context(rules=UtteranceRules(guess_after=pause), **shared),
         info=lambda _: Event("info"),
         limits=ClientLimits(),
         tls=tls,

@@ -207,6 +207,16 @@ class House:
     async def __aexit__(self, *_: object) -> None:
         await self.worker.close()
 
+    def context(self, **shared: Any) -> SessionContext:
+        """Return what sessions share, with a VAD that goes by loudness.
+
+        Args:
+            shared: other fields of SessionContext.
+        """
+        return SessionContext(
+            **{"worker": self.worker, "vad": _loudness_vad, "offer": self.offer, **shared}
+        )
+
     async def listen(
         self,
         samples: Samples,
@@ -232,16 +242,7 @@ class House:
         """
         said = Said()
 
-        async def vad() -> LoudnessVad:
-            return LoudnessVad()
-
-        shared = SessionContext(
-            worker=self.worker,
-            vad=vad,
-            offer=self.offer,
-            observe=said.records.append,
-            **self.shared,
-        )
+        shared = self.context(observe=said.records.append, **self.shared)
         await asyncio.sleep(begin)
         data, started = pcm16(samples), self.loop.time()
         waiting = list(requests)
@@ -264,6 +265,10 @@ class House:
             await session.stop()
             await session.answered()
         return said
+
+
+async def _loudness_vad() -> LoudnessVad:
+    return LoudnessVad()
 
 
 def joined(*parts: Samples) -> Samples:

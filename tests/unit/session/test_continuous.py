@@ -21,10 +21,10 @@ from wyoming_faster_whisper.session.events import (
     TurnEnded,
 )
 from wyoming_faster_whisper.session.request import Request
-from wyoming_faster_whisper.session.session import Session, SessionContext
+from wyoming_faster_whisper.session.session import Session
 from wyoming_faster_whisper.speech.endpointing import TurnRules
 from wyoming_faster_whisper.speech.utterance import UtteranceRules
-from wyoming_faster_whisper.testing import LoudnessVad, pcm16, silence, tone
+from wyoming_faster_whisper.testing import pcm16, silence, tone
 
 FIXED = TurnRules(min_silence=0.5, no_speech=3.0, longest=0.0)
 AUTO = TurnRules(auto=True, no_speech=3.0, longest=0.0)
@@ -157,12 +157,7 @@ async def spoken(house: House, *parts: Samples) -> Said:
     """Send each part to one session, and let the client end a turn after each."""
     said = Said()
 
-    async def vad() -> LoudnessVad:
-        return LoudnessVad()
-
-    shared = SessionContext(
-        worker=house.worker, vad=vad, offer=house.offer, observe=said.records.append
-    )
+    shared = house.context(observe=said.records.append)
     async with asyncio.TaskGroup() as tasks, Session(shared, CLIENT, continuous=True) as session:
         tasks.create_task(said.hear(session))
         session.request(Request(endpointing=BY_CLIENT))

@@ -6,7 +6,7 @@ import asyncio
 
 import pytest
 
-from tests.support.virtual_time import House, VirtualLoop, joined, run
+from tests.support.virtual_time import House, VirtualLoop, advance, joined, run
 from wyoming_faster_whisper.session.event_loop_lag import EventLoopLag
 from wyoming_faster_whisper.speech.endpointing import TurnRules
 from wyoming_faster_whisper.testing import silence, tone
@@ -18,18 +18,13 @@ def virtual_loop() -> VirtualLoop:
     return loop
 
 
-def block(seconds: float) -> None:
-    """Let the clock go on while the event loop runs nothing."""
-    virtual_loop().now += seconds
-
-
 def test_a_blocked_event_loop_shows_as_lag_until_it_has_caught_up() -> None:
     async def go() -> None:
         lag = EventLoopLag()
         lag.start("turn")
         assert lag.seconds == 0
         await asyncio.sleep(0.1)
-        block(0.7)
+        advance(0.7)
         assert lag.seconds == pytest.approx(0.6)
         await asyncio.sleep(0)  # the overdue timer runs
         assert lag.seconds == pytest.approx(0.6)
@@ -54,7 +49,7 @@ def test_many_turns_share_one_timer_and_without_a_turn_there_is_none() -> None:
             lag.stop(number)  # a turn is stopped, then closed
         await asyncio.sleep(0.5)
         assert loop.timers() == 1
-        block(0.7)
+        advance(0.7)
         assert lag.seconds >= 0.5  # still measured for the last one
         lag.stop(9)
         assert loop.timers() == 0

@@ -16,7 +16,7 @@ from wyoming_faster_whisper.audio.highpass import HighPass
 from wyoming_faster_whisper.audio.pcm import SAMPLE_RATE, Samples
 from wyoming_faster_whisper.engine.protocol import DecodeKind, Job, Transcript
 from wyoming_faster_whisper.session.audio_memory import AudioMemory
-from wyoming_faster_whisper.session.session import Session, SessionContext
+from wyoming_faster_whisper.session.session import Session
 from wyoming_faster_whisper.speech.hysteresis import WINDOW
 from wyoming_faster_whisper.speech.segmenter import segments
 from wyoming_faster_whisper.speech.utterance import UtteranceRules
@@ -44,10 +44,7 @@ async def send(house: House, blocks: Iterable[bytes], **shared: Any) -> Said:
     """Send a recording block by block, as fast as the session takes it."""
     said = Said()
 
-    async def vad() -> LoudnessVad:
-        return LoudnessVad()
-
-    context = SessionContext(worker=house.worker, vad=vad, offer=house.offer, **shared)
+    context = house.context(**shared)
     async with asyncio.TaskGroup() as tasks, Session(context, CLIENT) as session:
         tasks.create_task(said.hear(session))
         for block in blocks:

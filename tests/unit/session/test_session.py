@@ -9,13 +9,8 @@ from wyoming_faster_whisper.audio.pcm import PcmFormat
 from wyoming_faster_whisper.errors import Busy
 from wyoming_faster_whisper.session.audio_memory import AudioMemory
 from wyoming_faster_whisper.session.request import Request
-from wyoming_faster_whisper.session.session import Session, SessionContext
-from wyoming_faster_whisper.speech.vad import SpeechDetector
-from wyoming_faster_whisper.testing import LoudnessVad, pcm16, tone
-
-
-async def vad() -> SpeechDetector:
-    return LoudnessVad()
+from wyoming_faster_whisper.session.session import Session
+from wyoming_faster_whisper.testing import pcm16, tone
 
 
 def test_an_end_for_which_there_is_no_memory_left_frees_the_recording() -> None:
@@ -24,9 +19,7 @@ def test_an_end_for_which_there_is_no_memory_left_frees_the_recording() -> None:
 
     async def go() -> None:
         async with House() as house:
-            context = SessionContext(
-                worker=house.worker, vad=vad, offer=house.offer, memory=AudioMemory()
-            )
+            context = house.context(memory=AudioMemory())
             async with Session(context, CLIENT) as session:
                 await session.start(pcm)
                 await session.audio(pcm, pcm16(tone(0.5, rate=48_000)))
@@ -45,9 +38,7 @@ def test_the_data_of_a_language_is_loaded_while_the_speaker_speaks() -> None:
 
     async def go() -> None:
         async with House() as house:
-            context = SessionContext(
-                worker=house.worker, vad=vad, offer=house.offer, prepare_language=asked.append
-            )
+            context = house.context(prepare_language=asked.append)
             async with Session(context, CLIENT) as session:
                 session.request(Request(language="de-AT"))
                 await session.start(pcm)

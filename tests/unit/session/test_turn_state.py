@@ -12,14 +12,12 @@ from tests.support.virtual_time import CLIENT, House, run
 from wyoming_faster_whisper.audio.pcm import PcmFormat
 from wyoming_faster_whisper.errors import Busy, IllegalTransition
 from wyoming_faster_whisper.session.audio_memory import AudioMemory
-from wyoming_faster_whisper.session.context import SessionContext
 from wyoming_faster_whisper.session.events import Event, TranscriptStarted, TranscriptStopped
 from wyoming_faster_whisper.session.request import Request
 from wyoming_faster_whisper.session.turn import Turn
 from wyoming_faster_whisper.session.turn_state import TurnState
 from wyoming_faster_whisper.speech.endpointing import EndReason
-from wyoming_faster_whisper.speech.vad import SpeechDetector
-from wyoming_faster_whisper.testing import LoudnessVad, pcm16, tone
+from wyoming_faster_whisper.testing import pcm16, tone
 
 PCM = PcmFormat(48_000)  # the resampler holds back the last samples until stop()
 SOUND = pcm16(tone(0.5, rate=48_000))
@@ -41,16 +39,12 @@ def test_the_diagram_has_these_transitions_only(before: TurnState, after: TurnSt
         before.to(after)
 
 
-async def vad() -> SpeechDetector:
-    return LoudnessVad()
-
-
 @asynccontextmanager
 async def listening(memory: AudioMemory, notify: Callable[[Event], None]) -> AsyncIterator[Turn]:
     """Begin a turn that sends partial text and has received audio."""
     async with House() as house, asyncio.TaskGroup() as tasks:
         turn = Turn(
-            SessionContext(worker=house.worker, vad=vad, offer=house.offer, memory=memory),
+            house.context(memory=memory),
             tasks,
             PCM,
             Request(),
