@@ -61,7 +61,13 @@ async def test_connections_per_address_can_be_limited(serve: Serve) -> None:
 
 
 async def test_this_machine_is_admitted_whatever_networks_are_allowed(serve: Serve) -> None:
-    server = await serve(allow="192.168.0.0/16")
+    server = await serve(allow="203.0.113.0/24")
+    await server.serves()
+
+
+async def test_this_machine_is_admitted_at_its_own_address(serve: Serve) -> None:
+    own = await asyncio.to_thread(own_address)
+    server = await serve(uri=f"tcp://{own}:0", allow="203.0.113.0/24")
     await server.serves()
 
 
@@ -69,8 +75,10 @@ async def test_a_client_outside_the_allowed_networks_is_dropped_without_an_answe
     serve: Serve, caplog: pytest.LogCaptureFixture
 ) -> None:
     address = await asyncio.to_thread(own_address)
-    server = await serve(uri="tcp://0.0.0.0:0", allow="203.0.113.0/24")
-    reader, writer = await asyncio.open_connection(address, server.service.address.port)
+    server = await serve(allow="203.0.113.0/24")
+    reader, writer = await asyncio.open_connection(
+        "127.0.0.1", server.service.address.port, local_addr=(address, 0)
+    )
     try:
         writer.write(DESCRIBE)
         async with asyncio.timeout(DEADLINE):
@@ -94,8 +102,12 @@ async def test_a_client_outside_the_allowed_networks_gets_no_http_answer(
     server = await serve(allow="203.0.113.0/24", **options)
     url = server.service.http_url if endpoint == "http" else server.service.metrics_url
     port = urlsplit(str(url)).port
-    for host, answered in (("127.0.0.1", True), (own, False)):
-        async with peer(f"tcp://{host}:{port}") as client:
+    for host, source, answered in (
+        ("127.0.0.1", None, True),
+        (own, None, True),
+        ("127.0.0.1", own, False),
+    ):
+        async with peer(f"tcp://{host}:{port}", source=source) as client:
             client.send(f"GET / HTTP/1.1\r\nHost: {host}\r\n\r\n".encode())
             try:
                 assert (await client.rest()).startswith(b"HTTP/1.1") == answered
@@ -108,7 +120,11 @@ async def test_a_client_outside_the_allowed_networks_gets_no_http_answer(
 
 
 def own_address() -> str:
-    """Return an address of this machine that is not a loopback address."""
+    """Return an address of this machine that is not a loopback address.
+
+    The server takes a client for one on another machine if it connects from this address to a
+    loopback address.
+    """
     for adapter in ifaddr.get_adapters():
         for ip in adapter.ips:
             if isinstance(ip.ip, str) and not ip.ip.startswith(("127.", "169.254.")):

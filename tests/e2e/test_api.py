@@ -57,9 +57,8 @@ async def test_a_client_outside_the_allowed_networks_is_dropped(
     serve: Serve, caplog: pytest.LogCaptureFixture
 ) -> None:
     outside = await asyncio.to_thread(own_address)
-    server = await serve(http_port=0, http_host="0.0.0.0", http_open=True, allow="203.0.113.0/24")
-    port = address(server).rpartition(":")[2]
-    async with peer(f"tcp://{outside}:{port}") as connection:
+    server = await serve(http_port=0, allow="203.0.113.0/24")
+    async with peer(f"tcp://{address(server)}", source=outside) as connection:
         connection.send(head("GET", "/v1/models"))
         with contextlib.suppress(ConnectionResetError):
             assert await connection.rest() == b""

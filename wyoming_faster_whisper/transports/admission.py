@@ -93,11 +93,12 @@ class Admission:
             raise Busy(f"{reason}; try again later")
         return idlest
 
-    def check_network(self, host: str) -> None:
-        """Check whether an address is in an allowed network.
+    def check_network(self, host: str, own: str) -> None:
+        """Check whether a client is in an allowed network, or on this machine.
 
         Args:
             host: address of the client; "" if it has none, which is always allowed.
+            own: address that the client has connected to.
 
         Raises:
             NotAllowed: the address is in no allowed network.
@@ -105,7 +106,9 @@ class Admission:
         if not self.allowed_networks or not host:
             return
         address = ipaddress.ip_address(host)
-        if not address.is_loopback and all(address not in one for one in self.allowed_networks):
+        # A client on this machine connects from the address that it connects to.
+        here = address.is_loopback or host == own
+        if not here and all(address not in one for one in self.allowed_networks):
             raise NotAllowed(f"{host} is not in a network of --allow")
 
 

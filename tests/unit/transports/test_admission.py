@@ -86,6 +86,7 @@ def test_clients_without_an_address_are_not_limited_per_address() -> None:
     [
         ("192.168.1.10", True),
         ("192.169.0.1", False),
+        ("192.169.0.2", True),  # its own
         ("fd00::1", True),
         ("2001:db8::1", False),
         ("127.0.0.1", True),
@@ -96,10 +97,10 @@ def test_clients_without_an_address_are_not_limited_per_address() -> None:
 def test_only_clients_in_allowed_networks_are_admitted(host: str, let_in: bool) -> None:
     admission = Admission(allowed_networks=(ip_network("192.168.0.0/16"), ip_network("fd00::/8")))
     if let_in:
-        admission.check_network(host)
+        admission.check_network(host, own="192.169.0.2")
     else:
         with pytest.raises(NotAllowed, match=f"^{host} is not in a network of --allow$"):
-            admission.check_network(host)
+            admission.check_network(host, own="192.169.0.2")
 
 
 @pytest.mark.parametrize(

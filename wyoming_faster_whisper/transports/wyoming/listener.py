@@ -144,12 +144,12 @@ class Listener:
         )
 
     def _accept(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        principal, host = _peer(writer)
+        principal, host, own = _peer(writer)
         principal = self._context.tenants.assign(principal)
         try:
             if self._stopping:
                 raise Stopping
-            self._admission.check_network(host)
+            self._admission.check_network(host, own)
             evicted = self._admission.admit(principal, self._connections.values())
         except NotAllowed as error:
             writer.transport.abort()
@@ -217,14 +217,15 @@ class Listener:
         return task
 
 
-def _peer(writer: asyncio.StreamWriter) -> tuple[Principal, str]:
-    """Return a client, and its address ("" if it has none)."""
+def _peer(writer: asyncio.StreamWriter) -> tuple[Principal, str, str]:
+    """Return a client, its address, and ours that it has connected to ("" if it has none)."""
     name = writer.get_extra_info("peername")
     if not isinstance(name, tuple):
-        return Principal("", "unix"), ""
+        return Principal("", "unix"), "", ""
     host = normalised_host(name[0])
     known = (Identity(IdentityKind.ADDRESS, host),)
-    return Principal(host, f"{name[0]}:{name[1]}", identities=known), host
+    own = normalised_host(writer.get_extra_info("sockname")[0])
+    return Principal(host, f"{name[0]}:{name[1]}", identities=known), host, own
 
 
 async def _open_stdio(

@@ -71,7 +71,9 @@ class Acceptor:
         host = normalised_host(transport.get_extra_info("peername")[0])
         opened = OpenConnection(Principal(host, host), transport, self._open)
         try:
-            self._admission.check_network(host)
+            self._admission.check_network(
+                host, normalised_host(transport.get_extra_info("sockname")[0])
+            )
             evicted = self._admission.admit(opened.principal, self._open)
         except NotAllowed as error:
             self._rejections.add(str(error))
