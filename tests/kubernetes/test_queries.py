@@ -10,7 +10,7 @@ import pytest
 import yaml
 
 from bench.scale import GPU_BUSY, POD_BUSY
-from bench.support.autoscaling import Autoscaler, Rules
+from tests.support.autoscaling import Autoscaler, Rules
 
 from .manifests import OVERLAYS, of_kind, the_scaled_object
 

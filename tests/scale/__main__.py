@@ -15,8 +15,8 @@ from collections.abc import Awaitable, Callable
 from contextlib import AsyncExitStack
 from pathlib import Path
 
-from bench.support.autoscaling import Autoscaler, Rules
 from tests.kubernetes.manifests import of_kind, the_scaled_object
+from tests.support.autoscaling import Autoscaler, Rules
 from tests.support.haproxy import CONFIG, Balancer, balancing
 from tests.support.serving import speaker
 

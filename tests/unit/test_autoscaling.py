@@ -1,10 +1,10 @@
-"""KEDA's rule as the benchmarks simulate it."""
+"""KEDA's rule as the tests of the manifests simulate it."""
 
 from __future__ import annotations
 
 import pytest
 
-from bench.support.autoscaling import Autoscaler, Direction, Policy, Rules
+from tests.support.autoscaling import Autoscaler, Direction, Policy, Rules
 
 RULES = Rules(
     least=2,
