@@ -371,6 +371,11 @@ class OverPipes(AsyncClient):
         self._reader = process.process.stdout
         self._writer = process.process.stdin
 
+    async def half_close(self) -> None:
+        assert self._writer is not None
+        self._writer.close()
+        await self._writer.wait_closed()
+
 
 async def test_the_server_can_use_pipes(start_process: StartProcess, hub: SilentHub) -> None:
     process = await start_process("--uri", "stdio://", "--model", "small", HF_ENDPOINT=hub.url)
@@ -423,6 +428,18 @@ async def test_speech_is_transcribed_over_pipes(start_process: StartProcess) -> 
         await client.say(CLIPS[name].samples)
     for name in ("time", "lights"):
         assert CLIPS[name].heard_in(await client.transcript())
+
+
+@pytest.mark.model
+async def test_events_from_a_pipe_that_ends_before_the_model_is_loaded_are_answered(
+    start_process: StartProcess,
+) -> None:
+    process = await start_process("--uri", "stdio://", *TINY)
+    client = OverPipes(process)
+    await Speaker(client).say(CLIPS["time"].samples)
+    await client.half_close()
+    assert CLIPS["time"].heard_in(await Speaker(client).transcript())
+    assert await process.ended() == 0
 
 
 @pytest.mark.parametrize("given", ["<&-", ">&-", "</dev/null"])

@@ -136,11 +136,17 @@ class Connection(ClientLifecycle):
                 self._delay_read(session.read_delay)
         if self._frames.mid_frame or session.listening:
             _LOGGER.debug("%s: disconnected inside an utterance", self.principal.name)
-        session.abort()
+        if not self._is_pipe:  # the end of a pipe's input does not mean that its client has left
+            session.abort()
         await self._while_connected(session, session.answered())
         if self._frames.mid_frame and data is not None:
             # Not raised: the client may just have disconnected, which deserves no warning.
             await self._report(ProtocolError("the stream ended in the middle of an event"))
+
+    @property
+    def _is_pipe(self) -> bool:
+        """True for stdio:// over pipes, whose transports for reading and writing are separate."""
+        return self._writer.get_extra_info("pipe") is not None
 
     async def _read(self) -> bytes:
         """Return the next bytes; b"" at the end of the stream. Begins a time slice."""
@@ -153,8 +159,8 @@ class Connection(ClientLifecycle):
 
         Returns at once. A timer resumes reading, so that this task wakes up only for the data.
         """
-        if self._writer.get_extra_info("pipe") is not None:
-            return  # stdio:// has a separate transport for reading
+        if self._is_pipe:
+            return
         transport = self._writer.transport
         assert isinstance(transport, asyncio.ReadTransport)
         if not transport.is_reading():
