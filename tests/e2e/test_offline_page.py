@@ -57,6 +57,14 @@ async def problem(page: Page, words: str) -> str:
     return await page.text("#offline-text")
 
 
+async def download(page: Page) -> None:
+    """Behave as a tab that downloads, until globalThis.end() is called in it."""
+    await page.evaluate(
+        "new Promise((held) => navigator.locks.request('offline ' + location.href, () => {"
+        " held(true); return new Promise((end) => { globalThis.end = end; }); }))"
+    )
+
+
 async def still_works(page: Page) -> None:
     """Check that recognition on the server still works."""
     await page.evaluate("document.querySelector('#speak').click()")
@@ -286,15 +294,29 @@ async def test_two_tabs_download_once(serve: Serve, page: Page, files: Path) -> 
         await other.open(f"http://{address(server)}")
         await other.until("!document.querySelector('#offline').hidden")
         await ask(other)
-        # Another tab downloads already.
-        await page.evaluate(
-            "new Promise((held) => navigator.locks.request('offline ' + location.href, () => {"
-            " held(true); return new Promise((end) => { globalThis.end = end; }); }))"
-        )
+        await download(page)
         await problem(other, "Another tab is downloading already")
         await page.evaluate("globalThis.end()")
         await keep(page)
         await other.until(KEPT)
+
+
+async def test_no_tab_removes_what_another_one_downloads(
+    serve: Serve, page: Page, files: Path
+) -> None:
+    server = await started(serve, page)
+    await keep(page)
+    async with page.tab() as other:
+        await other.open(f"http://{address(server)}")
+        await other.until(KEPT)
+        await download(other)
+        await press(page, "remove")
+        await page.until(f"{TEXT}.includes('Another tab is downloading already')")
+        assert await page.evaluate("caches.has('offline-1')")
+        await other.evaluate("globalThis.end()")
+        await page.evaluate("navigator.locks.request('offline ' + location.href, () => true)")
+        await press(page, "remove")
+        await page.until(f"{TEXT} === 'The stored files were removed.'")
 
 
 async def test_a_new_model_of_the_server_is_offered(

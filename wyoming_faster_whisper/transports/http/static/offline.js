@@ -99,7 +99,11 @@ export class Offline {
   // Stores the files of a manifest. progress is called with the bytes so far and in all. What is
   // complete stays stored if it fails, so that the next attempt takes less.
   async keep(manifest, headers, progress) {
-    const work = () => this.download(manifest, headers, progress);
+    return this.alone(() => this.download(manifest, headers, progress));
+  }
+
+  // Does something that no other tab may disturb.
+  async alone(work) {
     if (!navigator.locks) return work();
     return navigator.locks.request(`offline ${BASE}`, { ifAvailable: true }, (lock) => {
       if (!lock) throw new Sentence("Another tab is downloading already; this tab will use the same files.");
@@ -143,6 +147,11 @@ export class Offline {
   }
 
   async remove() {
+    await this.alone(() => this.clear());
+    this.tabs?.postMessage("removed");
+  }
+
+  async clear() {
     this.stop();
     this.manifest = null;
     for (const name of await caches.keys()) {
@@ -153,7 +162,6 @@ export class Offline {
     }
     const registrations = await navigator.serviceWorker.getRegistrations();
     await registrations.find(({ scope }) => scope === BASE)?.unregister();
-    this.tabs?.postMessage("removed");
   }
 
   // True if a manifest has other files than those that are stored.

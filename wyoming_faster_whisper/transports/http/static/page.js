@@ -571,7 +571,7 @@ async function keep() {
       const manifest = await offline.offer(headers());
       return await propose(manifest, "When the server is away, this device recognises what you say.");
     }
-    $("later").hidden = true;
+    $("later").hidden = $("remove").hidden = true;
     $("offline-progress").hidden = false;
     await offline.keep(offered, headers(), (bytes, total) => {
       $("offline-progress").value = bytes / total;
@@ -590,8 +590,12 @@ async function keep() {
 $("keep").addEventListener("click", keep);
 $("later").addEventListener("click", () => showOffline());
 $("remove").addEventListener("click", async () => {
-  await offline.remove();
-  showOffline("The stored files were removed.");
+  try {
+    await offline.remove();
+    showOffline("The stored files were removed.");
+  } catch (error) {
+    showOffline(error.message);
+  }
 });
 offline.changed = () => showOffline();
 
