@@ -26,7 +26,15 @@ from jwt.algorithms import RSAAlgorithm
 from wyoming_faster_whisper.transports.auth.jwks import COOL_DOWN
 
 from .load import say
-from .support.arguments import RECORDINGS, SERVERS, add, given_clips, headline, parser, servers
+from .support.arguments import (
+    RECORDINGS,
+    THIS_SERVER,
+    add,
+    given_clips,
+    headline,
+    parser,
+    this_server,
+)
 from .support.clips import Clip
 from .support.report import Target, against, align, percentile, progress, write_json
 from .support.servers import ROOT, Options, Server, free_port, this_python
@@ -75,10 +83,10 @@ class Issuer:
 def main() -> None:
     arguments = parse_arguments()
     clips = given_clips(arguments)
-    options = servers(arguments)
-    measured = asyncio.run(run(clips, arguments))
+    ours = this_server(arguments)
+    measured = asyncio.run(run(ours, clips, arguments))
     print(
-        f"{headline(arguments, options)}; {arguments.commands} commands in each phase, "
+        f"{headline(arguments)}; {arguments.commands} commands in each phase, "
         f"{arguments.rate:g} bad tokens a second"
     )
     print(table(measured))
@@ -89,9 +97,8 @@ def main() -> None:
 
 def parse_arguments() -> argparse.Namespace:
     flags = parser("bad_tokens", __doc__)
-    add(flags, *SERVERS, "--limit", "--json")
+    add(flags, *THIS_SERVER, "--limit", "--json")
     add(flags, "--recordings", help=RECORDINGS)
-    flags.set_defaults(only="this")
     flags.add_argument(
         "--commands", type=int, default=60, metavar="N", help="commands in each phase"
     )
@@ -104,8 +111,9 @@ def parse_arguments() -> argparse.Namespace:
     return flags.parse_args()
 
 
-async def run(clips: Sequence[Clip], arguments: argparse.Namespace) -> BesideTokens:
-    [options] = servers(arguments).values()
+async def run(
+    options: Options, clips: Sequence[Clip], arguments: argparse.Namespace
+) -> BesideTokens:
     issuer, http = Issuer(), free_port()
     with tempfile.TemporaryDirectory() as folder:
         options = with_keys(options, Path(folder), await issuer.start(), http)

@@ -13,11 +13,19 @@ from dataclasses import asdict, dataclass, replace
 
 from .load import say
 from .speech.pauses import room
-from .support.arguments import RECORDINGS, SERVERS, add, given_clips, headline, parser, servers
+from .support.arguments import (
+    RECORDINGS,
+    THIS_SERVER,
+    add,
+    given_clips,
+    headline,
+    parser,
+    this_server,
+)
 from .support.clips import Clip
 from .support.competition import SENDERS, SendFile, busy_cores, long_files
 from .support.report import Target, against, align, percentile, progress, write_json
-from .support.servers import Server, free_port, this_python
+from .support.servers import Options, Server, free_port, this_python
 
 SETTLE = 5.0  # seconds from the first file to the first command beside it
 MOST = 1.5  # target for the p95 beside files, relative to the p95 alone
@@ -38,11 +46,11 @@ class BesideFiles:
 def main() -> None:
     arguments = parse_arguments()
     clips = given_clips(arguments)
-    options = servers(arguments)
+    ours = this_server(arguments)
     with busy_cores(arguments.busy_cores):
-        measured = asyncio.run(run(clips, arguments))
+        measured = asyncio.run(run(ours, clips, arguments))
     print(
-        f"{headline(arguments, options)}; {arguments.commands} commands,"
+        f"{headline(arguments)}; {arguments.commands} commands,"
         f" {arguments.files} clients with files of {arguments.seconds:g} s"
     )
     print(table(measured))
@@ -53,9 +61,8 @@ def main() -> None:
 
 def parse_arguments() -> argparse.Namespace:
     flags = parser("beside_files", __doc__)
-    add(flags, *SERVERS, "--limit", "--busy-cores", "--json")
+    add(flags, *THIS_SERVER, "--limit", "--busy-cores", "--json")
     add(flags, "--recordings", help=RECORDINGS)
-    flags.set_defaults(only="this")
     flags.add_argument(
         "--commands", type=int, default=60, metavar="N", help="commands in each phase"
     )
@@ -78,8 +85,9 @@ def parse_arguments() -> argparse.Namespace:
     return flags.parse_args()
 
 
-async def run(clips: Sequence[Clip], arguments: argparse.Namespace) -> BesideFiles:
-    [options] = servers(arguments).values()
+async def run(
+    options: Options, clips: Sequence[Clip], arguments: argparse.Namespace
+) -> BesideFiles:
     longest = f"--max-audio-seconds={arguments.seconds + 60:g}"
     memory = f"--max-audio-memory={100 + round(arguments.files * arguments.seconds * 0.04)}"
     http = free_port()

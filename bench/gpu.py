@@ -25,7 +25,7 @@ from wyoming_faster_whisper.engine.gpu_memory import ALL, GpuError, GpuMemory
 from wyoming_faster_whisper.engine.protocol import DecodeOptions, Job
 
 from .load import say, speak
-from .support.arguments import RECORDINGS, add, listed, numbers, parser, servers
+from .support.arguments import RECORDINGS, THIS_SERVER, add, listed, numbers, parser, this_server
 from .support.clips import SAMPLE_RATE, TEST_CLIPS, Clip, Samples, load, to_samples
 from .support.models import model_directory
 from .support.report import align, percentile, progress, write_json
@@ -92,8 +92,7 @@ def main() -> None:
 
 def parse_arguments() -> argparse.Namespace:
     flags = parser("gpu", __doc__)
-    add(flags, "--model", "--beam-size", "--reference-beam-size", "--threads", "--only", "--flag")
-    add(flags, "--limit", "--json")
+    add(flags, *THIS_SERVER, "--limit", "--json")
     add(flags, "--recordings", help=RECORDINGS)
     flags.add_argument("--compute-types", type=listed(COMPUTE_TYPES), default=COMPUTE_TYPES)
     flags.add_argument("--batches", type=numbers, default=BATCHES)
@@ -175,7 +174,7 @@ def _jobs(sounds: Sequence[Samples], batch: int) -> list[Job]:
 
 
 async def _streams(arguments: argparse.Namespace) -> list[Sequence[str]]:
-    [options] = [each for name, each in servers(arguments).items() if name == "this server"]
+    options = this_server(arguments)
     options = replace(options, compute_type="float16", extra=(*options.extra, "--device=cuda"))
     clips = _clips(arguments)
     rows: list[Sequence[str]] = []

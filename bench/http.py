@@ -23,13 +23,13 @@ import numpy as np
 
 from .support.arguments import (
     RECORDINGS,
-    SERVERS,
+    THIS_SERVER,
     add,
     given_clips,
     headline,
     listed,
     parser,
-    servers,
+    this_server,
 )
 from .support.clips import SAMPLE_RATE, WIDTH, Clip
 from .support.playback import play
@@ -98,11 +98,10 @@ class Memory:
 def main() -> None:
     arguments = parse_arguments()
     clips = given_clips(arguments)
-    options = servers(arguments)
-    [ours] = options.values()
+    ours = this_server(arguments)
     command = asyncio.run(commands(clips, ours, arguments.rounds))
     progress("")
-    print(f"{headline(arguments, options)}; {len(command.http)} commands, all at once")
+    print(f"{headline(arguments)}; {len(command.http)} commands, all at once")
     if command.http:
         print(command_table(command))
     audio = film(clips, arguments.every)
@@ -122,9 +121,8 @@ def main() -> None:
 
 def parse_arguments() -> argparse.Namespace:
     flags = parser("http", __doc__)
-    add(flags, *SERVERS, "--limit", "--json")
+    add(flags, *THIS_SERVER, "--limit", "--json")
     add(flags, "--recordings", help=RECORDINGS)
-    flags.set_defaults(only="this")
     flags.add_argument("--rounds", type=int, default=5, help="commands of each clip; 0 = none")
     flags.add_argument("--hours", type=float, default=2.0, help="length of the long files")
     flags.add_argument(

@@ -30,13 +30,13 @@ from wyoming_faster_whisper.transports.mqtt.flood import MUTED_SECONDS
 from .speech.pauses import room
 from .support.arguments import (
     RECORDINGS,
-    SERVERS,
+    THIS_SERVER,
     add,
     given_clips,
     headline,
     numbers,
     parser,
-    servers,
+    this_server,
 )
 from .support.clips import SAMPLE_RATE, WIDTH, Clip
 from .support.playback import NoAnswer, play
@@ -78,15 +78,12 @@ def main() -> None:
     if mosquitto() is None:
         sys.exit("mosquitto is not installed; script/broker unpacks it")
     clips = given_clips(arguments)
-    options = servers(arguments)
-    [ours] = options.values()
+    ours = this_server(arguments)
     counts = [int(number) for number in arguments.sites]
     with tempfile.TemporaryDirectory() as folder, plain_broker(Path(folder)) as broker:
         measured = asyncio.run(run(broker, ours, clips, counts, arguments))
     progress("")
-    print(
-        f"{headline(arguments, options)}; {arguments.seconds:g} s each, {arguments.rounds} rounds"
-    )
+    print(f"{headline(arguments)}; {arguments.seconds:g} s each, {arguments.rounds} rounds")
     print(table(measured))
     print(f"\n{targets(measured)}")
     if arguments.json:
@@ -104,9 +101,8 @@ def main() -> None:
 
 def parse_arguments() -> argparse.Namespace:
     flags = parser("mqtt", __doc__)
-    add(flags, *SERVERS, "--limit", "--json")
+    add(flags, *THIS_SERVER, "--limit", "--json")
     add(flags, "--recordings", help=RECORDINGS)
-    flags.set_defaults(only="this")
     flags.add_argument(
         "--sites", type=numbers, default=(1, 8, 32), help="numbers of sites (default: 1,8,32)"
     )

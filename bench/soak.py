@@ -15,7 +15,15 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from .support.arguments import RECORDINGS, add, given_clips, headline, parser, servers
+from .support.arguments import (
+    RECORDINGS,
+    THIS_SERVER,
+    add,
+    given_clips,
+    headline,
+    parser,
+    this_server,
+)
 from .support.attacks import ATTACKS, IdleCrowd, attack, names
 from .support.clips import Clip
 from .support.playback import NoAnswer, play
@@ -53,10 +61,10 @@ class Soaked:
 def main() -> None:
     arguments = parse_arguments()
     clips = given_clips(arguments)
-    options = servers(arguments)["this server"]
+    options = this_server(arguments)
     soaked = asyncio.run(soak(options, clips, arguments))
     print(
-        f"{headline(arguments, {'this server': options})}; {arguments.clients} honest clients,"
+        f"{headline(arguments)}; {arguments.clients} honest clients,"
         f" {arguments.idle} idle; {names(ATTACKS)}"
     )
     print(describe(soaked))
@@ -68,14 +76,13 @@ def main() -> None:
 
 def parse_arguments() -> argparse.Namespace:
     flags = parser("soak", __doc__)
-    add(flags, "--model", "--beam-size", "--threads", "--flag", "--limit", "--json")
+    add(flags, *THIS_SERVER, "--limit", "--json")
     add(flags, "--recordings", help=RECORDINGS)
     flags.add_argument(
         "--utterances", type=int, default=2000, help="utterances of honest clients"
     )
     flags.add_argument("--clients", type=int, default=2, help="honest clients at the same time")
     flags.add_argument("--idle", type=int, default=500, help="idle connections")
-    flags.set_defaults(only="this", reference_beam_size=0)
     return flags.parse_args()
 
 

@@ -7,6 +7,7 @@ import argparse
 import os
 import signal
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -89,7 +90,10 @@ _FLAGS: dict[str, dict[str, Any]] = {
     "--plot": {"type": Path, "metavar": "FILE", "help": "plot the figures to this file (PNG)"},
 }
 
-SERVERS = ("--model", "--beam-size", "--reference-beam-size", "--threads", "--only", "--flag")
+THIS_SERVER = ("--model", "--beam-size", "--threads", "--flag")
+"""Names of the flags that this_server() needs."""
+
+SERVERS = (*THIS_SERVER, "--reference-beam-size", "--only")
 """Names of the flags that servers() needs."""
 
 
@@ -149,24 +153,31 @@ def given_clips(arguments: argparse.Namespace) -> list[Clip]:
     return clips
 
 
+def this_server(arguments: argparse.Namespace) -> Options:
+    """Return the options of this server, from the flags."""
+    return Options(
+        model_directory(arguments.model),
+        beam_size=arguments.beam_size,
+        cpu_threads=arguments.threads,
+        extra=tuple(arguments.flag),
+    )
+
+
 def servers(arguments: argparse.Namespace) -> dict[str, Options]:
     """Return the options of each server to run, by server name, from the flags."""
-    model = model_directory(arguments.model)
-    threads = arguments.threads
-    options = {
-        "this server": Options(
-            model,
-            beam_size=arguments.beam_size,
-            cpu_threads=threads,
-            extra=tuple(arguments.flag),
-        ),
-        "reference": Options(model, beam_size=arguments.reference_beam_size, cpu_threads=threads),
-    }
+    ours = this_server(arguments)
+    reference = replace(ours, beam_size=arguments.reference_beam_size, extra=())
+    options = {"this server": ours, "reference": reference}
     return {name: options[name] for name in PYTHONS if arguments.only in (None, name.split()[0])}
 
 
-def headline(arguments: argparse.Namespace, options: Mapping[str, Options]) -> str:
-    """Return a summary of the servers' options, for the line above a table."""
+def headline(arguments: argparse.Namespace, options: Mapping[str, Options] | None = None) -> str:
+    """Return a summary of the servers' options, for the line above a table.
+
+    Args:
+        options: from servers(); None = those of this server only.
+    """
+    options = options or {"this server": this_server(arguments)}
     beams = ", ".join(
         f"{each.beam_size or '0 (auto)'} ({name})" for name, each in options.items()
     )
