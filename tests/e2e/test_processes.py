@@ -420,6 +420,19 @@ async def _send_as_a_microphone_does(client: Speaker) -> None:
         assert await client.ping("microphone") == "microphone"
 
 
+async def test_the_client_of_a_pipe_may_be_silent_for_as_long_as_it_likes(
+    start_process: StartProcess, hub: SilentHub
+) -> None:
+    short = ("--event-timeout", "0.001", "--idle-timeout", "0.001")
+    process = await start_process(
+        *("--uri", "stdio://", "--model", "small", *short), HF_ENDPOINT=hub.url
+    )
+    await hub.first_request()
+    client = Speaker(OverPipes(process))
+    for _ in range(3):
+        assert await client.ping("pipes") == "pipes"
+
+
 @pytest.mark.model
 async def test_speech_is_transcribed_over_pipes(start_process: StartProcess) -> None:
     process = await start_process("--uri", "stdio://", *TINY)

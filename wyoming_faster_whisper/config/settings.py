@@ -70,6 +70,12 @@ _WITH_NETWORK = Condition(
         given.scheme == "tcp" or given.http_port is not None or given.metrics_port is not None
     ),
 )
+_WITH_MANY_CLIENTS = Condition(
+    "works with --uri tcp://HOST:PORT or unix://PATH, --http-port or --metrics-port only",
+    lambda given: (
+        given.scheme != "stdio" or given.http_port is not None or given.metrics_port is not None
+    ),
+)
 
 
 def _port(help: str, *, least: int = 0, **more: Any) -> Any:
@@ -466,8 +472,15 @@ class Settings:
         group="Timeouts",
         above=0,
         most=86_400,
+        only=_WITH_MANY_CLIENTS,
     )
-    idle_timeout: float = option(300.0, "timeout between two utterances", above=0, most=604_800)
+    idle_timeout: float = option(
+        300.0,
+        "timeout between two utterances",
+        above=0,
+        most=604_800,
+        only=_WITH_MANY_CLIENTS,
+    )
     audio_timeout: float = option(
         30.0, "timeout without audio inside an utterance", above=0, most=86_400
     )

@@ -41,6 +41,8 @@ SPOILED = {
     "socket_mode": "--uri tcp://0.0.0.0:1",
     "allow": "--uri unix:///run/stt",
     "max_per_address": "--uri stdio://",
+    "event_timeout": "--uri stdio://",
+    "idle_timeout": "--uri stdio://",
     "remote_ca": "--remote-url http://gpu-box",
 }
 

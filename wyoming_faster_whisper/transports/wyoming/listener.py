@@ -5,12 +5,14 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
+import math
 import os
 import socket
 import ssl
 import stat
 import sys
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import BinaryIO
 
@@ -139,7 +141,9 @@ class Listener:
             reader, writer = await _open_stdio(sys.stdin.buffer, sys.stdout.buffer)
         except (PermissionError, ValueError) as error:
             raise SettingError(f"stdio:// needs pipes, sockets or terminals: {error}") from None
-        self._serve_connection(reader, writer, Principal("", "stdio")).add_done_callback(
+        # The only client: it keeps no other one out, and the server would end with it.
+        limits = replace(self._limits, first_event=math.inf, between_utterances=math.inf)
+        self._serve_connection(reader, writer, Principal("", "stdio"), limits).add_done_callback(
             lambda _: self.ended.set()
         )
 
@@ -175,7 +179,7 @@ class Listener:
             if self._tls is not None:
                 # Bytes that asyncio reads before the handshake begins would be lost.
                 writer.transport.pause_reading()  # type: ignore[attr-defined]
-            self._serve_connection(reader, writer, principal)
+            self._serve_connection(reader, writer, principal, self._limits)
 
     def _connection_ended(self, task: asyncio.Task[None]) -> None:
         self._rejecting.add(task)
@@ -201,6 +205,7 @@ class Listener:
         reader: asyncio.StreamReader,
         writer: asyncio.StreamWriter,
         principal: Principal,
+        limits: ClientLimits,
     ) -> asyncio.Task[None]:
         connection = Connection(
             reader,
@@ -208,7 +213,7 @@ class Listener:
             principal,
             context=self._context,
             info=self._info,
-            limits=self._limits,
+            limits=limits,
             tls=self._tls,
         )
         task = asyncio.create_task(connection.run())
