@@ -49,7 +49,7 @@ class Candidate:
         return likely + weights.known
 
     def similarity(self, weights: CandidateWeights) -> float:
-        """Return log odds from sound and spelling, more lenient with words of the language."""
+        """Return the evidence without the penalty for words that are in the vocabulary."""
         return (
             weights.prior
             + weights.per_sound * min(self.sounds, weights.most_sounds)
