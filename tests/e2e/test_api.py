@@ -98,6 +98,33 @@ async def test_a_field_after_the_file_counts_even_if_the_model_came_before(serve
     assert engine.decoded[-1].options.language == "de"
 
 
+async def test_a_field_after_the_file_stops_what_was_begun_without_it(serve: Serve) -> None:
+    engine = FakeEngine(held=True)
+    server = await serve(engine, http_port=0)
+    start = form(MODEL, wav(TWO_PARTS)).removesuffix(b"--boundary--\r\n")
+    rest = form([("language", "de")], None)
+    async with peer(f"tcp://{address(server)}") as connection:
+        kind = "multipart/form-data; boundary=boundary"
+        size = len(start) + len(rest)
+        connection.send(head("POST", PATH, length=size, content_type=kind) + start)
+        await asyncio.to_thread(engine.decoding.wait)
+        connection.send(rest)
+        await until(lambda: server.waiting > 0)
+        engine.release()
+        assert (await response(connection)).status == 200
+    assert [job.options.language for job in engine.decoded] == [None, "de", "de"]
+
+
+async def test_a_format_after_the_file_costs_no_other_decode(serve: Serve) -> None:
+    engine = FakeEngine()
+    server = await serve(engine, http_port=0)
+    start = form(MODEL, wav(np.concatenate([tone(1.0), silence(20.0)])))  # arrives in parts
+    rest = form([("response_format", "text")], None)
+    reply = await post(server, PATH, start.removesuffix(b"--boundary--\r\n") + rest)
+    assert reply.headers["content-type"].startswith("text/plain")
+    assert len(engine.decoded) == 1
+
+
 async def test_decoding_begins_while_the_file_still_arrives(serve: Serve) -> None:
     engine = FakeEngine()
     server = await serve(engine, http_port=0)
@@ -254,7 +281,10 @@ async def test_all_clients_together_have_a_limited_number_of_files(serve: Serve)
     assert (await post(server, PATH, body, source="127.0.0.4")).status == 200
 
 
-async def test_a_client_that_leaves_withdraws_its_file(serve: Serve) -> None:
+async def test_a_client_that_leaves_withdraws_its_file(
+    serve: Serve, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.INFO)
     engine = FakeEngine(held=True)
     server = await serve(engine, http_port=0)
     body = form(MODEL, wav(TWO_PARTS))
@@ -262,6 +292,7 @@ async def test_a_client_that_leaves_withdraws_its_file(serve: Serve) -> None:
         kind = "multipart/form-data; boundary=boundary"
         connection.send(head("POST", PATH, length=len(body), content_type=kind) + body)
         await asyncio.to_thread(engine.decoding.wait)
+    await until(lambda: "requests abandoned" in caplog.text)
     engine.release()
     await server.serves()
     assert [round(job.seconds) for job in engine.decoded if job.seconds < 2] == [1]

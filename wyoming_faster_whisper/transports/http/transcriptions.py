@@ -182,14 +182,13 @@ class Transcriptions:
             await upload.complete.wait()  # the fields that follow the file are needed
         form, answer = exchange.form, None
         if not self._is_background(exchange, form):
-            answer = await self._transcribe(exchange, form)
+            answer = await self._transcribe_early(exchange, form)
         await upload.complete.wait()
         final = exchange.form
         if self._is_background(exchange, final):
             await self._begin_job(exchange, final)
             return
-        if answer is None or final != form:
-            # A field came after the file, which has been transcribed without it.
+        if answer is None:
             if stream.begun:
                 raise ApiError(400, "with stream=true all fields must come before the file")
             answer = await self._transcribe(exchange, final)
@@ -213,6 +212,34 @@ class Transcriptions:
 
     def _is_background(self, exchange: _Exchange, form: TranscriptionForm) -> bool:
         return self._background.takes(form, exchange.prefer, exchange.principal)
+
+    async def _transcribe_early(
+        self, exchange: _Exchange, form: TranscriptionForm
+    ) -> Answer | None:
+        """Transcribe the file while the body may still arrive.
+
+        Args:
+            form: as far as it has arrived.
+
+        Returns:
+            None if a field after the file asks for something else.
+        """
+        async with asyncio.TaskGroup() as tasks:
+            transcribing = tasks.create_task(self._transcribe(exchange, form))
+            await exchange.upload.complete.wait()
+            if self._is_changed(exchange, form):
+                transcribing.cancel()
+                return None
+        return transcribing.result()
+
+    def _is_changed(self, exchange: _Exchange, form: TranscriptionForm) -> bool:
+        """Return whether the whole form asks for another transcription than its beginning."""
+        final, catalogue = exchange.form, self._rules.catalogue.of(exchange.principal.tenant)
+        return (
+            final.stream != form.stream
+            or self._is_background(exchange, final)
+            or request_of(final, catalogue) != request_of(form, catalogue)
+        )
 
     async def _transcribe(self, exchange: _Exchange, form: TranscriptionForm) -> Answer:
         source, request = self._prepare(exchange, form)
