@@ -13,7 +13,6 @@ from starlette.requests import HTTPConnection, Request
 from starlette.responses import Response
 from starlette.routing import Mount
 from websockets.asyncio.client import ClientConnection, connect
-from websockets.exceptions import ConnectionClosed
 from websockets.typing import Subprotocol
 
 from wyoming_faster_whisper.audio.pcm import Samples
@@ -32,6 +31,7 @@ from wyoming_faster_whisper.transports.http.realtime.routes import Realtime
 from wyoming_faster_whisper.transports.http.replies import error_response
 
 from .serving import DEADLINE, Server
+from .web import close_code
 
 KEY = "sk-kitchen"
 
@@ -168,11 +168,7 @@ class Talker:
 
     async def closed(self) -> int | None:
         """Wait until the server closes; return the close code."""
-        try:
-            while True:
-                await self.connection.recv()
-        except ConnectionClosed as closed:
-            return closed.rcvd.code if closed.rcvd is not None else None
+        return await close_code(self.connection)
 
 
 TRANSCRIPTION = "conversation.item.input_audio_transcription"

@@ -87,11 +87,16 @@ class Browser:
 
     async def closed(self) -> int | None:
         """Wait until the server closes; return the close code."""
-        try:
-            while True:
-                await self.connection.recv()
-        except ConnectionClosed as closed:
-            return closed.rcvd.code if closed.rcvd is not None else None
+        return await close_code(self.connection)
+
+
+async def close_code(connection: ClientConnection) -> int | None:
+    """Read until the server closes; return its close code, None if it sent no close frame."""
+    try:
+        while True:
+            await connection.recv()
+    except ConnectionClosed as closed:
+        return closed.rcvd.code if closed.rcvd is not None else None
 
 
 @asynccontextmanager
