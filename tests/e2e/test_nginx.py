@@ -19,6 +19,7 @@ from websockets.typing import Origin, Subprotocol
 from bench.support.servers import free_port
 from tests.support.api import BOUNDARY, Reply, form, head, response, wav
 from tests.support.auth import KEY, bearer, write_keys
+from tests.support.chromium import Page
 from tests.support.nginx import nginx, shown
 from tests.support.realtime import talker
 from tests.support.serving import Server, peer, until
@@ -94,6 +95,27 @@ async def test_the_page_passes_a_proxy_on_a_port_of_its_own(proxy: str) -> None:
         subprotocols=[Subprotocol("speech"), Subprotocol(key)],
     ) as socket:
         assert socket.subprotocol == "speech"
+
+
+async def test_the_page_passes_a_proxy_with_a_password_of_its_own(
+    server: Server, page: Page, tmp_path: Path
+) -> None:
+    """The browser sends the password in Authorization, so the page's key needs another header."""
+    port = free_port()
+    (tmp_path / "passwords").write_text("alice:{PLAIN}secret\n")
+    password = f"auth_basic home; auth_basic_user_file {tmp_path}/passwords;"
+    block = shown(0, proxy_pass=f"http://{address(server)}")
+    config = f"server {{ listen 127.0.0.1:{port}; {password} {block} }}"
+    async with nginx(config, tmp_path / "nginx", port):
+        # Entered before: Chromium forgets the password when it sees the server's 401.
+        await page.prepare(f"sessionStorage.setItem('key', '{KEY}')")
+        await page.open(f"http://alice:secret@127.0.0.1:{port}")
+        await page.open(f"http://127.0.0.1:{port}")
+        await page.until("document.querySelector('#server').dataset.state === 'ready'")
+        await page.evaluate("document.querySelector('#speak').click()")
+        await page.until("document.querySelector('#elapsed').textContent >= '0:01'")
+        await page.evaluate("document.querySelector('#speak').click()")
+        await page.until("document.querySelector('#text').dataset.kind === 'final'")
 
 
 async def test_an_upload_is_decoded_while_it_passes_the_proxy(proxy: str, server: Server) -> None:

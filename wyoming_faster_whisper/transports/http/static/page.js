@@ -411,7 +411,8 @@ function languageName(code) {
 
 let asking = null; // the timer of the next question
 
-const headers = () => (key ? { authorization: `Bearer ${key}` } : {});
+// Not Authorization: a proxy may want a password there, which the browser sends by itself.
+const headers = () => (key ? { "x-api-key": key } : {});
 
 async function about() {
   const response = await fetch("about", { cache: "no-store", headers: headers(), signal: AbortSignal.timeout(ANSWERS) });
