@@ -2,7 +2,7 @@
 
 After "start the", a word that sounds like a name probably is one: "start the works in ten
 minutes" means the Worx, "the works will start on Monday" does not. Which words these are is
-known from Home Assistant's sentence templates (extra "hass"). Without them no phrase is one.
+known from Home Assistant's sentence templates (extra "hass"). Without them there are none.
 """
 
 from __future__ import annotations
@@ -19,8 +19,8 @@ from .lexicon import FUNCTION_WORD_ZIPF, zipf_frequencies
 def follows_carrier(before: Sequence[str], language: str) -> bool:
     """Return whether these words are a carrier phrase, so that a name comes next.
 
-    Each two neighbours in a carrier phrase are neighbours in a template. A single function word
-    is none: "the".
+    Any two neighbours in a carrier phrase are neighbours in a template. A single function word,
+    such as "the", is not a carrier phrase.
 
     Args:
         before: the words of the text before the possible name.

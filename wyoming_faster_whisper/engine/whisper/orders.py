@@ -58,8 +58,8 @@ def prefer_order(clip: Clip, decoded: Decoded) -> Decoded:
 def _library() -> ModuleType | None:
     """Import the grammar on first use, because its libraries take some 10 MB.
 
-    None, with a warning, if they are not installed: a front end may ask a decode server for the
-    grammar that has none.
+    None, with a warning, if they are not installed. A decode server may lack them although its
+    front ends ask for the grammar.
     """
     try:
         from ...biasing import grammar

@@ -56,7 +56,8 @@ class Toggle:
 
     site: str
     on: bool
-    reason: str = ""  # a key: the site is off while any reason has been given; "" on = forget all
+    # The site is off while any reason is in force; toggleOn without a reason ends them all.
+    reason: str = ""
 
 
 def read_site(fields: dict[str, Any], topic_site: str | None) -> str:
