@@ -163,7 +163,7 @@ def with_keys(options: Options, folder: Path, jwks: str, port: int) -> Options:
         "--jwt-audience=stt",
         f"--jwt-jwks={jwks}",
     )
-    return replace(options, extra=(*given, *options.extra), tree=options.tree or ROOT)
+    return replace(options, extra=(*given, *options.extra))
 
 
 @asynccontextmanager

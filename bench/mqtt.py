@@ -123,9 +123,7 @@ async def run(
     counts: Sequence[int],
     arguments: argparse.Namespace,
 ) -> Measured:
-    served = replace(
-        options, tree=ROOT, extra=(f"--mqtt-url={broker.url('tcp')}", *options.extra)
-    )
+    served = replace(options, extra=(f"--mqtt-url={broker.url('tcp')}", *options.extra))
     async with Server(this_python(), served) as server, AsyncExitStack() as stack:
         await play(server.port, clips[0].audio)  # waits for the model
         await server.wait_until_idle()

@@ -1,4 +1,4 @@
-"""Orders with a television behind them: does it hold the turn open, and enter the text?
+"""Orders followed by a television: does it hold the turn open, and enter the text?
 
 Recorded orders, and right after the last word a read sentence, some decibels quieter than the
 order, as from a television. They are sent in real time in chunks of 10 ms to this server with
@@ -15,7 +15,7 @@ import math
 import statistics
 import sys
 from collections.abc import Iterator, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -26,13 +26,12 @@ from wyoming_faster_whisper.speech.foreground import Foreground, window_levels
 from wyoming_faster_whisper.speech.hysteresis import WINDOW, windows
 from wyoming_faster_whisper.speech.vad import Vad
 
-from .support.arguments import RECORDINGS, SERVERS, add, given_clips, numbers, parser
+from .support.arguments import RECORDINGS, SERVERS, add, given_clips, numbers, parser, servers
 from .support.clips import SAMPLE_RATE, Clip, Samples, load, spoken, to_samples
-from .support.models import model_directory
 from .support.playback import NoAnswer, play
 from .support.report import align, progress, warn, write_json
 from .support.scoring import comparable
-from .support.servers import PYTHONS, ROOT, Options, Server
+from .support.servers import PYTHONS, Server
 
 LEVELS = (-5.0, -10.0, -15.0)  # dB
 SOON = 1.2  # seconds
@@ -45,7 +44,7 @@ MARGINS, SUSTAINED = (7.0, 8.0, 9.0, 10.0, 12.0), (0.7, 0.83, 1.0)  # dB; second
 
 @dataclass(frozen=True, slots=True)
 class Heard:
-    """One order with a television behind it."""
+    """One order followed by a television."""
 
     server: str
     level: float  # of the television, dB
@@ -96,8 +95,8 @@ def parse_arguments() -> argparse.Namespace:
     return flags.parse_args()
 
 
-def behind(order: Clip, show: Clip, level: float) -> Samples:
-    """Return a television for the time after an order.
+def television(order: Clip, show: Clip, level: float) -> Samples:
+    """Return the sound of a television for the time after an order.
 
     Args:
         level: of its speech, in dB relative to that of the order.
@@ -115,37 +114,27 @@ def _rms(samples: Samples) -> float:
 async def run(
     arguments: argparse.Namespace, orders: Sequence[Clip], shows: Sequence[Clip]
 ) -> list[Heard]:
-    names = [name for name in PYTHONS if arguments.only in (None, name.split()[0])]
     heard: list[Heard] = []
     async with contextlib.AsyncExitStack() as stack:
-        servers = {
+        running = {
             name: await stack.enter_async_context(
-                Server(PYTHONS[name](), options(arguments, name))
+                Server(PYTHONS[name](), replace(options, extra=(FLAGS[name], *options.extra)))
             )
-            for name in names
+            for name, options in servers(arguments).items()
         }
-        for server in servers.values():
+        for server in running.values():
             await play(server.port, orders[0].audio, silence=orders[0].silence(1.0))
             await server.wait_until_idle()
         for number, order in enumerate(orders, start=1):
             show = shows[number % len(shows)]
             for level in arguments.decibels:
                 progress(f"{number}/{len(orders)}, {level:g} dB")
-                some = [play_one(servers[name], name, order, show, level) for name in names]
+                some = [
+                    play_one(server, name, order, show, level) for name, server in running.items()
+                ]
                 heard += await asyncio.gather(*some)
     progress("")
     return heard
-
-
-def options(arguments: argparse.Namespace, name: str) -> Options:
-    ours = name == "this server"
-    return Options(
-        model_directory(arguments.model),
-        beam_size=arguments.beam_size if ours else arguments.reference_beam_size,
-        cpu_threads=arguments.threads,
-        extra=(FLAGS[name], *(arguments.flag if ours else ())),
-        tree=ROOT if ours else None,
-    )
 
 
 async def play_one(server: Server, name: str, order: Clip, show: Clip, level: float) -> Heard:
@@ -155,7 +144,7 @@ async def play_one(server: Server, name: str, order: Clip, show: Clip, level: fl
         answer = await play(
             server.port,
             order.audio,
-            silence=to_pcm16(behind(order, show, level)) + order.silence(ROOM),
+            silence=to_pcm16(television(order, show, level)) + order.silence(ROOM),
             paced=True,
         )
         text, wait = answer.text, answer.after_speech
@@ -258,8 +247,8 @@ def _mixed(
     vad: Vad, orders: Sequence[Clip], shows: Sequence[Clip], level: float
 ) -> Iterator[tuple[int, Levels]]:
     for number, order in enumerate(orders):
-        television = behind(order, shows[number % len(shows)], level)
-        sound = np.concatenate([to_samples(order.audio), television])
+        show = television(order, shows[number % len(shows)], level)
+        sound = np.concatenate([to_samples(order.audio), show])
         yield len(order.audio) // 2 // WINDOW, measure(vad, sound)
 
 

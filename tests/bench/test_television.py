@@ -11,10 +11,10 @@ from bench.television import (
     Heard,
     Levels,
     after_wake_word,
-    behind,
     foreign,
     noticed,
     table,
+    television,
 )
 from wyoming_faster_whisper.audio.pcm import SAMPLE_RATE, to_pcm16
 from wyoming_faster_whisper.testing import tone
@@ -23,7 +23,7 @@ from wyoming_faster_whisper.testing import tone
 def test_a_television_is_quieter_than_the_order_by_the_level() -> None:
     order = Clip("order", to_pcm16(0.5 * tone(2.0)), b"")
     show = Clip("show", to_pcm16(0.1 * tone(1.0)), b"")
-    sound = behind(order, show, -10.0)
+    sound = television(order, show, -10.0)
     assert len(sound) == SECONDS * SAMPLE_RATE
     quieter = np.sqrt(np.mean(sound**2)) / np.sqrt(np.mean((0.5 * tone(2.0)) ** 2))
     assert 20 * np.log10(quieter) == pytest.approx(-10.0, abs=0.1)
