@@ -106,6 +106,13 @@ async def test_an_utterance_that_fails_is_counted(serve: Serve) -> None:
     assert found['errors_total{code="engine"}'] == 1
 
 
+async def test_a_file_without_audio_is_counted_as_failed(serve: Serve) -> None:
+    server = await serve(metrics_port=0, http_port=0)
+    body = form([("model", "whisper-1")], b"no audio")
+    assert (await post(server, "/v1/audio/transcriptions", body)).status == 400
+    assert (await metrics(server))['utterances_total{outcome="failed"}'] == 1
+
+
 async def test_an_utterance_whose_client_disconnected_is_counted(serve: Serve) -> None:
     engine = FakeEngine(held=True)
     server = await serve(engine, metrics_port=0)

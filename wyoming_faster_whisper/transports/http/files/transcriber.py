@@ -8,7 +8,7 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 
 from ....audio.pcm import PcmFormat
-from ....errors import first_of
+from ....errors import Busy, ServerError, first_of
 from ....principal import Principal
 from ....session.events import Answer, PartialText
 from ....session.request import Request
@@ -91,7 +91,13 @@ class FileTranscriber:
             ):
                 tasks.create_task(listen(session))
                 session.request(request)
-                await self._feed(session, source)
+                try:
+                    await self._feed(session, source)
+                except Busy:
+                    raise  # the file may be sent again
+                except ServerError:
+                    self._context.count_lost("failed")  # a session counts what was stopped only
+                    raise
                 await session.stop()
                 await session.answered()
         except BaseExceptionGroup as group:
