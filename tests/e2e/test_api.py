@@ -21,6 +21,7 @@ from tests.support.serving import peer, until, warnings
 from tests.support.web import address
 from wyoming_faster_whisper.engine.protocol import Job
 from wyoming_faster_whisper.testing import FakeEngine, silence, tone
+from wyoming_faster_whisper.transports.http.files.form import ResponseFormat
 
 from .conftest import Serve
 from .test_access import own_address
@@ -394,3 +395,9 @@ async def test_the_description_has_all_types_of_answers(serve: Serve, path: str)
     described = (await request(await serve(http_port=0), "GET", "/openapi.json")).json
     types = set(described["paths"][path]["post"]["responses"]["200"]["content"])
     assert {"application/json", "text/plain", "text/vtt", "text/event-stream"} <= types
+
+
+async def test_the_description_has_all_formats(serve: Serve) -> None:
+    described = (await request(await serve(http_port=0), "GET", "/openapi.json")).json
+    [body] = described["paths"][PATH]["post"]["requestBody"]["content"].values()
+    assert set(body["schema"]["properties"]["response_format"]["enum"]) == set(ResponseFormat)

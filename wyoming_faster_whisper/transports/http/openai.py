@@ -12,7 +12,7 @@ from starlette.responses import JSONResponse, Response
 from .answer_members import JSON
 from .catalogue import Catalogue
 from .credentials import principal_of
-from .files.form import Task
+from .files.form import ResponseFormat, Task
 from .jobs.routes import JOB
 from .openapi import TRANSCRIPT, UPLOAD_ERRORS, error_responses, multipart_body
 from .replies import Served
@@ -29,7 +29,7 @@ _FIELDS: dict[str, Any] = {
     "prompt": {"type": "string", "description": "Text that shows the style and the words."},
     "response_format": {
         "type": "string",
-        "enum": ["json", "text", "srt", "verbose_json", "vtt"],
+        "enum": list(ResponseFormat),
         "default": "json",
     },
     "temperature": {"type": "number", "minimum": 0, "maximum": 1, "default": 0},
