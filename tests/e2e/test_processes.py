@@ -325,6 +325,28 @@ async def test_the_error_names_what_was_found_instead_of_model_bin(
 
 
 @pytest.mark.parametrize(
+    ("content", "words"),
+    [
+        (LFS_POINTER, "is a Git LFS pointer instead of the file itself; run `git lfs pull` in "),
+        (
+            b'{"lang_ids": [502',
+            "is damaged (Expecting ',' delimiter: line 1 column 18 (char 17))",
+        ),
+        (b"[]", "is damaged (it is not a JSON object); copy or download it again"),
+    ],
+    ids=["LFS pointer", "cut off", "no object"],
+)
+async def test_the_error_names_a_damaged_config_json(
+    start_process: StartProcess, tmp_path: Path, content: bytes, words: str
+) -> None:
+    (tmp_path / "model.bin").write_bytes(VERSION_6)
+    (tmp_path / "config.json").write_bytes(content)
+    process = await start_process(*HERE, "--model", str(tmp_path))
+    assert await process.ended() == 1
+    assert f"error: {tmp_path / 'config.json'} {words}" in only_error(process.log)
+
+
+@pytest.mark.parametrize(
     ("options", "words"),
     [
         (["--beam-size", "many"], ["--beam-size", "'many'", "a whole number"]),

@@ -19,13 +19,12 @@ from ..models import (
     Measurements,
     Model,
     auto,
-    fault,
     is_distilled,
     locate,
     locate_tokenizer,
     size_of,
 )
-from ..models.folders import folder_version, refreshed
+from ..models.folders import folder_version, model_fault, refreshed
 from ..models.languages import ENGLISH
 from .probe import check_backend, is_ordinary
 
@@ -90,7 +89,7 @@ def load_engine(
     """
     now = refreshed(model, folders)
     directory = locate(now, folders[0], local_files_only=settings.local_files_only)
-    if what := fault(directory / "model.bin"):
+    if what := model_fault(directory):
         raise ModelError(what)
     _make_sure_of_memory(model, directory, settings)
     tokenizer = locate_tokenizer(

@@ -50,6 +50,23 @@ def fault(path: Path) -> str | None:
     return None
 
 
+def model_fault(directory: Path) -> str | None:
+    """Describe why the weights or the configuration in a folder cannot be used.
+
+    None if they look right; damage inside the weights is detected when they are loaded.
+    """
+    config = directory / "config.json"
+    if what := fault(directory / "model.bin") or fault(config):
+        return what
+    try:
+        if isinstance(json.loads(config.read_bytes()), dict):
+            return None
+        why = "it is not a JSON object"
+    except UNREADABLE as error:
+        why = str(error)
+    return f"{config} is damaged ({why}); copy or download it again"
+
+
 def data_folders(data_dirs: Sequence[str], download_dir: str | None) -> Iterator[Path]:
     """Yield the folders to search for models; downloads go to the first one."""
     seen = dict.fromkeys([*([download_dir] if download_dir else []), *data_dirs])
