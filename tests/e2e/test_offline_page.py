@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import trustme
 
 from tests.support.chromium import Page, hearing
 from tests.support.offline import MODEL, put_files
@@ -286,6 +287,22 @@ async def test_a_browser_that_blocks_storage_recognises_on_the_server(
         await started(serve, page)
         await problem(page, "This window cannot store files")
         await still_works(page)
+
+
+async def test_a_certificate_that_is_not_trusted_is_noticed_before_the_download(
+    serve: Serve, page: Page, files: Path, authority: trustme.CA, tmp_path: Path
+) -> None:
+    certificate = tmp_path / "certificate.pem"
+    issued = authority.issue_cert("127.0.0.1").private_key_and_cert_chain_pem
+    await asyncio.to_thread(issued.write_to_path, str(certificate))
+    server = await serve(http_port=0, model=MODEL, tls_cert=certificate)
+    await page.call("Security.setIgnoreCertificateErrors", ignore=True)  # the user's exception
+    await page.open(f"https://{address(server)}")
+    await page.until("!document.querySelector('#offline').hidden")
+    await ask(page)
+    await problem(page, "certificate it does not trust")
+    assert await page.evaluate("caches.keys().then((names) => names.length)") == 0
+    await still_works(page)
 
 
 async def test_two_tabs_download_once(serve: Serve, page: Page, files: Path) -> None:

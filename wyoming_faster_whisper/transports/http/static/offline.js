@@ -115,6 +115,7 @@ export class Offline {
     const files = await this.missing(manifest);
     const total = files.reduce((sum, { bytes }) => sum + bytes, 0);
     await makeSureOfRoom(total);
+    await install();
     const cache = await caches.open(STORE);
     let done = 0;
     for (const file of files) {
@@ -266,9 +267,18 @@ async function fetched(file, headers, progress) {
   }
 }
 
-// Installs the service worker, and lets it store the page's own files.
+// Installs the service worker. Before the download, because a browser may refuse it.
+async function install() {
+  try {
+    await navigator.serviceWorker.register("sw.js");
+  } catch (error) {
+    if (error.name !== "SecurityError") throw error;
+    throw new Sentence("This browser keeps no page whose certificate it does not trust. Make this device trust it, then press again.");
+  }
+}
+
+// Lets the service worker store the page's own files.
 async function storePage() {
-  await navigator.serviceWorker.register("sw.js");
   const { active } = await navigator.serviceWorker.ready;
   const { port1, port2 } = new MessageChannel();
   const answer = new Promise((resolve) => (port1.onmessage = ({ data }) => resolve(data)));
