@@ -6,7 +6,8 @@ derived from it. settings.py has the server's fields, client/options.py those of
 file imports little, because shell completion loads it at every key press.
 
 The command line takes precedence over the file, and the file over the variable. "" and "null"
-mean unset; Home Assistant's add-on passes "null" for an option left blank.
+mean unset; Home Assistant's add-on passes "null" for an option left blank. For an option whose
+value is optional, "" means the option alone, as in the reference server.
 """
 
 from __future__ import annotations
@@ -355,7 +356,8 @@ def page(known: Sequence[Option]) -> str:
         "",
         "Generated from `wyoming_faster_whisper/config/settings.py` by `script/options`.",
         "",
-        f'{VARIABLES} An empty value and `null` mean "not given".',
+        f'{VARIABLES} `null` and an empty value mean "not given"; but if the value is optional '
+        "(in brackets below), an empty one stands for the option alone.",
     ]
     brackets = {Arity.FLAG: "", Arity.OPTIONAL: " [{}]", Arity.MANY: " [{} ...]"}
     for title, members in _grouped(known).items():
