@@ -95,6 +95,16 @@ async def test_a_session_begins_however_the_client_asks_for_it(
     assert model == (query.partition("model=")[2].partition("&")[0] or None)
 
 
+async def test_a_websocket_at_a_wrong_path_is_told_so(serve: Serve) -> None:
+    server = await serve(http_port=0)
+    with pytest.raises(InvalidStatus) as refused:
+        async with talker(f"{server.service.http_url}/v1/v2"):
+            pass
+    response = refused.value.response
+    assert response.status_code == 404
+    assert "/v1/realtime" in json.loads(response.body or b"")["error"]["message"]
+
+
 async def test_an_unknown_model_is_refused_before_the_websocket_opens(
     realtime: Open, caplog: pytest.LogCaptureFixture
 ) -> None:

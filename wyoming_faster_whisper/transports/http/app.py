@@ -14,9 +14,9 @@ from starlette.exceptions import HTTPException as StarletteHTTPException
 from starlette.middleware.cors import CORSMiddleware
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
-from starlette.routing import BaseRoute
+from starlette.routing import BaseRoute, WebSocketRoute
 from starlette.staticfiles import StaticFiles
-from starlette.types import ASGIApp
+from starlette.types import ASGIApp, Receive, Scope, Send
 
 from ... import __version__
 from ...errors import printable
@@ -24,7 +24,7 @@ from .access import PREFIXES
 from .api_errors import ApiError
 from .middleware import lingering_close, own_origins, request_ids, tolerant_requests
 from .origin_check import OriginCheck
-from .replies import error_response
+from .replies import error_response, refuse_socket
 from .request_log import RequestLog
 
 _LOGGER = logging.getLogger(__name__)
@@ -87,6 +87,7 @@ def build_app(
 
     _add_docs(app)
     app.router.routes.extend(pages)
+    app.router.routes.append(WebSocketRoute("/{path:path}", _NoSocket()))
     errors = _Errors(log)
     app.add_exception_handler(StarletteHTTPException, errors.no_route)
     app.add_exception_handler(RequestValidationError, errors.invalid)
@@ -104,6 +105,17 @@ def build_app(
             expose_headers=_RESPONSE_HEADERS,
         )
     return tolerant_requests(lingering_close(request_ids(checked)))
+
+
+class _NoSocket:
+    """ASGI application that refuses a WebSocket at a path that has none.
+
+    Starlette answers 403, which looks like a wrong key.
+    """
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        message = f"{printable(scope['path'])} takes no WebSocket; /v1/realtime does"
+        await refuse_socket(receive, send, ApiError(404, message))
 
 
 def _describe_authentication(app: FastAPI) -> None:
