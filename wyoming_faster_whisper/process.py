@@ -44,15 +44,21 @@ def open_stderr() -> None:
         sys.stderr = os.fdopen(2, "w", encoding="utf-8")
 
 
-def allow_many_files() -> None:
+def allow_many_files() -> int:
     """Raise the limit of open files as far as is useful: each connection takes one.
 
     The usual limit of 1024 is there for programs that use select().
+
+    Returns:
+        The number of files that may be open now.
     """
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     wanted = _MOST_FILES if hard == resource.RLIM_INFINITY else min(hard, _MOST_FILES)
-    if soft != resource.RLIM_INFINITY and soft < wanted:
+    if soft == resource.RLIM_INFINITY:
+        return _MOST_FILES
+    if soft < wanted:
         resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
+    return max(soft, wanted)
 
 
 def tell(line: str) -> None:

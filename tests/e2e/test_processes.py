@@ -9,6 +9,7 @@ import socket
 import sys
 from asyncio.subprocess import DEVNULL
 from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack
 from pathlib import Path
 
 import numpy as np
@@ -453,6 +454,25 @@ async def test_the_client_of_a_pipe_may_be_silent_for_as_long_as_it_likes(
     client = Speaker(OverPipes(process))
     for _ in range(3):
         assert await client.ping("pipes") == "pipes"
+
+
+async def test_clients_are_refused_before_the_process_runs_out_of_files(
+    tmp_path: Path, hub: SilentHub
+) -> None:
+    limited = ("sh", "-c", 'ulimit -n 40; exec "$@"', "sh", *SERVER)
+    options = (*HERE, "--model", "small")
+    async with (
+        Process.started(
+            *options, folder=tmp_path / "data", command=limited, HF_ENDPOINT=hub.url
+        ) as process,
+        AsyncExitStack() as crowd,
+    ):
+        for _ in range(8):
+            client = await crowd.enter_async_context(process.client())
+            await client.ping()
+        async with peer(await process.uri()) as refused:
+            assert (await refused.error()).code == "busy"
+        assert "the limit of open files leaves room for 8 connections" in process.log
 
 
 @pytest.mark.model

@@ -22,13 +22,13 @@ def hard() -> Iterator[int]:
 
 def test_the_server_may_open_many_files(hard: int) -> None:
     resource.setrlimit(FILES, (256, hard))
-    allow_many_files()
     most = 65_536 if hard == resource.RLIM_INFINITY else min(hard, 65_536)
+    assert allow_many_files() == most
     assert resource.getrlimit(FILES) == (most, hard)
 
 
 def test_a_higher_limit_stays(hard: int) -> None:
     high = 70_000 if hard == resource.RLIM_INFINITY else hard
     resource.setrlimit(FILES, (high, hard))
-    allow_many_files()
+    assert allow_many_files() == high
     assert resource.getrlimit(FILES)[0] == high

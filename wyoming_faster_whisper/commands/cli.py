@@ -14,11 +14,14 @@ import os
 import sys
 import threading
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 
 from ..errors import ServerError, SettingError
 from ..process import allow_many_files, exit_on_stop_signals, open_stderr, tell
 
 _LOGGER = logging.getLogger(__name__)
+
+_OWN_FILES = 32  # open files of the server besides connections; it has about 10 when idle
 
 
 def serve(argv: Sequence[str] | None = None) -> int:
@@ -28,7 +31,6 @@ def serve(argv: Sequence[str] | None = None) -> int:
     argv = sys.argv[1:] if argv is None else argv
     if argv[:1] == ["export-triton"]:
         return _export_triton(argv[1:])
-    allow_many_files()
     status = _serve(argv)
     if threading.active_count() > 1:
         # A decode or a download still runs in a thread that cannot be stopped. A normal exit
@@ -67,6 +69,15 @@ def _serve(argv: Sequence[str]) -> int:
             logging.getLogger().handlers[0].setFormatter(JsonFormatter())
         for warning in given.warnings:
             _LOGGER.warning("%s", warning)
+        room = max(1, allow_many_files() - _OWN_FILES)
+        if settings.max_connections > room:
+            # Else accept() fails before a client can be refused, or an idle one evicted.
+            _LOGGER.warning(
+                "the limit of open files leaves room for %d connections, which is less than "
+                "--max-connections; raise the limit (ulimit -n, LimitNOFILE=)",
+                room,
+            )
+            settings = replace(settings, max_connections=room)
         # Before the first thread is started.
         if settings.cpu_affinity is not None:
             use_cores(parse_cores(settings.cpu_affinity))

@@ -44,8 +44,8 @@ class Admission:
         max_per_address: maximum number of them with the same principal key: an address, or with
             authentication a client; 0 = no limit. All microphones of a Home Assistant come from
             one address.
-        allowed_networks: networks whose clients may connect; () = all. Loopback addresses may
-            always connect, otherwise the health check would fail.
+        allowed_networks: networks whose clients may connect; () = all. This machine may always
+            connect, otherwise the health check would fail.
     """
 
     max_connections: int = 256
