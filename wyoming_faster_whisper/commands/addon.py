@@ -23,6 +23,7 @@ import threading
 import time
 import urllib.request
 from collections.abc import Mapping
+from http.client import HTTPException
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
@@ -153,8 +154,11 @@ def _call(url: str, token: str, body: Mapping[str, Any] | None = None) -> bytes:
         None if body is None else json.dumps(body).encode(),
         {"Authorization": f"Bearer {token}", "Content-Type": "application/json"},
     )
-    with urllib.request.urlopen(request, timeout=10) as answer:
-        return bytes(answer.read())
+    try:
+        with urllib.request.urlopen(request, timeout=10) as answer:
+            return bytes(answer.read())
+    except HTTPException as error:  # the answer breaks off, or is none
+        raise OSError(repr(error)) from None
 
 
 async def _until_it_listens() -> None:
