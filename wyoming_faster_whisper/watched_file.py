@@ -49,7 +49,7 @@ def read_text(
         with path.open("rb") as file:
             check(os.fstat(file.fileno()))
             data = file.read(most + 1)
-        text = data.decode()
+        text = data.decode("utf-8-sig")  # editors on Windows may begin it with a BOM
     except OSError as error:
         raise SettingError(f"{option} {path} cannot be read: {error.strerror}") from None
     except UnicodeDecodeError:

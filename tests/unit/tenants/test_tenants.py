@@ -48,6 +48,12 @@ def test_an_unusable_file_is_explained(tmp_path: Path, data: bytes | None, why: 
         read_tenants(path, MODELS)
 
 
+def test_a_file_may_begin_with_a_byte_order_mark(tmp_path: Path) -> None:
+    path = tmp_path / "tenants.toml"
+    path.write_text("\ufeffdefault = 'a'\n[tenants.a]\n")
+    assert read_tenants(path, MODELS).names == {"a"}
+
+
 async def test_tenants_that_no_client_can_match_are_named_with_the_missing_option(
     tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:

@@ -72,7 +72,7 @@ def parse_keys(text: str) -> tuple[ApiKey, ...]:
         ValueError: a line is wrong. The message has its number, but nothing of its key.
     """
     keys: dict[bytes, ApiKey] = {}
-    for number, line in enumerate(text.removeprefix("\ufeff").splitlines(), 1):
+    for number, line in enumerate(text.splitlines(), 1):
         words = line.split()
         if not words or words[0].startswith("#"):
             continue

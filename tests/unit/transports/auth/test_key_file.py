@@ -88,6 +88,11 @@ def test_a_mounted_secret_of_another_owner_is_accepted(tmp_path: Path) -> None:
     assert len(read_key_file(path)) == 1
 
 
+def test_a_file_may_begin_with_a_byte_order_mark(tmp_path: Path) -> None:
+    [key] = read_key_file(written(tmp_path, f"\ufeffalice {KEY}"))
+    assert key.name == "alice"
+
+
 def test_a_file_that_cannot_be_used_is_a_setting_error(tmp_path: Path) -> None:
     with pytest.raises(SettingError, match="cannot be read: No such file"):
         read_key_file(tmp_path / "missing")
