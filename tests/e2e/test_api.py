@@ -5,9 +5,11 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
+import re
 import ssl
 from pathlib import Path
 from typing import Any
+from urllib.parse import urljoin
 
 import numpy as np
 import openai as sdk
@@ -332,6 +334,17 @@ async def test_health_tells_whether_the_model_is_loaded(serve: Serve) -> None:
     server = await serve(http_port=0)
     await server.serves()
     assert (await request(server, "GET", "/health")).json == {"status": "ok"}
+
+
+@pytest.mark.parametrize("path", ["/docs", "/docs/"])
+async def test_the_documentation_finds_its_files(serve: Serve, path: str) -> None:
+    server = await serve(http_port=0)
+    page = (await request(server, "GET", path)).body.decode()
+    found = re.findall(r"""(?:href|src)="([^"]+)"|url: '([^']+)'""", page)
+    links = {urljoin(path, one or other) for one, other in found}
+    assert len(links) == 4
+    for link in links:
+        assert (await request(server, "GET", link)).status == 200
 
 
 async def test_the_documentation_loads_nothing_from_other_hosts(serve: Serve) -> None:

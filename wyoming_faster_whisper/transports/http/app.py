@@ -143,13 +143,15 @@ def _add_docs(app: FastAPI) -> None:
     app.mount("/swagger", StaticFiles(packages=[("fastapi_swagger", "resources")]))
 
     @app.get("/docs", include_in_schema=False)
-    async def docs() -> Response:
+    async def docs(request: Request) -> Response:
+        # A slash at the end, which tolerant_requests() accepts, makes it a folder to browsers.
+        folder = "../" if request.scope["raw_path"].endswith(b"/") else ""
         return get_swagger_ui_html(
-            openapi_url="openapi.json",
+            openapi_url=f"{folder}openapi.json",
             title="wyoming-faster-whisper",
-            swagger_js_url="swagger/swagger-ui-bundle.js",
-            swagger_css_url="swagger/swagger-ui.css",
-            swagger_favicon_url="icon.svg",
+            swagger_js_url=f"{folder}swagger/swagger-ui-bundle.js",
+            swagger_css_url=f"{folder}swagger/swagger-ui.css",
+            swagger_favicon_url=f"{folder}icon.svg",
         )
 
 
