@@ -133,6 +133,8 @@ def export(
             part.replace(model / CONFIG_FILE)
         made.rename(target)
     except OSError as error:
+        # A copy of the weights would keep a full disk full.
+        shutil.rmtree(made, ignore_errors=True)
         raise SettingError(f"{model} cannot be written: {error.strerror}") from None
     return target
 

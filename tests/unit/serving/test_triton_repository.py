@@ -112,6 +112,16 @@ def test_an_export_that_was_interrupted_can_be_repeated(tmp_path: Path, weights:
     assert (made / "base" / "model.bin").read_text() == "model.bin"
 
 
+def test_an_export_that_fails_leaves_no_copy_of_the_weights(
+    tmp_path: Path, weights: Path
+) -> None:
+    model = tmp_path / "base"
+    (model / "config.pbtxt").mkdir(parents=True)  # it cannot be replaced by a file
+    with pytest.raises(SettingError, match="cannot be written"):
+        export(model, 1, weights, called="base", flags=[], config="x")
+    assert not (model / ".1.part").exists()
+
+
 def test_a_folder_that_cannot_be_written_is_named(tmp_path: Path, weights: Path) -> None:
     (tmp_path / "file").write_text("")
     with pytest.raises(SettingError, match="cannot be written"):
