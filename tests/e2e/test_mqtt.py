@@ -34,7 +34,7 @@ from wyoming_faster_whisper.errors import EngineError, SettingError
 from wyoming_faster_whisper.testing import FakeEngine, pcm16, silence, tone
 from wyoming_faster_whisper.transports.lifecycle import ClientLimits
 from wyoming_faster_whisper.transports.mqtt.broker_url import BrokerUrl
-from wyoming_faster_whisper.transports.mqtt.connection import BrokerOptions
+from wyoming_faster_whisper.transports.mqtt.connection import BrokerOptions, Connection, Message
 from wyoming_faster_whisper.transports.mqtt.server import MqttOptions, MqttServer
 
 from .conftest import Serve, StartProcess
@@ -590,6 +590,35 @@ async def test_audio_that_is_too_large_for_the_broker_is_not_sent_back(
         assert len(await hall.receive("audioCaptured")) == 44 + 16_000
         assert any("takes packets of 20000" in each for each in warnings(caplog))
         assert not any("Lost the connection" in each for each in warnings(caplog))
+
+
+async def test_a_message_with_which_the_connection_is_lost_is_given_up(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    """With MQTT 3.1.1 a broker cannot say how large a packet may be."""
+    async with fake_broker(most=20_000) as broker:
+        connection = Connection(
+            BrokerOptions(BrokerUrl.parse(f"mqtt://127.0.0.1:{broker.port}"), "server"),
+            filters=["hermes/asr/#"],
+            greeting=lambda: (),
+            will=Message("status", b"offline"),
+            on_message=lambda *_: None,
+            on_lost=lambda: None,
+        )
+        running = asyncio.create_task(connection.run())
+        await asyncio.gather(
+            connection.publish(Message("audio", bytes(30_000)), DEADLINE),
+            connection.publish(Message("text", bytes(10_000)), DEADLINE),
+        )
+        assert broker.connections == 3
+        await connection.publish(Message("audio", bytes(30_001)), DEADLINE)
+        await connection.publish(Message("audio", bytes(15_000)), DEADLINE)
+        assert connection.connected
+        assert broker.connections == 3
+        assert broker.published[-1] > 15_000
+        running.cancel()
+        await asyncio.gather(running, return_exceptions=True)
+    assert any("2 times during a message of 30000 bytes" in each for each in warnings(caplog))
 
 
 async def test_a_flood_of_control_messages_is_ignored(

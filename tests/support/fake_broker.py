@@ -13,29 +13,40 @@ _NOT_AUTHORIZED = 0x87
 
 
 class FakeBroker:
-    """A broker that denies every subscription, or closes each connection at once.
+    """A broker that denies every subscription, or closes connections.
 
     Args:
         closes: whether it closes connections instead of accepting them.
+        most: bytes of a packet. It closes the connection of a larger one, without having said so
+            before, and grants subscriptions; None = no limit.
     """
 
-    def __init__(self, *, closes: bool = False) -> None:
+    def __init__(self, *, closes: bool = False, most: int | None = None) -> None:
         self._closes = closes
+        self._most = most
         self.port = 0
         self.connections = 0  # accepted so far
         self.subscribed: list[bytes] = []  # the packets that asked for subscriptions
+        self.published: list[int] = []  # sizes of the packets with messages
 
     async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         self.connections += 1
         with suppress(OSError):
             while not self._closes:
                 kind, packet = await _packet(reader)
+                if self._most is not None and len(packet) > self._most:
+                    return
                 if kind == _CONNECT:
                     writer.write(bytes([0x20, 3, 0, 0, 0]))
                 elif kind == _SUBSCRIBE:
                     self.subscribed.append(packet)
                     # Each filter is followed by a byte of options; 12 covers those of a greeting.
-                    writer.write(bytes([0x90, 3 + 12, *packet[:2], 0, *[_NOT_AUTHORIZED] * 12]))
+                    code = _NOT_AUTHORIZED if self._most is None else 0
+                    writer.write(bytes([0x90, 3 + 12, *packet[:2], 0, *[code] * 12]))
+                elif kind == _PUBLISH:  # of QoS 1
+                    [length] = packet[1:2]  # of the topic, which is short
+                    self.published.append(len(packet))
+                    writer.write(bytes([0x40, 2, *packet[2 + length : 4 + length]]))
                 elif kind == _PING:
                     writer.write(bytes([0xD0, 0]))
 
@@ -52,9 +63,11 @@ async def _packet(reader: asyncio.StreamReader) -> tuple[int, bytes]:
 
 
 @asynccontextmanager
-async def fake_broker(*, closes: bool = False) -> AsyncIterator[FakeBroker]:
+async def fake_broker(
+    *, closes: bool = False, most: int | None = None
+) -> AsyncIterator[FakeBroker]:
     """Run a FakeBroker on a port of 127.0.0.1."""
-    broker = FakeBroker(closes=closes)
+    broker = FakeBroker(closes=closes, most=most)
     async with TcpServer(broker.serve) as server:
         broker.port = server.port
         yield broker

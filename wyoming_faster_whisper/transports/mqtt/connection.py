@@ -34,6 +34,8 @@ T = TypeVar("T")
 # ones. A frame of audio has at most 64 KiB.
 _LARGEST_PACKET = 128 * 1024
 _LARGEST_HEADER = 16  # bytes of a PUBLISH packet besides topic and payload
+_ALWAYS_TAKEN = 4096  # bytes of a packet that no broker takes for too large
+_MOST_LOSSES = 2  # connections that are lost with a larger packet, until it is given up
 _UNSUPPORTED_VERSION = 132  # reason code of MQTT 5
 # Seconds that the first attempt waits for an answer: amqtt never gives one to MQTT 5.
 _FIRST_TIMEOUT = 2.0
@@ -100,6 +102,9 @@ class Connection:
         self._client: _Client | None = None  # while connected
         self._is_connected = asyncio.Event()
         self._lost: asyncio.Future[None] | None = None  # done when that connection is lost
+        self._sizes: list[int] = []  # of the packets that are being published
+        # Bytes that the broker seems to take. MQTT 3.1.1 cannot say how many it does.
+        self._probable_limit: int | None = None
         self._last_problem = ""  # logged already
         self._first_attempt = True
 
@@ -141,7 +146,8 @@ class Connection:
     async def publish(self, message: Message, within: float) -> None:
         """Publish a message, after waiting for a connection if there is none.
 
-        It is published again if the connection is lost before the broker has acknowledged it.
+        It is published again if the connection is lost before the broker has acknowledged it. A
+        message that is too large for the broker is dropped.
 
         Args:
             within: seconds for all of this.
@@ -149,18 +155,17 @@ class Connection:
         Raises:
             ConnectionLost: the broker did not acknowledge the message in this time.
         """
+        size = _packet_size(message)
+        self._sizes.append(size)
         try:
             async with asyncio.timeout(within):
-                while True:
-                    await self._is_connected.wait()
-                    with suppress(aiomqtt.MqttError, ConnectionLost):
-                        await self._publish(message)
-                        return
-                    await asyncio.sleep(0)
+                await self._publish_again_and_again(message, size)
         except TimeoutError:
             raise ConnectionLost(
                 f"the MQTT broker did not take the answer within {within:g} s"
             ) from None
+        finally:
+            self._sizes.remove(size)
 
     async def subscribe(self, filters: Sequence[str]) -> None:
         """Subscribe on the current connection only.
@@ -186,16 +191,36 @@ class Connection:
             raise ConnectionLost("there is no connection to the MQTT broker")
         return self._client
 
-    async def _publish(self, message: Message) -> None:
+    async def _publish_again_and_again(self, message: Message, size: int) -> None:
+        tried: set[_Client] = set()  # connections in which no larger packet was tried
+        while True:
+            await self._is_connected.wait()
+            if len(tried - {self._client}) >= _MOST_LOSSES and size > _ALWAYS_TAKEN:
+                _LOGGER.warning(
+                    "lost the connection to the MQTT broker %d times during a message of %d "
+                    "bytes, which it probably takes for too large",
+                    len(tried),
+                    len(message.payload),
+                )
+                self._probable_limit = size - 1
+            if size == max(self._sizes):
+                tried.add(self._current())
+            with suppress(aiomqtt.MqttError, ConnectionLost):
+                await self._publish(message, size)
+                return
+            await asyncio.sleep(0)
+
+    async def _publish(self, message: Message, size: int) -> None:
         client = self._current()
-        size = len(message.payload) + len(message.topic.encode()) + _LARGEST_HEADER
-        if client.largest_packet is not None and size > client.largest_packet:
+        limits = (client.largest_packet, self._probable_limit)
+        limit = min((each for each in limits if each is not None), default=None)
+        if limit is not None and size > limit:
             # The broker would close the connection of all sites.
             _LOGGER.warning(
                 "%s has %d bytes; the MQTT broker takes packets of %d",
                 printable(message.topic),
                 len(message.payload),
-                client.largest_packet,
+                limit,
             )
             return
         await self._while_connected(
@@ -324,6 +349,10 @@ class _Client(aiomqtt.Client):
                 aiomqtt.MqttError("the broker closed the connection instead of accepting it")
             )
         super()._on_disconnect(*arguments)
+
+
+def _packet_size(message: Message) -> int:
+    return len(message.payload) + len(message.topic.encode()) + _LARGEST_HEADER
 
 
 async def _subscribe(client: aiomqtt.Client, filters: Sequence[str], *, qos: int) -> None:
