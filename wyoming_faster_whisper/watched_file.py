@@ -7,8 +7,11 @@ import os
 from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TypeVar
 
 from .errors import SettingError
+
+T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,12 +62,14 @@ def read_text(
     return text
 
 
-async def changes(path: Path, read: FileVersion | None, interval: float) -> AsyncIterator[None]:
-    """Yield whenever the file should be read again. Never ends.
+async def changes(version: Callable[[], T], read: T, interval: float) -> AsyncIterator[None]:
+    """Yield whenever a file should be read again. Never ends.
 
     A file that is still being written is left alone: it must have the same version twice.
 
     Args:
+        version: returns the version of the file, or those of files that belong together; may
+            block.
         read: the version that has been read, taken before it was read, so that no change is
             missed.
         interval: seconds between checks.
@@ -72,7 +77,7 @@ async def changes(path: Path, read: FileVersion | None, interval: float) -> Asyn
     before = read
     while True:
         await asyncio.sleep(interval)
-        now = await asyncio.to_thread(version_of, path)
+        now = await asyncio.to_thread(version)
         if now == before and now != read:
             read = now
             yield

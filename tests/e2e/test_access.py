@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 import os
 import socket
 import ssl
@@ -214,6 +215,73 @@ async def test_a_client_that_never_completes_the_handshake_counts_and_times_out(
         await plain.rest()
         assert await silent.rest() == b""
     await until(lambda: server.connections == 0)
+
+
+def issue(authority: trustme.CA, folder: Path, *, key: bool = True) -> bytes:
+    """Replace a server's certificate and key, or only the certificate; return it in DER form."""
+    made = authority.issue_cert("127.0.0.1")
+    [chain] = made.cert_chain_pems
+    chain.write_to_path(str(folder / "new.pem"))
+    (folder / "new.pem").replace(folder / "server.pem")
+    if key:
+        made.private_key_pem.write_to_path(str(folder / "server.key"))
+    return ssl.PEM_cert_to_DER_cert(chain.bytes().decode())
+
+
+async def shown(url: str, context: ssl.SSLContext) -> bytes | None:
+    """Return the certificate that a server shows to a new connection."""
+    parts = urlsplit(url)
+    _, writer = await asyncio.open_connection(parts.hostname, parts.port, ssl=context)
+    writer.close()
+    connection: ssl.SSLObject = writer.get_extra_info("ssl_object")
+    return connection.getpeercert(binary_form=True)
+
+
+@pytest.mark.parametrize("name", ["127.0.0.1", "localhost"])  # without and with SNI
+async def test_a_renewed_certificate_is_shown_to_new_connections(
+    serve: Serve,
+    authority: trustme.CA,
+    certificates: Path,
+    caplog: pytest.LogCaptureFixture,
+    name: str,
+) -> None:
+    caplog.set_level(logging.INFO)
+    server = await serve(
+        tls_cert=certificates / "server.pem", tls_key=certificates / "server.key", http_port=0
+    )
+    context = await asyncio.to_thread(client_context, str(certificates / "ca.pem"))
+    context.check_hostname = False
+    port = server.service.address.port
+    urls = [f"tcp://{name}:{port}", str(server.service.http_url).replace("127.0.0.1", name)]
+    before = await shown(urls[0], context)
+    async with AsyncExitStack() as stack:
+        client = await stack.enter_async_context(browser(server, tls=context))
+        issue(authority, certificates, key=False)  # its key follows later
+        await until(lambda: "key values mismatch" in caplog.text)
+        assert {await shown(url, context) for url in urls} == {before}
+        renewed = issue(authority, certificates)
+        await until(lambda: "was read again" in caplog.text)
+        assert {await shown(url, context) for url in urls} == {renewed}
+        await client.say(tone(1.0))
+        assert await client.final() == "1.0 seconds"
+
+
+async def test_a_replaced_authority_of_clients_counts_for_new_connections(
+    serve: Serve, certificates: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.INFO)
+    server = await serve(
+        tls_cert=certificates / "server.pem",
+        tls_key=certificates / "server.key",
+        tls_ca=certificates / "ca.pem",
+    )
+    ca, cert, key = (str(certificates / name) for name in ("ca.pem", "client.pem", "client.key"))
+    known = await asyncio.to_thread(client_context, ca, cert, key)
+    assert b'"type": "info"' in await describe(server, known)
+    await asyncio.to_thread(trustme.CA().cert_pem.write_to_path, ca)
+    await until(lambda: "was read again" in caplog.text)
+    with suppress(OSError):
+        assert await describe(server, known) == b""
 
 
 async def test_our_client_and_health_check_support_tls(

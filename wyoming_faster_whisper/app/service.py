@@ -40,7 +40,7 @@ from ..tenant import IdentityKind, Tenant
 from ..tenants.tenants import Tenants
 from ..transports.address import Address
 from ..transports.lifecycle import ClientLimits
-from ..transports.tls import server_context
+from ..transports.tls import ServerCertificate
 from ..transports.wyoming.info import build_info
 from ..transports.wyoming.listener import Listener
 from . import build
@@ -102,11 +102,13 @@ class Service:
         limits: ClientLimits | None = None,
     ) -> None:
         self._address = Address.parse(settings.uri)
-        self._tls = (
-            server_context(settings.tls_cert, settings.tls_key, settings.tls_ca)
+        self._certificate = (
+            ServerCertificate(settings.tls_cert, settings.tls_key, settings.tls_ca)
             if settings.tls_cert
             else None
         )
+        self._tls = self._certificate.context if self._certificate is not None else None
+        self._renewal: asyncio.Task[None] | None = None  # follows the certificate's files
         folders = list(
             data_folders(settings.data_dir or [str(default_data_dir)], settings.download_dir)
         )
@@ -215,6 +217,8 @@ class Service:
             await self._upstreams.start()
         self._worker.start()
         self._tenants.start()
+        if self._certificate is not None:
+            self._renewal = asyncio.create_task(self._certificate.watch())
         if self._names is not None:
             self._names.refresh()  # now, so that the first utterance need not wait for them
         if settings.zeroconf is not None:
@@ -274,6 +278,8 @@ class Service:
         if self._metrics_server is not None:
             await self._metrics_server.stop()
         self._tenants.close()
+        if self._renewal is not None:
+            self._renewal.cancel()
         if self._names is not None:
             await self._names.close()
         if self._worker is not None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from functools import partial
 from pathlib import Path
 
 from ..errors import SettingError, counted
@@ -88,7 +89,7 @@ class Tenants:
 
     async def _watch(self, path: Path) -> None:
         """Read the file again whenever it has changed. While it has an error, nothing changes."""
-        async for _ in changes(path, self._version, self._interval):
+        async for _ in changes(partial(version_of, path), self._version, self._interval):
             try:
                 self.directory = await asyncio.to_thread(read_tenants, path, self._models)
             except SettingError as error:

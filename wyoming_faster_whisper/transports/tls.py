@@ -2,11 +2,64 @@
 
 from __future__ import annotations
 
+import asyncio
+import logging
 import ssl
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
 from ..errors import SettingError
+from ..watched_file import FileVersion, changes, version_of
+
+_LOGGER = logging.getLogger(__name__)
+
+
+class ServerCertificate:
+    """A server's certificate, read again when its files change. The constructor blocks.
+
+    Args:
+        cert, key, ca: as of server_context().
+        interval: seconds between checks whether a file has changed.
+
+    Raises:
+        SettingError: a file is missing or unusable.
+    """
+
+    def __init__(
+        self, cert: str, key: str | None, ca: str | None, *, interval: float = 1.0
+    ) -> None:
+        self._cert, self._key, self._ca = cert, key, ca
+        self._interval = interval
+        self._read = self._version()  # before they are read, so that no change is missed
+        self._current = self._make()
+        # Listeners keep it; each handshake continues with the current one.
+        self.context = self._make()
+        self.context.sni_callback = self._choose
+
+    async def watch(self) -> None:
+        """Follow changes of the files. Never returns.
+
+        Connections that are open stay as they are. While the files cannot be used, such as a
+        certificate whose key has not been replaced yet, nothing changes.
+        """
+        async for _ in changes(self._version, self._read, self._interval):
+            try:
+                self._current = await asyncio.to_thread(self._make)
+            except SettingError as error:
+                _LOGGER.error("%s; the certificate that was read before stays in use", error)
+            else:
+                _LOGGER.info("--tls-cert %s was read again", self._cert)
+
+    def _version(self) -> list[FileVersion | None]:
+        return [version_of(Path(each)) for each in (self._cert, self._key, self._ca) if each]
+
+    def _make(self) -> ssl.SSLContext:
+        return server_context(self._cert, self._key, self._ca)
+
+    def _choose(self, connection: ssl.SSLObject, *_: object) -> None:
+        """Continue a handshake; called with or without a server name in it."""
+        connection.context = self._current
 
 
 def server_context(cert: str, key: str | None = None, ca: str | None = None) -> ssl.SSLContext:

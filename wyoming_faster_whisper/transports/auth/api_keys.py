@@ -101,7 +101,7 @@ class ApiKeys:
 
         The keys stay as they are while the file cannot be used.
         """
-        async for _ in changes(self._path, self._version, self._interval):
+        async for _ in changes(partial(version_of, self._path), self._version, self._interval):
             await self._reload()
 
     async def _reload(self) -> None:
