@@ -5,7 +5,8 @@ most lists, other programs only digits. Number words come from Unicode's rules (
 unicode-rbnf), from which Home Assistant's matcher has its own.
 
 Numbers up to a thousand are looked up, larger ones put together: "two thousand seven hundred".
-Three or more numbers below a hundred in a row are a code or a phone number.
+A compound may be written apart: Swedish "trettio fem" is "trettiofem". Three or more numbers
+below a hundred in a row are a code or a phone number.
 
 A word below ten stays unless a unit follows, because it is often not a number: "that one",
 "un" (a), "acht" (in "gib acht"), "sei" (you are).
@@ -76,6 +77,9 @@ _POINTS = {
     "fi": ("pilkku", ","),
 }
 _ZEROS = {"en": ("oh",)}  # spoken for the digit in codes
+# Between thousands or hundreds and a rest below a hundred: "two thousand and twenty-six".
+_AND = {"en": "and", "pt": "e", "da": "og", "no": "og"}
+_MOST_PARTS = 4  # words of a compound that is written apart: "två tusen sju hundra"
 
 _WORD = re.compile(r"[^\W\d_]+(?:['’][^\W\d_]+)*")
 
@@ -98,6 +102,12 @@ def number_words(language: str) -> Words:
         found |= {(*words, "hundred"): 100 * number for words, number in tens}
     found.pop((), None)
     return found
+
+
+@lru_cache(maxsize=8)
+def compounds(language: str) -> Mapping[str, int]:
+    """Return the numbers by their words, written without spaces."""
+    return {"".join(words): number for words, number in number_words(language).items()}
 
 
 def _spellings(spelled: str, language: str) -> tuple[str, ...]:
@@ -150,13 +160,15 @@ class _Rewriter:
         self._tokens = list(_WORD.finditer(text))
         self._words = [token[0].lower().replace("’", "'") for token in self._tokens]
         self._numbers = numbers
-        self._longest = max(map(len, numbers))
+        self._compounds = compounds(language)
+        self._longest = max(_MOST_PARTS, *map(len, numbers))
         self._units = frozenset(_UNITS[language].split())
         self._percent = _PERCENT.get(language, set())
         # Elsewhere "one" is an article too: "en ti minutters timer" is not a time of day.
         self._earliest = 1 if language == "en" else 2
         self._point = _POINTS.get(language)
         self._zeros = _ZEROS.get(language, ())
+        self._and = _AND.get(language)
 
     def rewrite(self) -> str:
         pieces: list[str] = []
@@ -199,16 +211,29 @@ class _Rewriter:
     def _number(self, at: int) -> tuple[int, int]:
         """Return the number of the longest run of words, and the position after it."""
         for count in range(min(self._longest, len(self._words) - at), 0, -1):
-            value = self._numbers.get(tuple(self._words[at : at + count]))
+            value = self._value(tuple(self._words[at : at + count]))
             if value is not None and all(map(self._joined, range(at, at + count - 1))):
                 return self._with_rest(value, at + count)
         return 0, at
+
+    def _value(self, words: tuple[str, ...]) -> int | None:
+        """Return the number that some words are, together or as the parts of a compound."""
+        if (value := self._numbers.get(words)) is not None:
+            return value
+        # "fünf und zwanzig" are two numbers: a part that is no number is not written apart.
+        if len(words) > 1 and all((word,) in self._numbers for word in words):
+            return self._compounds.get("".join(words))
+        return None
 
     def _with_rest(self, value: int, end: int) -> tuple[int, int]:
         """Add what follows a number of thousands, or of hundreds above a thousand."""
         zeros = 1000 if value % 1000 == 0 else 100 if value % 100 == 0 else 0
         if value >= _LARGEST and self._joined(end - 1):
-            rest, after = self._number(end)
+            if self._words[end] == self._and and self._joined(end):
+                zeros, rest_at = min(zeros, 100), end + 1
+            else:
+                rest_at = end
+            rest, after = self._number(rest_at)
             if 0 < rest < zeros:
                 return value + rest, after
         return value, end
