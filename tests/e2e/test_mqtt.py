@@ -15,6 +15,7 @@ from typing import Any
 import aiomqtt
 import numpy as np
 import pytest
+import trustme
 
 from tests.support.broker import (
     PASSWORDS,
@@ -976,6 +977,36 @@ async def test_client_certificates(
         )
         await kitchen.say(tone(1.0))
         assert await kitchen.text() == "1.0 seconds"
+
+
+async def test_renewed_certificates_count_from_the_next_connection_on(
+    serve: Serve,
+    tmp_path: Path,
+    certificates: Path,
+    authority: Any,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    pem, trusted = tmp_path / "whisper.pem", tmp_path / "trusted.pem"
+
+    def write(issuer: Any) -> None:
+        made = issuer.issue_cert(common_name="whisper")
+        pem.write_bytes(b"".join(each.bytes() for each in made.cert_chain_pems))
+        made.private_key_pem.write_to_path(str(pem), append=True)
+        issuer.cert_pem.write_to_path(str(trusted))
+
+    folder = tmp_path / "mutual"
+    folder.mkdir()
+    mutual = deployed_broker(folder, certificates, client_certificates=True)
+    async with in_thread(mutual) as broker:
+        await asyncio.to_thread(broker.stop)
+        await asyncio.to_thread(write, trustme.CA())
+        server = await serve(mqtt_url=broker.url("tls"), mqtt_ca=trusted, mqtt_cert=pem)
+        await until(lambda: "Connection refused" in caplog.text)
+        await asyncio.to_thread(trusted.write_bytes, b"not written yet")
+        await until(lambda: f"--mqtt-ca {trusted} cannot be used" in caplog.text)
+        await asyncio.to_thread(write, authority)
+        await asyncio.to_thread(broker.start)
+        await connected(server)
 
 
 async def test_a_satellite_can_neither_speak_nor_listen_for_another_site(

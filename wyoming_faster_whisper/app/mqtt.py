@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import secrets
 import ssl
+from collections.abc import Callable
+from functools import partial
 from typing import TYPE_CHECKING
 
 from ..config.settings import Settings
@@ -56,11 +58,17 @@ def mqtt_options(settings: Settings) -> MqttOptions | None:
     )
 
 
-def _tls(settings: Settings, *, encrypted: bool) -> ssl.SSLContext | None:
+def _tls(settings: Settings, *, encrypted: bool) -> Callable[[], ssl.SSLContext] | None:
     if encrypted:
-        return client_context(
-            settings.mqtt_ca, settings.mqtt_cert, settings.mqtt_key, option="mqtt"
+        make = partial(
+            client_context,
+            settings.mqtt_ca,
+            settings.mqtt_cert,
+            settings.mqtt_key,
+            option="mqtt",
         )
+        make()  # so that a wrong file is an error at the start
+        return make
     for name in ("ca", "cert"):
         if getattr(settings, f"mqtt_{name}"):
             raise SettingError(f"--mqtt-{name} works with mqtts:// and wss:// only")

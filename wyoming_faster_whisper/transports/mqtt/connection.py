@@ -22,7 +22,7 @@ from paho.mqtt.packettypes import PacketTypes
 from paho.mqtt.properties import Properties
 from paho.mqtt.reasoncodes import ReasonCode
 
-from ...errors import NotAllowed, TooSlow, printable, request_failure
+from ...errors import NotAllowed, SettingError, TooSlow, printable, request_failure
 from .backoff import Backoff
 from .broker_url import BrokerUrl
 
@@ -62,7 +62,9 @@ class BrokerOptions:
     url: BrokerUrl
     client_id: str
     password: str | None = None
-    tls: ssl.SSLContext | None = None
+    # Makes the context of a connection, whose files may have been renewed. Blocks; may raise
+    # SettingError.
+    tls: Callable[[], ssl.SSLContext] | None = None
     # Seconds. A broker that does not answer a ping in this time is given up, so that a frozen one
     # is noticed within twice as long.
     keepalive: int = 15
@@ -123,8 +125,9 @@ class Connection:
         clock = asyncio.get_running_loop().time
         while True:
             began: float | None = None
-            client = self._new_client()
+            client: _Client | None = None
             try:
+                client = self._new_client(await self._tls())
                 async with client:
                     await self._greet(client)
                     began = clock()
@@ -132,7 +135,13 @@ class Connection:
                     # on_message() gets the messages; this only waits for the connection to end.
                     async for _ in client.messages:
                         raise AssertionError("a message was queued")
-            except (aiomqtt.MqttError, NotAllowed, OSError, ValueError) as error:
+            except (
+                aiomqtt.MqttError,
+                NotAllowed,
+                SettingError,
+                OSError,
+                ValueError,
+            ) as error:
                 self._report(error, client, was_connected=began is not None)
             except Exception:
                 _LOGGER.exception("internal error; connecting to the MQTT broker again")
@@ -244,7 +253,17 @@ class Connection:
         finally:
             task.cancel()
 
-    def _new_client(self) -> _Client:
+    async def _tls(self) -> ssl.SSLContext | None:
+        """Return the context for a new connection; None = no TLS.
+
+        Raises:
+            SettingError: a file cannot be used.
+        """
+        if self._options.tls is None:
+            return None
+        return await asyncio.to_thread(self._options.tls)
+
+    def _new_client(self, tls: ssl.SSLContext | None) -> _Client:
         options, url = self._options, self._options.url
         v5 = self._protocol is aiomqtt.ProtocolVersion.V5
         properties = None
@@ -267,7 +286,7 @@ class Connection:
             properties=properties,
             transport="websockets" if url.websocket else "tcp",
             websocket_path=url.path if url.websocket else None,
-            tls_context=options.tls if url.tls else None,
+            tls_context=tls,
             keepalive=options.keepalive,
             timeout=_FIRST_TIMEOUT if self._first_attempt else options.timeout,
             logger=_aiomqtt_logger(),
@@ -303,14 +322,18 @@ class Connection:
         self._lost.set_result(None)
         self._on_lost()
 
-    def _report(self, error: Exception, client: _Client, *, was_connected: bool) -> None:
-        """Log why there is no connection, each reason once; choose the version to try next."""
+    def _report(self, error: Exception, client: _Client | None, *, was_connected: bool) -> None:
+        """Log why there is no connection, each reason once; choose the version to try next.
+
+        Args:
+            client: that was to connect; None = it could not be made.
+        """
         url = self._options.url
         if was_connected:
             _LOGGER.warning("Lost the connection to the MQTT broker at %s: %s", url, error)
             return
         code = error.rc if isinstance(error, aiomqtt.MqttCodeError) else None
-        if client.opened and not isinstance(error, NotAllowed):
+        if client is not None and client.opened and not isinstance(error, NotAllowed):
             # A broker that does not know a version may also close the connection or not answer.
             v5, v311 = aiomqtt.ProtocolVersion.V5, aiomqtt.ProtocolVersion.V311
             self._protocol = v311 if self._protocol is v5 else v5
