@@ -81,12 +81,13 @@ async def test_progress_is_the_share_whose_text_is_known(serve: Serve) -> None:
     go = threading.Event()
 
     def say(decoded: Job) -> str:
-        if decoded.seconds < 3:
+        if decoded.seconds < 5:
             go.wait()
         return "heard"
 
     server = await serve(FakeEngine(say), http_port=0)
-    file = wav(np.concatenate([tone(6.0), silence(5.2), tone(2.0)]))
+    # The second tone counts as silence until the VAD notices it.
+    file = wav(np.concatenate([tone(6.0), silence(5.2), tone(3.5)]))
     identity = await submit(server, file=file)
     [found] = jobs(server)._jobs.values()
     await until(lambda: found.progress > 0)
