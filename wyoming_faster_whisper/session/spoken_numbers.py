@@ -76,6 +76,28 @@ _POINTS = {
     "no": ("komma", ","),
     "fi": ("pilkku", ","),
 }
+# What people say or write instead of CLDR's words: a pattern in these, and its replacement.
+_OTHER_SPELLINGS: dict[str, tuple[tuple[str, str], ...]] = {
+    "en": (("hundred ", "hundred and "), ("^one (?=hundred|thousand)", "a ")),
+    "de": (("ß", "ss"), ("^ein(?=hundert|tausend)", "")),
+    "es": (("é", "e"), ("ó", "o"), ("ú", "u")),
+    "it": (("tré$", "tre"),),
+    "nl": (("^een", "één"), ("ë", "e")),
+    "pt": (("dezesse", "dezasse"), ("dezenove", "dezanove"), ("catorze", "quatorze")),
+    "ru": (("^одн[ау] (?=тысяч)", ""),),
+    "uk": (("ʼ", "'"), ("одна$", "одну"), ("^одн[ау] (?=тисяч)", "")),
+    "sv": (("^ett(?=hundra|tusen)", ""),),
+    "da": (("^(?=hundrede|tusind)", "et"),),
+    "no": (
+        *(("é", "e"), ("sju", "syv"), ("tjue", "tyve"), ("tretti", "tredve")),
+        ("^(?=hundre|tusen)", "ett"),
+    ),
+    "hu": (("kettő$", "két"),),
+}
+# Tens of Belgium and Switzerland.
+_FRENCH_TENS = {"septante": 70, "huitante": 80, "octante": 80, "nonante": 90}
+# Czech "pětadvacet" is as usual as "dvacet pět".
+_CZECH_ONES = "jedn dva tři čtyři pět šest sedm osm devět".split()
 _ZEROS = {"en": ("oh",)}  # spoken for the digit in codes
 # Between thousands or hundreds and a rest below a hundred: "two thousand and twenty-six".
 _AND = {"en": "and", "pt": "e", "da": "og", "no": "og"}
@@ -100,6 +122,16 @@ def number_words(language: str) -> Words:
     if language == "en":  # "twenty-seven hundred kelvin"
         tens = [(words, number) for words, number in found.items() if 10 < number < 100]
         found |= {(*words, "hundred"): 100 * number for words, number in tens}
+    elif language == "fr":
+        twenties = [(words, number) for words, number in found.items() if 20 <= number < 30]
+        for word, ten in _FRENCH_TENS.items():
+            found |= {(word, *words[1:]): ten - 20 + number for words, number in twenties}
+    elif language == "cs":
+        round_numbers = [
+            (words, number) for words, number in found.items() if number in range(20, 100, 10)
+        ]
+        for ones, word in enumerate(_CZECH_ONES, start=1):
+            found |= {(f"{word}a{tens[0]}",): number + ones for tens, number in round_numbers}
     found.pop((), None)
     return found
 
@@ -112,12 +144,10 @@ def compounds(language: str) -> Mapping[str, int]:
 
 def _spellings(spelled: str, language: str) -> tuple[str, ...]:
     """Return the spellings that Whisper may use for one of CLDR."""
-    if language == "en":
-        full = (spelled, spelled.replace("hundred ", "hundred and "))
-        return (*full, *(re.sub("^one (?=hundred|thousand)", "a ", each) for each in full))
-    if language == "no":
-        return spelled, spelled.replace("é", "e")
-    return spelled, spelled.replace("ß", "ss")
+    found = [spelled]
+    for pattern, other in _OTHER_SPELLINGS.get(language, ()):
+        found += [each for one in found if (each := re.sub(pattern, other, one)) != one]
+    return tuple(found)
 
 
 def write_digits(text: str, language: str | None) -> str:
@@ -146,10 +176,14 @@ def number_at_end(text: str, language: str | None) -> int:
     begin = len(text)
     for word in reversed(list(_WORD.finditer(text))):
         between = text[word.end() : begin]
-        if between.strip(" -") or word[0].lower() not in parts:
+        if between.strip(" -") or _plain(word[0]) not in parts:
             break
         begin = word.start()
     return begin
+
+
+def _plain(word: str) -> str:
+    return word.lower().replace("’", "'")
 
 
 class _Rewriter:
@@ -158,7 +192,7 @@ class _Rewriter:
     def __init__(self, text: str, language: str, numbers: Words) -> None:
         self._text = text
         self._tokens = list(_WORD.finditer(text))
-        self._words = [token[0].lower().replace("’", "'") for token in self._tokens]
+        self._words = [_plain(token[0]) for token in self._tokens]
         self._numbers = numbers
         self._compounds = compounds(language)
         self._longest = max(_MOST_PARTS, *map(len, numbers))

@@ -75,6 +75,32 @@ def test_english_numbers_are_written_in_digits(said: str, written: str) -> None:
         ("ru", "двадцать один градус", "21 градус"),
         ("no", "tjueen grader", "21 grader"),
         ("sv", "tjugoen grader", "21 grader"),
+        # Words and spellings that CLDR lacks.
+        ("de", "auf hundert Prozent", "auf 100 Prozent"),
+        ("de", "hundertzwanzig Sekunden", "120 Sekunden"),
+        ("de", "ein hundert Prozent", "100 Prozent"),
+        ("es", "veintiun grados, dieciseis minutos", "21 grados, 16 minutos"),
+        ("it", "ventitre gradi", "23 gradi"),
+        ("nl", "één minuut", "1 minuut"),
+        ("nl", "tweeentwintig graden", "22 graden"),
+        ("pt", "dezasseis graus", "16 graus"),
+        ("pt", "cento e quatorze", "114"),
+        ("ru", "тысяча", "1000"),
+        ("uk", "п'ятдесят відсотків", "50 відсотків"),
+        ("uk", "дев’ятнадцять градусів", "19 градусів"),
+        ("uk", "пʼять хвилин", "5 хвилин"),
+        ("uk", "двадцять одну хвилину", "21 хвилину"),
+        ("sv", "hundra procent", "100 procent"),
+        ("da", "et hundrede procent", "100 procent"),
+        ("no", "syv grader", "7 grader"),
+        ("no", "tredve prosent, tyve minutter", "30 prosent, 20 minutter"),
+        ("no", "ett hundre prosent", "100 prosent"),
+        ("hu", "két perc, tizenkét perc", "2 perc, 12 perc"),
+        ("hu", "két lámpa", "két lámpa"),
+        ("fr", "septante-cinq pour cent", "75 pour cent"),
+        ("fr", "nonante et un, huitante", "91, 80"),
+        ("cs", "pětadvacet minut", "25 minut"),
+        ("cs", "jednadvacet stupňů, dvaatřicet", "21 stupňů, 32"),
         # Compounds that are written apart.
         ("sv", "trettio fem procent", "35 procent"),
         ("no", "tjue to grader", "22 grader"),
@@ -108,3 +134,9 @@ def test_numbers_of_other_languages(language: str | None, said: str, written: st
 )
 def test_the_number_at_the_end_may_go_on(text: str, rest: str) -> None:
     assert text[number_at_end(text, "en") :] == rest
+
+
+@pytest.mark.parametrize("apostrophe", "'’ʼ")
+def test_an_apostrophe_is_part_of_the_number_at_the_end(apostrophe: str) -> None:
+    text = f"на п{apostrophe}ятдесят"
+    assert number_at_end(text, "uk") == len("на ")
