@@ -18,7 +18,7 @@ import re
 from collections.abc import Mapping, Sequence
 from functools import lru_cache
 
-from unicode_rbnf import RbnfEngine
+from unicode_rbnf import FormatPurpose, RbnfEngine
 
 _LARGEST = 1000  # of the numbers that are looked up; larger ones are put together
 _HUNDREDS = range(1100, 10001, 100)  # colour temperatures and years
@@ -81,6 +81,7 @@ _OTHER_SPELLINGS: dict[str, tuple[tuple[str, str], ...]] = {
     "en": (("hundred ", "hundred and "), ("^one (?=hundred|thousand)", "a ")),
     "de": (("ß", "ss"), ("^ein(?=hundert|tausend)", "")),
     "es": (("é", "e"), ("ó", "o"), ("ú", "u")),
+    "fr": (("vingts$", "vingt"),),
     "it": (("tré$", "tre"),),
     "nl": (("^een", "één"), ("ë", "e")),
     "pt": (("dezesse", "dezasse"), ("dezenove", "dezanove"), ("catorze", "quatorze")),
@@ -142,6 +143,30 @@ def compounds(language: str) -> Mapping[str, int]:
     return {"".join(words): number for words, number in number_words(language).items()}
 
 
+@lru_cache(maxsize=8)
+def ordinal_ends(language: str) -> frozenset[tuple[str, ...]]:
+    """Return what makes an ordinal of the tens before it: "first", "et unième".
+
+    Units are left out: "thirty seconds" are more usual than the thirty-second of a month. CLDR
+    has ordinals in a few of the languages only.
+    """
+    engine, numbers = RbnfEngine.for_language(language), number_words(language)
+    found: set[tuple[str, ...]] = set()
+    for number in range(21, 100):
+        try:
+            spelled = engine.format_number(number, purpose=FormatPurpose.ORDINAL)
+        except ValueError:  # no rules
+            break
+        for each in spelled.text_by_ruleset.values():
+            words = tuple(_WORD.findall(each.lower()))
+            found.update(
+                words[at:]
+                for at in range(1, len(words))
+                if number - number % 10 == numbers.get(words[:at])
+            )
+    return frozenset(each for each in found if each[-1] not in _UNITS[language].split())
+
+
 def _spellings(spelled: str, language: str) -> tuple[str, ...]:
     """Return the spellings that Whisper may use for one of CLDR."""
     found = [spelled]
@@ -195,6 +220,7 @@ class _Rewriter:
         self._words = [_plain(token[0]) for token in self._tokens]
         self._numbers = numbers
         self._compounds = compounds(language)
+        self._ordinal_ends = ordinal_ends(language)
         self._longest = max(_MOST_PARTS, *map(len, numbers))
         self._units = frozenset(_UNITS[language].split())
         self._percent = _PERCENT.get(language, set())
@@ -228,6 +254,8 @@ class _Rewriter:
         value, end = self._number(at)
         if end == at:
             return "", at
+        if (after := self._ordinal(value, end)) > end:
+            return self._text[self._tokens[at].start() : self._tokens[after - 1].end()], after
         if (decimals := self._decimals(end)) is not None:
             assert self._point is not None
             return f"{value}{self._point[1]}{decimals[0]}", decimals[1]
@@ -271,6 +299,15 @@ class _Rewriter:
             if 0 < rest < zeros:
                 return value + rest, after
         return value, end
+
+    def _ordinal(self, value: int, end: int) -> int:
+        """Return the position after the ordinal that a number begins; end if it begins none."""
+        if value >= 20 and value % 10 == 0 and self._joined(end - 1):
+            for after in (end + 1, end + 2):
+                inside = all(map(self._joined, range(end, after - 1)))
+                if inside and tuple(self._words[end:after]) in self._ordinal_ends:
+                    return after
+        return end
 
     def _code(self, at: int, largest: int = 99) -> tuple[str, int, int]:
         """Return numbers in a row as one, the position after them, and how many they are."""
