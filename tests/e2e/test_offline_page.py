@@ -355,3 +355,33 @@ async def test_a_new_model_of_the_server_is_offered(
         == 4
     )
     assert page.problems == []
+
+
+async def test_a_recogniser_that_has_failed_is_replaced(serve: Serve, page: Page) -> None:
+    server = await serve(http_port=0)
+    await page.open(f"http://{address(server)}")
+    found = await page.evaluate(
+        """(async () => {
+            const { Offline } = await import("/offline.js");
+            let made = 0;
+            globalThis.Worker = class {
+                constructor() { this.fails = !made++; }
+                postMessage({ id, type }) {
+                    const error = this.fails && type === "decode" ? "out of memory" : undefined;
+                    queueMicrotask(() => this.onmessage({ data: { id, error, text: "hello" } }));
+                }
+                terminate() {}
+            };
+            const offline = new Offline();
+            offline.manifest = { files: [], gpu: false };
+            offline.missing = async () => [];
+            const failed = await offline.decode([], "en").catch(({ message }) => message);
+            const { text } = await offline.decode([], "en");
+            return JSON.stringify([failed, text, made]);
+        })()"""
+    )
+    assert json.loads(found) == [
+        "This device could not recognise it: out of memory. Press to try again.",
+        "hello",
+        2,
+    ]

@@ -200,14 +200,25 @@ export class Offline {
 
   // Returns { text, language, seconds } of samples: 16 kHz, mono, as floats.
   async decode(samples, language) {
-    await this.load();
-    return this.ask({ type: "decode", samples, language });
+    return this.run({ type: "decode", samples, language });
   }
 
   // Returns the probabilities of speech of the next samples of a stream.
   async hear(samples, first) {
+    return (await this.run({ type: "hear", samples, first })).probabilities;
+  }
+
+  // Returns the answer of the loaded recogniser. After an error its memory may be damaged or
+  // exhausted for good, so the next use loads a fresh one.
+  async run(message) {
     await this.load();
-    return (await this.ask({ type: "hear", samples, first })).probabilities;
+    const { worker } = this;
+    try {
+      return await this.ask(message);
+    } catch (error) {
+      if (this.worker === worker) this.stop();
+      throw new Sentence(`This device could not recognise it: ${error.message}. Press to try again.`);
+    }
   }
 
   ask(message) {
