@@ -25,7 +25,7 @@ from tests.support.broker import (
     in_thread,
     plain_broker,
 )
-from tests.support.fake_broker import fake_broker
+from tests.support.fake_broker import FakeBroker, fake_broker
 from tests.support.processes import DEADLINE, serve_without
 from tests.support.satellite import Satellite, client_for, satellite
 from tests.support.serving import Server, until, warnings
@@ -593,19 +593,43 @@ async def test_audio_that_is_too_large_for_the_broker_is_not_sent_back(
         assert not any("Lost the connection" in each for each in warnings(caplog))
 
 
+def connection_to(broker: FakeBroker) -> Connection:
+    return Connection(
+        BrokerOptions(BrokerUrl.parse(f"mqtt://127.0.0.1:{broker.port}"), "server"),
+        filters=["hermes/asr/#"],
+        greeting=lambda: (),
+        will=Message("status", b"offline"),
+        on_message=lambda *_: None,
+        on_lost=lambda: None,
+    )
+
+
+async def test_a_broker_gets_no_more_messages_at_once_than_it_takes() -> None:
+    async with fake_broker(receives=2) as broker:
+        connection = connection_to(broker)
+        running = asyncio.create_task(connection.run())
+        await until(lambda: connection.connected)
+        broker.acknowledges.clear()
+        answers = [
+            asyncio.create_task(connection.publish(Message("text", b""), DEADLINE))
+            for _ in range(5)
+        ]
+        await until(lambda: len(broker.published) >= 2)
+        await connection.subscribe(["hall"])  # everything sent before it has arrived
+        assert len(broker.published) == 2
+        broker.acknowledges.set()
+        await asyncio.gather(*answers)
+        assert len(broker.published) == 5
+        running.cancel()
+        await asyncio.gather(running, return_exceptions=True)
+
+
 async def test_a_message_with_which_the_connection_is_lost_is_given_up(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
     """With MQTT 3.1.1 a broker cannot say how large a packet may be."""
     async with fake_broker(most=20_000) as broker:
-        connection = Connection(
-            BrokerOptions(BrokerUrl.parse(f"mqtt://127.0.0.1:{broker.port}"), "server"),
-            filters=["hermes/asr/#"],
-            greeting=lambda: (),
-            will=Message("status", b"offline"),
-            on_message=lambda *_: None,
-            on_lost=lambda: None,
-        )
+        connection = connection_to(broker)
         running = asyncio.create_task(connection.run())
         await asyncio.gather(
             connection.publish(Message("audio", bytes(30_000)), DEADLINE),

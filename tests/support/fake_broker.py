@@ -13,17 +13,26 @@ _NOT_AUTHORIZED = 0x87
 
 
 class FakeBroker:
-    """A broker that denies every subscription, or closes connections.
+    """A broker that denies every subscription, closes connections, or has limits.
+
+    With a limit it grants subscriptions.
 
     Args:
         closes: whether it closes connections instead of accepting them.
         most: bytes of a packet. It closes the connection of a larger one, without having said so
-            before, and grants subscriptions; None = no limit.
+            before; None = no limit.
+        receives: unacknowledged messages that it takes, and says so; None = it says nothing.
     """
 
-    def __init__(self, *, closes: bool = False, most: int | None = None) -> None:
+    def __init__(
+        self, *, closes: bool = False, most: int | None = None, receives: int | None = None
+    ) -> None:
         self._closes = closes
         self._most = most
+        self._receives = receives
+        self.acknowledges = asyncio.Event()  # whether it acknowledges messages
+        self.acknowledges.set()
+        self._acknowledging: set[asyncio.Task[None]] = set()
         self.port = 0
         self.connections = 0  # accepted so far
         self.subscribed: list[bytes] = []  # the packets that asked for subscriptions
@@ -37,18 +46,27 @@ class FakeBroker:
                 if self._most is not None and len(packet) > self._most:
                     return
                 if kind == _CONNECT:
-                    writer.write(bytes([0x20, 3, 0, 0, 0]))
+                    said = b"" if self._receives is None else bytes([0x21, 0, self._receives])
+                    writer.write(bytes([0x20, 3 + len(said), 0, 0, len(said)]) + said)
                 elif kind == _SUBSCRIBE:
                     self.subscribed.append(packet)
                     # Each filter is followed by a byte of options; 12 covers those of a greeting.
-                    code = _NOT_AUTHORIZED if self._most is None else 0
+                    limits = (self._most, self._receives)
+                    code = _NOT_AUTHORIZED if limits == (None, None) else 0
                     writer.write(bytes([0x90, 3 + 12, *packet[:2], 0, *[code] * 12]))
                 elif kind == _PUBLISH:  # of QoS 1
                     [length] = packet[1:2]  # of the topic, which is short
                     self.published.append(len(packet))
-                    writer.write(bytes([0x40, 2, *packet[2 + length : 4 + length]]))
+                    answer = bytes([0x40, 2, *packet[2 + length : 4 + length]])
+                    task = asyncio.create_task(self._acknowledge(writer, answer))
+                    self._acknowledging.add(task)
+                    task.add_done_callback(self._acknowledging.discard)
                 elif kind == _PING:
                     writer.write(bytes([0xD0, 0]))
+
+    async def _acknowledge(self, writer: asyncio.StreamWriter, answer: bytes) -> None:
+        await self.acknowledges.wait()
+        writer.write(answer)
 
 
 async def _packet(reader: asyncio.StreamReader) -> tuple[int, bytes]:
@@ -64,10 +82,10 @@ async def _packet(reader: asyncio.StreamReader) -> tuple[int, bytes]:
 
 @asynccontextmanager
 async def fake_broker(
-    *, closes: bool = False, most: int | None = None
+    *, closes: bool = False, most: int | None = None, receives: int | None = None
 ) -> AsyncIterator[FakeBroker]:
     """Run a FakeBroker on a port of 127.0.0.1."""
-    broker = FakeBroker(closes=closes, most=most)
+    broker = FakeBroker(closes=closes, most=most, receives=receives)
     async with TcpServer(broker.serve) as server:
         broker.port = server.port
         yield broker

@@ -363,6 +363,10 @@ class _Client(aiomqtt.Client):
 
     def _on_connect(self, *arguments: Any) -> None:
         self.largest_packet = getattr(arguments[-1], "MaximumPacketSize", None)
+        # paho does not heed it, and a broker closes the connection of a client that does not.
+        most = getattr(arguments[-1], "ReceiveMaximum", None)
+        if most is not None:
+            self._client._max_inflight_messages = min(most, self._client._max_inflight_messages)
         super()._on_connect(*arguments)
 
     def _on_disconnect(self, *arguments: Any) -> None:
