@@ -41,8 +41,13 @@ _SHORTEST_FILLER = 2  # letters as written: "mm" is one, "m" may be a unit or a 
 
 _WORD = re.compile(r"[^\W_]+(?:[-'’.][^\W_]+)*")
 
-BETWEEN_WORDS = re.compile(r"[\s.,;:!?…。、，！？-]*")
+PERIODS = ".。．｡।۔።။։"
+COMMAS = ",，、､،"
+
+BETWEEN_WORDS = re.compile(rf"[\s{PERIODS}{COMMAS};:!?…؛؟！？—–-]*")
 """Spaces and punctuation, as far as there are any."""
+
+_BEFORE = re.compile(rf"(?:[¿¡\"'«„“]|{BETWEEN_WORDS.pattern[:-1]})*")
 
 _MOST_EXTRA = 1  # words that the decoder may make of one: "now boo" for "Nabu"
 _SURE_CODE = 4  # sounds of a code that is hardly anything else
@@ -76,7 +81,8 @@ class Opening:
         rest = text
         while (end := self._end(rest, language)) > 0:
             rest = rest[end:]
-        if rest and rest != text and text.lstrip()[:1].isupper():
+        first = _WORD.search(text)
+        if rest and rest != text and first is not None and first[0][0].isupper():
             return re.sub(r"[^\W_]", lambda letter: letter[0].upper(), rest, count=1)
         return rest
 
@@ -89,7 +95,7 @@ class Opening:
     def _end(self, text: str, language: str | None) -> int:
         """Return where the first filler or phrase of a text ends; 0 if it begins with none."""
         words = list(_WORD.finditer(text))
-        if not words or text[: words[0].start()].strip("¿¡\"'«„“ "):
+        if not words or not _BEFORE.fullmatch(text, 0, words[0].start()):
             return 0
         spoken = [letters(word[0]) for word in words]
         for ending in self._endings:

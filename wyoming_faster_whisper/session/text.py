@@ -6,7 +6,7 @@ import re
 from dataclasses import dataclass
 
 from ..models.languages import UNSPACED
-from .opening import BETWEEN_WORDS, Opening
+from .opening import BETWEEN_WORDS, COMMAS, PERIODS, Opening
 from .spoken_numbers import number_at_end, write_digits
 
 _END = re.compile(rf"{BETWEEN_WORDS.pattern}$")
@@ -15,7 +15,8 @@ _END = re.compile(rf"{BETWEEN_WORDS.pattern}$")
 # A period before more words. A period after a single letter belongs to an abbreviation and does
 # not match.
 _STOP_INSIDE = re.compile(r"(?<=\S)(?<!\b\w)[.。…]+\s+(\w)")
-_STOP_AT_END = re.compile(r"(?<!\b\w)[.。…,，、]+$")
+_STOP_AT_END = re.compile(rf"(?<!\b\w)[{PERIODS}{COMMAS}…]+$")
+_COMMA = re.compile(rf"[{COMMAS}](?!\d)|(?<!\d)[{COMMAS}]")  # not one inside a number
 
 
 def _inside(stop: re.Match[str]) -> str:
@@ -34,11 +35,11 @@ def command_style(text: str) -> str:
     "Turn off, kitchen sink." becomes "Turn off kitchen sink". Numbers keep their points and
     commas, questions their question mark, and abbreviations their periods.
     """
-    text = re.sub(r",(?!\d)|(?<!\d),", "", text)
+    text = _COMMA.sub("", text)
     text = _STOP_INSIDE.sub(_inside, text)
     # Several sentences stay separate; only the very last period is removed.
-    if not re.search(r"\.\w\.$|\.\.$", text):
-        text = text.removesuffix(".").removesuffix("。")
+    if not re.search(r"\.\w\.$|\.\.$", text) and text[-1:] in tuple(PERIODS):
+        text = text[:-1]
     return " ".join(text.split())
 
 
@@ -129,9 +130,10 @@ class GrowingText:
             return ""
         piece = self._style.write(body, self._language, first=not self.sent)
         lead = BETWEEN_WORDS.match(body)
-        if self.sent and piece and lead and lead[0] != lead[0].rstrip():
+        if self.sent and piece and lead and lead[0] != lead[0].strip():
             # write() may have removed the space that separates it from the piece before.
-            piece = piece if piece[0] in ".,;:!?…-" else f" {piece.lstrip()}"
+            after_mark = not body[0].isspace() and BETWEEN_WORDS.fullmatch(piece[0])
+            piece = piece if after_mark else f" {piece.lstrip()}"
         self.sent += piece
         return piece
 

@@ -20,6 +20,8 @@ PHRASES = Opening(("okay nabu", "hey jarvis"))
         ("Jarvis. What time is it?", "What time is it?"),
         ("Hey Jarvis. Uh, stop.", "Stop."),
         ("Okay Nabu.", ""),
+        ("- Okay Nabu, turn on the light.", "Turn on the light."),
+        ("...Okay Nabu — turn on the light.", "Turn on the light."),
         ("Okay, turn on the light.", "Okay, turn on the light."),
         ("Tell Jarvis to stop.", "Tell Jarvis to stop."),
         ("Hey, Travis is here.", "Hey, Travis is here."),
@@ -46,6 +48,8 @@ def test_wake_words_and_their_ends_are_left_out(said: str, written: str) -> None
         ("de", "Er ist da.", "Er ist da."),
         ("fr", "Euh, allume la lampe.", "Allume la lampe."),
         ("es", "Eh, ¿qué hora es?", "¿Qué hora es?"),
+        ("es", "¿Eh, qué hora es?", "Qué hora es?"),
+        ("ru", "Эээ — включи свет.", "Включи свет."),
         ("ru", "Эээ, включи свет.", "Включи свет."),
         (None, "Uh, stop", "Uh, stop"),
         (None, "Hmm, stop", "Stop"),
@@ -66,3 +70,8 @@ def test_a_short_text_may_still_be_an_opening(text: str, grows: bool) -> None:
 def test_without_phrases_only_fillers_may_grow() -> None:
     assert Opening().may_grow("Uh", "en")
     assert not Opening().may_grow("Stop", "en")
+
+
+def test_marks_of_other_scripts_end_a_phrase() -> None:
+    opening = Opening(("أوكي نابو",))
+    assert opening.strip("أوكي نابو، شغل الضوء", "ar") == "شغل الضوء"

@@ -33,6 +33,25 @@ def test_command_style(said: str, written: str) -> None:
     assert Style(command=True).write(said, "en") == written
 
 
+@pytest.mark.parametrize(
+    ("language", "said", "written"),
+    [
+        ("ja", "今、何時ですか。", "今何時ですか"),
+        ("zh", "打开，灯．", "打开灯"),
+        ("ja", "３，０００円、ください", "３，０００円ください"),
+        ("ar", "شغل، الضوء.", "شغل الضوء"),
+        ("ar", "كم الساعة؟", "كم الساعة؟"),
+        ("hi", "बत्ती जलाओ।", "बत्ती जलाओ"),
+        ("ur", "بتی جلاؤ۔", "بتی جلاؤ"),
+        ("am", "መብራቱን አብራ።", "መብራቱን አብራ"),
+        ("hy", "Միացրու լույսը։", "Միացրու լույսը"),
+    ],
+)
+def test_command_style_in_other_scripts(language: str, said: str, written: str) -> None:
+    assert Style(command=True).write(said, language) == written
+    assert "".join(grown(said, language=language, style="command")) == written
+
+
 def test_plain_style_changes_nothing() -> None:
     said = "Uh, turn off, twenty one kitchen sinks."
     assert Style().write(said, "en") == said
@@ -92,6 +111,18 @@ def test_a_question_keeps_its_question_mark(style: str) -> None:
 def test_an_abbreviation_keeps_its_full_stops_before_a_pause(style: str) -> None:
     pieces = grown("Wake me at 7 a.m.", "tomorrow", style=style)
     assert "".join(pieces) == "Wake me at 7 a.m. tomorrow"
+
+
+@pytest.mark.parametrize("style", [Style(), Style(command=True)])
+@pytest.mark.parametrize("mark", ["؟", "—", " —", " -"])
+def test_pieces_keep_the_spaces_around_a_mark(mark: str, style: Style) -> None:
+    said = f"one{mark} two"
+    growing = GrowingText(style)
+    growing.append(f"one{mark}", "ur")
+    growing.take_committed()
+    growing.extend(" two")
+    growing.end()
+    assert growing.sent == said
 
 
 def test_languages_written_without_spaces_are_joined_without_spaces() -> None:
