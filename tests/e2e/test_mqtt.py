@@ -35,7 +35,12 @@ from wyoming_faster_whisper.errors import EngineError, SettingError
 from wyoming_faster_whisper.testing import FakeEngine, pcm16, silence, tone
 from wyoming_faster_whisper.transports.lifecycle import ClientLimits
 from wyoming_faster_whisper.transports.mqtt.broker_url import BrokerUrl
-from wyoming_faster_whisper.transports.mqtt.connection import BrokerOptions, Connection, Message
+from wyoming_faster_whisper.transports.mqtt.connection import (
+    BrokerOptions,
+    Connection,
+    ConnectionLost,
+    Message,
+)
 from wyoming_faster_whisper.transports.mqtt.server import MqttOptions, MqttServer
 
 from .conftest import Serve, StartProcess
@@ -182,6 +187,26 @@ async def test_the_audio_is_sent_back_if_asked_for(
     assert await hall.text() == "1.0 seconds"
     pcm, audio = read_wav(await hall.receive("audioCaptured"))
     assert (pcm, audio) == (PCM, pcm16(tone(1.0)))
+
+
+async def test_an_answer_stands_although_the_audio_cannot_be_sent_back(
+    serve: Serve, broker: Broker, join: Join, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    server = await connected(await serve(mqtt_url=broker.url()))
+    publish = server.mqtt.connection.publish
+
+    async def without_audio(message: Message, within: float) -> None:
+        if message.topic.endswith("audioCaptured"):
+            raise ConnectionLost("the broker went away after the text")
+        await publish(message, within)
+
+    monkeypatch.setattr(server.mqtt.connection, "publish", without_audio)
+    hall = await join(broker, "hall")
+    for seconds in (1.0, 2.0):
+        await hall.say(tone(seconds), sendAudioCaptured=True)
+        assert await hall.text() == f"{seconds} seconds"
+        await until(lambda: not server.mqtt.clients)
+    assert not any(topic.startswith("hermes/error") for topic in hall.unread)
 
 
 async def test_partial_text_has_a_topic_of_its_own(

@@ -201,7 +201,7 @@ class SiteSession(ClientLifecycle):
             case SpeechStopped(turn=turn) if turn in self._utterances:
                 await self._recording_finished(self._utterances[turn])
             case Answer(turn=turn):
-                await self._answer(self._utterances.pop(turn), event)
+                await self._answer(turn, event)
 
     async def _recording_finished(self, utterance: _Utterance) -> None:
         if not utterance.finished:
@@ -212,21 +212,24 @@ class SiteSession(ClientLifecycle):
                 qos=0,  # the text, which the satellite waits for, follows
             )
 
-    async def _answer(self, utterance: _Utterance, answer: Answer) -> None:
+    async def _answer(self, turn: int, answer: Answer) -> None:
+        utterance = self._utterances[turn]
         start = utterance.start
         await self._recording_finished(utterance)
         await self._publish(self._outlet.topics.text, hermes.text_captured(start, answer))
-        if self._outlet.tells_home_assistant:
-            topic = self._outlet.topics.event(self.site)
-            await self._outlet.publish(
-                Message(topic, home_assistant.answered(start.session, answer))
-            )
-        if utterance.pcm is not None:
-            topic = self._outlet.topics.audio_captured(
-                self.site, start.session, hermes=self._hermes
-            )
-            wav = write_wav(utterance.pcm, bytes(utterance.audio))
-            await self._outlet.publish(Message(topic, wav))
+        del self._utterances[turn]
+        with contextlib.suppress(TooSlow):  # the satellite has its answer, and gets no other one
+            if self._outlet.tells_home_assistant:
+                topic = self._outlet.topics.event(self.site)
+                await self._outlet.publish(
+                    Message(topic, home_assistant.answered(start.session, answer))
+                )
+            if utterance.pcm is not None:
+                topic = self._outlet.topics.audio_captured(
+                    self.site, start.session, hermes=self._hermes
+                )
+                wav = write_wav(utterance.pcm, bytes(utterance.audio))
+                await self._outlet.publish(Message(topic, wav))
 
     async def _close_with(self, error: ServerError) -> None:
         """Publish the error, and an empty text for each utterance that has no answer."""
