@@ -147,9 +147,14 @@ _ANY_NAME: NameLists = {each: WildcardSlotList(each) for each in PLACES}
 
 
 def name_lists(names: Iterable[str]) -> NameLists:
-    """Return what may be in the places of the templates: these names."""
+    """Return what may be in the places of the templates: these names.
+
+    As in Home Assistant, brackets in a name are no template: "TV (old" would not be one.
+    """
     some = list(names)
-    return {each: TextSlotList.from_strings(some, name=each) for each in PLACES}
+    return {
+        each: TextSlotList.from_strings(some, allow_template=False, name=each) for each in PLACES
+    }
 
 
 def template_languages() -> frozenset[str]:

@@ -67,6 +67,12 @@ def test_other_languages_have_a_grammar(language: str, text: str) -> None:
     assert Grammar(language, ()).fit(text) > Fit.NONE
 
 
+@pytest.mark.parametrize("name", ["TV (old", "[Lamp", "{name}", "a|b", "<x>", "(", "Lamp)", "\\"])
+def test_a_name_with_brackets_is_no_template(name: str) -> None:
+    known = Grammar("en", (name, "lamp"))
+    assert known.fit("turn on the lamp") is Fit.HOME
+
+
 def test_a_language_without_a_grammar_has_none() -> None:
     assert "haw" not in template_languages()
     assert grammar("house", "haw", ()) is None
