@@ -317,8 +317,8 @@ async def test_the_error_names_what_was_found_instead_of_model_bin(
     folder = tmp_path / "mine"
     folder.mkdir()
     (folder / "config.json").write_text("{}")
-    (folder / "vocabulary.txt").write_text("a\n")
-    (folder / "tokenizer.json").write_text('{"model": {"vocab": {"a": 0}}}')
+    (folder / "vocabulary.txt").write_text("<|notimestamps|>\n")
+    (folder / "tokenizer.json").write_text('{"model": {"vocab": {"<|notimestamps|>": 0}}}')
     (folder / "model.bin").write_bytes(content)
     process = await start_process(*HERE, "--model", str(folder))
     assert await process.ended() == 1

@@ -103,6 +103,20 @@ def test_an_unusable_tokenizer_file_is_refused(tmp_path: Path, content: str) -> 
         locate_tokenizer(bare, tmp_path)
 
 
+@pytest.mark.parametrize("tokens", [1_000, 50_300, 50_362])
+def test_a_vocabulary_that_was_cut_off_is_reported(tmp_path: Path, tokens: int) -> None:
+    bare, own = without_tokenizer(tmp_path, "tiny.en")
+    shutil.copy(own, bare)
+    lines = (bare / "vocabulary.txt").read_text(encoding="utf-8").split("\n")
+    (bare / "vocabulary.txt").write_text("\n".join(lines[:tokens]), encoding="utf-8")
+    with pytest.raises(ModelError) as caught:
+        locate_tokenizer(bare, tmp_path)
+    assert str(caught.value) == (
+        f"{bare / 'vocabulary.txt'} is damaged (<|notimestamps|> is missing); "
+        "copy or download it again"
+    )
+
+
 def test_a_model_without_a_vocabulary_is_reported(tmp_path: Path) -> None:
     with pytest.raises(ModelError, match=r"it has no vocabulary\.json or vocabulary\.txt"):
         locate_tokenizer(tmp_path, tmp_path)

@@ -20,7 +20,8 @@ from .packages import packaged_everywhere
 _LOGGER = logging.getLogger(__name__)
 
 _FILE = "tokenizer.json"
-# Decoding needs these tokens, and their ids differ between the vocabularies.
+# Decoding needs these tokens, and their ids differ between the vocabularies. They are in order
+# of their ids, so a vocabulary that was cut off lacks at least the last of them.
 _SPECIAL = (
     *("<|endoftext|>", "<|startoftranscript|>", "<|transcribe|>"),
     *("<|startofprev|>", "<|notimestamps|>"),
@@ -73,7 +74,7 @@ def _vocabulary(directory: Path) -> list[str]:
     """Return the tokens of a model in the order of their ids, from CTranslate2's vocabulary file.
 
     Raises:
-        ModelError: the vocabulary file is missing or damaged.
+        ModelError: the vocabulary file is missing, damaged or cut off.
     """
     for name in ("vocabulary.json", "vocabulary.txt"):
         path = directory / name
@@ -84,10 +85,14 @@ def _vocabulary(directory: Path) -> list[str]:
         try:
             text = path.read_text(encoding="utf-8")
             if name.endswith(".json"):
-                return [str(token) for token in json.loads(text)]
+                tokens = [str(token) for token in json.loads(text)]
+            else:
+                tokens = text.removesuffix("\n").split("\n")
+            if _SPECIAL[-1] not in tokens:
+                raise ValueError(f"{_SPECIAL[-1]} is missing")
         except UNREADABLE as error:
             raise ModelError(f"{path} is damaged ({error}); copy or download it again") from None
-        return text.removesuffix("\n").split("\n")
+        return tokens
     raise ModelError(
         f"the model in {directory} is incomplete: it has no vocabulary.json or vocabulary.txt"
     )
