@@ -274,6 +274,7 @@ async def test_a_file_can_be_read_from_standard_input(server: Server, tmp_path: 
             "error: --format is 'doc'; it must be text, json, srt or vtt\n",
         ),
         ([], 2, "required"),
+        ([""], 2, "error: a FILE is an empty name\n"),
     ],
 )
 def test_unusable_arguments_end_with_a_message_and_an_exit_status(

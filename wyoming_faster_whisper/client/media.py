@@ -31,10 +31,12 @@ def find_files(given: Iterable[str]) -> list[tuple[str, Path]]:
         For each file the name to open and its path below the given folder.
 
     Raises:
-        SettingError: a folder contains no audio or video files.
+        SettingError: a name is empty, or a folder contains no audio or video files.
     """
     found: list[tuple[str, Path]] = []
     for name in given:
+        if not name:  # from an unset variable of a script; Path("") is the current folder
+            raise SettingError("a FILE is an empty name")
         folder = Path(name)
         if name == STDIN or not folder.is_dir():
             found.append((name, Path("stdin" if name == STDIN else folder.name)))
