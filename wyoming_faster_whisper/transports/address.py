@@ -29,6 +29,10 @@ class Address:
         Raises:
             SettingError: the URI has none of these forms.
         """
+        # Without urlsplit(), because the name of a file may contain # and ?.
+        scheme, _, path = uri.strip().partition(":")
+        if scheme.lower() == "unix" and (path := path.removeprefix("//")):
+            return Address("unix", path=path)
         try:
             url = urlsplit(uri)
             port = url.port
@@ -38,8 +42,6 @@ class Address:
             ) from None
         if url.scheme == "tcp" and port is not None:
             return Address("tcp", host=url.hostname or "0.0.0.0", port=port)
-        if url.scheme == "unix" and (path := url.netloc + url.path):
-            return Address("unix", path=path)
         if url.scheme == "stdio":
             return Address("stdio")
         raise SettingError(
