@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import hashlib
 import logging
 import re
 import socket
@@ -31,6 +32,7 @@ IPAddress = IPv4Address | IPv6Address
 
 _LABEL = 63  # bytes: maximum length of a DNS label
 _NAMES = 5  # names to try if the network already has a server of that name; a probe takes 1.2 s
+_NUMBER = len(" (2)")  # bytes: what a name that is taken gets
 _RESOLVE = 5.0  # seconds for a name server to answer
 _CLOSE = 3.0  # seconds; sending the three goodbye packets takes about 0.3
 
@@ -96,13 +98,26 @@ def instance_names(name: str, host: str, port: int) -> Iterator[str]:
         port: announced port.
     """
     if name == DEFAULT_NAME:
-        name = f"{name} on {host}" if port == DEFAULT_PORT else f"{name} on {host}:{port}"
+        end = "" if port == DEFAULT_PORT else f":{port}"
+        name = f"{name} on {_shortened(host, _LABEL - len(f'{name} on {end}'))}{end}"
     # zeroconf would send a name with a dot as two labels, which other software cannot parse.
     label = "".join(char for char in name.replace(".", "-") if char.isprintable())
     for number in range(1, _NAMES + 1):
         suffix = "" if number == 1 else f" ({number})"
         # The cut may fall inside a character.
         yield label.encode()[: _LABEL - len(suffix)].decode(errors="ignore") + suffix
+
+
+def _shortened(host: str, room: int) -> str:
+    """Cut a host name that is too long. A hash keeps it different from others that begin alike.
+
+    Args:
+        room: maximum length in bytes.
+    """
+    if len(host.encode()) <= room:
+        return host
+    end = "-" + hashlib.sha256(host.encode()).hexdigest()[:6]
+    return host.encode()[: room - _NUMBER - len(end)].decode(errors="ignore") + end
 
 
 @dataclass(kw_only=True)

@@ -83,6 +83,15 @@ def test_the_default_name_contains_the_host_and_a_non_default_port() -> None:
     assert first_name("faster-whisper", port=10301) == "faster-whisper on kitchen-pi:10301"
 
 
+@pytest.mark.parametrize("port", [10300, 10301])
+def test_long_host_names_that_begin_alike_are_told_apart(port: int) -> None:
+    hosts = [f"{'stt-' * 11}{end}" for end in ("one", "two")]
+    names = [list(instance_names("faster-whisper", host, port)) for host in hosts]
+    assert len({*names[0], *names[1]}) == 10
+    if port == 10301:
+        assert all(":10301" in name for some in names for name in some)
+
+
 def test_a_name_chosen_by_the_operator_is_kept() -> None:
     assert first_name("Küche", port=10301) == "Küche"
 
