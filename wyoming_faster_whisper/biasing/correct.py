@@ -81,7 +81,8 @@ class Corrector:
             ):
                 chosen.append(candidate)
         changes = [
-            (words[found.first].start, words[found.last - 1].end, found.name) for found in chosen
+            (*name_span(text, words[found.first : found.last], found.name), found.name)
+            for found in chosen
         ]
         changes += self._other_spellings(text, words)
         for start, end, name in sorted(changes, reverse=True):
@@ -124,9 +125,11 @@ class Corrector:
         and vowel signs must agree: without its accent a word may be another word.
         """
         for name, first, last in self.exact_matches(words):
-            start, end = words[first].start, words[last - 1].end
+            start, end = name_span(text, words[first:last], name)
             written = text[start:end]
-            everyday = last - first == 1 and self._language_zipf(written) > EVERYDAY_ZIPF
+            everyday = (
+                last - first == 1 and self._language_zipf(words[first].text) > EVERYDAY_ZIPF
+            )
             if (
                 not everyday
                 and not _PAUSE.search(written)
@@ -224,6 +227,19 @@ class Corrector:
 def name_words(text: str) -> tuple[str, ...]:
     """Return the words of a name, each normalised by letters()."""
     return tuple(word.letters for word in words_of(text))
+
+
+def name_span(text: str, words: Sequence[Word], name: str) -> tuple[int, int]:
+    """Return the start and the end of some words, and of the marks around them that a name has.
+
+    Words have no marks around them, but names may: "Disney+", "Kitchen (main)".
+    """
+    own = words_of(name)
+    start, end = words[0].start, words[-1].end
+    before, after = name[: own[0].start], name[own[-1].end :]
+    if text[:start].endswith(before):
+        start -= len(before)
+    return start, end + len(after) * text.startswith(after, end)
 
 
 def _without_punctuation(text: str) -> str:

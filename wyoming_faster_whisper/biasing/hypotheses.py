@@ -15,7 +15,7 @@ from rapidfuzz.distance import Levenshtein
 
 from .candidates import Word, words_of
 from .carrier_phrases import follows_carrier
-from .correct import Corrector
+from .correct import Corrector, name_span
 from .phonetics import phonetic_code
 
 _MOST_REWRITES = 5  # whose name follows a carrier phrase
@@ -228,6 +228,7 @@ def _written(place: _NamePlace, texts: Sequence[tuple[str, Sequence[Word]]]) -> 
             and plain[: len(left)] == left
             and plain[len(plain) - len(right) :] == right
         ):
-            start, end = words[len(left)].start, words[len(left) + between - 1].end
+            replaced = words[len(left) : len(left) + between]
+            start, end = name_span(text, replaced, place.name)
             return text[:start] + place.name + text[end:]
     raise AssertionError("no hypothesis has the words around the name")

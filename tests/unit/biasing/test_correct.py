@@ -36,6 +36,36 @@ def Corrector(names: Sequence[str], language: str = "en") -> correct.Corrector:
 HOME = Corrector(NAMES)
 
 
+MARKED = ("Disney+", "Kitchen (main)", "A.C.", "(old) Vaillant", "$Lampo")
+
+
+@pytest.mark.parametrize("name", MARKED)
+@pytest.mark.parametrize("language", ["en", "ja"])
+@pytest.mark.parametrize("text", ["turn on {}", "Turn on {}.", "{}!", "start {} now"])
+def test_a_name_keeps_its_own_marks(text: str, language: str, name: str) -> None:
+    home = Corrector(MARKED, language)
+    for spelled in (name, name.lower()):
+        heard = text.format(spelled)
+        assert home.correct(heard) == heard
+
+
+@pytest.mark.parametrize(
+    ("heard", "written"),
+    [
+        ("turn on disney", "turn on Disney+"),
+        ("turn on the kitchen main", "turn on the Kitchen (main)"),
+        ("turn on the (old) vailant", "turn on the (old) Vaillant"),
+    ],
+)
+def test_the_marks_of_a_name_are_written_once(heard: str, written: str) -> None:
+    assert Corrector(MARKED).correct(heard) == written
+
+
+def test_a_rewrite_has_the_marks_of_a_name_once() -> None:
+    found = rewrites(Corrector(MARKED), ["turn on kitchen (main)"])
+    assert "turn on Kitchen (main)" in [each.text for each in found]
+
+
 @pytest.mark.parametrize(
     ("heard", "right"),
     [
