@@ -16,6 +16,7 @@ _END = re.compile(rf"{BETWEEN_WORDS.pattern}$")
 # not match.
 _STOP_INSIDE = re.compile(r"(?<=\S)(?<!\b\w)[.。…]+\s+(\w)")
 _STOP_AT_END = re.compile(rf"(?<!\b\w)[{PERIODS}{COMMAS}…]+$")
+_ABBREVIATION = re.compile(r"[^\W\d]\.[^\W\d]\.")
 _COMMA = re.compile(rf"[{COMMAS}](?!\d)|(?<!\d)[{COMMAS}]")  # not one inside a number
 
 
@@ -38,7 +39,7 @@ def command_style(text: str) -> str:
     text = _COMMA.sub("", text)
     text = _STOP_INSIDE.sub(_inside, text)
     # Several sentences stay separate; only the very last period is removed.
-    if not re.search(r"\.\w\.$|\.\.$", text) and text[-1:] in tuple(PERIODS):
+    if not re.search(r"\.[^\W\d]\.$|\.\.$", text) and text[-1:] in tuple(PERIODS):
         text = text[:-1]
     return " ".join(text.split())
 
@@ -141,7 +142,8 @@ class GrowingText:
 def _end(text: str) -> int:
     found = _END.search(text)
     assert found is not None  # the pattern also matches the empty string at the end
-    return found.start()
+    # The last period of "a.m." belongs to the word.
+    return found.start() + bool(_ABBREVIATION.match(text, max(0, found.start() - 3)))
 
 
 def text_after(text: str, prefix: str) -> str:

@@ -18,6 +18,7 @@ from wyoming_faster_whisper.session.text import (
     [
         ("Turn off, kitchen sink.", "Turn off kitchen sink"),
         ("Set it to 21.5 degrees.", "Set it to 21.5 degrees"),
+        ("Set it to 21.5.", "Set it to 21.5"),
         ("Add 1,000 steps, please.", "Add 1,000 steps please"),
         ("What time is it?", "What time is it?"),
         ("Wake me at 7 a.m.", "Wake me at 7 a.m."),
@@ -123,6 +124,13 @@ def test_pieces_keep_the_spaces_around_a_mark(mark: str, style: Style) -> None:
     growing.extend(" two")
     growing.end()
     assert growing.sent == said
+
+
+@pytest.mark.parametrize("style", ["plain", "command"])
+def test_an_abbreviation_is_sent_with_its_last_period(style: str) -> None:
+    assert grown("Wake me at 7 a.m.", style=style) == ["Wake me at 7 a.m.", ""]
+    assert grown("Is it 7 a.m.?", style=style) == ["Is it 7 a.m.", "?"]
+    assert grown("Set it to 21.5.", style=style)[0] == "Set it to 21.5"
 
 
 def test_languages_written_without_spaces_are_joined_without_spaces() -> None:
