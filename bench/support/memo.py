@@ -120,11 +120,17 @@ class MemoModel:
         self._ask(key, timed)
         return Encoding(lazy)
 
-    def clip_encoding(self, encoding: Encoding, number: int) -> Encoding:
-        """See AcousticModel.clip_encoding."""
+    def clip_encodings(self, encoding: Encoding, clips: int) -> list[Encoding]:
+        """See AcousticModel.clip_encodings."""
         lazy = _lazy(encoding)
-        key = key_of(lazy.key, "clip", number)
-        return Encoding(_Lazy(key, lambda: self._loaded.clip_encoding(lazy.get(), number)))
+
+        def cut(number: int) -> Encoding:
+            return self._loaded.clip_encodings(lazy.get(), clips)[number]
+
+        return [
+            Encoding(_Lazy(key_of(lazy.key, "clip", number), partial(cut, number)))
+            for number in range(clips)
+        ]
 
     def detect_language(self, encoding: Encoding) -> list[dict[str, float]]:
         """See AcousticModel.detect_language."""

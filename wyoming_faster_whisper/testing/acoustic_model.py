@@ -164,11 +164,11 @@ class FakeAcousticModel:
         self.encoded.append(Encoded(tuple(features), frames))
         return Encoding(self.encoded[-1])
 
-    def clip_encoding(self, encoding: Encoding, number: int) -> Encoding:
+    def clip_encodings(self, encoding: Encoding, clips: int) -> list[Encoding]:
         encoded = cast(Encoded, encoding)
-        if len(encoded.features) == 1:
-            return encoding
-        return Encoding(Encoded(encoded.features[number : number + 1], encoded.frames))
+        if clips == 1:
+            return [encoding]
+        return [Encoding(Encoded((one,), encoded.frames)) for one in encoded.features]
 
     def detect_language(self, encoding: Encoding) -> list[dict[str, float]]:
         frames = cast(Encoded, encoding).frames

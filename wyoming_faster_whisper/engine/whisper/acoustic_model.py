@@ -91,12 +91,14 @@ class AcousticModel(Protocol):
         """
         ...
 
-    def clip_encoding(self, encoding: Encoding, number: int) -> Encoding:
-        """Return the encoding of one clip of a batch, which takes no computation.
+    def clip_encodings(self, encoding: Encoding, clips: int) -> list[Encoding]:
+        """Return the encoding of each clip of a batch, which takes no computation.
+
+        They may share the memory of the batch's.
 
         Args:
             encoding: of all clips.
-            number: index of the clip in the batch.
+            clips: number of clips in the batch.
         """
         ...
 

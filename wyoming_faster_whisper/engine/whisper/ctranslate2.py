@@ -44,16 +44,22 @@ class CTranslate2Whisper(LoadedModel[Weights]):
         with self._alone(frames):
             return Encoding(self.weights.encode(ctranslate2.StorageView.from_array(batch)))
 
-    def clip_encoding(self, encoding: Encoding, number: int) -> Encoding:
-        """See AcousticModel.clip_encoding."""
+    def clip_encodings(self, encoding: Encoding, clips: int) -> list[Encoding]:
+        """See AcousticModel.clip_encodings."""
+        if clips == 1:
+            return [encoding]
         batch: Any = encoding
-        if batch.shape[0] == 1:
-            return encoding
         # NumPy reads only what is in main memory, and not as bfloat16. The decoder moves and
         # converts what it gets.
-        batch = batch.to_device(ctranslate2.Device.cpu).to(ctranslate2.DataType.float32)
-        clip = np.array(np.asarray(batch)[number : number + 1])
-        return Encoding(ctranslate2.StorageView.from_array(clip))
+        if batch.device != "cpu":
+            batch = batch.to_device(ctranslate2.Device.cpu)
+        if batch.dtype == ctranslate2.DataType.bfloat16:
+            batch = batch.to(ctranslate2.DataType.float32)
+        array = np.asarray(batch)
+        return [
+            Encoding(ctranslate2.StorageView.from_array(array[number : number + 1]))
+            for number in range(clips)
+        ]
 
     def detect_language(self, encoding: Encoding) -> list[dict[str, float]]:
         """See AcousticModel.detect_language."""

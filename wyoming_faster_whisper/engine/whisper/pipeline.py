@@ -109,10 +109,11 @@ class WhisperPipeline:
         ends = score_ends(self._model, clips, decoded, first.encoding)
         pace = Pace(self._clock, began, (self._clock() - began) / first.effort)
         transcripts: list[Transcript] = []
-        for number, (clip, one, end_scores) in enumerate(zip(clips, decoded, ends, strict=True)):
-            clip.encoding = self._model.clip_encoding(first.encoding, number)
+        encodings = self._model.clip_encodings(first.encoding, len(clips))
+        del first  # if the encodings are copies, the batch's takes as much memory again
+        for clip, one, end_scores, encoding in zip(clips, decoded, ends, encodings, strict=True):
+            clip.encoding = encoding
             transcripts.append(self._finish(clip, one, end_scores, pace))
-            clip.encoding = None  # free it before the next clip gets its own
         return transcripts
 
     def _finish(

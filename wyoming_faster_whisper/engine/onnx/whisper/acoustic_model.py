@@ -38,10 +38,12 @@ class OnnxWhisper(LoadedModel[Graphs]):
         """See AcousticModel.encode."""
         return Encoding(self.weights.encode(padded(features, self.spectrogram.bands, frames)))
 
-    def clip_encoding(self, encoding: Encoding, number: int) -> Encoding:
-        """See AcousticModel.clip_encoding."""
+    def clip_encodings(self, encoding: Encoding, clips: int) -> list[Encoding]:
+        """See AcousticModel.clip_encodings."""
+        if clips == 1:
+            return [encoding]
         encoded = cast(Encoded, encoding)
-        return Encoding(encoded if encoded.clips == 1 else encoded.clip(number))
+        return [Encoding(encoded.clip(number)) for number in range(clips)]
 
     def detect_language(self, encoding: Encoding) -> list[dict[str, float]]:
         """See AcousticModel.detect_language."""
