@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import shlex
 import signal
 import socket
@@ -247,6 +248,16 @@ def only_error(log: str) -> str:
     assert last.startswith("error: "), log
     assert not any("error: " in line for line in before), log
     return last
+
+
+async def test_with_log_json_the_error_that_ends_the_server_is_json(
+    start_process: StartProcess,
+) -> None:
+    process = await start_process(*HERE, "--model", "small", "--log-json")
+    assert await process.ended() == 1
+    last = [json.loads(line) for line in process.log.splitlines()][-1]
+    assert last["level"] == "ERROR"
+    assert last["message"].startswith("model 'small' is not on this machine")
 
 
 async def test_an_unavailable_model_ends_the_server(start_process: StartProcess) -> None:

@@ -53,6 +53,7 @@ def _serve(argv: Sequence[str]) -> int:
     from ..hardware import is_arm, share_one_heap
     from ..process_limits import be_nice, parse_cores, use_cores
 
+    fail = _fail
     try:
         if argv[:1] == ["export-web"]:
             from .export_web import main
@@ -67,6 +68,7 @@ def _serve(argv: Sequence[str]) -> int:
         )
         if settings.log_json:
             logging.getLogger().handlers[0].setFormatter(JsonFormatter())
+            fail = _log_failure
         for warning in given.warnings:
             _LOGGER.warning("%s", warning)
         room = max(1, allow_many_files() - _OWN_FILES)
@@ -100,9 +102,9 @@ def _serve(argv: Sequence[str]) -> int:
         loop = asyncio.new_event_loop()
         loop.run_until_complete(run(settings, default_data_dir=default_data_dir(os.environ)))
     except SettingError as error:
-        return _fail(error, 2)
+        return fail(error, 2)
     except ServerError as error:
-        return _fail(error, 1)
+        return fail(error, 1)
     except (KeyboardInterrupt, asyncio.CancelledError):
         return 130
     return 0
@@ -155,4 +157,9 @@ def _status(run: Callable[[], int]) -> int:
 
 def _fail(error: Exception, status: int) -> int:
     tell(f"error: {error}")
+    return status
+
+
+def _log_failure(error: Exception, status: int) -> int:
+    _LOGGER.error("%s", error)
     return status
