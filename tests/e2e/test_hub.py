@@ -260,6 +260,22 @@ def test_a_repository_without_a_model_is_reported(tmp_path: Path) -> None:
         )
 
 
+@pytest.mark.parametrize(
+    "url",
+    ["hub.example", "ftp://hub.example", "http://hub.example:99999", "http://[::1", "http://"],
+)
+def test_an_address_of_the_hub_that_is_no_url_is_reported(tmp_path: Path, url: str) -> None:
+    assert failure(url, tmp_path) == (
+        f"HF_ENDPOINT is {url!r}; it must be https://HOST or http://HOST:PORT"
+    )
+
+
+def test_an_impossible_name_of_the_hub_is_reported(tmp_path: Path) -> None:
+    assert "the hub does not respond ('..' is no name of a host)" in failure(
+        "http://..", tmp_path
+    )
+
+
 SPECIAL = ["<|endoftext|>", "<|startoftranscript|>", "<|notimestamps|>"]
 
 

@@ -155,7 +155,20 @@ def download_tokenizer(
 
 
 def _address(hub: str | None) -> str:
-    return hub or os.environ.get("HF_ENDPOINT") or DEFAULT_HUB
+    """Return the URL of the hub.
+
+    Raises:
+        ModelError: it is no URL of a web server.
+    """
+    hub = hub or os.environ.get("HF_ENDPOINT") or DEFAULT_HUB
+    try:
+        url = urlsplit(hub)
+        usable = url.scheme in ("http", "https") and url.hostname and url.port != 0
+    except ValueError:
+        usable = False
+    if not usable:
+        raise ModelError(f"HF_ENDPOINT is {hub!r}; it must be https://HOST or http://HOST:PORT")
+    return hub
 
 
 def _sentence(model: Model, hub: str, download_dir: Path, error: Exception) -> str:
@@ -254,6 +267,8 @@ def _why_unreachable(hub: str) -> str:
     address = (url.hostname or "", url.port or (80 if url.scheme == "http" else 443))
     try:
         socket.create_connection(address, timeout=_CONNECT_SECONDS).close()
+    except UnicodeError:  # from the encoding of a host name
+        return f"{url.hostname!r} is no name of a host"
     except OSError as error:
         return reason(error)
     return ""
