@@ -252,12 +252,22 @@ def test_a_full_disk_is_reported(tmp_path: Path) -> None:
     )
 
 
-def test_a_repository_without_a_model_is_reported(tmp_path: Path) -> None:
-    files = {name: data for name, data in FILES.items() if name != "model.bin"}
+@pytest.mark.parametrize(
+    ("name", "lacks"), [("model.bin", "model.bin"), ("vocabulary.txt", "vocabulary")]
+)
+def test_a_repository_without_a_model_is_reported(tmp_path: Path, name: str, lacks: str) -> None:
+    files = {each: data for each, data in FILES.items() if each != name}
     with running(Hub(files)) as hub:
         assert failure(hub.url, tmp_path) == (
-            f"{NAME} on {hub.url} is not a CTranslate2 model: it has no model.bin"
+            f"{NAME} on {hub.url} is not a CTranslate2 model: it has no {lacks}"
         )
+
+
+def test_a_download_that_lost_the_vocabulary_only_goes_on(tmp_path: Path) -> None:
+    with running(Hub(silent=lambda path: path.endswith("/vocabulary.txt"))) as hub:
+        assert "does not respond" in failure(hub.url, tmp_path)
+    with running(Hub()) as hub:
+        assert (fetched(hub.url, tmp_path) / "vocabulary.txt").exists()
 
 
 @pytest.mark.parametrize(

@@ -19,10 +19,26 @@ UNREADABLE = (
     *(OverflowError, RecursionError),
 )
 
+VOCABULARIES = ("vocabulary.json", "vocabulary.txt")
+"""Names of CTranslate2's vocabulary file, by the version of its converter."""
+
 
 def is_model(path: Path) -> bool:
     """Return True if a folder contains a model that this user can access."""
     return os.path.isfile(path / "model.bin") and os.path.isfile(path / "config.json")
+
+
+def is_whole_model(path: Path) -> bool:
+    """Return True if a folder contains a model and its vocabulary.
+
+    A download of several files at a time may break off after the weights have arrived.
+    """
+    return is_model(path) and any(os.path.isfile(path / name) for name in VOCABULARIES)
+
+
+def _is_found(path: Path) -> bool:
+    # The operator's own folder is taken as it is, and the error names what it lacks.
+    return is_whole_model(path) if path.parent.name == "snapshots" else is_model(path)
 
 
 def fault(path: Path) -> str | None:
@@ -89,7 +105,7 @@ def expanded(path: str) -> Path:
 
 def find_model(name: str, repository: str, folders: Sequence[Path]) -> Path | None:
     """Find the directory of a Whisper model, by its name or in the hub's cache."""
-    return find_folder(name, repository, folders, is_model)
+    return find_folder(name, repository, folders, _is_found)
 
 
 def find_folder(
@@ -106,7 +122,7 @@ def find_folder(
     for folder in folders:
         cache = folder / ("models--" + repository.replace("/", "--"))
         candidates = [folder / name, folder / repository.split("/")[-1]]
-        with contextlib.suppress(OSError):
+        with contextlib.suppress(OSError, UnicodeDecodeError):
             revision = (cache / "refs" / "main").read_text().strip()
             candidates.insert(0, cache / "snapshots" / revision)
         with contextlib.suppress(OSError):
@@ -123,7 +139,7 @@ def _modified(path: Path) -> int:
 
 
 def refreshed(
-    model: Model, folders: Sequence[Path], complete: Callable[[Path], bool] = is_model
+    model: Model, folders: Sequence[Path], complete: Callable[[Path], bool] = _is_found
 ) -> Model:
     """Return a model with the directory that has its files now.
 

@@ -16,7 +16,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from ..errors import ModelError, install_command, reason, unwritable
-from .folders import is_model
+from .folders import is_model, is_whole_model
 from .names import Model
 
 _LOGGER = logging.getLogger(__name__)
@@ -43,7 +43,10 @@ _CHATTY = ("httpx", "httpx2", "httpcore", "httpcore2", "huggingface_hub")
 
 
 def _no_whisper(directory: Path) -> str | None:
-    return None if is_model(directory) else "not a CTranslate2 model: it has no model.bin"
+    if is_whole_model(directory):
+        return None
+    lacking = "vocabulary" if is_model(directory) else "model.bin"
+    return f"not a CTranslate2 model: it has no {lacking}"
 
 
 def download(

@@ -13,7 +13,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from ..errors import ModelError
-from .folders import UNREADABLE, fault
+from .folders import UNREADABLE, VOCABULARIES, fault
 from .hub import download_tokenizer
 from .packages import packaged_everywhere
 
@@ -76,7 +76,7 @@ def _vocabulary(directory: Path) -> list[str]:
     Raises:
         ModelError: the vocabulary file is missing, damaged or cut off.
     """
-    for name in ("vocabulary.json", "vocabulary.txt"):
+    for name in VOCABULARIES:
         path = directory / name
         if not path.exists():
             continue

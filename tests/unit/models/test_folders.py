@@ -99,10 +99,17 @@ def test_the_main_revision_is_preferred(tmp_path: Path) -> None:
     assert choose("base", [tmp_path]).directory == main
 
 
-def test_an_incomplete_download_is_skipped(tmp_path: Path) -> None:
+def test_a_reference_of_the_cache_that_is_not_text_is_ignored(tmp_path: Path) -> None:
+    snapshot = put_in_cache(tmp_path, BASE, "aaa")
+    (snapshot.parent.parent / "refs" / "main").write_bytes(b"\xff\xfe")
+    assert choose("base", [tmp_path]).directory == snapshot
+
+
+@pytest.mark.parametrize("missing", ["model.bin", "vocabulary.txt"])
+def test_an_incomplete_download_is_skipped(tmp_path: Path, missing: str) -> None:
     whole = put_in_cache(tmp_path, BASE, "aaa")
     cut_off = put_in_cache(tmp_path, BASE, "bbb", main="bbb")
-    (cut_off / "model.bin").unlink()
+    (cut_off / missing).unlink()
     assert choose("base", [tmp_path]).directory == whole
 
 
@@ -145,7 +152,8 @@ def test_a_newer_snapshot_of_the_hub_counts_once_it_is_complete(tmp_path: Path) 
     (old.parent.parent / "refs" / "main").write_text("aaa")
     new = old.with_name("aaa")
     new.mkdir()
-    (new / "config.json").write_text("{}")
+    for name in ("config.json", "vocabulary.txt"):
+        (new / name).write_text("{}")
     assert refreshed(model, [tmp_path]).directory == old
     (new / "model.bin").write_bytes(b"weights")
     assert refreshed(model, [tmp_path]).directory == new
