@@ -95,10 +95,11 @@ async def test_a_session_begins_however_the_client_asks_for_it(
     assert model == (query.partition("model=")[2].partition("&")[0] or None)
 
 
-async def test_a_websocket_at_a_wrong_path_is_told_so(serve: Serve) -> None:
+@pytest.mark.parametrize("path", ["/v1/v2", "/swagger/swagger-ui.css"])
+async def test_a_websocket_at_a_wrong_path_is_told_so(serve: Serve, path: str) -> None:
     server = await serve(http_port=0)
     with pytest.raises(InvalidStatus) as refused:
-        async with talker(f"{server.service.http_url}/v1/v2"):
+        async with talker(f"{server.service.http_url}{path}"):
             pass
     response = refused.value.response
     assert response.status_code == 404

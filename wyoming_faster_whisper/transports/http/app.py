@@ -85,9 +85,9 @@ def build_app(
             return JSONResponse({"status": "ok"})
         return JSONResponse({"status": "loading"}, 503)
 
-    _add_docs(app)
     app.router.routes.extend(pages)
     app.router.routes.append(WebSocketRoute("/{path:path}", _NoSocket()))
+    _add_docs(app)  # after that route: StaticFiles fails at a WebSocket
     errors = _Errors(log)
     app.add_exception_handler(StarletteHTTPException, errors.no_route)
     app.add_exception_handler(RequestValidationError, errors.invalid)
