@@ -189,6 +189,9 @@ def request_failure(error: Exception) -> str:
     return str(error) or str(chain[-1]) or type(error).__name__
 
 
+_EAI_AGAIN = -3  # of Linux: no name server answers. Only socket.gaierror has negative numbers
+
+
 def not_listening(address: object, error: OSError, option: str) -> ServerError:
     """Return the error for an address that the server cannot listen on.
 
@@ -198,9 +201,9 @@ def not_listening(address: object, error: OSError, option: str) -> ServerError:
     if error.errno is None and "could not bind" in str(error):  # as asyncio of Python 3.13
         error = OSError(errno.EADDRNOTAVAIL, str(error))
     message = f"cannot listen on {address}: {reason(error)}; see {option}"
-    # While a machine starts, its network may not have the address yet. Such an error does not
-    # blame the option, so that a service manager tries again.
-    if error.errno == errno.EADDRNOTAVAIL:
+    # While a machine starts, its network may not have the address yet, or no name server. Such an
+    # error does not blame the option, so that a service manager tries again.
+    if error.errno in (errno.EADDRNOTAVAIL, _EAI_AGAIN):
         return ServerError(message)
     return SettingError(message)
 

@@ -41,6 +41,17 @@ def test_only_an_address_that_the_machine_lacks_may_be_tried_again(
     )
 
 
+@pytest.mark.parametrize(
+    ("error", "kind"), [(socket.EAI_AGAIN, ServerError), (socket.EAI_NONAME, SettingError)]
+)
+def test_only_a_name_that_cannot_be_resolved_yet_may_be_tried_again(
+    error: int, kind: type[ServerError]
+) -> None:
+    raised = not_listening("tcp://stt.lan:10300", socket.gaierror(error, "no such name"), "--uri")
+    assert type(raised) is kind
+    assert str(raised) == "cannot listen on tcp://stt.lan:10300: no such name; see --uri"
+
+
 def test_a_unix_socket_whose_path_is_too_long_is_a_mistake_of_the_operator() -> None:
     path = "/" + 200 * "x"
     too_long = pytest.raises(OSError, match="too long")
