@@ -8,6 +8,7 @@ import platform
 from pathlib import Path
 
 _CGROUP = Path("/sys/fs/cgroup")
+_OWN_CGROUP = Path("/proc/self/cgroup")
 _CPUS = Path("/sys/devices/system/cpu")
 _DEVICES = Path("/dev")
 _MEMINFO = Path("/proc/meminfo")
@@ -22,13 +23,28 @@ def cores() -> int:
     they share the units that limit a decode.
     """
     count = len({_core(thread) for thread in os.sched_getaffinity(0)})
-    try:
-        quota, period = (_CGROUP / "cpu.max").read_text().split()
-        if quota != "max":
-            count = min(count, max(1, round(int(quota) / int(period))))
-    except (OSError, ValueError):
-        pass  # no cgroup v2, no quota
+    for folder in _cgroups():
+        try:
+            quota, period = (folder / "cpu.max").read_text().split()
+            if quota != "max":
+                count = min(count, max(1, round(int(quota) / int(period))))
+        except (OSError, ValueError):
+            pass  # no cgroup v2, no quota
     return count
+
+
+def _cgroups() -> list[Path]:
+    """Return the folders of this process's cgroup and of those above it, whose limits hold too.
+
+    In a container its own cgroup is the root; that of a systemd unit is below the root.
+    """
+    try:
+        lines = _OWN_CGROUP.read_text().splitlines()
+    except (OSError, ValueError):
+        lines = []
+    name = next((line[4:] for line in lines if line.startswith("0::/")), "")
+    own = _CGROUP / name
+    return [folder for folder in (own, *own.parents) if folder.is_relative_to(_CGROUP)]
 
 
 def _core(thread: int) -> str:
@@ -57,12 +73,13 @@ def available_memory() -> float:
     Infinite where the system does not report it.
     """
     available = _meminfo("MemAvailable")
-    try:
-        if (limit := _memory_limit()) is not None:
-            used = int((_CGROUP / "memory.current").read_text()) - _reclaimable()
-            available = min(available, limit - used / 1e6)
-    except (OSError, ValueError):
-        pass  # no cgroup v2
+    for folder in _cgroups():
+        try:
+            if (limit := _memory_limit(folder)) is not None:
+                used = int((folder / "memory.current").read_text()) - _reclaimable(folder)
+                available = min(available, limit - used / 1e6)
+        except (OSError, ValueError):
+            pass  # no cgroup v2
     return available
 
 
@@ -71,7 +88,8 @@ def total_memory() -> float:
 
     Infinite where the system does not report it.
     """
-    return min(_meminfo("MemTotal"), _memory_limit() or float("inf"))
+    limits = [_memory_limit(folder) or float("inf") for folder in _cgroups()]
+    return min(_meminfo("MemTotal"), *limits)
 
 
 def _meminfo(name: str) -> float:
@@ -85,10 +103,10 @@ def _meminfo(name: str) -> float:
     return float("inf")
 
 
-def _memory_limit() -> float | None:
-    """Return the cgroup's limit in MB; None if there is none."""
+def _memory_limit(folder: Path) -> float | None:
+    """Return a cgroup's limit in MB; None if there is none."""
     try:
-        limit = (_CGROUP / "memory.max").read_text().strip()
+        limit = (folder / "memory.max").read_text().strip()
         return None if limit == "max" else int(limit) / 1e6
     except (OSError, ValueError):
         return None  # no cgroup v2
@@ -122,9 +140,9 @@ def bytes_moved() -> int:
         return 0
 
 
-def _reclaimable() -> int:
-    """Return the bytes of page cache in the cgroup that the kernel can reclaim at any time."""
-    for line in (_CGROUP / "memory.stat").read_text().splitlines():
+def _reclaimable(folder: Path) -> int:
+    """Return the bytes of page cache in a cgroup that the kernel can reclaim at any time."""
+    for line in (folder / "memory.stat").read_text().splitlines():
         name, value = line.split()
         if name == "inactive_file":
             return int(value)

@@ -36,6 +36,36 @@ def test_available_memory_never_exceeds_that_of_the_machine(cgroup: Path) -> Non
     assert hardware.available_memory() == 4000
 
 
+def test_the_limits_of_a_systemd_unit_and_of_its_slice_hold(
+    cgroup: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("os.sched_getaffinity", lambda process: set(range(100, 108)))
+    monkeypatch.setattr(hardware, "_CPUS", cgroup)
+    monkeypatch.setattr(hardware, "_OWN_CGROUP", cgroup / "own")
+    (cgroup / "own").write_text("0::/system.slice/stt.service\n")
+    unit = cgroup / "system.slice" / "stt.service"
+    unit.mkdir(parents=True)
+    assert (hardware.cores(), hardware.available_memory()) == (8, 4000)
+    (unit / "cpu.max").write_text("400000 100000\n")
+    limit(unit, "2000000000")
+    assert hardware.cores() == 4
+    assert (hardware.available_memory(), hardware.total_memory()) == (1800, 2000)
+    (unit.parent / "cpu.max").write_text("200000 100000\n")
+    limit(unit.parent, "1000000000")
+    assert hardware.cores() == 2
+    assert (hardware.available_memory(), hardware.total_memory()) == (800, 1000)
+
+
+def test_a_cgroup_outside_the_containers_view_is_ignored(
+    cgroup: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(hardware, "_OWN_CGROUP", cgroup / "own")
+    limit(cgroup, "1000000000")
+    for own in ("0::/../elsewhere", "0::/", "4:memory:/other", ""):
+        (cgroup / "own").write_text(own + "\n")
+        assert hardware.available_memory() == 800
+
+
 def test_two_threads_of_one_core_count_as_one(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
