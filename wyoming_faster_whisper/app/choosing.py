@@ -31,6 +31,9 @@ class Chosen:
 def choose_models(settings: Settings, folders: Sequence[Path]) -> list[Chosen]:
     """Choose the models to serve, the default first. Quick; does not use the network.
 
+    A model that was named and that `auto` chose as well is served once: what `auto` chooses can
+    change at every start.
+
     Args:
         settings: the server's settings; the library is a built-in one.
         folders: data folders; the first holds the decode times measured on this machine.
@@ -39,13 +42,16 @@ def choose_models(settings: Settings, folders: Sequence[Path]) -> list[Chosen]:
         ModelError: a model name is unknown.
         SettingError: a model was given twice.
     """
-    chosen: list[Chosen] = []
+    chosen: dict[str, Chosen] = {}
+    given: set[tuple[str, bool]] = set()  # name of a model, and whether auto chose it
     for name in settings.model:
         one = _choose(name, settings, folders)
-        if one.model.name in (other.model.name for other in chosen):
+        way = one.model.name, canonical(name) == AUTO
+        if way in given:
             raise SettingError(f"--model {one.model.name} is given twice")
-        chosen.append(one)
-    return chosen
+        given.add(way)
+        chosen.setdefault(one.model.name, one)
+    return list(chosen.values())
 
 
 def _choose(name: str, settings: Settings, folders: Sequence[Path]) -> Chosen:

@@ -79,6 +79,15 @@ def test_a_model_given_twice_is_refused_whatever_its_name(tmp_path: Path) -> Non
         choose(tmp_path, "moonshine-base-en", "moonshine-base")
 
 
+def test_a_model_that_auto_chose_as_well_is_served_once(tmp_path: Path) -> None:
+    put_model(tmp_path / "base")
+    for names in (("auto", "base"), ("base", "auto")):
+        assert choose(tmp_path, *names) == [("faster-whisper", "base")]
+    assert len(choose(tmp_path, "auto", "tiny")) == 2
+    with pytest.raises(SettingError, match="base is given twice"):
+        choose(tmp_path, "auto", "auto")
+
+
 SLOW = {"base": 0.9, "moonshine-base-en": 0.3}  # seconds for a typical command
 
 
