@@ -178,4 +178,4 @@ async def test_a_wrong_websocket_handshake_ends_the_connection(target: Server) -
 
 async def test_a_websocket_where_none_is_served_is_refused(target: Server) -> None:
     for path in ("/", "/health", "/v1/models", "/swagger/x", "/nothing", PATH):
-        assert (await request(target, "GET", path, **WEBSOCKET)).status == 403
+        assert (await request(target, "GET", path, **WEBSOCKET)).status == 404
