@@ -106,7 +106,7 @@ export class Offline {
   async alone(work) {
     if (!navigator.locks) return work();
     return navigator.locks.request(`offline ${BASE}`, { ifAvailable: true }, (lock) => {
-      if (!lock) throw new Sentence("Another tab is downloading already; this tab will use the same files.");
+      if (!lock) throw new Sentence("Another tab is downloading or removing the files, which all tabs share. Try again when it is done.");
       return work();
     });
   }
