@@ -28,7 +28,7 @@ class FakeBroker:
         self, *, closes: bool = False, most: int | None = None, receives: int | None = None
     ) -> None:
         self._closes = closes
-        self._most = most
+        self.most = most
         self._receives = receives
         self.acknowledges = asyncio.Event()  # whether it acknowledges messages
         self.acknowledges.set()
@@ -43,7 +43,7 @@ class FakeBroker:
         with suppress(OSError):
             while not self._closes:
                 kind, packet = await _packet(reader)
-                if self._most is not None and len(packet) > self._most:
+                if self.most is not None and len(packet) > self.most:
                     return
                 if kind == _CONNECT:
                     said = b"" if self._receives is None else bytes([0x21, 0, self._receives])
@@ -51,7 +51,7 @@ class FakeBroker:
                 elif kind == _SUBSCRIBE:
                     self.subscribed.append(packet)
                     # Each filter is followed by a byte of options; 12 covers those of a greeting.
-                    limits = (self._most, self._receives)
+                    limits = (self.most, self._receives)
                     code = _NOT_AUTHORIZED if limits == (None, None) else 0
                     writer.write(bytes([0x90, 3 + 12, *packet[:2], 0, *[code] * 12]))
                 elif kind == _PUBLISH:  # of QoS 1

@@ -105,7 +105,7 @@ class Connection:
         self._is_connected = asyncio.Event()
         self._lost: asyncio.Future[None] | None = None  # done when that connection is lost
         self._sizes: list[int] = []  # of the packets that are being published
-        # Bytes that the broker seems to take. MQTT 3.1.1 cannot say how many it does.
+        # Bytes that the broker of this connection seems to take. MQTT 3.1.1 cannot say how many.
         self._probable_limit: int | None = None
         self._last_problem = ""  # logged already
         self._first_attempt = True
@@ -307,6 +307,7 @@ class Connection:
     def _connected(self, client: _Client) -> None:
         client.timeout = self._options.timeout
         self._last_problem = ""
+        self._probable_limit = None
         self._client = client
         self._lost = asyncio.get_running_loop().create_future()
         self._is_connected.set()
