@@ -17,7 +17,7 @@ import pytest
 import trustme
 from openai import DefaultAsyncHttpxClient
 
-from tests.support.api import early_response, form, head, openai, post, request, response, wav
+from tests.support.api import early_response, form, head, openai, post, request, wav
 from tests.support.media import write_media
 from tests.support.serving import peer, until, warnings
 from tests.support.web import address
@@ -77,67 +77,6 @@ async def test_any_container_is_taken_whatever_its_name(
     data = await asyncio.to_thread(path.read_bytes)
     reply = await post(server, PATH, form(MODEL, data, filename="wrong.xyz"))
     assert reply.json["text"] == "heard"
-
-
-async def test_the_fields_may_follow_the_file(serve: Serve) -> None:
-    engine = FakeEngine()
-    server = await serve(engine, http_port=0)
-    body = form([("model", "whisper-1"), ("language", "de")], wav(tone(1.0)), file_first=True)
-    assert (await post(server, PATH, body)).status == 200
-    assert [job.options.language for job in engine.decoded] == ["de"]
-
-
-async def test_a_field_after_the_file_counts_even_if_the_model_came_before(serve: Serve) -> None:
-    engine = FakeEngine()
-    server = await serve(engine, http_port=0)
-    start = form(MODEL, wav(tone(1.0)))[: -len("--boundary--\r\n")]
-    rest = form([("language", "de")], None)
-    async with peer(f"tcp://{address(server)}") as connection:
-        kind = "multipart/form-data; boundary=boundary"
-        size = len(start) + len(rest)
-        connection.send(head("POST", PATH, length=size, content_type=kind) + start)
-        connection.send(rest)
-        assert (await response(connection)).status == 200
-    assert engine.decoded[-1].options.language == "de"
-
-
-async def test_a_field_after_the_file_stops_what_was_begun_without_it(serve: Serve) -> None:
-    engine = FakeEngine(held=True)
-    server = await serve(engine, http_port=0)
-    start = form(MODEL, wav(TWO_PARTS)).removesuffix(b"--boundary--\r\n")
-    rest = form([("language", "de")], None)
-    async with peer(f"tcp://{address(server)}") as connection:
-        kind = "multipart/form-data; boundary=boundary"
-        size = len(start) + len(rest)
-        connection.send(head("POST", PATH, length=size, content_type=kind) + start)
-        await asyncio.to_thread(engine.decoding.wait)
-        connection.send(rest)
-        await until(lambda: server.waiting > 0)
-        engine.release()
-        assert (await response(connection)).status == 200
-    assert [job.options.language for job in engine.decoded] == [None, "de", "de"]
-
-
-async def test_a_format_after_the_file_costs_no_other_decode(serve: Serve) -> None:
-    engine = FakeEngine()
-    server = await serve(engine, http_port=0)
-    start = form(MODEL, wav(np.concatenate([tone(1.0), silence(20.0)])))  # arrives in parts
-    rest = form([("response_format", "text")], None)
-    reply = await post(server, PATH, start.removesuffix(b"--boundary--\r\n") + rest)
-    assert reply.headers["content-type"].startswith("text/plain")
-    assert len(engine.decoded) == 1
-
-
-async def test_decoding_begins_while_the_file_still_arrives(serve: Serve) -> None:
-    engine = FakeEngine()
-    server = await serve(engine, http_port=0)
-    body = form(MODEL, wav(np.concatenate([TWO_PARTS, silence(30.0)])))
-    async with peer(f"tcp://{address(server)}") as connection:
-        kind = "multipart/form-data; boundary=boundary"
-        connection.send(head("POST", PATH, length=len(body), content_type=kind) + body[:-1000])
-        await until(lambda: bool(engine.decoded))
-        connection.send(body[-1000:])
-        assert (await response(connection)).status == 200
 
 
 async def test_a_stream_sends_committed_text_and_then_all_of_it(serve: Serve) -> None:
