@@ -58,6 +58,23 @@ async def problem(page: Page, words: str) -> str:
     return await page.text("#offline-text")
 
 
+async def cannot_recognise(page: Page) -> None:
+    """Check that the page has tried to recognise speech on the device.
+
+    The generated files cannot, which the page says where it shows all problems.
+    """
+    await page.until("!document.querySelector('#problem').hidden")
+    assert "This device cannot recognise speech" in await page.text("#problem")
+    page.problems.clear()
+
+
+async def speak(page: Page) -> None:
+    """Speak for a second."""
+    await press(page, "speak")
+    await page.until("document.querySelector('#elapsed').textContent >= '0:01'")
+    await press(page, "speak")
+
+
 async def download(page: Page) -> None:
     """Behave as a tab that downloads, until globalThis.end() is called in it."""
     await page.evaluate(
@@ -101,13 +118,8 @@ async def test_the_page_asks_stores_opens_without_the_server_and_forgets(
     await page.open(f"http://127.0.0.1:{port}")
     await page.until("document.querySelector('#server-text').textContent.includes('takes over')")
     await page.until(KEPT)
-    # The generated files cannot recognise speech: the page says so where it shows all problems.
-    await press(page, "speak")
-    await page.until("document.querySelector('#elapsed').textContent >= '0:01'")
-    await press(page, "speak")
-    await page.until("!document.querySelector('#problem').hidden")
-    assert "This device cannot recognise speech" in await page.text("#problem")
-    page.problems.clear()
+    await speak(page)
+    await cannot_recognise(page)
 
 
 def answering(port: int, *parts: str, pause: float = 0.0) -> TcpServer:
@@ -172,10 +184,7 @@ async def test_a_server_that_hangs_behind_a_proxy_is_away(
     await page.until("document.querySelector('#elapsed').textContent >= '0:01'")
     await page.evaluate("fetch = () => Promise.resolve(new Response('', { status: 502 }))")
     await press(page, "speak")
-    # The generated files cannot recognise speech.
-    await page.until("!document.querySelector('#problem').hidden")
-    assert "This device cannot recognise speech" in await page.text("#problem")
-    page.problems.clear()
+    await cannot_recognise(page)
     server.engine.release()
 
 
@@ -188,13 +197,8 @@ async def test_a_busy_server_leaves_the_utterance_to_the_device(
         await other.start()
         await other.hear(tone(0.1))
         await until(lambda: server.memory.used > 0)
-        await press(page, "speak")
-        await page.until("document.querySelector('#elapsed').textContent >= '0:01'")
-        await press(page, "speak")
-        await page.until("!document.querySelector('#problem').hidden")
-    # The generated files cannot recognise speech.
-    assert "This device cannot recognise speech" in await page.text("#problem")
-    page.problems.clear()
+        await speak(page)
+        await cannot_recognise(page)
 
 
 async def test_other_pages_of_the_same_host_keep_what_they_stored(

@@ -8,22 +8,15 @@ from dataclasses import replace
 
 import pytest
 
+from tests.support import records
 from wyoming_faster_whisper.app.log import JsonFormatter, UtteranceLog
-from wyoming_faster_whisper.session.record import UtteranceRecord
 
-RECORD = UtteranceRecord(
+RECORD = replace(
+    records.RECORD,
     client="127.0.0.1:50000",
-    ended="audio-stop",
     heard=3.25,
     wait=0.7123456,
-    after_stop=0.02,
-    queued=0.0,
     decodes=2,
-    guess="used",
-    upstream="",
-    verdict="believe",
-    model="base",
-    language="en",
     text="open the\nsafe",
 )
 
