@@ -281,9 +281,7 @@ def test_an_address_of_the_hub_that_is_no_url_is_reported(tmp_path: Path, url: s
 
 
 def test_an_impossible_name_of_the_hub_is_reported(tmp_path: Path) -> None:
-    assert "the hub does not respond ('..' is no name of a host)" in failure(
-        "http://..", tmp_path
-    )
+    assert "the hub does not respond ('..' is not a host name)" in failure("http://..", tmp_path)
 
 
 SPECIAL = ["<|endoftext|>", "<|startoftranscript|>", "<|notimestamps|>"]

@@ -161,7 +161,7 @@ def _address(hub: str | None) -> str:
     """Return the URL of the hub.
 
     Raises:
-        ModelError: it is no URL of a web server.
+        ModelError: it is not an http or https URL.
     """
     hub = hub or os.environ.get("HF_ENDPOINT") or DEFAULT_HUB
     try:
@@ -271,7 +271,7 @@ def _why_unreachable(hub: str) -> str:
     try:
         socket.create_connection(address, timeout=_CONNECT_SECONDS).close()
     except UnicodeError:  # from the encoding of a host name
-        return f"{url.hostname!r} is no name of a host"
+        return f"{url.hostname!r} is not a host name"
     except OSError as error:
         return reason(error)
     return ""

@@ -45,7 +45,7 @@ PERIODS = ".。．｡।۔።။։"
 COMMAS = ",，、､،"
 
 BETWEEN_WORDS = re.compile(rf"[\s{PERIODS}{COMMAS};:!?…؛؟！？—–-]*")
-"""Spaces and punctuation, as far as there are any."""
+"""Matches any run of spaces and punctuation, and the empty string."""
 
 _BEFORE = re.compile(rf"(?:[¿¡\"'«„“]|{BETWEEN_WORDS.pattern[:-1]})*")
 
